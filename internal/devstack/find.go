@@ -1,0 +1,131 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// installHint is the command to type when a server is not on the machine.
+func installHint() string {
+	if runtime.GOOS == "darwin" {
+		return "brew install postgresql@17 redis"
+	}
+	return "sudo apt-get install -y --no-install-recommends postgresql redis-server"
+}
+
+// A MissingError says that a server program was not found and how to get it.
+type MissingError struct {
+	Program string   // e.g. "postgres"
+	Looked  []string // where it was looked for
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s was not found (looked in %s); install it with: %s",
+		e.Program, strings.Join(e.Looked, ", "), installHint())
+}
+
+// postgresBin returns the folder that holds initdb and postgres. Debian keeps
+// them outside PATH, one folder a version; the newest wins.
+func postgresBin() (string, error) {
+	const env = "HALOSYNC_POSTGRES_BIN"
+	var dirs []string
+	if dir := os.Getenv(env); dir != "" {
+		dirs = append(dirs, dir)
+	} else {
+		dirs = slices.Concat(pgConfigDir(), pathDirs(), versioned())
+	}
+	for _, dir := range dirs {
+		if executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
+			return dir, nil
+		}
+	}
+	return "", &MissingError{Program: "postgres", Looked: []string{"$" + env, "pg_config --bindir", "PATH", "/usr/lib/postgresql/*/bin", "Homebrew"}}
+}
+
+// pgConfigDir asks pg_config, which may name a folder with clients only.
+func pgConfigDir() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output()
+	if err != nil {
+		return nil
+	}
+	return []string{strings.TrimSpace(string(out))}
+}
+
+// pathDirs returns the folder of the initdb in PATH, links resolved.
+func pathDirs() []string {
+	path, err := exec.LookPath("initdb")
+	if err != nil {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return []string{filepath.Dir(path)}
+}
+
+// versioned lists Debian's and Homebrew's folders, newest version first.
+func versioned() []string {
+	var dirs []string
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin",
+		"/opt/homebrew/opt/postgresql@*/bin",
+		"/usr/local/opt/postgresql@*/bin",
+	} {
+		found, _ := filepath.Glob(pattern) // the pattern is constant and valid
+		slices.SortFunc(found, func(a, b string) int {
+			if len(a) != len(b) { // 9 < 15
+				return len(b) - len(a)
+			}
+			return strings.Compare(b, a)
+		})
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}
+
+// redisServer returns the path of redis-server or of valkey-server.
+func redisServer() (string, error) {
+	const env = "HALOSYNC_REDIS_SERVER"
+	if path := os.Getenv(env); path != "" {
+		if executable(path) {
+			return path, nil
+		}
+		return "", &MissingError{Program: "redis-server", Looked: []string{path}}
+	}
+	for _, name := range []string{"redis-server", "valkey-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	for _, path := range []string{"/usr/bin/redis-server", "/opt/homebrew/bin/redis-server", "/usr/local/bin/redis-server"} {
+		if executable(path) {
+			return path, nil
+		}
+	}
+	return "", &MissingError{Program: "redis-server", Looked: []string{"$" + env, "PATH", "/usr/bin", "Homebrew"}}
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// Check reports whether both servers can be had, without starting them. The
+// error, if any, is a [*MissingError] or several joined.
+func Check() error {
+	_, err := postgresBin()
+	if err != nil {
+		return err
+	}
+	_, err = redisServer()
+	return err
+}

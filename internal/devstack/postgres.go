@@ -1,0 +1,118 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// PostgresOptions says how a private Postgres is to run. The zero value is
+// what tests want.
+type PostgresOptions struct {
+	// Durable keeps fsync on. Off by default: the data goes with the process.
+	Durable bool
+	// Settings are server settings by name, e.g. "max_connections": "200".
+	Settings map[string]string
+}
+
+// Postgres is a running private server that listens on a Unix socket only, so
+// it can neither collide with another server's port nor be reached from
+// elsewhere.
+type Postgres struct{ *server }
+
+// StartPostgres makes a cluster in a temporary folder and starts it. When it
+// returns, the server answers. It takes about a second. A [*MissingError]
+// says that Postgres is not on the machine.
+func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return nil, err
+	}
+	who, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := tempDir(who, "halosync-pg-")
+	if err != nil {
+		return nil, err
+	}
+	p, err := startCluster(ctx, bin, dir, who, opts)
+	if err != nil {
+		return nil, fmt.Errorf("private postgres: %w", errors.Join(err, os.RemoveAll(dir)))
+	}
+	return p, nil
+}
+
+func startCluster(ctx context.Context, bin, dir string, who *account, opts PostgresOptions) (*Postgres, error) {
+	data := filepath.Join(dir, "data")
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
+		"--pgdata", data, "--username", "postgres", "--auth", "trust",
+		"--encoding", "UTF8", "--locale", "C", "--no-sync")
+	initdb.Dir, initdb.SysProcAttr = dir, who.attributes()
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+
+	args := []string{
+		"-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200",
+		"-c", "timezone=UTC", "-c", "log_min_messages=warning",
+	}
+	if !opts.Durable {
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+	}
+	for name, value := range opts.Settings {
+		args = append(args, "-c", name+"="+value)
+	}
+	s, err := start("postgres", dir, "INT", who, filepath.Join(bin, "postgres"), args...)
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{s}
+	if err := s.await(ctx, p.answers); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return p, nil
+}
+
+// answers succeeds once the server accepts sessions: the pid file's last line
+// says "ready" only after start-up is over, which a mere connect does not tell.
+func (p *Postgres) answers(ctx context.Context) error {
+	status, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	if !readyLine(status) {
+		return errors.New("starting up")
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(p.dir, ".s.PGSQL.5432"))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// URL addresses the database "postgres" as superuser.
+func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
+
+// DatabaseURL addresses the named database as superuser; it need not exist.
+func (p *Postgres) DatabaseURL(name string) string {
+	return "postgres://postgres@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
+}
+
+// Dir is the temporary folder, with server.log in it.
+func (p *Postgres) Dir() string { return p.dir }
+
+// Close stops the server and removes its folder.
+func (p *Postgres) Close() error { return p.stop() }
+
+// readyLine looks at the state in a postmaster.pid: its eighth line.
+func readyLine(pidFile []byte) bool {
+	lines := bytes.Split(pidFile, []byte("\n"))
+	return len(lines) >= 8 && bytes.Equal(bytes.TrimSpace(lines[7]), []byte("ready"))
+}

@@ -1,0 +1,147 @@
+package devstack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// RedisOptions says how a private Redis is to run. The zero value is what
+// tests want.
+type RedisOptions struct {
+	// Durable turns the append-only file on (fsync every second).
+	Durable bool
+	// Config are lines of redis.conf, e.g. "maxmemory-policy noeviction".
+	Config []string
+}
+
+// Redis is a running private server on a free port of 127.0.0.1, with 512
+// databases and without a password.
+type Redis struct {
+	*server
+	port int
+}
+
+// StartRedis starts a server in a temporary folder. When it returns, the
+// server answers. A [*MissingError] says that Redis is not on the machine.
+func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
+	binary, err := redisServer()
+	if err != nil {
+		return nil, err
+	}
+	// The port is free when we look and may be taken when Redis binds it.
+	for range 5 {
+		var r *Redis
+		if r, err = startRedis(ctx, binary, opts); err == nil {
+			return r, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, fmt.Errorf("private redis: %w", err)
+}
+
+func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, error) {
+	who, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := tempDir(who, "halosync-redis-")
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	conf := redisConf(dir, port, opts)
+	if err := os.WriteFile(filepath.Join(dir, "redis.conf"), []byte(conf), 0o644); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s, err := start("redis", dir, "TERM", who, binary, filepath.Join(dir, "redis.conf"))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	r := &Redis{s, port}
+	if err := s.await(ctx, r.answers); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return r, nil
+}
+
+// redisConf is a configuration that never evicts: asynq loses tasks under any
+// other policy.
+func redisConf(dir string, port int, opts RedisOptions) string {
+	lines := []string{
+		"bind 127.0.0.1", "port " + strconv.Itoa(port), "dir " + dir,
+		"databases 512", "save \"\"", "maxmemory-policy noeviction", "daemonize no",
+	}
+	if opts.Durable {
+		lines = append(lines, "appendonly yes", "appendfsync everysec")
+	}
+	return strings.Join(append(lines, opts.Config...), "\n") + "\n"
+}
+
+// freePort asks the system for a port nobody listens on.
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// answers makes sure that it is our own server behind the port, by its
+// working folder, and not one that took the port in between.
+func (r *Redis) answers(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprint(conn, "CONFIG GET dir\r\n"); err != nil {
+		return err
+	}
+	replies := bufio.NewReader(conn)
+	for range 5 { // array of two bulk strings: five lines, the last is the folder
+		line, err := replies.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(line, "-") {
+			return errors.New(strings.TrimSpace(line))
+		}
+		if filepath.Base(strings.TrimSpace(line)) == filepath.Base(r.dir) {
+			return nil
+		}
+	}
+	return errors.New("another server answers on this port")
+}
+
+// Addr is host:port.
+func (r *Redis) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)) }
+
+// URL addresses database 0.
+func (r *Redis) URL() string { return r.DatabaseURL(0) }
+
+// DatabaseURL addresses database n, 0 to 511.
+func (r *Redis) DatabaseURL(n int) string { return fmt.Sprintf("redis://%s/%d", r.Addr(), n) }
+
+// Dir is the temporary folder, with server.log in it.
+func (r *Redis) Dir() string { return r.dir }
+
+// Close stops the server and removes its folder.
+func (r *Redis) Close() error { return r.stop() }

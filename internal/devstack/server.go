@@ -1,0 +1,175 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// supervisor starts "$@" and ends it with signal $1 as soon as its own
+// standard input closes; then it removes folder $2, which stays when the server
+// ends by itself, for its log. The server's exit status becomes its own. The pipe is moved to descriptor 3 because a shell gives
+// /dev/null to the background jobs it starts.
+const supervisor = `
+sig=$1 dir=$2; shift 2
+trap '' INT TERM HUP QUIT
+exec 3<&0 </dev/null
+( trap - INT TERM HUP QUIT; exec 3<&-; exec "$@" ) & pid=$!
+(
+	while read -r _ <&3; do :; done
+	: >"$dir/stopping"
+	kill -"$sig" "$pid" 2>/dev/null
+	n=0
+	while [ $n -lt 50 ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
+	kill -KILL "$pid" 2>/dev/null
+) & watch=$!
+wait "$pid"; code=$?
+kill -KILL "$watch" 2>/dev/null; wait "$watch" 2>/dev/null
+[ ! -f "$dir/stopping" ] || rm -rf "$dir"
+exit $code
+`
+
+// startTimeout bounds the wait for a server to answer; a loaded two-core
+// machine has needed about 3 s.
+const startTimeout = 60 * time.Second
+
+// server is one supervised process.
+type server struct {
+	name string
+	dir  string
+	log  string
+	pipe io.Closer
+	done chan struct{}
+	err  error // exit status, valid after done is closed
+}
+
+// account is the user that a server runs as; nil means our own.
+type account struct{ uid, gid uint32 }
+
+// unprivileged returns the account to drop to when we are root, since
+// Postgres refuses to run as root, and nil when we are not.
+func unprivileged() (*account, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil //nolint:nilnil // nil account means "our own"
+	}
+	for _, name := range []string{"postgres", "_postgres", "nobody", "daemon"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err1 == nil && err2 == nil {
+			return &account{uint32(uid), uint32(gid)}, nil
+		}
+	}
+	return nil, errors.New("running as root and no user postgres, nobody or daemon exists to run Postgres as")
+}
+
+// attributes puts a child into a process group of its own, so that a Ctrl-C
+// at the terminal reaches us and not the server, and drops privileges.
+func (a *account) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if a != nil {
+		attr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid}
+	}
+	return attr
+}
+
+// tempDir makes a folder that account a owns and can reach. Unix sockets live
+// in it, whose paths may not exceed some 100 bytes, hence the fall-back.
+func tempDir(a *account, pattern string) (string, error) {
+	base := os.TempDir()
+	if a != nil || len(base) > 50 {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, pattern)
+	if err != nil {
+		return "", err
+	}
+	if a != nil {
+		if err := os.Chown(dir, int(a.uid), int(a.gid)); err != nil {
+			return "", errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
+}
+
+// start runs binary under the supervisor with its output in dir/server.log.
+func start(name, dir, stopSignal string, a *account, binary string, args ...string) (*server, error) {
+	logPath := filepath.Join(dir, "server.log")
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+
+	// No context: the server outlives the call that starts it.
+	cmd := exec.Command("/bin/sh", append([]string{"-c", supervisor, "sh", stopSignal, dir, binary}, args...)...) //nolint:noctx // see above
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.SysProcAttr = a.attributes()
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s := &server{name: name, dir: dir, log: logPath, pipe: pipe, done: make(chan struct{})}
+	go func() {
+		s.err = cmd.Wait()
+		close(s.done)
+	}()
+	return s, nil
+}
+
+// await calls ready every 20 ms until it succeeds, the server ends, ctx is
+// done or startTimeout has passed.
+func (s *server) await(ctx context.Context, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		last := ready(ctx)
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("%s ended at start: %w; its log ends with:\n%s", s.name, s.err, tail(s.log))
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w; its log ends with:\n%s", s.name, last, tail(s.log))
+		case <-tick.C:
+		}
+	}
+}
+
+// stop ends the server, waits for it and removes its folder. Calling it twice
+// is harmless.
+func (s *server) stop() error {
+	s.pipe.Close()
+	select {
+	case <-s.done:
+		return os.RemoveAll(s.dir)
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("%s did not stop within 10 s", s.name)
+	}
+}
+
+// tail returns the last 2 kB of a log.
+func tail(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-2048):])
+}
