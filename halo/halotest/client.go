@@ -2,114 +2,150 @@ package halotest
 
 import (
 	"encoding/json"
-	"fmt"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// Client is one of Halo's customers. ID 1 is by convention the "Unknown" one.
+// Client is a customer in Halo's words, as the simulator holds it.
 type Client struct {
-	ID           int64
+	ID           int64 // 0 in Add: the next free one
 	Name         string
 	Inactive     bool
-	TopLevelID   int64 // 0: none, and the keys are left out
-	TopLevelName string
-	Website      string
+	VIP          bool
+	TopLevelID   int64  // 0: none
+	TopLevelName string // "": the key is left out
 	Ref          string
+	Website      string
+	Phone        string
+	Email        string    // of the accounts department
+	Notes        string    // in a list only with includenotes
+	Domain       string    // detail only
+	MainSiteID   int64     // 0 in Add: one is made up; negative: none
+	Created      time.Time // detail only
+	Updated      time.Time // detail only; set by every change
+	CustomFields []CustomField
+	Raw          string // if not empty: the JSON of the row and of the detail, right or wrong
 }
 
-// record is a client with what lists need of it, made once per change.
-type record struct {
+// CustomField is one field of a client's detail.
+type CustomField struct {
+	ID    int64
+	Name  string // such as "CFContract"
+	Label string
+	Value any // any JSON type; nil is left out
+}
+
+// entry is a client at rest. It does not change; a change replaces it.
+type entry struct {
 	Client
-	updated time.Time
-	created time.Time
-	text    string // what search looks through, in lower case
-	row     [3][]byte
+	row atomic.Pointer[rendered]
 }
 
-// newRecord renders a client's list row in every form of ids.
-func newRecord(c Client, created, updated time.Time, logo int) *record {
-	r := &record{Client: c, created: created, updated: updated}
-	r.text = strings.ToLower(strings.Join([]string{c.Name, c.TopLevelName, c.Ref, c.Website}, "\x00"))
-	for form := range r.row {
-		r.row[form] = encode(r.fields(IDForm(form), logo))
-	}
-	return r
+// rendered is the JSON of a list row up to the logo, in one form of ids.
+type rendered struct {
+	form IDForm
+	json []byte
 }
 
-// fields are the keys of a list row. Null ones are left out, so the set
-// differs from row to row (halocli's sweep). datecreated, alastupdate, domain
-// and customfields are not among them.
-func (r *record) fields(form IDForm, logo int) map[string]any {
-	f := map[string]any{
-		"id": id(r.ID, form), "name": r.Name, "key": r.ID, "table": 2, "use": "client",
-		"inactive": r.Inactive, "is_vip": false, "is_account": false, "stopped": 0, "taxable": true,
-		"customertype": 0, "customer_relationship": []any{}, "customer_relationship_list": "",
-		"colour": "#2bd3c6", "main_site_id": id(r.ID+10_000, form), "accountsid": "",
-		"client_to_invoice": 0, "excludefrominvoicesync": false, "confirmemail": 0, "actionemail": 0,
-		"accountmanagertech": 0, "itglue_id": "", "calldate": stamp(r.updated, int(r.ID%8)),
+// maxCached bounds the number of clients of a tenant up to which rows are kept
+// once rendered, at some 900 bytes each.
+const maxCached = 250_000
+
+// appendRow appends the row as far as it can be kept: without logo, without
+// what parameters add, without the closing brace.
+func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
+	if r := e.row.Load(); r != nil && r.form == form {
+		return append(b, r.json...)
 	}
-	if r.TopLevelID != 0 {
-		f["toplevel_id"], f["toplevel_name"] = id(r.TopLevelID, form), r.TopLevelName
+	from := len(b)
+	b = e.renderRow(b, form)
+	if keep {
+		e.row.Store(&rendered{form: form, json: append([]byte(nil), b[from:]...)})
 	}
-	if r.Ref != "" {
-		f["ref"] = r.Ref
-	}
-	if logo > 0 && r.ID%50 == 0 {
-		f["logo"] = "data:image/png;base64," + strings.Repeat("A", logo)
-	}
-	return f
+	return b
 }
 
-// detail is the object that /Client/{id} answers with.
-func (r *record) detail(form IDForm) map[string]any {
-	f := r.fields(form, 0)
-	f["datecreated"] = stamp(r.created, 0)
-	f["alastupdate"] = stamp(r.updated, 3)
-	f["main_site_name"], f["main_contact_name"] = "Main", "General User"
-	f["calldate"] = "1900-01-01T00:00:00" // how an empty date looks
-	if r.Website != "" {
-		f["website"], f["domain"] = r.Website, strings.TrimPrefix(r.Website, "https://")
+// renderRow writes the keys of a live default row (Midtown-Technology-Group/halocli,
+// sweep of 797 GETs) and those that typed consumers read from rows.
+func (e *entry) renderRow(b []byte, form IDForm) []byte {
+	b = appendID(append(b, `{"id":`...), e.ID, form)
+	b = appendText(b, "name", e.Name)
+	if e.TopLevelID != 0 {
+		b = appendID(appendKey(b, "toplevel_id"), e.TopLevelID, form)
 	}
-	f["customfields"] = []any{
-		map[string]any{"id": 170, "name": "CFTier", "label": "Tier", "type": 0, "value": "gold", "display": "Gold"},
-		map[string]any{"id": 171, "name": "CFSeats", "label": "Seats", "type": 1, "value": 12.5, "display": "12.5"},
-		map[string]any{"id": 172, "name": "CFTags", "label": "Tags", "type": 3, "value": []int{1, 2}, "display": "a, b"},
-		map[string]any{"id": 173, "name": "CFNone", "label": "None", "type": 2, "display": ""},
+	b = appendSome(b, "toplevel_name", e.TopLevelName)
+	b = appendBool(b, "inactive", e.Inactive)
+	b = appendBool(b, "is_vip", e.VIP)
+	b = append(b, `,"is_account":false,"stopped":0,"taxable":true,"customertype":0,"table":2,"use":"client"`...)
+	b = appendInt(b, "key", e.ID)
+	if e.MainSiteID > 0 {
+		b = appendInt(b, "main_site_id", e.MainSiteID)
 	}
-	return f
+	b = appendSome(b, "main_phonenumber", e.Phone)
+	b = appendSome(b, "ref", e.Ref)
+	b = appendSome(b, "accountsemailaddress", e.Email)
+	b = append(b, `,"accountsid":"","itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0`...)
+	b = append(b, `,"client_to_invoice":0,"client_to_invoice_recurring":0,"excludefrominvoicesync":false`...)
+	b = append(b, `,"invoiceduedaysextraclient":-1,"clientcurrency":"","default_currency_code":0`...)
+	b = append(b, `,"item_tax_code":0,"service_tax_code":0,"prepay_tax_code":0,"contract_tax_code":0`...)
+	b = append(b, `,"confirmemail":1,"actionemail":1,"clearemail":1,"mailbox_override":0,"default_mailbox_id":0,"messagegroup_id":-1`...)
+	b = append(b, `,"accountmanagertech":0,"pritech":0,"sectech":0,"customer_relationship_list":""`...)
+	b = append(b, `,"customer_relationship":[{"id":"1","name":"Customer"}]`...)
+	b = appendTime(b, "calldate", e.Created, e.ID+1)
+	return append(b, `,"colour":"`+colour(e.ID)+`"`...)
 }
 
-// id writes a number as this Halo writes ids.
-func id(n int64, form IDForm) any {
-	switch form {
-	case IDDouble:
-		return json.RawMessage(strconv.FormatInt(n, 10) + ".0")
-	case IDString:
-		return strconv.FormatInt(n, 10)
-	default:
-		return n
-	}
+// colour gives each client one of a few.
+func colour(id int64) string {
+	palette := [...]string{"#a75ded", "#2bd3c6", "#f5b700", "#e4572e", "#4d9078"}
+	return palette[uint64(id)%uint64(len(palette))] //nolint:gosec // any remainder will do
 }
 
-// stamp writes a date as Halo does: ISO 8601 without a zone, with 0 to 7
-// digits of a second's fraction.
-func stamp(t time.Time, digits int) string {
-	s := t.UTC().Format("2006-01-02T15:04:05")
-	if digits > 0 {
-		s += fmt.Sprintf(".%09d", t.Nanosecond())[:1+min(digits, 7)]
+// appendLogo appends the key that may be large and is never kept.
+func (e *entry) appendLogo(b []byte, p *settings) []byte {
+	b = appendKey(b, "logo")
+	if p.LogoEvery > 0 && e.ID%int64(p.LogoEvery) == 0 {
+		b = append(append(b, '"'), p.logo...)
+		return append(b, '"')
 	}
-	return s
+	return append(b, `""`...)
 }
 
-// encode marshals what cannot fail to marshal.
-func encode(v any) []byte {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic(fmt.Sprintf("halotest: %v", err)) // a bug of this package
+// appendDetail appends the whole object of GET /Client/{id}.
+func (e *entry) appendDetail(b []byte, p *settings) []byte {
+	if e.Raw != "" {
+		return append(b, e.Raw...)
 	}
-	return []byte(strings.TrimSuffix(b.String(), "\n"))
+	b = e.appendLogo(e.renderRow(b, p.IDs), p)
+	b = appendTime(b, "datecreated", e.Created, e.ID)
+	b = appendTime(b, "alastupdate", e.Updated, e.ID)
+	b = appendSome(b, "website", e.Website)
+	b = appendSome(b, "domain", e.Domain)
+	b = appendSome(b, "notes", e.Notes)
+	if e.MainSiteID > 0 {
+		b = append(b, `,"main_site_name":"Main"`...)
+	}
+	b = append(b, `,"createdfrom_id":0,"trading_name":"","tax_number":"","isopportunity":0`...)
+	b = append(appendKey(b, "customfields"), '[')
+	for i, f := range e.CustomFields {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = f.append(b)
+	}
+	return append(b, ']', '}')
+}
+
+func (f CustomField) append(b []byte) []byte {
+	b = appendInt(append(b, `{"table":0`...), "id", f.ID)
+	b = appendText(b, "name", f.Name)
+	b = appendText(b, "label", f.Label)
+	b = append(b, `,"summary":"","type":0`...)
+	var display string
+	if value, err := json.Marshal(f.Value); err == nil && f.Value != nil {
+		b = append(appendKey(b, "value"), value...)
+		display = strings.Trim(string(value), `"`)
+	}
+	return append(appendText(b, "display", display), '}')
 }

@@ -1,15 +1,48 @@
-// Package halotest is a Halo PSA for tests, benchmarks and the demo. It is
-// held as state (tenants, applications, tokens, clients) from which every
-// answer is derived, and it is as strict as the original: what Halo refuses or
-// ignores silently, this one refuses or ignores silently.
+// Package halotest is a Halo PSA that behaves as the real one does, as far as
+// public evidence tells: state, switches, a script of faults and a log. Tests,
+// the demo and benchmarks talk to it over HTTP; nothing in it knows the client
+// under test.
 //
-// Where public evidence about Halo's behaviour is split, a [Profile] switches
-// between the variants; [Fault] breaks answers by a script or by seeded
-// chance; [Halo.AfterPage] changes clients between two pages; [Halo.Log] tells
-// what the simulator was asked.
+//	h := halotest.Start(t)                    // or New and Listen
+//	acme := h.Tenant("")                      // the tenant of the host itself
+//	acme.App("id", "secret")                  // an API application
+//	acme.Seed(2500, 1)                        // realistic clients
+//	h.Fault(halotest.Rule{Page: 3}, halotest.Status(502, "<html>"))
 //
-// The facts behind it are those of package halo's comment, found in public
-// clients and in copies of Halo's own API description: homotechsual/HaloAPI,
-// topleft-team/django-psa, Midtown-Technology-Group/halocli,
-// wyre-technology/node-halopsa and others. No live Halo was asked.
+// # What is simulated
+//
+//   - POST /auth/token: client credentials, form-encoded only
+//   - GET /auth/.well-known/openid-configuration and GET /api/authinfo
+//   - GET /api/Client and GET /api/Client/{id}, paths in any case
+//   - the rolling request limit, per tenant, checked before the token is
+//
+// Everything else under the host is 404 with an empty body, other methods are
+// 405; writes are not simulated. Parameters of the list that have an effect:
+// pageinate, page_size, page_no, count, order, orderdesc, search,
+// search_name_only, toplevel_id, includeactive, includeinactive,
+// activeinactive, idonly, includenotes, include_website and, if switched on,
+// lastupdatefromdate. All others are ignored without a word, as Halo does.
+//
+// # Where public evidence is thin
+//
+// [Profile] has a switch wherever sources disagree; its zero value is the
+// hosted Halo of 2026, and where nothing is known the less convenient reading.
+// Chosen without evidence, and the same in every profile:
+//
+//   - an unknown scope, one outside the application's, and none at all are 400
+//     invalid_scope
+//   - page_no below 1 reads page 1; page_size below 1 is 50
+//   - a number that does not parse is 400 in the shape recorded for an id
+//   - activeinactive=a,b is read as includeactive=a, includeinactive=b
+//   - rows with the same name have no useful order among themselves
+//   - unpaged lists leave out page_no and page_size; record_count is the total
+//
+// # Sources
+//
+// homotechsual/HaloAPI #19, #31, #90 and PR #91 (token errors, request limit,
+// cap of 100 rows), Midtown-Technology-Group/halocli (empty error bodies,
+// binding errors, booleans, keys left out, dates), topleft-team/django-psa-connector
+// commit 1176c4c (the last page is sent again), wyre-technology/node-halopsa
+// commits c822233 and 46af9cb (bare detail object, pageinate),
+// covenanttechnologysolutions/halopsa-rest (parameters and types).
 package halotest

@@ -1,226 +1,167 @@
 package halotest
 
 import (
-	"math/rand/v2"
-	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
-// FaultKind is a way in which an answer goes wrong.
-type FaultKind int
+// Kind names a fault in the [Log].
+type Kind string
 
-// Kinds of faults.
+// The kinds of faults, one for each function that makes one.
 const (
-	Status    FaultKind = iota + 1 // Code with Body instead of the answer
-	HTML200                        // a maintenance page with status 200
-	WrongJSON                      // valid JSON of another shape
-	Truncate                       // half of the body, then the connection breaks
-	Slow                           // the body in pieces, Delay between them
-	Hang                           // no answer until the client gives up, at most Delay
-	Reset                          // the connection is reset before an answer
-	EmptyList                      // the list as an agent without rights sees it
-	Expire                         // the request's token has just expired
+	KindStatus    Kind = "status"
+	KindThrottle  Kind = "throttle"
+	KindHTML200   Kind = "html200"
+	KindTruncate  Kind = "truncate"
+	KindCut       Kind = "cut"
+	KindSlow      Kind = "slow"
+	KindHang      Kind = "hang"
+	KindReset     Kind = "reset"
+	KindEmptyList Kind = "emptylist"
+	KindExpire    Kind = "expire"
+	KindWrongJSON Kind = "wrongjson"
+	KindDelay     Kind = "delay"
 )
 
-// String names the kind, for the log.
-func (k FaultKind) String() string {
-	return [...]string{"none", "status", "html", "wrong-json", "truncate", "slow", "hang", "reset", "empty", "expire"}[k]
-}
-
-// Fault breaks answers. Which ones: those of Route (empty: any), of list page
-// Page (0: any), from the Nth match on (from 1; 0 means 1), Times of them (0
-// means 1).
+// Fault is one way for a request to go wrong. The first group answers in place
+// of Halo, as a gateway would: the request is logged, but neither its token
+// nor the request limit is looked at. The second damages Halo's own answer.
 type Fault struct {
-	Kind   FaultKind
-	Code   int           // Status
-	Body   string        // Status
-	Header http.Header   // Status
-	Delay  time.Duration // Slow, Hang
-
-	Route string
-	Page  int
-	Nth   int
-	Times int
-
-	seen, done int
+	kind   Kind
+	delay  time.Duration
+	status int
+	header http.Header
+	body   string
+	wait   time.Duration
+	bytes  int
 }
 
-// instead says that no answer is computed at all.
-func (f *Fault) instead() bool {
-	switch f.Kind {
-	case Status, HTML200, WrongJSON, Hang, Reset:
-		return true
-	}
-	return false
-}
-
-// Chance breaks answers at random, repeatably for requests that come one
-// after the other: with probability P, a kind out of Kinds, never more than
-// InARow at once (0: no bound).
-type Chance struct {
-	Seed   uint64
-	P      float64
-	Kinds  []Fault
-	InARow int
-}
-
-// faults is the script and the dice.
-type faults struct {
-	script []*Fault
-	chance Chance
-	dice   *rand.Rand
-	row    int
-}
-
-// Fault adds to the script.
-func (h *Halo) Fault(fs ...Fault) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, f := range fs {
-		h.faults.script = append(h.faults.script, &f)
-	}
-}
-
-// Chance sets the faults that come at random; the zero value ends them.
-func (h *Halo) Chance(c Chance) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.faults.chance, h.faults.row = c, 0
-	h.faults.dice = rand.New(rand.NewPCG(c.Seed, 1))
-}
-
-// next picks the fault of a request, or none.
-func (fs *faults) next(route string, page int) *Fault {
-	for _, f := range fs.script {
-		if f.Route != "" && f.Route != route || f.Page != 0 && f.Page != page {
-			continue
-		}
-		f.seen++
-		if f.seen >= max(1, f.Nth) && f.done < max(1, f.Times) {
-			f.done++
-			return f
-		}
-	}
-	c := fs.chance
-	if len(c.Kinds) == 0 || route == RouteOther {
-		return nil
-	}
-	// The dice are thrown at each request, whatever comes of it.
-	hit, which := fs.dice.Float64() < c.P, fs.dice.IntN(len(c.Kinds))
-	if !hit || c.InARow > 0 && fs.row >= c.InARow {
-		fs.row = 0
-		return nil
-	}
-	fs.row++
-	f := c.Kinds[which]
-	return &f
-}
-
-// expire ends the token that a request came with.
-func (h *Halo) expire(r *http.Request) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	text, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	delete(h.tokens, text)
-}
-
-// pause waits, and says whether the client is still there.
-func (h *Halo) pause(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-	case <-h.done:
-	}
-	return false
-}
-
-// breakOff answers with a fault instead of an answer.
-func (h *Halo) breakOff(w http.ResponseWriter, r *http.Request, f *Fault) int {
-	switch f.Kind {
-	case Status:
-		for name, values := range f.Header {
-			w.Header()[name] = values
-		}
-		return write(w, f.Code, "", []byte(f.Body))
-	case HTML200:
-		return write(w, http.StatusOK, "text/html; charset=utf-8",
-			[]byte("<!DOCTYPE html><html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"))
-	case WrongJSON:
-		return write(w, http.StatusOK, "application/json", []byte(`{"load_error":"report failed"}`))
-	case Hang:
-		h.pause(r, max(f.Delay, time.Second))
-		return 0
-	default: // Reset
-		abort(w)
-		return 0
-	}
-}
-
-// send writes an answer, with the faults that need one.
-func (h *Halo) send(w http.ResponseWriter, r *http.Request, a answer, f *Fault) int {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+// Status answers with a status and a body. The content type follows from the
+// first character of the body; header, in pairs of key and value, comes on top.
+func Status(code int, body string, header ...string) Fault {
+	f := Fault{kind: KindStatus, status: code, body: body, header: http.Header{}}
 	switch {
-	case f != nil && f.Kind == Truncate && len(a.body) > 1:
-		if a.kind != "" {
-			w.Header().Set("Content-Type", a.kind)
-		}
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body[:len(a.body)/2]) // the client may be gone
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // net/http breaks the connection
-	case f != nil && f.Kind == Slow:
-		return h.drip(w, r, a, f.Delay)
+	case body == "":
+	case body[0] == '<':
+		f.header.Set("Content-Type", htmlType)
+	case strings.ContainsRune(`{["`, rune(body[0])):
+		f.header.Set("Content-Type", jsonType)
 	default:
-		return write(w, a.status, a.kind, a.body)
+		f.header.Set("Content-Type", "text/plain; charset=utf-8")
 	}
-}
-
-// drip sends a body in pieces.
-func (h *Halo) drip(w http.ResponseWriter, r *http.Request, a answer, delay time.Duration) int {
-	if a.kind != "" {
-		w.Header().Set("Content-Type", a.kind)
-	}
-	w.WriteHeader(a.status)
-	sent, flush := 0, http.NewResponseController(w)
-	piece := max(1, len(a.body)/8)
-	for rest := a.body; len(rest) > 0 && h.pause(r, delay); {
-		n, err := w.Write(rest[:min(piece, len(rest))])
-		if err != nil {
-			break
+	for pair := range slices.Chunk(header, 2) {
+		if len(pair) == 2 {
+			f.header.Set(pair[0], pair[1])
 		}
-		sent, rest = sent+n, rest[n:]
-		_ = flush.Flush()
 	}
-	return sent
+	return f
 }
 
-func write(w http.ResponseWriter, status int, kind string, body []byte) int {
-	if kind != "" {
-		w.Header().Set("Content-Type", kind)
-	}
-	w.WriteHeader(status)
-	n, _ := w.Write(body) // the client may be gone
-	return n
+// Throttle answers 429 with the profile's body. Above zero, retryAfter is sent
+// in the profile's form, in seconds if that is none.
+func Throttle(retryAfter time.Duration) Fault {
+	return Fault{kind: KindThrottle, wait: retryAfter}
 }
 
-// abort resets the connection: the client sees RST, not an orderly end.
-func abort(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
+// HTML200 answers with a page of HTML and status 200, as a maintenance page or
+// a proxy in between does.
+func HTML200() Fault {
+	return Fault{
+		kind: KindHTML200, status: http.StatusOK, header: http.Header{"Content-Type": {htmlType}},
+		body: page("Halo is being updated", "Please come back in a few minutes."),
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+}
+
+// Hang sends nothing until the client gives up or limit is over, and then
+// closes the connection. A limit of 0 is none.
+func Hang(limit time.Duration) Fault {
+	if limit <= 0 {
+		limit = -1
 	}
-	_ = conn.Close()
+	return Fault{kind: KindHang, wait: limit}
+}
+
+// Reset resets the connection without an answer.
+func Reset() Fault { return Fault{kind: KindReset} }
+
+// Delay lets the request wait for d and then pass.
+func Delay(d time.Duration) Fault { return Fault{kind: KindDelay, delay: d} }
+
+// Truncate breaks the connection after so many bytes of the body.
+func Truncate(bytes int) Fault { return Fault{kind: KindTruncate, bytes: max(bytes, 0)} }
+
+// Cut sends only so many bytes of the body, with a Content-Length that hides
+// it.
+func Cut(bytes int) Fault { return Fault{kind: KindCut, bytes: max(bytes, 0)} }
+
+// Slow sends the body in pieces of so many bytes with a pause before each.
+func Slow(bytes int, pause time.Duration) Fault {
+	return Fault{kind: KindSlow, bytes: max(bytes, 1), wait: pause}
+}
+
+// EmptyList answers a list with no rows and a record_count of 0, as when the
+// agent has lost its rights. Other routes are not affected.
+func EmptyList() Fault { return Fault{kind: KindEmptyList} }
+
+// Expire ends the token of the request, which Halo then refuses with 401.
+func Expire() Fault { return Fault{kind: KindExpire} }
+
+// WrongJSON replaces the body of a 200 with JSON of another shape, an error
+// that came with the status of success.
+func WrongJSON() Fault { return Fault{kind: KindWrongJSON} }
+
+// After lets d pass, on the wall clock, before the fault.
+func (f Fault) After(d time.Duration) Fault {
+	f.delay += d
+	return f
+}
+
+// instead returns the answer of faults that keep the request from Halo.
+func (f *Fault) instead(c *call, h *Halo) (answer, bool) {
+	switch f.kind {
+	case KindStatus, KindHTML200:
+		return answer{status: f.status, header: f.header, body: []byte(f.body)}, true
+	case KindThrottle:
+		a := throttled(c.p, h.now(), f.wait)
+		switch {
+		case f.wait <= 0:
+			a.header.Del("Retry-After")
+		case c.p.RetryAfter == RetryAfterNone:
+			a.header.Set("Retry-After", wholeSeconds(f.wait))
+		}
+		return a, true
+	case KindHang:
+		return answer{end: endBroken, hang: f.wait}, true
+	case KindReset:
+		return answer{end: endReset}, true
+	case KindExpire:
+		h.tokens.revoke(c.token)
+	case KindTruncate, KindCut, KindSlow, KindEmptyList, KindWrongJSON, KindDelay:
+	}
+	return answer{}, false
+}
+
+// damage changes Halo's answer.
+func (f *Fault) damage(a answer) answer {
+	switch f.kind {
+	case KindTruncate:
+		if f.bytes < len(a.body) {
+			a.end, a.bytes = endBroken, f.bytes
+		}
+	case KindCut:
+		a.body = a.body[:min(f.bytes, len(a.body))]
+		a.list = false
+	case KindSlow:
+		a.chunk, a.pause = f.bytes, f.wait
+	case KindWrongJSON:
+		if a.status == http.StatusOK {
+			a.json(object("load_error", "Invalid object name 'area'."))
+			a.list = false
+		}
+	case KindStatus, KindThrottle, KindHTML200, KindHang, KindReset, KindEmptyList, KindExpire, KindDelay:
+	}
+	return a
 }

@@ -1,190 +1,90 @@
 package halotest
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 )
 
-// plainRows is how many rows a list has without paging and without count.
-const plainRows = 50
-
-// serveList answers GET /Client. The caller holds the lock.
-func (h *Halo) serveList(r *http.Request, t *Tenant, tok *token) (answer, *PageEvent) {
-	h.lists++
-	p, q := h.profile, r.URL.Query()
-	ids := h.selectIDs(t, tok, q)
-	rows, paged := slice(p, q, ids)
-	event := &PageEvent{Tenant: t, Page: pageOf(r), Nth: h.lists}
-
-	var b bytes.Buffer
-	if !p.BareArray {
-		writeEnvelope(&b, p, q, paged, len(ids))
+// list answers GET /api/Client. It writes to b.
+func list(c *call, b []byte) answer {
+	q := c.query
+	if q.invalid != nil {
+		a := answer{status: http.StatusBadRequest}
+		a.json(q.invalid)
+		return a
 	}
-	b.WriteByte('[')
-	for i, id := range rows {
+	rows, total, keep := c.tenant.cut(q.key(c.p), q.desc, c.token.rights, func(total int) (int, int) {
+		return q.span(c.p, total)
+	})
+	if c.fault != nil && c.fault.kind == KindEmptyList {
+		rows, total = nil, 0
+	}
+
+	b = slices.Grow(b, 256+len(rows)*1100)
+	if !c.p.BareArray {
+		b = appendEnvelope(b, c, total)
+	}
+	b = append(b, '[')
+	for i, e := range rows {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.Write(t.clients[id].row[p.IDs])
+		b = appendListed(b, c, e, keep)
 	}
-	b.WriteByte(']')
-	if !p.BareArray {
-		b.WriteByte('}')
+	b = append(b, ']')
+	if !c.p.BareArray {
+		b = append(b, '}')
 	}
-	return answer{status: http.StatusOK, kind: "application/json; charset=utf-8", body: b.Bytes()}, event
+	return answer{
+		status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}}, body: b,
+		list: true, pooled: true, rows: len(rows), total: total,
+	}
 }
 
-// writeEnvelope writes what comes before the rows.
-func writeEnvelope(b *bytes.Buffer, p Profile, q url.Values, paged bool, total int) {
-	b.WriteByte('{')
-	if paged {
-		size := atoi(q.Get("page_size"), plainRows)
-		fmt.Fprintf(b, `"page_no":%d,`, max(1, atoi(q.Get("page_no"), 1)))
-		switch p.Echo {
+// appendEnvelope appends everything before the rows. page_no and page_size are
+// there only if the list is paged; a consumer was seen to fail without them.
+func appendEnvelope(b []byte, c *call, total int) []byte {
+	b = append(b, '{')
+	if c.query.page > 0 {
+		b = strconv.AppendInt(append(b, `"page_no":`...), int64(c.query.page), 10)
+		switch c.p.EchoSize {
 		case EchoRequested:
-			fmt.Fprintf(b, `"page_size":%d,`, size)
-		case EchoEffective:
-			fmt.Fprintf(b, `"page_size":%d,`, capped(size, p.PageCap))
-		}
-	}
-	switch p.Count {
-	case CountInt:
-		fmt.Fprintf(b, `"record_count":%d,`, total)
-	case CountString:
-		fmt.Fprintf(b, `"record_count":"%d",`, total)
-	}
-	b.WriteString(`"clients":`)
-}
-
-// slice cuts the page out of the ids. Paging happens only with
-// pageinate=true, so spelt; without it the first rows come, whatever the page.
-func slice(p Profile, q url.Values, ids []int64) (rows []int64, paged bool) {
-	if !isTrue(q.Get("pageinate")) {
-		return ids[:min(len(ids), max(0, atoi(q.Get("count"), plainRows)))], false
-	}
-	size := capped(max(1, atoi(q.Get("page_size"), plainRows)), p.PageCap)
-	page := max(1, atoi(q.Get("page_no"), 1))
-	last := max(1, (len(ids)+size-1)/size)
-	if page > last {
-		switch p.PastEnd {
-		case PastEndEmpty:
-			return nil, true
-		case PastEndLast:
-			page = last
-		case PastEndFirst:
-			page = 1
-		}
-	}
-	from := min(len(ids), (page-1)*size)
-	return ids[from:min(len(ids), from+size)], true
-}
-
-func capped(size, most int) int {
-	if most > 0 {
-		return min(size, most)
-	}
-	return size
-}
-
-// selectIDs gives the ids of the clients that a list shows, in its order.
-func (h *Halo) selectIDs(t *Tenant, tok *token, q url.Values) []int64 {
-	active, inactive := true, false
-	if v := q.Get("includeactive"); v != "" {
-		active = isTrue(v)
-	}
-	if v := q.Get("includeinactive"); v != "" {
-		inactive = isTrue(v)
-	}
-	if a, i, ok := strings.Cut(q.Get("activeinactive"), ","); ok {
-		active, inactive = isTrue(a), isTrue(i)
-	}
-
-	ids := t.all
-	byID := h.profile.Default == OrderID || !h.profile.IgnoreOrder && strings.EqualFold(q.Get("order"), "id")
-	if h.profile.IgnoreOrder {
-		byID = h.profile.Default == OrderID
-	}
-	switch {
-	case !byID:
-		ids = t.named()
-	case active && !inactive:
-		ids = t.active
-	}
-	keep := h.filter(t, tok, q, active, inactive, byID)
-	if keep != nil {
-		ids = slices.Collect(func(yield func(int64) bool) {
-			for _, id := range ids {
-				if keep(t.clients[id]) && !yield(id) {
-					return
-				}
+			size := c.query.size
+			if size < 1 {
+				size = defaultRows
 			}
-		})
-	}
-	if isTrue(q.Get("orderdesc")) { // 1 is not true: it sorts ascending
-		ids = slices.Clone(ids)
-		slices.Reverse(ids)
-	}
-	return ids
-}
-
-// filter returns which clients to keep, or nil if the ids need no filter.
-func (h *Halo) filter(t *Tenant, tok *token, q url.Values, active, inactive, byID bool) func(*record) bool {
-	search, nameOnly := strings.ToLower(strings.TrimSpace(q.Get("search"))), isTrue(q.Get("search_name_only"))
-	topLevel := atoi(q.Get("toplevel_id"), 0)
-	var since time.Time
-	if h.profile.LastUpdate {
-		since, _ = time.Parse("2006-01-02T15:04:05", strings.TrimSuffix(q.Get("lastupdatefromdate"), "Z"))
-	}
-	free := search == "" && topLevel == 0 && since.IsZero() && tok.rights.all
-	if free && active && (inactive || byID) {
-		return nil
-	}
-	return func(r *record) bool {
-		switch {
-		case r.Inactive && !inactive, !r.Inactive && !active, !tok.rights.sees(r.ID):
-			return false
-		case topLevel != 0 && r.TopLevelID != int64(topLevel):
-			return false
-		case r.updated.Before(since):
-			return false
-		case search == "":
-			return true
-		case nameOnly:
-			return strings.Contains(strings.ToLower(r.Name), search)
+			b = appendInt(b, "page_size", int64(size))
+		case EchoEffective:
+			b = appendInt(b, "page_size", int64(c.query.rowsOf(c.p)))
+		case EchoMissing:
 		}
-		return strings.Contains(r.text, search)
+		b = append(b, ',')
 	}
+	switch c.p.RecordCount {
+	case CountNumber:
+		b = append(strconv.AppendInt(append(b, `"record_count":`...), int64(total), 10), ',')
+	case CountString:
+		b = append(strconv.AppendInt(append(b, `"record_count":"`...), int64(total), 10), '"', ',')
+	case CountMissing:
+	}
+	return append(b, `"clients":`...)
 }
 
-// isTrue reads a flag as Halo does: true in any case, nothing else.
-func isTrue(s string) bool { return strings.EqualFold(s, "true") }
-
-func atoi(s string, missing int) int {
-	if n, err := strconv.Atoi(s); err == nil {
-		return n
+// appendListed appends one row with what the parameters ask for.
+func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
+	if e.Raw != "" {
+		return append(b, e.Raw...)
 	}
-	return missing
-}
-
-// serveDetail answers GET /Client/{id}. The caller holds the lock.
-func (h *Halo) serveDetail(r *http.Request, t *Tenant, tok *token) answer {
-	text := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-	if strings.EqualFold(text, "me") {
-		return answer{status: http.StatusUnauthorized} // an application is nobody's client
+	if c.query.idOnly {
+		return append(appendID(append(b, `{"id":`...), e.ID, c.p.IDs), '}')
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return jsonAnswer(http.StatusBadRequest, map[string][]string{"id": {fmt.Sprintf("The value '%s' is not valid.", text)}})
+	b = e.appendLogo(e.appendRow(b, c.p.IDs, keep), c.p)
+	if c.query.notes {
+		b = appendSome(b, "notes", e.Notes)
 	}
-	c, ok := t.clients[n]
-	if !ok || !tok.rights.sees(n) {
-		return answer{status: http.StatusNotFound}
+	if c.query.website {
+		b = appendSome(b, "website", e.Website)
 	}
-	return jsonAnswer(http.StatusOK, c.detail(h.profile.IDs))
+	return append(b, '}')
 }

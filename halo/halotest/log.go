@@ -1,38 +1,174 @@
 package halotest
 
-import "maps"
+import (
+	"maps"
+	"net/url"
+	"sync"
+	"time"
+)
 
-// Log is what a Halo was asked so far.
+// Log is what a [Halo] has seen, at one moment.
 type Log struct {
-	Total    int            // requests of any kind
-	Tokens   int            // token calls
-	Lists    int            // list requests
-	Details  int            // requests of one client
-	Issued   int            // tokens issued
-	Statuses map[int]int    // answers by status; 0: broken on purpose
-	Pages    map[int]int    // list requests by page_no
-	Tenants  map[string]int // API requests by tenant
-	Faults   map[string]int // faults by kind
-	Bytes    int64          // sent in bodies
-	// MaxInWindow is the greatest number of admitted requests of one tenant in
-	// any window of Profile.RateWindow.
-	MaxInWindow int
-	// MaxConcurrent is the greatest number of requests answered at once.
-	MaxConcurrent int
+	Tally                    // of all tenants together
+	Tenants map[string]Tally // by name; requests that name no known tenant are ""'s
 }
 
-func (l *Log) init() {
-	l.Statuses, l.Pages = map[int]int{}, map[int]int{}
-	l.Tenants, l.Faults = map[string]int{}, map[string]int{}
+// Tally counts requests. A request counts in Requests, Routes and Pages when it
+// arrives, in the rest when its answer is fixed.
+type Tally struct {
+	Requests      int
+	Routes        map[Route]int
+	Pages         map[int]int  // list requests by page_no; 0: unpaged
+	Statuses      map[int]int  // 0: the connection ended without an answer
+	Faults        map[Kind]int // requests that a fault struck
+	Tokens        int          // issued
+	Bytes         int64        // of bodies, as meant to be sent
+	MaxConcurrent int          // most requests in hand at once
+	// MaxInWindow is the greatest number of requests in any rolling
+	// [Profile.RateWindow], of those that the limit is about, refused and
+	// faulted ones included. Peaks of different tenants do not add up.
+	MaxInWindow int
+}
+
+// Request is one request and its answer, for [Halo.OnRequest].
+type Request struct {
+	Nth      int // counts the requests of the instance from 1
+	Tenant   string
+	ClientID string // of the application; "" if unknown
+	Route    Route
+	Method   string
+	Path     string
+	Query    url.Values
+	Page     int // of a list; 0: unpaged
+	Status   int // 0: the connection ended without an answer
+	Bytes    int // of the body, as meant to be sent
+	Fault    Kind
+	Start    time.Time
+	Agent    string // User-Agent
 }
 
 // Log returns a copy of the log.
 func (h *Halo) Log() Log {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l := h.log
-	l.Issued = h.issued
-	l.Statuses, l.Pages = maps.Clone(l.Statuses), maps.Clone(l.Pages)
-	l.Tenants, l.Faults = maps.Clone(l.Tenants), maps.Clone(l.Faults)
+	j := &h.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := Log{Tally: j.total.copy(), Tenants: make(map[string]Tally)}
+	for name, t := range j.tenants {
+		l.Tenants[name] = t.copy()
+	}
 	return l
+}
+
+// ResetLog starts the counts of the log afresh. Request numbers go on.
+func (h *Halo) ResetLog() {
+	j := &h.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	concurrent := j.total.concurrent
+	j.total, j.tenants = tally{concurrent: concurrent}, nil
+}
+
+// journal keeps the log.
+type journal struct {
+	mu      sync.Mutex
+	nth     int
+	total   tally
+	tenants map[string]*tally
+}
+
+type tally struct {
+	Tally
+	concurrent int
+	recent     window
+}
+
+func (t *tally) copy() Tally {
+	c := t.Tally
+	c.Routes, c.Pages = maps.Clone(c.Routes), maps.Clone(c.Pages)
+	c.Statuses, c.Faults = maps.Clone(c.Statuses), maps.Clone(c.Faults)
+	return c
+}
+
+// both returns the tallies that c counts in.
+func (j *journal) both(c *call) [2]*tally {
+	t := j.tenants[c.tenantName()]
+	if t == nil {
+		if j.tenants == nil {
+			j.tenants = make(map[string]*tally)
+		}
+		t = new(tally)
+		j.tenants[c.tenantName()] = t
+	}
+	return [2]*tally{&j.total, t}
+}
+
+// arrive notes a request, and on it its number and time.
+func (j *journal) arrive(c *call, now func() time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c.start = now()
+	j.nth++
+	c.nth = j.nth
+	for _, t := range j.both(c) {
+		t.Requests++
+		count(&t.Routes, c.route)
+		if c.route == RouteList {
+			count(&t.Pages, c.query.page)
+		}
+		t.concurrent++
+		t.MaxConcurrent = max(t.MaxConcurrent, t.concurrent)
+		if c.counts() {
+			n := t.recent.prune(c.start, c.p.RateWindow) + 1
+			t.recent.add(c.start)
+			t.MaxInWindow = max(t.MaxInWindow, n)
+		}
+	}
+}
+
+// settle notes the answer.
+func (j *journal) settle(c *call, a answer) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range j.both(c) {
+		count(&t.Statuses, a.status)
+		t.Bytes += int64(a.sent())
+		if a.token {
+			t.Tokens++
+		}
+		if c.fault != nil {
+			count(&t.Faults, c.fault.kind)
+		}
+	}
+}
+
+// leave notes that the request is no longer in hand.
+func (j *journal) leave(c *call) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range j.both(c) {
+		t.concurrent = max(t.concurrent-1, 0)
+	}
+}
+
+func count[K comparable](m *map[K]int, key K) {
+	if *m == nil {
+		*m = make(map[K]int)
+	}
+	(*m)[key]++
+}
+
+// request is c for an observer.
+func (c *call) request(a answer) Request {
+	r := Request{
+		Nth: c.nth, Tenant: c.tenantName(), Route: c.route, Method: c.r.Method, Path: c.r.URL.Path,
+		Query: c.r.URL.Query(), Page: c.query.page, Status: a.status, Bytes: a.sent(),
+		Start: c.start, Agent: c.r.UserAgent(),
+	}
+	if c.app != nil {
+		r.ClientID = c.app.id
+	}
+	if c.fault != nil {
+		r.Fault = c.fault.kind
+	}
+	return r
 }

@@ -1,110 +1,170 @@
 package halotest
 
-import "time"
-
-// PastEnd is what Halo answers for a page beyond the last one. Public clients
-// met both an empty page and the last page again; nobody knows it for /Client.
-type PastEnd int
-
-// What is shown past the end.
-const (
-	PastEndEmpty PastEnd = iota
-	PastEndLast
-	PastEndFirst
+import (
+	"strings"
+	"time"
 )
 
-// EchoSize is the page_size that an answer claims.
+// Off switches a number of a [Profile] off, where zero means its default.
+const Off = -1
+
+// Profile is the set of switches. Its zero value is the hosted Halo of 2026;
+// see the package comment. Numbers that are zero take the default stated.
+type Profile struct {
+	// Paging.
+
+	PageCap     int         // most rows of a page whatever page_size says; default 100, or [Off] (HaloAPI #90)
+	CountCapped bool        // PageCap also bounds count=N of an unpaged list; unknown of the real one
+	PastEnd     PastEnd     // what comes after the last page
+	EchoSize    EchoSize    // page_size in the envelope
+	RecordCount RecordCount // form of record_count in the envelope
+	BareArray   bool        // rows without an envelope, as some sibling endpoints send them
+	DefaultSort Sort        // order of a list that asks for none
+	IgnoreOrder bool        // order=… has no effect; DefaultSort rules
+
+	// Rows.
+
+	IDs             IDForm // form of id and toplevel_id
+	FilterByUpdate  bool   // lastupdatefromdate filters; otherwise it is ignored
+	LogoEvery       int    // clients whose id is a multiple carry an inline logo; default none
+	LogoBytes       int    // length of such a logo; default 65,536
+	HiddenForbidden bool   // the detail of a client hidden from the agent is 403; otherwise 404, as if it did not exist
+
+	// Tokens.
+
+	TokenLifetime    time.Duration // announced as expires_in; default one hour
+	TokenDies        time.Duration // real life of a token; default TokenLifetime
+	TokenUses        int           // API requests that a token survives; default no bound
+	NewTokenKillsOld bool          // a new token ends the application's others
+	WrongTenant      WrongTenant   // answer of the token call to an unknown tenant
+
+	// The limit.
+
+	RateLimit          int           // API requests in any RateWindow; default 700, or [Off]
+	RateWindow         time.Duration // rolling; default five minutes
+	RateCountsToken    bool          // requests to /auth count as well and may be refused
+	RateCountsRejected bool          // refused requests count as well
+	RatePerApp         bool          // each application has a window of its own; otherwise each tenant
+	RetryAfter         RetryAfter    // header of a 429
+	ThrottleBody       ThrottleBody  // body of a 429
+
+	// Latency of every answer, on the wall clock.
+	Latency time.Duration
+}
+
+// PastEnd says what a page after the last one holds. An empty list is empty in
+// any case.
+type PastEnd int
+
+// The last page again (topleft-team/django-psa-connector 1176c4c), nothing, or
+// the first page again.
+const (
+	PastEndRepeatsLast PastEnd = iota
+	PastEndEmpty
+	PastEndRepeatsFirst
+)
+
+// EchoSize is what the envelope calls page_size.
 type EchoSize int
 
-// What page_size echoes.
+// The number asked for, the number after the cap, or no key at all.
 const (
 	EchoRequested EchoSize = iota
 	EchoEffective
 	EchoMissing
 )
 
-// IDForm is how ids look on the wire.
-type IDForm int
+// RecordCount is the form of record_count.
+type RecordCount int
 
-// Forms of ids: 12, 12.0 (as some of Halo's own endpoints write them), "12".
+// A number, a number in quotes, or no key at all.
 const (
-	IDInt IDForm = iota
-	IDDouble
-	IDString
-)
-
-// CountForm is how record_count looks on the wire.
-type CountForm int
-
-// Forms of record_count.
-const (
-	CountInt CountForm = iota
+	CountNumber RecordCount = iota
 	CountString
 	CountMissing
 )
 
-// RetryAfter is the header of a 429. No public record shows Halo sending one.
+// Sort is an order of clients.
+type Sort int
+
+// By name without regard to case, or by id.
+const (
+	SortByName Sort = iota
+	SortByID
+)
+
+// IDForm is the form of an id on the wire.
+type IDForm int
+
+// 12, 12.0 or "12".
+const (
+	IDInt IDForm = iota
+	IDFloat
+	IDString
+)
+
+// WrongTenant is the answer of the token call to a tenant it does not know.
+type WrongTenant int
+
+// 500 without a body, or 400 with OAuth's JSON.
+const (
+	WrongTenantEmpty500 WrongTenant = iota
+	WrongTenantJSON400
+)
+
+// RetryAfter is the form of the header of that name on a 429.
 type RetryAfter int
 
-// Forms of Retry-After.
+// No header, whole seconds, or an HTTP date.
 const (
 	RetryAfterNone RetryAfter = iota
 	RetryAfterSeconds
 	RetryAfterDate
 )
 
-// ThrottleBody is the body of a 429; its text is known, its form is not.
+// ThrottleBody is the form of the body of a 429.
 type ThrottleBody int
 
-// Forms of a 429's body.
+// {"Message":…}, {"error":…}, a JSON string, plain text or a page of HTML.
 const (
-	ThrottleMessage ThrottleBody = iota // {"Message": …}
-	ThrottleError                       // {"error": …}
-	ThrottleString                      // a JSON string
+	ThrottleMessage ThrottleBody = iota
+	ThrottleError
+	ThrottleString
 	ThrottleText
 	ThrottleHTML
 )
 
-// Order is how rows come when the request does not say, or is not heard.
-type Order int
-
-// Default orders.
-const (
-	OrderName Order = iota
-	OrderID
-)
-
-// Profile is the set of switches. [DefaultProfile] is a current hosted Halo.
-type Profile struct {
-	PageCap     int // rows a page at most, whatever is asked for; 0: no cap
-	PastEnd     PastEnd
-	Echo        EchoSize
-	IDs         IDForm
-	Count       CountForm
-	BareArray   bool // the list comes without its envelope
-	Default     Order
-	IgnoreOrder bool // order=id is not heard
-	LastUpdate  bool // lastupdatefromdate filters; else it is ignored
-	InlineLogo  int  // bytes of logo in every 50th row; 0: none
-	Latency     time.Duration
-
-	TokenLife    time.Duration // expires_in, whole seconds
-	RevokeAfter  int           // a token ends early, after that many requests; 0: never
-	NeedTenant   bool          // hosted on a shared host: the tenant must be named
-	TenantStatus int           // answer to a wrong tenant: 500 (empty) or 400 (JSON)
-
-	RateLimit    int // requests a tenant in any window; 0: no limit
-	RateWindow   time.Duration
-	CountTokens  bool // token calls count against the limit
-	RetryAfter   RetryAfter
-	ThrottleBody ThrottleBody
+// settings is a profile with its defaults filled in and what derives from it.
+type settings struct {
+	Profile
+	logo string
 }
 
-// DefaultProfile is a current hosted Halo: pages of 100 rows, tokens of an
-// hour, 700 requests in any 5 minutes, 429 without Retry-After.
-func DefaultProfile() Profile {
-	return Profile{
-		PageCap: 100, TokenLife: time.Hour, TenantStatus: 500,
-		RateLimit: 700, RateWindow: 5 * time.Minute,
+// complete fills in the defaults of p.
+func complete(p Profile) *settings {
+	orInt(&p.PageCap, 100)
+	orInt(&p.LogoBytes, 64<<10)
+	orInt(&p.RateLimit, 700)
+	orDuration(&p.RateWindow, 5*time.Minute)
+	orDuration(&p.TokenLifetime, time.Hour)
+
+	s := &settings{Profile: p}
+	if p.LogoEvery > 0 {
+		const head, block = "data:image/png;base64,", "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB"
+		n := max(p.LogoBytes-len(head), 0)
+		s.logo = head + strings.Repeat(block, n/len(block)+1)[:n]
+	}
+	return s
+}
+
+func orInt(v *int, fallback int) {
+	if *v == 0 {
+		*v = fallback
+	}
+}
+
+func orDuration(v *time.Duration, fallback time.Duration) {
+	if *v == 0 {
+		*v = fallback
 	}
 }

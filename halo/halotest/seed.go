@@ -3,90 +3,159 @@ package halotest
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
+	"strconv"
+	"time"
 )
 
-// Seed fills the tenant with n clients, the same ones for the same seed: the
-// "Unknown" client with id 1, and n-1 others with gaps between their ids.
-// Most have plain names, some have what real data has: accents, other
-// scripts, quotes, markup, formulas, names that differ in case or blanks only,
-// the same name twice, very long ones. Some are inactive.
+// Seed adds n clients that look like those of a managed service provider; the
+// same n and seed give the same clients, whatever the time. The first of a
+// tenant without a client 1 is "Unknown", which by convention catches what
+// matches nobody. Ids ascend from the greatest one with gaps. About four in a
+// hundred are inactive, a few have no top level, and from n = 300 on every odd
+// name of the package's list is there, spread out at random. Some ordinary
+// names occur more than once, as they do.
 func (t *Tenant) Seed(n int, seed uint64) {
-	dice := rand.New(rand.NewPCG(seed, 2))
-	clients := make([]Client, 0, n)
-	if n > 0 {
-		clients = append(clients, Client{ID: unknownID, Name: "Unknown", TopLevelID: 1, TopLevelName: "All clients"})
+	if n <= 0 {
+		return
 	}
-	last, id := "", int64(10)
-	for i := 1; i < n; i++ {
-		id += 1 + dice.Int64N(3)
-		name := oddName(dice, i, last)
-		if name == "" {
-			name = plainName(dice)
+	s := newSeeder(n, seed)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := t.lastID()
+	for i := range n {
+		if t.all.get(1) == nil {
+			id = max(id, 1)
+			t.put(Client{
+				ID: 1, Name: "Unknown", TopLevelID: 1, TopLevelName: s.topLevels[0],
+				MainSiteID: 1, Created: s.epoch, Updated: s.epoch,
+			})
+			continue
 		}
-		last = name
-		c := Client{ID: id, Name: name, Inactive: dice.IntN(25) == 0, Ref: fmt.Sprintf("C%05d", id)}
-		if region := dice.IntN(5); region > 0 {
-			c.TopLevelID, c.TopLevelName = int64(region), regions[region-1]
-		}
-		if dice.IntN(3) == 0 {
-			c.Website = fmt.Sprintf("https://www.client%d.example", id)
-		}
-		clients = append(clients, c)
+		id += s.gap()
+		t.put(s.client(i, id))
 	}
-	t.Add(clients...)
 }
 
-// unknownID is the catch-all client's, by convention.
-const unknownID = 1
+// seeder makes clients.
+type seeder struct {
+	dice      *rand.Rand
+	regions   []region
+	weights   []int // index of a region, as often as it weighs
+	odd       map[int]string
+	topLevels []string
+	epoch     time.Time
+}
 
-// oddName gives every 12th client or so a difficult name.
-func oddName(dice *rand.Rand, i int, last string) string {
-	if dice.IntN(12) != 0 {
-		return ""
+func newSeeder(n int, seed uint64) *seeder {
+	s := &seeder{
+		dice:      rand.New(rand.NewPCG(seed, 0x73656564)),
+		regions:   regions(),
+		topLevels: phrases("Customers|Public Sector & Education|Healthcare|München & Süd|Partners <resale>|Prospects"),
+		epoch:     time.Date(2018, 3, 1, 8, 0, 0, 0, time.UTC),
 	}
-	base := plainName(dice)
-	switch dice.IntN(14) {
-	case 0:
-		return "  " + base + " "
-	case 1:
-		return last // twice
-	case 2:
-		return strings.ToUpper(last)
-	case 3:
-		return "=HYPERLINK(\"http://x.example\",\"" + base + "\")"
-	case 4:
-		return base + " <b>&amp; Sons</b>"
-	case 5:
-		return "O’Neill " + base
-	case 6:
-		return strings.Repeat(base+" and ", 250/(len(base)+5)+1) + "partners"
-	case 7:
-		return "Mu\u0308ller & So\u0308hne " + fmt.Sprint(i) // combining
-	case 8:
-		return "Müller & Söhne " + fmt.Sprint(i) // precomposed
-	case 9:
-		return foreign[dice.IntN(len(foreign))] + " " + fmt.Sprint(i)
-	case 10:
-		return base + " 🥐"
-	case 11:
-		return `"` + base + `", 'quoted' \ back`
-	case 12:
-		return base + "\t" + "Branch\u00a0" + fmt.Sprint(i)
+	for i, r := range s.regions {
+		for range r.weight {
+			s.weights = append(s.weights, i)
+		}
+	}
+	s.odd = s.placeOddities(n)
+	return s
+}
+
+// placeOddities gives odd names a place among n. Small seeds get some of them,
+// at most every third client.
+func (s *seeder) placeOddities(n int) map[int]string {
+	names := oddities()
+	if 3*len(names) > n {
+		s.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		names = names[:n/3]
+	}
+	odd := make(map[int]string, len(names))
+	for _, name := range names {
+		i := s.dice.IntN(n)
+		for odd[i] != "" || i == 0 { // place 0 is for "Unknown"
+			i = s.dice.IntN(n)
+		}
+		odd[i] = name
+	}
+	return odd
+}
+
+// gap is the distance to the next id: mostly 1, sometimes a few, seldom many.
+func (s *seeder) gap() int64 {
+	switch d := s.dice.IntN(100); {
+	case d < 80:
+		return 1
+	case d < 99:
+		return 2 + s.dice.Int64N(5)
 	default:
-		return "@" + base
+		return 10 + s.dice.Int64N(40)
 	}
 }
 
-// plainName builds a name from word lists: there are some 200,000.
-func plainName(dice *rand.Rand) string {
-	pick := func(list []string) string { return list[dice.IntN(len(list))] }
-	name := pick(owners) + " " + pick(trades)
-	if dice.IntN(2) == 0 {
-		name = pick(places) + " " + name
+// client makes the i-th client.
+func (s *seeder) client(i int, id int64) Client {
+	c := Client{ID: id, Name: s.odd[i], MainSiteID: id + 17}
+	if c.Name == "" {
+		c.Name = s.regions[pick(s.dice, s.weights)].name(s.dice)
 	}
-	if dice.IntN(3) > 0 {
-		name += " " + pick(forms)
+	c.Inactive = s.dice.IntN(100) < 4
+	c.VIP = s.dice.IntN(100) < 3
+	if top := s.topLevel(); top > 0 {
+		c.TopLevelID, c.TopLevelName = int64(top), s.topLevels[top-1]
 	}
-	return name
+	if s.dice.IntN(3) == 0 {
+		c.Ref = "C" + strconv.FormatInt(10_000+id, 10)
+	}
+	if s.dice.IntN(2) == 0 {
+		c.Phone = fmt.Sprintf("01632 960%03d", s.dice.IntN(1000)) // numbers kept for fiction
+	}
+	if s.dice.IntN(2) == 0 {
+		host := "client" + strconv.FormatInt(id, 10) + ".example"
+		c.Website, c.Domain, c.Email = "https://www."+host, host, "accounts@"+host
+	}
+	if s.dice.IntN(10) == 0 {
+		c.Notes = "Invoices by e-mail only.\r\n\"Ask for Jo\" – never before 9."
+	}
+	const years = 8 * 365 * 24 * time.Hour
+	c.Created = s.epoch.Add(s.moment(years))
+	if s.dice.IntN(20) != 0 { // else never changed
+		c.Updated = c.Created.Add(s.moment(years / 4))
+	}
+	c.CustomFields = s.customFields(id)
+	return c
+}
+
+// topLevel draws the number of a top level, mostly the first; 0 is none.
+func (s *seeder) topLevel() int {
+	switch d := s.dice.IntN(100); {
+	case d < 2:
+		return 0
+	case d < 75:
+		return 1
+	default:
+		return 2 + s.dice.IntN(len(s.topLevels)-1)
+	}
+}
+
+// moment draws a time span whose fraction of a second has 0 to 7 digits.
+func (s *seeder) moment(most time.Duration) time.Duration {
+	unit := time.Second
+	for range s.dice.IntN(8) {
+		unit /= 10
+	}
+	unit = max(unit, 100*time.Nanosecond)
+	return time.Duration(s.dice.Int64N(int64(most))).Truncate(unit)
+}
+
+// customFields gives one client in ten a field; values are of every JSON type.
+func (s *seeder) customFields(id int64) []CustomField {
+	values := []any{
+		"Gold", 12, 12.5, true, nil, "", []string{"Backup", "E-mail"}, map[string]any{"id": 3, "name": "Silver"}, "2026-01-01T00:00:00",
+	}
+	value := pick(s.dice, values)
+	if s.dice.IntN(10) != 0 {
+		return nil
+	}
+	return []CustomField{{ID: 100 + id%7, Name: "CFContract", Label: "Contract", Value: value}}
 }

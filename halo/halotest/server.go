@@ -1,198 +1,167 @@
 package halotest
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 )
 
-// answer is a response before faults get at it.
-type answer struct {
-	status int
-	kind   string // Content-Type; empty: none
-	body   []byte
-	header http.Header
+// server is the listener of a [Halo] and the count of requests in hand.
+type server struct {
+	closing chan struct{} // closed by Close: whoever waits gives up
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	active int
+	idle   chan struct{} // set by Close, closed when active falls to 0
+	url    string
+	http   *http.Server
+	served chan struct{} // closed when http.Serve has returned
 }
 
-func jsonAnswer(status int, v any) answer {
-	return answer{status: status, kind: "application/json; charset=utf-8", body: encode(v)}
+// TB is what [Start] needs of a [testing.TB]; the package itself does not
+// import testing, so that the demo does not either.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
 }
 
-// Routes, for faults and the log.
-const (
-	RouteToken  = "token"
-	RouteList   = "list"
-	RouteDetail = "detail"
-	RouteOther  = "other"
-)
-
-// ServeHTTP answers one request.
-func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	route := routeOf(r)
-	fault, latency := h.enter(r, route)
-	defer h.leave()
-	if !h.pause(r, latency) {
-		return
+// Start returns a Halo that listens on a free port of 127.0.0.1 until the test
+// ends.
+func Start(tb TB, opts ...Option) *Halo {
+	tb.Helper()
+	h := New(opts...)
+	if err := h.Listen("127.0.0.1:0"); err != nil {
+		tb.Fatalf("simulated Halo: %v", err)
 	}
-	if fault != nil && fault.instead() {
-		h.sent(0, h.breakOff(w, r, fault))
-		return
-	}
-	if fault != nil && fault.Kind == Expire {
-		h.expire(r)
-	}
-	a := h.answer(r, route, fault)
-	h.sent(a.status, h.send(w, r, a, fault))
+	tb.Cleanup(h.Close)
+	return h
 }
 
-// enter counts a request and picks its fault.
-func (h *Halo) enter(r *http.Request, route string) (*Fault, time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.log.Total++
-	h.inside++
-	h.log.MaxConcurrent = max(h.log.MaxConcurrent, h.inside)
-	page := 0
-	switch route {
-	case RouteToken:
-		h.log.Tokens++
-	case RouteList:
-		h.log.Lists++
-		page = pageOf(r)
-		h.log.Pages[page]++
-	case RouteDetail:
-		h.log.Details++
+// Listen serves plain HTTP on addr ("127.0.0.1:0" for a free port) and returns
+// when requests are accepted. A Halo listens once.
+func (h *Halo) Listen(addr string) error {
+	s := &h.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.http != nil {
+		return errors.New("listen: closed or listening already")
 	}
-	f := h.faults.next(route, page)
-	if f != nil {
-		h.log.Faults[f.Kind.String()]++
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
 	}
-	return f, h.profile.Latency
+
+	s.url = "http://" + reachable(ln.Addr())
+	s.served = make(chan struct{})
+	s.http = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are its business
+	}
+	go func(srv *http.Server, served chan struct{}) {
+		defer close(served)
+		_ = srv.Serve(ln) // always an error: the one of Close
+	}(s.http, s.served)
+	return nil
 }
 
-func (h *Halo) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.inside--
+// reachable returns an address that can be dialled: a listener on every
+// interface is reached through loopback.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	return a.String()
 }
 
-func (h *Halo) sent(status int, n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.log.Statuses[status]++
-	h.log.Bytes += int64(n)
+// Close stops listening, breaks connections and returns when no request is in
+// hand any more. Closing twice is fine.
+func (h *Halo) Close() {
+	s := &h.server
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		s.idle = make(chan struct{})
+		close(s.closing)
+		if s.active == 0 {
+			close(s.idle)
+		}
+	}
+	srv, served, idle := s.http, s.served, s.idle
+	s.mu.Unlock()
+
+	if srv != nil {
+		_ = srv.Close()
+		<-served
+	}
+	<-idle
 }
 
-// routeOf sorts a request by its path, whose case does not matter.
-func routeOf(r *http.Request) string {
-	path := strings.ToLower(r.URL.Path)
-	switch {
-	case path == "/auth/token":
-		return RouteToken
-	case path == "/api/client":
-		return RouteList
-	case strings.HasPrefix(path, "/api/client/") && strings.Count(path, "/") == 3:
-		return RouteDetail
-	}
-	return RouteOther
+// URL returns the root of the instance, such as http://127.0.0.1:40001, or ""
+// before [Halo.Listen].
+func (h *Halo) URL() string {
+	h.server.mu.Lock()
+	defer h.server.mu.Unlock()
+	return h.server.url
 }
 
-func pageOf(r *http.Request) int {
-	n, _ := strconv.Atoi(r.URL.Query().Get("page_no")) // 0: not a page
-	return n
+// ResourceServer returns the base of the API, as Halo's API-details page shows
+// it.
+func (h *Halo) ResourceServer() string { return h.URL() + "/api" }
+
+// AuthServer returns the base of the token endpoint, as Halo's API-details
+// page shows it.
+func (h *Halo) AuthServer() string { return h.URL() + "/auth" }
+
+// enter counts a request in; false means that the instance is closed.
+func (s *server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.active++
+	return true
 }
 
-// answer computes what a request deserves.
-func (h *Halo) answer(r *http.Request, route string, fault *Fault) answer {
-	switch route {
-	case RouteToken:
-		return h.serveToken(r)
-	case RouteOther:
-		return h.serveOther(r)
+// leave counts a request out.
+func (s *server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active--
+	if s.closed && s.active == 0 {
+		close(s.idle)
 	}
-	if r.Method != http.MethodGet {
-		return answer{status: http.StatusMethodNotAllowed}
-	}
-	h.mu.Lock()
-	tok, refused := h.authorise(r)
-	if refused != 0 {
-		h.mu.Unlock()
-		return answer{status: refused}
-	}
-	tenant := tok.app.tenant
-	h.log.Tenants[tenant.name]++
-	if a, ok := h.admit(tenant); !ok {
-		h.mu.Unlock()
-		return a
-	}
-	if fault != nil && fault.Kind == EmptyList {
-		tok = &token{app: tok.app, rights: ReadNone()}
-	}
-	var a answer
-	var event *PageEvent
-	if route == RouteList {
-		a, event = h.serveList(r, tenant, tok)
-	} else {
-		a = h.serveDetail(r, tenant, tok)
-	}
-	hook := h.afterPage
-	h.mu.Unlock()
-	if event != nil && hook != nil {
-		hook(*event) // without the lock: it changes clients
-	}
-	return a
 }
 
-// serveOther answers the few other routes that clients use. /api/Clients is
-// not among them.
-func (h *Halo) serveOther(r *http.Request) answer {
-	switch strings.ToLower(r.URL.Path) {
-	case "/api/authinfo":
-		return jsonAnswer(http.StatusOK, map[string]string{"auth_url": "http://" + r.Host + "/auth", "tenant_id": ""})
-	case "/auth/.well-known/openid-configuration":
-		return jsonAnswer(http.StatusOK, map[string]string{
-			"issuer": "http://" + r.Host + "/auth", "token_endpoint": "http://" + r.Host + "/auth/token",
-		})
+// wait lets d pass, on the wall clock. It reports false if the client gave up
+// or the instance was closed before. A negative d waits for just that.
+func (s *server) wait(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
 	}
-	return answer{status: http.StatusNotFound}
-}
-
-// admit takes one request out of the tenant's budget, or answers 429. The
-// caller holds the lock.
-func (h *Halo) admit(t *Tenant) (answer, bool) {
-	p := h.profile
-	now := h.now()
-	ok, wait, inside := t.window.admit(now, p.RateLimit, p.RateWindow)
-	h.log.MaxInWindow = max(h.log.MaxInWindow, inside)
-	if ok {
-		return answer{}, true
+	var passed <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		passed = timer.C
 	}
-	return throttled(p, now, wait), false
-}
-
-// throttled is Halo's 429. The text is what homotechsual/HaloAPI looks for.
-func throttled(p Profile, now time.Time, wait time.Duration) answer {
-	text := "Rate Limit Reached - " + strconv.Itoa(p.RateLimit) + " Requests per rolling " +
-		strconv.Itoa(int(p.RateWindow.Minutes())) + " minute window"
-	a := jsonAnswer(http.StatusTooManyRequests, text)
-	switch p.ThrottleBody {
-	case ThrottleMessage:
-		a.body = encode(map[string]string{"Message": text})
-	case ThrottleError:
-		a.body = encode(map[string]string{"error": text})
-	case ThrottleText:
-		a.kind, a.body = "text/plain", []byte(text)
-	case ThrottleHTML:
-		a.kind, a.body = "text/html", []byte("<html><title>"+text+"</title></html>")
+	select {
+	case <-passed:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-s.closing:
+		return false
 	}
-	a.header = http.Header{}
-	seconds := int((wait + time.Second - 1) / time.Second)
-	switch p.RetryAfter {
-	case RetryAfterSeconds:
-		a.header.Set("Retry-After", strconv.Itoa(seconds))
-	case RetryAfterDate:
-		a.header.Set("Retry-After", now.Add(time.Duration(seconds)*time.Second).UTC().Format(http.TimeFormat))
-	}
-	return a
 }

@@ -1,231 +1,172 @@
 package halotest
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
-	"strings"
-	"time"
+	"sync"
 )
 
-// Tenant is one Halo database with its clients. All methods are safe for
-// concurrent use, also while requests are answered.
+// Tenant is one customer base of a Halo: applications and clients. All methods
+// may be called at any time by any goroutine; a page shows the state of one
+// moment.
 type Tenant struct {
-	h    *Halo
+	halo *Halo
 	name string
-	apps map[string]*App
 
-	clients map[int64]*record
-	all     []int64 // ascending
-	active  []int64 // ascending
-	byName  []int64 // nil: to be sorted anew
-	window  window
+	appMu sync.Mutex // guards apps
+	apps  map[string]*App
+
+	mu     sync.RWMutex // guards what follows
+	all    index
+	active index
+	views  viewCache
 }
 
-// Add adds clients, or replaces those whose id is there already.
-func (t *Tenant) Add(clients ...Client) {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	for _, c := range clients {
-		if c.ID < 1 {
-			panic(fmt.Sprintf("halotest: client id %d", c.ID))
+func newTenant(h *Halo, name string) *Tenant {
+	return &Tenant{halo: h, name: name, apps: make(map[string]*App)}
+}
+
+// Name returns the name, "" for the tenant of the host itself.
+func (t *Tenant) Name() string { return t.name }
+
+// Add adds clients, replaces those whose id is taken, and returns their ids.
+func (t *Tenant) Add(clients ...Client) []int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make([]int64, len(clients))
+	for i, c := range clients {
+		if c.ID == 0 {
+			c.ID = t.lastID() + 1
 		}
+		if c.MainSiteID == 0 {
+			c.MainSiteID = c.ID + 17
+		}
+		c.CustomFields = slices.Clone(c.CustomFields)
 		t.put(c)
-	}
-}
-
-// put stores a client. The caller holds the lock.
-func (t *Tenant) put(c Client) {
-	now := t.h.now()
-	created := now
-	if old, ok := t.clients[c.ID]; ok {
-		created = old.created
-	}
-	t.clients[c.ID] = newRecord(c, created, now, t.h.profile.InlineLogo)
-	t.all = with(t.all, c.ID)
-	if c.Inactive {
-		t.active = without(t.active, c.ID)
-	} else {
-		t.active = with(t.active, c.ID)
-	}
-	t.byName = nil
-}
-
-func with(ids []int64, id int64) []int64 {
-	if n := len(ids); n == 0 || ids[n-1] < id {
-		return append(ids, id)
-	}
-	i, found := slices.BinarySearch(ids, id)
-	if found {
-		return ids
-	}
-	return slices.Insert(ids, i, id)
-}
-
-func without(ids []int64, id int64) []int64 {
-	if i, found := slices.BinarySearch(ids, id); found {
-		return slices.Delete(ids, i, i+1)
+		ids[i] = c.ID
 	}
 	return ids
 }
 
-// Rename changes a client's name.
-func (t *Tenant) Rename(id int64, name string) { t.change(id, func(c *Client) { c.Name = name }) }
+// Update changes a client, whose id stays, and sets the time of its last
+// change. It reports whether there is such a client. The function must not
+// call methods of the tenant.
+func (t *Tenant) Update(id int64, change func(*Client)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.update(id, change)
+}
 
-// Deactivate makes a client inactive.
-func (t *Tenant) Deactivate(id int64) { t.change(id, func(c *Client) { c.Inactive = true }) }
-
-// Activate makes a client active.
-func (t *Tenant) Activate(id int64) { t.change(id, func(c *Client) { c.Inactive = false }) }
-
-// change applies f to a client that exists; others stay missing.
-func (t *Tenant) change(id int64, f func(*Client)) {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	if r, ok := t.clients[id]; ok {
-		c := r.Client
-		f(&c)
-		t.put(c)
+func (t *Tenant) update(id int64, change func(*Client)) bool {
+	e := t.all.get(id)
+	if e == nil {
+		return false
 	}
+	c := e.Client
+	c.CustomFields = slices.Clone(c.CustomFields)
+	c.Updated = t.halo.now()
+	change(&c)
+	c.ID = id
+	t.put(c)
+	return true
 }
 
-// Delete removes a client; nobody is told.
-func (t *Tenant) Delete(id int64) {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	t.remove(id)
+// Rename gives a client another name; false means there is none.
+func (t *Tenant) Rename(id int64, name string) bool {
+	return t.Update(id, func(c *Client) { c.Name = name })
 }
 
-func (t *Tenant) remove(id int64) {
-	delete(t.clients, id)
-	t.all, t.active, t.byName = without(t.all, id), without(t.active, id), nil
+// Deactivate makes a client inactive; false means there is none.
+func (t *Tenant) Deactivate(id int64) bool {
+	return t.Update(id, func(c *Client) { c.Inactive = true })
 }
 
-// Merge moves everything of one client to another: the first is gone after
-// it, and the second has changed.
-func (t *Tenant) Merge(from, into int64) {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	if r, ok := t.clients[into]; ok && t.clients[from] != nil && from != into {
-		t.remove(from)
-		t.put(r.Client)
+// Activate makes a client active; false means there is none.
+func (t *Tenant) Activate(id int64) bool {
+	return t.Update(id, func(c *Client) { c.Inactive = false })
+}
+
+// Delete removes a client without a trace; false means there was none.
+func (t *Tenant) Delete(id int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.drop(id)
+}
+
+// Merge deletes the client from; what it had belongs to the client into
+// afterwards, which counts as changed. False means that one of them does not
+// exist, or that they are the same; then nothing changes.
+func (t *Tenant) Merge(from, into int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if from == into || t.all.get(from) == nil {
+		return false
 	}
+	return t.update(into, func(*Client) {}) && t.drop(from)
 }
 
-// Get returns a client as it is now.
+// Get returns a client; false means there is none.
 func (t *Tenant) Get(id int64) (Client, bool) {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	if r, ok := t.clients[id]; ok {
-		return r.Client, true
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := t.all.get(id)
+	if e == nil {
+		return Client{}, false
 	}
-	return Client{}, false
+	c := e.Client
+	c.CustomFields = slices.Clone(c.CustomFields)
+	return c, true
 }
 
-// Len is the number of clients, inactive ones included.
+// Len returns the number of clients, inactive ones included.
 func (t *Tenant) Len() int {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
 	return len(t.all)
 }
 
-// IDs are the ids of all clients, ascending.
+// IDs returns the ids of all clients, inactive ones included, ascending.
 func (t *Tenant) IDs() []int64 {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	return slices.Clone(t.all)
-}
-
-// named are all ids in the order of names, as a case-insensitive collation
-// sorts them.
-func (t *Tenant) named() []int64 {
-	if t.byName == nil {
-		t.byName = slices.Clone(t.all)
-		slices.SortStableFunc(t.byName, func(a, b int64) int {
-			return cmp.Compare(strings.ToLower(t.clients[a].Name), strings.ToLower(t.clients[b].Name))
-		})
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	ids := make([]int64, len(t.all))
+	for i, e := range t.all {
+		ids[i] = e.ID
 	}
-	return t.byName
+	return ids
 }
 
-// App is an application registered in Halo: credentials, scopes, and the
-// agent whose rights it has.
-type App struct {
-	h          *Halo
-	tenant     *Tenant
-	id, secret string
-	scopes     []string
-	rights     Rights
-}
-
-// Rights are what an application's agent may see.
-type Rights struct {
-	all  bool // sees is true for every id
-	sees func(id int64) bool
-}
-
-// ReadAll may read every client.
-func ReadAll() Rights { return Rights{true, func(int64) bool { return true }} }
-
-// ReadNone may read no client: lists come out empty with status 200.
-func ReadNone() Rights { return Rights{false, func(int64) bool { return false }} }
-
-// ReadSome may read the clients for which sees is true.
-func ReadSome(sees func(id int64) bool) Rights { return Rights{false, sees} }
-
-// App registers an application with the scope "all", or with scopes.
-func (t *Tenant) App(clientID, secret string, scopes ...string) *App {
-	t.h.mu.Lock()
-	defer t.h.mu.Unlock()
-	if len(scopes) == 0 {
-		scopes = []string{"all"}
+// Clients returns all clients, inactive ones included, by ascending id.
+func (t *Tenant) Clients() []Client {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	cs := make([]Client, len(t.all))
+	for i, e := range t.all {
+		cs[i] = e.Client
+		cs[i].CustomFields = slices.Clone(e.CustomFields)
 	}
-	a := &App{h: t.h, tenant: t, id: clientID, secret: secret, scopes: scopes, rights: ReadAll()}
-	t.apps[clientID] = a
-	return a
+	return cs
 }
 
-// SetRights changes what the agent may see. Rights are fixed in a token when
-// it is issued, so this takes effect with the next one (Halo guide 1566).
-func (a *App) SetRights(r Rights) {
-	a.h.mu.Lock()
-	defer a.h.mu.Unlock()
-	a.rights = r
-}
-
-// SetSecret replaces the client secret; tokens that are out stay good.
-func (a *App) SetSecret(secret string) {
-	a.h.mu.Lock()
-	defer a.h.mu.Unlock()
-	a.secret = secret
-}
-
-// Revoke makes all tokens of the application invalid now.
-func (a *App) Revoke() {
-	a.h.mu.Lock()
-	defer a.h.mu.Unlock()
-	for text, tok := range a.h.tokens {
-		if tok.app == a {
-			delete(a.h.tokens, text)
-		}
+func (t *Tenant) lastID() int64 {
+	if len(t.all) == 0 {
+		return 0
 	}
+	return t.all[len(t.all)-1].ID
 }
 
-// window counts requests in a rolling window.
-type window struct{ at []time.Time }
+func (t *Tenant) put(c Client) {
+	e := &entry{Client: c}
+	t.all.put(e)
+	if c.Inactive {
+		t.active.drop(c.ID)
+	} else {
+		t.active.put(e)
+	}
+	t.views.clear()
+}
 
-// admit notes a request at now, unless limit (0: none) of them lie within the
-// window already. Refused ones do not count. It returns how long until one
-// more would be admitted.
-func (w *window) admit(now time.Time, limit int, length time.Duration) (ok bool, wait time.Duration, inside int) {
-	old := 0
-	for old < len(w.at) && !w.at[old].After(now.Add(-length)) {
-		old++
-	}
-	w.at = w.at[old:]
-	if limit > 0 && len(w.at) >= limit {
-		return false, w.at[len(w.at)-limit].Add(length).Sub(now), len(w.at)
-	}
-	w.at = append(w.at, now)
-	return true, 0, len(w.at)
+func (t *Tenant) drop(id int64) bool {
+	t.active.drop(id)
+	t.views.clear()
+	return t.all.drop(id)
 }

@@ -1,109 +1,196 @@
 package halotest
 
 import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
 	"fmt"
 	"mime"
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
-// token is an access token that is out.
+// token is an access token; its fields do not change except under the store's
+// lock.
 type token struct {
 	app     *App
-	rights  Rights
+	epoch   int
 	scopes  []string
-	expires time.Time
+	rights  Rights
+	dies    time.Time
 	uses    int
+	revoked bool
 }
 
-// serveToken answers POST /auth/token.
-func (h *Halo) serveToken(r *http.Request) answer {
-	if r.Method != http.MethodPost {
-		return answer{status: http.StatusMethodNotAllowed}
-	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
-		return oauthError(http.StatusBadRequest, "invalid_request", "form expected")
-	}
-	r.Body = http.MaxBytesReader(nil, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil {
-		return oauthError(http.StatusBadRequest, "invalid_request", "form cannot be read")
-	}
-	if grant := r.PostForm.Get("grant_type"); grant != "client_credentials" {
-		return oauthError(http.StatusBadRequest, "unsupported_grant_type", grant)
-	}
-	clientID, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	if user, password, ok := r.BasicAuth(); ok {
-		clientID, secret = user, password
-	}
-	name := r.URL.Query().Get("tenant")
-	if name == "" {
-		name = r.PostForm.Get("tenant")
-	}
+// tokenStore holds the tokens of all tenants. Dead ones stay for a while, to
+// know whose they were.
+type tokenStore struct {
+	mu sync.Mutex
+	m  map[string]*token
+}
 
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	tenant, ok := h.tenants[name]
-	if !ok || name == "" && h.profile.NeedTenant {
-		if h.profile.TenantStatus == http.StatusBadRequest {
-			return oauthError(http.StatusBadRequest, "invalid_request", "unknown tenant")
+// maxTokens is the size from which dead tokens are swept out.
+const maxTokens = 10_000
+
+func (s *tokenStore) put(value string, t *token, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = make(map[string]*token)
+	}
+	if len(s.m) >= maxTokens {
+		for k, old := range s.m {
+			if !now.Before(old.dies) {
+				delete(s.m, k)
+			}
+		}
+	}
+	s.m[value] = t
+}
+
+// find returns the token of an Authorization header, dead or alive, or nil.
+func (s *tokenStore) find(header string) *token {
+	scheme, value, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[value]
+}
+
+// use counts a request with t and reports whether t is alive.
+func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
+	if t == nil {
+		return false
+	}
+	t.app.mu.Lock()
+	epoch := t.app.epoch
+	t.app.mu.Unlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.revoked || t.epoch != epoch || !now.Before(t.dies) || maxUses > 0 && t.uses >= maxUses {
+		return false
+	}
+	t.uses++
+	return true
+}
+
+func (s *tokenStore) revoke(t *token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t != nil {
+		t.revoked = true
+	}
+}
+
+// maxForm bounds the body of a token request, in bytes.
+const maxForm = 64 << 10
+
+// readForm reads the body of a token request; nil if it is not a form.
+func readForm(r *http.Request) url.Values {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil
+	}
+	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+	if r.ParseForm() != nil {
+		return nil
+	}
+	return r.PostForm
+}
+
+// issue answers POST /auth/token.
+func (h *Halo) issue(c *call) answer {
+	if c.form == nil {
+		return oauthError(http.StatusBadRequest, "invalid_request", "The body must be application/x-www-form-urlencoded.")
+	}
+	if c.tenant == nil {
+		if c.p.WrongTenant == WrongTenantJSON400 {
+			return oauthError(http.StatusBadRequest, "invalid_request", "The specified tenant is not valid.")
 		}
 		return answer{status: http.StatusInternalServerError}
 	}
-	if h.profile.CountTokens {
-		if a, ok := h.admit(tenant); !ok {
-			return a
-		}
+	switch c.form.Get("grant_type") {
+	case "client_credentials":
+	case "":
+		return oauthError(http.StatusBadRequest, "invalid_request", "The mandatory 'grant_type' parameter is missing.")
+	default:
+		return oauthError(http.StatusBadRequest, "unsupported_grant_type", "The specified grant type is not supported.")
 	}
-	app, ok := tenant.apps[clientID]
-	if !ok || app.secret != secret {
-		return oauthError(http.StatusUnauthorized, "invalid_client", "The client credentials are invalid.")
+	id, secret, ok := credentials(c)
+	if !ok {
+		return oauthError(http.StatusBadRequest, "invalid_request", "Client credentials must be sent in one way only.")
 	}
-	return h.issue(app, r.PostForm.Get("scope"))
+	app := c.tenant.app(id)
+	if app == nil || !app.accepts(secret) {
+		return oauthError(http.StatusUnauthorized, "invalid_client", "The specified client credentials are invalid.")
+	}
+	scopes, ok := app.grant(c.form.Get("scope"))
+	if !ok {
+		return oauthError(http.StatusBadRequest, "invalid_scope", "The specified 'scope' is invalid.")
+	}
+	c.app = app
+	return h.mint(c, app, scopes)
 }
 
-// issue makes a token with the scopes that were asked for, if the application
-// has them. The caller holds the lock.
-func (h *Halo) issue(app *App, scope string) answer {
-	scopes := strings.Fields(scope)
-	for _, s := range scopes {
-		if !slices.Contains(app.scopes, s) && !slices.Contains(app.scopes, "all") {
-			return oauthError(http.StatusBadRequest, "invalid_scope", "scope "+s+" is not allowed")
-		}
+// credentials reads id and secret from the body or from HTTP Basic; false if
+// both are there, or if Basic cannot be read.
+func credentials(c *call) (id, secret string, ok bool) {
+	id, secret = c.form.Get("client_id"), c.form.Get("client_secret")
+	header := c.r.Header.Get("Authorization")
+	if header == "" {
+		return id, secret, true
 	}
-	h.issued++
-	text := fmt.Sprintf("eyJhbGciOiJub25lIn0.token-%d-%s.sig", h.issued, app.id)
-	h.tokens[text] = &token{app: app, rights: app.rights, scopes: scopes, expires: h.now().Add(h.profile.TokenLife)}
-	return jsonAnswer(http.StatusOK, map[string]any{
-		"access_token": text, "token_type": "Bearer",
-		"expires_in": int(h.profile.TokenLife.Seconds()), "scope": strings.Join(scopes, " "),
-	})
+	if secret != "" {
+		return "", "", false
+	}
+	user, pass, ok := c.r.BasicAuth()
+	id, err1 := url.QueryUnescape(user) // RFC 6749 2.3.1: encoded as in a form
+	secret, err2 := url.QueryUnescape(pass)
+	return id, secret, ok && err1 == nil && err2 == nil
 }
 
-// oauthError is the form of an error of RFC 6749, 5.2.
+func (a *App) accepts(secret string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return subtle.ConstantTimeCompare([]byte(a.secret), []byte(secret)) == 1
+}
+
+// mint issues a token that looks like a JWT.
+func (h *Halo) mint(c *call, app *App, scopes []string) answer {
+	now := h.now()
+	app.mu.Lock()
+	if c.p.NewTokenKillsOld {
+		app.epoch++
+	}
+	t := &token{app: app, epoch: app.epoch, rights: app.rights, scopes: scopes}
+	app.mu.Unlock()
+	t.dies = now.Add(c.p.TokenLifetime)
+	if c.p.TokenDies > 0 {
+		t.dies = now.Add(c.p.TokenDies)
+	}
+
+	part := base64.RawURLEncoding.EncodeToString
+	value := part([]byte(`{"alg":"RS256","typ":"at+jwt"}`)) + "." +
+		part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, app.id, t.dies.Unix())) + "." + rand.Text() + rand.Text()
+	h.tokens.put(value, t, now)
+
+	b := append([]byte(`{"access_token":"`), value...)
+	b = append(b, `","token_type":"Bearer"`...)
+	b = appendInt(b, "expires_in", int64(c.p.TokenLifetime/time.Second))
+	b = append(appendText(b, "scope", strings.Join(scopes, " ")), '}')
+	a := answer{status: http.StatusOK, header: http.Header{"Cache-Control": {"no-store"}}, token: true}
+	a.json(b)
+	return a
+}
+
 func oauthError(status int, code, description string) answer {
-	return jsonAnswer(status, map[string]string{"error": code, "error_description": description})
-}
-
-// authorise finds the token of an API request and counts its use. Missing,
-// unknown and expired tokens get 401, a missing scope 403, both with an empty
-// body. The caller holds the lock.
-func (h *Halo) authorise(r *http.Request) (*token, int) {
-	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	tok := h.tokens[text]
-	if !ok || tok == nil {
-		return nil, http.StatusUnauthorized
-	}
-	tok.uses++
-	if !h.now().Before(tok.expires) || h.profile.RevokeAfter > 0 && tok.uses > h.profile.RevokeAfter {
-		delete(h.tokens, text)
-		return nil, http.StatusUnauthorized
-	}
-	for _, s := range []string{"all", "all:standard", "read:customers", "edit:customers"} {
-		if slices.Contains(tok.scopes, s) {
-			return tok, 0
-		}
-	}
-	return nil, http.StatusForbidden
+	a := answer{status: status}
+	a.json(object("error", code, "error_description", description))
+	return a
 }

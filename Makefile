@@ -1,0 +1,67 @@
+# halosync: "make demo" shows it, "make test" proves it.
+SHELL      := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS  += --no-print-directory
+
+GO      ?= go
+BIN     := bin
+LINT    := $(BIN)/golangci-lint
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# -trimpath and no VCS stamp: the same source gives the same binary.
+BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+# Time that fuzzing takes for each target.
+FUZZTIME ?= 20s
+
+.PHONY: help demo test bench build lint vet unit fuzz fmt servers tidy clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: servers build ## a Halo with 2,500 clients, imported before your eyes (DEMO_ONCE=1: once, then exit)
+	@$(GO) run ./internal/demo -bin $(BIN)
+
+test: servers vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
+
+build: ## bin/worker and bin/enqueue
+	@$(BUILD) -o $(BIN)/worker ./cmd/worker
+	@$(BUILD) -o $(BIN)/enqueue ./cmd/enqueue
+
+vet:
+	$(GO) vet ./...
+
+lint: $(LINT) ## the linters of .golangci.yml
+	$(LINT) run ./...
+
+# The linter has a module of its own, so that none of its dependencies enters
+# the product's.
+$(LINT): tools/go.mod tools/go.sum
+	@echo "building the linter (once, some two minutes)"
+	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+unit: ## all tests with the race detector, shuffled
+	$(GO) test -race -shuffle=on -timeout 8m ./...
+
+bench: servers ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt ./...
+
+servers: ## make sure that Postgres and Redis are on the machine (apt or brew)
+	@./internal/devstack/install.sh
+
+tidy:
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+
+clean: ## remove what make has built
+	rm -rf $(BIN)

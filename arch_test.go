@@ -1,0 +1,137 @@
+package halosync_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/halosync/halosync"
+
+// house says which of our packages each package may import, and why not more.
+// ARCHITECTURE.md draws it.
+var house = map[string]struct {
+	may    []string
+	reason string
+}{
+	"tasks":              {nil, "the product imports it: no database, no engine behind it"},
+	"halo":               {nil, "Halo's API knows nothing of what we do with it"},
+	"halo/halotest":      {[]string{"halo"}, "a simulator knows the API at most"},
+	"repo":               {[]string{"internal/secret"}, "storage knows neither Halo nor the queue"},
+	"repo/repotest":      {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
+	"internal/engine":    {[]string{"tasks", "halo", "repo", "internal/secret"}, "the use cases; wiring is for cmd"},
+	"internal/config":    {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
+	"internal/ratelimit": {nil, "a leaf"},
+	"internal/secret":    {nil, "a leaf"},
+	"internal/telemetry": {nil, "a leaf"},
+	"internal/devstack":  {nil, "a leaf"},
+	"internal/demo":      {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
+	"cmd/worker": {
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		"it builds everything but holds no logic; test kits stay out",
+	},
+	"cmd/enqueue": {
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret"},
+		"it builds what a command needs; test kits stay out",
+	},
+}
+
+// owners says which packages alone may import a third party.
+var owners = map[string][]string{
+	"github.com/jackc/pgx":           {"repo", "repo/repotest"},
+	"github.com/pressly/goose":       {"repo"},
+	"github.com/hibiken/asynq":       {"tasks"},
+	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit"},
+	"github.com/robfig/cron":         {"internal/engine"},
+	"github.com/tink-crypto":         {"internal/secret"},
+	"golang.org/x/oauth2":            {"halo"},
+	"code.dny.dev/ssrf":              {"halo"},
+	"github.com/prometheus":          {"internal/telemetry"},
+	"github.com/caarlos0/env":        {"internal/config"},
+	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},
+	"github.com/schollz/progressbar": {"cmd/enqueue"},
+}
+
+type listed struct {
+	ImportPath string
+	Name       string
+	Doc        string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Name,Doc,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImportsFollowTheHouse(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if name == "" {
+			continue
+		}
+		rule, ok := house[name]
+		if !ok {
+			t.Errorf("package %s has no place in the house: add it to arch_test.go and ARCHITECTURE.md", name)
+			continue
+		}
+		seen++
+		for _, path := range p.Imports {
+			if ours, ok := strings.CutPrefix(path, module+"/"); ok && !slices.Contains(rule.may, ours) {
+				t.Errorf("%s imports %s: %s", name, ours, rule.reason)
+			}
+			for third, may := range owners {
+				if strings.HasPrefix(path, third) && !slices.Contains(may, name) {
+					t.Errorf("%s imports %s, which belongs to %s", name, path, strings.Join(may, " and "))
+				}
+			}
+		}
+	}
+	if seen != len(house) {
+		t.Errorf("%d packages of %d in the table exist", seen, len(house))
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if p.Doc == "" && p.Name != "halosync" && p.Name != "halosync_test" {
+			t.Errorf("package %s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// What the product links when it imports tasks.
+func TestTasksStaysLight(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", "./tasks").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dep := range strings.FieldsSeq(string(out)) {
+		for _, heavy := range []string{"github.com/jackc/", module + "/repo", module + "/internal/", "testing"} {
+			if strings.HasPrefix(dep, heavy) {
+				t.Errorf("tasks depends on %s", dep)
+			}
+		}
+	}
+}

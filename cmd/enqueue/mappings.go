@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// mappingView is a mapping as the CLI prints it.
+type mappingView struct {
+	ID             string     `json:"id"`
+	ConnectionID   string     `json:"connection_id"`
+	Connection     string     `json:"connection"`
+	CompanyID      string     `json:"company_id"`
+	CompanyName    string     `json:"company_name"`
+	ClientID       int64      `json:"client_id"`
+	ClientName     string     `json:"client_name"`
+	ClientInactive bool       `json:"client_inactive"`
+	MappedAt       time.Time  `json:"mapped_at"`
+	MappedBy       string     `json:"mapped_by"`
+	State          string     `json:"state"`
+	StateReason    string     `json:"state_reason"`
+	LastVerifiedAt *time.Time `json:"last_verified_at"`
+}
+
+func viewMapping(m repo.Mapping) mappingView {
+	return mappingView{
+		ID: m.ID.String(), ConnectionID: m.ConnectionID.String(), Connection: m.Connection,
+		CompanyID: m.CompanyID.String(), CompanyName: m.CompanyName,
+		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
+		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
+		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
+	}
+}
+
+var mappingColumns = []column[mappingView]{
+	{title: "company_name", wide: true, value: func(m mappingView) string { return m.CompanyName }},
+	{title: "client_name", wide: true, value: func(m mappingView) string { return m.ClientName }},
+	{title: "client_id", value: func(m mappingView) string { return fmt.Sprint(m.ClientID) }},
+	{title: "mapped_at", value: func(m mappingView) string { return stamp(&m.MappedAt) }},
+	{title: "mapped_by", value: func(m mappingView) string { return m.MappedBy }},
+	{title: "state", value: func(m mappingView) string { return m.State }},
+	{title: "connection", wide: true, value: func(m mappingView) string { return m.Connection }},
+	{title: "id", value: func(m mappingView) string { return m.ID }},
+}
+
+func (a *app) mappingsCommand() *cobra.Command {
+	var connection string
+	var filter repo.MappingFilter
+	cmd := &cobra.Command{
+		Use:   "mappings",
+		Short: "The mappings: company, Halo client, mapped date, state",
+		Example: `  enqueue mappings --connection "Acme Halo" --search bakery
+  enqueue mappings --state inactive -o csv > mappings.csv`,
+		Args: cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			if err := checkMappingState(filter.State); err != nil {
+				return err
+			}
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				if connection != "" {
+					conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
+					if err != nil {
+						return err
+					}
+					filter.ConnectionID = &conn.ID
+				}
+				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), filter.Limit, viewMapping)
+				if err != nil {
+					return err
+				}
+				return list(a, mappings, mappingColumns)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&connection, "connection", "", "only those of this connection (name or id)")
+	cmd.Flags().StringVar(&filter.Search, "search", "", "only those whose company or client name contains this text")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state: ok, inactive, missing or unverified")
+	limitFlag(cmd, &filter.Limit)
+	return cmd
+}
+
+func checkMappingState(state string) error {
+	switch state {
+	case "", repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified:
+		return nil
+	}
+	return usagef("--state %q: want ok, inactive, missing or unverified", state)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// parts is what a command works with; a part it did not ask for is nil.
+type parts struct {
+	tenant string
+	store  *repo.Store
+	queue  *tasks.Client
+	engine *engine.Engine
+}
+
+// with opens what the environment names and calls f. required lists the
+// variables that the command needs; all that are missing are named at once.
+func (a *app) with(ctx context.Context, required []string, f func(context.Context, parts) error) (err error) {
+	var faults *config.FaultsError
+	cfg, err := config.Load(a.getenv, required...)
+	if err != nil && !errors.As(err, &faults) {
+		return err
+	}
+	tenant, terr := a.needTenant()
+	if err := errors.Join(err, terr); err != nil {
+		return err
+	}
+	allow, err := halo.ParseAllow(cfg.AllowHosts)
+	if err != nil {
+		return usagef("HALOSYNC_ALLOW_HOSTS: %v", err)
+	}
+
+	p := parts{tenant: tenant}
+	keys, err := keysOf(cfg)
+	if err != nil {
+		return err
+	}
+	if p.store, err = repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: 4}); err != nil {
+		return err
+	}
+	defer p.store.Close()
+	if err := p.store.Ready(ctx); err != nil {
+		return err
+	}
+	if cfg.RedisURL.Reveal() != "" {
+		if p.queue, err = tasks.Open(cfg.RedisURL.Reveal()); err != nil {
+			return usagef("REDIS_URL: %v", err)
+		}
+		defer func() { err = errors.Join(err, p.queue.Close()) }()
+	}
+	p.engine = engine.New(engine.Config{
+		Store: p.store, Queue: p.queue, Allow: allow,
+		Budget: ratelimit.Budget(ratelimit.New(), cfg.RateLimit), UserAgent: "halosync/" + version,
+	})
+	return f(ctx, p)
+}
+
+// keysOf reads the key set, if there is one.
+func keysOf(cfg config.Config) (*secret.Keyset, error) {
+	if cfg.Keyset.Reveal() == "" {
+		return nil, nil //nolint:nilnil // commands that open no credentials need none
+	}
+	keys, err := secret.Parse(cfg.Keyset.Reveal())
+	if err != nil {
+		return nil, usagef("HALOSYNC_KEYSET: %v", err)
+	}
+	return keys, nil
+}
+
+// What commands need of the environment.
+var (
+	needStore = []string{config.DatabaseURL}
+	needHalo  = []string{config.DatabaseURL, config.Keyset}
+	needQueue = []string{config.DatabaseURL, config.RedisURL}
+)

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// streams are the program's outputs: what was asked for, and the log.
+type streams struct{ Out, Err io.Writer }
+
+// run executes the command line and returns the exit code: 0 done, 1 failed,
+// 2 wrong usage or environment.
+func run(ctx context.Context, args []string, getenv func(string) string, s streams) int {
+	started := false
+	root := &cobra.Command{
+		Use:   "worker",
+		Short: "Execute halosync's runs until told to stop",
+		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
+work, finishes the page in hand, hands the rest back and exits within 20 s; a
+second signal ends it at once. The environment configures it: see the README.`,
+		Example: "  worker migrate && worker",
+		Version: version, Args: cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			started = true
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return work(ctx, getenv, s.Err)
+		},
+	}
+	root.AddCommand(&cobra.Command{
+		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
+		Example: "  worker migrate",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			started = true
+			return migrate(cmd.Context(), getenv, s.Err)
+		},
+	})
+	root.SetArgs(args)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(s.Err, "worker:", err)
+	var faults *config.FaultsError
+	var usage *engine.UsageError
+	if !started || errors.As(err, &faults) || errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// untilSignal gives a context that ends with the first SIGTERM or SIGINT.
+// After it the signals have their usual effect: a second one ends the process
+// at once.
+func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop()
+	}()
+	return ctx, stop
+}
+
+// migrate brings the schema up. Workers that start together may all do it.
+func migrate(ctx context.Context, getenv func(string) string, out io.Writer) error {
+	cfg, err := config.Load(getenv, config.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	result, err := repo.Migrate(ctx, cfg.DatabaseURL.Reveal())
+	if err != nil {
+		return err
+	}
+	if result.From == result.To {
+		fmt.Fprintf(out, "schema is at version %d already\n", result.To)
+		return nil
+	}
+	fmt.Fprintf(out, "schema migrated from version %d to %d\n", result.From, result.To)
+	return nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/telemetry"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// shutdownTimeout is what a page in hand may take when the worker stops. With
+// the rest of the shutdown it stays below the promised 20 s.
+const shutdownTimeout = 15 * time.Second
+
+// startTimeout bounds the checks before work is taken.
+const startTimeout = 30 * time.Second
+
+// work builds a worker from the environment and runs it until ctx ends.
+func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err error) {
+	cfg, allow, keys, err := settings(getenv)
+	if err != nil {
+		return err
+	}
+	log, _, err := telemetry.NewLogger(logTo, cfg.LogFormat, cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	log = log.With(zap.String("version", version))
+	defer func() { _ = log.Sync() }() // not every output can sync
+
+	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: cfg.Concurrency + 4})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	metrics := telemetry.NewMetrics(version)
+	eng := engine.New(engine.Config{
+		Store: store, Allow: allow, UserAgent: "halosync/" + version, Log: log,
+		Budget:  ratelimit.Budget(ratelimit.New(), cfg.RateLimit),
+		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
+	})
+	server, err := newServer(cfg, eng, metrics, log)
+	if err != nil {
+		return err
+	}
+	if err := ready(ctx, store, server); err != nil {
+		return errors.Join(err, shutdown(ctx, server))
+	}
+
+	listener, failed, err := listen(ctx, cfg, metrics, store, server)
+	if err != nil {
+		return errors.Join(err, shutdown(ctx, server))
+	}
+	if err := server.Start(); err != nil {
+		return errors.Join(err, shutdown(ctx, server))
+	}
+	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.String("http", listenAddr(listener)))
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: finishing the pages in hand")
+	case err = <-failed:
+		log.Error("stopping", zap.Error(err))
+	}
+	err = errors.Join(err, shutdown(ctx, server))
+	if listener != nil {
+		err = errors.Join(err, listener.Close(ctx))
+	}
+	log.Info("worker stopped")
+	return err
+}
+
+// shutdown stops the server in the time that is left of the promised 20 s.
+func shutdown(ctx context.Context, server *tasks.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+2*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// settings reads and checks the whole environment, so that all faults are
+// reported at once.
+func settings(getenv func(string) string) (config.Config, *halo.Allow, *secret.Keyset, error) {
+	cfg, err := config.Load(getenv, config.DatabaseURL, config.RedisURL, config.Keyset)
+	faults := &config.FaultsError{}
+	if err != nil && !errors.As(err, &faults) {
+		return cfg, nil, nil, err
+	}
+	allow, err := halo.ParseAllow(cfg.AllowHosts)
+	if err != nil {
+		faults.Faults = append(faults.Faults, "HALOSYNC_ALLOW_HOSTS: "+err.Error())
+	}
+	var keys *secret.Keyset
+	if text := cfg.Keyset.Reveal(); text != "" {
+		if keys, err = secret.Parse(text); err != nil {
+			faults.Faults = append(faults.Faults, "HALOSYNC_KEYSET: "+err.Error())
+		}
+	}
+	if cfg.ResyncCron != "" {
+		if _, err := engine.ParseSchedule(cfg.ResyncCron); err != nil {
+			faults.Faults = append(faults.Faults, "HALOSYNC_RESYNC_CRON: "+err.Error())
+		}
+	}
+	if len(faults.Faults) > 0 {
+		return cfg, nil, nil, faults
+	}
+	return cfg, allow, keys, nil
+}
+
+// newServer makes the queue's server with the engine behind it.
+func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics, log *zap.Logger) (*tasks.Server, error) {
+	address, err := tasks.ParseAddress(cfg.RedisURL.Reveal())
+	if err != nil {
+		return nil, &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
+	}
+	server, err := tasks.NewServer(tasks.ServerConfig{
+		Redis: address, Concurrency: cfg.Concurrency, ShutdownTimeout: shutdownTimeout,
+		Logger:   log.Sugar(),
+		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
+		OnReject: eng.Rejected,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tasks.Handle(server, tasks.Import(), eng.Import)
+	return server, nil
+}
+
+// ready refuses to start a worker that could not work: better a clear error
+// at deployment than a queue that is emptied into failures.
+func ready(ctx context.Context, store *repo.Store, server *tasks.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	dbErr := store.Ready(ctx)
+	if dbErr != nil {
+		dbErr = fmt.Errorf("postgres: %w", dbErr)
+	}
+	redisErr := server.Ping(ctx)
+	if redisErr != nil {
+		redisErr = fmt.Errorf("redis: %w", redisErr)
+	}
+	return errors.Join(dbErr, redisErr)
+}
+
+// listen starts the ops pages, unless they are off.
+func listen(ctx context.Context, cfg config.Config, metrics *telemetry.Metrics, store *repo.Store, server *tasks.Server) (*telemetry.Listener, <-chan error, error) {
+	if cfg.HTTPAddr == "off" {
+		return nil, nil, nil
+	}
+	l, err := telemetry.Listen(ctx, cfg.HTTPAddr, telemetry.OpsHandler(metrics,
+		telemetry.Check{Name: "postgres", Run: store.Ready},
+		telemetry.Check{Name: "redis", Run: server.Ping},
+	))
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, l.Failed(), nil
+}
+
+func listenAddr(l *telemetry.Listener) string {
+	if l == nil {
+		return "off"
+	}
+	return l.Addr()
+}

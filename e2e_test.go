@@ -1,0 +1,151 @@
+package halosync_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// The programs as people use them: built, started as processes, driven by
+// their command lines and the environment.
+
+const (
+	canaryID     = "app-4711"
+	canarySecret = "c4nary-client-s3cret"
+)
+
+// kit is what all end-to-end tests share: the built programs and a Redis.
+var kit struct {
+	bin   string
+	redis *devstack.Redis
+	dbs   atomic.Int64 // Redis databases handed out
+}
+
+func TestMain(m *testing.M) {
+	if err := setUp(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := repotest.Run(m)
+	if err := errors.Join(kit.redis.Close(), os.RemoveAll(kit.bin)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// setUp builds both programs, with the race detector as the tests are.
+func setUp() (err error) {
+	if kit.bin, err = os.MkdirTemp("", "halosync-e2e-"); err != nil {
+		return err
+	}
+	for _, name := range []string{"worker", "enqueue"} {
+		out, err := exec.Command("go", "build", "-race", "-o", filepath.Join(kit.bin, name), "./cmd/"+name).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	ctx, cancel := testContext()
+	defer cancel()
+	kit.redis, err = devstack.StartRedis(ctx, devstack.RedisOptions{})
+	return err
+}
+
+// TestScripts runs testdata/script: sessions at a shell, errors included.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("scripts: %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			testscript.Run(t, testscript.Params{
+				Files: []string{file},
+				Setup: func(env *testscript.Env) error {
+					env.Vars = append(env.Vars, s.env()...)
+					env.Setenv("PATH", kit.bin+":"+env.Getenv("PATH"))
+					env.Setenv("HALO", s.halo.ResourceServer())
+					env.Setenv("AUTH", s.halo.AuthServer())
+					env.Setenv("APP", canaryID)
+					env.Setenv("SECRET", canarySecret)
+					return nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"exits": exits, "halo": s.haloCommand, "worker-up": s.workerUp,
+				},
+			})
+		})
+	}
+}
+
+// exits runs a program and wants an exit code: exits 2 enqueue import.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// haloCommand changes the simulated Halo:
+//
+//	halo seed 250            realistic clients
+//	halo add 12 Acme Ltd     one client
+//	halo deactivate 12
+//	halo rights none|all     of the application's agent
+func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
+	number := func(i int) int64 {
+		n, err := strconv.ParseInt(args[i], 10, 64)
+		ts.Check(err)
+		return n
+	}
+	switch args[0] {
+	case "seed":
+		s.tenant.Seed(int(number(1)), 7)
+	case "add":
+		s.tenant.Add(halotest.Client{ID: number(1), Name: strings.Join(args[2:], " ")})
+	case "deactivate":
+		s.tenant.Deactivate(number(1))
+	case "rights":
+		if args[1] == "none" {
+			s.app.Rights(halotest.ReadNone)
+		} else {
+			s.app.Rights(halotest.ReadAll)
+		}
+	default:
+		ts.Fatalf("halo %s is unknown", args[0])
+	}
+}
+
+// workerUp starts a worker that lives until the script ends.
+func (s *site) workerUp(ts *testscript.TestScript, _ bool, _ []string) {
+	w := s.startWorker(ts.Getenv("HALOSYNC_KEYSET"))
+	ts.Defer(func() { w.stop(s.t) })
+}

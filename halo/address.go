@@ -1,0 +1,200 @@
+package halo
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// ParseResourceServer brings the address of a resource server, as people paste
+// it, into the form https://host/api. It takes a host, host/path or a URL; https
+// is assumed, /api is added if it is missing and taken once if it is doubled.
+// Plain http must be written and the host be in allow. Ports are kept. The
+// error says what is wrong, without the address.
+func ParseResourceServer(s string, allow *Allow) (string, error) {
+	return parseAddress(s, allow, "api", "auth")
+}
+
+// ParseAuthServer does for the authorisation server what
+// [ParseResourceServer] does for the resource server, with /auth. A /token at
+// the end is taken off.
+func ParseAuthServer(s string, allow *Allow) (string, error) {
+	return parseAddress(s, allow, "auth", "api")
+}
+
+// parseAddress normalises an address whose path ends in want. other is how
+// the other one of the two addresses ends.
+func parseAddress(s string, allow *Allow, want, other string) (string, error) {
+	u, err := splitAddress(s)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := splitHost(u)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme == "http" && !allow.host(host, port) {
+		return "", errors.New("plain http is possible only for hosts that are allowed explicitly; use https")
+	}
+	path, err := serverPath(u.EscapedPath(), want, other)
+	if err != nil {
+		return "", err
+	}
+
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != defaultPort(u.Scheme) {
+		host += ":" + strconv.Itoa(int(port))
+	}
+	return u.Scheme + "://" + host + path, nil
+}
+
+// splitAddress parses an address and refuses what has no place in one.
+func splitAddress(s string) (*url.URL, error) {
+	s = strings.TrimSpace(s)
+	switch {
+	case s == "":
+		return nil, errors.New("address is missing")
+	case len(s) > 1000:
+		return nil, errors.New("address is longer than 1000 bytes")
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return nil, errors.New("address contains a blank or a control character")
+	case strings.Contains(s, `\`):
+		return nil, errors.New("address contains a backslash")
+	case strings.ContainsAny(s, "?#"):
+		return nil, errors.New("address contains a query or a fragment")
+	}
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, errors.New("address is not a URL") // the parser's text would quote it
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("address is not an https URL")
+	case u.User != nil:
+		return nil, errors.New("address contains a user name or password")
+	}
+	return u, nil
+}
+
+// splitHost returns host, lower-case, and port of a URL.
+func splitHost(u *url.URL) (string, uint16, error) {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if err := checkHost(host); err != nil {
+		return "", 0, err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String() // one way of writing it
+	}
+	if u.Port() == "" {
+		if strings.HasSuffix(u.Host, ":") {
+			return "", 0, errors.New("port is missing after the colon")
+		}
+		return host, defaultPort(u.Scheme), nil
+	}
+	port, err := parsePort(u.Port())
+	return host, port, err
+}
+
+func defaultPort(scheme string) uint16 {
+	if scheme == "http" {
+		return 80
+	}
+	return 443
+}
+
+func parsePort(s string) (uint16, error) {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || port == 0 {
+		return 0, errors.New("port is not a number from 1 to 65535")
+	}
+	return uint16(port), nil
+}
+
+// checkHost accepts names of letters, digits, hyphens, underscores and dots,
+// and IP addresses without a zone.
+func checkHost(host string) error {
+	if host == "" {
+		return errors.New("host is missing")
+	}
+	if len(host) > 253 {
+		return errors.New("host is longer than 253 bytes")
+	}
+	if strings.Contains(host, ":") {
+		if ip, err := netip.ParseAddr(host); err != nil || ip.Zone() != "" {
+			return errors.New("host is not an IP address")
+		}
+		return nil
+	}
+	for _, label := range strings.Split(host, ".") {
+		if label == "" || len(label) > 63 {
+			return errors.New("host has an empty part or one of more than 63 bytes")
+		}
+	}
+	for _, r := range host {
+		switch {
+		case r > 0x7f:
+			return errors.New("host has letters outside ASCII; write it in its xn-- form")
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.', r == '_':
+		default:
+			return fmt.Errorf("host contains %q", r)
+		}
+	}
+	return nil
+}
+
+// serverPath normalises the path to one that ends in want.
+func serverPath(path, want, other string) (string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(path, "/") {
+		switch {
+		case part == "":
+			continue
+		case part == "." || part == "..":
+			return "", errors.New("path contains a relative part")
+		case strings.ContainsFunc(part, func(r rune) bool { return !pathRune(r) }):
+			return "", errors.New("path contains something other than letters, digits, and -._~")
+		}
+		parts = append(parts, part)
+	}
+	ends := func(word string) bool { return len(parts) > 0 && strings.EqualFold(parts[len(parts)-1], word) }
+	if want == "auth" && ends("token") {
+		parts = parts[:len(parts)-1]
+	}
+	if ends(other) {
+		return "", fmt.Errorf("address ends in /%s, the one wanted here usually ends in /%s", other, want)
+	}
+	found := want
+	for ends(want) {
+		found, parts = parts[len(parts)-1], parts[:len(parts)-1]
+	}
+	return "/" + strings.Join(append(parts, found), "/"), nil
+}
+
+func pathRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~", r)
+}
+
+// hostPort splits "host", "host:port", "[ip6]:port" and bare IPv6 addresses;
+// port 0 means that none was given.
+func hostPort(s string) (string, uint16, error) {
+	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return ip.String(), 0, nil
+	}
+	if !strings.Contains(s, ":") {
+		return s, 0, nil
+	}
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, errors.New("not a host, host:port or CIDR")
+	}
+	port, err := parsePort(text)
+	return host, port, err
+}

@@ -1,0 +1,116 @@
+package halo
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Allow lists hosts that may be called though they are private, link-local or
+// spoken to in plain http: a self-hosted Halo, a demo, tests. A nil Allow
+// lists nothing. It does not change once made.
+type Allow struct {
+	names    []allowedName
+	prefixes []allowedPrefix
+}
+
+// allowedName is a host by name; whatever it resolves to is allowed.
+type allowedName struct {
+	host string
+	port uint16 // 0: any
+}
+
+// allowedPrefix is a range of addresses, however a host got to them.
+type allowedPrefix struct {
+	prefix netip.Prefix
+	port   uint16 // 0: any
+}
+
+// ParseAllow reads a list of hosts: "halo.example.local", "localhost",
+// "127.0.0.1", "10.0.0.0/8", "::1". A host name may resolve to any address. An
+// IP address or a CIDR allows the addresses, whatever the name that resolves
+// to them. A name or an address may carry a port ("127.0.0.1:8085",
+// "[::1]:8085") and then stands for this port only. Blank entries are
+// skipped; all faults are reported at once.
+func ParseAllow(list []string) (*Allow, error) {
+	a := &Allow{}
+	var faults []error
+	for _, entry := range list {
+		entry = strings.ToLower(strings.TrimSpace(entry))
+		if entry == "" {
+			continue
+		}
+		if err := a.add(entry); err != nil {
+			faults = append(faults, fmt.Errorf("allowed host %q: %w", entry, err))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Allow) add(entry string) error {
+	if strings.Contains(entry, "/") {
+		prefix, err := netip.ParsePrefix(entry)
+		if err != nil {
+			return errors.New("not a CIDR")
+		}
+		a.prefixes = append(a.prefixes, allowedPrefix{prefix: prefix.Masked()})
+		return nil
+	}
+	host, port, err := hostPort(entry)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Zone() != "" {
+			return errors.New("IP address with a zone")
+		}
+		ip = ip.Unmap()
+		a.prefixes = append(a.prefixes, allowedPrefix{netip.PrefixFrom(ip, ip.BitLen()), port})
+		return nil
+	}
+	host = strings.TrimSuffix(host, ".")
+	if err := checkHost(host); err != nil {
+		return err
+	}
+	a.names = append(a.names, allowedName{host, port})
+	return nil
+}
+
+// host says whether a host, as written in an address, is listed.
+func (a *Allow) host(host string, port uint16) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return a.addr(ip, port)
+	}
+	return a.name(host, port)
+}
+
+// name says whether a host is listed by its name.
+func (a *Allow) name(host string, port uint16) bool {
+	if a == nil {
+		return false
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	for _, n := range a.names {
+		if n.host == host && (n.port == 0 || n.port == port) {
+			return true
+		}
+	}
+	return false
+}
+
+// addr says whether an address is listed.
+func (a *Allow) addr(ip netip.Addr, port uint16) bool {
+	if a == nil {
+		return false
+	}
+	for _, p := range a.prefixes {
+		if p.prefix.Contains(ip.Unmap()) && (p.port == 0 || p.port == port) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,79 @@
+package halo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// API reads from one Halo instance with one set of credentials. It is safe
+// for concurrent use and holds one token for all its callers.
+type API struct {
+	cfg    *Config // without the secret
+	secret concealed
+	tokens *tokens
+	// jitter returns a random duration in [0, most).
+	jitter func(most time.Duration) time.Duration
+}
+
+// New checks cfg and returns a handle on Halo; no request is made. The error
+// lists all faults of cfg.
+func New(cfg Config) (*API, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("halo configuration: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), jitter: jitter}
+	cfg.ClientSecret = ""
+	a.tokens = &tokens{fetch: a.fetchToken}
+	return a, nil
+}
+
+// concealed is a string that fmt cannot reach. Neither methods, which fmt does
+// not call on unexported fields, nor pointers, which it follows for a verb
+// that does not fit, would do; of a func it prints the address.
+type concealed func() string
+
+func conceal(s string) concealed { return func() string { return s } }
+
+func jitter(most time.Duration) time.Duration {
+	if most <= 0 {
+		return 0
+	}
+	return rand.N(most) //nolint:gosec // spreads retries over time, guards nothing
+}
+
+// get reads a path of the resource server and hands the body of a 2xx to
+// decode, which must not keep it. op says in errors what was being done;
+// route is the template of the path, for metrics.
+func (a *API) get(ctx context.Context, op, route, path string, query url.Values, decode func([]byte) error) error {
+	renewed := false
+	return a.retry(ctx, func(p *pace) error {
+		token, err := a.tokens.get(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.cfg.ResourceServer+path, nil)
+		if err != nil {
+			return &Error{Op: op, kind: ErrInvalid, cause: a.quote(err.Error(), token)}
+		}
+		req.URL.RawQuery = query.Encode()
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Accept", "application/json")
+
+		return a.attempt(p, req, exchange{op: op, route: "GET " + route, token: token, judge: func(ans answer) *Error {
+			e := judgeAPI(ans, decode)
+			if e != nil && e.Status == http.StatusUnauthorized && !renewed {
+				// Expired early or revoked. If somebody else has renewed it
+				// meanwhile, that one is used.
+				renewed = true
+				a.tokens.drop(token)
+				e.next = retryAtOnce
+			}
+			return e
+		}})
+	})
+}

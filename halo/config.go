@@ -1,0 +1,176 @@
+package halo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config is everything an [API] works with. Printed, marshalled or logged in
+// any way, it does not show the secret.
+type Config struct {
+	// ResourceServer is the base of all requests, e.g.
+	// https://acme.halopsa.com/api, as [ParseResourceServer] returns it.
+	ResourceServer string
+	// AuthServer is the base of the token call, e.g.
+	// https://acme.halopsa.com/auth, as [ParseAuthServer] returns it.
+	AuthServer string
+	// Tenant is sent with the token call if it is not empty; some hosted
+	// instances need it.
+	Tenant string
+	// ClientID and ClientSecret are the application's credentials.
+	ClientID, ClientSecret string
+	// Scope holds the scopes to ask for, separated by blanks. Default
+	// "read:customers".
+	Scope string
+
+	// Transport sends the requests. Redirects are never followed, whatever
+	// it is. Default: NewTransport(nil), one of its own for each API.
+	Transport http.RoundTripper
+	// Gate is called before each HTTP attempt, the token's included, and waits
+	// until it may be made. It must return when its context is done. Its error
+	// ends the call and is wrapped in what the call returns. Called from
+	// several goroutines. Unseen by Gate and Observe, net/http repeats a GET
+	// once if a kept connection turns out to be dead. Default: no waiting.
+	Gate func(context.Context) error
+	// Observe is told of each HTTP attempt after it ended. Called from several
+	// goroutines. Default: nobody is told.
+	Observe func(Attempt)
+
+	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
+	// body. Default 30 s.
+	AttemptTimeout time.Duration
+	// RetryBudget bounds the time from the first failed attempt of a call to
+	// the start of its last one. Default 20 s.
+	RetryBudget time.Duration
+	// MaxWait is the longest wait asked for by the server that is slept
+	// through. Default 5 s.
+	MaxWait time.Duration
+	// MaxBody bounds a response body in bytes, after decompression. Default
+	// 32 MiB.
+	MaxBody int64
+	// UserAgent of all requests. Default "halosync".
+	UserAgent string
+}
+
+// Attempt describes one HTTP attempt for metrics. It holds no secret, no id
+// and no host.
+type Attempt struct {
+	Route    string        // method and template of the path, e.g. "GET /Client/{id}"
+	Status   int           // 0: there was no response
+	Duration time.Duration // from dialling to the last byte; waiting in Gate excluded
+	Bytes    int64         // of the body, after decompression
+	Err      error         // nil: the response was accepted
+	Try      int           // from 1 in each call
+}
+
+// withDefaults fills what is unset.
+func (c Config) withDefaults() Config {
+	if c.Scope == "" {
+		c.Scope = "read:customers"
+	}
+	if c.Transport == nil {
+		c.Transport = NewTransport(nil)
+	}
+	if c.Gate == nil {
+		c.Gate = func(context.Context) error { return nil }
+	}
+	if c.Observe == nil {
+		c.Observe = func(Attempt) {}
+	}
+	if c.AttemptTimeout == 0 {
+		c.AttemptTimeout = 30 * time.Second
+	}
+	if c.RetryBudget == 0 {
+		c.RetryBudget = 20 * time.Second
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = 5 * time.Second
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 32 << 20
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "halosync"
+	}
+	return c
+}
+
+// check reports all faults of a configuration at once.
+func (c Config) check() error {
+	var faults []error
+	for _, server := range []struct{ name, address string }{
+		{"resource server", c.ResourceServer}, {"authorisation server", c.AuthServer},
+	} {
+		if err := checkBase(server.address); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", server.name, err))
+		}
+	}
+	if c.ClientID == "" {
+		faults = append(faults, errors.New("client ID is missing"))
+	}
+	if c.ClientSecret == "" {
+		faults = append(faults, errors.New("client secret is missing"))
+	}
+	if c.AttemptTimeout < 0 || c.RetryBudget < 0 || c.MaxWait < 0 || c.MaxBody < 0 {
+		faults = append(faults, errors.New("negative limit"))
+	}
+	return errors.Join(faults...)
+}
+
+// checkBase checks what must hold of a base address before anything is sent
+// to it. Which hosts are allowed is [ParseResourceServer]'s and the
+// transport's business.
+func checkBase(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return errors.New("not an http or https URL")
+	case u.User != nil || strings.ContainsAny(address, "?#"):
+		return errors.New("URL with user, query or fragment")
+	case strings.HasSuffix(address, "/"):
+		return errors.New("URL with a slash at its end")
+	}
+	return nil
+}
+
+// shown is what people and logs may see of a Config.
+type shown struct {
+	ResourceServer, AuthServer, Tenant, ClientID, ClientSecret, Scope string
+}
+
+func (c Config) shown() shown {
+	s := shown{c.ResourceServer, c.AuthServer, c.Tenant, c.ClientID, "", c.Scope}
+	if c.ClientSecret != "" {
+		s.ClientSecret = "[hidden]"
+	}
+	return s
+}
+
+// String describes the configuration without its secret.
+func (c Config) String() string { return fmt.Sprintf("%+v", c.shown()) }
+
+// GoString describes the configuration without its secret.
+func (c Config) GoString() string { return "halo.Config" + c.String() }
+
+// Format prints the configuration without its secret, whatever the verb.
+func (c Config) Format(f fmt.State, verb rune) {
+	if verb == 'v' && f.Flag('#') {
+		_, _ = io.WriteString(f, c.GoString())
+		return
+	}
+	_, _ = io.WriteString(f, c.String())
+}
+
+// MarshalJSON encodes the configuration without its secret.
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.shown()) }
+
+// LogValue describes the configuration to slog without its secret.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

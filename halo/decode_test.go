@@ -1,0 +1,223 @@
+package halo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestDecodeListing(t *testing.T) {
+	t.Parallel()
+	acme := Client{ID: 12, Name: "Acme"}
+	tests := []struct {
+		name, body string
+		want       listing
+	}{
+		{"envelope", `{"page_no":1,"page_size":100,"record_count":7,"clients":[{"id":12,"name":"Acme"}]}`, listing{clients: []Client{acme}, rows: 1, count: 7}},
+		{"all fields", `{"record_count":1,"clients":[{"id":12,"name":"Acme","inactive":true,"toplevel_id":3,"toplevel_name":"Group","logo":"data:…"}]}`,
+			listing{clients: []Client{{12, "Acme", true, 3, "Group"}}, rows: 1, count: 1}},
+		{"bare array", `[{"id":12,"name":"Acme"}]`, listing{clients: []Client{acme}, rows: 1, count: -1}},
+		{"byte order mark", "\xef\xbb\xbf" + `[{"id":12,"name":"Acme"}]`, listing{clients: []Client{acme}, rows: 1, count: -1}},
+		{"empty", `{"record_count":0,"clients":[]}`, listing{count: 0}},
+		{"count as float", `{"record_count":7.0,"clients":[]}`, listing{count: 7}},
+		{"count as text", `{"record_count":"7","clients":[]}`, listing{count: 7}},
+		{"count absent", `{"clients":[]}`, listing{count: -1}},
+		{"count null", `{"record_count":null,"clients":[]}`, listing{count: -1}},
+		{"count negative", `{"record_count":-3,"clients":[]}`, listing{count: -1}},
+		{"count nonsense", `{"record_count":{"a":[1]},"clients":[]}`, listing{count: -1}},
+		{"count below its own rows", `{"record_count":0,"clients":[{"id":12,"name":"Acme"}]}`, listing{clients: []Client{acme}, rows: 1, count: -1}},
+		{"count after the rows", `{"clients":[{"id":12,"name":"Acme"}],"record_count":7}`, listing{clients: []Client{acme}, rows: 1, count: 7}},
+		{"rows without an id", `{"record_count":9,"clients":[{"name":"x"},{"id":null},{"id":0},{"id":-1},{"id":"x"},{"id":1.5},{"id":1e300},{"id":[1]},{"id":12,"name":"Acme"}]}`,
+			listing{clients: []Client{acme}, rows: 9, malformed: 8, count: 9}},
+		{"rows that are no objects", `{"record_count":9,"clients":[null,5,"x",[1],{"id":12,"name":"Acme"}]}`,
+			listing{clients: []Client{acme}, rows: 5, malformed: 4, count: 9}},
+		{"the same id twice", `{"record_count":9,"clients":[{"id":12,"name":"Acme"},{"id":12.0,"name":"Again"}]}`, listing{clients: []Client{acme}, rows: 2, count: 9}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := decodeListing([]byte(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(listing{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeListingErrors(t *testing.T) {
+	t.Parallel()
+	rows := func(n int) string {
+		return `[` + strings.Repeat(`{"id":1},`, n-1) + `{"id":1}]`
+	}
+	tests := []struct {
+		name, body string
+		kind       error // nil: none yet, that is, not Halo
+		text       string
+	}{
+		{"other object", `{"message":"hello"}`, nil, `JSON without "clients"`},
+		{"clients null", `{"clients":null}`, nil, `JSON without "clients"`},
+		{"clients not an array", `{"clients":"none"}`, nil, "JSON of another shape"},
+		{"clients an object", `{"clients":{"id":1}}`, nil, "JSON of another shape"},
+		{"a number", `17`, nil, "JSON of another shape"},
+		{"null", `null`, nil, `JSON without "clients"`},
+		{"nothing", "", nil, "empty answer"},
+		{"blanks", " \n", nil, "empty answer"},
+		{"HTML", " <html></html>", nil, "HTML where JSON was expected"},
+		{"text", "hello", nil, "not JSON"},
+		{"two documents", `{"clients":[]} {}`, nil, "not JSON"},
+		{"breaks off", `{"record_count":5,"clients":[{"id":1},{"i`, ErrUnavailable, "answer broke off after 41 bytes"},
+		{"array breaks off", `[{"id":1}`, ErrUnavailable, "answer broke off after 9 bytes"},
+		{"too many rows", rows(maxRows + 1), ErrTooLarge, "page of 10001 rows, at most 10000 are read"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := decodeListing([]byte(tt.body))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			e, typed := errors.AsType[*Error](err)
+			if typed != (tt.kind != nil) || typed && !errors.Is(err, tt.kind) {
+				t.Fatalf("error %v, want kind %v", err, tt.kind)
+			}
+			if typed {
+				err = e.cause
+			}
+			if err.Error() != tt.text {
+				t.Errorf("error %q, want %q", err, tt.text)
+			}
+		})
+	}
+	if _, err := decodeListing([]byte(rows(maxRows))); err != nil {
+		t.Errorf("%d rows: %v", maxRows, err)
+	}
+}
+
+func TestDecodeClient(t *testing.T) {
+	t.Parallel()
+	want := Client{ID: 12, Name: "Acme"}
+	for _, body := range []string{`{"id":12,"name":"Acme"}`, `{"id":"12","name":"Acme","customfields":[{"value":[1,{}]}]}`, ` [{"id":12.0,"name":"Acme"}]`} {
+		if got, err := decodeClient([]byte(body)); err != nil || got != want {
+			t.Errorf("%s: %+v, error %v", body, got, err)
+		}
+	}
+	for _, body := range []string{``, `null`, `{}`, `[]`, `[{}]`, `[5]`, `5`, `"x"`, `[{"id":12},{"id":13}]`, `{"id":0}`, `<p>`, `{"clients":[]}`} {
+		if got, err := decodeClient([]byte(body)); err == nil {
+			t.Errorf("%s: accepted as %+v", body, got)
+		}
+	}
+}
+
+func TestLenientTypes(t *testing.T) {
+	t.Parallel()
+	ids := map[string]int64{
+		`12`: 12, `12.0`: 12, `"12"`: 12, `"12.0"`: 12, `1.2e1`: 12, `9007199254740992`: 1 << 53,
+		`9007199254740993`: 0, `0`: 0, `-1`: 0, `12.5`: 0, `"x"`: 0, `""`: 0, `null`: 0, `true`: 0, `{}`: 0, `[12]`: 0, `1e99`: 0, `"NaN"`: 0, `"Inf"`: 0,
+	}
+	for in, want := range ids {
+		var got number
+		if err := got.UnmarshalJSON([]byte(in)); err != nil || int64(got) != want {
+			t.Errorf("id %s: %d, error %v; want %d", in, got, err, want)
+		}
+	}
+	flags := map[string]bool{
+		`true`: true, `1`: true, `"true"`: true, `"True"`: true, `"1"`: true, `2`: true, `1.0`: true,
+		`false`: false, `0`: false, `"false"`: false, `"0"`: false, `null`: false, `""`: false, `{}`: false, `"x"`: false,
+	}
+	for in, want := range flags {
+		var got boolean
+		if err := got.UnmarshalJSON([]byte(in)); err != nil || bool(got) != want {
+			t.Errorf("flag %s: %t, error %v", in, got, err)
+		}
+	}
+	long := strings.Repeat("ä", maxText)
+	names := map[string]string{
+		`"Acme"`: "Acme", `"  Acme \t"`: "Acme", `"Büro \"Süd\" 東京 🏢"`: `Büro "Süd" 東京 🏢`,
+		`"A\u0000B\u0007C\u001f"`: "ABC", "\"A\x00B\x7f\"": "AB", "\"A\xffB\"": "AB", "\"A\xff\\tB\"": "AB",
+		`"\ud83c\udfe2"`: "🏢", `"\\"`: `\`, `""`: "",
+		`12`: "12", `-1.5`: "-1.5", `null`: "", `true`: "", `{}`: "", `["x"]`: "",
+		`"` + long + `x"`: long, `"` + long + `"`: long,
+	}
+	for in, want := range names {
+		var got text
+		if err := got.UnmarshalJSON([]byte(in)); err != nil || string(got) != want {
+			t.Errorf("name %s: %q, error %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+// checkClient says what must hold of every client, whatever was sent.
+func checkClient(t *testing.T, c Client) {
+	t.Helper()
+	if c.ID < 1 || c.ID > maxID || c.TopLevelID < 0 || c.TopLevelID > maxID {
+		t.Errorf("ids out of range: %+v", c)
+	}
+	for _, s := range []string{c.Name, c.TopLevelName} {
+		if !utf8.ValidString(s) || strings.ContainsFunc(s, isControl) || utf8.RuneCountInString(s) > maxText || strings.TrimSpace(s) != s {
+			t.Errorf("text %q", s)
+		}
+	}
+}
+
+func FuzzDecodeListing(f *testing.F) {
+	for _, seed := range []string{
+		`{"page_no":1,"page_size":100,"record_count":2,"clients":[{"id":1,"name":"Unknown"},{"id":12.0,"name":"B\u0000","inactive":1,"toplevel_id":"3"}]}`,
+		`[{"id":"7"},null,5]`, "\xef\xbb\xbf[]", `{"clients":{}}`, `{"clients":[[[[`, "<html>", `{"record_count":1e400,"clients":[]}`,
+		`{"clients":[{"id":1}],"clients":[{"name":"x"}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		l, err := decodeListing(body)
+		if err != nil {
+			return
+		}
+		if l.count < unknownCount || len(l.clients)+l.malformed > l.rows {
+			t.Errorf("counts: %d clients, %+v", len(l.clients), l)
+		}
+		for _, c := range l.clients {
+			checkClient(t, c)
+		}
+	})
+}
+
+func FuzzDecodeClient(f *testing.F) {
+	for _, seed := range []string{`{"id":1,"name":"x"}`, `[{"id":1}]`, `[]`, `null`, `{"id":1,"name":"\ud800"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if c, err := decodeClient(body); err == nil {
+			checkClient(t, c)
+		}
+	})
+}
+
+func BenchmarkDecodeListing(b *testing.B) {
+	var body strings.Builder
+	body.WriteString(`{"page_no":1,"page_size":100,"record_count":100000,"clients":[`)
+	for i := range 100 {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		fmt.Fprintf(&body, `{"id":%d,"name":"Client number %d","toplevel_id":1.0,"toplevel_name":"Group","inactive":false,`+
+			`"colour":"#2bd3c6","confirmemail":1,"actionemail":1,"clearemail":1,"messagegroup_id":-1,"calldate":"2026-10-03T06:24:10.967",`+
+			`"customer_relationship":[{"id":"1","name":"Customer"}],"logo":"%s","key":-1,"table":2,"use":"client","ref":""}`, i+1, i+1, strings.Repeat("A", 500))
+	}
+	body.WriteString(`]}`)
+	data := []byte(body.String())
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decodeListing(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

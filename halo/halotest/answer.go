@@ -1,0 +1,122 @@
+package halotest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// answer is what goes over the wire, and how.
+type answer struct {
+	status int
+	header http.Header // may be nil
+	body   []byte
+
+	list        bool // a page of clients
+	pooled      bool // body is from the pool and goes back there
+	rows, total int  // of that page
+	token       bool // a token was issued
+
+	end   ending
+	bytes int           // of the body, before it ends as endBroken
+	chunk int           // send the body in pieces of so many bytes …
+	pause time.Duration // … with a pause before each
+	hang  time.Duration // before the end of an answer without status; negative: until the client gives up
+}
+
+// ending is how an answer ends.
+type ending int
+
+const (
+	endComplete ending = iota
+	endBroken          // the connection is closed in the middle
+	endReset           // the connection is reset, nothing was sent
+)
+
+const (
+	jsonType = "application/json; charset=utf-8"
+	htmlType = "text/html; charset=utf-8"
+)
+
+func (a *answer) json(b []byte) { a.text(jsonType, string(b)) }
+
+func (a *answer) text(kind, body string) {
+	if a.header == nil {
+		a.header = http.Header{}
+	}
+	a.header.Set("Content-Type", kind)
+	a.body = []byte(body)
+}
+
+// complete reports whether the client gets all of a successful answer.
+func (a answer) complete() bool { return a.status == http.StatusOK && a.end == endComplete }
+
+// sent is the number of bytes of the body that are meant to be sent.
+func (a answer) sent() int {
+	switch {
+	case a.status == 0:
+		return 0
+	case a.end == endBroken:
+		return min(a.bytes, len(a.body))
+	}
+	return len(a.body)
+}
+
+// page is a page of HTML, as gateways and maintenance modes send.
+func page(title, text string) string {
+	return "<!DOCTYPE html>\n<html><head><title>" + title + "</title></head><body><h1>" +
+		title + "</h1><p>" + text + "</p></body></html>\n"
+}
+
+// send writes a to the wire.
+func (h *Halo) send(w http.ResponseWriter, c *call, a answer) {
+	if a.status == 0 {
+		h.server.wait(c.r.Context(), a.hang)
+		drop(w, a.end == endReset)
+		return
+	}
+	for k, v := range a.header {
+		w.Header()[k] = v
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	body := a.body[:a.sent()]
+	if a.chunk > 0 {
+		h.drip(c.r.Context(), w, body, a)
+		return
+	}
+	// Less than Content-Length says makes net/http break the connection. An
+	// error means that the client has gone.
+	_, _ = w.Write(body)
+}
+
+// drip sends body piece by piece.
+func (h *Halo) drip(ctx context.Context, w io.Writer, body []byte, a answer) {
+	for len(body) > 0 && h.server.wait(ctx, a.pause) {
+		n := min(a.chunk, len(body))
+		if _, err := w.Write(body[:n]); err != nil {
+			return
+		}
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		body = body[n:]
+	}
+}
+
+// drop ends the connection without an answer. Where that is impossible, as
+// with a recorder in a test, it answers 502.
+func drop(w http.ResponseWriter, reset bool) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0) // closing then sends RST
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,141 @@
+package halotest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Rights say which clients the agent behind an application may read: [ReadAll],
+// [ReadNone] or [ReadSome]. A token keeps the rights of the moment of its
+// issue (Halo's guide to API permissions, kbid 1566).
+type Rights interface {
+	reads(id int64) bool
+}
+
+type level int
+
+// All clients, or none: then lists are empty, with 200.
+const (
+	ReadAll level = iota
+	ReadNone
+)
+
+func (l level) reads(int64) bool { return l == ReadAll }
+
+// ReadSome are rights to the clients for which the function returns true. It
+// must be safe for concurrent use.
+type ReadSome func(id int64) bool
+
+func (f ReadSome) reads(id int64) bool { return f(id) }
+
+// App is an API application of a tenant. Its texts hide the secret.
+type App struct {
+	tenant *Tenant
+	id     string
+	scopes []string
+
+	mu     sync.Mutex // guards what follows
+	secret string
+	rights Rights
+	epoch  int // grows when all tokens die
+}
+
+// AppOption changes a new [App].
+type AppOption func(*App)
+
+// WithScopes replaces the scopes of an application, "all" by default.
+func WithScopes(scopes ...string) AppOption {
+	return func(a *App) { a.scopes = scopes }
+}
+
+// WithRights replaces the rights of the agent, [ReadAll] by default.
+func WithRights(r Rights) AppOption {
+	return func(a *App) { a.rights = r }
+}
+
+// App registers an application, in place of one with that id and without its
+// tokens.
+func (t *Tenant) App(clientID, secret string, opts ...AppOption) *App {
+	a := &App{tenant: t, id: clientID, secret: secret, scopes: []string{"all"}, rights: ReadAll}
+	for _, o := range opts {
+		o(a)
+	}
+	t.appMu.Lock()
+	old := t.apps[clientID]
+	t.apps[clientID] = a
+	t.appMu.Unlock()
+	if old != nil {
+		old.Revoke()
+	}
+	return a
+}
+
+func (t *Tenant) app(clientID string) *App {
+	t.appMu.Lock()
+	defer t.appMu.Unlock()
+	return t.apps[clientID]
+}
+
+// Rights changes the rights of the agent for tokens to come.
+func (a *App) Rights(r Rights) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rights = r
+}
+
+// SetSecret changes the secret. Tokens in use live on.
+func (a *App) SetSecret(secret string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.secret = secret
+}
+
+// Revoke ends all tokens of the application now.
+func (a *App) Revoke() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.epoch++
+}
+
+// String names the application without its secret.
+func (a *App) String() string { return "application " + a.id }
+
+// GoString is String.
+func (a *App) GoString() string { return a.String() }
+
+// grant returns the scopes asked for, separated by blanks; false if one of
+// them does not exist or is not the application's.
+func (a *App) grant(asked string) ([]string, bool) {
+	scopes := strings.Fields(asked)
+	for _, s := range scopes {
+		own := slices.Contains(a.scopes, s) || slices.Contains(a.scopes, "all")
+		if !own || !knownScope(s) {
+			return nil, false
+		}
+	}
+	return scopes, len(scopes) > 0
+}
+
+// knownScope knows the fixed scopes and the pattern of the others
+// (homotechsual/HaloAPI Classes/HaloAuth.psm1).
+func knownScope(s string) bool {
+	switch s {
+	case "all", "all:standard", "admin", "offline_access":
+		return true
+	}
+	verb, noun, ok := strings.Cut(s, ":")
+	nouns := []string{
+		"tickets", "calendar", "customers", "crm", "contracts", "suppliers", "items", "projects", "sales",
+		"quotes", "sla", "softwarelicensing", "invoices", "reporting", "assets", "distributionlists", "kb",
+		"documents", "timesheets", "tenants", "sites", "users", "webhooks",
+	}
+	return ok && (verb == "read" || verb == "edit") && slices.Contains(nouns, noun)
+}
+
+// readsCustomers reports whether scopes are enough for the client endpoints.
+func readsCustomers(scopes []string) bool {
+	return slices.ContainsFunc(scopes, func(s string) bool {
+		return s == "read:customers" || s == "all" || s == "all:standard"
+	})
+}

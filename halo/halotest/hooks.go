@@ -1,0 +1,74 @@
+package halotest
+
+import "sync"
+
+// PageEvent tells of a list page that was answered.
+type PageEvent struct {
+	Tenant *Tenant
+	Page   int // as asked for; 0 for an unpaged list
+	Nth    int // counts the answered pages of the tenant from 1
+	Rows   int // rows in the answer
+	Total  int // rows of all pages
+}
+
+// hooks are the observers of a [Halo].
+type hooks struct {
+	run sync.Mutex // held while a hook runs: one at a time
+
+	mu       sync.Mutex // guards what follows
+	page     []func(PageEvent)
+	request  []func(Request)
+	answered map[*Tenant]int
+}
+
+// AfterPage calls f for every list page answered with 200, once its rows are
+// fixed and before they are sent: what f changes is what the next request of a
+// sequential client sees, never a matter of timing. Hooks run one at a time
+// and must not call [Halo.Close] or make requests of their own.
+func (h *Halo) AfterPage(f func(PageEvent)) {
+	h.hooks.mu.Lock()
+	defer h.hooks.mu.Unlock()
+	h.hooks.page = append(h.hooks.page, f)
+}
+
+// OnRequest calls f for every request, once its answer is fixed and before it
+// is sent. The rules of [Halo.AfterPage] hold.
+func (h *Halo) OnRequest(f func(Request)) {
+	h.hooks.mu.Lock()
+	defer h.hooks.mu.Unlock()
+	h.hooks.request = append(h.hooks.request, f)
+}
+
+// fire runs the hooks that the answer of c calls for.
+func (k *hooks) fire(c *call, a answer) {
+	k.mu.Lock()
+	idle := len(k.page) == 0 && len(k.request) == 0
+	k.mu.Unlock()
+	if idle {
+		return
+	}
+
+	k.run.Lock()
+	defer k.run.Unlock()
+	k.mu.Lock()
+	page, request := k.page, k.request
+	event := PageEvent{Tenant: c.tenant, Page: c.query.page, Rows: a.rows, Total: a.total}
+	if a.list && a.complete() {
+		if k.answered == nil {
+			k.answered = make(map[*Tenant]int)
+		}
+		k.answered[c.tenant]++
+		event.Nth = k.answered[c.tenant]
+	}
+	k.mu.Unlock()
+
+	for _, f := range request {
+		f(c.request(a))
+	}
+	if event.Nth == 0 {
+		return
+	}
+	for _, f := range page {
+		f(event)
+	}
+}

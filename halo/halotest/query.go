@@ -1,0 +1,165 @@
+package halotest
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// defaultRows is the number of rows of a list that asks for none.
+const defaultRows = 50
+
+// query is what Halo reads from the parameters of a list.
+type query struct {
+	filter
+	page    int // from 1; 0: not paged
+	size    int // rows asked for; 0: not said
+	count   int // rows of an unpaged list; 0: not said
+	order   string
+	desc    bool
+	idOnly  bool
+	notes   bool
+	website bool
+	since   string // lastupdatefromdate
+	invalid []byte // binding errors, or nil
+}
+
+// parseQuery reads parameters. Only those spelt right have an effect.
+func parseQuery(v url.Values) query {
+	q := query{
+		order:   strings.ToLower(v.Get("order")),
+		desc:    isTrue(v.Get("orderdesc")),
+		notes:   isTrue(v.Get("includenotes")),
+		website: isTrue(v.Get("include_website")),
+		since:   v.Get("lastupdatefromdate"),
+	}
+	q.search = strings.ToLower(v.Get("search"))
+	q.nameSearch = strings.ToLower(v.Get("search_name_only"))
+	q.active, q.inactive = true, isTrue(v.Get("includeinactive"))
+	if v.Has("includeactive") {
+		q.active = isTrue(v.Get("includeactive"))
+	}
+	if a, b, ok := strings.Cut(v.Get("activeinactive"), ","); ok {
+		q.active, q.inactive = isTrue(a), isTrue(b)
+	}
+
+	paged := isTrue(v.Get("pageinate")) // sic
+	q.page = q.number(v, "page_no")
+	q.size = q.number(v, "page_size")
+	q.count = q.number(v, "count")
+	q.topLevel = int64(q.number(v, "toplevel_id"))
+	q.byTopLevel = q.topLevel > 0
+	if q.invalid != nil {
+		q.invalid = append(q.invalid, '}')
+	}
+	if paged {
+		q.page = max(q.page, 1)
+	} else {
+		q.page = 0
+	}
+	q.idOnly = !paged && isTrue(v.Get("idonly"))
+	return q
+}
+
+// isTrue knows true in any case and nothing else: orderdesc=1 sorts upwards
+// (halocli mirror_evidence.json).
+func isTrue(s string) bool { return strings.EqualFold(s, "true") }
+
+// number reads an integer of 32 bits and notes a binding error otherwise.
+func (q *query) number(v url.Values, key string) int {
+	s := v.Get(key)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		sep := byte(',')
+		if q.invalid == nil {
+			sep = '{'
+		}
+		q.invalid = append(q.invalid, sep)
+		q.invalid = appendInvalid(q.invalid, key, s)
+	}
+	return int(n)
+}
+
+// appendInvalid appends "key":["The value 's' is not valid."], the shape
+// recorded for a non-numeric id (halocli sweep_results.json).
+func appendInvalid(b []byte, key, s string) []byte {
+	b = append(appendString(b, key), ':', '[')
+	return append(appendString(b, fmt.Sprintf("The value '%s' is not valid.", s)), ']')
+}
+
+// key names the list that q means under the profile.
+func (q query) key(p *settings) viewKey {
+	k := viewKey{filter: q.filter, sort: p.DefaultSort}
+	if !p.IgnoreOrder {
+		switch q.order {
+		case "id":
+			k.sort = SortByID
+		case "name":
+			k.sort = SortByName
+		}
+	}
+	if p.FilterByUpdate {
+		if at, ok := parseDate(q.since); ok {
+			k.since = at.UnixNano()
+		}
+	}
+	return k
+}
+
+// parseDate reads a date with or without a fraction, a zone, a time.
+func parseDate(s string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// rowsOf is the number of rows that a page of q may have under the profile.
+func (q query) rowsOf(p *settings) int {
+	n, capped := q.size, true
+	if q.page == 0 {
+		n, capped = q.count, p.CountCapped
+	}
+	if n < 1 {
+		n = defaultRows
+	}
+	if capped && p.PageCap > 0 {
+		n = min(n, p.PageCap)
+	}
+	return n
+}
+
+// span selects the rows of q among total ones.
+func (q query) span(p *settings, total int) (from, to int) {
+	n := q.rowsOf(p)
+	page := max(q.page, 1)
+	last := max((total+n-1)/n, 1)
+	if page > last {
+		switch p.PastEnd {
+		case PastEndEmpty:
+			return total, total
+		case PastEndRepeatsFirst:
+			page = 1
+		case PastEndRepeatsLast:
+			page = last
+		}
+	}
+	from = (page - 1) * n
+	return from, min(total, saturate(from, n))
+}
+
+// saturate adds without running over.
+func saturate(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
+}

@@ -1,0 +1,129 @@
+package halotest
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+)
+
+// Forever as [Rule.Times] is without end.
+const Forever = -1
+
+// Rule says which requests a script of faults strikes. Zero fields do not
+// narrow it: the zero Rule is the next request, whatever it is.
+type Rule struct {
+	Tenant   *Tenant // requests of this tenant
+	Route    Route   // requests of this route
+	Page     int     // lists paged with this page_no
+	ClientID int64   // details of this client
+
+	// Of the requests that match, the Nth is struck (from 1, 0 is 1) and as
+	// many after it as Times says: 0 is one for each fault, [Forever] all.
+	Nth, Times int
+
+	// Chance, if above 0, strikes each of those requests with this
+	// probability, by a generator that starts from Seed; Times 0 is then
+	// Forever. The same requests in the same order fare the same. MaxRun, if
+	// above 0, bounds how often in a row the same page, client or route of a
+	// tenant is struck.
+	Chance float64
+	Seed   uint64
+	MaxRun int
+}
+
+// Fault adds faults for the requests of rule. Several take turns, in order or,
+// with Chance, at random. Where several rules strike, the first one added has
+// its way; the others count the request all the same.
+func (h *Halo) Fault(rule Rule, faults ...Fault) {
+	if len(faults) == 0 {
+		return
+	}
+	if rule.Nth == 0 {
+		rule.Nth = 1
+	}
+	if rule.Times == 0 {
+		rule.Times = len(faults)
+		if rule.Chance > 0 {
+			rule.Times = Forever
+		}
+	}
+	a := &act{Rule: rule, faults: faults, runs: make(map[string]int)}
+	a.dice = rand.New(rand.NewPCG(rule.Seed, 0x48616c6f))
+	h.script.mu.Lock()
+	defer h.script.mu.Unlock()
+	h.script.acts = append(h.script.acts, a)
+}
+
+// ClearFaults forgets all rules.
+func (h *Halo) ClearFaults() {
+	h.script.mu.Lock()
+	defer h.script.mu.Unlock()
+	h.script.acts = nil
+}
+
+// script is the rules of a [Halo], oldest first.
+type script struct {
+	mu   sync.Mutex
+	acts []*act
+}
+
+// act is a rule and how far it has come.
+type act struct {
+	Rule
+	faults []Fault
+	seen   int // requests that matched
+	dice   *rand.Rand
+	runs   map[string]int // strikes in a row, by target
+}
+
+// strike returns the fault for c, or nil.
+func (s *script) strike(c *call) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var struck *Fault
+	for _, a := range s.acts {
+		if !a.matches(c) {
+			continue
+		}
+		if f := a.next(c); f != nil && struck == nil {
+			struck = f
+		}
+	}
+	return struck
+}
+
+func (a *act) matches(c *call) bool {
+	return (a.Tenant == nil || a.Tenant == c.tenant) &&
+		(a.Route == "" || a.Route == c.route) &&
+		(a.Page == 0 || c.route == RouteList && a.Page == c.query.page) &&
+		(a.ClientID == 0 || c.route == RouteDetail && strconv.FormatInt(a.ClientID, 10) == c.id)
+}
+
+// next counts a matching request and returns its fault, or nil.
+func (a *act) next(c *call) *Fault {
+	a.seen++
+	turn := a.seen - a.Nth
+	if turn < 0 || a.Times >= 0 && turn >= a.Times {
+		return nil
+	}
+	if a.Chance <= 0 {
+		return &a.faults[turn%len(a.faults)]
+	}
+
+	// Both are drawn for each request, so that one outcome does not shift the next.
+	hit, pick := a.dice.Float64() < a.Chance, a.dice.IntN(len(a.faults))
+	target := c.target()
+	if !hit || a.MaxRun > 0 && a.runs[target] >= a.MaxRun {
+		delete(a.runs, target)
+		return nil
+	}
+	if a.MaxRun > 0 {
+		a.runs[target]++
+	}
+	return &a.faults[pick]
+}
+
+// target names what c asks for.
+func (c *call) target() string {
+	return c.tenantName() + " " + string(c.route) + " " + c.id + " " + strconv.Itoa(c.query.page)
+}

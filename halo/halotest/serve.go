@@ -1,0 +1,80 @@
+package halotest
+
+import "net/http"
+
+// ServeHTTP answers one request. The order is: faults that stand for what is
+// in front of Halo, the request limit, the route, the token, its scope, the
+// parameters; then faults that damage the answer, the log, the hooks, and last
+// the wire, so that whoever has the answer finds it in the log.
+func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.server.enter() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer h.server.leave()
+
+	c := h.accept(r)
+	h.journal.arrive(c, h.now)
+	defer h.journal.leave(c)
+	c.fault = h.script.strike(c)
+
+	a := h.answer(c)
+	h.journal.settle(c, a)
+	h.hooks.fire(c, a)
+	h.send(w, c, a)
+	h.buffers.put(a)
+}
+
+// answer makes the answer to c, faults included.
+func (h *Halo) answer(c *call) answer {
+	ctx := c.r.Context()
+	if !h.server.wait(ctx, c.p.Latency) || c.fault != nil && !h.server.wait(ctx, c.fault.delay) {
+		return answer{end: endBroken}
+	}
+	if c.fault == nil {
+		return h.route(c)
+	}
+	if a, instead := c.fault.instead(c, h); instead {
+		return a
+	}
+	return c.fault.damage(h.route(c))
+}
+
+// route is Halo itself.
+func (h *Halo) route(c *call) answer {
+	if c.counts() {
+		if wait := h.limiter.take(c.limitKey(), h.now, c.p); wait > 0 {
+			return throttled(c.p, h.now(), wait)
+		}
+	}
+	switch c.route {
+	case RouteToken:
+		return h.issue(c)
+	case RouteDiscovery:
+		return discovery(c)
+	case RouteAuthInfo:
+		return authInfo(c)
+	case RouteList, RouteDetail:
+		return h.client(c)
+	case RouteOther:
+	}
+	if c.method != "" {
+		return answer{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {c.method}}}
+	}
+	return answer{status: http.StatusNotFound}
+}
+
+// client answers the client endpoints, which need a token and its scope. Their
+// errors have no body (Midtown-Technology-Group/halocli).
+func (h *Halo) client(c *call) answer {
+	if !h.tokens.use(c.token, h.now(), c.p.TokenUses) {
+		return answer{status: http.StatusUnauthorized}
+	}
+	if !readsCustomers(c.token.scopes) {
+		return answer{status: http.StatusForbidden}
+	}
+	if c.route == RouteDetail {
+		return detail(c)
+	}
+	return list(c, h.buffers.get())
+}

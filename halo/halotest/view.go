@@ -1,0 +1,154 @@
+package halotest
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// filter is the part of a list query that says which clients it means.
+type filter struct {
+	active, inactive bool
+	search           string // lower case; over several fields
+	nameSearch       string // lower case; over the name
+	topLevel         int64
+	byTopLevel       bool
+	since            int64 // nanoseconds; last change not before it; 0 for none
+}
+
+// plain reports whether f asks for nothing but active ones or all.
+func (f filter) plain() bool {
+	return f == filter{active: true} || f == filter{active: true, inactive: true}
+}
+
+func (f filter) match(c *Client) bool {
+	switch {
+	case c.Inactive && !f.inactive, !c.Inactive && !f.active:
+		return false
+	case f.byTopLevel && c.TopLevelID != f.topLevel:
+		return false
+	case f.since != 0 && (c.Updated.IsZero() || c.Updated.Before(time.Unix(0, f.since))):
+		return false
+	case !holds(c.Name, f.nameSearch):
+		return false
+	}
+	return holds(c.Name, f.search) || holds(c.TopLevelName, f.search) || holds(c.Ref, f.search) ||
+		holds(c.Website, f.search) || holds(c.Email, f.search) || holds(c.Phone, f.search)
+}
+
+// holds reports whether part, in lower case, is in s in whatever case.
+func holds(s, part string) bool {
+	return part == "" || strings.Contains(strings.ToLower(s), part)
+}
+
+// viewKey names a list of clients.
+type viewKey struct {
+	filter
+	sort Sort
+}
+
+// maxViews bounds the lists that a tenant keeps between two changes.
+const maxViews = 16
+
+// viewCache keeps lists that cost a pass over all clients, until the next
+// change.
+type viewCache struct {
+	mu    sync.Mutex // held while a list is made: the same is made once
+	lists map[viewKey][]*entry
+}
+
+// clear needs the tenant's lock for writing.
+func (v *viewCache) clear() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.lists)
+}
+
+// view returns the clients of key in ascending order. It needs the tenant's
+// lock for reading, and so does the use of what it returns.
+func (t *Tenant) view(key viewKey) []*entry {
+	if key.plain() && key.sort == SortByID {
+		if key.inactive {
+			return t.all
+		}
+		return t.active
+	}
+	t.views.mu.Lock()
+	defer t.views.mu.Unlock()
+	if list, ok := t.views.lists[key]; ok {
+		return list
+	}
+	list := t.all.pick(key.filter)
+	if key.sort == SortByName {
+		sortByName(list)
+	}
+	if t.views.lists == nil || len(t.views.lists) >= maxViews {
+		t.views.lists = make(map[viewKey][]*entry)
+	}
+	t.views.lists[key] = list
+	return list
+}
+
+func (x index) pick(f filter) []*entry {
+	var list []*entry
+	for _, e := range x {
+		if f.match(&e.Client) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// sortByName sorts without regard to case. Among equals it leaves an order
+// that has nothing to do with ids, for a database promises none.
+func sortByName(list []*entry) {
+	type keyed struct {
+		name string
+		tie  uint64
+		e    *entry
+	}
+	ks := make([]keyed, len(list))
+	for i, e := range list {
+		ks[i] = keyed{strings.ToLower(e.Name), uint64(e.ID) * 0x9e3779b97f4a7c15, e} //nolint:gosec // a hash
+	}
+	slices.SortFunc(ks, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.tie, b.tie))
+	})
+	for i, k := range ks {
+		list[i] = k.e
+	}
+}
+
+// cut returns a copy of the rows that span selects of the clients that key
+// names and rights allow, their number before the selection, and whether the
+// tenant is small enough for rows to be kept.
+func (t *Tenant) cut(key viewKey, desc bool, rights Rights, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := t.view(key)
+	if rights != ReadAll {
+		list = visible(list, rights)
+	}
+	from, to := span(len(list))
+	rows = make([]*entry, 0, to-from)
+	for i := from; i < to; i++ {
+		if desc {
+			rows = append(rows, list[len(list)-1-i])
+		} else {
+			rows = append(rows, list[i])
+		}
+	}
+	return rows, len(list), len(t.all) <= maxCached
+}
+
+func visible(list []*entry, rights Rights) []*entry {
+	var seen []*entry
+	for _, e := range list {
+		if rights.reads(e.ID) {
+			seen = append(seen, e)
+		}
+	}
+	return seen
+}

@@ -1,0 +1,99 @@
+package halo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// judgeAPI turns an answer of the resource server into an error, or decodes
+// it. The status alone decides; bodies of errors are for people.
+func judgeAPI(ans answer, decode func([]byte) error) *Error {
+	if ans.status/100 != 2 {
+		return judgeStatus(ans)
+	}
+	err := decode(ans.body)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{kind: ErrNotHalo, cause: err}
+}
+
+// judgeStatus is the table of what a status outside 2xx means.
+func judgeStatus(ans answer) *Error {
+	e := &Error{Status: ans.status, kind: ErrInvalid}
+	switch status := ans.status; {
+	case status < http.StatusBadRequest:
+		e.kind, e.cause = ErrNotHalo, redirected(ans.header)
+	case status == http.StatusUnauthorized:
+		e.kind = ErrUnauthorized
+	case status == http.StatusForbidden:
+		e.kind = ErrForbidden
+	case status == http.StatusNotFound:
+		e.kind = ErrNotFound
+	case status == http.StatusRequestTimeout:
+		e.kind, e.next = ErrUnavailable, retryLater
+	case status == http.StatusTooManyRequests:
+		e.kind, e.next = ErrThrottled, retryLater
+	case status >= http.StatusInternalServerError:
+		e.kind, e.next = ErrUnavailable, retryLater
+	}
+	return e
+}
+
+// redirected names the host only: the rest of a login redirect can carry
+// state that is nobody's business.
+func redirected(h http.Header) error {
+	location := h.Get("Location")
+	if location == "" {
+		return nil
+	}
+	host := "another path"
+	if u, err := url.Parse(location); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	return fmt.Errorf("redirected to %s: is the address right?", host)
+}
+
+// judgeToken turns an answer of the authorisation server into an error. With
+// tenant set, a 500 gets a single repetition: it is how Halo reports a tenant
+// that does not exist, and people wait for the answer.
+func judgeToken(ans answer, tenant string, attempts int) *Error {
+	var reply struct {
+		Code  string `json:"error"`
+		Token string `json:"access_token"`
+	}
+	isJSON := json.Unmarshal(withoutBOM(ans.body), &reply) == nil
+	e := judgeStatus(ans)
+	switch status := ans.status; {
+	case status/100 == 2 && reply.Token != "" && reply.Code == "":
+		return nil
+	case status/100 == 3:
+	case reply.Code == "invalid_client", reply.Code == "invalid_grant", reply.Code == "unauthorized_client":
+		e.kind, e.next = ErrCredentials, giveUp
+		if status < http.StatusBadRequest {
+			e.cause = errors.New(reply.Code)
+		}
+	case reply.Code == "invalid_scope":
+		e.kind, e.next = ErrInvalid, giveUp
+		e.cause = errors.New("is the application allowed to use the scope?")
+	case status/100 == 2:
+		e.kind, e.cause = ErrNotHalo, errors.New("is the address of the authorisation server right?")
+	case status == http.StatusUnauthorized:
+		e.kind = ErrCredentials
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
+		// Never ErrNotFound: it would pass for a missing client.
+		e.kind, e.cause = ErrNotHalo, errors.New("is the address of the authorisation server right?")
+	case tenant != "" && (status == http.StatusBadRequest || status == http.StatusInternalServerError && !isJSON):
+		e.cause = fmt.Errorf("is the tenant name %q right?", tenant)
+		if attempts > 1 {
+			e.next = giveUp
+		}
+	}
+	return e
+}

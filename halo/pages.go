@@ -1,0 +1,195 @@
+package halo
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// maxPages bounds a pass, should a server go on bringing new ids for ever.
+const maxPages = 200_000
+
+// Cursor is where a pass over a list stands; it can be stored as JSON and
+// taken up again by [API.Pages], with the same query. The zero value is the
+// start.
+type Cursor struct {
+	// NextPage is the page to go on with; 0 and 1 are the start.
+	NextPage int `json:"next_page"`
+	// PageSize is what pages are counted in; it must not change within a
+	// pass. 0 at the start.
+	PageSize int `json:"page_size,omitempty"`
+	// Done says that the pass has ended.
+	Done        bool        `json:"done,omitempty"`
+	Certificate Certificate `json:"certificate"`
+	// Seen are the ids that the pass has shown. It is not part of the JSON:
+	// whoever stores a cursor stores the ids as well and puts them back. If
+	// some are missing, the pass will show them again and count fewer
+	// distinct ids than there are, and so look incomplete.
+	//
+	// The Cursor of a yielded page refers to the set that the pass goes on
+	// using: read it before asking for the next page, and do not change it.
+	// A cursor given to [API.Pages] is copied.
+	Seen *IDSet `json:"-"`
+}
+
+// Pages reads a list page by page, in order, from where a cursor stands:
+// GET /Client. It is lazy, can be ranged over again with the same outcome, and
+// has ended all its requests when the loop is left.
+//
+// A successful pass ends with one page that has Last set. It is the page with
+// which as many ids have been shown as Halo counts; where the count is not
+// reached, it is an empty page or one that brings no new id, which is yielded
+// without clients. A cursor that is Done yields nothing.
+//
+// An error comes last, with an empty page; the pages before it have been
+// yielded, and the Cursor of the last of them resumes the pass.
+func (a *API) Pages(ctx context.Context, q Query, from Cursor) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		if from.Done {
+			return
+		}
+		p, err := newPass(q, from)
+		if err != nil {
+			yield(Page{}, err)
+			return
+		}
+		if err := a.read(ctx, p, func(page Page) bool { return yield(page, nil) }); err != nil {
+			yield(Page{}, err)
+		}
+	}
+}
+
+// read runs a pass until it ends or yield returns false.
+func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ahead := &readahead{
+		window: p.query.Window, next: p.cur.NextPage,
+		fetch: func(number int) (listing, error) { return a.list(ctx, p.query, number) },
+	}
+	defer ahead.wait()
+	defer cancel()
+
+	for {
+		number := p.cur.NextPage
+		if err := ctx.Err(); err != nil {
+			return opError(fmt.Sprintf("list clients page %d", number), err)
+		}
+		if number > maxPages {
+			return &Error{Op: "list clients", kind: ErrTooLarge, cause: fmt.Errorf("more than %d pages", maxPages)}
+		}
+		l, err := ahead.take()
+		if err != nil {
+			return err
+		}
+		page := p.admit(l)
+		if tail := p.tail(page); tail > 0 {
+			l, err := a.list(ctx, p.query, tail)
+			if err != nil {
+				return fmt.Errorf("tail of the list: %w", err)
+			}
+			p.cur.Certificate.observeTail(l)
+		}
+		page.Cursor = p.cur
+		if !page.Last {
+			ahead.fill(p.lastPage())
+		}
+		if !yield(page) || page.Last {
+			return nil
+		}
+	}
+}
+
+// pass is the state of one run over a list.
+type pass struct {
+	query   Query
+	cur     Cursor
+	fullest int // rows of the fullest page so far
+}
+
+// newPass starts or resumes a pass. It keeps nothing of from's set.
+func newPass(q Query, from Cursor) (*pass, error) {
+	q, err := q.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if from.NextPage <= 1 {
+		return &pass{query: q, cur: Cursor{
+			NextPage: 1, PageSize: q.PageSize, Certificate: newCertificate(q), Seen: &IDSet{},
+		}}, nil
+	}
+	if from.PageSize == 0 {
+		from.PageSize = q.PageSize
+	}
+	if from.Certificate.Pages == 0 {
+		from.Certificate = newCertificate(q)
+	}
+	c := from.Certificate
+	if from.PageSize != q.PageSize || c.Search != q.Search || c.IncludeInactive != q.IncludeInactive {
+		return nil, invalid("list clients", "cursor of another query")
+	}
+	from.Seen = from.Seen.clone()
+	pages := max(1, c.Pages)
+	return &pass{
+		query: q, cur: from,
+		fullest: (c.Rows + pages - 1) / pages, // the average; the fullest had that many at least
+	}, nil
+}
+
+// admit takes the next page into the pass and decides whether it is the last.
+// The page gets its Cursor when the pass is done with it.
+func (p *pass) admit(l listing) Page {
+	c := &p.cur.Certificate
+	page := Page{Number: p.cur.NextPage, RecordCount: l.count, Rows: l.rows}
+	p.fullest = max(p.fullest, l.rows)
+	for _, client := range l.clients {
+		if p.cur.Seen.Add(client.ID) {
+			c.observeNew(client.ID)
+			page.Clients = append(page.Clients, client)
+		}
+	}
+	c.Pages++
+	c.Rows += l.rows
+	c.Malformed += l.malformed
+	c.Duplicates += l.rows - l.malformed - len(page.Clients)
+	c.Distinct = p.cur.Seen.Len()
+	if l.rows > 0 || l.count > 0 || page.Number == 1 {
+		// Past the end, 0 can just as well mean "rows of this page".
+		c.observeCount(l.count)
+	}
+
+	switch {
+	case l.rows == 0:
+		c.Ended = EndedEmpty
+	case len(page.Clients) == 0:
+		c.Ended = EndedRepeat
+	case c.RecordLast >= 0 && c.Distinct >= c.RecordLast:
+		c.Ended = EndedCount
+	}
+	page.Last = c.Ended != ""
+	p.cur.Done = page.Last
+	p.cur.NextPage++
+	return page
+}
+
+// lastPage is where the list should end by count and by the fullest page so
+// far; 0 if that cannot be told. It may be further on: no page has to be full.
+func (p *pass) lastPage() int {
+	n := p.cur.Certificate.RecordLast
+	if n < 0 || p.fullest == 0 {
+		return 0
+	}
+	return min((n+p.fullest-1)/p.fullest, maxPages)
+}
+
+// tail is the number of the page that shows the greatest id, if it should be
+// asked for after page; otherwise 0.
+func (p *pass) tail(page Page) int {
+	if !p.query.VerifyTail || page.Number != 1 {
+		return 0
+	}
+	if page.Last || page.RecordCount <= page.Rows {
+		p.cur.Certificate.TailID = p.cur.Certificate.LastID
+		return 0
+	}
+	return p.lastPage()
+}

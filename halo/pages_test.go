@@ -1,0 +1,312 @@
+package halo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var ignoreSeen = cmpopts.IgnoreFields(Cursor{}, "Seen")
+
+func TestPagesReadsEverything(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		world    func(*world)
+		n        int
+		query    Query
+		ended    string
+		lastRows int
+		requests int
+	}{
+		{"none", nil, 0, Query{}, EndedEmpty, 0, 1},
+		{"one page", nil, 7, Query{}, EndedCount, 7, 1},
+		{"exactly one page", nil, 100, Query{}, EndedCount, 100, 1},
+		{"many pages", nil, 1234, Query{}, EndedCount, 34, 13},
+		{"tail", nil, 1234, Query{VerifyTail: true}, EndedCount, 34, 14},
+		{"tail of one page", nil, 34, Query{VerifyTail: true}, EndedCount, 34, 1},
+		{"no reading ahead", nil, 1234, Query{Window: 1}, EndedCount, 34, 13},
+		{"wide window", nil, 1234, Query{Window: 16}, EndedCount, 34, 13},
+		{"small pages", nil, 25, Query{PageSize: 10}, EndedCount, 5, 3},
+		{"fewer rows than asked for", func(w *world) { w.most = 30 }, 250, Query{}, EndedCount, 10, 9},
+		{"no count, empty page at the end", func(w *world) { w.count = func(*world) any { return nil } }, 250, Query{VerifyTail: true}, EndedEmpty, 0, 4},
+		{"no count, last page again", func(w *world) {
+			w.count = func(*world) any { return nil }
+			w.pastEnd = func(w *world, _ int) []int64 { return w.ids[200:] }
+		}, 250, Query{}, EndedRepeat, 50, 4},
+		{"no count, first page again", func(w *world) {
+			w.count = func(*world) any { return nil }
+			w.pastEnd = func(w *world, size int) []int64 { return w.ids[:size] }
+		}, 250, Query{}, EndedRepeat, 100, 4},
+		{"count too high", func(w *world) { w.count = func(w *world) any { return len(w.ids) + 1 } }, 250, Query{}, EndedEmpty, 0, 4},
+		{"count of the page", func(w *world) { w.count = func(*world) any { return 3 } }, 250, Query{}, EndedEmpty, 0, 4},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(tt.n)
+			if tt.world != nil {
+				tt.world(w)
+			}
+			a := newStub(t, w.ServeHTTP).api(t)
+			pages, err := readAll(t.Context(), a, tt.query, Cursor{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(w.ids, idsOf(pages), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("ids (-want +got):\n%s", diff)
+			}
+			for i, p := range pages {
+				if p.Number != i+1 || p.Last != (i == len(pages)-1) {
+					t.Errorf("page %d has number %d, last %t", i+1, p.Number, p.Last)
+				}
+			}
+			last := pages[len(pages)-1]
+			cert := last.Cursor.Certificate
+			if cert.Ended != tt.ended || last.Rows != tt.lastRows || !last.Cursor.Done {
+				t.Errorf("ended by %q with %d rows, done %t; want %q with %d", cert.Ended, last.Rows, last.Cursor.Done, tt.ended, tt.lastRows)
+			}
+			if cert.Distinct != tt.n || !cert.Ascending || cert.Pages != len(pages) {
+				t.Errorf("certificate %+v", cert)
+			}
+			if got := len(w.pages()); got != tt.requests {
+				t.Errorf("%d requests, want %d: %v", got, tt.requests, w.pages())
+			}
+		})
+	}
+}
+
+func TestPagesCanBeRangedOverAgain(t *testing.T) {
+	t.Parallel()
+	a := newStub(t, newWorld(350).ServeHTTP).api(t)
+	first, err := readAll(t.Context(), a, Query{}, Cursor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// From the middle, with the set of a pass that has gone on since.
+	resume := first[1].Cursor
+	resume.Seen = &IDSet{}
+	for _, id := range idsOf(first[:2]) {
+		resume.Seen.Add(id)
+	}
+	seq := a.Pages(t.Context(), Query{}, resume)
+	for round := range 2 {
+		var got []Page
+		for page, err := range seq {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, page)
+		}
+		if diff := cmp.Diff(first[2:], got, ignoreSeen); diff != "" {
+			t.Errorf("round %d (-want +got):\n%s", round, diff)
+		}
+	}
+	if resume.Seen.Len() != 200 {
+		t.Errorf("the caller's set grew to %d ids", resume.Seen.Len())
+	}
+}
+
+func TestPagesResumesFromStoredCursor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1000)
+	a := newStub(t, w.ServeHTTP).api(t)
+	q := Query{VerifyTail: true, Search: "x", IncludeInactive: true}
+	whole, err := readAll(t.Context(), a, q, Cursor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A crash after each page.
+	var stored []byte
+	var got []Page
+	for {
+		var from Cursor
+		if stored != nil {
+			if err := json.Unmarshal(stored, &from); err != nil {
+				t.Fatal(err)
+			}
+			from.Seen = &IDSet{}
+			for _, id := range idsOf(got) {
+				from.Seen.Add(id)
+			}
+		}
+		if from.Done {
+			break
+		}
+		for page, err := range a.Pages(t.Context(), q, from) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, page)
+			if stored, err = json.Marshal(page.Cursor); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if diff := cmp.Diff(whole, got, ignoreSeen); diff != "" {
+		t.Errorf("whole pass and resumed pass differ (-whole +resumed):\n%s", diff)
+	}
+	if pages, err := readAll(t.Context(), a, q, got[len(got)-1].Cursor); err != nil || len(pages) > 0 {
+		t.Errorf("a cursor that is done yields %d pages, error %v", len(pages), err)
+	}
+}
+
+// Ids that were not restored must not make a pass look more complete than it is.
+func TestPagesWithoutRestoredIDsLooksIncomplete(t *testing.T) {
+	t.Parallel()
+	a := newStub(t, newWorld(350).ServeHTTP).api(t)
+	whole, err := readAll(t.Context(), a, Query{}, Cursor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := whole[1].Cursor
+	from.Seen = nil
+	rest, err := readAll(t.Context(), a, Query{}, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert := rest[len(rest)-1].Cursor.Certificate; cert.Distinct >= cert.RecordLast {
+		t.Errorf("%d distinct ids of %d", cert.Distinct, cert.RecordLast)
+	}
+}
+
+func TestPagesYieldsErrorLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1000)
+	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page_no") == "4" {
+			rw.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.ServeHTTP(rw, r)
+	})
+	pages, err := readAll(t.Context(), s.api(t), Query{}, Cursor{})
+	if !errors.Is(err, ErrForbidden) || len(pages) != 3 {
+		t.Fatalf("%d pages, error %v; want 3 and ErrForbidden", len(pages), err)
+	}
+	if want := "list clients page 4: status 403"; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	if next := pages[2].Cursor.NextPage; next != 4 {
+		t.Errorf("resumes at page %d, want 4", next)
+	}
+}
+
+func TestPagesTailError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1000)
+	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page_no") == "10" {
+			rw.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.ServeHTTP(rw, r)
+	})
+	pages, err := readAll(t.Context(), s.api(t), Query{VerifyTail: true}, Cursor{})
+	if !errors.Is(err, ErrForbidden) || len(pages) != 0 {
+		t.Errorf("%d pages, error %v; want none, since the pass must start again", len(pages), err)
+	}
+}
+
+func TestPagesRefusesWrongArguments(t *testing.T) {
+	t.Parallel()
+	a := newStub(t, func(http.ResponseWriter, *http.Request) { t.Error("request sent") }).api(t)
+	for name, tt := range map[string]struct {
+		query Query
+		from  Cursor
+	}{
+		"page size":       {Query{PageSize: 101}, Cursor{}},
+		"negative window": {Query{Window: -1}, Cursor{}},
+		"other search":    {Query{Search: "b"}, Cursor{NextPage: 2, Certificate: Certificate{Pages: 1, Search: "a"}}},
+		"other page size": {Query{PageSize: 50}, Cursor{NextPage: 2, PageSize: 100}},
+		"too many pages":  {Query{}, Cursor{NextPage: maxPages + 1}},
+	} {
+		pages, err := readAll(t.Context(), a, tt.query, tt.from)
+		if err == nil || len(pages) != 0 {
+			t.Errorf("%s: %d pages, error %v", name, len(pages), err)
+		}
+	}
+}
+
+func TestPagesStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	a := newStub(t, newWorld(1000).ServeHTTP).api(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got int
+	var last error
+	for _, err := range a.Pages(ctx, Query{}, Cursor{}) {
+		if last = err; err != nil {
+			break
+		}
+		got++
+		cancel()
+	}
+	if got != 1 || !errors.Is(last, context.Canceled) {
+		t.Errorf("%d pages, error %v; want 1 and context.Canceled", got, last)
+	}
+}
+
+// A pass that is taken up at a short page still knows how full pages can be.
+func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
+	t.Parallel()
+	p, err := newPass(Query{}, Cursor{NextPage: 3, Certificate: Certificate{Pages: 2, Rows: 200, RecordLast: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.admit(listing{clients: []Client{{ID: 9000}}, rows: 1, count: 1000})
+	if got := p.lastPage(); got != 10 {
+		t.Errorf("ends on page %d, want 10", got)
+	}
+}
+
+// What fits on one page needs no request to learn its greatest id.
+func TestTailOfOnePage(t *testing.T) {
+	t.Parallel()
+	a := newStub(t, newWorld(34).ServeHTTP).api(t)
+	for _, verify := range []bool{true, false} {
+		pages, err := readAll(t.Context(), a, Query{VerifyTail: verify}, Cursor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := int64(0)
+		if verify {
+			want = 340
+		}
+		if got := pages[0].Cursor.Certificate.TailID; len(pages) != 1 || got != want {
+			t.Errorf("verify %t: %d pages, tail id %d, want %d", verify, len(pages), got, want)
+		}
+	}
+}
+
+// BenchmarkPages reads 100,000 clients without a network: the cost of
+// decoding, de-duplicating and reading ahead.
+func BenchmarkPages(b *testing.B) {
+	w := newWorld(100_000)
+	bodies := make([]string, 1001)
+	for page := 1; page <= 1000; page++ {
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, fmt.Sprintf("/?page_size=100&page_no=%d", page), nil))
+		bodies[page] = rec.Body.String()
+	}
+	a := wired(b, wire{answer: func(r *http.Request) (*http.Response, error) {
+		page, err := strconv.Atoi(r.URL.Query().Get("page_no"))
+		return reply(200, bodies[page]), err
+	}})
+	b.ReportAllocs()
+	for b.Loop() {
+		pages, err := readAll(b.Context(), a, Query{}, Cursor{})
+		if err != nil || len(pages) != 1000 {
+			b.Fatalf("%d pages, error %v", len(pages), err)
+		}
+	}
+}

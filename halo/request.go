@@ -1,0 +1,157 @@
+package halo
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// maxErrorBody bounds what is read of the body of an error, in bytes.
+const maxErrorBody = 64 << 10
+
+// answer is a response that has been read within its bounds.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// exchange says what an attempt is about.
+type exchange struct {
+	op, route string
+	token     string // in use, to be kept out of error texts
+	// judge returns nil if it accepts the answer. Op, Excerpt and
+	// RetryAfter are filled in by the caller.
+	judge func(answer) *Error
+}
+
+// attempt makes one HTTP attempt: gate, send, read, judge, observe. Its error
+// is an [*Error], or that of the gate or of the request's context. The body
+// of req must be replayable or absent.
+func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
+	ctx := req.Context()
+	arrived := time.Now()
+	if err := a.cfg.Gate(ctx); err != nil {
+		return opError(x.op, err)
+	}
+	start := time.Now()
+	if !p.began.IsZero() {
+		p.gated += start.Sub(arrived)
+	}
+	p.attempts++
+
+	limited, cancel := context.WithTimeout(ctx, a.cfg.AttemptTimeout)
+	defer cancel()
+	ans, e := a.send(req.WithContext(limited))
+	took := time.Since(start)
+	if e == nil {
+		e = x.judge(ans)
+	}
+
+	var err error
+	switch {
+	case e == nil:
+	case ctx.Err() != nil:
+		// Whatever broke, it broke because the caller went away.
+		err = opError(x.op, ctx.Err())
+	default:
+		err = a.complete(e, ans, x)
+	}
+	a.cfg.Observe(Attempt{
+		Route: x.route, Status: ans.status, Duration: took,
+		Bytes: int64(len(ans.body)), Err: err, Try: p.attempts,
+	})
+	return err
+}
+
+// opError says what was being done when a context or gate ended it.
+func opError(op string, err error) error { return fmt.Errorf("%s: %w", op, err) }
+
+// complete fills in what all errors have.
+func (a *API) complete(e *Error, ans answer, x exchange) *Error {
+	e.Op, e.Status = x.op, ans.status
+	// What came with a 2xx from the authorisation server may be a token in a
+	// form that was not recognised: nothing of it is shown but an HTML title.
+	tokenMaybe := x.op == OpToken && ans.status < http.StatusMultipleChoices && kindOf(ans.body) != '<'
+	if (ans.status >= http.StatusBadRequest || errors.Is(e, ErrNotHalo)) && !tokenMaybe {
+		e.Excerpt = a.scrub(message(ans.body), x.token)
+	}
+	if e.next == retryLater {
+		e.RetryAfter = retryAfter(ans.header, time.Now())
+	}
+	if e.cause != nil {
+		e.cause = a.quote(e.cause.Error(), x.token)
+	}
+	return e
+}
+
+// send sends a request and reads the answer. It goes to the transport
+// directly, so nothing follows redirects with the token in hand.
+func (a *API) send(req *http.Request) (answer, *Error) {
+	req.Header.Set("User-Agent", a.cfg.UserAgent)
+	resp, err := a.cfg.Transport.RoundTrip(req)
+	if err != nil {
+		return answer{}, a.networkError(req.Context(), err)
+	}
+	defer resp.Body.Close()
+
+	ans := answer{status: resp.StatusCode, header: resp.Header}
+	success := resp.StatusCode/100 == 2
+	limit := a.cfg.MaxBody
+	if !success {
+		limit = min(limit, maxErrorBody)
+	}
+	ans.body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	large := int64(len(ans.body)) > limit
+	if large {
+		ans.body = ans.body[:limit]
+	}
+	switch {
+	case !success:
+		return ans, nil // the status says it all
+	case err != nil && req.Context().Err() != nil:
+		return ans, a.networkError(req.Context(), err)
+	case err != nil:
+		return ans, brokeOff(len(ans.body))
+	case large:
+		return ans, &Error{kind: ErrTooLarge, cause: fmt.Errorf("more than %d bytes", limit)}
+	}
+	return ans, nil
+}
+
+func brokeOff(n int) *Error {
+	return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("answer broke off after %d bytes", n)}
+}
+
+// networkError says what it means that there is no response.
+func (a *API) networkError(ctx context.Context, err error) *Error {
+	var (
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		root x509.UnknownAuthorityError
+		host x509.HostnameError
+		netw net.Error
+	)
+	switch {
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
+		return &Error{kind: ErrRefused, cause: err}
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
+	case errors.As(err, &cert), errors.As(err, &root), errors.As(err, &host):
+		return &Error{kind: ErrUnavailable, cause: err}
+	case ctx.Err() != nil:
+		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}
+	case errors.As(err, &netw) && netw.Timeout():
+		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("timeout: %w", err)}
+	default:
+		return &Error{kind: ErrUnavailable, next: retryLater, cause: err}
+	}
+}

@@ -1,0 +1,122 @@
+package halo
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	backoffBase = 500 * time.Millisecond
+	backoffCap  = 8 * time.Second
+	// A 429 without Retry-After is waited out as homotechsual/HaloAPI does.
+	throttleBase = 5 * time.Second
+	throttleCap  = time.Minute
+	// maxAttempts bounds what one call may cost of the request budget.
+	maxAttempts = 6
+	// maxRetryAfter bounds what a server can ask for.
+	maxRetryAfter = 24 * time.Hour
+)
+
+// pace is the state of the retries of one call.
+type pace struct {
+	budget, maxWait time.Duration
+	jitter          func(time.Duration) time.Duration
+
+	attempts int           // made so far
+	retries  int           // that had to wait
+	began    time.Time     // end of the first failed attempt
+	gated    time.Duration // spent in the gate since then
+}
+
+// retry calls once until it succeeds or its error is final. Errors other than
+// [*Error] are final.
+func (a *API) retry(ctx context.Context, once func(*pace) error) error {
+	p := &pace{budget: a.cfg.RetryBudget, maxWait: a.cfg.MaxWait, jitter: a.jitter}
+	for {
+		err := once(p)
+		// Not errors.As: what is wrapped comes from the token call, which has
+		// had its own retries.
+		e, ok := err.(*Error) //nolint:errorlint // see above
+		if !ok {
+			return err
+		}
+		e.Attempts = p.attempts
+		wait, ok := p.next(e, time.Now())
+		if !ok {
+			return e
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return opError(e.Op, err)
+		}
+	}
+}
+
+// next returns how long to wait before the next attempt, or false if there is
+// none; then e carries the wait that the server wants.
+func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
+	if p.began.IsZero() {
+		p.began = now
+	}
+	switch e.next {
+	case retryAtOnce:
+		return 0, true
+	case giveUp:
+		return 0, false
+	}
+	p.retries++
+	wait := p.jitter(min(backoffCap, backoffBase<<(p.retries-1)))
+	if e.RetryAfter == 0 && errors.Is(e, ErrThrottled) {
+		calm := min(throttleCap, throttleBase<<(p.retries-1))
+		e.RetryAfter = calm + p.jitter(calm/2)
+	}
+	asked := e.RetryAfter
+	wait = max(wait, asked)
+	left := p.budget - now.Sub(p.began) + p.gated
+	if p.attempts >= maxAttempts || asked > p.maxWait || wait > left {
+		return 0, false
+	}
+	return wait, true
+}
+
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// retryAfter reads the header of that name: seconds, or a date, which is
+// taken relative to the server's own clock if it sent one. 0 means that there
+// is none to honour.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+		if !(seconds > 0) { // NaN too
+			return 0
+		}
+		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return min(max(0, at.Sub(now)), maxRetryAfter)
+}

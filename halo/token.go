@@ -1,0 +1,195 @@
+package halo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+const (
+	// unknownLife is the life of a token whose answer does not tell. Halo's
+	// tokens live an hour (topleft-team/django-psa).
+	unknownLife = 50 * time.Minute
+	// A token is renewed this long before it expires, or after nine tenths of
+	// its life if that is later.
+	renewEarly = time.Minute
+)
+
+// tokens keeps the current token. At most one request for a new one is on its
+// way; whoever needs it meanwhile waits for that one.
+type tokens struct {
+	fetch func(context.Context) (token, error)
+
+	mu      sync.Mutex
+	current token
+	flight  *flight // nil: none on its way
+}
+
+// token is an access token and when to replace it. The zero value is none.
+type token struct {
+	value   concealed // nil: no token
+	renewAt time.Time
+}
+
+// flight is one request for a token and those who wait for it.
+type flight struct {
+	done    chan struct{} // closed when value and err are there
+	value   concealed     // nil with an error
+	err     error
+	waiters int                // guarded by tokens.mu
+	cancel  context.CancelFunc // called when the last waiter leaves
+}
+
+// get returns a token that is fresh enough. It returns early when ctx is
+// done; the request goes on as long as anybody else waits for it.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	t.mu.Lock()
+	if t.current.value != nil && time.Now().Before(t.current.renewAt) {
+		defer t.mu.Unlock()
+		return t.current.value(), nil
+	}
+	f := t.flight
+	if f == nil {
+		f = t.start(ctx)
+	}
+	f.waiters++
+	t.mu.Unlock()
+
+	select {
+	case <-f.done:
+		if f.err != nil {
+			return "", f.err
+		}
+		return f.value(), nil
+	case <-ctx.Done():
+		t.leave(f)
+		return "", ctx.Err()
+	}
+}
+
+// start sends for a token, on a context that has the caller's values but not
+// its end. The caller holds t.mu.
+func (t *tokens) start(ctx context.Context) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	t.flight = f
+	go func() {
+		defer cancel()
+		fresh, err := t.fetch(ctx)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		f.value, f.err = fresh.value, err
+		if t.flight == f {
+			t.flight = nil
+			t.current = fresh
+		}
+		close(f.done)
+	}()
+	return f
+}
+
+// leave counts a waiter out; the last one ends the flight.
+func (t *tokens) leave(f *flight) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.waiters--
+	if f.waiters == 0 {
+		f.cancel()
+		if t.flight == f {
+			t.flight = nil
+		}
+	}
+}
+
+// drop forgets a token that was refused, unless it has been replaced already.
+func (t *tokens) drop(value string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current.value != nil && t.current.value() == value {
+		t.current = token{}
+	}
+}
+
+// fetchToken asks the authorisation server for a token: POST /token.
+func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
+	conf := clientcredentials.Config{
+		ClientID: a.cfg.ClientID, ClientSecret: a.secret(),
+		TokenURL: a.cfg.AuthServer + "/token",
+		Scopes:   strings.Fields(a.cfg.Scope),
+		// Anything else makes oauth2 try twice, on any error.
+		AuthStyle: oauth2.AuthStyleInParams,
+	}
+	if a.cfg.Tenant != "" {
+		conf.TokenURL += "?" + url.Values{"tenant": {a.cfg.Tenant}}.Encode()
+	}
+	err = a.retry(ctx, func(p *pace) error {
+		trip := &tokenTrip{api: a, pace: p}
+		client := &http.Client{Transport: trip}
+		got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+		switch {
+		case trip.err != nil:
+			return trip.err
+		case err != nil:
+			// oauth2's own text can show the body.
+			return &Error{Op: OpToken, Status: trip.status, kind: ErrNotHalo, cause: errors.New("token answer of an unknown shape")}
+		}
+		fresh = token{conceal(got.AccessToken), renewal(got.Expiry, time.Now())}
+		return nil
+	})
+	return fresh, err
+}
+
+// renewal says when to replace a token.
+func renewal(expiry, now time.Time) time.Time {
+	life := unknownLife
+	if !expiry.IsZero() {
+		life = expiry.Sub(now)
+	}
+	return now.Add(max(life-renewEarly, life*9/10))
+}
+
+// tokenTrip puts the requests of oauth2 through [API.attempt], which has the
+// gate, the bounds and the judgement, and keeps its error, which oauth2 would
+// bury. A redirect is such an error, so oauth2 never gets one to follow.
+type tokenTrip struct {
+	api    *API
+	pace   *pace
+	status int
+	err    error
+}
+
+// RoundTrip makes one attempt at the token call.
+func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := req.Clone(req.Context())
+	out.Header.Set("Accept", "application/json")
+	var got answer
+	t.err = t.api.attempt(t.pace, out, exchange{
+		op: OpToken, route: "POST /token",
+		judge: func(ans answer) *Error {
+			got, t.status = ans, ans.status
+			return judgeToken(ans, t.api.cfg.Tenant, t.pace.attempts)
+		},
+	})
+	if t.err != nil {
+		return nil, t.err
+	}
+	// It has been found to be JSON; oauth2 believes the header.
+	return &http.Response{
+		Status: http.StatusText(got.status), StatusCode: got.status,
+		Header:  http.Header{"Content-Type": {"application/json"}},
+		Body:    io.NopCloser(bytes.NewReader(withoutBOM(got.body))),
+		Request: req,
+	}, nil
+}

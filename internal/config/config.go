@@ -1,0 +1,220 @@
+// Package config turns the environment into one checked struct. All faults
+// are reported at once, by name, and never quote a secret.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// Names of the variables without which a command cannot work.
+const (
+	DatabaseURL = "DATABASE_URL"
+	RedisURL    = "REDIS_URL"
+	Keyset      = "HALOSYNC_KEYSET"
+)
+
+// Config is the environment of one process. Secrets print as "[secret]".
+type Config struct {
+	DatabaseURL secret.String `env:"DATABASE_URL"`
+	RedisURL    secret.String `env:"REDIS_URL"`
+	Keyset      secret.String `env:"HALOSYNC_KEYSET"`
+
+	// Concurrency is the number of tasks at once in one worker, 1 to 1,000.
+	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
+	// HTTPAddr is the listener's host:port, or "off".
+	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`
+	// RateLimit is the request budget of one Halo instance.
+	RateLimit ratelimit.Rate `env:"HALOSYNC_RATE_LIMIT" envDefault:"700/5m"`
+	// ResyncCron is the default schedule of resync; the engine checks it.
+	ResyncCron string `env:"HALOSYNC_RESYNC_CRON" envDefault:"30 4 * * *"`
+	// AllowHosts are hosts or CIDRs that may be called although private or plain http.
+	AllowHosts []string      `env:"HALOSYNC_ALLOW_HOSTS"`
+	LogLevel   zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
+	// LogFormat is "json" or "console".
+	LogFormat string `env:"HALOSYNC_LOG_FORMAT" envDefault:"json"`
+	// Tenant is the default of the CLI's --tenant.
+	Tenant string `env:"HALOSYNC_TENANT"`
+
+	// Port is what hosting platforms set; HTTPAddr wins.
+	Port string `env:"PORT"`
+}
+
+// secrets are the variables that may come from a file: NAME_FILE.
+var secrets = []string{DatabaseURL, RedisURL, Keyset}
+
+// A FaultsError lists everything that is wrong with the environment.
+type FaultsError struct{ Faults []string }
+
+func (e *FaultsError) Error() string {
+	if len(e.Faults) == 1 {
+		return "environment: " + e.Faults[0]
+	}
+	return "environment: " + strconv.Itoa(len(e.Faults)) + " faults:\n  - " + strings.Join(e.Faults, "\n  - ")
+}
+
+// Load reads the environment through getenv. required names the variables
+// that this command cannot do without. The error is a [*FaultsError].
+func Load(getenv func(string) string, required ...string) (Config, error) {
+	values, faults := read(getenv)
+	for _, name := range required {
+		if values[name] == "" && !mentions(faults, name) {
+			faults = append(faults, name+" is not set: "+purpose[name])
+		}
+	}
+
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{Environment: values})
+	faults = append(faults, parseFaults(err)...)
+	for _, fault := range cfg.check() {
+		if name, _, _ := strings.Cut(fault, " "); !mentions(faults, name) {
+			faults = append(faults, fault)
+		}
+	}
+	if len(faults) > 0 {
+		return Config{}, &FaultsError{Faults: faults}
+	}
+	return cfg, nil
+}
+
+// purpose says of each required variable what it is and where to get it.
+var purpose = map[string]string{
+	DatabaseURL: "the Postgres to use, e.g. postgres://user:password@host:5432/db",
+	RedisURL:    "the Redis to use, e.g. redis://host:6379/0",
+	Keyset:      `the keys that seal credentials; "enqueue keyset new" makes one`,
+}
+
+// read collects the variables that Config knows, with secrets from files.
+func read(getenv func(string) string) (values map[string]string, faults []string) {
+	values = map[string]string{}
+	params, err := env.GetFieldParams(&Config{})
+	if err != nil {
+		return values, []string{err.Error()}
+	}
+	for _, p := range params {
+		if v := strings.TrimSpace(getenv(p.Key)); v != "" {
+			values[p.Key] = v
+		}
+	}
+	for _, name := range secrets {
+		path := getenv(name + "_FILE")
+		switch {
+		case path == "":
+		case values[name] != "":
+			faults = append(faults, fmt.Sprintf("%s and %s_FILE are both set: keep one", name, name))
+		default:
+			v, err := readSecret(path)
+			if err != nil {
+				faults = append(faults, fmt.Sprintf("%s_FILE: %v", name, err))
+			}
+			values[name] = v
+		}
+	}
+	return values, faults
+}
+
+// readSecret reads a one-line file of at most 64 KiB; a larger one is surely
+// the wrong file.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > 64<<10 {
+		return "", fmt.Errorf("%s is not a file of at most 64 KiB", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	v := strings.TrimSpace(string(b))
+	if v == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return v, nil
+}
+
+// check looks at what the types alone do not rule out and fills HTTPAddr.
+func (c *Config) check() (faults []string) {
+	if c.Concurrency < 1 || c.Concurrency > 1000 {
+		faults = append(faults, fmt.Sprintf("HALOSYNC_CONCURRENCY is %d: want 1 to 1000", c.Concurrency))
+	}
+	if c.LogFormat != "json" && c.LogFormat != "console" {
+		faults = append(faults, fmt.Sprintf("HALOSYNC_LOG_FORMAT is %q: want json or console", c.LogFormat))
+	}
+	name := "HALOSYNC_HTTP_ADDR"
+	switch {
+	case c.HTTPAddr == "" && c.Port != "":
+		// A platform that sets PORT routes to every interface.
+		c.HTTPAddr, name = ":"+c.Port, "PORT"
+	case c.HTTPAddr == "":
+		c.HTTPAddr = "127.0.0.1:8080"
+	}
+	if c.HTTPAddr != "off" && !validAddr(c.HTTPAddr) {
+		faults = append(faults, fmt.Sprintf("%s gives the address %q: want host:port or off", name, c.HTTPAddr))
+	}
+	return faults
+}
+
+func validAddr(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// parseFaults takes the library's errors apart, one fault a variable.
+func parseFaults(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
+	}
+	var faults []string
+	for _, e := range all.Errors {
+		var parse env.ParseError
+		if errors.As(e, &parse) {
+			why := parse.Err.Error()
+			if num := (&strconv.NumError{}); errors.As(parse.Err, &num) {
+				why = strconv.Quote(num.Num) + " is not a whole number"
+			}
+			faults = append(faults, variable(parse.Name)+": "+why)
+			continue
+		}
+		faults = append(faults, e.Error())
+	}
+	return faults
+}
+
+// variable returns the environment's name for a field of Config.
+func variable(field string) string {
+	params, err := env.GetFieldParams(&Config{})
+	if err != nil {
+		return field
+	}
+	i := slices.IndexFunc(params, func(p env.FieldParams) bool {
+		return strings.EqualFold(strings.ReplaceAll(strings.TrimPrefix(p.Key, "HALOSYNC_"), "_", ""), field)
+	})
+	if i < 0 {
+		return field
+	}
+	return params[i].Key
+}
+
+func mentions(faults []string, name string) bool {
+	return slices.ContainsFunc(faults, func(f string) bool { return strings.HasPrefix(f, name) })
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/halosync/halosync/internal/ratelimit"
+)
+
+func environment(vars map[string]string) func(string) string {
+	return func(name string) string { return vars[name] }
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := Load(environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(10, "127.0.0.1:8080", ratelimit.Rate{Requests: 700, Per: 5 * time.Minute}, "30 4 * * *", zapcore.InfoLevel, "json")
+	if got := fmt.Sprint(c.Concurrency, c.HTTPAddr, c.RateLimit, c.ResyncCron, c.LogLevel, c.LogFormat); got != want {
+		t.Errorf("defaults %s, want %s", got, want)
+	}
+}
+
+func TestEveryVariableIsRead(t *testing.T) {
+	t.Parallel()
+	c, err := Load(environment(map[string]string{
+		"DATABASE_URL": "postgres://u:p@h/d", "REDIS_URL": "redis://h", "HALOSYNC_KEYSET": "k",
+		"HALOSYNC_CONCURRENCY": "3", "HALOSYNC_HTTP_ADDR": "off", "PORT": "9", "HALOSYNC_RATE_LIMIT": "9/1s",
+		"HALOSYNC_RESYNC_CRON": "0 1 * * *", "HALOSYNC_ALLOW_HOSTS": "a,10.0.0.0/8",
+		"HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1",
+	}), DatabaseURL, RedisURL, Keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []any{
+		c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.Keyset.Reveal(), c.Concurrency, c.HTTPAddr,
+		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.LogLevel.String(), c.LogFormat, c.Tenant,
+	}
+	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "debug", "console", "t1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, "u:p@h") {
+		t.Errorf("a secret prints: %s", text)
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := Load(environment(map[string]string{
+		"HALOSYNC_CONCURRENCY": "many", "HALOSYNC_RATE_LIMIT": "fast", "HALOSYNC_LOG_LEVEL": "loud",
+		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere",
+		"REDIS_URL_FILE": filepath.Join(t.TempDir(), "none"),
+	}), DatabaseURL, RedisURL, Keyset)
+	var faults *FaultsError
+	if !errors.As(err, &faults) {
+		t.Fatalf("error %v, want a FaultsError", err)
+	}
+	for _, name := range []string{
+		"DATABASE_URL", "REDIS_URL_FILE", "HALOSYNC_KEYSET", "HALOSYNC_CONCURRENCY",
+		"HALOSYNC_RATE_LIMIT", "HALOSYNC_LOG_LEVEL", "HALOSYNC_LOG_FORMAT", "HALOSYNC_HTTP_ADDR",
+	} {
+		if n := len(slices.DeleteFunc(slices.Clone(faults.Faults), func(f string) bool { return !strings.HasPrefix(f, name) })); n != 1 {
+			t.Errorf("%s is named %d times, want once, in:\n%v", name, n, err)
+		}
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	c, err := Load(environment(map[string]string{"DATABASE_URL_FILE": write("db", "postgres://u:hunter2@h/d\n")}), DatabaseURL)
+	if err != nil || c.DatabaseURL.Reveal() != "postgres://u:hunter2@h/d" {
+		t.Errorf("%q, %v", c.DatabaseURL.Reveal(), err)
+	}
+	for name, vars := range map[string]map[string]string{
+		"both":      {"DATABASE_URL": "postgres://a", "DATABASE_URL_FILE": write("db2", "postgres://hunter2")},
+		"empty":     {"DATABASE_URL_FILE": write("empty", "\n")},
+		"directory": {"DATABASE_URL_FILE": dir},
+		"huge":      {"DATABASE_URL_FILE": write("huge", strings.Repeat("x", 65<<10))},
+	} {
+		_, err := Load(environment(vars), DatabaseURL)
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "DATABASE_URL") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPortOfThePlatform(t *testing.T) {
+	t.Parallel()
+	c, err := Load(environment(map[string]string{"PORT": "3000"}))
+	if err != nil || c.HTTPAddr != ":3000" {
+		t.Errorf("%q, %v", c.HTTPAddr, err)
+	}
+	if _, err := Load(environment(map[string]string{"PORT": "http"})); err == nil || !strings.Contains(err.Error(), "PORT") {
+		t.Errorf("PORT=http: %v", err)
+	}
+}

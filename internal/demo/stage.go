@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// Credentials of the simulated Halo PSA. They open nothing else.
+const (
+	appID     = "4f1c2a9e-demo"
+	appSecret = "demo-secret-of-no-value"
+)
+
+// stage holds everything that the demo has started.
+type stage struct {
+	bin, dir string // programs; temporary folder with the key set and the log
+	postgres *devstack.Postgres
+	redis    *devstack.Redis
+	halo     *halotest.Halo
+	worker   *exec.Cmd
+	exited   chan struct{} // closed when the worker has ended
+	opsAddr  string
+}
+
+// newStage starts the servers and the simulator. What has been started is
+// stopped again if something fails.
+func newStage(ctx context.Context, bin string, clients int) (d *stage, err error) {
+	d = &stage{bin: bin}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if d.dir, err = os.MkdirTemp("", "halosync-demo-"); err != nil {
+		return nil, err
+	}
+	say("starting a private Postgres and a private Redis")
+	if d.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{}); err != nil {
+		return nil, err
+	}
+	if d.redis, err = devstack.StartRedis(ctx, devstack.RedisOptions{Durable: true}); err != nil {
+		return nil, err
+	}
+	d.halo = halotest.New(halotest.WithProfile(demoProfile()))
+	tenant := d.halo.Tenant("")
+	tenant.App(appID, appSecret)
+	tenant.Seed(clients, 1)
+	if err := d.halo.Listen("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	say("starting a simulated Halo PSA with %d clients at %s", tenant.Len(), d.halo.URL())
+	if d.opsAddr, err = freeAddr(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// demoProfile answers like a hosted Halo, a bit slowly so that the progress
+// can be seen.
+func demoProfile() halotest.Profile {
+	return halotest.Profile{Latency: 250 * time.Millisecond}
+}
+
+// play is the demo itself, each step a command as a person would type it.
+func (d *stage) play(ctx context.Context) error {
+	keyset, err := d.capture(ctx, "enqueue", "keyset", "new")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.keysetFile(), []byte(keyset), 0o600); err != nil {
+		return err
+	}
+	if err := d.command(ctx, "worker", "migrate"); err != nil {
+		return err
+	}
+	if err := d.startWorker(ctx); err != nil {
+		return err
+	}
+	link, twice := d.familiarNames()
+	steps := [][]string{
+		{"connection", "add", "demo", "--domain", d.halo.ResourceServer(), "--auth-server", d.halo.AuthServer(),
+			"--client-id", appID, "--client-secret-file", "-"},
+		append([]string{"companies", "add"}, link, twice, strings.ToUpper(twice)),
+		{"import", "--connection", "demo", "--all", "--wait"},
+		{"mappings", "--limit", "10"},
+	}
+	for _, args := range steps {
+		say("enqueue %s", quoted(args))
+		// Exit code 3: done, and some clients need a person; that is a fine
+		// result for a demo with realistic data.
+		if err := d.command(ctx, "enqueue", args...); err != nil && exitCode(err) != 3 {
+			return err
+		}
+	}
+	return nil
+}
+
+// familiarNames picks the names of two active clients for companies that the
+// product has already: one that will be linked, and one that two companies
+// share, so that a person has to decide.
+func (d *stage) familiarNames() (link, twice string) {
+	var names []string
+	for _, c := range d.halo.Tenant("").Clients() {
+		if !c.Inactive && len(c.Name) < 40 && strings.ToUpper(c.Name) != c.Name && strings.HasSuffix(c.Name, " Ltd") {
+			names = append(names, c.Name)
+		}
+	}
+	return names[0], names[1]
+}
+
+// environment is what worker and CLI run with; nothing of the caller's own
+// servers comes in.
+func (d *stage) environment() []string {
+	return append(os.Environ(), d.settings()...)
+}
+
+func (d *stage) settings() []string {
+	return []string{
+		"DATABASE_URL=" + d.postgres.URL(), "REDIS_URL=" + d.redis.URL(),
+		"HALOSYNC_KEYSET_FILE=" + d.keysetFile(), "HALOSYNC_TENANT=demo-msp",
+		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr,
+		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m",
+	}
+}
+
+func (d *stage) keysetFile() string { return filepath.Join(d.dir, "keyset") }
+func (d *stage) workerLog() string  { return filepath.Join(d.dir, "worker.log") }
+
+// command runs a program with our terminal; the client secret waits on its
+// standard input.
+func (d *stage) command(ctx context.Context, name string, args ...string) error {
+	cmd := d.program(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+func (d *stage) capture(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := d.program(ctx, name, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func (d *stage) program(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...) //nolint:gosec // our own two programs
+	cmd.Env = d.environment()
+	cmd.Stdin = strings.NewReader(appSecret + "\n")
+	return cmd
+}
+
+// startWorker starts the worker and waits until it is ready.
+func (d *stage) startWorker(ctx context.Context) error {
+	say("starting a worker")
+	log, err := os.OpenFile(d.workerLog(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	d.worker = d.program(context.WithoutCancel(ctx), "worker")
+	d.worker.Stdout, d.worker.Stderr = log, log
+	// A group of its own: Ctrl-C is for us, who stop it in an orderly way.
+	d.worker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := d.worker.Start(); err != nil {
+		return err
+	}
+	d.exited = make(chan struct{})
+	go func() {
+		_ = d.worker.Wait() // how it ended is in its log
+		close(d.exited)
+	}()
+	return d.awaitReady(ctx)
+}
+
+func (d *stage) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.opsAddr+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-d.exited:
+			log, _ := os.ReadFile(d.workerLog())
+			return fmt.Errorf("worker ended: %s", log)
+		case <-ctx.Done():
+			return fmt.Errorf("worker is not ready: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// invite prints what can be tried while everything is up.
+func (d *stage) invite() {
+	fmt.Println("\nEverything stays up until Ctrl-C. The worker's pages:")
+	for _, page := range []string{"/readyz", "/metrics"} {
+		fmt.Printf("  http://%s%s\n", d.opsAddr, page)
+	}
+	fmt.Printf("  its log: %s\n\nIn another terminal, paste:\n", d.workerLog())
+	for _, setting := range d.settings() {
+		if name, value, _ := strings.Cut(setting, "="); value != "" {
+			fmt.Printf("  export %s='%s'\n", name, value)
+		}
+	}
+	for _, args := range []string{
+		"clients --connection demo --search bakery", "import --connection demo --search group --dry-run --wait",
+		"import --connection demo --all --wait", "mappings --search consulting", "runs list", "companies list --limit 5 -o json",
+	} {
+		fmt.Printf("  %s %s\n", filepath.Join(d.bin, "enqueue"), args)
+	}
+}
+
+// close stops everything in the reverse order.
+func (d *stage) close() error {
+	var errs []error
+	if d.worker != nil && d.worker.Process != nil {
+		_ = d.worker.Process.Signal(syscall.SIGTERM) // it may have ended already
+		select {
+		case <-d.exited:
+		case <-time.After(20 * time.Second):
+			errs = append(errs, errors.New("worker did not stop within 20 s"), d.worker.Process.Kill())
+		}
+	}
+	if d.halo != nil {
+		d.halo.Close()
+	}
+	for _, c := range []io.Closer{d.redis, d.postgres} {
+		if c != (*devstack.Redis)(nil) && c != (*devstack.Postgres)(nil) {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(d.dir))...)
+}
+
+func say(format string, args ...any) { fmt.Printf("\n▸ "+format+"\n", args...) }
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// freeAddr asks the system for an address nobody listens at.
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// quoted writes arguments as one would type them.
+func quoted(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		if words[i] = a; strings.ContainsAny(a, " '\"&$") {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}

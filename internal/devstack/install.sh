@@ -1,0 +1,79 @@
+#!/bin/sh
+# Makes sure that the Postgres and Redis server programs are on this machine,
+# for package devstack. Does nothing when they are. Starts no service and
+# leaves none enabled that this script brought in.
+set -eu
+
+# The same places as find.go.
+have_postgres() {
+	[ -z "${HALOSYNC_POSTGRES_BIN:-}" ] || { [ -x "$HALOSYNC_POSTGRES_BIN/initdb" ]; return; }
+	for dir in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin \
+		/opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+		if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then return 0; fi
+	done
+	command -v initdb >/dev/null 2>&1 && command -v postgres >/dev/null 2>&1
+}
+
+have_redis() {
+	[ -z "${HALOSYNC_REDIS_SERVER:-}" ] || { [ -x "$HALOSYNC_REDIS_SERVER" ]; return; }
+	for path in /usr/bin/redis-server /opt/homebrew/bin/redis-server /usr/local/bin/redis-server; do
+		if [ -x "$path" ]; then return 0; fi
+	done
+	command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1
+}
+
+missing=""
+have_postgres || missing="postgresql"
+have_redis || missing="$missing redis-server"
+[ -n "$missing" ] || exit 0
+
+if command -v apt-get >/dev/null 2>&1; then
+	# shellcheck disable=SC2086 # a list of packages
+	set -- $missing
+	root=""
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! command -v sudo >/dev/null 2>&1; then
+			echo "halosync needs: $*. As root, type: apt-get install -y --no-install-recommends $*" >&2
+			exit 1
+		fi
+		root=sudo
+	fi
+	echo "installing $* (apt)" >&2
+
+	# A package must not start or keep a server on this machine: no cluster is
+	# made, invoke-rc.d is told no, and the units are not left enabled.
+	conf=/etc/postgresql-common/createcluster.d
+	policy=/usr/sbin/policy-rc.d
+	cleanup() {
+		$root rm -f "$conf/halosync.conf"
+		[ -z "${placed:-}" ] || $root rm -f "$policy"
+	}
+	trap cleanup EXIT
+	$root mkdir -p "$conf"
+	echo 'create_main_cluster = false' | $root tee "$conf/halosync.conf" >/dev/null
+	if [ ! -e "$policy" ]; then
+		placed=1
+		printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
+		$root chmod +x "$policy"
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	install="apt-get install -y -q --no-install-recommends $*"
+	if ! $root $install >/dev/null 2>&1; then
+		$root apt-get update -q >/dev/null
+		$root $install >/dev/null
+	fi
+	if command -v systemctl >/dev/null 2>&1; then
+		for package in "$@"; do
+			$root systemctl disable "$package" >/dev/null 2>&1 || true
+		done
+	fi
+elif command -v brew >/dev/null 2>&1; then
+	set --
+	case $missing in *postgresql*) set -- "$@" postgresql@17 ;; esac
+	case $missing in *redis*) set -- "$@" redis ;; esac
+	echo "installing $* (brew)" >&2
+	brew install --quiet "$@"
+else
+	echo "halosync needs these servers on the machine:$missing. Install them with your package manager." >&2
+	exit 1
+fi

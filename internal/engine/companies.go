@@ -1,0 +1,31 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// AddCompanies creates companies of the product by name. externalID is the
+// product's own key, for a single company only; it is unique per tenant.
+func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, names []string, externalID string) ([]repo.Company, error) {
+	if externalID != "" && len(names) != 1 {
+		return nil, usagef("an external id belongs to one company, and %d names were given", len(names))
+	}
+	rows := make([]repo.NewCompany, len(names))
+	for i, name := range names {
+		name = strings.TrimSpace(name)
+		norm := NormaliseName(name)
+		if norm == "" || len(name) > 1000 {
+			return nil, usagef("company name %q: want 1 to 1000 bytes that can be seen", name)
+		}
+		rows[i] = repo.NewCompany{Name: name, NormName: norm, ExternalID: externalID}
+	}
+	companies, err := e.store.AddCompanies(ctx, tenant, actor, rows)
+	if errors.Is(err, repo.ErrConflict) {
+		return nil, usagef("external id %q belongs to another company already", externalID)
+	}
+	return companies, err
+}

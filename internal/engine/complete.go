@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// judge says whether the passes over a listing, oldest first, prove that
+// every client that was there all the time has been seen. newInLast is the
+// number of ids that the last pass brought and no pass before it did. The
+// reason is for people and empty when the proof holds.
+//
+// Offset paging shows a moving target: when a client is deleted, all later
+// ones move up, and the one at the page boundary is never shown. So a pass
+// proves itself only if Halo counted as many clients as it showed, in
+// ascending order of id, and nothing was deleted meanwhile. Deletions show as
+// a falling count, or as additions (ids beyond the last one at the start)
+// that the count does not reflect. A list that Halo does not order by id
+// proves itself only by a second pass that shows the very same ids.
+func judge(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
+	last := passes[len(passes)-1]
+	if reason := counted(last); reason != "" {
+		return false, reason
+	}
+	reason = calm(last)
+	if reason == "" {
+		return true, ""
+	}
+	if len(passes) < 2 {
+		return false, reason
+	}
+	before := passes[len(passes)-2]
+	repeated := counted(before) == "" && newInLast == 0 &&
+		before.Distinct == last.Distinct && before.RecordLast == last.RecordLast &&
+		last.RecordMin == last.RecordMax && before.RecordMin == before.RecordMax
+	if repeated {
+		return true, ""
+	}
+	return false, reason
+}
+
+// counted compares what Halo showed with what it counted.
+func counted(c halo.Certificate) string {
+	switch {
+	case c.Malformed > 0:
+		return fmt.Sprintf("%d rows without a usable id", c.Malformed)
+	case c.Distinct == 0 && c.Search == "":
+		// Every Halo has its "Unknown" client; who may not read gets an empty
+		// list and status 200 (Halo guide 1566).
+		return "Halo showed no client at all: the application's agent probably may not read customers"
+	case c.RecordLast < 0:
+		return "Halo sent no record_count to compare with"
+	case c.Distinct < c.RecordLast:
+		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+	}
+	return ""
+}
+
+// calm looks for signs that the list changed while it was read.
+func calm(c halo.Certificate) string {
+	deleted := c.RecordFirst + c.Additions - c.RecordLast
+	switch {
+	case !c.Ascending:
+		return "Halo did not list the clients in the order of their ids"
+	case c.Drops > 0 || deleted > 0:
+		return fmt.Sprintf("the list changed while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+	case c.Distinct > c.RecordLast:
+		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+	case deleted < 0:
+		// More counted than added at the end: something came in between, for
+		// example an id that was restored. The part behind it moved down.
+		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+	}
+	return ""
+}

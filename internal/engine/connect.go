@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+// ConnectionInput is a set of Halo credentials as a person pastes them.
+type ConnectionInput struct {
+	Name       string
+	Domain     string // resource server: host, host/path or URL
+	AuthServer string // authorisation server: likewise
+	HaloTenant string // hosted Halo only
+	ClientID   string
+	Secret     secret.String
+	RateLimit  string // e.g. "300/5m"; empty for the default
+}
+
+// AddConnection normalises the addresses, proves that the credentials can
+// read clients, and only then stores them, sealed. A [*UsageError] says what
+// is missing or misspelt; a [*ProbeError] that Halo did not agree.
+func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in ConnectionInput) (repo.Connection, error) {
+	in, err := e.normalise(in)
+	if err != nil {
+		return repo.Connection{}, err
+	}
+	// A taken name is refused before Halo is asked, and once more by the
+	// database, should somebody else be quicker.
+	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
+		return repo.Connection{}, usagef("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
+	} else if !errors.Is(err, repo.ErrNotFound) {
+		return repo.Connection{}, err
+	}
+	if err := e.probe(ctx, in); err != nil {
+		return repo.Connection{}, err
+	}
+	conn, err := e.store.AddConnection(ctx, tenant, actor, repo.NewConnection{
+		Name: in.Name, Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
+		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
+	})
+	if errors.Is(err, repo.ErrConflict) {
+		return conn, usagef("a connection named %q exists already", in.Name)
+	}
+	return conn, err
+}
+
+// normalise checks an input and brings its addresses into the stored form.
+// All faults are reported at once.
+func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
+	var faults []string
+	require := func(value *string, what string, most int) {
+		*value = strings.TrimSpace(*value)
+		switch {
+		case *value == "":
+			faults = append(faults, what+" is missing")
+		case len(*value) > most:
+			faults = append(faults, fmt.Sprintf("%s is longer than %d bytes", what, most))
+		}
+	}
+	require(&in.Name, "the connection's name", 200)
+	require(&in.ClientID, "the client ID", 200)
+	in.HaloTenant = strings.TrimSpace(in.HaloTenant)
+	if in.Secret.Reveal() == "" {
+		faults = append(faults, "the client secret is missing")
+	}
+
+	var err error
+	if in.Domain, err = halo.ParseResourceServer(in.Domain, e.allow); err != nil {
+		faults = append(faults, "domain (resource server): "+err.Error())
+	}
+	if in.AuthServer, err = halo.ParseAuthServer(in.AuthServer, e.allow); err != nil {
+		faults = append(faults, "authorisation server: "+err.Error())
+	}
+	if len(faults) > 0 {
+		return in, usagef("%s", strings.Join(faults, "; "))
+	}
+	return in, nil
+}
+
+// A ProbeError says that Halo did not accept a set of credentials, at which
+// step, and what to look at.
+type ProbeError struct {
+	Step string // "token" or "clients"
+	Hint string
+	err  error
+}
+
+func (e *ProbeError) Error() string {
+	text := "test of the connection (" + e.Step + ")"
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text + "; " + e.Hint
+}
+
+// Unwrap gives the error of package halo, if there was one.
+func (e *ProbeError) Unwrap() error { return e.err }
+
+// probe fetches a token and one client. Nothing is stored.
+func (e *Engine) probe(ctx context.Context, in ConnectionInput) error {
+	api, err := e.api(candidate{
+		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
+		ClientID: in.ClientID, Secret: in.Secret.Reveal(), RateLimit: in.RateLimit,
+	})
+	if err != nil {
+		return err
+	}
+	return probe(ctx, api)
+}
+
+func probe(ctx context.Context, api *halo.API) error {
+	page, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
+	if err != nil {
+		return &ProbeError{Step: probeStep(err), Hint: hint(err), err: err}
+	}
+	// Every Halo has at least its "Unknown" client, so an empty list is what
+	// an agent without rights sees (Halo guide 1566).
+	if page.Rows == 0 {
+		return &ProbeError{
+			Step: "clients",
+			Hint: "Halo accepted the credentials and showed no client at all: give the application's agent the right to read customers",
+		}
+	}
+	return nil
+}
+
+func probeStep(err error) string {
+	var herr *halo.Error
+	if errors.As(err, &herr) && herr.Op == halo.OpToken {
+		return "token"
+	}
+	return "clients"
+}
+
+// hint says where a person should look, by the kind of error.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, halo.ErrCredentials):
+		return "check the client ID, the client secret and the tenant name"
+	case errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):
+		return "check that the application may use read:customers and that its agent may read customers"
+	case errors.Is(err, halo.ErrNotHalo):
+		return "check the two addresses: the authorisation server usually ends in /auth, the resource server in /api"
+	case errors.Is(err, halo.ErrRefused):
+		return "a private address must be listed in HALOSYNC_ALLOW_HOSTS"
+	case errors.Is(err, halo.ErrThrottled):
+		return "Halo limits requests just now: try again in some minutes"
+	case errors.Is(err, halo.ErrUnavailable):
+		return "check that the host name is right and can be reached from here, and the tenant name"
+	case errors.Is(err, halo.ErrNotFound):
+		return "check the domain: it should be the resource server, which usually ends in /api"
+	default:
+		return "check domain, authorisation server and tenant name"
+	}
+}
+
+// TestConnection probes a stored connection.
+func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return conn, err
+	}
+	conn, api, err := e.open(ctx, tenant, conn.ID)
+	if err != nil {
+		return conn, err
+	}
+	return conn, probe(ctx, api)
+}

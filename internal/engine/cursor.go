@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// cursor is the checkpoint of an import, stored with each page. What it says
+// has been done has been committed with it.
+type cursor struct {
+	// Pass over the listing, from 1.
+	Pass int `json:"pass"`
+	// List is where the pass stands; its set of seen ids comes from run_pages.
+	List halo.Cursor `json:"list"`
+	// Passes are the certificates of the passes that have ended.
+	Passes []halo.Certificate `json:"passes,omitempty"`
+	// New counts the ids of this pass that no pass before it showed.
+	New int `json:"new,omitempty"`
+	// Listed says that the listing is over (or was never needed) and the
+	// rest of a list of ids is read one by one.
+	Listed bool `json:"listed,omitempty"`
+	// ByID counts the ids of the request that were read one by one.
+	ByID int `json:"by_id,omitempty"`
+	// Complete and Reason are the judgement on the listing.
+	Complete bool   `json:"complete,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// readCursor decodes a stored checkpoint; none is the start of a run.
+func readCursor(raw json.RawMessage) (cursor, error) {
+	c := cursor{Pass: 1}
+	if len(raw) == 0 || string(raw) == "null" {
+		return c, nil
+	}
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return c, fmt.Errorf("checkpoint of the run: %w", err)
+	}
+	return c, nil
+}
+
+func (c cursor) encode() (json.RawMessage, error) { return json.Marshal(c) }

@@ -1,0 +1,159 @@
+// Package engine holds the use cases of halosync: connect, browse, import and
+// what surrounds a run. It is the one package that knows what the program is
+// for; the queue, the CLI and the console all end here.
+//
+// Decisions are pure functions in files of their own: what happens to one
+// client (plan.go), whether a listing is complete (complete.go), whether a
+// failed run is tried again (verdict.go).
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Config is what an [Engine] works with.
+type Config struct {
+	Store *repo.Store
+	// Queue is needed to request runs; a worker that only executes them can
+	// leave it nil.
+	Queue *tasks.Client
+	// Allow lists the hosts that may be private or plain http; nil means none.
+	Allow *halo.Allow
+	// Budget waits until one more request may go to a Halo instance. limit is
+	// the connection's own rate, or empty. Nil means no budget.
+	Budget func(ctx context.Context, instance, limit string) error
+	// Observe is told of every HTTP attempt, for metrics. May be nil.
+	Observe func(halo.Attempt)
+	// UserAgent of the requests to Halo; default "halosync".
+	UserAgent string
+	Log       *zap.Logger // default: none
+	// Slice is how long one execution of a run may go on before it hands its
+	// worker slot back and queues up again; default 5 minutes.
+	Slice time.Duration
+}
+
+// Engine runs the use cases. It is safe for concurrent use.
+type Engine struct {
+	store     *repo.Store
+	queue     *tasks.Client
+	allow     *halo.Allow
+	transport http.RoundTripper
+	budget    func(ctx context.Context, instance, limit string) error
+	observe   func(halo.Attempt)
+	agent     string
+	log       *zap.Logger
+	slice     time.Duration
+}
+
+// New returns an engine; it makes no connection of its own.
+func New(cfg Config) *Engine {
+	e := &Engine{
+		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
+		transport: halo.NewTransport(cfg.Allow),
+		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent,
+		log: cfg.Log, slice: cfg.Slice,
+	}
+	if e.log == nil {
+		e.log = zap.NewNop()
+	}
+	if e.slice == 0 {
+		e.slice = 5 * time.Minute
+	}
+	return e
+}
+
+// candidate is everything needed to talk to one Halo, stored or not yet.
+type candidate struct {
+	Domain, AuthServer, HaloTenant, ClientID, Secret, RateLimit string
+}
+
+// api opens a handle on a candidate's Halo.
+func (e *Engine) api(c candidate) (*halo.API, error) {
+	gate := func(context.Context) error { return nil }
+	if e.budget != nil {
+		instance := Instance(c.Domain, c.HaloTenant)
+		gate = func(ctx context.Context) error { return e.budget(ctx, instance, c.RateLimit) }
+	}
+	return halo.New(halo.Config{
+		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
+		ClientID: c.ClientID, ClientSecret: c.Secret,
+		Transport: e.transport, Gate: gate, Observe: e.observe, UserAgent: e.agent,
+	})
+}
+
+// Instance names what Halo counts requests against, as far as is known: the
+// host of the resource server and the tenant on it. Two connections to one
+// instance share it.
+func Instance(domain, haloTenant string) string {
+	host := domain
+	if u, err := url.Parse(domain); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	if haloTenant != "" {
+		return host + "|" + haloTenant
+	}
+	return host
+}
+
+// open returns a stored connection and a handle on its Halo.
+func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID) (repo.Connection, *halo.API, error) {
+	conn, err := e.store.Connection(ctx, tenant, id)
+	if err != nil {
+		return conn, nil, err
+	}
+	secret, err := e.store.ConnectionSecret(ctx, tenant, id)
+	if err != nil {
+		return conn, nil, fmt.Errorf("credentials of connection %q: %w", conn.Name, err)
+	}
+	api, err := e.api(candidateOf(conn, secret.Reveal()))
+	return conn, api, err
+}
+
+func candidateOf(c repo.Connection, secret string) candidate {
+	return candidate{
+		Domain: c.Domain, AuthServer: c.AuthServer, HaloTenant: c.HaloTenant,
+		ClientID: c.ClientID, Secret: secret, RateLimit: c.RateLimit,
+	}
+}
+
+// A UsageError says that what was asked for makes no sense as it stands. The
+// CLI answers it with exit code 2.
+type UsageError struct{ Reason string }
+
+func (e *UsageError) Error() string { return e.Reason }
+
+// usagef makes a [*UsageError].
+func usagef(format string, args ...any) error {
+	return &UsageError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// NotFoundError says which thing of the tenant does not exist.
+type NotFoundError struct {
+	What, Name string
+	Hint       string
+}
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("%s %q does not exist; %s", e.What, e.Name, e.Hint)
+}
+
+// FindConnection looks a connection of the tenant up by name or id.
+func (e *Engine) FindConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
+	conn, err := e.store.FindConnection(ctx, tenant, ref)
+	if errors.Is(err, repo.ErrNotFound) {
+		return conn, &NotFoundError{"connection", ref, `"enqueue connection list" shows those of this tenant`}
+	}
+	return conn, err
+}

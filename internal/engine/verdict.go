@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/repo"
+)
+
+// verdict says what becomes of a run whose execution ended with an error.
+type verdict int
+
+const (
+	again verdict = iota // an attempt is spent; the queue tries again, a bounded number of times
+	later                // no attempt is spent; bounded by the run's deadline
+	never                // the run has failed
+)
+
+// errDraining ends an execution at a page boundary because the worker stops.
+var errDraining = errors.New("worker is stopping")
+
+// errSliceOver ends an execution at a page boundary so that others get a turn.
+var errSliceOver = errors.New("time slice is over")
+
+// runDeadline is how long a run may be put off before it has failed: longer
+// than any outage that people would want to sit out.
+const runDeadline = 24 * time.Hour
+
+// retryLater is the wait before Halo is asked again when it did not say.
+const retryLater = time.Minute
+
+// ruling is a verdict with what belongs to it.
+type ruling struct {
+	verdict verdict
+	after   time.Duration // for later: how long to wait
+	// reconnect: the credentials do not work any more, so the connection
+	// needs a person before anything else is tried with it.
+	reconnect bool
+}
+
+// rule is the one table of what an error means for a run. age is the time
+// since the run was requested.
+func rule(err error, age time.Duration) ruling {
+	r := ruleFresh(err)
+	if r.verdict == later && r.after > 0 && age > runDeadline {
+		return ruling{verdict: never}
+	}
+	return r
+}
+
+func ruleFresh(err error) ruling {
+	var busy *repo.BusyError
+	switch {
+	case errors.Is(err, errDraining), errors.Is(err, errSliceOver), errors.Is(err, repo.ErrFenced):
+		return ruling{verdict: later}
+	case errors.As(err, &busy):
+		return ruling{verdict: later, after: 5 * time.Second}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return ruling{verdict: again}
+	case errors.Is(err, halo.ErrCredentials), errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):
+		return ruling{verdict: never, reconnect: true}
+	case errors.Is(err, halo.ErrThrottled), errors.Is(err, halo.ErrUnavailable):
+		return ruling{verdict: later, after: waitFor(err)}
+	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
+		return ruling{verdict: never}
+	default:
+		// A maintenance page where JSON was expected, Postgres gone, a bug.
+		return ruling{verdict: again}
+	}
+}
+
+func waitFor(err error) time.Duration {
+	if after, ok := halo.RetryAfter(err); ok && after > 0 {
+		return min(after, 15*time.Minute)
+	}
+	return retryLater
+}

@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/repo"
+)
+
+func TestRule(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		age  time.Duration
+		want ruling
+	}{
+		{err: errDraining, want: ruling{verdict: later}},
+		{err: errSliceOver, age: 48 * time.Hour, want: ruling{verdict: later}}, // it is making progress
+		{err: repo.ErrFenced, want: ruling{verdict: later}},
+		{err: &repo.BusyError{}, want: ruling{verdict: later, after: 5 * time.Second}},
+		{err: &repo.BusyError{}, age: 25 * time.Hour, want: ruling{verdict: never}},
+		{err: context.Canceled, want: ruling{verdict: again}},
+		{err: halo.ErrCredentials, want: ruling{verdict: never, reconnect: true}},
+		{err: halo.ErrUnauthorized, want: ruling{verdict: never, reconnect: true}},
+		{err: halo.ErrForbidden, want: ruling{verdict: never, reconnect: true}},
+		{err: errors.Join(halo.ErrThrottled, &halo.Error{RetryAfter: 2 * time.Minute}), want: ruling{verdict: later, after: 2 * time.Minute}},
+		{err: errors.Join(halo.ErrThrottled, &halo.Error{RetryAfter: 2 * time.Hour}), want: ruling{verdict: later, after: 15 * time.Minute}},
+		{err: halo.ErrThrottled, want: ruling{verdict: later, after: retryLater}},
+		{err: halo.ErrUnavailable, age: 23 * time.Hour, want: ruling{verdict: later, after: retryLater}},
+		{err: halo.ErrUnavailable, age: 25 * time.Hour, want: ruling{verdict: never}},
+		{err: halo.ErrNotHalo, want: ruling{verdict: again}},
+		{err: halo.ErrRefused, want: ruling{verdict: never}},
+		{err: halo.ErrInvalid, want: ruling{verdict: never}},
+		{err: repo.ErrNotFound, want: ruling{verdict: never}},
+		{err: errors.New("anything else"), want: ruling{verdict: again}},
+	} {
+		if got := rule(fmt.Errorf("page 7: %w", tt.err), tt.age); got != tt.want {
+			t.Errorf("%v after %v: %+v, want %+v", tt.err, tt.age, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+func TestMain(m *testing.M) { repotest.Main(m) }
+
+// Credentials of the simulated Halo.
+const (
+	testApp    = "app-1"
+	testSecret = "canary-s3cret"
+)
+
+// world is an engine between a real database and a simulated Halo.
+type world struct {
+	t      *testing.T
+	store  *repo.Store
+	halo   *halotest.Halo
+	tenant *halotest.Tenant // the Halo side of a connection
+	app    *halotest.App
+	engine *Engine
+	second *Engine // another worker
+
+	mu   sync.Mutex
+	nth  int // request of engine at which hook is called
+	hook func()
+}
+
+// before calls f before the nth request from now that the engine makes.
+func (w *world) before(nth int, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nth, w.hook = nth, f
+}
+
+// request is the engine's budget: it counts and calls the hook.
+func (w *world) request(context.Context, string, string) error {
+	w.mu.Lock()
+	w.nth--
+	hook := w.hook
+	if w.nth != 0 {
+		hook = nil
+	}
+	w.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	return nil
+}
+
+// newWorld starts a Halo with n realistic clients.
+func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
+	t.Helper()
+	w := &world{t: t, store: repotest.New(t), halo: halotest.Start(t, opts...)}
+	w.tenant = w.halo.Tenant("")
+	w.app = w.tenant.App(testApp, testSecret)
+	if n > 0 {
+		w.tenant.Seed(n, 7)
+	}
+	allow, err := halo.ParseAllow([]string{"127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine = New(Config{Store: w.store, Allow: allow, Budget: w.request})
+	w.second = New(Config{Store: w.store, Allow: allow})
+	return w
+}
+
+// connect adds a connection to the world's Halo.
+func (w *world) connect(tenant, name string) repo.Connection {
+	w.t.Helper()
+	conn, err := w.engine.AddConnection(w.t.Context(), tenant, "test", w.input(name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return conn
+}
+
+func (w *world) input(name string) ConnectionInput {
+	return ConnectionInput{
+		Name: name, Domain: w.halo.ResourceServer(), AuthServer: w.halo.AuthServer(),
+		ClientID: testApp, Secret: secret.NewString(testSecret),
+	}
+}
+
+// job makes a task of arguments, as the queue would deliver it.
+func job(args tasks.ImportArgs) tasks.Job[tasks.ImportArgs] {
+	return tasks.Job[tasks.ImportArgs]{
+		RunID: tasks.NewRunID(), Args: args.Canonical(), Attempt: 1, Draining: make(chan struct{}),
+	}
+}
+
+// all asks for everything of a connection.
+func all(conn repo.Connection) tasks.ImportArgs {
+	return tasks.ImportArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), All: true, RequestedBy: "test"}
+}
+
+// finish executes a job as often as the queue would, without its waits, and
+// returns the ended run. Failures that spend an attempt are counted, and the
+// last of them is final.
+func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
+	w.t.Helper()
+	const attempts, executions = 10, 200
+	for range executions {
+		j.Final = j.Attempt == attempts
+		_, err := w.engine.Import(w.t.Context(), j)
+		if _, put := tasks.IsLater(err); err != nil && !put {
+			j.Attempt++
+		}
+		if run := w.run(j); run.Ended() {
+			return run
+		}
+		if j.Attempt > attempts {
+			w.t.Fatalf("run %s has no attempts left and has not ended: %v", j.RunID, err)
+		}
+	}
+	w.t.Fatalf("run %s has not ended after %d executions", j.RunID, executions)
+	return repo.Run{}
+}
+
+// importAll imports everything and returns the run.
+func (w *world) importAll(conn repo.Connection) repo.Run {
+	w.t.Helper()
+	return w.finish(job(all(conn)))
+}
+
+func (w *world) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
+	w.t.Helper()
+	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return run
+}
+
+func (w *world) mappings(tenant string) []repo.Mapping {
+	w.t.Helper()
+	var mappings []repo.Mapping
+	for m, err := range w.store.AllMappings(context.Background(), tenant, repo.MappingFilter{}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		mappings = append(mappings, m)
+	}
+	return mappings
+}
+
+func (w *world) companies(tenant string) []repo.Company {
+	w.t.Helper()
+	var companies []repo.Company
+	for c, err := range w.store.AllCompanies(context.Background(), tenant, repo.CompanyFilter{}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		companies = append(companies, c)
+	}
+	return companies
+}
+
+// counts is what a run did, as a line to compare.
+func counts(r repo.Run) string {
+	text := fmt.Sprintf("%s: %d records, %d created, %d linked, %d refreshed, %d unchanged, %d ambiguous, %d skipped, %d failed",
+		r.State, r.Records, r.Created, r.Linked, r.Refreshed, r.Unchanged, r.Ambiguous, r.Skipped, r.Failed)
+	if r.Complete {
+		text += ", complete"
+	}
+	return text
+}
+
+func itoa(i int) string { return fmt.Sprint(i) }

@@ -1,0 +1,57 @@
+package ratelimit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rate is a number of requests in any window of a length.
+type Rate struct {
+	Requests int           // 1 to 1,000,000
+	Per      time.Duration // 1 s to 24 h
+}
+
+// ParseRate reads a rate as it is written in the environment and in a
+// connection: "700/5m", "60/1m", "5/s". A bare unit means one of it.
+func ParseRate(s string) (Rate, error) {
+	bad := fmt.Errorf("rate %q: want requests/window, for example 700/5m", s)
+	count, window, ok := strings.Cut(strings.TrimSpace(s), "/")
+	if !ok {
+		return Rate{}, bad
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if err != nil {
+		return Rate{}, bad
+	}
+	window = strings.TrimSpace(window)
+	if window == "s" || window == "m" || window == "h" {
+		window = "1" + window
+	}
+	per, err := time.ParseDuration(window)
+	if err != nil {
+		return Rate{}, bad
+	}
+	if n < 1 || n > 1_000_000 || per < time.Second || per > 24*time.Hour {
+		return Rate{}, fmt.Errorf("rate %q: want 1 to 1000000 requests in a window of 1s to 24h", s)
+	}
+	return Rate{Requests: n, Per: per}, nil
+}
+
+// String gives the form that [ParseRate] reads.
+func (r Rate) String() string {
+	per := r.Per.String()
+	per = strings.TrimSuffix(per, "m0s") + map[bool]string{true: "m"}[strings.HasSuffix(per, "m0s")]
+	per = strings.TrimSuffix(per, "h0m") + map[bool]string{true: "h"}[strings.HasSuffix(per, "h0m")]
+	return strconv.Itoa(r.Requests) + "/" + per
+}
+
+// UnmarshalText is [ParseRate].
+func (r *Rate) UnmarshalText(text []byte) error {
+	parsed, err := ParseRate(string(text))
+	if err == nil {
+		*r = parsed
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package telemetry
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are a worker's numbers. Labels hold route templates, kinds, states
+// and outcomes only: never a tenant, an id or a name, which have no bound.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+	tasks    *prometheus.HistogramVec
+}
+
+// NewMetrics makes a registry with Go's and the process's own metrics.
+// version labels halosync_build_info.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "halosync_halo_request_seconds",
+			Help:    "HTTP attempts to Halo by route template and status (0: no answer).",
+			Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route", "status"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "halosync_halo_response_bytes_total",
+			Help: "Bytes read from Halo, after decompression.",
+		}, []string{"route"}),
+		tasks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "halosync_task_seconds",
+			Help:    "Executions of tasks by kind and verdict; a long run has several.",
+			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900},
+		}, []string{"kind", "verdict"}),
+	}
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "halosync_build_info", Help: "Always 1; the version is in the label.",
+		ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 })
+	m.registry.MustRegister(m.requests, m.bytes, m.tasks, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// HaloAttempt counts one HTTP attempt. route is a template such as
+// "GET /Client/{id}"; status 0 means that no answer came.
+func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, bytes int64) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+	m.bytes.WithLabelValues(route).Add(float64(bytes))
+}
+
+// TaskDone counts one execution of a task.
+func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
+	m.tasks.WithLabelValues(kind, verdict).Observe(took.Seconds())
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

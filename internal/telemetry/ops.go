@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// readyTimeout bounds one readiness check, well below a prober's patience.
+const readyTimeout = 3 * time.Second
+
+// Check is one thing that must work for a worker to be of use.
+type Check struct {
+	Name string // e.g. "postgres"
+	Run  func(context.Context) error
+}
+
+// OpsHandler serves /livez (the process answers), /readyz (every check
+// passes, else 503 with the reasons) and /metrics.
+func OpsHandler(m *Metrics, checks ...Check) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		var lines []string
+		status := http.StatusOK
+		for _, c := range checks {
+			result := "ok"
+			if err := c.Run(ctx); err != nil {
+				status, result = http.StatusServiceUnavailable, err.Error()
+			}
+			lines = append(lines, c.Name+": "+result)
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		fmt.Fprintln(w, strings.Join(lines, "\n"))
+	})
+	mux.Handle("GET /metrics", m.Handler())
+	return mux
+}
+
+// Listener is a running HTTP server.
+type Listener struct {
+	server *http.Server
+	addr   net.Addr
+	failed chan error
+}
+
+// Listen serves handler at addr (host:port; port 0 takes a free one).
+func Listen(ctx context.Context, addr string, handler http.Handler) (*Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP listener: %w", err)
+	}
+	l := &Listener{
+		addr:   ln.Addr(),
+		failed: make(chan error, 1),
+		server: &http.Server{
+			Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		},
+	}
+	go func() {
+		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- fmt.Errorf("HTTP listener: %w", err)
+		}
+	}()
+	return l, nil
+}
+
+// Addr is the address in use.
+func (l *Listener) Addr() string { return l.addr.String() }
+
+// Failed delivers the error should the listener break.
+func (l *Listener) Failed() <-chan error { return l.failed }
+
+// Close lets requests in hand finish for up to two seconds.
+func (l *Listener) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return l.server.Shutdown(ctx)
+}

@@ -1,0 +1,59 @@
+package repo
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Client is one of Halo's clients, as a page of its API shows it.
+type Client struct {
+	ID           int64 // > 0
+	Name         string
+	Inactive     bool
+	TopLevelID   int64 // 0: none
+	TopLevelName string
+}
+
+// CompanyRef names a company.
+type CompanyRef struct {
+	ID   uuid.UUID
+	Name string
+}
+
+// ClientsMapped says which of the given clients of a connection are mapped,
+// and to what. Those that are not mapped are absent.
+func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]CompanyRef, error) {
+	rows, err := s.pool.Query(ctx, `
+		select m.client_id, c.id, c.name
+		from halosync.mappings m
+		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+		where m.tenant = $1 and m.connection_id = $2 and m.client_id = any($3) and m.deleted_at is null`,
+		tenant, connectionID, ids)
+	if err != nil {
+		return nil, wrap("mapped clients", err)
+	}
+	mapped := make(map[int64]CompanyRef)
+	var id int64
+	var ref CompanyRef
+	_, err = pgx.ForEachRow(rows, []any{&id, &ref.ID, &ref.Name}, func() error {
+		mapped[id] = ref
+		return nil
+	})
+	return mapped, wrap("mapped clients", err)
+}
+
+// unstorableClient says why a client cannot be kept, or gives an empty text.
+func unstorableClient(c Client) string {
+	if c.ID <= 0 {
+		return "id is not positive"
+	}
+	if reason := unstorable(c.Name, 0, 1000); reason != "" {
+		return "name " + reason
+	}
+	if reason := unstorable(c.TopLevelName, 0, 1000); reason != "" {
+		return "top level's name " + reason
+	}
+	return ""
+}

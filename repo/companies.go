@@ -1,0 +1,161 @@
+package repo
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Company is one of the product's companies.
+type Company struct {
+	ID         uuid.UUID
+	Tenant     string
+	Name       string // need not be unique
+	ExternalID string // the product's own id, unique within the tenant; may be empty
+	CreatedAt  time.Time
+	ClientID   *int64  // Halo client of its first mapping; nil: not mapped
+	ClientName *string // likewise
+}
+
+// NewCompany is what [Store.AddCompanies] stores.
+type NewCompany struct {
+	Name       string // 1 to 1,000 characters
+	NormName   string // the form under which names are compared, made by the caller
+	ExternalID string // up to 200 characters; empty for none
+}
+
+// CompanyFilter narrows [Store.Companies]; the zero value of a field does not.
+type CompanyFilter struct {
+	Unmapped bool      // only companies without any mapping
+	Search   string    // only names that contain this text, in any case
+	After    uuid.UUID // only what comes after this company: the next page
+	Limit    int       // 1 to 1,000; 0 means 100
+}
+
+// AddCompanies stores companies, all or none, and returns them in the same
+// order. An external id that is taken gives a [*ConflictError] that names it.
+func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companies []NewCompany) ([]Company, error) {
+	rows, err := newCompanyRows(tenant, companies)
+	if err != nil {
+		return nil, wrap("add companies", err)
+	}
+	added := make([]Company, len(companies))
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockTenant(ctx, tx, tenant); err != nil {
+			return err
+		}
+		at, err := insertCompanies(ctx, tx, tenant, actor, rows)
+		for i, c := range companies {
+			added[i] = Company{ID: rows.ids[i], Tenant: tenant, Name: c.Name, ExternalID: c.ExternalID, CreatedAt: at}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, wrap("add companies", err)
+	}
+	return added, nil
+}
+
+// companyRows are companies as columns, for unnest.
+type companyRows struct {
+	ids                    []uuid.UUID
+	names, norms, external []string
+}
+
+func newCompanyRows(tenant string, companies []NewCompany) (rows companyRows, err error) {
+	if err := checkText("tenant", tenant, 1, 200); err != nil {
+		return rows, err
+	}
+	taken := make(map[string]bool)
+	for _, c := range companies {
+		if err := c.check(); err != nil {
+			return rows, err
+		}
+		if c.ExternalID != "" && taken[c.ExternalID] {
+			return rows, &ConflictError{What: "company with external id", Name: c.ExternalID}
+		}
+		taken[c.ExternalID] = true
+		id, err := newID()
+		if err != nil {
+			return rows, err
+		}
+		rows.ids = append(rows.ids, id)
+		rows.names = append(rows.names, c.Name)
+		rows.norms = append(rows.norms, c.NormName)
+		rows.external = append(rows.external, c.ExternalID)
+	}
+	return rows, nil
+}
+
+func (c NewCompany) check() error {
+	if err := checkText("company name", c.Name, 1, 1000); err != nil {
+		return err
+	}
+	if err := checkText("normalised company name", c.NormName, 1, maxNorm); err != nil {
+		return err
+	}
+	return checkText("external id", c.ExternalID, 0, 200)
+}
+
+// insertCompanies writes companies with an event each.
+func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows companyRows) (at time.Time, err error) {
+	var taken string
+	err = tx.QueryRow(ctx, `
+		select now(), coalesce((select external_id from halosync.companies
+			where tenant = $1 and external_id is not null and external_id = any($2) limit 1), '')`,
+		tenant, rows.external).Scan(&at, &taken)
+	if err != nil {
+		return at, err
+	}
+	if taken != "" {
+		return at, &ConflictError{What: "company with external id", Name: taken}
+	}
+	_, err = tx.Exec(ctx, `
+		with added as (
+			insert into halosync.companies (tenant, id, name, norm_name, external_id)
+			select $1, n.id, n.name, n.norm, nullif(n.external, '')
+			from unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) as n(id, name, norm, external)
+			returning id, name, external_id)
+		insert into halosync.events (tenant, actor, action, company_id, after)
+		select $1, $2, 'company.created', id, jsonb_build_object('name', name, 'external_id', external_id)
+		from added order by id`,
+		tenant, note(actor), rows.ids, rows.names, rows.norms, rows.external)
+	return at, err
+}
+
+// Companies lists the tenant's companies, oldest first, each with the client
+// of its first mapping.
+func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) ([]Company, error) {
+	rows, err := s.pool.Query(ctx, `
+		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
+		from halosync.companies c
+		left join lateral (
+			select client_id, client_name from halosync.mappings
+			where tenant = c.tenant and company_id = c.id and deleted_at is null
+			order by mapped_at, id limit 1) m on true
+		where c.tenant = $1 and c.id > $2 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
+			and not ($4 and m.client_id is not null)
+		order by c.id limit $5`,
+		tenant, f.After, f.Search, f.Unmapped, limit(f.Limit))
+	if err != nil {
+		return nil, wrap("companies", err)
+	}
+	companies, err := pgx.CollectRows(rows, pgx.RowToStructByName[Company])
+	return companies, wrap("companies", err)
+}
+
+// AllCompanies reads every company that f lets through, a thousand at a time,
+// as [Store.AllMappings] does; f.Limit is ignored.
+func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter) iter.Seq2[Company, error] {
+	return chunks(func(last *Company) ([]Company, error) {
+		f := f
+		f.Limit = chunkSize
+		if last != nil {
+			f.After = last.ID
+		}
+		return s.Companies(ctx, tenant, f)
+	})
+}

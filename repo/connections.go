@@ -1,0 +1,122 @@
+package repo
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// States of a connection.
+const (
+	Active         = "active"
+	Paused         = "paused"          // by a person
+	NeedsReconnect = "needs_reconnect" // Halo refused its credentials
+)
+
+// Connection is a stored set of Halo credentials, without the secret.
+type Connection struct {
+	ID            uuid.UUID
+	Tenant        string
+	Name          string // unique within the tenant
+	Domain        string // resource server
+	AuthServer    string
+	HaloTenant    string // hosted Halo only
+	ClientID      string // OAuth client id
+	State         string // [Active], [Paused] or [NeedsReconnect]
+	StateReason   string
+	RateLimit     string // empty: the default
+	ResyncCron    string // empty: the default
+	NextResyncAt  *time.Time
+	LastSuccessAt *time.Time // end of the last run that succeeded
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	Mappings      int // active ones
+}
+
+// connectionSQL reads connections c; a WHERE on c follows.
+const connectionSQL = `
+select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.state, c.state_reason,
+	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
+	c.next_resync_at, c.last_success_at, c.created_at, c.updated_at,
+	(select count(*) from halosync.mappings m
+	 where m.tenant = c.tenant and m.connection_id = c.id and m.deleted_at is null) as mappings
+from halosync.connections c `
+
+func queryConnections(ctx context.Context, q querier, where string, args ...any) ([]Connection, error) {
+	rows, err := q.Query(ctx, connectionSQL+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Connection])
+}
+
+func queryConnection(ctx context.Context, q querier, where string, args ...any) (Connection, error) {
+	found, err := queryConnections(ctx, q, where, args...)
+	if err != nil {
+		return Connection{}, wrap("connection", err)
+	}
+	if len(found) == 0 {
+		return Connection{}, wrap("connection", ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// Connections lists the tenant's connections by name.
+func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, error) {
+	list, err := queryConnections(ctx, s.pool, `where c.tenant = $1 order by c.name`, tenant)
+	return list, wrap("connections", err)
+}
+
+// Connection reads one connection; [ErrNotFound] if the tenant has none with
+// this id.
+func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {
+	return queryConnection(ctx, s.pool, `where c.tenant = $1 and c.id = $2`, tenant, id)
+}
+
+// FindConnection reads a connection by its name or its id, in any of the
+// forms that [uuid.Parse] accepts. Should both fit, the id wins.
+func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Connection, error) {
+	if unstorable(nameOrID, 1, 200) != "" {
+		return Connection{}, wrap("connection", ErrNotFound)
+	}
+	var id *uuid.UUID
+	if parsed, err := uuid.Parse(nameOrID); err == nil {
+		id = &parsed
+	}
+	return queryConnection(ctx, s.pool,
+		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
+}
+
+// ConnectionSecret opens the connection's secret. An error of
+// [secret.ErrOpen] says that the key set is not the one that sealed it.
+func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
+	var sealed []byte
+	err := s.pool.QueryRow(ctx,
+		`select secret_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&sealed)
+	if err != nil {
+		return secret.String{}, wrap("connection secret", err)
+	}
+	plain, err := s.open(sealed, tenant, id)
+	return plain, wrap("connection secret", err)
+}
+
+// secretColumn is part of what a sealed secret is bound to.
+const secretColumn = "connections.secret_sealed"
+
+func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID) ([]byte, error) {
+	if s.keys == nil {
+		return nil, errNoKeys
+	}
+	return s.keys.Seal(plain, tenant, id.String(), secretColumn)
+}
+
+func (s *Store) open(sealed []byte, tenant string, id uuid.UUID) (secret.String, error) {
+	if s.keys == nil {
+		return secret.String{}, errNoKeys
+	}
+	return s.keys.Open(sealed, tenant, id.String(), secretColumn)
+}

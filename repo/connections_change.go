@@ -1,0 +1,209 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// ConnectionState is [Active], [Paused] or [NeedsReconnect].
+type ConnectionState = string
+
+// NewConnection is what [Store.AddConnection] stores.
+type NewConnection struct {
+	Name       string // 1 to 200 characters, unique within the tenant
+	Domain     string // normalised by the caller
+	AuthServer string // normalised by the caller
+	HaloTenant string // may be empty
+	ClientID   string
+	Secret     secret.String
+	RateLimit  string // empty: the default
+	ResyncCron string // empty: the default
+}
+
+// ConnectionChange says what [Store.UpdateConnection] changes; nil leaves a
+// field as it is.
+type ConnectionChange struct {
+	Name, Domain, AuthServer, HaloTenant, ClientID *string
+	RateLimit, ResyncCron                          *string        // to empty: back to the default
+	NextResyncAt                                   *time.Time     // to the zero time: none
+	Secret                                         *secret.String // sealed anew
+}
+
+// AddConnection stores a connection with its secret sealed. A name that is
+// taken gives a [*ConflictError].
+func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewConnection) (Connection, error) {
+	conn := Connection{
+		Tenant: tenant, Name: n.Name, Domain: n.Domain, AuthServer: n.AuthServer,
+		HaloTenant: n.HaloTenant, ClientID: n.ClientID, RateLimit: n.RateLimit, ResyncCron: n.ResyncCron,
+		State: Active,
+	}
+	if err := conn.check(); err != nil {
+		return Connection{}, wrap("add connection", err)
+	}
+	id, err := newID()
+	if err != nil {
+		return Connection{}, wrap("add connection", err)
+	}
+	sealed, err := s.seal(n.Secret, tenant, id)
+	if err != nil {
+		return Connection{}, wrap("add connection", err)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into halosync.connections
+				(id, tenant, name, domain, auth_server, halo_tenant, client_id, secret_sealed, rate_limit, resync_cron)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''))`,
+			id, tenant, n.Name, n.Domain, n.AuthServer, n.HaloTenant, n.ClientID, sealed, n.RateLimit, n.ResyncCron)
+		if err != nil {
+			return named(translate(err), n.Name)
+		}
+		if err := addEvent(ctx, tx, Event{
+			Tenant: tenant, Actor: actor, Action: "connection.added", ConnectionID: &id, After: conn.facts(),
+		}); err != nil {
+			return err
+		}
+		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2`, tenant, id)
+		return err
+	})
+	return conn, wrap("add connection", err)
+}
+
+// UpdateConnection changes a connection and leaves an event if that made a
+// difference. Mappings are not touched.
+func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
+	var sealed []byte // nil: as it is
+	how := ""
+	if change.Secret != nil {
+		how = "secret replaced"
+		var err error
+		if sealed, err = s.seal(*change.Secret, tenant, id); err != nil {
+			return Connection{}, wrap("update connection", err)
+		}
+	}
+	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", how, sealed, change.apply)
+}
+
+// SetConnectionState pauses, resumes or flags a connection. Setting the state
+// that it has already changes nothing.
+func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
+	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+state, note(reason), nil, func(c *Connection) {
+		if c.State != state {
+			c.State, c.StateReason = state, note(reason)
+		}
+	})
+	return err
+}
+
+// changeConnection reads a connection under a lock, changes it, writes it
+// back and leaves an event, if there is a difference.
+func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
+		if err != nil {
+			return err
+		}
+		before, next := conn.facts(), conn
+		change(&next)
+		if string(before) == string(next.facts()) && sealed == nil && sameTime(conn.NextResyncAt, next.NextResyncAt) {
+			return nil
+		}
+		if err := next.check(); err != nil {
+			return err
+		}
+		if err := writeConnection(ctx, tx, next, sealed); err != nil {
+			return named(translate(err), next.Name)
+		}
+		if err := addEvent(ctx, tx, Event{
+			Tenant: tenant, Actor: actor, Action: action, How: how, ConnectionID: &id,
+			Before: before, After: next.facts(),
+		}); err != nil {
+			return err
+		}
+		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2`, tenant, id)
+		return err
+	})
+	if err != nil {
+		return Connection{}, wrap("update connection", err)
+	}
+	return conn, nil
+}
+
+func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte) error {
+	_, err := tx.Exec(ctx, `
+		update halosync.connections set
+			name = $3, domain = $4, auth_server = $5, halo_tenant = $6, client_id = $7,
+			state = $8, state_reason = $9, rate_limit = nullif($10, ''), resync_cron = nullif($11, ''),
+			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), updated_at = now()
+		where tenant = $1 and id = $2`,
+		c.Tenant, c.ID, c.Name, c.Domain, c.AuthServer, c.HaloTenant, c.ClientID,
+		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed)
+	return err
+}
+
+func (ch ConnectionChange) apply(c *Connection) {
+	for _, f := range []struct {
+		to    *string
+		field *string
+	}{
+		{ch.Name, &c.Name}, {ch.Domain, &c.Domain}, {ch.AuthServer, &c.AuthServer}, {ch.HaloTenant, &c.HaloTenant},
+		{ch.ClientID, &c.ClientID}, {ch.RateLimit, &c.RateLimit}, {ch.ResyncCron, &c.ResyncCron},
+	} {
+		if f.to != nil {
+			*f.field = *f.to
+		}
+	}
+	if ch.NextResyncAt != nil {
+		c.NextResyncAt = ch.NextResyncAt
+		if ch.NextResyncAt.IsZero() {
+			c.NextResyncAt = nil
+		}
+	}
+}
+
+// check says which field cannot be stored.
+func (c Connection) check() error {
+	for _, f := range []struct {
+		what, value string
+		least, most int
+	}{
+		{"tenant", c.Tenant, 1, 200}, {"connection name", c.Name, 1, 200},
+		{"domain", c.Domain, 1, 2000}, {"authorisation server", c.AuthServer, 1, 2000},
+		{"Halo tenant", c.HaloTenant, 0, 200}, {"client id", c.ClientID, 1, 200},
+		{"rate limit", c.RateLimit, 0, 100}, {"resync schedule", c.ResyncCron, 0, 200},
+	} {
+		if err := checkText(f.what, f.value, f.least, f.most); err != nil {
+			return err
+		}
+	}
+	switch c.State {
+	case Active, Paused, NeedsReconnect:
+		return nil
+	}
+	return &InvalidError{What: "connection state", Reason: "is unknown"}
+}
+
+// facts are what an event tells about a connection.
+func (c Connection) facts() json.RawMessage {
+	b, err := json.Marshal(map[string]string{
+		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
+		"client_id": c.ClientID, "rate_limit": c.RateLimit, "resync_cron": c.ResyncCron,
+		"state": c.State, "state_reason": c.StateReason,
+	})
+	if err != nil {
+		return nil // strings always marshal
+	}
+	return b
+}
+
+func sameTime(a, b *time.Time) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Equal(*b)
+}

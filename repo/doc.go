@@ -1,0 +1,17 @@
+// Package repo keeps halosync's state in Postgres, in the schema halosync:
+// connections, companies, the catalogue of Halo's clients, mappings, runs and
+// events. One file per table or flow; the SQL is beside the code that runs it.
+//
+// Rules that every function keeps:
+//
+//   - It takes the tenant, or a [RunRef] that holds it, and has it in the WHERE
+//     of each statement. What belongs to another tenant does not exist:
+//     [ErrNotFound]. The two exceptions serve the whole program and say so:
+//     [Store.ResealSecrets] and [Store.UnfinishedRuns].
+//   - Locks are taken in one order, so that no two transactions wait for each
+//     other: the tenant (an advisory lock, held by whoever adds companies or
+//     mappings), the connection's row, the run's row, anything else.
+//   - Times are the database's, so that the clocks of workers do not matter.
+//   - What Postgres refuses because of the data is an [*InvalidError] or
+//     [*ConflictError], never a driver's error alone.
+package repo

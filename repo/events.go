@@ -1,0 +1,80 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Event is one change: who, when, how, before and after. Events are never
+// changed or deleted; the database refuses it.
+type Event struct {
+	ID           int64 // grows with time, within the tenant
+	Tenant       string
+	At           time.Time
+	Actor        string
+	Action       string // e.g. "mapping.created", "connection.removed"
+	How          string // in words, may be empty
+	RunID        *uuid.UUID
+	ConnectionID *uuid.UUID
+	MappingID    *uuid.UUID
+	CompanyID    *uuid.UUID
+	ClientID     *int64
+	Before       json.RawMessage // nil: there was nothing before
+	After        json.RawMessage // nil: there is nothing any more
+}
+
+// EventFilter narrows [Store.Events]; the zero value of a field does not.
+type EventFilter struct {
+	MappingID *uuid.UUID
+	RunID     *uuid.UUID
+	Since     time.Time
+	Before    int64 // only events with a smaller id: the next page
+	Limit     int   // 1 to 1,000; 0 means 100
+}
+
+const eventColumns = `id, tenant, at, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after`
+
+// Events lists the tenant's events, newest first.
+func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Event, error) {
+	rows, err := s.pool.Query(ctx, `
+		select `+eventColumns+` from halosync.events
+		where tenant = $1 and ($2::uuid is null or mapping_id = $2) and ($3::uuid is null or run_id = $3)
+			and ($4::timestamptz is null or at >= $4) and ($5::bigint = 0 or id < $5)
+		order by id desc limit $6`,
+		tenant, f.MappingID, f.RunID, orNull(f.Since), f.Before, limit(f.Limit))
+	if err != nil {
+		return nil, wrap("events", err)
+	}
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
+	return events, wrap("events", err)
+}
+
+// addEvent writes an event; its id and time are the database's.
+func addEvent(ctx context.Context, tx pgx.Tx, e Event) error {
+	_, err := tx.Exec(ctx, `
+		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		e.Tenant, note(e.Actor), e.Action, note(e.How), e.RunID, e.ConnectionID, e.MappingID, e.CompanyID, e.ClientID, e.Before, e.After)
+	return err
+}
+
+// orNull turns the zero time into null.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// limit is how many rows a listing returns.
+func limit(wanted int) int {
+	const standard, most = 100, 1000
+	if wanted <= 0 {
+		return standard
+	}
+	return min(wanted, most)
+}

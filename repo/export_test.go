@@ -1,0 +1,51 @@
+package repo
+
+import (
+	"context"
+	"io/fs"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// CheckNumbers is checkNumbers for the tests, which are outside the package
+// because repotest imports it.
+func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrations) }
+
+// MigrateFS is [Migrate] with other migrations than the embedded ones.
+func MigrateFS(ctx context.Context, url string, migrations fs.FS) (MigrateResult, error) {
+	return migrate(ctx, url, migrations)
+}
+
+// Embedded are the migrations of the program.
+func Embedded() fs.FS {
+	sub, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+// Latest is the version that the program wants.
+func Latest() int64 { return latest() }
+
+// OpenWrapped opens a store with one connection, whose network side passes
+// through wrap.
+func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func(net.Conn) net.Conn) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	cfg.MaxConns = 1
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(conn), nil
+	}
+	return open(ctx, cfg, keys)
+}

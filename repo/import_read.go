@@ -1,0 +1,126 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// pageRun is what a page needs to know of its run.
+type pageRun struct {
+	requestedBy string
+	repeated    bool // this page has been written
+}
+
+const (
+	lockRunSQL = `
+		select r.requested_by, r.cancel_requested_at is not null,
+			exists (select from halosync.run_pages p where p.tenant = r.tenant and p.run_id = r.id and p.pass = $4 and p.page = $5)
+		from halosync.runs r
+		where r.tenant = $1 and r.id = $2 and r.fence = $3 and r.connection_id = $6 and r.state = 'running'
+		for update of r`
+
+	// The rows of a page are looked up one by one: a lateral join with a limit
+	// leaves the planner no choice but the index, which a fresh table without
+	// statistics otherwise talks it out of.
+	mappedSQL = `
+		select n.id, m.id, m.company_id, m.name, m.client_name, m.client_inactive, m.state
+		from unnest($3::bigint[]) as n(id)
+		cross join lateral (
+			select m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
+			from halosync.mappings m
+			join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+			where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is null
+			limit 1) m`
+
+	unmappedSQL = `
+		select n.id, m.at
+		from unnest($3::bigint[]) as n(id)
+		cross join lateral (
+			select max(m.deleted_at) as at from halosync.mappings m
+			where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
+		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
+
+	// By the hash, which is what the index holds. A name that thousands of
+	// companies share gives no more rows than another.
+	candidatesSQL = `
+		select n.norm, c.id, c.name, c.mapped
+		from unnest($3::text[]) as n(norm)
+		cross join lateral (
+			select co.id, co.name, exists (
+				select from halosync.mappings m
+				where m.tenant = co.tenant and m.connection_id = $2 and m.company_id = co.id and m.deleted_at is null) as mapped
+			from halosync.companies co
+			where co.tenant = $1 and hashtextextended(co.norm_name, 0) = hashtextextended(n.norm, 0) and co.norm_name = n.norm
+			order by mapped, co.id limit $4) c`
+)
+
+// readPage is the first round trip: begin, locks, reads. It leaves the
+// transaction open, or failed, if it returns an error.
+func readPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage) (PageState, pageRun, error) {
+	state := PageState{
+		Mapped:     make(map[int64]MappingState),
+		Unmapped:   make(map[int64]time.Time),
+		Candidates: make(map[string][]Candidate),
+	}
+	var run pageRun
+	ids, norms := lookups(p)
+
+	b := &pgx.Batch{}
+	b.Queue("begin")
+	b.Queue(lockTenantSQL, ref.Tenant)
+	b.Queue(lockRunSQL, ref.Tenant, ref.ID, ref.Fence, p.Pass, p.Page, ref.ConnectionID).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&run.requestedBy, &state.Cancelled, &run.repeated)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrFenced
+		}
+		return err
+	})
+	b.Queue(mappedSQL, ref.Tenant, ref.ConnectionID, ids).Query(func(rows pgx.Rows) error {
+		var id int64
+		var m MappingState
+		return each(rows, func() { state.Mapped[id] = m },
+			&id, &m.ID, &m.CompanyID, &m.CompanyName, &m.ClientName, &m.ClientInactive, &m.State)
+	})
+	b.Queue(unmappedSQL, ref.Tenant, ref.ConnectionID, ids, ref.ID).Query(func(rows pgx.Rows) error {
+		var id int64
+		var at time.Time
+		return each(rows, func() { state.Unmapped[id] = at }, &id, &at)
+	})
+	b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, norms, maxCandidates).Query(func(rows pgx.Rows) error {
+		var norm string
+		var c Candidate
+		return each(rows, func() { state.Candidates[norm] = append(state.Candidates[norm], c) },
+			&norm, &c.CompanyID, &c.Name, &c.Mapped)
+	})
+	return state, run, conn.SendBatch(ctx, b).Close()
+}
+
+// each scans every row into dest and calls f after each.
+func each(rows pgx.Rows, f func(), dest ...any) error {
+	_, err := pgx.ForEachRow(rows, dest, func() error {
+		f()
+		return nil
+	})
+	return err
+}
+
+// lookups gives the ids and the distinct names to ask for, without those that
+// no row can have.
+func lookups(p ImportPage) (ids []int64, norms []string) {
+	ids, norms = []int64{}, []string{}
+	asked := make(map[string]bool, len(p.NormNames))
+	for i, c := range p.Clients {
+		ids = append(ids, c.ID)
+		norm := p.NormNames[i]
+		if asked[norm] || unstorable(norm, 1, maxNorm) != "" {
+			continue
+		}
+		asked[norm] = true
+		norms = append(norms, norm)
+	}
+	return ids, norms
+}

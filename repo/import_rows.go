@@ -1,0 +1,158 @@
+package repo
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// pageWrite is a page's decisions as columns, which unnest turns into rows.
+type pageWrite struct {
+	page      ImportPage
+	counts    Counts
+	clients   clientColumns  // the catalogue
+	companies companyColumns // to be created
+	mappings  mappingColumns // to be created
+	refresh   mappingColumns // to be brought up to date; names, states and client ids only
+	items     itemColumns
+}
+
+type clientColumns struct {
+	ids      []int64
+	names    []string
+	inactive []bool
+	topIDs   []int64
+	topNames []string
+}
+
+type companyColumns struct {
+	ids          []uuid.UUID
+	names, norms []string
+}
+
+type mappingColumns struct {
+	ids, companyIDs []uuid.UUID
+	clientIDs       []int64
+	names           []string
+	inactive        []bool
+	how             []string
+}
+
+type itemColumns struct {
+	clientIDs         []int64
+	companyIDs        []*uuid.UUID
+	outcomes, reasons []string
+}
+
+// newPageWrite sorts decisions into what is to be written. There must be one
+// for each client of the page, in the same order.
+func newPageWrite(p ImportPage, decisions []Decision) (*pageWrite, error) {
+	if len(decisions) != len(p.Clients) {
+		return nil, &InvalidError{What: "page", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}
+	}
+	w := &pageWrite{page: p}
+	for i, d := range decisions {
+		if d.Client.ID != p.Clients[i].ID {
+			return nil, &InvalidError{What: "decision", Reason: fmt.Sprintf("%d is about client %d, not %d", i, d.Client.ID, p.Clients[i].ID)}
+		}
+		if err := w.add(d); err != nil {
+			return nil, err
+		}
+	}
+	for _, skip := range p.Skips {
+		if err := w.count(skip.Outcome); err != nil {
+			return nil, err
+		}
+		w.items.add(skip)
+	}
+	return w, nil
+}
+
+// add takes up one decision.
+func (w *pageWrite) add(d Decision) error {
+	if reason := unstorableClient(d.Client); reason != "" {
+		w.counts.Failed++
+		w.items.add(RunItem{ClientID: max(0, d.Client.ID), Outcome: Failed, Reason: reason})
+		return nil
+	}
+	if err := w.count(d.Outcome); err != nil {
+		return err
+	}
+	w.clients.add(d.Client)
+	if d.NeedsPerson {
+		w.items.add(RunItem{ClientID: d.Client.ID, CompanyID: d.CompanyID, Outcome: d.Outcome, Reason: d.Reason})
+	}
+	switch d.Outcome {
+	case Created:
+		return w.create(d)
+	case Linked:
+		return w.link(d.Client, d.CompanyID, "import: same name")
+	case Refreshed:
+		w.refresh.addClient(d.Client)
+	}
+	return nil
+}
+
+func (w *pageWrite) create(d Decision) error {
+	if err := (NewCompany{Name: d.Client.Name, NormName: d.Norm}).check(); err != nil {
+		return fmt.Errorf("client %d: %w", d.Client.ID, err)
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	w.companies.ids = append(w.companies.ids, id)
+	w.companies.names = append(w.companies.names, d.Client.Name)
+	w.companies.norms = append(w.companies.norms, d.Norm)
+	return w.link(d.Client, id, "import: new company")
+}
+
+func (w *pageWrite) link(c Client, company uuid.UUID, how string) error {
+	if company == uuid.Nil {
+		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", c.ID)}
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	m := &w.mappings
+	m.ids = append(m.ids, id)
+	m.companyIDs = append(m.companyIDs, company)
+	m.how = append(m.how, how)
+	m.addClient(c)
+	return nil
+}
+
+func (w *pageWrite) count(outcome string) error {
+	c := &w.counts
+	counter, ok := map[string]*int{
+		Created: &c.Created, Linked: &c.Linked, Refreshed: &c.Refreshed, Unchanged: &c.Unchanged,
+		Ambiguous: &c.Ambiguous, Skipped: &c.Skipped, Failed: &c.Failed,
+	}[outcome]
+	if !ok {
+		return &InvalidError{What: "outcome", Reason: fmt.Sprintf("%q is unknown", outcome)}
+	}
+	*counter++
+	return nil
+}
+
+func (cl *clientColumns) add(c Client) {
+	cl.ids = append(cl.ids, c.ID)
+	cl.names = append(cl.names, c.Name)
+	cl.inactive = append(cl.inactive, c.Inactive)
+	cl.topIDs = append(cl.topIDs, max(0, c.TopLevelID))
+	cl.topNames = append(cl.topNames, c.TopLevelName)
+}
+
+func (m *mappingColumns) addClient(c Client) {
+	m.clientIDs = append(m.clientIDs, c.ID)
+	m.names = append(m.names, c.Name)
+	m.inactive = append(m.inactive, c.Inactive)
+}
+
+func (it *itemColumns) add(item RunItem) {
+	it.clientIDs = append(it.clientIDs, item.ClientID)
+	it.companyIDs = append(it.companyIDs, orNilID(item.CompanyID))
+	it.outcomes = append(it.outcomes, note(item.Outcome))
+	it.reasons = append(it.reasons, note(item.Reason))
+}

@@ -1,0 +1,142 @@
+package repo
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// Only what differs is offered: "on conflict" locks, and so writes, even a
+	// row that its own WHERE then leaves alone.
+	upsertClientsSQL = `
+		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
+		select $1, $2, n.id, n.name, n.inactive, n.top_id, n.top_name
+		from (
+			select id, name, inactive, nullif(top_id, 0) as top_id, nullif(top_name, '') as top_name
+			from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[]) as u(id, name, inactive, top_id, top_name)) n
+		left join lateral (
+			select * from halosync.clients c
+			where c.tenant = $1 and c.connection_id = $2 and c.client_id = n.id limit 1) c on true
+		where c.client_id is null
+			or (c.name, c.inactive, c.toplevel_id, c.toplevel_name) is distinct from (n.name, n.inactive, n.top_id, n.top_name)
+		order by n.id
+		on conflict (connection_id, client_id) do update
+		set name = excluded.name, inactive = excluded.inactive, toplevel_id = excluded.toplevel_id,
+			toplevel_name = excluded.toplevel_name, changed_at = now()`
+
+	createCompaniesSQL = `
+		with added as (
+			insert into halosync.companies (tenant, id, name, norm_name)
+			select $1, n.id, n.name, n.norm from unnest($5::uuid[], $6::text[], $7::text[]) as n(id, name, norm)
+			returning id, name)
+		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, company_id, after)
+		select $1, $4, 'company.created', 'import', $3, $2, id, jsonb_build_object('name', name)
+		from added order by id`
+
+	createMappingsSQL = `
+		with added as (
+			insert into halosync.mappings
+				(tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state, last_verified_at)
+			select $1, n.id, $2, n.company_id, n.client_id, n.name, n.inactive, 'import',
+				case when n.inactive then 'inactive' else 'ok' end, now()
+			from unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::text[], $9::boolean[]) as n(id, company_id, client_id, name, inactive)
+			returning *)
+		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, after)
+		select $1, $4, 'mapping.created', n.how, $3, $2, a.id, a.company_id, a.client_id,
+			jsonb_build_object('client_name', a.client_name, 'client_inactive', a.client_inactive, 'state', a.state)
+		from added a join unnest($5::uuid[], $10::text[]) as n(id, how) on n.id = a.id
+		order by a.id`
+
+	refreshMappingsSQL = `
+		with now_in_halo as (
+			select n.client_id, n.name, n.inactive, case when n.inactive then 'inactive' else 'ok' end as state
+			from unnest($5::bigint[], $6::text[], $7::boolean[]) as n(client_id, name, inactive)),
+		before as (
+			select m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason,
+				n.name as new_name, n.inactive as new_inactive, n.state as new_state
+			from now_in_halo n
+			cross join lateral (
+				select * from halosync.mappings m
+				where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.client_id and m.deleted_at is null limit 1) m
+			where (m.client_name, m.client_inactive, m.state, m.state_reason) is distinct from (n.name, n.inactive, n.state, '')),
+		changed as (
+			update halosync.mappings m
+			set client_name = b.new_name, client_inactive = b.new_inactive, state = b.new_state, state_reason = '', last_verified_at = now()
+			from before b where m.tenant = $1 and m.id = b.id)
+		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
+		select $1, $4, 'mapping.refreshed', 'import', $3, $2, b.id, b.company_id, b.client_id,
+			jsonb_build_object('client_name', b.client_name, 'client_inactive', b.client_inactive, 'state', b.state, 'state_reason', b.state_reason),
+			jsonb_build_object('client_name', b.new_name, 'client_inactive', b.new_inactive, 'state', b.new_state)
+		from before b order by b.id`
+
+	addItemsSQL = `
+		insert into halosync.run_items (tenant, run_id, seq, client_id, company_id, outcome, reason)
+		select $1, $2, last.seq + n.ord, nullif(n.client_id, 0), n.company_id, n.outcome, n.reason
+		from (select coalesce(max(seq), 0) as seq from halosync.run_items where tenant = $1 and run_id = $2) last,
+			unnest($3::bigint[], $4::uuid[], $5::text[], $6::text[]) with ordinality as n(client_id, company_id, outcome, reason, ord)
+		where last.seq + n.ord <= $7`
+
+	addPageSQL = `
+		insert into halosync.run_pages (tenant, run_id, pass, page, client_ids)
+		select tenant, id, $3, $4, $5 from halosync.runs where tenant = $1 and id = $2`
+
+	advanceRunSQL = `
+		update halosync.runs set
+			pages = pages + 1, passes = greatest(passes, $4), records = records + $5,
+			records_total = case when $6 > 0 then $6 else records_total end,
+			cursor = coalesce($7::jsonb, cursor),
+			created = created + $8, linked = linked + $9, refreshed = refreshed + $10, unchanged = unchanged + $11,
+			ambiguous = ambiguous + $12, skipped = skipped + $13, failed = failed + $14
+		where tenant = $1 and id = $2 and fence = $3`
+)
+
+// send is the second round trip: the writes, ending with the commit. Whoever
+// has nothing to write is left out.
+func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, actor string) error {
+	b := &pgx.Batch{}
+	if !w.page.DryRun {
+		w.queueRows(b, ref, actor)
+	}
+	if n := len(w.items.clientIDs); n > 0 {
+		b.Queue(addItemsSQL, ref.Tenant, ref.ID, w.items.clientIDs, w.items.companyIDs, w.items.outcomes, w.items.reasons, maxItems)
+	}
+	pageIDs := w.page.PageIDs
+	if pageIDs == nil {
+		pageIDs = []int64{}
+	}
+	b.Queue(addPageSQL, ref.Tenant, ref.ID, w.page.Pass, w.page.Page, pageIDs)
+	c := w.counts
+	b.Queue(advanceRunSQL, ref.Tenant, ref.ID, ref.Fence, w.page.Pass, len(w.page.Clients)+len(w.page.Skips),
+		w.page.RecordsTotal, w.page.Cursor,
+		c.Created, c.Linked, c.Refreshed, c.Unchanged, c.Ambiguous, c.Skipped, c.Failed)
+	b.Queue("commit")
+	return conn.SendBatch(ctx, b).Close()
+}
+
+// queueRows queues what a dry run leaves out.
+func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
+	if cl := w.clients; len(cl.ids) > 0 {
+		b.Queue(upsertClientsSQL, ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames)
+	}
+	if co := w.companies; len(co.ids) > 0 {
+		b.Queue(createCompaniesSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, co.ids, co.names, co.norms)
+	}
+	if m := w.mappings; len(m.ids) > 0 {
+		b.Queue(createMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor,
+			m.ids, m.companyIDs, m.clientIDs, m.names, m.inactive, m.how)
+	}
+	if r := w.refresh; len(r.clientIDs) > 0 {
+		b.Queue(refreshMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, r.clientIDs, r.names, r.inactive)
+	}
+}
+
+// orNilID turns the zero id into null.
+func orNilID(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}

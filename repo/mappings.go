@@ -1,0 +1,108 @@
+package repo
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// States of a mapping.
+const (
+	MappingOK         = "ok"
+	MappingInactive   = "inactive"   // the client is inactive in Halo
+	MappingMissing    = "missing"    // the client does not exist in Halo any more
+	MappingUnverified = "unverified" // the client could not be read
+)
+
+// Mapping is a company and a client of Halo's that are the same customer.
+type Mapping struct {
+	ID             uuid.UUID
+	ConnectionID   uuid.UUID
+	Connection     string // its name
+	CompanyID      uuid.UUID
+	CompanyName    string
+	ClientID       int64
+	ClientName     string // as Halo last told it
+	ClientInactive bool
+	MappedAt       time.Time
+	MappedBy       string // "import", "map", "suggest" or "restore"
+	State          string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
+	StateReason    string
+	LastVerifiedAt *time.Time // when Halo's side was last written; an import that finds it unchanged writes nothing
+}
+
+// MappingFilter narrows [Store.Mappings]; the zero value of a field does not.
+type MappingFilter struct {
+	ConnectionID *uuid.UUID
+	Search       string // only company or client names that contain this text, in any case
+	State        string
+	After        uuid.UUID // only what comes after this mapping: the next page
+	Limit        int       // 1 to 1,000; 0 means 100
+}
+
+// Mappings lists the tenant's active mappings, oldest first.
+func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
+	rows, err := s.pool.Query(ctx, `
+		select m.id, m.connection_id, n.name as connection, m.company_id, c.name as company_name,
+			m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason, m.last_verified_at
+		from halosync.mappings m
+		join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
+		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+		where m.tenant = $1 and m.id > $2 and m.deleted_at is null
+			and ($3::uuid is null or m.connection_id = $3)
+			and ($4 = '' or position(lower($4) in lower(c.name)) > 0 or position(lower($4) in lower(m.client_name)) > 0)
+			and ($5 = '' or m.state = $5)
+		order by m.id limit $6`,
+		tenant, f.After, f.ConnectionID, f.Search, f.State, limit(f.Limit))
+	if err != nil {
+		return nil, wrap("mappings", err)
+	}
+	mappings, err := pgx.CollectRows(rows, pgx.RowToStructByName[Mapping])
+	return mappings, wrap("mappings", err)
+}
+
+// AllMappings reads every mapping that f lets through, a thousand at a time;
+// f.Limit is ignored. No connection is held between them, so a mapping that
+// is added meanwhile may or may not be seen. It stops at the first error,
+// which it yields last.
+func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter) iter.Seq2[Mapping, error] {
+	return chunks(func(last *Mapping) ([]Mapping, error) {
+		f := f
+		f.Limit = chunkSize
+		if last != nil {
+			f.After = last.ID
+		}
+		return s.Mappings(ctx, tenant, f)
+	})
+}
+
+// chunkSize is how many rows a listing without end reads at once.
+const chunkSize = 1000
+
+// chunks yields one by one what next reads at once. next gets the last item
+// it gave, nil at first; fewer than chunkSize are the end.
+func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var last *T
+		for {
+			chunk, err := next(last)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range chunk {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if len(chunk) < chunkSize {
+				return
+			}
+			last = &chunk[len(chunk)-1]
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package repo
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// versionTable is where goose notes what has been applied.
+const versionTable = "halosync.schema_versions"
+
+// MigrateResult says what [Migrate] did; From == To means nothing.
+type MigrateResult struct {
+	From, To int64 // schema versions; 0 is an empty database
+}
+
+// Migrate brings the schema up to the program's version. Two processes may do
+// so at once: one waits for the other. A database that is newer than the
+// program is refused with a [*SchemaError] and left alone. A failed migration
+// leaves those before it applied.
+func Migrate(ctx context.Context, url string) (MigrateResult, error) {
+	sub, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		return MigrateResult{}, err
+	}
+	return migrate(ctx, url, sub)
+}
+
+func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResult, err error) {
+	want, err := checkNumbers(migrations)
+	if err != nil {
+		return res, err
+	}
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return res, errURL
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	if res.From, err = prepare(ctx, cfg); err != nil {
+		return res, wrap("schema version", err)
+	}
+	res.To = res.From
+	switch {
+	case res.From > want:
+		return res, &SchemaError{Have: res.From, Want: want}
+	case res.From == want:
+		return res, nil // without waiting for the lock
+	}
+	if err := apply(ctx, db, migrations); err != nil {
+		return res, fmt.Errorf("migrate: %w", err)
+	}
+	res.To = want
+	return res, nil
+}
+
+// prepare makes the schema, in which goose keeps its table, and reads the
+// version. The lock is needed because "if not exists" is not safe against
+// another session that does the same.
+func prepare(ctx context.Context, cfg *pgx.ConnConfig) (version int64, err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('halosync schema', 0))`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `create schema if not exists halosync`)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return schemaVersion(ctx, conn)
+}
+
+// apply runs what is pending under goose's session lock, asked for once a
+// second for up to five minutes.
+func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
+		goose.WithTableName(versionTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// schemaVersion reads the applied version; 0 if there is none.
+func schemaVersion(ctx context.Context, q querier) (int64, error) {
+	var version int64
+	err := q.QueryRow(ctx, `select coalesce(max(version_id), 0) from halosync.schema_versions where is_applied`).Scan(&version)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") { // no such table, no such schema
+		return 0, nil
+	}
+	return version, err
+}
+
+// migrationName is how a migration's file is called: four digits and what it
+// is about.
+var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
+
+// checkNumbers returns the newest version. Numbers run from 1 without a gap
+// or a double, which two branches that are merged easily produce.
+func checkNumbers(migrations fs.FS) (int64, error) {
+	entries, err := fs.ReadDir(migrations, ".")
+	if err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	var numbers []int64
+	for _, e := range entries {
+		match := migrationName.FindStringSubmatch(e.Name())
+		if match == nil {
+			return 0, fmt.Errorf("migrations: %s: want a name like 0001_what.sql", e.Name())
+		}
+		n, err := strconv.ParseInt(match[1], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("migrations: %s: %w", e.Name(), err)
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		switch want := int64(i + 1); {
+		case n > want:
+			return 0, fmt.Errorf("migrations: number %04d is missing", want)
+		case n < want && n == 0:
+			return 0, fmt.Errorf("migrations: number %04d: they begin with 0001", n)
+		case n < want:
+			return 0, fmt.Errorf("migrations: number %04d is there twice", n)
+		}
+	}
+	if len(numbers) == 0 {
+		return 0, errors.New("migrations: none")
+	}
+	return numbers[len(numbers)-1], nil
+}
+
+// latest is the version that this program wants. The embedded folder was
+// checked by a test, so its names can be trusted.
+func latest() int64 {
+	entries, err := embedded.ReadDir("migrations")
+	if err != nil {
+		return 0
+	}
+	return int64(len(entries))
+}

@@ -1,0 +1,186 @@
+// Package repotest gives each test a Postgres database of its own: a private
+// server for the test binary, a template that is migrated once, and a clone
+// of it for each test, which takes some 20 ms. The server ends with the
+// process, however that ends; Postgres that is not installed fails the test.
+package repotest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+// template is the migrated database that every test's is a copy of.
+const template = "halosync_template"
+
+// kit is the server that the tests of one binary share.
+type kit struct {
+	server *devstack.Postgres
+	admin  *pgxpool.Pool // makes and drops databases
+	keys   *secret.Keyset
+}
+
+// shared starts the kit at its first use.
+var shared = sync.OnceValues(start)
+
+// Main runs the tests and stops the server in an orderly way; for TestMain.
+// Without it the server ends with the process all the same.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is [Main] for tests with a clean-up of their own: it returns the exit
+// code.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop postgres:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// started is true once there is a server to stop.
+var started bool
+
+func start() (*kit, error) {
+	ctx := context.Background()
+	server, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{})
+	if err != nil {
+		return nil, err
+	}
+	k := &kit{server: server}
+	if k.admin, err = pgxpool.New(ctx, server.URL()); err != nil {
+		return nil, err
+	}
+	text, err := secret.New()
+	if err != nil {
+		return nil, err
+	}
+	if k.keys, err = secret.Parse(text); err != nil {
+		return nil, err
+	}
+	if _, err := k.admin.Exec(ctx, "create database "+template); err != nil {
+		return nil, err
+	}
+	if _, err := repo.Migrate(ctx, server.DatabaseURL(template)); err != nil {
+		return nil, err
+	}
+	started = true
+	return k, nil
+}
+
+func stop() error {
+	if !started {
+		return nil
+	}
+	k, err := shared()
+	if err != nil {
+		return err
+	}
+	k.admin.Close()
+	return k.server.Close()
+}
+
+func get(tb testing.TB) *kit {
+	tb.Helper()
+	k, err := shared()
+	if err != nil {
+		tb.Fatalf("test database: %v", err)
+	}
+	return k
+}
+
+// New opens a store on a database of the test's own.
+func New(tb testing.TB) *repo.Store {
+	tb.Helper()
+	return Open(tb, URL(tb))
+}
+
+// URL makes a migrated database for the test, drops it at the end, and
+// returns its address.
+func URL(tb testing.TB) string {
+	tb.Helper()
+	return database(tb, "template "+template)
+}
+
+// EmptyURL is like [URL] without the schema.
+func EmptyURL(tb testing.TB) string {
+	tb.Helper()
+	return database(tb, "")
+}
+
+func database(tb testing.TB, with string) string {
+	tb.Helper()
+	k := get(tb)
+	name := fmt.Sprintf("test_%x", uuid.New())
+	if _, err := k.admin.Exec(context.Background(), "create database "+name+" "+with); err != nil {
+		tb.Fatalf("test database: %v", err)
+	}
+	tb.Cleanup(func() {
+		if _, err := k.admin.Exec(context.Background(), "drop database "+name+" with (force)"); err != nil {
+			tb.Errorf("drop test database: %v", err)
+		}
+	})
+	return k.server.DatabaseURL(name)
+}
+
+// Open opens one more store on a database that [URL] made: another worker,
+// with the same keys.
+func Open(tb testing.TB, url string) *repo.Store {
+	tb.Helper()
+	store, err := repo.Open(context.Background(), repo.Options{URL: url, Keys: Keys(tb)})
+	if err != nil {
+		tb.Fatalf("test database: %v", err)
+	}
+	tb.Cleanup(store.Close)
+	return store
+}
+
+// Keys are the keys that [New] and [Open] seal with.
+func Keys(tb testing.TB) *secret.Keyset {
+	tb.Helper()
+	return get(tb).keys
+}
+
+// Exec runs one statement on a database that [URL] made, past the store.
+func Exec(tb testing.TB, url, sql string, args ...any) {
+	tb.Helper()
+	with(tb, url, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(context.Background(), sql, args...)
+		return err
+	})
+}
+
+// Value reads one value from a database that [URL] made, past the store.
+func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
+	tb.Helper()
+	with(tb, url, func(conn *pgx.Conn) error {
+		return conn.QueryRow(context.Background(), sql, args...).Scan(&value)
+	})
+	return value
+}
+
+func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
+	tb.Helper()
+	conn, err := pgx.Connect(context.Background(), address)
+	if err != nil {
+		tb.Fatalf("test database: %v", err)
+	}
+	defer func() {
+		if err := conn.Close(context.Background()); err != nil {
+			tb.Errorf("test database: %v", err)
+		}
+	}()
+	if err := f(conn); err != nil {
+		tb.Fatalf("test database: %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package repo_test
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// tripCounter counts how often the client's side of a connection turns from
+// writing to waiting for an answer.
+type tripCounter struct {
+	net.Conn
+	wrote atomic.Bool
+	trips *atomic.Int64
+}
+
+func (c *tripCounter) Write(b []byte) (int, error) {
+	c.wrote.Store(true)
+	return c.Conn.Write(b)
+}
+
+func (c *tripCounter) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && c.wrote.CompareAndSwap(true, false) {
+		c.trips.Add(1)
+	}
+	return n, err
+}
+
+// However large a page is, and whatever is done with it, it takes two round
+// trips, once the connection has prepared the statements.
+func TestImportPageRoundTrips(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	var trips atomic.Int64
+	store, err := repo.OpenWrapped(t.Context(), url, repotest.Keys(t), func(conn net.Conn) net.Conn {
+		return &tripCounter{Conn: conn, trips: &trips}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	w := join(t, store, url, "acme", "main")
+	all := clients(1000)
+
+	warm := w.claim(t, "warm")
+	first := all[:2]
+	must[repo.PageResult](t)(w.ImportPage(t.Context(), warm.Ref, page(1, first...), decider(first)))
+	first[0].Name = "Renamed"
+	p := page(2, first...)
+	p.Skips = []repo.RunItem{{ClientID: 9, Outcome: repo.Skipped}}
+	must[repo.PageResult](t)(w.ImportPage(t.Context(), warm.Ref, p, decider(first)))
+	w.finish(t, warm.Ref)
+
+	claim := w.claim(t, "counted")
+	number := 0
+	count := func(what string, list []repo.Client, want repo.Counts) {
+		t.Helper()
+		number++
+		before := trips.Load()
+		res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(number, list...), decider(list)))
+		equal(t, what+" counts", res.Counts, want)
+		equal(t, what+" round trips", trips.Load()-before, int64(2))
+	}
+	count("no", nil, repo.Counts{})
+	count("new", all[2:102], repo.Counts{Created: 100})
+	count("unchanged", all[2:102], repo.Counts{Unchanged: 100})
+	for i := range all[2:102] {
+		all[2+i].Inactive = true
+	}
+	count("changed", all[2:102], repo.Counts{Refreshed: 100})
+	count("large", all[102:], repo.Counts{Created: 898})
+}

@@ -1,0 +1,206 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// RunRef is the right to write to a run. It ends when the run is claimed
+// again: Fence is then too small.
+type RunRef struct {
+	ID           uuid.UUID
+	Tenant       string
+	ConnectionID uuid.UUID
+	Fence        int64
+}
+
+// Claim is a run that this execution may write to.
+type Claim struct {
+	Run    Run // CancelRequestedAt set: nothing should be done but ending it
+	Ref    RunRef
+	Cursor json.RawMessage // checkpoint of the last page written; nil at the start
+}
+
+// ClaimRun makes the caller the only execution that may write to a run, and
+// the run running. A run that was queued through Redis alone is written first.
+//
+// Errors: [ErrEnded] with the run in the Claim if it is over; [*BusyError] if
+// another bulk run occupies the connection, or another live run has the same
+// request; [ErrNotFound] if the tenant has no such connection, or the id is
+// another tenant's.
+func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
+	if err := n.check(); err != nil {
+		return Claim{}, wrap("claim run", err)
+	}
+	var claim Claim
+	var busy *BusyError
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		run, err := lockForClaim(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		if claim.Run = run; run.Ended() {
+			return nil
+		}
+		err = checkFree(ctx, tx, run)
+		if errors.As(err, &busy) {
+			return wait(ctx, tx, run, busy) // and keep the row
+		}
+		if err != nil {
+			return err
+		}
+		return start(ctx, tx, &claim)
+	})
+	switch {
+	case err != nil:
+		return Claim{}, wrap("claim run", err)
+	case busy != nil:
+		return Claim{}, wrap("claim run", busy)
+	case claim.Run.Ended():
+		return claim, wrap("claim run", ErrEnded)
+	}
+	return claim, nil
+}
+
+// wait notes in the run's record what it waits for.
+func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
+	_, err := tx.Exec(ctx, `update halosync.runs set wait_reason = $3 where tenant = $1 and id = $2`, run.Tenant, run.ID, busy.Error())
+	return err
+}
+
+// lockForClaim locks the connection, so that claims on it are made one after
+// the other, and the run, which it inserts if it is not there.
+func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (Run, error) {
+	var one int
+	err := tx.QueryRow(ctx, `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`,
+		n.Tenant, n.ConnectionID).Scan(&one)
+	if err != nil {
+		return Run{}, err
+	}
+	if _, err := tx.Exec(ctx, insertRunSQL, n.values()...); err != nil {
+		return Run{}, err
+	}
+	run, err := queryRun(ctx, tx, `
+		select `+runColumns+` from halosync.runs
+		where tenant = $1 and id = $2 and connection_id = $3 and kind = $4 for update`,
+		n.Tenant, n.ID, n.ConnectionID, n.Kind)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, sameRequest(ctx, tx, n)
+	}
+	return run, err
+}
+
+// sameRequest explains why a run could be neither inserted nor found.
+func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
+	var other uuid.UUID
+	err := tx.QueryRow(ctx, `
+		select id from halosync.runs
+		where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4 and state in ('queued', 'running')`,
+		n.Tenant, n.ConnectionID, n.Kind, n.RequestKey).Scan(&other)
+	if err != nil {
+		return err // no row: the id belongs to something else
+	}
+	return &BusyError{RunID: other}
+}
+
+// checkFree says whether another bulk run is running on the connection.
+func checkFree(ctx context.Context, tx pgx.Tx, run Run) error {
+	if run.Kind != KindImport && run.Kind != KindResync {
+		return nil
+	}
+	var other uuid.UUID
+	err := tx.QueryRow(ctx, `
+		select id from halosync.runs
+		where tenant = $1 and connection_id = $2 and state = 'running' and kind in ('import', 'resync') and id <> $3`,
+		run.Tenant, run.ConnectionID, run.ID).Scan(&other)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &BusyError{RunID: other}
+}
+
+// start makes the claimed run running and raises its fence.
+func start(ctx context.Context, tx pgx.Tx, claim *Claim) (err error) {
+	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
+	err = tx.QueryRow(ctx, `
+		update halosync.runs set state = 'running', fence = fence + 1, attempt = attempt + 1,
+			started_at = coalesce(started_at, now()), wait_reason = '', not_before = null
+		where tenant = $1 and id = $2
+		returning fence, cursor`, ref.Tenant, ref.ID).Scan(&ref.Fence, &claim.Cursor)
+	if err != nil {
+		return err
+	}
+	claim.Run, err = queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, ref.Tenant, ref.ID)
+	claim.Ref = ref
+	return err
+}
+
+// ReleaseRun puts a run back into the queue with its checkpoint, for a later
+// execution. If its cancellation was requested, it ends as cancelled instead.
+// [ErrFenced] if the run is not the caller's any more.
+func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var cancelled bool
+		err := tx.QueryRow(ctx, `
+			update halosync.runs set state = 'queued', wait_reason = $4, not_before = $5
+			where tenant = $1 and id = $2 and fence = $3 and state = 'running'
+			returning cancel_requested_at is not null`,
+			ref.Tenant, ref.ID, ref.Fence, note(reason), orNull(notBefore)).Scan(&cancelled)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrFenced
+		}
+		if err != nil || !cancelled {
+			return err
+		}
+		return end(ctx, tx, ref.Tenant, ref.ID, StateCancelled, "cancelled")
+	})
+	return wrap("release run", err)
+}
+
+// SeenPage is what one page of a run brought.
+type SeenPage struct {
+	Pass, Page int
+	ClientIDs  []int64
+}
+
+// SeenPages reads what the run's pages brought, by pass and page, a few
+// hundred at a time. It stops at the first error, which it yields last.
+func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, error] {
+	return func(yield func(SeenPage, error) bool) {
+		const chunk = 200
+		pass, page := -1, -1
+		for {
+			rows, err := s.pool.Query(ctx, `
+				select pass, page, client_ids from halosync.run_pages
+				where tenant = $1 and run_id = $2 and (pass, page) > ($3, $4)
+				order by pass, page limit $5`, ref.Tenant, ref.ID, pass, page, chunk)
+			if err != nil {
+				yield(SeenPage{}, wrap("seen pages", err))
+				return
+			}
+			seen, err := pgx.CollectRows(rows, pgx.RowToStructByName[SeenPage])
+			if err != nil {
+				yield(SeenPage{}, wrap("seen pages", err))
+				return
+			}
+			for _, p := range seen {
+				if !yield(p, nil) {
+					return
+				}
+				pass, page = p.Pass, p.Page
+			}
+			if len(seen) < chunk {
+				return
+			}
+		}
+	}
+}

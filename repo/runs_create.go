@@ -1,0 +1,83 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// NewRun describes a run that is not in the ledger yet.
+type NewRun struct {
+	ID           uuid.UUID
+	Kind         string
+	Tenant       string
+	ConnectionID uuid.UUID
+	Args         json.RawMessage // JSON object; nil means {}
+	RequestKey   string          // 1 to 200 characters; the same request has the same key
+	RequestedBy  string
+}
+
+// insertRunSQL writes a queued run unless its id, or a live run for the same
+// request, is there already.
+const insertRunSQL = `
+	insert into halosync.runs (id, kind, tenant, connection_id, args, request_key, requested_by)
+	values ($1, $2, $3, $4, $5, $6, $7)
+	on conflict do nothing`
+
+func (n NewRun) values() []any {
+	args := n.Args
+	if len(args) == 0 {
+		args = json.RawMessage(`{}`)
+	}
+	return []any{n.ID, n.Kind, n.Tenant, n.ConnectionID, args, n.RequestKey, note(n.RequestedBy)}
+}
+
+func (n NewRun) check() error {
+	if n.ID == uuid.Nil {
+		return &InvalidError{What: "run id", Reason: "is missing"}
+	}
+	if err := checkText("tenant", n.Tenant, 1, 200); err != nil {
+		return err
+	}
+	if err := checkText("request key", n.RequestKey, 1, 200); err != nil {
+		return err
+	}
+	switch n.Kind {
+	case KindImport, KindMap, KindUnmap, KindResync:
+		return nil
+	}
+	return &InvalidError{What: "kind of run", Reason: "is unknown"}
+}
+
+// CreateRun writes a queued run. If the same request is queued or running
+// already, that run is returned and existed is true. A connection that the
+// tenant does not have gives [ErrNotFound]; an id that was used before for
+// something else, a [*ConflictError].
+func (s *Store) CreateRun(ctx context.Context, n NewRun) (run Run, existed bool, err error) {
+	if err := n.check(); err != nil {
+		return Run{}, false, wrap("create run", err)
+	}
+	// Between the insert and the select, the other run may end, or the row of
+	// a transaction that was rolled back may vanish: then it goes round again.
+	for range 10 {
+		tag, err := s.pool.Exec(ctx, insertRunSQL, n.values()...)
+		if err != nil {
+			return Run{}, false, wrap("create run", err)
+		}
+		run, err = queryRun(ctx, s.pool, `
+			select `+runColumns+` from halosync.runs
+			where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4
+				and (id = $5 or state in ('queued', 'running'))
+			order by id = $5 desc limit 1`, n.Tenant, n.ConnectionID, n.Kind, n.RequestKey, n.ID)
+		if err == nil {
+			return run, tag.RowsAffected() == 0, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return Run{}, false, wrap("create run", err)
+		}
+	}
+	return Run{}, false, wrap("create run", &ConflictError{What: "run", Name: Hex(n.ID)})
+}

@@ -1,0 +1,141 @@
+package repo
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Finish is how a run ended.
+type Finish struct {
+	State        string // [StateSucceeded], [StatePartial], [StateHeld], [StateFailed] or [StateCancelled]
+	Error        string // why, if it did not succeed
+	Complete     bool   // everything there was to see has been seen
+	RecordsTotal int    // 0: what the pages said
+}
+
+// channel is told a run's id, as [Hex], when it ends.
+const channel = "halosync_runs"
+
+// FinishRun writes a run's last state, on condition that the run is still the
+// caller's: else [ErrFenced]. Finishing once more in the same way is no error,
+// for a caller that does not know whether the first time went through. On
+// success the connection's time of last success is set.
+func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
+	if f.State == "" || !(Run{State: f.State}).Ended() {
+		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
+	}
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockConnection(ctx, tx, ref); err != nil {
+			return err
+		}
+		var state string
+		err := tx.QueryRow(ctx, `
+			select state from halosync.runs
+			where tenant = $1 and id = $2 and fence = $3 and state in ('running', $4) for update`,
+			ref.Tenant, ref.ID, ref.Fence, f.State).Scan(&state)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrFenced
+		case err != nil:
+			return err
+		case state == f.State:
+			return nil // done before
+		}
+		_, err = tx.Exec(ctx, `
+			update halosync.runs set complete = $3, records_total = case when $4 > 0 then $4 else records_total end
+			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal)
+		if err != nil {
+			return err
+		}
+		if err := end(ctx, tx, ref.Tenant, ref.ID, f.State, f.Error); err != nil || f.State != StateSucceeded {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update halosync.connections set last_success_at = now() where tenant = $1 and id = $2`,
+			ref.Tenant, ref.ConnectionID)
+		return err
+	})
+	return wrap("finish run", err)
+}
+
+// lockConnection takes the connection's row before the run's, as claims do,
+// so that the two cannot wait for each other.
+func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
+	_, err := tx.Exec(ctx, `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`,
+		ref.Tenant, ref.ConnectionID)
+	return err
+}
+
+// end gives a run its last state, drops what only a running run needs, and
+// notifies whoever waits for it.
+func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why string) error {
+	_, err := tx.Exec(ctx, `
+		update halosync.runs set state = $3, error = $4, finished_at = now(), wait_reason = '', not_before = null
+		where tenant = $1 and id = $2`, tenant, id, state, note(why))
+	if err != nil {
+		return err
+	}
+	if _, err = tx.Exec(ctx, `delete from halosync.run_pages where tenant = $1 and run_id = $2`, tenant, id); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `select pg_notify($1, $2)`, channel, Hex(id))
+	return err
+}
+
+// RequestCancel ends a queued run at once and asks a running one to end at
+// its next page. An ended run stays as it is. It is safe to repeat.
+func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		run, err := lockRun(ctx, tx, tenant, id)
+		if err != nil || run.Ended() || run.CancelRequestedAt != nil && run.State == StateRunning {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			update halosync.runs set cancel_requested_at = coalesce(cancel_requested_at, now())
+			where tenant = $1 and id = $2`, tenant, id)
+		if err != nil {
+			return err
+		}
+		if run.State == StateQueued {
+			if err := end(ctx, tx, tenant, id, StateCancelled, "cancelled before it ran"); err != nil {
+				return err
+			}
+		}
+		return addEvent(ctx, tx, Event{
+			Tenant: tenant, Actor: actor, Action: "run.cancelled", How: "while " + run.State,
+			RunID: &id, ConnectionID: &run.ConnectionID,
+		})
+	})
+	if err != nil {
+		return Run{}, wrap("cancel run", err)
+	}
+	return s.Run(ctx, tenant, id)
+}
+
+// FailQueued closes a run that could not be put into the queue. A run that is
+// not queued (any more) stays as it is.
+func (s *Store) FailQueued(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
+	return wrap("fail run", s.failRun(ctx, tenant, id, reason, func(r Run) bool { return r.State == StateQueued }))
+}
+
+// RejectRun closes a run that no execution can take on, queued or running. An
+// ended run stays as it is; [ErrNotFound] if the ledger has none.
+func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
+	return wrap("reject run", s.failRun(ctx, tenant, id, reason, func(r Run) bool { return !r.Ended() }))
+}
+
+func (s *Store) failRun(ctx context.Context, tenant string, id uuid.UUID, reason string, may func(Run) bool) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		run, err := lockRun(ctx, tx, tenant, id)
+		if err != nil || !may(run) {
+			return err
+		}
+		return end(ctx, tx, tenant, id, StateFailed, reason)
+	})
+}
+
+func lockRun(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID) (Run, error) {
+	return queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2 for update`, tenant, id)
+}

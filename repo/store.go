@@ -1,0 +1,121 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// Options says how to reach the database.
+type Options struct {
+	// URL of the database, as libpq writes it: postgres://user:password@host/name.
+	// Settings of the session in it take precedence over those of [Open].
+	URL string
+	// Keys seal the connections' secrets. Without them everything works but
+	// adding connections and reading or replacing their secrets.
+	Keys *secret.Keyset
+	// MaxConns is the size of the pool; 0 means pgx's default, the greater of
+	// 4 and the number of CPUs.
+	MaxConns int
+}
+
+// Store is a pool of connections to the database. It is safe for concurrent
+// use.
+type Store struct {
+	pool *pgxpool.Pool
+	keys *secret.Keyset
+}
+
+// idleInTransaction ends the session of a process that was stopped (SIGSTOP,
+// a frozen virtual machine) in the middle of a transaction, so that its locks
+// do not hold up the worker that takes over.
+const idleInTransaction = 30 * time.Second
+
+// Open makes a Store. It does not connect yet: [Store.Ready] says whether the
+// database can be used.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(opts.URL)
+	if err != nil {
+		return nil, errURL
+	}
+	if opts.MaxConns > 0 {
+		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))
+	}
+	return open(ctx, cfg, opts.Keys)
+}
+
+// errURL replaces the parser's error, which may quote a part of the password
+// (one that holds an unescaped "/" passes for a host and a bad port).
+var errURL = errors.New("database URL: malformed; special characters in its password must be percent-encoded")
+
+func open(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store, error) {
+	params := cfg.ConnConfig.RuntimeParams
+	setDefault(params, "application_name", "halosync")
+	// A plan that was made while the tables were empty, and kept, made pages
+	// ten times slower; planning anew costs about a millisecond a page.
+	setDefault(params, "plan_cache_mode", "force_custom_plan")
+	setDefault(params, "idle_in_transaction_session_timeout", fmt.Sprint(idleInTransaction.Milliseconds()))
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return &Store{pool: pool, keys: keys}, nil
+}
+
+func setDefault(params map[string]string, name, value string) {
+	if _, ok := params[name]; !ok {
+		params[name] = value
+	}
+}
+
+// Close ends all connections. It waits for those that are in use.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return wrap("ping database", s.pool.Ping(ctx))
+}
+
+// Ready says whether the database answers and has the schema that this
+// program was written for. If it has another, the error is a [*SchemaError].
+func (s *Store) Ready(ctx context.Context) error {
+	have, err := schemaVersion(ctx, s.pool)
+	if err != nil {
+		return wrap("schema version", err)
+	}
+	if want := latest(); have != want {
+		return &SchemaError{Have: have, Want: want}
+	}
+	return nil
+}
+
+// querier is what a pool, a connection and a transaction have in common.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// inTx runs f in a transaction that commits if f returns nil.
+func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.pool, f)
+}
+
+// lockTenantSQL makes whoever adds companies or mappings of a tenant wait for
+// whoever does so already, until the end of its transaction.
+const lockTenantSQL = `select pg_advisory_xact_lock(hashtextextended('halosync tenant ' || $1, 0))`
+
+func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
+	_, err := tx.Exec(ctx, lockTenantSQL, tenant)
+	return err
+}
+
+// newID makes ids that sort by time, so that new rows lie together and
+// listings by id are listings by age.
+func newID() (uuid.UUID, error) { return uuid.NewV7() }

@@ -1,0 +1,137 @@
+package repo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+func isAny(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// No error says the password, whatever is wrong with the URL.
+func TestURLErrorsHideThePassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"postgres://ann:hunter2@127.0.0.1:1/db?connect_timeout=1",
+		"postgres://ann:hun/hunter2@host:5432/db",
+		"postgres://ann:hunter2#@host:port/db",
+		"postgres://ann:hunter2%zz@host/db",
+		"host=127.0.0.1 port=hunter2 password=hunter2",
+		"host=127.0.0.1 port=1 user=ann password=hunter2 connect_timeout=1",
+	} {
+		_, migrateErr := repo.Migrate(t.Context(), url)
+		store, openErr := repo.Open(t.Context(), repo.Options{URL: url})
+		if openErr == nil {
+			openErr = errors.Join(store.Ping(t.Context()), store.Ready(t.Context()))
+			store.Close()
+		}
+		for _, err := range []error{migrateErr, openErr} {
+			if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
+				t.Errorf("%s: %v", url, err)
+			}
+		}
+	}
+}
+
+func TestReadyAndClose(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	store, err := repo.Open(t.Context(), repo.Options{URL: url, MaxConns: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.Ping(t.Context()), store.Ready(t.Context())); err != nil {
+		t.Error(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := store.Ready(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	store.Close()
+	if err := store.Ping(t.Context()); err == nil {
+		t.Error("a closed store answers")
+	}
+}
+
+// Not parallel: it counts goroutines.
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	url := repotest.URL(t)
+	before := goleak.IgnoreCurrent()
+	store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: url}))
+	if err := store.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	store.Close()
+	goleak.VerifyNone(t, before)
+}
+
+// Once a listing's context is over, it says so rather than end early.
+func TestIteratorsYieldTheirError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	claim := w.claim(t, "k")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var errs []error
+	for _, err := range w.SeenPages(ctx, claim.Ref) {
+		errs = append(errs, err)
+	}
+	for _, err := range w.AllMappings(ctx, w.tenant, repo.MappingFilter{}) {
+		errs = append(errs, err)
+	}
+	if len(errs) != 2 || !errors.Is(errs[0], context.Canceled) || !errors.Is(errs[1], context.Canceled) {
+		t.Errorf("errors %v", errs)
+	}
+}
+
+// startRecorder keeps what a session begins with.
+type startRecorder struct {
+	net.Conn
+	sent *strings.Builder
+}
+
+func (r startRecorder) Write(b []byte) (int, error) {
+	r.sent.Write(b)
+	return r.Conn.Write(b)
+}
+
+// Every session frees its locks when its process is frozen, and plans anew.
+func TestSessionSettings(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"": "30000", "&idle_in_transaction_session_timeout=5": "5",
+	} {
+		var sent strings.Builder
+		store, err := repo.OpenWrapped(t.Context(), repotest.URL(t)+query, nil, func(conn net.Conn) net.Conn {
+			return startRecorder{conn, &sent}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		store.Close()
+		for _, setting := range []string{"idle_in_transaction_session_timeout\x00" + want + "\x00", "plan_cache_mode\x00force_custom_plan\x00"} {
+			if !strings.Contains(sent.String(), setting) {
+				t.Errorf("%q: %q was not sent", query, setting)
+			}
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package repo_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// errNothing stands for an empty list, which is how a listing says "not found".
+var errNothing = errors.New("nothing")
+
+func nothing[T any](list []T, err error) error {
+	if err == nil && len(list) == 0 {
+		return errNothing
+	}
+	return err
+}
+
+// strangers are calls by another tenant with the ids of acme's rows, each
+// with the error that it must give.
+func strangers(w *world, claim repo.Claim) map[string]struct {
+	call func(ctx context.Context, tenant string) error
+	want error
+} {
+	type call = func(ctx context.Context, tenant string) error
+	run, list := claim.Run.ID, clients(2)
+	name, key := "stolen", secret.NewString("stolen")
+	steal := func(tenant string) repo.NewRun {
+		n := w.newRun("k")
+		n.ID, n.Tenant = run, tenant
+		return n
+	}
+	ref := func(tenant string) repo.RunRef {
+		ref := claim.Ref
+		ref.Tenant = tenant
+		return ref
+	}
+	table := map[string]struct {
+		call call
+		want error
+	}{}
+	add := func(method string, want error, f call) {
+		table[method] = struct {
+			call call
+			want error
+		}{f, want}
+	}
+	add("Connection", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Connection(ctx, t, w.conn); return err })
+	add("ConnectionSecret", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ConnectionSecret(ctx, t, w.conn); return err })
+	add("FindConnection", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		_, err := w.FindConnection(ctx, t, w.conn.String())
+		return err
+	})
+	add("UpdateConnection", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		_, err := w.UpdateConnection(ctx, t, "eve", w.conn, repo.ConnectionChange{Name: &name, Secret: &key})
+		return err
+	})
+	add("SetConnectionState", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		return w.SetConnectionState(ctx, t, "eve", w.conn, repo.Paused, "")
+	})
+	add("PreviewRemoval", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.PreviewRemoval(ctx, t, w.conn); return err })
+	add("RemoveConnection", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RemoveConnection(ctx, t, "eve", w.conn) })
+	add("Run", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Run(ctx, t, run); return err })
+	add("RunItems", errNothing, func(ctx context.Context, t string) error { return nothing(w.RunItems(ctx, t, run)) })
+	add("Runs", errNothing, func(ctx context.Context, t string) error {
+		return nothing(w.Runs(ctx, t, repo.RunFilter{ConnectionID: &w.conn}))
+	})
+	add("CreateRun", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		n := steal(t)
+		n.ID = uuid.New()
+		_, _, err := w.CreateRun(ctx, n)
+		return err
+	})
+	add("ClaimRun", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ClaimRun(ctx, steal(t)); return err })
+	add("ReleaseRun", repo.ErrFenced, func(ctx context.Context, t string) error { return w.ReleaseRun(ctx, ref(t), "", time.Time{}) })
+	add("FinishRun", repo.ErrFenced, func(ctx context.Context, t string) error {
+		return w.FinishRun(ctx, ref(t), repo.Finish{State: repo.StateFailed})
+	})
+	add("SeenPages", errNothing, func(ctx context.Context, t string) error {
+		for _, err := range w.SeenPages(ctx, ref(t)) {
+			return err
+		}
+		return errNothing
+	})
+	add("ImportPage", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.ImportPage(ctx, ref(t), page(9, list...), decider(list))
+		return err
+	})
+	add("RequestCancel", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RequestCancel(ctx, t, run, "eve"); return err })
+	add("FailQueued", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.FailQueued(ctx, t, run, "") })
+	add("RejectRun", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RejectRun(ctx, t, run, "") })
+	add("ClientsMapped", errNothing, func(ctx context.Context, t string) error {
+		mapped, err := w.ClientsMapped(ctx, t, w.conn, []int64{1, 2})
+		return nothing(make([]int, len(mapped)), err)
+	})
+	add("Mappings", errNothing, func(ctx context.Context, t string) error {
+		return nothing(w.Mappings(ctx, t, repo.MappingFilter{ConnectionID: &w.conn}))
+	})
+	add("AllMappings", errNothing, func(ctx context.Context, t string) error {
+		for _, err := range w.AllMappings(ctx, t, repo.MappingFilter{ConnectionID: &w.conn}) {
+			return err
+		}
+		return errNothing
+	})
+	add("Events", errNothing, func(ctx context.Context, t string) error {
+		return nothing(w.Events(ctx, t, repo.EventFilter{RunID: &run}))
+	})
+	add("AllCompanies", errNothing, func(ctx context.Context, t string) error {
+		for c, err := range w.AllCompanies(ctx, t, repo.CompanyFilter{}) {
+			if err != nil || c.Tenant != t {
+				return errors.Join(err, errors.New("another tenant's row"))
+			}
+		}
+		return errNothing
+	})
+	add("Connections", nil, func(ctx context.Context, t string) error { return onlyOf(t, first(w.Connections(ctx, t))) })
+	add("Companies", nil, func(ctx context.Context, t string) error {
+		return onlyOf(t, first(w.Companies(ctx, t, repo.CompanyFilter{})))
+	})
+	// What belongs to nobody, and what adds to the caller's own.
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "UnfinishedRuns", "AddConnection", "AddCompanies"} {
+		add(method, nil, func(context.Context, string) error { return nil })
+	}
+	return table
+}
+
+func first[T any](list []T, err error) any {
+	if err != nil || len(list) != 1 {
+		return errors.Join(err, errors.New("want one row"))
+	}
+	return list[0]
+}
+
+func onlyOf(tenant string, row any) error {
+	switch v := row.(type) {
+	case repo.Connection:
+		row = v.Tenant
+	case repo.Company:
+		row = v.Tenant
+	}
+	if row != tenant {
+		return errors.New("another tenant's row")
+	}
+	return nil
+}
+
+// Two tenants have the same names and the same client ids. Neither reads nor
+// changes anything of the other through any method of the store.
+func TestTenantsAreApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	eve := join(t, w.Store, w.url, "globex", "main")
+	company := repo.NewCompany{Name: "Client 1", NormName: "client 1", ExternalID: "same"}
+	must[[]repo.Company](t)(eve.AddCompanies(t.Context(), "globex", "eve", []repo.NewCompany{company}))
+
+	claim := w.claim(t, "k")
+	one := clients(1)
+	p := page(1, one...)
+	p.Skips = []repo.RunItem{{ClientID: 5, Outcome: repo.Skipped}}
+	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, func(s repo.PageState) ([]repo.Decision, error) {
+		equal(t, "candidates of the other tenant", len(s.Candidates), 0)
+		return decider(one)(s)
+	}))
+	equal(t, "counts", res.Counts, repo.Counts{Created: 1, Skipped: 1})
+	if _, err := eve.AddCompanies(t.Context(), "acme", "ann", []repo.NewCompany{{Name: "x", NormName: "x", ExternalID: "same"}}); err != nil {
+		t.Errorf("external ids collide across tenants: %v", err)
+	}
+	repotest.Exec(t, w.url, `delete from halosync.companies where external_id = 'same' and tenant = 'acme'`)
+
+	snapshot := func() string {
+		return repotest.Value[string](t, w.url, `
+			select md5(string_agg(r, '' order by r)) from (
+				select c::text as r from halosync.connections c where tenant = 'acme' union all
+				select c::text from halosync.companies c where tenant = 'acme' union all
+				select m::text from halosync.mappings m where tenant = 'acme' union all
+				select c::text from halosync.clients c where tenant = 'acme' union all
+				select r::text from halosync.runs r where tenant = 'acme' union all
+				select p::text from halosync.run_pages p where tenant = 'acme' union all
+				select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
+	}
+	before, table := snapshot(), strangers(w, claim)
+	for method, s := range table {
+		if err := s.call(t.Context(), "globex"); !errors.Is(err, s.want) {
+			t.Errorf("%s: %v, want %v", method, err, s.want)
+		}
+	}
+	equal(t, "rows of acme", snapshot(), before)
+	for m := range reflect.TypeFor[*repo.Store]().Methods() {
+		if _, ok := table[m.Name]; !ok {
+			t.Errorf("%s is missing in this test", m.Name)
+		}
+	}
+}
+
+// The database itself refuses rows that point into another tenant.
+func TestForeignKeysHoldTheTenant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	theirs := must[[]repo.Company](t)(w.AddCompanies(t.Context(), "globex", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}}))
+	for what, err := range map[string]error{
+		"mapping to a company": tryExec(t, w.url, `insert into halosync.mappings
+			(tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
+			values ('acme', gen_random_uuid(), $1, $2, 1, 'x', false, 'map', 'ok')`, w.conn, theirs[0].ID),
+		"client of a connection": tryExec(t, w.url, `insert into halosync.clients (tenant, connection_id, client_id, name, inactive)
+			values ('globex', $1, 1, 'x', false)`, w.conn),
+		"run of a connection": tryExec(t, w.url, `insert into halosync.runs (id, tenant, connection_id, kind, request_key)
+			values (gen_random_uuid(), 'globex', $1, 'import', 'k')`, w.conn),
+		"update of a tenant": tryExec(t, w.url, `update halosync.companies set tenant = '' where tenant = 'globex'`),
+	} {
+		if err == nil {
+			t.Errorf("%s of another tenant was accepted", what)
+		}
+	}
+	// Nor does a decision of an import get there.
+	claim, one := w.claim(t, "k"), clients(1)
+	_, err := w.ImportPage(t.Context(), claim.Ref, page(1, one...), func(repo.PageState) ([]repo.Decision, error) {
+		return []repo.Decision{{Client: one[0], Outcome: repo.Linked, CompanyID: theirs[0].ID}}, nil
+	})
+	if !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("link to another tenant's company: %v", err)
+	}
+}

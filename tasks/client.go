@@ -1,0 +1,114 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// announceKey is asynq's set of queue names.
+const announceKey = "asynq:queues"
+
+// Client asks for runs and looks after them. It is safe for concurrent use.
+type Client struct {
+	rdb       redis.UniversalClient
+	queue     *asynq.Client
+	inspector *asynq.Inspector
+}
+
+// Receipt is the answer to a request.
+type Receipt struct {
+	RunID string `json:"run_id"` // 32 hex digits
+	// Existing says that the same request is waiting or running already, and
+	// that RunID is its run.
+	Existing bool `json:"existing"`
+}
+
+// Open makes a client for the Redis at the URL; see [ParseAddress] for its
+// form. Nothing is dialled: [Client.Ping] says whether Redis answers.
+func Open(redisURL string) (*Client, error) {
+	address, err := ParseAddress(redisURL)
+	if err != nil {
+		return nil, err
+	}
+	rdb := address.Connect()
+	return &Client{rdb, asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}, nil
+}
+
+// Close frees the connections.
+func (c *Client) Close() error { return c.rdb.Close() }
+
+// Ping asks Redis for a sign of life.
+func (c *Client) Ping(ctx context.Context) error { return c.rdb.Ping(ctx).Err() }
+
+// Import asks for an import. Wrong arguments are reported before anything is
+// queued. The same request (see [Key]) while the first is waiting or running
+// gets the first one's id.
+//
+// After an error the import may or may not have been queued; asking again is
+// safe.
+func (c *Client) Import(ctx context.Context, args ImportArgs) (Receipt, error) {
+	return request(ctx, c, Import(), args)
+}
+
+// EnqueueImport queues a run whose id and arguments are in the ledger already.
+// It may be called as often as one likes: a task that is there stays as it is,
+// and a result that is kept too. An archived one is set going once more, since
+// the caller's record says that its run has not ended.
+func (c *Client) EnqueueImport(ctx context.Context, runID string, args ImportArgs) error {
+	id, err := parseRunID(runID)
+	if err != nil {
+		return err
+	}
+	kind := Import()
+	err = enqueue(ctx, c, kind, id, args)
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return c.revive(ctx, kind.Queue(args.Canonical()), id)
+	}
+	return err
+}
+
+// enqueue writes one task. A task with that id is asynq.ErrTaskIDConflict.
+func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
+	if err := kind.fault(); err != nil {
+		return err
+	}
+	args = args.Canonical()
+	payload, err := encode(args)
+	if err != nil {
+		return err
+	}
+	// asynq announces a queue once in a client's life. After a flush, or when
+	// somebody deleted the queue in asynqmon, its tasks would be worked but
+	// nobody could see them.
+	if err := c.rdb.SAdd(ctx, announceKey, kind.Queue(args)).Err(); err != nil {
+		return fmt.Errorf("announce queue: %w", err)
+	}
+	if _, err := c.queue.EnqueueContext(ctx, asynq.NewTask(kind.Name, payload), kind.options(runID, args)...); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	return nil
+}
+
+// revive sets a task going again if it is archived.
+func (c *Client) revive(ctx context.Context, queue, runID string) error {
+	info, err := c.find(ctx, runID, queue)
+	if errors.Is(err, ErrUnknownRun) {
+		return nil // it has ended and gone in between
+	}
+	if err != nil || info.State != asynq.TaskStateArchived {
+		return err
+	}
+	err = c.inspector.RunTask(queue, runID)
+	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
+		return nil
+	}
+	// Somebody else revived it first?
+	if info, ferr := c.find(ctx, runID, queue); ferr == nil && info.State != asynq.TaskStateArchived {
+		return nil
+	}
+	return fmt.Errorf("run %s: run again: %w", runID, err)
+}

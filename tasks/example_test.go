@@ -1,0 +1,101 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/halosync/halosync/tasks"
+)
+
+// The product asks for an import and waits for its end.
+func ExampleClient_Import() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	stop := startWorker() // somewhere else, usually
+	defer stop()
+
+	queue, err := tasks.Open(tasks.RedisURL()) // REDIS_URL
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = queue.Close() }() // nothing is lost by it
+
+	receipt, err := queue.Import(ctx, tasks.ImportArgs{
+		Tenant:       "acme",
+		ConnectionID: "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6",
+		Search:       "Contoso",
+		RequestedBy:  "ann@acme.example",
+	})
+	if err != nil {
+		log.Fatal(err) // says everything that is wrong with the arguments
+	}
+	result, err := queue.Wait(ctx, receipt.RunID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.State, result.Pages, result.Created)
+	// Output: succeeded 1 2
+}
+
+// A request that makes no sense is refused before anything is queued.
+func ExampleImportArgs_Validate() {
+	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: "main", All: true, ClientIDs: []int64{12}}
+	fmt.Println(args.Validate())
+	// Output:
+	// connection id: not a uuid of the form 0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6
+	// want one of all, search and client ids, not several
+}
+
+// A worker serves the import; its handler says what becomes of a run.
+func ExampleHandle() {
+	address, err := tasks.ParseAddress("redis://127.0.0.1:6379/0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := tasks.NewServer(tasks.ServerConfig{Redis: address})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tasks.Handle(server, tasks.Import(), func(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (tasks.RunResult, error) {
+		for page := 1; page <= 3; page++ {
+			select {
+			case <-job.Draining: // the next worker goes on here
+				return tasks.RunResult{}, tasks.Later(0, errors.New("worker is stopping"))
+			default:
+			}
+			// Read the page, write it in one transaction.
+		}
+		return tasks.RunResult{RunID: job.RunID, State: "succeeded", Pages: 3}, ctx.Err()
+	})
+	// server.Start() and, on SIGTERM:
+	if err := server.Shutdown(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+}
+
+// startWorker serves imports that find two clients.
+func startWorker() (stop func()) {
+	address, err := tasks.ParseAddress(tasks.RedisURL())
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := tasks.NewServer(tasks.ServerConfig{Redis: address})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tasks.Handle(server, tasks.Import(), func(_ context.Context, job tasks.Job[tasks.ImportArgs]) (tasks.RunResult, error) {
+		return tasks.RunResult{RunID: job.RunID, State: "succeeded", Pages: 1, Created: 2}, nil
+	})
+	if err := server.Start(); err != nil {
+		log.Fatal(err)
+	}
+	return func() {
+		if err := server.Shutdown(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// KindImport is the name of the job that reads clients from Halo and makes
+// companies and mappings of them.
+const KindImport = "halo:import"
+
+const (
+	// MaxClientIDs is how many clients one import may name. A list of that
+	// length makes a payload of some 100 kB.
+	MaxClientIDs = 10_000
+	// interactiveIDs is how many named clients are still read while somebody
+	// waits: one request to Halo each.
+	interactiveIDs = 100
+	// maxText bounds each piece of free text, in bytes.
+	maxText = 200
+)
+
+// Import declares the import. An execution is a slice of the run: the engine
+// stops well before the timeout and comes back with [Later].
+func Import() Kind[ImportArgs, RunResult] {
+	return Kind[ImportArgs, RunResult]{
+		Name:        KindImport,
+		Queue:       ImportArgs.queue,
+		MaxAttempts: 10,
+		Timeout:     30 * time.Minute,
+		Retention:   24 * time.Hour,
+	}
+}
+
+// ImportArgs says what to import. Exactly one of All, Search and ClientIDs is
+// set.
+type ImportArgs struct {
+	Tenant       string `json:"tenant"`
+	ConnectionID string `json:"connection_id"` // uuid
+	// All imports every client that the connection can see.
+	All bool `json:"all,omitempty"`
+	// Search imports what Halo finds for the text.
+	Search string `json:"search,omitempty"`
+	// ClientIDs imports 1 to [MaxClientIDs] clients by Halo's number.
+	ClientIDs []int64 `json:"client_ids,omitempty"`
+	// DryRun decides everything and writes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+	// RequestedBy is for the record. It does not make a request another one.
+	RequestedBy string `json:"requested_by,omitempty"`
+}
+
+// RunResult is how a run ended, in the words of the run's record.
+type RunResult struct {
+	RunID        string `json:"id"`
+	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
+	Pages        int    `json:"pages"`
+	Records      int    `json:"records"`
+	RecordsTotal int    `json:"records_total"`
+	Complete     bool   `json:"complete"` // everything that was asked for has been read
+	Created      int    `json:"created"`
+	Linked       int    `json:"linked"`
+	Refreshed    int    `json:"refreshed"`
+	Unchanged    int    `json:"unchanged"`
+	Ambiguous    int    `json:"ambiguous"`
+	Skipped      int    `json:"skipped"`
+	Failed       int    `json:"failed"`
+	Error        string `json:"error"`
+}
+
+// Validate reports everything that is wrong with the arguments, at once. It
+// can be called before anything else is open.
+func (a ImportArgs) Validate() error {
+	return errors.Join(
+		checkText("tenant", a.Tenant, true),
+		checkUUID("connection id", a.ConnectionID),
+		a.checkSelection(),
+		checkText("search", a.Search, false),
+		checkClientIDs(a.ClientIDs),
+		checkText("requested by", a.RequestedBy, false),
+	)
+}
+
+// Canonical is the one spelling of equal arguments: the connection id in lower
+// case, the search without surrounding space, client ids in order and once
+// each. The receiver is left as it is.
+func (a ImportArgs) Canonical() ImportArgs {
+	a.ConnectionID = strings.ToLower(a.ConnectionID)
+	a.Search = strings.TrimSpace(a.Search)
+	ids := slices.Clone(a.ClientIDs)
+	slices.Sort(ids)
+	a.ClientIDs = slices.Compact(ids)
+	return a
+}
+
+func (a ImportArgs) identity() any {
+	a = a.Canonical()
+	a.RequestedBy = ""
+	return a
+}
+
+func (a ImportArgs) tenant() string { return a.Tenant }
+
+func (a ImportArgs) queue() string {
+	if n := len(a.ClientIDs); 0 < n && n <= interactiveIDs {
+		return QueueInteractive
+	}
+	return QueueImport
+}
+
+func (a ImportArgs) checkSelection() error {
+	chosen := 0
+	for _, set := range []bool{a.All, a.Search != "", len(a.ClientIDs) > 0} {
+		if set {
+			chosen++
+		}
+	}
+	switch {
+	case chosen == 0:
+		return errors.New("nothing to import: want all, a search or client ids")
+	case chosen > 1:
+		return errors.New("want one of all, search and client ids, not several")
+	}
+	return nil
+}
+
+func checkClientIDs(ids []int64) error {
+	if len(ids) > MaxClientIDs {
+		return fmt.Errorf("client ids: %d given, at most %d are allowed", len(ids), MaxClientIDs)
+	}
+	if i := slices.IndexFunc(ids, func(id int64) bool { return id < 1 }); i >= 0 {
+		return fmt.Errorf("client ids: %d is not a client id", ids[i])
+	}
+	return nil
+}
+
+func checkUUID(name, s string) error {
+	if s == "" {
+		return fmt.Errorf("%s: missing", name)
+	}
+	// Parse alone takes braces and prefixes too.
+	if id, err := uuid.Parse(s); err != nil || len(s) != 36 || id == uuid.Nil {
+		return fmt.Errorf("%s: not a uuid of the form 0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6", name)
+	}
+	return nil
+}
+
+func checkText(name, s string, required bool) error {
+	switch {
+	case required && s == "":
+		return fmt.Errorf("%s: missing", name)
+	case s != "" && strings.TrimSpace(s) == "":
+		return fmt.Errorf("%s: only space", name)
+	case len(s) > maxText:
+		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), maxText)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("%s: control characters or broken UTF-8", name)
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// shared is the Redis of this test binary; each test has a database of its own.
+var shared struct {
+	redis *devstack.Redis
+	next  atomic.Int64
+}
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childEnv); url != "" {
+		os.Exit(child(url))
+	}
+	redis.SetLogger(quiet{})
+	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	shared.redis = server
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
+		if err := server.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code)
+	}))
+}
+
+// quiet keeps go-redis' reports of the outages that tests make out of stderr.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// database is the URL of an empty database.
+func database(t *testing.T) string {
+	t.Helper()
+	url := shared.redis.DatabaseURL(int(1 + shared.next.Add(1)%511))
+	if err := connect(t, url).FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+func closeAtEnd(t *testing.T, c io.Closer) {
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func address(t *testing.T, url string) Address {
+	t.Helper()
+	a, err := ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func connect(t *testing.T, url string) redis.UniversalClient {
+	t.Helper()
+	rdb := address(t, url).Connect()
+	closeAtEnd(t, rdb)
+	return rdb
+}
+
+func openClient(t *testing.T, url string) *Client {
+	t.Helper()
+	c, err := Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, c)
+	return c
+}
+
+// openServer makes a server that the test's end shuts down.
+func openServer(t *testing.T, url string, cfg ServerConfig) *Server {
+	t.Helper()
+	cfg.Redis = address(t, url)
+	s, err := NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shutdown(t, s) })
+	return s
+}
+
+func shutdown(t *testing.T, s *Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func start(t *testing.T, s *Server) {
+	t.Helper()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// note is a kind for tests whose handler does what the test says.
+type note struct {
+	Text string `json:"text"`
+}
+
+func (n note) Validate() error {
+	if n.Text == "" {
+		return errors.New("text: missing")
+	}
+	return nil
+}
+func (n note) Canonical() note { return n }
+func (n note) identity() any   { return n }
+func (n note) tenant() string  { return "acme" }
+
+func noteKind() Kind[note, RunResult] {
+	return Kind[note, RunResult]{
+		Name:        "test:note",
+		Queue:       func(note) string { return QueueInteractive },
+		MaxAttempts: 3,
+		Timeout:     time.Minute,
+		Retention:   time.Hour,
+	}
+}
+
+func enqueueNote(t *testing.T, c *Client, kind Kind[note, RunResult]) string {
+	t.Helper()
+	id := NewRunID()
+	if err := enqueue(t.Context(), c, kind, id, note{"hello"}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// ledger collects what the server observed.
+type ledger struct {
+	mu   sync.Mutex
+	done []Done
+}
+
+func (l *ledger) observe(d Done) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = append(l.done, d)
+}
+
+func (l *ledger) verdicts() []Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var v []Verdict
+	for _, d := range l.done {
+		v = append(v, d.Verdict)
+	}
+	return v
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, met func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for tick := time.NewTicker(10 * time.Millisecond); !met(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// hurry lets tasks that wait for another attempt come at once.
+func hurry(t *testing.T, c *Client) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for pause(ctx, 20*time.Millisecond) == nil {
+			for _, queue := range queueNames() {
+				// A queue that does not exist yet has nothing to hurry.
+				_, _ = c.inspector.RunAllRetryTasks(queue)
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-over })
+}
+
+// await waits for a run's end and returns its task.
+func await(t *testing.T, c *Client, runID string) *asynq.TaskInfo {
+	t.Helper()
+	var info *asynq.TaskInfo
+	eventually(t, "end of run", func() bool {
+		var err error
+		if info, err = c.find(t.Context(), runID, queueNames()...); err != nil {
+			t.Fatal(err)
+		}
+		return info.State == asynq.TaskStateCompleted || info.State == asynq.TaskStateArchived
+	})
+	return info
+}
+
+func receive[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing received within 20 s")
+		panic("unreachable")
+	}
+}

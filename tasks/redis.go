@@ -1,0 +1,225 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Address says where Redis is and how to log in. It is opaque, so that no
+// printing shows the password. The zero value is no address.
+type Address struct {
+	text    string
+	connect func() redis.UniversalClient
+}
+
+// String is the address without credentials and options.
+func (a Address) String() string { return a.text }
+
+// Connect makes a client of its own, which the caller closes. Nothing is
+// dialled before the first command.
+func (a Address) Connect() redis.UniversalClient { return a.connect() }
+
+// ParseAddress reads a Redis URL:
+//
+//	redis://[user:password@]host[:6379][/db]
+//	rediss://…                                 the same over TLS
+//	redis-socket://[user:password@]/path?db=0
+//	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
+//	redis-cluster://[user:password@]host[:6379],…
+//
+// rediss-sentinel and rediss-cluster are the latter two over TLS. The options
+// of go-redis' own URLs (dial_timeout, pool_size, skip_verify and so on) may
+// follow as a query. With Sentinel, user and password are meant for the
+// servers and the sentinels alike; sentinel_username and sentinel_password
+// (also empty ones) are for the sentinels instead.
+//
+// The URL is read by go-redis and not by asynq, whose parser drops the user
+// name and every option, takes a Sentinel's password for the sentinels only
+// and knows no cluster. An error names the fault and never any part of the
+// URL: a password with a "/" in it turns up in the strangest parts.
+func ParseAddress(redisURL string) (Address, error) {
+	if strings.Contains(redisURL, "#") {
+		return Address{}, errURL(`a "#" must be written as %23`)
+	}
+	scheme, rest, ok := strings.Cut(redisURL, "://")
+	if !ok {
+		return Address{}, errURL("want redis://host:port/db")
+	}
+	plain := "redis"
+	if strings.HasPrefix(scheme, "rediss") {
+		plain = "rediss"
+	}
+	switch scheme {
+	case "redis", "rediss":
+		return parseSingle(scheme, rest)
+	case "redis-socket":
+		return parseSocket(rest)
+	case "redis-sentinel", "rediss-sentinel":
+		return parseSentinel(scheme, plain, rest)
+	case "redis-cluster", "rediss-cluster":
+		return parseCluster(scheme, plain, rest)
+	}
+	return Address{}, errURL("unknown scheme; want redis, rediss, redis-socket, redis-sentinel or redis-cluster")
+}
+
+func errURL(fault string) error {
+	return fmt.Errorf("redis url: %s", fault)
+}
+
+// errForm hides the parser's own error, which quotes the URL.
+func errForm(want string) error {
+	return errURL("want " + want + " with known options; in user and password write special characters as %xx")
+}
+
+func parseSingle(scheme, rest string) (Address, error) {
+	o, err := redis.ParseURL(scheme + "://" + rest)
+	if err != nil || o.DB < 0 {
+		return Address{}, errForm(scheme + "://[user:password@]host[:port][/db]")
+	}
+	if strings.Contains(o.Addr, ",") {
+		return Address{}, errURL("several hosts need redis-sentinel or redis-cluster")
+	}
+	return single(fmt.Sprintf("%s://%s/%d", scheme, o.Addr, o.DB), o), nil
+}
+
+func parseSocket(rest string) (Address, error) {
+	o, err := redis.ParseURL("unix://" + rest)
+	if err != nil || o.DB < 0 {
+		return Address{}, errForm("redis-socket://[user:password@]/path?db=0")
+	}
+	return single(fmt.Sprintf("redis-socket://%s?db=%d", o.Addr, o.DB), o), nil
+}
+
+func single(text string, o *redis.Options) Address {
+	o.ContextTimeoutEnabled = true
+	return Address{text, func() redis.UniversalClient { return redis.NewClient(o) }}
+}
+
+func parseSentinel(scheme, plain, rest string) (Address, error) {
+	form := errForm(scheme + "://[user:password@]host[:port],…[/db]?master=name")
+	u, err := splitHosts(plain, rest, "26379")
+	if err != nil {
+		return Address{}, form
+	}
+	q := u.Query()
+	master := q.Get("master")
+	if master == "" {
+		return Address{}, errURL("the sentinels need ?master=name")
+	}
+	q.Set("master_name", master)
+	q.Del("master")
+
+	user, password := "", ""
+	if u.User != nil {
+		user = u.User.Username()
+		password, _ = u.User.Password()
+	}
+	setDefault(q, "username", user)
+	setDefault(q, "password", password)
+	if q.Has("sentinel_username") || q.Has("sentinel_password") {
+		u.User = url.UserPassword(q.Get("sentinel_username"), q.Get("sentinel_password"))
+		q.Del("sentinel_username")
+		q.Del("sentinel_password")
+	}
+	u.RawQuery = q.Encode()
+
+	o, err := redis.ParseFailoverURL(u.String())
+	if err != nil || o.DB < 0 {
+		return Address{}, form
+	}
+	o.ContextTimeoutEnabled = true
+	if o.TLSConfig != nil {
+		o.TLSConfig.ServerName = "" // each server proves its own name, not the first sentinel's
+	}
+	text := fmt.Sprintf("%s://%s/%d?master=%s", scheme, strings.Join(o.SentinelAddrs, ","), o.DB, url.QueryEscape(o.MasterName))
+	return Address{text, func() redis.UniversalClient {
+		own := *o
+		return redis.NewFailoverClient(&own)
+	}}, nil
+}
+
+func parseCluster(scheme, plain, rest string) (Address, error) {
+	form := errForm(scheme + "://[user:password@]host[:port],…")
+	u, err := splitHosts(plain, rest, "6379")
+	if err != nil || strings.Trim(u.Path, "/0") != "" { // a cluster has database 0 only
+		return Address{}, form
+	}
+	u.Path = ""
+	o, err := redis.ParseClusterURL(u.String())
+	if err != nil {
+		return Address{}, form
+	}
+	o.ContextTimeoutEnabled = true
+	if o.TLSConfig != nil {
+		o.TLSConfig.ServerName = ""
+	}
+	return Address{scheme + "://" + strings.Join(o.Addrs, ","), func() redis.UniversalClient {
+		own := *o
+		return redis.NewClusterClient(&own)
+	}}, nil
+}
+
+// splitHosts turns "user:password@h1:p1,h2/path?query" into go-redis' form of
+// a URL with several hosts, in which all but the first are addr options.
+func splitHosts(scheme, rest, port string) (*url.URL, error) {
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, tail := rest[:end], rest[end:]
+	login := ""
+	if at := strings.LastIndex(authority, "@"); at >= 0 {
+		login, authority = authority[:at+1], authority[at+1:]
+	}
+	var hosts []string
+	for host := range strings.SplitSeq(authority, ",") {
+		host, err := withPort(host, port)
+		if err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, host)
+	}
+	u, err := url.Parse(scheme + "://" + login + hosts[0] + tail)
+	if err != nil {
+		return nil, err
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	for _, host := range hosts[1:] {
+		q.Add("addr", host)
+	}
+	u.RawQuery = q.Encode()
+	return u, nil
+}
+
+func withPort(host, port string) (string, error) {
+	if h, p, err := net.SplitHostPort(host); err == nil {
+		if h == "" || p == "" {
+			return "", errors.New("half an address")
+		}
+		return host, nil
+	}
+	bare := host
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		bare = host[1 : len(host)-1]
+	} else if strings.Contains(host, ":") {
+		return "", errors.New("not an address")
+	}
+	if bare == "" || strings.ContainsAny(bare, "[]") {
+		return "", errors.New("not an address")
+	}
+	return net.JoinHostPort(bare, port), nil
+}
+
+func setDefault(q url.Values, name, value string) {
+	if !q.Has(name) && value != "" {
+		q.Set(name, value)
+	}
+}

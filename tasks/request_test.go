@@ -1,0 +1,213 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+func claimKey(args ImportArgs) string {
+	return "halosync:request:{" + Key(KindImport, args) + "}"
+}
+
+// setClaim leaves a claim as somebody who died after it would have.
+func setClaim(t *testing.T, c *Client, args ImportArgs, runID string, age time.Duration) {
+	t.Helper()
+	now, err := c.rdb.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := fmt.Sprintf("%s %d", runID, now.Add(-age).UnixMilli())
+	if err := c.rdb.Set(t.Context(), claimKey(args), value, time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustImport(t *testing.T, c *Client, args ImportArgs) Receipt {
+	t.Helper()
+	r, err := c.Import(t.Context(), args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSameRequestManyTimesAtOnce(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	var clients []*Client
+	for range 3 { // as many processes
+		clients = append(clients, openClient(t, url))
+	}
+	const askers = 50
+	receipts := make([]Receipt, askers)
+	var group errgroup.Group
+	for i := range askers {
+		group.Go(func() (err error) {
+			args := validImport()
+			args.RequestedBy = fmt.Sprint("asker ", i)
+			receipts[i], err = clients[i%len(clients)].Import(t.Context(), args)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	first := 0
+	for _, r := range receipts {
+		if r.RunID != receipts[0].RunID {
+			t.Errorf("two runs: %s and %s", r.RunID, receipts[0].RunID)
+		}
+		if !r.Existing {
+			first++
+		}
+	}
+	if first != 1 {
+		t.Errorf("%d were told that theirs is the first", first)
+	}
+	info, err := clients[0].inspector.GetQueueInfo(QueueImport)
+	if err != nil || info.Size != 1 {
+		t.Errorf("queue = %+v, %v; want one task", info, err)
+	}
+}
+
+func TestOtherRequestsAreOthers(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	other, dry := validImport(), validImport()
+	other.Tenant, dry.DryRun = "beta", true
+	var got []string
+	for _, args := range []ImportArgs{validImport(), other, dry} {
+		r := mustImport(t, c, args)
+		if r.Existing || slices.Contains(got, r.RunID) {
+			t.Errorf("%+v: receipt %+v", args, r)
+		}
+		got = append(got, r.RunID)
+	}
+}
+
+// While the run waits, runs or is to be tried again, it is the answer; once it
+// has ended in whatever way, a new one begins.
+func TestSameRequestThroughTheRunsLife(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	s := openServer(t, url, ServerConfig{})
+	verdicts, running := make(chan error), make(chan string)
+	Handle(s, Import(), func(_ context.Context, job Job[ImportArgs]) (RunResult, error) {
+		running <- job.RunID
+		return RunResult{RunID: job.RunID, State: "succeeded"}, <-verdicts
+	})
+	first := mustImport(t, c, validImport())
+	expect := func(stage string, want Receipt) {
+		t.Helper()
+		if got := mustImport(t, c, validImport()); got != want {
+			t.Errorf("%s: %+v, want %+v", stage, got, want)
+		}
+	}
+	expect("waiting", Receipt{first.RunID, true})
+	start(t, s)
+	receive(t, running)
+	expect("running", Receipt{first.RunID, true})
+	verdicts <- errors.New("status 502")
+	eventually(t, "retry", func() bool {
+		st, err := c.Status(t.Context(), first.RunID)
+		return err == nil && st.State == StateRetrying
+	})
+	expect("to be tried again", Receipt{first.RunID, true})
+	hurry(t, c)
+	receive(t, running)
+	verdicts <- nil
+	await(t, c, first.RunID)
+
+	second := mustImport(t, c, validImport())
+	if second.Existing || second.RunID == first.RunID {
+		t.Errorf("after the end: %+v", second)
+	}
+	receive(t, running)
+	verdicts <- Never(errors.New("status 403"))
+	await(t, c, second.RunID)
+	third := mustImport(t, c, validImport())
+	if third.Existing {
+		t.Errorf("after the failure: %+v", third)
+	}
+	receive(t, running)
+	verdicts <- nil
+	await(t, c, third.RunID)
+}
+
+func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ age, atLeast, atMost time.Duration }{
+		"long ago":        {claimGrace, 0, 5 * time.Second},
+		"just now":        {claimGrace - 700*time.Millisecond, 300 * time.Millisecond, 8 * time.Second},
+		"clock went back": {-time.Hour, 0, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := openClient(t, database(t))
+			dead := NewRunID()
+			setClaim(t, c, validImport(), dead, tc.age)
+			started := time.Now()
+			r := mustImport(t, c, validImport())
+			if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
+				t.Errorf("took %v, want %v to %v", took, tc.atLeast, tc.atMost)
+			}
+			if r.Existing || r.RunID == dead {
+				t.Errorf("receipt = %+v", r)
+			}
+			if again := mustImport(t, c, validImport()); again != (Receipt{r.RunID, true}) {
+				t.Errorf("asked again: %+v", again)
+			}
+		})
+	}
+}
+
+// Somebody else is slow between claim and enqueue: his run is the answer.
+func TestRequestWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	other := NewRunID()
+	setClaim(t, c, validImport(), other, 0)
+	answer := make(chan Receipt, 1)
+	go func() {
+		r, _ := c.Import(t.Context(), validImport())
+		answer <- r
+	}()
+	if err := c.EnqueueImport(t.Context(), other, validImport()); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, answer); got != (Receipt{other, true}) {
+		t.Errorf("receipt = %+v, want the other's", got)
+	}
+}
+
+func TestRequestEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	setClaim(t, c, validImport(), NewRunID(), 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.Import(ctx, validImport()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error = %v, want the context's", err)
+	}
+}
+
+func TestDamagedClaimIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	if err := c.rdb.Set(t.Context(), claimKey(validImport()), "junk", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if r := mustImport(t, c, validImport()); r.Existing {
+		t.Errorf("receipt = %+v", r)
+	}
+	if ttl := c.rdb.TTL(t.Context(), claimKey(validImport())).Val(); ttl < claimLife-time.Minute {
+		t.Errorf("claim lives %v, want %v", ttl, claimLife)
+	}
+}

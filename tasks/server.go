@@ -1,0 +1,204 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+const (
+	defaultConcurrency     = 10
+	defaultShutdownTimeout = 15 * time.Second
+	// taskCheckInterval is how often an idle server looks for work. asynq's
+	// second would make people wait.
+	taskCheckInterval = 200 * time.Millisecond
+	// delayedCheckInterval is how often tasks that are put off are looked at.
+	delayedCheckInterval = time.Second
+)
+
+// ServerConfig says how a server works. Only Redis must be set.
+type ServerConfig struct {
+	// Redis is where the queues are; the server opens a connection pool of its
+	// own.
+	Redis Address
+	// Concurrency is how many tasks run at once. Default 10.
+	Concurrency int
+	// Logger gets one line per execution, and asynq's own lines under the name
+	// "asynq". Default none.
+	Logger *zap.SugaredLogger
+	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish before
+	// their tasks are handed back and their contexts cancelled. Default 15 s.
+	ShutdownTimeout time.Duration
+	// OnReject is called for a task that is archived without its handler having
+	// run, so that the run's record can be closed. An error makes the task come
+	// again for as long as it has attempts. May be nil.
+	OnReject func(context.Context, Rejected) error
+	// Observe is called at the end of each execution, for metrics. May be nil.
+	Observe func(Done)
+}
+
+// Rejected is a task that no handler gets to see: its payload is not what the
+// kind takes, or its attempts were used up by workers that died.
+type Rejected struct {
+	Kind    string
+	RunID   string
+	Tenant  string // empty if the payload does not tell
+	Payload string // its beginning, at most 200 bytes
+	Err     error
+}
+
+// Done is one execution of a task that is over.
+type Done struct {
+	Kind     string // "other" for a kind that this server has no handler for
+	Queue    string
+	RunID    string
+	Attempt  int
+	Duration time.Duration
+	Verdict  Verdict
+	Err      error // nil if and only if the verdict is [VerdictDone]
+}
+
+// Server takes tasks from the queues and gives them to handlers, one per kind.
+//
+// It adds to asynq:
+//   - payloads are decoded strictly; a wrong one is archived, and told
+//   - handlers say [Later] and [Never], and a Later costs no attempt even when
+//     only the last one is left
+//   - handlers learn that the server stops while there is time to finish a page
+//   - a result that Redis does not take at once is offered for a while, and a
+//     task whose result is stored already is not executed again: asynq's own
+//     repeat of a lost "done" never succeeds, because its context is cancelled
+//     by then (v0.25 and v0.26), so the task would run again two minutes later
+//
+// It logs one line per execution and no payload.
+type Server struct {
+	cfg       ServerConfig
+	log       *zap.SugaredLogger
+	rdb       redis.UniversalClient
+	inspector *asynq.Inspector
+	queue     *asynq.Server
+	kinds     map[string]runner
+
+	draining chan struct{}
+	drain    sync.Once
+	// inFlight is read-locked by each execution. asynq forgets a handler that
+	// ignores its context; Shutdown does not.
+	inFlight sync.RWMutex
+
+	mu      sync.Mutex
+	started bool
+}
+
+// NewServer makes a server that does nothing yet: [Handle] registers kinds,
+// then [Server.Start] begins to work. It has a Redis client of its own, which
+// [Server.Shutdown] closes, started or not.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Redis.connect == nil {
+		return nil, errors.New("queue server: no redis address")
+	}
+	if cfg.Concurrency < 0 || cfg.ShutdownTimeout < 0 {
+		return nil, errors.New("queue server: negative concurrency or shutdown timeout")
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = defaultConcurrency
+	}
+	if cfg.ShutdownTimeout == 0 {
+		cfg.ShutdownTimeout = defaultShutdownTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop().Sugar()
+	}
+	rdb := cfg.Redis.Connect()
+	return &Server{
+		cfg: cfg, log: cfg.Logger, rdb: rdb,
+		inspector: asynq.NewInspectorFromRedisClient(rdb),
+		queue: asynq.NewServerFromRedisClient(rdb, asynq.Config{
+			Concurrency:              cfg.Concurrency,
+			Queues:                   queueWeights(),
+			TaskCheckInterval:        taskCheckInterval,
+			DelayedTaskCheckInterval: delayedCheckInterval,
+			ShutdownTimeout:          cfg.ShutdownTimeout,
+			RetryDelayFunc:           retryDelay,
+			IsFailure:                isFailure,
+			Logger:                   cfg.Logger.Named("asynq"),
+		}),
+		kinds:    map[string]runner{},
+		draining: make(chan struct{}),
+	}, nil
+}
+
+// Start begins to work and returns. It does not need Redis to be there yet;
+// [Server.Ping] says whether it is.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.draining:
+		return errors.New("queue server: start after shutdown")
+	default:
+	}
+	if len(s.kinds) == 0 {
+		return errors.New("queue server: no kind has a handler")
+	}
+	if err := s.queue.Start(asynq.HandlerFunc(s.process)); err != nil {
+		return fmt.Errorf("queue server: %w", err)
+	}
+	s.started = true
+	return nil
+}
+
+// Ping asks Redis for a sign of life.
+func (s *Server) Ping(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
+
+// Shutdown stops taking work, tells the handlers ([Job].Draining), waits for
+// them, hands back what is left after ShutdownTimeout and closes the
+// connections. It returns when every handler has, or with ctx's error and the
+// rest still going on. Further calls do the same.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.drain.Do(func() { close(s.draining) })
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.queue.Stop()
+		s.queue.Shutdown()
+		s.inFlight.Lock()
+		//nolint:staticcheck // SA2001: the lock is there to be waited for
+		s.inFlight.Unlock()
+		_ = s.rdb.Close() // closed already at a second call
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("queue server: shutdown: %w", ctx.Err())
+	}
+}
+
+// register adds a kind. It panics on what is a mistake in the program: an
+// incomplete kind, a late one, a name that is taken or that a prefix-matching
+// mux would confuse with another.
+func (s *Server) register(name string, fault error, run runner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case fault != nil:
+		panic("tasks: " + fault.Error())
+	case s.started:
+		panic(fmt.Sprintf("tasks: kind %q: registered after the start", name))
+	}
+	for other := range s.kinds {
+		if strings.HasPrefix(name, other) || strings.HasPrefix(other, name) {
+			panic(fmt.Sprintf("tasks: kind %q: %q is registered already", name, other))
+		}
+	}
+	s.kinds[name] = run
+}

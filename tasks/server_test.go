@@ -1,0 +1,228 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func succeed(_ context.Context, job Job[note]) (RunResult, error) {
+	return RunResult{RunID: job.RunID, State: "succeeded"}, nil
+}
+
+func named(name string) Kind[note, RunResult] {
+	k := noteKind()
+	k.Name = name
+	return k
+}
+
+func TestNewServerRefuses(t *testing.T) {
+	t.Parallel()
+	good := address(t, "redis://127.0.0.1:1")
+	for name, cfg := range map[string]ServerConfig{
+		"no address":           {},
+		"negative concurrency": {Redis: good, Concurrency: -1},
+		"negative timeout":     {Redis: good, ShutdownTimeout: -1},
+	} {
+		if _, err := NewServer(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	s := openServer(t, "redis://127.0.0.1:1", ServerConfig{})
+	if err := s.Start(); err == nil {
+		t.Error("started without a handler")
+	}
+	shutdown(t, s)
+	Handle(s, noteKind(), succeed)
+	if err := s.Start(); err == nil {
+		t.Error("started after shutdown")
+	}
+}
+
+// asynq's ServeMux would give "halo:import:v2" to the handler of
+// "halo:import", so such names must not come up at all.
+func TestHandlePanics(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		kind Kind[note, RunResult]
+		want string
+	}{
+		"twice":      {named("test:note"), "registered already"},
+		"longer":     {named("test:note:v2"), "registered already"},
+		"shorter":    {named("test:no"), "registered already"},
+		"incomplete": {Kind[note, RunResult]{Name: "test:other"}, "max attempts 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openServer(t, database(t), ServerConfig{})
+			Handle(s, noteKind(), succeed)
+			expectPanic(t, tc.want, func() { Handle(s, tc.kind, succeed) })
+		})
+	}
+	s := openServer(t, database(t), ServerConfig{})
+	Handle(s, noteKind(), succeed)
+	start(t, s)
+	expectPanic(t, "after the start", func() { Handle(s, named("test:late"), succeed) })
+}
+
+func expectPanic(t *testing.T, want string, f func()) {
+	t.Helper()
+	defer func() {
+		if text, _ := recover().(string); !strings.Contains(text, want) {
+			t.Errorf("panic = %q, want %q in it", text, want)
+		}
+	}()
+	f()
+}
+
+// A shutdown is no error (asynq #1068 is about one that looks like it), and
+// leaves no connection open.
+func TestCleanShutdown(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	core, logs := observer.New(zapcore.DebugLevel)
+	c := openClient(t, url)
+	s := openServer(t, url, ServerConfig{Logger: zap.New(core).Sugar()})
+	Handle(s, noteKind(), succeed)
+	start(t, s)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, enqueueNote(t, c, noteKind()))
+	shutdown(t, s)
+	shutdown(t, s) // once more does nothing
+	if bad := logs.FilterLevelExact(zapcore.ErrorLevel).All(); len(bad) > 0 {
+		t.Errorf("errors logged: %v", bad)
+	}
+	if n := logs.FilterMessage("Exiting").FilterLoggerName("asynq").Len(); n != 1 {
+		t.Errorf("%d lines of asynq's own about the end, want 1", n)
+	}
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("the server's connections are still open")
+	}
+}
+
+// Handlers learn at once that the server stops, while their context goes on;
+// what they put off is there for the next worker and has cost no attempt.
+func TestShutdownDrains(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	seen := new(ledger)
+	s := openServer(t, url, ServerConfig{Observe: seen.observe})
+	running := make(chan bool)
+	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
+		running <- true
+		<-job.Draining
+		return RunResult{}, Later(0, ctx.Err()) // the context must still be alive
+	})
+	start(t, s)
+	id := enqueueNote(t, c, noteKind())
+	receive(t, running)
+	began := time.Now()
+	shutdown(t, s)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("shutdown took %v", took)
+	}
+	if v := seen.verdicts(); len(v) != 1 || v[0] != VerdictLater {
+		t.Errorf("verdicts = %v", v)
+	}
+	info, err := c.find(t.Context(), id, QueueInteractive)
+	if err != nil || info.State != asynq.TaskStateRetry && info.State != asynq.TaskStatePending || info.Retried != 0 || info.LastErr != "put off" {
+		t.Fatalf("task = %+v, %v", info, err)
+	}
+
+	next := openServer(t, url, ServerConfig{})
+	Handle(next, noteKind(), succeed)
+	start(t, next)
+	if info := await(t, c, id); info.State != asynq.TaskStateCompleted {
+		t.Errorf("task = %+v", info)
+	}
+}
+
+// A handler that does not listen is cut off after the timeout; its task goes
+// to the next worker with no attempt spent, and Shutdown still waits for it.
+func TestShutdownHandsBack(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	seen := new(ledger)
+	s := openServer(t, url, ServerConfig{ShutdownTimeout: 300 * time.Millisecond, Observe: seen.observe})
+	running, cut, release := make(chan bool), make(chan error, 1), make(chan bool)
+	Handle(s, noteKind(), func(ctx context.Context, _ Job[note]) (RunResult, error) {
+		running <- true
+		<-ctx.Done()
+		cut <- ctx.Err()
+		<-release
+		return RunResult{State: "succeeded"}, nil
+	})
+	start(t, s)
+	id := enqueueNote(t, c, noteKind())
+	receive(t, running)
+
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown: %v, want the context's error", err)
+	}
+	if err := receive(t, cut); !errors.Is(err, context.Canceled) {
+		t.Errorf("context: %v", err)
+	}
+	eventually(t, "hand-back", func() bool {
+		info, err := c.find(t.Context(), id, QueueInteractive)
+		return err == nil && info.State == asynq.TaskStatePending && info.Retried == 0
+	})
+	if v := seen.verdicts(); len(v) > 0 {
+		t.Errorf("verdicts = %v before the handler has returned", v)
+	}
+	close(release)
+	shutdown(t, s)
+	if v := seen.verdicts(); len(v) != 1 || v[0] != VerdictInterrupted {
+		t.Errorf("verdicts = %v", v)
+	}
+	info, err := c.find(t.Context(), id, QueueInteractive)
+	if err != nil || len(info.Result) > 0 {
+		t.Errorf("task = %+v, %v; want no result of a cut-off handler", info, err)
+	}
+}
+
+func TestInteractiveIsServedFirst(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	s := openServer(t, url, ServerConfig{Concurrency: 1})
+	order := make(chan string, 100)
+	Handle(s, noteKind(), func(_ context.Context, job Job[note]) (RunResult, error) {
+		order <- job.Args.Text
+		return RunResult{State: "succeeded"}, nil
+	})
+	const each = 20
+	for range each {
+		for _, queue := range queueNames() {
+			k := noteKind()
+			k.Queue = func(note) string { return queue }
+			if err := enqueue(t.Context(), c, k, NewRunID(), note{queue}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	start(t, s)
+	early := map[string]int{}
+	for range each {
+		early[receive(t, order)]++
+	}
+	// 6:3:1 of 20, with room for chance: no queue starves, none takes all.
+	if early[QueueInteractive] <= early[QueueResync] || early[QueueInteractive] == each {
+		t.Errorf("first %d tasks: %v", each, early)
+	}
+	for range 2 * each {
+		receive(t, order)
+	}
+}
