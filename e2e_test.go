@@ -3,6 +3,8 @@ package halosync_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,6 +83,7 @@ func TestScripts(t *testing.T) {
 					env.Setenv("PATH", kit.bin+":"+env.Getenv("PATH"))
 					env.Setenv("HALO", s.halo.ResourceServer())
 					env.Setenv("AUTH", s.halo.AuthServer())
+					env.Setenv("PAGE", webPage(t))
 					env.Setenv("APP", canaryID)
 					env.Setenv("SECRET", canarySecret)
 					return nil
@@ -120,6 +123,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 //	halo add 12 Acme Ltd     one client
 //	halo deactivate 12
 //	halo rights none|all     of the application's agent
+//	halo secret NEW          of the application
+//	halo revoke              its tokens
 func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
 	number := func(i int) int64 {
 		n, err := strconv.ParseInt(args[i], 10, 64)
@@ -139,9 +144,24 @@ func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
 		} else {
 			s.app.Rights(halotest.ReadAll)
 		}
+	case "secret":
+		s.app.SetSecret(args[1])
+	case "revoke":
+		s.app.Revoke()
 	default:
 		ts.Fatalf("halo %s is unknown", args[0])
 	}
+}
+
+// webPage is a server that answers everything with a page, as a mistyped
+// address does.
+func webPage(t *testing.T) string {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>")
+	}))
+	t.Cleanup(page.Close)
+	return page.URL
 }
 
 // workerUp starts a worker that lives until the script ends.

@@ -36,20 +36,25 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// Several processes that start together migrate once.
+// Several processes that start together migrate once, however long it takes.
 func TestMigrateTogether(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
+	files := fstest.MapFS{
+		"0001_slow.sql": file("select pg_sleep(0.3); create table halosync.one ();"),
+		"0002_slow.sql": file("select pg_sleep(0.3); create table halosync.two ();"),
+	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, err := repo.Migrate(t.Context(), url); err != nil {
-				t.Error(err)
+			res, err := repo.MigrateFS(t.Context(), url, files)
+			if err != nil || res.To != 2 {
+				t.Errorf("%+v, %v", res, err)
 			}
 		})
 	}
 	wg.Wait()
-	equal(t, "versions", repotest.Value[int64](t, url, `select count(*) from halosync.schema_versions where version_id > 0`), repo.Latest())
+	equal(t, "versions", repotest.Value[int](t, url, `select count(*) from halosync.schema_versions where version_id > 0`), 2)
 }
 
 // A migration that fails leaves nothing of itself, and what came before it.

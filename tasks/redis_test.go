@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -71,6 +72,9 @@ func TestParseAddressKeepsEverything(t *testing.T) {
 			}
 			if !o.ContextTimeoutEnabled {
 				t.Error("a context's deadline would be ignored")
+			}
+			if o.MaintNotificationsConfig.Mode != maintnotifications.ModeDisabled {
+				t.Error("making a client would look its host up")
 			}
 		})
 	}

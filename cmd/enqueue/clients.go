@@ -104,9 +104,7 @@ func (a *app) clientsCommand() *cobra.Command {
 
 func connectionFlag(cmd *cobra.Command, target *string) {
 	cmd.Flags().StringVar(target, "connection", "", "name or id of the connection")
-	if err := cmd.MarkFlagRequired("connection"); err != nil {
-		panic(err) // the flag was registered one line above
-	}
+	required(cmd, "connection")
 }
 
 // allClients reads everything before it prints, so that a failure half way

@@ -128,7 +128,17 @@ input, from HALO_CLIENT_SECRET or from a prompt.`,
 		}),
 	}
 	f.register(cmd)
+	required(cmd, "domain", "auth-server", "client-id")
 	return cmd
+}
+
+// required marks flags that a command cannot do without.
+func required(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // a flag that was never registered
+		}
+	}
 }
 
 func checkRate(s string) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
@@ -51,6 +53,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 		return err
 	}
 	if cfg.RedisURL.Reveal() != "" {
+		tasks.LogRedis(zap.NewNop().Sugar()) // the error that comes of it says enough
 		if p.queue, err = tasks.Open(cfg.RedisURL.Reveal()); err != nil {
 			return usagef("REDIS_URL: %v", err)
 		}

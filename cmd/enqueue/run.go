@@ -190,7 +190,7 @@ func isTerminal(stream any) bool {
 
 // printableLines is printable for a message of several lines.
 func printableLines(s string) string {
-	lines := strings.Split(s, "\n")
+	lines := strings.Split(strings.ReplaceAll(s, "\t", "  "), "\n")
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}

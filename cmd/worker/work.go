@@ -38,6 +38,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	}
 	log = log.With(zap.String("version", version))
 	defer func() { _ = log.Sync() }() // not every output can sync
+	tasks.LogRedis(log.Sugar())
 
 	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: cfg.Concurrency + 4})
 	if err != nil {

@@ -39,6 +39,7 @@ func TestListPaging(t *testing.T) {
 		{"past the end, first again", 25, Profile{PastEnd: PastEndRepeatsFirst}, "pageinate=true&page_size=10&page_no=4&order=id", "4 10 25", span(1, 10)},
 		{"last page exactly full", 20, Profile{}, "pageinate=true&page_size=10&page_no=2&order=id", "2 10 20", span(11, 20)},
 		{"after a full last page", 20, Profile{PastEnd: PastEndEmpty}, "pageinate=true&page_size=10&page_no=3&order=id", "3 10 20", []int64{}},
+		{"after a full last page, last again", 20, Profile{}, "pageinate=true&page_size=10&page_no=3&order=id", "3 10 20", span(11, 20)},
 		{"nobody", 0, Profile{}, "pageinate=true&page_size=10&page_no=1", "1 10 0", []int64{}},
 		{"nobody, past the end", 0, Profile{}, "pageinate=true&page_size=10&page_no=2", "2 10 0", []int64{}},
 

@@ -70,13 +70,20 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 		faults = append(faults, "the client secret is missing")
 	}
 
-	var err error
-	if in.Domain, err = halo.ParseResourceServer(in.Domain, e.allow); err != nil {
-		faults = append(faults, "domain (resource server): "+err.Error())
+	address := func(value *string, what string, parse func(string, *halo.Allow) (string, error)) {
+		parsed, err := parse(*value, e.allow)
+		if err == nil {
+			*value = parsed
+			return
+		}
+		fault := what + ": " + err.Error()
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(*value)), "http:") {
+			fault += "; HALOSYNC_ALLOW_HOSTS lists the hosts for which it is allowed"
+		}
+		faults = append(faults, fault)
 	}
-	if in.AuthServer, err = halo.ParseAuthServer(in.AuthServer, e.allow); err != nil {
-		faults = append(faults, "authorisation server: "+err.Error())
-	}
+	address(&in.Domain, "domain (resource server)", halo.ParseResourceServer)
+	address(&in.AuthServer, "authorisation server", halo.ParseAuthServer)
 	if len(faults) > 0 {
 		return in, usagef("%s", strings.Join(faults, "; "))
 	}
