@@ -322,32 +322,6 @@ func TestRunEndIsNotified(t *testing.T) {
 	equal(t, "payload", got.Payload, strings.ReplaceAll(claim.Run.ID.String(), "-", ""))
 }
 
-// The product enqueues inside its own transaction.
-func TestEnqueueFunction(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	const call = `select halosync.enqueue($1, $2, $3, $4, 'portal')::text`
-	first := repotest.Value[string](t, w.url, call, "import", w.tenant, w.conn, `{"all": true}`)
-	again := repotest.Value[string](t, w.url, call, "import", w.tenant, w.conn, `{"all":true, "requested_by": "else"}`)
-	other := repotest.Value[string](t, w.url, call, "import", w.tenant, w.conn, `{"search": "x"}`)
-	if first != again || first == other {
-		t.Errorf("ids %s %s %s", first, again, other)
-	}
-	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, uuid.MustParse(first)))
-	equal(t, "run", []string{run.State, run.RequestedBy, string(run.Args)}, []string{"queued", "portal", `{"all": true}`})
-	w.finish(t, must[repo.Claim](t)(w.ClaimRun(t.Context(), repo.NewRun{
-		ID: run.ID, Kind: run.Kind, Tenant: run.Tenant, ConnectionID: run.ConnectionID, RequestKey: "whatever",
-	})).Ref)
-	if third := repotest.Value[string](t, w.url, call, "import", w.tenant, w.conn, `{"all": true}`); third == first {
-		t.Error("an ended run was given again")
-	}
-	for _, bad := range [][]any{{"steal", w.tenant, w.conn, `{}`}, {"import", "other", w.conn, `{}`}} {
-		if err := tryExec(t, w.url, call, bad...); err == nil {
-			t.Errorf("%v: no error", bad)
-		}
-	}
-}
-
 func must2(t testing.TB, f func() (any, error)) {
 	t.Helper()
 	if _, err := f(); err != nil {
