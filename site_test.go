@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -166,6 +167,21 @@ func (w *workerProcess) address() string {
 		}
 	}
 	return ""
+}
+
+// page fetches one of the worker's pages.
+func (w *workerProcess) page(t *testing.T, path string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + w.http + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // stop ends the worker in the orderly way and wants exit code 0 in time.
