@@ -85,15 +85,13 @@ func (c *Certificate) observeNew(id int64) {
 	}
 }
 
-// observeTail notes what the tail looked like before the second page was
-// asked for. Without rows it tells nothing: the list has shrunk, which the
+// observeTail notes what the tail looked like before the first page was shown. Without rows it tells nothing: the list has shrunk, which the
 // count shows, or the server does not count as it shows.
 func (c *Certificate) observeTail(l listing) {
 	c.observeCount(l.count)
 	if len(l.clients) == 0 {
 		return
 	}
-	c.TailID = c.LastID
 	for _, client := range l.clients {
 		c.TailID = max(c.TailID, client.ID)
 	}

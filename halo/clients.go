@@ -30,9 +30,9 @@ type Query struct {
 	// Window is how many pages [API.Pages] holds at once: the one in hand and
 	// those read ahead. 1 means no reading ahead. 1 to 16, default 4.
 	Window int
-	// VerifyTail makes [API.Pages] ask for the last page once before the second, to
-	// learn the greatest id; see "Completeness" in the package comment. It
-	// costs one request in each pass of more than one page.
+	// VerifyTail makes [API.Pages] look at the end of the list before it shows
+	// the first page, to learn the greatest id; see "Completeness" in the
+	// package comment. It costs two requests in each pass of more than one page.
 	VerifyTail bool
 }
 

@@ -83,7 +83,8 @@
 // A falling record_count shows a deletion, unless something was added at the
 // same time. Therefore the list is ordered by id, which new clients extend at
 // its end only, and [Query.VerifyTail] asks for the last page right after the
-// first, to learn the greatest id there is (TailID). Every greater id shown
+// first, to learn the greatest id there is (TailID), and then for the first
+// page again, so that nothing shown is older than that. Every greater id shown
 // later is an addition, so
 //
 //	deletions = RecordFirst + Additions − RecordLast
@@ -91,7 +92,5 @@
 // For the same reason the last page is never read ahead: it is asked for when
 // all pages before it have arrived, so that its count is younger than theirs.
 // And the response that gave TailID is not reused as the last page, which is
-// read again in its turn. What stays invisible is one deletion and one
-// addition that both fall between the answers to the first and the second
-// request of a pass.
+// read again in its turn.
 package halo

@@ -91,12 +91,16 @@ func (t *text) UnmarshalJSON(b []byte) error {
 }
 
 // clean drops what is not UTF-8 and C0 control characters (Postgres refuses
-// NUL), trims blanks and cuts at maxText runes.
+// NUL), turns tabs and line breaks into blanks, trims blanks and cuts at
+// maxText runes.
 func clean(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	if strings.IndexFunc(s, isControl) >= 0 {
 		s = strings.Map(func(r rune) rune {
-			if isControl(r) {
+			switch {
+			case r == '\t' || r == '\n' || r == '\r':
+				return ' ' // it stood between two words
+			case isControl(r):
 				return -1
 			}
 			return r

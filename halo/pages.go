@@ -78,17 +78,13 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 			return &Error{Op: "list clients", kind: ErrTooLarge, cause: fmt.Errorf("more than %d pages", maxPages)}
 		}
 		l, err := ahead.take()
+		if err == nil && number == 1 {
+			l, err = a.verifyTail(ctx, p, l)
+		}
 		if err != nil {
 			return err
 		}
 		page := p.admit(l)
-		if tail := p.tail(page); tail > 0 {
-			l, err := a.list(ctx, p.query, tail)
-			if err != nil {
-				return fmt.Errorf("tail of the list: %w", err)
-			}
-			p.cur.Certificate.observeTail(l)
-		}
 		page.Cursor = p.cur
 		if !page.Last {
 			ahead.fill(p.lastPage())
@@ -165,6 +161,9 @@ func (p *pass) admit(l listing) Page {
 	case c.RecordLast >= 0 && c.Distinct >= c.RecordLast:
 		c.Ended = EndedCount
 	}
+	if page.Number == 1 && p.query.VerifyTail && p.tail(l) == 0 {
+		c.TailID = c.LastID // the only page is the tail
+	}
 	page.Last = c.Ended != ""
 	p.cur.Done = page.Last
 	p.cur.NextPage++
@@ -182,14 +181,27 @@ func (p *pass) lastPage() int {
 }
 
 // tail is the number of the page that shows the greatest id, if it should be
-// asked for after page; otherwise 0.
-func (p *pass) tail(page Page) int {
-	if !p.query.VerifyTail || page.Number != 1 {
+// asked for once the first page is known; otherwise 0.
+func (p *pass) tail(first listing) int {
+	if !p.query.VerifyTail || first.rows == 0 || first.count <= first.rows {
 		return 0
 	}
-	if page.Last || page.RecordCount <= page.Rows {
-		p.cur.Certificate.TailID = p.cur.Certificate.LastID
-		return 0
+	return min((first.count+first.rows-1)/first.rows, maxPages)
+}
+
+// verifyTail looks at the end of the list, and then at its first page once
+// more, which it returns: what the pass shows is younger than what it knows of
+// the tail, so no change can hide between the two.
+func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
+	tail := p.tail(first)
+	if tail == 0 {
+		return first, nil
 	}
-	return p.lastPage()
+	p.cur.Certificate.observeCount(first.count)
+	l, err := a.list(ctx, p.query, tail)
+	if err != nil {
+		return listing{}, fmt.Errorf("tail of the list: %w", err)
+	}
+	p.cur.Certificate.observeTail(l)
+	return a.list(ctx, p.query, 1)
 }

@@ -31,7 +31,7 @@ func TestPagesReadsEverything(t *testing.T) {
 		{"one page", nil, 7, Query{}, EndedCount, 7, 1},
 		{"exactly one page", nil, 100, Query{}, EndedCount, 100, 1},
 		{"many pages", nil, 1234, Query{}, EndedCount, 34, 13},
-		{"tail", nil, 1234, Query{VerifyTail: true}, EndedCount, 34, 14},
+		{"tail", nil, 1234, Query{VerifyTail: true}, EndedCount, 34, 15},
 		{"tail of one page", nil, 34, Query{VerifyTail: true}, EndedCount, 34, 1},
 		{"no reading ahead", nil, 1234, Query{Window: 1}, EndedCount, 34, 13},
 		{"wide window", nil, 1234, Query{Window: 16}, EndedCount, 34, 13},

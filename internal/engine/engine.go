@@ -36,6 +36,9 @@ type Config struct {
 	Budget func(ctx context.Context, instance, limit string) error
 	// Observe is told of every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
+	// RetryBudget is how long one request to Halo may be retried before the run
+	// gives its worker slot back; default halo's, 20 s.
+	RetryBudget time.Duration
 	// UserAgent of the requests to Halo; default "halosync".
 	UserAgent string
 	Log       *zap.Logger // default: none
@@ -53,6 +56,7 @@ type Engine struct {
 	budget    func(ctx context.Context, instance, limit string) error
 	observe   func(halo.Attempt)
 	agent     string
+	retries   time.Duration
 	log       *zap.Logger
 	slice     time.Duration
 }
@@ -62,7 +66,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
 		transport: halo.NewTransport(cfg.Allow),
-		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent,
+		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, slice: cfg.Slice,
 	}
 	if e.log == nil {
@@ -89,7 +93,7 @@ func (e *Engine) api(c candidate) (*halo.API, error) {
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
 		ClientID: c.ClientID, ClientSecret: c.Secret,
-		Transport: e.transport, Gate: gate, Observe: e.observe, UserAgent: e.agent,
+		Transport: e.transport, Gate: gate, Observe: e.observe, UserAgent: e.agent, RetryBudget: e.retries,
 	})
 }
 

@@ -111,10 +111,11 @@ func all(conn repo.Connection) tasks.ImportArgs {
 // last of them is final.
 func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
-	const attempts, executions = 10, 200
+	const attempts, executions = 10, 60
+	var err error
 	for range executions {
 		j.Final = j.Attempt == attempts
-		_, err := w.engine.Import(w.t.Context(), j)
+		_, err = w.engine.Import(w.t.Context(), j)
 		if _, put := tasks.IsLater(err); err != nil && !put {
 			j.Attempt++
 		}
@@ -125,7 +126,7 @@ func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 			w.t.Fatalf("run %s has no attempts left and has not ended: %v", j.RunID, err)
 		}
 	}
-	w.t.Fatalf("run %s has not ended after %d executions", j.RunID, executions)
+	w.t.Fatalf("run %s has not ended after %d executions: %v", j.RunID, executions, err)
 	return repo.Run{}
 }
 

@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+)
+
+// seeds is how many random Halos an import has to cope with.
+const seeds = 100
+
+// Random variants of everything about Halo that is not known for sure, with
+// faults and changes between pages. Whatever comes: a complete run has every
+// client that was there all the time, a partial one says why, nothing is
+// there twice, and nothing hangs.
+func TestImportFromAHundredHalos(t *testing.T) {
+	t.Parallel()
+	var complete, partial atomic.Int32
+	t.Run("seed", func(t *testing.T) {
+		for seed := range uint64(seeds) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				if importOneSeed(t, seed) {
+					complete.Add(1)
+				} else {
+					partial.Add(1)
+				}
+			})
+		}
+	})
+	t.Logf("%d runs complete, %d partial", complete.Load(), partial.Load())
+	// If hardly any run were complete, this test would prove little.
+	if complete.Load() < seeds/2 {
+		t.Errorf("only %d of %d runs were complete", complete.Load(), seeds)
+	}
+}
+
+// importOneSeed imports twice: while everything happens, and after it.
+func importOneSeed(t *testing.T, seed uint64) (complete bool) {
+	dice := rand.New(rand.NewPCG(seed, 99))
+	profile := randomProfile(dice)
+	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	if seed%10 > 0 {
+		// Most give up at once and are put off, which is quick without the
+		// queue's waits; the others sit the faults out.
+		w.engine.retries = time.Millisecond
+	}
+	w.tenant.Seed(30+dice.IntN(420), seed)
+	conn := w.connect("t1", "c")
+	w.halo.SetProfile(func(p *halotest.Profile) { *p = profile })
+	weather(w, dice)
+	h := &history{tenant: w.tenant, dice: rand.New(rand.NewPCG(seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
+	for _, c := range w.tenant.Clients() {
+		h.start = append(h.start, c)
+		h.names[c.ID] = []string{c.Name}
+	}
+	if dice.IntN(3) > 0 {
+		w.halo.AfterPage(func(halotest.PageEvent) { h.change() })
+	}
+
+	run := w.importAll(conn)
+	h.stop()
+	w.halo.ClearFaults()
+	h.check(t, w, run)
+
+	// What was partial is made whole by the next run, if Halo counts at all.
+	again := w.importAll(conn)
+	countless := profile.BareArray || profile.RecordCount == halotest.CountMissing
+	if again.Complete == countless {
+		t.Errorf("second run (%+v): %s: %s", profile, counts(again), again.Error)
+	}
+	if !countless {
+		h.start = w.tenant.Clients()
+		h.touched = map[int64]bool{}
+		h.check(t, w, again)
+	}
+	return run.Complete
+}
+
+// randomProfile throws the dice for every switch.
+func randomProfile(dice *rand.Rand) halotest.Profile {
+	p := halotest.Profile{
+		RateLimit:   halotest.Off,
+		PageCap:     []int{0, 0, 37, 10, halotest.Off}[dice.IntN(5)],
+		PastEnd:     halotest.PastEnd(dice.IntN(3)),
+		EchoSize:    halotest.EchoSize(dice.IntN(3)),
+		IDs:         halotest.IDForm(dice.IntN(3)),
+		DefaultSort: halotest.Sort(dice.IntN(2)),
+		IgnoreOrder: dice.IntN(6) == 0,
+		RetryAfter:  halotest.RetryAfter(dice.IntN(3)), ThrottleBody: halotest.ThrottleBody(dice.IntN(5)),
+	}
+	switch dice.IntN(12) {
+	case 0:
+		p.RecordCount = halotest.CountMissing
+	case 1, 2:
+		p.RecordCount = halotest.CountString
+	case 3:
+		p.BareArray = true
+	}
+	switch dice.IntN(4) {
+	case 0:
+		p.TokenUses = 8 + dice.IntN(8) // more than are in flight at once
+	case 1:
+		p.NewTokenKillsOld = true
+	}
+	if dice.IntN(4) == 0 {
+		p.LogoEvery, p.LogoBytes = 3, 20_000
+	}
+	return p
+}
+
+// weather sets faults that come at random.
+func weather(w *world, dice *rand.Rand) {
+	kinds := []halotest.Fault{
+		halotest.Status(500, ""), halotest.Status(502, "<html><title>Bad Gateway</title></html>"), halotest.Status(503, ""),
+		halotest.Throttle(0), halotest.Throttle(time.Second), halotest.HTML200(), halotest.Truncate(200), halotest.Cut(150),
+		halotest.Reset(), halotest.Expire(), halotest.WrongJSON(), halotest.Slow(4000, time.Millisecond),
+	}
+	if dice.IntN(5) == 0 {
+		return // fine weather
+	}
+	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: dice.Uint64(), MaxRun: 3}, kinds...)
+}
+
+// history changes a tenant between pages and remembers what a run may have
+// seen.
+type history struct {
+	mu      sync.Mutex
+	tenant  *halotest.Tenant
+	dice    *rand.Rand
+	start   []halotest.Client
+	names   map[int64][]string // all that a client has had
+	touched map[int64]bool     // deleted, merged, added, (de)activated
+	changes int
+}
+
+// stop ends the changes.
+func (h *history) stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.changes = maxChanges
+}
+
+// maxChanges is how many things happen to a tenant at most.
+const maxChanges = 12
+
+// change lets something happen every third page or so.
+func (h *history) change() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.dice.IntN(3) > 0 || h.changes >= maxChanges {
+		return
+	}
+	h.changes++
+	ids := h.tenant.IDs()
+	id := ids[h.dice.IntN(len(ids))]
+	if id == unknownClientID {
+		return
+	}
+	switch h.dice.IntN(6) {
+	case 0:
+		h.add()
+	case 1:
+		name := fmt.Sprintf("Renamed %d", h.changes)
+		h.tenant.Rename(id, name)
+		h.names[id] = append(h.names[id], name)
+	case 2:
+		h.tenant.Deactivate(id)
+		h.touched[id] = true
+	case 3:
+		h.tenant.Delete(id)
+		h.touched[id] = true
+	case 4:
+		into := ids[h.dice.IntN(len(ids))]
+		h.tenant.Merge(id, into)
+		h.touched[id] = true
+	default: // the count stands still
+		h.tenant.Delete(id)
+		h.touched[id] = true
+		h.add()
+	}
+}
+
+func (h *history) add() {
+	name := fmt.Sprintf("Added %d", h.changes)
+	for _, id := range h.tenant.Add(halotest.Client{Name: name}) {
+		h.touched[id] = true
+		h.names[id] = []string{name}
+	}
+}
+
+// shown is a name as it is stored: on one line, without blanks at the ends.
+func shown(name string) string {
+	return strings.TrimSpace(strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(name))
+}
+
+// check holds what the database says against what a run can have seen.
+func (h *history) check(t *testing.T, w *world, run repo.Run) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case run.State == repo.StatePartial && !run.Complete && run.Error != "":
+	case run.State == repo.StateSucceeded && run.Complete && run.Error == "":
+	default:
+		t.Fatalf("%s: %q", counts(run), run.Error)
+	}
+	if sum := run.Created + run.Linked + run.Refreshed + run.Unchanged + run.Ambiguous + run.Skipped + run.Failed; sum != run.Records {
+		t.Errorf("outcomes of %d clients for %d records", sum, run.Records)
+	}
+	mapped := map[int64]repo.Mapping{}
+	for _, m := range w.mappings("t1") {
+		if _, twice := mapped[m.ClientID]; twice {
+			t.Errorf("client %d is mapped twice", m.ClientID)
+		}
+		mapped[m.ClientID] = m
+		if !slices.ContainsFunc(h.names[m.ClientID], func(name string) bool { return shown(name) == m.ClientName }) {
+			t.Errorf("client %d is mapped as %q and was only ever called %q", m.ClientID, m.ClientName, h.names[m.ClientID])
+		}
+	}
+	if !run.Complete {
+		return
+	}
+	var missing []int64
+	for _, c := range h.start {
+		if _, ok := mapped[c.ID]; !ok && !h.touched[c.ID] && !c.Inactive && c.ID != unknownClientID && NormaliseName(c.Name) != "" {
+			missing = append(missing, c.ID)
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("complete, and yet without clients %v; touched %v", missing, slices.Sorted(maps.Keys(h.touched)))
+	}
+}
