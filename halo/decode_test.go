@@ -149,6 +149,7 @@ func TestLenientTypes(t *testing.T) {
 	for in, want := range names {
 		var got text
 		if err := got.UnmarshalJSON([]byte(in)); err != nil || string(got) != want {
+			t.Errorf("name %s: %q, error %v; want %q", in, got, err, want)
 		}
 	}
 }

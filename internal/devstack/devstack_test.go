@@ -81,16 +81,19 @@ func TestServersAnswerAndGo(t *testing.T) {
 // Two stacks side by side must not see each other.
 func TestTwoRedisAtOnce(t *testing.T) {
 	t.Parallel()
-	a, err := StartRedis(t.Context(), RedisOptions{})
-	if err != nil {
-		t.Fatal(err)
+	start := func() *Redis {
+		r, err := StartRedis(t.Context(), RedisOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return r
 	}
-	defer a.Close()
-	b, err := StartRedis(t.Context(), RedisOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	a, b := start(), start()
 	if a.Addr() == b.Addr() {
 		t.Errorf("both at %s", a.Addr())
 	}
