@@ -57,20 +57,25 @@ const byIDPass = 0
 // byIDWindow is how many clients are asked for at the same time.
 const byIDWindow = 4
 
-// fetch reads clients by id. One that does not exist becomes an item for the
-// person who chose it.
+// fetch reads clients by id. One that does not exist, or that the
+// application's agent may not see, becomes an item for the person who chose it.
 func (im *importer) fetch(ctx context.Context, ids []int64) ([]halo.Client, []repo.RunItem, error) {
 	clients := make([]halo.Client, len(ids))
-	missing := make([]bool, len(ids))
+	items := make([]*repo.RunItem, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(byIDWindow)
 	for i, id := range ids {
 		group.Go(func() (err error) {
 			clients[i], err = im.api.Client(ctx, id)
-			if missing[i] = errors.Is(err, halo.ErrNotFound); missing[i] {
-				return nil
+			switch {
+			case errors.Is(err, halo.ErrNotFound):
+				items[i] = &repo.RunItem{ClientID: id, Outcome: repo.Skipped, Reason: "does not exist in Halo"}
+			case errors.Is(err, halo.ErrForbidden):
+				items[i] = &repo.RunItem{ClientID: id, Outcome: repo.Failed, Reason: "the application's agent may not read it"}
+			default:
+				return err
 			}
-			return err
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -80,8 +85,8 @@ func (im *importer) fetch(ctx context.Context, ids []int64) ([]halo.Client, []re
 	var found []halo.Client
 	var skips []repo.RunItem
 	for i, c := range clients {
-		if missing[i] {
-			skips = append(skips, repo.RunItem{ClientID: ids[i], Outcome: repo.Skipped, Reason: "does not exist in Halo"})
+		if items[i] != nil {
+			skips = append(skips, *items[i])
 			continue
 		}
 		found = append(found, c)

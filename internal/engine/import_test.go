@@ -136,6 +136,26 @@ func TestImportByID(t *testing.T) {
 	}
 }
 
+// One chosen client that the agent may not see is that client's trouble, not
+// the connection's.
+func TestImportByIDWithoutRights(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
+	plainClients(w, 10)
+	conn := w.connect("t1", "c")
+	w.app.Rights(halotest.ReadSome(func(id int64) bool { return id != 5 }))
+	w.app.Revoke()
+	args := all(conn)
+	args.All, args.ClientIDs = false, []int64{4, 5}
+	run := w.finish(job(args))
+	if got, want := counts(run), "succeeded: 2 records, 1 created, 0 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete"; got != want {
+		t.Errorf("import\n got %s\nwant %s", got, want)
+	}
+	if conn, err := w.engine.FindConnection(t.Context(), "t1", "c"); err != nil || conn.State != repo.Active {
+		t.Errorf("connection is %s, %v", conn.State, err)
+	}
+}
+
 func TestDryRunWritesNothingButItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)

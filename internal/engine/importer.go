@@ -99,7 +99,7 @@ const fewIDs = 20
 // what was asked for.
 func (im *importer) listingPays(ctx context.Context) (bool, error) {
 	ids := len(im.job.Args.ClientIDs)
-	if ids == 0 || im.cur.List.NextPage > 1 {
+	if ids == 0 || im.cur.List.NextPage > 1 || im.cur.Pass > 1 {
 		return true, nil
 	}
 	if ids <= fewIDs {
