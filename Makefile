@@ -39,8 +39,10 @@ $(LINT): tools/go.mod tools/go.sum
 	@echo "building the linter (once, some two minutes)"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+# Many tests wait for something most of their time, so more of them run at
+# once than there are cores.
 unit: ## all tests with the race detector, shuffled
-	$(GO) test -race -shuffle=on -timeout 8m ./...
+	$(GO) test -race -shuffle=on -parallel 8 -timeout 8m ./...
 
 bench: servers ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
