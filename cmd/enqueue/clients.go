@@ -32,8 +32,8 @@ var clientColumns = []column[clientView]{
 	{title: "id", value: func(c clientView) string { return fmt.Sprint(c.ID) }},
 	{title: "name", wide: true, value: func(c clientView) string { return c.Name }},
 	{title: "inactive", value: func(c clientView) string { return yes(c.Inactive) }},
-	{title: "toplevel_name", wide: true, value: func(c clientView) string { return c.TopLevelName }},
-	{title: "company_id", value: func(c clientView) string { return orEmpty(c.CompanyID) }},
+	{title: "toplevel_name", wide: true, extra: true, value: func(c clientView) string { return c.TopLevelName }},
+	{title: "company_id", extra: true, value: func(c clientView) string { return orEmpty(c.CompanyID) }},
 	{title: "company_name", wide: true, value: func(c clientView) string { return orEmpty(c.CompanyName) }},
 }
 

@@ -32,7 +32,7 @@ var companyColumns = []column[companyView]{
 	{title: "id", value: func(c companyView) string { return c.ID }},
 	{title: "name", wide: true, value: func(c companyView) string { return c.Name }},
 	{title: "external_id", value: func(c companyView) string { return c.ExternalID }},
-	{title: "created_at", value: func(c companyView) string { return stamp(&c.CreatedAt) }},
+	{title: "created_at", extra: true, value: func(c companyView) string { return stamp(&c.CreatedAt) }},
 	{title: "client_id", value: func(c companyView) string { return number(c.ClientID) }},
 	{title: "client_name", wide: true, value: func(c companyView) string { return orEmpty(c.ClientName) }},
 }

@@ -42,9 +42,9 @@ var mappingColumns = []column[mappingView]{
 	{title: "client_name", wide: true, value: func(m mappingView) string { return m.ClientName }},
 	{title: "client_id", value: func(m mappingView) string { return fmt.Sprint(m.ClientID) }},
 	{title: "mapped_at", value: func(m mappingView) string { return stamp(&m.MappedAt) }},
-	{title: "mapped_by", value: func(m mappingView) string { return m.MappedBy }},
+	{title: "mapped_by", extra: true, value: func(m mappingView) string { return m.MappedBy }},
 	{title: "state", value: func(m mappingView) string { return m.State }},
-	{title: "connection", wide: true, value: func(m mappingView) string { return m.Connection }},
+	{title: "connection", wide: true, extra: true, value: func(m mappingView) string { return m.Connection }},
 	{title: "id", value: func(m mappingView) string { return m.ID }},
 }
 

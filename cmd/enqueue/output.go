@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -18,6 +19,7 @@ type column[T any] struct {
 	title string // as in the JSON: snake_case
 	value func(T) string
 	wide  bool // may be cut to make a table fit the terminal
+	extra bool // left out of a table that would not fit otherwise
 }
 
 // list prints items in the chosen format: a table for people, one JSON array
@@ -32,7 +34,7 @@ func list[T any](a *app, items []T, columns []column[T]) error {
 	case "csv":
 		return printCSV(a.Out, items, columns)
 	default:
-		printTable(a.Out, a.width, items, columns)
+		printTable(a.Out, a.width, items, fitting(a.width, items, columns))
 		return nil
 	}
 }
@@ -128,6 +130,33 @@ func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	for line := range strings.Lines(t.Render() + "\n") {
 		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
+}
+
+// comfortable is the width that a wide column should have before others are
+// left out in its favour.
+const comfortable = 24
+
+// fitting leaves out the extra columns if the wide ones had to be cut short
+// because of them.
+func fitting[T any](width int, items []T, columns []column[T]) []column[T] {
+	if width <= 0 {
+		return columns
+	}
+	total := 0
+	for _, c := range columns {
+		used := len(c.title)
+		for _, item := range items {
+			used = max(used, text.StringWidth(printable(c.value(item))))
+		}
+		if c.wide {
+			used = min(used, comfortable)
+		}
+		total += used + 2
+	}
+	if total <= width {
+		return columns
+	}
+	return slices.DeleteFunc(slices.Clone(columns), func(c column[T]) bool { return c.extra })
 }
 
 // fit limits the wide columns so that a row fits the terminal's width.

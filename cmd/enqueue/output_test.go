@@ -40,6 +40,17 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	}
 }
 
+func TestExtraColumnsGiveWay(t *testing.T) {
+	t.Parallel()
+	columns := append(rowColumns[:2:2], column[row]{title: "extra", extra: true, value: func(row) string { return strings.Repeat("x", 30) }})
+	rows := []row{{strings.Repeat("n", 40), "note"}}
+	for width, want := range map[int]int{0: 3, 120: 3, 60: 2} {
+		if got := fitting(width, rows, columns); len(got) != want {
+			t.Errorf("width %d: %d columns, want %d", width, len(got), want)
+		}
+	}
+}
+
 func TestNamesCannotDriveTheTerminal(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"a\x1b[2Jb", "a\u202eb", "a\rb", "a\nb", "a\u0085b", "a\x07b"} {

@@ -162,7 +162,7 @@ func ended(run repo.Run) error {
 	switch run.State {
 	case repo.StateSucceeded:
 		if n := len(run.Items); n > 0 {
-			return &needsPersonError{fmt.Sprintf("run %s succeeded; %d items need a person", id, n)}
+			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person", id, needs(n))}
 		}
 		return nil
 	case repo.StatePartial, repo.StateHeld:
@@ -170,6 +170,13 @@ func ended(run repo.Run) error {
 	default:
 		return fmt.Errorf("run %s is %s: %s", id, run.State, strings.TrimSpace(run.Error))
 	}
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "1 item needs"
+	}
+	return fmt.Sprintf("%d items need", n)
 }
 
 func (a *app) runsCommand() *cobra.Command {
