@@ -184,6 +184,9 @@ func (w *workerProcess) page(t *testing.T, path string) string {
 	return string(body)
 }
 
+// stopping says whether the worker has noticed a signal.
+func (w *workerProcess) stopping() bool { return strings.Contains(w.log.String(), `"msg":"stopping`) }
+
 // stop ends the worker in the orderly way and wants exit code 0 in time.
 func (w *workerProcess) stop(t *testing.T) {
 	t.Helper()

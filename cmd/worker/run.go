@@ -66,16 +66,24 @@ second signal ends it at once. The environment configures it: see the README.`,
 	return 1
 }
 
-// untilSignal gives a context that ends with the first SIGTERM or SIGINT.
-// After it the signals have their usual effect: a second one ends the process
-// at once.
+// untilSignal gives a context that ends with the first SIGTERM or SIGINT. The
+// second one ends the process at once, whatever it is doing.
 func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-ctx.Done()
-		stop()
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+			signal.Stop(signals)
+			return
+		}
+		<-signals
+		os.Exit(1)
 	}()
-	return ctx, stop
+	return ctx, cancel
 }
 
 // migrate brings the schema up. Workers that start together may all do it.
