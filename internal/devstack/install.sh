@@ -49,8 +49,11 @@ if command -v apt-get >/dev/null 2>&1; then
 		[ -z "${placed:-}" ] || $root rm -f "$policy"
 	}
 	trap cleanup EXIT
-	$root mkdir -p "$conf"
-	echo 'create_main_cluster = false' | $root tee "$conf/halosync.conf" >/dev/null
+	case $missing in *postgresql*)
+		$root mkdir -p "$conf"
+		echo 'create_main_cluster = false' | $root tee "$conf/halosync.conf" >/dev/null
+		;;
+	esac
 	if [ ! -e "$policy" ]; then
 		placed=1
 		printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
