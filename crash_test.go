@@ -1,9 +1,12 @@
 package halosync_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/repo/repotest"
@@ -119,5 +122,33 @@ func TestStoppedWorkerHandsOver(t *testing.T) {
 	s.eventually("the run has ended", func() bool { r := s.run(id); return r.State != "running" && r.State != "queued" })
 	if r := s.run(id); r.State != "succeeded" || r.Records != 2_000 || r.Pages != 20 {
 		t.Errorf("after the hand-over: %+v", r)
+	}
+}
+
+// A Redis that lost everything: the same request finds its run in the ledger
+// and puts it back into the queue.
+func TestSameRequestHealsALostQueue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.tenant.Seed(150, 7)
+	s.connect()
+	first := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json"))
+	opts, err := redis.ParseURL(s.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opts)
+	if err := errors.Join(rdb.FlushDB(t.Context()).Err(), rdb.Close()); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := s.enqueue("import", "--connection", "halo", "--all", "-o", "json")
+	if again := decode[run](t, out); code != 0 || again.ID != first.ID || !strings.Contains(errs, "under way already") {
+		t.Fatalf("same request: exit code %d, %s%s", code, out, errs)
+	}
+	w := s.startWorker(s.keyset)
+	defer w.stop(t)
+	s.must("runs", "watch", first.ID)
+	if r := s.run(first.ID); r.State != "succeeded" || r.Records != 150 {
+		t.Errorf("run: %+v", r)
 	}
 }
