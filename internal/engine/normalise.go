@@ -15,7 +15,9 @@ import (
 // Applying it twice changes nothing. The result may be empty.
 func NormaliseName(name string) string {
 	// Folding can undo composition and the reverse, so compose at both ends.
-	s := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+	// Lower case after it, because the library folds each case of a Cherokee
+	// letter to the other.
+	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
 
 	var b strings.Builder
 	b.Grow(len(s))

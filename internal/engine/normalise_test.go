@@ -13,6 +13,7 @@ func TestNormaliseName(t *testing.T) {
 		{"strasse", "Straße", "STRASSE"},
 		{"o'neill - partners", "O’Neill – Partners", "O‘NEILL — PARTNERS"},
 		{"日本商事", "日本商事 "},
+		{"\u13fd\uab70", "\u13f5\u13a0"}, // Cherokee, lower and upper case
 		{"", " ", "\u200b", "\x00"},
 	}
 	for _, names := range same {
