@@ -196,7 +196,8 @@ func TestSlowAnswerTimesOut(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	a := s.api(t, func(c *Config) { c.AttemptTimeout, c.RetryBudget = 50*time.Millisecond, time.Nanosecond })
+	// Long enough for the token call on a machine that is busy with other tests.
+	a := s.api(t, func(c *Config) { c.AttemptTimeout, c.RetryBudget = 3*time.Second, time.Nanosecond })
 	a.jitter = func(most time.Duration) time.Duration { return most }
 	_, err := a.Client(t.Context(), 7)
 	checkKind(t, err, ErrUnavailable)
