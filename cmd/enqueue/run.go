@@ -54,12 +54,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, s strea
 	if err == nil {
 		return exitDone
 	}
+	fmt.Fprintln(s.Err, "enqueue: "+printableLines(err.Error()))
 	var person *needsPersonError
 	if errors.As(err, &person) {
-		fmt.Fprintln(s.Err, "enqueue: "+printableLines(err.Error()))
 		return exitPerson
 	}
-	fmt.Fprintln(s.Err, "enqueue: "+printableLines(err.Error()))
 	if a.usage(err) {
 		if !a.started {
 			fmt.Fprintln(s.Err, `Type "enqueue --help", or --help after a command, for how to use it.`)

@@ -83,7 +83,7 @@ func (e *Engine) enqueue(ctx context.Context, run repo.Run, args tasks.ImportArg
 
 // RunID writes a run's id as the queue and the CLI show it: 32 hex digits
 // without hyphens, because asynqmon cuts task ids at the first hyphen.
-func RunID(id uuid.UUID) string { return fmt.Sprintf("%x", id[:]) }
+func RunID(id uuid.UUID) string { return repo.Hex(id) }
 
 func because(reason string) string {
 	if reason == "" {
