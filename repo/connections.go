@@ -35,6 +35,12 @@ type Connection struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	Mappings      int // active ones
+
+	VerifiedAt     *time.Time // start of the last resync that verified all mappings, but the unverified ones
+	ClientsPages   int        // pages of the last complete listing; 0: unknown
+	InstanceUnsure bool       // address or credentials changed since Halo's clients were last compared
+	NextResyncSpec string     // the schedule that NextResyncAt was computed from
+	MissedResyncs  int        // nights without a resync because no worker was up, ever
 }
 
 // connectionSQL reads connections c; a WHERE on c follows.
@@ -43,7 +49,8 @@ select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
 	c.next_resync_at, c.last_success_at, c.created_at, c.updated_at,
 	(select count(*) from halosync.mappings m
-	 where m.tenant = c.tenant and m.connection_id = c.id and m.deleted_at is null) as mappings
+	 where m.tenant = c.tenant and m.connection_id = c.id and m.deleted_at is null) as mappings,
+	c.verified_at, coalesce(c.clients_pages, 0) as clients_pages, c.instance_unsure, c.next_resync_spec, c.missed_resyncs
 from halosync.connections c `
 
 func queryConnections(ctx context.Context, q querier, where string, args ...any) ([]Connection, error) {

@@ -39,9 +39,9 @@ const (
 	createMappingsSQL = `
 		with added as (
 			insert into halosync.mappings
-				(tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state, last_verified_at)
+				(tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state, last_verified_at, run_id)
 			select $1, n.id, $2, n.company_id, n.client_id, n.name, n.inactive, 'import',
-				case when n.inactive then 'inactive' else 'ok' end, now()
+				case when n.inactive then 'inactive' else 'ok' end, now(), $3
 			from unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::text[], $9::boolean[]) as n(id, company_id, client_id, name, inactive)
 			returning *)
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, after)

@@ -31,7 +31,13 @@ type Mapping struct {
 	MappedBy       string // "import", "map", "suggest" or "restore"
 	State          string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
 	StateReason    string
-	LastVerifiedAt *time.Time // when Halo's side was last written; an import that finds it unchanged writes nothing
+	// LastVerifiedAt is when Halo's side was last known to be as it is here:
+	// when it was written, or at the start of the connection's last complete
+	// resync, which leaves the rows of unchanged mappings alone.
+	LastVerifiedAt *time.Time
+	RunID          *uuid.UUID // the run that made it; nil: a person did without one
+	DeletedAt      *time.Time // nil: in force
+	DeletedBy      string
 }
 
 // MappingFilter narrows [Store.Mappings]; the zero value of a field does not.
@@ -39,24 +45,34 @@ type MappingFilter struct {
 	ConnectionID *uuid.UUID
 	Search       string // only company or client names that contain this text, in any case
 	State        string
+	Deleted      bool      // those that are not in force any more, instead of those that are
 	After        uuid.UUID // only what comes after this mapping: the next page
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
-// Mappings lists the tenant's active mappings, oldest first.
+// mappingSQL reads mappings m with their names; a WHERE on m, n and c follows.
+// A deleted mapping's company may be gone.
+const mappingSQL = `
+	select m.id, m.connection_id, n.name as connection,
+		coalesce(m.company_id, '00000000-0000-0000-0000-000000000000') as company_id, coalesce(c.name, '') as company_name,
+		m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason,
+		case when m.state = 'unverified' or m.deleted_at is not null then m.last_verified_at
+			else greatest(m.last_verified_at, n.verified_at) end as last_verified_at,
+		m.run_id, m.deleted_at, coalesce(m.deleted_by, '') as deleted_by
+	from halosync.mappings m
+	join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
+	left join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+	`
+
+// Mappings lists the tenant's mappings, oldest first.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
-	rows, err := s.pool.Query(ctx, `
-		select m.id, m.connection_id, n.name as connection, m.company_id, c.name as company_name,
-			m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason, m.last_verified_at
-		from halosync.mappings m
-		join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
-		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
-		where m.tenant = $1 and m.id > $2 and m.deleted_at is null
+	rows, err := s.pool.Query(ctx, mappingSQL+`
+		where m.tenant = $1 and m.id > $2 and (m.deleted_at is not null) = $7
 			and ($3::uuid is null or m.connection_id = $3)
 			and ($4 = '' or position(lower($4) in lower(c.name)) > 0 or position(lower($4) in lower(m.client_name)) > 0)
 			and ($5 = '' or m.state = $5)
 		order by m.id limit $6`,
-		tenant, f.After, f.ConnectionID, f.Search, f.State, limit(f.Limit))
+		tenant, f.After, f.ConnectionID, f.Search, f.State, limit(f.Limit), f.Deleted)
 	if err != nil {
 		return nil, wrap("mappings", err)
 	}

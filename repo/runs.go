@@ -38,6 +38,10 @@ type Counts struct {
 	Ambiguous int // several companies fit
 	Skipped   int
 	Failed    int
+	// Of mappings rather than clients:
+	Missing    int // the client is gone from Halo
+	Unverified int // the client could not be read
+	Removed    int
 }
 
 // Run is one execution of a job, over all its attempts.
@@ -63,8 +67,13 @@ type Run struct {
 	RecordsTotal      int        // as far as is known; 0: unknown
 	Complete          bool       // everything there was to see has been seen
 	Counts
-	Error string
-	Items []RunItem `db:"-"` // what needs a person; in listings always nil
+	Error           string
+	DispatchedAt    *time.Time // when its task was last put into the queue
+	ApprovedAt      *time.Time // a held run that a person let go on
+	ApprovedBy      string
+	ApprovedMissing int       // as many mappings may be marked missing, whatever the ceiling
+	Items           []RunItem `db:"-"` // what needs a person; in listings always nil
+	Pairs           []RunItem `db:"-"` // the outcome of each pair of a request; in listings always nil
 }
 
 // Ended says whether the run is over.
@@ -77,10 +86,16 @@ type RunItem struct {
 	CompanyID uuid.UUID
 	Outcome   string
 	Reason    string
+	Pair      int  // of the request, from 1; 0: not about a pair
+	Settled   bool // needs no person
 }
 
-// maxItems is how many items a run keeps.
-const maxItems = 1000
+// maxItems is how many items that need a person a run keeps, and maxPairs how
+// many outcomes of pairs.
+const (
+	maxItems = 1000
+	maxPairs = 5000
+)
 
 // RunFilter narrows [Store.Runs]; the zero value of a field does not.
 type RunFilter struct {
@@ -94,7 +109,8 @@ type RunFilter struct {
 const runColumns = `id, kind, tenant, connection_id, args, request_key, requested_by, state, attempt,
 	queued_at, started_at, finished_at, cancel_requested_at, not_before, wait_reason,
 	pages, passes, records, records_total, complete,
-	created, linked, refreshed, unchanged, ambiguous, skipped, failed, error`
+	created, linked, refreshed, unchanged, ambiguous, skipped, failed, missing, unverified, removed, error,
+	dispatched_at, approved_at, approved_by, approved_missing`
 
 func queryRuns(ctx context.Context, q querier, sql string, args ...any) ([]Run, error) {
 	rows, err := q.Query(ctx, sql, args...)
@@ -119,16 +135,25 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 	if err != nil {
 		return Run{}, wrap("run", err)
 	}
-	run.Items, err = s.RunItems(ctx, tenant, id)
+	rows, err := s.RunItems(ctx, tenant, id)
+	for _, row := range rows {
+		if !row.Settled && len(run.Items) < maxItems {
+			run.Items = append(run.Items, row)
+		}
+		if row.Pair > 0 {
+			run.Pairs = append(run.Pairs, row)
+		}
+	}
 	return run, err
 }
 
-// RunItems reads what needs a person, at most 1,000 items, in the order in
-// which they came up.
+// RunItems reads what needs a person, at most 1,000 items, and the outcomes of
+// pairs, at most 5,000, in the order in which they came up.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
 	rows, err := s.pool.Query(ctx, `
 		select coalesce(client_id, 0) as client_id,
-			coalesce(company_id, '00000000-0000-0000-0000-000000000000') as company_id, outcome, reason
+			coalesce(company_id, '00000000-0000-0000-0000-000000000000') as company_id, outcome, reason,
+			coalesce(pair, 0) as pair, settled
 		from halosync.run_items where tenant = $1 and run_id = $2 order by seq`, tenant, id)
 	if err != nil {
 		return nil, wrap("items of the run", err)

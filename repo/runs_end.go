@@ -77,8 +77,10 @@ func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why
 	if err != nil {
 		return err
 	}
-	if _, err = tx.Exec(ctx, `delete from halosync.run_pages where tenant = $1 and run_id = $2`, tenant, id); err != nil {
-		return err
+	for _, table := range []string{"run_pages", "run_findings"} {
+		if _, err = tx.Exec(ctx, `delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, `select pg_notify($1, $2)`, channel, Hex(id))
 	return err

@@ -54,19 +54,82 @@ func (c *Client) Import(ctx context.Context, args ImportArgs) (Receipt, error) {
 	return request(ctx, c, Import(), args)
 }
 
-// EnqueueImport queues a run whose id and arguments are in the ledger already.
-// It may be called as often as one likes: a task that is there stays as it is,
+// Map asks for pairs to be mapped, under the rules of [Client.Import].
+func (c *Client) Map(ctx context.Context, args MapArgs) (Receipt, error) {
+	return request(ctx, c, Map(), args)
+}
+
+// Unmap asks for mappings to be deleted, under the rules of [Client.Import].
+func (c *Client) Unmap(ctx context.Context, args UnmapArgs) (Receipt, error) {
+	return request(ctx, c, Unmap(), args)
+}
+
+// Resync asks for a connection's mappings to be reconciled with Halo, under
+// the rules of [Client.Import].
+func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
+	return request(ctx, c, Resync(), args)
+}
+
+// Enqueue queues a run whose id and arguments are in the ledger already. It
+// may be called as often as one likes: a task that is there stays as it is,
 // and a result that is kept too. An archived one is set going once more, since
 // the caller's record says that its run has not ended.
-func (c *Client) EnqueueImport(ctx context.Context, runID string, args ImportArgs) error {
+func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
 		return err
 	}
-	kind := Import()
 	err = enqueue(ctx, c, kind, id, args)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return c.revive(ctx, kind.Queue(args.Canonical()), id)
+	}
+	return err
+}
+
+// EnqueueStored is [Enqueue] for a kind by its name, with arguments as the
+// ledger keeps them: the JSON of the kind's arguments.
+func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []byte) error {
+	switch kind {
+	case KindImport:
+		return enqueueStored(ctx, c, Import(), runID, args)
+	case KindMap:
+		return enqueueStored(ctx, c, Map(), runID, args)
+	case KindUnmap:
+		return enqueueStored(ctx, c, Unmap(), runID, args)
+	case KindResync:
+		return enqueueStored(ctx, c, Resync(), runID, args)
+	}
+	return fmt.Errorf("kind %q is unknown", excerpt([]byte(kind), 40))
+}
+
+func enqueueStored[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, raw []byte) error {
+	args, err := decode[A](raw)
+	if err != nil {
+		return err
+	}
+	return Enqueue(ctx, c, kind, runID, args)
+}
+
+// Forget removes a task that has ended, with its result, so that its run can
+// be queued once more. A task that is not there, or has not ended, is left
+// alone.
+func (c *Client) Forget(ctx context.Context, runID string) error {
+	id, err := parseRunID(runID)
+	if err != nil {
+		return err
+	}
+	info, err := c.find(ctx, id, queueNames()...)
+	switch {
+	case errors.Is(err, ErrUnknownRun):
+		return nil
+	case err != nil:
+		return err
+	case info.State != asynq.TaskStateCompleted && info.State != asynq.TaskStateArchived:
+		return nil
+	}
+	err = c.inspector.DeleteTask(info.Queue, id)
+	if errors.Is(err, asynq.ErrTaskNotFound) {
+		return nil
 	}
 	return err
 }

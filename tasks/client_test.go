@@ -16,10 +16,10 @@ func TestWrongArgumentsQueueNothing(t *testing.T) {
 	if _, err := c.Import(ctx, ImportArgs{Tenant: "acme"}); err == nil {
 		t.Error("import without a connection was accepted")
 	}
-	if err := c.EnqueueImport(ctx, NewRunID(), ImportArgs{Tenant: "acme"}); err == nil {
+	if err := Enqueue(ctx, c, Import(), NewRunID(), ImportArgs{Tenant: "acme"}); err == nil {
 		t.Error("enqueueing it was accepted")
 	}
-	if err := c.EnqueueImport(ctx, "run/1", validImport()); err == nil {
+	if err := Enqueue(ctx, c, Import(), "run/1", validImport()); err == nil {
 		t.Error("a run id of another form was accepted")
 	}
 	if n, err := c.rdb.DBSize(ctx).Result(); n != 0 || err != nil {
@@ -33,7 +33,7 @@ func TestEnqueueImportIsIdempotent(t *testing.T) {
 	ctx := t.Context()
 	const hyphens, plain = testUUID, "0190f1a45c6b7d3e8f90a1b2c3d4e5f6"
 	for _, id := range []string{plain, plain, hyphens} {
-		if err := c.EnqueueImport(ctx, id, validImport()); err != nil {
+		if err := Enqueue(ctx, c, Import(), id, validImport()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,14 +49,14 @@ func TestEnqueueImportRevivesArchived(t *testing.T) {
 	c := openClient(t, database(t))
 	ctx := t.Context()
 	id := NewRunID()
-	if err := c.EnqueueImport(ctx, id, validImport()); err != nil {
+	if err := Enqueue(ctx, c, Import(), id, validImport()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.inspector.ArchiveTask(QueueImport, id); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := c.EnqueueImport(ctx, id, validImport()); err != nil {
+		if err := Enqueue(ctx, c, Import(), id, validImport()); err != nil {
 			t.Fatal(err)
 		}
 		info, err := c.inspector.GetTaskInfo(QueueImport, id)

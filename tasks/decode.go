@@ -8,7 +8,8 @@ import (
 	"io"
 )
 
-// maxPayload bounds a payload, in bytes; the longest valid import has 220 kB.
+// maxPayload bounds a payload, in bytes; the longest valid import has 220 kB,
+// a request of pairs may be longer.
 const maxPayload = 1 << 20
 
 // encode writes arguments as a payload: canonical, valid, on one line.
@@ -17,7 +18,11 @@ func encode[A Args[A]](args A) ([]byte, error) {
 	if err := args.Validate(); err != nil {
 		return nil, err
 	}
-	return json.Marshal(args)
+	payload, err := json.Marshal(args)
+	if err == nil && len(payload) > maxPayload {
+		err = fmt.Errorf("request of %d bytes, at most %d are allowed: split it", len(payload), maxPayload)
+	}
+	return payload, err
 }
 
 // decode reads a payload, strictly: what this version does not understand it

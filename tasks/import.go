@@ -25,6 +25,8 @@ const (
 	interactiveIDs = 100
 	// maxText bounds each piece of free text, in bytes.
 	maxText = 200
+	// maxName bounds the name of a company or client, in bytes.
+	maxName = 4_000
 )
 
 // Import declares the import. An execution is a slice of the run: the engine
@@ -71,6 +73,9 @@ type RunResult struct {
 	Ambiguous    int    `json:"ambiguous"`
 	Skipped      int    `json:"skipped"`
 	Failed       int    `json:"failed"`
+	Missing      int    `json:"missing"`    // mappings whose client is gone from Halo
+	Unverified   int    `json:"unverified"` // mappings whose client could not be read
+	Removed      int    `json:"removed"`    // mappings taken away
 	Error        string `json:"error"`
 }
 
@@ -152,13 +157,23 @@ func checkUUID(name, s string) error {
 }
 
 func checkText(name, s string, required bool) error {
+	return checkLength(name, s, required, maxText)
+}
+
+// checkName is checkText for the names of companies and clients, which are
+// longer.
+func checkName(name, s string, required bool) error {
+	return checkLength(name, s, required, maxName)
+}
+
+func checkLength(name, s string, required bool, most int) error {
 	switch {
 	case required && s == "":
 		return fmt.Errorf("%s: missing", name)
 	case s != "" && strings.TrimSpace(s) == "":
 		return fmt.Errorf("%s: only space", name)
-	case len(s) > maxText:
-		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), maxText)
+	case len(s) > most:
+		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), most)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 		return fmt.Errorf("%s: control characters or broken UTF-8", name)
 	}

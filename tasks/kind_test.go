@@ -10,7 +10,7 @@ import (
 )
 
 // kindNames are the names of the contract; a new one belongs here.
-var kindNames = []string{KindImport, "halo:map", "halo:unmap", "halo:resync"}
+var kindNames = []string{KindImport, KindMap, KindUnmap, KindResync}
 
 func TestNoKindBeginsWithAnother(t *testing.T) {
 	t.Parallel()
@@ -64,7 +64,7 @@ func TestTaskCarriesTheKindsLimits(t *testing.T) {
 	id := NewRunID()
 	args := validImport()
 	args.ClientIDs, args.All, args.RequestedBy = []int64{9, 3, 9}, false, "ann"
-	if err := c.EnqueueImport(t.Context(), id, args); err != nil {
+	if err := Enqueue(t.Context(), c, Import(), id, args); err != nil {
 		t.Fatal(err)
 	}
 	info, err := c.inspector.GetTaskInfo(QueueInteractive, id)

@@ -179,7 +179,7 @@ func TestRequestWaitsForTheOther(t *testing.T) {
 		r, _ := c.Import(t.Context(), validImport())
 		answer <- r
 	}()
-	if err := c.EnqueueImport(t.Context(), other, validImport()); err != nil {
+	if err := Enqueue(t.Context(), c, Import(), other, validImport()); err != nil {
 		t.Fatal(err)
 	}
 	if got := receive(t, answer); got != (Receipt{other, true}) {

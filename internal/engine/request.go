@@ -34,18 +34,33 @@ type Receipt struct {
 // Nothing is queued when the request is wrong ([*UsageError]), the connection
 // unknown ([*NotFoundError]) or not in use.
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
-	conn, err := e.FindConnection(ctx, tenant, req.Connection)
+	conn, err := e.usable(ctx, tenant, req.Connection)
 	if err != nil {
 		return Receipt{}, err
-	}
-	if conn.State != repo.Active {
-		return Receipt{}, usagef("connection %q is %s%s", conn.Name, conn.State, because(conn.StateReason))
 	}
 	args := tasks.ImportArgs{
 		Tenant: tenant, ConnectionID: conn.ID.String(),
 		All: req.All, Search: req.Search, ClientIDs: req.ClientIDs,
 		DryRun: req.DryRun, RequestedBy: req.RequestedBy,
-	}.Canonical()
+	}
+	return request(ctx, e, repo.KindImport, tasks.Import(), args, tenant, conn.ID.String(), req.RequestedBy)
+}
+
+// usable finds a connection that runs may be requested for.
+func (e *Engine) usable(ctx context.Context, tenant, ref string) (repo.Connection, error) {
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return conn, err
+	}
+	if conn.State != repo.Active {
+		return conn, usagef("connection %q is %s%s", conn.Name, conn.State, because(conn.StateReason))
+	}
+	return conn, nil
+}
+
+// request writes a run into the ledger and puts it into the queue.
+func request[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind string, job tasks.Kind[A, R], args A, tenant, connectionID, by string) (Receipt, error) {
+	args = args.Canonical()
 	if err := args.Validate(); err != nil {
 		return Receipt{}, usagef("%v", err)
 	}
@@ -54,8 +69,7 @@ func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportReq
 	if err := e.queue.Ping(ctx); err != nil {
 		return Receipt{}, fmt.Errorf("queue: %w", err)
 	}
-
-	row, err := newImportRun(tasks.NewRunID(), args)
+	row, err := newRun(kind, tasks.NewRunID(), args, tenant, connectionID, by)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -65,13 +79,13 @@ func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportReq
 	}
 	// An existing run is put into the queue once more, which changes nothing
 	// if its task is there and heals it if somebody died in between.
-	return Receipt{RunID: RunID(run.ID), Existing: existing}, e.enqueue(ctx, run, args)
+	return Receipt{RunID: RunID(run.ID), Existing: existing}, enqueue(ctx, e, job, run, args)
 }
 
 // enqueue puts a run of the ledger into the queue. When that fails, the run
 // is closed, so that it is neither lost nor waiting for ever.
-func (e *Engine) enqueue(ctx context.Context, run repo.Run, args tasks.ImportArgs) error {
-	err := e.queue.EnqueueImport(ctx, RunID(run.ID), args)
+func enqueue[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind tasks.Kind[A, R], run repo.Run, args A) error {
+	err := tasks.Enqueue(ctx, e.queue, kind, RunID(run.ID), args)
 	if err == nil {
 		return nil
 	}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// settleTimeout bounds the writes that close a run, which must happen although
+// the run's own context is over.
+const settleTimeout = 10 * time.Second
+
+// execution is one execution of a run of any kind.
+type execution struct {
+	row      repo.NewRun // what the ledger should say of the run, should it not know it yet
+	runID    string      // as the queue writes it
+	final    bool        // a plain error ends the run
+	draining <-chan struct{}
+}
+
+// stopping says whether the worker is about to end.
+func (x execution) stopping() bool {
+	select {
+	case <-x.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// newExecution is the execution that a task asks for.
+func newExecution[A tasks.Args[A]](kind string, job tasks.Job[A], tenant, connectionID, requestedBy string) (execution, error) {
+	row, err := newRun(kind, job.RunID, job.Args, tenant, connectionID, requestedBy)
+	return execution{row: row, runID: job.RunID, final: job.Final, draining: job.Draining}, err
+}
+
+// newRun is the ledger's row for a request. kind is the ledger's word, such
+// as [repo.KindImport].
+func newRun[A tasks.Args[A]](kind, runID string, args A, tenant, connectionID, requestedBy string) (repo.NewRun, error) {
+	id, err := uuid.Parse(runID)
+	if err != nil {
+		return repo.NewRun{}, fmt.Errorf("run id %q: %w", runID, err)
+	}
+	connection, err := uuid.Parse(connectionID)
+	if err != nil {
+		return repo.NewRun{}, fmt.Errorf("connection id %q: %w", connectionID, err)
+	}
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return repo.NewRun{}, err
+	}
+	return repo.NewRun{
+		ID: id, Kind: kind, Tenant: tenant, ConnectionID: connection,
+		Args: raw, RequestKey: tasks.Key(taskKind(kind), args), RequestedBy: requestedBy,
+	}, nil
+}
+
+// taskKind is the queue's name of a kind of run.
+func taskKind(kind string) string { return "halo:" + kind }
+
+// ending is how an execution of a run ended, if not with an error.
+type ending struct {
+	state    string // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
+	complete bool
+	reason   string
+}
+
+// perform executes a run, from where it stands to its end or to where body
+// stops. The run record is opened first and closed last, on a context that
+// survives cancellation. What it returns is what the queue acts upon: a result
+// ends the task, [tasks.Later] and [tasks.Never] say so, any other error
+// spends an attempt.
+func (e *Engine) perform(ctx context.Context, x execution, body func(context.Context, repo.Claim) (ending, error)) (tasks.RunResult, error) {
+	claim, err := e.store.ClaimRun(ctx, x.row)
+	if errors.Is(err, repo.ErrEnded) {
+		return e.result(ctx, x.row.Tenant, x.runID)
+	}
+	if err != nil {
+		return e.unclaimed(ctx, x, err)
+	}
+	end, err := e.guarded(ctx, x, claim, body)
+	return e.settle(ctx, x, claim, end, err)
+}
+
+// guarded runs the body. A panic is an error like any other, so that the
+// run's record can be closed.
+func (e *Engine) guarded(ctx context.Context, x execution, claim repo.Claim, body func(context.Context, repo.Claim) (ending, error)) (end ending, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("panic", zap.String("run", x.runID), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if claim.Run.CancelRequestedAt != nil {
+		return ending{state: repo.StateCancelled, reason: "cancelled"}, nil
+	}
+	return body(ctx, claim)
+}
+
+// settle closes the run's record, or puts the run back, by the verdict.
+func (e *Engine) settle(ctx context.Context, x execution, claim repo.Claim, end ending, err error) (tasks.RunResult, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+
+	if err == nil {
+		return e.finish(ctx, x, claim.Ref, repo.Finish{State: end.state, Complete: end.complete, Error: end.reason})
+	}
+	r := rule(err, waited(claim.Run))
+	if r.reconnect {
+		if serr := e.store.SetConnectionState(ctx, x.row.Tenant, "run:"+x.runID, claim.Ref.ConnectionID, repo.NeedsReconnect, reason(err)); serr != nil {
+			err = errors.Join(err, serr)
+		}
+	}
+	switch {
+	case r.verdict == never, r.verdict == again && x.final:
+		// Should the record not close, the attempt is an ordinary failure: a
+		// task that is gone could never close it.
+		if _, ferr := e.finish(ctx, x, claim.Ref, repo.Finish{State: repo.StateFailed, Error: reason(err)}); ferr != nil {
+			return tasks.RunResult{}, errors.Join(err, ferr)
+		}
+		return tasks.RunResult{}, tasks.Never(err)
+	case errors.Is(err, repo.ErrFenced):
+		return tasks.RunResult{}, tasks.Later(r.after, err) // the run belongs to somebody else now
+	}
+	if rerr := e.store.ReleaseRun(ctx, claim.Ref, reason(err), time.Now().Add(r.after)); rerr != nil {
+		err = errors.Join(err, rerr)
+	}
+	if r.verdict == later {
+		return tasks.RunResult{}, tasks.Later(r.after, err)
+	}
+	return tasks.RunResult{}, err
+}
+
+// waited is the time since a person, or the clock, wanted the run.
+func waited(run repo.Run) time.Duration {
+	if run.ApprovedAt != nil {
+		return time.Since(*run.ApprovedAt)
+	}
+	return time.Since(run.QueuedAt)
+}
+
+// unclaimed answers for a run that this execution could not get hold of.
+func (e *Engine) unclaimed(ctx context.Context, x execution, err error) (tasks.RunResult, error) {
+	if errors.Is(err, repo.ErrNotFound) {
+		err = fmt.Errorf("connection %s of tenant %s does not exist: %w", x.row.ConnectionID, x.row.Tenant, err)
+	}
+	switch r := rule(err, 0); {
+	case r.verdict == later:
+		return tasks.RunResult{}, tasks.Later(r.after, err)
+	case r.verdict == never, x.final:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		defer cancel()
+		return tasks.RunResult{}, tasks.Never(errors.Join(err, e.reject(ctx, x.row.Tenant, x.runID, reason(err))))
+	}
+	return tasks.RunResult{}, err
+}
+
+// finish writes the run's last state and returns the run as its result.
+func (e *Engine) finish(ctx context.Context, x execution, ref repo.RunRef, f repo.Finish) (tasks.RunResult, error) {
+	err := e.store.FinishRun(ctx, ref, f)
+	if errors.Is(err, repo.ErrFenced) {
+		return tasks.RunResult{}, tasks.Later(0, err)
+	}
+	if err != nil {
+		return tasks.RunResult{}, fmt.Errorf("close the run: %w", err)
+	}
+	return e.result(ctx, x.row.Tenant, x.runID)
+}
+
+// result reads a run's record as the queue's result.
+func (e *Engine) result(ctx context.Context, tenant, runID string) (tasks.RunResult, error) {
+	id, err := uuid.Parse(runID)
+	if err != nil {
+		return tasks.RunResult{}, err
+	}
+	run, err := e.store.Run(ctx, tenant, id)
+	if err != nil {
+		return tasks.RunResult{}, err
+	}
+	return tasks.RunResult{
+		RunID: runID, State: run.State,
+		Pages: run.Pages, Records: run.Records, RecordsTotal: run.RecordsTotal, Complete: run.Complete,
+		Created: run.Created, Linked: run.Linked, Refreshed: run.Refreshed, Unchanged: run.Unchanged,
+		Ambiguous: run.Ambiguous, Skipped: run.Skipped, Failed: run.Failed,
+		Missing: run.Missing, Unverified: run.Unverified, Removed: run.Removed, Error: run.Error,
+	}, nil
+}
+
+// reason is an error as it is kept in a run's record: whole, bounded.
+func reason(err error) string {
+	const most = 2000
+	text := err.Error()
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return text
+}
+
+// reject closes the record of a run that nobody could execute.
+func (e *Engine) reject(ctx context.Context, tenant, runID, why string) error {
+	id, err := uuid.Parse(runID)
+	if err != nil {
+		return err
+	}
+	err = e.store.RejectRun(ctx, tenant, id, why)
+	if errors.Is(err, repo.ErrNotFound) {
+		return nil // enqueued through Redis alone: there is no record
+	}
+	return err
+}

@@ -1,0 +1,78 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// KindUnmap is the name of the job that deletes mappings.
+const KindUnmap = "halo:unmap"
+
+// MaxMappings is how many mappings one request may delete.
+const MaxMappings = 5_000
+
+// Unmap declares the deletion of mappings.
+func Unmap() Kind[UnmapArgs, RunResult] {
+	return Kind[UnmapArgs, RunResult]{
+		Name:        KindUnmap,
+		Queue:       func(UnmapArgs) string { return QueueInteractive },
+		MaxAttempts: 10,
+		Timeout:     5 * time.Minute,
+		Retention:   24 * time.Hour,
+	}
+}
+
+// UnmapArgs says which mappings of a connection to delete.
+type UnmapArgs struct {
+	Tenant       string   `json:"tenant"`
+	ConnectionID string   `json:"connection_id"` // uuid
+	MappingIDs   []string `json:"mapping_ids"`   // uuids, 1 to [MaxMappings]
+	// RequestedBy is for the record. It does not make a request another one.
+	RequestedBy string `json:"requested_by,omitempty"`
+}
+
+// Validate reports everything that is wrong with the arguments, at once.
+func (a UnmapArgs) Validate() error {
+	faults := []error{
+		checkText("tenant", a.Tenant, true),
+		checkUUID("connection id", a.ConnectionID),
+		checkText("requested by", a.RequestedBy, false),
+	}
+	switch n := len(a.MappingIDs); {
+	case n == 0:
+		faults = append(faults, errors.New("mapping ids: none"))
+	case n > MaxMappings:
+		faults = append(faults, fmt.Errorf("mapping ids: %d given, at most %d are allowed", n, MaxMappings))
+	}
+	for _, id := range a.MappingIDs {
+		if err := checkUUID("mapping id", id); err != nil {
+			faults = append(faults, err)
+			break
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Canonical is the one spelling of equal arguments: ids in lower case, in
+// order and once each.
+func (a UnmapArgs) Canonical() UnmapArgs {
+	a.ConnectionID = strings.ToLower(a.ConnectionID)
+	ids := make([]string, len(a.MappingIDs))
+	for i, id := range a.MappingIDs {
+		ids[i] = strings.ToLower(id)
+	}
+	slices.Sort(ids)
+	a.MappingIDs = slices.Compact(ids)
+	return a
+}
+
+func (a UnmapArgs) identity() any {
+	a = a.Canonical()
+	a.RequestedBy = ""
+	return a
+}
+
+func (a UnmapArgs) tenant() string { return a.Tenant }
