@@ -86,7 +86,13 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 			return Connection{}, wrap("update connection", err)
 		}
 	}
-	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", how, sealed, change.apply)
+	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", how, sealed, func(c *Connection) {
+		was := c.instance()
+		change.apply(c)
+		if sealed != nil || c.instance() != was {
+			c.InstanceUnsure = true
+		}
+	})
 }
 
 // SetConnectionState pauses, resumes or flags a connection. Setting the state
@@ -139,11 +145,16 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 		update halosync.connections set
 			name = $3, domain = $4, auth_server = $5, halo_tenant = $6, client_id = $7,
 			state = $8, state_reason = $9, rate_limit = nullif($10, ''), resync_cron = nullif($11, ''),
-			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), updated_at = now()
+			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), instance_unsure = $14, updated_at = now()
 		where tenant = $1 and id = $2`,
 		c.Tenant, c.ID, c.Name, c.Domain, c.AuthServer, c.HaloTenant, c.ClientID,
-		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed)
+		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed, c.InstanceUnsure)
 	return err
+}
+
+// instance is what decides which Halo a connection reads, and as whom.
+func (c Connection) instance() [4]string {
+	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }
 
 func (ch ConnectionChange) apply(c *Connection) {

@@ -19,6 +19,9 @@ const (
 	Ambiguous = "ambiguous"
 	Skipped   = "skipped"
 	Failed    = "failed"
+	// Seen is a client that belongs into the catalogue and nowhere else. It
+	// does not count.
+	Seen = "seen"
 )
 
 // ImportPage is one page of clients to be written.
@@ -35,6 +38,11 @@ type ImportPage struct {
 	DryRun bool
 	// Skips become items as they are and count with their outcome.
 	Skips []RunItem
+	// Compare leaves mappings as they are: a [Refreshed] one, and what is in
+	// Absent, become findings, which [Store.ApplyFindings] applies once the run
+	// knows that it can believe them. They count when they are applied.
+	Compare bool
+	Absent  []Finding
 }
 
 // MappingState is the active mapping of one client.

@@ -71,7 +71,9 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage)
 
 	b := &pgx.Batch{}
 	b.Queue("begin")
-	b.Queue(lockTenantSQL, ref.Tenant)
+	if !p.Compare { // which adds neither companies nor mappings
+		b.Queue(lockTenantSQL, ref.Tenant)
+	}
 	b.Queue(lockRunSQL, ref.Tenant, ref.ID, ref.Fence, p.Pass, p.Page, ref.ConnectionID).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&run.requestedBy, &state.Cancelled, &run.repeated)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -90,6 +92,9 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage)
 		var at time.Time
 		return each(rows, func() { state.Unmapped[id] = at }, &id, &at)
 	})
+	if p.Compare {
+		norms = []string{}
+	}
 	b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, norms, maxCandidates).Query(func(rows pgx.Rows) error {
 		var norm string
 		var c Candidate

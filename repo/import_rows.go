@@ -15,6 +15,7 @@ type pageWrite struct {
 	mappings  mappingColumns // to be created
 	refresh   mappingColumns // to be brought up to date; names, states and client ids only
 	items     itemColumns
+	findings  findingColumns
 }
 
 type clientColumns struct {
@@ -65,20 +66,34 @@ func newPageWrite(p ImportPage, decisions []Decision) (*pageWrite, error) {
 		}
 		w.items.add(skip)
 	}
+	for _, f := range p.Absent {
+		w.findings.add(f)
+	}
 	return w, nil
 }
 
 // add takes up one decision.
 func (w *pageWrite) add(d Decision) error {
 	if reason := unstorableClient(d.Client); reason != "" {
+		if w.page.Compare && d.Client.ID > 0 {
+			w.findings.add(Finding{ClientID: d.Client.ID, Outcome: FoundUnverified, Reason: reason})
+			return nil
+		}
 		w.counts.Failed++
 		w.items.add(RunItem{ClientID: max(0, d.Client.ID), Outcome: Failed, Reason: reason})
+		return nil
+	}
+	w.clients.add(d.Client)
+	if d.Outcome == Seen {
+		return nil
+	}
+	if w.page.Compare && d.Outcome == Refreshed {
+		w.findings.add(Finding{ClientID: d.Client.ID, Outcome: FoundSeen, Name: d.Client.Name, Inactive: d.Client.Inactive})
 		return nil
 	}
 	if err := w.count(d.Outcome); err != nil {
 		return err
 	}
-	w.clients.add(d.Client)
 	if d.NeedsPerson {
 		w.items.add(RunItem{ClientID: d.Client.ID, CompanyID: d.CompanyID, Outcome: d.Outcome, Reason: d.Reason})
 	}

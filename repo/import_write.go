@@ -103,6 +103,9 @@ func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, ac
 	if n := len(w.items.clientIDs); n > 0 {
 		b.Queue(addItemsSQL, ref.Tenant, ref.ID, w.items.clientIDs, w.items.companyIDs, w.items.outcomes, w.items.reasons, maxItems)
 	}
+	if f := w.findings; len(f.clientIDs) > 0 {
+		b.Queue(addFindingsSQL, ref.Tenant, ref.ID, f.clientIDs, f.outcomes, f.names, f.inactive, f.reasons)
+	}
 	pageIDs := w.page.PageIDs
 	if pageIDs == nil {
 		pageIDs = []int64{}

@@ -14,6 +14,13 @@ type Finish struct {
 	Error        string // why, if it did not succeed
 	Complete     bool   // everything there was to see has been seen
 	RecordsTotal int    // 0: what the pages said
+	// Verified says that every mapping that the connection had when the run
+	// began is as Halo has it, but for those that are unverified by now.
+	Verified bool
+	// ClientsPages is how many pages a complete listing took; 0: none was read.
+	ClientsPages int
+	// WouldMiss is how many mappings a held run would have marked missing.
+	WouldMiss int
 }
 
 // channel is told a run's id, as [Hex], when it ends.
@@ -45,9 +52,13 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 			return nil // done before
 		}
 		_, err = tx.Exec(ctx, `
-			update halosync.runs set complete = $3, records_total = case when $4 > 0 then $4 else records_total end
-			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal)
+			update halosync.runs set complete = $3, records_total = case when $4 > 0 then $4 else records_total end,
+				missing = missing + $5
+			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal, f.WouldMiss)
 		if err != nil {
+			return err
+		}
+		if err := noteVerified(ctx, tx, ref, f); err != nil {
 			return err
 		}
 		if err := end(ctx, tx, ref.Tenant, ref.ID, f.State, f.Error); err != nil || f.State != StateSucceeded {
@@ -58,6 +69,22 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 		return err
 	})
 	return wrap("finish run", err)
+}
+
+// noteVerified keeps on the connection what a resync has proved, so that the
+// mappings that it found unchanged need not be written.
+func noteVerified(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) error {
+	if !f.Verified && f.ClientsPages == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		update halosync.connections c set
+			verified_at = case when $4 then r.started_at else c.verified_at end,
+			clients_pages = case when $5 > 0 then $5 else c.clients_pages end
+		from halosync.runs r
+		where c.tenant = $1 and c.id = $2 and r.tenant = $1 and r.id = $3`,
+		ref.Tenant, ref.ConnectionID, ref.ID, f.Verified, f.ClientsPages)
+	return err
 }
 
 // lockConnection takes the connection's row before the run's, as claims do,

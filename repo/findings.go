@@ -1,0 +1,155 @@
+package repo
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Outcomes of a [Finding].
+const (
+	FoundSeen       = "seen"       // Halo shows the client, otherwise than the mapping says
+	FoundMissing    = "missing"    // Halo has no such client
+	FoundUnverified = "unverified" // the client could not be read
+)
+
+// Finding is what a resync found out about one mapped client. It is kept
+// apart from the mapping until the run knows whether to believe it.
+type Finding struct {
+	ClientID int64
+	Outcome  string
+	Name     string // [FoundSeen] only
+	Inactive bool   // likewise
+	Reason   string // the others only
+}
+
+type findingColumns struct {
+	clientIDs       []int64
+	outcomes, names []string
+	inactive        []bool
+	reasons         []string
+}
+
+func (fc *findingColumns) add(f Finding) {
+	fc.clientIDs = append(fc.clientIDs, f.ClientID)
+	fc.outcomes = append(fc.outcomes, f.Outcome)
+	fc.names = append(fc.names, f.Name)
+	fc.inactive = append(fc.inactive, f.Inactive)
+	fc.reasons = append(fc.reasons, note(f.Reason))
+}
+
+const (
+	// A later page knows better than an earlier one.
+	addFindingsSQL = `
+		insert into halosync.run_findings (tenant, run_id, client_id, outcome, name, inactive, reason)
+		select $1, $2, n.client_id, n.outcome, n.name, n.inactive, n.reason
+		from unnest($3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::text[])
+			as n(client_id, outcome, name, inactive, reason)
+		order by n.client_id
+		on conflict (run_id, client_id) do update
+		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason`
+
+	// Findings are taken out of their table and meet the mappings in force. A
+	// mapping that was made after the run began knows better than the finding.
+	applyFindingsSQL = `
+		with taken as (
+			delete from halosync.run_findings where tenant = $1 and run_id = $2 and client_id in (
+				select client_id from halosync.run_findings where tenant = $1 and run_id = $2 order by client_id limit $3)
+			returning client_id, outcome, name, inactive, reason),
+		hit as (
+			select m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason, f.outcome,
+				case f.outcome when 'seen' then f.name else m.client_name end as new_name,
+				case f.outcome when 'seen' then f.inactive else m.client_inactive end as new_inactive,
+				case when f.outcome <> 'seen' then f.outcome when f.inactive then 'inactive' else 'ok' end as new_state,
+				f.reason as new_reason,
+				case f.outcome when 'unverified' then
+					case when m.state = 'unverified' then m.last_verified_at else greatest(m.last_verified_at, n.verified_at) end
+					else now() end as new_verified_at
+			from taken f
+			join halosync.runs r on r.tenant = $1 and r.id = $2
+			join halosync.connections n on n.tenant = $1 and n.id = r.connection_id
+			join halosync.mappings m on m.tenant = $1 and m.connection_id = r.connection_id and m.client_id = f.client_id
+				and m.deleted_at is null and m.mapped_at <= r.started_at),
+		differs as (
+			select * from hit
+			where (client_name, client_inactive, state, state_reason) is distinct from (new_name, new_inactive, new_state, new_reason)),
+		changed as (
+			update halosync.mappings m
+			set client_name = d.new_name, client_inactive = d.new_inactive, state = d.new_state,
+				state_reason = d.new_reason, last_verified_at = d.new_verified_at
+			from differs d where m.tenant = $1 and m.id = d.id),
+		logged as (
+			insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
+			select $1, r.requested_by, case d.outcome when 'seen' then 'mapping.refreshed' else 'mapping.' || d.outcome end, 'resync',
+				$2, r.connection_id, d.id, d.company_id, d.client_id,
+				jsonb_build_object('client_name', d.client_name, 'client_inactive', d.client_inactive, 'state', d.state, 'state_reason', d.state_reason),
+				jsonb_build_object('client_name', d.new_name, 'client_inactive', d.new_inactive, 'state', d.new_state, 'state_reason', d.new_reason)
+			from differs d, halosync.runs r where r.tenant = $1 and r.id = $2
+			order by d.id),
+		attention as (
+			select client_id, company_id, outcome, new_reason from hit where outcome = 'unverified'
+			union all
+			select client_id, company_id, outcome, new_reason from differs where outcome = 'missing'),
+		items as (
+			insert into halosync.run_items (tenant, run_id, seq, client_id, company_id, outcome, reason)
+			select $1, $2, last.seq + a.ord, a.client_id, a.company_id, a.outcome, a.new_reason
+			from (select coalesce(max(seq), 0) as seq from halosync.run_items where tenant = $1 and run_id = $2) last,
+				(select *, row_number() over (order by outcome, client_id) as ord from attention) a
+			where last.seq + a.ord <= $4)
+		select (select count(*) from taken),
+			(select count(*) from differs where outcome = 'seen'),
+			(select count(*) from differs where outcome = 'missing'),
+			(select count(*) from hit where outcome = 'unverified')`
+)
+
+// ApplyFindings applies up to limit of a run's findings to the mappings in
+// force, with an event for each that changes, counts them and makes items of
+// those that need a person. It says how many findings it took; 0 is the end.
+// Each call is one transaction: what was applied is not applied again.
+// [ErrFenced] if the run is not the caller's any more.
+func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockOwnRun(ctx, tx, ref); err != nil {
+			return err
+		}
+		var c Counts
+		err := tx.QueryRow(ctx, applyFindingsSQL, ref.Tenant, ref.ID, limit, maxItems).
+			Scan(&taken, &c.Refreshed, &c.Missing, &c.Unverified)
+		if err != nil || taken == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			update halosync.runs set refreshed = refreshed + $3, missing = missing + $4, unverified = unverified + $5
+			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, c.Refreshed, c.Missing, c.Unverified)
+		return err
+	})
+	if err != nil {
+		return 0, wrap("apply findings", err)
+	}
+	return taken, nil
+}
+
+// Findings reads the ids of a run's findings with one outcome, ascending.
+func (s *Store) Findings(ctx context.Context, ref RunRef, outcome string) ([]int64, error) {
+	rows, err := s.pool.Query(ctx, `
+		select client_id from halosync.run_findings
+		where tenant = $1 and run_id = $2 and outcome = $3 order by client_id`, ref.Tenant, ref.ID, outcome)
+	if err != nil {
+		return nil, wrap("findings", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	return ids, wrap("findings", err)
+}
+
+// lockOwnRun locks a run that the caller has claimed.
+func lockOwnRun(ctx context.Context, tx pgx.Tx, ref RunRef) error {
+	var one int
+	err := tx.QueryRow(ctx, `
+		select 1 from halosync.runs where tenant = $1 and id = $2 and fence = $3 and state = 'running' for update`,
+		ref.Tenant, ref.ID, ref.Fence).Scan(&one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrFenced
+	}
+	return err
+}
