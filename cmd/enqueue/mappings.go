@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
@@ -41,6 +42,9 @@ func viewMapping(m repo.Mapping) mappingView {
 		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
 		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
 		DeletedAt: utc(m.DeletedAt),
+	}
+	if m.CompanyID == uuid.Nil {
+		v.CompanyID = "" // deleted, and its company is gone
 	}
 	if m.RunID != nil {
 		id := engine.RunID(*m.RunID)

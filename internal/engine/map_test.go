@@ -204,4 +204,9 @@ func TestMapTellsWhatHaloSays(t *testing.T) {
 	m := w.mappings("t1")[0]
 	same(t, "mapping", []string{m.ClientName, m.State}, []string{"Eleven B", repo.MappingInactive})
 	same(t, "items for a person", len(run.Items), 0)
+	id := run.ID
+	events, err := w.store.Events(t.Context(), "t1", repo.EventFilter{RunID: &id})
+	if err != nil || len(events) != 1 || events[0].Action != "mapping.refreshed" || events[0].How != "map" {
+		t.Errorf("events %+v, %v", events, err)
+	}
 }
