@@ -52,6 +52,32 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	equal(t, "events", actions, []string{"company.deleted undo", "company.deleted undo", "mapping.deleted undo", "mapping.deleted undo"})
 }
 
+// What a sync learnt touches nothing, whatever the event is called; what a
+// person did does, and so does a map run.
+func TestUndoKnowsWhoTouched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	claim := w.claim(t, "k")
+	list := clients(5)
+	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
+	w.finish(t, claim.Ref)
+	byHand, _ := w.claimMap(t, "m")
+	ids := w.mappingIDs()
+	add := func(i int, action string, run *uuid.UUID) {
+		repotest.Exec(t, w.url, `insert into halosync.events (tenant, actor, action, mapping_id, run_id) values ('acme', 'x', $1, $2, $3)`, action, ids[i], run)
+	}
+	add(0, "mapping.missing", &claim.Run.ID)
+	add(1, "mapping.refreshed", &byHand.Run.ID)
+	add(2, "mapping.restored", nil)
+	add(3, "mapping.restored", &byHand.Run.ID)
+	kept := make(map[uuid.UUID]bool)
+	_, _, err := w.UndoMappings(t.Context(), w.tenant, "carol", "undo", claim.Run.ID, uuid.Nil, func(m repo.UndoMapping) string {
+		kept[m.ID] = m.TouchedHow != ""
+		return m.TouchedHow
+	})
+	equal(t, "touched", []any{kept, err}, []any{map[uuid.UUID]bool{ids[0]: false, ids[1]: false, ids[2]: true, ids[3]: true, ids[4]: false}, nil})
+}
+
 // A long undo goes part by part, and each part begins where the last ended.
 func TestUndoGoesPartByPart(t *testing.T) {
 	t.Parallel()

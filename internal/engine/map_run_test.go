@@ -166,6 +166,50 @@ func TestMapWaitsForHalo(t *testing.T) {
 	}
 }
 
+// One client on which Halo fails is told from a Halo that fails: by its list,
+// and by how many fail.
+func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pairs   int
+		listing bool // fails as well
+		outcome string
+	}{
+		"broken clients": {mostBroken, false, "succeeded"},
+		"outage":         {1, true, "queued"},
+		"too many":       {mostBroken + 1, false, "queued"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			plainClients(w, 10)
+			conn := w.connect("t1", "c")
+			w.engine.retries = 1
+			j := mapJob(conn, false, w.manyPairs(tc.pairs)...)
+			w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(500, ""))
+			if tc.listing {
+				w.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(500, ""))
+			}
+			_, err := w.engine.Map(t.Context(), j)
+			run := w.mapRun(j)
+			if run.State != tc.outcome || run.State == repo.StateSucceeded && run.Failed != tc.pairs {
+				t.Errorf("%v, %s", err, counts(run))
+			}
+		})
+	}
+}
+
+// A Halo that fails for a moment: what can be read at the second try is mapped.
+func TestMapTriesABrokenClientAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 3)
+	conn := w.connect("t1", "c")
+	w.engine.retries = 1
+	w.halo.Fault(halotest.Rule{ClientID: 2}, halotest.Status(500, ""))
+	same(t, "outcomes", outcomes(w.mapAll(mapJob(conn, false, w.manyPairs(2)...))), []string{"1 mapped", "2 mapped"})
+}
+
 // Cancelling ends a run after the chunk in hand.
 func TestMapIsCancelled(t *testing.T) {
 	t.Parallel()
