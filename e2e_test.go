@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -89,7 +90,7 @@ func TestScripts(t *testing.T) {
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "halo": s.haloCommand, "worker-up": s.workerUp,
+					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp,
 				},
 			})
 		})
@@ -117,11 +118,29 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// grab keeps a part of the last output in a variable, by a regular expression
+// with one group: grab ID '"id": "(.*)"'.
+func grab(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: grab NAME REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	found := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s is not in the output", args[1])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
 // haloCommand changes the simulated Halo:
 //
 //	halo seed 250            realistic clients
 //	halo add 12 Acme Ltd     one client
 //	halo deactivate 12
+//	halo activate 12
+//	halo rename 12 Acme Limited
+//	halo delete 12
 //	halo rights none|all     of the application's agent
 //	halo secret NEW          of the application
 //	halo revoke              its tokens
@@ -138,6 +157,12 @@ func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
 		s.tenant.Add(halotest.Client{ID: number(1), Name: strings.Join(args[2:], " ")})
 	case "deactivate":
 		s.tenant.Deactivate(number(1))
+	case "activate":
+		s.tenant.Activate(number(1))
+	case "rename":
+		s.tenant.Rename(number(1), strings.Join(args[2:], " "))
+	case "delete":
+		s.tenant.Delete(number(1))
 	case "rights":
 		if args[1] == "none" {
 			s.app.Rights(halotest.ReadNone)

@@ -29,10 +29,11 @@ type NewCompany struct {
 
 // CompanyFilter narrows [Store.Companies]; the zero value of a field does not.
 type CompanyFilter struct {
-	Unmapped bool      // only companies without any mapping
-	Search   string    // only names that contain this text, in any case
-	After    uuid.UUID // only what comes after this company: the next page
-	Limit    int       // 1 to 1,000; 0 means 100
+	Unmapped     bool       // only companies without any mapping
+	ConnectionID *uuid.UUID // look at mappings of this connection only
+	Search       string     // only names that contain this text, in any case
+	After        uuid.UUID  // only what comes after this company: the next page
+	Limit        int        // 1 to 1,000; 0 means 100
 }
 
 // AddCompanies stores companies, all or none, and returns them in the same
@@ -134,12 +135,12 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 		from halosync.companies c
 		left join lateral (
 			select client_id, client_name from halosync.mappings
-			where tenant = c.tenant and company_id = c.id and deleted_at is null
+			where tenant = c.tenant and company_id = c.id and deleted_at is null and ($6::uuid is null or connection_id = $6)
 			order by mapped_at, id limit 1) m on true
 		where c.tenant = $1 and c.id > $2 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
 			and not ($4 and m.client_id is not null)
 		order by c.id limit $5`,
-		tenant, f.After, f.Search, f.Unmapped, limit(f.Limit))
+		tenant, f.After, f.Search, f.Unmapped, limit(f.Limit), f.ConnectionID)
 	if err != nil {
 		return nil, wrap("companies", err)
 	}

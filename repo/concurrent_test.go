@@ -51,6 +51,13 @@ func TestNoDeadlock(t *testing.T) {
 				var inner sync.WaitGroup
 				list := clients(40 + round)
 				inner.Go(func() { _, _ = w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)) })
+				inner.Go(func() { _, err := rivals[0].Unmap(t.Context(), w.tenant, "bob", w.mappingIDs()); check(t, err) })
+				inner.Go(func() {
+					_, _, err := rivals[1].UndoMappings(t.Context(), w.tenant, "bob", "undo", n.ID, uuid.Nil, func(repo.UndoMapping) string { return "" })
+					check(t, err)
+					_, _, err = rivals[1].UndoCompanies(t.Context(), w.tenant, "bob", "undo", n.ID, 0, func(repo.UndoCompany) string { return "" })
+					check(t, err)
+				})
 				inner.Go(func() { check(t, rivals[0].FinishRun(t.Context(), claim.Ref, repo.Finish{State: repo.StateSucceeded})) })
 				inner.Go(func() { _, err := rivals[1].ClaimRun(t.Context(), n); check(t, err) })
 				inner.Go(func() { _, err := rivals[1].RequestCancel(t.Context(), w.tenant, n.ID, "bob"); check(t, err) })

@@ -10,7 +10,7 @@
 //     [Store.ResealSecrets] and [Store.UnfinishedRuns].
 //   - Locks are taken in one order, so that no two transactions wait for each
 //     other: the tenant (an advisory lock, held by whoever adds companies or
-//     mappings), the connection's row, the run's row, anything else.
+//     mappings or takes them away), the connection's row, the run's row, anything else.
 //   - Times are the database's, so that the clocks of workers do not matter.
 //   - What Postgres refuses because of the data is an [*InvalidError] or
 //     [*ConflictError], never a driver's error alone.

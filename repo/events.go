@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,6 +52,19 @@ func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Eve
 	}
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	return events, wrap("events", err)
+}
+
+// AllEvents reads every event that f lets through, newest first, a thousand at
+// a time, as [Store.AllMappings] does; f.Limit is ignored.
+func (s *Store) AllEvents(ctx context.Context, tenant string, f EventFilter) iter.Seq2[Event, error] {
+	return chunks(func(last *Event) ([]Event, error) {
+		f := f
+		f.Limit = chunkSize
+		if last != nil {
+			f.Before = last.ID
+		}
+		return s.Events(ctx, tenant, f)
+	})
 }
 
 // addEvent writes an event; its id and time are the database's.

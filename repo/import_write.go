@@ -67,7 +67,7 @@ const (
 			set client_name = b.new_name, client_inactive = b.new_inactive, state = b.new_state, state_reason = '', last_verified_at = now()
 			from before b where m.tenant = $1 and m.id = b.id)
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
-		select $1, $4, 'mapping.refreshed', 'import', $3, $2, b.id, b.company_id, b.client_id,
+		select $1, $4, 'mapping.refreshed', $8, $3, $2, b.id, b.company_id, b.client_id,
 			jsonb_build_object('client_name', b.client_name, 'client_inactive', b.client_inactive, 'state', b.state, 'state_reason', b.state_reason),
 			jsonb_build_object('client_name', b.new_name, 'client_inactive', b.new_inactive, 'state', b.new_state)
 		from before b order by b.id`
@@ -132,7 +132,7 @@ func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
 			m.ids, m.companyIDs, m.clientIDs, m.names, m.inactive, m.how)
 	}
 	if r := w.refresh; len(r.clientIDs) > 0 {
-		b.Queue(refreshMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, r.clientIDs, r.names, r.inactive)
+		b.Queue(refreshMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, r.clientIDs, r.names, r.inactive, "import")
 	}
 }
 

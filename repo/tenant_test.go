@@ -125,11 +125,53 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 	add("Companies", nil, func(ctx context.Context, t string) error {
 		return onlyOf(t, first(w.Companies(ctx, t, repo.CompanyFilter{})))
 	})
+	add("AllEvents", errNothing, func(ctx context.Context, t string) error {
+		for _, err := range w.AllEvents(ctx, t, repo.EventFilter{RunID: &run}) {
+			return err
+		}
+		return errNothing
+	})
+	add("MapPairs", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.MapPairs(ctx, ref(t), chunk(9, lookup(1, "Client 1", 2)), mapEach(repo.Client{ID: 2, Name: "Two"}))
+		return err
+	})
+	add("MappingsByID", errNothing, func(ctx context.Context, t string) error {
+		found, err := w.MappingsByID(ctx, t, w.mappingIDs())
+		return nothing(make([]int, len(found)), err)
+	})
+	add("Unmap", errNothing, func(ctx context.Context, t string) error {
+		return missing(w.Unmap(ctx, t, "eve", w.mappingIDs()))
+	})
+	add("UnmapRun", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.UnmapRun(ctx, ref(t), w.mappingIDs())
+		return err
+	})
+	add("Restore", errNothing, func(ctx context.Context, t string) error {
+		return missing(w.Restore(ctx, t, "eve", w.mappingIDs(), nil))
+	})
+	add("UndoMappings", errNothing, func(ctx context.Context, t string) error {
+		done, _, err := w.UndoMappings(ctx, t, "eve", "undo", run, uuid.Nil, func(repo.UndoMapping) string { return "" })
+		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
+	})
+	add("UndoCompanies", errNothing, func(ctx context.Context, t string) error {
+		done, _, err := w.UndoCompanies(ctx, t, "eve", "undo", run, 0, func(repo.UndoCompany) string { return "" })
+		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
+	})
 	// What belongs to nobody, and what adds to the caller's own.
 	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "UnfinishedRuns", "AddConnection", "AddCompanies"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
+}
+
+// missing is an outcome in which no mapping exists.
+func missing(outcomes []repo.MappingOutcome, err error) error {
+	for _, o := range outcomes {
+		if o.Outcome != repo.DoesNotExist || o.Mapping != nil {
+			return errors.New("another tenant's mapping: " + o.Outcome)
+		}
+	}
+	return nothing([]int(nil), err)
 }
 
 func first[T any](list []T, err error) any {

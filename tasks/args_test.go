@@ -34,15 +34,20 @@ func TestArgumentsOfMappings(t *testing.T) {
 		err  error
 		want string // empty for valid
 	}{
-		"pairs":            {mapped(func(*MapArgs) {}), ""},
-		"most pairs":       {mapped(func(a *MapArgs) { a.Pairs = slices.Repeat(a.Pairs, MaxPairs/2) }), ""},
-		"no pairs":         {mapped(func(a *MapArgs) { a.Pairs = nil }), "pairs: none"},
-		"too many pairs":   {mapped(func(a *MapArgs) { a.Pairs = slices.Repeat(a.Pairs, MaxPairs/2+1) }), "5002 given, at most 5000"},
-		"no company":       {mapped(func(a *MapArgs) { a.Pairs[1].Company = "" }), "pair 2: company: missing"},
-		"no client":        {mapped(func(a *MapArgs) { a.Pairs[0].ClientID = 0 }), "pair 1: no client"},
-		"two clients":      {mapped(func(a *MapArgs) { a.Pairs[0].ClientName = "x" }), "pair 1: client id and client name"},
-		"negative client":  {mapped(func(a *MapArgs) { a.Pairs[0].ClientID = -3 }), "pair 1: -3 is not a client id"},
-		"long name":        {mapped(func(a *MapArgs) { a.Pairs[1].ClientName = strings.Repeat("x", 4001) }), "client name: 4001 bytes"},
+		"pairs":           {mapped(func(*MapArgs) {}), ""},
+		"most pairs":      {mapped(func(a *MapArgs) { a.Pairs = slices.Repeat(a.Pairs, MaxPairs/2) }), ""},
+		"no pairs":        {mapped(func(a *MapArgs) { a.Pairs = nil }), "pairs: none"},
+		"too many pairs":  {mapped(func(a *MapArgs) { a.Pairs = slices.Repeat(a.Pairs, MaxPairs/2+1) }), "5002 given, at most 5000"},
+		"no company":      {mapped(func(a *MapArgs) { a.Pairs[1].Company = "" }), "pair 2: company: missing"},
+		"no client":       {mapped(func(a *MapArgs) { a.Pairs[0].ClientID = 0 }), "pair 1: no client"},
+		"two clients":     {mapped(func(a *MapArgs) { a.Pairs[0].ClientName = "x" }), "pair 1: client id and client name"},
+		"negative client": {mapped(func(a *MapArgs) { a.Pairs[0].ClientID = -3 }), "pair 1: -3 is not a client id"},
+		"long name":       {mapped(func(a *MapArgs) { a.Pairs[1].ClientName = strings.Repeat("x", 4001) }), "client name: 4001 bytes"},
+		"negative line":   {mapped(func(a *MapArgs) { a.Pairs[0].Line = -1 }), "pair 1: -1 is not a line"},
+		"too long": {mapped(func(a *MapArgs) {
+			a.Pairs[1].Company = strings.Repeat("x", 4000)
+			a.Pairs = slices.Repeat(a.Pairs, 300)
+		}), "split it"},
 		"control":          {mapped(func(a *MapArgs) { a.Pairs[1].Company = "a\x1bb" }), "pair 2: company: control"},
 		"many faults":      {mapped(func(a *MapArgs) { a.Pairs = make([]Pair, 50) }), "pair 10: company: missing"},
 		"map, no tenant":   {mapped(func(a *MapArgs) { a.Tenant = "" }), "tenant: missing"},
@@ -88,6 +93,10 @@ func TestSameRequests(t *testing.T) {
 	n.Pairs[1].Company += " "
 	if diff := cmp.Diff(m, n.Canonical()); diff != "" {
 		t.Error(diff)
+	}
+	n.Pairs[0].Line = 7
+	if Key(KindMap, m) != Key(KindMap, n) {
+		t.Error("the same pairs from a file are another request")
 	}
 	slices.Reverse(n.Pairs)
 	if Key(KindMap, m) == Key(KindMap, n) {

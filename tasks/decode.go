@@ -18,6 +18,11 @@ func encode[A Args[A]](args A) ([]byte, error) {
 	if err := args.Validate(); err != nil {
 		return nil, err
 	}
+	return payloadOf(args)
+}
+
+// payloadOf writes arguments on one line, unless that line would be too long.
+func payloadOf(args any) ([]byte, error) {
 	payload, err := json.Marshal(args)
 	if err == nil && len(payload) > maxPayload {
 		err = fmt.Errorf("request of %d bytes, at most %d are allowed: split it", len(payload), maxPayload)

@@ -48,6 +48,9 @@ type Pair struct {
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
+	// Line of the file that the pair came from; 0: none. It is for the record
+	// and does not make a request another one.
+	Line int `json:"line,omitempty"`
 }
 
 // Validate reports everything that is wrong with the arguments, at once.
@@ -57,7 +60,15 @@ func (a MapArgs) Validate() error {
 		checkUUID("connection id", a.ConnectionID),
 		checkPairs(a.Pairs),
 		checkText("requested by", a.RequestedBy, false),
+		a.checkSize(),
 	)
+}
+
+// checkSize refuses what would not fit into a payload, before anything of it
+// is recorded.
+func (a MapArgs) checkSize() error {
+	_, err := payloadOf(a)
+	return err
 }
 
 func checkPairs(pairs []Pair) error {
@@ -69,7 +80,7 @@ func checkPairs(pairs []Pair) error {
 	}
 	var faults []error
 	for i, p := range pairs {
-		if err := p.check(); err != nil {
+		if err := p.Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("pair %d: %w", i+1, err))
 		}
 		if len(faults) == maxFaults {
@@ -82,7 +93,8 @@ func checkPairs(pairs []Pair) error {
 // maxFaults bounds how many faults of the same sort are told.
 const maxFaults = 10
 
-func (p Pair) check() error {
+// Validate reports what is wrong with the pair.
+func (p Pair) Validate() error {
 	err := errors.Join(
 		checkName("company", p.Company, true),
 		checkName("client name", p.ClientName, false),
@@ -90,6 +102,8 @@ func (p Pair) check() error {
 	switch {
 	case err != nil:
 		return err
+	case p.Line < 0:
+		return fmt.Errorf("%d is not a line", p.Line)
 	case p.ClientID < 0:
 		return fmt.Errorf("%d is not a client id", p.ClientID)
 	case p.ClientID == 0 && p.ClientName == "":
@@ -116,6 +130,9 @@ func (a MapArgs) Canonical() MapArgs {
 func (a MapArgs) identity() any {
 	a = a.Canonical()
 	a.RequestedBy = ""
+	for i := range a.Pairs {
+		a.Pairs[i].Line = 0
+	}
 	return a
 }
 

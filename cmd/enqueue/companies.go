@@ -69,12 +69,20 @@ func (a *app) companiesAdd() *cobra.Command {
 
 func (a *app) companiesList() *cobra.Command {
 	var filter repo.CompanyFilter
+	var connection string
 	cmd := &cobra.Command{
 		Use: "list", Short: "The companies and what they are mapped to",
-		Example: "  enqueue companies list --search bakery -o csv",
+		Example: "  enqueue companies list --search bakery -o csv\n  enqueue companies list --unmapped --connection \"Acme Halo\"",
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				if connection != "" {
+					conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
+					if err != nil {
+						return err
+					}
+					filter.ConnectionID = &conn.ID
+				}
 				companies, err := collect(p.store.AllCompanies(ctx, p.tenant, filter), filter.Limit, viewCompany)
 				if err != nil {
 					return err
@@ -84,6 +92,7 @@ func (a *app) companiesList() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&filter.Unmapped, "unmapped", false, "only companies without any mapping")
+	cmd.Flags().StringVar(&connection, "connection", "", "look at mappings of this connection only (name or id)")
 	cmd.Flags().StringVar(&filter.Search, "search", "", "only names that contain this text")
 	limitFlag(cmd, &filter.Limit)
 	return cmd

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -25,16 +29,31 @@ type mappingView struct {
 	State          string     `json:"state"`
 	StateReason    string     `json:"state_reason"`
 	LastVerifiedAt *time.Time `json:"last_verified_at"`
+	RunID          *string    `json:"run_id"`     // the run that made it
+	DeletedAt      *time.Time `json:"deleted_at"` // null: in force
+	DeletedBy      *string    `json:"deleted_by"`
 }
 
 func viewMapping(m repo.Mapping) mappingView {
-	return mappingView{
+	v := mappingView{
 		ID: m.ID.String(), ConnectionID: m.ConnectionID.String(), Connection: m.Connection,
 		CompanyID: m.CompanyID.String(), CompanyName: m.CompanyName,
 		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
 		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
 		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
+		DeletedAt: utc(m.DeletedAt),
 	}
+	if m.CompanyID == uuid.Nil {
+		v.CompanyID = "" // deleted, and its company is gone
+	}
+	if m.RunID != nil {
+		id := engine.RunID(*m.RunID)
+		v.RunID = &id
+	}
+	if m.DeletedAt != nil {
+		v.DeletedBy = &m.DeletedBy
+	}
+	return v
 }
 
 var mappingColumns = []column[mappingView]{
@@ -44,21 +63,29 @@ var mappingColumns = []column[mappingView]{
 	{title: "mapped_at", value: func(m mappingView) string { return stamp(&m.MappedAt) }},
 	{title: "mapped_by", extra: true, value: func(m mappingView) string { return m.MappedBy }},
 	{title: "state", value: func(m mappingView) string { return m.State }},
+	{title: "state_reason", wide: true, extra: true, value: func(m mappingView) string { return m.StateReason }},
+	{title: "last_verified_at", extra: true, value: func(m mappingView) string { return stamp(m.LastVerifiedAt) }},
 	{title: "connection", wide: true, extra: true, value: func(m mappingView) string { return m.Connection }},
 	{title: "id", value: func(m mappingView) string { return m.ID }},
 }
 
+var deletedColumns = append(slices.Clone(mappingColumns),
+	column[mappingView]{title: "deleted_at", value: func(m mappingView) string { return stamp(m.DeletedAt) }},
+	column[mappingView]{title: "deleted_by", value: func(m mappingView) string { return orEmpty(m.DeletedBy) }},
+)
+
 func (a *app) mappingsCommand() *cobra.Command {
-	var connection string
+	var connection, order string
 	var filter repo.MappingFilter
 	cmd := &cobra.Command{
 		Use:   "mappings",
-		Short: "The mappings: company, Halo client, mapped date, state",
+		Short: "The mappings: company, Halo client, mapped date, state, last verified",
 		Example: `  enqueue mappings --connection "Acme Halo" --search bakery
-  enqueue mappings --state inactive -o csv > mappings.csv`,
+  enqueue mappings --state inactive -o csv > mappings.csv
+  enqueue mappings --unmapped --sort mapped`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			if err := checkMappingState(filter.State); err != nil {
+			if err := errors.Join(checkMappingState(filter.State), checkSort(order)); err != nil {
 				return err
 			}
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -69,17 +96,23 @@ func (a *app) mappingsCommand() *cobra.Command {
 					}
 					filter.ConnectionID = &conn.ID
 				}
-				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), filter.Limit, viewMapping)
+				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), 0, viewMapping)
 				if err != nil {
 					return err
 				}
-				return list(a, mappings, mappingColumns)
+				columns := mappingColumns
+				if filter.Deleted {
+					columns = deletedColumns
+				}
+				return list(a, sortMappings(mappings, order, filter.Limit), columns)
 			})
 		}),
 	}
 	cmd.Flags().StringVar(&connection, "connection", "", "only those of this connection (name or id)")
 	cmd.Flags().StringVar(&filter.Search, "search", "", "only those whose company or client name contains this text")
 	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state: ok, inactive, missing or unverified")
+	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "those that were deleted, instead of those in force")
+	cmd.Flags().StringVar(&order, "sort", "worst", "worst state first, or by company, client, mapped (newest first) or verified (longest ago first)")
 	limitFlag(cmd, &filter.Limit)
 	return cmd
 }

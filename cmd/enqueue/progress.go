@@ -59,11 +59,22 @@ func line(run repo.Run, now time.Time) string {
 		return text
 	}
 	rate := float64(run.Records) / max(0.001, now.Sub(*run.StartedAt).Seconds())
-	text += fmt.Sprintf(": %d pages, %d of %d clients, %.0f a second", run.Pages, run.Records, run.RecordsTotal, rate)
+	text += fmt.Sprintf(": %d pages, %d of %d %s, %.0f a second", run.Pages, run.Records, run.RecordsTotal, noun(run.Kind), rate)
 	if left := run.RecordsTotal - run.Records; left > 0 {
 		text += fmt.Sprintf(", %v left", (time.Duration(float64(left)/rate*1000) * time.Millisecond).Round(time.Second))
 	}
 	return text
+}
+
+// noun is what a run of a kind goes through.
+func noun(kind string) string {
+	switch kind {
+	case repo.KindMap:
+		return "pairs"
+	case repo.KindUnmap:
+		return "mappings"
+	}
+	return "clients"
 }
 
 func (p *progress) showBar(run repo.Run) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
@@ -35,10 +36,12 @@ type runView struct {
 	Ambiguous    int        `json:"ambiguous"`
 	Skipped      int        `json:"skipped"`
 	Failed       int        `json:"failed"`
+	Removed      int        `json:"removed"` // mappings taken away
 	DryRun       bool       `json:"dry_run"`
 	WaitReason   string     `json:"wait_reason"`
 	Error        string     `json:"error"`
 	Items        []itemView `json:"items"`
+	Pairs        []pairView `json:"pairs"` // of a map run
 }
 
 // itemView is something of a run that needs a person.
@@ -56,17 +59,34 @@ func viewRun(r repo.Run) runView {
 		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
 		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
 		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
-		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, DryRun: engine.IsDryRun(r),
+		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Removed: r.Removed, DryRun: engine.IsDryRun(r),
 		WaitReason: r.WaitReason, Error: r.Error, Items: []itemView{},
+		Pairs: viewPairs(r),
+	}
+	asked := make(map[int]pairView, len(view.Pairs))
+	for _, p := range view.Pairs {
+		asked[p.Pair] = p
 	}
 	for _, item := range r.Items {
 		v := itemView{Outcome: item.Outcome, Reason: item.Reason}
-		if item.ClientID != 0 {
-			v.ClientID = &item.ClientID
+		v.CompanyID, v.ClientID = itemIDs(item)
+		if p, ok := asked[item.Pair]; ok {
+			v.Reason = p.where() + ": " + v.Reason
 		}
 		view.Items = append(view.Items, v)
 	}
 	return view
+}
+
+// itemIDs are an item's company and client, nil for none.
+func itemIDs(item repo.RunItem) (company *string, client *int64) {
+	if item.CompanyID != uuid.Nil {
+		company = idText(&item.CompanyID)
+	}
+	if item.ClientID != 0 {
+		client = &item.ClientID
+	}
+	return company, client
 }
 
 var runColumns = []column[runView]{
@@ -94,6 +114,15 @@ func (r runView) took() string {
 	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
 }
 
+// handled is how much of its request a run of this kind has done; empty for
+// another kind.
+func (r runView) handled(kind string) string {
+	if r.Kind != kind {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", r.Records, r.RecordsTotal)
+}
+
 // runDetail is one run in words.
 var runDetail = []column[runView]{
 	{title: "run", value: func(r runView) string { return r.ID }},
@@ -107,7 +136,12 @@ var runDetail = []column[runView]{
 	{title: "error", value: func(r runView) string { return r.Error }},
 	{title: "waiting_for", value: func(r runView) string { return r.WaitReason }},
 	{title: "took", value: runView.took},
+	{title: "pairs", value: func(r runView) string { return r.handled(repo.KindMap) }},
+	{title: "mappings", value: func(r runView) string { return r.handled(repo.KindUnmap) }},
 	{title: "clients_seen", value: func(r runView) string {
+		if r.Kind == repo.KindMap || r.Kind == repo.KindUnmap {
+			return ""
+		}
 		text := fmt.Sprintf("%d on %d pages", r.Records, r.Pages)
 		if r.Complete {
 			return text + ", complete"
@@ -124,6 +158,12 @@ var runDetail = []column[runView]{
 	{title: "ambiguous", value: func(r runView) string { return fmt.Sprint(r.Ambiguous) }},
 	{title: "skipped", value: func(r runView) string { return fmt.Sprint(r.Skipped) }},
 	{title: "failed", value: func(r runView) string { return fmt.Sprint(r.Failed) }},
+	{title: "removed", value: func(r runView) string {
+		if r.Removed == 0 {
+			return ""
+		}
+		return fmt.Sprint(r.Removed)
+	}},
 }
 
 var itemColumns = []column[itemView]{
@@ -148,6 +188,10 @@ func (a *app) printRun(run repo.Run) error {
 	}
 	if err := one(a, view, detail); err != nil {
 		return err
+	}
+	if a.format == "table" && len(view.Pairs) > 0 {
+		fmt.Fprintln(a.Out)
+		return list(a, view.Pairs, pairColumnsOf(view.Pairs))
 	}
 	if a.format == "table" && len(view.Items) > 0 {
 		fmt.Fprintf(a.Out, "\nfor a person (%d):\n", len(view.Items))
@@ -185,7 +229,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Short:   "What was requested and what became of it",
 		Example: "  enqueue runs list\n  enqueue runs watch 0193…",
 	}
-	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry())
+	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsUndo())
 	return group
 }
 
@@ -193,8 +237,11 @@ func (a *app) runsList() *cobra.Command {
 	filter := repo.RunFilter{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "The runs of the tenant, newest first", Args: cobra.NoArgs,
-		Example: "  enqueue runs list --state failed",
+		Example: "  enqueue runs list --kind import --state failed",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
+			if err := checkKind(filter.Kind); err != nil {
+				return err
+			}
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
 				runs, err := p.store.Runs(ctx, p.tenant, filter)
 				if err != nil {
@@ -204,9 +251,18 @@ func (a *app) runsList() *cobra.Command {
 			})
 		}),
 	}
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only those of this kind: import, map, unmap or resync")
 	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "at most this many")
 	return cmd
+}
+
+func checkKind(kind string) error {
+	switch kind {
+	case "", repo.KindImport, repo.KindMap, repo.KindUnmap, repo.KindResync:
+		return nil
+	}
+	return usagef("--kind %q: want import, map, unmap or resync", kind)
 }
 
 func (a *app) runsShow() *cobra.Command {

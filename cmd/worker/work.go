@@ -134,6 +134,8 @@ func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics
 		return nil, err
 	}
 	tasks.Handle(server, tasks.Import(), eng.Import)
+	tasks.Handle(server, tasks.Map(), eng.Map)
+	tasks.Handle(server, tasks.Unmap(), eng.Unmap)
 	return server, nil
 }
 

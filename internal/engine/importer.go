@@ -91,10 +91,6 @@ func (im *importer) run(ctx context.Context) (ending, error) {
 	return ending{state: repo.StateSucceeded, complete: true}, nil
 }
 
-// fewIDs is a number of clients that are read by id without asking first how
-// many pages a listing would take.
-const fewIDs = 20
-
 // listingPays says whether the listing is the cheaper way, in requests, to
 // what was asked for.
 func (im *importer) listingPays(ctx context.Context) (bool, error) {
@@ -102,17 +98,8 @@ func (im *importer) listingPays(ctx context.Context) (bool, error) {
 	if ids == 0 || im.cur.List.NextPage > 1 || im.cur.Pass > 1 {
 		return true, nil
 	}
-	if ids <= fewIDs {
-		return false, nil
-	}
-	page, err := im.api.Page(ctx, im.query(), 1)
-	if err != nil {
-		return false, err
-	}
-	if page.Rows == 0 {
-		return false, nil
-	}
-	return ids > 2+page.RecordCount/page.Rows, nil
+	pages, err := listingPages(ctx, im.api, im.query(), ids)
+	return pages > 0, err
 }
 
 func (im *importer) query() halo.Query {
@@ -122,15 +109,7 @@ func (im *importer) query() halo.Query {
 // stop returns why this execution should end at the page boundary it is at,
 // or nil.
 func (im *importer) stop() error {
-	select {
-	case <-im.job.Draining:
-		return errDraining
-	default:
-	}
-	if !im.until.IsZero() && time.Now().After(im.until) {
-		return errSliceOver
-	}
-	return nil
+	return stopAt(im.job.Draining, im.until)
 }
 
 // write commits one page of a pass: decisions, checkpoint and counts. pageIDs are the
@@ -158,10 +137,7 @@ func rowsOf(clients []halo.Client) ([]repo.Client, []string) {
 	sorted := slices.SortedFunc(slices.Values(clients), func(a, b halo.Client) int { return int(a.ID - b.ID) })
 	rows, norms := make([]repo.Client, len(sorted)), make([]string, len(sorted))
 	for i, c := range sorted {
-		rows[i] = repo.Client{
-			ID: c.ID, Name: c.Name, Inactive: c.Inactive,
-			TopLevelID: c.TopLevelID, TopLevelName: c.TopLevelName,
-		}
+		rows[i] = row(c)
 		norms[i] = NormaliseName(c.Name)
 	}
 	return rows, norms

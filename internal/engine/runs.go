@@ -86,9 +86,28 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 	if !run.Ended() {
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	}
-	if run.Kind != repo.KindImport {
-		return Receipt{}, usagef("run %s is of kind %s, which this version cannot retry", runID, run.Kind)
+	switch run.Kind {
+	case repo.KindMap:
+		args, err := mapArgs(run)
+		if err != nil {
+			return Receipt{}, err
+		}
+		return e.RequestMap(ctx, tenant, MapRequest{
+			Connection: args.ConnectionID, Pairs: args.Pairs, Replace: args.Replace, Suggested: args.Suggested, RequestedBy: actor,
+		})
+	case repo.KindUnmap:
+		var args tasks.UnmapArgs
+		if err := readArgs(run, &args); err != nil {
+			return Receipt{}, err
+		}
+		return e.RequestUnmap(ctx, tenant, args.ConnectionID, args.MappingIDs, actor)
+	case repo.KindImport:
+		return e.retryImport(ctx, tenant, run, actor)
 	}
+	return Receipt{}, usagef("run %s is of kind %s, which this version cannot retry", runID, run.Kind)
+}
+
+func (e *Engine) retryImport(ctx context.Context, tenant string, run repo.Run, actor string) (Receipt, error) {
 	args, err := importArgs(run)
 	if err != nil {
 		return Receipt{}, err
@@ -99,13 +118,31 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 	})
 }
 
-// importArgs reads an import's arguments from the ledger.
-func importArgs(run repo.Run) (tasks.ImportArgs, error) {
-	var args tasks.ImportArgs
-	if err := json.Unmarshal(run.Args, &args); err != nil {
-		return args, fmt.Errorf("arguments of run %s: %w", RunID(run.ID), err)
+// readArgs reads a run's arguments from the ledger.
+func readArgs(run repo.Run, args any) error {
+	if err := json.Unmarshal(run.Args, args); err != nil {
+		return fmt.Errorf("arguments of run %s: %w", RunID(run.ID), err)
 	}
-	return args, nil
+	return nil
+}
+
+func mapArgs(run repo.Run) (args tasks.MapArgs, err error) {
+	err = readArgs(run, &args)
+	return args, err
+}
+
+func importArgs(run repo.Run) (args tasks.ImportArgs, err error) {
+	err = readArgs(run, &args)
+	return args, err
+}
+
+// Pairs are the pairs that a map run was asked for; none of another kind.
+func Pairs(run repo.Run) ([]tasks.Pair, error) {
+	if run.Kind != repo.KindMap {
+		return nil, nil
+	}
+	args, err := mapArgs(run)
+	return args.Pairs, err
 }
 
 // IsDryRun says whether a run writes nothing but itself.

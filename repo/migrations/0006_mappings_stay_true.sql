@@ -18,7 +18,9 @@ alter table halosync.mappings
     drop constraint mappings_tenant_company_id_fkey,
     add constraint mappings_tenant_company_id_fkey foreign key (tenant, company_id)
         references halosync.companies (tenant, id) on delete set null (company_id);
-create index mappings_run on halosync.mappings (tenant, run_id) where run_id is not null and deleted_at is null;
+create index mappings_run on halosync.mappings (tenant, run_id, id) where run_id is not null;
+-- What the foreign key asks for when a company goes, deleted mappings included.
+create index mappings_of_company on halosync.mappings (tenant, company_id);
 create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;
 update halosync.mappings m set run_id = e.run_id from halosync.events e
     where e.tenant = m.tenant and e.mapping_id = m.id and e.action = 'mapping.created' and e.run_id is not null;
@@ -66,6 +68,7 @@ create table halosync.dismissals (
     foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
     foreign key (tenant, company_id) references halosync.companies (tenant, id) on delete cascade
 );
+create index dismissals_of_company on halosync.dismissals (tenant, company_id);
 
 -- The mappings in force, as the program shows them, for whoever reads the
 -- tables: with names, and verified by the connection's last resync, which

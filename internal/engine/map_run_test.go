@@ -1,0 +1,268 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// manyPairs makes companies for the clients of plainClients and pairs of
+// them, by id.
+func (w *world) manyPairs(n int) []tasks.Pair {
+	w.t.Helper()
+	names, pairs := make([]string, n), make([]tasks.Pair, n)
+	for i := range n {
+		names[i] = fmt.Sprintf("Company %d", i)
+		pairs[i] = tasks.Pair{Company: names[i], ClientID: int64(i + 2)}
+	}
+	for len(names) > 0 {
+		chunk := names[:min(500, len(names))]
+		w.addCompanies(chunk...)
+		names = names[len(chunk):]
+	}
+	return pairs
+}
+
+// A worker that stops after each chunk: the run goes on at the next one, and
+// an earlier chunk's pair still contradicts a later one's.
+func TestMapGoesOnAtTheNextChunk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 98)
+	conn := w.connect("t1", "c")
+	pairs := w.manyPairs(98)
+	pairs = append(pairs, pairs[:32]...)
+	pairs[90].Company = "Company 3" // which the first chunk maps
+	j := mapJob(conn, true, pairs...)
+	draining := make(chan struct{})
+	close(draining)
+	stopping := j
+	stopping.Draining = draining
+	executions := 0
+	for {
+		executions++
+		_, err := w.engine.Map(t.Context(), stopping)
+		if run := w.mapRun(j); run.Ended() {
+			break
+		} else if run.Records != executions*mapChunk {
+			t.Fatalf("%d pairs done after %d executions: %v", run.Records, executions, err)
+		}
+		if after, put := tasks.IsLater(err); !put || after != 0 {
+			t.Fatalf("execution %d: %v, want it put off without a wait", executions, err)
+		}
+	}
+	run := w.mapRun(j)
+	same(t, "executions", executions, 3)
+	same(t, "counts", counts(run), "succeeded: 130 records, 0 created, 97 linked, 0 refreshed, 32 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete")
+	same(t, "refused", []string{fmt.Sprint(run.Items[0].Pair), run.Items[0].Reason}, []string{"91", "contradicts pair 4, which maps the company to client 5"})
+	same(t, "numbers of pairs", []int{len(run.Pairs), run.Pairs[129].Pair}, []int{130, 130})
+}
+
+func (w *world) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
+	w.t.Helper()
+	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return run
+}
+
+// 250 pairs of a small Halo are found by its listing, of a large one by id.
+func TestMapTakesTheCheaperWay(t *testing.T) {
+	t.Parallel()
+	for clients, most := range map[int]int{400: 12, 40_000: 260} {
+		t.Run(fmt.Sprint(clients), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+			plainClients(w, clients)
+			conn := w.connect("t1", "c")
+			pairs := w.manyPairs(250)
+			pairs[7].ClientID, pairs[8].ClientID = 0, 1_000_000
+			pairs[7].ClientName = w.tenant.Clients()[7].Name
+			before := w.halo.Log().Requests
+			run := w.mapAll(mapJob(conn, false, pairs...))
+			same(t, "counts", counts(run), "succeeded: 250 records, 0 created, 249 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete")
+			if used := w.halo.Log().Requests - before; used > most {
+				t.Errorf("%d requests, want %d at most", used, most)
+			}
+		})
+	}
+}
+
+// Two executions of one run, the older one frozen in between: the run is the
+// younger one's, and each pair has one mapping.
+func TestMapIsFenced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 90)
+	conn := w.connect("t1", "c")
+	j := mapJob(conn, false, w.manyPairs(90)...)
+	over := false
+	w.before(2, func() {
+		over = true
+		if _, err := w.second.Map(t.Context(), j); err != nil {
+			t.Errorf("overtaking execution: %v", err)
+		}
+	})
+	_, err := w.engine.Map(t.Context(), j)
+	if !over || !errors.Is(err, repo.ErrFenced) {
+		t.Errorf("overtaken execution: %v, want it fenced", err)
+	}
+	same(t, "counts", counts(w.mapRun(j)), "succeeded: 90 records, 0 created, 90 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 0 failed, complete")
+	same(t, "mappings", len(w.mappings("t1")), 90)
+}
+
+// Two requests at once, from two workers, that map the same clients to other
+// companies: each client is mapped once, and each pair has its outcome.
+func TestMapsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 60)
+	conn := w.connect("t1", "c")
+	pairs := w.manyPairs(120)
+	for i := range 60 {
+		pairs[60+i].ClientID = pairs[i].ClientID
+	}
+	jobs := []tasks.Job[tasks.MapArgs]{mapJob(conn, false, pairs[:60]...), mapJob(conn, false, pairs[60:]...)}
+	done := make(chan error)
+	for i, e := range []*Engine{w.engine, w.second} {
+		go func() {
+			_, err := e.Map(t.Context(), jobs[i])
+			done <- err
+		}()
+	}
+	for range jobs {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	a, b := w.mapRun(jobs[0]), w.mapRun(jobs[1])
+	same(t, "mapped and refused", []int{a.Linked + b.Linked, a.Failed + b.Failed, len(w.mappings("t1"))}, []int{60, 60, 60})
+}
+
+// A Halo that is down is waited for; what was done before stays.
+func TestMapWaitsForHalo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 10)
+	conn := w.connect("t1", "c")
+	w.engine.retries = 1
+	for name, fault := range map[string]halotest.Fault{
+		"5xx": halotest.Status(503, ""), "reset": halotest.Reset(), "throttled": halotest.Throttle(0),
+	} {
+		j := mapJob(conn, false, pairsOf(name+"=2", name+"=3")...)
+		w.halo.Fault(halotest.Rule{Times: halotest.Forever}, fault)
+		_, err := w.engine.Map(t.Context(), j)
+		if after, put := tasks.IsLater(err); !put || after == 0 || w.mapRun(j).State != repo.StateQueued {
+			t.Errorf("%s: %v, run %s", name, err, counts(w.mapRun(j)))
+		}
+		w.halo.ClearFaults()
+	}
+}
+
+// One client on which Halo fails is told from a Halo that fails: by its list,
+// and by how many fail.
+func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pairs   int
+		listing bool // fails as well
+		outcome string
+	}{
+		"broken clients": {mostBroken, false, "succeeded"},
+		"outage":         {1, true, "queued"},
+		"too many":       {mostBroken + 1, false, "queued"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			plainClients(w, 10)
+			conn := w.connect("t1", "c")
+			w.engine.retries = 1
+			j := mapJob(conn, false, w.manyPairs(tc.pairs)...)
+			w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(500, ""))
+			if tc.listing {
+				w.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(500, ""))
+			}
+			_, err := w.engine.Map(t.Context(), j)
+			run := w.mapRun(j)
+			if run.State != tc.outcome || run.State == repo.StateSucceeded && run.Failed != tc.pairs {
+				t.Errorf("%v, %s", err, counts(run))
+			}
+		})
+	}
+}
+
+// A Halo that fails for a moment: what can be read at the second try is mapped.
+func TestMapTriesABrokenClientAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 3)
+	conn := w.connect("t1", "c")
+	w.engine.retries = 1
+	w.halo.Fault(halotest.Rule{ClientID: 2}, halotest.Status(500, ""))
+	same(t, "outcomes", outcomes(w.mapAll(mapJob(conn, false, w.manyPairs(2)...))), []string{"1 mapped", "2 mapped"})
+}
+
+// Cancelling ends a run after the chunk in hand.
+func TestMapIsCancelled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 60)
+	conn := w.connect("t1", "c")
+	j := mapJob(conn, false, w.manyPairs(60)...)
+	w.before(3, func() {
+		if _, err := w.engine.Cancel(t.Context(), "t1", j.RunID, "anna"); err != nil {
+			t.Error(err)
+		}
+	})
+	run := w.mapAll(j)
+	if run.State != repo.StateCancelled || run.Linked != mapChunk || run.Error != "cancelled after 50 of 60 pairs" {
+		t.Errorf("%s: %s", counts(run), run.Error)
+	}
+}
+
+// A deletion that is newer than the request wins over it.
+func TestUnmapWinsOverMap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 2)
+	conn := w.connect("t1", "c")
+	pairs := w.manyPairs(1)
+	w.mapAll(mapJob(conn, false, pairs...))
+	j := mapJob(conn, true, pairs...)
+	w.before(1, func() {
+		w.unmap(w.mappings("t1")[0].ID)
+	})
+	same(t, "outcomes", outcomes(w.mapAll(j)), []string{"1 refused: unmapped by a person after this run was requested"})
+	same(t, "outcomes of a new request", outcomes(w.mapAll(mapJob(conn, false, pairs...))), []string{"1 mapped"})
+}
+
+// unmap deletes mappings and wants them to have been in force.
+func (w *world) unmap(ids ...uuid.UUID) {
+	w.t.Helper()
+	for _, o := range w.unmapNow(ids...) {
+		if o.Outcome != repo.Unmapped {
+			w.t.Errorf("unmap %s: %s", o.ID, o.Outcome)
+		}
+	}
+}
+
+func (w *world) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
+	w.t.Helper()
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	outcomes, err := w.engine.UnmapNow(w.t.Context(), "t1", "anna", texts)
+	if err != nil {
+		w.t.Error(err) // not Fatal: hooks call it from other goroutines
+	}
+	return outcomes
+}

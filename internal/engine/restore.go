@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/repo"
+)
+
+// Restore brings deleted mappings back under their ids and says what became
+// of each, in the order given. Each client is read from Halo, if it can be; a
+// Halo that cannot be read makes the mapping unverified and is no error. A
+// [*UsageError] names an id that is none; then nothing is restored.
+func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
+	wanted, err := mappingIDs(ids)
+	if err != nil {
+		return nil, err
+	}
+	known, err := e.store.MappingsByID(ctx, tenant, wanted)
+	if err != nil {
+		return nil, err
+	}
+	readers := make(map[uuid.UUID]*sideReader)
+	sides := make(map[uuid.UUID]repo.HaloSide)
+	for _, id := range wanted {
+		m, ok := known[id]
+		if !ok || m.DeletedAt == nil || m.CompanyID == uuid.Nil {
+			continue // there is nothing to read for
+		}
+		r := readers[m.ConnectionID]
+		if r == nil {
+			r = &sideReader{}
+			_, r.api, r.down = e.open(ctx, tenant, m.ConnectionID)
+			readers[m.ConnectionID] = r
+		}
+		sides[id] = r.read(ctx, m.ClientID)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return e.store.Restore(ctx, tenant, actor, wanted, sides)
+}
+
+// sideReader reads clients of one connection until its Halo fails.
+type sideReader struct {
+	api  *halo.API
+	down error // why no more are read
+}
+
+func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
+	if r.down != nil {
+		return sideOf(halo.Client{}, r.down)
+	}
+	c, err := r.api.Client(ctx, client)
+	if err != nil && !errors.Is(err, halo.ErrNotFound) && !errors.Is(err, halo.ErrForbidden) {
+		r.down = err // the next one would wait for the same
+	}
+	return sideOf(c, err)
+}
+
+// sideOf is the Halo side of a restored mapping by what Halo said.
+func sideOf(c halo.Client, err error) repo.HaloSide {
+	switch {
+	case errors.Is(err, halo.ErrNotFound):
+		return repo.HaloSide{State: repo.MappingMissing, Reason: "restored; the client does not exist in Halo"}
+	case err != nil:
+		return repo.HaloSide{State: repo.MappingUnverified, Reason: "restored; Halo could not be read: " + reason(err)}
+	case c.Inactive:
+		return repo.HaloSide{State: repo.MappingInactive, Name: c.Name, Inactive: true}
+	}
+	return repo.HaloSide{State: repo.MappingOK, Name: c.Name}
+}

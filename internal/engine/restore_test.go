@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+)
+
+func (w *world) restore(ids ...uuid.UUID) []repo.MappingOutcome {
+	w.t.Helper()
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	outcomes, err := w.engine.Restore(w.t.Context(), "t1", "bob", texts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return outcomes
+}
+
+// mapped makes a company and a mapping for each client, by ascending id.
+func (w *world) mapped(conn repo.Connection) map[int64]repo.Mapping {
+	w.t.Helper()
+	w.importAll(conn)
+	byClient := make(map[int64]repo.Mapping)
+	for _, m := range w.mappings("t1") {
+		byClient[m.ClientID] = m
+	}
+	return byClient
+}
+
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 8)
+	conn := w.connect("t1", "c")
+	m := w.mapped(conn)
+	w.unmap(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[7].ID)
+	w.tenant.Rename(2, "Renamed")
+	w.tenant.Deactivate(3)
+	w.tenant.Delete(4)
+	// In the way: 5's company has another client, 6's client another company.
+	w.addCompanies("Other")
+	w.tenant.Add(halotest.Client{ID: 50, Name: "Fifty"})
+	run := w.mapAll(mapJob(conn, false, pairsOf(m[5].CompanyID.String()+"=50", "Other=6")...))
+	same(t, "mapped in between", run.Linked, 2)
+
+	got := w.restore(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[8].ID, uuid.New())
+	same(t, "outcomes", told(got), []string{
+		"restored", "restored", "restored: restored; the client does not exist in Halo",
+		"refused: its company is mapped to client 50 (Fifty) by now",
+		"refused: its client is mapped to company " + w.companyOf(6).String() + " (Other) by now",
+		"in force already", `does not exist: "enqueue mappings --unmapped" shows those that can be restored`,
+	})
+	after := make(map[int64]string)
+	for _, n := range w.mappings("t1") {
+		if n.MappedBy == "restore" {
+			after[n.ClientID] = fmt.Sprint(n.ID == m[n.ClientID].ID, " ", n.MappedAt.After(m[n.ClientID].MappedAt), " ", n.State, " ", n.ClientInactive, " ", n.ClientName == m[n.ClientID].ClientName)
+		}
+	}
+	same(t, "restored", after, map[int64]string{
+		2: "true true ok false false", 3: "true true inactive true true", 4: "true true missing false true",
+	})
+	id := m[2].ID
+	events, err := w.store.Events(t.Context(), "t1", repo.EventFilter{MappingID: &id, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events[0]
+	if e.Action != "mapping.restored" || e.Actor != "bob" || !strings.Contains(string(e.Before), `"deleted_by": "anna"`) || !strings.Contains(string(e.After), "Renamed") {
+		t.Errorf("event %+v: %s %s", e, e.Before, e.After)
+	}
+
+	// Halo down is no refusal, and asked once.
+	w.unmap(m[2].ID, m[8].ID)
+	w.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
+	w.engine.retries = 1
+	for _, o := range w.restore(m[2].ID, m[8].ID) {
+		if o.Outcome != repo.Restored || o.Mapping.State != repo.MappingUnverified || !strings.HasPrefix(o.Reason, "restored; Halo could not be read: ") {
+			t.Errorf("restored without Halo: %+v", o)
+		}
+	}
+	if n := w.halo.Log().Statuses[503]; n > 2 {
+		t.Errorf("%d requests to a Halo that is down", n)
+	}
+}
+
+// Two deleted mappings of one client in one request: the first one wins.
+func TestRestoreOneOfTwo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 1)
+	conn := w.connect("t1", "c")
+	first := w.mapped(conn)[2]
+	w.unmap(first.ID)
+	w.addCompanies("Other")
+	w.mapAll(mapJob(conn, false, pairsOf("Other=2")...))
+	second := w.mappings("t1")[0]
+	w.unmap(second.ID)
+	got := told(w.restore(second.ID, first.ID))
+	same(t, "outcomes", got, []string{"restored", "refused: its client is mapped to company " + second.CompanyID.String() + " (Other) by now"})
+}
+
+func TestSideOf(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		client halo.Client
+		err    error
+		want   repo.HaloSide
+	}{
+		"found":    {halo.Client{ID: 1, Name: "A"}, nil, repo.HaloSide{State: "ok", Name: "A"}},
+		"inactive": {halo.Client{ID: 1, Name: "A", Inactive: true}, nil, repo.HaloSide{State: "inactive", Name: "A", Inactive: true}},
+		"gone":     {halo.Client{}, fmt.Errorf("read: %w", halo.ErrNotFound), repo.HaloSide{State: "missing", Reason: "restored; the client does not exist in Halo"}},
+		"hidden":   {halo.Client{}, halo.ErrForbidden, repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: access denied"}},
+		"no keys":  {halo.Client{}, errors.New("no key set"), repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: no key set"}},
+	} {
+		same(t, name, sideOf(tc.client, tc.err), tc.want)
+	}
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+)
+
+func (w *world) undo(runID string) Undo {
+	w.t.Helper()
+	u, err := w.engine.UndoRun(w.t.Context(), "t1", "carol", runID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
+
+func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 1200) // three parts
+	conn := w.connect("t1", "c")
+	w.addCompanies(w.tenant.Clients()[0].Name) // client 2 is linked, not created
+	j := job(all(conn))
+	if run := w.finish(j); run.Created != 1199 || run.Linked != 1 {
+		t.Fatal(counts(run))
+	}
+	m := make(map[int64]repo.Mapping)
+	for _, one := range w.mappings("t1") {
+		m[one.ClientID] = one
+	}
+	w.tenant.Rename(3, "Renamed")
+	w.importAll(conn) // a sync touches nothing
+	w.unmap(m[4].ID, m[5].ID)
+	w.restore(m[5].ID)
+	w.unmap(m[6].ID)
+	w.tenant.Add(halotest.Client{ID: 5000, Name: "New"})
+	same(t, "mapped otherwise", w.mapAll(mapJob(conn, false, pairsOf(m[6].CompanyID.String()+"=5000")...)).Linked, 1)
+
+	u := w.undo(j.RunID)
+	same(t, "undo", []int{u.Unmapped, u.Removed, u.Gone, u.LeftCount}, []int{1197, 1197, 2, 2})
+	reasons := []string{u.Left[0].Reason, u.Left[1].Reason}
+	same(t, "left", reasons, []string{"changed by anna since (mapping.deleted)", "it is mapped to client 5000 (New)"})
+	same(t, "mappings left", len(w.mappings("t1")), 2)
+	same(t, "companies left", len(w.companies("t1")), 3)
+	deleted, err := w.store.Mappings(t.Context(), "t1", repo.MappingFilter{Deleted: true, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "deleted by", deleted[0].DeletedBy, "carol")
+	id := m[7].ID
+	events, err := w.store.Events(t.Context(), "t1", repo.EventFilter{MappingID: &id, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "event", []string{events[0].Action, events[0].How}, []string{"mapping.deleted", "undo of run " + j.RunID})
+	same(t, "restore without a company", told(w.restore(m[7].ID)), []string{"refused: its company is gone"})
+
+	again := w.undo(j.RunID)
+	same(t, "again", []int{again.Unmapped, again.Removed, again.Gone, again.LeftCount}, []int{0, 0, 1199 + 1197, 2})
+}
+
+func TestUndoKeepsWhatTheProductUses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		company repo.UndoCompany
+		want    string
+	}{
+		"untouched":         {repo.UndoCompany{}, ""},
+		"external id":       {repo.UndoCompany{ExternalID: "crm-1"}, "it has an external id by now (crm-1)"},
+		"renamed":           {repo.UndoCompany{Changed: true}, "it was changed since"},
+		"mapped elsewhere":  {repo.UndoCompany{Mapped: true, Other: true, ClientID: 7, ClientName: "Seven"}, "it is mapped to client 7 (Seven)"},
+		"was mapped before": {repo.UndoCompany{Other: true}, "it was mapped otherwise since"},
+	} {
+		same(t, name, keepCompany(tc.company), tc.want)
+	}
+}
+
+// An import that was requested before the undo and runs after it does not
+// bring the mappings back; one that is requested after it does.
+func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 120)
+	conn := w.connect("t1", "c")
+	first, queued := job(all(conn)), job(all(conn))
+	w.finish(first)
+	row, err := newRun(repo.KindImport, queued.RunID, queued.Args, "t1", conn.ID.String(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.store.CreateRun(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "taken back", w.undo(first.RunID).Unmapped, 120)
+	if run := w.finish(queued); run.Skipped != 120 || len(w.mappings("t1")) != 0 || len(w.companies("t1")) != 0 {
+		t.Errorf("import that was requested before: %s, %d mappings", counts(run), len(w.mappings("t1")))
+	}
+	if run := w.importAll(conn); run.Created != 120 {
+		t.Errorf("import that was requested after: %s", counts(run))
+	}
+}
+
+func TestUndoRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 300)
+	conn := w.connect("t1", "c")
+	j := job(all(conn))
+	w.before(3, func() {
+		_, err := w.engine.UndoRun(t.Context(), "t1", "carol", j.RunID)
+		var usage *UsageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), "is running") {
+			t.Errorf("undo of a running run: %v", err)
+		}
+	})
+	w.finish(j)
+	args := all(conn)
+	args.DryRun = true
+	dry := job(args)
+	w.finish(dry)
+	same(t, "dry run", w.undo(dry.RunID), Undo{RunID: dry.RunID})
+	var missing *NotFoundError
+	if _, err := w.engine.UndoRun(t.Context(), "t1", "carol", uuid.NewString()); !errors.As(err, &missing) {
+		t.Errorf("unknown run: %v", err)
+	}
+	same(t, "mappings", len(w.mappings("t1")), 300)
+
+	// A map run is undone as well; the companies were not its own.
+	w.unmap(w.mappings("t1")[0].ID)
+	mj := mapJob(conn, false, pairsOf(w.tenant.Clients()[0].Name+"=2")...)
+	same(t, "mapped", w.mapAll(mj).Linked, 1)
+	u := w.undo(mj.RunID)
+	same(t, "undo of a map run", []int{u.Unmapped, u.Removed, u.LeftCount, len(w.companies("t1"))}, []int{1, 0, 0, 300})
+}

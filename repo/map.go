@@ -1,0 +1,157 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Outcomes of one pair of a request.
+const (
+	Mapped        = "mapped"
+	AlreadyMapped = "already mapped" // to each other
+	Refused       = "refused"
+)
+
+// MapChunk is some pairs of a request, to be mapped in one transaction.
+type MapChunk struct {
+	Number int // of the chunk, from 1; unique within the run
+	Pairs  []PairLookup
+	// Cursor is the checkpoint after this chunk.
+	Cursor json.RawMessage
+	// RecordsTotal is how many pairs the request has.
+	RecordsTotal int
+	MappedBy     string // of new mappings: "map" or "suggest"
+	How          string // in the events, in words
+}
+
+// PairLookup is what a pair names.
+type PairLookup struct {
+	Number    int       // in the request, from 1
+	CompanyID uuid.UUID // zero if Company is no id
+	Company   string    // id, external id or name
+	Norm      string    // Company in the form under which names are compared
+	ClientID  int64     // 0: Halo has no such client
+}
+
+// CompanyMatch is a company that a pair may mean.
+type CompanyMatch struct {
+	ID   uuid.UUID
+	Name string
+}
+
+// InForce is a mapping that is in force.
+type InForce struct {
+	ID, CompanyID uuid.UUID
+	CompanyName   string
+	ClientID      int64
+	ClientName    string
+}
+
+// SettledPair is a pair of the request that is mapped.
+type SettledPair struct {
+	Pair      int
+	CompanyID uuid.UUID
+	ClientID  int64
+}
+
+// CompanyClient is a company and a client.
+type CompanyClient struct {
+	CompanyID uuid.UUID
+	ClientID  int64
+}
+
+// MapState is what the database knows about a chunk's companies and clients.
+type MapState struct {
+	// Companies are those that each pair may mean, in the order of the pairs:
+	// by id, else by external id, else by exact name, else by normalised name.
+	// At most five of a name, the oldest.
+	Companies [][]CompanyMatch
+	ByCompany map[uuid.UUID]InForce // on this connection
+	ByClient  map[int64]InForce
+	// Settled are the earlier pairs of the request that are about one of these
+	// companies or clients.
+	Settled []SettledPair
+	// Unmapped were deleted after the run was queued.
+	Unmapped map[CompanyClient]bool
+}
+
+// PairDecision says what becomes of one pair.
+type PairDecision struct {
+	Pair      int       // its number
+	Outcome   string    // [Mapped], [AlreadyMapped] or [Refused]
+	Reason    string    // why it was refused
+	Ambiguous bool      // refused because several companies or clients fit
+	CompanyID uuid.UUID // zero if it is not known
+	Client    Client    // zero if it is not known
+	Replaces  []InForce // [Mapped]: mappings in force that it takes the place of
+}
+
+// MapPairs maps a chunk of pairs in one transaction: it reads what is known
+// about them, lets decide judge, and writes mappings, events, outcomes, counts
+// and checkpoint. decide is called at most once and must not use the Store.
+// A chunk that was written before is left as it is.
+//
+// cancelled says that the run should end here. [ErrFenced] if the run is not
+// the caller's any more; then, and at any other error, nothing is written.
+func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
+			return err
+		}
+		run, err := lockChunk(ctx, tx, ref, c.Number)
+		if cancelled = run.cancelled; err != nil || run.repeated {
+			return err
+		}
+		state, err := readMapState(ctx, tx, ref, c)
+		if err != nil {
+			return err
+		}
+		decisions, err := decide(state)
+		if err != nil {
+			return err
+		}
+		w, err := newMapWrite(c, decisions)
+		if err != nil {
+			return err
+		}
+		return w.send(ctx, tx, ref, run.requestedBy)
+	})
+	return cancelled, wrap("map pairs", err)
+}
+
+// chunkRun is what a chunk needs to know of its run.
+type chunkRun struct {
+	requestedBy         string
+	cancelled, repeated bool
+}
+
+// lockChunk locks the run of a chunk; a chunk is a page of pass 0.
+func lockChunk(ctx context.Context, tx pgx.Tx, ref RunRef, number int) (run chunkRun, err error) {
+	err = tx.QueryRow(ctx, lockRunSQL, ref.Tenant, ref.ID, ref.Fence, 0, number, ref.ConnectionID).
+		Scan(&run.requestedBy, &run.cancelled, &run.repeated)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return run, ErrFenced
+	}
+	return run, err
+}
+
+// check compares a chunk with the decisions on it.
+func (c MapChunk) check(decisions []PairDecision) error {
+	if len(decisions) != len(c.Pairs) {
+		return &InvalidError{What: "chunk", Reason: fmt.Sprintf("has %d pairs and %d decisions", len(c.Pairs), len(decisions))}
+	}
+	for i, d := range decisions {
+		if d.Pair != c.Pairs[i].Number || d.Pair < 1 {
+			return &InvalidError{What: "decision", Reason: fmt.Sprintf("%d is about pair %d, not %d", i, d.Pair, c.Pairs[i].Number)}
+		}
+		if d.Outcome != Refused && (d.CompanyID == uuid.Nil || d.Client.ID != c.Pairs[i].ClientID) {
+			return &InvalidError{What: "decision", Reason: fmt.Sprintf("on pair %d maps nothing, or another client", d.Pair)}
+		}
+	}
+	return nil
+}

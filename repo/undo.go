@@ -1,0 +1,188 @@
+package repo
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// UndoMapping is a mapping in force that a run made.
+type UndoMapping struct {
+	Mapping
+	// TouchedBy and TouchedHow are the actor and the action of the first
+	// change since that was not a sync's; empty: there was none.
+	TouchedBy, TouchedHow string
+}
+
+// UndoCompany is a company that a run created and that is still there.
+type UndoCompany struct {
+	ID         uuid.UUID
+	Name       string
+	ExternalID string
+	Changed    bool   // since it was created
+	Mapped     bool   // it has a mapping in force, to ClientID
+	Other      bool   // some mapping of it, deleted ones included, was not made by the run
+	ClientID   int64  // 0: not Mapped
+	ClientName string // likewise
+}
+
+// Undone is what taking back a part of a run came to.
+type Undone struct {
+	Removed int
+	Gone    int // had been deleted before
+	Kept    []Kept
+}
+
+// Kept is a mapping, or a company, that was left as it is.
+type Kept struct {
+	MappingID   uuid.UUID // zero: a company
+	CompanyID   uuid.UUID
+	CompanyName string
+	ClientID    int64 // 0: none
+	Reason      string
+}
+
+// undoPart is how many mappings or companies are taken back in one
+// transaction: others of the tenant wait for it.
+const undoPart = 500
+
+// UndoMappings deletes mappings that a run made, a part of them at a time:
+// those with an id after the given one. keep says why one stays; empty: it
+// goes. next is where the next part begins, zero at the end. how is told in
+// the events.
+func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockTenant(ctx, tx, tenant); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, mappingSQL+`where m.tenant = $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
+			tenant, run, after, undoPart)
+		if err != nil {
+			return err
+		}
+		mappings, err := pgx.CollectRows(rows, pgx.RowToStructByName[Mapping])
+		if err != nil {
+			return err
+		}
+		touched, err := touches(ctx, tx, tenant, mappings)
+		if err != nil {
+			return err
+		}
+		d := deletion{tenant: tenant, actor: actor, how: how}
+		for _, m := range mappings {
+			u := touched[m.ID]
+			u.Mapping = m
+			if m.DeletedAt != nil {
+				done.Gone++
+			} else if reason := keep(u); reason != "" {
+				done.Kept = append(done.Kept, Kept{MappingID: m.ID, CompanyID: m.CompanyID, CompanyName: m.CompanyName, ClientID: m.ClientID, Reason: reason})
+			} else {
+				d.ids = append(d.ids, m.ID)
+			}
+		}
+		if len(mappings) == undoPart {
+			next = mappings[undoPart-1].ID
+		}
+		done.Removed, err = deleteMappings(ctx, tx, d)
+		return err
+	})
+	return done, next, wrap("undo mappings", err)
+}
+
+// touches reads who first changed each of the mappings after it was made. What
+// a sync learnt from Halo is no change.
+func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
+	ids := make([]uuid.UUID, len(mappings))
+	for i, m := range mappings {
+		ids[i] = m.ID
+	}
+	rows, err := tx.Query(ctx, `
+		select n.id, e.actor, e.action
+		from unnest($2::uuid[]) as n(id)
+		cross join lateral (
+			select e.actor, e.action from halosync.events e
+			where e.tenant = $1 and e.mapping_id = n.id and e.action not in ('mapping.created', 'mapping.refreshed')
+				and not exists (select from halosync.runs r
+					where r.tenant = $1 and r.id = e.run_id and r.kind in ('import', 'resync'))
+			order by e.id limit 1) e`, tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	touched := make(map[uuid.UUID]UndoMapping)
+	var id uuid.UUID
+	var u UndoMapping
+	return touched, each(rows, func() { touched[id] = u }, &id, &u.TouchedBy, &u.TouchedHow)
+}
+
+// UndoCompanies removes companies that a run created, a part of them at a
+// time: those whose creation has an event after the given one. Deleted
+// mappings of a company that goes stay, without it. See [Store.UndoMappings].
+func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockTenant(ctx, tx, tenant); err != nil {
+			return err
+		}
+		found, last, err := createdCompanies(ctx, tx, tenant, run, after)
+		if err != nil {
+			return err
+		}
+		next = last
+		var ids []uuid.UUID
+		for _, c := range found {
+			if c.ID == uuid.Nil {
+				done.Gone++
+			} else if c.own {
+				continue // told with its mapping, which stayed
+			} else if reason := keep(c.UndoCompany); reason != "" {
+				done.Kept = append(done.Kept, Kept{CompanyID: c.ID, CompanyName: c.Name, ClientID: c.ClientID, Reason: reason})
+			} else {
+				ids = append(ids, c.ID)
+			}
+		}
+		tag, err := tx.Exec(ctx, `
+			with gone as (
+				delete from halosync.companies where tenant = $1 and id = any($4) returning *)
+			insert into halosync.events (tenant, actor, action, how, company_id, before)
+			select $1, $2, 'company.deleted', $3, id, jsonb_build_object('name', name, 'created_at', created_at)
+			from gone order by id`, tenant, note(actor), note(how), ids)
+		done.Removed = int(tag.RowsAffected())
+		return err
+	})
+	return done, next, wrap("undo companies", err)
+}
+
+// createdCompany is a company that a run created. One that is gone has the
+// zero id.
+type createdCompany struct {
+	UndoCompany
+	own bool // it has a mapping in force that the run made
+}
+
+// createdCompanies reads a part of the companies that a run created.
+func createdCompanies(ctx context.Context, tx pgx.Tx, tenant string, run uuid.UUID, after int64) (found []createdCompany, next int64, err error) {
+	rows, err := tx.Query(ctx, `
+		select e.id, coalesce(c.id, '00000000-0000-0000-0000-000000000000'), coalesce(c.name, ''), coalesce(c.external_id, ''),
+			coalesce(c.updated_at <> c.created_at, false), m.client_id is not null, coalesce(m.run_id = $2, false),
+			exists (select from halosync.mappings o where o.tenant = $1 and o.company_id = c.id and o.run_id is distinct from $2),
+			coalesce(m.client_id, 0), coalesce(m.client_name, '')
+		from halosync.events e
+		left join halosync.companies c on c.tenant = $1 and c.id = e.company_id
+		left join lateral (
+			select * from halosync.mappings m
+			where m.tenant = $1 and m.company_id = c.id and m.deleted_at is null
+			order by m.run_id is not distinct from $2, m.id limit 1) m on true
+		where e.tenant = $1 and e.run_id = $2 and e.action = 'company.created' and e.id > $3
+		order by e.id limit $4`, tenant, run, after, undoPart)
+	if err != nil {
+		return nil, 0, err
+	}
+	var last int64
+	var c createdCompany
+	err = each(rows, func() { found = append(found, c) },
+		&last, &c.ID, &c.Name, &c.ExternalID, &c.Changed, &c.Mapped, &c.own, &c.Other, &c.ClientID, &c.ClientName)
+	if len(found) == undoPart {
+		next = last
+	}
+	return found, next, err
+}
