@@ -97,6 +97,17 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 	add("RequestCancel", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RequestCancel(ctx, t, run, "eve"); return err })
 	add("FailQueued", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.FailQueued(ctx, t, run, "") })
 	add("RejectRun", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RejectRun(ctx, t, run, "") })
+	add("ApplyFindings", repo.ErrFenced, func(ctx context.Context, t string) error { _, err := w.ApplyFindings(ctx, ref(t), 10); return err })
+	add("Findings", errNothing, func(ctx context.Context, t string) error { return nothing(w.Findings(ctx, ref(t), repo.FoundSeen)) })
+	add("ApproveRun", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ApproveRun(ctx, t, run, "eve"); return err })
+	add("TrustInstance", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.TrustInstance(ctx, t, w.conn) })
+	add("SampleMapped", errNothing, func(ctx context.Context, t string) error { return nothing(w.SampleMapped(ctx, t, w.conn, 9)) })
+	add("MappedClients", errNothing, func(ctx context.Context, t string) error {
+		for _, err := range w.MappedClients(ctx, t, w.conn) {
+			return err
+		}
+		return errNothing
+	})
 	add("ClientsMapped", errNothing, func(ctx context.Context, t string) error {
 		mapped, err := w.ClientsMapped(ctx, t, w.conn, []int64{1, 2})
 		return nothing(make([]int, len(mapped)), err)

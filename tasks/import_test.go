@@ -118,7 +118,7 @@ func TestRunResultJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"id":"r","state":"partial","pages":1,"records":0,"records_total":2,"complete":false,"created":0,` +
-		`"linked":0,"refreshed":0,"unchanged":0,"ambiguous":0,"skipped":0,"failed":0,"error":"e"}`
+		`"linked":0,"refreshed":0,"unchanged":0,"ambiguous":0,"skipped":0,"failed":0,"missing":0,"unverified":0,"removed":0,"error":"e"}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}

@@ -120,11 +120,14 @@ is stored. A new client secret comes from --client-secret-file, or, with
 				}
 				change.Secret = &value
 			}
-			conn, err := p.engine.UpdateConnection(ctx, p.tenant, a.actor(), args[0], change)
+			conn, receipt, err := p.engine.UpdateConnection(ctx, p.tenant, a.actor(), args[0], change)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintln(a.Err, "tested and stored")
+			if receipt.RunID != "" {
+				fmt.Fprintf(a.Err, "its mappings are compared with Halo: enqueue runs watch %s\n", receipt.RunID)
+			}
 			return one(a, viewConnection(conn), connectionDetail)
 		})
 	})

@@ -36,7 +36,9 @@ type runView struct {
 	Ambiguous    int        `json:"ambiguous"`
 	Skipped      int        `json:"skipped"`
 	Failed       int        `json:"failed"`
-	Removed      int        `json:"removed"` // mappings taken away
+	Missing      int        `json:"missing"`    // mappings whose client is gone
+	Unverified   int        `json:"unverified"` // mappings whose client could not be read
+	Removed      int        `json:"removed"`    // mappings taken away
 	DryRun       bool       `json:"dry_run"`
 	WaitReason   string     `json:"wait_reason"`
 	Error        string     `json:"error"`
@@ -59,7 +61,7 @@ func viewRun(r repo.Run) runView {
 		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
 		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
 		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
-		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Removed: r.Removed, DryRun: engine.IsDryRun(r),
+		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed, DryRun: engine.IsDryRun(r),
 		WaitReason: r.WaitReason, Error: r.Error, Items: []itemView{},
 		Pairs: viewPairs(r),
 	}
@@ -158,18 +160,23 @@ var runDetail = []column[runView]{
 	{title: "ambiguous", value: func(r runView) string { return fmt.Sprint(r.Ambiguous) }},
 	{title: "skipped", value: func(r runView) string { return fmt.Sprint(r.Skipped) }},
 	{title: "failed", value: func(r runView) string { return fmt.Sprint(r.Failed) }},
-	{title: "removed", value: func(r runView) string {
-		if r.Removed == 0 {
-			return ""
-		}
-		return fmt.Sprint(r.Removed)
-	}},
+	{title: "missing", value: func(r runView) string { return some(r.Missing) }},
+	{title: "unverified", value: func(r runView) string { return some(r.Unverified) }},
+	{title: "removed", value: func(r runView) string { return some(r.Removed) }},
 }
 
 var itemColumns = []column[itemView]{
 	{title: "client_id", value: func(i itemView) string { return number(i.ClientID) }},
 	{title: "outcome", value: func(i itemView) string { return i.Outcome }},
 	{title: "reason", wide: true, value: func(i itemView) string { return i.Reason }},
+}
+
+// some writes a number that most runs have nothing to say about.
+func some(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
 }
 
 func number(n *int64) string {
@@ -229,7 +236,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Short:   "What was requested and what became of it",
 		Example: "  enqueue runs list\n  enqueue runs watch 0193…",
 	}
-	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsUndo())
+	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsApprove(), a.runsUndo())
 	return group
 }
 
@@ -293,10 +300,13 @@ func (a *app) runsWatch() *cobra.Command {
 	}
 }
 
+// watchEvery is how often a run is looked at while somebody waits.
+const watchEvery = 200 * time.Millisecond
+
 // watch follows a run, prints it at its end and fails if it did.
 func (a *app) watch(ctx context.Context, p parts, runID string) error {
 	bar := newProgress(a.Err, isTerminal(a.Err))
-	run, err := p.engine.Watch(ctx, p.tenant, runID, 200*time.Millisecond, bar.show)
+	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
 	bar.end()
 	if err != nil {
 		if ctx.Err() != nil {

@@ -136,6 +136,7 @@ func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics
 	tasks.Handle(server, tasks.Import(), eng.Import)
 	tasks.Handle(server, tasks.Map(), eng.Map)
 	tasks.Handle(server, tasks.Unmap(), eng.Unmap)
+	tasks.Handle(server, tasks.Resync(), eng.Resync)
 	return server, nil
 }
 

@@ -18,12 +18,12 @@ const byIDChunk = 25
 // listing can miss a client, a 404 cannot.
 func (im *importer) readByID(ctx context.Context) (ending, error) {
 	var rest []int64
-	for _, id := range im.job.Args.ClientIDs {
+	for _, id := range im.args.ClientIDs {
 		if !im.handled.Has(id) {
 			rest = append(rest, id)
 		}
 	}
-	im.total = len(im.job.Args.ClientIDs)
+	im.total = len(im.args.ClientIDs)
 	for len(rest) > 0 {
 		chunk := rest[:min(byIDChunk, len(rest))]
 		rest = rest[len(chunk):]
@@ -33,7 +33,7 @@ func (im *importer) readByID(ctx context.Context) (ending, error) {
 		}
 		im.cur.ByID += len(chunk)
 		im.cur.Complete = true
-		cancelled, err := im.write(ctx, byIDPass, im.cur.ByID, clients, chunk, skips)
+		cancelled, err := im.write(ctx, pagePart{pass: byIDPass, page: im.cur.ByID, clients: clients, ids: chunk, skips: skips})
 		if err != nil {
 			return ending{}, err
 		}

@@ -17,12 +17,26 @@ type ConnectionChange struct {
 // UpdateConnection changes a connection in place, so that its mappings
 // survive. The result is probed as a new connection would be; nothing is
 // stored if Halo does not agree. A connection that needed to be reconnected
-// is active again.
-func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string, change ConnectionChange) (repo.Connection, error) {
+// is active again. If its mappings may have changed meanwhile, or may now be
+// read from elsewhere, a resync is started: the receipt has its run.
+func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string, change ConnectionChange) (repo.Connection, Receipt, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
-		return conn, err
+		return conn, Receipt{}, err
 	}
+	broken := conn.State == repo.NeedsReconnect
+	if conn, err = e.changeConnection(ctx, tenant, actor, conn, change); err != nil {
+		return conn, Receipt{}, err
+	}
+	if conn.State != repo.Active || conn.Mappings == 0 || !broken && !conn.InstanceUnsure {
+		return conn, Receipt{}, nil
+	}
+	receipt, err := e.startResync(ctx, conn, actor)
+	return conn, receipt, err
+}
+
+// changeConnection probes and stores a change.
+func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, conn repo.Connection, change ConnectionChange) (repo.Connection, error) {
 	stored, err := e.store.ConnectionSecret(ctx, tenant, conn.ID)
 	if err != nil && change.Secret == nil {
 		return conn, err

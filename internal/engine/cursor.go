@@ -26,6 +26,11 @@ type cursor struct {
 	// Complete and Reason are the judgement on the listing.
 	Complete bool   `json:"complete,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+
+	// Way is how a resync reads: by a listing or one by one. Missing is how many
+	// clients it did not find that were there before.
+	Way     string `json:"way,omitempty"`
+	Missing int    `json:"missing,omitempty"`
 }
 
 // readCursor decodes a stored checkpoint; none is the start of a run.

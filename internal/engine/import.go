@@ -14,7 +14,11 @@ func (e *Engine) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (t
 		return tasks.RunResult{}, tasks.Never(err)
 	}
 	return e.perform(ctx, x, func(ctx context.Context, claim repo.Claim) (ending, error) {
-		im, err := e.newImporter(ctx, job, claim)
+		_, api, end, err := e.openSame(ctx, claim)
+		if err != nil || end.state != "" {
+			return end, err
+		}
+		im, err := e.newImporter(ctx, job, claim, api)
 		if err != nil {
 			return ending{}, err
 		}

@@ -15,13 +15,13 @@ const maxPasses = 3
 
 // list reads the listing, pass after pass, until it is complete by [judge] or
 // maxPasses are over. An ending with a state ends the run.
-func (im *importer) list(ctx context.Context) (ending, error) {
+func (w *walk) list(ctx context.Context) (ending, error) {
 	for {
-		end, err := im.pass(ctx)
+		end, err := w.pass(ctx)
 		if err != nil || end.state != "" {
 			return end, err
 		}
-		if im.cur.Listed {
+		if w.cur.Listed {
 			return ending{}, nil
 		}
 	}
@@ -29,22 +29,22 @@ func (im *importer) list(ctx context.Context) (ending, error) {
 
 // pass reads one pass over the listing from its checkpoint. The last page's
 // checkpoint already holds the judgement and the start of the next pass.
-func (im *importer) pass(ctx context.Context) (ending, error) {
-	for page, err := range im.api.Pages(ctx, im.query(), im.cur.List) {
+func (w *walk) pass(ctx context.Context) (ending, error) {
+	for page, err := range w.api.Pages(ctx, w.query, w.cur.List) {
 		if err != nil {
 			return ending{}, err
 		}
-		fresh, ids := im.fresh(page.Clients)
-		if im.cur.Pass > 1 {
-			im.cur.New += len(fresh)
+		fresh, ids := w.fresh(page.Clients)
+		if w.cur.Pass > 1 {
+			w.cur.New += len(fresh)
 		}
-		im.total = max(im.total, page.RecordCount)
-		im.cur.List = page.Cursor
-		pass := im.cur.Pass
+		w.total = max(w.total, page.RecordCount)
+		w.cur.List = page.Cursor
+		pass := w.cur.Pass
 		if page.Last {
-			im.endPass(page.Cursor.Certificate)
+			w.endPass(page.Cursor.Certificate)
 		}
-		cancelled, err := im.write(ctx, pass, page.Number, fresh, ids, nil)
+		cancelled, err := w.write(ctx, pagePart{pass: pass, page: page.Number, clients: fresh, ids: ids})
 		if err != nil {
 			return ending{}, fmt.Errorf("page %d: %w", page.Number, err)
 		}
@@ -52,12 +52,12 @@ func (im *importer) pass(ctx context.Context) (ending, error) {
 			return ending{state: repo.StateCancelled, reason: fmt.Sprintf("cancelled after page %d", page.Number)}, nil
 		}
 		for _, id := range ids {
-			im.handled.Add(id)
+			w.handled.Add(id)
 		}
 		if page.Last {
 			break
 		}
-		if err := im.stop(); err != nil {
+		if err := w.stop(); err != nil {
 			return ending{}, err
 		}
 	}
@@ -66,15 +66,14 @@ func (im *importer) pass(ctx context.Context) (ending, error) {
 
 // fresh splits a page into the clients that this run still has to decide on
 // and the ids that the page showed for the first time in this pass.
-func (im *importer) fresh(clients []halo.Client) (fresh []halo.Client, ids []int64) {
-	wanted := im.job.Args.ClientIDs // sorted
+func (w *walk) fresh(clients []halo.Client) (fresh []halo.Client, ids []int64) {
 	for _, c := range clients {
 		ids = append(ids, c.ID)
-		if im.handled.Has(c.ID) {
+		if w.handled.Has(c.ID) {
 			continue
 		}
-		if len(wanted) > 0 {
-			if _, ok := slices.BinarySearch(wanted, c.ID); !ok {
+		if len(w.wanted) > 0 {
+			if _, ok := slices.BinarySearch(w.wanted, c.ID); !ok {
 				continue
 			}
 		}
@@ -84,8 +83,8 @@ func (im *importer) fresh(clients []halo.Client) (fresh []halo.Client, ids []int
 }
 
 // endPass judges the pass that has just ended and prepares what comes next.
-func (im *importer) endPass(cert halo.Certificate) {
-	c := &im.cur
+func (w *walk) endPass(cert halo.Certificate) {
+	c := &w.cur
 	c.Passes = append(c.Passes, cert)
 	c.Complete, c.Reason = judge(c.Passes, c.New)
 	if c.Complete || c.Pass >= maxPasses {

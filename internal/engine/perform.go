@@ -21,26 +21,15 @@ const settleTimeout = 10 * time.Second
 
 // execution is one execution of a run of any kind.
 type execution struct {
-	row      repo.NewRun // what the ledger should say of the run, should it not know it yet
-	runID    string      // as the queue writes it
-	final    bool        // a plain error ends the run
-	draining <-chan struct{}
-}
-
-// stopping says whether the worker is about to end.
-func (x execution) stopping() bool {
-	select {
-	case <-x.draining:
-		return true
-	default:
-		return false
-	}
+	row   repo.NewRun // what the ledger should say of the run, should it not know it yet
+	runID string      // as the queue writes it
+	final bool        // a plain error ends the run
 }
 
 // newExecution is the execution that a task asks for.
 func newExecution[A tasks.Args[A]](kind string, job tasks.Job[A], tenant, connectionID, requestedBy string) (execution, error) {
 	row, err := newRun(kind, job.RunID, job.Args, tenant, connectionID, requestedBy)
-	return execution{row: row, runID: job.RunID, final: job.Final, draining: job.Draining}, err
+	return execution{row: row, runID: job.RunID, final: job.Final}, err
 }
 
 // newRun is the ledger's row for a request. kind is the ledger's word, such
@@ -72,6 +61,12 @@ type ending struct {
 	state    string // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
 	complete bool
 	reason   string
+
+	// Of a resync: all mappings are verified, the pages of a complete listing,
+	// and how many mappings a held run would have marked missing.
+	verified bool
+	pages    int
+	missing  int
 }
 
 // perform executes a run, from where it stands to its end or to where body
@@ -112,7 +107,10 @@ func (e *Engine) settle(ctx context.Context, x execution, claim repo.Claim, end 
 	defer cancel()
 
 	if err == nil {
-		return e.finish(ctx, x, claim.Ref, repo.Finish{State: end.state, Complete: end.complete, Error: end.reason})
+		return e.finish(ctx, x, claim.Ref, repo.Finish{
+			State: end.state, Complete: end.complete, Error: end.reason,
+			Verified: end.verified, ClientsPages: end.pages, WouldMiss: end.missing,
+		})
 	}
 	r := rule(err, waited(claim.Run))
 	if r.reconnect {

@@ -85,7 +85,11 @@ func request[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind string
 // enqueue puts a run of the ledger into the queue. When that fails, the run
 // is closed, so that it is neither lost nor waiting for ever.
 func enqueue[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind tasks.Kind[A, R], run repo.Run, args A) error {
-	err := tasks.Enqueue(ctx, e.queue, kind, RunID(run.ID), args)
+	return e.queued(ctx, run, tasks.Enqueue(ctx, e.queue, kind, RunID(run.ID), args))
+}
+
+// queued closes a run that err kept out of the queue.
+func (e *Engine) queued(ctx context.Context, run repo.Run, err error) error {
 	if err == nil {
 		return nil
 	}

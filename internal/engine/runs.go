@@ -101,6 +101,8 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 			return Receipt{}, err
 		}
 		return e.RequestUnmap(ctx, tenant, args.ConnectionID, args.MappingIDs, actor)
+	case repo.KindResync:
+		return e.RequestResync(ctx, tenant, run.ConnectionID.String(), actor)
 	case repo.KindImport:
 		return e.retryImport(ctx, tenant, run, actor)
 	}

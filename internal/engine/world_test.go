@@ -25,6 +25,7 @@ const (
 // world is an engine between a real database and a simulated Halo.
 type world struct {
 	t      *testing.T
+	url    string // of the database
 	store  *repo.Store
 	halo   *halotest.Halo
 	tenant *halotest.Tenant // the Halo side of a connection
@@ -62,7 +63,8 @@ func (w *world) request(context.Context, string, string) error {
 // newWorld starts a Halo with n realistic clients.
 func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
 	t.Helper()
-	w := &world{t: t, store: repotest.New(t), halo: halotest.Start(t, opts...)}
+	url := repotest.URL(t)
+	w := &world{t: t, url: url, store: repotest.Open(t, url), halo: halotest.Start(t, opts...)}
 	w.tenant = w.halo.Tenant("")
 	w.app = w.tenant.App(testApp, testSecret)
 	if n > 0 {

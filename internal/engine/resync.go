@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Resync executes a resync run; see perform for what it returns.
+func (e *Engine) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (tasks.RunResult, error) {
+	x, err := newExecution(repo.KindResync, job, job.Args.Tenant, job.Args.ConnectionID, job.Args.RequestedBy)
+	if err != nil {
+		return tasks.RunResult{}, tasks.Never(err)
+	}
+	return e.perform(ctx, x, func(ctx context.Context, claim repo.Claim) (ending, error) {
+		conn, api, end, err := e.openSame(ctx, claim)
+		if err != nil || end.state != "" {
+			return end, err
+		}
+		w, err := newWalk(e.store, api, claim, job.Draining)
+		if err != nil {
+			return ending{}, err
+		}
+		w.until = time.Now().Add(e.slice)
+		rs := &resyncer{walk: w, pages: conn.ClientsPages, approved: claim.Run.ApprovedMissing, run: RunID(claim.Run.ID)}
+		w.write = rs.writePage
+		if err := w.restore(ctx); err != nil {
+			return ending{}, err
+		}
+		return rs.resync(ctx)
+	})
+}
+
+// RequestResync asks for a connection's mappings to be reconciled with Halo.
+func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by string) (Receipt, error) {
+	conn, err := e.usable(ctx, tenant, connection)
+	if err != nil {
+		return Receipt{}, err
+	}
+	args := tasks.ResyncArgs{Tenant: tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
+	return request(ctx, e, repo.KindResync, tasks.Resync(), args, tenant, conn.ID.String(), by)
+}
+
+// startResync requests a resync with or without a queue at hand: a run of the
+// ledger that has no task gets one from a worker.
+func (e *Engine) startResync(ctx context.Context, conn repo.Connection, by string) (Receipt, error) {
+	if e.queue != nil && e.queue.Ping(ctx) == nil {
+		return e.RequestResync(ctx, conn.Tenant, conn.ID.String(), by)
+	}
+	args := tasks.ResyncArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
+	row, err := newRun(repo.KindResync, tasks.NewRunID(), args, conn.Tenant, conn.ID.String(), by)
+	if err != nil {
+		return Receipt{}, err
+	}
+	run, existing, err := e.store.CreateRun(ctx, row)
+	return Receipt{RunID: RunID(run.ID), Existing: existing}, err
+}
+
+// Approve lets a held run go on, from the start and by what Halo says then.
+func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
+	id, err := parseRunID(runID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := e.queue.Ping(ctx); err != nil {
+		return Receipt{}, fmt.Errorf("queue: %w", err)
+	}
+	run, err := e.store.ApproveRun(ctx, tenant, id, actor)
+	switch {
+	case errors.Is(err, repo.ErrNotHeld):
+		return Receipt{}, usagef("run %s is not held, so there is nothing to approve", runID)
+	case errors.Is(err, repo.ErrConflict):
+		return Receipt{}, usagef("the same request is under way already: see \"enqueue runs list\"")
+	case err != nil:
+		return Receipt{}, runError(runID, err)
+	}
+	// The task of the held run is kept with its result; a new one takes its id.
+	if err := e.queue.Forget(ctx, RunID(id)); err != nil {
+		return Receipt{}, fmt.Errorf("queue: %w", err)
+	}
+	return Receipt{RunID: RunID(id)}, e.requeue(ctx, run)
+}
+
+// requeue puts a run of the ledger into the queue by its stored arguments.
+// When that fails, the run is closed.
+func (e *Engine) requeue(ctx context.Context, run repo.Run) error {
+	err := tasks.EnqueueStored(ctx, e.queue, taskKind(run.Kind), RunID(run.ID), run.Args)
+	return e.queued(ctx, run, err)
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/repo"
+)
+
+// walk goes through a connection's clients within one run: page by page over
+// a listing, pass after pass until it is proved complete, with a checkpoint in
+// each page's transaction. What is done with a page is for write to say.
+type walk struct {
+	store    *repo.Store
+	api      *halo.API
+	ref      repo.RunRef
+	draining <-chan struct{}
+	until    time.Time // end of the time slice; zero for none
+
+	query  halo.Query
+	wanted []int64 // sorted: only these are handed to write; nil: all
+	// write commits one page and says whether the run was cancelled.
+	write func(context.Context, pagePart) (cancelled bool, err error)
+
+	cur     cursor
+	handled *halo.IDSet // ids that the run is done with
+	total   int         // clients to expect, as far as is known
+}
+
+// pagePart is what a page brought.
+type pagePart struct {
+	pass, page int
+	clients    []halo.Client // that the run has not seen before
+	ids        []int64       // that this pass had not shown before
+	skips      []repo.RunItem
+	absent     []repo.Finding
+	again      bool // these ids were asked for before
+}
+
+// newWalk takes up a run where its checkpoint stands; call restore next.
+func newWalk(store *repo.Store, api *halo.API, claim repo.Claim, draining <-chan struct{}) (*walk, error) {
+	cur, err := readCursor(claim.Cursor)
+	return &walk{
+		store: store, api: api, ref: claim.Ref, draining: draining,
+		query: halo.Query{IncludeInactive: true, VerifyTail: true},
+		cur:   cur, handled: &halo.IDSet{}, total: claim.Run.RecordsTotal,
+	}, err
+}
+
+// restore reads back which ids the run has seen: all of them, and those of
+// the current pass.
+func (w *walk) restore(ctx context.Context) error {
+	w.cur.List.Seen = &halo.IDSet{}
+	for page, err := range w.store.SeenPages(ctx, w.ref) {
+		if err != nil {
+			return fmt.Errorf("seen clients of the run: %w", err)
+		}
+		for _, id := range page.ClientIDs {
+			w.handled.Add(id)
+			if page.Pass == w.cur.Pass {
+				w.cur.List.Seen.Add(id)
+			}
+		}
+	}
+	return nil
+}
+
+// stop returns why this execution should end at the page boundary it is at,
+// or nil.
+func (w *walk) stop() error { return stopAt(w.draining, w.until) }
