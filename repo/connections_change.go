@@ -101,6 +101,7 @@ func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+state, note(reason), nil, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
+			c.NextResyncAt = nil // planned by the clock once it is active
 		}
 	})
 	return err

@@ -6,8 +6,8 @@
 //
 //   - It takes the tenant, or a [RunRef] that holds it, and has it in the WHERE
 //     of each statement. What belongs to another tenant does not exist:
-//     [ErrNotFound]. The two exceptions serve the whole program and say so:
-//     [Store.ResealSecrets] and [Store.UnfinishedRuns].
+//     [ErrNotFound]. Those that serve the whole program say so: resealing, the
+//     clock ([Store.ClaimDue]) and the dispatcher ([Store.ClaimUndispatched]).
 //   - Locks are taken in one order, so that no two transactions wait for each
 //     other: the tenant (an advisory lock, held by whoever adds companies or
 //     mappings or takes them away), the connection's row, the run's row, anything else.

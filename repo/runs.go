@@ -172,13 +172,3 @@ func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, er
 		tenant, f.ConnectionID, f.Kind, f.State, orNull(f.QueuedBefore), limit(f.Limit))
 	return runs, wrap("runs", err)
 }
-
-// UnfinishedRuns lists runs of all tenants that were queued before a time and
-// have not ended, oldest first: what must have a task in the queue.
-func (s *Store) UnfinishedRuns(ctx context.Context, queuedBefore time.Time, most int) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.pool, `
-		select `+runColumns+` from halosync.runs
-		where state in ('queued', 'running') and queued_at < $1
-		order by queued_at, id limit $2`, queuedBefore, limit(most))
-	return runs, wrap("unfinished runs", err)
-}

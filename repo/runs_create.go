@@ -18,13 +18,14 @@ type NewRun struct {
 	Args         json.RawMessage // JSON object; nil means {}
 	RequestKey   string          // 1 to 200 characters; the same request has the same key
 	RequestedBy  string
+	Waiting      bool // nobody is about to put it into the queue: [Store.ClaimUndispatched] finds it
 }
 
 // insertRunSQL writes a queued run unless its id, or a live run for the same
 // request, is there already.
 const insertRunSQL = `
-	insert into halosync.runs (id, kind, tenant, connection_id, args, request_key, requested_by)
-	values ($1, $2, $3, $4, $5, $6, $7)
+	insert into halosync.runs (id, kind, tenant, connection_id, args, request_key, requested_by, dispatched_at)
+	values ($1, $2, $3, $4, $5, $6, $7, case when $8 then null else now() end)
 	on conflict do nothing`
 
 func (n NewRun) values() []any {
@@ -32,7 +33,7 @@ func (n NewRun) values() []any {
 	if len(args) == 0 {
 		args = json.RawMessage(`{}`)
 	}
-	return []any{n.ID, n.Kind, n.Tenant, n.ConnectionID, args, n.RequestKey, note(n.RequestedBy)}
+	return []any{n.ID, n.Kind, n.Tenant, n.ConnectionID, args, n.RequestKey, note(n.RequestedBy), n.Waiting}
 }
 
 func (n NewRun) check() error {

@@ -296,9 +296,15 @@ func TestRunsListings(t *testing.T) {
 		count(repo.RunFilter{State: repo.StateSucceeded}), count(repo.RunFilter{Kind: repo.KindMap}),
 		count(repo.RunFilter{ConnectionID: &w.conn}), count(repo.RunFilter{ConnectionID: &other}),
 	}, []int{1, 0, 6, 0})
-	unfinished := must[[]repo.Run](t)(w.UnfinishedRuns(t.Context(), time.Now().Add(time.Hour), 3))
-	equal(t, "unfinished", []any{len(unfinished), unfinished[0].RequestKey}, []any{3, "0"})
-	equal(t, "young", len(must[[]repo.Run](t)(w.UnfinishedRuns(t.Context(), time.Now().Add(-time.Hour), 3))), 0)
+	// Each of the five that have not ended was put into the queue when it was made.
+	equal(t, "undispatched", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
+	live := must[[]repo.Run](t)(w.Runs(t.Context(), w.tenant, repo.RunFilter{State: repo.StateQueued}))
+	if err := w.Undispatch(t.Context(), live); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "undispatched, some", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 3))), 3)
+	equal(t, "undispatched, the rest", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 2)
+	equal(t, "undispatched, none", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 }
 
 // Whoever listens is told of every end, once it is committed.

@@ -99,13 +99,16 @@ func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []by
 	case KindResync:
 		return enqueueStored(ctx, c, Resync(), runID, args)
 	}
-	return fmt.Errorf("kind %q is unknown", excerpt([]byte(kind), 40))
+	return fmt.Errorf("%w: kind %q is unknown", ErrArguments, excerpt([]byte(kind), 40))
 }
+
+// ErrArguments says that stored arguments are not those of their kind.
+var ErrArguments = errors.New("arguments of the run")
 
 func enqueueStored[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, raw []byte) error {
 	args, err := decode[A](raw)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrArguments, err)
 	}
 	return Enqueue(ctx, c, kind, runID, args)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
+	_ "time/tzdata" // schedules name zones, which not every machine has
 
 	"go.uber.org/zap"
 
@@ -46,9 +48,14 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		return err
 	}
 	defer store.Close()
+	queue, err := tasks.Open(cfg.RedisURL.Reveal())
+	if err != nil {
+		return &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
+	}
+	defer func() { err = errors.Join(err, queue.Close()) }()
 	metrics := telemetry.NewMetrics(version)
 	eng := engine.New(engine.Config{
-		Store: store, Allow: allow, UserAgent: "halosync/" + version, Log: log,
+		Store: store, Queue: queue, Allow: allow, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
 		Budget:  ratelimit.Budget(ratelimit.New(), cfg.RateLimit),
 		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
 	})
@@ -67,6 +74,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	if err := server.Start(); err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
+	stopClock := startClock(ctx, eng, metrics)
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.String("http", listenAddr(listener)))
 	select {
 	case <-ctx.Done():
@@ -74,12 +82,27 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	case err = <-failed:
 		log.Error("stopping", zap.Error(err))
 	}
+	stopClock()
 	err = errors.Join(err, shutdown(ctx, server))
 	if listener != nil {
 		err = errors.Join(err, listener.Close(ctx))
 	}
 	log.Info("worker stopped")
 	return err
+}
+
+// startClock starts what is due by the clock; the function that it returns
+// stops it.
+func startClock(ctx context.Context, eng *engine.Engine, metrics *telemetry.Metrics) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		eng.RunClock(ctx, func(t engine.Ticked) { metrics.Tick(t.Late, t.Scheduled, t.Missed, t.Dispatched) })
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // shutdown stops the server in the time that is left of the promised 20 s.

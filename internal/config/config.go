@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"go.uber.org/zap/zapcore"
@@ -39,6 +40,9 @@ type Config struct {
 	RateLimit ratelimit.Rate `env:"HALOSYNC_RATE_LIMIT" envDefault:"700/5m"`
 	// ResyncCron is the default schedule of resync; the engine checks it.
 	ResyncCron string `env:"HALOSYNC_RESYNC_CRON" envDefault:"30 4 * * *"`
+	// ResyncSpread is the window over which the resyncs of different connections
+	// are spread, 0 to 12 h.
+	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
 	// AllowHosts are hosts or CIDRs that may be called although private or plain http.
 	AllowHosts []string      `env:"HALOSYNC_ALLOW_HOSTS"`
 	LogLevel   zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
@@ -151,6 +155,9 @@ func (c *Config) check() (faults []string) {
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_LOG_FORMAT is %q: want json or console", c.LogFormat))
+	}
+	if c.ResyncSpread < 0 || c.ResyncSpread > 12*time.Hour {
+		faults = append(faults, fmt.Sprintf("HALOSYNC_RESYNC_SPREAD is %v: want 0 to 12h", c.ResyncSpread))
 	}
 	name := "HALOSYNC_HTTP_ADDR"
 	switch {

@@ -45,6 +45,14 @@ type Config struct {
 	// Slice is how long one execution of a run may go on before it hands its
 	// worker slot back and queues up again; default 5 minutes.
 	Slice time.Duration
+	// Schedule is when connections without a schedule of their own are
+	// resynced; see [ParseSchedule]. Default "30 4 * * *".
+	Schedule string
+	// Spread is the window over which the starts of different connections are
+	// spread. Default none.
+	Spread time.Duration
+	// Now moves the clock of the schedule, for tests. Nil is the database's.
+	Now func() time.Time
 }
 
 // Engine runs the use cases. It is safe for concurrent use.
@@ -59,6 +67,9 @@ type Engine struct {
 	retries   time.Duration
 	log       *zap.Logger
 	slice     time.Duration
+	schedule  string
+	spread    time.Duration
+	now       func() time.Time // zero: the database's time
 }
 
 // New returns an engine; it makes no connection of its own.
@@ -68,6 +79,13 @@ func New(cfg Config) *Engine {
 		transport: halo.NewTransport(cfg.Allow),
 		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, slice: cfg.Slice,
+		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
+	}
+	if e.schedule == "" {
+		e.schedule = "30 4 * * *"
+	}
+	if e.now == nil {
+		e.now = func() time.Time { return time.Time{} }
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()

@@ -56,6 +56,7 @@ func (e *Engine) startResync(ctx context.Context, conn repo.Connection, by strin
 	if err != nil {
 		return Receipt{}, err
 	}
+	row.Waiting = true
 	run, existing, err := e.store.CreateRun(ctx, row)
 	return Receipt{RunID: RunID(run.ID), Existing: existing}, err
 }

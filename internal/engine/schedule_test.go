@@ -21,7 +21,7 @@ func TestParseSchedule(t *testing.T) {
 		"0 0 31 2 *":                     "never comes",
 		"CRON_TZ=UTC":                    "blank",
 		"TZ=Europe/Berlin":               "blank",
-		"CRON_TZ=Nowhere/City 0 0 * * *": "location",
+		"CRON_TZ=Nowhere/City 0 0 * * *": "unknown",
 		"0 0 * * 7":                      "7",
 		"0 0 0 * * *":                    "5 fields",
 		"@every 1d":                      "1d",

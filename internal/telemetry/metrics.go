@@ -17,6 +17,9 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 	tasks    *prometheus.HistogramVec
+
+	late                          prometheus.Gauge
+	scheduled, missed, dispatched prometheus.Counter
 }
 
 // NewMetrics makes a registry with Go's and the process's own metrics.
@@ -39,6 +42,19 @@ func NewMetrics(version string) *Metrics {
 			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900},
 		}, []string{"kind", "verdict"}),
 	}
+	m.late = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "halosync_resyncs_late", Help: "Active connections whose resync has been due for 15 minutes.",
+	})
+	m.scheduled = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halosync_resyncs_scheduled_total", Help: "Resyncs that this worker's clock started.",
+	})
+	m.missed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halosync_resyncs_missed_total", Help: "Times of resyncs that had passed while no worker was up.",
+	})
+	m.dispatched = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halosync_runs_dispatched_total", Help: "Runs of the ledger that this worker put into the queue.",
+	})
+	m.registry.MustRegister(m.late, m.scheduled, m.missed, m.dispatched)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "halosync_build_info", Help: "Always 1; the version is in the label.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -58,6 +74,15 @@ func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, byte
 // TaskDone counts one execution of a task.
 func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
 	m.tasks.WithLabelValues(kind, verdict).Observe(took.Seconds())
+}
+
+// Tick notes what one tick of the worker's clock did. late is a state, the
+// others are added up.
+func (m *Metrics) Tick(late, scheduled, missed, dispatched int) {
+	m.late.Set(float64(late))
+	m.scheduled.Add(float64(scheduled))
+	m.missed.Add(float64(missed))
+	m.dispatched.Add(float64(dispatched))
 }
 
 // Handler serves the metrics in Prometheus' text format.

@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+// movableClock is a time that tests move.
+type movableClock struct{ at atomic.Int64 }
+
+func (c *movableClock) now() time.Time      { return time.UnixMicro(c.at.Load()).UTC() }
+func (c *movableClock) set(t time.Time)     { c.at.Store(t.UnixMicro()) }
+func (c *movableClock) add(d time.Duration) { c.at.Add(d.Microseconds()) }
+
+// fleet is several workers on one database, with a clock that tests move.
+type fleet struct {
+	*world
+	clock   *movableClock
+	workers []*Engine
+}
+
+func newFleet(t *testing.T, workers int) *fleet {
+	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	f := &fleet{world: w, clock: &movableClock{}}
+	f.clock.set(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
+	for range workers {
+		store := repotest.Open(t, w.url)
+		f.workers = append(f.workers, New(Config{Store: store, Allow: w.engine.allow, Spread: 30 * time.Minute, Now: f.clock.now}))
+	}
+	return f
+}
+
+// connections adds n connections of ten tenants with three mappings each.
+func (f *fleet) connections(n int) {
+	f.t.Helper()
+	plainClients(f.world, 3)
+	for i := range n {
+		conn, err := f.store.AddConnection(f.t.Context(), fmt.Sprint("t", i%10), "test", repo.NewConnection{
+			Name: fmt.Sprint("c", i), Domain: f.halo.ResourceServer(), AuthServer: f.halo.AuthServer(), ClientID: testApp,
+			Secret: f.input("").Secret,
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		repotest.Exec(f.t, f.url, `
+			with made as (
+				insert into halosync.companies (tenant, id, name, norm_name)
+				select $1, gen_random_uuid(), 'Client ' || i, i::text from generate_series(2, 4) i returning id, norm_name)
+			insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
+			select $1, gen_random_uuid(), $2, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
+			conn.Tenant, conn.ID)
+	}
+}
+
+// tick lets all workers tick at the same moment; some die in the middle.
+func (f *fleet) tick(dice *rand.Rand, die bool) {
+	var all sync.WaitGroup
+	for _, e := range f.workers {
+		ctx, cancel := context.WithCancel(f.t.Context())
+		if die && dice.IntN(2) == 0 {
+			time.AfterFunc(time.Duration(dice.IntN(30_000))*time.Microsecond, cancel) // a crash at any moment
+		}
+		all.Go(func() {
+			defer cancel()
+			if _, err := e.Tick(ctx); err != nil && ctx.Err() == nil {
+				f.t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// work executes what is queued, with four workers, of which some die in the
+// middle and leave their run to the others, until nothing is left.
+func (f *fleet) work(dice *rand.Rand) (killed int) {
+	for {
+		runs, err := f.store.ClaimUndispatched(f.t.Context(), 1000)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		var again []repo.Run
+		for _, run := range runs {
+			run.State = repo.StateQueued
+			again = append(again, run)
+		}
+		if len(again) == 0 {
+			return killed
+		}
+		var left sync.Map
+		var all sync.WaitGroup
+		for i, run := range again {
+			dies := dice.IntN(10) == 0
+			when := time.Duration(dice.IntN(20_000)*1000 + dice.IntN(2))
+			all.Go(func() { f.execute(f.workers[i%len(f.workers)], run, dies, when, &left) })
+			if i%8 == 7 {
+				all.Wait()
+			}
+		}
+		all.Wait()
+		left.Range(func(key, _ any) bool { // as the queue would, once the lease is over
+			killed++
+			repotest.Exec(f.t, f.url, `update halosync.runs set dispatched_at = null, not_before = null where id = $1`, key)
+			return true
+		})
+	}
+}
+
+// execute runs one resync, perhaps up to the moment in which its worker dies.
+func (f *fleet) execute(e *Engine, run repo.Run, dies bool, when time.Duration, left *sync.Map) {
+	var args tasks.ResyncArgs
+	if err := json.Unmarshal(run.Args, &args); err != nil {
+		f.t.Error(err)
+		return
+	}
+	if dies && when%2 == 0 { // right after it took the run
+		id := repo.NewRun{ID: run.ID, Kind: run.Kind, Tenant: run.Tenant, ConnectionID: run.ConnectionID, Args: run.Args, RequestKey: run.RequestKey}
+		if _, err := f.store.ClaimRun(f.t.Context(), id); err != nil {
+			f.t.Error(err)
+		}
+		left.Store(run.ID, nil)
+		return
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	defer cancel()
+	if dies {
+		time.AfterFunc(when, cancel)
+	}
+	_, err := e.Resync(ctx, tasks.Job[tasks.ResyncArgs]{RunID: RunID(run.ID), Args: args, Attempt: 1, Draining: make(chan struct{})})
+	if err != nil {
+		left.Store(run.ID, nil)
+	}
+}
+
+// Four workers, two hundred connections that are due at the same minute,
+// fourteen nights, crashes at any moment: one run for each connection and
+// night.
+func TestOneResyncPerNight(t *testing.T) {
+	t.Parallel()
+	const connections, nights = 200, 14
+	f := newFleet(t, 4)
+	f.connections(connections)
+	dice := rand.New(rand.NewPCG(3, 9))
+	f.tick(dice, false) // plans
+	killed := 0
+	for night := 1; night <= nights; night++ {
+		f.clock.add(24 * time.Hour)
+		for range 3 {
+			f.tick(dice, true)
+		}
+		// A transaction that dies holds its connections for a moment.
+		for late := 1; late > 0; {
+			f.tick(dice, false)
+			var err error
+			if late, err = f.store.LateResyncs(t.Context(), f.clock.now(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		killed += f.work(dice)
+		n := repotest.Value[int](t, f.url, `
+			select count(*) from (
+				select connection_id from halosync.runs where kind = 'resync' and state = 'succeeded'
+				group by connection_id having count(*) = $1) c`, night)
+		if n != connections {
+			t.Fatalf("night %d: %d connections have had as many runs", night, n)
+		}
+	}
+	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != connections*nights {
+		t.Errorf("%d runs, want %d", n, connections*nights)
+	}
+	if n := repotest.Value[int](t, f.url, `select sum(missed_resyncs)::int from halosync.connections`); n != 0 {
+		t.Errorf("%d nights were missed", n)
+	}
+	t.Logf("%d runs, %d executions killed", connections*nights, killed)
+	if killed == 0 {
+		t.Error("nobody died, so this proves little")
+	}
+}
+
+// After three nights without a worker there is one resync, and the two
+// that nobody saw are counted.
+func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	f.connections(5)
+	dice := rand.New(rand.NewPCG(1, 1))
+	f.tick(dice, false)
+	f.clock.add(72 * time.Hour)
+	late, err := f.store.LateResyncs(t.Context(), f.clock.now(), lateAfter)
+	if err != nil || late != 5 {
+		t.Errorf("%d connections are late, %v", late, err)
+	}
+	f.tick(dice, false)
+	f.tick(dice, false)
+	runs := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`)
+	missed := repotest.Value[int](t, f.url, `select sum(missed_resyncs)::int from halosync.connections`)
+	if runs != 5 || missed != 10 {
+		t.Errorf("%d runs and %d missed nights of 5 connections", runs, missed)
+	}
+	// The next night finds those runs waiting, and starts none beside them.
+	f.clock.add(24 * time.Hour)
+	f.tick(dice, false)
+	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != 5 {
+		t.Errorf("%d runs while the first five have not ended", n)
+	}
+	f.work(dice)
+
+	// Who is not active is not resynced, and is not made up for later.
+	conns, err := f.store.Connections(t.Context(), "t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.engine.PauseConnection(t.Context(), "t1", "ann", conns[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.add(24 * time.Hour)
+	f.tick(dice, false)
+	f.work(dice)
+	if _, err := f.engine.ResumeConnection(t.Context(), "t1", "ann", conns[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	f.tick(dice, false)
+	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs where connection_id = $1`, conns[0].ID); n != 1 {
+		t.Errorf("%d runs of the connection that was paused", n)
+	}
+}

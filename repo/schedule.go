@@ -1,0 +1,115 @@
+package repo
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// DueConnection is a connection whose resync is due, or whose next one has
+// not been planned yet.
+type DueConnection struct {
+	ID           uuid.UUID
+	Tenant       string
+	ResyncCron   string     // empty: the default
+	NextResyncAt *time.Time // nil: not planned
+}
+
+// Slot is what the clock decides for a due connection.
+type Slot struct {
+	Next   time.Time // the next resync; zero: none
+	Spec   string    // what Next was computed from
+	Missed int       // slots that passed while no worker was up
+	Run    *NewRun   // to be started; nil: none
+}
+
+// ClaimedSlots is what one call of [Store.ClaimDue] did.
+type ClaimedSlots struct {
+	Connections int // looked at
+	Started     int // runs written; a resync that is still going on is not started again
+	Missed      int
+}
+
+// ClaimDue takes up to limit active connections, of all tenants, whose resync
+// is due, and in the same transaction writes their runs and their next times.
+// Others that do the same at the same moment take other connections, so each
+// slot has one run. plan decides; it must not use the Store. now is the
+// database's time, or, if it is not zero, the caller's.
+func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
+	var claimed ClaimedSlots
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		now, due, err := lockDue(ctx, tx, now, limit)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		claimed.Connections = len(due)
+		b := &pgx.Batch{}
+		for _, c := range due {
+			slot, err := plan(c, now)
+			if err != nil {
+				return err
+			}
+			claimed.Missed += slot.Missed
+			b.Queue(`
+				update halosync.connections set next_resync_at = $3, next_resync_spec = $4, missed_resyncs = missed_resyncs + $5
+				where tenant = $1 and id = $2`, c.Tenant, c.ID, orNull(slot.Next), slot.Spec, slot.Missed)
+			if slot.Run == nil {
+				continue
+			}
+			if err := slot.Run.check(); err != nil {
+				return err
+			}
+			b.Queue(insertRunSQL, slot.Run.values()...).Exec(func(tag pgconn.CommandTag) error {
+				claimed.Started += int(tag.RowsAffected())
+				return nil
+			})
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return ClaimedSlots{}, wrap("claim due resyncs", err)
+	}
+	return claimed, nil
+}
+
+// lockDue locks the due connections and says by which time they are due.
+func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Time, []DueConnection, error) {
+	if now.IsZero() {
+		if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
+			return now, nil, err
+		}
+	}
+	rows, err := tx.Query(ctx, `
+		select id, tenant, coalesce(resync_cron, '') as resync_cron, next_resync_at
+		from halosync.connections
+		where state = 'active' and (next_resync_at <= $1 or next_resync_at is null)
+		order by next_resync_at nulls first, id limit $2
+		for no key update skip locked`, now, limit)
+	if err != nil {
+		return now, nil, err
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueConnection])
+	return now, due, err
+}
+
+// LateResyncs counts the active connections, of all tenants, whose resync has
+// been due for longer than patience. now is as for [Store.ClaimDue].
+func (s *Store) LateResyncs(ctx context.Context, now time.Time, patience time.Duration) (n int, err error) {
+	err = s.pool.QueryRow(ctx, `
+		select count(*) from halosync.connections
+		where state = 'active' and next_resync_at < coalesce($1, now()) - $2::interval`, orNull(now), patience).Scan(&n)
+	return n, wrap("late resyncs", err)
+}
+
+// ForgetPlans lets the next resync of all connections be planned anew, of all
+// tenants, whose plan was made by another schedule than the connection's own,
+// or the default, with a suffix.
+func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
+	_, err := s.pool.Exec(ctx, `
+		update halosync.connections set next_resync_at = null
+		where state = 'active' and next_resync_at > now() and next_resync_spec <> coalesce(resync_cron, $1) || $2`, defaultSpec, suffix)
+	return wrap("forget plans", err)
+}
