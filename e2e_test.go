@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -90,7 +91,7 @@ func TestScripts(t *testing.T) {
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp,
+					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp, "await-stdout": awaitStdout,
 				},
 			})
 		})
@@ -118,6 +119,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// awaitStdout runs a program until its output fits: await-stdout REGEXP
+// PROGRAM ARGS...
+func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await-stdout REGEXP PROGRAM ARGS...")
+	}
+	re, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for end := time.Now().Add(time.Minute); !re.MatchString(ts.ReadFile("stdout")); {
+		if time.Now().After(end) {
+			ts.Fatalf("%s is not in the output of %v", args[0], args[1:])
+		}
+		ts.Check(ts.Exec(args[1], args[2:]...))
+	}
+}
+
 // grab keeps a part of the last output in a variable, by a regular expression
 // with one group: grab ID '"id": "(.*)"'.
 func grab(ts *testscript.TestScript, neg bool, args []string) {
@@ -141,6 +158,7 @@ func grab(ts *testscript.TestScript, neg bool, args []string) {
 //	halo activate 12
 //	halo rename 12 Acme Limited
 //	halo delete 12
+//	halo purge 100           the first hundred clients, but the "Unknown" one
 //	halo rights none|all     of the application's agent
 //	halo secret NEW          of the application
 //	halo revoke              its tokens
@@ -163,6 +181,10 @@ func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
 		s.tenant.Rename(number(1), strings.Join(args[2:], " "))
 	case "delete":
 		s.tenant.Delete(number(1))
+	case "purge":
+		for _, id := range s.tenant.IDs()[1:number(1)] {
+			s.tenant.Delete(id)
+		}
 	case "rights":
 		if args[1] == "none" {
 			s.app.Rights(halotest.ReadNone)
