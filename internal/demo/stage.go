@@ -97,6 +97,33 @@ func (d *stage) play(ctx context.Context) error {
 		{"import", "--connection", "demo", "--all", "--wait"},
 		{"mappings", "--limit", "10"},
 	}
+	if err := d.perform(ctx, steps); err != nil {
+		return err
+	}
+	say("In Halo, a client is renamed, one is switched off, and one is deleted")
+	d.changeHalo()
+	return d.perform(ctx, [][]string{
+		{"resync", "--connection", "demo", "--wait"},
+		{"mappings", "--limit", "3"},
+	})
+}
+
+// changeHalo lets happen in Halo what a resync has to notice.
+func (d *stage) changeHalo() {
+	tenant := d.halo.Tenant("")
+	var active []halotest.Client
+	for _, c := range tenant.Clients()[1:] {
+		if !c.Inactive {
+			active = append(active, c)
+		}
+	}
+	tenant.Rename(active[10].ID, active[10].Name+" (renamed)")
+	tenant.Deactivate(active[20].ID)
+	tenant.Delete(active[30].ID)
+}
+
+// perform types commands one after the other.
+func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	for _, args := range steps {
 		say("enqueue %s", quoted(args))
 		// Exit code 3: done, and some clients need a person; that is a fine
@@ -225,7 +252,8 @@ func (d *stage) invite() {
 	}
 	for _, args := range []string{
 		"clients --connection demo --search bakery", "import --connection demo --search group --dry-run --wait",
-		"import --connection demo --all --wait", "mappings --search consulting", "runs list", "companies list --limit 5 -o json",
+		"import --connection demo --all --wait", "mappings --search consulting", "mappings --state missing",
+		"companies list --unmapped", "resync --connection demo --wait", "schedule list", "events --limit 5", "runs list",
 	} {
 		fmt.Printf("  %s %s\n", filepath.Join(d.bin, "enqueue"), args)
 	}
