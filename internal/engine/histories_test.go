@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// histories is how many random histories mappings have to survive;
+// HALOSYNC_HISTORIES sets another number ("make soak": 10,000), and
+// HALOSYNC_HISTORY_SEED repeats a single one.
+const histories = 2000
+
+// Whatever happens in Halo, between it and us, and at the hands of people: no
+// mapping is lost, doubled or brought back from the dead, none is called
+// missing whose client was there all the time, and every true deletion is
+// found by the next resync that goes through.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	number, shards := histories, 4
+	if v, err := strconv.Atoi(os.Getenv("HALOSYNC_HISTORIES")); err == nil {
+		number = v
+	}
+	first := uint64(0)
+	if v, err := strconv.ParseUint(os.Getenv("HALOSYNC_HISTORY_SEED"), 10, 64); err == nil {
+		first, number, shards = v, 1, 1
+	}
+	var total tellings
+	var all sync.WaitGroup
+	stages := make([]*stage, shards)
+	for i := range stages {
+		stages[i] = newStage(t)
+	}
+	for i, st := range stages {
+		all.Go(func() {
+			for n := i; n < number && !t.Failed(); n += shards {
+				st.tell(first+uint64(n), &total) //nolint:gosec // n is not negative
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d histories: %s", number, &total)
+	if number >= histories && !t.Failed() {
+		total.enough(t)
+	}
+}
+
+// tellings counts what happened in all histories, to show that it did.
+type tellings struct {
+	succeeded, partial, held, failed, missing, unverified, refreshed, imported, unmapped, restored atomic.Int64
+}
+
+func (c *tellings) counters() map[string]*atomic.Int64 {
+	return map[string]*atomic.Int64{
+		"resyncs that succeeded": &c.succeeded, "partial": &c.partial, "held": &c.held, "failed": &c.failed,
+		"mappings marked missing": &c.missing, "unverified": &c.unverified, "refreshed": &c.refreshed,
+		"made": &c.imported, "unmapped": &c.unmapped, "restored": &c.restored,
+	}
+}
+
+func (c *tellings) String() string {
+	text := ""
+	for _, name := range slices.Sorted(maps.Keys(c.counters())) {
+		text += fmt.Sprintf("%s %d; ", name, c.counters()[name].Load())
+	}
+	return text
+}
+
+// enough fails the test if hardly anything of a sort happened: it would then
+// prove little.
+func (c *tellings) enough(t *testing.T) {
+	for name, n := range c.counters() {
+		if n.Load() < 20 && name != "failed" {
+			t.Errorf("%s: only %d", name, n.Load())
+		}
+	}
+}
+
+// stage is a database and a Halo on which histories are told one by one, each
+// with tenants of its own.
+type stage struct {
+	*world
+	mu     sync.Mutex
+	onPage func() // of the history being told
+}
+
+func newStage(t *testing.T) *stage {
+	st := &stage{world: newWorld(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
+	st.engine = New(Config{Store: st.store, Allow: st.engine.allow, RetryBudget: time.Millisecond})
+	st.halo.AfterPage(func(halotest.PageEvent) {
+		st.mu.Lock()
+		f := st.onPage
+		st.mu.Unlock()
+		if f != nil {
+			f()
+		}
+	})
+	return st
+}
+
+// between calls f after each page while during runs.
+func (st *stage) between(f func(), during func()) {
+	set := func(f func()) {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.onPage = f
+	}
+	set(f)
+	defer set(nil)
+	during()
+}
+
+// side is what a mapping says of Halo.
+type side struct {
+	Client      int64
+	Company     uuid.UUID
+	Name, State string
+	Inactive    bool
+	Reason      string
+	verified    *time.Time
+}
+
+func (s *saga) sides() map[uuid.UUID]side {
+	all := map[uuid.UUID]side{}
+	for m, err := range s.store.AllMappings(s.t.Context(), s.name, repo.MappingFilter{}) {
+		if err != nil {
+			s.fail("mappings: %v", err)
+			return nil
+		}
+		all[m.ID] = side{m.ClientID, m.CompanyID, m.ClientName, m.State, m.ClientInactive, m.StateReason, m.LastVerifiedAt}
+	}
+	return all
+}
+
+// fail reports a fault of the history being told.
+func (s *saga) fail(format string, args ...any) {
+	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
+}
+
+// settle compares the mappings in force with the model after a step. gone are
+// those that the step may have taken away; fresh says whether it may have made
+// new ones, and of which clients.
+func (s *saga) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
+	now := s.sides()
+	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}
+	for id, m := range now {
+		if clients[m.Client] || companies[m.Company] {
+			s.fail("client %d or its company is mapped twice", m.Client)
+		}
+		clients[m.Client], companies[m.Company] = true, true
+		was, known := s.mapped[id]
+		switch {
+		case gone[id]:
+			s.fail("mapping of client %d was brought back", m.Client)
+		case !known && (fresh == nil || !fresh(m) || !s.everThere[m.Client]):
+			s.fail("a mapping of client %d came out of nowhere", m.Client)
+		case known && (was.Client != m.Client || was.Company != m.Company):
+			s.fail("mapping of client %d is now one of %d", was.Client, m.Client)
+		}
+		if !known {
+			s.total.imported.Add(1)
+		}
+	}
+	for id, m := range s.mapped {
+		if _, ok := now[id]; !ok && !gone[id] {
+			s.fail("mapping of client %d was lost", m.Client)
+		}
+	}
+	s.mapped = now
+}
+
+// changed says which mappings differ in what they say of Halo.
+func changed(before, after map[uuid.UUID]side) (diffs []string) {
+	for id, m := range after {
+		was, ok := before[id]
+		m.verified, was.verified = nil, nil
+		if ok && was != m {
+			diffs = append(diffs, cmp.Diff(was, m, cmp.AllowUnexported(side{})))
+		}
+	}
+	return diffs
+}
+
+// run executes a job as often as the queue would.
+func run[A any](s *saga, job tasks.Job[A], execute func() error) (r repo.Run) {
+	for range 60 {
+		err := execute()
+		var rerr error
+		if r, rerr = s.engine.Run(s.t.Context(), s.name, job.RunID); rerr != nil {
+			s.fail("run: %v, %v", rerr, err)
+			return r
+		}
+		if r.Ended() {
+			return r
+		}
+	}
+	s.fail("run has not ended: %s", r.WaitReason)
+	return r
+}
