@@ -13,7 +13,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes for each target.
 FUZZTIME ?= 20s
 
-.PHONY: help demo test bench build lint vet unit fuzz fmt servers tidy clean
+.PHONY: help demo test soak bench build lint vet unit fuzz fmt servers tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,10 @@ $(LINT): tools/go.mod tools/go.sum
 # Many tests wait for something most of their time, so more of them run at
 # once than there are cores.
 unit: ## all tests with the race detector, shuffled
-	$(GO) test -race -shuffle=on -parallel 8 -timeout 8m ./...
+	$(GO) test -race -shuffle=on -parallel 8 -timeout 12m ./...
+
+soak: servers ## 10,000 random histories of mappings (HALOSYNC_HISTORIES=n: as many)
+	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} $(GO) test -race -run TestHistories -timeout 60m -v ./internal/engine
 
 bench: servers ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

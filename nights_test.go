@@ -12,7 +12,7 @@ import (
 )
 
 // Four worker processes, two hundred connections that are due at the same
-// moment, three nights, in each of which workers are killed with SIGKILL and
+// moment, two nights, in each of which workers are killed with SIGKILL and
 // replaced: every connection has one run a night, and each of them ends. (Crashes
 // at any point of fourteen nights are in the engine's TestOneResyncPerNight;
 // here the queue has to notice them, which takes it one to two minutes.)
@@ -21,7 +21,7 @@ func TestNightsWithKilledWorkers(t *testing.T) {
 		t.Skip("skipped by -short: waits up to two minutes for the queue to notice crashes")
 	}
 	t.Parallel()
-	const connections, nights = 200, 3
+	const connections, nights = 200, 2
 	s := newSite(t, fast)
 	s.extraEnv = []string{"HALOSYNC_RESYNC_SPREAD=0"}
 	s.connectMany(connections)

@@ -16,6 +16,12 @@ type Client struct {
 	// TopLevelID is the client's parent in Halo; 0: none.
 	TopLevelID   int64
 	TopLevelName string
+	// Ref is the customer's number or key in the provider's own books, as a
+	// person entered it; often empty, not unique. Like Name, at most 1,000 runes.
+	Ref string
+	// AccountsID is the client's key in the accounting package that Halo is
+	// integrated with; often empty.
+	AccountsID string
 }
 
 // Query says which clients to list, and how.

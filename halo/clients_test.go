@@ -24,7 +24,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Client{12, "Acme", true, 3, "Group"}, got); diff != "" {
+	if diff := cmp.Diff(Client{ID: 12, Name: "Acme", Inactive: true, TopLevelID: 3, TopLevelName: "Group"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got, err := a.Client(t.Context(), 13); !errors.Is(err, ErrNotFound) || got != (Client{}) {

@@ -37,12 +37,15 @@ type row struct {
 	Inactive     boolean `json:"inactive"`
 	TopLevelID   number  `json:"toplevel_id"`
 	TopLevelName text    `json:"toplevel_name"`
+	Ref          text    `json:"ref"`
+	AccountsID   text    `json:"accountsid"`
 }
 
 func (r row) client() Client {
 	return Client{
 		ID: int64(r.ID), Name: string(r.Name), Inactive: bool(r.Inactive),
 		TopLevelID: int64(r.TopLevelID), TopLevelName: string(r.TopLevelName),
+		Ref: string(r.Ref), AccountsID: string(r.AccountsID),
 	}
 }
 

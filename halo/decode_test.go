@@ -19,8 +19,10 @@ func TestDecodeListing(t *testing.T) {
 		want       listing
 	}{
 		{"envelope", `{"page_no":1,"page_size":100,"record_count":7,"clients":[{"id":12,"name":"Acme"}]}`, listing{clients: []Client{acme}, rows: 1, count: 7}},
-		{"all fields", `{"record_count":1,"clients":[{"id":12,"name":"Acme","inactive":true,"toplevel_id":3,"toplevel_name":"Group","logo":"data:…"}]}`,
-			listing{clients: []Client{{12, "Acme", true, 3, "Group"}}, rows: 1, count: 1}},
+		{"all fields", `{"record_count":1,"clients":[{"id":12,"name":"Acme","inactive":true,"toplevel_id":3,"toplevel_name":"Group","ref":"C-12","accountsid":"ACME01","logo":"data:…"}]}`,
+			listing{clients: []Client{{12, "Acme", true, 3, "Group", "C-12", "ACME01"}}, rows: 1, count: 1}},
+		{"keys that are numbers or nothing", `{"record_count":2,"clients":[{"id":12,"name":"Acme","ref":4711,"accountsid":null},{"id":13,"ref":" A\u0000 ","accountsid":[1]}]}`,
+			listing{clients: []Client{{ID: 12, Name: "Acme", Ref: "4711"}, {ID: 13, Ref: "A"}}, rows: 2, count: 2}},
 		{"bare array", `[{"id":12,"name":"Acme"}]`, listing{clients: []Client{acme}, rows: 1, count: -1}},
 		{"byte order mark", "\xef\xbb\xbf" + `[{"id":12,"name":"Acme"}]`, listing{clients: []Client{acme}, rows: 1, count: -1}},
 		{"empty", `{"record_count":0,"clients":[]}`, listing{count: 0}},
@@ -160,7 +162,7 @@ func checkClient(t *testing.T, c Client) {
 	if c.ID < 1 || c.ID > maxID || c.TopLevelID < 0 || c.TopLevelID > maxID {
 		t.Errorf("ids out of range: %+v", c)
 	}
-	for _, s := range []string{c.Name, c.TopLevelName} {
+	for _, s := range []string{c.Name, c.TopLevelName, c.Ref, c.AccountsID} {
 		if !utf8.ValidString(s) || strings.ContainsFunc(s, isControl) || utf8.RuneCountInString(s) > maxText || strings.TrimSpace(s) != s {
 			t.Errorf("text %q", s)
 		}

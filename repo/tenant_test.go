@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,6 +108,30 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 			return err
 		}
 		return errNothing
+	})
+	add("Suggest", errNothing, func(ctx context.Context, t string) error {
+		found, err := w.Suggest(ctx, t, w.conn, []repo.SuggestClient{{ID: 77, Name: "Client 1", Norm: "client 1", Stem: "client 1"}}, func(s string) string { return s })
+		for _, p := range found.Pairs { // of the caller's own companies at most
+			if rows, _ := w.Companies(ctx, "acme", repo.CompanyFilter{Limit: 1000}); slices.ContainsFunc(rows, func(c repo.Company) bool { return c.ID == p.CompanyID }) {
+				return errors.New("another tenant's company")
+			}
+		}
+		return errors.Join(err, errNothing)
+	})
+	add("FindCompanies", errNothing, func(ctx context.Context, t string) error {
+		rows, err := w.Companies(ctx, "acme", repo.CompanyFilter{})
+		if err != nil {
+			return err
+		}
+		return nothing(w.FindCompanies(ctx, t, rows[0].ID.String(), "nobody"))
+	})
+	add("DismissPairs", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		rows, err := w.Companies(ctx, "acme", repo.CompanyFilter{})
+		if err != nil {
+			return err
+		}
+		_, err = w.DismissPairs(ctx, t, "eve", w.conn, []repo.CompanyClient{{CompanyID: rows[0].ID, ClientID: 1}})
+		return err
 	})
 	add("ClientsMapped", errNothing, func(ctx context.Context, t string) error {
 		mapped, err := w.ClientsMapped(ctx, t, w.conn, []int64{1, 2})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -14,6 +15,7 @@ import (
 func (a *app) mapCommand() *cobra.Command {
 	var req engine.MapRequest
 	var file string
+	var least float64
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "map --connection C [COMPANY=CLIENT...] [--file pairs.csv]",
@@ -31,16 +33,32 @@ Each client is read from Halo first. All pairs are checked and the good ones
 done. A pair is refused if its company or client is unknown, inactive,
 ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
 		Example: `  enqueue map --connection "Acme Halo" "Bakery Brown=12" crm-4711="Bakery White" --wait
-  enqueue map --connection "Acme Halo" --file pairs.csv --replace --wait`,
+  enqueue map --connection "Acme Halo" --file pairs.csv --replace --wait
+  enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
 		RunE: a.do(func(ctx context.Context, args []string) (err error) {
 			if req.Pairs, err = a.mapPairs(args, file); err != nil {
 				return err
 			}
-			if len(req.Pairs) == 0 {
-				return usagef("nothing to map: give pairs COMPANY=CLIENT, or a --file of them")
+			if least < 0 || least > 1 {
+				return usagef("--from-suggest %v: want a score of 0 to 1", least)
+			}
+			if len(req.Pairs) == 0 && least == 0 {
+				return usagef("nothing to map: give pairs COMPANY=CLIENT, a --file of them, or --from-suggest 0.9")
+			}
+			if len(req.Pairs) > 0 && least > 0 {
+				return usagef("pairs and --from-suggest: want one of them")
 			}
 			req.RequestedBy = a.actor()
-			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+			needs := needQueue
+			if least > 0 {
+				needs = append(needs[:len(needs):len(needs)], config.Keyset)
+			}
+			return a.with(ctx, needs, func(ctx context.Context, p parts) error {
+				if least > 0 {
+					if none, err := a.takeSuggestions(ctx, p, &req, least); none || err != nil {
+						return err
+					}
+				}
 				receipt, err := p.engine.RequestMap(ctx, p.tenant, req)
 				if err != nil {
 					return err
@@ -51,6 +69,7 @@ ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
 	}
 	connectionFlag(cmd, &req.Connection)
 	cmd.Flags().StringVar(&file, "file", "", `a file of pairs, "-" for standard input`)
+	cmd.Flags().Float64Var(&least, "from-suggest", 0, "map what \"enqueue suggest\" is sure of, from this score on, 0 to 1")
 	cmd.Flags().BoolVar(&req.Replace, "replace", false, "re-point what is mapped elsewhere")
 	waitFlag(cmd, &wait)
 	return cmd

@@ -16,6 +16,7 @@ type Client struct {
 	TopLevelID   int64  // 0: none
 	TopLevelName string // "": the key is left out
 	Ref          string
+	AccountsID   string // in the accounting package
 	Website      string
 	Phone        string
 	Email        string    // of the accounts department
@@ -85,7 +86,8 @@ func (e *entry) renderRow(b []byte, form IDForm) []byte {
 	b = appendSome(b, "main_phonenumber", e.Phone)
 	b = appendSome(b, "ref", e.Ref)
 	b = appendSome(b, "accountsemailaddress", e.Email)
-	b = append(b, `,"accountsid":"","itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0`...)
+	b = appendText(b, "accountsid", e.AccountsID)
+	b = append(b, `,"itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0`...)
 	b = append(b, `,"client_to_invoice":0,"client_to_invoice_recurring":0,"excludefrominvoicesync":false`...)
 	b = append(b, `,"invoiceduedaysextraclient":-1,"clientcurrency":"","default_currency_code":0`...)
 	b = append(b, `,"item_tax_code":0,"service_tax_code":0,"prepay_tax_code":0,"contract_tax_code":0`...)

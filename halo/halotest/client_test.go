@@ -14,7 +14,7 @@ import (
 
 const plainRow = `{"id":12,"name":"A \"B\" <C> & Döner\u000a","toplevel_id":3,"toplevel_name":"Customers","inactive":false,"is_vip":true,` +
 	`"is_account":false,"stopped":0,"taxable":true,"customertype":0,"table":2,"use":"client","key":12,"main_site_id":29,` +
-	`"accountsid":"","itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0,` +
+	`"accountsid":"ACC-9","itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0,` +
 	`"client_to_invoice":0,"client_to_invoice_recurring":0,"excludefrominvoicesync":false,` +
 	`"invoiceduedaysextraclient":-1,"clientcurrency":"","default_currency_code":0,` +
 	`"item_tax_code":0,"service_tax_code":0,"prepay_tax_code":0,"contract_tax_code":0,` +
@@ -26,7 +26,7 @@ func example() Client {
 	return Client{
 		ID: 12, Name: "A \"B\" <C> & Döner\n", TopLevelID: 3, TopLevelName: "Customers", VIP: true,
 		Created: time.Date(2026, 10, 3, 6, 24, 10, 967_000_000, time.UTC), Domain: "a.example",
-		Website: "https://a.example", Notes: "note",
+		Website: "https://a.example", Notes: "note", AccountsID: "ACC-9",
 	}
 }
 

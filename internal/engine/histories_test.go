@@ -47,7 +47,7 @@ func TestHistories(t *testing.T) {
 	for i, st := range stages {
 		all.Go(func() {
 			for n := i; n < number && !t.Failed(); n += shards {
-				st.tell(first+uint64(n), &total) //nolint:gosec // n is not negative
+				st.tell(first+uint64(n), &total)
 			}
 		})
 	}
