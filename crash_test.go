@@ -152,3 +152,31 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 		t.Errorf("run: %+v", r)
 	}
 }
+
+// Nobody has to ask again: a worker's dispatcher puts back what a flush took.
+func TestDispatcherHealsALostQueue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.tenant.Seed(150, 7)
+	s.connect()
+	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
+	opts, err := redis.ParseURL(s.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opts)
+	if err := errors.Join(rdb.FlushDB(t.Context()).Err(), rdb.Close()); err != nil {
+		t.Fatal(err)
+	}
+	// Instead of two minutes of waiting.
+	repotest.Exec(t, s.db, `update halosync.runs set dispatched_at = now() - interval '3 minutes'`)
+	w := s.startWorker(s.keyset)
+	defer w.stop(t)
+	s.must("runs", "watch", id)
+	if r := s.run(id); r.State != "succeeded" || r.Records != 150 || r.Attempt != 1 {
+		t.Errorf("run: %+v", r)
+	}
+	if !strings.Contains(w.page(t, "/metrics"), "halosync_runs_dispatched_total 1") {
+		t.Error("the metrics do not tell of it")
+	}
+}
