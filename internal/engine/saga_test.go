@@ -334,10 +334,18 @@ func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(i
 	if w == blind && len(before) > 0 && r.State == repo.StateSucceeded {
 		s.fail("succeeded without seeing anything")
 	}
+	marked := 0
 	for id, m := range s.mapped {
-		if m.State == repo.MappingMissing && before[id].State != repo.MappingMissing && !absent(m.Client) {
+		if m.State != repo.MappingMissing || before[id].State == repo.MappingMissing {
+			continue
+		}
+		marked++
+		if !absent(m.Client) {
 			s.fail("client %d is called missing and was there all the time", m.Client)
 		}
+	}
+	if marked > max(20, len(before)/10) {
+		s.fail("%d of %d mappings were marked missing, and nobody was asked", marked, len(before))
 	}
 }
 
