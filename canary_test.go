@@ -58,9 +58,14 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	try("connection", "test", "halo")
 	s.halo.ClearFaults()
 	try("import", "--connection", "halo", "--all", "--wait", "-o", "json")
+	try("suggest", "--connection", "halo", "-o", "json")
+	try("map", "--connection", "halo", "nobody=12", "--wait", "-o", "json")
+	try("resync", "--connection", "halo", "--wait", "-o", "json")
 	s.app.SetSecret("another")
 	s.app.Revoke()
 	try("import", "--connection", "halo", "--search", "a", "--wait") // fails
+	try("events", "--limit", "0", "-o", "json")
+	try("schedule", "list", "-o", "json")
 	for _, list := range []string{"runs", "connection", "companies"} {
 		try(list, "list", "-o", "json")
 	}

@@ -44,11 +44,27 @@ func TestTwoTenants(t *testing.T) {
 		{"runs", "show", runs[0].ID}, {"runs", "cancel", runs[0].ID}, {"runs", "retry", runs[0].ID},
 		{"connection", "show", conns[0].ID}, {"connection", "test", conns[0].ID}, {"connection", "remove", conns[0].ID, "--yes"},
 		{"clients", "--connection", conns[0].ID}, {"import", "--connection", conns[0].ID, "--all"},
+		{"runs", "approve", runs[0].ID}, {"runs", "undo", runs[0].ID}, {"suggest", "--connection", conns[0].ID},
+		{"map", "--connection", conns[0].ID, "a=1"}, {"resync", "--connection", conns[0].ID},
+		{"schedule", "clear", "--connection", conns[0].ID}, {"schedule", "set", "--connection", conns[0].ID, "@daily"},
 	} {
 		out, errs, code := s.enqueue(append([]string{"--tenant", "msp-2"}, args...)...)
 		if code != 1 || !strings.Contains(errs, "does not exist") || out != "" {
 			t.Errorf("msp-2: enqueue %s: exit code %d, %s%s", strings.Join(args, " "), code, out, errs)
 		}
+	}
+	mappings := decode[[]row](t, s.must("--tenant", "msp-1", "mappings", "-o", "json"))
+	for _, verb := range []string{"unmap", "restore"} {
+		out, errs, code := s.enqueue("--tenant", "msp-2", verb, mappings[0].ID, "-o", "json")
+		if code != 3 || !strings.Contains(out+errs, "does not exist") {
+			t.Errorf("msp-2: enqueue %s: exit code %d, %s%s", verb, code, out, errs)
+		}
+	}
+	if out := s.must("--tenant", "msp-2", "events", "--mapping", mappings[0].ID, "-o", "json"); strings.TrimSpace(out) != "[]" {
+		t.Errorf("msp-2 sees events of msp-1: %s", out)
+	}
+	if n := len(decode[[]row](t, s.must("--tenant", "msp-1", "mappings", "-o", "json"))); n != len(mappings) {
+		t.Errorf("msp-1 has %d mappings, and had %d", n, len(mappings))
 	}
 }
 
