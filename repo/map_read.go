@@ -79,12 +79,12 @@ func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapSt
 }
 
 // readCompanies finds what each pair's company may be.
-func (s *MapState) readCompanies(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) error {
+func (s *MapState) readCompanies(ctx context.Context, q querier, ref RunRef, c MapChunk) error {
 	ids, words, norms := make([]uuid.UUID, len(c.Pairs)), make([]string, len(c.Pairs)), make([]string, len(c.Pairs))
 	for i, p := range c.Pairs {
 		ids[i], words[i], norms[i] = p.CompanyID, p.Company, p.Norm
 	}
-	rows, err := tx.Query(ctx, meantCompaniesSQL, ref.Tenant, ids, words, norms, maxMeant)
+	rows, err := q.Query(ctx, meantCompaniesSQL, ref.Tenant, ids, words, norms, maxMeant)
 	if err != nil {
 		return err
 	}

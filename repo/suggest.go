@@ -177,22 +177,9 @@ func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([
 	if err != nil {
 		id = uuid.Nil
 	}
-	rows, err := s.pool.Query(ctx, meantCompaniesSQL, tenant, []uuid.UUID{id}, []string{word}, []string{norm}, maxMeant)
-	if err != nil {
-		return nil, wrap("find companies", err)
-	}
-	var matches []CompanyMatch
-	var best, ord, kind int
-	var m CompanyMatch
-	err = each(rows, func() {
-		if best == 0 {
-			best = kind
-		}
-		if kind == best {
-			matches = append(matches, m)
-		}
-	}, &ord, &kind, &m.ID, &m.Name)
-	return matches, wrap("find companies", err)
+	state := MapState{Companies: make([][]CompanyMatch, 1)}
+	err = state.readCompanies(ctx, s.pool, RunRef{Tenant: tenant}, MapChunk{Pairs: []PairLookup{{CompanyID: id, Company: word, Norm: norm}}})
+	return state.Companies[0], wrap("find companies", err)
 }
 
 // DismissPairs notes pairs that must not be suggested any more, with an event

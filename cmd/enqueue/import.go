@@ -91,8 +91,13 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 		}
 		ids = append(ids, id)
 	}
+	return withFile(a, ids, file, readIDs)
+}
+
+// withFile adds what a file has, if one is named; "-" is standard input.
+func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, error)) ([]T, error) {
 	if file == "" {
-		return ids, nil
+		return items, nil
 	}
 	in := a.In
 	if file != "-" {
@@ -103,11 +108,11 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 		defer f.Close()
 		in = f
 	}
-	fromFile, err := readIDs(in)
+	fromFile, err := read(in)
 	if err != nil {
 		return nil, usagef("--file %s: %v", file, err)
 	}
-	return append(ids, fromFile...), nil
+	return append(items, fromFile...), nil
 }
 
 // maxFaults bounds how many broken lines of a file are named.

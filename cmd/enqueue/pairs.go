@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -50,23 +49,7 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 		}
 		pairs = append(pairs, p)
 	}
-	if file == "" {
-		return pairs, nil
-	}
-	in := a.In
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, usagef("--file: %v", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	fromFile, err := readPairs(in)
-	if err != nil {
-		return nil, usagef("--file %s: %v", file, err)
-	}
-	return append(pairs, fromFile...), nil
+	return withFile(a, pairs, file, readPairs)
 }
 
 // maxPairsFile bounds a file of pairs, in bytes: more than the longest request.
