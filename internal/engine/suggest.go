@@ -108,7 +108,7 @@ func rank(pairs []repo.SuggestPair, least float64) []Suggestion {
 	var all []Suggestion
 	for _, p := range pairs {
 		points, reason := score(p)
-		if points <= 0 || points < least {
+		if points <= 0 {
 			continue
 		}
 		all = append(all, Suggestion{
@@ -138,7 +138,8 @@ func rank(pairs []repo.SuggestPair, least float64) []Suggestion {
 			kept[i].Reason += fmt.Sprintf("; %d others fit as well", n)
 		}
 	}
-	return kept
+	// Only now: a rival just below the least score is a rival all the same.
+	return slices.DeleteFunc(kept, func(s Suggestion) bool { return s.Score < least })
 }
 
 // bests remembers the best scores of each company and client, and how many

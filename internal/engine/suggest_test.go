@@ -62,6 +62,19 @@ func TestRankLeavesTheChoiceToAPerson(t *testing.T) {
 	}
 }
 
+// A rival that is itself below the least score still makes a pair ambiguous.
+func TestRankCountsRivalsBelowTheLeastScore(t *testing.T) {
+	t.Parallel()
+	one := uuid.New()
+	pair := func(client int64, likeness float64) repo.SuggestPair {
+		return repo.SuggestPair{CompanyID: one, CompanyNorm: "a", CompanyStem: "a", ClientID: client, ClientNorm: "b", ClientStem: "b", Similarity: likeness}
+	}
+	got := rank([]repo.SuggestPair{pair(1, 0.9), pair(2, 0.88)}, 0.76)
+	if len(got) != 1 || got[0].ClientID != 1 || !got[0].Ambiguous {
+		t.Errorf("%+v, want client 1 alone, as ambiguous", got)
+	}
+}
+
 // Companies whose names are what people made of the clients' names.
 func TestSuggestFindsWhatPeopleMeant(t *testing.T) {
 	t.Parallel()
