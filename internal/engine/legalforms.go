@@ -1,106 +1,131 @@
 package engine
 
 import (
-	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// legalForms are the legal forms of companies as they stand at the end of a
-// name, normalised, without dots and commas. Longer ones come first, so that
-// "pty ltd" is not read as "ltd" after a name that ends in "pty".
-func legalForms() [][]string {
-	var forms [][]string
-	for _, form := range strings.Split(
-		"gmbh & co kg|gmbh & co kgaa|ug haftungsbeschränkt|ug (haftungsbeschränkt)|sp z oo|spółka z oo|sp zoo|pty ltd|pty limited|(pty) ltd|"+
-			"pvt ltd|private limited|pte ltd|sdn bhd|s p a|s r l|s a|co ltd|& co|ltd|limited|llc|inc|incorporated|corp|corporation|"+
-			"co|company|plc|llp|lp|pty|gmbh|mbh|ag|kg|kgaa|ohg|gbr|ek|e k|ug|ev|e v|sa|sas|sasu|sarl|sàrl|sl|slu|spa|srl|sro|"+
-			"lda|ltda|bv|nv|vof|aps|a/s|ab|oy|oyj|as|asa|kft|zrt|nyrt|doo|ooo|ооо|zao|kk|gk|bhd|cic|cio", "|") {
-		forms = append(forms, strings.Fields(form))
-	}
-	slices.SortStableFunc(forms, func(a, b []string) int { return len(b) - len(a) })
-	return forms
-}
-
-// knownForms does not change.
-var knownForms = legalForms()
-
-// eastern are forms that stand at either end without a blank.
-func eastern() []string {
-	return []string{"株式会社", "有限会社", "合同会社", "股份有限公司", "有限责任公司", "有限公司", "주식회사"}
-}
-
-// stripLegalForm splits a normalised name into what is the company's own and
-// its legal form, with dots and commas gone, "and" written as "&", and "the" in
-// front dropped. The first part is never empty unless the name is; taking it
-// apart again changes nothing.
+// stripLegalForm splits a name that [NormaliseName] has made into what is the
+// company's own and its legal form. The form, at the end or in front where
+// that is the custom, comes in one spelling, "ltd" for "Limited", and is empty
+// if there is none. With it go "the" in front, dots, and punctuation at both
+// ends; "&" becomes "and". The stem is for comparing, never for showing. It is
+// empty only if the name is, and applying this to it changes nothing.
 func stripLegalForm(norm string) (stem, form string) {
-	words := nameWords(norm)
-	if len(words) == 0 {
-		return norm, ""
+	stem = tidy(joinWords(norm))
+	if stem == "" {
+		return norm, "" // commas only
 	}
 	var forms []string
 	for {
-		n := formAtEnd(words)
-		if n == 0 {
-			break
+		rest, found := cutForm(stem)
+		if rest == stem {
+			rest = tidy(joinWords(strings.ReplaceAll(stem, ".", "")))
 		}
-		forms = append(forms, strings.Join(words[len(words)-n:], " "))
-		words = words[:len(words)-n]
-	}
-	for len(words) > 1 && words[0] == "the" {
-		words = words[1:]
-	}
-	stem = strings.Join(words, " ")
-	for _, f := range eastern() {
-		rest := strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(stem, f), f))
-		if rest != "" && rest != stem {
-			stem = rest
-			forms = append(forms, f)
+		if rest == stem || bare(rest) == "" {
+			return stem, strings.Join(forms, " ")
 		}
+		if found != "" {
+			forms = append([]string{found}, forms...)
+		}
+		stem = rest
 	}
-	if again, more := stripOnce(stem); again != stem {
-		return again, strings.TrimSpace(more + " " + strings.Join(forms, " "))
-	}
-	slices.Reverse(forms)
-	return stem, strings.Join(forms, " ")
 }
 
-// stripOnce goes round again for a stem that lost something at its ends.
-func stripOnce(stem string) (string, string) {
-	words := nameWords(stem)
-	if strings.Join(words, " ") == stem && formAtEnd(words) == 0 && (len(words) < 2 || words[0] != "the") {
-		return stem, ""
+// joinWords writes the words of a name with one blank between them, and the
+// word that joins two names in one way.
+func joinWords(name string) string {
+	words := strings.Fields(wordBounds.Replace(name))
+	for i, w := range words {
+		switch w {
+		case "&", "+", "und", "et":
+			words[i] = "and"
+		}
 	}
-	return stripLegalForm(stem)
+	return strings.Join(words, " ")
 }
 
-// nameWords are the words of a name without the marks that people set or not.
-func nameWords(norm string) []string {
-	var words []string
-	for _, w := range strings.Fields(norm) {
-		w = strings.Trim(strings.ReplaceAll(w, ".", ""), ",;")
-		if w == "and" {
-			w = "&"
-		}
-		if w != "" {
-			words = append(words, w)
+var wordBounds = strings.NewReplacer("&", " & ", ",", " ", ";", " ")
+
+// cutForm takes one form, or "the", off a name; the same name says that there
+// is none, or nothing else.
+func cutForm(name string) (rest, form string) {
+	if rest, ok := strings.CutPrefix(name, "the "); ok && bare(rest) != "" {
+		return tidy(rest), ""
+	}
+	if rest, form, ok := cutAffix(name); ok {
+		return rest, form
+	}
+	words := strings.Fields(name)
+	for n := min(len(words)-1, maxFormWords); n > 0; n-- {
+		if form := formOf(words[len(words)-n:], formsAtEnd); form != "" {
+			if rest := strings.Join(words[:len(words)-n], " "); bare(rest) != "" {
+				return tidy(rest), form
+			}
 		}
 	}
-	return words
+	if len(words) > 1 {
+		if form := formOf(words[:1], formsInFront); form != "" {
+			if rest := strings.Join(words[1:], " "); bare(rest) != "" {
+				return tidy(rest), form
+			}
+		}
+	}
+	return name, ""
 }
 
-// formAtEnd is how many words at the end are a legal form, or a "&" that one
-// left behind; something always stays in front.
-func formAtEnd(words []string) int {
-	if len(words) > 1 && words[len(words)-1] == "&" {
-		return 1
-	}
-	for _, form := range knownForms {
-		n := len(form)
-		theAlone := len(words) == n+1 && words[0] == "the"
-		if n < len(words) && !theAlone && slices.Equal(words[len(words)-n:], form) {
-			return n
+// cutAffix takes off a form that is written without a blank, as in Chinese,
+// Japanese and Korean.
+func cutAffix(name string) (rest, form string, ok bool) {
+	for _, f := range affixes {
+		rest, ok := strings.CutSuffix(name, f.text)
+		if !ok {
+			rest, ok = strings.CutPrefix(name, f.text)
+		}
+		if ok && bare(rest) != "" {
+			return tidy(rest), f.form, true
 		}
 	}
-	return 0
+	return name, "", false
+}
+
+// formOf looks words up as a form. Letters that stand alone count as one
+// word: "s. a." is "sa". Some words are a form with dots in them only.
+func formOf(words []string, forms map[string]string) string {
+	var b strings.Builder
+	dotted, single := false, false
+	for _, word := range words {
+		word = strings.Trim(word, "()[]")
+		plain := formMarks.Replace(word)
+		alone := utf8.RuneCountInString(plain) == 1
+		dotted = dotted || strings.ContainsAny(strings.TrimSuffix(word, "."), "./") || alone && single
+		if b.Len() > 0 && !(alone && single) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(plain)
+		single = alone
+	}
+	key := b.String()
+	if formsWithDots[key] && !dotted {
+		return ""
+	}
+	return forms[key]
+}
+
+var formMarks = strings.NewReplacer(".", "", "/", "", "'", "")
+
+// tidy drops punctuation and blanks at both ends, unless there is nothing
+// else.
+func tidy(name string) string {
+	if bare := bare(name); bare != "" {
+		return bare
+	}
+	return name
+}
+
+func bare(name string) string {
+	return strings.TrimFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune(`.,;:/|-_"'`, r)
+	})
 }
