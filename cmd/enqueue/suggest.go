@@ -91,8 +91,8 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, least flo
 	if err != nil {
 		return err
 	}
-	if found.Notice != "" {
-		fmt.Fprintln(a.Err, found.Notice)
+	for _, notice := range found.Notices {
+		fmt.Fprintln(a.Err, printable(notice))
 	}
 	pairs := found.Pairs
 	if limit > 0 {
@@ -102,7 +102,7 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, least flo
 		return err
 	}
 	if n := len(found.Certain(0.9)); n > 0 {
-		fmt.Fprintf(a.Err, "sure pairs with 0.9 or more: %d; to map them: enqueue map --connection … --from-suggest 0.9\n", n)
+		fmt.Fprintf(a.Err, "sure pairs with 0.9 or more: %d; to map them: enqueue map --connection %q --from-suggest 0.9\n", n, connection)
 	}
 	return nil
 }
@@ -114,8 +114,8 @@ func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapReque
 	if err != nil {
 		return false, err
 	}
-	if found.Notice != "" {
-		fmt.Fprintln(a.Err, found.Notice)
+	for _, notice := range found.Notices {
+		fmt.Fprintln(a.Err, printable(notice))
 	}
 	req.Suggested, req.Pairs = true, found.Certain(least)
 	if len(req.Pairs) > tasks.MaxPairs {

@@ -100,7 +100,7 @@ func formOf(words []string, forms map[string]string) string {
 		plain := formMarks.Replace(word)
 		alone := utf8.RuneCountInString(plain) == 1
 		dotted = dotted || strings.ContainsAny(strings.TrimSuffix(word, "."), "./") || alone && single
-		if b.Len() > 0 && !(alone && single) {
+		if b.Len() > 0 && (!alone || !single) {
 			b.WriteByte(' ')
 		}
 		b.WriteString(plain)

@@ -77,13 +77,20 @@ var formsAtEnd = spellings(`
 	zrt
 	nyrt
 	bt
-	doo
+	doo|доо
 	dd
 	jsc
 	ooo|ооо
 	оао
 	зао
 	пао
+	тов
+	оод
+	еоод
+	αε
+	οε
+	επε
+	ικε|μικε
 	kk
 	gk
 	sdn bhd
@@ -98,6 +105,7 @@ var formsInFront = spellings(`
 	оао
 	зао
 	пао
+	тов
 	sarl
 	eurl
 `)

@@ -76,6 +76,8 @@ func TestStripLegalForm(t *testing.T) {
 		{"Horvat d.o.o.", "horvat", "doo"},
 		{"ООО «Ромашка»", "ромашка", "ooo"},
 		{"OOO Romashka", "romashka", "ooo"},
+		{"ТОВ «Іваненко»", "іваненко", "тов"},
+		{"Νικολάου Τρόφιμα Α.Ε.", "νικολάου τρόφιμα", "αε"},
 		{"Sakura K.K.", "sakura", "kk"},
 		{"Maju Sdn. Bhd.", "maju", "sdn bhd"},
 		{"日本商事株式会社", "日本商事", "株式会社"},

@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"math"
-	"slices"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -21,172 +18,93 @@ type Suggestion struct {
 	ExternalID  string
 	ClientID    int64
 	ClientName  string
-	Score       float64 // 0 to 1
+	Score       float64 // 0 to 1, in hundredths
 	Reason      string
 	Ambiguous   bool // something else fits nearly as well: for a person to decide
 }
 
-// Suggestions are pairs, the best ones first. Notice says what was left out,
-// if anything was.
+// Suggestions are pairs, the best ones first. Notices say what may be missing,
+// and why.
 type Suggestions struct {
-	Pairs  []Suggestion
-	Notice string
+	Pairs   []Suggestion
+	Notices []string
 }
 
 // Suggest pairs the unmapped companies with the unmapped, active clients of a
-// connection, as Halo shows them now. Pairs below least are left out, and so
-// are those that a person dismissed or unmapped.
+// connection, as Halo shows them now. Pairs with a score below least, 0 to 1,
+// are left out, and so are those that a person dismissed or unmapped. If Halo
+// cannot be read to the end there is an error and no pairs.
 func (e *Engine) Suggest(ctx context.Context, tenant, ref string, least float64) (Suggestions, error) {
+	if !(least >= 0 && least <= 1) { // nor NaN
+		return Suggestions{}, usagef("score %v: want 0 to 1", least)
+	}
 	conn, api, err := e.browsable(ctx, tenant, ref)
 	if err != nil {
 		return Suggestions{}, err
 	}
-	var clients []repo.SuggestClient
-	for page, err := range api.Pages(ctx, halo.Query{}, halo.Cursor{}) {
-		if err != nil {
-			return Suggestions{}, err
-		}
-		for _, c := range page.Clients {
-			norm := NormaliseName(c.Name)
-			if c.ID == unknownClientID || c.Inactive || norm == "" {
-				continue
-			}
-			stem, _ := stripLegalForm(norm)
-			clients = append(clients, repo.SuggestClient{
-				ID: c.ID, Name: c.Name, Norm: norm, Stem: stem, Ref: c.Ref, AccountsID: c.AccountsID,
-			})
-		}
+	clients, doubt, err := activeClients(ctx, api)
+	if err != nil {
+		return Suggestions{}, err
 	}
-	found, err := e.store.Suggest(ctx, tenant, conn.ID, clients, func(norm string) string {
-		stem, _ := stripLegalForm(norm)
-		return stem
+	names := make(map[int64]string, len(clients))
+	asked := make([]repo.SuggestClient, len(clients))
+	for i, c := range clients {
+		norm := NormaliseName(c.Name)
+		stem, form := stripLegalForm(norm)
+		names[c.ID] = c.Name
+		asked[i] = repo.SuggestClient{ID: c.ID, Norm: norm, Stem: stem, Form: form, Ref: c.Ref, AccountsID: c.AccountsID}
+	}
+	found, err := e.store.Suggest(ctx, tenant, conn.ID, asked, repo.SuggestOptions{
+		Split: stripLegalForm, Similar: similarFor(least), SimilarWithNumber: similarWithNumber, PerClient: perClient,
 	})
 	if err != nil {
 		return Suggestions{}, err
 	}
-	out := Suggestions{Pairs: rank(found.Pairs, least)}
+	out := Suggestions{Pairs: rank(found.Pairs, names, least)}
+	if doubt != "" {
+		out.Notices = append(out.Notices, "clients may be missing: "+doubt)
+	}
 	if !found.Similar {
-		out.Notice = "similar names need the Postgres extension pg_trgm: create extension pg_trgm"
+		out.Notices = append(out.Notices, "similar names need the Postgres extension pg_trgm: create extension pg_trgm")
 	}
 	return out, nil
 }
 
-// leastSimilar is the trigram similarity below which names are not alike.
-const leastSimilar = repo.LeastSimilar
-
-// score judges one pair and says why; 0 is no suggestion. Keys come first,
-// then the whole name, then the name without its legal form, then likeness.
-func score(p repo.SuggestPair) (float64, string) {
-	_, ours := stripLegalForm(p.CompanyNorm)
-	_, theirs := stripLegalForm(p.ClientNorm)
-	switch key := p.ExternalID; {
-	case key != "" && key == p.Ref:
-		return 1, "external id is the client's reference"
-	case key != "" && key == p.AccountsID:
-		return 0.99, "external id is the client's accounts id"
-	case key != "" && key == fmt.Sprint(p.ClientID) && (p.Similarity >= 0.3 || p.CompanyStem == p.ClientStem):
-		return 0.98, "external id is the client's number, and the names are alike"
-	case p.CompanyNorm == p.ClientNorm:
-		return 0.97, "same name"
-	case p.CompanyStem == p.ClientStem && ours != "" && theirs != "" && ours != theirs:
-		return 0.80, fmt.Sprintf("same name, other legal form (%s, %s)", ours, theirs)
-	case p.CompanyStem == p.ClientStem:
-		return 0.90, "same name without legal form"
-	case p.Similarity >= leastSimilar:
-		return math.Round(85*p.Similarity) / 100, fmt.Sprintf("similar name (%.2f)", p.Similarity)
-	}
-	return 0, ""
-}
-
-// closeCall is how near another candidate's score must be to leave the choice
-// to a person.
-const closeCall = 0.05
-
-// rank scores pairs and keeps, for each company and client, the best one, and
-// those that come close to it, marked as ambiguous.
-func rank(pairs []repo.SuggestPair, least float64) []Suggestion {
-	var all []Suggestion
-	for _, p := range pairs {
-		points, reason := score(p)
-		if points <= 0 {
-			continue
+// activeClients lists Halo's active clients but the "Unknown" one. A list that
+// changes while it is read is read again, as an import does: a client that was
+// missed could be the very one that makes a pair ambiguous. doubt says why
+// there may be more all the same, and is empty if that is ruled out.
+func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
+	var seen halo.IDSet
+	var passes []halo.Certificate
+	for range maxPasses {
+		fresh := 0
+		for page, err := range api.Pages(ctx, halo.Query{VerifyTail: true}, halo.Cursor{}) {
+			if err != nil {
+				return nil, "", err
+			}
+			for _, c := range page.Clients {
+				if !seen.Add(c.ID) {
+					continue
+				}
+				fresh++
+				if !c.Inactive && c.ID != unknownClientID {
+					clients = append(clients, c)
+				}
+			}
+			if page.Last {
+				passes = append(passes, page.Cursor.Certificate)
+			}
 		}
-		all = append(all, Suggestion{
-			CompanyID: p.CompanyID, CompanyName: p.CompanyName, ExternalID: p.ExternalID,
-			ClientID: p.ClientID, ClientName: p.ClientName, Score: points, Reason: reason,
-		})
-	}
-	slices.SortFunc(all, func(a, b Suggestion) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.CompanyName, b.CompanyName),
-			cmp.Compare(a.ClientName, b.ClientName), cmp.Compare(a.ClientID, b.ClientID), slices.Compare(a.CompanyID[:], b.CompanyID[:]))
-	})
-	best := newBests()
-	var kept []Suggestion
-	for _, s := range all {
-		if best.beaten(s) {
-			continue
+		if len(passes) == 0 {
+			return nil, "", errors.New("list of clients without an end")
 		}
-		kept = append(kept, s)
-	}
-	for i, s := range kept {
-		switch n := best.rivals(s); {
-		case n == 1:
-			kept[i].Ambiguous = true
-			kept[i].Reason += "; another one fits as well"
-		case n > 1:
-			kept[i].Ambiguous = true
-			kept[i].Reason += fmt.Sprintf("; %d others fit as well", n)
+		var complete bool
+		if complete, doubt = judge(passes, fresh); complete {
+			break
 		}
 	}
-	// Only now: a rival just below the least score is a rival all the same.
-	return slices.DeleteFunc(kept, func(s Suggestion) bool { return s.Score < least })
-}
-
-// bests remembers the best scores of each company and client, and how many
-// come close to them.
-type bests struct {
-	company, client map[string]*best
-}
-
-type best struct {
-	score float64
-	close int
-}
-
-func newBests() *bests { return &bests{map[string]*best{}, map[string]*best{}} }
-
-func (b *bests) of(s Suggestion) [2]*best {
-	var two [2]*best
-	for i, side := range []struct {
-		of  map[string]*best
-		key string
-	}{{b.company, s.CompanyID.String()}, {b.client, fmt.Sprint(s.ClientID)}} {
-		if side.of[side.key] == nil {
-			side.of[side.key] = &best{score: s.Score}
-		}
-		two[i] = side.of[side.key]
-	}
-	return two
-}
-
-// beaten says whether a better pair of one side leaves this one behind. Pairs
-// come with falling scores.
-func (b *bests) beaten(s Suggestion) bool {
-	two := b.of(s)
-	for _, side := range two {
-		if side.score-s.Score >= closeCall {
-			return true
-		}
-	}
-	for _, side := range two {
-		side.close++
-	}
-	return false
-}
-
-func (b *bests) rivals(s Suggestion) int {
-	two := b.of(s)
-	return max(two[0].close, two[1].close) - 1
+	return clients, doubt, nil
 }
 
 // Certain are the pairs with at least a score that need no person, ready for
@@ -199,29 +117,4 @@ func (s Suggestions) Certain(least float64) []tasks.Pair {
 		}
 	}
 	return pairs
-}
-
-// Dismiss lets pairs never be suggested again. Each pair has its client by id.
-// Nothing is dismissed if a company is unknown or ambiguous.
-func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
-	conn, err := e.FindConnection(ctx, tenant, ref)
-	if err != nil {
-		return 0, err
-	}
-	dismissed := make([]repo.CompanyClient, len(pairs))
-	for i, p := range pairs {
-		if p.ClientID == 0 {
-			return 0, usagef("pair %d: want the client's id", i+1)
-		}
-		matches, err := e.store.FindCompanies(ctx, tenant, p.Company, NormaliseName(p.Company))
-		if err != nil {
-			return 0, err
-		}
-		company, why := meant(matches)
-		if why != "" {
-			return 0, usagef("pair %d (%s): %s", i+1, p.Company, why)
-		}
-		dismissed[i] = repo.CompanyClient{CompanyID: company.ID, ClientID: p.ClientID}
-	}
-	return e.store.DismissPairs(ctx, tenant, actor, conn.ID, dismissed)
 }

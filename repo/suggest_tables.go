@@ -1,0 +1,89 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// trigrams makes the names of pg_trgm known to this transaction, whatever
+// schema it is in, and says whether it is installed.
+func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
+	// pg_trgm compares its float4 with a float8, in which 0.45 is a little
+	// more than in a float4.
+	err := tx.QueryRow(ctx, `
+		select set_config('search_path', quote_ident(n.nspname), true) || set_config('pg_trgm.similarity_threshold', $1, true)
+		from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+		where e.extname = 'pg_trgm'`, fmt.Sprint(min(similar, 1)-0.0001)).Scan(new(string))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// loadSuggest fills the temporary tables: companies and clients that are not
+// mapped, and the pairs that must not come back.
+func loadSuggest(ctx context.Context, tx pgx.Tx, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) error {
+	if _, err := tx.Exec(ctx, suggestTablesSQL); err != nil {
+		return err
+	}
+	if err := copyCompanies(ctx, tx, tenant, connectionID, opts); err != nil {
+		return err
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "suggest_clients"},
+		[]string{"id", "norm", "stem", "form", "short", "ref", "accounts_id"},
+		pgx.CopyFromSlice(len(clients), func(i int) ([]any, error) {
+			c := clients[i]
+			return []any{c.ID, c.Norm, c.Stem, c.Form, short(c.Stem), c.Ref, c.AccountsID}, nil
+		}))
+	if err != nil {
+		return err
+	}
+	for _, sql := range []string{suggestMappedSQL, suggestBarredSQL} {
+		if _, err := tx.Exec(ctx, sql, tenant, connectionID); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, suggestIndexSQL)
+	return err
+}
+
+// copyCompanies fills the table of companies that are not mapped on the
+// connection, with the parts of their names.
+func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID uuid.UUID, opts SuggestOptions) error {
+	rows, err := tx.Query(ctx, suggestCompaniesSQL, tenant, connectionID)
+	if err != nil {
+		return err
+	}
+	var companies [][]any
+	var id uuid.UUID
+	var name, external, norm string
+	err = each(rows, func() {
+		stem, form := opts.Split(norm)
+		companies = append(companies, []any{id, name, strings.TrimSpace(external), norm, stem, form, short(stem)})
+	}, &id, &name, &external, &norm)
+	if err != nil {
+		return err
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"pg_temp", "suggest_companies"},
+		[]string{"id", "name", "external_id", "norm", "stem", "form", "short"}, pgx.CopyFromRows(companies))
+	return err
+}
+
+// short is what similarity looks at: the first 200 characters say enough, and
+// a name can be very long.
+func short(stem string) string {
+	const most = 200
+	n := 0
+	for i := range stem {
+		if n == most {
+			return stem[:i]
+		}
+		n++
+	}
+	return stem
+}
