@@ -46,8 +46,9 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 
 // sideReader reads clients of one connection until its Halo fails.
 type sideReader struct {
-	api  *halo.API
-	down error // why no more are read
+	api     *halo.API
+	down    error   // why no more are read
+	doubted *string // why a 404 proves nothing, empty if it does; nil: not known yet
 }
 
 func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
@@ -55,10 +56,30 @@ func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
 		return sideOf(halo.Client{}, r.down)
 	}
 	c, err := r.api.Client(ctx, client)
-	if err != nil && !errors.Is(err, halo.ErrNotFound) && !errors.Is(err, halo.ErrForbidden) {
+	if errors.Is(err, halo.ErrNotFound) {
+		return r.absent(ctx)
+	}
+	if err != nil && !errors.Is(err, halo.ErrForbidden) {
 		r.down = err // the next one would wait for the same
 	}
 	return sideOf(c, err)
+}
+
+// absent is the Halo side of a client that got a 404: missing, unless an agent
+// without rights gets the same for every client.
+func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
+	if r.doubted == nil {
+		doubt, err := trustworthy(ctx, r.api)
+		if err != nil {
+			r.down = err
+			return sideOf(halo.Client{}, err)
+		}
+		r.doubted = &doubt
+	}
+	if *r.doubted != "" {
+		return repo.HaloSide{State: repo.MappingUnverified, Reason: "restored; " + *r.doubted}
+	}
+	return sideOf(halo.Client{}, halo.ErrNotFound)
 }
 
 // sideOf is the Halo side of a restored mapping by what Halo said.

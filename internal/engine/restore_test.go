@@ -125,3 +125,21 @@ func TestSideOf(t *testing.T) {
 		same(t, name, sideOf(tc.client, tc.err), tc.want)
 	}
 }
+
+// An agent that may read nothing gets 404 for each client, which proves
+// nothing.
+func TestRestoreByABlindAgent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	plainClients(w, 3)
+	conn := w.connect("t1", "c")
+	m := w.mapped(conn)
+	w.unmap(m[2].ID, m[3].ID)
+	w.app.Rights(halotest.ReadNone)
+	w.restore(m[2].ID, m[3].ID)
+	for _, n := range w.mappings("t1") {
+		if n.ID != m[4].ID && (n.State != repo.MappingUnverified || !strings.Contains(n.StateReason, "may not read customers")) {
+			t.Errorf("client %d: %s, %q", n.ClientID, n.State, n.StateReason)
+		}
+	}
+}

@@ -130,7 +130,7 @@ func TestResyncOfWhoMayNotRead(t *testing.T) {
 					t.Errorf("%s: %s", counts(run), run.Error)
 				}
 				for id, s := range w.states("t1") {
-					if s == repo.MappingMissing {
+					if s != repo.MappingOK {
 						t.Errorf("client %d is %s", id, s)
 					}
 				}

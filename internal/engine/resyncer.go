@@ -205,11 +205,15 @@ func (rs *resyncer) overCeiling() ending {
 			" if it is right, \"enqueue runs approve %s\"", len(rs.mapped), missing, most, rs.run)}
 }
 
-// believe makes sure that what is absent is absent, and asks once more for
-// what only one answer speaks for.
+// believe makes sure that Halo shows clients at all before any is called
+// missing or unverified, and asks once more for what only one answer speaks for.
 func (rs *resyncer) believe(ctx context.Context) (ending, error) {
 	missing, err := rs.store.Findings(ctx, rs.ref, repo.FoundMissing)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
+		return ending{}, err
+	}
+	unverified, err := rs.store.Findings(ctx, rs.ref, repo.FoundUnverified)
+	if err != nil || len(missing)+len(unverified) == 0 {
 		return ending{}, err
 	}
 	reason, err := trustworthy(ctx, rs.api)
