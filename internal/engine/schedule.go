@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,40 +13,57 @@ import (
 // Schedule says when a connection is resynced, by the clock on the wall of a
 // time zone. It is immutable.
 type Schedule struct {
-	cron cron.Schedule // in wall-clock time written as UTC
-	zone *time.Location
+	cron  cron.Schedule // in wall-clock time written as UTC
+	zone  *time.Location
+	every time.Duration // of "@every", which no clock on a wall matters to; else 0
 }
 
 // ParseSchedule reads a schedule in standard cron notation, five fields or a
 // word such as @daily, with an optional "CRON_TZ=Zone " in front; without it
-// the zone is UTC. It refuses a date that never comes ("0 0 31 2 *").
+// the zone is UTC. It refuses a date that never comes ("0 0 31 2 *"), and more
+// than 200 bytes.
 //
 // The zone is not left to the library: it panics where no blank follows it
 // (robfig/cron#554), skips a run inside the hour that summer time takes away,
 // and doubles one inside the hour that winter time repeats (robfig/cron#541).
 func ParseSchedule(spec string) (_ Schedule, err error) {
-	fields, zone, err := splitZone(strings.TrimSpace(spec))
-	if err != nil {
-		return Schedule{}, fmt.Errorf("schedule %q: %w", spec, err)
+	if len(spec) > longest {
+		return Schedule{}, fmt.Errorf("schedule %q…: longer than %d bytes", strings.ToValidUTF8(spec[:40], ""), longest)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("schedule %q: %v", spec, p)
+			err = fmt.Errorf("%v", p)
+		}
+		if err != nil {
+			err = fmt.Errorf("schedule %q: %w", spec, err)
 		}
 	}()
-	parsed, err := cron.ParseStandard(fields)
+	fields, zone, err := splitZone(strings.TrimSpace(spec))
 	if err != nil {
-		return Schedule{}, fmt.Errorf("schedule %q: %w", spec, err)
+		return Schedule{}, err
 	}
-	s := Schedule{cron: parsed, zone: zone}
+	for field := range strings.FieldsSeq(fields) {
+		if slices.Contains(strings.Split(field, ","), "") {
+			return Schedule{}, fmt.Errorf("nothing before or after a comma in %q", field)
+		}
+	}
+	s := Schedule{zone: zone}
+	if s.cron, err = cron.ParseStandard(fields); err != nil {
+		return Schedule{}, err
+	}
+	if constant, ok := s.cron.(cron.ConstantDelaySchedule); ok {
+		if s.every = constant.Delay; s.every < shortest {
+			return Schedule{}, fmt.Errorf("want %v between two runs at least", shortest)
+		}
+	}
 	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return Schedule{}, fmt.Errorf("schedule %q: %w", spec, errNever)
-	}
-	if every, ok := parsed.(cron.ConstantDelaySchedule); ok && every.Delay < shortest {
-		return Schedule{}, fmt.Errorf("schedule %q: want %v between two runs at least", spec, shortest)
+		return Schedule{}, errNever
 	}
 	return s, nil
 }
+
+// longest is how many bytes of a schedule are read; the ledger keeps as many.
+const longest = 200
 
 // shortest is the least time between two runs.
 const shortest = time.Minute
@@ -79,46 +97,4 @@ func splitZone(spec string) (fields string, zone *time.Location, err error) {
 		return "", nil, errors.New("the zone belongs in front, once")
 	}
 	return strings.TrimSpace(fields), zone, nil
-}
-
-// Next is the first time after the given one; zero if there is none within
-// five years. No time is skipped or doubled when the zone changes its offset:
-// a wall time that is doubled counts where it comes first, and one that is
-// missing counts by the offset in force before.
-func (s Schedule) Next(after time.Time) time.Time {
-	wall := wallClock(after.In(s.zone))
-	for {
-		wall = s.cron.Next(wall)
-		if wall.IsZero() {
-			return time.Time{}
-		}
-		if t := instant(wall, s.zone); t.After(after) {
-			return t
-		}
-	}
-}
-
-// wallClock writes what a clock on the wall shows as if it were UTC.
-func wallClock(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-}
-
-// instant is when the clock on the wall of a zone shows a time.
-func instant(wall time.Time, zone *time.Location) time.Time {
-	// Offsets change seldom: the one a day before and the one a day after are
-	// all that come into question. The earlier one gives the first of two.
-	before := at(wall, zone, wall.Add(-24*time.Hour))
-	if wallClock(before).Equal(wall) {
-		return before
-	}
-	if after := at(wall, zone, wall.Add(24*time.Hour)); wallClock(after).Equal(wall) {
-		return after
-	}
-	return before // the clock never shows it
-}
-
-// at reads a wall time with the offset that is in force at another time.
-func at(wall time.Time, zone *time.Location, when time.Time) time.Time {
-	_, offset := when.In(zone).Zone()
-	return wall.Add(-time.Duration(offset) * time.Second).In(zone)
 }

@@ -2,43 +2,63 @@ package engine
 
 import (
 	"hash/fnv"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/repo"
 )
 
 // slots are the times at which one connection is resynced: those of its
-// schedule, all shifted by the same bit, so that ten thousand connections with
-// the same schedule do not start in the same second.
+// schedule, each put off a little, so that ten thousand connections with the
+// same schedule do not start in the same second.
 type slots struct {
-	schedule Schedule
-	shift    time.Duration
+	schedule   Schedule
+	connection uuid.UUID
+	window     time.Duration // over which connections are spread
 }
 
-// newSlots shifts a schedule by less than the window, and by less than half of
-// the time between two runs. The same connection always gets the same shift.
-func newSlots(s Schedule, connection uuid.UUID, window time.Duration, now time.Time) slots {
-	first := s.Next(now)
-	if second := s.Next(first); !second.IsZero() {
-		window = min(window, second.Sub(first)/2)
-	}
+// spread is by how much a connection starts after a time of its schedule, in
+// whole seconds: less than the window, and less than half of the gap to the
+// next time. A connection keeps its place in the window.
+func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
+	window = min(window, gap/2)
 	if window < time.Second {
-		return slots{schedule: s}
+		return 0
 	}
 	h := fnv.New64a()
-	_, _ = h.Write(connection[:])                                                      // never fails
-	return slots{s, time.Duration(h.Sum64()%uint64(window/time.Second)) * time.Second} //nolint:gosec // the window is positive
+	_, _ = h.Write(connection[:]) // never fails
+	place := float64(h.Sum64()>>11) / (1 << 53)
+	return time.Duration(place * float64(window)).Truncate(time.Second)
 }
 
-// next is the first slot after a time.
+// from yields the slots after a time, in order. They depend on nothing else:
+// whoever plans, and whenever, comes to the same ones.
+func (s slots) from(after time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		// A time of the schedule that has passed may have its slot still to come.
+		for t := s.schedule.Next(after.Add(-s.window)); !t.IsZero(); {
+			gap, following := 2*s.window, s.schedule.Next(t)
+			if !following.IsZero() {
+				gap = following.Sub(t)
+			}
+			slot := t.Add(spread(s.connection, s.window, gap))
+			if slot.After(after) && !yield(slot) {
+				return
+			}
+			t = following
+		}
+	}
+}
+
+// next is the first slot after a time; zero if there is none.
 func (s slots) next(after time.Time) time.Time {
-	t := s.schedule.Next(after.Add(-s.shift))
-	if t.IsZero() {
+	for t := range s.from(after) {
 		return t
 	}
-	return t.Add(s.shift)
+	return time.Time{}
 }
 
 // maxMissed bounds the counting of missed slots.
@@ -47,23 +67,33 @@ const maxMissed = 1000
 // missed counts the slots after the due one that have passed by now: nobody
 // was there to see them, and one run makes up for all.
 func (s slots) missed(due, now time.Time) (n int) {
-	for t := s.next(due); !t.IsZero() && !t.After(now) && n < maxMissed; t = s.next(t) {
+	for t := range s.from(due) {
+		if t.After(now) || n == maxMissed {
+			break
+		}
 		n++
 	}
 	return n
 }
 
-// planSlot says when a connection's next resync is, and how many it has missed.
+// planSlot says when a connection's next resync is, and how many it has
+// missed. A schedule of its own that does not parse (it was checked when it
+// was set, perhaps by a program that knows more zones) gives way to the
+// default, rather than letting nights pass.
 func (e *Engine) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	spec := e.schedule
 	if c.ResyncCron != "" {
 		spec = c.ResyncCron
 	}
 	schedule, err := ParseSchedule(spec)
+	if err != nil && c.ResyncCron != "" {
+		e.log.Error("schedule of a connection: the default is used", zap.Stringer("connection", c.ID), zap.Error(err))
+		schedule, err = ParseSchedule(e.schedule)
+	}
 	if err != nil {
 		return repo.Slot{}, err
 	}
-	s := newSlots(schedule, c.ID, e.spread, now)
+	s := slots{schedule, c.ID, e.spread}
 	slot := repo.Slot{Next: s.next(now), Spec: spec + e.specSuffix()}
 	if c.NextResyncAt != nil {
 		slot.Missed = s.missed(*c.NextResyncAt, now)
