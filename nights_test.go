@@ -91,12 +91,6 @@ func (s *site) connectMany(n int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		repotest.Exec(s.t, s.db, `
-			with made as (
-				insert into halosync.companies (tenant, id, name, norm_name)
-				select $1, gen_random_uuid(), 'Client ' || i, i::text from generate_series(2, 4) i returning id, norm_name)
-			insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
-			select $1, gen_random_uuid(), $2, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
-			conn.Tenant, conn.ID)
+		repotest.MapClients(s.t, s.db, conn, 2, 4)
 	}
 }

@@ -42,21 +42,25 @@ func (s *Store) ApproveRun(ctx context.Context, tenant string, id uuid.UUID, act
 }
 
 func approve(ctx context.Context, tx pgx.Tx, run Run, actor string) error {
-	for _, sql := range []string{
-		`update halosync.runs set state = 'queued', fence = fence + 1, finished_at = null, started_at = null, error = '',
+	_, err := tx.Exec(ctx, `
+		update halosync.runs set state = 'queued', fence = fence + 1, finished_at = null, started_at = null, error = '',
 			complete = false, cursor = null, dispatched_at = now(), approved_at = now(), approved_by = $3, approved_missing = missing,
 			pages = 0, passes = 0, records = 0, records_total = 0, created = 0, linked = 0, refreshed = 0, unchanged = 0,
 			ambiguous = 0, skipped = 0, failed = 0, missing = 0, unverified = 0, removed = 0
-		where tenant = $1 and id = $2 and $3 <> ''`,
-		`delete from halosync.run_items where tenant = $1 and run_id = $2 and $3 <> ''`,
-		`update halosync.connections c set instance_unsure = false,
-			state = case when c.state = 'needs_reconnect' then 'active' else c.state end,
-			state_reason = case when c.state = 'needs_reconnect' then '' else c.state_reason end
-		from halosync.runs r where r.tenant = $1 and r.id = $2 and c.tenant = $1 and c.id = r.connection_id and $3 <> ''`,
-	} {
-		if _, err := tx.Exec(ctx, sql, run.Tenant, run.ID, note(actor)); err != nil {
-			return err
-		}
+		where tenant = $1 and id = $2`, run.Tenant, run.ID, note(actor))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `delete from halosync.run_items where tenant = $1 and run_id = $2`, run.Tenant, run.ID); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		update halosync.connections set instance_unsure = false,
+			state = case when state = 'needs_reconnect' then 'active' else state end,
+			state_reason = case when state = 'needs_reconnect' then '' else state_reason end
+		where tenant = $1 and id = $2`, run.Tenant, run.ConnectionID)
+	if err != nil {
+		return err
 	}
 	return addEvent(ctx, tx, Event{
 		Tenant: run.Tenant, Actor: actor, Action: "run.approved", How: note(run.Error), RunID: &run.ID, ConnectionID: &run.ConnectionID,

@@ -76,12 +76,9 @@ func (a *app) companiesList() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				if connection != "" {
-					conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
-					if err != nil {
-						return err
-					}
-					filter.ConnectionID = &conn.ID
+				var err error
+				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
+					return err
 				}
 				companies, err := collect(p.store.AllCompanies(ctx, p.tenant, filter), filter.Limit, viewCompany)
 				if err != nil {

@@ -89,12 +89,9 @@ func (a *app) mappingsCommand() *cobra.Command {
 				return err
 			}
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				if connection != "" {
-					conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
-					if err != nil {
-						return err
-					}
-					filter.ConnectionID = &conn.ID
+				var err error
+				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
+					return err
 				}
 				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), 0, viewMapping)
 				if err != nil {

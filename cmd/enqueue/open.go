@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/halo"
@@ -64,6 +65,16 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 		Budget: ratelimit.Budget(ratelimit.New(), cfg.RateLimit), UserAgent: "halosync/" + version,
 	})
 	return f(ctx, p)
+}
+
+// onlyOf turns a --connection flag that narrows a listing into an id; nil if
+// the flag was not given.
+func (p parts) onlyOf(ctx context.Context, connection string) (*uuid.UUID, error) {
+	if connection == "" {
+		return nil, nil //nolint:nilnil // a filter that is not there
+	}
+	conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
+	return &conn.ID, err
 }
 
 // keysOf reads the key set, if there is one.

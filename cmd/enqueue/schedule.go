@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,9 +25,8 @@ type scheduleView struct {
 }
 
 func viewSchedule(c repo.Connection) scheduleView {
-	spec, _, _ := strings.Cut(c.NextResyncSpec, " +")
 	v := scheduleView{
-		ConnectionID: c.ID.String(), Connection: c.Name, Schedule: spec, Own: c.ResyncCron != "",
+		ConnectionID: c.ID.String(), Connection: c.Name, Schedule: engine.PlannedSchedule(c), Own: c.ResyncCron != "",
 		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), VerifiedAt: utc(c.VerifiedAt),
 		MissedResyncs: c.MissedResyncs, Status: scheduleStatus(c, time.Now()),
 	}
@@ -38,9 +36,6 @@ func viewSchedule(c repo.Connection) scheduleView {
 	return v
 }
 
-// lateAfter is how long a resync may be due before it is called late.
-const lateAfter = 15 * time.Minute
-
 // scheduleStatus says in words how it stands.
 func scheduleStatus(c repo.Connection, now time.Time) string {
 	text := "on time"
@@ -49,7 +44,7 @@ func scheduleStatus(c repo.Connection, now time.Time) string {
 		text = c.State + ": no resync until it is active again"
 	case c.NextResyncAt == nil:
 		text = "not planned yet: a worker does so within seconds"
-	case now.Sub(*c.NextResyncAt) > lateAfter:
+	case now.Sub(*c.NextResyncAt) > engine.LateAfter:
 		text = "late: due since " + stamp(c.NextResyncAt) + "; is a worker up?"
 	}
 	if c.MissedResyncs > 0 {

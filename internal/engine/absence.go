@@ -22,7 +22,7 @@ type reading struct {
 	finding *repo.Finding // the client cannot be shown
 	// broken says that the answer tells nothing of this client if Halo answers
 	// all others so, too.
-	broken error
+	broken bool
 }
 
 // judgeReading says what an error of reading one client means for its mapping.
@@ -31,7 +31,6 @@ func judgeReading(id int64, c halo.Client, err error) (r reading, ok bool) {
 	absent := func(outcome, reason string) *repo.Finding {
 		return &repo.Finding{ClientID: id, Outcome: outcome, Reason: reason}
 	}
-	var herr *halo.Error
 	switch {
 	case err == nil:
 		return reading{client: c}, true
@@ -39,9 +38,8 @@ func judgeReading(id int64, c halo.Client, err error) (r reading, ok bool) {
 		return reading{finding: absent(repo.FoundMissing, "does not exist in Halo any more")}, true
 	case errors.Is(err, halo.ErrForbidden):
 		return reading{finding: absent(repo.FoundUnverified, "the application's agent may not read it (status 403)")}, true
-	case errors.As(err, &herr) && herr.Op != halo.OpToken && (herr.Status >= 500 ||
-		errors.Is(err, halo.ErrNotHalo) || errors.Is(err, halo.ErrTooLarge) || errors.Is(err, halo.ErrInvalid)):
-		return reading{finding: absent(repo.FoundUnverified, err.Error()), broken: err}, true
+	case isBroken(err), errors.Is(err, halo.ErrInvalid) && !ofToken(err):
+		return reading{finding: absent(repo.FoundUnverified, err.Error()), broken: true}, true
 	}
 	return reading{}, false
 }
@@ -61,7 +59,7 @@ func readClients(ctx context.Context, api *halo.API, ids []int64) (found []halo.
 				return err
 			}
 			readings[i] = r
-			if r.broken == nil {
+			if !r.broken {
 				useful.Store(true)
 			}
 			return nil
@@ -71,7 +69,7 @@ func readClients(ctx context.Context, api *halo.API, ids []int64) (found []halo.
 		return nil, nil, err
 	}
 	if !useful.Load() {
-		if _, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1); err != nil {
+		if err := proveAlive(ctx, api); err != nil {
 			return nil, nil, err
 		}
 	}

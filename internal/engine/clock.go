@@ -16,13 +16,14 @@ import (
 const (
 	// tickEvery is how often each worker looks for what is due.
 	tickEvery = 5 * time.Second
-	// lateAfter is how long a resync may be due before it is called late.
-	lateAfter = 15 * time.Minute
 	// claimAtOnce is how many connections share a transaction of the scheduler,
 	// and dispatchAtOnce how many runs one of the dispatcher.
 	claimAtOnce    = 200
 	dispatchAtOnce = 500
 )
+
+// LateAfter is how long a resync may be due before it is called late.
+const LateAfter = 15 * time.Minute
 
 // Ticked is what one tick of the clock did.
 type Ticked struct {
@@ -70,7 +71,7 @@ func (e *Engine) Tick(ctx context.Context) (t Ticked, err error) {
 			break
 		}
 	}
-	if t.Late, err = e.store.LateResyncs(ctx, e.now(), lateAfter); err != nil {
+	if t.Late, err = e.store.LateResyncs(ctx, e.now(), LateAfter); err != nil {
 		return t, err
 	}
 	t.Dispatched, err = e.dispatch(ctx)
@@ -89,9 +90,9 @@ func (e *Engine) planDue(c repo.DueConnection, now time.Time) (repo.Slot, error)
 	if c.NextResyncAt == nil {
 		return slot, nil
 	}
-	args := tasks.ResyncArgs{Tenant: c.Tenant, ConnectionID: c.ID.String(), Scheduled: true, RequestedBy: "schedule"}
-	run, err := newRun(repo.KindResync, tasks.NewRunID(), args, c.Tenant, c.ID.String(), args.RequestedBy)
-	run.Waiting = true
+	run, err := waitingResync(tasks.ResyncArgs{
+		Tenant: c.Tenant, ConnectionID: c.ID.String(), Scheduled: true, RequestedBy: "schedule",
+	})
 	slot.Run = &run
 	return slot, err
 }

@@ -53,13 +53,7 @@ func (f *fleet) connections(n int) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		repotest.Exec(f.t, f.url, `
-			with made as (
-				insert into halosync.companies (tenant, id, name, norm_name)
-				select $1, gen_random_uuid(), 'Client ' || i, i::text from generate_series(2, 4) i returning id, norm_name)
-			insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
-			select $1, gen_random_uuid(), $2, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
-			conn.Tenant, conn.ID)
+		repotest.MapClients(f.t, f.url, conn, 2, 4)
 	}
 }
 
@@ -196,7 +190,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 1))
 	f.tick(dice, false)
 	f.clock.add(72 * time.Hour)
-	late, err := f.store.LateResyncs(t.Context(), f.clock.now(), lateAfter)
+	late, err := f.store.LateResyncs(t.Context(), f.clock.now(), LateAfter)
 	if err != nil || late != 5 {
 		t.Errorf("%d connections are late, %v", late, err)
 	}

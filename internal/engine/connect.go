@@ -138,8 +138,7 @@ func probe(ctx context.Context, api *halo.API) error {
 }
 
 func probeStep(err error) string {
-	var herr *halo.Error
-	if errors.As(err, &herr) && herr.Op == halo.OpToken {
+	if ofToken(err) {
 		return "token"
 	}
 	return "clients"

@@ -29,7 +29,7 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	}
 	// It may have been an outage of some seconds: what fails again between two
 	// proofs that Halo answers is broken.
-	if err := l.proveAlive(ctx); err != nil {
+	if err := proveAlive(ctx, l.api); err != nil {
 		return err
 	}
 	again := make([]int64, 0, len(broken))
@@ -39,7 +39,7 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	if broken, err = l.readAll(ctx, again); err != nil || len(broken) == 0 {
 		return err
 	}
-	if err := l.proveAlive(ctx); err != nil {
+	if err := proveAlive(ctx, l.api); err != nil {
 		return err
 	}
 	for id, err := range broken {
@@ -49,8 +49,8 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 }
 
 // proveAlive asks Halo for one client of its list.
-func (l *lookup) proveAlive(ctx context.Context) error {
-	_, err := l.api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
+func proveAlive(ctx context.Context, api *halo.API) error {
+	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	return err
 }
 
@@ -112,9 +112,16 @@ func answerOf(id int64, c halo.Client, err error) (answer, error) {
 // itself failed: a 5xx, or an answer that makes no sense.
 func isBroken(err error) bool {
 	herr, ok := errors.AsType[*halo.Error](err)
-	if !ok || herr.Op == halo.OpToken {
+	if !ok || ofToken(err) {
 		return false
 	}
 	return herr.Status >= http.StatusInternalServerError ||
 		errors.Is(err, halo.ErrNotHalo) || errors.Is(err, halo.ErrTooLarge)
+}
+
+// ofToken says whether an error is the token call's, and so about the whole
+// connection.
+func ofToken(err error) bool {
+	herr, ok := errors.AsType[*halo.Error](err)
+	return ok && herr.Op == halo.OpToken
 }

@@ -14,42 +14,25 @@ import (
 // search finds the client with a name through Halo's search, which looks for
 // a part of the name and in other fields, too.
 func (l *lookup) search(ctx context.Context, norm, name string) (answer, error) {
-	var passes []halo.Certificate
-	var why string
-	matches, seen := make(map[int64]halo.Client), &halo.IDSet{}
-	for range maxPasses {
-		fresh := 0
-		for page, err := range l.api.Pages(ctx, halo.Query{Search: name, IncludeInactive: true, VerifyTail: true}, halo.Cursor{}) {
-			if err != nil {
-				return answer{}, err
-			}
-			for _, c := range page.Clients {
-				if seen.Add(c.ID) {
-					fresh++
-				}
-				if NormaliseName(c.Name) == norm {
-					matches[c.ID] = c
-				}
-			}
-			if page.Last {
-				passes = append(passes, page.Cursor.Certificate)
-				break
-			}
+	matches := make(map[int64]halo.Client)
+	query := halo.Query{Search: name, IncludeInactive: true, VerifyTail: true}
+	why, err := reread(ctx, l.api, query, provenSearch, func(c halo.Client, _ bool) {
+		if NormaliseName(c.Name) == norm {
+			matches[c.ID] = c
 		}
-		var complete bool
-		if complete, why = provenSearch(passes, fresh); complete {
-			return pick(slices.Collect(maps.Values(matches))), nil
-		}
+	})
+	if err != nil {
+		return answer{}, err
 	}
-	return answer{refusal: fmt.Sprintf("whether one client alone has this name could not be told (%s): give its id", why)}, nil
+	if why != "" {
+		return answer{refusal: fmt.Sprintf("whether one client alone has this name could not be told (%s): give its id", why)}, nil
+	}
+	return pick(slices.Collect(maps.Values(matches))), nil
 }
 
 // provenSearch is [judge] for the result of a search. One that fits on a page
 // shows a single moment, in whatever order.
 func provenSearch(passes []halo.Certificate, fresh int) (bool, string) {
-	if len(passes) == 0 {
-		return false, "Halo's list did not end"
-	}
 	last := passes[len(passes)-1]
 	if why := counted(last); why != "" {
 		return false, why

@@ -52,13 +52,20 @@ func (e *Engine) startResync(ctx context.Context, conn repo.Connection, by strin
 		return e.RequestResync(ctx, conn.Tenant, conn.ID.String(), by)
 	}
 	args := tasks.ResyncArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
-	row, err := newRun(repo.KindResync, tasks.NewRunID(), args, conn.Tenant, conn.ID.String(), by)
+	row, err := waitingResync(args)
 	if err != nil {
 		return Receipt{}, err
 	}
-	row.Waiting = true
 	run, existing, err := e.store.CreateRun(ctx, row)
 	return Receipt{RunID: RunID(run.ID), Existing: existing}, err
+}
+
+// waitingResync is the ledger's row of a resync that a dispatcher puts into
+// the queue.
+func waitingResync(args tasks.ResyncArgs) (repo.NewRun, error) {
+	row, err := newRun(repo.KindResync, tasks.NewRunID(), args, args.Tenant, args.ConnectionID, args.RequestedBy)
+	row.Waiting = true
+	return row, err
 }
 
 // Approve lets a held run go on, from the start and by what Halo says then.
@@ -83,12 +90,6 @@ func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Rece
 	if err := e.queue.Forget(ctx, RunID(id)); err != nil {
 		return Receipt{}, fmt.Errorf("queue: %w", err)
 	}
-	return Receipt{RunID: RunID(id)}, e.requeue(ctx, run)
-}
-
-// requeue puts a run of the ledger into the queue by its stored arguments.
-// When that fails, the run is closed.
-func (e *Engine) requeue(ctx context.Context, run repo.Run) error {
-	err := tasks.EnqueueStored(ctx, e.queue, taskKind(run.Kind), RunID(run.ID), run.Args)
-	return e.queued(ctx, run, err)
+	err = tasks.EnqueueStored(ctx, e.queue, taskKind(run.Kind), RunID(id), run.Args)
+	return Receipt{RunID: RunID(id)}, e.queued(ctx, run, err)
 }

@@ -290,13 +290,7 @@ func TestResyncRequests(t *testing.T) {
 	w.tenant.Add(batch...)
 	for _, mapped := range []int{1_000, 90_000} {
 		conn := w.connect(fmt.Sprint("t", mapped), "c")
-		repotest.Exec(t, w.url, `
-			with made as (
-				insert into halosync.companies (tenant, id, name, norm_name)
-				select $1, gen_random_uuid(), 'Client ' || i, i::text from generate_series(1, $3::int) i returning id, norm_name)
-			insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
-			select $1, gen_random_uuid(), $2, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
-			conn.Tenant, conn.ID, mapped)
+		repotest.MapClients(t, w.url, conn, 1, mapped)
 		cheaper := min(mapped, clients/100)
 		for _, night := range []string{"first", "second"} {
 			w.halo.ResetLog()

@@ -3,6 +3,7 @@ package engine
 import (
 	"hash/fnv"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -102,4 +103,14 @@ func (e *Engine) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, error
 }
 
 // specSuffix tells plans with another spread apart.
-func (e *Engine) specSuffix() string { return " +" + e.spread.String() }
+func (e *Engine) specSuffix() string { return spreadMark + e.spread.String() }
+
+// spreadMark separates the schedule of a plan from its spread.
+const spreadMark = " +"
+
+// PlannedSchedule is the schedule that a connection's next resync was planned
+// by; empty: it has not been planned yet.
+func PlannedSchedule(c repo.Connection) string {
+	spec, _, _ := strings.Cut(c.NextResyncSpec, spreadMark)
+	return spec
+}

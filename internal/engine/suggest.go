@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 
@@ -75,36 +74,12 @@ func (e *Engine) Suggest(ctx context.Context, tenant, ref string, least float64)
 // missed could be the very one that makes a pair ambiguous. doubt says why
 // there may be more all the same, and is empty if that is ruled out.
 func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
-	var seen halo.IDSet
-	var passes []halo.Certificate
-	for range maxPasses {
-		fresh := 0
-		for page, err := range api.Pages(ctx, halo.Query{VerifyTail: true}, halo.Cursor{}) {
-			if err != nil {
-				return nil, "", err
-			}
-			for _, c := range page.Clients {
-				if !seen.Add(c.ID) {
-					continue
-				}
-				fresh++
-				if !c.Inactive && c.ID != unknownClientID {
-					clients = append(clients, c)
-				}
-			}
-			if page.Last {
-				passes = append(passes, page.Cursor.Certificate)
-			}
+	doubt, err = reread(ctx, api, halo.Query{VerifyTail: true}, judge, func(c halo.Client, isNew bool) {
+		if isNew && !c.Inactive && c.ID != unknownClientID {
+			clients = append(clients, c)
 		}
-		if len(passes) == 0 {
-			return nil, "", errors.New("list of clients without an end")
-		}
-		var complete bool
-		if complete, doubt = judge(passes, fresh); complete {
-			break
-		}
-	}
-	return clients, doubt, nil
+	})
+	return clients, doubt, err
 }
 
 // Certain are the pairs with at least a score that need no person, ready for

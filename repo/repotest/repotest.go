@@ -160,6 +160,19 @@ func Exec(tb testing.TB, url, sql string, args ...any) {
 	})
 }
 
+// MapClients makes, past the store, a company "Client N" and a mapping to client
+// N of a connection, for each N from first to last.
+func MapClients(tb testing.TB, url string, conn repo.Connection, first, last int) {
+	tb.Helper()
+	Exec(tb, url, `
+		with made as (
+			insert into halosync.companies (tenant, id, name, norm_name)
+			select $1, gen_random_uuid(), 'Client ' || i, i::text from generate_series($3::int, $4::int) i returning id, norm_name)
+		insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
+		select $1, gen_random_uuid(), $2, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
+		conn.Tenant, conn.ID, first, last)
+}
+
 // Value reads one value from a database that [URL] made, past the store.
 func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
 	tb.Helper()
