@@ -55,7 +55,12 @@ func TestNoDeadlock(t *testing.T) {
 				inner.Go(func() {
 					_, _, err := rivals[1].UndoMappings(t.Context(), w.tenant, "bob", "undo", n.ID, uuid.Nil, func(repo.UndoMapping) string { return "" })
 					check(t, err)
-					_, _, err = rivals[1].UndoCompanies(t.Context(), w.tenant, "bob", "undo", n.ID, 0, func(repo.UndoCompany) string { return "" })
+					_, _, err = rivals[1].UndoCompanies(t.Context(), w.tenant, "bob", "undo", n.ID, 0, func(c repo.UndoCompany) string {
+						if c.Mapped {
+							return "another connection's import linked to it"
+						}
+						return ""
+					})
 					check(t, err)
 				})
 				inner.Go(func() { check(t, rivals[0].FinishRun(t.Context(), claim.Ref, repo.Finish{State: repo.StateSucceeded})) })

@@ -117,7 +117,8 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 
 // UndoCompanies removes companies that a run created, a part of them at a
 // time: those whose creation has an event after the given one. Deleted
-// mappings of a company that goes stay, without it. See [Store.UndoMappings].
+// mappings of a company that goes stay, without it; one in force cannot, so
+// keep must hold back what is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
