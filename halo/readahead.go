@@ -1,6 +1,9 @@
 package halo
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // readahead fetches numbered pages, several at a time, and hands them out in
 // order. It is for one goroutine; the fetches run in their own.
@@ -14,8 +17,9 @@ type readahead struct {
 }
 
 type fetched struct {
-	listing listing
-	err     error
+	listing  listing
+	err      error
+	panicked any
 }
 
 // take hands out the next page, asking for it if nobody has yet.
@@ -26,6 +30,9 @@ func (r *readahead) take() (listing, error) {
 	got := <-r.flights[0]
 	r.flights = r.flights[1:]
 	r.next++
+	if got.panicked != nil {
+		panic(fmt.Sprintf("%v (on the way to page %d)", got.panicked, r.next-1))
+	}
 	return got.listing, got.err
 }
 
@@ -48,8 +55,13 @@ func (r *readahead) start() {
 	flight := make(chan fetched, 1)
 	r.flights = append(r.flights, flight)
 	r.running.Go(func() {
-		l, err := r.fetch(number)
-		flight <- fetched{l, err}
+		var got fetched
+		// A panic belongs to the caller: here it would end the process.
+		defer func() {
+			got.panicked = recover()
+			flight <- got
+		}()
+		got.listing, got.err = r.fetch(number)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -42,11 +43,12 @@ type token struct {
 
 // flight is one request for a token and those who wait for it.
 type flight struct {
-	done    chan struct{} // closed when value and err are there
-	value   concealed     // nil with an error
-	err     error
-	waiters int                // guarded by tokens.mu
-	cancel  context.CancelFunc // called when the last waiter leaves
+	done     chan struct{} // closed when value, err and panicked are there
+	value    concealed     // nil with an error
+	err      error
+	panicked any
+	waiters  int                // guarded by tokens.mu
+	cancel   context.CancelFunc // called when the last waiter leaves
 }
 
 // get returns a token that is fresh enough. It returns early when ctx is
@@ -69,6 +71,9 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 
 	select {
 	case <-f.done:
+		if f.panicked != nil {
+			panic(fmt.Sprintf("%v (on the way to a token)", f.panicked))
+		}
 		if f.err != nil {
 			return "", f.err
 		}
@@ -87,15 +92,20 @@ func (t *tokens) start(ctx context.Context) *flight {
 	t.flight = f
 	go func() {
 		defer cancel()
-		fresh, err := t.fetch(ctx)
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		f.value, f.err = fresh.value, err
-		if t.flight == f {
-			t.flight = nil
-			t.current = fresh
-		}
-		close(f.done)
+		var fresh token
+		// A panic belongs to those who wait: here it would end the process.
+		defer func() {
+			f.panicked = recover()
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if t.flight == f {
+				t.flight = nil
+				t.current = fresh
+			}
+			close(f.done)
+		}()
+		fresh, f.err = t.fetch(ctx)
+		f.value = fresh.value
 	}()
 	return f
 }

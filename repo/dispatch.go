@@ -7,17 +7,18 @@ import (
 )
 
 // ClaimUndispatched takes up to limit runs, of all tenants, that should be put
-// into the queue: queued ones that were never put there, or two minutes ago
-// and still wait, and running ones after ten minutes. Others that do the same
-// at the same moment take other runs.
+// into the queue, for all that is known: queued ones that never were, or were
+// a minute ago and should have started; running ones whose execution has given
+// no sign of life for a minute. Others that do the same at the same moment
+// take other runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
 	runs, err := queryRuns(ctx, s.pool, `
 		update halosync.runs set dispatched_at = now()
 		where id in (
 			select id from halosync.runs
-			where state = 'queued' and (dispatched_at is null or dispatched_at < now() - interval '2 minutes')
-					and (not_before is null or not_before < now() - interval '1 minute')
-				or state = 'running' and (dispatched_at is null or dispatched_at < now() - interval '10 minutes')
+			where (dispatched_at is null or dispatched_at < now() - interval '1 minute')
+				and (state = 'queued' and (not_before is null or not_before <= now())
+					or state = 'running' and (beat_at is null or beat_at < now() - interval '1 minute'))
 			order by dispatched_at nulls first limit $1
 			for no key update skip locked)
 		returning `+runColumns, limit)
@@ -30,6 +31,32 @@ func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	for i, run := range runs {
 		ids[i] = run.ID
 	}
-	_, err := s.pool.Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state = 'queued'`, ids)
+	_, err := s.pool.Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state in ('queued', 'running')`, ids)
 	return wrap("undispatch runs", err)
+}
+
+// UndispatchAll notes that the queue has lost what was in it: every run, of
+// all tenants, that has not ended is to be put there again.
+func (s *Store) UndispatchAll(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `
+		update halosync.runs set dispatched_at = null where state in ('queued', 'running') and dispatched_at is not null`)
+	return wrap("undispatch all runs", err)
+}
+
+// SetRequestKey gives a run that was requested in SQL the key that the same
+// request has everywhere else, unless a live run has it already.
+func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, key string) error {
+	if err := checkText("request key", key, 1, 200); err != nil {
+		return wrap("request key", err)
+	}
+	tag, err := s.pool.Exec(ctx, `
+		update halosync.runs r set request_key = $3
+		where tenant = $1 and id = $2 and not exists (
+			select from halosync.runs o where o.tenant = r.tenant and o.connection_id = r.connection_id and o.kind = r.kind
+				and o.request_key = $3 and o.state in ('queued', 'running') and o.id <> r.id)`, tenant, id, key)
+	if err == nil && tag.RowsAffected() == 0 {
+		_, err = s.Run(ctx, tenant, id)
+		return err
+	}
+	return wrap("request key", err)
 }

@@ -20,6 +20,9 @@ var (
 	// has taken it over, or the run has ended or was removed. Nothing was
 	// written.
 	ErrFenced = errors.New("run was taken over")
+	// ErrUnavailable says that Postgres could not be reached, went away or had
+	// no time: the same may well work later.
+	ErrUnavailable = errors.New("postgres is unavailable")
 	// ErrEnded says that a run is over and cannot be claimed.
 	ErrEnded = errors.New("run has ended")
 )
@@ -104,6 +107,9 @@ func wrap(op string, err error) error {
 func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
+	}
+	if isUnavailable(err) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

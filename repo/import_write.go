@@ -85,7 +85,7 @@ const (
 
 	advanceRunSQL = `
 		update halosync.runs set
-			pages = pages + 1, passes = greatest(passes, $4), records = records + $5,
+			pages = pages + 1, beat_at = now(), deaths = 0, passes = greatest(passes, $4), records = records + $5,
 			records_total = case when $6 > 0 then $6 else records_total end,
 			cursor = coalesce($7::jsonb, cursor),
 			created = created + $8, linked = linked + $9, refreshed = refreshed + $10, unchanged = unchanged + $11,

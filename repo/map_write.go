@@ -35,7 +35,7 @@ const (
 	// For runs that go through a request rather than a listing.
 	countRunSQL = `
 		update halosync.runs set
-			pages = pages + 1, records = records + $4, records_total = $5, cursor = coalesce($6::jsonb, cursor),
+			pages = pages + 1, beat_at = now(), deaths = 0, records = records + $4, records_total = $5, cursor = coalesce($6::jsonb, cursor),
 			linked = linked + $7, refreshed = refreshed + $8, unchanged = unchanged + $9, ambiguous = ambiguous + $10,
 			failed = failed + $11, removed = removed + $12
 		where tenant = $1 and id = $2 and fence = $3`

@@ -71,6 +71,8 @@ type Run struct {
 	DispatchedAt    *time.Time // when its task was last put into the queue
 	ApprovedAt      *time.Time // a held run that a person let go on
 	ApprovedBy      string
+	Deaths          int       // executions in a row that ended with their worker, without a page in between
+	Stack           string    // of the panic that failed the run
 	ApprovedMissing int       // as many mappings may be marked missing, whatever the ceiling
 	Items           []RunItem `db:"-"` // what needs a person; in listings always nil
 	Pairs           []RunItem `db:"-"` // the outcome of each pair of a request; in listings always nil
@@ -110,7 +112,7 @@ const runColumns = `id, kind, tenant, connection_id, args, request_key, requeste
 	queued_at, started_at, finished_at, cancel_requested_at, not_before, wait_reason,
 	pages, passes, records, records_total, complete,
 	created, linked, refreshed, unchanged, ambiguous, skipped, failed, missing, unverified, removed, error,
-	dispatched_at, approved_at, approved_by, approved_missing`
+	dispatched_at, approved_at, approved_by, approved_missing, deaths, stack`
 
 func queryRuns(ctx context.Context, q querier, sql string, args ...any) ([]Run, error) {
 	rows, err := q.Query(ctx, sql, args...)

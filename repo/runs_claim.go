@@ -55,7 +55,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		if err != nil {
 			return err
 		}
-		return start(ctx, tx, &claim)
+		return start(ctx, tx, &claim, n.Died)
 	})
 	switch {
 	case err != nil:
@@ -128,14 +128,16 @@ func checkFree(ctx context.Context, tx pgx.Tx, run Run) error {
 	return &BusyError{RunID: other}
 }
 
-// start makes the claimed run running and raises its fence.
-func start(ctx context.Context, tx pgx.Tx, claim *Claim) (err error) {
+// start makes the claimed run running and raises its fence. died says that the
+// execution before this one ended with its worker.
+func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	err = tx.QueryRow(ctx, `
 		update halosync.runs set state = 'running', fence = fence + 1, attempt = attempt + 1,
-			started_at = coalesce(started_at, now()), wait_reason = '', not_before = null
+			started_at = coalesce(started_at, now()), wait_reason = '', not_before = null, beat_at = now(),
+			deaths = case when state <> 'running' then 0 when $3 then deaths + 1 else deaths end
 		where tenant = $1 and id = $2
-		returning fence, cursor`, ref.Tenant, ref.ID).Scan(&ref.Fence, &claim.Cursor)
+		returning fence, cursor`, ref.Tenant, ref.ID, died).Scan(&ref.Fence, &claim.Cursor)
 	if err != nil {
 		return err
 	}

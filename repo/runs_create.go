@@ -19,6 +19,7 @@ type NewRun struct {
 	RequestKey   string          // 1 to 200 characters; the same request has the same key
 	RequestedBy  string
 	Waiting      bool // nobody is about to put it into the queue: [Store.ClaimUndispatched] finds it
+	Died         bool // of a claim: the execution before this one ended with its worker
 }
 
 // insertRunSQL writes a queued run unless its id, or a live run for the same

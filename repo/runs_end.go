@@ -19,6 +19,7 @@ type Finish struct {
 	Verified bool
 	// ClientsPages is how many pages a complete listing took; 0: none was read.
 	ClientsPages int
+	Stack        string // of the panic that failed the run
 	// WouldMiss is how many mappings a held run would have marked missing.
 	WouldMiss int
 }
@@ -53,8 +54,8 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 		}
 		_, err = tx.Exec(ctx, `
 			update halosync.runs set complete = $3, records_total = case when $4 > 0 then $4 else records_total end,
-				missing = missing + $5
-			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal, f.WouldMiss)
+				missing = missing + $5, stack = $6
+			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal, f.WouldMiss, note(f.Stack))
 		if err != nil {
 			return err
 		}
@@ -143,26 +144,17 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 	return s.Run(ctx, tenant, id)
 }
 
-// FailQueued closes a run that could not be put into the queue. A run that is
-// not queued (any more) stays as it is.
-func (s *Store) FailQueued(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
-	return wrap("fail run", s.failRun(ctx, tenant, id, reason, func(r Run) bool { return r.State == StateQueued }))
-}
-
 // RejectRun closes a run that no execution can take on, queued or running. An
 // ended run stays as it is; [ErrNotFound] if the ledger has none.
 func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
-	return wrap("reject run", s.failRun(ctx, tenant, id, reason, func(r Run) bool { return !r.Ended() }))
-}
-
-func (s *Store) failRun(ctx context.Context, tenant string, id uuid.UUID, reason string, may func(Run) bool) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
-		if err != nil || !may(run) {
+		if err != nil || run.Ended() {
 			return err
 		}
 		return end(ctx, tx, tenant, id, StateFailed, reason)
 	})
+	return wrap("reject run", err)
 }
 
 func lockRun(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID) (Run, error) {

@@ -244,16 +244,13 @@ func TestRequestCancel(t *testing.T) {
 	}
 }
 
-func TestFailAndReject(t *testing.T) {
+func TestRejectRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	state := func(id uuid.UUID) string {
 		return must[repo.Run](t)(w.Run(t.Context(), w.tenant, id)).State
 	}
 	claim := w.claim(t, "k")
-	if err := w.FailQueued(t.Context(), w.tenant, claim.Run.ID, "no queue"); err != nil || state(claim.Run.ID) != repo.StateRunning {
-		t.Errorf("FailQueued of a running run: %v %s", err, state(claim.Run.ID))
-	}
 	if err := w.RejectRun(t.Context(), w.tenant, claim.Run.ID, "no payload"); err != nil || state(claim.Run.ID) != repo.StateFailed {
 		t.Errorf("RejectRun: %v %s", err, state(claim.Run.ID))
 	}
@@ -262,8 +259,8 @@ func TestFailAndReject(t *testing.T) {
 	}
 	queued := w.newRun("q")
 	must2(t, func() (any, error) { r, _, err := w.CreateRun(t.Context(), queued); return r, err })
-	if err := w.FailQueued(t.Context(), w.tenant, queued.ID, "no queue"); err != nil || state(queued.ID) != repo.StateFailed {
-		t.Errorf("FailQueued: %v %s", err, state(queued.ID))
+	if err := w.RejectRun(t.Context(), w.tenant, queued.ID, "no payload"); err != nil || state(queued.ID) != repo.StateFailed {
+		t.Errorf("RejectRun of a queued run: %v %s", err, state(queued.ID))
 	}
 	if err := w.RejectRun(t.Context(), w.tenant, uuid.New(), "x"); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("unknown: %v", err)

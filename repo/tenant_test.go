@@ -95,7 +95,8 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return err
 	})
 	add("RequestCancel", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RequestCancel(ctx, t, run, "eve"); return err })
-	add("FailQueued", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.FailQueued(ctx, t, run, "") })
+	add("Beat", repo.ErrFenced, func(ctx context.Context, t string) error { return w.Beat(ctx, ref(t)) })
+	add("SetRequestKey", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.SetRequestKey(ctx, t, run, "another") })
 	add("RejectRun", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RejectRun(ctx, t, run, "") })
 	add("ApplyFindings", repo.ErrFenced, func(ctx context.Context, t string) error { _, err := w.ApplyFindings(ctx, ref(t), 10); return err })
 	add("Findings", errNothing, func(ctx context.Context, t string) error { return nothing(w.Findings(ctx, ref(t), repo.FoundSeen)) })
@@ -188,7 +189,7 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
 	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "AddConnection", "AddCompanies"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "Listen", "AddConnection", "AddCompanies"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table

@@ -73,44 +73,28 @@ func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 // Enqueue queues a run whose id and arguments are in the ledger already. It
 // may be called as often as one likes: a task that is there stays as it is,
 // and a result that is kept too. An archived one is set going once more, since
-// the caller's record says that its run has not ended.
+// the caller's record says that its run has not ended; one that asynq has lost
+// sight of comes back within two minutes.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
 		return err
 	}
 	err = enqueue(ctx, c, kind, id, args)
+	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return err
+	}
+	queue := kind.Queue(args.Canonical())
+	switch free, merr := c.mend(ctx, queue, id); {
+	case merr != nil:
+		return merr
+	case free:
+		err = enqueue(ctx, c, kind, id, args)
+	}
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return c.revive(ctx, kind.Queue(args.Canonical()), id)
+		return c.revive(ctx, queue, id)
 	}
 	return err
-}
-
-// EnqueueStored is [Enqueue] for a kind by its name, with arguments as the
-// ledger keeps them: the JSON of the kind's arguments.
-func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []byte) error {
-	switch kind {
-	case KindImport:
-		return enqueueStored(ctx, c, Import(), runID, args)
-	case KindMap:
-		return enqueueStored(ctx, c, Map(), runID, args)
-	case KindUnmap:
-		return enqueueStored(ctx, c, Unmap(), runID, args)
-	case KindResync:
-		return enqueueStored(ctx, c, Resync(), runID, args)
-	}
-	return fmt.Errorf("%w: kind %q is unknown", ErrArguments, excerpt([]byte(kind), 40))
-}
-
-// ErrArguments says that stored arguments are not those of their kind.
-var ErrArguments = errors.New("arguments of the run")
-
-func enqueueStored[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, raw []byte) error {
-	args, err := decode[A](raw)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrArguments, err)
-	}
-	return Enqueue(ctx, c, kind, runID, args)
 }
 
 // Forget removes a task that has ended, with its result, so that its run can

@@ -28,6 +28,7 @@ type execution struct {
 
 	failures    int // attempts spent before this one
 	maxAttempts int
+	died        bool // the execution before this one lost its worker
 	draining    <-chan struct{}
 }
 
@@ -127,10 +128,14 @@ func (s *Server) reject(ctx context.Context, x *execution, t *asynq.Task, cause 
 }
 
 // storedResult is the result of an earlier execution whose end got lost on the
-// way to asynq; nil if there is none.
+// way to asynq; nil if there is none. It also finds out how that one ended.
 func (s *Server) storedResult(x *execution) []byte {
 	info, err := s.inspector.GetTaskInfo(x.queue, x.runID)
-	if err != nil || len(info.Result) == 0 {
+	if err != nil {
+		return nil
+	}
+	x.died = info.LastErr == asynq.ErrLeaseExpired.Error()
+	if len(info.Result) == 0 {
 		return nil
 	}
 	return info.Result

@@ -14,6 +14,9 @@ type Job[A any] struct {
 	Attempt int
 	// Final says that a plain error would end the run now.
 	Final bool
+	// Died says that the execution before this one lost its lease: its worker
+	// died, or was stopped or cut off for half a minute.
+	Died bool
 	// Draining is closed when the server begins to shut down. The context goes
 	// on for ServerConfig.ShutdownTimeout: time to finish the page in hand and
 	// return Later(0, ...).
@@ -37,9 +40,9 @@ func Handle[A Args[A], R any](s *Server, k Kind[A, R], h func(context.Context, J
 			x.tenant = payloadTenant(payload)
 			return nil, &rejection{err}
 		}
-		x.tenant = args.tenant()
+		x.tenant = args.origin().Tenant
 		result, err := h(ctx, Job[A]{
-			RunID: x.runID, Args: args, Attempt: x.attempt(), Final: x.final(), Draining: x.draining,
+			RunID: x.runID, Args: args, Attempt: x.attempt(), Final: x.final(), Died: x.died, Draining: x.draining,
 		})
 		if err != nil {
 			return nil, err

@@ -110,7 +110,9 @@ func (a ImportArgs) identity() any {
 	return a
 }
 
-func (a ImportArgs) tenant() string { return a.Tenant }
+func (a ImportArgs) origin() Stored {
+	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
+}
 
 func (a ImportArgs) queue() string {
 	if n := len(a.ClientIDs); 0 < n && n <= interactiveIDs {

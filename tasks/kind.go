@@ -34,8 +34,8 @@ type Args[A any] interface {
 	// Canonical is the one spelling of equal arguments. It does not validate.
 	Canonical() A
 
-	identity() any // what makes two requests the same one; encoded as JSON
-	tenant() string
+	identity() any  // what makes two requests the same one; encoded as JSON
+	origin() Stored // for whom, and who asked; without key and arguments
 }
 
 // Kind declares one kind of job. Both ends use the same value.

@@ -133,7 +133,7 @@ func (n note) Validate() error {
 }
 func (n note) Canonical() note { return n }
 func (n note) identity() any   { return n }
-func (n note) tenant() string  { return "acme" }
+func (n note) origin() Stored  { return Stored{Tenant: "acme"} }
 
 func noteKind() Kind[note, RunResult] {
 	return Kind[note, RunResult]{

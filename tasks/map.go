@@ -136,7 +136,9 @@ func (a MapArgs) identity() any {
 	return a
 }
 
-func (a MapArgs) tenant() string { return a.Tenant }
+func (a MapArgs) origin() Stored {
+	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
+}
 
 func (a MapArgs) queue() string {
 	if len(a.Pairs) <= interactivePairs {

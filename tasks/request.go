@@ -78,11 +78,15 @@ func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	}
 }
 
-// enqueueClaimed stays well inside the claim's grace: a task that arrived
+// enqueueClaimed queues a run that only Redis knows of, and lists it for the
+// ledger first, so that it cannot be overlooked. It stays well inside the claim's grace: a task that arrived
 // after it could be the second one.
 func enqueueClaimed[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	ctx, cancel := context.WithTimeout(ctx, claimGrace/2)
 	defer cancel()
+	if err := c.announce(ctx, runID); err != nil {
+		return err
+	}
 	return enqueue(ctx, c, kind, runID, args)
 }
 

@@ -53,7 +53,9 @@ func (a ResyncArgs) identity() any {
 	return a
 }
 
-func (a ResyncArgs) tenant() string { return a.Tenant }
+func (a ResyncArgs) origin() Stored {
+	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
+}
 
 func (a ResyncArgs) queue() string {
 	if a.Scheduled {

@@ -75,4 +75,6 @@ func (a UnmapArgs) identity() any {
 	return a
 }
 
-func (a UnmapArgs) tenant() string { return a.Tenant }
+func (a UnmapArgs) origin() Stored {
+	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
+}

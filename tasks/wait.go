@@ -13,6 +13,9 @@ const (
 	// waitPatience is how long Redis may be away while somebody waits: a restart
 	// or a failover, and not a wrong address.
 	waitPatience = 30 * time.Second
+	// lostPatience is how long a run may be gone from Redis after it was there:
+	// the dispatcher of a worker brings it back from the ledger.
+	lostPatience = 2 * time.Minute
 )
 
 // Wait waits until the run has ended and returns its result, which may well
@@ -20,8 +23,9 @@ const (
 // with the run's last error, [ErrUnknownRun] or [ErrNoResult]; or it is ctx's
 // own.
 //
-// Redis may be away for half a minute in between. A run that the queue loses
-// while somebody waits is [ErrUnknownRun]; the ledger brings it back.
+// Redis may be away for half a minute in between. It may also lose the run:
+// the workers bring it back from the ledger, unless it had ended, and
+// [ErrUnknownRun] is the answer after two minutes.
 func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -40,13 +44,21 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 				return outcome(s, err)
 			}
 			queues, seen = []string{info.Queue}, time.Now()
-		case errors.Is(err, ErrUnknownRun), ctx.Err() != nil, time.Since(seen) > waitPatience:
+		case ctx.Err() != nil, time.Since(seen) > patience(err):
 			return RunResult{}, err
 		}
 		if err := pause(ctx, delay); err != nil {
 			return RunResult{}, fmt.Errorf("run %s: %w", id, err)
 		}
 	}
+}
+
+// patience is how long an error may last, once the run has been seen.
+func patience(err error) time.Duration {
+	if errors.Is(err, ErrUnknownRun) {
+		return lostPatience
+	}
+	return waitPatience
 }
 
 // outcome is what a run that has ended gives to those who waited.

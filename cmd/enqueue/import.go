@@ -71,6 +71,7 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 	if receipt.Existing {
 		fmt.Fprintf(a.Err, "the same request is under way already: run %s\n", receipt.RunID)
 	}
+	a.noteQueue(receipt)
 	if wait {
 		return a.watch(ctx, p, receipt.RunID)
 	}
@@ -79,6 +80,14 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 		return err
 	}
 	return a.printRun(run)
+}
+
+// noteQueue says that a request was taken although the queue is away.
+func (a *app) noteQueue(receipt engine.Receipt) {
+	if receipt.NotQueued != nil {
+		fmt.Fprintf(a.Err, "the queue does not take run %s now: %v\nthe run is kept; a worker starts it once the queue answers\n",
+			receipt.RunID, receipt.NotQueued)
+	}
 }
 
 // clientIDs gathers ids from the flags and the file.

@@ -61,6 +61,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 		if err != nil {
 			return err
 		}
+		a.noteQueue(receipt)
 		receipts = append(receipts, receipt)
 	}
 	runs := make([]repo.Run, len(receipts))

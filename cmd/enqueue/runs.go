@@ -42,6 +42,7 @@ type runView struct {
 	DryRun       bool       `json:"dry_run"`
 	WaitReason   string     `json:"wait_reason"`
 	Error        string     `json:"error"`
+	Stack        string     `json:"stack,omitempty"` // of the panic that failed it
 	Items        []itemView `json:"items"`
 	Pairs        []pairView `json:"pairs"` // of a map run
 }
@@ -62,7 +63,7 @@ func viewRun(r repo.Run) runView {
 		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
 		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
 		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed, DryRun: engine.IsDryRun(r),
-		WaitReason: r.WaitReason, Error: r.Error, Items: []itemView{},
+		WaitReason: r.WaitReason, Error: r.Error, Stack: r.Stack, Items: []itemView{},
 		Pairs: viewPairs(r),
 	}
 	asked := make(map[int]pairView, len(view.Pairs))
@@ -195,6 +196,12 @@ func (a *app) printRun(run repo.Run) error {
 	}
 	if err := one(a, view, detail); err != nil {
 		return err
+	}
+	if a.format == "table" && view.Stack != "" {
+		fmt.Fprintln(a.Out, "\nwhere it panicked, for those who mend it:")
+		for line := range strings.Lines(view.Stack) {
+			fmt.Fprintln(a.Out, " ", printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
+		}
 	}
 	if a.format == "table" && len(view.Pairs) > 0 {
 		fmt.Fprintln(a.Out)
@@ -342,7 +349,7 @@ func (a *app) runsCancel() *cobra.Command {
 func (a *app) runsRetry() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
-		Use: "retry RUN", Short: "Request again what an ended run was asked for", Args: exactly("a run's id"),
+		Use: "retry RUN", Short: "Request again what an ended run was asked for; hurry one that waits", Args: exactly("a run's id"),
 		Example: "  enqueue runs retry 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {

@@ -24,7 +24,10 @@ type PostgresOptions struct {
 // Postgres is a running private server that listens on a Unix socket only, so
 // it can neither collide with another server's port nor be reached from
 // elsewhere.
-type Postgres struct{ *server }
+type Postgres struct {
+	*server
+	launch func() (*server, error) // starts the cluster in the folder
+}
 
 // StartPostgres makes a cluster in a temporary folder and starts it. When it
 // returns, the server answers. It takes about a second. A [*MissingError]
@@ -69,11 +72,14 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	for name, value := range opts.Settings {
 		args = append(args, "-c", name+"="+value)
 	}
-	s, err := start("postgres", dir, "INT", who, filepath.Join(bin, "postgres"), args...)
+	launch := func() (*server, error) {
+		return start("postgres", dir, "INT", who, filepath.Join(bin, "postgres"), args...)
+	}
+	s, err := launch()
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{s}
+	p := &Postgres{s, launch}
 	if err := s.await(ctx, p.answers); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -107,6 +113,32 @@ func (p *Postgres) DatabaseURL(name string) string {
 
 // Dir is the temporary folder, with server.log in it.
 func (p *Postgres) Dir() string { return p.dir }
+
+// HaltFast stops the server as "pg_ctl stop -m fast" does and keeps its folder.
+func (p *Postgres) HaltFast() error { return p.halt("INT") }
+
+// HaltImmediate stops it as "pg_ctl stop -m immediate" does: the next start
+// recovers from the log. Without the setting synchronous_commit=on it loses
+// the commits of the last moments, as it would in the field.
+func (p *Postgres) HaltImmediate() error { return p.halt("QUIT") }
+
+// Resume starts a halted server again on the same folder and returns when it
+// answers. It must not run alongside a halt or Close.
+func (p *Postgres) Resume(ctx context.Context) error {
+	if err := p.resume(); err != nil {
+		return err
+	}
+	// One that an immediate stop left says "ready".
+	if err := removeIfThere(filepath.Join(p.dir, "data", "postmaster.pid")); err != nil {
+		return err
+	}
+	s, err := p.launch()
+	if err != nil {
+		return err
+	}
+	p.server = s
+	return s.await(ctx, p.answers)
+}
 
 // Close stops the server and removes its folder.
 func (p *Postgres) Close() error { return p.stop() }

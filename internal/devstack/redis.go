@@ -143,5 +143,31 @@ func (r *Redis) DatabaseURL(n int) string { return fmt.Sprintf("redis://%s/%d", 
 // Dir is the temporary folder, with server.log in it.
 func (r *Redis) Dir() string { return r.dir }
 
+// Halt kills the server as a crash would and keeps its folder. What it held is
+// lost unless it is durable.
+func (r *Redis) Halt() error { return r.halt("KILL") }
+
+// Resume starts a halted server again, on the same port and folder, and
+// returns when it answers. It must not run alongside Halt or Close.
+func (r *Redis) Resume(ctx context.Context) error {
+	binary, err := redisServer()
+	if err != nil {
+		return err
+	}
+	who, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	if err := r.resume(); err != nil {
+		return err
+	}
+	s, err := start("redis", r.dir, "TERM", who, binary, filepath.Join(r.dir, "redis.conf"))
+	if err != nil {
+		return err
+	}
+	r.server = s
+	return s.await(ctx, r.answers)
+}
+
 // Close stops the server and removes its folder.
 func (r *Redis) Close() error { return r.stop() }

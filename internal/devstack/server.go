@@ -16,7 +16,9 @@ import (
 
 // supervisor starts "$@" and ends it with signal $1 as soon as its own
 // standard input closes; then it removes folder $2, which stays when the server
-// ends by itself, for its log. The server's exit status becomes its own. The pipe is moved to descriptor 3 because a shell gives
+// ends by itself, for its log, and when the file "halted" is in it. A line on
+// the input names another signal than $1. The server's exit status becomes its
+// own. The pipe is moved to descriptor 3 because a shell gives
 // /dev/null to the background jobs it starts.
 const supervisor = `
 sig=$1 dir=$2; shift 2
@@ -24,7 +26,7 @@ trap '' INT TERM HUP QUIT
 exec 3<&0 </dev/null
 ( trap - INT TERM HUP QUIT; exec 3<&-; exec "$@" ) & pid=$!
 (
-	while read -r _ <&3; do :; done
+	while read -r line <&3; do sig=$line; done
 	: >"$dir/stopping"
 	kill -"$sig" "$pid" 2>/dev/null
 	n=0
@@ -33,7 +35,7 @@ exec 3<&0 </dev/null
 ) & watch=$!
 wait "$pid"; code=$?
 kill -KILL "$watch" 2>/dev/null; wait "$watch" 2>/dev/null
-[ ! -f "$dir/stopping" ] || rm -rf "$dir"
+[ ! -f "$dir/stopping" ] || [ -f "$dir/halted" ] || rm -rf "$dir"
 exit $code
 `
 
@@ -46,7 +48,7 @@ type server struct {
 	name string
 	dir  string
 	log  string
-	pipe io.Closer
+	pipe io.WriteCloser
 	done chan struct{}
 	err  error // exit status, valid after done is closed
 }
@@ -163,6 +165,40 @@ func (s *server) stop() error {
 	case <-time.After(10 * time.Second):
 		return fmt.Errorf("%s did not stop within 10 s", s.name)
 	}
+}
+
+// halt ends the server with a signal, e.g. "KILL", waits for it and keeps its
+// folder for a later start. Halting a server that has ended is harmless.
+func (s *server) halt(signal string) error {
+	select {
+	case <-s.done:
+		return nil
+	default:
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "halted"), nil, 0o644); err != nil {
+		return err
+	}
+	_, err := io.WriteString(s.pipe, signal+"\n")
+	s.pipe.Close()
+	select {
+	case <-s.done:
+		return err
+	case <-time.After(10 * time.Second):
+		return errors.Join(err, fmt.Errorf("%s did not halt within 10 s", s.name))
+	}
+}
+
+// resume prepares the folder of a halted server for a new start.
+func (s *server) resume() error {
+	return errors.Join(
+		removeIfThere(filepath.Join(s.dir, "halted")), removeIfThere(filepath.Join(s.dir, "stopping")))
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // tail returns the last 2 kB of a log.

@@ -52,7 +52,7 @@ func readClients(ctx context.Context, api *halo.API, ids []int64) (found []halo.
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(byIDWindow)
 	for i, id := range ids {
-		group.Go(func() error {
+		group.Go(caught(func() error {
 			c, err := api.Client(gctx, id)
 			r, ok := judgeReading(id, c, err)
 			if !ok {
@@ -63,7 +63,7 @@ func readClients(ctx context.Context, api *halo.API, ids []int64) (found []halo.
 				useful.Store(true)
 			}
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, nil, err

@@ -65,7 +65,7 @@ func (im *importer) fetch(ctx context.Context, ids []int64) ([]halo.Client, []re
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(byIDWindow)
 	for i, id := range ids {
-		group.Go(func() (err error) {
+		group.Go(caught(func() (err error) {
 			clients[i], err = im.api.Client(ctx, id)
 			switch {
 			case errors.Is(err, halo.ErrNotFound):
@@ -76,7 +76,7 @@ func (im *importer) fetch(ctx context.Context, ids []int64) ([]halo.Client, []re
 				return err
 			}
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, nil, err

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -16,10 +16,8 @@ import (
 const (
 	// tickEvery is how often each worker looks for what is due.
 	tickEvery = 5 * time.Second
-	// claimAtOnce is how many connections share a transaction of the scheduler,
-	// and dispatchAtOnce how many runs one of the dispatcher.
-	claimAtOnce    = 200
-	dispatchAtOnce = 500
+	// claimAtOnce is how many connections share a transaction of the scheduler.
+	claimAtOnce = 200
 )
 
 // LateAfter is how long a resync may be due before it is called late.
@@ -33,8 +31,9 @@ type Ticked struct {
 	Late       int // active connections whose resync is overdue by 15 minutes
 }
 
-// RunClock ticks every five seconds until ctx ends. Any number of workers may
-// do so at once. observe is told of each tick; it may be nil.
+// RunClock ticks every five seconds, and whenever a run is requested in SQL,
+// until ctx ends. Any number of workers may do so at once. observe is told of
+// each tick; it may be nil.
 func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	if err := e.alignSchedules(ctx); err != nil {
 		e.log.Warn("schedules not aligned", zap.Error(err))
@@ -48,13 +47,29 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 			observe(t)
 		}
 	}
-	tick()
-	clock := cron.New(cron.WithLogger(cron.DiscardLogger),
-		cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
-	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(tick))
+	wake := make(chan struct{}, 1)
+	ring := func() {
+		select {
+		case wake <- struct{}{}:
+		default: // it rings already
+		}
+	}
+	clock := cron.New(cron.WithLogger(cron.DiscardLogger))
+	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(ring))
 	clock.Start()
-	<-ctx.Done()
-	<-clock.Stop().Done()
+	var listening sync.WaitGroup
+	listening.Go(func() { e.listen(ctx, ring) })
+	ring()
+	for {
+		select {
+		case <-wake:
+			tick()
+		case <-ctx.Done():
+			<-clock.Stop().Done()
+			listening.Wait()
+			return
+		}
+	}
 }
 
 // Tick starts the resyncs that are due and puts runs into the queue that have
@@ -101,49 +116,4 @@ func (e *Engine) planDue(c repo.DueConnection, now time.Time) (repo.Slot, error)
 // spread than this worker's.
 func (e *Engine) alignSchedules(ctx context.Context) error {
 	return e.store.ForgetPlans(ctx, e.schedule, e.specSuffix())
-}
-
-// dispatch puts runs into the queue that have no task there, as far as is
-// known: the clock's, and those whose task a crash or a flush took away. A
-// task that is there all the same stays as it is.
-func (e *Engine) dispatch(ctx context.Context) (n int, err error) {
-	if e.queue == nil {
-		return 0, nil
-	}
-	for {
-		runs, err := e.store.ClaimUndispatched(ctx, dispatchAtOnce)
-		if err != nil {
-			return n, fmt.Errorf("dispatch: %w", err)
-		}
-		for i, run := range runs {
-			if err := e.dispatchRun(ctx, run); err != nil {
-				return n, errors.Join(fmt.Errorf("dispatch: %w", err), e.giveBack(ctx, runs[i:]))
-			}
-			n++
-		}
-		if len(runs) < dispatchAtOnce {
-			return n, nil
-		}
-	}
-}
-
-func (e *Engine) dispatchRun(ctx context.Context, run repo.Run) error {
-	id := RunID(run.ID)
-	if run.ApprovedAt != nil { // whose held task may still be kept
-		if err := e.queue.Forget(ctx, id); err != nil {
-			return err
-		}
-	}
-	err := tasks.EnqueueStored(ctx, e.queue, taskKind(run.Kind), id, run.Args)
-	if errors.Is(err, tasks.ErrArguments) {
-		return e.store.RejectRun(ctx, run.Tenant, run.ID, reason(err))
-	}
-	return err
-}
-
-// giveBack lets the next tick try again.
-func (e *Engine) giveBack(ctx context.Context, runs []repo.Run) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	return e.store.Undispatch(ctx, runs)
 }

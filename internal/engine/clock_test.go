@@ -104,7 +104,7 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 		all.Wait()
 		left.Range(func(key, _ any) bool { // as the queue would, once the lease is over
 			killed++
-			repotest.Exec(f.t, f.url, `update halosync.runs set dispatched_at = null, not_before = null where id = $1`, key)
+			repotest.Exec(f.t, f.url, `update halosync.runs set dispatched_at = null, not_before = null, beat_at = null where id = $1`, key)
 			return true
 		})
 	}

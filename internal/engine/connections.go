@@ -31,7 +31,7 @@ func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string
 	if conn.State != repo.Active || conn.Mappings == 0 || !broken && !conn.InstanceUnsure {
 		return conn, Receipt{}, nil
 	}
-	receipt, err := e.startResync(ctx, conn, actor)
+	receipt, err := e.RequestResync(ctx, tenant, conn.ID.String(), actor)
 	return conn, receipt, err
 }
 

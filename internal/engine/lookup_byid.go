@@ -68,7 +68,7 @@ func (l *lookup) readAll(ctx context.Context, ids []int64) (broken map[int64]err
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(byIDWindow)
 	for i, id := range ids {
-		group.Go(func() error {
+		group.Go(caught(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -79,7 +79,7 @@ func (l *lookup) readAll(ctx context.Context, ids []int64) (broken map[int64]err
 			}
 			answers[i], err = answerOf(id, c, err)
 			return err
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func (e *Engine) RequestMap(ctx context.Context, tenant string, req MapRequest) 
 		Tenant: tenant, ConnectionID: conn.ID.String(), Pairs: req.Pairs,
 		Replace: req.Replace, Suggested: req.Suggested, RequestedBy: req.RequestedBy,
 	}
-	return request(ctx, e, repo.KindMap, tasks.Map(), args, tenant, conn.ID.String(), req.RequestedBy)
+	return request(ctx, e, repo.KindMap, args, tenant, conn.ID.String(), req.RequestedBy)
 }
 
 // Map executes a map run; see perform for what it returns.

@@ -24,12 +24,14 @@ type execution struct {
 	row   repo.NewRun // what the ledger should say of the run, should it not know it yet
 	runID string      // as the queue writes it
 	final bool        // a plain error ends the run
+	tried int         // executions that failed, this one included if it does
 }
 
 // newExecution is the execution that a task asks for.
 func newExecution[A tasks.Args[A]](kind string, job tasks.Job[A], tenant, connectionID, requestedBy string) (execution, error) {
 	row, err := newRun(kind, job.RunID, job.Args, tenant, connectionID, requestedBy)
-	return execution{row: row, runID: job.RunID, final: job.Final}, err
+	row.Died = job.Died
+	return execution{row: row, runID: job.RunID, final: job.Final, tried: job.Attempt}, err
 }
 
 // newRun is the ledger's row for a request. kind is the ledger's word, such
@@ -86,19 +88,54 @@ func (e *Engine) perform(ctx context.Context, x execution, body func(context.Con
 	return e.settle(ctx, x, claim, end, err)
 }
 
-// guarded runs the body. A panic is an error like any other, so that the
-// run's record can be closed.
-func (e *Engine) guarded(ctx context.Context, x execution, claim repo.Claim, body func(context.Context, repo.Claim) (ending, error)) (end ending, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.Error("panic", zap.String("run", x.runID), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	if claim.Run.CancelRequestedAt != nil {
-		return ending{state: repo.StateCancelled, reason: "cancelled"}, nil
+// maxDeaths is how many executions in a row may end with their worker, without
+// a page in between, before the run is taken for the cause.
+const maxDeaths = 3
+
+// panicError is a panic of a run's body.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// caught makes an error of a panic: in a goroutine of its own, that would end
+// the process, and with it the runs of others.
+func caught(f func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = &panicError{p, string(debug.Stack())}
+			}
+		}()
+		return f()
 	}
-	return body(ctx, claim)
+}
+
+// guarded runs the body and gives signs of life meanwhile. A panic is an error
+// like any other, so that the run's record can be closed.
+func (e *Engine) guarded(ctx context.Context, x execution, claim repo.Claim, body func(context.Context, repo.Claim) (ending, error)) (end ending, err error) {
+	switch {
+	case claim.Run.CancelRequestedAt != nil:
+		return ending{state: repo.StateCancelled, reason: "cancelled"}, nil
+	case claim.Run.Deaths >= maxDeaths:
+		return ending{state: repo.StateFailed, reason: fmt.Sprintf("set aside: %d workers in a row died while they executed it;"+
+			" look at their logs, then \"enqueue runs retry %s\"", claim.Run.Deaths, x.runID)}, nil
+	}
+	ctx, stop := e.alive(ctx, claim.Ref)
+	defer stop()
+	err = caught(func() (err error) {
+		end, err = body(ctx, claim)
+		return err
+	})()
+	if err != nil && errors.Is(context.Cause(ctx), repo.ErrFenced) {
+		err = errors.Join(repo.ErrFenced, err)
+	}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		e.log.Error("panic", zap.String("run", x.runID), zap.Any("panic", p.value), zap.String("stack", p.stack))
+	}
+	return end, err
 }
 
 // settle closes the run's record, or puts the run back, by the verdict.
@@ -119,10 +156,10 @@ func (e *Engine) settle(ctx context.Context, x execution, claim repo.Claim, end 
 		}
 	}
 	switch {
-	case r.verdict == never, r.verdict == again && x.final:
+	case r.verdict == never, r.verdict == again && (x.final || r.attempts > 0 && x.tried >= r.attempts):
 		// Should the record not close, the attempt is an ordinary failure: a
 		// task that is gone could never close it.
-		if _, ferr := e.finish(ctx, x, claim.Ref, repo.Finish{State: repo.StateFailed, Error: reason(err)}); ferr != nil {
+		if _, ferr := e.finish(ctx, x, claim.Ref, repo.Finish{State: repo.StateFailed, Error: reason(err), Stack: stackOf(err)}); ferr != nil {
 			return tasks.RunResult{}, errors.Join(err, ferr)
 		}
 		return tasks.RunResult{}, tasks.Never(err)
@@ -136,6 +173,14 @@ func (e *Engine) settle(ctx context.Context, x execution, claim repo.Claim, end 
 		return tasks.RunResult{}, tasks.Later(r.after, err)
 	}
 	return tasks.RunResult{}, err
+}
+
+// stackOf is where a panic happened; empty for any other error.
+func stackOf(err error) string {
+	if p, ok := errors.AsType[*panicError](err); ok {
+		return p.stack
+	}
+	return ""
 }
 
 // waited is the time since a person, or the clock, wanted the run.

@@ -3,9 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -28,10 +29,16 @@ type Receipt struct {
 	// Existing says that the same request is waiting or running already, and
 	// RunID is its run.
 	Existing bool
+	// NotQueued is why the run is not in the queue yet. It waits in the ledger,
+	// and a worker puts it there as soon as the queue answers.
+	NotQueued error
 }
 
-// RequestImport writes the run into the ledger and puts it into the queue.
-// Nothing is queued when the request is wrong ([*UsageError]), the connection
+// errNoQueue is for an engine that was given none.
+var errNoQueue = errors.New("no queue at hand")
+
+// RequestImport writes the run into the ledger and puts it into the queue; with
+// the queue away it waits in the ledger, see [Receipt]. Nothing is written when the request is wrong ([*UsageError]), the connection
 // unknown ([*NotFoundError]) or not in use.
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
 	conn, err := e.usable(ctx, tenant, req.Connection)
@@ -43,7 +50,7 @@ func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportReq
 		All: req.All, Search: req.Search, ClientIDs: req.ClientIDs,
 		DryRun: req.DryRun, RequestedBy: req.RequestedBy,
 	}
-	return request(ctx, e, repo.KindImport, tasks.Import(), args, tenant, conn.ID.String(), req.RequestedBy)
+	return request(ctx, e, repo.KindImport, args, tenant, conn.ID.String(), req.RequestedBy)
 }
 
 // usable finds a connection that runs may be requested for.
@@ -59,15 +66,10 @@ func (e *Engine) usable(ctx context.Context, tenant, ref string) (repo.Connectio
 }
 
 // request writes a run into the ledger and puts it into the queue.
-func request[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind string, job tasks.Kind[A, R], args A, tenant, connectionID, by string) (Receipt, error) {
+func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args A, tenant, connectionID, by string) (Receipt, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
 		return Receipt{}, usagef("%v", err)
-	}
-	// Before anything is written: a queue that cannot be reached is the
-	// commonest fault, and then nothing has happened.
-	if err := e.queue.Ping(ctx); err != nil {
-		return Receipt{}, fmt.Errorf("queue: %w", err)
 	}
 	row, err := newRun(kind, tasks.NewRunID(), args, tenant, connectionID, by)
 	if err != nil {
@@ -79,24 +81,30 @@ func request[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind string
 	}
 	// An existing run is put into the queue once more, which changes nothing
 	// if its task is there and heals it if somebody died in between.
-	return Receipt{RunID: RunID(run.ID), Existing: existing}, enqueue(ctx, e, job, run, args)
+	return e.queued(ctx, run, existing), nil
 }
 
-// enqueue puts a run of the ledger into the queue. When that fails, the run
-// is closed, so that it is neither lost nor waiting for ever.
-func enqueue[A tasks.Args[A], R any](ctx context.Context, e *Engine, kind tasks.Kind[A, R], run repo.Run, args A) error {
-	return e.queued(ctx, run, tasks.Enqueue(ctx, e.queue, kind, RunID(run.ID), args))
-}
+// queuePatience is how long a request waits for the queue. The run is in the
+// ledger by then, from where a worker takes it if this does not succeed.
+const queuePatience = 5 * time.Second
 
-// queued closes a run that err kept out of the queue.
-func (e *Engine) queued(ctx context.Context, run repo.Run, err error) error {
-	if err == nil {
-		return nil
+// queued puts a run of the ledger into the queue, now or, if that does not
+// answer, by a worker later.
+func (e *Engine) queued(ctx context.Context, run repo.Run, existing bool) Receipt {
+	receipt := Receipt{RunID: RunID(run.ID), Existing: existing}
+	if e.queue == nil {
+		receipt.NotQueued = errNoQueue
+	} else {
+		patient, cancel := context.WithTimeout(ctx, queuePatience)
+		defer cancel()
+		receipt.NotQueued = e.dispatchRun(patient, run)
 	}
-	err = fmt.Errorf("queue: %w", err)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	return errors.Join(err, e.store.FailQueued(closing, run.Tenant, run.ID, reason(err)))
+	if receipt.NotQueued != nil {
+		if err := e.giveBack(ctx, []repo.Run{run}); err != nil { // then it takes a minute until it is looked for
+			e.log.Warn("run not given back", zap.String("run", receipt.RunID), zap.Error(err))
+		}
+	}
+	return receipt
 }
 
 // RunID writes a run's id as the queue and the CLI show it: 32 hex digits

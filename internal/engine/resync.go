@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/halosync/halosync/repo"
@@ -42,22 +41,7 @@ func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by strin
 		return Receipt{}, err
 	}
 	args := tasks.ResyncArgs{Tenant: tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
-	return request(ctx, e, repo.KindResync, tasks.Resync(), args, tenant, conn.ID.String(), by)
-}
-
-// startResync requests a resync with or without a queue at hand: a run of the
-// ledger that has no task gets one from a worker.
-func (e *Engine) startResync(ctx context.Context, conn repo.Connection, by string) (Receipt, error) {
-	if e.queue != nil && e.queue.Ping(ctx) == nil {
-		return e.RequestResync(ctx, conn.Tenant, conn.ID.String(), by)
-	}
-	args := tasks.ResyncArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
-	row, err := waitingResync(args)
-	if err != nil {
-		return Receipt{}, err
-	}
-	run, existing, err := e.store.CreateRun(ctx, row)
-	return Receipt{RunID: RunID(run.ID), Existing: existing}, err
+	return request(ctx, e, repo.KindResync, args, tenant, conn.ID.String(), by)
 }
 
 // waitingResync is the ledger's row of a resync that a dispatcher puts into
@@ -74,9 +58,6 @@ func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Rece
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := e.queue.Ping(ctx); err != nil {
-		return Receipt{}, fmt.Errorf("queue: %w", err)
-	}
 	run, err := e.store.ApproveRun(ctx, tenant, id, actor)
 	switch {
 	case errors.Is(err, repo.ErrNotHeld):
@@ -86,10 +67,5 @@ func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Rece
 	case err != nil:
 		return Receipt{}, runError(runID, err)
 	}
-	// The task of the held run is kept with its result; a new one takes its id.
-	if err := e.queue.Forget(ctx, RunID(id)); err != nil {
-		return Receipt{}, fmt.Errorf("queue: %w", err)
-	}
-	err = tasks.EnqueueStored(ctx, e.queue, taskKind(run.Kind), RunID(id), run.Args)
-	return Receipt{RunID: RunID(id)}, e.queued(ctx, run, err)
+	return e.queued(ctx, run, false), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -20,6 +21,9 @@ func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error
 		return repo.Run{}, err
 	}
 	run, err := e.store.Run(ctx, tenant, id)
+	if errors.Is(err, repo.ErrNotFound) && e.adopt(ctx, tenant, id) {
+		run, err = e.store.Run(ctx, tenant, id)
+	}
 	return run, runError(runID, err)
 }
 
@@ -31,7 +35,37 @@ func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.
 		return repo.Run{}, err
 	}
 	run, err := e.store.RequestCancel(ctx, tenant, id, actor)
+	if errors.Is(err, repo.ErrNotFound) && e.adopt(ctx, tenant, id) {
+		run, err = e.store.RequestCancel(ctx, tenant, id, actor)
+	}
+	if err == nil {
+		e.hurry(ctx, id) // whoever waits for its result need not wait for its time
+	}
 	return run, runError(runID, err)
+}
+
+// adopt writes a run of the tenant that only the queue knows, because no
+// worker has seen it yet, into the ledger.
+func (e *Engine) adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
+	if e.queue == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, queuePatience)
+	defer cancel()
+	found, err := e.queue.Lookup(ctx, RunID(id))
+	return err == nil && found.Tenant == tenant && e.record(ctx, found) == nil
+}
+
+// hurry lets a run that waits in the queue go on at once, if the queue answers.
+func (e *Engine) hurry(ctx context.Context, id uuid.UUID) {
+	if e.queue == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, queuePatience)
+	defer cancel()
+	if err := e.queue.Hurry(ctx, RunID(id)); err != nil {
+		e.log.Warn("run not hurried", zap.String("run", RunID(id)), zap.Error(err))
+	}
 }
 
 // Watch calls show with the run as it stands, at every interval and once at
@@ -77,14 +111,21 @@ func runError(runID string, err error) error {
 }
 
 // Retry requests anew what an ended run was asked for. A run that has not
-// ended is its own answer, so repeating a retry is safe.
+// ended is its own answer, so repeating a retry is safe; if it waits for its
+// time, it goes on at once.
 func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
 	run, err := e.Run(ctx, tenant, runID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Receipt{}, err
-	}
-	if !run.Ended() {
-		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
+	case !run.Ended() && run.CancelRequestedAt != nil:
+		return Receipt{}, usagef("run %s is being cancelled: retry it once it has ended", runID)
+	case !run.Ended():
+		receipt := e.queued(ctx, run, true)
+		if receipt.NotQueued == nil {
+			e.hurry(ctx, run.ID)
+		}
+		return receipt, nil
 	}
 	switch run.Kind {
 	case repo.KindMap:

@@ -41,7 +41,7 @@ func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, id
 		return Receipt{}, err
 	}
 	args := tasks.UnmapArgs{Tenant: tenant, ConnectionID: conn.ID.String(), MappingIDs: ids, RequestedBy: actor}
-	return request(ctx, e, repo.KindUnmap, tasks.Unmap(), args, tenant, conn.ID.String(), actor)
+	return request(ctx, e, repo.KindUnmap, args, tenant, conn.ID.String(), actor)
 }
 
 // UnmapNow deletes mappings at once, without queue and Halo, and says what

@@ -31,10 +31,18 @@ const runDeadline = 24 * time.Hour
 // retryLater is the wait before Halo is asked again when it did not say.
 const retryLater = time.Minute
 
+// maxPanics is how often a run that panics is tried: a bug seldom mends itself.
+const maxPanics = 3
+
+// retryStore is the wait before a Postgres that was away is asked again.
+const retryStore = 10 * time.Second
+
 // ruling is a verdict with what belongs to it.
 type ruling struct {
 	verdict verdict
 	after   time.Duration // for later: how long to wait
+	// attempts bounds how often again; 0: as often as the queue does.
+	attempts int
 	// reconnect: the credentials do not work any more, so the connection
 	// needs a person before anything else is tried with it.
 	reconnect bool
@@ -52,11 +60,16 @@ func rule(err error, age time.Duration) ruling {
 
 func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
+	var panicked *panicError
 	switch {
+	case errors.As(err, &panicked):
+		return ruling{verdict: again, attempts: maxPanics}
 	case errors.Is(err, errDraining), errors.Is(err, errSliceOver), errors.Is(err, repo.ErrFenced):
 		return ruling{verdict: later}
 	case errors.As(err, &busy):
 		return ruling{verdict: later, after: 5 * time.Second}
+	case errors.Is(err, repo.ErrUnavailable):
+		return ruling{verdict: later, after: retryStore}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ruling{verdict: again}
 	case errors.Is(err, halo.ErrCredentials), errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):
@@ -66,7 +79,7 @@ func ruleFresh(err error) ruling {
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
 		return ruling{verdict: never}
 	default:
-		// A maintenance page where JSON was expected, Postgres gone, a bug.
+		// A maintenance page where JSON was expected, a bug.
 		return ruling{verdict: again}
 	}
 }

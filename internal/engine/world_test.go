@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/secret"
@@ -182,3 +184,12 @@ func counts(r repo.Run) string {
 }
 
 func itoa(i int) string { return fmt.Sprint(i) }
+
+func mustID(t *testing.T, runID string) uuid.UUID {
+	t.Helper()
+	id, err := uuid.Parse(runID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

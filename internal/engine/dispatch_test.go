@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+// queued is a world with a Redis of its own, and nobody who works its queue.
+type queued struct {
+	*world
+	redis *devstack.Redis
+	queue *tasks.Client
+	conn  repo.Connection
+}
+
+func newQueued(t *testing.T) *queued {
+	t.Helper()
+	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue, err := tasks.Open(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(queue.Close(), server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	w := newWorld(t, 10)
+	w.engine.queue = queue
+	return &queued{w, server, queue, w.connect("acme", "main")}
+}
+
+func (q *queued) tick() Ticked {
+	q.t.Helper()
+	ticked, err := q.engine.Tick(q.t.Context())
+	if err != nil {
+		q.t.Fatal(err)
+	}
+	return ticked
+}
+
+// ask requests the import of one client.
+func (q *queued) ask(client int64) Receipt {
+	q.t.Helper()
+	receipt, err := q.engine.RequestImport(q.t.Context(), "acme", ImportRequest{Connection: "main", ClientIDs: []int64{client}, RequestedBy: "ann"})
+	if err != nil {
+		q.t.Fatal(err)
+	}
+	return receipt
+}
+
+// inQueue says whether a run has a task.
+func (q *queued) inQueue(runID string) bool {
+	q.t.Helper()
+	_, err := q.queue.Status(q.t.Context(), runID)
+	if err != nil && !errors.Is(err, tasks.ErrUnknownRun) {
+		q.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// crash is the end of a Redis that keeps nothing.
+func (q *queued) crash() {
+	q.t.Helper()
+	if err := q.redis.Halt(); err != nil {
+		q.t.Fatal(err)
+	}
+}
+
+func (q *queued) resume() {
+	q.t.Helper()
+	if err := q.redis.Resume(q.t.Context()); err != nil {
+		q.t.Fatal(err)
+	}
+}
+
+// A Redis that comes back empty gets every run that has not ended, once.
+func TestQueueThatLostEverything(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	q.tick() // leaves the mark
+	var ids []string
+	for client := range int64(5) {
+		ids = append(ids, q.ask(client+1).RunID)
+	}
+	if _, err := q.engine.Cancel(t.Context(), "acme", ids[4], "ann"); err != nil {
+		t.Fatal(err)
+	}
+	q.crash()
+	if _, err := q.engine.Tick(t.Context()); err == nil {
+		t.Error("no error of a Redis that is away")
+	}
+	q.resume()
+	if n := q.tick().Dispatched; n != 4 {
+		t.Errorf("%d runs dispatched, want the 4 that have not ended", n)
+	}
+	for i, id := range ids {
+		if q.inQueue(id) != (i < 4) {
+			t.Errorf("run %d in the queue: %v", i, i >= 4)
+		}
+	}
+	if n := q.tick().Dispatched; n != 0 {
+		t.Errorf("%d runs dispatched once more", n)
+	}
+}
+
+// A request is taken while the queue is away, and found by a worker.
+func TestRequestWithoutQueue(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	q.tick()
+	q.crash()
+	receipt := q.ask(1)
+	if receipt.NotQueued == nil || receipt.Existing {
+		t.Fatalf("receipt %+v", receipt)
+	}
+	if again := q.ask(1); again.RunID != receipt.RunID || !again.Existing || again.NotQueued == nil {
+		t.Errorf("the same request: %+v, want run %s", again, receipt.RunID)
+	}
+	q.resume()
+	if n := q.tick().Dispatched; n != 1 || !q.inQueue(receipt.RunID) {
+		t.Errorf("%d dispatched, in the queue: %v", n, q.inQueue(receipt.RunID))
+	}
+}
+
+// What was asked for through Redis alone is in the ledger after a tick, and
+// known before it to whoever asks for it, in its own tenant.
+func TestRunsOfRedisAlone(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	ask := func(client int64, connection string) string {
+		t.Helper()
+		receipt, err := q.queue.Import(t.Context(), tasks.ImportArgs{
+			Tenant: "acme", ConnectionID: connection, ClientIDs: []int64{client}, RequestedBy: "crm",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return receipt.RunID
+	}
+	seen, lost := ask(1, q.conn.ID.String()), ask(1, uuid.NewString())
+	if n := q.tick().Dispatched; n != 0 { // they have their tasks
+		t.Errorf("%d dispatched", n)
+	}
+	run, err := q.store.Run(t.Context(), "acme", uuid.MustParse(seen))
+	if err != nil || run.State != repo.StateQueued || run.RequestedBy != "crm" {
+		t.Errorf("recorded: %+v %v", run, err)
+	}
+	if _, err := q.store.Run(t.Context(), "acme", uuid.MustParse(lost)); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("of a connection that does not exist: %v", err)
+	}
+
+	early, other := ask(2, q.conn.ID.String()), ask(3, q.conn.ID.String())
+	var unknown *NotFoundError
+	if _, err := q.engine.Run(t.Context(), "globex", early); !errors.As(err, &unknown) {
+		t.Errorf("shown to another tenant: %v", err)
+	}
+	if _, err := q.engine.Cancel(t.Context(), "globex", early, "eve"); !errors.As(err, &unknown) {
+		t.Errorf("cancelled by another tenant: %v", err)
+	}
+	if run, err := q.engine.Run(t.Context(), "acme", early); err != nil || run.State != repo.StateQueued {
+		t.Errorf("show: %v %v", run.State, err)
+	}
+	if run, err := q.engine.Cancel(t.Context(), "acme", other, "ann"); err != nil || run.State != repo.StateCancelled {
+		t.Errorf("cancel: %v %v", run.State, err)
+	}
+}
+
+const requestSQL = `select halosync.enqueue('import', 'acme', $1, $2::jsonb, 'crm')`
+
+// A request in SQL reaches the queue when it is committed, not at some tick,
+// and is the same request there as in Go.
+func TestClockHearsRequestsInSQL(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	dispatched := make(chan int, 100)
+	go func() {
+		defer close(over)
+		q.engine.RunClock(ctx, func(ticked Ticked) {
+			if ticked.Dispatched > 0 {
+				dispatched <- ticked.Dispatched
+			}
+		})
+	}()
+	defer func() { cancel(); <-over }()
+	const requests = 8
+	started := time.Now()
+	for client := 1; client <= requests; client++ {
+		id := repotest.Value[uuid.UUID](t, q.url, requestSQL, q.conn.ID, fmt.Sprintf(`{"client_ids": [%d]}`, client))
+		select {
+		case <-dispatched:
+		case <-time.After(time.Minute):
+			t.Fatal("not dispatched within a minute")
+		}
+		if !q.inQueue(RunID(id)) {
+			t.Errorf("run %v is not in the queue", id)
+		}
+		if same := q.ask(int64(client)); same.RunID != RunID(id) || !same.Existing {
+			t.Errorf("the same request in Go: %+v, want run %v", same, id)
+		}
+	}
+	// By ticks alone it would have taken one of them each.
+	if took := time.Since(started); took > (requests-2)*tickEvery {
+		t.Errorf("%d requests took %v, so nobody listened", requests, took)
+	}
+	// Arguments that only a worker can tell to be wrong end the run.
+	id := repotest.Value[uuid.UUID](t, q.url, `select halosync.enqueue('map', 'acme', $1, '{"pairs": [{"company": "x", "colour": "red"}]}', 'crm')`, q.conn.ID)
+	<-dispatched
+	run, err := q.store.Run(t.Context(), "acme", id)
+	if err != nil || run.State != repo.StateFailed || !strings.Contains(run.Error, "colour") {
+		t.Errorf("%s %q %v", run.State, run.Error, err)
+	}
+}
+
+// Retry and cancel say the same when they are repeated, whatever state the run
+// is in.
+func TestRetryAndCancelInEveryState(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	ctx := t.Context()
+	claim := func(id string, args tasks.ImportArgs) repo.Claim {
+		t.Helper()
+		x, err := newExecution(repo.KindImport, tasks.Job[tasks.ImportArgs]{RunID: id, Args: args}, "acme", args.ConnectionID, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := q.store.ClaimRun(ctx, x.row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	args := func(client int64) tasks.ImportArgs {
+		return tasks.ImportArgs{Tenant: "acme", ConnectionID: q.conn.ID.String(), ClientIDs: []int64{client}, RequestedBy: "ann"}
+	}
+	retry := func(id string) (Receipt, error) { return q.engine.Retry(ctx, "acme", id, "bob") }
+	cancel := func(id string) string {
+		t.Helper()
+		run, err := q.engine.Cancel(ctx, "acme", id, "bob")
+		if err != nil {
+			t.Error(err)
+		}
+		return run.State
+	}
+
+	waiting := q.ask(1).RunID
+	putOff := q.ask(2).RunID
+	c := claim(putOff, args(2))
+	if err := q.store.ReleaseRun(ctx, c.Ref, "Halo is away", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{waiting, waiting, putOff, putOff} {
+		if receipt, err := retry(id); err != nil || receipt.RunID != id || !receipt.Existing {
+			t.Errorf("retry of a run that has not ended: %+v %v", receipt, err)
+		}
+	}
+	for _, id := range []string{waiting, waiting, putOff, putOff} {
+		if state := cancel(id); state != repo.StateCancelled {
+			t.Errorf("cancelled: %s", state)
+		}
+	}
+
+	c = claim(q.ask(3).RunID, args(3))
+	running := RunID(c.Run.ID)
+	if receipt, err := retry(running); err != nil || receipt.RunID != running || !receipt.Existing {
+		t.Errorf("retry of a running run: %+v %v", receipt, err)
+	}
+	for range 2 {
+		if state := cancel(running); state != repo.StateRunning {
+			t.Errorf("cancelling: %s", state)
+		}
+	}
+	var usage *UsageError
+	for range 2 {
+		if _, err := retry(running); !errors.As(err, &usage) || !strings.Contains(err.Error(), "once it has ended") {
+			t.Errorf("retry of a run that is being cancelled: %v", err)
+		}
+	}
+	if err := q.store.ReleaseRun(ctx, c.Ref, "", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := retry(running)
+	if err != nil || first.RunID == running || first.Existing {
+		t.Errorf("retry of a cancelled run: %+v %v", first, err)
+	}
+	if second, err := retry(running); err != nil || second.RunID != first.RunID || !second.Existing {
+		t.Errorf("once more: %+v %v", second, err)
+	}
+	if state := cancel(running); state != repo.StateCancelled {
+		t.Errorf("cancel of an ended run: %s", state)
+	}
+}

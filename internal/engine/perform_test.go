@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+// A bug is tried three times; then the run says where it is.
+func TestPanicsEndTheRun(t *testing.T) {
+	t.Parallel()
+	for where, nth := range map[string]int64{"token": 1, "page": 2, "client": 3} { // the nth request of an execution
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 10)
+			conn := w.connect("acme", "main")
+			var requests atomic.Int64
+			bug := New(Config{Store: w.store, Allow: w.engine.allow, Budget: func(context.Context, string, string) error {
+				if requests.Add(1)%nth == 0 {
+					panic("nobody expected this")
+				}
+				return nil
+			}})
+			j := job(all(conn))
+			if where == "client" {
+				j = job(tasks.ImportArgs{Tenant: "acme", ConnectionID: conn.ID.String(), ClientIDs: []int64{1, 2, 3, 4, 5}})
+			}
+			for j.Attempt = 1; j.Attempt <= maxPanics; j.Attempt++ {
+				if run, err := w.store.Run(t.Context(), "acme", mustID(t, j.RunID)); err == nil && run.Ended() {
+					t.Fatalf("ended after %d attempts", j.Attempt-1)
+				}
+				_, err := bug.Import(t.Context(), j)
+				if _, put := tasks.IsLater(err); err == nil || put {
+					t.Fatalf("attempt %d: %v", j.Attempt, err)
+				}
+			}
+			run := w.run(j)
+			if run.State != repo.StateFailed || !strings.HasPrefix(run.Error, "panic: nobody expected this") || !strings.Contains(run.Stack, "goroutine") {
+				t.Errorf("%s: %q\n%s", run.State, run.Error, run.Stack)
+			}
+			if where == "client" && !strings.Contains(run.Stack, "TestPanicsEndTheRun") {
+				t.Errorf("not where it happened:\n%s", run.Stack)
+			}
+		})
+	}
+}
+
+// A run that three workers in a row did not survive is set aside, until
+// somebody asks for it again.
+func TestRunThatKillsWorkers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	conn := w.connect("acme", "main")
+	j := job(all(conn))
+	die := func() {
+		t.Helper()
+		x, err := newExecution(repo.KindImport, j, conn.Tenant, conn.ID.String(), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.ClaimRun(t.Context(), x.row); err != nil {
+			t.Fatal(err)
+		}
+		j.Died = true
+		j.Attempt++
+	}
+	for range maxDeaths {
+		die()
+	}
+	if _, err := w.engine.Import(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	run := w.run(j)
+	if run.State != repo.StateFailed || !strings.Contains(run.Error, "set aside: 3 workers in a row died") || !strings.Contains(run.Error, "runs retry "+j.RunID) {
+		t.Errorf("%s: %q", run.State, run.Error)
+	}
+
+	// Twice is no pattern yet.
+	j = job(all(conn))
+	for range maxDeaths - 1 {
+		die()
+	}
+	if run := w.finish(j); run.State != repo.StateSucceeded {
+		t.Errorf("%s: %q", run.State, run.Error)
+	}
+}
+
+// With Postgres away nothing is known of a run, so nothing is decided about it.
+func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{Settings: map[string]string{"synchronous_commit": "on"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := repo.Migrate(t.Context(), server.URL()); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, 0)
+	plainClients(w, 250)
+	w.url, w.store = server.URL(), repotest.Open(t, server.URL())
+	w.engine.store = w.store
+	conn := w.connect("acme", "main")
+	j := job(all(conn))
+	execute := func(what string) {
+		t.Helper()
+		_, err := w.engine.Import(t.Context(), j)
+		if after, put := tasks.IsLater(err); !put || after != retryStore {
+			t.Errorf("%s: %v, later %v after %v", what, err, put, after)
+		}
+	}
+	w.before(3, func() { // in the middle of the pages
+		if err := server.HaltImmediate(); err != nil {
+			t.Error(err)
+		}
+	})
+	execute("crashed in the middle")
+	execute("away")
+	if err := server.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run := w.finish(j); run.State != repo.StateSucceeded || run.Created != 250 {
+		t.Errorf("%s: %d created, %q", run.State, run.Created, run.Error)
+	}
+	if n := len(w.companies("acme")); n != 250 {
+		t.Errorf("%d companies", n)
+	}
+}
+
+// An execution whose run somebody else has taken over finds out by its sign of
+// life, even in the middle of a long request.
+func TestFencedExecutionStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	conn := w.connect("acme", "main")
+	j := job(all(conn))
+	x, err := newExecution(repo.KindImport, j, conn.Tenant, conn.ID.String(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim, err := w.store.ClaimRun(t.Context(), x.row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.ClaimRun(t.Context(), x.row); err != nil { // somebody else
+		t.Fatal(err)
+	}
+	ctx, stop := w.engine.alive(t.Context(), claim.Ref)
+	defer stop()
+	select {
+	case <-ctx.Done():
+	case <-time.After(3 * beatEvery):
+		t.Fatal("goes on")
+	}
+	if !errors.Is(context.Cause(ctx), repo.ErrFenced) {
+		t.Errorf("ended with %v", context.Cause(ctx))
+	}
+}

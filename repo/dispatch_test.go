@@ -1,0 +1,191 @@
+package repo_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// age makes a run's dispatch, and its last sign of life, older than it is.
+func (w *world) age(t testing.TB, id uuid.UUID, dispatched, beat string) {
+	t.Helper()
+	repotest.Exec(t, w.url, `update halosync.runs set dispatched_at = now() - $2::interval, beat_at = now() - $3::interval where id = $1`,
+		id, dispatched, beat)
+}
+
+func TestWhatIsDispatchedAgain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		run  func(t *testing.T, w *world) uuid.UUID
+		want int
+	}{
+		"queued just now": {func(t *testing.T, w *world) uuid.UUID {
+			run, _, err := w.CreateRun(t.Context(), w.newRun("k"))
+			return must[repo.Run](t)(run, err).ID
+		}, 0},
+		"queued for more than a minute": {func(t *testing.T, w *world) uuid.UUID {
+			run, _, err := w.CreateRun(t.Context(), w.newRun("k"))
+			w.age(t, must[repo.Run](t)(run, err).ID, "61 s", "61 s")
+			return run.ID
+		}, 1},
+		"put off, its time not come": {func(t *testing.T, w *world) uuid.UUID {
+			claim := w.claim(t, "k")
+			if err := w.ReleaseRun(t.Context(), claim.Ref, "later", time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			w.age(t, claim.Run.ID, "61 s", "61 s")
+			return claim.Run.ID
+		}, 0},
+		"running and alive": {func(t *testing.T, w *world) uuid.UUID {
+			claim := w.claim(t, "k")
+			w.age(t, claim.Run.ID, "1 h", "61 s")
+			if err := w.Beat(t.Context(), claim.Ref); err != nil {
+				t.Fatal(err)
+			}
+			return claim.Run.ID
+		}, 0},
+		"running and a page just written": {func(t *testing.T, w *world) uuid.UUID {
+			claim := w.claim(t, "k")
+			w.age(t, claim.Run.ID, "1 h", "61 s")
+			must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)))
+			return claim.Run.ID
+		}, 0},
+		"running without a sign of life": {func(t *testing.T, w *world) uuid.UUID {
+			claim := w.claim(t, "k")
+			w.age(t, claim.Run.ID, "1 h", "61 s")
+			return claim.Run.ID
+		}, 1},
+		"ended": {func(t *testing.T, w *world) uuid.UUID {
+			claim := w.claim(t, "k")
+			w.finish(t, claim.Ref)
+			w.age(t, claim.Run.ID, "1 h", "1 h")
+			return claim.Run.ID
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := tt.run(t, w)
+			taken := must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))
+			if len(taken) != tt.want {
+				t.Fatalf("%d runs taken, want %d", len(taken), tt.want)
+			}
+			// Once the queue is known to be empty, whatever has not ended is taken,
+			// but for what lives.
+			if err := w.UndispatchAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, id))
+			equal(t, "forgotten", repotest.Value[bool](t, w.url, `select dispatched_at is null from halosync.runs`), !run.Ended())
+		})
+	}
+}
+
+// Each run is given to one of those who dispatch at the same time.
+func TestDispatchersShareTheWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const runs = 60
+	for i := range runs {
+		n := w.newRun(string(rune('a'+i%26)) + string(rune('0'+i/26)))
+		n.Waiting = true
+		if _, _, err := w.CreateRun(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mu sync.Mutex
+	taken := map[uuid.UUID]int{}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				mine, err := w.ClaimUndispatched(t.Context(), 5)
+				if err != nil {
+					t.Error(err)
+				}
+				if len(mine) == 0 {
+					return
+				}
+				mu.Lock()
+				for _, run := range mine {
+					taken[run.ID]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	equal(t, "runs taken", len(taken), runs)
+	for id, n := range taken {
+		if n != 1 {
+			t.Errorf("run %v was taken %d times", id, n)
+		}
+	}
+}
+
+// Deaths in a row are counted, and progress ends the row.
+func TestDeathsInARow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.newRun("k")
+	claim := must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
+	deaths := func(died bool) int {
+		t.Helper()
+		n.Died = died
+		claim = must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
+		return claim.Run.Deaths
+	}
+	equal(t, "deaths", []int{deaths(true), deaths(false), deaths(true)}, []int{1, 1, 2})
+	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)))
+	equal(t, "after a page", deaths(true), 1)
+	if err := w.ReleaseRun(t.Context(), claim.Ref, "slice over", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after it was handed back", deaths(true), 0)
+}
+
+// A Postgres that is down, or comes back, is not the caller's fault.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	url := server.URL()
+	if _, err := repo.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	w := join(t, repotest.Open(t, url), url, "acme", "main")
+	claim := w.claim(t, "k")
+	for name, halt := range map[string]func() error{"fast": server.HaltFast, "immediate": server.HaltImmediate} {
+		if err := halt(); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // a connection that is broken, and one that is refused
+			if err := w.Beat(t.Context(), claim.Ref); !errors.Is(err, repo.ErrUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := server.Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Run(t.Context(), "acme", uuid.New()); errors.Is(err, repo.ErrUnavailable) || !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("not found: %v", err)
+	}
+	if _, err := w.Run(within(t, time.Nanosecond), "acme", claim.Run.ID); errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("own impatience: %v", err)
+	}
+}

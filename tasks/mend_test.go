@@ -1,0 +1,238 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+// The mark is there as long as Redis keeps its data.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	one, two := openClient(t, url), openClient(t, url)
+	marked := func(c *Client) bool {
+		t.Helper()
+		m, err := c.Marked(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if got := []bool{marked(one), marked(two), marked(one)}; got[0] || !got[1] || !got[2] {
+		t.Errorf("marked: %v", got)
+	}
+	if err := one.rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := []bool{marked(two), marked(one)}; got[0] || !got[1] {
+		t.Errorf("after a flush: %v", got)
+	}
+	gone := openClient(t, "redis://127.0.0.1:1")
+	if _, err := gone.Marked(t.Context()); err == nil {
+		t.Error("no error of a Redis that is not there")
+	}
+}
+
+// A result that was written after its task had gone leaves a hash that holds
+// the id and is no task.
+func TestEnqueueReplacesAStub(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	id := NewRunID()
+	if err := c.rdb.HSet(t.Context(), "asynq:{interactive}:t:"+id, "result", `{"state":"succeeded"}`).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Enqueue(t.Context(), c, noteKind(), id, note{"hello"}); err != nil {
+		t.Fatal(err)
+	}
+	s := openServer(t, url, ServerConfig{})
+	Handle(s, noteKind(), succeed)
+	start(t, s)
+	if info := await(t, c, id); info.State != asynq.TaskStateCompleted {
+		t.Errorf("ended as %v: %s", info.State, info.LastErr)
+	}
+}
+
+// An active task that has no lease, because a crash or a failover lost it, is
+// looked at by nobody in asynq.
+func TestEnqueueMendsALostLease(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	id := enqueueNote(t, c, noteKind())
+	ctx := t.Context()
+	pipe := c.rdb.TxPipeline()
+	pipe.LRem(ctx, "asynq:{interactive}:pending", 0, id)
+	pipe.LPush(ctx, "asynq:{interactive}:active", id)
+	pipe.HSet(ctx, "asynq:{interactive}:t:"+id, "state", "active")
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second must not take a lease away
+		if err := Enqueue(ctx, c, noteKind(), id, note{"hello"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openServer(t, url, ServerConfig{})
+	died := make(chan bool, 1)
+	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
+		died <- job.Died
+		return succeed(ctx, job)
+	})
+	start(t, s)
+	hurry(t, c)
+	if !receive(t, died) {
+		t.Error("the execution does not know that the one before it died")
+	}
+	if info := await(t, c, id); info.State != asynq.TaskStateCompleted {
+		t.Errorf("ended as %v: %s", info.State, info.LastErr)
+	}
+}
+
+// A task that is being executed keeps its lease whatever is enqueued.
+func TestEnqueueLeavesALeaseAlone(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	s := openServer(t, url, ServerConfig{})
+	running, goOn := make(chan struct{}), make(chan struct{})
+	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
+		running <- struct{}{}
+		<-goOn
+		return succeed(ctx, job)
+	})
+	start(t, s)
+	id := enqueueNote(t, c, noteKind())
+	receive(t, running)
+	before := c.rdb.ZScore(t.Context(), "asynq:{interactive}:lease", id).Val()
+	if err := Enqueue(t.Context(), c, noteKind(), id, note{"hello"}); err != nil {
+		t.Fatal(err)
+	}
+	if after := c.rdb.ZScore(t.Context(), "asynq:{interactive}:lease", id).Val(); after < before || before == 0 {
+		t.Errorf("lease %v, was %v", after, before)
+	}
+	close(goOn)
+	await(t, c, id)
+}
+
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	s := openServer(t, url, ServerConfig{})
+	first := true
+	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
+		if first {
+			first = false
+			return RunResult{}, Later(time.Hour, errors.New("Halo is away"))
+		}
+		return succeed(ctx, job)
+	})
+	start(t, s)
+	id := enqueueNote(t, c, noteKind())
+	eventually(t, "put off", func() bool {
+		info, err := c.find(t.Context(), id, QueueInteractive)
+		return err == nil && info.State == asynq.TaskStateRetry
+	})
+	if err := c.Hurry(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, id)
+	for _, id := range []string{id, NewRunID()} { // ended, unknown
+		if err := c.Hurry(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Hurry(t.Context(), "x"); err == nil {
+		t.Error("x was taken for a run")
+	}
+}
+
+// Whoever asks through Redis alone is listed until somebody takes note.
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	ctx := t.Context()
+	args := validImport()
+	receipt, err := c.Import(ctx, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Import(ctx, args); err != nil { // the same request: not listed twice
+		t.Fatal(err)
+	}
+	if err := c.announce(ctx, NewRunID()); err != nil { // its task never came
+		t.Fatal(err)
+	}
+	got, err := c.TakeUnseen(ctx, 10)
+	if err != nil || len(got) != 1 || got[0].RunID != receipt.RunID || got[0].Kind != KindImport || got[0].Tenant != args.Tenant {
+		t.Fatalf("unseen: %+v %v", got, err)
+	}
+	stored, err := ReadStored(got[0].Kind, got[0].Args)
+	if err != nil || stored.ConnectionID != args.ConnectionID || stored.Key != Key(KindImport, args) {
+		t.Errorf("stored: %+v %v", stored, err)
+	}
+	if got, err := c.TakeUnseen(ctx, 10); err != nil || len(got) != 0 {
+		t.Errorf("a second time: %+v %v", got, err)
+	}
+	// A run of the ledger is no news to it.
+	if err := Enqueue(ctx, c, Import(), NewRunID(), args); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.TakeUnseen(ctx, 10); err != nil || len(got) != 0 {
+		t.Errorf("of the ledger: %+v %v", got, err)
+	}
+	if _, err := c.Lookup(ctx, NewRunID()); !errors.Is(err, ErrUnknownRun) {
+		t.Errorf("unknown: %v", err)
+	}
+	// The list is bounded.
+	for range 3 {
+		if err := c.rdb.RPush(ctx, unseenKey, filled(maxUnseen/3)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := c.announce(ctx, receipt.RunID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := c.rdb.LLen(ctx, unseenKey).Val(); n > maxUnseen {
+		t.Errorf("%d listed", n)
+	}
+}
+
+func TestStoredArguments(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	for kind, args := range map[string]string{
+		"halo:export": `{}`,
+		KindImport:    `{"all": true}`,
+		KindMap:       `{"pairs": [`,
+		KindUnmap:     `{"mapping_ids": ["x"], "surprise": 1}`,
+		KindResync:    `{"tenant": "acme"}`,
+	} {
+		if _, err := ReadStored(kind, []byte(args)); !errors.Is(err, ErrArguments) {
+			t.Errorf("%s %s: %v", kind, args, err)
+		}
+		if err := EnqueueStored(t.Context(), c, kind, NewRunID(), []byte(args)); !errors.Is(err, ErrArguments) {
+			t.Errorf("enqueue %s %s: %v", kind, args, err)
+		}
+	}
+	if n := c.rdb.DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys in Redis", n)
+	}
+}
+
+func filled(n int) []any {
+	list := make([]any, n)
+	for i := range list {
+		list[i] = "0"
+	}
+	return list
+}
