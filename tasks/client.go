@@ -74,25 +74,26 @@ func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 // may be called as often as one likes: a task that is there stays as it is,
 // and a result that is kept too. An archived one is set going once more, since
 // the caller's record says that its run has not ended; one that asynq has lost
-// sight of comes back within two minutes.
+// sight of comes back within two minutes; one that was evicted is made anew.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
 		return err
 	}
-	err = enqueue(ctx, c, kind, id, args)
-	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+	if err := kind.fault(); err != nil {
 		return err
 	}
 	queue := kind.Queue(args.Canonical())
-	switch free, merr := c.mend(ctx, queue, id); {
-	case merr != nil:
-		return merr
-	case free:
-		err = enqueue(ctx, c, kind, id, args)
-	}
-	if errors.Is(err, asynq.ErrTaskIDConflict) {
+	free, err := c.mend(ctx, queue, id)
+	switch {
+	case err != nil:
+		return err
+	case !free:
 		return c.revive(ctx, queue, id)
+	}
+	err = enqueue(ctx, c, kind, id, args)
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil // somebody else was quicker
 	}
 	return err
 }

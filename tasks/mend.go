@@ -24,42 +24,42 @@ func (c *Client) Marked(ctx context.Context) (bool, error) {
 	return !fresh, nil
 }
 
-// What mendScript found.
-const (
-	mendFine  = iota // nothing to mend
-	mendStub         // removed: the id is free
-	mendLease        // asynq's recoverer takes it from here
-)
-
-// mendScript looks at the task KEYS[1] with the id ARGV[1] for two states that
-// nothing in asynq v0.26 leads out of, and that block the task's id: a hash
-// that a late write of a result made anew, without a message in it (its issue
-// 1167), and an active task without a lease in KEYS[2], which no recoverer
-// looks at (1051, 1144). The latter gets one that is over.
+// mendScript looks at the task KEYS[1] with the id ARGV[1] and says whether its
+// id is free. It mends what nothing in asynq v0.26 leads out of:
+//
+//   - No hash, or one without a message, while lists still hold the id: the hash
+//     was evicted, or made anew by a late write of a result (its issue 1167).
+//     A task enqueued on top of that would be executed twice, so the id is taken
+//     out of all of KEYS[2] to KEYS[8].
+//   - Active without a lease in KEYS[2], which no recoverer looks at (1051, 1144):
+//     it gets one that is over.
 var mendScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return 0
-end
 if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
   redis.call('DEL', KEYS[1])
+  redis.call('LREM', KEYS[7], 0, ARGV[1])
+  redis.call('LREM', KEYS[8], 0, ARGV[1])
+  for i = 2, 6 do
+    redis.call('ZREM', KEYS[i], ARGV[1])
+  end
   return 1
 end
 if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
-  local now = redis.call('TIME')[1]
-  redis.call('ZADD', KEYS[2], now - 60, ARGV[1])
-  return 2
+  redis.call('ZADD', KEYS[2], redis.call('TIME')[1] - 60, ARGV[1])
 end
 return 0`)
 
 // mend brings a task that is stuck back into asynq's hands. free says that its
-// id can be used again.
+// id can be used.
 func (c *Client) mend(ctx context.Context, queue, runID string) (free bool, err error) {
-	prefix := "asynq:{" + queue + "}:"
-	found, err := mendScript.Run(ctx, c.rdb, []string{prefix + "t:" + runID, prefix + "lease"}, runID).Int()
+	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
+	for i, key := range keys {
+		keys[i] = "asynq:{" + queue + "}:" + key
+	}
+	free, err = mendScript.Run(ctx, c.rdb, keys, runID).Bool()
 	if err != nil {
 		return false, fmt.Errorf("run %s: mend: %w", runID, err)
 	}
-	return found == mendStub, nil
+	return free, nil
 }
 
 // Hurry lets a run that was put off go on at once. A run that is not waiting

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // The mark is there as long as Redis keeps its data.
@@ -91,6 +92,51 @@ func TestEnqueueMendsALostLease(t *testing.T) {
 	}
 	if info := await(t, c, id); info.State != asynq.TaskStateCompleted {
 		t.Errorf("ended as %v: %s", info.State, info.LastErr)
+	}
+}
+
+// A Redis that evicts takes the task and leaves its id in a list; made anew, it
+// is executed once.
+func TestEnqueueAfterAnEviction(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"pending", "retry", "active"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			url := database(t)
+			c := openClient(t, url)
+			ctx := t.Context()
+			id := enqueueNote(t, c, noteKind())
+			queue := "asynq:{interactive}:"
+			if state != "pending" {
+				c.rdb.LRem(ctx, queue+"pending", 0, id)
+			}
+			switch state {
+			case "retry":
+				c.rdb.ZAdd(ctx, queue+"retry", redis.Z{Score: 1, Member: id}) // due long ago
+			case "active":
+				c.rdb.LPush(ctx, queue+"active", id)
+				c.rdb.ZAdd(ctx, queue+"lease", redis.Z{Score: 1, Member: id}) // over long ago
+			}
+			if n := c.rdb.Del(ctx, queue+"t:"+id).Val(); n != 1 {
+				t.Fatal("no task")
+			}
+			for range 2 {
+				if err := Enqueue(ctx, c, noteKind(), id, note{"hello"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var observed ledger
+			s := openServer(t, url, ServerConfig{Observe: observed.observe})
+			Handle(s, noteKind(), succeed)
+			start(t, s)
+			await(t, c, id)
+			last := enqueueNote(t, c, noteKind()) // comes after all that was there
+			await(t, c, last)
+			shutdown(t, s)
+			if got := observed.verdicts(); len(got) != 2 {
+				t.Errorf("%d executions of 2 tasks: %v", len(got), got)
+			}
+		})
 	}
 }
 

@@ -80,7 +80,11 @@ func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args 
 		return Receipt{}, err
 	}
 	// An existing run is put into the queue once more, which changes nothing
-	// if its task is there and heals it if somebody died in between.
+	// if its task is there and heals it if somebody died in between. Of one that
+	// is running the dispatcher knows better whether it is alive.
+	if existing && run.State == repo.StateRunning {
+		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
+	}
 	return e.queued(ctx, run, existing), nil
 }
 

@@ -120,6 +120,8 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 		return Receipt{}, err
 	case !run.Ended() && run.CancelRequestedAt != nil:
 		return Receipt{}, usagef("run %s is being cancelled: retry it once it has ended", runID)
+	case run.State == repo.StateRunning:
+		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	case !run.Ended():
 		receipt := e.queued(ctx, run, true)
 		if receipt.NotQueued == nil {
