@@ -7,10 +7,12 @@
 //   - It takes the tenant, or a [RunRef] that holds it, and has it in the WHERE
 //     of each statement. What belongs to another tenant does not exist:
 //     [ErrNotFound]. Those that serve the whole program say so: resealing, the
-//     clock ([Store.ClaimDue]) and the dispatcher ([Store.ClaimUndispatched]).
+//     clock ([Store.ClaimDue]), the dispatcher ([Store.ClaimUndispatched]) and
+//     the question whose turn it is ([Store.OthersWait]).
 //   - Locks are taken in one order, so that no two transactions wait for each
-//     other: the tenant (an advisory lock, held by whoever adds companies or
-//     mappings or takes them away), the connection's row, the run's row, anything else.
+//     other: the tenant's runs (an advisory lock, held by whoever claims a bulk
+//     run), the tenant (another one, held by whoever adds companies or mappings
+//     or takes them away), the connection's row, the run's row, anything else.
 //   - Times are the database's, so that the clocks of workers do not matter.
 //   - What Postgres refuses because of the data is an [*InvalidError] or
 //     [*ConflictError], never a driver's error alone.

@@ -56,12 +56,20 @@ func (e *InvalidError) Error() string { return e.What + " " + e.Reason }
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
 // BusyError says that another run occupies the connection: one bulk run at a
-// time, and one run for the same request.
+// time, and one run for the same request; or that as many bulk runs of the
+// tenant are running as may be.
 type BusyError struct {
-	RunID uuid.UUID // the other run; zero if it could not be told
+	RunID   uuid.UUID // the other run; zero if it could not be told
+	Running int       // bulk runs of the tenant, if those are in the way
 }
 
 func (e *BusyError) Error() string {
+	switch {
+	case e.Running == 1:
+		return "1 run of this tenant is running"
+	case e.Running > 1:
+		return fmt.Sprintf("%d runs of this tenant are running", e.Running)
+	}
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 

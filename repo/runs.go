@@ -17,8 +17,8 @@ const (
 	KindResync = "resync"
 )
 
-// States of a run. Import and resync are bulk runs: one of them at a time is
-// running on a connection.
+// States of a run. A resync, and an import but for one of up to 100 named
+// clients, are bulk runs: one of them at a time is running on a connection.
 const (
 	StateQueued    = "queued"
 	StateRunning   = "running"

@@ -31,9 +31,10 @@ type Claim struct {
 // the run running. A run that was queued through Redis alone is written first.
 //
 // Errors: [ErrEnded] with the run in the Claim if it is over; [*BusyError] if
-// another bulk run occupies the connection, or another live run has the same
-// request; [ErrNotFound] if the tenant has no such connection, or the id is
-// another tenant's.
+// another bulk run occupies the connection, as many bulk runs of the tenant are
+// running as may be (then too with the run in the Claim), or another live run
+// has the same request; [ErrNotFound] if the tenant has no such connection, or
+// the id is another tenant's.
 func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	if err := n.check(); err != nil {
 		return Claim{}, wrap("claim run", err)
@@ -41,6 +42,9 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	var claim Claim
 	var busy *BusyError
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockTenantRuns(ctx, tx, n); err != nil {
+			return err
+		}
 		run, err := lockForClaim(ctx, tx, n)
 		if err != nil {
 			return err
@@ -48,7 +52,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		if claim.Run = run; run.Ended() {
 			return nil
 		}
-		err = checkFree(ctx, tx, run)
+		err = checkFree(ctx, tx, run, n.TenantRuns)
 		if errors.As(err, &busy) {
 			return wait(ctx, tx, run, busy) // and keep the row
 		}
@@ -61,7 +65,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	case err != nil:
 		return Claim{}, wrap("claim run", err)
 	case busy != nil:
-		return Claim{}, wrap("claim run", busy)
+		return claim, wrap("claim run", busy)
 	case claim.Run.Ended():
 		return claim, wrap("claim run", ErrEnded)
 	}
@@ -105,25 +109,6 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 		n.Tenant, n.ConnectionID, n.Kind, n.RequestKey).Scan(&other)
 	if err != nil {
 		return err // no row: the id belongs to something else
-	}
-	return &BusyError{RunID: other}
-}
-
-// checkFree says whether another bulk run is running on the connection.
-func checkFree(ctx context.Context, tx pgx.Tx, run Run) error {
-	if run.Kind != KindImport && run.Kind != KindResync {
-		return nil
-	}
-	var other uuid.UUID
-	err := tx.QueryRow(ctx, `
-		select id from halosync.runs
-		where tenant = $1 and connection_id = $2 and state = 'running' and kind in ('import', 'resync') and id <> $3`,
-		run.Tenant, run.ConnectionID, run.ID).Scan(&other)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil
-	case err != nil:
-		return err
 	}
 	return &BusyError{RunID: other}
 }

@@ -20,6 +20,7 @@ type NewRun struct {
 	RequestedBy  string
 	Waiting      bool // nobody is about to put it into the queue: [Store.ClaimUndispatched] finds it
 	Died         bool // of a claim: the execution before this one ended with its worker
+	TenantRuns   int  // of a claim: as many bulk runs of the tenant may be running at a time; 0: any number
 }
 
 // insertRunSQL writes a queued run unless its id, or a live run for the same

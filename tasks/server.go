@@ -30,6 +30,10 @@ type ServerConfig struct {
 	Redis Address
 	// Concurrency is how many tasks run at once. Default 10.
 	Concurrency int
+	// Interactive is how many more tasks run at once that only
+	// [QueueInteractive] may fill, so that a person does not wait for long runs
+	// of others. Default none.
+	Interactive int
 	// Logger gets one line per execution, and asynq's own lines under the name
 	// "asynq". Default none.
 	Logger *zap.SugaredLogger
@@ -83,7 +87,7 @@ type Server struct {
 	log       *zap.SugaredLogger
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
-	queue     *asynq.Server
+	queues    []*asynq.Server // for all queues; perhaps one more for interactive alone
 	kinds     map[string]runner
 
 	draining chan struct{}
@@ -103,7 +107,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Redis.connect == nil {
 		return nil, errors.New("queue server: no redis address")
 	}
-	if cfg.Concurrency < 0 || cfg.ShutdownTimeout < 0 {
+	if cfg.Concurrency < 0 || cfg.Interactive < 0 || cfg.ShutdownTimeout < 0 {
 		return nil, errors.New("queue server: negative concurrency or shutdown timeout")
 	}
 	if cfg.Concurrency == 0 {
@@ -116,22 +120,32 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Logger = zap.NewNop().Sugar()
 	}
 	rdb := cfg.Redis.Connect()
-	return &Server{
+	s := &Server{
 		cfg: cfg, log: cfg.Logger, rdb: rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		queue: asynq.NewServerFromRedisClient(rdb, asynq.Config{
-			Concurrency:              cfg.Concurrency,
-			Queues:                   queueWeights(),
-			TaskCheckInterval:        taskCheckInterval,
-			DelayedTaskCheckInterval: delayedCheckInterval,
-			ShutdownTimeout:          cfg.ShutdownTimeout,
-			RetryDelayFunc:           retryDelay,
-			IsFailure:                isFailure,
-			Logger:                   cfg.Logger.Named("asynq"),
-		}),
-		kinds:    map[string]runner{},
-		draining: make(chan struct{}),
-	}, nil
+		queues:    []*asynq.Server{newQueueServer(rdb, cfg, cfg.Concurrency, queueWeights())},
+		kinds:     map[string]runner{},
+		draining:  make(chan struct{}),
+	}
+	if cfg.Interactive > 0 {
+		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}))
+	}
+	return s, nil
+}
+
+// newQueueServer makes one of asynq's servers: it has no limit for each queue,
+// so slots for one of them alone take a server of their own.
+func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   queues,
+		TaskCheckInterval:        taskCheckInterval,
+		DelayedTaskCheckInterval: delayedCheckInterval,
+		ShutdownTimeout:          cfg.ShutdownTimeout,
+		RetryDelayFunc:           retryDelay,
+		IsFailure:                isFailure,
+		Logger:                   cfg.Logger.Named("asynq"),
+	})
 }
 
 // Start begins to work and returns. It does not need Redis to be there yet;
@@ -147,8 +161,10 @@ func (s *Server) Start() error {
 	if len(s.kinds) == 0 {
 		return errors.New("queue server: no kind has a handler")
 	}
-	if err := s.queue.Start(asynq.HandlerFunc(s.process)); err != nil {
-		return fmt.Errorf("queue server: %w", err)
+	for _, q := range s.queues {
+		if err := q.Start(asynq.HandlerFunc(s.process)); err != nil {
+			return fmt.Errorf("queue server: %w", err)
+		}
 	}
 	s.started = true
 	return nil
@@ -168,8 +184,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer close(over)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.queue.Stop()
-		s.queue.Shutdown()
+		var stopping sync.WaitGroup
+		for _, q := range s.queues { // each may take ShutdownTimeout
+			stopping.Go(func() {
+				q.Stop()
+				q.Shutdown()
+			})
+		}
+		stopping.Wait()
 		s.inFlight.Lock()
 		//nolint:staticcheck // SA2001: the lock is there to be waited for
 		s.inFlight.Unlock()

@@ -29,6 +29,7 @@ func TestNewServerRefuses(t *testing.T) {
 	for name, cfg := range map[string]ServerConfig{
 		"no address":           {},
 		"negative concurrency": {Redis: good, Concurrency: -1},
+		"negative interactive": {Redis: good, Interactive: -1},
 		"negative timeout":     {Redis: good, ShutdownTimeout: -1},
 	} {
 		if _, err := NewServer(cfg); err == nil {
@@ -224,5 +225,49 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	}
 	for range 2 * each {
 		receive(t, order)
+	}
+}
+
+// A person does not wait for a slot that a long run holds; and a shutdown lets
+// both kinds of slots finish at the same time.
+func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := openClient(t, url)
+	seen := new(ledger)
+	s := openServer(t, url, ServerConfig{Concurrency: 1, Interactive: 1, ShutdownTimeout: 2 * time.Second, Observe: seen.observe})
+	long := named("test:long")
+	long.Queue = func(note) string { return QueueImport }
+	deaf := named("test:deaf")
+	running := make(chan string, 9)
+	Handle(s, long, func(ctx context.Context, job Job[note]) (RunResult, error) {
+		running <- job.RunID
+		<-ctx.Done() // hears nothing else
+		return RunResult{}, Later(0, nil)
+	})
+	Handle(s, deaf, func(ctx context.Context, job Job[note]) (RunResult, error) {
+		running <- job.RunID
+		<-ctx.Done()
+		return RunResult{}, Later(0, nil)
+	})
+	Handle(s, noteKind(), succeed)
+	start(t, s)
+	first := enqueueNote(t, c, long)
+	if id := receive(t, running); id != first {
+		t.Fatalf("run %s is running", id)
+	}
+	waits := enqueueNote(t, c, long)
+	for range 3 {
+		await(t, c, enqueueNote(t, c, noteKind()))
+	}
+	if info, err := c.find(t.Context(), waits, QueueImport); err != nil || info.State != asynq.TaskStatePending {
+		t.Errorf("the second long run: %+v, %v; want it to wait", info, err)
+	}
+	enqueueNote(t, c, deaf)
+	receive(t, running)
+	began := time.Now()
+	shutdown(t, s)
+	if took := time.Since(began); took > 3500*time.Millisecond {
+		t.Errorf("shutdown took %v: one timeout after the other", took)
 	}
 }

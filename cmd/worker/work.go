@@ -29,6 +29,10 @@ const shutdownTimeout = 12 * time.Second
 // startTimeout bounds the checks before work is taken.
 const startTimeout = 30 * time.Second
 
+// interactive is how many slots a worker has beside its HALOSYNC_CONCURRENCY
+// for what a person waits for: short runs, of which few come at a time.
+func interactive(concurrency int) int { return max(2, concurrency/5) }
+
 // work builds a worker from the environment and runs it until ctx ends.
 func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err error) {
 	cfg, allow, keys, err := settings(getenv)
@@ -43,7 +47,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	defer func() { _ = log.Sync() }() // not every output can sync
 	tasks.LogRedis(log.Sugar())
 
-	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: cfg.Concurrency + 4})
+	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4})
 	if err != nil {
 		return err
 	}
@@ -56,8 +60,9 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	metrics := telemetry.NewMetrics(version)
 	eng := engine.New(engine.Config{
 		Store: store, Queue: queue, Allow: allow, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
-		Budget:  ratelimit.Budget(ratelimit.New(), cfg.RateLimit),
-		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
+		TenantRuns: cfg.TenantRuns,
+		Budget:     ratelimit.Budget(ratelimit.New(), cfg.RateLimit),
+		Observe:    func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
 	})
 	server, err := newServer(cfg, eng, metrics, log)
 	if err != nil {
@@ -75,7 +80,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		return errors.Join(err, shutdown(ctx, server))
 	}
 	stopClock := startClock(ctx, eng, metrics)
-	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.String("http", listenAddr(listener)))
+	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)))
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: finishing the pages in hand")
@@ -148,7 +153,7 @@ func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics
 		return nil, &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
 	}
 	server, err := tasks.NewServer(tasks.ServerConfig{
-		Redis: address, Concurrency: cfg.Concurrency, ShutdownTimeout: shutdownTimeout,
+		Redis: address, Concurrency: cfg.Concurrency, Interactive: interactive(cfg.Concurrency), ShutdownTimeout: shutdownTimeout,
 		Logger:   log.Sugar(),
 		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
 		OnReject: eng.Rejected,

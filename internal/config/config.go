@@ -34,6 +34,9 @@ type Config struct {
 
 	// Concurrency is the number of tasks at once in one worker, 1 to 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
+	// TenantRuns is how many imports and resyncs of one tenant are running at a
+	// time in the whole fleet, 1 to 100.
+	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
 	// HTTPAddr is the listener's host:port, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`
 	// RateLimit is the request budget of one Halo instance.
@@ -152,6 +155,9 @@ func readSecret(path string) (string, error) {
 func (c *Config) check() (faults []string) {
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_CONCURRENCY is %d: want 1 to 1000", c.Concurrency))
+	}
+	if c.TenantRuns < 1 || c.TenantRuns > 100 {
+		faults = append(faults, fmt.Sprintf("HALOSYNC_TENANT_RUNS is %d: want 1 to 100", c.TenantRuns))
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_LOG_FORMAT is %q: want json or console", c.LogFormat))

@@ -25,8 +25,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprint(10, "127.0.0.1:8080", ratelimit.Rate{Requests: 700, Per: 5 * time.Minute}, "30 4 * * *", zapcore.InfoLevel, "json")
-	if got := fmt.Sprint(c.Concurrency, c.HTTPAddr, c.RateLimit, c.ResyncCron, c.LogLevel, c.LogFormat); got != want {
+	want := fmt.Sprint(10, "127.0.0.1:8080", ratelimit.Rate{Requests: 700, Per: 5 * time.Minute}, "30 4 * * *", zapcore.InfoLevel, "json", 2)
+	if got := fmt.Sprint(c.Concurrency, c.HTTPAddr, c.RateLimit, c.ResyncCron, c.LogLevel, c.LogFormat, c.TenantRuns); got != want {
 		t.Errorf("defaults %s, want %s", got, want)
 	}
 }
@@ -37,16 +37,16 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"DATABASE_URL": "postgres://u:p@h/d", "REDIS_URL": "redis://h", "HALOSYNC_KEYSET": "k",
 		"HALOSYNC_CONCURRENCY": "3", "HALOSYNC_HTTP_ADDR": "off", "PORT": "9", "HALOSYNC_RATE_LIMIT": "9/1s",
 		"HALOSYNC_RESYNC_CRON": "0 1 * * *", "HALOSYNC_ALLOW_HOSTS": "a,10.0.0.0/8",
-		"HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1",
+		"HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1", "HALOSYNC_TENANT_RUNS": "5",
 	}), DatabaseURL, RedisURL, Keyset)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []any{
 		c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.Keyset.Reveal(), c.Concurrency, c.HTTPAddr,
-		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.LogLevel.String(), c.LogFormat, c.Tenant,
+		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.LogLevel.String(), c.LogFormat, c.Tenant, c.TenantRuns,
 	}
-	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "debug", "console", "t1"}
+	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "debug", "console", "t1", 5}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -59,7 +59,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Load(environment(map[string]string{
 		"HALOSYNC_CONCURRENCY": "many", "HALOSYNC_RATE_LIMIT": "fast", "HALOSYNC_LOG_LEVEL": "loud",
-		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere",
+		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere", "HALOSYNC_TENANT_RUNS": "0",
 		"REDIS_URL_FILE": filepath.Join(t.TempDir(), "none"),
 	}), DatabaseURL, RedisURL, Keyset)
 	var faults *FaultsError
@@ -69,6 +69,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"DATABASE_URL", "REDIS_URL_FILE", "HALOSYNC_KEYSET", "HALOSYNC_CONCURRENCY",
 		"HALOSYNC_RATE_LIMIT", "HALOSYNC_LOG_LEVEL", "HALOSYNC_LOG_FORMAT", "HALOSYNC_HTTP_ADDR",
+		"HALOSYNC_TENANT_RUNS",
 	} {
 		if n := len(slices.DeleteFunc(slices.Clone(faults.Faults), func(f string) bool { return !strings.HasPrefix(f, name) })); n != 1 {
 			t.Errorf("%s is named %d times, want once, in:\n%v", name, n, err)

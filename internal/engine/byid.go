@@ -43,7 +43,7 @@ func (im *importer) readByID(ctx context.Context) (ending, error) {
 		if len(rest) == 0 {
 			break
 		}
-		if err := im.stop(); err != nil {
+		if err := im.turn.over(ctx); err != nil {
 			return ending{}, err
 		}
 	}

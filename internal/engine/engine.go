@@ -42,8 +42,13 @@ type Config struct {
 	// UserAgent of the requests to Halo; default "halosync".
 	UserAgent string
 	Log       *zap.Logger // default: none
-	// Slice is how long one execution of a run may go on before it hands its
-	// worker slot back and queues up again; default 5 minutes.
+	// TenantRuns is how many bulk runs (imports, resyncs) of one tenant are
+	// running at a time in the whole fleet; 0: any number.
+	TenantRuns int
+	// Turn is how long one execution of a run goes on before it hands its worker
+	// slot to others that wait, and queues up again; default 30 s.
+	Turn time.Duration
+	// Slice is how long it goes on if nobody waits; default 5 minutes.
 	Slice time.Duration
 	// Schedule is when connections without a schedule of their own are
 	// resynced; see [ParseSchedule]. Default "30 4 * * *".
@@ -66,10 +71,13 @@ type Engine struct {
 	agent     string
 	retries   time.Duration
 	log       *zap.Logger
+	turn      time.Duration
 	slice     time.Duration
-	schedule  string
-	spread    time.Duration
-	now       func() time.Time // zero: the database's time
+	// tenantRuns is how many bulk runs of one tenant are running; 0: any number.
+	tenantRuns int
+	schedule   string
+	spread     time.Duration
+	now        func() time.Time // zero: the database's time
 }
 
 // New returns an engine; it makes no connection of its own.
@@ -78,7 +86,7 @@ func New(cfg Config) *Engine {
 		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
 		transport: halo.NewTransport(cfg.Allow),
 		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
-		log: cfg.Log, slice: cfg.Slice,
+		log: cfg.Log, turn: cfg.Turn, slice: cfg.Slice, tenantRuns: cfg.TenantRuns,
 		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
 	}
 	if e.schedule == "" {
@@ -89,6 +97,9 @@ func New(cfg Config) *Engine {
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()
+	}
+	if e.turn == 0 {
+		e.turn = 30 * time.Second
 	}
 	if e.slice == 0 {
 		e.slice = 5 * time.Minute

@@ -21,16 +21,17 @@ type importer struct {
 
 // newImporter restores a run from its checkpoint.
 func (e *Engine) newImporter(ctx context.Context, job tasks.Job[tasks.ImportArgs], claim repo.Claim, api *halo.API) (*importer, error) {
-	w, err := newWalk(e.store, api, claim, job.Draining)
+	turn := e.newTurn(claim.Ref, job.Draining)
+	if job.Args.DryRun {
+		// What a dry run would have linked is in this process's memory only,
+		// so it goes through in one piece.
+		turn.ends = time.Time{}
+	}
+	w, err := newWalk(e.store, api, claim, turn)
 	if err != nil {
 		return nil, err
 	}
 	w.query.Search, w.wanted = job.Args.Search, job.Args.ClientIDs
-	if !job.Args.DryRun {
-		// What a dry run would have linked is in this process's memory only,
-		// so it goes through in one piece.
-		w.until = time.Now().Add(e.slice)
-	}
 	im := &importer{walk: w, args: job.Args, planner: newPlanner(len(job.Args.ClientIDs) > 0)}
 	w.write = im.writePage
 	return im, w.restore(ctx)

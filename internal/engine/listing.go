@@ -57,7 +57,7 @@ func (w *walk) pass(ctx context.Context) (ending, error) {
 		if page.Last {
 			break
 		}
-		if err := w.stop(); err != nil {
+		if err := w.turn.over(ctx); err != nil {
 			return ending{}, err
 		}
 	}

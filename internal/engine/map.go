@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -51,7 +50,7 @@ func (e *Engine) Map(ctx context.Context, job tasks.Job[tasks.MapArgs]) (tasks.R
 			return ending{}, err
 		}
 		m.found = newLookup(api)
-		return m.run(ctx, e.slice)
+		return m.run(ctx, func() *turn { return e.newTurn(claim.Ref, job.Draining) })
 	})
 }
 
@@ -66,8 +65,7 @@ type mapRun struct {
 	ref   repo.RunRef
 	found *lookup
 
-	done  int // pairs that have an outcome
-	until time.Time
+	done int // pairs that have an outcome
 }
 
 // mapCursor is the checkpoint of a map run.
@@ -86,14 +84,14 @@ func (m *mapRun) restore(raw json.RawMessage) error {
 	return nil
 }
 
-// run takes the pairs chunk by chunk. The time slice begins after the listing,
+// run takes the pairs chunk by chunk. Its turn begins after the listing,
 // which is in memory only and would be read for nothing otherwise.
-func (m *mapRun) run(ctx context.Context, slice time.Duration) (ending, error) {
+func (m *mapRun) run(ctx context.Context, begin func() *turn) (ending, error) {
 	pairs := m.job.Args.Pairs
 	if err := m.found.list(ctx, pairs[m.done:], m.job.Draining); err != nil {
 		return ending{}, err
 	}
-	m.until = time.Now().Add(slice)
+	turn := begin()
 	for m.done < len(pairs) {
 		chunk := pairs[m.done:min(m.done+mapChunk, len(pairs))]
 		if err := m.found.read(ctx, chunk); err != nil {
@@ -108,7 +106,7 @@ func (m *mapRun) run(ctx context.Context, slice time.Duration) (ending, error) {
 			return ending{state: repo.StateCancelled, reason: fmt.Sprintf("cancelled after %d of %d pairs", m.done, len(pairs))}, nil
 		}
 		if m.done < len(pairs) {
-			if err := stopAt(m.job.Draining, m.until); err != nil {
+			if err := turn.over(ctx); err != nil {
 				return ending{}, err
 			}
 		}
@@ -141,17 +139,4 @@ func (m *mapRun) write(ctx context.Context, pairs []tasks.Pair) (cancelled bool,
 	return m.store.MapPairs(ctx, m.ref, chunk, func(state repo.MapState) ([]repo.PairDecision, error) {
 		return newMapper(state, m.job.Args.Replace).decide(asked), nil
 	})
-}
-
-// stopAt returns why an execution should end at the boundary it is at, or nil.
-func stopAt(draining <-chan struct{}, until time.Time) error {
-	select {
-	case <-draining:
-		return errDraining
-	default:
-	}
-	if !until.IsZero() && time.Now().After(until) {
-		return errSliceOver
-	}
-	return nil
 }

@@ -77,15 +77,18 @@ type ending struct {
 // ends the task, [tasks.Later] and [tasks.Never] say so, any other error
 // spends an attempt.
 func (e *Engine) perform(ctx context.Context, x execution, body func(context.Context, repo.Claim) (ending, error)) (tasks.RunResult, error) {
+	x.row.TenantRuns = e.tenantRuns
 	claim, err := e.store.ClaimRun(ctx, x.row)
 	if errors.Is(err, repo.ErrEnded) {
 		return e.result(ctx, x.row.Tenant, x.runID)
 	}
 	if err != nil {
-		return e.unclaimed(ctx, x, err)
+		return e.unclaimed(ctx, x, claim.Run, err)
 	}
 	end, err := e.guarded(ctx, x, claim, body)
-	return e.settle(ctx, x, claim, end, err)
+	result, err := e.settle(ctx, x, claim, end, err)
+	e.next(ctx, claim.Ref, x.row.Kind)
+	return result, err
 }
 
 // maxDeaths is how many executions in a row may end with their worker, without
@@ -192,11 +195,14 @@ func waited(run repo.Run) time.Duration {
 }
 
 // unclaimed answers for a run that this execution could not get hold of.
-func (e *Engine) unclaimed(ctx context.Context, x execution, err error) (tasks.RunResult, error) {
+func (e *Engine) unclaimed(ctx context.Context, x execution, run repo.Run, err error) (tasks.RunResult, error) {
 	if errors.Is(err, repo.ErrNotFound) {
 		err = fmt.Errorf("connection %s of tenant %s does not exist: %w", x.row.ConnectionID, x.row.Tenant, err)
 	}
+	var busy *repo.BusyError
 	switch r := rule(err, 0); {
+	case errors.As(err, &busy):
+		return tasks.RunResult{}, tasks.Later(afterBusy(run), err)
 	case r.verdict == later:
 		return tasks.RunResult{}, tasks.Later(r.after, err)
 	case r.verdict == never, x.final:

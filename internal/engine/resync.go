@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -20,11 +19,10 @@ func (e *Engine) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (t
 		if err != nil || end.state != "" {
 			return end, err
 		}
-		w, err := newWalk(e.store, api, claim, job.Draining)
+		w, err := newWalk(e.store, api, claim, e.newTurn(claim.Ref, job.Draining))
 		if err != nil {
 			return ending{}, err
 		}
-		w.until = time.Now().Add(e.slice)
 		rs := &resyncer{walk: w, pages: conn.ClientsPages, approved: claim.Run.ApprovedMissing, run: RunID(claim.Run.ID)}
 		w.write = rs.writePage
 		if err := w.restore(ctx); err != nil {

@@ -146,7 +146,7 @@ func (rs *resyncer) askForRest(ctx context.Context) (ending, error) {
 		if end := rs.overCeiling(); end.state != "" {
 			return end, nil
 		}
-		if err := rs.stop(); err != nil {
+		if err := rs.turn.over(ctx); err != nil {
 			return ending{}, err
 		}
 		if end, err := rs.ask(ctx, ids, false); err != nil || end.state != "" {

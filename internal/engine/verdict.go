@@ -67,7 +67,7 @@ func ruleFresh(err error) ruling {
 	case errors.Is(err, errDraining), errors.Is(err, errSliceOver), errors.Is(err, repo.ErrFenced):
 		return ruling{verdict: later}
 	case errors.As(err, &busy):
-		return ruling{verdict: later, after: 5 * time.Second}
+		return ruling{verdict: later, after: busyFirst}
 	case errors.Is(err, repo.ErrUnavailable):
 		return ruling{verdict: later, after: retryStore}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

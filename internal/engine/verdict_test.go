@@ -21,7 +21,7 @@ func TestRule(t *testing.T) {
 		{err: errDraining, want: ruling{verdict: later}},
 		{err: errSliceOver, age: 48 * time.Hour, want: ruling{verdict: later}}, // it is making progress
 		{err: repo.ErrFenced, want: ruling{verdict: later}},
-		{err: &repo.BusyError{}, want: ruling{verdict: later, after: 5 * time.Second}},
+		{err: &repo.BusyError{}, want: ruling{verdict: later, after: busyFirst}},
 		{err: &repo.BusyError{}, age: 25 * time.Hour, want: ruling{verdict: never}},
 		{err: context.Canceled, want: ruling{verdict: again}},
 		{err: halo.ErrCredentials, want: ruling{verdict: never, reconnect: true}},

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/repo"
@@ -13,11 +12,10 @@ import (
 // a listing, pass after pass until it is proved complete, with a checkpoint in
 // each page's transaction. What is done with a page is for write to say.
 type walk struct {
-	store    *repo.Store
-	api      *halo.API
-	ref      repo.RunRef
-	draining <-chan struct{}
-	until    time.Time // end of the time slice; zero for none
+	store *repo.Store
+	api   *halo.API
+	ref   repo.RunRef
+	turn  *turn
 
 	query  halo.Query
 	wanted []int64 // sorted: only these are handed to write; nil: all
@@ -40,10 +38,10 @@ type pagePart struct {
 }
 
 // newWalk takes up a run where its checkpoint stands; call restore next.
-func newWalk(store *repo.Store, api *halo.API, claim repo.Claim, draining <-chan struct{}) (*walk, error) {
+func newWalk(store *repo.Store, api *halo.API, claim repo.Claim, turn *turn) (*walk, error) {
 	cur, err := readCursor(claim.Cursor)
 	return &walk{
-		store: store, api: api, ref: claim.Ref, draining: draining,
+		store: store, api: api, ref: claim.Ref, turn: turn,
 		query: halo.Query{IncludeInactive: true, VerifyTail: true},
 		cur:   cur, handled: &halo.IDSet{}, total: claim.Run.RecordsTotal,
 	}, err
@@ -66,7 +64,3 @@ func (w *walk) restore(ctx context.Context) error {
 	}
 	return nil
 }
-
-// stop returns why this execution should end at the page boundary it is at,
-// or nil.
-func (w *walk) stop() error { return stopAt(w.draining, w.until) }
