@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -79,8 +80,8 @@ func TestParseAddressKeepsEverything(t *testing.T) {
 		})
 	}
 	o := connect(t, "rediss-cluster://u:p@h1,h2:7?pool_size=3").(*redis.ClusterClient).Options()
-	got := []any{o.Addrs, o.Username, o.Password, o.PoolSize, o.TLSConfig != nil}
-	if diff := cmp.Diff([]any{[]string{"h1:6379", "h2:7"}, "u", "p", 3, true}, got); diff != "" {
+	got := []any{o.Addrs, o.Username, o.Password, o.PoolSize, o.TLSConfig != nil, o.ClusterStateReloadInterval}
+	if diff := cmp.Diff([]any{[]string{"h1:6379", "h2:7"}, "u", "p", 3, true, 2 * time.Second}, got); diff != "" {
 		t.Error(diff)
 	}
 }

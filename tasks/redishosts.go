@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -53,6 +54,12 @@ func parseSentinel(scheme, plain, rest string) (Address, error) {
 	}}, nil
 }
 
+// clusterReload is how old a client's map of a cluster may get. A dead master
+// does not say who took over, so go-redis asks it on for as long as its map
+// says so: a minute by default, in which nothing would be queued and no task
+// be taken.
+const clusterReload = 2 * time.Second
+
 func parseCluster(scheme, plain, rest string) (Address, error) {
 	form := errForm(scheme + "://[user:password@]host[:port],…")
 	u, err := splitHosts(plain, rest, "6379")
@@ -66,6 +73,7 @@ func parseCluster(scheme, plain, rest string) (Address, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = noMaintenance()
+	o.ClusterStateReloadInterval = clusterReload
 	if o.TLSConfig != nil {
 		o.TLSConfig.ServerName = ""
 	}

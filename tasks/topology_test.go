@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -51,6 +52,32 @@ func TestCluster(t *testing.T) {
 		return strings.Contains(plain.Do(t.Context(), "CLUSTER", "INFO").String(), "cluster_state:ok")
 	})
 	roundTrip(t, "redis-cluster://"+node.Addr())
+}
+
+// The client finds out by itself who serves the slots of a dead master, though
+// nobody is there to tell it.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	cluster, err := devstack.StartCluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, cluster)
+	c := openClient(t, cluster.URL())
+	first := mustImport(t, c, validImport())
+
+	const queue = "asynq:{import}:pending"
+	dies := cluster.Keeper(t.Context(), queue)
+	if err := cluster.Nodes[dies].Halt(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "promotion", func() bool { keeper := cluster.Keeper(t.Context(), queue); return keeper >= 0 && keeper != dies })
+	eventually(t, "the client finds the new master", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := c.Status(ctx, first.RunID)
+		return err == nil || errors.Is(err, ErrUnknownRun) // had it not reached the replica
+	})
 }
 
 // The password is the servers'; a sentinel without one lets it pass.

@@ -68,7 +68,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	if err != nil {
 		return err
 	}
-	if err := ready(ctx, store, server); err != nil {
+	if err := ready(ctx, store, server, log); err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
 
@@ -170,16 +170,19 @@ func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics
 
 // ready refuses to start a worker that could not work: better a clear error
 // at deployment than a queue that is emptied into failures.
-func ready(ctx context.Context, store *repo.Store, server *tasks.Server) error {
+func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	dbErr := store.Ready(ctx)
 	if dbErr != nil {
 		dbErr = fmt.Errorf("postgres: %w", dbErr)
 	}
-	redisErr := server.Ping(ctx)
+	warnings, redisErr := server.Check(ctx)
 	if redisErr != nil {
 		redisErr = fmt.Errorf("redis: %w", redisErr)
+	}
+	for _, w := range warnings {
+		log.Warn("redis: " + w)
 	}
 	return errors.Join(dbErr, redisErr)
 }

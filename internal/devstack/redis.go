@@ -1,7 +1,6 @@
 package devstack
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -25,12 +24,19 @@ type RedisOptions struct {
 // databases and without a password.
 type Redis struct {
 	*server
-	port int
+	port   int
+	launch func() (*server, error) // starts it in the folder
 }
 
 // StartRedis starts a server in a temporary folder. When it returns, the
 // server answers. A [*MissingError] says that Redis is not on the machine.
 func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
+	return startRedis(ctx, func(dir string, port int) (string, error) { return redisConf(dir, port, opts), nil })
+}
+
+// startRedis starts a server, or with further arguments a sentinel, with the
+// configuration that conf makes.
+func startRedis(ctx context.Context, conf func(dir string, port int) (string, error), args ...string) (*Redis, error) {
 	binary, err := redisServer()
 	if err != nil {
 		return nil, err
@@ -38,7 +44,7 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	// The port is free when we look and may be taken when Redis binds it.
 	for range 5 {
 		var r *Redis
-		if r, err = startRedis(ctx, binary, opts); err == nil {
+		if r, err = tryRedis(ctx, binary, conf, args); err == nil {
 			return r, nil
 		}
 		if ctx.Err() != nil {
@@ -48,7 +54,7 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	return nil, fmt.Errorf("private redis: %w", err)
 }
 
-func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, error) {
+func tryRedis(ctx context.Context, binary string, conf func(dir string, port int) (string, error), args []string) (*Redis, error) {
 	who, err := unprivileged()
 	if err != nil {
 		return nil, err
@@ -57,23 +63,35 @@ func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, 
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
-	if err != nil {
+	r := &Redis{launch: func() (*server, error) {
+		return start("redis", dir, "TERM", who, binary, append([]string{filepath.Join(dir, "redis.conf")}, args...)...)
+	}}
+	if err := r.configure(ctx, dir, who, conf); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	conf := redisConf(dir, port, opts)
-	if err := os.WriteFile(filepath.Join(dir, "redis.conf"), []byte(conf), 0o644); err != nil {
+	if r.server, err = r.launch(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	s, err := start("redis", dir, "TERM", who, binary, filepath.Join(dir, "redis.conf"))
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	r := &Redis{s, port}
-	if err := s.await(ctx, r.answers); err != nil {
-		return nil, errors.Join(err, s.stop())
+	if err := r.await(ctx, r.answers); err != nil {
+		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
+}
+
+// configure picks the port and writes redis.conf, which a sentinel rewrites.
+func (r *Redis) configure(ctx context.Context, dir string, who *account, conf func(dir string, port int) (string, error)) (err error) {
+	if r.port, err = freePort(ctx); err != nil {
+		return err
+	}
+	text, err := conf(dir, r.port)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "redis.conf")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return who.own(path)
 }
 
 // redisConf is a configuration that never evicts: asynq loses tasks under any
@@ -100,35 +118,22 @@ func freePort(ctx context.Context) (int, error) {
 }
 
 // answers makes sure that it is our own server behind the port, by its
-// working folder, and not one that took the port in between.
+// folder, and not one that took the port in between.
 func (r *Redis) answers(ctx context.Context) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr())
+	info, err := r.Do(ctx, "INFO", "server")
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
+	if !strings.Contains(info, "/"+filepath.Base(r.dir)+"/redis.conf") {
+		return errors.New("another server answers on this port")
 	}
-	if _, err := fmt.Fprint(conn, "CONFIG GET dir\r\n"); err != nil {
-		return err
-	}
-	replies := bufio.NewReader(conn)
-	for range 5 { // array of two bulk strings: five lines, the last is the folder
-		line, err := replies.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(line, "-") {
-			return errors.New(strings.TrimSpace(line))
-		}
-		if filepath.Base(strings.TrimSpace(line)) == filepath.Base(r.dir) {
-			return nil
-		}
-	}
-	return errors.New("another server answers on this port")
+	return nil
+}
+
+// Do sends one command as the default user and returns the reply, the values
+// of an array one a line. An error reply is an error.
+func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
+	return ask(ctx, r.Addr(), args)
 }
 
 // Addr is host:port.
@@ -150,18 +155,10 @@ func (r *Redis) Halt() error { return r.halt("KILL") }
 // Resume starts a halted server again, on the same port and folder, and
 // returns when it answers. It must not run alongside Halt or Close.
 func (r *Redis) Resume(ctx context.Context) error {
-	binary, err := redisServer()
-	if err != nil {
-		return err
-	}
-	who, err := unprivileged()
-	if err != nil {
-		return err
-	}
 	if err := r.resume(); err != nil {
 		return err
 	}
-	s, err := start("redis", r.dir, "TERM", who, binary, filepath.Join(r.dir, "redis.conf"))
+	s, err := r.launch()
 	if err != nil {
 		return err
 	}

@@ -97,12 +97,18 @@ func tempDir(a *account, pattern string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if a != nil {
-		if err := os.Chown(dir, int(a.uid), int(a.gid)); err != nil {
-			return "", errors.Join(err, os.RemoveAll(dir))
-		}
+	if err := a.own(dir); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
+}
+
+// own gives a file or folder of ours to the account.
+func (a *account) own(path string) error {
+	if a == nil {
+		return nil
+	}
+	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
 // start runs binary under the supervisor with its output in dir/server.log.

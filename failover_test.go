@@ -1,0 +1,153 @@
+package halosync_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+// The master dies in the middle of an import; Sentinel puts its replica in its
+// place, and the work goes on there.
+func TestImportAcrossSentinelFailover(t *testing.T) {
+	t.Parallel()
+	ha, err := devstack.StartSentinel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ha.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	importAcross(t, ha.URL(), ha.Master.Halt, func() bool { return ha.Promoted(t.Context()) })
+}
+
+// The same in a Cluster, whose three masters each hold a part of the keys: the
+// one that dies has the queue of imports.
+func TestImportAcrossClusterFailover(t *testing.T) {
+	t.Parallel()
+	cluster, err := devstack.StartCluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const queue = "asynq:{import}:pending"
+	dies := cluster.Keeper(t.Context(), queue)
+	if dies < 0 {
+		t.Fatal("nobody keeps the queue")
+	}
+	importAcross(t, cluster.URL(), cluster.Nodes[dies].Halt, func() bool {
+		keeper := cluster.Keeper(t.Context(), queue)
+		return keeper >= 0 && keeper != dies
+	})
+}
+
+// importAcross has a run in hand, another one in the queue and a third one
+// requested while nobody keeps the queue.
+func importAcross(t *testing.T, url string, halt func() error, promoted func() bool) {
+	t.Helper()
+	const clients, pages = 2_000, 20
+	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: time.Second}))
+	s.redis = url
+	s.tenant.Seed(clients, 7)
+	as := func(tenant int, extra ...string) {
+		s.extraEnv = append(extra, fmt.Sprintf("HALOSYNC_TENANT=msp-%d", tenant))
+	}
+	as(1, "HALOSYNC_CONCURRENCY=1")
+	w := s.startWorker(s.keyset)
+	var runs []string
+	request := func() {
+		runs = append(runs, decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID)
+	}
+	for tenant := 3; tenant >= 1; tenant-- {
+		as(tenant)
+		s.connect()
+	}
+	request()
+	as(2)
+	request()
+	s.eventually("a few pages are written", func() bool { return s.pages(runs[0]) >= 3 })
+	if err := halt(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	as(3)
+	request()
+	s.eventually("the replica has taken over", promoted)
+	t.Logf("replica took over after %v, at page %d of %d", time.Since(killed).Round(10*time.Millisecond), s.pages(runs[0]), pages)
+	if n := s.pages(runs[0]); n >= pages {
+		t.Error("the import was over before the replica took over")
+	}
+
+	s.eventually("all runs have ended", func() bool {
+		return repotest.Value[int](t, s.db, `select count(*) from halosync.runs where finished_at is null`) == 0
+	})
+	t.Logf("all runs had ended after %v", time.Since(killed).Round(10*time.Millisecond))
+	active := 0
+	for _, c := range s.tenant.Clients() {
+		if !c.Inactive && c.ID != 1 && strings.TrimSpace(c.Name) != "" {
+			active++
+		}
+	}
+	for i, id := range runs {
+		as(i + 1)
+		if r := s.run(id); r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages {
+			t.Errorf("run of tenant %d: %+v", i+1, r)
+		}
+		tenant := fmt.Sprintf("msp-%d", i+1)
+		for what, sql := range map[string]string{
+			"mappings":       `select count(*) from halosync.mappings where tenant = $1`,
+			"clients mapped": `select count(distinct client_id) from halosync.mappings where tenant = $1`,
+			"companies":      `select count(*) from halosync.companies where tenant = $1`,
+			"events":         `select count(*) from halosync.events where action = 'mapping.created' and tenant = $1`,
+		} {
+			if n := repotest.Value[int](t, s.db, sql, tenant); n != active {
+				t.Errorf("%s: %d %s, want one for each of %d active clients", tenant, n, what, active)
+			}
+		}
+	}
+	address, err := tasks.ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := address.Connect()
+	t.Cleanup(func() {
+		if err := rdb.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.eventually("nothing is left in the queues", func() bool { return backlog(t, rdb) == 0 })
+	t.Logf("nothing was left in the queues after %v", time.Since(killed).Round(10*time.Millisecond))
+	w.stop(t)
+}
+
+// backlog counts what asynq would still execute, or believes to be executed.
+func backlog(t *testing.T, rdb redis.UniversalClient) (n int64) {
+	t.Helper()
+	pipe := rdb.Pipeline()
+	var counts []*redis.IntCmd
+	for _, queue := range []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync} {
+		prefix := "asynq:{" + queue + "}:"
+		counts = append(counts, pipe.LLen(t.Context(), prefix+"pending"), pipe.LLen(t.Context(), prefix+"active"),
+			pipe.ZCard(t.Context(), prefix+"scheduled"), pipe.ZCard(t.Context(), prefix+"retry"), pipe.ZCard(t.Context(), prefix+"lease"))
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counts {
+		n += c.Val()
+	}
+	return n
+}
