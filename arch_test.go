@@ -23,7 +23,7 @@ var house = map[string]struct {
 	"halo/halotest":      {[]string{"halo"}, "a simulator knows the API at most"},
 	"repo":               {[]string{"internal/secret"}, "storage knows neither Halo nor the queue"},
 	"repo/repotest":      {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
-	"internal/engine":    {[]string{"tasks", "halo", "repo", "internal/secret"}, "the use cases; wiring is for cmd"},
+	"internal/engine":    {[]string{"tasks", "halo", "repo", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
 	"internal/config":    {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
 	"internal/ratelimit": {nil, "a leaf"},
 	"internal/secret":    {nil, "a leaf"},

@@ -41,7 +41,7 @@ func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 			sizes[fmt.Sprint("warm-", i)] = small
 		}
 	}
-	s.connectTenants(sizes)
+	s.ownHalos(sizes)
 	workers := []*workerProcess{s.startWorker(s.keyset), s.startWorker(s.keyset)}
 
 	// The first imports of a process are slower, which must not make the
@@ -103,7 +103,7 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	for i := range 6 {
 		sizes[fmt.Sprint("other-", i)] = 10_000
 	}
-	s.connectTenants(sizes)
+	s.ownHalos(sizes)
 	workers := []*workerProcess{s.startWorker(s.keyset), s.startWorker(s.keyset)}
 	s.importTenants("big")
 	s.eventually("the big import has begun", func() bool { return s.runsOf("big", `pages > 0`) == 1 })
@@ -125,19 +125,11 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	}
 }
 
-// connectTenants gives each tenant a connection "halo" to a Halo tenant of its
+// ownHalos gives each tenant a connection "halo" to a Halo tenant of its
 // own with as many clients.
-func (s *site) connectTenants(sizes map[string]int) {
+func (s *site) ownHalos(sizes map[string]int) {
 	s.t.Helper()
-	keys, err := secret.Parse(s.keyset)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	store, err := repo.Open(s.t.Context(), repo.Options{URL: s.db, Keys: keys})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer store.Close()
+	store := s.store()
 	for name, size := range sizes {
 		tenant := s.halo.Tenant(name)
 		tenant.App(canaryID, canarySecret)

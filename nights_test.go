@@ -71,15 +71,7 @@ func TestNightsWithKilledWorkers(t *testing.T) {
 // mappings each, past the CLI, which would take a while.
 func (s *site) connectMany(n int) {
 	s.t.Helper()
-	keys, err := secret.Parse(s.keyset)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	store, err := repo.Open(s.t.Context(), repo.Options{URL: s.db, Keys: keys})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer store.Close()
+	store := s.store()
 	for id := int64(2); id <= 4; id++ {
 		s.tenant.Add(halotest.Client{ID: id, Name: fmt.Sprint("Client ", id)})
 	}

@@ -55,7 +55,7 @@ func newSite(t *testing.T, opts ...halotest.Option) *site {
 func (s *site) env() []string {
 	return append([]string{
 		"DATABASE_URL=" + s.db, "REDIS_URL=" + s.redis, "HALOSYNC_KEYSET=" + s.keyset,
-		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=1000000/1s",
+		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
 	}, s.extraEnv...)
 }

@@ -63,6 +63,7 @@ type Config struct {
 // Attempt describes one HTTP attempt for metrics. It holds no secret, no id
 // and no host.
 type Attempt struct {
+	Sent     time.Time     // when it began
 	Route    string        // method and template of the path, e.g. "GET /Client/{id}"
 	Status   int           // 0: there was no response
 	Duration time.Duration // from dialling to the last byte; waiting in Gate excluded

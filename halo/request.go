@@ -66,7 +66,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 		err = a.complete(e, ans, x)
 	}
 	a.cfg.Observe(Attempt{
-		Route: x.route, Status: ans.status, Duration: took,
+		Sent: start, Route: x.route, Status: ans.status, Duration: took,
 		Bytes: int64(len(ans.body)), Err: err, Try: p.attempts,
 	})
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -15,6 +16,10 @@ import (
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
+
+// patience is how long a command waits for its turn at Halo. A person can end
+// it at any time.
+const patience = 10 * time.Minute
 
 // parts is what a command works with; a part it did not ask for is nil.
 type parts struct {
@@ -42,6 +47,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	}
 
 	p := parts{tenant: tenant}
+	budget := ratelimit.Options{Rate: cfg.RateLimit, Patience: patience}
 	keys, err := keysOf(cfg)
 	if err != nil {
 		return err
@@ -59,10 +65,17 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 			return usagef("REDIS_URL: %v", err)
 		}
 		defer func() { err = errors.Join(err, p.queue.Close()) }()
+		address, aerr := tasks.ParseAddress(cfg.RedisURL.Reveal())
+		if aerr != nil {
+			return usagef("REDIS_URL: %v", aerr)
+		}
+		budget.Redis = address.Connect()
+		defer func() { err = errors.Join(err, budget.Redis.Close()) }()
 	}
+	limiter := ratelimit.New(budget)
 	p.engine = engine.New(engine.Config{
 		Store: p.store, Queue: p.queue, Allow: allow,
-		Budget: ratelimit.Budget(ratelimit.New(), cfg.RateLimit), UserAgent: "halosync/" + version,
+		Budget: limiter.Wait, Throttled: limiter.Throttled, UserAgent: "halosync/" + version,
 	})
 	return f(ctx, p)
 }

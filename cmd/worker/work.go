@@ -58,11 +58,16 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
 	metrics := telemetry.NewMetrics(version)
+	budget, closeBudget, err := newBudget(cfg, metrics, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeBudget()) }()
 	eng := engine.New(engine.Config{
 		Store: store, Queue: queue, Allow: allow, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
 		TenantRuns: cfg.TenantRuns,
-		Budget:     ratelimit.Budget(ratelimit.New(), cfg.RateLimit),
-		Observe:    func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
+		Budget:     budget.Wait, Throttled: budget.Throttled,
+		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
 	})
 	server, err := newServer(cfg, eng, metrics, log)
 	if err != nil {
@@ -94,6 +99,32 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	}
 	log.Info("worker stopped")
 	return err
+}
+
+// newBudget makes the request budget, which the fleet shares through Redis.
+func newBudget(cfg config.Config, metrics *telemetry.Metrics, log *zap.Logger) (*ratelimit.Limiter, func() error, error) {
+	address, err := tasks.ParseAddress(cfg.RedisURL.Reveal())
+	if err != nil {
+		return nil, nil, &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
+	}
+	rdb := address.Connect()
+	budget := ratelimit.New(ratelimit.Options{Rate: cfg.RateLimit, Redis: rdb, Observe: func(e ratelimit.Event) {
+		switch e.Kind {
+		case ratelimit.Granted:
+			metrics.BudgetGranted(e.Class.String(), e.Wait, e.Alone)
+		case ratelimit.Refused:
+			metrics.BudgetRefused(e.Class.String())
+		case ratelimit.Throttled:
+			metrics.BudgetThrottled()
+		case ratelimit.Lowered:
+			log.Warn("Halo throttles: everybody pauses, and the limit is lowered for a while")
+		case ratelimit.Lost:
+			log.Warn("request budget: Redis cannot be asked, going on with a share of it", zap.Error(e.Err))
+		case ratelimit.Found:
+			log.Info("request budget: shared through Redis again")
+		}
+	}})
+	return budget, rdb.Close, nil
 }
 
 // startClock starts what is due by the clock; the function that it returns

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
@@ -114,7 +115,7 @@ func (e *Engine) probe(ctx context.Context, in ConnectionInput) error {
 	api, err := e.api(candidate{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret.Reveal(), RateLimit: in.RateLimit,
-	})
+	}, ratelimit.Person)
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.C
 	if err != nil {
 		return conn, err
 	}
-	conn, api, err := e.open(ctx, tenant, conn.ID)
+	conn, api, err := e.open(ctx, tenant, conn.ID, ratelimit.Person)
 	if err != nil {
 		return conn, err
 	}

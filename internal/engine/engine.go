@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -32,8 +33,12 @@ type Config struct {
 	// Allow lists the hosts that may be private or plain http; nil means none.
 	Allow *halo.Allow
 	// Budget waits until one more request may go to a Halo instance. limit is
-	// the connection's own rate, or empty. Nil means no budget.
-	Budget func(ctx context.Context, instance, limit string) error
+	// the connection's own rate, or empty. A [*ratelimit.BudgetError] puts a run
+	// off. Nil means no budget.
+	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
+	// Throttled is told of each 429, with the time at which the request was
+	// sent and the wait that Halo asked for, 0 for none. May be nil.
+	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is told of every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
 	// RetryBudget is how long one request to Halo may be retried before the run
@@ -66,7 +71,8 @@ type Engine struct {
 	queue     *tasks.Client
 	allow     *halo.Allow
 	transport http.RoundTripper
-	budget    func(ctx context.Context, instance, limit string) error
+	budget    func(ctx context.Context, instance, limit string, class ratelimit.Class) error
+	throttled func(instance, limit string, sent time.Time, after time.Duration)
 	observe   func(halo.Attempt)
 	agent     string
 	retries   time.Duration
@@ -85,7 +91,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
 		transport: halo.NewTransport(cfg.Allow),
-		budget:    cfg.Budget, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
+		budget:    cfg.Budget, throttled: cfg.Throttled, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, turn: cfg.Turn, slice: cfg.Slice, tenantRuns: cfg.TenantRuns,
 		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
 	}
@@ -112,18 +118,38 @@ type candidate struct {
 	Domain, AuthServer, HaloTenant, ClientID, Secret, RateLimit string
 }
 
-// api opens a handle on a candidate's Halo.
-func (e *Engine) api(c candidate) (*halo.API, error) {
-	gate := func(context.Context) error { return nil }
-	if e.budget != nil {
-		instance := Instance(c.Domain, c.HaloTenant)
-		gate = func(ctx context.Context) error { return e.budget(ctx, instance, c.RateLimit) }
+// api opens a handle on a candidate's Halo, for requests of one class.
+func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
+	instance := Instance(c.Domain, c.HaloTenant)
+	gate := func(ctx context.Context) error {
+		if e.budget == nil {
+			return nil
+		}
+		return e.budget(ctx, instance, c.RateLimit, class)
+	}
+	observe := func(a halo.Attempt) {
+		if errors.Is(a.Err, halo.ErrThrottled) && e.throttled != nil {
+			after, _ := halo.RetryAfter(a.Err)
+			e.throttled(instance, c.RateLimit, a.Sent, after)
+		}
+		if e.observe != nil {
+			e.observe(a)
+		}
 	}
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
 		ClientID: c.ClientID, ClientSecret: c.Secret,
-		Transport: e.transport, Gate: gate, Observe: e.observe, UserAgent: e.agent, RetryBudget: e.retries,
+		Transport: e.transport, Gate: gate, Observe: observe, UserAgent: e.agent, RetryBudget: e.retries,
 	})
+}
+
+// classOf says for whom a run makes its requests: what waits in the queue for
+// people is a person's.
+func classOf(queue string) ratelimit.Class {
+	if queue == tasks.QueueInteractive {
+		return ratelimit.Person
+	}
+	return ratelimit.Background
 }
 
 // Instance names what Halo counts requests against, as far as is known: the
@@ -140,8 +166,9 @@ func Instance(domain, haloTenant string) string {
 	return host
 }
 
-// open returns a stored connection and a handle on its Halo.
-func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID) (repo.Connection, *halo.API, error) {
+// open returns a stored connection and a handle on its Halo, for requests of
+// one class.
+func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID, class ratelimit.Class) (repo.Connection, *halo.API, error) {
 	conn, err := e.store.Connection(ctx, tenant, id)
 	if err != nil {
 		return conn, nil, err
@@ -150,7 +177,7 @@ func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID) (repo.Co
 	if err != nil {
 		return conn, nil, fmt.Errorf("credentials of connection %q: %w", conn.Name, err)
 	}
-	api, err := e.api(candidateOf(conn, secret.Reveal()))
+	api, err := e.api(candidateOf(conn, secret.Reveal()), class)
 	return conn, api, err
 }
 

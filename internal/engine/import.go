@@ -14,7 +14,7 @@ func (e *Engine) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (t
 		return tasks.RunResult{}, tasks.Never(err)
 	}
 	return e.perform(ctx, x, func(ctx context.Context, claim repo.Claim) (ending, error) {
-		_, api, end, err := e.openSame(ctx, claim)
+		_, api, end, err := e.openSame(ctx, claim, classOf(tasks.Import().Queue(job.Args)))
 		if err != nil || end.state != "" {
 			return end, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -17,9 +18,9 @@ const sampleSize = 20
 // address or credentials have changed since Halo's clients were last compared,
 // a sample of them is compared first. Another Halo freezes the connection, and
 // the ending says so: under the same ids it has other people's clients.
-func (e *Engine) openSame(ctx context.Context, claim repo.Claim) (repo.Connection, *halo.API, ending, error) {
+func (e *Engine) openSame(ctx context.Context, claim repo.Claim, class ratelimit.Class) (repo.Connection, *halo.API, ending, error) {
 	tenant, id := claim.Ref.Tenant, claim.Ref.ConnectionID
-	conn, api, err := e.open(ctx, tenant, id)
+	conn, api, err := e.open(ctx, tenant, id, class)
 	if err != nil || !conn.InstanceUnsure {
 		return conn, api, ending{}, err
 	}

@@ -45,7 +45,7 @@ func (e *Engine) Map(ctx context.Context, job tasks.Job[tasks.MapArgs]) (tasks.R
 		if err := m.restore(claim.Cursor); err != nil {
 			return ending{}, err
 		}
-		_, api, err := e.open(ctx, job.Args.Tenant, claim.Ref.ConnectionID)
+		_, api, err := e.open(ctx, job.Args.Tenant, claim.Ref.ConnectionID, classOf(tasks.Map().Queue(job.Args)))
 		if err != nil {
 			return ending{}, err
 		}

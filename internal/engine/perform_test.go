@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
@@ -23,7 +24,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 			w := newWorld(t, 10)
 			conn := w.connect("acme", "main")
 			var requests atomic.Int64
-			bug := New(Config{Store: w.store, Allow: w.engine.allow, Budget: func(context.Context, string, string) error {
+			bug := New(Config{Store: w.store, Allow: w.engine.allow, Budget: func(context.Context, string, string, ratelimit.Class) error {
 				if requests.Add(1)%nth == 0 {
 					panic("nobody expected this")
 				}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -33,7 +34,7 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 		r := readers[m.ConnectionID]
 		if r == nil {
 			r = &sideReader{}
-			_, r.api, r.down = e.open(ctx, tenant, m.ConnectionID)
+			_, r.api, r.down = e.open(ctx, tenant, m.ConnectionID, ratelimit.Person)
 			readers[m.ConnectionID] = r
 		}
 		sides[id] = r.read(ctx, m.ClientID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -15,7 +16,7 @@ func (e *Engine) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (t
 		return tasks.RunResult{}, tasks.Never(err)
 	}
 	return e.perform(ctx, x, func(ctx context.Context, claim repo.Claim) (ending, error) {
-		conn, api, end, err := e.openSame(ctx, claim)
+		conn, api, end, err := e.openSame(ctx, claim, ratelimit.Background)
 		if err != nil || end.state != "" {
 			return end, err
 		}

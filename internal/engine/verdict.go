@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -50,9 +51,16 @@ type ruling struct {
 
 // rule is the one table of what an error means for a run. age is the time
 // since the run was requested.
+//
+// The deadline is for what others do to us. A run that waits for our own
+// request budget has no deadline: the wait is bounded by the window of the
+// budget, and a run that gets its turn makes progress, however slowly; thousands
+// of pages may take more than a day. When Halo itself lets nobody through, each
+// run is told so by Halo at its turn, and then the deadline counts.
 func rule(err error, age time.Duration) ruling {
 	r := ruleFresh(err)
-	if r.verdict == later && r.after > 0 && age > runDeadline {
+	var budget *ratelimit.BudgetError
+	if r.verdict == later && r.after > 0 && age > runDeadline && !errors.As(err, &budget) {
 		return ruling{verdict: never}
 	}
 	return r
@@ -61,6 +69,7 @@ func rule(err error, age time.Duration) ruling {
 func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
 	var panicked *panicError
+	var budget *ratelimit.BudgetError
 	switch {
 	case errors.As(err, &panicked):
 		return ruling{verdict: again, attempts: maxPanics}
@@ -68,6 +77,8 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: later}
 	case errors.As(err, &busy):
 		return ruling{verdict: later, after: busyFirst}
+	case errors.As(err, &budget):
+		return ruling{verdict: later, after: budget.After}
 	case errors.Is(err, repo.ErrUnavailable):
 		return ruling{verdict: later, after: retryStore}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

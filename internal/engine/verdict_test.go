@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -23,6 +24,8 @@ func TestRule(t *testing.T) {
 		{err: repo.ErrFenced, want: ruling{verdict: later}},
 		{err: &repo.BusyError{}, want: ruling{verdict: later, after: busyFirst}},
 		{err: &repo.BusyError{}, age: 25 * time.Hour, want: ruling{verdict: never}},
+		{err: fmt.Errorf("list clients: %w", &ratelimit.BudgetError{After: 7 * time.Second}), want: ruling{verdict: later, after: 7 * time.Second}},
+		{err: &ratelimit.BudgetError{After: time.Minute}, age: 72 * time.Hour, want: ruling{verdict: later, after: time.Minute}}, // of our own making
 		{err: context.Canceled, want: ruling{verdict: again}},
 		{err: halo.ErrCredentials, want: ruling{verdict: never, reconnect: true}},
 		{err: halo.ErrUnauthorized, want: ruling{verdict: never, reconnect: true}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
@@ -48,7 +49,7 @@ func (w *world) before(nth int, f func()) {
 }
 
 // request is the engine's budget: it counts and calls the hook.
-func (w *world) request(context.Context, string, string) error {
+func (w *world) request(context.Context, string, string, ratelimit.Class) error {
 	w.mu.Lock()
 	w.nth--
 	hook := w.hook

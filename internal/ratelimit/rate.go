@@ -9,7 +9,7 @@ import (
 
 // Rate is a number of requests in any window of a length.
 type Rate struct {
-	Requests int           // 1 to 1,000,000
+	Requests int           // 1 to 100,000
 	Per      time.Duration // 1 s to 24 h
 }
 
@@ -33,10 +33,25 @@ func ParseRate(s string) (Rate, error) {
 	if err != nil {
 		return Rate{}, bad
 	}
-	if n < 1 || n > 1_000_000 || per < time.Second || per > 24*time.Hour {
-		return Rate{}, fmt.Errorf("rate %q: want 1 to 1000000 requests in a window of 1s to 24h", s)
+	if n < 1 || n > 100_000 || per < time.Second || per > 24*time.Hour {
+		return Rate{}, fmt.Errorf("rate %q: want 1 to 100000 requests in a window of 1s to 24h", s)
 	}
 	return Rate{Requests: n, Per: per}, nil
+}
+
+// slack is added to the window: requests travel, an older one may reach Halo
+// late and a younger one early.
+func (r Rate) slack() time.Duration {
+	return min(max(r.Per/50, 20*time.Millisecond), 250*time.Millisecond)
+}
+
+// Or is the rate that a connection sets itself, as [ParseRate] reads it; r if
+// limit is empty.
+func (r Rate) Or(limit string) (Rate, error) {
+	if limit == "" {
+		return r, nil
+	}
+	return ParseRate(limit)
 }
 
 // String gives the form that [ParseRate] reads.

@@ -20,6 +20,10 @@ type Metrics struct {
 
 	late                          prometheus.Gauge
 	scheduled, missed, dispatched prometheus.Counter
+
+	turns            *prometheus.HistogramVec
+	refused          *prometheus.CounterVec
+	throttled, alone prometheus.Counter
 }
 
 // NewMetrics makes a registry with Go's and the process's own metrics.
@@ -54,6 +58,21 @@ func NewMetrics(version string) *Metrics {
 	m.dispatched = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halosync_runs_dispatched_total", Help: "Runs of the ledger that this worker put into the queue.",
 	})
+	m.turns = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "halosync_budget_wait_seconds",
+		Help:    "Requests that the budget of their Halo let through, by class (person, background), and what they waited for it.",
+		Buckets: []float64{.01, .1, .5, 1, 2.5, 5, 30, 300},
+	}, []string{"class"})
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halosync_budget_refused_total", Help: "Requests put off because the budget was used up for longer than anybody waits.",
+	}, []string{"class"})
+	m.throttled = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halosync_budget_throttled_total", Help: "Answers 429 of Halo; each burst pauses the fleet and lowers the limit.",
+	})
+	m.alone = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halosync_budget_alone_total", Help: "Requests out of this worker's own share, because Redis could not be asked.",
+	})
+	m.registry.MustRegister(m.turns, m.refused, m.throttled, m.alone)
 	m.registry.MustRegister(m.late, m.scheduled, m.missed, m.dispatched)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "halosync_build_info", Help: "Always 1; the version is in the label.",
@@ -84,6 +103,21 @@ func (m *Metrics) Tick(late, scheduled, missed, dispatched int) {
 	m.missed.Add(float64(missed))
 	m.dispatched.Add(float64(dispatched))
 }
+
+// BudgetGranted counts a request that the budget let through after a wait;
+// alone: out of this process's own share. class is "person" or "background".
+func (m *Metrics) BudgetGranted(class string, waited time.Duration, alone bool) {
+	m.turns.WithLabelValues(class).Observe(waited.Seconds())
+	if alone {
+		m.alone.Inc()
+	}
+}
+
+// BudgetRefused counts a request that the budget put off.
+func (m *Metrics) BudgetRefused(class string) { m.refused.WithLabelValues(class).Inc() }
+
+// BudgetThrottled counts an answer 429.
+func (m *Metrics) BudgetThrottled() { m.throttled.Inc() }
 
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {

@@ -1,0 +1,305 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// seen collects what a limiter tells.
+type seen struct {
+	mu     sync.Mutex
+	events []Event
+}
+
+func (s *seen) observe(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+}
+
+func (s *seen) count(kind EventKind, alone bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if e.Kind == kind && e.Alone == alone {
+			n++
+		}
+	}
+	return n
+}
+
+// sent collects when requests went out.
+type sent struct {
+	mu    sync.Mutex
+	times []int64
+}
+
+func (s *sent) now() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times = append(s.times, time.Now().UnixMicro())
+}
+
+// A process on its own has its share, and keeps to it in any window.
+func TestAloneItKeepsToItsShare(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, rate, requests := New(Options{Patience: time.Hour}), Rate{1000, time.Minute}, sent{}
+		for range 450 {
+			if err := l.Wait(t.Context(), "a", rate.String(), Background); err != nil {
+				t.Fatal(err)
+			}
+			requests.now()
+		}
+		if n := most(requests.times, rate.Per); n > 100 {
+			t.Errorf("%d requests in a minute, want a tenth of the rate", n)
+		}
+		if spent := requests.times[449] - requests.times[0]; spent > (5 * time.Minute).Microseconds() {
+			t.Errorf("450 requests took %v: the share is wasted", time.Duration(spent)*time.Microsecond)
+		}
+		if err := l.Wait(t.Context(), "b", rate.String(), Background); err != nil {
+			t.Errorf("another instance: %v", err)
+		}
+	})
+}
+
+// A wait that nobody would sleep through is an error that says when to come.
+func TestWaitRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var events seen
+		l, rate := New(Options{Observe: events.observe}), Rate{10, time.Hour}
+		if err := l.Wait(t.Context(), "a", rate.String(), Background); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		var budget *BudgetError
+		if err := l.Wait(t.Context(), "a", rate.String(), Background); !errors.As(err, &budget) || budget.After < 50*time.Minute || budget.After > time.Hour+time.Second {
+			t.Errorf("%v, want an hour", err)
+		}
+		if time.Since(began) != 0 {
+			t.Errorf("the refusal took %v", time.Since(began))
+		}
+		if g, r := events.count(Granted, true), events.count(Refused, false); g != 1 || r != 1 {
+			t.Errorf("%d granted, %d refused", g, r)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := New(Options{Patience: 2 * time.Hour}).Wait(ctx, "b", rate.String(), Background); err != nil {
+			t.Error(err)
+		}
+		l.Throttled("c", rate.String(), time.Now(), 4*time.Second)
+		if err := l.Wait(ctx, "c", rate.String(), Person); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want the context's end", err)
+		}
+		if events.count(Throttled, false) != 1 || events.count(Lowered, false) != 1 {
+			t.Errorf("%+v", events.events)
+		}
+	})
+}
+
+// Limiters of several processes, one Redis that forgets everything in between:
+// no window holds more than the limit, and the budget is used.
+func TestFleetKeepsTheBudget(t *testing.T) {
+	t.Parallel()
+	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rdb := database(t)
+			const per, length = 4 * time.Second, 14 * time.Second
+			rate := Rate{200, per}
+			var requests, people sent
+			ctx, cancel := context.WithTimeout(t.Context(), length)
+			defer cancel()
+			began := time.Now()
+			var running sync.WaitGroup
+			for range 4 {
+				l := New(Options{Redis: rdb, Patience: time.Hour})
+				for range 5 {
+					running.Go(func() {
+						for l.Wait(ctx, "halo", rate.String(), Background) == nil {
+							requests.now()
+						}
+					})
+				}
+			}
+			running.Go(func() {
+				l := New(Options{Redis: rdb})
+				for pause(ctx, 750*time.Millisecond) == nil {
+					asked := time.Now()
+					if err := l.Wait(ctx, "halo", rate.String(), Person); err == nil {
+						requests.now()
+						people.now()
+						if took := time.Since(asked); took > time.Second {
+							t.Errorf("a person waited for %v", took)
+						}
+					}
+				}
+			})
+			if flush {
+				if err := pause(ctx, 5*time.Second); err != nil {
+					t.Fatal(err)
+				}
+				if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			running.Wait()
+			n := most(requests.times, per)
+			t.Logf("%d requests in %v, %d of them people's, %d in the fullest window of %d",
+				len(requests.times), time.Since(began).Round(time.Millisecond), len(people.times), n, rate.Requests)
+			if n > rate.Requests {
+				t.Errorf("%d requests in a window of %v", n, per)
+			}
+			least := rate.Requests * 3 * 90 / 100
+			if flush {
+				least -= rate.Requests * 6 / 4 // everybody waits until everything is told
+			}
+			if len(requests.times) < least {
+				t.Errorf("%d requests, want at least %d", len(requests.times), least)
+			}
+		})
+	}
+}
+
+// pause waits for d, or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) error { return sleep(ctx, d) }
+
+// While Redis is away a process goes on with its share, less what it has used;
+// when Redis is back, it learns of it.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() }) // it may be halted
+	rdb := connect(t, server.URL())
+	var events seen
+	l, rate := New(Options{Redis: rdb, Observe: events.observe}), Rate{100, time.Hour}
+	take := func(class Class) bool {
+		t.Helper()
+		err := l.Wait(t.Context(), "halo", rate.String(), class)
+		if budget := (*BudgetError)(nil); err != nil && !errors.As(err, &budget) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	for range 4 {
+		if !take(Background) {
+			t.Fatal("refused at the start")
+		}
+	}
+	if err := server.Halt(); err != nil {
+		t.Fatal(err)
+	}
+	alone := 0
+	for take(Background) {
+		alone++
+	}
+	if alone != 5 || events.count(Granted, true) != 5 {
+		t.Errorf("%d requests alone after 4 of the fleet, want 9 in all", alone)
+	}
+	if !take(Person) {
+		t.Error("a person is refused although the reserve is free")
+	}
+	if events.count(Lost, false) != 1 {
+		t.Errorf("%d times lost, want 1", events.count(Lost, false))
+	}
+
+	if err := server.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for events.count(Found, false) == 0 {
+		take(Background)
+		if err := pause(t.Context(), 50*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := rdb.LLen(t.Context(), keys("halo")[1]).Val() + rdb.LLen(t.Context(), keys("halo")[2]).Val()
+	if mine := len(l.own.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < 10 {
+		t.Errorf("Redis knows of %d requests, want %d", total, mine)
+	}
+}
+
+// A Redis that dies without its data comes back empty: what was used before is
+// told to it, exactly once.
+func TestRedisComesBackEmpty(t *testing.T) {
+	t.Parallel()
+	rdb := database(t)
+	l, rate := New(Options{Redis: rdb}), Rate{700, 5 * time.Minute}
+	for range 150 {
+		if err := l.Wait(t.Context(), "halo", rate.String(), Background); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	for range 20 {
+		running.Go(func() {
+			var budget *BudgetError
+			if err := l.Wait(t.Context(), "halo", rate.String(), Background); !errors.As(err, &budget) {
+				t.Errorf("%v, want a refusal while the state settles", err)
+			}
+		})
+	}
+	running.Wait()
+	log := rdb.LRange(t.Context(), keys("halo")[1], 0, -1).Val()
+	if len(log) != 150 || !slices.IsSorted(log) {
+		t.Errorf("%d requests told, want 150 in order", len(log))
+	}
+}
+
+// What is in Redis goes away by itself, but not before it is of no use.
+func TestStateExpires(t *testing.T) {
+	t.Parallel()
+	rdb := database(t)
+	l, rate := New(Options{Redis: rdb}), Rate{700, 5 * time.Minute}
+	life := func() time.Duration {
+		t.Helper()
+		if err := l.Wait(t.Context(), "halo", rate.String(), Person); err != nil {
+			if budget := (*BudgetError)(nil); !errors.As(err, &budget) {
+				t.Fatal(err)
+			}
+		}
+		for _, key := range keys("halo")[:2] {
+			if rdb.TTL(t.Context(), key).Val() <= 0 {
+				t.Errorf("%s never expires", key)
+			}
+		}
+		return rdb.TTL(t.Context(), keys("halo")[0]).Val()
+	}
+	if d := life(); d < rate.Per || d > 15*time.Minute {
+		t.Errorf("the state lives for %v", d)
+	}
+	l.Throttled("halo", rate.String(), time.Now(), time.Second)
+	if d := life(); d < 10*rate.Per || d > 15*rate.Per {
+		t.Errorf("what was learned lives for %v", d)
+	}
+}
+
+func BenchmarkGrant(b *testing.B) {
+	c := call{limit: 700, window: (5 * time.Minute).Microseconds()}
+	run := func(b *testing.B, s store, limit int64) {
+		c := c
+		c.limit = limit
+		for b.Loop() {
+			if _, err := s.ask(b.Context(), "halo", c); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for _, limit := range []int64{700, 100_000} {
+		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/memory", func(b *testing.B) { run(b, newMemory(), limit) })
+		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/redis", func(b *testing.B) { run(b, newShared(database(b)), limit) })
+	}
+}

@@ -1,0 +1,143 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// kit is the Redis of this test binary; each test has a database of its own.
+var kit struct {
+	redis *devstack.Redis
+	dbs   atomic.Int64
+}
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	kit.redis = server
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
+		if err := server.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code)
+	}))
+}
+
+// quiet keeps go-redis' reports of the outages that tests make out of stderr.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func connect(tb testing.TB, url string) redis.UniversalClient {
+	tb.Helper()
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	opts.ContextTimeoutEnabled = true
+	rdb := redis.NewClient(opts)
+	tb.Cleanup(func() { _ = rdb.Close() }) // only read, or its server is gone
+	return rdb
+}
+
+// database is a client of an empty database.
+func database(tb testing.TB) redis.UniversalClient {
+	tb.Helper()
+	return connect(tb, kit.redis.DatabaseURL(int(kit.dbs.Add(1)%512)))
+}
+
+// bench is a store whose time stands still until the test moves it.
+type bench struct {
+	store
+	t     *testing.T
+	now   int64
+	clock func(int64) // sets the store's clock
+	flush func()      // loses everything
+}
+
+// on runs a test on both stores.
+func on(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Run("memory", func(t *testing.T) { t.Parallel(); test(t, inMemory(t)) })
+	t.Run("redis", func(t *testing.T) { t.Parallel(); test(t, inRedis(t)) })
+}
+
+// dawn is when tests begin, with digits that a careless script would lose.
+var dawn = time.Date(2026, 7, 1, 12, 0, 0, 123_457_000, time.UTC).UnixMicro()
+
+func inMemory(t *testing.T) *bench {
+	m := newMemory()
+	b := &bench{store: m, t: t, now: dawn}
+	m.now = func() int64 { return b.now }
+	b.clock = func(int64) {}
+	b.flush = func() { clear(m.states) }
+	return b
+}
+
+// inRedis replaces the one line of the scripts that reads Redis' clock.
+func inRedis(t *testing.T) *bench {
+	const clockKey = "test-clock"
+	rdb := database(t)
+	moved := func(source string) *redis.Script {
+		text := strings.ReplaceAll(source, "redis.call('TIME')", "redis.call('LRANGE', '"+clockKey+"', 0, 1)")
+		if text == source {
+			t.Fatal("the script reads another clock")
+		}
+		return redis.NewScript(text)
+	}
+	b := &bench{store: shared{rdb, moved(askSource), moved(throttledSource)}, t: t, now: dawn}
+	b.clock = func(now int64) {
+		pipe := rdb.TxPipeline()
+		pipe.Del(t.Context(), clockKey)
+		pipe.RPush(t.Context(), clockKey, now/1e6, now%1e6)
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.flush = func() {
+		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		b.clock(b.now)
+	}
+	b.clock(b.now)
+	return b
+}
+
+// advance lets time pass; it may be negative.
+func (b *bench) advance(d time.Duration) {
+	b.now += d.Microseconds()
+	b.clock(b.now)
+}
+
+func (b *bench) must(c call) answer {
+	b.t.Helper()
+	got, err := b.ask(b.t.Context(), "halo", c)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return got
+}
+
+// strike tells of a 429 for a request sent age ago.
+func (b *bench) strike(age, window, pause time.Duration) bool {
+	b.t.Helper()
+	lowered, err := b.throttled(b.t.Context(), "halo", age.Microseconds(), window.Microseconds(), pause.Microseconds())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return lowered
+}

@@ -1,0 +1,89 @@
+package ratelimit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// store keeps the states of instances. There are two: in Redis for the fleet,
+// in memory for one process.
+type store interface {
+	ask(ctx context.Context, instance string, c call) (answer, error)
+	// throttled notes a 429 for a request that was sent age ago and says
+	// whether the limit was lowered. Microseconds.
+	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
+}
+
+// memory is a store in this process.
+type memory struct {
+	now    func() int64
+	mu     sync.Mutex
+	states map[string]*state
+}
+
+func newMemory() *memory {
+	return &memory{now: stopwatch(), states: map[string]*state{}}
+}
+
+// stopwatch is a clock in microseconds that nobody can set.
+func stopwatch() func() int64 {
+	began := time.Now().Add(-time.Hour) // 0 means never
+	return func() int64 { return time.Since(began).Microseconds() }
+}
+
+// state is that of an instance. The caller holds m.mu.
+func (m *memory) state(instance string) *state {
+	s := m.states[instance]
+	if s == nil {
+		s = &state{}
+		m.states[instance] = s
+	}
+	return s
+}
+
+func (m *memory) ask(_ context.Context, instance string, c call) (answer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state(instance).ask(m.now(), c), nil
+}
+
+func (m *memory) throttled(_ context.Context, instance string, age, window, pause int64) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state(instance).throttled(m.now(), age, window, pause), nil
+}
+
+// note adds a request that another store has granted, wait from now.
+func (m *memory) note(instance string, p pool, wait, window int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, now := m.state(instance), m.now()
+	s.forget(now, window)
+	s.merge(now, []grant{{p, -wait}})
+}
+
+// used lists the requests of the last window.
+func (m *memory) used(instance string, window int64) []grant {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []grant
+	now := m.now()
+	for p, log := range m.state(instance).grants {
+		for _, at := range log {
+			if at > now-window {
+				all = append(all, grant{pool(p), now - at})
+			}
+		}
+	}
+	return all
+}
+
+// idle says whether there was no request in the last window.
+func (m *memory) idle(instance string, window int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state(instance)
+	newest := max(last(s.grants[common]), last(s.grants[reserve]))
+	return newest == 0 || newest <= m.now()-window
+}

@@ -1,0 +1,341 @@
+package ratelimit
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+const (
+	testLimit  = 200
+	testWindow = 10 * time.Second
+)
+
+func ask(class Class) call {
+	return call{class: class, limit: testLimit, window: testWindow.Microseconds()}
+}
+
+// most is the greatest number of times in any window.
+func most(times []int64, window time.Duration) int {
+	slices.Sort(times)
+	greatest, first := 0, 0
+	for i, at := range times {
+		for times[first] <= at-window.Microseconds() {
+			first++
+		}
+		greatest = max(greatest, i-first+1)
+	}
+	return greatest
+}
+
+// However the requests come: no window holds more than the limit, and none
+// more of the background's than leaves the reserve.
+func TestNoWindowHoldsMore(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		dice := rand.New(rand.NewPCG(3, 14))
+		var all, background []int64
+		for range 4000 {
+			class := Class(dice.IntN(2))
+			if got := b.must(ask(class)); got.outcome == granted {
+				all = append(all, b.now+got.wait)
+				if class == Background {
+					background = append(background, b.now+got.wait)
+				}
+			}
+			switch dice.IntN(40) {
+			case 0:
+				b.advance(time.Duration(dice.Int64N(int64(4 * time.Second))))
+			case 1, 2, 3, 4, 5:
+				b.advance(time.Duration(dice.Int64N(int64(100 * time.Millisecond))))
+			}
+		}
+		if n := most(all, testWindow); n != testLimit {
+			t.Errorf("%d requests in the fullest of all windows, want %d", n, testLimit)
+		}
+		if n := most(background, testWindow); n > testLimit-6 {
+			t.Errorf("%d background requests in the fullest of all windows", n)
+		}
+	})
+}
+
+// Background work alone uses at least 95 % of the limit in each window, and
+// after the first half window there is never a long silence.
+func TestBackgroundUsesTheBudget(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		const windows = 5
+		var times []int64
+		for b.now < dawn+windows*testWindow.Microseconds() {
+			got := b.must(ask(Background))
+			if got.outcome == granted {
+				times = append(times, b.now+got.wait)
+			}
+			b.advance(time.Duration(got.wait) * time.Microsecond) // one after the other
+		}
+		for w := range int64(windows) {
+			n := 0
+			for _, at := range times {
+				if (at-dawn)/testWindow.Microseconds() == w {
+					n++
+				}
+			}
+			if n < testLimit*95/100 {
+				t.Errorf("%d requests in window %d", n, w+1)
+			}
+		}
+		for i := testLimit / 2; i < len(times); i++ {
+			if gap := time.Duration(times[i]-times[i-1]) * time.Microsecond; gap > testWindow/15 {
+				t.Errorf("%v of silence before request %d", gap, i)
+			}
+		}
+	})
+}
+
+// A person does not wait while background work has taken everything it may,
+// and has a turn in sight when the reserve is used up, too.
+func TestReserveIsForPeople(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		for b.must(ask(Background)).outcome == granted { // as far ahead as can be
+		}
+		for i := range 6 {
+			if got := b.must(ask(Person)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
+				t.Fatalf("person's request %d: %+v", i+1, got)
+			}
+		}
+		if got := b.must(ask(Person)); got.wait == 0 {
+			t.Errorf("more than the reserve: %+v", got)
+		}
+		b.advance(time.Second) // somewhat later, the common pool has a turn for anybody
+		if got := b.must(ask(Person)); got.outcome != granted || got.pool != common {
+			t.Errorf("after the reserve: %+v", got)
+		}
+	})
+}
+
+// Limits too small for a reserve still let background work through.
+func TestSmallLimits(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		for _, limit := range []int64{1, 2, 3} {
+			b.flush()
+			n := 0
+			for range 2 * limit {
+				if b.must(call{limit: limit, window: testWindow.Microseconds()}).wait == 0 {
+					n++
+				}
+			}
+			if want := max(1, limit-1); int64(n) != want {
+				t.Errorf("limit %d: %d at once, want %d", limit, n, want)
+			}
+		}
+	})
+}
+
+func TestThrottledPausesEverybody(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		b.must(ask(Background))
+		b.strike(0, testWindow, 3*time.Second)
+		b.strike(0, testWindow, time.Second) // shortens nothing
+		for _, class := range []Class{Background, Person} {
+			if got := b.must(ask(class)); got.outcome != granted || got.wait != 3e6 {
+				t.Errorf("%v: %+v, want a turn in 3 s", class, got)
+			}
+		}
+		b.strike(0, testWindow, time.Minute)
+		if got := b.must(ask(Person)); got.outcome != refused || got.wait != 60e6 {
+			t.Errorf("%+v, want a refusal for a minute", got)
+		}
+		b.strike(0, testWindow, 20*time.Hour)
+		if got := b.must(ask(Person)); got.wait != maxPause.Microseconds() {
+			t.Errorf("%+v, want a refusal for %v", got, maxPause)
+		}
+	})
+}
+
+// room is how many background requests have a turn within the next window, one
+// after the other. It lets that window pass.
+func (b *bench) room() (n int) {
+	b.t.Helper()
+	for end := b.now + testWindow.Microseconds(); b.now < end; n++ {
+		got := b.must(ask(Background))
+		if got.outcome != granted {
+			n--
+		}
+		b.advance(time.Duration(got.wait) * time.Microsecond)
+	}
+	return n
+}
+
+// Each burst of 429s takes a tenth of what is left, down to a tenth of the
+// limit; 1 % comes back with each window.
+func TestThrottledLowersTheLimit(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		lowered := 0
+		for range 5 {
+			if b.strike(time.Second, testWindow, time.Second) {
+				lowered++
+			}
+			b.advance(100 * time.Millisecond)
+		}
+		// Turns that were reserved before come somewhat later.
+		b.advance(4 * time.Second)
+		if b.strike(0, testWindow, time.Second) {
+			lowered++
+		}
+		if lowered != 1 {
+			t.Errorf("one burst lowered the limit %d times", lowered)
+		}
+		full := testLimit * 9 / 10
+		count := func(what string, limit int) {
+			t.Helper()
+			want := limit - int(reserveOf(int64(limit)))
+			if n := b.room(); n < want-4 || n > want+4 { // it comes back while we count
+				t.Errorf("%s: room for %d requests, want about %d", what, n, want)
+			}
+		}
+		b.advance(2 * time.Second)
+		count("after the burst", full)
+		b.advance(9 * testWindow)
+		count("nine windows later", testLimit*99/100)
+		b.advance(2 * testWindow)
+		count("all forgotten", testLimit)
+
+		for range 40 {
+			b.strike(0, testWindow, time.Second)
+			b.advance(6 * time.Second)
+		}
+		count("when hardly anything is let through", testLimit/10)
+		b.advance(95 * testWindow)
+		count("long after", testLimit)
+	})
+}
+
+// A state that was lost does not start from nothing: who has used something is
+// asked to tell it, and there is a time for everybody to do so, in which people
+// have the reserve.
+func TestLostStateIsToldAgain(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		first := b.must(ask(Background))
+		var own [2][]int64 // of two processes
+		for i := range 180 {
+			got := b.must(call{limit: testLimit, window: testWindow.Microseconds(), epoch: first.epoch, used: true})
+			own[i%2] = append(own[i%2], b.now+got.wait)
+		}
+		all := slices.Concat(own[0], own[1])
+		b.advance(time.Second)
+		b.flush()
+
+		var epoch int64
+		for process := range own {
+			c := ask(Background)
+			c.epoch, c.used = first.epoch, true
+			got := b.must(c)
+			if got.outcome != unknown || got.epoch == first.epoch {
+				t.Fatalf("process %d: %+v, want to be asked", process, got)
+			}
+			for _, at := range own[process] {
+				c.report = append(c.report, grant{common, b.now - at})
+			}
+			c.whole = true
+			if got = b.must(c); got.outcome != refused || got.wait > settleTime.Microseconds() {
+				t.Errorf("process %d: %+v, want a refusal until all have told", process, got)
+			}
+			epoch = got.epoch
+			b.advance(100 * time.Millisecond)
+		}
+		c := ask(Person)
+		c.epoch = epoch
+		if got := b.must(c); got.outcome != granted || got.wait != 0 {
+			t.Errorf("person: %+v", got)
+		}
+		all = append(all, b.now)
+		for b.now < dawn+3*testWindow.Microseconds() {
+			c := ask(Background)
+			c.epoch, c.used = epoch, true
+			got := b.must(c)
+			if got.outcome == granted {
+				all = append(all, b.now+got.wait)
+			}
+			b.advance(10 * time.Millisecond)
+		}
+		if n := most(all, testWindow); n > testLimit || n < testLimit*9/10 {
+			t.Errorf("%d requests in the fullest of all windows, want nearly %d", n, testLimit)
+		}
+	})
+}
+
+// What a process granted itself while it could not reach the store is told
+// without any fuss.
+func TestOwnGrantsAreToldAfterwards(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		c := ask(Background)
+		c.epoch = b.must(c).epoch
+		c.used = true
+		for i := range int64(50) {
+			c.report = append(c.report, grant{common, i * 1000})
+		}
+		if got := b.must(c); got.outcome != granted {
+			t.Errorf("%+v", got)
+		}
+		if n := b.room(); n < 90 || n > testLimit-50 {
+			t.Errorf("room for %d requests, want what 50 leave of %d", n, testLimit)
+		}
+	})
+}
+
+// A server whose clock is behind takes over: it must not wait until its clock
+// has come to where the other's was.
+func TestClockThatIsBehind(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		c := ask(Background)
+		c.epoch = b.must(c).epoch
+		b.strike(0, testWindow, 10*time.Minute)
+		b.advance(11 * time.Minute)
+		b.must(c)
+		b.advance(-time.Hour)
+		if got := b.must(c); got.outcome != granted || got.wait != 0 || got.epoch == c.epoch {
+			t.Errorf("%+v, want a new state", got)
+		}
+	})
+}
+
+// Different rates for one instance: each keeps to its own, all count.
+func TestDifferentRatesCountTogether(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		low := call{limit: 20, window: testWindow.Microseconds()}
+		for range 15 {
+			b.must(ask(Background))
+		}
+		n := 0
+		for b.must(low).outcome == granted {
+			n++
+		}
+		if n > 5 {
+			t.Errorf("%d requests at the low rate after 15 at the high one", n)
+		}
+		if got := b.must(ask(Background)); got.outcome != granted {
+			t.Errorf("at the high rate: %+v", got)
+		}
+	})
+}
+
+// Instances have nothing to do with each other.
+func TestInstancesAreApart(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, b *bench) {
+		b.strike(0, testWindow, time.Minute)
+		got, err := b.ask(t.Context(), "another halo", ask(Background))
+		if err != nil || got.outcome != granted || got.wait != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
