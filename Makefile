@@ -13,7 +13,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes for each target.
 FUZZTIME ?= 20s
 
-.PHONY: help demo test soak fair bench build lint vet unit fuzz fmt servers tidy clean
+.PHONY: help demo test soak chaos fair bench build lint vet unit fuzz fmt servers tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,14 @@ unit: ## all tests with the race detector, shuffled
 soak: servers ## 10,000 random histories of mappings (HALOSYNC_HISTORIES=n: as many)
 	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} $(GO) test -race -run TestHistories -timeout 60m -v ./internal/engine
 
+chaos: servers ## 500 runs while everything breaks (HALOSYNC_CHAOS_RUNS=n: as many; HALOSYNC_CHAOS_SEED=n: one episode again)
+	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/chaos
+
 fair: servers ## 49 small tenants beside one with 100,000 clients: who waits how long
 	HALOSYNC_LONG=1 $(GO) test -race -run 'TestBigTenantDoesNotStarveOthers|TestPeopleDoNotWaitForImports' -timeout 30m -v .
+
+chaos: servers ## 500 runs while everything breaks (HALOSYNC_CHAOS_RUNS=n: as many; HALOSYNC_CHAOS_SEED=n: one episode again)
+	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/chaos
 
 bench: servers ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

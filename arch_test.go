@@ -29,6 +29,7 @@ var house = map[string]struct {
 	"internal/secret":    {nil, "a leaf"},
 	"internal/telemetry": {nil, "a leaf"},
 	"internal/devstack":  {nil, "a leaf"},
+	"internal/chaos":     {nil, "tests alone, which look at the programs from outside"},
 	"internal/demo":      {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/telemetry"},

@@ -51,6 +51,7 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 	const connections, clients, tenants = 250, 3, 10
 	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: 700 * time.Millisecond}))
 	rdb := s.ownRedis()
+	s.extraEnv = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants would just do
 	s.connectMany(connections)
 	repotest.Exec(t, s.db, `delete from halosync.mappings`)
 	repotest.Exec(t, s.db, `delete from halosync.companies`)

@@ -68,7 +68,7 @@ type Run struct {
 	Complete          bool       // everything there was to see has been seen
 	Counts
 	Error           string
-	DispatchedAt    *time.Time // when its task was last put into the queue
+	DispatchedAt    *time.Time // when its task was last put into the queue, or seen there
 	ApprovedAt      *time.Time // a held run that a person let go on
 	ApprovedBy      string
 	Deaths          int       // executions in a row that ended with their worker, without a page in between

@@ -72,9 +72,12 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	return claim, nil
 }
 
-// wait notes in the run's record what it waits for.
+// wait notes in the run's record what it waits for, and that its task is there:
+// this execution is it. If all tasks have been lost since, that stays noted.
 func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
-	_, err := tx.Exec(ctx, `update halosync.runs set wait_reason = $3 where tenant = $1 and id = $2`, run.Tenant, run.ID, busy.Error())
+	_, err := tx.Exec(ctx, `
+		update halosync.runs set wait_reason = $3, dispatched_at = case when dispatched_at is not null then now() end
+		where tenant = $1 and id = $2`, run.Tenant, run.ID, busy.Error())
 	return err
 }
 

@@ -77,6 +77,14 @@ func TestTenantRuns(t *testing.T) {
 	large.Args = someIDs(101)
 	c.refused(t, large, most)
 
+	// Its task is known to be there, so nobody puts it into the queue again.
+	repotest.Exec(t, a.url, `update halosync.runs set dispatched_at = now() - interval '2 minutes' where id = $1`, third.ID)
+	c.refused(t, third, most)
+	equal(t, "seen in the queue", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 0)
+	repotest.Exec(t, a.url, `update halosync.runs set dispatched_at = null where id = $1`, third.ID)
+	c.refused(t, third, most)
+	equal(t, "lost all the same", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 1)
+
 	b.finish(t, resync.Ref)
 	claim := must[repo.Claim](t)(c.ClaimRun(t.Context(), third))
 	equal(t, "started", claim.Run.WaitReason, "")

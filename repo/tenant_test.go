@@ -96,6 +96,7 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 	})
 	add("RequestCancel", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RequestCancel(ctx, t, run, "eve"); return err })
 	add("Beat", repo.ErrFenced, func(ctx context.Context, t string) error { return w.Beat(ctx, ref(t)) })
+	add("NextRuns", errNothing, func(ctx context.Context, t string) error { return nothing(w.NextRuns(ctx, ref(t), 0)) })
 	add("SetRequestKey", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.SetRequestKey(ctx, t, run, "another") })
 	add("RejectRun", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RejectRun(ctx, t, run, "") })
 	add("ApplyFindings", repo.ErrFenced, func(ctx context.Context, t string) error { _, err := w.ApplyFindings(ctx, ref(t), 10); return err })
@@ -189,7 +190,7 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
 	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "Listen", "AddConnection", "AddCompanies"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "AddConnection", "AddCompanies"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -243,6 +244,9 @@ func TestTenantsAreApart(t *testing.T) {
 		return decider(one)(s)
 	}))
 	equal(t, "counts", res.Counts, repo.Counts{Created: 1, Skipped: 1})
+	if _, err := w.ClaimRun(t.Context(), w.newRun("waits")); !errors.As(err, new(*repo.BusyError)) {
+		t.Fatal(err)
+	}
 	if _, err := eve.AddCompanies(t.Context(), "acme", "ann", []repo.NewCompany{{Name: "x", NormName: "x", ExternalID: "same"}}); err != nil {
 		t.Errorf("external ids collide across tenants: %v", err)
 	}

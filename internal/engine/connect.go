@@ -147,7 +147,10 @@ func probeStep(err error) string {
 
 // hint says where a person should look, by the kind of error.
 func hint(err error) string {
+	var budget *ratelimit.BudgetError
 	switch {
+	case errors.As(err, &budget):
+		return "other work has used it up: try again in some minutes"
 	case errors.Is(err, halo.ErrCredentials):
 		return "check the client ID, the client secret and the tenant name"
 	case errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):

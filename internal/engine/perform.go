@@ -186,9 +186,14 @@ func stackOf(err error) string {
 	return ""
 }
 
-// waited is the time since a person, or the clock, wanted the run.
+// waited is the time since the run's first execution began, or else since a
+// person, or the clock, wanted it: waiting for others of its tenant is not held
+// against it.
 func waited(run repo.Run) time.Duration {
-	if run.ApprovedAt != nil {
+	switch {
+	case run.StartedAt != nil:
+		return time.Since(*run.StartedAt)
+	case run.ApprovedAt != nil:
 		return time.Since(*run.ApprovedAt)
 	}
 	return time.Since(run.QueuedAt)

@@ -27,7 +27,8 @@ const (
 	restTime   = 2 * time.Second
 	// maxReport bounds what is told to a Redis that has lost its memory.
 	maxReport = 4000
-	// lateTries is how often a turn that was slept through is asked for again.
+	// A turn that was missed by lateBy is asked for again, lateTries times.
+	lateBy    = maxSlack
 	lateTries = 3
 )
 
@@ -155,7 +156,7 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 		}
 		// A process that was frozen must not send what the window has no room
 		// for any more.
-		if late++; time.Since(got.asked)-wait > r.slack() && late <= lateTries {
+		if late++; time.Since(got.asked)-wait > lateBy && late <= lateTries {
 			continue
 		}
 		l.observe(Event{Kind: Granted, Class: class, Wait: time.Since(began), Alone: got.alone})

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/internal/devstack"
 )
@@ -301,5 +304,40 @@ func BenchmarkGrant(b *testing.B) {
 	for _, limit := range []int64{700, 100_000} {
 		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/memory", func(b *testing.B) { run(b, newMemory(), limit) })
 		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/redis", func(b *testing.B) { run(b, newShared(database(b)), limit) })
+	}
+}
+
+// A cluster refuses a script whose keys live on several nodes; one node with
+// all slots refuses just the same.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: []string{"cluster-enabled yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = node.Close() }) // nothing is lost with it
+	plain := connect(t, node.URL())
+	if err := plain.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(plain.Do(t.Context(), "CLUSTER", "INFO").String(), "cluster_state:ok") {
+		if err := pause(t.Context(), 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{node.Addr()}})
+	t.Cleanup(func() { _ = rdb.Close() }) // only read
+	var events seen
+	l := New(Options{Redis: rdb, Observe: events.observe})
+	for _, instance := range []string{"a", "b", "c"} {
+		for _, class := range []Class{Background, Person} {
+			if err := l.Wait(t.Context(), instance, "", class); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Throttled(instance, "", time.Now(), time.Second)
+	}
+	if events.count(Granted, false) != 6 || events.count(Lost, false) != 0 {
+		t.Errorf("%+v", events.events)
 	}
 }

@@ -41,9 +41,9 @@ func ParseRate(s string) (Rate, error) {
 
 // slack is added to the window: requests travel, an older one may reach Halo
 // late and a younger one early.
-func (r Rate) slack() time.Duration {
-	return min(max(r.Per/50, 20*time.Millisecond), 250*time.Millisecond)
-}
+func (r Rate) slack() time.Duration { return min(max(r.Per/50, 20*time.Millisecond), maxSlack) }
+
+const maxSlack = 250 * time.Millisecond
 
 // Or is the rate that a connection sets itself, as [ParseRate] reads it; r if
 // limit is empty.

@@ -1,0 +1,103 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// link is the way from the workers to one server. It can be cut, slowed and
+// silenced, and what uses it cannot tell that from a network that fails.
+type link struct {
+	name string
+	addr string     // where the workers connect to; it stays the same after a cut
+	mu   sync.Mutex // one fault at a time
+	via  *toxiproxy.Proxy
+}
+
+func newLink(name, upstream string) (*link, error) {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	l := &link{name: name, via: toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)}
+	if err := l.via.Start(); err != nil {
+		return nil, err
+	}
+	l.addr = l.via.Listen
+	return l, nil
+}
+
+// cut breaks all connections and refuses new ones until mended.
+func (l *link) cut() { l.via.Stop() }
+
+// toxic lets one of toxiproxy's toxics act on what the server answers.
+func (l *link) toxic(kind, attributes string) error {
+	_, err := l.via.Toxics.AddToxicJson(strings.NewReader(
+		fmt.Sprintf(`{"type": %q, "stream": "downstream", "attributes": {%s}}`, kind, attributes)))
+	return err
+}
+
+// mend makes the link whole again.
+func (l *link) mend() error {
+	l.via.Toxics.ResetToxics(context.Background())
+	if err := l.via.Start(); !errors.Is(err, toxiproxy.ErrProxyAlreadyStarted) {
+		return err
+	}
+	return nil
+}
+
+// socketRelay listens on TCP for a server that has a Unix socket only, as a
+// private Postgres does: toxiproxy knows no sockets.
+type socketRelay struct {
+	listener net.Listener
+	path     string
+	wg       sync.WaitGroup
+}
+
+func newSocketRelay(path string) (*socketRelay, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &socketRelay{listener: listener, path: path}
+	r.wg.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			r.wg.Go(func() { r.relay(conn) })
+		}
+	})
+	return r, nil
+}
+
+func (r *socketRelay) addr() string { return r.listener.Addr().String() }
+
+// relay copies both ways until either side ends.
+func (r *socketRelay) relay(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("unix", r.path)
+	if err != nil {
+		return // the server is down: so is the connection
+	}
+	defer server.Close()
+	over := make(chan struct{}, 2)
+	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
+		go func() {
+			_, _ = io.Copy(pair[0], pair[1]) // how it ended is for the ends to notice
+			over <- struct{}{}
+		}()
+	}
+	<-over
+	client.Close()
+	server.Close()
+	<-over
+}
+
+func (r *socketRelay) close() { r.listener.Close() }

@@ -1,0 +1,334 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// The model. Nothing of it comes from the code under test: what must be is what
+// was asked for, what the simulated Halo holds, and how the runs ended. Where
+// it matters whether a person unmapped before or after somebody asked for an
+// import, the order is the one that Postgres noted.
+
+// check compares what came of an episode with the model and returns its runs.
+func (e *episode) check(ctx context.Context) map[string]row {
+	ledger, err := e.ledger(ctx)
+	if err != nil {
+		e.Errorf("ledger: %v", err)
+		return nil
+	}
+	e.checkAsks(ctx, ledger)
+	for _, r := range ledger {
+		e.checkRun(r)
+	}
+	for _, s := range e.sites {
+		e.checkSite(ctx, s, ledger)
+	}
+	e.checkLeftovers(ctx)
+	return ledger
+}
+
+// checkAsks compares what people were told with the ledger.
+func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
+	for id, asks := range e.accepted() {
+		if r, ok := ledger[id]; ok {
+			if r.Kind != asks[0].args.kind || r.Tenant != asks[0].site.tenant {
+				e.Errorf("run %s of %s is %s of %s", id, asks[0].by(), r.Kind, r.Tenant)
+			}
+			continue
+		}
+		if !e.mayBeLost(asks) {
+			continue // told by settle
+		}
+		if _, err := e.queue.Wait(ctx, id); !errors.Is(err, tasks.ErrUnknownRun) {
+			e.Errorf("run %s is lost, and who waits for it is told %v", id, err)
+		}
+	}
+	byAsker := map[string]string{}
+	for id, r := range ledger {
+		if other, twice := byAsker[r.asker]; twice && r.asker != "schedule" {
+			e.Errorf("%s has two runs: %s and %s", r.asker, other, id)
+		}
+		byAsker[r.asker] = id
+		n, err := strconv.Atoi(strings.TrimPrefix(r.asker, "ask-"))
+		i := slices.IndexFunc(e.asks, func(a *ask) bool { return a.n == n })
+		switch {
+		case err != nil || i < 0:
+			if r.asker != "schedule" {
+				e.Errorf("run %s is of %q, who asked for nothing", id, r.RequestedBy)
+			}
+		case e.asks[i].way == byRollback:
+			e.Errorf("run %s of %s is there, and was rolled back", id, r.asker)
+		case e.asks[i].accepted() && e.asks[i].id != id && e.asks[i].way != byRedis:
+			// Through Redis alone, a request may be answered with an earlier run
+			// by a second claim after its first was lost.
+			e.Errorf("%s was told of run %s, and run %s is there in its name", r.asker, e.asks[i].id, id)
+		}
+	}
+}
+
+// checkRun says whether a run may have ended as it has, and whether its counts
+// can be true.
+func (e *episode) checkRun(r row) {
+	bad := func(what string) {
+		e.Errorf("%s %s of %s: %s: state %s, error %q, attempt %d, %+v, records %d of %d",
+			r.Kind, r.id, r.asker, what, r.State, r.Error, r.Attempt, r.Counts, r.Records, r.RecordsTotal)
+	}
+	switch r.State {
+	case repo.StateSucceeded:
+	case repo.StateCancelled:
+		if !e.cancelled[r.id] {
+			bad("nobody cancelled it")
+		}
+		return
+	case repo.StatePartial:
+		bad("nothing was in its way")
+	case repo.StateFailed:
+		// Only a run that saw its worker die again and again.
+		if e.lapses < 3 || !strings.HasPrefix(r.Error, "set aside") {
+			bad("it should not have failed")
+		}
+		return
+	default:
+		bad("no end")
+		return
+	}
+	if r.Attempt < 1 || r.StartedAt == nil || r.FinishedAt == nil || r.FinishedAt.Before(*r.StartedAt) || r.FinishedAt.Before(r.QueuedAt) {
+		bad("times or attempts make no sense")
+	}
+	site := e.sites[slices.IndexFunc(e.sites, func(s *site) bool { return s.tenant == r.Tenant })]
+	want, sum := 0, r.Created+r.Linked+r.Refreshed+r.Unchanged+r.Ambiguous+r.Skipped+r.Failed
+	switch r.Kind {
+	case repo.KindImport:
+		if want = len(covered(site, argsOf[tasks.ImportArgs](e, r))); r.Failed+r.Ambiguous > 0 {
+			bad("nothing was in its way")
+		}
+	case repo.KindMap:
+		// Pairs may be refused that an import got to first.
+		args := argsOf[tasks.MapArgs](e, r)
+		if want = len(args.Pairs); args.Replace && r.Failed > 0 {
+			bad("nothing was in its way")
+		}
+	case repo.KindUnmap:
+		want = len(argsOf[tasks.UnmapArgs](e, r).MappingIDs)
+		sum += r.Removed
+	case repo.KindResync:
+		want, sum = r.Records, r.Records
+		if r.Missing+r.Unverified+r.Removed+r.Failed > 0 {
+			bad("everything is where it was")
+		}
+	}
+	if r.Records != want || sum != want {
+		bad("records: want " + strconv.Itoa(want) + ", each counted once, and they sum up to " + strconv.Itoa(sum))
+	}
+}
+
+// covered are the clients that an import is about, inactive ones included.
+func covered(s *site, args tasks.ImportArgs) []halotest.Client {
+	var found []halotest.Client
+	for _, c := range s.clients {
+		if args.All || args.Search != "" && strings.Contains(c.Name, args.Search) || slices.Contains(args.ClientIDs, c.ID) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// mapsIt says whether an import that is about a client gives it a mapping.
+func mapsIt(c halotest.Client, args tasks.ImportArgs) bool {
+	chosen := slices.Contains(args.ClientIDs, c.ID)
+	about := args.All || args.Search != "" && strings.Contains(c.Name, args.Search) || chosen
+	return about && !args.DryRun && c.ID != 1 && (chosen || !c.Inactive)
+}
+
+// held is a mapping as the database has it, deleted or not.
+type held struct {
+	ID        uuid.UUID
+	Company   *uuid.UUID
+	Name      *string // of the company
+	Client    int64
+	Called    string // the client
+	Inactive  bool
+	State     string
+	MappedBy  string
+	Run       *uuid.UUID
+	DeletedAt *time.Time
+}
+
+// checkSite compares a tenant's companies and mappings with the model.
+func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row) {
+	mappings := rows[held](ctx, e, `
+		select m.id, m.company_id, c.name, m.client_id, m.client_name, m.client_inactive, m.state, m.mapped_by, m.run_id, m.deleted_at
+		from halosync.mappings m left join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+		where m.tenant = $1 and m.connection_id = $2`, s.tenant, s.conn.ID)
+	type company struct {
+		ID   uuid.UUID
+		Name string
+	}
+	companies := rows[company](ctx, e, `select id, name from halosync.companies where tenant = $1`, s.tenant)
+
+	byName := map[string]int{}
+	for _, c := range companies {
+		if byName[c.Name]++; byName[c.Name] == 2 {
+			e.Errorf("%s: company %q is there twice", s.tenant, c.Name)
+		}
+	}
+	inForce := map[int64]held{}
+	deleted := map[int64][]held{}
+	for _, m := range mappings {
+		if m.DeletedAt != nil {
+			deleted[m.Client] = append(deleted[m.Client], m)
+			continue
+		}
+		if _, twice := inForce[m.Client]; twice {
+			e.Errorf("%s: client %d is mapped twice", s.tenant, m.Client)
+		}
+		inForce[m.Client] = m
+		i := slices.IndexFunc(s.clients, func(c halotest.Client) bool { return c.ID == m.Client })
+		if i < 0 || m.Company == nil || m.Name == nil {
+			e.Errorf("%s: a mapping of client %d has no counterpart", s.tenant, m.Client)
+			continue
+		}
+		c, state := s.clients[i], repo.MappingOK
+		if c.Inactive {
+			state = repo.MappingInactive
+		}
+		if m.Called != c.Name || m.Inactive != c.Inactive || m.State != state {
+			e.Errorf("%s: the mapping says %q, inactive %v, %s; Halo has %+v", s.tenant, m.Called, m.Inactive, m.State, c)
+		}
+	}
+	for _, c := range s.clients {
+		e.checkClient(s, c, inForce, deleted[c.ID], ledger)
+	}
+	e.checkCounts(ctx, s, len(companies), mappings, ledger)
+}
+
+// checkClient compares one client's mapping with what was asked for.
+func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held, deleted []held, ledger map[string]row) {
+	m, mapped := inForce[c.ID]
+	var gone time.Time // when it was last unmapped
+	for _, d := range deleted {
+		if d.DeletedAt.After(gone) {
+			gone = *d.DeletedAt
+		}
+	}
+	isZoned := func(z zoned) bool { return z.client.ID == c.ID }
+	unmaps, maps := slices.IndexFunc(s.unmaps, isZoned), slices.IndexFunc(s.maps, isZoned)
+
+	must, may := false, false
+	for _, r := range ledger {
+		if r.Tenant != s.tenant {
+			continue
+		}
+		switch r.Kind {
+		case repo.KindImport:
+			// Who unmapped after it was asked for has his way.
+			if mapsIt(c, argsOf[tasks.ImportArgs](e, r)) && (unmaps < 0 || r.QueuedAt.After(gone)) {
+				may = true
+				must = must || r.State == repo.StateSucceeded
+			}
+		case repo.KindMap:
+			args := argsOf[tasks.MapArgs](e, r)
+			if maps < 0 || !slices.ContainsFunc(args.Pairs, func(p tasks.Pair) bool { return p.ClientID == c.ID }) {
+				continue
+			}
+			may = true
+			if r.State == repo.StateSucceeded {
+				must = true // by this run, or it was refused because it was already
+				if refused := !args.Replace && r.Failed > 0; mapped && !refused && *m.Company != s.maps[maps].company {
+					e.Errorf("%s: client %d is not mapped to its company, as %s asked", s.tenant, c.ID, r.asker)
+				}
+			}
+		case repo.KindUnmap:
+			if unmaps < 0 || r.State != repo.StateSucceeded {
+				continue
+			}
+			id := s.unmaps[unmaps].mapping
+			if slices.Contains(argsOf[tasks.UnmapArgs](e, r).MappingIDs, id.String()) &&
+				!slices.ContainsFunc(deleted, func(d held) bool { return d.ID == id }) {
+				e.Errorf("%s: mapping %s is in force, and %s unmapped it", s.tenant, id, r.asker)
+			}
+		}
+	}
+	if unmaps >= 0 && gone.IsZero() {
+		must, may = true, true // as it was
+	}
+	if mapped && !may || !mapped && must {
+		e.Errorf("%s: client %d (%s) is mapped: %v; it must be: %v, may be: %v; unmapped at %v", s.tenant, c.ID, c.Name, mapped, must, may, gone)
+	}
+	if mapped && unmaps >= 0 && *m.Company != s.unmaps[unmaps].company {
+		e.Errorf("%s: client %d has another company than before", s.tenant, c.ID)
+	}
+	if len(deleted) > 0 && unmaps < 0 && maps < 0 {
+		e.Errorf("%s: somebody unmapped client %d, for which nobody asked", s.tenant, c.ID)
+	}
+}
+
+// checkCounts compares what the runs say that they did with what is there:
+// each thing was done, and counted, once.
+func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappings []held, ledger map[string]row) {
+	var created, linked, removed int
+	for _, r := range ledger {
+		if r.Tenant != s.tenant || r.Kind == repo.KindImport && argsOf[tasks.ImportArgs](e, r).DryRun {
+			continue
+		}
+		created, linked, removed = created+r.Created, linked+r.Linked, removed+r.Removed
+	}
+	var made, gone int
+	byRun := map[uuid.UUID]int{}
+	for _, m := range mappings {
+		if m.Run != nil {
+			made++
+			byRun[*m.Run]++
+		}
+		if m.DeletedAt != nil {
+			gone++
+		}
+	}
+	event := func(action string) int {
+		return value[int](ctx, e, `select count(*) from halosync.events where tenant = $1 and action = $2`, s.tenant, action)
+	}
+	before := len(s.unmaps) + len(s.maps)
+	for _, c := range []struct {
+		what      string
+		there     int
+		told      int
+		byHistory int
+	}{
+		{"companies", companies - before, created, event("company.created")},
+		{"mappings made", made, created + linked, event("mapping.created")},
+		{"mappings deleted", gone, removed, event("mapping.deleted")},
+	} {
+		if c.there != c.told || c.there != c.byHistory {
+			e.Errorf("%s: %s: %d are there, the runs tell of %d, the events of %d", s.tenant, c.what, c.there, c.told, c.byHistory)
+		}
+	}
+	for _, r := range ledger {
+		told := r.Created + r.Linked
+		if r.Kind == repo.KindImport && argsOf[tasks.ImportArgs](e, r).DryRun {
+			told = 0
+		}
+		if r.Tenant == s.tenant && byRun[r.ID] != told {
+			e.Errorf("%s: run %s of %s made %d mappings and tells of %d", s.tenant, r.id, r.asker, byRun[r.ID], told)
+		}
+	}
+}
+
+// checkLeftovers looks for what only a running run needs.
+func (e *episode) checkLeftovers(ctx context.Context) {
+	for _, table := range []string{"run_pages", "run_findings"} {
+		if n := value[int](ctx, e, `select count(*) from halosync.`+table); n > 0 {
+			e.Errorf("%d rows in %s", n, table)
+		}
+	}
+}
