@@ -53,9 +53,6 @@ chaos: servers ## 500 runs while everything breaks (HALOSYNC_CHAOS_RUNS=n: as ma
 fair: servers ## 49 small tenants beside one with 100,000 clients: who waits how long
 	HALOSYNC_LONG=1 $(GO) test -race -run 'TestBigTenantDoesNotStarveOthers|TestPeopleDoNotWaitForImports' -timeout 30m -v .
 
-chaos: servers ## 500 runs while everything breaks (HALOSYNC_CHAOS_RUNS=n: as many; HALOSYNC_CHAOS_SEED=n: one episode again)
-	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/chaos
-
 bench: servers ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

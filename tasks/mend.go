@@ -13,15 +13,23 @@ import (
 // markKey is in Redis for as long as Redis keeps what it is given.
 const markKey = "halosync:mark"
 
-// Marked says whether Redis still has the mark that this or another client
-// left there, and leaves it if not. Without it Redis has been flushed, or
-// restarted without its data, and whatever was queued is gone.
+// Marked says whether Redis still has the mark that [Client.Mark] left there.
+// Without it Redis is new, has been flushed or restarted without its data, and
+// whatever was queued is gone.
 func (c *Client) Marked(ctx context.Context) (bool, error) {
-	fresh, err := c.rdb.SetNX(ctx, markKey, time.Now().UTC().Format(time.RFC3339), 0).Result()
+	n, err := c.rdb.Exists(ctx, markKey).Result()
 	if err != nil {
 		return false, fmt.Errorf("mark: %w", err)
 	}
-	return !fresh, nil
+	return n > 0, nil
+}
+
+// Mark leaves the mark, once what Redis has lost is known to be put there again.
+func (c *Client) Mark(ctx context.Context) error {
+	if err := c.rdb.Set(ctx, markKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	return nil
 }
 
 // mendScript looks at the task KEYS[1] with the id ARGV[1] and says whether its

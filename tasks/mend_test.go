@@ -10,30 +10,33 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The mark is there as long as Redis keeps its data.
+// The mark is there from when it is left for as long as Redis keeps its data.
 func TestMark(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	one, two := openClient(t, url), openClient(t, url)
-	marked := func(c *Client) bool {
+	marked := func(want bool) {
 		t.Helper()
-		m, err := c.Marked(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		for _, c := range []*Client{one, two, one} {
+			if got, err := c.Marked(t.Context()); got != want || err != nil {
+				t.Errorf("marked: %v, %v", got, err)
+			}
 		}
-		return m
 	}
-	if got := []bool{marked(one), marked(two), marked(one)}; got[0] || !got[1] || !got[2] {
-		t.Errorf("marked: %v", got)
+	marked(false)
+	if err := one.Mark(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	marked(true)
 	if err := one.rdb.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got := []bool{marked(two), marked(one)}; got[0] || !got[1] {
-		t.Errorf("after a flush: %v", got)
-	}
+	marked(false)
 	gone := openClient(t, "redis://127.0.0.1:1")
 	if _, err := gone.Marked(t.Context()); err == nil {
+		t.Error("no error of a Redis that is not there")
+	}
+	if err := gone.Mark(t.Context()); err == nil {
 		t.Error("no error of a Redis that is not there")
 	}
 }

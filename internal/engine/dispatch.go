@@ -57,6 +57,11 @@ func (e *Engine) dispatch(ctx context.Context) (n int, err error) {
 		if err := e.store.UndispatchAll(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
+		// Not before: Postgres may be away just now, and the next tick must see
+		// that nothing has been done about it.
+		if err := e.queue.Mark(ctx); err != nil {
+			return 0, fmt.Errorf("dispatch: %w", err)
+		}
 	}
 	if err := e.recordUnseen(ctx); err != nil {
 		return 0, err

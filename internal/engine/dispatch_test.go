@@ -118,6 +118,26 @@ func TestQueueThatLostEverything(t *testing.T) {
 	}
 }
 
+// A loss that is noticed while Postgres is away is not forgotten.
+func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	q.tick()
+	id := q.ask(1).RunID
+	q.crash()
+	q.resume()
+	repotest.Exec(t, q.url, `create function away() returns trigger language plpgsql as $$
+		begin raise exception 'the database system is shutting down' using errcode = '57P01'; end $$`)
+	repotest.Exec(t, q.url, `create trigger away before update on halosync.runs for each row execute function away()`)
+	if _, err := q.engine.Tick(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("Postgres is away: %v", err)
+	}
+	repotest.Exec(t, q.url, `drop trigger away on halosync.runs`)
+	if n := q.tick().Dispatched; n != 1 || !q.inQueue(id) {
+		t.Errorf("%d runs dispatched, want the one that was lost", n)
+	}
+}
+
 // A request is taken while the queue is away, and found by a worker.
 func TestRequestWithoutQueue(t *testing.T) {
 	t.Parallel()

@@ -225,7 +225,13 @@ func (e *Engine) finish(ctx context.Context, x execution, ref repo.RunRef, f rep
 		return tasks.RunResult{}, tasks.Later(0, err)
 	}
 	if err != nil {
-		return tasks.RunResult{}, fmt.Errorf("close the run: %w", err)
+		err = fmt.Errorf("close the run: %w", err)
+		// What the run was for is done. A Postgres that is away, or does not
+		// answer within settleTimeout, spends no attempt here either.
+		if errors.Is(err, repo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+			return tasks.RunResult{}, tasks.Later(retryStore, err)
+		}
+		return tasks.RunResult{}, err
 	}
 	return e.result(ctx, x.row.Tenant, x.runID)
 }

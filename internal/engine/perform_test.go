@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -91,6 +92,34 @@ func TestRunThatKillsWorkers(t *testing.T) {
 	}
 	if run := w.finish(j); run.State != repo.StateSucceeded {
 		t.Errorf("%s: %q", run.State, run.Error)
+	}
+}
+
+// Nor does a Postgres that goes away, or hangs, when there is nothing left to
+// do but closing the run's record.
+func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []string{
+		`raise exception 'the database system is shutting down' using errcode = '57P01'`,
+		fmt.Sprintf(`perform pg_sleep(%f)`, (settleTimeout + time.Second).Seconds()),
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			plainClients(w, 50)
+			j := job(all(w.connect("acme", "main")))
+			repotest.Exec(t, w.url, `create function fault() returns trigger language plpgsql as $$ begin `+fault+`; return new; end $$`)
+			repotest.Exec(t, w.url, `create trigger fault before update on halosync.runs
+				for each row when (new.state = 'succeeded') execute function fault()`)
+			_, err := w.engine.Import(t.Context(), j)
+			if after, put := tasks.IsLater(err); !put || after != retryStore {
+				t.Errorf("%v, later %v after %v", err, put, after)
+			}
+			repotest.Exec(t, w.url, `drop trigger fault on halosync.runs`)
+			if run := w.finish(j); run.State != repo.StateSucceeded || run.Created != 50 || run.Attempt != 2 {
+				t.Errorf("afterwards: %+v", run)
+			}
+		})
 	}
 }
 

@@ -50,7 +50,7 @@ type ruling struct {
 }
 
 // rule is the one table of what an error means for a run. age is the time
-// since the run was requested.
+// since its first execution began.
 //
 // The deadline is for what others do to us. A run that waits for our own
 // request budget has no deadline: the wait is bounded by the window of the

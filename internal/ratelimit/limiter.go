@@ -22,9 +22,10 @@ const (
 	// assumedProcesses is by how many the budget is divided while they cannot
 	// agree.
 	assumedProcesses = 10
-	// A Redis that does not answer in askTimeout is left alone for restTime.
+	// A Redis that does not answer in askTimeout is tried again every restTime,
+	// by one request.
 	askTimeout = 2 * time.Second
-	restTime   = 2 * time.Second
+	restTime   = 5 * time.Second
 	// maxReport bounds what is told to a Redis that has lost its memory.
 	maxReport = 4000
 	// A turn that was missed by lateBy is asked for again, lateTries times.
@@ -87,7 +88,7 @@ type Limiter struct {
 	patience time.Duration
 	observe  func(Event)
 	lost     atomic.Bool
-	rest     atomic.Int64 // Redis is left alone until then, on own's clock
+	rest     atomic.Int64 // while lost: when to try Redis again, on own's clock
 
 	mu    sync.Mutex
 	known map[string]*knowledge
@@ -313,7 +314,15 @@ func (k *knowledge) adopt(from, to int64) {
 	}
 }
 
-func (l *Limiter) reachable() bool { return l.fleet != nil && l.own.now() >= l.rest.Load() }
+// reachable says whether to ask Redis. While it is lost, only one caller at a
+// time finds out whether it still is.
+func (l *Limiter) reachable() bool {
+	if l.fleet == nil || !l.lost.Load() {
+		return l.fleet != nil
+	}
+	now, until := l.own.now(), l.rest.Load()
+	return now >= until && l.rest.CompareAndSwap(until, now+restTime.Microseconds())
+}
 
 func (l *Limiter) lose(err error) {
 	l.rest.Store(l.own.now() + restTime.Microseconds())

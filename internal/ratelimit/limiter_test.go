@@ -290,20 +290,28 @@ func TestStateExpires(t *testing.T) {
 	}
 }
 
+// What a turn costs when there is one at once, and when there is none.
 func BenchmarkGrant(b *testing.B) {
-	c := call{limit: 700, window: (5 * time.Minute).Microseconds()}
-	run := func(b *testing.B, s store, limit int64) {
-		c := c
-		c.limit = limit
+	calls := map[string]call{
+		"granted": {limit: 1 << 30, window: (100 * time.Millisecond).Microseconds()},
+		"refused": {limit: 700, window: (24 * time.Hour).Microseconds()},
+	}
+	run := func(b *testing.B, s store, name string) {
+		want := map[string]outcome{"granted": granted, "refused": refused}[name]
+		for name == "refused" {
+			if got, err := s.ask(b.Context(), "halo", calls[name]); err != nil || got.outcome == refused {
+				break
+			}
+		}
 		for b.Loop() {
-			if _, err := s.ask(b.Context(), "halo", c); err != nil {
-				b.Fatal(err)
+			if got, err := s.ask(b.Context(), "halo", calls[name]); err != nil || got.outcome != want {
+				b.Fatal(got, err)
 			}
 		}
 	}
-	for _, limit := range []int64{700, 100_000} {
-		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/memory", func(b *testing.B) { run(b, newMemory(), limit) })
-		b.Run(Rate{int(limit), 5 * time.Minute}.String()+"/redis", func(b *testing.B) { run(b, newShared(database(b)), limit) })
+	for name := range calls {
+		b.Run(name+"/memory", func(b *testing.B) { run(b, newMemory(), name) })
+		b.Run(name+"/redis", func(b *testing.B) { run(b, newShared(database(b)), name) })
 	}
 }
 

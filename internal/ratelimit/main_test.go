@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -67,6 +68,8 @@ type bench struct {
 	now   int64
 	clock func(int64) // sets the store's clock
 	flush func()      // loses everything
+	// learned is all that a 429 leaves behind.
+	learned func() [5]int64
 }
 
 // on runs a test on both stores.
@@ -84,6 +87,10 @@ func inMemory(t *testing.T) *bench {
 	m.now = func() int64 { return b.now }
 	b.clock = func(int64) {}
 	b.flush = func() { clear(m.states) }
+	b.learned = func() [5]int64 {
+		s := m.state("halo")
+		return [5]int64{s.epoch, s.pause, s.learned, s.cut, s.calm}
+	}
 	return b
 }
 
@@ -106,6 +113,16 @@ func inRedis(t *testing.T) *bench {
 		if _, err := pipe.Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	b.learned = func() (all [5]int64) {
+		for i, field := range []string{"epoch", "pause", "learned", "cut", "calm"} {
+			n, err := rdb.HGet(t.Context(), keys("halo")[0], field).Int64()
+			if err != nil && !errors.Is(err, redis.Nil) {
+				t.Fatal(err)
+			}
+			all[i] = n
+		}
+		return all
 	}
 	b.flush = func() {
 		if err := rdb.FlushDB(t.Context()).Err(); err != nil {

@@ -21,14 +21,6 @@ func TestScriptAndFunctionAgree(t *testing.T) {
 	}
 }
 
-func FuzzScriptAndFunctionAgree(f *testing.F) {
-	f.Add(uint64(1), uint16(20), uint16(3000))
-	f.Fuzz(func(t *testing.T, seed uint64, limit, millis uint16) {
-		dice := rand.New(rand.NewPCG(seed, 99))
-		sequence(t, dice, max(1, int64(limit)), time.Second+time.Duration(millis)*time.Millisecond, 60)
-	})
-}
-
 // sequence does the same random things to both stores.
 func sequence(t *testing.T, dice *rand.Rand, limit int64, window time.Duration, steps int) {
 	t.Helper()
@@ -43,6 +35,9 @@ func sequence(t *testing.T, dice *rand.Rand, limit int64, window time.Duration, 
 			m, r := memory.strike(time.Duration(age), window, time.Duration(pause)), redis.strike(time.Duration(age), window, time.Duration(pause))
 			if m != r {
 				t.Fatalf("step %d: a 429 lowers %v in memory, %v in Redis", step, m, r)
+			}
+			if m, r := memory.learned(), redis.learned(); m != r {
+				t.Fatalf("step %d: a 429 leaves %v in memory, %v in Redis", step, m, r)
 			}
 		case 1:
 			memory.flush()
