@@ -13,7 +13,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes for each target.
 FUZZTIME ?= 20s
 
-.PHONY: help demo test soak chaos fair bench build lint vet unit fuzz fmt servers tidy clean
+.PHONY: help demo test soak chaos fair bench build lint vet unit fuzz fmt servers pooler tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## this list
 demo: servers build ## a Halo with 2,500 clients, imported before your eyes (DEMO_ONCE=1: once, then exit)
 	@$(GO) run ./internal/demo -bin $(BIN)
 
-test: servers vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
+test: pooler vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
 
 build: ## bin/worker and bin/enqueue
 	@$(BUILD) -o $(BIN)/worker ./cmd/worker
@@ -66,6 +66,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt ./...
+
+pooler:
+	@./internal/devstack/install.sh pgbouncer
 
 servers: ## make sure that Postgres and Redis are on the machine (apt or brew)
 	@./internal/devstack/install.sh

@@ -40,6 +40,10 @@ type Query struct {
 	// the first page, to learn the greatest id; see "Completeness" in the
 	// package comment. It costs two requests in each pass of more than one page.
 	VerifyTail bool
+	// Stop, once it returns true, keeps [API.Pages] from asking for further
+	// pages in advance; those on their way still come, see [Page].Ahead. It is
+	// called between pages, by the goroutine that ranges over them. Nil: never.
+	Stop func() bool
 }
 
 const (
@@ -102,6 +106,9 @@ type Page struct {
 	Rows int
 	// Last says that the pass ends here.
 	Last bool
+	// Ahead is the number of pages behind this one that [API.Pages] has asked
+	// for already. Leaving the loop throws them away.
+	Ahead int
 	// Cursor is the state after this page. [API.Page] leaves it empty.
 	Cursor Cursor
 }

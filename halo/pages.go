@@ -86,9 +86,10 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 		}
 		page := p.admit(l)
 		page.Cursor = p.cur
-		if !page.Last {
+		if !page.Last && (p.query.Stop == nil || !p.query.Stop()) {
 			ahead.fill(p.lastPage())
 		}
+		page.Ahead = len(ahead.flights)
 		if !yield(page) || page.Last {
 			return nil
 		}

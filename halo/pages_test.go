@@ -84,6 +84,37 @@ func TestPagesReadsEverything(t *testing.T) {
 	}
 }
 
+// Whoever wants to leave gets the pages that are on their way, and no request
+// was for nothing.
+func TestPagesStopReadingAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(3_000)
+	a := newStub(t, w.ServeHTTP).api(t)
+	leaving := false
+	last := Page{}
+	for page, err := range a.Pages(t.Context(), Query{Stop: func() bool { return leaving }}, Cursor{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = page; page.Number >= 5 {
+			leaving = true
+		}
+		if leaving && page.Ahead == 0 {
+			break
+		}
+	}
+	if last.Number != 5+defaultWindow-1 || last.Last {
+		t.Errorf("left at page %d, last %t", last.Number, last.Last)
+	}
+	if n := len(w.pages()); n != last.Number {
+		t.Errorf("%d requests for %d pages", n, last.Number)
+	}
+	rest, err := readAll(t.Context(), a, Query{}, last.Cursor)
+	if err != nil || len(w.pages()) != 30 || rest[0].Number != last.Number+1 {
+		t.Errorf("resumed: %d requests, %v", len(w.pages()), err)
+	}
+}
+
 func TestPagesCanBeRangedOverAgain(t *testing.T) {
 	t.Parallel()
 	a := newStub(t, newWorld(350).ServeHTTP).api(t)

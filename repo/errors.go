@@ -73,14 +73,17 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 
-// SchemaError says that the database's schema is not the program's.
+// SchemaError says that the database's schema is not one that the program
+// understands.
 type SchemaError struct {
 	Have, Want int64 // versions; 0 is an empty database
+	// Floor is the oldest program's version that a newer schema takes.
+	Floor int64
 }
 
 func (e *SchemaError) Error() string {
 	if e.Newer() {
-		return fmt.Sprintf("database schema %d is newer than this program's %d: run a newer program", e.Have, e.Want)
+		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
 	}
 	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
 }
@@ -115,6 +118,10 @@ func wrap(op string, err error) error {
 func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
+	}
+	if isPooler(err) {
+		return fmt.Errorf("%w; behind a pooler that lends connections out for a transaction, "+
+			"the URL needs default_query_exec_mode=cache_describe", err)
 	}
 	if isUnavailable(err) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations/*.sql
@@ -31,8 +30,8 @@ type MigrateResult struct {
 
 // Migrate brings the schema up to the program's version. Two processes may do
 // so at once: one waits for the other. A database that is newer than the
-// program is refused with a [*SchemaError] and left alone. A failed migration
-// leaves those before it applied.
+// program is left alone; if the program cannot work with it, the error is a
+// [*SchemaError]. A failed migration leaves those before it applied.
 func Migrate(ctx context.Context, url string) (MigrateResult, error) {
 	sub, err := fs.Sub(embedded, "migrations")
 	if err != nil {
@@ -46,6 +45,10 @@ func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResu
 	if err != nil {
 		return res, err
 	}
+	floor, err := oldestProgram(migrations)
+	if err != nil {
+		return res, err
+	}
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return res, errURL
@@ -53,55 +56,87 @@ func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResu
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	if res.From, err = prepare(ctx, cfg); err != nil {
+	var fits error
+	if res.From, fits, err = prepare(ctx, cfg, want, floor); err != nil {
 		return res, wrap("schema version", err)
 	}
 	res.To = res.From
 	switch {
 	case res.From > want:
-		return res, &SchemaError{Have: res.From, Want: want}
+		return res, fits
 	case res.From == want:
 		return res, nil // without waiting for the lock
 	}
-	if err := apply(ctx, db, migrations); err != nil {
+	if err := alone(ctx, cfg, func() error { return apply(ctx, db, migrations) }); err != nil {
 		return res, fmt.Errorf("migrate: %w", err)
 	}
 	res.To = want
 	return res, nil
 }
 
-// prepare makes the schema, in which goose keeps its table, and reads the
-// version. The lock is needed because "if not exists" is not safe against
-// another session that does the same.
-func prepare(ctx context.Context, cfg *pgx.ConnConfig) (version int64, err error) {
+// prepare makes the schema, in which goose keeps its table, reads the version
+// and says whether a program of version want fits it. The floor is raised
+// before anything is migrated: it is looked at when the schema is newer only.
+// The lock is needed because "if not exists" is not safe against another
+// session that does the same.
+func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor int64) (version int64, fits, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('halosync schema', 0))`); err != nil {
-			return err
+		for _, sql := range []string{
+			`select pg_advisory_xact_lock(hashtextextended('halosync schema', 0))`,
+			`create schema if not exists halosync`, createFloor,
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(ctx, `create schema if not exists halosync`)
-		return err
+		return nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return schemaVersion(ctx, conn)
+	if version, err = schemaVersion(ctx, conn); err != nil {
+		return 0, nil, err
+	}
+	if version > want {
+		fits, err = fit(ctx, conn, version, want)
+		return version, fits, err
+	}
+	_, err = conn.Exec(ctx, raiseFloor, floor)
+	return version, nil, err
 }
 
-// apply runs what is pending under goose's session lock, asked for once a
-// second for up to five minutes.
-func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+// alone runs f while no other process does, waiting for up to five minutes.
+// The lock belongs to a transaction and not, as goose's own, to a session,
+// which behind a pooler is somebody else's in the next moment.
+func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`set local lock_timeout = '5min'`, `set local idle_in_transaction_session_timeout = 0`,
+			`select pg_advisory_xact_lock(hashtextextended('halosync migrations', 0))`,
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return f()
+	})
+}
+
+// apply runs what is pending.
+func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
-		goose.WithTableName(versionTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}

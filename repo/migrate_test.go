@@ -2,6 +2,8 @@ package repo_test
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +30,7 @@ func TestMigrate(t *testing.T) {
 	equal(t, "public tables", repotest.Value[int](t, url, `select count(*) from pg_tables where schemaname = 'public'`), 0)
 
 	repotest.Exec(t, url, `insert into halosync.schema_versions (version_id, is_applied) values (9999, true)`)
+	repotest.Exec(t, url, `update halosync.schema_floor set floor = 9998`)
 	if _, err := repo.Migrate(t.Context(), url); !errors.As(err, &schema) || !schema.Newer() || !strings.Contains(err.Error(), "9999 is newer") {
 		t.Errorf("newer database: %v", err)
 	}
@@ -69,9 +72,62 @@ func TestMigrateFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	equal(t, "tables", repotest.Value[string](t, url,
-		`select string_agg(tablename, ' ') from pg_tables where schemaname = 'halosync' and tablename <> 'schema_versions'`), "good")
+		`select string_agg(tablename, ' ') from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`), "good")
 	files["0002_bad.sql"] = file("create table halosync.whole ();")
 	equal(t, "mended", must[repo.MigrateResult](t)(repo.MigrateFS(t.Context(), url, files)), repo.MigrateResult{From: 1, To: 2})
+}
+
+// An older program: this one, on the schema of the next release.
+func TestOlderProgram(t *testing.T) {
+	t.Parallel()
+	ours := repo.Latest()
+	next := func(head string) fstest.MapFS {
+		files := fstest.MapFS{}
+		names, err := fs.Glob(repo.Embedded(), "*.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := fs.ReadFile(repo.Embedded(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[name] = &fstest.MapFile{Data: text}
+		}
+		files[fmt.Sprintf("%04d_next.sql", ours+1)] = file(head + "\nalter table halosync.companies add column next text not null default '';")
+		return files
+	}
+	for name, c := range map[string]struct {
+		head  string
+		floor int64 // 0: understood
+	}{
+		"understood":       {fmt.Sprintf("-- halosync:oldest-program %d", ours), 0},
+		"not understood":   {fmt.Sprintf("-- halosync:oldest-program %d", ours+1), ours + 1},
+		"nothing promised": {"", ours + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := repotest.URL(t) // migrated by this program
+			store := repotest.Open(t, url)
+			equal(t, "next release", must[repo.MigrateResult](t)(repo.MigrateFS(t.Context(), url, next(c.head))), repo.MigrateResult{From: ours, To: ours + 1})
+			ready := store.Ready(t.Context())
+			res, migrated := repo.Migrate(t.Context(), url)
+			equal(t, "left alone", res, repo.MigrateResult{From: ours + 1, To: ours + 1})
+			for what, err := range map[string]error{"ready": ready, "migrate": migrated} {
+				var schema *repo.SchemaError
+				switch {
+				case c.floor == 0 && err != nil:
+					t.Errorf("%s: %v", what, err)
+				case c.floor != 0 && (!errors.As(err, &schema) || schema.Floor != c.floor || !schema.Newer()):
+					t.Errorf("%s: %v, want floor %d", what, err, c.floor)
+				}
+			}
+		})
+	}
+	files := next(fmt.Sprintf("-- halosync:oldest-program %d", ours+2))
+	if _, err := repo.MigrateFS(t.Context(), repotest.EmptyURL(t), files); err == nil || !strings.Contains(err.Error(), "oldest-program") {
+		t.Errorf("a floor above the schema: %v", err)
+	}
 }
 
 func file(sql string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("-- +goose Up\n" + sql)} }

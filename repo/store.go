@@ -58,10 +58,25 @@ var errURL = errors.New("database URL: malformed; special characters in its pass
 func open(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store, error) {
 	params := cfg.ConnConfig.RuntimeParams
 	setDefault(params, "application_name", "halosync")
+	if pooled(cfg.ConnConfig) {
+		return openPool(ctx, cfg, keys)
+	}
 	// A plan that was made while the tables were empty, and kept, made pages
 	// ten times slower; planning anew costs about a millisecond a page.
 	setDefault(params, "plan_cache_mode", "force_custom_plan")
 	setDefault(params, "idle_in_transaction_session_timeout", fmt.Sprint(idleInTransaction.Milliseconds()))
+	return openPool(ctx, cfg, keys)
+}
+
+// pooled says whether the URL is made for a pooler that lends connections out
+// for one transaction: it asks for a way of executing that keeps nothing in the
+// session. Such a pooler refuses settings of the session at the start, and
+// without prepared statements there are no plans to keep.
+func pooled(cfg *pgx.ConnConfig) bool {
+	return cfg.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
+}
+
+func openPool(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -84,16 +99,18 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Ready says whether the database answers and has the schema that this
-// program was written for. If it has another, the error is a [*SchemaError].
+// program was written for, or a later one that it understands. If it has
+// another, the error is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
 	have, err := schemaVersion(ctx, s.pool)
 	if err != nil {
 		return wrap("schema version", err)
 	}
-	if want := latest(); have != want {
-		return &SchemaError{Have: have, Want: want}
+	fits, err := fit(ctx, s.pool, have, latest())
+	if err != nil {
+		return wrap("schema version", err)
 	}
-	return nil
+	return fits
 }
 
 // querier is what a pool, a connection and a transaction have in common.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -38,4 +39,16 @@ func isUnavailable(err error) bool {
 	var network net.Error
 	return errors.As(err, &refused) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// isPooler recognises what happens to a session that is not made for a pooler
+// in transaction mode: its settings are refused, or its prepared statements are
+// somebody else's.
+func isPooler(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	return pg.Code == "08P01" && strings.Contains(pg.Message, "startup parameter") ||
+		pg.Code == "42P05" || pg.Code == "26000" // statement exists, does not exist
 }

@@ -32,7 +32,10 @@ func (a Address) Connect() redis.UniversalClient { return a.connect() }
 //
 // rediss-sentinel and rediss-cluster are the latter two over TLS. The options
 // of go-redis' own URLs (dial_timeout, pool_size, skip_verify and so on) may
-// follow as a query. With Sentinel, user and password are meant for the
+// follow as a query, and three more with TLS: ca_file names a file with the
+// certificates of private authorities, to be believed instead of the system's;
+// cert_file and key_file are for servers that want clients to show a
+// certificate. The files are read once, here. With Sentinel, user and password are meant for the
 // servers and the sentinels alike; sentinel_username and sentinel_password
 // (also empty ones) are for the sentinels instead.
 //
@@ -48,19 +51,23 @@ func ParseAddress(redisURL string) (Address, error) {
 	if !ok {
 		return Address{}, errURL("want redis://host:port/db")
 	}
+	rest, files, err := takeTrust(rest)
+	if err != nil {
+		return Address{}, err
+	}
 	plain := "redis"
 	if strings.HasPrefix(scheme, "rediss") {
 		plain = "rediss"
 	}
 	switch scheme {
 	case "redis", "rediss":
-		return parseSingle(scheme, rest)
+		return parseSingle(scheme, rest, files)
 	case "redis-socket":
-		return parseSocket(rest)
+		return parseSocket(rest, files)
 	case "redis-sentinel", "rediss-sentinel":
-		return parseSentinel(scheme, plain, rest)
+		return parseSentinel(scheme, plain, rest, files)
 	case "redis-cluster", "rediss-cluster":
-		return parseCluster(scheme, plain, rest)
+		return parseCluster(scheme, plain, rest, files)
 	}
 	return Address{}, errURL("unknown scheme; want redis, rediss, redis-socket, redis-sentinel or redis-cluster")
 }
@@ -74,7 +81,7 @@ func errForm(want string) error {
 	return errURL("want " + want + " with known options; in user and password write special characters as %xx")
 }
 
-func parseSingle(scheme, rest string) (Address, error) {
+func parseSingle(scheme, rest string, files trust) (Address, error) {
 	o, err := redis.ParseURL(scheme + "://" + rest)
 	if err != nil || o.DB < 0 {
 		return Address{}, errForm(scheme + "://[user:password@]host[:port][/db]")
@@ -82,13 +89,19 @@ func parseSingle(scheme, rest string) (Address, error) {
 	if strings.Contains(o.Addr, ",") {
 		return Address{}, errURL("several hosts need redis-sentinel or redis-cluster")
 	}
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
+	}
 	return single(fmt.Sprintf("%s://%s/%d", scheme, o.Addr, o.DB), o), nil
 }
 
-func parseSocket(rest string) (Address, error) {
+func parseSocket(rest string, files trust) (Address, error) {
 	o, err := redis.ParseURL("unix://" + rest)
 	if err != nil || o.DB < 0 {
 		return Address{}, errForm("redis-socket://[user:password@]/path?db=0")
+	}
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
 	}
 	return single(fmt.Sprintf("redis-socket://%s?db=%d", o.Addr, o.DB), o), nil
 }

@@ -61,7 +61,34 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if faults = slices.Compact(faults); len(faults) > 0 {
 		return nil, fmt.Errorf("%w: %s", ErrUnfit, strings.Join(faults, "; "))
 	}
-	return slices.Compact(warnings), nil
+	return slices.Compact(warnings), s.tryRights(ctx)
+}
+
+// probeScript is a write to a queue in the way that asynq does most of them.
+var probeScript = redis.NewScript(`return redis.call('LREM', KEYS[1], 0, ARGV[1])`)
+
+// tryRights does one command of each sort that the queue lives on, none of
+// which changes anything, so that a user whose rights do not suffice is told
+// now, and not by a queue that stands still.
+func (s *Server) tryRights(ctx context.Context) error {
+	const probe = "halosync:probe"
+	for _, err := range []error{
+		s.rdb.SRem(ctx, announceKey, probe).Err(),
+		s.rdb.Exists(ctx, unseenKey).Err(),
+		s.rdb.LRem(ctx, unseenKey, 0, probe).Err(),
+		probeScript.Eval(ctx, s.rdb, []string{"asynq:{" + QueueImport + "}:pending"}, probe).Err(),
+		probeScript.Run(ctx, s.rdb, []string{"asynq:{" + QueueImport + "}:pending"}, probe).Err(),
+		s.rdb.Time(ctx).Err(),
+		s.rdb.Publish(ctx, "asynq:probe", probe).Err(),
+	} {
+		if err != nil && (strings.HasPrefix(err.Error(), "NOPERM") || strings.Contains(err.Error(), "ACL failure")) {
+			return fmt.Errorf("%w: its user lacks a right that halosync's documentation lists (\"docs/operating.md\"): %w", ErrUnfit, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // examine asks one server.

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func parseSentinel(scheme, plain, rest string) (Address, error) {
+func parseSentinel(scheme, plain, rest string, files trust) (Address, error) {
 	form := errForm(scheme + "://[user:password@]host[:port],…[/db]?master=name")
 	u, err := splitHosts(plain, rest, "26379")
 	if err != nil {
@@ -44,6 +44,9 @@ func parseSentinel(scheme, plain, rest string) (Address, error) {
 		return Address{}, form
 	}
 	o.ContextTimeoutEnabled = true
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
+	}
 	if o.TLSConfig != nil {
 		o.TLSConfig.ServerName = "" // each server proves its own name, not the first sentinel's
 	}
@@ -60,7 +63,7 @@ func parseSentinel(scheme, plain, rest string) (Address, error) {
 // be taken.
 const clusterReload = 2 * time.Second
 
-func parseCluster(scheme, plain, rest string) (Address, error) {
+func parseCluster(scheme, plain, rest string, files trust) (Address, error) {
 	form := errForm(scheme + "://[user:password@]host[:port],…")
 	u, err := splitHosts(plain, rest, "6379")
 	if err != nil || strings.Trim(u.Path, "/0") != "" { // a cluster has database 0 only
@@ -74,6 +77,9 @@ func parseCluster(scheme, plain, rest string) (Address, error) {
 	o.ContextTimeoutEnabled = true
 	o.MaintNotificationsConfig = noMaintenance()
 	o.ClusterStateReloadInterval = clusterReload
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
+	}
 	if o.TLSConfig != nil {
 		o.TLSConfig.ServerName = ""
 	}

@@ -101,12 +101,12 @@ func shortPlans() []plan {
 			lasts: time.Duration(lasts * float64(time.Second)), seat: seat, n: n,
 		}
 	}
-	workers := plan{seed: 1, sites: 2, asks: drawAsks(dice(1, "asks"), 18, 2, 5*time.Second), faults: []plannedFault{
+	workers := plan{seed: 1, sites: 2, asks: drawAsks(dice(1, "asks"), 30, 2, 6*time.Second), faults: []plannedFault{
 		at(1, haloError, 0, 0, 2), at(1.5, haloReset, 0, 0, 2), at(2, haloHang, 1, 0, 1), at(2.5, workerKill, 0.3, 0, 0),
 		at(3, haloThrottle, 0, 0, 3), at(4, workerFreeze, 9, 1, 0), at(6, linkSlow+"halo", 2, 0, 100), at(7, clockLeap, 0, 0, 0),
 		at(8, workerTerm, 0, 0, 0), at(10, linkCut+"halo", 1, 0, 0), at(12, linkSilent+"halo", 1, 0, 0),
 	}}
-	servers := plan{seed: 2, sites: 2, asks: drawAsks(dice(2, "asks"), 18, 2, 8*time.Second), faults: []plannedFault{
+	servers := plan{seed: 2, sites: 2, asks: drawAsks(dice(2, "asks"), 30, 2, 12*time.Second), faults: []plannedFault{
 		at(1, linkCut+"redis", 1, 0, 0), at(2, redisFlush, 0, 0, 0), at(3, pgFast, 0.5, 0, 0), at(5, redisRestart, 0.5, 0, 0),
 		at(6.5, pgImmediate, 0.5, 0, 0), at(8, linkCut+"postgres", 1, 0, 0), at(9, linkSlow+"redis", 1, 0, 0),
 		at(10, linkSlow+"postgres", 1, 0, 0), at(11, linkSilent+"redis", 1, 0, 0), at(12, linkSilent+"postgres", 1, 0, 0),

@@ -104,10 +104,10 @@ func run(t *testing.T, l *lane, p plan, total *report) {
 		T: t, lane: l, plan: p, began: time.Now(), db: fmt.Sprintf("episode_%d", p.seed),
 		redisURL: l.redis.URL(), cancelled: map[string]bool{}, faults: map[string]int{},
 	}
+	defer e.tearDown(ctx)
 	if err := e.setUp(ctx); err != nil {
 		t.Fatalf("set up: %v", err)
 	}
-	defer e.tearDown(ctx)
 
 	e.began = time.Now()
 	var going sync.WaitGroup
@@ -153,7 +153,10 @@ func (e *episode) setUp(ctx context.Context) error {
 		e.seats = append(e.seats, newSeat(e.environment("")))
 	}
 	return e.await(ctx, "workers are ready", time.Minute, func() (bool, error) {
-		return e.seats[0].ready() && e.seats[1].ready(), nil
+		if e.seats[0].ready() && e.seats[1].ready() {
+			return true, nil
+		}
+		return false, errors.New(e.seats[0].log.tail())
 	})
 }
 
@@ -232,7 +235,12 @@ func (e *episode) tearDown(ctx context.Context) {
 			}
 		}
 	}
-	e.tell(ctx)
+	if e.Failed() {
+		e.tell(ctx)
+	}
+	if e.queue == nil {
+		return // it was not set up
+	}
 	e.store.Close()
 	e.pool.Close()
 	if err := errors.Join(e.queue.Close(), e.sql(ctx, "drop database "+e.db+" with (force)")); err != nil {
@@ -261,9 +269,6 @@ func (e *episode) await(ctx context.Context, what string, most time.Duration, ok
 
 // tell leaves the timeline and the workers' logs of an episode that failed.
 func (e *episode) tell(ctx context.Context) {
-	if !e.Failed() {
-		return
-	}
 	rows, err := e.ledger(ctx)
 	if err != nil {
 		e.Logf("ledger: %v", err)

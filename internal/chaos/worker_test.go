@@ -45,6 +45,11 @@ func newSeat(env []string) *seat {
 
 func (s *seat) keepTaken() {
 	for {
+		select {
+		case <-s.closing:
+			return
+		default:
+		}
 		p, err := s.start()
 		if err != nil {
 			_, _ = s.log.Write([]byte("start: " + err.Error() + "\n"))
@@ -139,4 +144,10 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// tail is the end of it.
+func (b *syncBuffer) tail() string {
+	text := b.String()
+	return text[max(0, len(text)-2000):]
 }

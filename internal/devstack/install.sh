@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes sure that the Postgres and Redis server programs are on this machine,
-# for package devstack. Does nothing when they are. Starts no service and
-# leaves none enabled that this script brought in.
+# for package devstack, with the argument pgbouncer that one, too, which the
+# tests alone need. Does nothing when they are. Starts no service and leaves
+# none enabled that this script brought in.
 set -eu
 
 # The same places as find.go.
@@ -22,9 +23,14 @@ have_redis() {
 	command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1
 }
 
+have_pgbouncer() {
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1
+}
+
 missing=""
 have_postgres || missing="postgresql"
 have_redis || missing="$missing redis-server"
+[ "${1:-}" != pgbouncer ] || have_pgbouncer || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 
 if command -v apt-get >/dev/null 2>&1; then
@@ -74,6 +80,7 @@ elif command -v brew >/dev/null 2>&1; then
 	set --
 	case $missing in *postgresql*) set -- "$@" postgresql@17 ;; esac
 	case $missing in *redis*) set -- "$@" redis ;; esac
+	case $missing in *pgbouncer*) set -- "$@" pgbouncer ;; esac
 	echo "installing $* (brew)" >&2
 	brew install --quiet "$@"
 else

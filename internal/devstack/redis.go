@@ -18,6 +18,9 @@ type RedisOptions struct {
 	Durable bool
 	// Config are lines of redis.conf, e.g. "maxmemory-policy noeviction".
 	Config []string
+	// TLS makes the server listen on a second port, with a certificate of a
+	// private authority, for clients that show one of it: see [Redis.TLS].
+	TLS bool
 }
 
 // Redis is a running private server on a free port of 127.0.0.1, with 512
@@ -25,13 +28,37 @@ type RedisOptions struct {
 type Redis struct {
 	*server
 	port   int
+	secure int                     // port with TLS, if any
 	launch func() (*server, error) // starts it in the folder
 }
 
 // StartRedis starts a server in a temporary folder. When it returns, the
 // server answers. A [*MissingError] says that Redis is not on the machine.
 func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
-	return startRedis(ctx, func(dir string, port int) (string, error) { return redisConf(dir, port, opts), nil })
+	secure := 0
+	r, err := startRedis(ctx, func(dir string, port int) (_ string, err error) {
+		own := opts
+		if opts.TLS {
+			if secure, err = freePort(ctx); err != nil {
+				return "", err
+			}
+			own.Config = append(tlsConf(dir, secure), opts.Config...)
+		}
+		return redisConf(dir, port, own), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.secure = secure
+	return r, nil
+}
+
+// tlsConf names the files that every server has, see writeCertificates.
+func tlsConf(dir string, port int) []string {
+	return []string{
+		"tls-port " + strconv.Itoa(port), "tls-cert-file " + filepath.Join(dir, serverCertFile),
+		"tls-key-file " + filepath.Join(dir, serverKeyFile), "tls-ca-cert-file " + filepath.Join(dir, caFile),
+	}
 }
 
 // startRedis starts a server, or with further arguments a sentinel, with the
@@ -86,6 +113,11 @@ func (r *Redis) configure(ctx context.Context, dir string, who *account, conf fu
 	text, err := conf(dir, r.port)
 	if err != nil {
 		return err
+	}
+	if strings.Contains(text, "tls-port") {
+		if err := writeCertificates(dir, who); err != nil {
+			return err
+		}
 	}
 	path := filepath.Join(dir, "redis.conf")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -144,6 +176,13 @@ func (r *Redis) URL() string { return r.DatabaseURL(0) }
 
 // DatabaseURL addresses database n, 0 to 511.
 func (r *Redis) DatabaseURL(n int) string { return fmt.Sprintf("redis://%s/%d", r.Addr(), n) }
+
+// TLS is the host:port with TLS and the files that a client of it needs: the
+// authority's certificate, its own, and that one's key.
+func (r *Redis) TLS() (addr, ca, cert, key string) {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.secure)),
+		filepath.Join(r.dir, caFile), filepath.Join(r.dir, clientCertFile), filepath.Join(r.dir, clientKeyFile)
+}
 
 // Dir is the temporary folder, with server.log in it.
 func (r *Redis) Dir() string { return r.dir }

@@ -20,6 +20,8 @@ const (
 	// listenAgain is the pause before a broken LISTEN is tried again; until then
 	// the ticks find what was requested.
 	listenAgain = 10 * time.Second
+	// deafAgain is the pause when there is nothing to be heard.
+	deafAgain = time.Hour
 	// sqlKey begins the request key of a run that was requested in SQL, where
 	// the key that it has everywhere else cannot be computed.
 	sqlKey = "sql:"
@@ -33,8 +35,12 @@ func (e *Engine) listen(ctx context.Context, ring func()) {
 			return
 		}
 		e.log.Warn("not told of requests in SQL, looking for them instead", zap.Error(err))
+		pause := listenAgain
+		if errors.Is(err, repo.ErrDeaf) {
+			pause = deafAgain
+		}
 		select {
-		case <-time.After(listenAgain):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}

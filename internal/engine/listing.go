@@ -57,8 +57,12 @@ func (w *walk) pass(ctx context.Context) (ending, error) {
 		if page.Last {
 			break
 		}
-		if err := w.turn.over(ctx); err != nil {
-			return ending{}, err
+		// Pages that are on their way have been paid for: they are written, too.
+		if w.leaving == nil {
+			w.leaving = w.turn.over(ctx)
+		}
+		if w.leaving != nil && page.Ahead == 0 {
+			return ending{}, w.leaving
 		}
 	}
 	return ending{}, nil

@@ -38,12 +38,20 @@ func (e *Engine) newTurn(ref repo.RunRef, draining <-chan struct{}) *turn {
 	}
 }
 
-// over returns why an execution should end at the boundary it is at, or nil.
-func (t *turn) over(ctx context.Context) error {
+// stopping says whether the worker stops.
+func (t *turn) stopping() bool {
 	select {
 	case <-t.draining:
-		return errDraining
+		return true
 	default:
+		return false
+	}
+}
+
+// over returns why an execution should end at the boundary it is at, or nil.
+func (t *turn) over(ctx context.Context) error {
+	if t.stopping() {
+		return errDraining
 	}
 	now := time.Now()
 	switch {

@@ -25,6 +25,8 @@ type walk struct {
 	cur     cursor
 	handled *halo.IDSet // ids that the run is done with
 	total   int         // clients to expect, as far as is known
+
+	leaving error // why no page is asked for any more, see [halo.Query]
 }
 
 // pagePart is what a page brought.
@@ -40,11 +42,13 @@ type pagePart struct {
 // newWalk takes up a run where its checkpoint stands; call restore next.
 func newWalk(store *repo.Store, api *halo.API, claim repo.Claim, turn *turn) (*walk, error) {
 	cur, err := readCursor(claim.Cursor)
-	return &walk{
+	w := &walk{
 		store: store, api: api, ref: claim.Ref, turn: turn,
 		query: halo.Query{IncludeInactive: true, VerifyTail: true},
 		cur:   cur, handled: &halo.IDSet{}, total: claim.Run.RecordsTotal,
-	}, err
+	}
+	w.query.Stop = func() bool { return w.leaving != nil || turn.stopping() }
+	return w, err
 }
 
 // restore reads back which ids the run has seen: all of them, and those of

@@ -1,4 +1,5 @@
 -- +goose Up
+-- halosync:oldest-program 7
 -- What counts as a bulk run: one that walks through a connection's clients. An
 -- import of up to 100 named clients is not one, since somebody waits for it at
 -- the screen; the queue's contract has the same number. It goes on beside a

@@ -1,0 +1,61 @@
+package repo_test
+
+import (
+	"errors"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// Behind a pooler in transaction mode: the URL must say so, everything but the
+// ringing works, and that is told.
+func TestBehindPooler(t *testing.T) {
+	t.Parallel()
+	direct := repotest.EmptyURL(t)
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bouncer, err := devstack.StartBouncer(t.Context(), u.Query().Get("host"))
+	var missing *devstack.MissingError
+	if errors.As(err, &missing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := bouncer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	name := path.Base(u.Path)
+	name = name[:min(len(name), 63)] // Postgres cuts it by itself
+	plain := repotest.Open(t, bouncer.DatabaseURL(name, nil))
+	if err := plain.Ready(t.Context()); err == nil || errors.Is(err, repo.ErrUnavailable) || !strings.Contains(err.Error(), "default_query_exec_mode=cache_describe") {
+		t.Errorf("a URL that does not say so: %v", err)
+	}
+
+	pooled := bouncer.DatabaseURL(name, url.Values{"default_query_exec_mode": {"cache_describe"}})
+	for range 2 {
+		if res, err := repo.Migrate(t.Context(), pooled); err != nil || res.To != repo.Latest() {
+			t.Errorf("migrate: %+v, %v", res, err)
+		}
+	}
+	if n := repotest.Value[int](t, direct, `select count(*) from pg_locks where locktype = 'advisory'`); n != 0 {
+		t.Errorf("%d locks are left behind", n)
+	}
+	store := repotest.Open(t, pooled)
+	if err := store.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	rang := 0
+	if err := store.Listen(t.Context(), func() { rang++ }); !errors.Is(err, repo.ErrDeaf) || rang != 1 {
+		t.Errorf("listen: rang %d times, %v", rang, err)
+	}
+}

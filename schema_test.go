@@ -1,0 +1,43 @@
+package halosync_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// The workers of one release go on while the schema is that of the next
+// already, which has more columns and says that it still takes them; one that
+// does not take them is named.
+func TestWorkerOnNextSchema(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.tenant.Seed(250, 7)
+	s.connect()
+	w := s.startWorker(s.keyset)
+	repotest.Exec(t, s.db, `insert into halosync.schema_versions (version_id, is_applied)
+		select max(version_id) + 1, true from halosync.schema_versions`)
+	repotest.Exec(t, s.db, `do $$
+		declare name text;
+		begin
+			for name in select tablename from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%' loop
+				execute format('alter table halosync.%I add column next_release text not null default ''''', name);
+			end loop;
+		end $$`)
+	if page := w.page(t, "/readyz"); !strings.Contains(page, "postgres: ok") {
+		t.Errorf("readyz of a worker that runs on: %s", page)
+	}
+	second := s.startWorker(s.keyset) // waits until it is ready
+	w.stop(t)
+	if r := s.importAll(); r.State != "succeeded" || r.Records != 250 {
+		t.Errorf("import: %+v", r)
+	}
+	s.must("resync", "--connection", "halo", "--wait")
+	second.stop(t)
+
+	repotest.Exec(t, s.db, `update halosync.schema_floor set floor = (select max(version_id) from halosync.schema_versions)`)
+	if out := s.workerFails(); !strings.Contains(out, "is newer than this program's") || !strings.Contains(out, "run a newer program") {
+		t.Errorf("worker says:\n%s", out)
+	}
+}
