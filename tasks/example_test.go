@@ -40,6 +40,25 @@ func ExampleClient_Import() {
 	// Output: succeeded 1 2
 }
 
+// The product asks in its own transaction: if that is rolled back, nobody asked.
+func ExampleStatement() {
+	query, params, err := tasks.Statement(tasks.Import(), tasks.ImportArgs{
+		Tenant:       "acme",
+		ConnectionID: "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6",
+		ClientIDs:    []int64{12, 7},
+		RequestedBy:  "ann@acme.example",
+	})
+	if err != nil {
+		log.Fatal(err) // says everything that is wrong with the arguments
+	}
+	// With pgx: err = tx.QueryRow(ctx, query, params...).Scan(&runID)
+	fmt.Println(query)
+	fmt.Println(params[0], params[1], params[3])
+	// Output:
+	// select replace(halosync.enqueue($1, $2, $3::uuid, $4::jsonb, $5)::text, '-', '')
+	// halo:import acme {"tenant":"acme","connection_id":"0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6","client_ids":[7,12],"requested_by":"ann@acme.example"}
+}
+
 // A request that makes no sense is refused before anything is queued.
 func ExampleImportArgs_Validate() {
 	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: "main", All: true, ClientIDs: []int64{12}}

@@ -16,6 +16,9 @@ const (
 	// lostPatience is how long a run may be gone from Redis after it was there:
 	// the dispatcher of a worker brings it back from the ledger.
 	lostPatience = 2 * time.Minute
+	// newPatience is how long a run may not be in Redis yet: one of the ledger
+	// is put there by a worker, within its tick of 5 s if no sooner.
+	newPatience = 8 * time.Second
 )
 
 // Wait waits until the run has ended and returns its result, which may well
@@ -25,7 +28,8 @@ const (
 //
 // Redis may be away for half a minute in between. It may also lose the run:
 // the workers bring it back from the ledger, unless it had ended, and
-// [ErrUnknownRun] is the answer after two minutes.
+// [ErrUnknownRun] is the answer after two minutes; after 8 s if Redis never had
+// it, which is time for a worker to take a run from the ledger.
 func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -33,7 +37,8 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	}
 	var (
 		queues = queueNames()
-		seen   time.Time // when Redis last answered; zero before it ever did
+		seen   time.Time // when Redis last had it; zero before it ever did
+		began  = time.Now()
 	)
 	for delay := firstWait; ; delay = min(delay*3/2, maxWait) {
 		info, err := c.find(ctx, id, queues...)
@@ -44,6 +49,7 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 				return outcome(s, err)
 			}
 			queues, seen = []string{info.Queue}, time.Now()
+		case errors.Is(err, ErrUnknownRun) && time.Since(began) < newPatience && ctx.Err() == nil:
 		case ctx.Err() != nil, time.Since(seen) > patience(err):
 			return RunResult{}, err
 		}

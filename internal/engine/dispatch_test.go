@@ -248,6 +248,35 @@ func TestClockHearsRequestsInSQL(t *testing.T) {
 	}
 }
 
+// The statement that the queue's package makes for Go programs is the same
+// request as all the others.
+func TestStatementInSQL(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	first := q.ask(7).RunID
+	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: q.conn.ID.String(), ClientIDs: []int64{7, 7}, RequestedBy: "crm"}
+	query, params, err := tasks.Statement(tasks.Import(), args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := repotest.Value[string](t, q.url, query, params...); id != first {
+		t.Errorf("run %s, want that of the same request, %s", id, first)
+	}
+	args.ClientIDs = []int64{8}
+	if query, params, err = tasks.Statement(tasks.Import(), args); err != nil {
+		t.Fatal(err)
+	}
+	id := repotest.Value[string](t, q.url, query, params...)
+	if run, err := q.engine.Run(t.Context(), "acme", id); err != nil || run.RequestedBy != "crm" || run.State != repo.StateQueued {
+		t.Errorf("%+v %v", run, err)
+	}
+	for _, args := range []tasks.UnmapArgs{{Tenant: "acme", ConnectionID: args.ConnectionID}, {Tenant: "acme", MappingIDs: []string{id}}} {
+		if _, _, err := tasks.Statement(tasks.Unmap(), args); err == nil {
+			t.Errorf("%+v was accepted", args)
+		}
+	}
+}
+
 // Retry and cancel say the same when they are repeated, whatever state the run
 // is in.
 func TestRetryAndCancelInEveryState(t *testing.T) {
