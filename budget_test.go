@@ -171,7 +171,7 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped by -short: works through five windows of a request budget")
 	}
-	t.Parallel()
+	// Not beside others: it must be able to use all that it is given.
 	const tenants, clients = 4, 2400 // 241 requests each, and some
 	s := newSite(t, limited)
 	s.extraEnv = []string{"HALOSYNC_RATE_LIMIT=" + budgetRate}

@@ -44,7 +44,7 @@ func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companie
 		return nil, wrap("add companies", err)
 	}
 	added := make([]Company, len(companies))
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}

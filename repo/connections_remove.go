@@ -44,7 +44,7 @@ func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID)
 // RemoveConnection removes a connection with its mappings, catalogue and
 // runs. A run that is executing finds itself fenced off at its next page.
 func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}

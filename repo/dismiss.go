@@ -30,7 +30,7 @@ func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connecti
 	for i, p := range pairs {
 		companies[i], clients[i] = p.CompanyID, p.ClientID
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			with added as (
 				insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -30,6 +31,9 @@ func Embedded() fs.FS {
 
 // Latest is the version that the program wants.
 func Latest() int64 { return latest() }
+
+// SetPatience makes a store less patient with Postgres.
+func SetPatience(s *Store, limit time.Duration) { s.pool.limit = limit }
 
 // OpenWrapped opens a store with one connection, whose network side passes
 // through wrap.

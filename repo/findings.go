@@ -109,7 +109,7 @@ const (
 // Each call is one transaction: what was applied is not applied again.
 // [ErrFenced] if the run is not the caller's any more.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {
 			return err
 		}

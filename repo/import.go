@@ -108,20 +108,22 @@ type PageResult struct {
 // any other error, nothing is written. That an error says so is certain only
 // if the connection to the database was not lost: whoever claims the run
 // again learns from its checkpoint which is true.
-func (s *Store) ImportPage(ctx context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+func (s *Store) ImportPage(caller context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
 	if err := p.check(); err != nil {
 		return PageResult{}, wrap("import page", err)
 	}
+	ctx, cancel := s.pool.bound(caller)
+	defer cancel()
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return PageResult{}, wrap("import page", err)
+		return PageResult{}, wrap("import page", late(caller, err))
 	}
 	defer conn.Release()
 
 	res, err := importPage(ctx, conn, ref, p, decide)
 	if err != nil {
 		rollback(ctx, conn)
-		return PageResult{}, wrap("import page", err)
+		return PageResult{}, wrap("import page", late(caller, err))
 	}
 	return res, nil
 }

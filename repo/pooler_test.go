@@ -47,7 +47,8 @@ func TestBehindPooler(t *testing.T) {
 			t.Errorf("migrate: %+v, %v", res, err)
 		}
 	}
-	if n := repotest.Value[int](t, direct, `select count(*) from pg_locks where locktype = 'advisory'`); n != 0 {
+	if n := repotest.Value[int](t, direct, `select count(*) from pg_locks where locktype = 'advisory'
+		and database = (select oid from pg_database where datname = current_database())`); n != 0 {
 		t.Errorf("%d locks are left behind", n)
 	}
 	store := repotest.Open(t, pooled)

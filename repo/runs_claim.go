@@ -41,7 +41,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	}
 	var claim Claim
 	var busy *BusyError
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenantRuns(ctx, tx, n); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) 
 // execution. If its cancellation was requested, it ends as cancelled instead.
 // [ErrFenced] if the run is not the caller's any more.
 func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var cancelled bool
 		err := tx.QueryRow(ctx, `
 			update halosync.runs set state = 'queued', wait_reason = $4, not_before = $5

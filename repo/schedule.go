@@ -40,7 +40,7 @@ type ClaimedSlots struct {
 // database's time, or, if it is not zero, the caller's.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		now, due, err := lockDue(ctx, tx, now, limit)
 		if err != nil || len(due) == 0 {
 			return err

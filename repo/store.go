@@ -29,7 +29,7 @@ type Options struct {
 // Store is a pool of connections to the database. It is safe for concurrent
 // use.
 type Store struct {
-	pool *pgxpool.Pool
+	pool patient
 	keys *secret.Keyset
 }
 
@@ -81,7 +81,7 @@ func openPool(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*S
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	return &Store{pool: pool, keys: keys}, nil
+	return &Store{pool: patient{pool, patience}, keys: keys}, nil
 }
 
 func setDefault(params map[string]string, name, value string) {
@@ -120,8 +120,11 @@ type querier interface {
 }
 
 // inTx runs f in a transaction that commits if f returns nil.
-func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, f)
+// Its context, which is bounded by [patience], is for every statement of f.
+func (s *Store) inTx(caller context.Context, f func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := s.pool.bound(caller)
+	defer cancel()
+	return late(caller, pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
 // lockTenantSQL makes whoever adds companies or mappings of a tenant wait for
