@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -154,14 +155,18 @@ func classOf(queue string) ratelimit.Class {
 
 // Instance names what Halo counts requests against, as far as is known: the
 // host of the resource server and the tenant on it. Two connections to one
-// instance share it.
+// instance share it, however their addresses are written.
 func Instance(domain, haloTenant string) string {
 	host := domain
 	if u, err := url.Parse(domain); err == nil && u.Host != "" {
 		host = u.Host
+		if u.Scheme == "https" {
+			host = strings.TrimSuffix(host, ":443")
+		}
 	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if haloTenant != "" {
-		return host + "|" + haloTenant
+		return host + "|" + strings.ToLower(haloTenant)
 	}
 	return host
 }
