@@ -20,7 +20,7 @@ func TestHundredThousandClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped by -short: imports 100,000 clients twice")
 	}
-	t.Parallel()
+	// Not beside others, which would wait for it and make it wait.
 	const small, large = 1_000, 100_000
 	s := newSite(t, fast)
 	w := s.startWorker(s.keyset)

@@ -20,7 +20,7 @@ import (
 )
 
 func testContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 5*time.Minute)
+	return context.WithTimeout(context.Background(), 8*time.Minute)
 }
 
 // site is one installation: a database, a Redis database, a Halo.
