@@ -34,8 +34,13 @@ func Open(redisURL string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return NewClient(address), nil
+}
+
+// NewClient is [Open] for an address that has been read already.
+func NewClient(address Address) *Client {
 	rdb := address.Connect()
-	return &Client{rdb, asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}, nil
+	return &Client{rdb, asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
 }
 
 // Close frees the connections.
@@ -102,11 +107,7 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 // be queued once more. A task that is not there, or has not ended, is left
 // alone.
 func (c *Client) Forget(ctx context.Context, runID string) error {
-	id, err := parseRunID(runID)
-	if err != nil {
-		return err
-	}
-	info, err := c.find(ctx, id, queueNames()...)
+	info, err := c.lookUp(ctx, runID)
 	switch {
 	case errors.Is(err, ErrUnknownRun):
 		return nil
@@ -115,7 +116,7 @@ func (c *Client) Forget(ctx context.Context, runID string) error {
 	case info.State != asynq.TaskStateCompleted && info.State != asynq.TaskStateArchived:
 		return nil
 	}
-	err = c.inspector.DeleteTask(info.Queue, id)
+	err = c.inspector.DeleteTask(info.Queue, info.ID)
 	if errors.Is(err, asynq.ErrTaskNotFound) {
 		return nil
 	}
@@ -147,19 +148,5 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 // revive sets a task going again if it is archived.
 func (c *Client) revive(ctx context.Context, queue, runID string) error {
 	info, err := c.find(ctx, runID, queue)
-	if errors.Is(err, ErrUnknownRun) {
-		return nil // it has ended and gone in between
-	}
-	if err != nil || info.State != asynq.TaskStateArchived {
-		return err
-	}
-	err = c.inspector.RunTask(queue, runID)
-	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
-		return nil
-	}
-	// Somebody else revived it first?
-	if info, ferr := c.find(ctx, runID, queue); ferr == nil && info.State != asynq.TaskStateArchived {
-		return nil
-	}
-	return fmt.Errorf("run %s: run again: %w", runID, err)
+	return c.goOn(ctx, info, err, asynq.TaskStateArchived)
 }

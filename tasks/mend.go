@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -73,26 +74,28 @@ func (c *Client) mend(ctx context.Context, queue, runID string) (free bool, err 
 // Hurry lets a run that was put off go on at once. A run that is not waiting
 // for its time is left alone.
 func (c *Client) Hurry(ctx context.Context, runID string) error {
-	id, err := parseRunID(runID)
-	if err != nil {
-		return err
-	}
-	info, err := c.find(ctx, id, queueNames()...)
+	info, err := c.lookUp(ctx, runID)
+	return c.goOn(ctx, info, err, asynq.TaskStateRetry, asynq.TaskStateScheduled)
+}
+
+// goOn takes the answer of a look-up and lets the task go on if it is in one
+// of the given states.
+func (c *Client) goOn(ctx context.Context, info *asynq.TaskInfo, err error, from ...asynq.TaskState) error {
 	switch {
 	case errors.Is(err, ErrUnknownRun):
-		return nil
+		return nil // it has ended and gone
 	case err != nil:
 		return err
-	case info.State != asynq.TaskStateRetry && info.State != asynq.TaskStateScheduled:
+	case !slices.Contains(from, info.State):
 		return nil
 	}
-	err = c.inspector.RunTask(info.Queue, id)
+	err = c.inspector.RunTask(info.Queue, info.ID)
 	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
 		return nil
 	}
-	// It went on by itself in between?
-	if now, ferr := c.find(ctx, id, info.Queue); ferr == nil && now.State != info.State {
+	// It went on by itself, or somebody else was quicker?
+	if now, ferr := c.find(ctx, info.ID, info.Queue); ferr == nil && now.State != info.State {
 		return nil
 	}
-	return fmt.Errorf("run %s: hurry: %w", id, err)
+	return fmt.Errorf("run %s: go on: %w", info.ID, err)
 }

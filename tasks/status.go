@@ -41,11 +41,7 @@ type Status struct {
 // Status looks a run up by its id, with or without hyphens. The error is
 // [ErrUnknownRun] or [ErrNoResult], or Redis does not answer.
 func (c *Client) Status(ctx context.Context, runID string) (Status, error) {
-	id, err := parseRunID(runID)
-	if err != nil {
-		return Status{}, err
-	}
-	info, err := c.find(ctx, id, queueNames()...)
+	info, err := c.lookUp(ctx, runID)
 	if err != nil {
 		return Status{}, err
 	}
@@ -71,6 +67,15 @@ func statusOf(info *asynq.TaskInfo) (Status, error) {
 		s.State = StateQueued
 	}
 	return s, nil
+}
+
+// lookUp finds a run's task by an id as people write it.
+func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, error) {
+	id, err := parseRunID(runID)
+	if err != nil {
+		return nil, err
+	}
+	return c.find(ctx, id, queueNames()...)
 }
 
 // find looks for a task in the queues; the id alone does not tell its queue.

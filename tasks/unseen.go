@@ -72,11 +72,7 @@ func (c *Client) putBack(ctx context.Context, ids []string) {
 // Lookup reads what a run in the queue was asked for; [ErrUnknownRun] if it is
 // not there.
 func (c *Client) Lookup(ctx context.Context, runID string) (Unseen, error) {
-	id, err := parseRunID(runID)
-	if err != nil {
-		return Unseen{}, err
-	}
-	info, err := c.find(ctx, id, queueNames()...)
+	info, err := c.lookUp(ctx, runID)
 	if err != nil {
 		return Unseen{}, err
 	}

@@ -61,14 +61,12 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	}
 	if cfg.RedisURL.Reveal() != "" {
 		tasks.LogRedis(zap.NewNop().Sugar()) // the error that comes of it says enough
-		if p.queue, err = tasks.Open(cfg.RedisURL.Reveal()); err != nil {
-			return usagef("REDIS_URL: %v", err)
-		}
-		defer func() { err = errors.Join(err, p.queue.Close()) }()
 		address, aerr := tasks.ParseAddress(cfg.RedisURL.Reveal())
 		if aerr != nil {
 			return usagef("REDIS_URL: %v", aerr)
 		}
+		p.queue = tasks.NewClient(address)
+		defer func() { err = errors.Join(err, p.queue.Close()) }()
 		budget.Redis = address.Connect()
 		defer func() { err = errors.Join(err, budget.Redis.Close()) }()
 	}

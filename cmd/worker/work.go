@@ -52,16 +52,14 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		return err
 	}
 	defer store.Close()
-	queue, err := tasks.Open(cfg.RedisURL.Reveal())
+	redis, err := tasks.ParseAddress(cfg.RedisURL.Reveal())
 	if err != nil {
 		return &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
 	}
+	queue := tasks.NewClient(redis)
 	defer func() { err = errors.Join(err, queue.Close()) }()
 	metrics := telemetry.NewMetrics(version)
-	budget, closeBudget, err := newBudget(cfg, metrics, log)
-	if err != nil {
-		return err
-	}
+	budget, closeBudget := newBudget(cfg, redis, metrics, log)
 	defer func() { err = errors.Join(err, closeBudget()) }()
 	eng := engine.New(engine.Config{
 		Store: store, Queue: queue, Allow: allow, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
@@ -69,7 +67,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		Budget:     budget.Wait, Throttled: budget.Throttled,
 		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
 	})
-	server, err := newServer(cfg, eng, metrics, log)
+	server, err := newServer(cfg, redis, eng, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -102,13 +100,9 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 }
 
 // newBudget makes the request budget, which the fleet shares through Redis.
-func newBudget(cfg config.Config, metrics *telemetry.Metrics, log *zap.Logger) (*ratelimit.Limiter, func() error, error) {
-	address, err := tasks.ParseAddress(cfg.RedisURL.Reveal())
-	if err != nil {
-		return nil, nil, &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
-	}
-	rdb := address.Connect()
-	budget := ratelimit.New(ratelimit.Options{Rate: cfg.RateLimit, Redis: rdb, Observe: func(e ratelimit.Event) {
+func newBudget(cfg config.Config, redis tasks.Address, metrics *telemetry.Metrics, log *zap.Logger) (budget *ratelimit.Limiter, closeBudget func() error) {
+	rdb := redis.Connect()
+	budget = ratelimit.New(ratelimit.Options{Rate: cfg.RateLimit, Redis: rdb, Observe: func(e ratelimit.Event) {
 		switch e.Kind {
 		case ratelimit.Granted:
 			metrics.BudgetGranted(e.Class.String(), e.Wait, e.Alone)
@@ -124,7 +118,7 @@ func newBudget(cfg config.Config, metrics *telemetry.Metrics, log *zap.Logger) (
 			log.Info("request budget: shared through Redis again")
 		}
 	}})
-	return budget, rdb.Close, nil
+	return budget, rdb.Close
 }
 
 // startClock starts what is due by the clock; the function that it returns
@@ -178,13 +172,9 @@ func settings(getenv func(string) string) (config.Config, *halo.Allow, *secret.K
 }
 
 // newServer makes the queue's server with the engine behind it.
-func newServer(cfg config.Config, eng *engine.Engine, metrics *telemetry.Metrics, log *zap.Logger) (*tasks.Server, error) {
-	address, err := tasks.ParseAddress(cfg.RedisURL.Reveal())
-	if err != nil {
-		return nil, &config.FaultsError{Faults: []string{"REDIS_URL: " + err.Error()}}
-	}
+func newServer(cfg config.Config, redis tasks.Address, eng *engine.Engine, metrics *telemetry.Metrics, log *zap.Logger) (*tasks.Server, error) {
 	server, err := tasks.NewServer(tasks.ServerConfig{
-		Redis: address, Concurrency: cfg.Concurrency, Interactive: interactive(cfg.Concurrency), ShutdownTimeout: shutdownTimeout,
+		Redis: redis, Concurrency: cfg.Concurrency, Interactive: interactive(cfg.Concurrency), ShutdownTimeout: shutdownTimeout,
 		Logger:   log.Sugar(),
 		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
 		OnReject: eng.Rejected,
