@@ -55,11 +55,8 @@ func setUp() (err error) {
 	if kit.bin, err = os.MkdirTemp("", "halosync-e2e-"); err != nil {
 		return err
 	}
-	for _, name := range []string{"worker", "enqueue"} {
-		out, err := exec.Command("go", "build", "-race", "-o", filepath.Join(kit.bin, name), "./cmd/"+name).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
+	if err := devstack.BuildPrograms(kit.bin); err != nil {
+		return err
 	}
 	ctx, cancel := testContext()
 	defer cancel()

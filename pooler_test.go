@@ -1,15 +1,12 @@
 package halosync_test
 
 import (
-	"errors"
 	"net/url"
-	"path"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -18,28 +15,8 @@ import (
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, fast)
-	u, err := url.Parse(s.db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bouncer, err := devstack.StartBouncer(t.Context(), u.Query().Get("host"))
-	var missing *devstack.MissingError
-	if errors.As(err, &missing) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := bouncer.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	name := path.Base(u.Path)
-	name = name[:min(len(name), 63)] // Postgres cuts it by itself
-	through := func(options url.Values) []string {
-		return []string{"DATABASE_URL=" + bouncer.DatabaseURL(name, options)}
-	}
+	pooled := repotest.Pooled(t, s.db)
+	through := func(options url.Values) []string { return []string{"DATABASE_URL=" + pooled(options)} }
 	s.extraEnv = through(nil)
 	if out := s.workerFails(); !strings.Contains(out, "the URL needs default_query_exec_mode=cache_describe") {
 		t.Errorf("a URL that does not say so:\n%s", out)

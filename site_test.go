@@ -10,12 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -118,7 +118,7 @@ func decode[T any](t *testing.T, text string) (v T) {
 // workerProcess is a running worker.
 type workerProcess struct {
 	cmd  *exec.Cmd
-	log  *syncBuffer
+	log  *devstack.Output
 	done chan struct{}
 	http string // address of its pages
 }
@@ -126,7 +126,7 @@ type workerProcess struct {
 // startWorker starts a worker and waits until it is ready.
 func (s *site) startWorker(keyset string) *workerProcess {
 	s.t.Helper()
-	w := &workerProcess{log: &syncBuffer{}, done: make(chan struct{})}
+	w := &workerProcess{log: &devstack.Output{}, done: make(chan struct{})}
 	w.cmd = exec.Command(filepath.Join(kit.bin, "worker"))
 	w.cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_KEYSET="+keyset)
 	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
@@ -225,22 +225,4 @@ func (s *site) eventually(what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
-}
-
-// syncBuffer is a buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -3,11 +3,9 @@ package repo_test
 import (
 	"errors"
 	"net/url"
-	"path"
 	"strings"
 	"testing"
 
-	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 )
@@ -17,31 +15,13 @@ import (
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)
-	u, err := url.Parse(direct)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bouncer, err := devstack.StartBouncer(t.Context(), u.Query().Get("host"))
-	var missing *devstack.MissingError
-	if errors.As(err, &missing) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := bouncer.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	name := path.Base(u.Path)
-	name = name[:min(len(name), 63)] // Postgres cuts it by itself
-	plain := repotest.Open(t, bouncer.DatabaseURL(name, nil))
+	through := repotest.Pooled(t, direct)
+	plain := repotest.Open(t, through(nil))
 	if err := plain.Ready(t.Context()); err == nil || errors.Is(err, repo.ErrUnavailable) || !strings.Contains(err.Error(), "default_query_exec_mode=cache_describe") {
 		t.Errorf("a URL that does not say so: %v", err)
 	}
 
-	pooled := bouncer.DatabaseURL(name, url.Values{"default_query_exec_mode": {"cache_describe"}})
+	pooled := through(url.Values{"default_query_exec_mode": {"cache_describe"}})
 	for range 2 {
 		if res, err := repo.Migrate(t.Context(), pooled); err != nil || res.To != repo.Latest() {
 			t.Errorf("migrate: %+v, %v", res, err)

@@ -1,4 +1,6 @@
 package tasks
 
+import "github.com/halosync/halosync/internal/devstack/redistest"
+
 // RedisURL is the test binary's Redis, for the examples.
-func RedisURL() string { return shared.redis.URL() }
+func RedisURL() string { return redistest.Zero() }

@@ -3,59 +3,29 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
-	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/devstack/redistest"
 )
-
-// shared is the Redis of this test binary; each test has a database of its own.
-var shared struct {
-	redis *devstack.Redis
-	next  atomic.Int64
-}
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childEnv); url != "" {
 		os.Exit(child(url))
 	}
-	redis.SetLogger(quiet{})
-	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	shared.redis = server
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
-		if err := server.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		os.Exit(code)
-	}))
+	redistest.Main(m)
 }
-
-// quiet keeps go-redis' reports of the outages that tests make out of stderr.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
 
 // database is the URL of an empty database.
 func database(t *testing.T) string {
 	t.Helper()
-	url := shared.redis.DatabaseURL(int(1 + shared.next.Add(1)%511))
-	if err := connect(t, url).FlushDB(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return redistest.URL(t)
 }
 
 func closeAtEnd(t *testing.T, c io.Closer) {

@@ -156,7 +156,7 @@ func (e *episode) setUp(ctx context.Context) error {
 		if e.seats[0].ready() && e.seats[1].ready() {
 			return true, nil
 		}
-		return false, errors.New(e.seats[0].log.tail())
+		return false, errors.New(e.seats[0].tail())
 	})
 }
 

@@ -3,12 +3,11 @@ package chaos
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -36,11 +35,5 @@ func build() (err error) {
 	if kit.bin, err = os.MkdirTemp("", "halosync-chaos-"); err != nil {
 		return err
 	}
-	for _, name := range []string{"worker", "enqueue"} {
-		out, err := exec.Command("go", "build", "-race", "-o", filepath.Join(kit.bin, name), "../../cmd/"+name).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
-	}
-	return nil
+	return devstack.BuildPrograms(kit.bin)
 }

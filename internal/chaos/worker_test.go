@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,13 +8,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/halosync/halosync/internal/devstack"
 )
 
 // seat is a place for a worker process, with somebody who puts a new one there
 // whenever it ends, as systemd would.
 type seat struct {
 	env []string
-	log syncBuffer // of all processes that sat here
+	log devstack.Output // of all processes that sat here
 
 	mu      sync.Mutex // one fault at a time
 	process *process   // guarded by now
@@ -128,26 +129,8 @@ func (s *seat) close() {
 	}
 }
 
-// syncBuffer is a buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// tail is the end of it.
-func (b *syncBuffer) tail() string {
-	text := b.String()
+// tail is the end of what its processes wrote.
+func (s *seat) tail() string {
+	text := s.log.String()
 	return text[max(0, len(text)-2000):]
 }

@@ -1,47 +1,17 @@
 package ratelimit
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
-	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/devstack/redistest"
 )
 
-// kit is the Redis of this test binary; each test has a database of its own.
-var kit struct {
-	redis *devstack.Redis
-	dbs   atomic.Int64
-}
-
-func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{})
-	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	kit.redis = server
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
-		if err := server.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		os.Exit(code)
-	}))
-}
-
-// quiet keeps go-redis' reports of the outages that tests make out of stderr.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 func connect(tb testing.TB, url string) redis.UniversalClient {
 	tb.Helper()
@@ -58,7 +28,7 @@ func connect(tb testing.TB, url string) redis.UniversalClient {
 // database is a client of an empty database.
 func database(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
-	return connect(tb, kit.redis.DatabaseURL(int(kit.dbs.Add(1)%512)))
+	return connect(tb, redistest.URL(tb))
 }
 
 // bench is a store whose time stands still until the test moves it.
