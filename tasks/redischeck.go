@@ -28,9 +28,9 @@ var ErrUnfit = errors.New("unfit for the queue")
 
 // Check looks once at how Redis is set up, in a Cluster at each master. The
 // error is [ErrUnfit] with what is wrong and what to set, or Redis does not
-// answer. Warnings are about what the ledger makes up for, at the price of
-// minutes. What the Redis user may not look at is left out: the rights INFO
-// and CONFIG GET show most.
+// answer. Warnings are about what the ledger makes up for at least in part.
+// What the Redis user may not look at is left out: the rights INFO and CONFIG
+// GET show most.
 func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func judgeRedis(info map[string]string, save string) (faults, warnings []string)
 			", under which the same request may be queued twice: set maxmemory-policy noeviction")
 	}
 	if info["aof_enabled"] == "0" && save == "" {
-		warnings = append(warnings, "it keeps nothing on disk: after a restart the ledger brings queued runs back, which takes minutes: set appendonly yes")
+		warnings = append(warnings, "it keeps nothing on disk: after a restart the ledger brings queued runs back, but not what no worker had seen: set appendonly yes")
 	}
 	return faults, append(warnings, judgeMemory(info)...)
 }
