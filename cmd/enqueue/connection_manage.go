@@ -90,7 +90,9 @@ func (a *app) connectionUpdate() *cobra.Command {
 		Short: "Change a connection in place; its mappings stay",
 		Long: `update changes what is given and keeps the rest. The result is tested before it
 is stored. A new client secret comes from --client-secret-file, or, with
---rotate-secret, from HALO_CLIENT_SECRET or a prompt.`,
+--rotate-secret, from HALO_CLIENT_SECRET or a prompt. Another --domain or
+--auth-server needs the secret anew, so that the stored one never goes to a
+server that it was not typed for.`,
 		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
 		Args:    exactly("a connection's name or id"),
 	}

@@ -45,6 +45,11 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil {
 		return conn, err
 	}
+	// A stored secret, and the tokens it buys, go to no host but the one they
+	// were typed for: else whoever may change an address can collect them.
+	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
+		return conn, usagef("another address needs the client secret anew: the stored one goes only to where it was typed for")
+	}
 	if err := e.probe(ctx, in); err != nil {
 		return conn, err
 	}

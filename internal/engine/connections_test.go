@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/secret"
+)
+
+// Whoever may change an address but does not know the secret gets neither the
+// secret nor a token sent there.
+func TestStoredSecretStaysWithItsAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5)
+	conn := w.connect("t1", "c")
+	thief := halotest.Start(t)
+	thief.Tenant("").App(testApp, testSecret)
+	thief.Tenant("").Seed(5, 7)
+	domain, auth := thief.ResourceServer(), thief.AuthServer()
+	for what, change := range map[string]ConnectionChange{
+		"both": {Domain: &domain, AuthServer: &auth}, "authorisation server": {AuthServer: &auth}, "domain": {Domain: &domain},
+	} {
+		_, _, err := w.engine.UpdateConnection(t.Context(), "t1", "eve", "c", change)
+		if !errors.As(err, new(*UsageError)) {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
+	if n := thief.Log().Requests; n != 0 {
+		t.Errorf("%d requests got to the other server", n)
+	}
+	if same, err := w.store.Connection(t.Context(), "t1", conn.ID); err != nil || same.Domain != conn.Domain || same.AuthServer != conn.AuthServer {
+		t.Errorf("stored %+v, %v", same, err)
+	}
+
+	value := secret.NewString(testSecret)
+	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &value}); err != nil {
+		t.Errorf("with the secret: %v", err)
+	}
+	// The same address, written in another way, is no other.
+	slash := domain + "/"
+	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{Domain: &slash}); err != nil {
+		t.Errorf("the same address: %v", err)
+	}
+}
