@@ -2,12 +2,16 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -84,6 +88,61 @@ func TestBudgetIsToldOfThrottling(t *testing.T) {
 		if a.instance != Instance(w.halo.ResourceServer(), "") || a.age < 0 || a.age > 30*time.Second || a.after < 30*time.Second || a.after > time.Minute {
 			t.Errorf("told %+v", a)
 		}
+	}
+}
+
+// Somebody who names another's Halo and an authorisation server of their own
+// cannot stop the connections to that Halo by answering 429 there.
+func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	evil := halotest.Start(t)
+	evil.Fault(halotest.Rule{Route: "POST /token"}, halotest.Status(429, ""))
+	engine := New(Config{Store: w.store, Allow: w.engine.allow, RetryBudget: time.Millisecond,
+		Throttled: func(instance, _ string, _ time.Time, _ time.Duration) { t.Errorf("%s was told to pause", instance) },
+	})
+	in := w.input("main")
+	in.AuthServer = evil.AuthServer()
+	if _, err := engine.AddConnection(t.Context(), "eve", "eve", in); !errors.Is(err, halo.ErrThrottled) {
+		t.Fatal(err)
+	}
+}
+
+// Credentials that nobody has seen work draw on an allowance of the tenant that
+// offers them, so that trying them does not use up another's Halo.
+func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	asked := map[string]int{}
+	engine := New(Config{Store: w.store, Allow: w.engine.allow,
+		Budget: func(_ context.Context, instance, limit string, _ ratelimit.Class) error {
+			asked[instance]++
+			if instance == "tests of eve" && limit == probeRate && asked[instance] > 3 {
+				return &ratelimit.BudgetError{After: time.Minute}
+			}
+			return nil
+		},
+	})
+	in := w.input("main")
+	in.Secret = secret.NewString("guess")
+	for range 3 {
+		if _, err := engine.AddConnection(t.Context(), "eve", "eve", in); !errors.Is(err, halo.ErrCredentials) {
+			t.Fatal(err)
+		}
+	}
+	_, err := engine.AddConnection(t.Context(), "eve", "eve", in)
+	if !errors.As(err, new(*ratelimit.BudgetError)) || !strings.Contains(err.Error(), "many tests") {
+		t.Errorf("the fourth guess: %v", err)
+	}
+	if n := asked[Instance(in.Domain, "")]; n != 3 {
+		t.Errorf("%d requests out of the budget of the Halo, want 3", n)
+	}
+	if _, err := engine.AddConnection(t.Context(), "acme", "ann", w.input("main")); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	before := asked["tests of acme"]
+	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err != nil || before == 0 || asked["tests of acme"] != before {
+		t.Errorf("proved credentials: %v, allowance %d, then %d", err, before, asked["tests of acme"])
 	}
 }
 

@@ -38,7 +38,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return repo.Connection{}, err
 	}
-	if err := e.probe(ctx, in); err != nil {
+	if err := e.probe(ctx, tenant, in); err != nil {
 		return repo.Connection{}, err
 	}
 	conn, err := e.store.AddConnection(ctx, tenant, actor, repo.NewConnection{
@@ -111,10 +111,11 @@ func (e *ProbeError) Error() string {
 func (e *ProbeError) Unwrap() error { return e.err }
 
 // probe fetches a token and one client. Nothing is stored.
-func (e *Engine) probe(ctx context.Context, in ConnectionInput) error {
+func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
 	api, err := e.api(candidate{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret.Reveal(), RateLimit: in.RateLimit,
+		Unproved: tenant,
 	}, ratelimit.Person)
 	if err != nil {
 		return err

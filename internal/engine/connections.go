@@ -50,7 +50,7 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
 		return conn, usagef("another address needs the client secret anew: the stored one goes only to where it was typed for")
 	}
-	if err := e.probe(ctx, in); err != nil {
+	if err := e.probe(ctx, tenant, in); err != nil {
 		return conn, err
 	}
 	update := repo.ConnectionChange{

@@ -117,7 +117,15 @@ func New(cfg Config) *Engine {
 // candidate is everything needed to talk to one Halo, stored or not yet.
 type candidate struct {
 	Domain, AuthServer, HaloTenant, ClientID, Secret, RateLimit string
+	// Unproved is the tenant that offers the credentials, as long as nobody knows
+	// whether they are good; else empty.
+	Unproved string
 }
+
+// probeRate bounds the requests with which one tenant tests credentials, to
+// whatever Halo, so that nobody without credentials for a Halo can use up the
+// budget of those who have them.
+const probeRate = "60/5m"
 
 // api opens a handle on a candidate's Halo, for requests of one class.
 func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
@@ -126,10 +134,19 @@ func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
 		if e.budget == nil {
 			return nil
 		}
+		if c.Unproved != "" {
+			if err := e.budget(ctx, "tests of "+c.Unproved, probeRate, class); err != nil {
+				return fmt.Errorf("many tests of credentials in a short time: %w", err)
+			}
+		}
 		return e.budget(ctx, instance, c.RateLimit, class)
 	}
+	// What an authorisation server elsewhere says is not the Halo's word: it may
+	// be anybody's, who could stop all connections to that Halo by it.
+	elsewhere := Instance(c.AuthServer, "") != Instance(c.Domain, "")
 	observe := func(a halo.Attempt) {
-		if errors.Is(a.Err, halo.ErrThrottled) && e.throttled != nil {
+		foreign := elsewhere && ofToken(a.Err)
+		if errors.Is(a.Err, halo.ErrThrottled) && e.throttled != nil && !foreign {
 			after, _ := halo.RetryAfter(a.Err)
 			e.throttled(instance, c.RateLimit, a.Sent, after)
 		}
