@@ -31,8 +31,8 @@ func TestParseResourceServer(t *testing.T) {
 		{"https://psa.example.com:8443/halo/api", "https://psa.example.com:8443/halo/api"},
 		{"https://psa.example.com:443", "https://psa.example.com/api"},
 		{"xn--bcher-kva.example", "https://xn--bcher-kva.example/api"},
-		{"10.1.2.3", "https://10.1.2.3/api"}, // the dial guard has its say later
-		{"[2001:DB8:0::1]:8443", "https://[2001:db8::1]:8443/api"},
+		{"10.1.2.3", "https://10.1.2.3/api"},
+		{"[2606:4700:0::1]:8443", "https://[2606:4700::1]:8443/api"},
 		{"http://halo.local", "http://halo.local/api"},
 		{"http://halo.local:80/api", "http://halo.local/api"},
 		{"http://halo.local:8080", "http://halo.local:8080/api"},
