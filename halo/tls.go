@@ -22,14 +22,17 @@ const maxRoots = 1 << 20
 // unreadable, none in it, none of them valid now, or a private key among them,
 // which does not belong there.
 func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, 0, err
+	case !info.Mode().IsRegular(): // opening a pipe would wait
+		return nil, 0, fmt.Errorf("%s is not a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is not a file", path)
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxRoots+1))
 	if err != nil {
 		return nil, 0, err
