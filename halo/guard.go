@@ -42,7 +42,7 @@ const whatToDo = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
 // check says, with a [*refusedError], why a connection to an address, to which
 // host led, is not made.
 func (a *Allow) check(host string, to netip.AddrPort) error {
-	why := ""
+	var why string
 	switch {
 	case a.addr(to.Addr(), to.Port()):
 		return nil
