@@ -158,6 +158,9 @@ func FuzzParseServer(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	for _, tt := range hostile {
+		f.Add(tt.address)
+	}
 	allow := mustAllow(f, "halo.local", "127.0.0.0/8")
 	f.Fuzz(func(t *testing.T, in string) {
 		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
@@ -171,6 +174,11 @@ func FuzzParseServer(f *testing.F) {
 			u, err := url.Parse(got)
 			if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host != strings.ToLower(u.Host) {
 				t.Errorf("%q: %q, error %v", in, got, err)
+			}
+			host := u.Hostname()
+			ip, err := netip.ParseAddr(host)
+			if _, odd := unusualIPv4(host); err != nil && odd || err == nil && !allow.addr(ip, 1) && public.SafeAddr(ip) != nil {
+				t.Errorf("%q: %q", in, got)
 			}
 			if err := checkBase(got); err != nil {
 				t.Errorf("%q: New would refuse %q: %v", in, got, err)
