@@ -275,6 +275,19 @@ func TestUnknownCertificateIsFinal(t *testing.T) {
 	}
 }
 
+// The name server's address is nobody's business.
+func TestFailedLookUp(t *testing.T) {
+	t.Parallel()
+	a := wired(t, wire{token: func(*http.Request) (*http.Response, error) {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", Name: "acme.halopsa.test", Server: "10.0.0.2:53", IsTemporary: true}}
+	}}, func(c *Config) { c.RetryBudget = 1 })
+	_, err := a.Client(t.Context(), 7)
+	checkKind(t, err, ErrUnavailable)
+	if want := "read client 7: fetch token: unavailable: host acme.halopsa.test could not be looked up: server misbehaving"; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
 func TestUnknownHostIsFinal(t *testing.T) {
 	t.Parallel()
 	a := wired(t, wire{token: func(*http.Request) (*http.Response, error) {
