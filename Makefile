@@ -32,16 +32,18 @@ verify:
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-# Folder, build cache and module cache's place must not show in the programs.
+# Neither the folder nor what a build cache holds may show in the programs.
 reproducible: ## builds both programs twice, in different folders, and compares them
 	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	for nth in first second/and/deeper; do \
 	  mkdir -p "$$work/$$nth/source"; \
-	  git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$$work/$$nth/source"; \
-	  (cd "$$work/$$nth/source" && GOCACHE="$$work/$$nth/cache" $(MAKE) build VERSION=$(VERSION) && sha256sum $(BIN)/worker $(BIN)/enqueue > ../sums); \
-	  cat "$$work/$$nth/sums"; \
+	  git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C "$$work/$$nth/source"; \
+	  (cd "$$work/$$nth/source" && GOCACHE="$$work/$$nth/cache" $(MAKE) build VERSION=$(VERSION)); \
 	done; \
-	diff "$$work/first/sums" "$$work/second/and/deeper/sums" && echo "the same, twice"
+	for program in worker enqueue; do \
+	  cmp "$$work/first/source/$(BIN)/$$program" "$$work/second/and/deeper/source/$(BIN)/$$program"; \
+	done; \
+	echo "the same, twice"
 
 sbom: build $(CDX) ## bin/worker.cdx.json and bin/enqueue.cdx.json: what each program contains
 	@for program in worker enqueue; do \
