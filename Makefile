@@ -7,25 +7,60 @@ MAKEFLAGS  += --no-print-directory
 GO      ?= go
 BIN     := bin
 LINT    := $(BIN)/golangci-lint
+CDX     := $(BIN)/cyclonedx-gomod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # -trimpath and no VCS stamp: the same source gives the same binary.
 BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 # Time that fuzzing takes for each target.
 FUZZTIME ?= 20s
 
-.PHONY: help demo test soak chaos fair bench build lint vet unit fuzz fmt servers pooler tidy clean
+.PHONY: help demo test soak chaos fair bench build reproducible sbom vuln verify lint vet unit fuzz fmt servers pooler tidy clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers build ## a Halo with 2,500 clients, imported before your eyes (DEMO_ONCE=1: once, then exit)
 	@$(GO) run ./internal/demo -bin $(BIN)
 
-test: pooler vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
+test: pooler verify vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
 
 build: ## bin/worker and bin/enqueue
 	@$(BUILD) -o $(BIN)/worker ./cmd/worker
 	@$(BUILD) -o $(BIN)/enqueue ./cmd/enqueue
+
+verify:
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+# Neither the folder nor what a build cache holds may show in the programs.
+reproducible: ## builds both programs twice, in different folders, and compares them
+	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	for nth in first second/and/deeper; do \
+	  mkdir -p "$$work/$$nth/source"; \
+	  git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C "$$work/$$nth/source"; \
+	  (cd "$$work/$$nth/source" && GOCACHE="$$work/$$nth/cache" $(MAKE) build VERSION=$(VERSION)); \
+	done; \
+	for program in worker enqueue; do \
+	  cmp "$$work/first/source/$(BIN)/$$program" "$$work/second/and/deeper/source/$(BIN)/$$program"; \
+	done; \
+	echo "the same, twice"
+
+sbom: build $(CDX) ## bin/worker.cdx.json and bin/enqueue.cdx.json: what each program contains
+	@for program in worker enqueue; do \
+	  $(CDX) app -json -licenses -std -output-version 1.6 -main cmd/$$program -output $(BIN)/$$program.cdx.json . 2> $(BIN)/$$program.cdx.log \
+	    || { cat $(BIN)/$$program.cdx.log; exit 1; }; \
+	  n=0; while read -r path version; do \
+	    grep -qF "pkg:golang/$$path@$$version" $(BIN)/$$program.cdx.json || { echo "$$program: $$path $$version is missing in the SBOM"; exit 1; }; \
+	    n=$$((n + 1)); \
+	  done < <($(GO) version -m $(BIN)/$$program | awk '$$1 == "dep" {print $$2, $$3}'); \
+	  echo "$(BIN)/$$program.cdx.json: all $$n modules of the program"; \
+	done
+
+$(CDX): tools/sbom/go.mod tools/sbom/go.sum
+	@cd tools/sbom && $(GO) build -o ../../$(CDX) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+vuln: ## known vulnerabilities that our code reaches; needs the internet
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 vet:
 	$(GO) vet ./...
@@ -76,6 +111,7 @@ servers: ## make sure that Postgres and Redis are on the machine (apt or brew)
 tidy:
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
+	cd tools/sbom && $(GO) mod tidy
 
 clean: ## remove what make has built
 	rm -rf $(BIN)

@@ -13,8 +13,10 @@ import (
 // ParseResourceServer brings the address of a resource server, as people paste
 // it, into the form https://host/api. It takes a host, host/path or a URL; https
 // is assumed, /api is added if it is missing and taken once if it is doubled.
-// Plain http must be written and the host be in allow. Ports are kept. The
-// error says what is wrong, without the address.
+// Plain http must be written and the host be in allow. IP addresses that are
+// not public, and ports below 1024 other than 443, must be in allow, too; what
+// a name leads to is checked when it is dialled ([NewTransport]). The error
+// says what is wrong, without the address as it was pasted.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "api", "auth")
 }
@@ -39,6 +41,9 @@ func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	}
 	if u.Scheme == "http" && !allow.host(host, port) {
 		return "", errors.New("plain http is possible only for hosts that are allowed explicitly; use https")
+	}
+	if err := checkTarget(host, port, allow); err != nil {
+		return "", err
 	}
 	path, err := serverPath(u.EscapedPath(), want, other)
 	if err != nil {
@@ -91,6 +96,9 @@ func splitHost(u *url.URL) (string, uint16, error) {
 		return "", 0, err
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Is4In6() {
+			return "", 0, fmt.Errorf("host is an IPv4 address in IPv6 notation: write %s", ip.Unmap())
+		}
 		host = ip.String() // one way of writing it
 	}
 	if u.Port() == "" {
@@ -118,8 +126,26 @@ func parsePort(s string) (uint16, error) {
 	return uint16(port), nil
 }
 
-// checkHost accepts names of letters, digits, hyphens, underscores and dots,
-// and IP addresses without a zone.
+// checkTarget refuses what can be told from the address alone.
+func checkTarget(host string, port uint16, allow *Allow) error {
+	if allow.host(host, port) {
+		return nil
+	}
+	why := badPort(port)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if kind := forbidden(ip); kind != "" {
+			why = "is " + kind
+		}
+	}
+	if why != "" {
+		return fmt.Errorf("host %s; %s", why, whatToDo)
+	}
+	return nil
+}
+
+// checkHost accepts names of letters, digits, hyphens, underscores and dots
+// that no program could take for an IP address, and IP addresses in their
+// usual form without a zone.
 func checkHost(host string) error {
 	if host == "" {
 		return errors.New("host is missing")
@@ -147,7 +173,55 @@ func checkHost(host string) error {
 			return fmt.Errorf("host contains %q", r)
 		}
 	}
-	return nil
+	return checkNumbers(host)
+}
+
+// checkNumbers refuses a name whose last part is a number: browsers and the C
+// library read it as an IPv4 address, of which there are many spellings.
+func checkNumbers(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	last := host[strings.LastIndex(host, ".")+1:]
+	digits := "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = hex, "0123456789abcdef"
+	}
+	if strings.Trim(last, digits) != "" {
+		return nil
+	}
+	if ip, ok := unusualIPv4(host); ok {
+		return fmt.Errorf("host is an IP address in an unusual form: write %s", ip)
+	}
+	return errors.New("host ends in a number; an IP address is four numbers from 0 to 255, without leading zeros")
+}
+
+// unusualIPv4 reads an IPv4 address as the C library does: one to four
+// numbers, of which the last fills the rest, decimal, octal or hexadecimal.
+func unusualIPv4(host string) (netip.Addr, bool) {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var ip uint64
+	for i, part := range parts {
+		base := 10
+		if hex, ok := strings.CutPrefix(part, "0x"); ok {
+			part, base = "0"+hex, 16
+		} else if len(part) > 1 && part[0] == '0' {
+			base = 8
+		}
+		rest := 8
+		if i == len(parts)-1 {
+			rest = 8 * (5 - len(parts))
+		}
+		n, err := strconv.ParseUint(part, base, rest)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		ip = ip<<rest | n
+	}
+	return netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}), true
 }
 
 // serverPath normalises the path to one that ends in want.

@@ -31,8 +31,8 @@ func TestParseResourceServer(t *testing.T) {
 		{"https://psa.example.com:8443/halo/api", "https://psa.example.com:8443/halo/api"},
 		{"https://psa.example.com:443", "https://psa.example.com/api"},
 		{"xn--bcher-kva.example", "https://xn--bcher-kva.example/api"},
-		{"10.1.2.3", "https://10.1.2.3/api"}, // the dial guard has its say later
-		{"[2001:DB8:0::1]:8443", "https://[2001:db8::1]:8443/api"},
+		{"10.1.2.3", "https://10.1.2.3/api"},
+		{"[2606:4700:0::1]:8443", "https://[2606:4700::1]:8443/api"},
 		{"http://halo.local", "http://halo.local/api"},
 		{"http://halo.local:80/api", "http://halo.local/api"},
 		{"http://halo.local:8080", "http://halo.local:8080/api"},
@@ -158,6 +158,9 @@ func FuzzParseServer(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	for _, tt := range hostile {
+		f.Add(tt.address)
+	}
 	allow := mustAllow(f, "halo.local", "127.0.0.0/8")
 	f.Fuzz(func(t *testing.T, in string) {
 		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
@@ -171,6 +174,11 @@ func FuzzParseServer(f *testing.F) {
 			u, err := url.Parse(got)
 			if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host != strings.ToLower(u.Host) {
 				t.Errorf("%q: %q, error %v", in, got, err)
+			}
+			host := u.Hostname()
+			ip, err := netip.ParseAddr(host)
+			if _, odd := unusualIPv4(host); err != nil && odd || err == nil && !allow.addr(ip, 1) && public.SafeAddr(ip) != nil {
+				t.Errorf("%q: %q", in, got)
 			}
 			if err := checkBase(got); err != nil {
 				t.Errorf("%q: New would refuse %q: %v", in, got, err)

@@ -28,7 +28,8 @@ type allowedPrefix struct {
 }
 
 // ParseAllow reads a list of hosts: "halo.example.local", "localhost",
-// "127.0.0.1", "10.0.0.0/8", "::1". A host name may resolve to any address. An
+// "127.0.0.1", "10.0.0.0/8", "::1". A host name may resolve to any
+// address but that of a metadata service, multicast and 0.0.0.0. An
 // IP address or a CIDR allows the addresses, whatever the name that resolves
 // to them. A name or an address may carry a port ("127.0.0.1:8085",
 // "[::1]:8085") and then stands for this port only. Blank entries are

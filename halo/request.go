@@ -2,16 +2,12 @@ package halo
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"time"
-
-	"code.dny.dev/ssrf"
 )
 
 // maxErrorBody bounds what is read of the body of an error, in bytes.
@@ -134,19 +130,21 @@ func brokeOff(n int) *Error {
 // networkError says what it means that there is no response.
 func (a *API) networkError(ctx context.Context, err error) *Error {
 	var (
-		dns  *net.DNSError
-		cert *tls.CertificateVerificationError
-		root x509.UnknownAuthorityError
-		host x509.HostnameError
-		netw net.Error
+		refused *refusedError
+		dns     *net.DNSError
+		netw    net.Error
 	)
+	if fault := tlsFault(err); fault != nil {
+		return &Error{kind: ErrUnavailable, cause: fault}
+	}
 	switch {
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
-		return &Error{kind: ErrRefused, cause: err}
+	case errors.As(err, &refused):
+		return &Error{kind: ErrRefused, cause: refused}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
-	case errors.As(err, &cert), errors.As(err, &root), errors.As(err, &host):
-		return &Error{kind: ErrUnavailable, cause: err}
+	case errors.As(err, &dns):
+		// Its own text names the name server.
+		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("host %s could not be looked up: %s", dns.Name, dns.Err)}
 	case ctx.Err() != nil:
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}
 	case errors.As(err, &netw) && netw.Timeout():

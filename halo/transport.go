@@ -3,45 +3,52 @@ package halo
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
-
-	"code.dny.dev/ssrf"
 )
 
-// NewTransport returns a transport that connects to public addresses and to
-// those in allow; nil allows none. The address is checked when it is dialled,
-// after resolution, so that a name cannot lead elsewhere between check and
-// use. It takes no proxy from the environment, because the check would be of
-// the proxy's address, and TLS 1.2 at least. Share one among many [API]s.
-func NewTransport(allow *Allow) *http.Transport {
-	guard := ssrf.New(ssrf.WithAnyPort())
-	open := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	guarded := *open
-	guarded.Control = func(network, address string, conn syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err == nil && allow.addr(to.Addr(), to.Port()) {
-			return nil
-		}
-		return guard.Safe(network, address, conn)
-	}
+// NewTransport returns a transport that connects to public addresses, on port
+// 443 or from 1024 on, and to those in allow; nil allows none. The address is
+// checked when it is dialled, after resolution, so that a name cannot lead
+// elsewhere between check and use. Whatever else a name leads to is left out:
+// of several addresses only those that pass are tried. A name in allow may
+// lead anywhere but to a cloud's metadata service and multicast.
+//
+// It takes no proxy from the environment, because the check would be of the
+// proxy's address, and TLS 1.2 at least. Set TLSClientConfig.RootCAs to what
+// [LoadRoots] returns for a private authority. Share one among many [API]s.
+func NewTransport(allow *Allow) *http.Transport { return newTransport(allow, wiring{}) }
+
+// wiring is what tests put in the place of the network. The zero value is the
+// real one, and none of it can permit what the guard refuses.
+type wiring struct {
+	resolver *net.Resolver
+	// last is asked, after the guard, before the kernel connects.
+	last func(network, address string) error
+}
+
+func newTransport(allow *Allow, w wiring) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, text, err := net.SplitHostPort(address)
+			host, _, err := net.SplitHostPort(address)
 			if err != nil {
 				return nil, err
 			}
-			port, err := parsePort(text)
-			if err != nil {
-				return nil, fmt.Errorf("dial: %w", err)
+			dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Resolver: w.resolver}
+			dialer.Control = func(network, address string, _ syscall.RawConn) error {
+				to, err := netip.ParseAddrPort(address)
+				if err != nil {
+					return &refusedError{host, "leads to no IP address"}
+				}
+				if err := allow.check(host, to); err != nil || w.last == nil {
+					return err
+				}
+				return w.last(network, address)
 			}
-			if allow.name(host, port) {
-				return open.DialContext(ctx, network, address)
-			}
-			return guarded.DialContext(ctx, network, address)
+			return dialer.DialContext(ctx, network, address)
 		},
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -45,6 +46,12 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err != nil {
 		return usagef("HALOSYNC_ALLOW_HOSTS: %v", err)
 	}
+	var roots *x509.CertPool
+	if cfg.CAFile != "" {
+		if roots, _, err = halo.LoadRoots(cfg.CAFile); err != nil {
+			return usagef("HALOSYNC_CA_FILE: %v", err)
+		}
+	}
 
 	p := parts{tenant: tenant}
 	budget := ratelimit.Options{Rate: cfg.RateLimit, Patience: patience}
@@ -72,7 +79,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	}
 	limiter := ratelimit.New(budget)
 	p.engine = engine.New(engine.Config{
-		Store: p.store, Queue: p.queue, Allow: allow,
+		Store: p.store, Queue: p.queue, Allow: allow, Roots: roots,
 		Budget: limiter.Wait, Throttled: limiter.Throttled, UserAgent: "halosync/" + version,
 	})
 	return f(ctx, p)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -35,10 +36,11 @@ func interactive(concurrency int) int { return max(2, concurrency/5) }
 
 // work builds a worker from the environment and runs it until ctx ends.
 func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err error) {
-	cfg, allow, keys, err := settings(getenv)
+	set, err := settings(getenv)
 	if err != nil {
 		return err
 	}
+	cfg := set.Config
 	log, _, err := telemetry.NewLogger(logTo, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return err
@@ -47,7 +49,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	defer func() { _ = log.Sync() }() // not every output can sync
 	tasks.LogRedis(log.Sugar())
 
-	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4})
+	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4})
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	budget, closeBudget := newBudget(cfg, redis, metrics, log)
 	defer func() { err = errors.Join(err, closeBudget()) }()
 	eng := engine.New(engine.Config{
-		Store: store, Queue: queue, Allow: allow, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
+		Store: store, Queue: queue, Allow: set.allow, Roots: set.roots, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
 		TenantRuns: cfg.TenantRuns,
 		Budget:     budget.Wait, Throttled: budget.Throttled,
 		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
@@ -83,6 +85,9 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		return errors.Join(err, shutdown(ctx, server))
 	}
 	stopClock := startClock(ctx, eng, metrics)
+	if set.authorities > 0 {
+		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.authorities))
+	}
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)))
 	select {
 	case <-ctx.Done():
@@ -142,33 +147,47 @@ func shutdown(ctx context.Context, server *tasks.Server) error {
 	return server.Shutdown(ctx)
 }
 
+// checked is the environment and what was made of it.
+type checked struct {
+	config.Config
+	allow *halo.Allow
+	roots *x509.CertPool // nil: the system's alone
+	// authorities is how many certificates HALOSYNC_CA_FILE added to roots.
+	authorities int
+	keys        *secret.Keyset
+}
+
 // settings reads and checks the whole environment, so that all faults are
 // reported at once.
-func settings(getenv func(string) string) (config.Config, *halo.Allow, *secret.Keyset, error) {
-	cfg, err := config.Load(getenv, config.DatabaseURL, config.RedisURL, config.Keyset)
+func settings(getenv func(string) string) (set checked, err error) {
+	set.Config, err = config.Load(getenv, config.DatabaseURL, config.RedisURL, config.Keyset)
 	faults := &config.FaultsError{}
 	if err != nil && !errors.As(err, &faults) {
-		return cfg, nil, nil, err
+		return set, err
 	}
-	allow, err := halo.ParseAllow(cfg.AllowHosts)
-	if err != nil {
-		faults.Faults = append(faults.Faults, "HALOSYNC_ALLOW_HOSTS: "+err.Error())
-	}
-	var keys *secret.Keyset
-	if text := cfg.Keyset.Reveal(); text != "" {
-		if keys, err = secret.Parse(text); err != nil {
-			faults.Faults = append(faults.Faults, "HALOSYNC_KEYSET: "+err.Error())
+	fault := func(name string, err error) {
+		if err != nil {
+			faults.Faults = append(faults.Faults, name+": "+err.Error())
 		}
 	}
-	if cfg.ResyncCron != "" {
-		if _, err := engine.ParseSchedule(cfg.ResyncCron); err != nil {
-			faults.Faults = append(faults.Faults, "HALOSYNC_RESYNC_CRON: "+err.Error())
-		}
+	set.allow, err = halo.ParseAllow(set.AllowHosts)
+	fault("HALOSYNC_ALLOW_HOSTS", err)
+	if set.CAFile != "" {
+		set.roots, set.authorities, err = halo.LoadRoots(set.CAFile)
+		fault("HALOSYNC_CA_FILE", err)
+	}
+	if text := set.Keyset.Reveal(); text != "" {
+		set.keys, err = secret.Parse(text)
+		fault("HALOSYNC_KEYSET", err)
+	}
+	if set.ResyncCron != "" {
+		_, err = engine.ParseSchedule(set.ResyncCron)
+		fault("HALOSYNC_RESYNC_CRON", err)
 	}
 	if len(faults.Faults) > 0 {
-		return cfg, nil, nil, faults
+		return set, faults
 	}
-	return cfg, allow, keys, nil
+	return set, nil
 }
 
 // newServer makes the queue's server with the engine behind it.

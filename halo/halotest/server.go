@@ -2,6 +2,7 @@ package halotest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,22 @@ func Start(tb TB, opts ...Option) *Halo {
 
 // Listen serves plain HTTP on addr ("127.0.0.1:0" for a free port) and returns
 // when requests are accepted. A Halo listens once.
-func (h *Halo) Listen(addr string) error {
+func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
+
+// ListenTLS is [Halo.Listen] with HTTPS. The certificate is for 127.0.0.1 and
+// localhost, good for a day, of an authority that this call makes and whose
+// certificate it returns in PEM form.
+func (h *Halo) ListenTLS(addr string) (authority []byte, err error) {
+	authority, cert, err := newCertificate(time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return authority, h.listen(addr, &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	})
+}
+
+func (h *Halo) listen(addr string, secure *tls.Config) error {
 	s := &h.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,9 +77,14 @@ func (h *Halo) Listen(addr string) error {
 	}
 
 	s.url = "http://" + reachable(ln.Addr())
+	if secure != nil {
+		s.url = "https://" + reachable(ln.Addr())
+		ln = tls.NewListener(ln, secure)
+	}
 	s.served = make(chan struct{})
 	s.http = &http.Server{
 		Handler:           h,
+		TLSConfig:         secure,
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are its business
 	}

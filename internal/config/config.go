@@ -47,8 +47,11 @@ type Config struct {
 	// are spread, 0 to 12 h.
 	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
 	// AllowHosts are hosts or CIDRs that may be called although private or plain http.
-	AllowHosts []string      `env:"HALOSYNC_ALLOW_HOSTS"`
-	LogLevel   zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
+	AllowHosts []string `env:"HALOSYNC_ALLOW_HOSTS"`
+	// CAFile is a PEM file with private authorities for calls to Halo, beside the
+	// system's; package halo reads it.
+	CAFile   string        `env:"HALOSYNC_CA_FILE"`
+	LogLevel zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "json" or "console".
 	LogFormat string `env:"HALOSYNC_LOG_FORMAT" envDefault:"json"`
 	// Tenant is the default of the CLI's --tenant.

@@ -37,16 +37,16 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"DATABASE_URL": "postgres://u:p@h/d", "REDIS_URL": "redis://h", "HALOSYNC_KEYSET": "k",
 		"HALOSYNC_CONCURRENCY": "3", "HALOSYNC_HTTP_ADDR": "off", "PORT": "9", "HALOSYNC_RATE_LIMIT": "9/1s",
 		"HALOSYNC_RESYNC_CRON": "0 1 * * *", "HALOSYNC_ALLOW_HOSTS": "a,10.0.0.0/8",
-		"HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1", "HALOSYNC_TENANT_RUNS": "5",
+		"HALOSYNC_CA_FILE": "ca.pem", "HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1", "HALOSYNC_TENANT_RUNS": "5",
 	}), DatabaseURL, RedisURL, Keyset)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []any{
 		c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.Keyset.Reveal(), c.Concurrency, c.HTTPAddr,
-		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.LogLevel.String(), c.LogFormat, c.Tenant, c.TenantRuns,
+		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.CAFile, c.LogLevel.String(), c.LogFormat, c.Tenant, c.TenantRuns,
 	}
-	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "debug", "console", "t1", 5}
+	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "ca.pem", "debug", "console", "t1", 5}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

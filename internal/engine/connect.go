@@ -159,7 +159,7 @@ func hint(err error) string {
 	case errors.Is(err, halo.ErrNotHalo):
 		return "check the two addresses: the authorisation server usually ends in /auth, the resource server in /api"
 	case errors.Is(err, halo.ErrRefused):
-		return "a private address must be listed in HALOSYNC_ALLOW_HOSTS"
+		return "nothing was sent there"
 	case errors.Is(err, halo.ErrThrottled):
 		return "Halo limits requests just now: try again in some minutes"
 	case errors.Is(err, halo.ErrUnavailable):

@@ -9,6 +9,7 @@ package engine
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,6 +34,9 @@ type Config struct {
 	Queue *tasks.Client
 	// Allow lists the hosts that may be private or plain http; nil means none.
 	Allow *halo.Allow
+	// Roots are the authorities whose certificates are accepted from Halo; nil
+	// means the system's. [halo.LoadRoots] adds private ones.
+	Roots *x509.CertPool
 	// Budget waits until one more request may go to a Halo instance. limit is
 	// the connection's own rate, or empty. A [*ratelimit.BudgetError] puts a run
 	// off. Nil means no budget.
@@ -89,9 +93,11 @@ type Engine struct {
 
 // New returns an engine; it makes no connection of its own.
 func New(cfg Config) *Engine {
+	transport := halo.NewTransport(cfg.Allow)
+	transport.TLSClientConfig.RootCAs = cfg.Roots
 	e := &Engine{
 		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
-		transport: halo.NewTransport(cfg.Allow),
+		transport: transport,
 		budget:    cfg.Budget, throttled: cfg.Throttled, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, turn: cfg.Turn, slice: cfg.Slice, tenantRuns: cfg.TenantRuns,
 		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
@@ -127,8 +133,17 @@ type candidate struct {
 // budget of those who have them.
 const probeRate = "60/5m"
 
-// api opens a handle on a candidate's Halo, for requests of one class.
+// api opens a handle on a candidate's Halo, for requests of one class. A stored
+// address is checked again: what it was checked by, HALOSYNC_ALLOW_HOSTS, may
+// have changed since, and plain http must not outlive that.
 func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
+	_, err := halo.ParseResourceServer(c.Domain, e.allow)
+	if err == nil {
+		_, err = halo.ParseAuthServer(c.AuthServer, e.allow)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", halo.ErrRefused, err)
+	}
 	instance := Instance(c.Domain, c.HaloTenant)
 	gate := func(ctx context.Context) error {
 		if e.budget == nil {

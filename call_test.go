@@ -1,0 +1,116 @@
+package halosync_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/halo/halotest"
+)
+
+// Addresses that lead to this machine, each with an open port behind it: the
+// program refuses them and nobody is connected to. halo/hostile_test.go has
+// the long list.
+func TestProgramRefusesHostileAddresses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.extraEnv = []string{"HALOSYNC_ALLOW_HOSTS="}
+	trap, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connected := make(chan string, 100)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := trap.Accept()
+			if err != nil {
+				return
+			}
+			connected <- conn.RemoteAddr().String()
+			conn.Close()
+		}
+	}()
+	_, port, err := net.SplitHostPort(trap.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		address, why string
+		code         int
+	}{
+		{"127.0.0.1:PORT", "loopback", 2},
+		{"http://127.0.0.1:PORT/api", "HALOSYNC_ALLOW_HOSTS", 2},
+		{"2130706433:PORT", "write 127.0.0.1", 2},
+		{"0x7f.1:PORT", "write 127.0.0.1", 2},
+		{"[::ffff:127.0.0.1]:PORT", "write 127.0.0.1", 2},
+		{"https://good.example@127.0.0.1:PORT", "user name", 2},
+		{"localhost:PORT", "HALOSYNC_ALLOW_HOSTS", 1},
+	} {
+		address := strings.Replace(tt.address, "PORT", port, 1)
+		out, errs, code := s.enqueue("connection", "add", "x", "--domain", address, "--auth-server", address, "--client-id", canaryID, "--client-secret-file", "-")
+		if code != tt.code || !strings.Contains(errs, tt.why) || strings.Contains(out+errs, canarySecret) {
+			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", address, code, tt.code, tt.why, out, errs)
+		}
+	}
+	trap.Close()
+	<-ended
+	if len(connected) > 0 {
+		t.Errorf("%d connections", len(connected))
+	}
+}
+
+// A Halo with a certificate of a private authority: not a byte goes there
+// until HALOSYNC_CA_FILE names the authority, and then CLI and worker call it.
+func TestPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.halo = halotest.New()
+	t.Cleanup(s.halo.Close)
+	authority, err := s.halo.ListenTLS("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tenant = s.halo.Tenant("")
+	s.app = s.tenant.App(canaryID, canarySecret)
+	s.tenant.Seed(120, 7)
+	path := filepath.Join(t.TempDir(), "ca.pem")
+
+	add := []string{"connection", "add", "halo", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(), "--client-id", canaryID, "--client-secret-file", "-"}
+	if _, errs, code := s.enqueue(add...); code != 1 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || s.halo.Log().Requests != 0 {
+		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, s.halo.Log().Requests, errs)
+	}
+
+	// A file that is wrong is named by both programs, by the worker beside what
+	// else is wrong.
+	if err := os.WriteFile(path, append(authority, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.extraEnv = []string{"HALOSYNC_CA_FILE=" + path}
+	if _, errs, code := s.enqueue(add...); code != 2 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || !strings.Contains(errs, "private key") {
+		t.Errorf("file with a key: exit code %d\n%s", code, errs)
+	}
+	cmd := exec.Command(filepath.Join(kit.bin, "worker"))
+	cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_ALLOW_HOSTS=a b")
+	text, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(text), "HALOSYNC_CA_FILE") || !strings.Contains(string(text), "HALOSYNC_ALLOW_HOSTS") {
+		t.Errorf("worker: %v\n%s", err, text)
+	}
+
+	if err := os.WriteFile(path, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.must(add...)
+	w := s.startWorker(s.keyset)
+	s.must("import", "--connection", "halo", "--all", "--wait")
+	w.stop(t)
+	if !strings.Contains(w.log.String(), `"certificates":1`) {
+		t.Errorf("worker does not say what it read:\n%s", w.log)
+	}
+}

@@ -1,0 +1,393 @@
+package halo
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hostile is what somebody could type who wants the worker to call where it
+// must not. why is a part of what the person reads. Those with leads are
+// names, for which the name server of the test answers; they are refused when
+// they are dialled, the others already when they are typed.
+var hostile = []struct{ address, why, leads string }{
+	// IP addresses as they are usually written.
+	{"127.0.0.1", "loopback", ""},
+	{"https://127.0.0.1:8443/api", "loopback", ""},
+	{"127.255.255.254", "loopback", ""},
+	{"10.0.0.1", "private", ""},
+	{"172.16.0.1", "private", ""},
+	{"172.31.255.255", "private", ""},
+	{"192.168.1.1", "private", ""},
+	{"169.254.0.1", "link-local", ""},
+	{"169.254.169.254", "metadata", ""},
+	{"http://169.254.169.254/latest/meta-data/", "plain http", ""},
+	{"169.254.170.2", "metadata", ""},
+	{"100.64.0.1", "not of the public", ""},
+	{"100.127.255.255", "not of the public", ""},
+	{"100.100.100.200", "metadata", ""},
+	{"168.63.129.16", "metadata", ""},
+	{"192.0.0.192", "metadata", ""},
+	{"0.0.0.0", "unspecified", ""},
+	{"0.1.2.3", "not of the public", ""},
+	{"255.255.255.255", "broadcast", ""},
+	{"240.0.0.1", "not of the public", ""},
+	{"224.0.0.1", "multicast", ""},
+	{"239.255.255.250", "multicast", ""},
+	{"198.18.0.1", "not of the public", ""},
+	{"198.19.255.255", "not of the public", ""},
+	{"192.0.0.8", "not of the public", ""},
+	{"192.0.2.1", "not of the public", ""},
+	{"198.51.100.1", "not of the public", ""},
+	{"203.0.113.1", "not of the public", ""},
+	{"192.88.99.1", "not of the public", ""},
+	{"[::1]", "loopback", ""},
+	{"[0:0:0:0:0:0:0:1]:443", "loopback", ""},
+	{"[::]", "unspecified", ""},
+	{"[fe80::1]", "link-local", ""},
+	{"[fe80::1%25lo]", "not an IP address", ""},
+	{"[fec0::1]", "not of the public", ""},
+	{"[fc00::1]", "private", ""},
+	{"[fd12:3456::1]", "private", ""},
+	{"[fd00:ec2::254]", "metadata", ""},
+	{"[ff02::1]", "multicast", ""},
+	{"[2001:db8::1]", "not of the public", ""},
+	{"[100::1]", "not of the public", ""},
+
+	// IPv4 inside IPv6.
+	{"[::ffff:127.0.0.1]", "write 127.0.0.1", ""},
+	{"[::ffff:7f00:1]", "write 127.0.0.1", ""},
+	{"[::ffff:a9fe:a9fe]", "write 169.254.169.254", ""},
+	{"[::127.0.0.1]", "inside an IPv6", ""},
+	{"[::ffff:0:127.0.0.1]", "not of the public", ""},
+	{"[64:ff9b::7f00:1]", "inside an IPv6", ""},
+	{"[64:ff9b::a9fe:a9fe]", "metadata", ""},
+	{"[64:ff9b:1::7f00:1]", "not of the public", ""},
+	{"[2002:7f00:1::]", "not of the public", ""},
+	{"[2002:a9fe:a9fe::1]", "not of the public", ""},
+	{"[2001:0:4136:e378:8000:63bf:80ff:fffe]", "not of the public", ""},
+	{"[2606:4700::5efe:10.0.0.1]", "inside an IPv6", ""},
+	{"[2606:4700::200:5efe:127.0.0.1]", "inside an IPv6", ""},
+
+	// IP addresses as only some programs read them.
+	{"2130706433", "write 127.0.0.1", ""},
+	{"https://2852039166/api", "write 169.254.169.254", ""},
+	{"0x7f000001", "write 127.0.0.1", ""},
+	{"0X7F000001", "write 127.0.0.1", ""},
+	{"017700000001", "write 127.0.0.1", ""},
+	{"0177.0.0.1", "write 127.0.0.1", ""},
+	{"0x7f.0.0.1", "write 127.0.0.1", ""},
+	{"0x7f.1", "write 127.0.0.1", ""},
+	{"127.1", "write 127.0.0.1", ""},
+	{"127.0.1", "write 127.0.0.1", ""},
+	{"10.1", "write 10.0.0.1", ""},
+	{"0", "write 0.0.0.0", ""},
+	{"0x", "write 0.0.0.0", ""},
+	{"0xa9.0376.43518", "write 169.254.169.254", ""},
+	{"127.000.000.001", "write 127.0.0.1", ""},
+	{"010.0.0.1", "write 8.0.0.1", ""},
+	{"127.0.0.0x1", "write 127.0.0.1", ""},
+	{"127.0.0.1.", "loopback", ""},
+	{"2130706433.", "write 127.0.0.1", ""},
+	{"127.0.0.1..", "empty part", ""},
+	{"127..1", "empty part", ""},
+	{"256.0.0.1", "four numbers", ""},
+	{"1.2.3.4.5", "four numbers", ""},
+	{"127.0.0.08", "four numbers", ""},
+	{"4294967296", "four numbers", ""},
+	{"good.example.127", "four numbers", ""},
+	{"good.example.0x7f", "four numbers", ""},
+	{"[127.0.0.1]", "not a URL", ""},
+
+	// Where one reader sees another host than the next.
+	{"https://good@127.0.0.1/", "user name", ""},
+	{"https://good.example:443@127.0.0.1/", "user name", ""},
+	{"https://good.example%2f@127.0.0.1/", "user name", ""},
+	{`https://good.example\@127.0.0.1/`, "backslash", ""},
+	{`https:\\127.0.0.1`, "backslash", ""},
+	{"https://127.0.0.1#@good.example/", "fragment", ""},
+	{"https://127.0.0.1?@good.example/", "query", ""},
+	{"https://good.example#@127.0.0.1", "fragment", ""},
+	{"https://127.0.0.1%23@good.example", "user name", ""},
+	{"https://%31%32%37.0.0.1/", "not a URL", ""},
+	{"https://127.0.0.1%00.good.example/", "not a URL", ""},
+	{"https://127.0.0.1%2f.good.example/", "not a URL", ""},
+	{"https://127.0.0.1\t/", "blank or a control", ""},
+	{"https://127.0.\n0.1/", "blank or a control", ""},
+	{"https://127.0.0.1 .good.example", "blank or a control", ""},
+	{"https://127.0.0.1\x00.good.example", "blank or a control", ""},
+	{"１２７.０.０.１", "outside ASCII", ""},
+	{"127。0。0。1", "outside ASCII", ""},
+	{"https://%EF%BC%9127.0.0.1", "outside ASCII", ""},
+	{"ⓛocalhost", "outside ASCII", ""},
+	{"local\u00adhost", "outside ASCII", ""},
+	{"https:127.0.0.1", "not a URL", ""},
+	{"//127.0.0.1/", "host is missing", ""},
+	{"https:///127.0.0.1", "host is missing", ""},
+	{"https://127.0.0.1:443:80/", "not a URL", ""},
+	{"https://[::1", "not a URL", ""},
+	{"https://[::1].good.example", "not a URL", ""},
+	{"good.example/../../127.0.0.1", "relative", ""},
+	{"good.example/%2e%2e/x", "letters, digits", ""},
+	{"good.example/;@127.0.0.1", "letters, digits", ""},
+
+	// Other protocols, other services.
+	{"http://127.0.0.1", "plain http", ""},
+	{"HTTP://good.example", "plain http", ""},
+	{"ftp://127.0.0.1", "not an https URL", ""},
+	{"file:///etc/passwd", "not an https URL", ""},
+	{"gopher://127.0.0.1:6379/_x", "not an https URL", ""},
+	{"dict://127.0.0.1:11211/", "not an https URL", ""},
+	{"unix:///var/run/docker.sock", "not an https URL", ""},
+	{"good.example:22", "port 22", ""},
+	{"https://good.example:25/", "port 25", ""},
+	{"https://good.example:80/", "port 80", ""},
+	{"good.example:0", "port is not", ""},
+	{"good.example:65536", "port is not", ""},
+	{"good.example:-1", "not a URL", ""},
+	{"good.example:443x", "not a URL", ""},
+
+	// Names that lead there.
+	{"localhost", "loopback", "127.0.0.1 ::1"},
+	{"LOCALHOST.", "loopback", "127.0.0.1 ::1"},
+	{"sub.localhost", "loopback", "127.0.0.1"},
+	{"127.0.0.1.nip.example", "loopback", "127.0.0.1"},
+	{"127-0-0-1.wild.example", "loopback", "127.0.0.1"},
+	{"six.example", "loopback", "::1"},
+	{"any.example", "unspecified", "0.0.0.0"},
+	{"intranet", "private", "10.0.0.7"},
+	{"db.internal:5432", "private", "192.168.0.7"},
+	{"ula.example", "private", "fd00::7"},
+	{"carrier.example", "not of the public", "100.64.0.9"},
+	{"link.example", "link-local", "169.254.7.7"},
+	{"metadata.google.internal", "metadata", "169.254.169.254"},
+	{"metadata.goog", "metadata", "fd20:ce::254"},
+	{"instance-data.ec2.internal", "metadata", "169.254.169.254"},
+	{"azure.example", "metadata", "168.63.129.16"},
+	{"mapped.example", "loopback", "::ffff:127.0.0.1"},
+	{"compatible.example", "inside an IPv6", "::10.0.0.1"},
+	{"nat64.example", "inside an IPv6", "64:ff9b::a00:1"},
+	{"sixtofour.example", "not of the public", "2002:a00:1::1"},
+	{"teredo.example", "not of the public", "2001::1"},
+	{"cast.example", "multicast", "224.0.0.251"},
+	{"many.example", "leads to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
+}
+
+// Each of them on the whole way of a call: what parses is asked for through an
+// API; and all of them once more as they were typed, for what is stored may
+// have come from elsewhere. Nothing is resolved outside the process, and even
+// what the guard let through would not be dialled.
+func TestHostileAddresses(t *testing.T) {
+	t.Parallel()
+	if len(hostile) < 140 {
+		t.Errorf("%d addresses", len(hostile))
+	}
+	for _, tt := range hostile {
+		host := strings.ToLower(strings.TrimSuffix(tt.address, "."))
+		host, _, _ = strings.Cut(host, ":")
+		names := leads(map[string]string{
+			host: tt.leads, "good.example": "93.184.216.34",
+			// As the C library would, should a resolver hand them on.
+			"2130706433": "127.0.0.1", "0x7f000001": "127.0.0.1", "0x7f.1": "127.0.0.1", "127.1": "127.0.0.1", "0177.0.0.1": "127.0.0.1",
+		})
+		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
+			parsed, err := parse(tt.address, nil)
+			switch {
+			case tt.leads == "" && (err == nil || !strings.Contains(err.Error(), tt.why)):
+				t.Errorf("%q typed: %q, error %v; want one with %q", tt.address, parsed, err, tt.why)
+			case tt.leads != "" && err != nil:
+				t.Errorf("%q typed: error %v", tt.address, err)
+			case tt.leads != "":
+				refused(t, parsed, tt.why, names)
+			}
+		}
+		if !strings.Contains(tt.address, "good.example") {
+			raw := tt.address
+			if !strings.Contains(raw, "://") {
+				raw = "https://" + raw
+			}
+			_ = unsent(t, strings.TrimRight(raw, "/"), names) // it has looked at the error
+		}
+	}
+}
+
+// refused wants a call to be refused once and for all, and nothing dialled.
+func refused(t *testing.T, address, why string, names *names) {
+	t.Helper()
+	err := unsent(t, address, names)
+	checkKind(t, err, ErrRefused)
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Attempts != 1 || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "HALOSYNC_ALLOW_HOSTS") {
+		t.Errorf("%q: error %v, want %q", address, err, why)
+	}
+}
+
+// unsent calls an address and wants an error, and nothing dialled.
+func unsent(t *testing.T, address string, names *names) error {
+	t.Helper()
+	d := &dials{all: true}
+	transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
+	defer transport.CloseIdleConnections()
+	a, err := New(Config{
+		ResourceServer: address, AuthServer: address, ClientID: "app", ClientSecret: testSecret, Transport: transport,
+		RetryBudget: time.Nanosecond,
+	})
+	if err == nil {
+		_, err = a.Client(t.Context(), 7)
+	}
+	if made := d.made(); err == nil || len(made) > 0 {
+		t.Errorf("%q: error %v; dialled %v", address, err, made)
+	}
+	return err
+}
+
+// The same spellings of loopback with a real listener behind them: not one
+// connection, and the same text whether the port is open or not.
+func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
+	t.Parallel()
+	open, shut := listen(t), listen(t)
+	shut.Close()
+	names := leads(map[string]string{"trap.example": "127.0.0.1", "2130706433": "127.0.0.1", "127.1": "127.0.0.1", "0x7f000001": "127.0.0.1"})
+	for _, host := range []string{
+		"127.0.0.1", "127.0.0.1.", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LocalHost", "trap.example", "trap.example.",
+		"0.0.0.0", "2130706433", "127.1", "0x7f000001",
+	} {
+		var texts []string
+		for _, port := range []string{open.port(), shut.port()} {
+			d := &dials{} // a listener is really there, so loopback may be reached
+			transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
+			a := newAPI(t, Config{
+				ResourceServer: "http://" + host + ":" + port + "/api", AuthServer: "http://" + host + ":" + port + "/auth",
+				ClientID: "app", ClientSecret: testSecret, Transport: transport, RetryBudget: time.Nanosecond,
+			})
+			_, err := a.Client(t.Context(), 7)
+			transport.CloseIdleConnections()
+			// Of a number Go's resolver says that it is no name.
+			if !errors.Is(err, ErrRefused) && !strings.Contains(err.Error(), "does not exist") {
+				t.Errorf("%s: error %v", host, err)
+			}
+			texts = append(texts, strings.ReplaceAll(err.Error(), port, "PORT"))
+		}
+		if texts[0] != texts[1] {
+			t.Errorf("%s: open: %s\nshut: %s", host, texts[0], texts[1])
+		}
+	}
+	open.untouched(t)
+}
+
+// A name server that says one thing to the check and another to the call
+// finds no gap between them: what was checked is what is dialled.
+func TestRebindingFindsNoGap(t *testing.T) {
+	t.Parallel()
+	trap := listen(t)
+	const first, second = "93.184.216.34", "127.0.0.1"
+	names := leads(nil)
+	names.answers["rebind.example"] = [][]string{{first}, {second}, {first}, {second, first}, {second}}
+	d := &dials{}
+	transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
+	t.Cleanup(transport.CloseIdleConnections)
+	a := newAPI(t, Config{
+		ResourceServer: "http://rebind.example:" + trap.port() + "/api", AuthServer: "http://rebind.example:" + trap.port() + "/auth",
+		ClientID: "app", ClientSecret: testSecret, Transport: transport,
+	})
+	_, err := a.Client(t.Context(), 7) // public, tried again, then loopback
+	checkKind(t, err, ErrRefused)
+	for range 3 {
+		_, err := a.Client(t.Context(), 7)
+		if err == nil {
+			t.Error("no error")
+		}
+	}
+	for _, address := range d.made() {
+		if address != first+":"+trap.port() {
+			t.Errorf("dialled %s", address)
+		}
+	}
+	if len(d.made()) == 0 {
+		t.Error("the public address was not tried")
+	}
+	trap.untouched(t)
+}
+
+// Of several addresses only the public ones are tried.
+func TestPrivateAmongPublicIsLeftOut(t *testing.T) {
+	t.Parallel()
+	trap := listen(t)
+	names := leads(map[string]string{"mixed.example": "127.0.0.1 93.184.216.34 10.0.0.1 ::1 2606:4700::1111 fd00::1"})
+	d := &dials{}
+	transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
+	if conn, err := transport.DialContext(t.Context(), "tcp", "mixed.example:"+trap.port()); err == nil {
+		conn.Close()
+		t.Error("connected")
+	}
+	made := map[string]bool{}
+	for _, address := range d.made() {
+		made[netip.MustParseAddrPort(address).Addr().String()] = true
+	}
+	if !made["93.184.216.34"] || !made["2606:4700::1111"] || len(made) != 2 {
+		t.Errorf("tried %v", made)
+	}
+	trap.untouched(t)
+}
+
+// Public addresses are called: the guard does not refuse everything.
+func TestPublicAddressesPass(t *testing.T) {
+	t.Parallel()
+	names := leads(map[string]string{
+		"acme.halopsa.com": "93.184.216.34", "six.example": "2606:4700::1111", "xn--bcher-kva.example": "93.184.216.34",
+		"2.example": "93.184.216.34", "0xcafe.example": "93.184.216.34", "a-1.b_2.example": "93.184.216.34", "1e3.x9": "93.184.216.34",
+	})
+	for _, address := range []string{
+		"acme.halopsa.com", "ACME.HALOPSA.COM.", "acme.halopsa.com:8443", "six.example", "93.184.216.34", "[2606:4700::1111]:8443",
+		"xn--bcher-kva.example", "2.example", "0xcafe.example", "a-1.b_2.example", "1e3.x9", "168.63.129.17", "172.32.0.1", "100.128.0.1",
+	} {
+		parsed, err := ParseResourceServer(address, nil)
+		if err != nil {
+			t.Errorf("%q: %v", address, err)
+			continue
+		}
+		d := &dials{all: true}
+		a := newAPI(t, Config{
+			ResourceServer: parsed, AuthServer: parsed, ClientID: "app", ClientSecret: testSecret,
+			Transport: newTransport(nil, wiring{resolver: names.resolver(), last: d.last}), RetryBudget: time.Nanosecond,
+		})
+		if _, err = a.Client(t.Context(), 7); !errors.Is(err, ErrUnavailable) || len(d.made()) == 0 {
+			t.Errorf("%q: dialled %v, error %v", address, d.made(), err)
+		}
+	}
+}
+
+// A name in the list may lead to private addresses, but not to those at which
+// clouds give out credentials, unless these are in the list themselves.
+func TestAllowedNameStaysFromMetadata(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		allow, leads string
+		want         bool
+	}{
+		{"halo.corp", "10.0.0.1", true},
+		{"halo.corp", "127.0.0.1", true},
+		{"halo.corp", "fe80::1", true},
+		{"halo.corp:22", "10.0.0.1", true},
+		{"halo.corp:443", "10.0.0.1", false}, // another port
+		{"other.corp", "10.0.0.1", false},
+		{"10.0.0.0/8", "10.0.0.1", true},
+		{"halo.corp", "169.254.169.254", false},
+		{"halo.corp", "64:ff9b::a9fe:a9fe", false},
+		{"halo.corp", "::ffff:169.254.169.254", false},
+		{"halo.corp", "fd00:ec2::254", false},
+		{"halo.corp", "168.63.129.16", false},
+		{"halo.corp", "0.0.0.0", false},
+		{"halo.corp", "224.0.0.1", false},
+		{"halo.corp,169.254.169.254", "169.254.169.254", true},
+	} {
+		d := &dials{all: true}
+		transport := newTransport(mustAllow(t, strings.Split(tt.allow, ",")...), wiring{resolver: leads(map[string]string{"halo.corp": tt.leads}).resolver(), last: d.last})
+		_, err := transport.DialContext(t.Context(), "tcp", "halo.corp:22")
+		if got := len(d.made()) == 1; got != tt.want {
+			t.Errorf("%s to %s: dialled %v, error %v", tt.allow, tt.leads, d.made(), err)
+		}
+	}
+}

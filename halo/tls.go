@@ -1,0 +1,108 @@
+package halo
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// maxRoots bounds a file of certificates, in bytes; the largest bundles of all
+// public authorities are a third of it.
+const maxRoots = 1 << 20
+
+// LoadRoots returns the system's authorities and those of a PEM file, and how
+// many certificates the file has. The error says what is wrong with the file:
+// unreadable, none in it, none of them valid now, or a private key among them,
+// which does not belong there.
+func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, 0, err
+	case !info.Mode().IsRegular(): // opening a pipe would wait
+		return nil, 0, fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxRoots+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(text) > maxRoots {
+		return nil, 0, fmt.Errorf("%s has more than %d bytes", path, maxRoots)
+	}
+	if roots, err = x509.SystemCertPool(); err != nil {
+		return nil, 0, fmt.Errorf("authorities of the system: %w", err)
+	}
+	if n, err = addRoots(roots, text, time.Now()); err != nil {
+		return nil, 0, fmt.Errorf("%s %w", path, err)
+	}
+	return roots, n, nil
+}
+
+// addRoots adds the certificates of a PEM text to roots.
+func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err error) {
+	valid := false
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		switch {
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return 0, errors.New("contains a private key: keep only the certificates in it")
+		case block.Type != "CERTIFICATE":
+			return 0, fmt.Errorf("contains a %q: keep only the certificates in it", block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return 0, fmt.Errorf("has a certificate, number %d, that cannot be read: %w", n+1, err)
+		}
+		roots.AddCert(cert)
+		valid = valid || now.After(cert.NotBefore) && now.Before(cert.NotAfter)
+		n++
+	}
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return 0, fmt.Errorf("has something after certificate %d that is not PEM", n)
+	case n == 0:
+		return 0, errors.New("has no certificate in PEM form")
+	case !valid:
+		return 0, errors.New("has no certificate that is valid now")
+	}
+	return n, nil
+}
+
+// tlsFault says in a person's words what is wrong with a server's TLS, or nil
+// if that is not what err is about. Nothing of a request has been sent then.
+func tlsFault(err error) error {
+	var (
+		cert    *tls.CertificateVerificationError
+		root    x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &root):
+		return errors.New("certificate of an authority that is not known here; a private one belongs into HALOSYNC_CA_FILE")
+	case errors.As(err, &host):
+		return fmt.Errorf("certificate of another host: %w", host)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("certificate that is not valid at this time: %s", invalid.Detail)
+	case errors.As(err, &cert), errors.As(err, &invalid):
+		return fmt.Errorf("certificate that is not accepted: %w", err)
+	case strings.Contains(err.Error(), "tls: protocol version not supported"),
+		strings.Contains(err.Error(), "tls: server selected unsupported protocol version"):
+		return errors.New("the server does not speak TLS 1.2 or newer")
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// A host that is taken out of HALOSYNC_ALLOW_HOSTS is not called in plain http
+// any more, though its connection was stored when that was allowed and its
+// address still may be dialled.
+func TestStoredAddressIsCheckedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	engine := func(list ...string) *Engine {
+		allow, err := halo.ParseAllow(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return New(Config{Store: w.store, Allow: allow})
+	}
+	in := w.input("main")
+	in.Domain = strings.Replace(in.Domain, "127.0.0.1", "localhost", 1)
+	in.AuthServer = strings.Replace(in.AuthServer, "127.0.0.1", "localhost", 1)
+	then := engine("localhost")
+	if _, err := then.AddConnection(t.Context(), "t1", "test", in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := then.TestConnection(t.Context(), "t1", "main"); err != nil {
+		t.Error(err)
+	}
+	before := w.halo.Log().Requests
+	for _, list := range [][]string{{"127.0.0.1"}, {"other.example"}, nil} {
+		_, err := engine(list...).TestConnection(t.Context(), "t1", "main")
+		if !errors.Is(err, halo.ErrRefused) || ruleFresh(err).verdict != never {
+			t.Errorf("%v: error %v", list, err)
+		}
+	}
+	if n := w.halo.Log().Requests; before == 0 || n != before {
+		t.Errorf("%d requests, %d before", n, before)
+	}
+}

@@ -1,0 +1,216 @@
+package halosync_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// dependency is a row of docs/dependencies.md.
+type dependency struct{ licence, why, who string }
+
+// documented reads the table of direct dependencies.
+func documented(t *testing.T) (text string, rows map[string]dependency) {
+	t.Helper()
+	b, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = map[string]dependency{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(string(b), -1) {
+		if _, twice := rows[m[1]]; twice {
+			t.Errorf("%s is listed twice", m[1])
+		}
+		rows[m[1]] = dependency{strings.TrimSpace(m[2]), strings.TrimSpace(m[3]), strings.TrimSpace(m[4])}
+	}
+	return string(b), rows
+}
+
+// linkable are the licences that the programs may contain.
+var linkable = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC"}
+
+// licenceOf recognises the licence in a module's folder; the strictest wins
+// where there are several.
+func licenceOf(t *testing.T, dir string) string {
+	t.Helper()
+	var text strings.Builder
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := strings.ToUpper(e.Name())
+		if e.IsDir() || !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(b)
+	}
+	said := strings.Join(strings.Fields(strings.ReplaceAll(text.String(), "//", " ")), " ")
+	for _, known := range []struct{ phrase, licence string }{
+		{"Mozilla Public License", "MPL-2.0"}, // names the GNU ones
+		{"GNU AFFERO GENERAL PUBLIC LICENSE", "AGPL"},
+		{"GNU GENERAL PUBLIC LICENSE", "GPL"},
+		{"GNU LESSER GENERAL PUBLIC LICENSE", "LGPL"},
+		{"GNU Lesser General Public License", "LGPL"},
+		{"GNU General Public License", "GPL"},
+		{"Eclipse Public License", "EPL"},
+		{"Business Source License", "BUSL"},
+		{"Server Side Public License", "SSPL"},
+		{"Apache License Version 2.0", "Apache-2.0"},
+		{"Neither the name of", "BSD-3-Clause"},
+		{"Redistribution and use in source and binary forms", "BSD-2-Clause"},
+		{"Permission is hereby granted, free of charge, to any person obtaining a copy", "MIT"},
+		{"Permission to use, copy, modify, and/or distribute", "ISC"},
+	} {
+		if strings.Contains(said, known.phrase) {
+			return known.licence
+		}
+	}
+	return "unknown"
+}
+
+type goModule struct {
+	Path, Version, Dir string
+	Indirect, Main     bool
+	Replace            *goModule
+}
+
+// list runs go list, with one JSON document a thing.
+func list[T any](t *testing.T, args ...string) []T {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	var all []T
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var v T
+		if err := dec.Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// Every direct dependency is in the table with its licence and who may import
+// it, and nothing else is.
+func TestDependenciesAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, rows := documented(t)
+	direct := map[string]bool{}
+	for _, m := range list[goModule](t, "-m", "-json", "all") {
+		if m.Main || m.Indirect {
+			continue
+		}
+		direct[m.Path] = true
+		row, ok := rows[m.Path]
+		if !ok {
+			t.Errorf("%s is not in docs/dependencies.md", m.Path)
+			continue
+		}
+		if m.Replace != nil {
+			t.Errorf("%s is replaced by %s", m.Path, m.Replace.Path)
+		}
+		if is := licenceOf(t, m.Dir); is != row.licence {
+			t.Errorf("%s: licence %s, docs/dependencies.md says %s", m.Path, is, row.licence)
+		}
+		who := "any"
+		for third, may := range owners {
+			if m.Path == third || strings.HasPrefix(m.Path, third+"/") {
+				who = "`" + strings.Join(may, "`, `") + "`"
+			}
+		}
+		if row.who != who && (who != "any" || strings.HasPrefix(row.who, "`")) {
+			t.Errorf("%s: may be imported by %s, docs/dependencies.md says %s", m.Path, who, row.who)
+		}
+	}
+	for path := range rows {
+		if !direct[path] {
+			t.Errorf("%s is in docs/dependencies.md and not in go.mod", path)
+		}
+	}
+
+	// The rest of the page: tools and packages of the operating system.
+	for _, file := range []struct {
+		path string
+		find *regexp.Regexp
+	}{
+		{"tools/go.mod", regexp.MustCompile(`(?m)^tool (\S+)$`)},
+		{"tools/sbom/go.mod", regexp.MustCompile(`(?m)^tool (\S+)$`)},
+		{"Makefile", regexp.MustCompile(`\$\(GO\) run (\S+)@\S+`)},
+		{"internal/devstack/install.sh", regexp.MustCompile(`missing="(?:\$missing )?([a-z-]+)"`)},
+	} {
+		b, err := os.ReadFile(file.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := file.find.FindAllStringSubmatch(string(b), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names nothing", file.path)
+		}
+		for _, m := range found {
+			if !strings.Contains(text, "`"+m[1]+"`") {
+				t.Errorf("%s of %s is not in docs/dependencies.md", m[1], file.path)
+			}
+		}
+	}
+}
+
+// What the programs contain, however it got there, is under a licence that
+// asks for no more than to be named.
+func TestLinkedLicences(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, p := range list[struct{ Module *goModule }](t, "-deps", "-json=Module", "./cmd/worker", "./cmd/enqueue") {
+		if p.Module == nil || p.Module.Main || seen[p.Module.Path] {
+			continue
+		}
+		seen[p.Module.Path] = true
+		if is := licenceOf(t, p.Module.Dir); !slices.Contains(linkable, is) {
+			t.Errorf("%s is linked and has licence %s", p.Module.Path, is)
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("%d modules", len(seen))
+	}
+}
+
+// Verification of certificates cannot be switched off: no code does it, and
+// none replaces it by its own.
+func TestVerificationIsNeverSwitchedOff(t *testing.T) {
+	t.Parallel()
+	files := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (path == ".git" || path == "bin"):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go") || path == "supply_test.go":
+			return nil
+		}
+		files++
+		text, err := os.ReadFile(path)
+		for _, off := range []string{"InsecureSkipVerify:", "InsecureSkipVerify =", "VerifyPeerCertificate", "VerifyConnection"} {
+			if bytes.Contains(text, []byte(off)) {
+				t.Errorf("%s has %s", path, off)
+			}
+		}
+		return err
+	})
+	if err != nil || files < 100 {
+		t.Errorf("%d files, error %v", files, err)
+	}
+}
