@@ -34,7 +34,7 @@ var house = map[string]struct {
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
-		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
 		"it builds everything but holds no logic; test kits stay out",
 	},
 	"cmd/enqueue": {

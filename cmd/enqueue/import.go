@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 func (a *app) importCommand() *cobra.Command {
@@ -85,8 +86,8 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 // noteQueue says that a request was taken although the queue is away.
 func (a *app) noteQueue(receipt engine.Receipt) {
 	if receipt.NotQueued != nil {
-		fmt.Fprintf(a.Err, "the queue does not take run %s now: %v\nthe run is kept; a worker starts it once the queue answers\n",
-			receipt.RunID, receipt.NotQueued)
+		fmt.Fprintf(a.Err, "the queue does not take run %s now: %s\nthe run is kept; a worker starts it once the queue answers\n",
+			receipt.RunID, plaintext.Printable(receipt.NotQueued.Error()))
 	}
 }
 
