@@ -163,7 +163,7 @@ func fault(r rune, at int) error {
 	return fmt.Errorf("character %d, %U, is not allowed (%s)", at, r, what)
 }
 
-// hostile says that r must not reach a terminal or a log as it is: what is
+// hostile says that r must not reach a table or a log as it is: what is
 // refused, and the direction marks besides, which could reorder what we print
 // around a text.
 func hostile(r rune) bool { return refused(r) || mark(r) }
@@ -172,9 +172,10 @@ func hostile(r rune) bool { return refused(r) || mark(r) }
 // the terminal, reverse the reading direction or hide. It leaves one line.
 func Printable(s string) string { return replace(s, hostile) }
 
-// PrintableLines is [Printable] for a text of several lines.
+// PrintableLines is [Printable] for a text of several lines, and for cells of a
+// file: whatever [Check] accepts stays as it is, direction marks included.
 func PrintableLines(s string) string {
-	return replace(s, func(r rune) bool { return r != '\n' && r != '\t' && hostile(r) })
+	return replace(s, func(r rune) bool { return r != '\n' && r != '\t' && refused(r) })
 }
 
 func replace(s string, bad func(rune) bool) string {
@@ -189,8 +190,8 @@ func replace(s string, bad func(rune) bool) string {
 	}, s)
 }
 
-// Escape writes what [PrintableLines] replaces as JSON does, \u009b, so that a
-// document that is printed stays the same document. It must be given whole
+// Escape writes what [Printable] replaces as JSON does, \u009b, but for tabs and
+// line ends, so that a document that is printed stays the same document. It must be given whole
 // lines of JSON, in which such characters are within strings, or text.
 func Escape(b []byte) []byte {
 	first := -1
