@@ -22,6 +22,11 @@ execs=0 findings=0
 while read -r dir target; do
   result=ok
   $go test -run '^$' -fuzz "^$target\$" -fuzztime "${each}s" -fuzzminimizetime 2s "./$dir" >"$log" 2>&1 </dev/null || result=FAILED
+  # Without an input that fails, it is the end of the time that the tool took
+  # for a failure (golang/go#75804).
+  if ! grep -q 'Failing input' "$log" && grep -q '^    context deadline exceeded$' "$log"; then
+    result=ok
+  fi
   n=$(grep -oE 'execs: [0-9]+' "$log" | tail -1 | grep -oE '[0-9]+' || echo 0)
   printf '%-22s %-22s %10d executions  %s\n' "$dir" "$target" "$n" "$result"
   if [ $result = FAILED ]; then
