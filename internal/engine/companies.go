@@ -19,11 +19,11 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, names [
 	for i, name := range names {
 		name = strings.TrimSpace(name)
 		if err := plaintext.Check(name); err != nil {
-			return nil, usagef("company name %.80q: %v", name, err)
+			return nil, usagef("company name %.80q: %v", plaintext.Printable(name), err)
 		}
 		norm := NormaliseName(name)
 		if norm == "" || len(name) > 1000 {
-			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", name)
+			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", plaintext.Printable(name))
 		}
 		rows[i] = repo.NewCompany{Name: name, NormName: norm, ExternalID: externalID}
 	}
