@@ -65,3 +65,27 @@ func FuzzSQLArguments(f *testing.F) {
 		}
 	})
 }
+
+func TestEnqueueIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn := sqlConn(t, w.url)
+	for args, want := range map[string]string{
+		`{"search":"` + strings.Repeat("x", 2<<20) + `"}`:                                "bytes, at most 1048576 are allowed: split the request",
+		`{"client_ids":[1` + strings.Repeat(",1", 1<<20) + `]}`:                          "bytes, at most 1048576 are allowed: split the request",
+		`{"search":"` + strings.Repeat("x", 201) + `"}`:                                  "search: at most 200 bytes are allowed",
+		`{"search":"a\u202eb"}`:                                                          "search: has a control character",
+		`{"search":"a\u009bb"}`:                                                          "search: has a control character",
+		`{"search":"a\u001bb"}`:                                                          "search: has a control character",
+		`{"search":"a\u0000b"}`:                                                          "",
+		`{"search":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`: "",
+	} {
+		_, err := w.enqueue(t, conn, "import", args)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s: error %.200v, want %q", args, err, want)
+		}
+	}
+	if _, err := w.enqueue(t, conn, "import", `{"search":"Büro Süd 東京 🏢"}`); err != nil {
+		t.Errorf("an ordinary search: %v", err)
+	}
+}
