@@ -101,6 +101,7 @@ type listingReader struct {
 	json  *json.Decoder
 	seen  IDSet
 	found bool // the rows were there
+	row   row  // the one in hand
 	listing
 }
 
@@ -148,15 +149,15 @@ func (r *listingReader) rows() error {
 			return &Error{kind: ErrTooLarge, cause: fmt.Errorf("page of more than %d rows", maxRows)}
 		}
 		r.listing.rows++
-		var one row
-		if err := r.value(&one); err != nil {
+		r.row = row{}
+		if err := r.value(&r.row); err != nil {
 			return err
 		}
 		switch {
-		case one.ID == 0:
+		case r.row.ID == 0:
 			r.malformed++
-		case r.seen.Add(int64(one.ID)):
-			r.clients = append(r.clients, one.client())
+		case r.seen.Add(int64(r.row.ID)):
+			r.clients = append(r.clients, r.row.client())
 		}
 	}
 	_, err = r.token() // ]

@@ -1,6 +1,7 @@
 package halo
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -221,11 +222,31 @@ func BenchmarkDecodeListing(b *testing.B) {
 	}
 	body.WriteString(`]}`)
 	data := []byte(body.String())
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := decodeListing(data); err != nil {
-			b.Fatal(err)
+	// whole is the plain way, which has no bound on rows.
+	whole := func(data []byte) (listing, error) {
+		var env struct {
+			RecordCount count  `json:"record_count"`
+			Clients     *[]row `json:"clients"`
 		}
+		err := json.Unmarshal(data, &env)
+		l := listing{count: int(env.RecordCount)}
+		var seen IDSet
+		for _, r := range *env.Clients {
+			if seen.Add(int64(r.ID)) {
+				l.clients = append(l.clients, r.client())
+			}
+		}
+		return l, err
+	}
+	for name, read := range map[string]func([]byte) (listing, error){"rows": decodeListing, "whole": whole} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if l, err := read(data); err != nil || len(l.clients) != 100 {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
