@@ -18,26 +18,27 @@ var house = map[string]struct {
 	may    []string
 	reason string
 }{
-	"tasks":                       {nil, "the product imports it: no database, no engine behind it"},
-	"halo":                        {nil, "Halo's API knows nothing of what we do with it"},
+	"tasks":                       {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
+	"halo":                        {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
 	"halo/halotest":               {[]string{"halo"}, "a simulator knows the API at most"},
-	"repo":                        {[]string{"internal/secret"}, "storage knows neither Halo nor the queue"},
+	"repo":                        {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
 	"repo/repotest":               {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
-	"internal/engine":             {[]string{"tasks", "halo", "repo", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
+	"internal/engine":             {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
 	"internal/config":             {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
 	"internal/ratelimit":          {nil, "a leaf"},
 	"internal/secret":             {nil, "a leaf"},
-	"internal/telemetry":          {nil, "a leaf"},
+	"internal/telemetry":          {[]string{"internal/plaintext"}, "what operations see"},
+	"internal/plaintext":          {nil, "a leaf"},
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
-		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
 		"it builds everything but holds no logic; test kits stay out",
 	},
 	"cmd/enqueue": {
-		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret"},
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret"},
 		"it builds what a command needs; test kits stay out",
 	},
 }

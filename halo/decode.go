@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
+	"strings"
 )
 
 // maxRows bounds a page, whatever its size in bytes.
@@ -21,13 +21,6 @@ type listing struct {
 	rows      int      // on the wire
 	malformed int      // of them without a usable id
 	count     int      // record_count, or unknownCount
-}
-
-// envelope is what surrounds the rows of a list. A nil Clients means that the
-// key is missing.
-type envelope struct {
-	RecordCount count  `json:"record_count"`
-	Clients     *[]row `json:"clients"`
 }
 
 // row has the keys that are needed; the others are skipped.
@@ -50,37 +43,40 @@ func (r row) client() Client {
 }
 
 // decodeListing reads the answer to a list request: the envelope, or a bare
-// array as sibling endpoints send it (Midtown-Technology-Group/halocli).
+// array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
+// goes row by row, so that what it holds grows with the clients it keeps and
+// not with what a body can be made to say: "{}," is three bytes, a row in
+// memory eighty.
 func decodeListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
-	env := envelope{RecordCount: unknownCount}
+	r := listingReader{json: json.NewDecoder(bytes.NewReader(body)), listing: listing{count: unknownCount}}
 	var err error
-	if kindOf(body) == '[' {
-		env.Clients = new([]row)
-		err = decode(body, env.Clients)
-	} else {
-		err = decode(body, &env)
-	}
-	switch {
-	case err != nil:
+	switch kindOf(body) {
+	case '[':
+		err = r.rows()
+	case '{':
+		err = r.envelope()
+	default:
+		var none ignored
+		if err = decode(body, &none); err == nil {
+			err = errShape
+		}
 		return listing{}, err
-	case env.Clients == nil:
-		return listing{}, errors.New(`JSON without "clients"`)
-	case len(*env.Clients) > maxRows:
-		return listing{}, &Error{kind: ErrTooLarge, cause: fmt.Errorf("page of %d rows, at most %d are read", len(*env.Clients), maxRows)}
 	}
-
-	l := listing{rows: len(*env.Clients), count: int(env.RecordCount)}
-	l.clients = make([]Client, 0, l.rows)
-	var seen IDSet
-	for _, r := range *env.Clients {
-		switch {
-		case r.ID == 0:
-			l.malformed++
-		case seen.Add(int64(r.ID)):
-			l.clients = append(l.clients, r.client())
+	if err == nil {
+		if _, after := r.json.Token(); !errors.Is(after, io.EOF) {
+			err = errNotJSON
 		}
 	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return listing{}, brokeOff(len(body))
+	case err != nil:
+		return listing{}, err
+	case !r.found:
+		return listing{}, errors.New(`JSON without "clients"`)
+	}
+	l := r.listing
 	if l.count < len(l.clients) {
 		// Fewer than are here is not a count of all there are.
 		l.count = unknownCount
@@ -88,38 +84,142 @@ func decodeListing(body []byte) (listing, error) {
 	return l, nil
 }
 
+var (
+	errShape   = errors.New("JSON of another shape")
+	errNotJSON = errors.New("not JSON")
+)
+
+// ignored is a value that is read over.
+type ignored struct{}
+
+// UnmarshalJSON never fails.
+func (*ignored) UnmarshalJSON([]byte) error { return nil }
+
+// listingReader takes a listing out of a stream of JSON. Its errors never
+// quote the body; [io.EOF] and [io.ErrUnexpectedEOF] say that it broke off.
+type listingReader struct {
+	json  *json.Decoder
+	seen  IDSet
+	found bool // the rows were there
+	row   row  // the one in hand
+	listing
+}
+
+// envelope reads what surrounds the rows of a list.
+func (r *listingReader) envelope() error {
+	if _, err := r.token(); err != nil { // {
+		return err
+	}
+	for r.json.More() {
+		key, err := r.token()
+		if err != nil {
+			return err
+		}
+		switch name, _ := key.(string); {
+		case strings.EqualFold(name, "clients"):
+			err = r.rows()
+		case strings.EqualFold(name, "record_count"):
+			err = r.value((*count)(&r.count))
+		default:
+			err = r.value(&ignored{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := r.token() // }
+	return err
+}
+
+// rows reads the array of rows. A second one beside it would make the answer
+// mean two things.
+func (r *listingReader) rows() error {
+	start, err := r.token()
+	switch {
+	case err != nil:
+		return err
+	case start == nil: // null is no list
+		return nil
+	case start != json.Delim('['), r.found:
+		return errShape
+	}
+	r.found = true
+	for r.json.More() {
+		if r.listing.rows == maxRows {
+			return &Error{kind: ErrTooLarge, cause: fmt.Errorf("page of more than %d rows", maxRows)}
+		}
+		r.listing.rows++
+		r.row = row{}
+		if err := r.value(&r.row); err != nil {
+			return err
+		}
+		switch {
+		case r.row.ID == 0:
+			r.malformed++
+		case r.seen.Add(int64(r.row.ID)):
+			r.clients = append(r.clients, r.row.client())
+		}
+	}
+	_, err = r.token() // ]
+	return err
+}
+
+// value reads the next value. One of another shape leaves v as it is.
+func (r *listingReader) value(v any) error {
+	err := r.json.Decode(v)
+	if _, wrong := errors.AsType[*json.UnmarshalTypeError](err); wrong {
+		return nil
+	}
+	return plain(err)
+}
+
+func (r *listingReader) token() (json.Token, error) {
+	token, err := r.json.Token()
+	return token, plain(err)
+}
+
+// plain makes an error of the JSON reader one that quotes nothing.
+func plain(err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return errNotJSON
+}
+
 // decodeClient reads the answer to a request for one client: the bare object,
 // or an array of just that.
 func decodeClient(body []byte) (Client, error) {
 	body = withoutBOM(body)
-	rows := make([]row, 1)
-	var err error
+	var one row
 	if kindOf(body) == '[' {
-		err = decode(body, &rows)
-	} else {
-		err = decode(body, &rows[0])
+		l, err := decodeListing(body)
+		switch {
+		case err != nil:
+			return Client{}, err
+		case l.rows != 1 || len(l.clients) != 1:
+			return Client{}, errNoClient
+		}
+		return l.clients[0], nil
 	}
-	switch {
+	switch err := decode(body, &one); {
 	case err != nil:
 		return Client{}, err
-	case len(rows) != 1 || rows[0].ID == 0:
-		return Client{}, errors.New("JSON without the id of a client")
+	case one.ID == 0:
+		return Client{}, errNoClient
 	}
-	return rows[0].client(), nil
+	return one.client(), nil
 }
 
-// decode reads JSON into v. Rows that are no objects stay empty; anything
-// else of the wrong shape is an error. Errors never quote the body.
+var errNoClient = errors.New("JSON without the id of a client")
+
+// decode reads JSON into v. Errors never quote the body.
 func decode(body []byte, v any) error {
 	err := json.Unmarshal(body, v)
 	if err == nil {
 		return nil
 	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if wrong.Type == reflect.TypeFor[row]() && reflect.TypeOf(v) != reflect.TypeFor[*row]() {
-			return nil // one row; json has gone on with the others
-		}
-		return errors.New("JSON of another shape")
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return errShape
 	}
 	switch kindOf(body) {
 	case 0:
@@ -127,11 +227,11 @@ func decode(body []byte, v any) error {
 	case '<':
 		return errors.New("HTML where JSON was expected")
 	}
-	var ignored json.RawMessage
-	if json.NewDecoder(bytes.NewReader(body)).Decode(&ignored) == io.ErrUnexpectedEOF { //nolint:errorlint // returned as such
+	var none ignored
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&none) == io.ErrUnexpectedEOF { //nolint:errorlint // returned as such
 		return brokeOff(len(body))
 	}
-	return errors.New("not JSON")
+	return errNotJSON
 }
 
 // kindOf returns the first byte of JSON that is not blank, or 0.

@@ -1,6 +1,7 @@
 package halo
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 func TestDecodeListing(t *testing.T) {
@@ -69,7 +72,11 @@ func TestDecodeListingErrors(t *testing.T) {
 		{"clients not an array", `{"clients":"none"}`, nil, "JSON of another shape"},
 		{"clients an object", `{"clients":{"id":1}}`, nil, "JSON of another shape"},
 		{"a number", `17`, nil, "JSON of another shape"},
-		{"null", `null`, nil, `JSON without "clients"`},
+		{"null", `null`, nil, "JSON of another shape"},
+		{"two lists", `{"clients":[{"id":1}],"clients":[{"id":2}]}`, nil, "JSON of another shape"},
+		{"deep", strings.Repeat("[", 100_000), nil, "not JSON"},
+		{"deep in a row", `{"clients":[{"id":1,"x":` + strings.Repeat("[", 100_000), nil, "not JSON"},
+		{"UTF-16", "\xff\xfe{\x00}\x00", nil, "not JSON"},
 		{"nothing", "", nil, "empty answer"},
 		{"blanks", " \n", nil, "empty answer"},
 		{"HTML", " <html></html>", nil, "HTML where JSON was expected"},
@@ -77,7 +84,7 @@ func TestDecodeListingErrors(t *testing.T) {
 		{"two documents", `{"clients":[]} {}`, nil, "not JSON"},
 		{"breaks off", `{"record_count":5,"clients":[{"id":1},{"i`, ErrUnavailable, "answer broke off after 41 bytes"},
 		{"array breaks off", `[{"id":1}`, ErrUnavailable, "answer broke off after 9 bytes"},
-		{"too many rows", rows(maxRows + 1), ErrTooLarge, "page of 10001 rows, at most 10000 are read"},
+		{"too many rows", rows(maxRows + 1), ErrTooLarge, "page of more than 10000 rows"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,7 +170,7 @@ func checkClient(t *testing.T, c Client) {
 		t.Errorf("ids out of range: %+v", c)
 	}
 	for _, s := range []string{c.Name, c.TopLevelName, c.Ref, c.AccountsID} {
-		if !utf8.ValidString(s) || strings.ContainsFunc(s, isControl) || utf8.RuneCountInString(s) > maxText || strings.TrimSpace(s) != s {
+		if plaintext.Check(s) != nil || utf8.RuneCountInString(s) > maxText || strings.TrimSpace(s) != s {
 			t.Errorf("text %q", s)
 		}
 	}
@@ -215,11 +222,31 @@ func BenchmarkDecodeListing(b *testing.B) {
 	}
 	body.WriteString(`]}`)
 	data := []byte(body.String())
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := decodeListing(data); err != nil {
-			b.Fatal(err)
+	// whole is the plain way, which has no bound on rows.
+	whole := func(data []byte) (listing, error) {
+		var env struct {
+			RecordCount count  `json:"record_count"`
+			Clients     *[]row `json:"clients"`
 		}
+		err := json.Unmarshal(data, &env)
+		l := listing{count: int(env.RecordCount)}
+		var seen IDSet
+		for _, r := range *env.Clients {
+			if seen.Add(int64(r.ID)) {
+				l.clients = append(l.clients, r.client())
+			}
+		}
+		return l, err
+	}
+	for name, read := range map[string]func([]byte) (listing, error){"rows": decodeListing, "whole": whole} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if l, err := read(data); err != nil || len(l.clients) != 100 {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -71,8 +71,10 @@ func judgeToken(ans answer, tenant string, attempts int) *Error {
 	isJSON := json.Unmarshal(withoutBOM(ans.body), &reply) == nil
 	e := judgeStatus(ans)
 	switch status := ans.status; {
-	case status/100 == 2 && reply.Token != "" && reply.Code == "":
+	case status/100 == 2 && reply.Token != "" && reply.Code == "" && sendable(reply.Token):
 		return nil
+	case status/100 == 2 && reply.Token != "" && reply.Code == "":
+		e.kind, e.cause = ErrNotHalo, fmt.Errorf("token of %d bytes that is too long or has characters that no token has", len(reply.Token))
 	case status/100 == 3:
 	case reply.Code == "invalid_client", reply.Code == "invalid_grant", reply.Code == "unauthorized_client":
 		e.kind, e.next = ErrCredentials, giveUp

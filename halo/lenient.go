@@ -6,7 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // Types of fields that Halo writes in several ways. None of them ever refuses
@@ -18,6 +19,8 @@ const (
 	maxID = 1 << 53
 	// maxText bounds names, in runes.
 	maxText = 1000
+	// maxNumber bounds what is looked at as a number or a flag, in bytes.
+	maxNumber = 64
 )
 
 // number is an id: 12, 12.0 or "12"; 0 for anything not in 1 to 2^53.
@@ -46,6 +49,9 @@ func (c *count) UnmarshalJSON(b []byte) error {
 
 // integer reads a JSON number or string that is a whole number within ±2^53.
 func integer(b []byte) (int64, bool) {
+	if len(b) > maxNumber {
+		return 0, false
+	}
 	s := string(bytes.Trim(b, "\" \t"))
 	if v, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return v, v >= -maxID && v <= maxID
@@ -62,13 +68,16 @@ type boolean bool
 
 // UnmarshalJSON never fails.
 func (f *boolean) UnmarshalJSON(b []byte) error {
+	if *f = false; len(b) > maxNumber {
+		return nil
+	}
 	s := string(bytes.Trim(b, "\" \t"))
 	v, err := strconv.ParseFloat(s, 64)
 	*f = boolean(strings.EqualFold(s, "true") || err == nil && v != 0)
 	return nil
 }
 
-// text is a string fit for Postgres and for people, or a number as it is
+// text is a string, cleaned as [plaintext.Clean] does, or a number as it is
 // written; anything else is empty.
 type text string
 
@@ -78,47 +87,14 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	switch {
 	case len(b) == 0:
 	case b[0] == '-' || b[0] >= '0' && b[0] <= '9':
-		*t = text(clean(string(b)))
+		*t = text(plaintext.Clean(string(b), maxText))
 	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0:
-		*t = text(clean(string(bytes.Trim(b, `"`))))
+		*t = text(plaintext.Clean(string(bytes.Trim(b, `"`)), maxText))
 	case b[0] == '"':
 		var s string
 		if json.Unmarshal(bytes.ToValidUTF8(b, nil), &s) == nil {
-			*t = text(clean(s))
+			*t = text(plaintext.Clean(s, maxText))
 		}
 	}
 	return nil
 }
-
-// clean drops what is not UTF-8 and C0 control characters (Postgres refuses
-// NUL), turns tabs and line breaks into blanks, trims blanks and cuts at
-// maxText runes.
-func clean(s string) string {
-	s = strings.ToValidUTF8(s, "")
-	if strings.IndexFunc(s, isControl) >= 0 {
-		s = strings.Map(func(r rune) rune {
-			switch {
-			case r == '\t' || r == '\n' || r == '\r':
-				return ' ' // it stood between two words
-			case isControl(r):
-				return -1
-			}
-			return r
-		}, s)
-	}
-	s = strings.TrimSpace(s)
-	if len(s) <= maxText || utf8.RuneCountInString(s) <= maxText {
-		return s
-	}
-	runes := 0
-	for i := range s {
-		if runes == maxText {
-			return strings.TrimSpace(s[:i])
-		}
-		runes++
-	}
-	return s
-}
-
-// isControl says whether r is one of the C0 control characters or DEL.
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }

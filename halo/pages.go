@@ -6,8 +6,14 @@ import (
 	"iter"
 )
 
-// maxPages bounds a pass, should a server go on bringing new ids for ever.
-const maxPages = 200_000
+// What bounds a pass, should a server go on bringing new ids for ever. Ids that
+// are spread as widely as can be take some 40 bytes each in an [IDSet], and a
+// run holds two of them: 160 MB at worst, 2 MB for ids in a row. With Halo's
+// limit of 700 requests in 5 minutes 100,000 pages take half a day.
+const (
+	maxPages   = 100_000
+	maxRecords = 2_000_000
+)
 
 // Cursor is where a pass over a list stands; it can be stored as JSON and
 // taken up again by [API.Pages], with the same query. The zero value is the
@@ -83,6 +89,9 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 		}
 		if err != nil {
 			return err
+		}
+		if records := max(p.cur.Seen.Len(), l.count); records > maxRecords {
+			return &Error{Op: fmt.Sprintf("list clients page %d", number), kind: ErrTooLarge, cause: fmt.Errorf("a list of %d clients, at most %d are read", records, maxRecords)}
 		}
 		page := p.admit(l)
 		page.Cursor = p.cur

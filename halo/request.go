@@ -1,6 +1,7 @@
 package halo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +11,15 @@ import (
 	"time"
 )
 
-// maxErrorBody bounds what is read of the body of an error, in bytes.
-const maxErrorBody = 64 << 10
+const (
+	// maxErrorBody bounds what is read of the body of an error, in bytes.
+	maxErrorBody = 64 << 10
+	// maxTokenBody bounds the answer to a token call.
+	maxTokenBody = 1 << 20
+	// largeBody is where a body counts as large: of these an [API] holds one
+	// at a time, see [API.readBody].
+	largeBody = 4 << 20
+)
 
 // answer is a response that has been read within its bounds.
 type answer struct {
@@ -24,6 +32,7 @@ type answer struct {
 type exchange struct {
 	op, route string
 	token     string // in use, to be kept out of error texts
+	limit     int64  // on the body, in bytes
 	// judge returns nil if it accepts the answer. Op, Excerpt and
 	// RetryAfter are filled in by the caller.
 	judge func(answer) *Error
@@ -46,7 +55,13 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 
 	limited, cancel := context.WithTimeout(ctx, a.cfg.AttemptTimeout)
 	defer cancel()
-	ans, e := a.send(req.WithContext(limited))
+	var large bool
+	defer func() {
+		if large {
+			<-a.large
+		}
+	}()
+	ans, e := a.send(req.WithContext(limited), min(x.limit, a.cfg.MaxBody), &large)
 	took := time.Since(start)
 	if e == nil {
 		e = x.judge(ans)
@@ -90,8 +105,9 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 }
 
 // send sends a request and reads the answer. It goes to the transport
-// directly, so nothing follows redirects with the token in hand.
-func (a *API) send(req *http.Request) (answer, *Error) {
+// directly, so nothing follows redirects with the token in hand. large is set
+// if the caller must make room for the next large body when done with this one.
+func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	resp, err := a.cfg.Transport.RoundTrip(req)
 	if err != nil {
@@ -101,13 +117,12 @@ func (a *API) send(req *http.Request) (answer, *Error) {
 
 	ans := answer{status: resp.StatusCode, header: resp.Header}
 	success := resp.StatusCode/100 == 2
-	limit := a.cfg.MaxBody
 	if !success {
 		limit = min(limit, maxErrorBody)
 	}
-	ans.body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	large := int64(len(ans.body)) > limit
-	if large {
+	ans.body, err = a.readBody(req.Context(), resp.Body, limit, large)
+	tooLarge := int64(len(ans.body)) > limit
+	if tooLarge {
 		ans.body = ans.body[:limit]
 	}
 	switch {
@@ -117,10 +132,33 @@ func (a *API) send(req *http.Request) (answer, *Error) {
 		return ans, a.networkError(req.Context(), err)
 	case err != nil:
 		return ans, brokeOff(len(ans.body))
-	case large:
+	case tooLarge:
 		return ans, &Error{kind: ErrTooLarge, cause: fmt.Errorf("more than %d bytes", limit)}
 	}
 	return ans, nil
+}
+
+// readBody reads a body up to one byte beyond its limit. What is decoded from
+// it is small; the bodies are what a hostile server can fill memory with, and
+// pages are read ahead in parallel. So each handle has many small bodies and
+// one large one in memory. At worst that are, for each run that is executed,
+// (window × largeBody + MaxBody) × 1.25 for spare room as a body grows: 60 MiB
+// with the defaults, and as much again in the moment in which it is moved.
+// Nobody but the same connection's other pages waits for the large one.
+func (a *API) readBody(ctx context.Context, body io.Reader, limit int64, large *bool) ([]byte, error) {
+	first, err := io.ReadAll(io.LimitReader(body, min(limit, largeBody)+1))
+	if err != nil || int64(len(first)) <= min(limit, largeBody) || limit <= largeBody {
+		return first, err
+	}
+	select {
+	case a.large <- struct{}{}:
+		*large = true
+	case <-ctx.Done():
+		return first, ctx.Err()
+	}
+	whole := bytes.NewBuffer(first)
+	_, err = whole.ReadFrom(io.LimitReader(body, limit+1-int64(len(first))))
+	return whole.Bytes(), err
 }
 
 func brokeOff(n int) *Error {

@@ -23,6 +23,9 @@ const (
 	// A token is renewed this long before it expires, or after nine tenths of
 	// its life if that is later.
 	renewEarly = time.Minute
+	// maxToken bounds a token, in bytes: it goes into a header, and proxies
+	// take some 8 KB of those.
+	maxToken = 16 << 10
 )
 
 // tokens keeps the current token. At most one request for a new one is on its
@@ -161,6 +164,13 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 	return fresh, err
 }
 
+// sendable says that a token can be put into a header as it is: visible ASCII
+// without blanks. net/http would refuse line breaks, but only after the request
+// has been counted, and say so with the token.
+func sendable(token string) bool {
+	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // renewal says when to replace a token.
 func renewal(expiry, now time.Time) time.Time {
 	life := unknownLife
@@ -186,7 +196,7 @@ func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 	out.Header.Set("Accept", "application/json")
 	var got answer
 	t.err = t.api.attempt(t.pace, out, exchange{
-		op: OpToken, route: "POST /token",
+		op: OpToken, route: "POST /token", limit: maxTokenBody,
 		judge: func(ans answer) *Error {
 			got, t.status = ans, ans.status
 			return judgeToken(ans, t.api.cfg.Tenant, t.pace.attempts)

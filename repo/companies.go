@@ -95,8 +95,8 @@ func (c NewCompany) check() error {
 	if err := checkText("company name", c.Name, 1, 1000); err != nil {
 		return err
 	}
-	if err := checkText("normalised company name", c.NormName, 1, maxNorm); err != nil {
-		return err
+	if reason := unstorable(c.NormName, 1, maxNorm); reason != "" {
+		return &InvalidError{What: "normalised company name", Reason: reason}
 	}
 	return checkText("external id", c.ExternalID, 0, 200)
 }

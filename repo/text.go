@@ -4,18 +4,24 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// checkText says whether Postgres and the schema can hold a text: valid UTF-8
-// without NUL, least to most characters.
+// checkText says whether a text that people see may be stored: of characters
+// that [plaintext.Check] accepts, least to most of them.
 func checkText(what, s string, least, most int) error {
 	if reason := unstorable(s, least, most); reason != "" {
 		return &InvalidError{What: what, Reason: reason}
 	}
+	if err := plaintext.Check(s); err != nil {
+		return &InvalidError{What: what, Reason: "has a character that no text may have: " + err.Error()}
+	}
 	return nil
 }
 
-// unstorable is the reason for checkText's error, or empty.
+// unstorable says why Postgres and the schema cannot hold a text: it must be
+// valid UTF-8 without NUL, of least to most characters. Empty: they can.
 func unstorable(s string, least, most int) string {
 	switch n := utf8.RuneCountInString(s); {
 	case strings.ContainsRune(s, 0):

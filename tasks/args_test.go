@@ -48,7 +48,7 @@ func TestArgumentsOfMappings(t *testing.T) {
 			a.Pairs[1].Company = strings.Repeat("x", 4000)
 			a.Pairs = slices.Repeat(a.Pairs, 300)
 		}), "split it"},
-		"control":          {mapped(func(a *MapArgs) { a.Pairs[1].Company = "a\x1bb" }), "pair 2: company: control"},
+		"control":          {mapped(func(a *MapArgs) { a.Pairs[1].Company = "a\x1bb" }), "pair 2: company: character 2, U+001B"},
 		"many faults":      {mapped(func(a *MapArgs) { a.Pairs = make([]Pair, 50) }), "pair 10: company: missing"},
 		"map, no tenant":   {mapped(func(a *MapArgs) { a.Tenant = "" }), "tenant: missing"},
 		"mappings":         {unmapped(func(*UnmapArgs) {}), ""},

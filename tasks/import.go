@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // KindImport is the name of the job that reads clients from Halo and makes
@@ -176,8 +176,9 @@ func checkLength(name, s string, required bool, most int) error {
 		return fmt.Errorf("%s: only space", name)
 	case len(s) > most:
 		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), most)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("%s: control characters or broken UTF-8", name)
+	}
+	if err := plaintext.Check(s); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

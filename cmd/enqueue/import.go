@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 func (a *app) importCommand() *cobra.Command {
@@ -85,8 +87,8 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 // noteQueue says that a request was taken although the queue is away.
 func (a *app) noteQueue(receipt engine.Receipt) {
 	if receipt.NotQueued != nil {
-		fmt.Fprintf(a.Err, "the queue does not take run %s now: %v\nthe run is kept; a worker starts it once the queue answers\n",
-			receipt.RunID, receipt.NotQueued)
+		fmt.Fprintf(a.Err, "the queue does not take run %s now: %s\nthe run is kept; a worker starts it once the queue answers\n",
+			receipt.RunID, plaintext.Printable(receipt.NotQueued.Error()))
 	}
 }
 
@@ -124,6 +126,24 @@ func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, 
 	return append(items, fromFile...), nil
 }
 
+// maxFile bounds a file of ids or pairs, in bytes: more than the longest
+// request. Standard input may never end.
+const maxFile = 8 << 20
+
+// readFile reads a file of text in UTF-8.
+func readFile(r io.Reader) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > maxFile:
+		return nil, fmt.Errorf("more than %d MiB: split it", maxFile>>20)
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	}
+	return raw, nil
+}
+
 // maxFaults bounds how many broken lines of a file are named.
 const maxFaults = 10
 
@@ -131,9 +151,13 @@ const maxFaults = 10
 // line without digits is a heading. All broken lines are named, the first
 // ten of them at least.
 func readIDs(r io.Reader) ([]int64, error) {
+	raw, err := readFile(r)
+	if err != nil {
+		return nil, err
+	}
 	var ids []int64
 	var faults []error
-	lines := bufio.NewScanner(r)
+	lines := bufio.NewScanner(bytes.NewReader(raw))
 	n, more := 0, 0
 	for lines.Scan() {
 		n++

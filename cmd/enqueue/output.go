@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -9,9 +10,12 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // column is one column of a table or CSV.
@@ -54,18 +58,25 @@ func one[T any](a *app, item T, columns []column[T]) error {
 		}
 		for _, c := range columns {
 			if v := c.value(item); v != "" {
-				fmt.Fprintf(a.Out, "%-*s  %s\n", width, strings.ReplaceAll(c.title, "_", " "), printable(v))
+				fmt.Fprintf(a.Out, "%-*s  %s\n", width, strings.ReplaceAll(c.title, "_", " "), plaintext.Printable(v))
 			}
 		}
 		return nil
 	}
 }
 
+// printJSON prints a document that a terminal can be shown: what could drive
+// it is escaped, which to a reader of JSON is the same.
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var doc bytes.Buffer
+	enc := json.NewEncoder(&doc)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(plaintext.Escape(doc.Bytes()))
+	return err
 }
 
 func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
@@ -79,7 +90,7 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 	}
 	for _, item := range items {
 		for i, c := range columns {
-			row[i] = noFormula(c.value(item))
+			row[i] = noFormula(plaintext.PrintableLines(c.value(item)))
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -90,9 +101,11 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 }
 
 // noFormula makes a spreadsheet show a cell as text that it would compute
-// otherwise: names come from strangers.
+// otherwise: names come from strangers. Some skip blanks and quotes before the
+// sign, and some take its full-width form (OWASP, "CSV Injection").
 func noFormula(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
+	if r, _ := utf8.DecodeRuneInString(sign); sign != "" && strings.ContainsRune("=+-@＝＋－＠", r) || strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
 		return "'" + cell
 	}
 	return cell
@@ -120,7 +133,7 @@ func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	for _, item := range items {
 		row := make(table.Row, len(columns))
 		for i, c := range columns {
-			cell := printable(c.value(item))
+			cell := plaintext.Printable(c.value(item))
 			used[i] = max(used[i], text.StringWidth(cell))
 			row[i] = cell
 		}
@@ -146,7 +159,7 @@ func fitting[T any](width int, items []T, columns []column[T]) []column[T] {
 	for _, c := range columns {
 		used := len(c.title)
 		for _, item := range items {
-			used = max(used, text.StringWidth(printable(c.value(item))))
+			used = max(used, text.StringWidth(plaintext.Printable(c.value(item))))
 		}
 		if c.wide {
 			used = min(used, comfortable)
@@ -191,17 +204,6 @@ func fit[T any](width int, used []int, columns []column[T]) []table.ColumnConfig
 
 func cut(cell string, width int) string {
 	return text.Snip(cell, width, "…")
-}
-
-// printable replaces what could move the cursor, recolour the terminal or
-// reverse the reading direction.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
 
 // stamp prints a time for a table or CSV; the zero time is empty.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -54,8 +55,8 @@ func TestExtraColumnsGiveWay(t *testing.T) {
 func TestNamesCannotDriveTheTerminal(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"a\x1b[2Jb", "a\u202eb", "a\rb", "a\nb", "a\u0085b", "a\x07b"} {
-		if got := printable(evil); got != "a\uFFFDb" && !strings.HasPrefix(got, "a\uFFFD") {
-			t.Errorf("printable(%q) = %q", evil, got)
+		if got := plaintext.Printable(evil); got != "a\uFFFDb" && !strings.HasPrefix(got, "a\uFFFD") {
+			t.Errorf("Printable(%q) = %q", evil, got)
 		}
 		var out bytes.Buffer
 		printTable(&out, 0, []row{{Name: evil}}, rowColumns)

@@ -52,22 +52,26 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 	return withFile(a, pairs, file, readPairs)
 }
 
-// maxPairsFile bounds a file of pairs, in bytes: more than the longest request.
-const maxPairsFile = 8 << 20
+// maxColumns bounds a row: in memory a column is many times its comma.
+const maxColumns = 1000
 
 // readPairs reads CSV with a company and a client a line, separated by commas
 // or semicolons. A heading may name the columns; without one they are the
 // first two. Lines that start with # are passed over. All broken lines are
 // named, the first ten of them at least.
 func readPairs(r io.Reader) ([]tasks.Pair, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxPairsFile+1))
+	raw, err := readFile(r)
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > maxPairsFile {
-		return nil, fmt.Errorf("more than %d bytes: split it", maxPairsFile)
-	}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		if max(bytes.Count(line, []byte{','}), bytes.Count(line, []byte{';'})) >= maxColumns {
+			return nil, fmt.Errorf("line %d: more than %d columns", n, maxColumns)
+		}
+	}
 	rows := newPairRows(raw)
 	var pairs []tasks.Pair
 	var faults []error
@@ -123,7 +127,7 @@ func (r *pairRows) next() (tasks.Pair, error) {
 		}
 		line, _ := r.csv.FieldPos(0)
 		for i := range row {
-			row[i] = unformula(strings.TrimSpace(row[i]))
+			row[i] = strings.TrimSpace(unformula(strings.TrimSpace(row[i])))
 		}
 		if !slices.ContainsFunc(row, func(cell string) bool { return cell != "" }) {
 			continue

@@ -30,7 +30,7 @@ func TestParsePair(t *testing.T) {
 		"Bakery=":                     "no client",
 		"Bakery=0":                    "not a client id",
 		"Bakery=99999999999999999999": "not a client id",
-		"a\tb=1":                      "control characters",
+		"a\tb=1":                      "character 2, U+0009",
 	} {
 		if _, err := parsePair(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q in it", text, err, want)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -53,7 +54,7 @@ func (p *progress) show(run repo.Run) {
 func line(run repo.Run, now time.Time) string {
 	text := run.State
 	if run.WaitReason != "" && run.State == repo.StateQueued {
-		text += " (" + printable(run.WaitReason) + ")"
+		text += " (" + plaintext.Printable(run.WaitReason) + ")"
 	}
 	if run.Records == 0 || run.StartedAt == nil {
 		return text

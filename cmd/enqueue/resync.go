@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -54,7 +55,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 	var receipts []engine.Receipt
 	for _, c := range conns {
 		if c.State != repo.Active {
-			fmt.Fprintf(a.Err, "connection %q is left out: it is %s\n", printable(c.Name), c.State)
+			fmt.Fprintf(a.Err, "connection %q is left out: it is %s\n", plaintext.Printable(c.Name), c.State)
 			continue
 		}
 		receipt, err := p.engine.RequestResync(ctx, p.tenant, c.ID.String(), a.actor())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // version is set by the linker.
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, s strea
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(s.Err, "enqueue: "+printableLines(err.Error()))
+	fmt.Fprintln(s.Err, "enqueue: "+plaintext.PrintableLines(err.Error()))
 	var person *needsPersonError
 	if errors.As(err, &person) {
 		return exitPerson
@@ -164,7 +165,7 @@ func (a *app) needTenant() (string, error) {
 func (a *app) actor() string {
 	for _, name := range []string{"HALOSYNC_ACTOR", "USER", "LOGNAME"} {
 		if v := a.getenv(name); v != "" {
-			return "cli:" + v
+			return "cli:" + plaintext.Clean(v, 150)
 		}
 	}
 	return "cli"
@@ -185,13 +186,4 @@ func terminalWidth(w io.Writer) int {
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// printableLines is printable for a message of several lines.
-func printableLines(s string) string {
-	lines := strings.Split(strings.ReplaceAll(s, "\t", "  "), "\n")
-	for i := range lines {
-		lines[i] = printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -200,7 +201,7 @@ func (a *app) printRun(run repo.Run) error {
 	if a.format == "table" && view.Stack != "" {
 		fmt.Fprintln(a.Out, "\nwhere it panicked, for those who mend it:")
 		for line := range strings.Lines(view.Stack) {
-			fmt.Fprintln(a.Out, " ", printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
+			fmt.Fprintln(a.Out, " ", plaintext.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
 		}
 	}
 	if a.format == "table" && len(view.Pairs) > 0 {

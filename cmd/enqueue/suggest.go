@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -92,7 +93,7 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, least flo
 		return err
 	}
 	for _, notice := range found.Notices {
-		fmt.Fprintln(a.Err, printable(notice))
+		fmt.Fprintln(a.Err, plaintext.Printable(notice))
 	}
 	pairs := found.Pairs
 	if limit > 0 {
@@ -115,7 +116,7 @@ func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapReque
 		return false, err
 	}
 	for _, notice := range found.Notices {
-		fmt.Fprintln(a.Err, printable(notice))
+		fmt.Fprintln(a.Err, plaintext.Printable(notice))
 	}
 	req.Suggested, req.Pairs = true, found.Certain(least)
 	if len(req.Pairs) > tasks.MaxPairs {

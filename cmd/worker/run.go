@@ -13,6 +13,7 @@ import (
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -57,7 +58,7 @@ second signal ends it at once. The environment configures it: see the README.`,
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(s.Err, "worker:", err)
+	fmt.Fprintln(s.Err, "worker:", plaintext.PrintableLines(err.Error()))
 	var faults *config.FaultsError
 	var usage *engine.UsageError
 	if !started || errors.As(err, &faults) || errors.As(err, &usage) {

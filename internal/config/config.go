@@ -92,9 +92,21 @@ func Load(getenv func(string) string, required ...string) (Config, error) {
 		}
 	}
 	if len(faults) > 0 {
+		for i := range faults {
+			faults[i] = brief(faults[i])
+		}
 		return Config{}, &FaultsError{Faults: faults}
 	}
 	return cfg, nil
+}
+
+// brief cuts a fault that quotes a value of any length.
+func brief(fault string) string {
+	const most = 400
+	if fault = strings.ToValidUTF8(fault, "\uFFFD"); len(fault) <= most {
+		return fault
+	}
+	return strings.ToValidUTF8(fault[:most], "") + "…"
 }
 
 // purpose says of each required variable what it is and where to get it.
@@ -163,7 +175,7 @@ func (c *Config) check() (faults []string) {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_TENANT_RUNS is %d: want 1 to 100", c.TenantRuns))
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
-		faults = append(faults, fmt.Sprintf("HALOSYNC_LOG_FORMAT is %q: want json or console", c.LogFormat))
+		faults = append(faults, fmt.Sprintf("HALOSYNC_LOG_FORMAT is %.80q: want json or console", c.LogFormat))
 	}
 	if c.ResyncSpread < 0 || c.ResyncSpread > 12*time.Hour {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_RESYNC_SPREAD is %v: want 0 to 12h", c.ResyncSpread))
@@ -177,7 +189,7 @@ func (c *Config) check() (faults []string) {
 		c.HTTPAddr = "127.0.0.1:8080"
 	}
 	if c.HTTPAddr != "off" && !validAddr(c.HTTPAddr) {
-		faults = append(faults, fmt.Sprintf("%s gives the address %q: want host:port or off", name, c.HTTPAddr))
+		faults = append(faults, fmt.Sprintf("%s gives the address %.80q: want host:port or off", name, c.HTTPAddr))
 	}
 	return faults
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -17,9 +18,12 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, names [
 	rows := make([]repo.NewCompany, len(names))
 	for i, name := range names {
 		name = strings.TrimSpace(name)
+		if err := plaintext.Check(name); err != nil {
+			return nil, usagef("company name %.80q: %v", plaintext.Printable(name), err)
+		}
 		norm := NormaliseName(name)
 		if norm == "" || len(name) > 1000 {
-			return nil, usagef("company name %q: want 1 to 1000 bytes that can be seen", name)
+			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", plaintext.Printable(name))
 		}
 		rows[i] = repo.NewCompany{Name: name, NormName: norm, ExternalID: externalID}
 	}

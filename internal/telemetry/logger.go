@@ -7,7 +7,10 @@ import (
 	"io"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // NewLogger writes to w in the given format, "json" (one object a line, times
@@ -28,6 +31,29 @@ func NewLogger(w io.Writer, format string, level zapcore.Level) (*zap.Logger, za
 		return nil, zap.AtomicLevel{}, fmt.Errorf("log format %q: want json or console", format)
 	}
 	atomic := zap.NewAtomicLevelAt(level)
-	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), atomic)
+	core := zapcore.NewCore(tame{encoder}, zapcore.Lock(zapcore.AddSync(w)), atomic)
 	return zap.New(core), atomic, nil
+}
+
+// tame is an encoder whose lines cannot drive the terminal they are read on,
+// nor pass for two: what is logged holds names and errors from elsewhere.
+type tame struct{ zapcore.Encoder }
+
+// Clone returns a copy that is tame as well.
+func (t tame) Clone() zapcore.Encoder { return tame{t.Encoder.Clone()} }
+
+// EncodeEntry encodes one line.
+func (t tame) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	entry.Message, entry.LoggerName = plaintext.Printable(entry.Message), plaintext.Printable(entry.LoggerName)
+	line, err := t.Encoder.EncodeEntry(entry, fields)
+	if err != nil {
+		return line, err
+	}
+	if raw := line.Bytes(); len(raw) > 0 {
+		if safe := plaintext.Escape(raw); &safe[0] != &raw[0] {
+			line.Reset()
+			_, _ = line.Write(safe) // into memory
+		}
+	}
+	return line, nil
 }

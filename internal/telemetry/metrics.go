@@ -84,9 +84,15 @@ func NewMetrics(version string) *Metrics {
 }
 
 // HaloAttempt counts one HTTP attempt. route is a template such as
-// "GET /Client/{id}"; status 0 means that no answer came.
+// "GET /Client/{id}"; status 0 means that no answer came. A status that has no
+// name is counted under its class, such as "4xx": a server can make up hundreds,
+// and each would be a series that stays.
 func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, bytes int64) {
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+	label := strconv.Itoa(status)
+	if status != 0 && http.StatusText(status) == "" {
+		label = label[:1] + "xx"
+	}
+	m.requests.WithLabelValues(route, label).Observe(took.Seconds())
 	m.bytes.WithLabelValues(route).Add(float64(bytes))
 }
 

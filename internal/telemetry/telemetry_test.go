@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 func TestLoggerWritesOneObjectALine(t *testing.T) {
@@ -102,5 +104,44 @@ func TestOpsPages(t *testing.T) {
 	}
 	if _, err := Listen(t.Context(), l.Addr(), http.NotFoundHandler()); err == nil {
 		t.Error("second listener on one address")
+	}
+}
+
+// TestLogLinesAreTame logs hostile texts in all places of a line.
+func TestLogLinesAreTame(t *testing.T) {
+	t.Parallel()
+	evil := "a\x1b[2J\u009b2J\x7f\u202eb\u2028c\r\nd\x00\u200b\U000e0041"
+	for _, format := range []string{"json", "console"} {
+		var out bytes.Buffer
+		log, _, err := NewLogger(&out, format, zapcore.InfoLevel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Named(evil).With(zap.String("with", evil)).Info(evil, zap.String("name", evil), zap.Error(errors.New(evil)))
+		line := strings.TrimSuffix(out.String(), "\n")
+		if strings.ReplaceAll(plaintext.Printable(line), "\ufffd", "") != strings.ReplaceAll(strings.ReplaceAll(line, "\t", ""), "\ufffd", "") || strings.Contains(line, "\n") {
+			t.Errorf("%s: %+q", format, line)
+		}
+		var entry struct{ Name string }
+		if format == "json" && (json.Unmarshal([]byte(line), &entry) != nil || entry.Name != evil) {
+			t.Errorf("came back as %+q", entry.Name)
+		}
+	}
+}
+
+func TestMadeUpStatusesShareALabel(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics("test")
+	for status := 100; status < 1000; status++ {
+		m.HaloAttempt("GET /Client", status, time.Millisecond, 1)
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if n := len(f.GetMetric()); n > 80 {
+			t.Errorf("%s: %d series", f.GetName(), n)
+		}
 	}
 }

@@ -1,0 +1,122 @@
+package halosync_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// fuzzed says which fuzz target each parser of outside input has, or why it
+// needs none. What looks like a parser and is missing here fails the test.
+var fuzzed = map[string]string{
+	"cmd/enqueue parsePair":   "FuzzReadPairs", // by newPair, and unformula before it
+	"cmd/enqueue parseSince":  "FuzzParseSince",
+	"cmd/enqueue readFile":    "FuzzReadIDs",
+	"cmd/enqueue readHeading": "FuzzReadPairs",
+	"cmd/enqueue readIDs":     "FuzzReadIDs",
+	"cmd/enqueue readPairs":   "FuzzReadPairs",
+
+	"halo ParseAllow":          "FuzzParseAllow",
+	"halo ParseAuthServer":     "FuzzParseServer",
+	"halo ParseResourceServer": "FuzzParseServer",
+	"halo parseAddress":        "FuzzParseServer",
+	"halo parsePort":           "FuzzParseServer",
+	"halo decode":              "FuzzDecodeClient",
+	"halo decodeClient":        "FuzzDecodeClient",
+	"halo decodeListing":       "FuzzDecodeListing",
+
+	"internal/config read":          "FuzzLoad",
+	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
+	"internal/engine ParseSchedule": "FuzzParseSchedule",
+	"internal/engine parseRunID":    "no: uuid.Parse alone",
+	"internal/engine readCursor":    "FuzzReadCursor",
+	"internal/ratelimit ParseRate":  "FuzzParseRate",
+	"internal/secret Parse":         "FuzzParse",
+	"internal/secret decode":        "FuzzParse",
+
+	"tasks ParseAddress":  "FuzzParseAddress",
+	"tasks ReadStored":    "FuzzReadStored",
+	"tasks decode":        "FuzzDecode",
+	"tasks parseCluster":  "FuzzParseAddress",
+	"tasks parseInfo":     "no: what our own Redis says of itself",
+	"tasks parseRunID":    "no: uuid.Parse alone",
+	"tasks parseSentinel": "FuzzParseAddress",
+	"tasks parseSingle":   "FuzzParseAddress",
+	"tasks parseSocket":   "FuzzParseAddress",
+	"tasks readPEM":       "no: a file of the operator's, parsed by crypto/x509",
+
+	// Parsers by another name.
+	"cmd/enqueue printCSV":           "FuzzOutput",
+	"cmd/enqueue printJSON":          "FuzzOutput",
+	"halo judgeToken":                "FuzzTokenAnswer",
+	"halo message":                   "FuzzErrorBody",
+	"halo retryAfter":                "FuzzRetryAfter", // and dates
+	"internal/config Load":           "FuzzLoad",
+	"internal/engine NormaliseName":  "FuzzNormaliseName",
+	"internal/engine stripLegalForm": "FuzzStripLegalForm",
+	"internal/plaintext Clean":       "FuzzClean",
+	"internal/secret Open":           "FuzzOpen",
+	"repo halosync.canonical_args":   "FuzzSQLArguments", // in SQL
+	"halo/halotest appendString":     "FuzzAppendString",
+}
+
+func TestEveryParserHasAFuzzTarget(t *testing.T) {
+	t.Parallel()
+	var (
+		parser  = regexp.MustCompile(`(?m)^func ((?:[pP]arse|[dD]ecode|[rR]ead)(?:[A-Z]\w*)?)(?:\[[^\]]*\])?\([^)]*(?:string|\[\]byte|io\.Reader|json\.RawMessage)\b`)
+		target  = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(f `)
+		kits    = regexp.MustCompile(`^(halo/halotest|repo/repotest|internal/(demo|devstack|chaos))`)
+		targets = map[string]bool{}
+		found   = 0
+	)
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if strings.HasSuffix(path, "_test.go") {
+			for _, m := range target.FindAllSubmatch(source, -1) {
+				targets[dir+" "+string(m[1])] = true
+			}
+			return nil
+		}
+		if kits.MatchString(dir) {
+			return nil
+		}
+		for _, m := range parser.FindAllSubmatch(source, -1) {
+			found++
+			if fuzzed[dir+" "+string(m[1])] == "" {
+				t.Errorf("%s: %s reads from outside: give it a fuzz target, and both a line in this table", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for name, by := range fuzzed {
+		dir, _, _ := strings.Cut(name, " ")
+		if why, none := strings.CutPrefix(by, "no: "); none && why != "" {
+			continue
+		}
+		if used[dir+" "+by] = true; !targets[dir+" "+by] {
+			t.Errorf("%s: there is no %s beside it", name, by)
+		}
+	}
+	for name := range targets {
+		if !used[name] {
+			t.Errorf("%s is for no parser of the table", name)
+		}
+	}
+	if found < 20 {
+		t.Errorf("%d parsers found: does the pattern still fit?", found)
+	}
+}

@@ -1,0 +1,95 @@
+package halo
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/internal/plaintext"
+)
+
+// FuzzTokenAnswer: what comes back from a token call is a token that can be
+// put into a header as it is, or an error that shows nothing of the answer
+// that may be one.
+func FuzzTokenAnswer(f *testing.F) {
+	for _, seed := range []string{
+		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
+		`{"access_token":"canary-token","error":"invalid_client"}`, `{"error":"invalid_scope"}`, `"canary-token"`, `canary-token`,
+		`{"access_token":["canary-token"]}`, `{"access_token":"canary-token","expires_in":-1e99}`, "<title>canary-title</title>", "",
+		`{"access_token":"canary-token","token_type":"\u0000","expires_in":"9223372036854775807"}`,
+	} {
+		f.Add(200, seed)
+		f.Add(401, seed)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		status = 100 + (status%500+500)%500
+		var sent string
+		a := wired(t, wire{
+			token: func(*http.Request) (*http.Response, error) { return reply(status, body), nil },
+			answer: func(r *http.Request) (*http.Response, error) {
+				sent = r.Header.Get("Authorization")
+				return reply(200, `[]`), nil
+			},
+		}, func(c *Config) { c.RetryBudget = 1 })
+		_, err := a.Page(t.Context(), Query{}, 1)
+		token, is := strings.CutPrefix(sent, "Bearer ")
+		switch {
+		case err == nil:
+			if !is || !sendable(token) || token == "" || status/100 != 2 {
+				t.Errorf("status %d: sent %+q", status, sent)
+			}
+		case sent != "":
+			t.Errorf("sent %+q, and the error %v", sent, err)
+		default:
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Op != OpToken || plaintext.PrintableLines(err.Error()) != err.Error() || len(err.Error()) > 2000 {
+				t.Errorf("error %+q", err)
+			}
+			var said struct {
+				Token string `json:"access_token"`
+			}
+			if _ = json.Unmarshal([]byte(body), &said); status/100 == 2 && len(said.Token) > 8 && strings.Contains(err.Error(), said.Token) {
+				t.Errorf("the error shows the token: %+q", err)
+			}
+		}
+	})
+}
+
+// FuzzParseAllow: a list that is accepted allows no more than it says.
+func FuzzParseAllow(f *testing.F) {
+	for _, seed := range []string{
+		"halo.local", "127.0.0.1", "10.0.0.0/8", "::1", "[::1]:8085", "127.0.0.1:8085", "::ffff:10.0.0.0/104", "0.0.0.0/0", "a b", "host:0",
+		"fe80::1%eth0", "büro", "http://x", "HALO.Local.", "10.0.0.0/8,halo.local", "0x7f.1", "1/1", "/", ":", ".", "::ffff:127.0.0.1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list := strings.Split(text, ",")
+		allow, err := ParseAllow(list)
+		if err != nil {
+			if allow != nil {
+				t.Error("a list beside an error")
+			}
+			return
+		}
+		again, err := ParseAllow(append(list, list...))
+		if err != nil {
+			t.Errorf("%q twice: %v", text, err)
+		}
+		for _, ip := range []string{"127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd00::1", "93.184.215.14"} {
+			addr := netip.MustParseAddr(ip)
+			if allow.addr(addr, 443) != again.addr(addr, 443) {
+				t.Errorf("%q: %s once and not twice", text, ip)
+			}
+			if allow.addr(addr, 443) && !strings.ContainsAny(text, ".:") {
+				t.Errorf("%q allows %s", text, ip)
+			}
+		}
+		if allow.name("somewhere.else.example", 443) && !strings.Contains(strings.ToLower(text), "somewhere.else.example") {
+			t.Errorf("%q allows another name", text)
+		}
+	})
+}

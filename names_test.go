@@ -1,0 +1,87 @@
+package halosync_test
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/plaintext"
+)
+
+// hostileNames want to be more than names: to drive a terminal, to be computed
+// by a spreadsheet, to pass for another name, to break a page, a log or a query.
+var hostileNames = []string{
+	"esc \x1b[2J\x1b]0;owned\x07", "csi \u009b31m", "del \x7f\x7f", "nul \x00", "bell \x07", "back \b\b\b", "return \rEVIL", "line \nEVIL", "nel \u0085EVIL",
+	"separator \u2028EVIL", "paragraph \u2029EVIL", "override \u202egpj.exe", "embedding \u202aa\u202c", "isolate \u2067a\u2069", "mark \u200fa", "zero \u200bwidth",
+	"\ufeffbom", "word \u2060joiner", "soft \u00adhyphen", "joiner a\u200db", "tag \U000e0041", "non \ufdd0\uffff", "filler \u3164",
+	"=1+1", "+1", "-1+1", "@sum(1)", "\t=tab", " =blank", "＝wide", "\"=quote", "'=apostrophe", "=cmd|' /C calc'!A0",
+	"comma, \"quote\"; semicolon", "<script>alert(1)</script>", "{{.Name}} %s %n", "$(id) `id` ; rm", "'); drop table halosync.runs;--", "\\u001b[2J", "surrogate \xed\xa0\x80",
+	strings.Repeat("long ", 400), "می\u200cخواهم", "👩\u200d💻 Ltd",
+}
+
+// TestHostileNamesEndToEnd takes the names through an import by a worker, and
+// looks at everything that shows them then.
+func TestHostileNamesEndToEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i, name := range hostileNames {
+		s.tenant.Add(halotest.Client{ID: int64(i + 10), Name: name})
+	}
+	s.connect()
+	w := s.startWorker(s.keyset)
+	_, progress, code := s.enqueue("import", "--connection", "halo", "--all", "--wait")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, progress)
+	}
+	_, refusal, code := s.enqueue("companies", "add", hostileNames[0])
+	if code != 2 || !strings.Contains(refusal, "character 5, U+001B, is not allowed") {
+		t.Errorf("a person's name: exit code %d, %q", code, refusal)
+	}
+	shown := map[string]string{"progress": progress, "refusal": refusal}
+	for _, format := range []string{"table", "json", "csv"} {
+		for _, command := range []string{"mappings", "companies list", "clients --connection halo --all", "events", "runs list"} {
+			shown[command+" "+format] = s.must(append(strings.Fields(command), "-o", format)...)
+		}
+	}
+	shown["metrics"] = w.page(t, "/metrics")
+	w.stop(t)
+	shown["log"] = w.log.String()
+	for what, text := range shown {
+		if strings.Contains(what, "csv") {
+			checkCells(t, what, text)
+		}
+		if plaintext.PrintableLines(text) != text {
+			t.Errorf("%s: can drive a terminal", what)
+		}
+	}
+
+	companies := decode[[]struct{ Name string }](t, shown["companies list json"])
+	if len(companies) != len(hostileNames) {
+		t.Errorf("%d companies of %d names", len(companies), len(hostileNames))
+	}
+	for _, c := range companies {
+		if err := plaintext.Check(c.Name); err != nil {
+			t.Errorf("stored %+q: %v", c.Name, err)
+		}
+	}
+	if !strings.Contains(shown["companies list csv"], "می\u200cخواهم") || !strings.Contains(shown["companies list csv"], "👩\u200d💻 Ltd") {
+		t.Error("names that need joiners have lost them")
+	}
+}
+
+// checkCells wants no cell that a spreadsheet would compute.
+func checkCells(t *testing.T, what, text string) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if sign := strings.TrimLeft(cell, " \t\"'"); sign != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(sign)[0]) && cell[0] != '\'' {
+				t.Errorf("%s: the cell %q is computed", what, cell)
+			}
+		}
+	}
+}
