@@ -21,6 +21,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -178,12 +179,24 @@ func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	if err != nil {
 		return conn, nil, err
 	}
-	secret, err := e.store.ConnectionSecret(ctx, tenant, id)
+	plain, err := e.store.ConnectionSecret(ctx, tenant, id)
 	if err != nil {
-		return conn, nil, fmt.Errorf("credentials of connection %q: %w", conn.Name, err)
+		return conn, nil, unopened(conn, err)
 	}
-	api, err := e.api(candidateOf(conn, secret.Reveal()), class)
+	api, err := e.api(candidateOf(conn, plain.Reveal()), class)
 	return conn, api, err
+}
+
+// unopened says what to do about credentials that could not be read.
+func unopened(conn repo.Connection, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, secret.ErrUnknownKey):
+		hint = "; give this worker or command the new key set"
+	case errors.Is(err, secret.ErrOpen):
+		hint = fmt.Sprintf("; give them anew: enqueue connection update %q --client-secret-file FILE", conn.Name)
+	}
+	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
 }
 
 func candidateOf(c repo.Connection, secret string) candidate {
