@@ -137,7 +137,6 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 		}
 	}
 	// The whole row, under its id, in the other tenant.
-	repotest.Exec(t, w.url, `delete from halosync.events`)
 	repotest.Exec(t, w.url, `update halosync.connections set tenant = 'globex', name = 'stolen' where id = $1`, w.conn)
 	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)

@@ -19,7 +19,7 @@ const (
 	// resealBatches bounds what one tick does: others wait for it.
 	resealBatches = 10
 	// keysEvery is how often a worker looks at the keys when nothing is to be done.
-	keysEvery = time.Minute
+	keysEvery = 15 * time.Second
 )
 
 // keyWatch seals what is under keys older than this worker's primary one with
