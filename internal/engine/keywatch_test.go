@@ -121,7 +121,7 @@ func TestForeignSecretEndsTheRun(t *testing.T) {
 // open, and keys that are not there, are told of once.
 func TestKeyWatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newWorld(t, 1)
 	old := newKeys(t)
 	before, after := w.keyed(old), w.keyed(rekeyed(t, old, secret.Rotate))
 	const n = resealAtOnce*resealBatches + 7 // two ticks
