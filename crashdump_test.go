@@ -41,7 +41,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: 300 * time.Millisecond}))
 	s.tenant.Seed(3_000, 7)
-	s.extraEnv = []string{"HALOSYNC_CONCURRENCY=1", "HALOSYNC_TENANT_RUNS=1"}
+	s.extraEnv = []string{"HALOSYNC_CONCURRENCY=1"}
 	w := s.startWorker(s.keyset)
 	defer w.stop(t)
 	s.connect()
@@ -81,7 +81,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 				pages += page
 			}
 		}
-		return len(seen) == len(taskStates)
+		return len(seen) == len(taskStates)-1 // we schedule no tasks: what is put off is in retry
 	})
 	for _, shown := range []string{`"payload":"{\"tenant\":\"msp-1\"`, `"result":"{`, `"error_message":"`, `"servers":[{"id":`} {
 		if !strings.Contains(pages, shown) {
