@@ -117,7 +117,8 @@ func New(cfg Config) *Engine {
 
 // candidate is everything needed to talk to one Halo, stored or not yet.
 type candidate struct {
-	Domain, AuthServer, HaloTenant, ClientID, Secret, RateLimit string
+	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
+	Secret                                              secret.String
 }
 
 // api opens a handle on a candidate's Halo, for requests of one class.
@@ -140,7 +141,7 @@ func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
 	}
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
-		ClientID: c.ClientID, ClientSecret: c.Secret,
+		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
 		Transport: e.transport, Gate: gate, Observe: observe, UserAgent: e.agent, RetryBudget: e.retries,
 	})
 }
@@ -183,7 +184,8 @@ func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	if err != nil {
 		return conn, nil, unopened(conn, err)
 	}
-	api, err := e.api(candidateOf(conn, plain.Reveal()), class)
+	openedIn(ctx, plain)
+	api, err := e.api(candidateOf(conn, plain), class)
 	return conn, api, err
 }
 
@@ -199,10 +201,10 @@ func unopened(conn repo.Connection, err error) error {
 	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
 }
 
-func candidateOf(c repo.Connection, secret string) candidate {
+func candidateOf(c repo.Connection, plain secret.String) candidate {
 	return candidate{
 		Domain: c.Domain, AuthServer: c.AuthServer, HaloTenant: c.HaloTenant,
-		ClientID: c.ClientID, Secret: secret, RateLimit: c.RateLimit,
+		ClientID: c.ClientID, Secret: plain, RateLimit: c.RateLimit,
 	}
 }
 
