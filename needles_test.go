@@ -130,7 +130,7 @@ func TestNeedles(t *testing.T) {
 		around := strings.Repeat("x", before) + text + "yz"
 		for name, encoded := range map[string]string{
 			"base64": base64.StdEncoding.EncodeToString([]byte(around)), "URL's base64": base64.RawURLEncoding.EncodeToString([]byte(around)),
-			"hex": hex.EncodeToString([]byte(around)), "bytes": fmt.Sprint([]byte(around)), "URL": url.QueryEscape(around), "%q": fmt.Sprintf("%q", around),
+			"hex": hex.EncodeToString([]byte(around)), "bytes": fmt.Sprintf("%v", []byte(around)), "URL": url.QueryEscape(around), "%q": fmt.Sprintf("%q", around),
 		} {
 			if len(s.find(encoded)) == 0 {
 				t.Errorf("%s after %d bytes: not found", name, before)
