@@ -93,7 +93,7 @@ func TestScripts(t *testing.T) {
 					env.Setenv("PAGE", webPage(t))
 					env.Setenv("APP", canaryID)
 					env.Setenv("SECRET", canarySecret)
-					return nil
+					return os.WriteFile(filepath.Join(env.WorkDir, "secret.txt"), []byte(canarySecret+"\n"), 0o600)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp, "await-stdout": awaitStdout,

@@ -39,6 +39,7 @@ type site struct {
 	firstRedis string // the one that it began with
 	left       *leftovers
 	workers    []*workerProcess
+	last       []func() error // to close after the search
 }
 
 func newSite(t *testing.T, opts ...halotest.Option) *site {
@@ -59,9 +60,17 @@ func newSite(t *testing.T, opts ...halotest.Option) *site {
 	t.Cleanup(func() {
 		looked := s.search()
 		t.Logf("searched for secrets, bytes: %v", looked)
+		for _, f := range s.last {
+			if err := f(); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 	return s
 }
+
+// closeLast closes something at the test's end, but not before it was searched.
+func (s *site) closeLast(f func() error) { s.last = append(s.last, f) }
 
 // withPassword puts a password into a URL whose server asks for none.
 func withPassword(t *testing.T, address, user, password string) string {
