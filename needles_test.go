@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -38,7 +39,9 @@ func (s *needles) add(of, text string) {
 	if s.by == nil {
 		s.by = make(map[uint64][]needle)
 	}
-	for form, text := range formsOf(text) {
+	forms := formsOf(text)
+	for _, form := range slices.Sorted(maps.Keys(forms)) {
+		text := forms[form]
 		if len(text) < haystackWindow {
 			continue
 		}
@@ -47,8 +50,8 @@ func (s *needles) add(of, text string) {
 			w = w<<8 | uint64(text[i])
 		}
 		n := needle{of, form, text}
-		if slices.Contains(s.by[w], n) {
-			continue
+		if slices.ContainsFunc(s.by[w], func(o needle) bool { return o.of == of && o.text == text }) {
+			continue // several forms are the same for plain characters
 		}
 		s.by[w] = append(s.by[w], n)
 		h := windowHash(w)
