@@ -58,8 +58,9 @@ func newSite(t *testing.T, opts ...halotest.Option) *site {
 	s.keyset = strings.TrimSpace(string(out))
 	s.left.addKeyset(s.keyset)
 	t.Cleanup(func() {
+		begun := time.Now()
 		looked := s.search()
-		t.Logf("searched for secrets, bytes: %v", looked)
+		t.Logf("searched for secrets in %v, bytes: %v", time.Since(begun).Round(time.Millisecond), looked)
 		for _, f := range s.last {
 			if err := f(); err != nil {
 				t.Error(err)
