@@ -48,6 +48,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":           {"repo", "repo/repotest"},
 	"github.com/pressly/goose":       {"repo"},
 	"github.com/hibiken/asynq":       {"tasks"},
+	"github.com/hibiken/asynqmon":    {}, // tests alone
 	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest"},
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},

@@ -315,7 +315,7 @@ func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() }) // it may be halted
+	s.closeLast(server.Close)
 	s.redis = server.URL()
 	s.extraEnv = []string{"HALOSYNC_RATE_LIMIT=" + budgetRate}
 	s.tenant.Seed(2400, 7)

@@ -1,6 +1,7 @@
 package halosync_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,9 +26,16 @@ import (
 // The programs as people use them: built, started as processes, driven by
 // their command lines and the environment.
 
-const (
-	canaryID     = "app-4711"
-	canarySecret = "c4nary-client-s3cret"
+const canaryID = "app-4711"
+
+// Secrets that are searched for at the end of each test. They are new each time,
+// so that no other process on the machine has them by chance, and the client's
+// has characters that every encoding treats in its own way.
+var (
+	canaryCore          = "c4nary-" + rand.Text()[:14]
+	canarySecret        = canaryCore + `/+&%="'<é`
+	canaryPassword      = "c4nary-pg-" + rand.Text()[:14]
+	canaryRedisPassword = "c4nary-redis-" + rand.Text()[:14]
 )
 
 // kit is what all end-to-end tests share: the built programs and a Redis.
@@ -75,7 +83,7 @@ func TestScripts(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			testscript.Run(t, testscript.Params{
+			testscript.RunT(scriptLog{t, s.left}, testscript.Params{
 				Files: []string{file},
 				Setup: func(env *testscript.Env) error {
 					env.Vars = append(env.Vars, s.env()...)
@@ -85,7 +93,7 @@ func TestScripts(t *testing.T) {
 					env.Setenv("PAGE", webPage(t))
 					env.Setenv("APP", canaryID)
 					env.Setenv("SECRET", canarySecret)
-					return nil
+					return os.WriteFile(filepath.Join(env.WorkDir, "secret.txt"), []byte(canarySecret+"\n"), 0o600)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp, "await-stdout": awaitStdout,

@@ -19,11 +19,7 @@ func (s *site) ownRedis() *redis.Client {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			s.t.Error(err)
-		}
-	})
+	s.closeLast(server.Close)
 	s.redis = server.URL()
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	s.t.Cleanup(func() { _ = rdb.Close() })

@@ -36,6 +36,7 @@ func (s *site) workerFails() string {
 	cmd := exec.CommandContext(ctx, filepath.Join(kit.bin, "worker"))
 	cmd.Env = append(os.Environ(), s.env()...)
 	out, err := cmd.CombinedOutput()
+	s.left.add("outputs and errors", string(out))
 	if err == nil || cmd.ProcessState.ExitCode() != 1 {
 		s.t.Errorf("worker: %v, want exit code 1\n%s", err, out)
 	}
@@ -83,7 +84,7 @@ func aclRights(t *testing.T) string {
 // password nowhere.
 func TestRedisOverTLSAsUser(t *testing.T) {
 	t.Parallel()
-	const password = "c4nary-redis-p4ss"
+	password := canaryRedisPassword
 	r := privateRedis(t, devstack.RedisOptions{TLS: true, Config: []string{
 		"user halosync on >" + password + " " + aclRights(t),
 	}})

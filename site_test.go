@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,14 +35,20 @@ type site struct {
 	app      *halotest.App
 	keyset   string
 	extraEnv []string
+
+	firstRedis string // the one that it began with
+	left       *leftovers
+	workers    []*workerProcess
+	last       []func() error // to close after the search
 }
 
 func newSite(t *testing.T, opts ...halotest.Option) *site {
 	t.Helper()
 	s := &site{
-		t: t, db: repotest.URL(t), redis: kit.redis.DatabaseURL(int(kit.dbs.Add(1))),
-		halo: halotest.Start(t, opts...),
+		t: t, db: withPassword(t, repotest.URL(t), "", canaryPassword), halo: halotest.Start(t, opts...), left: &leftovers{},
+		redis: withPassword(t, kit.redis.DatabaseURL(int(kit.dbs.Add(1))), "default", canaryRedisPassword),
 	}
+	s.firstRedis = s.redis
 	s.tenant = s.halo.Tenant("")
 	s.app = s.tenant.App(canaryID, canarySecret)
 	out, err := exec.Command(filepath.Join(kit.bin, "enqueue"), "keyset", "new").Output()
@@ -48,7 +56,35 @@ func newSite(t *testing.T, opts ...halotest.Option) *site {
 		t.Fatal(err)
 	}
 	s.keyset = strings.TrimSpace(string(out))
+	s.left.addKeyset(s.keyset)
+	t.Cleanup(func() {
+		begun := time.Now()
+		looked := s.search()
+		t.Logf("searched for secrets in %v, bytes: %v", time.Since(begun).Round(time.Millisecond), looked)
+		for _, f := range s.last {
+			if err := f(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	return s
+}
+
+// closeLast closes something at the test's end, but not before it was searched.
+func (s *site) closeLast(f func() error) { s.last = append(s.last, f) }
+
+// withPassword puts a password into a URL whose server asks for none.
+func withPassword(t *testing.T, address, user, password string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user == "" {
+		user = u.User.Username()
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
 }
 
 // env is the installation's environment, for worker and CLI.
@@ -70,10 +106,17 @@ func (s *site) enqueue(args ...string) (stdout, stderr string, code int) {
 	cmd.Stdin = strings.NewReader(canarySecret)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if err != nil && cmd.ProcessState == nil {
+	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err == nil { // else it is no Linux
+		s.left.add("command lines", string(line))
+	}
+	_ = cmd.Wait()                             // the exit code says it
+	if len(args) == 0 || args[0] != "keyset" { // whose output is a key set
+		s.left.add("outputs and errors", out.String())
+	}
+	s.left.add("outputs and errors", errs.String())
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
@@ -121,12 +164,15 @@ type workerProcess struct {
 	log  *devstack.Output
 	done chan struct{}
 	http string // address of its pages
+	left *leftovers
 }
 
 // startWorker starts a worker and waits until it is ready.
 func (s *site) startWorker(keyset string) *workerProcess {
 	s.t.Helper()
-	w := &workerProcess{log: &devstack.Output{}, done: make(chan struct{})}
+	w := &workerProcess{log: &devstack.Output{}, done: make(chan struct{}), left: s.left}
+	s.left.addKeyset(keyset)
+	s.workers = append(s.workers, w)
 	w.cmd = exec.Command(filepath.Join(kit.bin, "worker"))
 	w.cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_KEYSET="+keyset)
 	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
@@ -138,7 +184,15 @@ func (s *site) startWorker(keyset string) *workerProcess {
 		_ = w.cmd.Wait() // how it ended is for the test to say
 		close(w.done)
 	}()
-	s.t.Cleanup(func() { _ = w.cmd.Process.Kill() }) // it has ended unless the test failed
+	s.t.Cleanup(func() { // it has ended unless the test failed
+		select {
+		case <-w.done:
+		default:
+			w.visit(s.left)
+			_ = w.cmd.Process.Kill() // it may end at this moment
+			<-w.done
+		}
+	})
 	s.eventually("worker is ready", func() bool {
 		select {
 		case <-w.done:
@@ -155,6 +209,7 @@ func (s *site) startWorker(keyset string) *workerProcess {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	s.left.add("command lines", processes(s.t))
 	return w
 }
 
@@ -195,6 +250,7 @@ func (w *workerProcess) stop(t *testing.T) {
 		return
 	default:
 	}
+	w.visit(w.left)
 	_ = w.cmd.Process.Signal(syscall.SIGTERM) // it may end at this moment
 	select {
 	case <-w.done:

@@ -107,8 +107,13 @@ func (a *API) scrub(text, token string) string {
 	return text + "…"
 }
 
-func (a *API) hide(text, token string) string {
-	for _, s := range []string{a.secret(), token} {
+func (a *API) hide(text, token string) string { return Redact(text, a.secret(), token) }
+
+// Redact hides secrets in a text, in the forms that they have in URLs, JSON and
+// HTML, and whatever looks like an access token. Secrets shorter than four bytes
+// are none and stay.
+func Redact(text string, secrets ...string) string {
+	for _, s := range secrets {
 		// Anything shorter is no secret and would riddle the text.
 		if len(s) < 4 {
 			continue

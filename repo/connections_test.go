@@ -188,40 +188,6 @@ func TestRemoveConnection(t *testing.T) {
 	equal(t, "last event", events[0].Action+" "+events[0].Actor, "connection.removed bob")
 }
 
-func TestResealSecrets(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	join(t, w.Store, w.url, "globex", "b")
-	join(t, w.Store, w.url, "initech", "c")
-	old := must[string](t)(secret.New())
-	rotated := must[string](t)(secret.Rotate(old))
-	open := func(text string) *repo.Store {
-		store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: w.url, Keys: must[*secret.Keyset](t)(secret.Parse(text))}))
-		t.Cleanup(store.Close)
-		return store
-	}
-	for i, n := range []repo.NewConnection{newConnection("old"), newConnection("old 2"), newConnection("old 3")} {
-		must[repo.Connection](t)(open(old).AddConnection(t.Context(), []string{"globex", "acme", "umbrella"}[i], "ann", n))
-	}
-
-	store := open(rotated)
-	n, err := store.ResealSecrets(t.Context(), 4)
-	if n+strings.Count(errText(err), "left alone") != 4 || n == 0 {
-		t.Errorf("first: %d %v", n, err)
-	}
-	more, err := store.ResealSecrets(t.Context(), 10)
-	equal(t, "sealed anew", n+more, 3)
-	// The three under a key that the set does not have are named, and left.
-	if strings.Count(errText(err), "left alone") != 3 || !errors.Is(err, secret.ErrOpen) {
-		t.Errorf("left: %v", err)
-	}
-	conn := must[repo.Connection](t)(store.FindConnection(t.Context(), "umbrella", "old 3"))
-	equal(t, "secret", must[secret.String](t)(store.ConnectionSecret(t.Context(), "umbrella", conn.ID)).Reveal(), "hunter2-old 3")
-	if _, err := open(old).ConnectionSecret(t.Context(), "umbrella", conn.ID); !errors.Is(err, secret.ErrOpen) {
-		t.Errorf("the old key opens still: %v", err)
-	}
-}
-
 func errText(err error) string {
 	if err == nil {
 		return ""

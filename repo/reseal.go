@@ -1,49 +1,83 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/internal/secret"
 )
 
 var errNoKeys = errors.New("no key set was given")
 
-// ResealSecrets seals up to limit connections' secrets anew with the primary
-// key, of all tenants, and says how many; 0 without an error means that none
-// is left under an older key. Several processes may do so at once. A secret
-// that does not open is left alone and named in the error, beside the count
-// of those that went well.
-func (s *Store) ResealSecrets(ctx context.Context, limit int) (n int, err error) {
+// ResealCursor is how far a pass of [Store.ResealSecrets] has come; the zero
+// value is its start.
+type ResealCursor struct {
+	Tenant string
+	ID     uuid.UUID
+}
+
+// StuckSecret is a connection's secret that does not open.
+type StuckSecret struct {
+	Tenant     string
+	Connection uuid.UUID
+	Err        error // a [secret.ErrOpen]
+}
+
+// Resealed is what one call of [Store.ResealSecrets] did.
+type Resealed struct {
+	Sealed int           // anew
+	Stuck  []StuckSecret // left alone
+	Next   ResealCursor  // where the pass goes on
+	Done   bool          // the pass is over
+}
+
+// ResealSecrets takes up to limit secrets after a cursor, of all tenants, that
+// are sealed with keys older than the primary one, and seals them with that.
+// Secrets under keys that are newer, or not in the set, are none of its
+// business. Several processes may do so at once: what another one has in hand
+// is left to it.
+func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
-		return 0, wrap("reseal", errNoKeys)
+		return Resealed{}, wrap("reseal", errNoKeys)
 	}
-	var stuck []error
 	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		old, err := staleSecrets(ctx, tx, s.keys.PrimaryPrefix(), limit)
+		r = Resealed{Next: after}
+		old, err := olderSecrets(ctx, tx, s.keys.OlderPrefixes(), after, limit)
 		if err != nil {
 			return err
 		}
 		for _, o := range old {
-			if err := s.reseal(ctx, tx, o); errors.Is(err, errStuck) {
-				stuck = append(stuck, err)
-			} else if err != nil {
-				return err
-			} else {
-				n++
+			plain, err := s.open(o.SecretSealed, o.Tenant, o.ID)
+			if err != nil {
+				r.Stuck = append(r.Stuck, StuckSecret{o.Tenant, o.ID, err})
+				continue
 			}
+			sealed, err := s.seal(plain, o.Tenant, o.ID)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `update halosync.connections set secret_sealed = $3 where tenant = $1 and id = $2`, o.Tenant, o.ID, sealed); err != nil {
+				return err
+			}
+			r.Sealed++
+		}
+		r.Done = len(old) < limit
+		if n := len(old); n > 0 {
+			r.Next = ResealCursor{old[n-1].Tenant, old[n-1].ID}
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, wrap("reseal", err)
+		return Resealed{Next: after}, wrap("reseal", err)
 	}
-	return n, wrap("reseal", errors.Join(stuck...))
+	return r, nil
 }
-
-var errStuck = errors.New("left alone")
 
 type sealedSecret struct {
 	Tenant       string
@@ -51,27 +85,73 @@ type sealedSecret struct {
 	SecretSealed []byte
 }
 
-// staleSecrets locks secrets that do not begin as those of the primary key.
-func staleSecrets(ctx context.Context, tx pgx.Tx, prefix []byte, limit int) ([]sealedSecret, error) {
+// olderSecrets locks secrets that begin in one of the given ways.
+func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecret, error) {
 	rows, err := tx.Query(ctx, `
 		select tenant, id, secret_sealed from halosync.connections
-		where substring(secret_sealed from 1 for length($1::bytea)) <> $1
-		order by tenant, id limit $2 for no key update skip locked`, prefix, limit)
+		where substring(secret_sealed from 1 for $1) = any($2::bytea[]) and (tenant, id) > ($3, $4)
+		order by tenant, id limit $5 for no key update skip locked`, secret.PrefixLen, prefixes, after.Tenant, after.ID, limit)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecret])
 }
 
-func (s *Store) reseal(ctx context.Context, tx pgx.Tx, old sealedSecret) error {
-	plain, err := s.open(old.SecretSealed, old.Tenant, old.ID)
-	if err != nil {
-		return fmt.Errorf("connection %s %w: %w", old.ID, errStuck, err)
-	}
-	sealed, err := s.seal(plain, old.Tenant, old.ID)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `update halosync.connections set secret_sealed = $3 where tenant = $1 and id = $2`, old.Tenant, old.ID, sealed)
-	return err
+// Roles of what seals a stored secret, beside those of the key set's own keys.
+const (
+	KeyMissing    secret.Role = "missing"    // the key is not in the set
+	KeyUnreadable secret.Role = "unreadable" // the value is none that halosync writes
+)
+
+// KeyUse says how many stored secrets one key seals.
+type KeyUse struct {
+	ID      uint32 // 0 if the role is [KeyUnreadable]
+	Role    secret.Role
+	Secrets int
 }
+
+// KeyUses counts the stored secrets of all tenants by the key that sealed
+// them: those of the key set, the oldest first, then those that it lacks.
+func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
+	if s.keys == nil {
+		return nil, wrap("keys", errNoKeys)
+	}
+	type row struct {
+		Head []byte
+		N    int
+	}
+	rows, err := s.pool.Query(ctx, `
+		select substring(secret_sealed from 1 for $1) as head, count(*) as n
+		from halosync.connections group by 1`, secret.PrefixLen)
+	if err != nil {
+		return nil, wrap("keys", err)
+	}
+	heads, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, wrap("keys", err)
+	}
+	var uses []KeyUse
+	for _, k := range s.keys.Keys() {
+		uses = append(uses, KeyUse{ID: k.ID, Role: k.Role})
+	}
+	own := len(uses)
+	for _, h := range heads {
+		id, ok := secret.KeyOf(h.Head)
+		role := KeyMissing
+		if !ok {
+			role = KeyUnreadable
+		}
+		i := slices.IndexFunc(uses, func(u KeyUse) bool { return u.ID == id && (u.Role == KeyUnreadable) == !ok })
+		if i < 0 {
+			i, uses = len(uses), append(uses, KeyUse{ID: id, Role: role})
+		}
+		uses[i].Secrets += h.N
+	}
+	slices.SortFunc(uses[own:], func(a, b KeyUse) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.ID, b.ID))
+	})
+	return uses, nil
+}
+
+// String names the connection and why its secret does not open.
+func (s StuckSecret) String() string { return fmt.Sprintf("connection %s: %v", s.Connection, s.Err) }

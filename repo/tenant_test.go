@@ -190,7 +190,7 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
 	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "AddConnection", "AddCompanies"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "AddConnection", "AddCompanies"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table

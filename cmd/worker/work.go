@@ -48,6 +48,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	log = log.With(zap.String("version", version))
 	defer func() { _ = log.Sync() }() // not every output can sync
 	tasks.LogRedis(log.Sugar())
+	log.Debug("settings", zap.Any("settings", cfg)) // secrets do not show themselves
 
 	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4})
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +80,15 @@ func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 	}
 	t.uses++
 	return true
+}
+
+// Tokens returns the access tokens that the instance has issued, dead or alive,
+// in no order; of the dead ones, those that it still remembers: it forgets some
+// after 10,000. Tests search what a program leaves for them.
+func (h *Halo) Tokens() []string {
+	h.tokens.mu.Lock()
+	defer h.tokens.mu.Unlock()
+	return slices.Collect(maps.Keys(h.tokens.m))
 }
 
 func (s *tokenStore) revoke(t *token) {

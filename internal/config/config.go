@@ -148,6 +148,9 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 // readSecret reads a one-line file of at most 64 KiB; a larger one is surely
 // the wrong file.
 func readSecret(path string) (string, error) {
+	if strings.HasPrefix(path, "hsk1:") || strings.Contains(path, "://") {
+		return "", errors.New("holds the secret itself: want the path of a file with it") // which must not be shown
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err

@@ -96,6 +96,8 @@ func TestSecretsFromFiles(t *testing.T) {
 		"both":      {"DATABASE_URL": "postgres://a", "DATABASE_URL_FILE": write("db2", "postgres://hunter2")},
 		"empty":     {"DATABASE_URL_FILE": write("empty", "\n")},
 		"directory": {"DATABASE_URL_FILE": dir},
+		"itself":    {"DATABASE_URL_FILE": "postgres://u:hunter2@h/d"},
+		"keys":      {"HALOSYNC_KEYSET_FILE": "hsk1:hunter2"},
 		"huge":      {"DATABASE_URL_FILE": write("huge", strings.Repeat("x", 65<<10))},
 	} {
 		_, err := Load(environment(vars), DatabaseURL)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -38,8 +39,10 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	if err := e.alignSchedules(ctx); err != nil {
 		e.log.Warn("schedules not aligned", zap.Error(err))
 	}
+	keys := keyWatch{store: e.store, log: e.log}
 	tick := func() {
 		t, err := e.Tick(ctx)
+		err = errors.Join(err, keys.look(ctx, time.Now()))
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("tick", zap.Error(err))
 		}

@@ -114,7 +114,7 @@ func (e *ProbeError) Unwrap() error { return e.err }
 func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
 	api, err := e.api(candidate{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
-		ClientID: in.ClientID, Secret: in.Secret.Reveal(), RateLimit: in.RateLimit,
+		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 		Unproved: tenant,
 	}, ratelimit.Person)
 	if err != nil {

@@ -39,7 +39,7 @@ func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string
 func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, conn repo.Connection, change ConnectionChange) (repo.Connection, error) {
 	stored, err := e.store.ConnectionSecret(ctx, tenant, conn.ID)
 	if err != nil && change.Secret == nil {
-		return conn, err
+		return conn, unopened(conn, err)
 	}
 	in, err := e.normalise(change.apply(conn, stored))
 	if err != nil {

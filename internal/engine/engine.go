@@ -22,6 +22,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -122,7 +123,8 @@ func New(cfg Config) *Engine {
 
 // candidate is everything needed to talk to one Halo, stored or not yet.
 type candidate struct {
-	Domain, AuthServer, HaloTenant, ClientID, Secret, RateLimit string
+	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
+	Secret                                              secret.String
 	// Unproved is the tenant that offers the credentials, as long as nobody knows
 	// whether they are good; else empty.
 	Unproved string
@@ -171,7 +173,7 @@ func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
 	}
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
-		ClientID: c.ClientID, ClientSecret: c.Secret,
+		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
 		Transport: e.transport, Gate: gate, Observe: observe, UserAgent: e.agent, RetryBudget: e.retries,
 	})
 }
@@ -210,18 +212,31 @@ func (e *Engine) open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	if err != nil {
 		return conn, nil, err
 	}
-	secret, err := e.store.ConnectionSecret(ctx, tenant, id)
+	plain, err := e.store.ConnectionSecret(ctx, tenant, id)
 	if err != nil {
-		return conn, nil, fmt.Errorf("credentials of connection %q: %w", conn.Name, err)
+		return conn, nil, unopened(conn, err)
 	}
-	api, err := e.api(candidateOf(conn, secret.Reveal()), class)
+	openedIn(ctx, plain)
+	api, err := e.api(candidateOf(conn, plain), class)
 	return conn, api, err
 }
 
-func candidateOf(c repo.Connection, secret string) candidate {
+// unopened says what to do about credentials that could not be read.
+func unopened(conn repo.Connection, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, secret.ErrUnknownKey):
+		hint = "; give this worker or command the new key set"
+	case errors.Is(err, secret.ErrOpen):
+		hint = fmt.Sprintf("; give them anew: enqueue connection update %q --client-secret-file FILE", conn.Name)
+	}
+	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
+}
+
+func candidateOf(c repo.Connection, plain secret.String) candidate {
 	return candidate{
 		Domain: c.Domain, AuthServer: c.AuthServer, HaloTenant: c.HaloTenant,
-		ClientID: c.ClientID, Secret: secret, RateLimit: c.RateLimit,
+		ClientID: c.ClientID, Secret: plain, RateLimit: c.RateLimit,
 	}
 }
 

@@ -126,6 +126,7 @@ func (e *Engine) guarded(ctx context.Context, x execution, claim repo.Claim, bod
 		return ending{state: repo.StateFailed, reason: fmt.Sprintf("set aside: %d workers in a row died while they executed it;"+
 			" look at their logs, then \"enqueue runs retry %s\"", claim.Run.Deaths, x.runID)}, nil
 	}
+	ctx, opened := withOpened(ctx)
 	ctx, stop := e.alive(ctx, claim.Ref)
 	defer stop()
 	err = caught(func() (err error) {
@@ -135,8 +136,9 @@ func (e *Engine) guarded(ctx context.Context, x execution, claim repo.Claim, bod
 	if err != nil && errors.Is(context.Cause(ctx), repo.ErrFenced) {
 		err = errors.Join(repo.ErrFenced, err)
 	}
+	err = opened.redact(err)
 	if p, ok := errors.AsType[*panicError](err); ok {
-		e.log.Error("panic", zap.String("run", x.runID), zap.Any("panic", p.value), zap.String("stack", p.stack))
+		e.log.Error("panic", zap.String("run", x.runID), zap.String("panic", err.Error()), zap.String("stack", p.stack))
 	}
 	return end, err
 }

@@ -9,8 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
@@ -196,5 +201,51 @@ func TestFencedExecutionStops(t *testing.T) {
 	}
 	if !errors.Is(context.Cause(ctx), repo.ErrFenced) {
 		t.Errorf("ended with %v", context.Cause(ctx))
+	}
+}
+
+// A panic whose value has the secret, or a token, in it is told without them:
+// in the log, in the ledger and to the queue.
+func TestPanicsAreToldWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	conn := w.connect("acme", "main")
+	for what, value := range map[string]func() any{
+		"a text":       func() any { return "cannot send " + testSecret },
+		"an error":     func() any { return fmt.Errorf("post: %w", errors.New("client_secret="+testSecret)) },
+		"a token":      func() any { return "header " + w.halo.Tokens()[0] },
+		"a header":     func() any { return map[string][]string{"Authorization": {"Bearer " + w.halo.Tokens()[0]}} },
+		"a struct":     func() any { return candidate{ClientID: testApp, Secret: secret.NewString(testSecret)} },
+		"a config":     func() any { return halo.Config{ClientID: testApp, ClientSecret: testSecret} },
+		"a text in %q": func() any { return []string{testSecret} },
+	} {
+		core, logs := observer.New(zap.DebugLevel)
+		var requests atomic.Int64
+		bug := New(Config{Store: w.store, Allow: w.engine.allow, Log: zap.New(core), Budget: func(context.Context, string, string, ratelimit.Class) error {
+			if requests.Add(1) == 2 {
+				panic(value())
+			}
+			return nil
+		}})
+		j := job(all(conn))
+		j.Final = true
+		_, err := bug.Import(t.Context(), j)
+		run := w.run(j)
+		if err == nil || run.State != repo.StateFailed || !strings.Contains(run.Error, "panic: ") || logs.FilterMessage("panic").Len() != 1 {
+			t.Errorf("%s: %s %q, %v, log %v", what, run.State, run.Error, err, logs.All())
+		}
+		told := fmt.Sprint(err, run.Error, run.Stack)
+		for _, entry := range logs.All() {
+			told += fmt.Sprint(entry.Message, entry.ContextMap())
+		}
+		hidden := []string{testSecret}
+		for _, token := range w.halo.Tokens() {
+			hidden = append(hidden, token[strings.LastIndexByte(token, '.')+1:])
+		}
+		for _, hidden := range hidden {
+			if strings.Contains(told, hidden) {
+				t.Errorf("%s: %q is told:\n%s", what, hidden, told)
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -37,6 +38,10 @@ const maxPanics = 3
 
 // retryStore is the wait before a Postgres that was away is asked again.
 const retryStore = 10 * time.Second
+
+// retryKeys is the wait before a run comes back that met credentials under a key
+// which this worker's key set lacks: another worker may well have it.
+const retryKeys = 10 * time.Second
 
 // ruling is a verdict with what belongs to it.
 type ruling struct {
@@ -81,6 +86,10 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: later, after: budget.After}
 	case errors.Is(err, repo.ErrUnavailable):
 		return ruling{verdict: later, after: retryStore}
+	case errors.Is(err, secret.ErrUnknownKey):
+		return ruling{verdict: later, after: retryKeys}
+	case errors.Is(err, secret.ErrOpen): // altered, or copied from another row: no key set opens it
+		return ruling{verdict: never}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ruling{verdict: again}
 	case errors.Is(err, halo.ErrCredentials), errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):

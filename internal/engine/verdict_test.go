@@ -9,6 +9,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -38,6 +39,9 @@ func TestRule(t *testing.T) {
 		{err: halo.ErrNotHalo, want: ruling{verdict: again}},
 		{err: halo.ErrRefused, want: ruling{verdict: never}},
 		{err: halo.ErrInvalid, want: ruling{verdict: never}},
+		{err: secret.ErrUnknownKey, want: ruling{verdict: later, after: retryKeys}}, // another worker has it
+		{err: secret.ErrUnknownKey, age: 25 * time.Hour, want: ruling{verdict: never}},
+		{err: secret.ErrOpen, want: ruling{verdict: never}},
 		{err: repo.ErrNotFound, want: ruling{verdict: never}},
 		{err: errors.New("anything else"), want: ruling{verdict: again}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -23,12 +24,29 @@ const (
 	maxText = 64 << 10
 )
 
+// Role is what a key of a key set is for.
+type Role string
+
+// Keys stand in the order in which they were made, so the primary one tells
+// those that came before it from those that are to come.
+const (
+	Primary Role = "primary" // seals and opens
+	Reads   Role = "reads"   // older than the primary one; opens
+	Staged  Role = "staged"  // newer than the primary one; opens, until a rotation makes it the primary one
+)
+
+// Key is one key of a key set, without the key itself. Its id is not secret.
+type Key struct {
+	ID   uint32
+	Role Role
+}
+
 // Keyset seals and opens. It is safe for concurrent use and prints as
 // "[secret]".
 type Keyset struct {
 	aead    tink.AEAD
 	primary uint32
-	ids     map[uint32]bool
+	keys    []Key
 }
 
 // New makes a key set with one fresh key and returns its text form.
@@ -40,25 +58,76 @@ func New() (string, error) {
 	return encode(handle)
 }
 
-// Rotate returns the key set with a fresh primary key added; the old keys
-// stay for opening.
+// Rotate returns the key set with another primary key: the staged one, if there
+// is one, else a fresh one. The old keys stay for opening.
 func Rotate(text string) (string, error) {
-	if _, err := Parse(text); err != nil {
-		return "", err
-	}
-	handle, err := decode(text)
+	k, manager, err := manage(text)
 	if err != nil {
 		return "", err
 	}
-	manager := keyset.NewManagerFromHandle(handle)
-	id, err := manager.Add(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return "", fmt.Errorf("new key: %w", err)
+	id, ok := k.staged()
+	if !ok {
+		if id, err = manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
+			return "", fmt.Errorf("new key: %w", err)
+		}
 	}
 	if err := manager.SetPrimary(id); err != nil {
 		return "", fmt.Errorf("new primary key: %w", err)
 	}
-	if handle, err = manager.Handle(); err != nil {
+	return encodeManaged(manager)
+}
+
+// Stage returns the key set with a fresh key added that only opens; the next
+// [Rotate] makes it the primary one. A set has one staged key at most.
+func Stage(text string) (string, error) {
+	k, manager, err := manage(text)
+	if err != nil {
+		return "", err
+	}
+	if id, ok := k.staged(); ok {
+		return "", fmt.Errorf("key set: key %d is staged already; rotate makes it the primary one", id)
+	}
+	if _, err := manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
+		return "", fmt.Errorf("new key: %w", err)
+	}
+	return encodeManaged(manager)
+}
+
+// Prune returns the key set without its older keys ([Reads]), and their ids.
+// That nothing is sealed with them any more is for the caller to know.
+func Prune(text string) (pruned string, gone []uint32, err error) {
+	k, manager, err := manage(text)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, key := range k.keys {
+		if key.Role != Reads {
+			continue
+		}
+		if err := manager.Delete(key.ID); err != nil {
+			return "", nil, fmt.Errorf("take out key %d: %w", key.ID, err)
+		}
+		gone = append(gone, key.ID)
+	}
+	pruned, err = encodeManaged(manager)
+	return pruned, gone, err
+}
+
+func manage(text string) (*Keyset, *keyset.Manager, error) {
+	k, err := Parse(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	handle, err := decode(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k, keyset.NewManagerFromHandle(handle), nil
+}
+
+func encodeManaged(manager *keyset.Manager) (string, error) {
+	handle, err := manager.Handle()
+	if err != nil {
 		return "", fmt.Errorf("key set: %w", err)
 	}
 	return encode(handle)
@@ -72,24 +141,44 @@ func Parse(text string) (*Keyset, error) {
 		return nil, err
 	}
 	info := handle.KeysetInfo()
-	ids := make(map[uint32]bool, len(info.GetKeyInfo()))
+	keys, role := make([]Key, 0, len(info.GetKeyInfo())), Reads
 	for _, k := range info.GetKeyInfo() {
 		// Sealed values are told apart by the key id in Tink's prefix.
 		if k.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
 			return nil, errors.New("key set: holds a key of a kind that halosync does not make")
 		}
-		ids[k.GetKeyId()] = true
+		if k.GetStatus() != tinkpb.KeyStatusType_ENABLED {
+			continue // it opens nothing
+		}
+		if k.GetKeyId() == info.GetPrimaryKeyId() {
+			keys, role = append(keys, Key{k.GetKeyId(), Primary}), Staged
+			continue
+		}
+		keys = append(keys, Key{k.GetKeyId(), role})
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
 		// Tink's reason is left out: it is about key material.
 		return nil, errors.New("key set: its keys are not usable for sealing")
 	}
-	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), ids: ids}, nil
+	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, nil
 }
 
 // PrimaryID is the id of the key that seals; it is not secret.
 func (k *Keyset) PrimaryID() uint32 { return k.primary }
+
+// Keys are the keys of the set, the oldest first.
+func (k *Keyset) Keys() []Key { return slices.Clone(k.keys) }
+
+func (k *Keyset) has(id uint32) bool {
+	return slices.ContainsFunc(k.keys, func(key Key) bool { return key.ID == id })
+}
+
+// staged is the key that the next rotation makes the primary one.
+func (k *Keyset) staged() (id uint32, ok bool) {
+	last := k.keys[len(k.keys)-1]
+	return last.ID, last.Role == Staged
+}
 
 // Format implements [fmt.Formatter]: a key set prints as "[secret]".
 func (k *Keyset) Format(f fmt.State, _ rune) { String{}.Format(f, 'v') }

@@ -20,6 +20,10 @@ const (
 // another row, or was sealed with a key that the key set lacks.
 var ErrOpen = errors.New("sealed value does not open")
 
+// ErrUnknownKey is the [ErrOpen] of a value that was sealed with a key which
+// the key set lacks: another set, as a newer one in a rotation, may open it.
+var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
+
 // Seal encrypts plain under the primary key. The result opens only with the
 // same aad, in the same order: tenant, connection id and column, say. Sealing
 // twice gives two different results.
@@ -31,7 +35,8 @@ func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	return append([]byte{sealVersion}, ct...), nil
 }
 
-// Open decrypts what [Keyset.Seal] made. Its error is an [ErrOpen].
+// Open decrypts what [Keyset.Seal] made. Its error is an [ErrOpen], and an
+// [ErrUnknownKey] if the key is the reason.
 func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	if len(sealed) < prefixLen {
 		return String{}, fmt.Errorf("%w: too short", ErrOpen)
@@ -39,8 +44,8 @@ func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	if sealed[0] != sealVersion {
 		return String{}, fmt.Errorf("%w: unknown format %d", ErrOpen, sealed[0])
 	}
-	if id := binary.BigEndian.Uint32(sealed[2:]); !k.ids[id] {
-		return String{}, fmt.Errorf("%w: its key %d is not in the key set", ErrOpen, id)
+	if id, ok := KeyOf(sealed); ok && !k.has(id) {
+		return String{}, fmt.Errorf("%w: its key %d is not in the key set", ErrUnknownKey, id)
 	}
 	plain, err := k.aead.Decrypt(sealed[1:], bind(aad))
 	if err != nil {
@@ -56,9 +61,36 @@ func (k *Keyset) SealedByPrimary(sealed []byte) bool {
 }
 
 // PrimaryPrefix is how every value sealed with the primary key begins, for
-// finding the others in a database.
-func (k *Keyset) PrimaryPrefix() []byte {
-	return binary.BigEndian.AppendUint32([]byte{sealVersion, tinkStart}, k.primary)
+// finding them in a database.
+func (k *Keyset) PrimaryPrefix() []byte { return prefixOf(k.primary) }
+
+// OlderPrefixes is how values begin that were sealed with keys older than the
+// primary one. Those of staged keys are not among them: another process has
+// gone on to the next key already.
+func (k *Keyset) OlderPrefixes() [][]byte {
+	prefixes := [][]byte{}
+	for _, key := range k.keys {
+		if key.Role == Reads {
+			prefixes = append(prefixes, prefixOf(key.ID))
+		}
+	}
+	return prefixes
+}
+
+func prefixOf(id uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{sealVersion, tinkStart}, id)
+}
+
+// PrefixLen is how many bytes of a sealed value [KeyOf] looks at.
+const PrefixLen = prefixLen
+
+// KeyOf reads the id of the key from how a sealed value begins; false if that
+// is nothing that [Keyset.Seal] writes.
+func KeyOf(sealed []byte) (id uint32, ok bool) {
+	if len(sealed) < prefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(sealed[2:]), true
 }
 
 // bind encodes aad without ambiguity.

@@ -219,3 +219,96 @@ func TestParseRefuses(t *testing.T) {
 		t.Errorf("blanks around it: %v", err)
 	}
 }
+
+func roles(k *Keyset) string {
+	var all []string
+	for _, key := range k.Keys() {
+		all = append(all, string(key.Role))
+	}
+	return strings.Join(all, " ")
+}
+
+// A staged key opens and does not seal; the rotation after it adds no key.
+func TestStage(t *testing.T) {
+	t.Parallel()
+	text := newText(t)
+	staged, err := Stage(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Stage(staged); err == nil || !strings.Contains(err.Error(), "staged already") {
+		t.Errorf("staged twice: %v", err)
+	}
+	rotated, err := Rotate(staged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, mid, k := parse(t, text), parse(t, staged), parse(t, rotated)
+	if roles(old) != "primary" || roles(mid) != "primary staged" || roles(k) != "reads primary" {
+		t.Errorf("roles: %s, %s, %s", roles(old), roles(mid), roles(k))
+	}
+	if mid.PrimaryID() != old.PrimaryID() || k.PrimaryID() != mid.Keys()[1].ID {
+		t.Error("another key has become the primary one")
+	}
+	after := seal(t, k, "acme")
+	if got, err := mid.Open(after, "acme"); err != nil || got.Reveal() != plain {
+		t.Errorf("the staged key does not open: %v", err)
+	}
+	if len(mid.OlderPrefixes()) != 0 || len(k.OlderPrefixes()) != 1 || !bytes.HasPrefix(seal(t, old), k.OlderPrefixes()[0]) {
+		t.Error("OlderPrefixes are wrong")
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	text := newText(t)
+	first := parse(t, text).PrimaryID()
+	var err error
+	for _, change := range []func(string) (string, error){Rotate, Rotate, Stage} {
+		if text, err = change(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := roles(parse(t, text)); got != "reads reads primary staged" {
+		t.Fatal(got)
+	}
+	pruned, gone, err := Prune(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := parse(t, pruned)
+	if roles(k) != "primary staged" || len(gone) != 2 || gone[0] != first {
+		t.Errorf("%s is left, %v are gone", roles(k), gone)
+	}
+	if _, err := parse(t, text).Open(seal(t, k)); err != nil {
+		t.Errorf("not the same primary key: %v", err)
+	}
+	if again, gone, err := Prune(pruned); err != nil || len(gone) != 0 || roles(parse(t, again)) != "primary staged" {
+		t.Errorf("again: %v are gone, %v", gone, err)
+	}
+}
+
+// A key that another set may have is told from a value that nothing opens.
+func TestUnknownKeyIsNoForgery(t *testing.T) {
+	t.Parallel()
+	k := testKeyset(t)
+	sealed := seal(t, k, "acme")
+	if _, err := testKeyset(t).Open(sealed, "acme"); !errors.Is(err, ErrUnknownKey) || !errors.Is(err, ErrOpen) {
+		t.Errorf("other key set: %v", err)
+	}
+	altered := bytes.Clone(sealed)
+	altered[len(altered)-1] ^= 1
+	for what, err := range map[string]error{
+		"other row": second(k.Open(sealed, "globex")), "altered": second(k.Open(altered, "acme")),
+		"short": second(k.Open(sealed[:3], "acme")), "no format of ours": second(k.Open([]byte("hunter2-hunter2"), "acme")),
+	} {
+		if !errors.Is(err, ErrOpen) || errors.Is(err, ErrUnknownKey) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if id, ok := KeyOf(sealed); !ok || id != k.PrimaryID() {
+		t.Errorf("key %d, %v", id, ok)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
