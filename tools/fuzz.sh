@@ -27,6 +27,9 @@ while read -r dir target; do
   if ! grep -q 'Failing input' "$log" && grep -q '^    context deadline exceeded$' "$log"; then
     result=ok
   fi
+  if ! grep -qE 'execs: [1-9]' "$log"; then
+    result=FAILED # a target that did nothing found nothing
+  fi
   n=$(grep -oE 'execs: [0-9]+' "$log" | tail -1 | grep -oE '[0-9]+' || echo 0)
   printf '%-22s %-22s %10d executions  %s\n' "$dir" "$target" "$n" "$result"
   if [ $result = FAILED ]; then

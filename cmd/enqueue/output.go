@@ -66,7 +66,7 @@ func one[T any](a *app, item T, columns []column[T]) error {
 }
 
 // printJSON prints a document that a terminal can be shown: what could drive
-// it is escaped, which to a reader of JSON is the same.
+// it is escaped, which is the same to whoever reads JSON.
 func printJSON(w io.Writer, v any) error {
 	var doc bytes.Buffer
 	enc := json.NewEncoder(&doc)
