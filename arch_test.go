@@ -133,7 +133,7 @@ func TestTasksStaysLight(t *testing.T) {
 	}
 	for dep := range strings.FieldsSeq(string(out)) {
 		for _, heavy := range []string{"github.com/jackc/", module + "/repo", module + "/internal/", "testing"} {
-			if strings.HasPrefix(dep, heavy) {
+			if strings.HasPrefix(dep, heavy) && dep != module+"/internal/plaintext" { // which brings nothing along
 				t.Errorf("tasks depends on %s", dep)
 			}
 		}
