@@ -32,6 +32,19 @@ func Embedded() fs.FS {
 // Latest is the version that the program wants.
 func Latest() int64 { return latest() }
 
+// Misname makes a store put every statement into one tenant's scope, whatever
+// tenant it is asked for: what the wall is for.
+func Misname(s *Store, tenant string) { s.scopeOf = func(string) scope { return ofTenant(tenant) } }
+
+// Rights are the rights that [Grant] gives: tables with verbs.
+func Rights() map[string]string {
+	all := make(map[string]string)
+	for _, r := range rights {
+		all[r.table] = r.verbs
+	}
+	return all
+}
+
 // SetPatience makes a store less patient with Postgres.
 func SetPatience(s *Store, limit time.Duration) { s.pool.limit = limit }
 

@@ -21,7 +21,7 @@ func (s *Store) ResealSecrets(ctx context.Context, limit int) (n int, err error)
 		return 0, wrap("reseal", errNoKeys)
 	}
 	var stuck []error
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.asAll().inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		old, err := staleSecrets(ctx, tx, s.keys.PrimaryPrefix(), limit)
 		if err != nil {
 			return err
