@@ -36,6 +36,12 @@ func Latest() int64 { return latest() }
 // tenant it is asked for: what the wall is for.
 func Misname(s *Store, tenant string) { s.scopeOf = func(string) scope { return ofTenant(tenant) } }
 
+// RawCount runs a statement on a session of the store that names no tenant.
+func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
+	err = s.pool.pool.QueryRow(ctx, sql).Scan(&n)
+	return n, err
+}
+
 // Rights are the rights that [Grant] gives: tables with verbs.
 func Rights() map[string]string {
 	all := make(map[string]string)
