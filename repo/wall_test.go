@@ -127,7 +127,7 @@ func TestWallMatrix(t *testing.T) {
 	fill(t, w.url, "globex", eve.conn)
 	repotest.Exec(t, w.url, `grant all on all tables in schema halosync to halosync_worker`)
 	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }() // with the test
 
 	try := func(setting, sql string, args ...any) (int64, error) {
 		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))

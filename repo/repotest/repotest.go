@@ -185,6 +185,20 @@ func Exec(tb testing.TB, url, sql string, args ...any) {
 	})
 }
 
+// Refusal runs one statement, which must fail, and returns the error's text.
+func Refusal(tb testing.TB, url, sql string, args ...any) (said string) {
+	tb.Helper()
+	with(tb, url, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(context.Background(), sql, args...)
+		if err == nil {
+			return fmt.Errorf("not refused: %s", sql)
+		}
+		said = err.Error()
+		return nil //nolint:nilerr // it is what was wanted
+	})
+	return said
+}
+
 // MapClients makes, past the store, a company "Client N" and a mapping to client
 // N of a connection, for each N from first to last.
 func MapClients(tb testing.TB, url string, conn repo.Connection, first, last int) {
