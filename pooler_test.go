@@ -15,7 +15,7 @@ import (
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, fast)
-	pooled := repotest.Pooled(t, s.db)
+	pooled := repotest.Pooled(t, repotest.Worker(t, s.db))
 	through := func(options url.Values) []string { return []string{"DATABASE_URL=" + pooled(options)} }
 	s.extraEnv = through(nil)
 	if out := s.workerFails(); !strings.Contains(out, "the URL needs default_query_exec_mode=cache_describe") {

@@ -28,7 +28,7 @@ func testContext() (context.Context, context.CancelFunc) {
 // site is one installation: a database, a Redis database, a Halo.
 type site struct {
 	t        *testing.T
-	db       string // URLs
+	db       string // URLs; the database's is its owner's
 	redis    string
 	halo     *halotest.Halo
 	tenant   *halotest.Tenant
@@ -90,7 +90,7 @@ func withPassword(t *testing.T, address, user, password string) string {
 // env is the installation's environment, for worker and CLI.
 func (s *site) env() []string {
 	return append([]string{
-		"DATABASE_URL=" + s.db, "REDIS_URL=" + s.redis, "HALOSYNC_KEYSET=" + s.keyset,
+		"DATABASE_URL=" + repotest.Worker(s.t, s.db), "REDIS_URL=" + s.redis, "HALOSYNC_KEYSET=" + s.keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
 	}, s.extraEnv...)

@@ -16,8 +16,8 @@ import (
 // dependency is a row of docs/dependencies.md.
 type dependency struct{ licence, why, who string }
 
-// documented reads the table of direct dependencies.
-func documented(t *testing.T) (text string, rows map[string]dependency) {
+// listedModules reads the table of direct dependencies.
+func listedModules(t *testing.T) (text string, rows map[string]dependency) {
 	t.Helper()
 	b, err := os.ReadFile("docs/dependencies.md")
 	if err != nil {
@@ -108,7 +108,7 @@ func list[T any](t *testing.T, args ...string) []T {
 // it, and nothing else is.
 func TestDependenciesAreDocumented(t *testing.T) {
 	t.Parallel()
-	text, rows := documented(t)
+	text, rows := listedModules(t)
 	direct := map[string]bool{}
 	for _, m := range list[goModule](t, "-m", "-json", "all") {
 		if m.Main || m.Indirect {

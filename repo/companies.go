@@ -44,7 +44,7 @@ func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companie
 		return nil, wrap("add companies", err)
 	}
 	added := make([]Company, len(companies))
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows 
 // Companies lists the tenant's companies, oldest first, each with the client
 // of its first mapping.
 func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) ([]Company, error) {
-	rows, err := s.pool.Query(ctx, `
+	rows, err := s.as(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
 		from halosync.companies c
 		left join lateral (

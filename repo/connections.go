@@ -74,14 +74,14 @@ func queryConnection(ctx context.Context, q querier, where string, args ...any) 
 
 // Connections lists the tenant's connections by name.
 func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, error) {
-	list, err := queryConnections(ctx, s.pool, `where c.tenant = $1 order by c.name`, tenant)
+	list, err := queryConnections(ctx, s.as(tenant), `where c.tenant = $1 order by c.name`, tenant)
 	return list, wrap("connections", err)
 }
 
 // Connection reads one connection; [ErrNotFound] if the tenant has none with
 // this id.
 func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {
-	return queryConnection(ctx, s.pool, `where c.tenant = $1 and c.id = $2`, tenant, id)
+	return queryConnection(ctx, s.as(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
 }
 
 // FindConnection reads a connection by its name or its id, in any of the
@@ -94,7 +94,7 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 	if parsed, err := uuid.Parse(nameOrID); err == nil {
 		id = &parsed
 	}
-	return queryConnection(ctx, s.pool,
+	return queryConnection(ctx, s.as(tenant),
 		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
 }
 
@@ -102,7 +102,7 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 // [secret.ErrOpen] says that the key set is not the one that sealed it.
 func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
 	var sealed []byte
-	err := s.pool.QueryRow(ctx,
+	err := s.as(tenant).QueryRow(ctx,
 		`select secret_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&sealed)
 	if err != nil {
 		return secret.String{}, wrap("connection secret", err)

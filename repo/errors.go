@@ -130,6 +130,9 @@ func translate(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	if pg.Code == "42501" && pg.Routine == "ExecWithCheckOptions" { // the wall refused a row: another tenant's
+		return ErrNotFound
+	}
 	switch pg.Code {
 	case "23505": // unique_violation
 		return &ConflictError{What: noun(pg.TableName)}

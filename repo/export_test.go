@@ -32,6 +32,25 @@ func Embedded() fs.FS {
 // Latest is the version that the program wants.
 func Latest() int64 { return latest() }
 
+// Misname makes a store put every statement into one tenant's scope, whatever
+// tenant it is asked for: what the wall is for.
+func Misname(s *Store, tenant string) { s.scopeOf = func(string) scope { return ofTenant(tenant) } }
+
+// RawCount runs a statement on a session of the store that names no tenant.
+func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
+	err = s.pool.pool.QueryRow(ctx, sql).Scan(&n)
+	return n, err
+}
+
+// Rights are the rights that [Grant] gives: tables with verbs.
+func Rights() map[string]string {
+	all := make(map[string]string)
+	for _, r := range rights {
+		all[r.table] = r.verbs
+	}
+	return all
+}
+
 // SetPatience makes a store less patient with Postgres.
 func SetPatience(s *Store, limit time.Duration) { s.pool.limit = limit }
 

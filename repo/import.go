@@ -114,13 +114,13 @@ func (s *Store) ImportPage(caller context.Context, ref RunRef, p ImportPage, dec
 	}
 	ctx, cancel := s.pool.bound(caller)
 	defer cancel()
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.pool.pool.Acquire(ctx)
 	if err != nil {
 		return PageResult{}, wrap("import page", late(caller, err))
 	}
 	defer conn.Release()
 
-	res, err := importPage(ctx, conn, ref, p, decide)
+	res, err := importPage(ctx, conn, s.scopeOf(ref.Tenant), ref, p, decide)
 	if err != nil {
 		rollback(ctx, conn)
 		return PageResult{}, wrap("import page", late(caller, err))
@@ -128,8 +128,8 @@ func (s *Store) ImportPage(caller context.Context, ref RunRef, p ImportPage, dec
 	return res, nil
 }
 
-func importPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
-	state, run, err := readPage(ctx, conn, ref, p)
+func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+	state, run, err := readPage(ctx, conn, whose, ref, p)
 	if err != nil {
 		return PageResult{}, err
 	}

@@ -44,23 +44,25 @@ const (
 			where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
-	// By the hash, which is what the index holds. A name that thousands of
+	// By the hash, which is what the index holds, and which is made first: behind
+	// the wall, no condition that makes one may use an index. A name that thousands of
 	// companies share gives no more rows than another.
 	candidatesSQL = `
+		with n as materialized (select norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped
-		from unnest($3::text[]) as n(norm)
+		from n
 		cross join lateral (
 			select co.id, co.name, exists (
 				select from halosync.mappings m
 				where m.tenant = co.tenant and m.connection_id = $2 and m.company_id = co.id and m.deleted_at is null) as mapped
 			from halosync.companies co
-			where co.tenant = $1 and hashtextextended(co.norm_name, 0) = hashtextextended(n.norm, 0) and co.norm_name = n.norm
+			where co.tenant = $1 and co.norm_hash = n.hash and co.norm_name = n.norm
 			order by mapped, co.id limit $4) c`
 )
 
 // readPage is the first round trip: begin, locks, reads. It leaves the
 // transaction open, or failed, if it returns an error.
-func readPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage) (PageState, pageRun, error) {
+func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage) (PageState, pageRun, error) {
 	state := PageState{
 		Mapped:     make(map[int64]MappingState),
 		Unmapped:   make(map[int64]time.Time),
@@ -71,6 +73,7 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, ref RunRef, p ImportPage)
 
 	b := &pgx.Batch{}
 	b.Queue("begin")
+	b.Queue(setTenantSQL, whose.setting)
 	if !p.Compare { // which adds neither companies nor mappings
 		b.Queue(lockTenantSQL, ref.Tenant)
 	}

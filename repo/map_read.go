@@ -10,15 +10,18 @@ import (
 const (
 	// The best kind of match comes first; the reader keeps that kind alone.
 	meantCompaniesSQL = `
+		with n as materialized (
+			select id, word, norm, ord, hashtextextended(norm, 0) as hash
+			from unnest($2::uuid[], $3::text[], $4::text[]) with ordinality as n(id, word, norm, ord))
 		select n.ord, c.kind, c.id, c.name
-		from unnest($2::uuid[], $3::text[], $4::text[]) with ordinality as n(id, word, norm, ord)
+		from n
 		cross join lateral (
 			select 1 as kind, co.id, co.name from halosync.companies co where co.tenant = $1 and co.id = n.id
 			union all
 			select 2, co.id, co.name from halosync.companies co where co.tenant = $1 and co.external_id = n.word
 			union all
 			(select case when co.name = n.word then 3 else 4 end as kind, co.id, co.name from halosync.companies co
-			 where co.tenant = $1 and hashtextextended(co.norm_name, 0) = hashtextextended(n.norm, 0) and co.norm_name = n.norm
+			 where co.tenant = $1 and co.norm_hash = n.hash and co.norm_name = n.norm
 			 order by kind, co.id limit $5)) c
 		order by n.ord, c.kind, c.id`
 

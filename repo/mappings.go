@@ -66,7 +66,7 @@ const mappingSQL = `
 
 // Mappings lists the tenant's mappings, oldest first.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
-	rows, err := s.pool.Query(ctx, mappingSQL+`
+	rows, err := s.as(tenant).Query(ctx, mappingSQL+`
 		where m.tenant = $1 and m.id > $2 and (m.deleted_at is not null) = $7
 			and ($3::uuid is null or m.connection_id = $3)
 			and ($4 = '' or position(lower($4) in lower(c.name)) > 0 or position(lower($4) in lower(m.client_name)) > 0)

@@ -16,7 +16,7 @@ import (
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
-	store := repotest.Open(t, url)
+	store := repotest.OpenAs(t, url)
 	var schema *repo.SchemaError
 	if err := store.Ready(t.Context()); !errors.As(err, &schema) || schema.Have != 0 || schema.Newer() {
 		t.Errorf("empty database: %v", err)
@@ -108,7 +108,7 @@ func TestOlderProgram(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := repotest.URL(t) // migrated by this program
-			store := repotest.Open(t, url)
+			store := repotest.OpenAs(t, url)
 			equal(t, "next release", must[repo.MigrateResult](t)(repo.MigrateFS(t.Context(), url, next(c.head))), repo.MigrateResult{From: ours, To: ours + 1})
 			ready := store.Ready(t.Context())
 			res, migrated := repo.Migrate(t.Context(), url)

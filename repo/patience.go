@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -17,10 +16,10 @@ import (
 // until the run's own timeout, while other connections say that it is alive.
 const patience = time.Minute
 
-// patient is a pool whose statements are given up after a time, as
-// [ErrUnavailable].
+// patient is a pool that bounds what is done with it. It has no way to run a
+// statement: that takes the tenant, [Store.as].
 type patient struct {
-	*pgxpool.Pool
+	pool  *pgxpool.Pool
 	limit time.Duration
 }
 
@@ -38,52 +37,36 @@ func late(caller context.Context, err error) error {
 	return err
 }
 
-// Exec is bounded.
-func (p patient) Exec(caller context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	ctx, cancel := p.bound(caller)
-	defer cancel()
-	tag, err := p.Pool.Exec(ctx, sql, args...)
-	return tag, late(caller, err)
-}
-
-// Query is bounded up to the last row.
-func (p patient) Query(caller context.Context, sql string, args ...any) (pgx.Rows, error) {
-	ctx, cancel := p.bound(caller)
-	rows, err := p.Pool.Query(ctx, sql, args...)
-	if err != nil {
-		cancel()
-		return rows, late(caller, err)
-	}
-	return &patientRows{rows, caller, cancel}, nil
-}
-
-// QueryRow is bounded.
-func (p patient) QueryRow(caller context.Context, sql string, args ...any) pgx.Row {
-	rows, err := p.Query(caller, sql, args...)
-	return patientRow{rows, err}
-}
-
-// patientRows ends its context when it is closed, as its readers do at the end.
+// patientRows ends its batch and its context when it is closed, as its readers do
+// at the end.
 type patientRows struct {
 	pgx.Rows
 	caller context.Context //nolint:containedctx // that of the query, to judge its errors
-	cancel context.CancelFunc
+	finish func() error    // may be called more than once
+	err    error           // of finish
 }
 
 func (r *patientRows) Close() {
 	r.Rows.Close()
-	r.cancel()
+	if err := r.finish(); err != nil && r.err == nil {
+		r.err = err
+	}
 }
 
 func (r *patientRows) Next() bool {
 	if r.Rows.Next() {
 		return true
 	}
-	r.cancel() // the rows have closed themselves
+	r.Close() // the rows have closed themselves
 	return false
 }
 
-func (r *patientRows) Err() error { return late(r.caller, r.Rows.Err()) }
+func (r *patientRows) Err() error {
+	if err := r.Rows.Err(); err != nil {
+		return late(r.caller, err)
+	}
+	return late(r.caller, r.err)
+}
 
 // patientRow is the first of the rows.
 type patientRow struct {

@@ -16,7 +16,7 @@ func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)
 	through := repotest.Pooled(t, direct)
-	plain := repotest.Open(t, through(nil))
+	plain := repotest.OpenAs(t, through(nil))
 	if err := plain.Ready(t.Context()); err == nil || errors.Is(err, repo.ErrUnavailable) || !strings.Contains(err.Error(), "default_query_exec_mode=cache_describe") {
 		t.Errorf("a URL that does not say so: %v", err)
 	}
@@ -31,7 +31,10 @@ func TestBehindPooler(t *testing.T) {
 		and database = (select oid from pg_database where datname = current_database())`); n != 0 {
 		t.Errorf("%d locks are left behind", n)
 	}
-	store := repotest.Open(t, pooled)
+	if err := repo.Grant(t.Context(), pooled, "halosync_worker"); err != nil {
+		t.Fatal(err)
+	}
+	store := repotest.OpenAs(t, strings.Replace(pooled, "postgres@", "halosync_worker@", 1))
 	if err := store.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -133,7 +133,7 @@ func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, err
 
 // Run reads one run with its items.
 func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
-	run, err := queryRun(ctx, s.pool, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+	run, err := queryRun(ctx, s.as(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
 	if err != nil {
 		return Run{}, wrap("run", err)
 	}
@@ -152,7 +152,7 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 // RunItems reads what needs a person, at most 1,000 items, and the outcomes of
 // pairs, at most 5,000, in the order in which they came up.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
-	rows, err := s.pool.Query(ctx, `
+	rows, err := s.as(tenant).Query(ctx, `
 		select coalesce(client_id, 0) as client_id,
 			coalesce(company_id, '00000000-0000-0000-0000-000000000000') as company_id, outcome, reason,
 			coalesce(pair, 0) as pair, settled
@@ -166,7 +166,7 @@ func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]Ru
 
 // Runs lists the tenant's runs, newest first, without their items.
 func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.pool, `
+	runs, err := queryRuns(ctx, s.as(tenant), `
 		select `+runColumns+` from halosync.runs
 		where tenant = $1 and ($2::uuid is null or connection_id = $2) and ($3 = '' or kind = $3) and ($4 = '' or state = $4)
 			and ($5::timestamptz is null or queued_at < $5)

@@ -29,8 +29,9 @@ type Options struct {
 // Store is a pool of connections to the database. It is safe for concurrent
 // use.
 type Store struct {
-	pool patient
-	keys *secret.Keyset
+	pool    patient
+	keys    *secret.Keyset
+	scopeOf func(tenant string) scope // ofTenant, but for the test of the wall alone
 }
 
 // idleInTransaction ends the session of a process that was stopped (SIGSTOP,
@@ -61,6 +62,7 @@ func open(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store
 	if pooled(cfg.ConnConfig) {
 		return openPool(ctx, cfg, keys)
 	}
+	params[tenantSetting] = nobody // whoever forgets to name one sees nothing
 	// A plan that was made while the tables were empty, and kept, made pages
 	// ten times slower; planning anew costs about a millisecond a page.
 	setDefault(params, "plan_cache_mode", "force_custom_plan")
@@ -81,7 +83,7 @@ func openPool(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*S
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	return &Store{pool: patient{pool, patience}, keys: keys}, nil
+	return &Store{pool: patient{pool, patience}, keys: keys, scopeOf: ofTenant}, nil
 }
 
 func setDefault(params map[string]string, name, value string) {
@@ -91,22 +93,22 @@ func setDefault(params map[string]string, name, value string) {
 }
 
 // Close ends all connections. It waits for those that are in use.
-func (s *Store) Close() { s.pool.Close() }
+func (s *Store) Close() { s.pool.pool.Close() }
 
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return wrap("ping database", s.pool.Ping(ctx))
+	return wrap("ping database", s.pool.pool.Ping(ctx))
 }
 
 // Ready says whether the database answers and has the schema that this
 // program was written for, or a later one that it understands. If it has
 // another, the error is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
-	have, err := schemaVersion(ctx, s.pool)
+	have, err := schemaVersion(ctx, s.as(nobody))
 	if err != nil {
 		return wrap("schema version", err)
 	}
-	fits, err := fit(ctx, s.pool, have, latest())
+	fits, err := fit(ctx, s.as(nobody), have, latest())
 	if err != nil {
 		return wrap("schema version", err)
 	}
@@ -117,14 +119,6 @@ func (s *Store) Ready(ctx context.Context) error {
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// inTx runs f in a transaction that commits if f returns nil.
-// Its context, which is bounded by [patience], is for every statement of f.
-func (s *Store) inTx(caller context.Context, f func(context.Context, pgx.Tx) error) error {
-	ctx, cancel := s.pool.bound(caller)
-	defer cancel()
-	return late(caller, pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
 // lockTenantSQL makes whoever adds companies or mappings of a tenant wait for

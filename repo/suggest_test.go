@@ -88,6 +88,7 @@ func TestSuggest(t *testing.T) {
 
 	// pg_trgm in another schema, then not at all.
 	repotest.Exec(t, w.url, `create schema "my Own"`)
+	repotest.Exec(t, w.url, `grant usage on schema "my Own" to halosync_worker`)
 	repotest.Exec(t, w.url, `alter extension pg_trgm set schema "my Own"`)
 	got, _ = w.suggest(t, clients)
 	equal(t, "pairs with pg_trgm elsewhere", got, want)

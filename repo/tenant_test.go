@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 // errNothing stands for an empty list, which is how a listing says "not found".
 var errNothing = errors.New("nothing")
 
+var errNotOne = errors.New("want one row")
+
 func nothing[T any](list []T, err error) error {
 	if err == nil && len(list) == 0 {
 		return errNothing
@@ -26,7 +29,7 @@ func nothing[T any](list []T, err error) error {
 
 // strangers are calls by another tenant with the ids of acme's rows, each
 // with the error that it must give.
-func strangers(w *world, claim repo.Claim) map[string]struct {
+func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UUID) map[string]struct {
 	call func(ctx context.Context, tenant string) error
 	want error
 } {
@@ -115,18 +118,10 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return err
 	})
 	add("FindCompanies", errNothing, func(ctx context.Context, t string) error {
-		rows, err := w.Companies(ctx, "acme", repo.CompanyFilter{})
-		if err != nil {
-			return err
-		}
-		return nothing(w.FindCompanies(ctx, t, rows[0].ID.String(), "nobody"))
+		return nothing(w.FindCompanies(ctx, t, company.String(), "nobody"))
 	})
 	add("DismissPairs", repo.ErrNotFound, func(ctx context.Context, t string) error {
-		rows, err := w.Companies(ctx, "acme", repo.CompanyFilter{})
-		if err != nil {
-			return err
-		}
-		_, err = w.DismissPairs(ctx, t, "eve", w.conn, []repo.CompanyClient{{CompanyID: rows[0].ID, ClientID: 1}})
+		_, err := w.DismissPairs(ctx, t, "eve", w.conn, []repo.CompanyClient{{CompanyID: company, ClientID: 1}})
 		return err
 	})
 	add("ClientsMapped", errNothing, func(ctx context.Context, t string) error {
@@ -168,18 +163,18 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return err
 	})
 	add("MappingsByID", errNothing, func(ctx context.Context, t string) error {
-		found, err := w.MappingsByID(ctx, t, w.mappingIDs())
+		found, err := w.MappingsByID(ctx, t, mappings)
 		return nothing(make([]int, len(found)), err)
 	})
 	add("Unmap", errNothing, func(ctx context.Context, t string) error {
-		return missing(w.Unmap(ctx, t, "eve", w.mappingIDs()))
+		return missing(w.Unmap(ctx, t, "eve", mappings))
 	})
 	add("UnmapRun", repo.ErrFenced, func(ctx context.Context, t string) error {
-		_, err := w.UnmapRun(ctx, ref(t), w.mappingIDs())
+		_, err := w.UnmapRun(ctx, ref(t), mappings)
 		return err
 	})
 	add("Restore", errNothing, func(ctx context.Context, t string) error {
-		return missing(w.Restore(ctx, t, "eve", w.mappingIDs(), nil))
+		return missing(w.Restore(ctx, t, "eve", mappings, nil))
 	})
 	add("UndoMappings", errNothing, func(ctx context.Context, t string) error {
 		done, _, err := w.UndoMappings(ctx, t, "eve", "undo", run, uuid.Nil, func(repo.UndoMapping) string { return "" })
@@ -190,7 +185,7 @@ func strangers(w *world, claim repo.Claim) map[string]struct {
 		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
 	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "AddConnection", "AddCompanies"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -208,12 +203,15 @@ func missing(outcomes []repo.MappingOutcome, err error) error {
 
 func first[T any](list []T, err error) any {
 	if err != nil || len(list) != 1 {
-		return errors.Join(err, errors.New("want one row"))
+		return errors.Join(err, errNotOne)
 	}
 	return list[0]
 }
 
 func onlyOf(tenant string, row any) error {
+	if err, failed := row.(error); failed {
+		return err
+	}
 	switch v := row.(type) {
 	case repo.Connection:
 		row = v.Tenant
@@ -263,7 +261,9 @@ func TestTenantsAreApart(t *testing.T) {
 				select p::text from halosync.run_pages p where tenant = 'acme' union all
 				select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
 	}
-	before, table := snapshot(), strangers(w, claim)
+	mine := must[[]repo.Company](t)(w.Companies(t.Context(), "acme", repo.CompanyFilter{}))[0].ID
+	mappings := w.mappingIDs()
+	before, table := snapshot(), strangers(w, claim, mine, mappings)
 	for method, s := range table {
 		if err := s.call(t.Context(), "globex"); !errors.Is(err, s.want) {
 			t.Errorf("%s: %v, want %v", method, err, s.want)
@@ -275,6 +275,44 @@ func TestTenantsAreApart(t *testing.T) {
 			t.Errorf("%s is missing in this test", m.Name)
 		}
 	}
+
+	// The wall alone: the WHERE of every statement lets acme's rows through, but
+	// Postgres is told that globex asks.
+	store := repotest.Open(t, w.url)
+	repo.Misname(store, "globex")
+	below := *w
+	below.Store = store
+	table = strangers(&below, claim, mine, mappings)
+	tried, leaks, free := 0, 0, []string{}
+	for method, s := range table {
+		err := s.call(t.Context(), "acme")
+		switch method {
+		case "Connections", "Companies": // which want the caller's own
+			s.want = errNotOne
+		case "AddConnection":
+			_, err = store.AddConnection(t.Context(), "acme", "eve", newConnection("stolen"))
+			s.want = repo.ErrNotFound
+		case "AddCompanies":
+			_, err = store.AddCompanies(t.Context(), "acme", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}})
+			s.want = repo.ErrNotFound
+		}
+		if s.want == nil {
+			free = append(free, method)
+			continue
+		}
+		tried++
+		if !errors.Is(err, s.want) {
+			leaks++
+			t.Errorf("%s, behind the wall alone: %v, want %v", method, err, s.want)
+		}
+	}
+	equal(t, "rows of acme", snapshot(), before)
+	slices.Sort(free)
+	equal(t, "methods that belong to nobody, or to everybody", free, []string{
+		"ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "Ready",
+		"ResealSecrets", "Role", "Undispatch", "UndispatchAll",
+	})
+	t.Logf("%d methods tried by the tenant in WHERE and by the wall alone: leaks %d", tried, leaks)
 }
 
 // The database itself refuses rows that point into another tenant.

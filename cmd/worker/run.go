@@ -43,14 +43,17 @@ second signal ends it at once. The environment configures it: see the README.`,
 			return work(ctx, getenv, s.Err)
 		},
 	}
-	root.AddCommand(&cobra.Command{
+	var role string
+	schema := &cobra.Command{
 		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
-		Example: "  worker migrate",
+		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			started = true
-			return migrate(cmd.Context(), getenv, s.Err)
+			return migrate(cmd.Context(), getenv, s.Err, role)
 		},
-	})
+	}
+	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
+	root.AddCommand(schema)
 	root.SetArgs(args)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
@@ -87,8 +90,9 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// migrate brings the schema up. Workers that start together may all do it.
-func migrate(ctx context.Context, getenv func(string) string, out io.Writer) error {
+// migrate brings the schema up and, if a role is named, gives it its rights.
+// Workers that start together may all do it.
+func migrate(ctx context.Context, getenv func(string) string, out io.Writer, role string) error {
 	cfg, err := config.Load(getenv, config.DatabaseURL)
 	if err != nil {
 		return err
@@ -99,8 +103,15 @@ func migrate(ctx context.Context, getenv func(string) string, out io.Writer) err
 	}
 	if result.From == result.To {
 		fmt.Fprintf(out, "schema is at version %d already\n", result.To)
+	} else {
+		fmt.Fprintf(out, "schema migrated from version %d to %d\n", result.From, result.To)
+	}
+	if role == "" {
 		return nil
 	}
-	fmt.Fprintf(out, "schema migrated from version %d to %d\n", result.From, result.To)
+	if err := repo.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s has the rights that worker and enqueue need\n", role)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 	_ "time/tzdata" // schedules name zones, which not every machine has
@@ -215,6 +216,9 @@ func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *za
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	dbErr := store.Ready(ctx)
+	if dbErr == nil {
+		dbErr = checkRole(ctx, store, log)
+	}
 	if dbErr != nil {
 		dbErr = fmt.Errorf("postgres: %w", dbErr)
 	}
@@ -226,6 +230,24 @@ func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *za
 		log.Warn("redis: " + w)
 	}
 	return errors.Join(dbErr, redisErr)
+}
+
+// checkRole refuses a role that lacks a right, and warns of one that no wall
+// between tenants holds.
+func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
+	role, err := store.Role(ctx)
+	if err != nil {
+		return err
+	}
+	if len(role.Missing) > 0 {
+		return fmt.Errorf("role %q lacks %s: run \"worker migrate --grant-to %s\" as the tables' owner",
+			role.Name, strings.Join(role.Missing, ", "), role.Name)
+	}
+	if !role.Walled {
+		log.Warn("postgres: this role owns the tables or goes past row level security, so nothing but the programs' own care "+
+			"keeps tenants apart; give the worker a weaker one (worker migrate --grant-to)", zap.String("role", role.Name))
+	}
+	return nil
 }
 
 // listen starts the ops pages, unless they are off.

@@ -24,10 +24,14 @@ const (
 	appSecret = "demo-secret-of-no-value"
 )
 
+// workerRole is who worker and CLI are in Postgres.
+const workerRole = "halosync_worker"
+
 // stage holds everything that the demo has started.
 type stage struct {
 	bin, dir string // programs; temporary folder with the key set and the log
 	postgres *devstack.Postgres
+	database string // URL, of whoever works at the moment
 	redis    *devstack.Redis
 	halo     *halotest.Halo
 	worker   *exec.Cmd
@@ -83,7 +87,7 @@ func (d *stage) play(ctx context.Context) error {
 	if err := os.WriteFile(d.keysetFile(), []byte(keyset), 0o600); err != nil {
 		return err
 	}
-	if err := d.command(ctx, "worker", "migrate"); err != nil {
+	if err := d.migrate(ctx); err != nil {
 		return err
 	}
 	if err := d.startWorker(ctx); err != nil {
@@ -106,6 +110,20 @@ func (d *stage) play(ctx context.Context) error {
 		{"resync", "--connection", "demo", "--wait"},
 		{"mappings", "--limit", "3"},
 	})
+}
+
+// migrate brings the schema up as the tables' owner, and gives worker and CLI a
+// weaker role, as docs/security-roles.md advises.
+func (d *stage) migrate(ctx context.Context) error {
+	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
+		return err
+	}
+	d.database = d.postgres.URL()
+	if err := d.command(ctx, "worker", "migrate", "--grant-to", workerRole); err != nil {
+		return err
+	}
+	d.database = d.postgres.URLAs(workerRole)
+	return nil
 }
 
 // changeHalo lets happen in Halo what a resync has to notice.
@@ -156,7 +174,7 @@ func (d *stage) environment() []string {
 
 func (d *stage) settings() []string {
 	return []string{
-		"DATABASE_URL=" + d.postgres.URL(), "REDIS_URL=" + d.redis.URL(),
+		"DATABASE_URL=" + d.database, "REDIS_URL=" + d.redis.URL(),
 		"HALOSYNC_KEYSET_FILE=" + d.keysetFile(), "HALOSYNC_TENANT=demo-msp",
 		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr,
 		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m",

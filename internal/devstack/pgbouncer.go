@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Bouncer is a running PgBouncer that lends connections out for one
@@ -16,9 +17,9 @@ import (
 type Bouncer struct{ *server }
 
 // StartBouncer starts one in front of the Postgres whose socket is in the
-// folder host, see [Postgres.Dir]. A [*MissingError] says that PgBouncer is not
+// folder host, see [Postgres.Dir], for the given roles. A [*MissingError] says that PgBouncer is not
 // on the machine.
-func StartBouncer(ctx context.Context, host string) (*Bouncer, error) {
+func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, error) {
 	binary, err := exec.LookPath("pgbouncer")
 	if err != nil {
 		if binary = "/usr/sbin/pgbouncer"; !executable(binary) {
@@ -34,9 +35,14 @@ func StartBouncer(ctx context.Context, host string) (*Bouncer, error) {
 		return nil, err
 	}
 	conf := filepath.Join(dir, "pgbouncer.ini")
-	text := fmt.Sprintf("[databases]\n* = host=%s user=postgres\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n"+
-		"unix_socket_dir = %s\nauth_type = any\npool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 20\n", host, dir)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+	users := filepath.Join(dir, "users.txt")
+	var known strings.Builder
+	for _, user := range roles {
+		fmt.Fprintf(&known, "%q \"\"\n", user)
+	}
+	text := fmt.Sprintf("[databases]\n* = host=%s\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n"+
+		"unix_socket_dir = %s\nauth_type = trust\nauth_file = %s\npool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 20\n", host, dir, users)
+	if err := errors.Join(os.WriteFile(users, []byte(known.String()), 0o644), os.WriteFile(conf, []byte(text), 0o644)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	s, err := start("pgbouncer", dir, "TERM", who, binary, conf)
@@ -55,13 +61,14 @@ func StartBouncer(ctx context.Context, host string) (*Bouncer, error) {
 	return &Bouncer{s}, nil
 }
 
-// DatabaseURL addresses the named database, with further options of the URL.
-func (b *Bouncer) DatabaseURL(name string, options url.Values) string {
+// DatabaseURL addresses the named database as a role, with further options of
+// the URL.
+func (b *Bouncer) DatabaseURL(role, name string, options url.Values) string {
 	q := url.Values{"host": {b.dir}}
 	for key, values := range options {
 		q[key] = values
 	}
-	return "postgres://postgres@/" + url.PathEscape(name) + "?" + q.Encode()
+	return "postgres://" + role + "@/" + url.PathEscape(name) + "?" + q.Encode()
 }
 
 // Close stops it and removes its folder.

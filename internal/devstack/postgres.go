@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // PostgresOptions says how a private Postgres is to run. The zero value is
@@ -109,6 +110,24 @@ func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
 // DatabaseURL addresses the named database as superuser; it need not exist.
 func (p *Postgres) DatabaseURL(name string) string {
 	return "postgres://postgres@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
+}
+
+// URLAs is [Postgres.URL] as another role.
+func (p *Postgres) URLAs(role string) string {
+	return strings.Replace(p.URL(), "postgres@", url.PathEscape(role)+"@", 1)
+}
+
+// CreateRole makes a role that may connect and has no rights yet.
+func (p *Postgres) CreateRole(ctx context.Context, role string) error {
+	bin, err := postgresBin()
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, "createuser"), "--host", p.dir, "--username", "postgres", "--no-password", role).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("create role: %w: %s", err, out)
+	}
+	return nil
 }
 
 // Dir is the temporary folder, with server.log in it.

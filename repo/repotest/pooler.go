@@ -10,7 +10,7 @@ import (
 )
 
 // Pooled puts a pooler in transaction mode in front of a database until the
-// test's end and returns how to address it there, with further options of the
+// test's end and returns how to address it there, as the same role, with further options of the
 // URL. Without the pooler on the machine the test is skipped.
 func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	tb.Helper()
@@ -18,7 +18,7 @@ func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	bouncer, err := devstack.StartBouncer(tb.Context(), u.Query().Get("host"))
+	bouncer, err := devstack.StartBouncer(tb.Context(), u.Query().Get("host"), "postgres", weak)
 	var missing *devstack.MissingError
 	if errors.As(err, &missing) {
 		tb.Skip(err)
@@ -33,5 +33,5 @@ func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	})
 	name := path.Base(u.Path)
 	name = name[:min(len(name), 63)] // Postgres cuts it by itself
-	return func(options url.Values) string { return bouncer.DatabaseURL(name, options) }
+	return func(options url.Values) string { return bouncer.DatabaseURL(u.User.Username(), name, options) }
 }

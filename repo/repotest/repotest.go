@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +20,10 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
+
+// weak is the role that the programs work as: not the owner of the tables, with
+// the rights that they need and no others.
+const weak = "halosync_worker"
 
 // template is the migrated database that every test's is a copy of.
 const template = "halosync_template"
@@ -72,6 +77,12 @@ func start() (*kit, error) {
 		return nil, err
 	}
 	if _, err := repo.Migrate(ctx, server.DatabaseURL(template)); err != nil {
+		return nil, err
+	}
+	if _, err := k.admin.Exec(ctx, "create role "+weak+" login"); err != nil {
+		return nil, err
+	}
+	if err := repo.Grant(ctx, server.DatabaseURL(template), weak); err != nil {
 		return nil, err
 	}
 	started = true
@@ -133,9 +144,23 @@ func database(tb testing.TB, with string) string {
 	return k.server.DatabaseURL(name)
 }
 
+// Worker is how the programs address a database that [URL] made, as which they
+// may do what they need and see one tenant at a time. url itself is the owner's,
+// for whom there is no wall. Any other database's is returned as it is.
+func Worker(tb testing.TB, url string) string {
+	tb.Helper()
+	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)
+}
+
 // Open opens one more store on a database that [URL] made: another worker,
-// with the same keys.
+// with the same keys, under the programs' own role.
 func Open(tb testing.TB, url string) *repo.Store {
+	tb.Helper()
+	return OpenAs(tb, Worker(tb, url))
+}
+
+// OpenAs is [Open] as whoever the address says.
+func OpenAs(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	store, err := repo.Open(context.Background(), repo.Options{URL: url, Keys: Keys(tb)})
 	if err != nil {
@@ -158,6 +183,20 @@ func Exec(tb testing.TB, url, sql string, args ...any) {
 		_, err := conn.Exec(context.Background(), sql, args...)
 		return err
 	})
+}
+
+// Refusal runs one statement, which must fail, and returns the error's text.
+func Refusal(tb testing.TB, url, sql string, args ...any) (said string) {
+	tb.Helper()
+	with(tb, url, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(context.Background(), sql, args...)
+		if err == nil {
+			return fmt.Errorf("not refused: %s", sql)
+		}
+		said = err.Error()
+		return nil //nolint:nilerr // it is what was wanted
+	})
+	return said
 }
 
 // MapClients makes, past the store, a company "Client N" and a mapping to client

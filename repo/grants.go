@@ -1,0 +1,109 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// rights are what the programs do with each table, and no more. Rows that go
+// with another one are deleted by the foreign keys, whose work is done with the
+// owner's rights. Locking a row takes the right to update.
+var rights = []struct{ table, verbs string }{
+	{"schema_versions", "select"},
+	{"schema_floor", "select"},
+	{"connections", "select, insert, update, delete"},
+	{"companies", "select, insert, delete"},
+	{"clients", "select, insert, update"},
+	{"mappings", "select, insert, update"},
+	{"runs", "select, insert, update"},
+	{"run_items", "select, insert, delete"},
+	{"run_pages", "select, insert, delete"},
+	{"run_findings", "select, insert, update, delete"},
+	{"events", "select, insert"},
+	{"dismissals", "select, insert"},
+}
+
+// Grant gives a role exactly the rights that the worker and the CLI need, and
+// takes from it whatever else it was given on tables in the schema. The role must
+// exist, and url must be the owner's. It is safe to repeat, and must be repeated
+// after a migration that adds tables. The right TEMP on the database, which
+// [Store.Suggest] needs, is given only if the role does not have it.
+func Grant(ctx context.Context, url, role string) (err error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return errURL
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return wrap("grant", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return wrap("grant", pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return grant(ctx, tx, role) }))
+}
+
+func grant(ctx context.Context, tx pgx.Tx, role string) error {
+	var database string
+	var owns, temp bool
+	err := tx.QueryRow(ctx, `
+		select current_database(), r.rolsuper or r.rolbypassrls or pg_has_role(r.oid, c.relowner, 'member'),
+			has_database_privilege(r.oid, current_database(), 'temp')
+		from pg_roles r, pg_class c where r.rolname = $1 and c.oid = 'halosync.mappings'::regclass`, role).Scan(&database, &owns, &temp)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return &InvalidError{What: fmt.Sprintf("role %q", role), Reason: "does not exist: create role … login"}
+	case err != nil:
+		return err
+	case owns:
+		return &InvalidError{What: fmt.Sprintf("role %q", role), Reason: "is a superuser, goes past row level security or may act as the tables' owner: take a weaker one"}
+	}
+	to := pgx.Identifier{role}.Sanitize()
+	sql := []string{
+		"revoke all on all tables in schema halosync from " + to,
+		"grant usage on schema halosync to " + to,
+	}
+	for _, r := range rights {
+		sql = append(sql, fmt.Sprintf("grant %s on halosync.%s to %s", r.verbs, r.table, to))
+	}
+	if !temp {
+		sql = append(sql, fmt.Sprintf("grant temporary on database %s to %s", pgx.Identifier{database}.Sanitize(), to))
+	}
+	for _, s := range sql {
+		if _, err := tx.Exec(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Role is what the role of the programs may do.
+type Role struct {
+	// Name as the session has it.
+	Name string
+	// Walled says that row level security holds the role. It does not hold the
+	// tables' owner, a superuser, or a role with BYPASSRLS.
+	Walled bool
+	// Missing are rights without which something will fail, e.g. "select on
+	// halosync.runs".
+	Missing []string
+}
+
+// Role looks at the role that the Store works as. It needs a schema that is
+// [Store.Ready].
+func (s *Store) Role(ctx context.Context) (Role, error) {
+	var tables, verbs []string
+	for _, r := range rights {
+		for verb := range strings.SplitSeq(r.verbs, ", ") {
+			tables, verbs = append(tables, "halosync."+r.table), append(verbs, verb)
+		}
+	}
+	var role Role
+	err := s.as(nobody).QueryRow(ctx, `
+		select current_user, row_security_active('halosync.mappings'), array(
+			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
+			where not has_table_privilege(tab, verb) order by ord)`, tables, verbs).Scan(&role.Name, &role.Walled, &role.Missing)
+	return role, wrap("rights", err)
+}

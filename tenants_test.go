@@ -1,0 +1,409 @@
+package halosync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+// commands asks the CLI itself which commands it has.
+func commands(t *testing.T, path ...string) []string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(kit.bin, "enqueue"), append(slices.Clone(path), "--help")...).Output()
+	if err != nil {
+		t.Fatalf("%v --help: %v", path, err)
+	}
+	_, text, ok := strings.Cut(string(out), "Available Commands:\n")
+	if !ok {
+		return []string{strings.Join(path, " ")}
+	}
+	text, _, _ = strings.Cut(text, "\n\n")
+	var all []string
+	for line := range strings.Lines(text) {
+		if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
+			all = append(all, commands(t, append(slices.Clone(path), name)...)...)
+		}
+	}
+	return all
+}
+
+// theirs is what another tenant has: ids by placeholder.
+type theirs map[string]string
+
+func (ids theirs) in(args []string) []string {
+	out := slices.Clone(args)
+	for i := range out {
+		for name, id := range ids {
+			out[i] = strings.ReplaceAll(out[i], name, id)
+		}
+	}
+	return out
+}
+
+// forget puts the placeholders back into what a program said.
+func (ids theirs) forget(said string) string {
+	for name, id := range ids {
+		for _, form := range []string{id, strings.ReplaceAll(id, "-", "")} {
+			said = strings.ReplaceAll(said, form, name)
+		}
+	}
+	return regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(said, "SOME-RUN")
+}
+
+// Every command, with another tenant's names and ids wherever it takes any,
+// says and does to the letter what it does for those that exist nowhere.
+func TestCommandsOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.tenant.Seed(30, 7)
+	w := s.startWorker(s.keyset)
+	defer w.stop(t)
+	s.connect() // of msp-1
+	if r := s.importAll(); r.State != "succeeded" && r.State != "partial" {
+		t.Fatalf("%+v", r)
+	}
+	s.must("companies", "add", "Sesame Locksmiths", "--external-id", "sesame-9")
+	s.must("connection", "add", "own", "--tenant", "globex", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
+		"--client-id", canaryID, "--client-secret-file", "-")
+	value := func(sql string) string { return repotest.Value[string](t, s.db, sql) }
+	foreign := theirs{
+		"CONN":     value(`select id::text from halosync.connections where tenant = 'msp-1'`),
+		"NAME":     "halo",
+		"RUN":      value(`select id::text from halosync.runs where tenant = 'msp-1' limit 1`),
+		"MAPPING":  value(`select id::text from halosync.mappings where tenant = 'msp-1' limit 1`),
+		"COMPANY":  value(`select id::text from halosync.companies where tenant = 'msp-1' and external_id = 'sesame-9'`),
+		"EXTERNAL": "sesame-9",
+		"WORD":     "Sesame Locksmiths",
+	}
+	nowhere := theirs{"NAME": "nope", "EXTERNAL": "nobody-7", "WORD": "Unheard Locksmiths"}
+	for _, name := range []string{"CONN", "RUN", "MAPPING", "COMPANY"} {
+		nowhere[name] = uuid.NewString()
+	}
+	type try struct {
+		code int
+		args string // separated by "|", without the command
+	}
+	connection := func(more string) []try { return []try{{1, "CONN" + more}} }
+	flag := func(more string) []try { return []try{{1, "--connection|CONN" + more}} }
+	run := []try{{1, "RUN"}}
+	tries := map[string][]try{
+		"clients": append(flag(""), try{1, "--connection|NAME"}), "import": flag("|--all"), "resync": flag(""),
+		"suggest": append(flag(""), try{2, "--connection|own|--dismiss|COMPANY=2"}, try{2, "--connection|own|--dismiss|EXTERNAL=2"}),
+		"map": append(flag("|x=1"), try{3, "--connection|own|COMPANY=2|--wait"}, try{3, "--connection|own|EXTERNAL=2|--wait"},
+			try{3, "--connection|own|WORD=2|--wait"}),
+		"mappings": flag(""), "unmap": {{3, "MAPPING"}}, "restore": {{3, "MAPPING"}},
+		"companies list": append(flag(""), try{0, "--search|WORD"}), "companies add": {{0, "Anything"}},
+		"connection show": append(connection(""), try{1, "NAME"}), "connection test": connection(""), "connection pause": connection(""),
+		"connection resume": connection(""), "connection update": connection("|--name|taken"), "connection remove": connection("|--yes"),
+		"connection list": {{0, ""}}, "connection add": nil, // which took part above
+		"schedule list": {{0, ""}}, "schedule set": flag("|0 3 * * *"), "schedule clear": flag(""),
+		"runs list": {{0, ""}}, "runs show": run, "runs watch": run, "runs cancel": run, "runs retry": run, "runs approve": run,
+		"runs undo":  run,
+		"events":     {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
+		"keyset new": nil, "keyset rotate": nil, // which know no tenant
+	}
+	before := s.rowsOf("msp-1")
+	known := commands(t)
+	tried, leaks := 0, 0
+	for _, command := range known {
+		list, ok := tries[command]
+		if !ok {
+			t.Errorf("%q is missing in this test", command)
+		}
+		for _, c := range list {
+			args := append(strings.Fields(command), "--tenant", "globex")
+			if c.args != "" {
+				args = append(args, strings.Split(c.args, "|")...)
+			}
+			tried++
+			out, errs, code := s.enqueue(foreign.in(args)...)
+			want, wantErrs, wantCode := s.enqueue(nowhere.in(args)...)
+			said, wantSaid := foreign.forget(out+errs), nowhere.forget(want+wantErrs)
+			if strings.Contains(c.args, "--wait") { // times and lines of progress
+				said, wantSaid = out, want
+				said, wantSaid = reasons(t, foreign.forget(said)), reasons(t, nowhere.forget(wantSaid))
+			}
+			if code != wantCode || said != wantSaid && c.code != 0 {
+				leaks++
+				t.Errorf("%v: exit code %d, and %d for what exists nowhere\n%s\n%s", args, code, wantCode, said, wantSaid)
+			}
+			if code != c.code || code == 1 && !strings.Contains(errs, "does not exist") {
+				t.Errorf("%v: exit code %d, want %d\n%s%s", args, code, c.code, out, errs)
+			}
+			for name, id := range foreign {
+				if name != "NAME" && strings.Contains(out, id) && !strings.Contains(strings.Join(foreign.in(args), " "), id) {
+					leaks++
+					t.Errorf("%v: shows %s of another tenant\n%s", args, name, out)
+				}
+			}
+		}
+	}
+	if after := s.rowsOf("msp-1"); after != before {
+		leaks++
+		t.Error("rows of the other tenant have changed")
+	}
+	t.Logf("%d commands, %d calls tried, leaks %d", len(known), tried, leaks)
+}
+
+// reasons are what a table of outcomes says, without its ids.
+func reasons(t *testing.T, out string) string {
+	t.Helper()
+	lines := regexp.MustCompile(`(?m)^1 .*no company has this.*$`).FindAllString(out, -1)
+	if len(lines) != 1 {
+		t.Errorf("want one outcome in:\n%s", out)
+	}
+	return strings.Join(strings.Fields(strings.Join(lines, "\n")), " ")
+}
+
+// rowsOf is a digest of everything of a tenant.
+func (s *site) rowsOf(tenant string) string {
+	return repotest.Value[string](s.t, s.db, `
+		select md5(string_agg(r, '' order by r)) from (
+			select (to_jsonb(c) - '{next_resync_at,next_resync_spec}'::text[])::text as r from halosync.connections c where tenant = $1 union all
+			select c::text from halosync.companies c where tenant = $1 union all
+			select m::text from halosync.mappings m where tenant = $1 union all
+			select c::text from halosync.clients c where tenant = $1 union all
+			select r::text from halosync.runs r where tenant = $1 union all
+			select i::text from halosync.run_items i where tenant = $1 union all
+			select d::text from halosync.dismissals d where tenant = $1 union all
+			select e::text from halosync.events e where tenant = $1) everything`, tenant)
+}
+
+// A task in Redis says whatever its writer likes: another tenant with a run or a
+// connection that is not its own. No worker does it, and nobody's rows change.
+func TestForgedTask(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.tenant.Seed(5, 7)
+	s.connect()
+	victim := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
+	second := decode[run](t, s.must("resync", "--connection", "halo", "-o", "json")).ID
+	conn := uuid.MustParse(decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json")).ID)
+	s.must("runs", "cancel", victim)
+	s.must("runs", "cancel", second)
+	s.must("connection", "add", "own", "--tenant", "globex", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
+		"--client-id", canaryID, "--client-secret-file", "-")
+	own := decode[struct{ ID string }](t, s.must("connection", "show", "own", "--tenant", "globex", "-o", "json")).ID
+	s.redis = kit.redis.DatabaseURL(int(kit.dbs.Add(1))) // without the tasks of those runs
+	client, err := tasks.Open(s.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }() // with the test
+	before := s.rowsOf("msp-1")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// A new run of globex on msp-1's connection.
+	receipt, err := client.Import(ctx, tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// msp-1's own run, with globex in its arguments.
+	forged := tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true}
+	if err := tasks.Enqueue(ctx, client, tasks.Import(), victim, forged); err != nil {
+		t.Fatal(err)
+	}
+	// msp-1's run, with globex and globex's own connection.
+	if err := tasks.Enqueue(ctx, client, tasks.Resync(), second, tasks.ResyncArgs{Tenant: "globex", ConnectionID: own}); err != nil {
+		t.Fatal(err)
+	}
+	requests := s.halo.Log().Requests
+	w := s.startWorker(s.keyset)
+	for _, id := range []string{receipt.RunID, victim, second} {
+		if _, err := client.Wait(ctx, id); !errors.Is(err, tasks.ErrFailed) || !strings.Contains(err.Error(), "does not exist") {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	w.stop(t)
+	if n := s.halo.Log().Requests - requests; n != 0 {
+		t.Errorf("%d requests with another tenant's credentials", n)
+	}
+	if s.rowsOf("msp-1") != before {
+		t.Error("rows of the other tenant have changed")
+	}
+	// In SQL, with another tenant's connection.
+	for _, id := range []string{conn.String(), uuid.NewString()} {
+		said := repotest.Refusal(t, s.db, `select halosync.enqueue('import', 'globex', $1, '{"all": true}', 'eve')`, id)
+		if !strings.Contains(said, "connection "+id+" of tenant globex does not exist (SQLSTATE 22023)") {
+			t.Errorf("SQL: %s", said)
+		}
+	}
+}
+
+// documented are the blocks of a kind in docs/security-roles.md.
+func documented(t *testing.T, kind string) []string {
+	t.Helper()
+	b, err := os.ReadFile("docs/security-roles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	parts := strings.Split(string(b), "\n```") // every second one is a block
+	for i := 1; i < len(parts); i += 2 {
+		if head, text, _ := strings.Cut(parts[i], "\n"); head == kind {
+			blocks = append(blocks, text)
+		}
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("docs/security-roles.md has no block %q", kind)
+	}
+	return blocks
+}
+
+// A whole installation under the rights of docs/security-roles.md, to the letter:
+// the roles in Postgres, the users in Redis, and an application in Halo with one
+// scope, which is asked for nothing but tokens and clients.
+func TestLeastRights(t *testing.T) {
+	t.Parallel()
+	pg, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	blocks := documented(t, "sql")
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of SQL", len(blocks))
+	}
+	for sql := range strings.SplitSeq(blocks[0], ";") {
+		repotest.Exec(t, pg.URL(), sql)
+	}
+	as := func(role string) string {
+		return strings.Replace(pg.DatabaseURL("halosync"), "postgres@", "halosync_"+role+"@", 1)
+	}
+	users := documented(t, "")
+	r := privateRedis(t, devstack.RedisOptions{Config: []string{
+		"user halosync on >w0rker " + aclRights(t), strings.Replace(line(t, users, "user halosync_product"), ">PASSWORD", ">pr0duct", 1),
+	}})
+	redisAs := func(login string) string { return strings.Replace(r.URL(), "redis://", "redis://"+login+"@", 1) }
+
+	s := newSite(t, fast)
+	s.tenant.Seed(250, 7)
+	s.app = s.tenant.App(canaryID, canarySecret, halotest.WithScopes("read:customers"))
+	strange := make(chan string, 1000)
+	s.halo.OnRequest(func(q halotest.Request) {
+		switch q.Route {
+		case halotest.RouteToken, halotest.RouteList, halotest.RouteDetail:
+			if q.Status < 400 || q.Status == 404 {
+				return
+			}
+		}
+		strange <- fmt.Sprintf("%s %s: %d", q.Method, q.Path, q.Status)
+	})
+	s.redis = redisAs("halosync:w0rker")
+	migrate := exec.Command(filepath.Join(kit.bin, "worker"), strings.Fields(strings.SplitN(line(t, users, "DATABASE_URL="), " ", 3)[2])...)
+	migrate.Env = append(os.Environ(), "DATABASE_URL="+as("owner"))
+	if out, err := migrate.CombinedOutput(); err != nil || !strings.Contains(string(out), "halosync_worker has the rights") {
+		t.Fatalf("migrate: %v\n%s", err, out)
+	}
+	for sql := range strings.SplitSeq(blocks[1], ";") {
+		repotest.Exec(t, as("owner"), sql)
+	}
+
+	s.db, s.extraEnv = as("worker"), []string{"DATABASE_URL=" + as("worker")}
+	w := s.startWorker(s.keyset)
+	s.connect()
+	s.must("connection", "test", "halo")
+	s.must("clients", "--connection", "halo", "--all")
+	s.must("companies", "add", "Zebra Crossing", "--external-id", "z-1")
+	if r := s.importAll(); r.Records != 250 || r.State != "succeeded" && r.State != "partial" {
+		t.Errorf("import: %+v", r)
+	}
+	first := decode[[]struct {
+		ID       string
+		ClientID int `json:"client_id"`
+	}](t, s.must("mappings", "-o", "json"))[0]
+	s.must("unmap", first.ID)
+	s.must("suggest", "--connection", "halo", "--min", "0")
+	s.must("suggest", "--connection", "halo", "--dismiss", fmt.Sprintf("z-1=%d", first.ClientID))
+	s.must("restore", first.ID)
+	s.must("map", "--connection", "halo", fmt.Sprintf("z-1=%d", first.ClientID), "--replace", "--wait")
+	gone := s.tenant.Clients()[40].ID
+	s.tenant.Delete(gone)
+	if out, errs, code := s.enqueue("resync", "--connection", "halo", "--wait"); code != 3 { // one is missing
+		t.Errorf("resync: exit code %d\n%s%s", code, out, errs)
+	}
+	s.must("schedule", "set", "--connection", "halo", "0 3 * * *")
+	s.must("schedule", "list")
+	s.must("events")
+	s.must("keyset", "rotate", "--reseal")
+	id := decode[[]run](t, s.must("runs", "list", "--kind", "import", "-o", "json"))[0].ID
+	s.must("runs", "show", id)
+	if _, errs, code := s.enqueue("runs", "undo", id); code != 0 && code != 3 {
+		t.Errorf("undo: %d\n%s", code, errs)
+	}
+
+	// The product: through Redis and in SQL, and what it reads.
+	client, err := tasks.Open(redisAs("halosync_product:pr0duct"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }() // with the test
+	conn := decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json")).ID
+	receipt, err := client.Resync(t.Context(), tasks.ResyncArgs{Tenant: "msp-1", ConnectionID: conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Status(t.Context(), receipt.RunID); err != nil {
+		t.Error(err)
+	}
+	if res, err := client.Wait(t.Context(), receipt.RunID); err != nil || res.State != "succeeded" {
+		t.Errorf("the product's resync: %+v, %v", res, err)
+	}
+	run := repotest.Value[uuid.UUID](t, as("product"), `select halosync.enqueue('resync', 'msp-1', $1, '{}', 'crm')`, conn)
+	s.must("runs", "watch", run.String())
+	for _, table := range []string{"companies", "clients", "mappings", "runs", "events", "current_mappings"} {
+		if n := repotest.Value[int](t, as("product"), "select count(*) from halosync."+table); n == 0 {
+			t.Errorf("the product sees nothing in %s", table)
+		}
+	}
+	for _, sql := range []string{`select secret_sealed from halosync.connections`, `delete from halosync.mappings`, `update halosync.runs set state = 'queued'`} {
+		if said := repotest.Refusal(t, as("product"), sql); !strings.Contains(said, "42501") {
+			t.Errorf("the product, %s: %s", sql, said)
+		}
+	}
+	if n := repotest.Value[int](t, as("worker"), `select count(*) from halosync.mappings`); n != 0 {
+		t.Errorf("a session of the worker's role that names no tenant sees %d rows", n)
+	}
+	s.must("connection", "add", "second", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
+		"--client-id", canaryID, "--client-secret-file", "-")
+	s.must("connection", "remove", "second", "--yes")
+	w.stop(t)
+	if log := w.log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {
+		t.Errorf("the worker says:\n%s", log)
+	}
+	close(strange)
+	for what := range strange {
+		t.Errorf("asked of Halo, which a read-only application refuses: %s", what)
+	}
+}
+
+// line finds the one of the blocks that begins so, and makes it a single line.
+func line(t *testing.T, blocks []string, head string) string {
+	t.Helper()
+	for _, b := range blocks {
+		if strings.HasPrefix(b, head) {
+			return strings.Join(strings.Fields(b), " ")
+		}
+	}
+	t.Fatalf("docs/security-roles.md has no block that begins with %q", head)
+	return ""
+}
