@@ -245,10 +245,10 @@ func TestForgedTask(t *testing.T) {
 	}
 }
 
-// documented are the blocks of a kind in docs/security-roles.md.
+// documented are the blocks of a kind in docs/security.md.
 func documented(t *testing.T, kind string) []string {
 	t.Helper()
-	b, err := os.ReadFile("docs/security-roles.md")
+	b, err := os.ReadFile("docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,12 +260,12 @@ func documented(t *testing.T, kind string) []string {
 		}
 	}
 	if len(blocks) == 0 {
-		t.Fatalf("docs/security-roles.md has no block %q", kind)
+		t.Fatalf("docs/security.md has no block %q", kind)
 	}
 	return blocks
 }
 
-// A whole installation under the rights of docs/security-roles.md, to the letter:
+// A whole installation under the rights of docs/security.md, to the letter:
 // the roles in Postgres, the users in Redis, and an application in Halo with one
 // scope, which is asked for nothing but tokens and clients.
 func TestLeastRights(t *testing.T) {
@@ -404,6 +404,6 @@ func line(t *testing.T, blocks []string, head string) string {
 			return strings.Join(strings.Fields(b), " ")
 		}
 	}
-	t.Fatalf("docs/security-roles.md has no block that begins with %q", head)
+	t.Fatalf("docs/security.md has no block that begins with %q", head)
 	return ""
 }

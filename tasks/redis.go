@@ -31,8 +31,8 @@ func (a Address) Connect() redis.UniversalClient { return a.connect() }
 //	redis-cluster://[user:password@]host[:6379],…
 //
 // rediss-sentinel and rediss-cluster are the latter two over TLS. The options
-// of go-redis' own URLs (dial_timeout, pool_size, skip_verify and so on) may
-// follow as a query, and three more with TLS: ca_file names a file with the
+// of go-redis' own URLs (dial_timeout, pool_size and so on, but not skip_verify)
+// may follow as a query, and three more with TLS: ca_file names a file with the
 // certificates of private authorities, to be believed instead of the system's;
 // cert_file and key_file are for servers that want clients to show a
 // certificate. The files are read once, here. With Sentinel, user and password are meant for the

@@ -20,7 +20,7 @@ func TestParseAddress(t *testing.T) {
 		"redis://:p@[::1]:7":                                   "redis://[::1]:7/0",
 		"redis://u:p%2Fw@h/1?dial_timeout=2s":                  "redis://h:6379/1",
 		"redis://h/1?db=2":                                     "redis://h:6379/2",
-		"rediss://u:p@h:7/3?skip_verify=1":                     "rediss://h:7/3",
+		"rediss://u:p@h:7/3?pool_size=1":                       "rediss://h:7/3",
 		"redis-socket:///run/redis.sock":                       "redis-socket:///run/redis.sock?db=0",
 		"redis-socket://u:p@/run/r.sock?db=4":                  "redis-socket:///run/r.sock?db=4",
 		"redis-sentinel://h1,h2:7?master=m":                    "redis-sentinel://h1:26379,h2:7/0?master=m",

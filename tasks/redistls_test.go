@@ -65,3 +65,16 @@ func TestTLSFiles(t *testing.T) {
 		}
 	}
 }
+
+// Who is on the other side is always looked at.
+func TestSkipVerifyIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"rediss://u:p4ss@h?skip_verify=1", "rediss://h?skip_verify=false", "rediss://h?skip_verify=true&x=%zz", "rediss://h?x=%zz&skip%5Fverify=1",
+		"rediss-sentinel://h?master=m&skip_verify=1", "rediss-cluster://h?skip_verify=1", "redis://h?skip_verify=1",
+	} {
+		if _, err := ParseAddress(in); err == nil || !strings.Contains(err.Error(), "ca_file") || strings.Contains(err.Error(), "p4ss") {
+			t.Errorf("%s: error %v", in, err)
+		}
+	}
+}

@@ -113,7 +113,7 @@ func (d *stage) play(ctx context.Context) error {
 }
 
 // migrate brings the schema up as the tables' owner, and gives worker and CLI a
-// weaker role, as docs/security-roles.md advises.
+// weaker role, as docs/security.md advises.
 func (d *stage) migrate(ctx context.Context) error {
 	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
 		return err

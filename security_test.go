@@ -1,0 +1,71 @@
+package halosync_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every threat of docs/security.md names what answers it and a test that
+// exists: a list that has rotted is worse than none.
+func TestEveryThreatHasATest(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := testNames(t)
+	threat := regexp.MustCompile(`^\| ([A-Z]\d+) \|`)
+	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(doc)) {
+		for _, m := range name.FindAllStringSubmatch(line, -1) {
+			if !known[m[1]] {
+				t.Errorf("%s does not exist: %s", m[1], line)
+			}
+		}
+		id := threat.FindStringSubmatch(line)
+		if id == nil {
+			continue
+		}
+		if seen[id[1]] {
+			t.Errorf("threat %s is there twice", id[1])
+		}
+		seen[id[1]] = true
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 4 {
+			t.Errorf("threat %s has %d cells, want number, threat, answer, tests", id[1], len(cells))
+			continue
+		}
+		if !name.MatchString(cells[3]) {
+			t.Errorf("threat %s names no test", id[1])
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("%d threats were found", len(seen))
+	}
+}
+
+// testNames are the tests and fuzz targets of all packages.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	names := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			names[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
