@@ -93,6 +93,7 @@ func (s *site) env() []string {
 		"DATABASE_URL=" + repotest.Worker(s.t, s.db), "REDIS_URL=" + s.redis, "HALOSYNC_KEYSET=" + s.keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
+		"GORACE=atexit_sleep_ms=0", // a second at each command's end
 	}, s.extraEnv...)
 }
 

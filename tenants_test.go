@@ -115,7 +115,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"runs list": {{0, ""}}, "runs show": run, "runs watch": run, "runs cancel": run, "runs retry": run, "runs approve": run,
 		"runs undo":  run,
 		"events":     {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
-		"keyset new": nil, "keyset rotate": nil, // which know no tenant
+		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // which know no tenant
 	}
 	before := s.rowsOf("msp-1")
 	known := commands(t)

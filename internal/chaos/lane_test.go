@@ -84,8 +84,13 @@ func newLane(ctx context.Context) (l *lane, err error) {
 	if err = l.sql(ctx, "create database "+template); err != nil {
 		return l, err
 	}
-	_, err = repo.Migrate(ctx, l.pg.DatabaseURL(template))
-	return l, err
+	if err = l.pg.CreateRole(ctx, workerRole); err != nil {
+		return l, err
+	}
+	if _, err = repo.Migrate(ctx, l.pg.DatabaseURL(template)); err != nil {
+		return l, err
+	}
+	return l, repo.Grant(ctx, l.pg.DatabaseURL(template), workerRole)
 }
 
 // sql runs one statement in the database "postgres".
@@ -103,9 +108,13 @@ func (l *lane) database(ctx context.Context, name string) error {
 	return l.sql(ctx, "create database "+name+" template "+template)
 }
 
+// workerRole is the database role of the workers, which row level security
+// holds.
+const workerRole = "halosync_worker"
+
 // workerDatabase is the address of a database as workers use it.
 func (l *lane) workerDatabase(name string) string {
-	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", l.toPostgres.addr, name)
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", workerRole, l.toPostgres.addr, name)
 }
 
 // links are all ways to the servers.

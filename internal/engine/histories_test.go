@@ -22,7 +22,7 @@ import (
 // histories is how many random histories mappings have to survive;
 // HALOSYNC_HISTORIES sets another number ("make soak": 10,000), and
 // HALOSYNC_HISTORY_SEED repeats a single one.
-const histories = 800
+const histories = 400
 
 // Whatever happens in Halo, between it and us, and at the hands of people: no
 // mapping is lost, doubled or brought back from the dead, none is called

@@ -5,13 +5,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -198,10 +198,8 @@ func (h *history) add() {
 	}
 }
 
-// shown is a name as it is stored: on one line, without blanks at the ends.
-func shown(name string) string {
-	return strings.TrimSpace(strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(name))
-}
+// shown is a name as it is stored.
+func shown(name string) string { return plaintext.Clean(name, 1000) }
 
 // check holds what the database says against what a run can have seen.
 func (h *history) check(t *testing.T, w *world, run repo.Run) {

@@ -95,7 +95,7 @@ func (w *world) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int
 		if c.ID == unknownClientID || c.Inactive || seen[norm] > 1 || len([]rune(norm)) < 6 || len(c.Name) > 200 {
 			continue
 		}
-		added, err := w.engine.AddCompanies(w.t.Context(), tenant, "test", []string{noisy(dice, c.Name)}, "")
+		added, err := w.engine.AddCompanies(w.t.Context(), tenant, "test", []string{noisy(dice, shown(c.Name))}, "")
 		if err != nil {
 			w.t.Fatal(err)
 		}
