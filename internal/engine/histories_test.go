@@ -83,7 +83,7 @@ func (c *tellings) String() string {
 // prove little.
 func (c *tellings) enough(t *testing.T) {
 	for name, n := range c.counters() {
-		if n.Load() < 20 && name != "failed" {
+		if n.Load() < histories/100 && name != "failed" {
 			t.Errorf("%s: only %d", name, n.Load())
 		}
 	}

@@ -44,6 +44,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 				if run, err := w.store.Run(t.Context(), "acme", mustID(t, j.RunID)); err == nil && run.Ended() {
 					t.Fatalf("ended after %d attempts", j.Attempt-1)
 				}
+				requests.Store(0) // those that go on side by side do not end at the one that panics
 				_, err := bug.Import(t.Context(), j)
 				if _, put := tasks.IsLater(err); err == nil || put {
 					t.Fatalf("attempt %d: %v", j.Attempt, err)
