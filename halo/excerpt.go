@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 const (
@@ -126,13 +128,15 @@ func Redact(text string, secrets ...string) string {
 	return tokenLike.ReplaceAllString(text, hidden)
 }
 
-// oneLine drops control characters and what is not UTF-8 and folds blanks.
+// oneLine drops control characters, what cannot be seen and what is not UTF-8,
+// and folds blanks. Dropping joins what such characters kept apart, so that a
+// secret among them is found.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case !unicode.IsPrint(r):
+		case !unicode.IsPrint(r), plaintext.Printable(string(r)) != string(r):
 			return -1
 		}
 		return r
