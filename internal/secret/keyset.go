@@ -113,12 +113,9 @@ func Prune(text string) (pruned string, gone []uint32, err error) {
 	return pruned, gone, err
 }
 
+// manage reads a key set that is to be changed.
 func manage(text string) (*Keyset, *keyset.Manager, error) {
-	k, err := Parse(text)
-	if err != nil {
-		return nil, nil, err
-	}
-	handle, err := decode(text)
+	k, handle, err := load(text)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,16 +133,22 @@ func encodeManaged(manager *keyset.Manager) (string, error) {
 // Parse reads the text form; blanks around it are ignored. Its errors never
 // quote the text.
 func Parse(text string) (*Keyset, error) {
+	k, _, err := load(text)
+	return k, err
+}
+
+// load is [Parse] with Tink's handle, for those who change the set.
+func load(text string) (*Keyset, *keyset.Handle, error) {
 	handle, err := decode(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info := handle.KeysetInfo()
 	keys, role := make([]Key, 0, len(info.GetKeyInfo())), Reads
 	for _, k := range info.GetKeyInfo() {
 		// Sealed values are told apart by the key id in Tink's prefix.
 		if k.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
-			return nil, errors.New("key set: holds a key of a kind that halosync does not make")
+			return nil, nil, errors.New("key set: holds a key of a kind that halosync does not make")
 		}
 		if k.GetStatus() != tinkpb.KeyStatusType_ENABLED {
 			continue // it opens nothing
@@ -159,9 +162,9 @@ func Parse(text string) (*Keyset, error) {
 	primitive, err := aead.New(handle)
 	if err != nil {
 		// Tink's reason is left out: it is about key material.
-		return nil, errors.New("key set: its keys are not usable for sealing")
+		return nil, nil, errors.New("key set: its keys are not usable for sealing")
 	}
-	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, nil
+	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, handle, nil
 }
 
 // PrimaryID is the id of the key that seals; it is not secret.

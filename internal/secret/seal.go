@@ -13,7 +13,6 @@ import (
 const (
 	sealVersion = 1
 	tinkStart   = 1
-	prefixLen   = 1 + 1 + 4
 )
 
 // ErrOpen says that a sealed value does not open: it was altered, belongs to
@@ -38,7 +37,7 @@ func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 // Open decrypts what [Keyset.Seal] made. Its error is an [ErrOpen], and an
 // [ErrUnknownKey] if the key is the reason.
 func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
-	if len(sealed) < prefixLen {
+	if len(sealed) < PrefixLen {
 		return String{}, fmt.Errorf("%w: too short", ErrOpen)
 	}
 	if sealed[0] != sealVersion {
@@ -82,12 +81,12 @@ func prefixOf(id uint32) []byte {
 }
 
 // PrefixLen is how many bytes of a sealed value [KeyOf] looks at.
-const PrefixLen = prefixLen
+const PrefixLen = 1 + 1 + 4
 
 // KeyOf reads the id of the key from how a sealed value begins; false if that
 // is nothing that [Keyset.Seal] writes.
 func KeyOf(sealed []byte) (id uint32, ok bool) {
-	if len(sealed) < prefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
+	if len(sealed) < PrefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(sealed[2:]), true
