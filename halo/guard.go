@@ -42,26 +42,23 @@ const whatToDo = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
 // check says, with a [*refusedError], why a connection to an address, to which
 // host led, is not made.
 func (a *Allow) check(host string, to netip.AddrPort) error {
-	var why string
+	if a.addr(to.Addr(), to.Port()) {
+		return nil
+	}
+	kind, port := forbidden(to.Addr()), badPort(to.Port())
+	if a.name(host, to.Port()) {
+		kind, port = never(to.Addr()), "" // whoever listed the name did not mean these
+	}
+	_, notIP := netip.ParseAddr(host)
 	switch {
-	case a.addr(to.Addr(), to.Port()):
-		return nil
-	case a.name(host, to.Port()):
-		why = never(to.Addr()) // whoever listed the name did not mean these
-	default:
-		if why = forbidden(to.Addr()); why == "" {
-			if why = badPort(to.Port()); why != "" {
-				return &refusedError{host, why}
-			}
-		}
+	case kind != "" && notIP != nil:
+		return &refusedError{host, "leads to " + kind}
+	case kind != "":
+		return &refusedError{host, "is " + kind}
+	case port != "":
+		return &refusedError{host, port}
 	}
-	if why == "" {
-		return nil
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return &refusedError{host, "is " + why}
-	}
-	return &refusedError{host, "leads to " + why}
+	return nil
 }
 
 // badPort says why a port is not called, or "". Below 1024 are other

@@ -17,6 +17,7 @@
 package plaintext
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -191,16 +192,12 @@ func replace(s string, bad func(rune) bool) string {
 }
 
 // Escape writes what [Printable] replaces as JSON does, \u009b, but for tabs and
-// line ends, so that a document that is printed stays the same document. It must be given whole
-// lines of JSON, in which such characters are within strings, or text.
+// line ends, so that a document that is printed stays the same document. It must
+// be given whole lines of JSON, in which such characters are within strings, or
+// text.
 func Escape(b []byte) []byte {
-	first := -1
-	for i, r := range string(b) {
-		if r != '\n' && r != '\t' && hostile(r) {
-			first = i
-			break
-		}
-	}
+	bad := func(r rune) bool { return r != '\n' && r != '\t' && hostile(r) }
+	first := bytes.IndexFunc(b, bad)
 	if first < 0 {
 		return b
 	}
@@ -208,7 +205,7 @@ func Escape(b []byte) []byte {
 	for rest := b[first:]; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		switch {
-		case r == '\n' || r == '\t' || !hostile(r):
+		case !bad(r):
 			out = append(out, rest[:size]...)
 		case r > 0xffff:
 			r -= 0x10000
