@@ -81,7 +81,7 @@ func TestPrivateAuthority(t *testing.T) {
 	s.tenant.Seed(120, 7)
 	path := filepath.Join(t.TempDir(), "ca.pem")
 
-	add := []string{"connection", "add", "halo", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(), "--client-id", canaryID, "--client-secret-file", "-"}
+	add := s.adding("halo")
 	if _, errs, code := s.enqueue(add...); code != 1 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || s.halo.Log().Requests != 0 {
 		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, s.halo.Log().Requests, errs)
 	}

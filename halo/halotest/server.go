@@ -3,12 +3,14 @@ package halotest
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"time"
 )
@@ -50,16 +52,15 @@ func Start(tb TB, opts ...Option) *Halo {
 // when requests are accepted. A Halo listens once.
 func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
 
-// ListenTLS is [Halo.Listen] with HTTPS. The certificate is for 127.0.0.1 and
-// localhost, good for a day, of an authority that this call makes and whose
-// certificate it returns in PEM form.
+// ListenTLS is [Halo.Listen] with HTTPS, under the certificate of
+// net/http/httptest: for 127.0.0.1 and [::1], and an authority of its own. It
+// returns that certificate in PEM form.
 func (h *Halo) ListenTLS(addr string) (authority []byte, err error) {
-	authority, cert, err := newCertificate(time.Now())
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
+	lender := httptest.NewTLSServer(nil)
+	defer lender.Close()
+	authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: lender.Certificate().Raw})
 	return authority, h.listen(addr, &tls.Config{
-		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		Certificates: lender.TLS.Certificates, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 	})
 }
 

@@ -31,7 +31,6 @@ const workerRole = "halosync_worker"
 type stage struct {
 	bin, dir string // programs; temporary folder with the key set and the log
 	postgres *devstack.Postgres
-	database string // URL, of whoever works at the moment
 	redis    *devstack.Redis
 	halo     *halotest.Halo
 	worker   *exec.Cmd
@@ -118,12 +117,10 @@ func (d *stage) migrate(ctx context.Context) error {
 	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
 		return err
 	}
-	d.database = d.postgres.URL()
-	if err := d.command(ctx, "worker", "migrate", "--grant-to", workerRole); err != nil {
-		return err
-	}
-	d.database = d.postgres.URLAs(workerRole)
-	return nil
+	cmd := d.program(ctx, "worker", "migrate", "--grant-to", workerRole)
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last one counts
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 // changeHalo lets happen in Halo what a resync has to notice.
@@ -174,7 +171,7 @@ func (d *stage) environment() []string {
 
 func (d *stage) settings() []string {
 	return []string{
-		"DATABASE_URL=" + d.database, "REDIS_URL=" + d.redis.URL(),
+		"DATABASE_URL=" + d.postgres.URLAs(workerRole, "postgres"), "REDIS_URL=" + d.redis.URL(),
 		"HALOSYNC_KEYSET_FILE=" + d.keysetFile(), "HALOSYNC_TENANT=demo-msp",
 		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr,
 		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m",

@@ -17,8 +17,8 @@ import (
 type Bouncer struct{ *server }
 
 // StartBouncer starts one in front of the Postgres whose socket is in the
-// folder host, see [Postgres.Dir], for the given roles. A [*MissingError] says that PgBouncer is not
-// on the machine.
+// folder host, see [Postgres.Dir], for the given roles. A [*MissingError] says
+// that PgBouncer is not on the machine.
 func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, error) {
 	binary, err := exec.LookPath("pgbouncer")
 	if err != nil {

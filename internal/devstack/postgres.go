@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // PostgresOptions says how a private Postgres is to run. The zero value is
@@ -108,13 +107,11 @@ func (p *Postgres) answers(ctx context.Context) error {
 func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
 
 // DatabaseURL addresses the named database as superuser; it need not exist.
-func (p *Postgres) DatabaseURL(name string) string {
-	return "postgres://postgres@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
-}
+func (p *Postgres) DatabaseURL(name string) string { return p.URLAs("postgres", name) }
 
-// URLAs is [Postgres.URL] as another role.
-func (p *Postgres) URLAs(role string) string {
-	return strings.Replace(p.URL(), "postgres@", url.PathEscape(role)+"@", 1)
+// URLAs addresses the named database as a role; neither need exist.
+func (p *Postgres) URLAs(role, name string) string {
+	return "postgres://" + url.PathEscape(role) + "@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
 }
 
 // CreateRole makes a role that may connect and has no rights yet.
