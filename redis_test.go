@@ -113,6 +113,8 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 		t.Errorf("refused commands: %v\n%s", err, log)
 	}
 
+	good := s.redis
+	defer func() { s.redis = good }() // for the search at the end, whichever fault came last
 	for what, c := range map[string]struct {
 		redis, want string
 		rights      []string
