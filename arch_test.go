@@ -2,9 +2,11 @@ package halosync_test
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
+	"io/fs"
+	"iter"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,19 +71,49 @@ type listed struct {
 
 func packages(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Name,Doc,Imports", "./...").Output()
+	return list[listed](t, "-json=ImportPath,Name,Doc,Imports", "./...")
+}
+
+// list runs go list, with one JSON document a thing.
+func list[T any](t *testing.T, args ...string) []T {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("go list %v: %v", args, err)
 	}
-	var all []listed
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
+	var all []T
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var v T
+		if err := dec.Decode(&v); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, p)
+		all = append(all, v)
+	}
+	return all
+}
+
+// sources yields our Go files, tests included, by path with slashes.
+func sources(t *testing.T) iter.Seq2[string, string] {
+	t.Helper()
+	return func(yield func(string, string) bool) {
+		err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir() && (path == ".git" || path == "bin"):
+				return fs.SkipDir
+			case entry.IsDir() || filepath.Ext(path) != ".go":
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			if err == nil && !yield(filepath.ToSlash(path), string(text)) {
+				return fs.SkipAll
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

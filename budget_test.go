@@ -94,16 +94,7 @@ func (s *site) connectTenants(n int) {
 
 func (s *site) store() *repo.Store {
 	s.t.Helper()
-	keys, err := secret.Parse(s.keyset)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	store, err := repo.Open(s.t.Context(), repo.Options{URL: s.db, Keys: keys})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(store.Close)
-	return store
+	return repotest.OpenKeyed(s.t, s.db, s.keyset)
 }
 
 // live is the number of runs that have not ended.

@@ -31,8 +31,7 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		fmt.Fprintln(&said, out, errs, code)
 	}
 
-	add := []string{"connection", "add", "halo", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-"}
+	add := s.adding("halo")
 	s.app.SetSecret("another")
 	try(add...) // refused
 	s.app.SetSecret(canarySecret)

@@ -1,12 +1,9 @@
 package halosync_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/repo/repotest"
@@ -149,12 +146,7 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 	s.tenant.Seed(150, 7)
 	s.connect()
 	first := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json"))
-	opts, err := redis.ParseURL(s.redis)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opts)
-	if err := errors.Join(rdb.FlushDB(t.Context()).Err(), rdb.Close()); err != nil {
+	if err := s.connectRedis(s.redis).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	out, errs, code := s.enqueue("import", "--connection", "halo", "--all", "-o", "json")
@@ -176,12 +168,7 @@ func TestDispatcherHealsALostQueue(t *testing.T) {
 	s.tenant.Seed(150, 7)
 	s.connect()
 	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	opts, err := redis.ParseURL(s.redis)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opts)
-	if err := errors.Join(rdb.FlushDB(t.Context()).Err(), rdb.Close()); err != nil {
+	if err := s.connectRedis(s.redis).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	// Instead of two minutes of waiting.

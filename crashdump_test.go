@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/halosync/halosync/halo/halotest"
 )
 
@@ -58,12 +56,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	s.must("import", "--connection", "halo", "--all")         // active
 	s.must("resync", "--connection", "halo")                  // put off, so scheduled
 	s.must("import", "--connection", "halo", "--search", "a") // pending, or put off
-	opts, err := redis.ParseURL(s.redis)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opts)
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := s.connectRedis(s.redis)
 	count := func(state string) (n int64) {
 		for _, queue := range []string{"interactive", "import", "resync"} {
 			key := fmt.Sprintf("asynq:{%s}:%s", queue, state)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -107,15 +106,7 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 // may do nothing.
 func askingPostgres(t *testing.T, password string) (address string) {
 	t.Helper()
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := repotest.Server(t, nil)
 	repotest.Exec(t, server.URL(), `create role halosync login password '`+password+`'`)
 	rules := "local all postgres trust\nlocal all all scram-sha-256\n"
 	if err := os.WriteFile(filepath.Join(server.Dir(), "data", "pg_hba.conf"), []byte(rules), 0o600); err != nil {

@@ -1,9 +1,7 @@
 package halosync_test
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -72,34 +70,23 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 		targets = map[string]bool{}
 		found   = 0
 	)
-	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" {
-			return err
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		dir := filepath.ToSlash(filepath.Dir(path))
-		if strings.HasSuffix(path, "_test.go") {
-			for _, m := range target.FindAllSubmatch(source, -1) {
-				targets[dir+" "+string(m[1])] = true
+	for file, source := range sources(t) {
+		dir := path.Dir(file)
+		if strings.HasSuffix(file, "_test.go") {
+			for _, m := range target.FindAllStringSubmatch(source, -1) {
+				targets[dir+" "+m[1]] = true
 			}
-			return nil
+			continue
 		}
 		if kits.MatchString(dir) {
-			return nil
+			continue
 		}
-		for _, m := range parser.FindAllSubmatch(source, -1) {
+		for _, m := range parser.FindAllStringSubmatch(source, -1) {
 			found++
-			if fuzzed[dir+" "+string(m[1])] == "" {
-				t.Errorf("%s: %s reads from outside: give it a fuzz target, and both a line in this table", path, m[1])
+			if fuzzed[dir+" "+m[1]] == "" {
+				t.Errorf("%s: %s reads from outside: give it a fuzz target, and both a line in this table", file, m[1])
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	used := map[string]bool{}
 	for name, by := range fuzzed {

@@ -26,12 +26,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	s.extraEnv = []string{"HALOSYNC_TENANT_RUNS=20"}
 	s.tenant.Seed(1_500, 7)
 	names := []string{"a", "b", "c", "d", "e", "f"}
-	add := func(name string) {
-		s.must("connection", "add", name, "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-			"--client-id", canaryID, "--client-secret-file", "-")
-	}
 	for _, name := range names {
-		add(name)
+		s.must(s.adding(name)...)
 	}
 	old := s.startWorker(s.keyset)
 	var runs []string
@@ -51,7 +47,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	s.eventually("everything is sealed anew", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.log.String(), "credentials sealed anew with the primary key")
 	})
-	add("late") // a CLI that has the old set still
+	s.must(s.adding("late")...) // a CLI that has the old set still
 	for _, name := range append(names[1:], "late") {
 		request(name)
 	}

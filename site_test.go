@@ -134,8 +134,14 @@ func (s *site) must(args ...string) string {
 // connect adds the connection "halo".
 func (s *site) connect() {
 	s.t.Helper()
-	s.must("connection", "add", "halo", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-")
+	s.must(s.adding("halo")...)
+}
+
+// adding is the command that adds a connection; its secret waits on standard
+// input.
+func (s *site) adding(name string) []string {
+	return []string{"connection", "add", name, "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
+		"--client-id", canaryID, "--client-secret-file", "-"}
 }
 
 // run is the part of a run's JSON that tests look at.

@@ -78,8 +78,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	s.must("companies", "add", "Sesame Locksmiths", "--external-id", "sesame-9")
-	s.must("connection", "add", "own", "--tenant", "globex", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-")
+	s.must(append(s.adding("own"), "--tenant", "globex")...)
 	value := func(sql string) string { return repotest.Value[string](t, s.db, sql) }
 	foreign := theirs{
 		"CONN":     value(`select id::text from halosync.connections where tenant = 'msp-1'`),
@@ -196,8 +195,7 @@ func TestForgedTask(t *testing.T) {
 	conn := uuid.MustParse(decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json")).ID)
 	s.must("runs", "cancel", victim)
 	s.must("runs", "cancel", second)
-	s.must("connection", "add", "own", "--tenant", "globex", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-")
+	s.must(append(s.adding("own"), "--tenant", "globex")...)
 	own := decode[struct{ ID string }](t, s.must("connection", "show", "own", "--tenant", "globex", "-o", "json")).ID
 	s.redis = kit.redis.DatabaseURL(int(kit.dbs.Add(1))) // without the tasks of those runs
 	client, err := tasks.Open(s.redis)
@@ -270,15 +268,7 @@ func documented(t *testing.T, kind string) []string {
 // scope, which is asked for nothing but tokens and clients.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
-	pg, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	pg := repotest.Server(t, nil)
 	blocks := documented(t, "sql")
 	if len(blocks) != 2 {
 		t.Fatalf("%d blocks of SQL", len(blocks))
@@ -287,7 +277,7 @@ func TestLeastRights(t *testing.T) {
 		repotest.Exec(t, pg.URL(), sql)
 	}
 	as := func(role string) string {
-		return strings.Replace(pg.DatabaseURL("halosync"), "postgres@", "halosync_"+role+"@", 1)
+		return pg.URLAs("halosync_"+role, "halosync")
 	}
 	users := documented(t, "")
 	r := privateRedis(t, devstack.RedisOptions{Config: []string{
@@ -383,8 +373,7 @@ func TestLeastRights(t *testing.T) {
 	if n := repotest.Value[int](t, as("worker"), `select count(*) from halosync.mappings`); n != 0 {
 		t.Errorf("a session of the worker's role that names no tenant sees %d rows", n)
 	}
-	s.must("connection", "add", "second", "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-")
+	s.must(s.adding("second")...)
 	s.must("connection", "remove", "second", "--yes")
 	w.stop(t)
 	if log := w.log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {

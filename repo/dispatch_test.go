@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 )
@@ -154,15 +153,7 @@ func TestDeathsInARow(t *testing.T) {
 // A Postgres that is down, or comes back, is not the caller's fault.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := repotest.Server(t, nil)
 	url := server.URL()
 	if _, err := repo.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)

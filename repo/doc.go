@@ -8,10 +8,11 @@
 //     of each statement. What belongs to another tenant does not exist:
 //     [ErrNotFound]. Row level security is a second wall behind that: each
 //     statement runs in the scope of one tenant (wall.go). Those that serve the
-//     whole program say so and run in everybody's scope: the keys, [Store.ResealSecrets]
-//     and [Store.KeyUses]; the clock, [Store.ClaimDue], [Store.LateResyncs] and [Store.ForgetPlans];
-//     the dispatcher, [Store.ClaimUndispatched], [Store.Undispatch] and
-//     [Store.UndispatchAll]; the question whose turn it is, [Store.OthersWait].
+//     whole program say so and run in everybody's scope: the keys,
+//     [Store.ResealSecrets] and [Store.KeyUses]; the clock, [Store.ClaimDue],
+//     [Store.LateResyncs] and [Store.ForgetPlans]; the dispatcher,
+//     [Store.ClaimUndispatched], [Store.Undispatch] and [Store.UndispatchAll]; the
+//     question whose turn it is, [Store.OthersWait].
 //   - Locks are taken in one order, so that no two transactions wait for each
 //     other: the tenant's runs (an advisory lock, held by whoever claims a bulk
 //     run), the tenant (another one, held by whoever adds companies or mappings

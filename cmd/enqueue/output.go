@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -105,7 +104,7 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 // sign, and some take its full-width form (OWASP, "CSV Injection").
 func noFormula(cell string) string {
 	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
-	if r, _ := utf8.DecodeRuneInString(sign); sign != "" && strings.ContainsRune("=+-@＝＋－＠", r) || strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
+	if strings.IndexAny(sign, "=+-@＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
 		return "'" + cell
 	}
 	return cell

@@ -17,16 +17,7 @@ import (
 // keyed is a worker whose key set is that of a text.
 func (w *world) keyed(text string) *Engine {
 	w.t.Helper()
-	keys, err := secret.Parse(text)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	store, err := repo.Open(w.t.Context(), repo.Options{URL: w.url, Keys: keys})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(store.Close)
-	return New(Config{Store: store, Allow: w.engine.allow})
+	return New(Config{Store: repotest.OpenKeyed(w.t, w.url, text), Allow: w.engine.allow})
 }
 
 func rekeyed(t *testing.T, text string, changes ...func(string) (string, error)) string {

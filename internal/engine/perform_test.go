@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/halosync/halosync/halo"
-	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -132,15 +131,7 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 // With Postgres away nothing is known of a run, so nothing is decided about it.
 func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	t.Parallel()
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{Settings: map[string]string{"synchronous_commit": "on"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := repotest.Server(t, map[string]string{"synchronous_commit": "on"})
 	if _, err := repo.Migrate(t.Context(), server.URL()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // Pooled puts a pooler in transaction mode in front of a database until the
-// test's end and returns how to address it there, as the same role, with further options of the
-// URL. Without the pooler on the machine the test is skipped.
+// test's end and returns how to address it there, as the same role, with further
+// options of the URL. Without the pooler on the machine the test is skipped.
 func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	tb.Helper()
 	u, err := url.Parse(address)

@@ -110,6 +110,22 @@ func get(tb testing.TB) *kit {
 	return k
 }
 
+// Server starts a Postgres of the test's own, for tests that halt or set up
+// the server; it ends with the test.
+func Server(tb testing.TB, settings map[string]string) *devstack.Postgres {
+	tb.Helper()
+	server, err := devstack.StartPostgres(tb.Context(), devstack.PostgresOptions{Settings: settings})
+	if err != nil {
+		tb.Fatalf("postgres: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			tb.Errorf("stop postgres: %v", err)
+		}
+	})
+	return server
+}
+
 // New opens a store on a database of the test's own.
 func New(tb testing.TB) *repo.Store {
 	tb.Helper()
@@ -162,7 +178,22 @@ func Open(tb testing.TB, url string) *repo.Store {
 // OpenAs is [Open] as whoever the address says.
 func OpenAs(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
-	store, err := repo.Open(context.Background(), repo.Options{URL: url, Keys: Keys(tb)})
+	return open(tb, url, Keys(tb))
+}
+
+// OpenKeyed is [Open] with the key set of a text.
+func OpenKeyed(tb testing.TB, url, keyset string) *repo.Store {
+	tb.Helper()
+	keys, err := secret.Parse(keyset)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return open(tb, Worker(tb, url), keys)
+}
+
+func open(tb testing.TB, url string, keys *secret.Keyset) *repo.Store {
+	tb.Helper()
+	store, err := repo.Open(context.Background(), repo.Options{URL: url, Keys: keys})
 	if err != nil {
 		tb.Fatalf("test database: %v", err)
 	}
