@@ -34,6 +34,7 @@ var house = map[string]struct {
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
+	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "tasks"}, "it drives the programs from outside, as the product does"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
@@ -47,11 +48,11 @@ var house = map[string]struct {
 
 // owners says which packages alone may import a third party.
 var owners = map[string][]string{
-	"github.com/jackc/pgx":           {"repo", "repo/repotest"},
+	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
 	"github.com/pressly/goose":       {"repo"},
-	"github.com/hibiken/asynq":       {"tasks"},
+	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
 	"github.com/hibiken/asynqmon":    {}, // tests alone
-	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest"},
+	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench"},
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},

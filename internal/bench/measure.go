@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// sample is what one execution came to.
+type sample struct {
+	Wall  time.Duration      `json:"wall"`
+	CPU   time.Duration      `json:"cpu"`  // of the process under test; 0: not taken
+	Peak  int64              `json:"peak"` // its memory in bytes, as the kernel counts it; 0: not taken
+	Other map[string]float64 `json:"other,omitempty"`
+}
+
+// contender is one of several ways that are compared.
+type contender struct {
+	name string
+	run  func(context.Context) (sample, error)
+}
+
+// compare runs the contenders in turn: once to warm up, then rounds times
+// A B C, A B C … so that a machine that changes its speed changes it for all.
+func compare(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
+	taken := map[string][]sample{}
+	for round := range rounds + 1 {
+		for _, c := range contenders {
+			s, err := c.run(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			if round > 0 {
+				taken[c.name] = append(taken[c.name], s)
+			}
+			fmt.Fprintf(os.Stderr, "  %-28s %8.3f s wall %8.3f s CPU %6.1f MB\n", c.name, s.Wall.Seconds(), s.CPU.Seconds(), float64(s.Peak)/1e6)
+		}
+	}
+	return taken, nil
+}
+
+// figures are one number of several executions.
+type figures []float64
+
+func (f figures) median() float64 {
+	if len(f) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(f))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+func walls(samples []sample) figures {
+	return of(samples, func(s sample) float64 { return s.Wall.Seconds() })
+}
+
+func cpus(samples []sample) figures {
+	return of(samples, func(s sample) float64 { return s.CPU.Seconds() })
+}
+
+func of(samples []sample, f func(sample) float64) figures {
+	var fs figures
+	for _, s := range samples {
+		fs = append(fs, f(s))
+	}
+	return fs
+}
+
+// ticks is how many of the kernel's units of CPU time make a second: USER_HZ,
+// 100 on every Linux that Go runs on.
+const ticks = 100
+
+// cpuOf is the CPU time that a process has used so far, its own and the
+// kernel's for it.
+func cpuOf(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name, in brackets, may hold blanks.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	var sum int64
+	for _, i := range []int{11, 12} { // utime, stime
+		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return time.Duration(sum) * time.Second / ticks, nil
+}
+
+// peakOf is the most memory that a process has held at once, in bytes.
+func peakOf(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			kb, err := strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no VmHWM of process %d", pid)
+}
