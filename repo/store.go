@@ -63,9 +63,12 @@ func open(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store
 		return openPool(ctx, cfg, keys)
 	}
 	params[tenantSetting] = nobody // whoever forgets to name one sees nothing
-	// A plan that was made while the tables were empty, and kept, made pages
-	// ten times slower; planning anew costs about a millisecond a page.
-	setDefault(params, "plan_cache_mode", "force_custom_plan")
+	// Descriptions of statements are kept, plans are not: one that was made
+	// while the tables were empty made pages ten times slower, and planning anew
+	// costs about a millisecond a page. Not by plan_cache_mode: that setting
+	// reaches into the foreign keys' own checks, which then were planned for
+	// each row, and took a quarter of an import's time.
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	setDefault(params, "idle_in_transaction_session_timeout", fmt.Sprint(idleInTransaction.Milliseconds()))
 	return openPool(ctx, cfg, keys)
 }
