@@ -24,17 +24,20 @@ const (
 		for update of r`
 
 	// The rows of a page are looked up one by one: a lateral join with a limit
-	// leaves the planner no choice but the index, which a fresh table without
-	// statistics otherwise talks it out of.
+	// leaves the planner no choice but an index, which a fresh table without
+	// statistics otherwise talks it out of. Nor has it a choice among indexes:
+	// "is not distinct from" is "=" of which none makes use. Without it, and
+	// without statistics, all indexes look alike, and that of the whole tenant,
+	// or of the whole connection, was read from end to end for each client.
 	mappedSQL = `
-		select n.id, m.id, m.company_id, m.name, m.client_name, m.client_inactive, m.state
+		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
 		cross join lateral (
-			select m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
-			from halosync.mappings m
-			join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
-			where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is null
-			limit 1) m`
+			select * from halosync.mappings m
+			where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is null
+			limit 1) m
+		cross join lateral (
+			select c.name from halosync.companies c where c.tenant = $1 and c.id = m.company_id limit 1) c`
 
 	unmappedSQL = `
 		select n.id, m.at
@@ -54,7 +57,7 @@ const (
 		cross join lateral (
 			select co.id, co.name, exists (
 				select from halosync.mappings m
-				where m.tenant = co.tenant and m.connection_id = $2 and m.company_id = co.id and m.deleted_at is null) as mapped
+				where m.tenant = co.tenant and m.connection_id is not distinct from $2 and m.company_id = co.id and m.deleted_at is null) as mapped
 			from halosync.companies co
 			where co.tenant = $1 and co.norm_hash = n.hash and co.norm_name = n.norm
 			order by mapped, co.id limit $4) c`
