@@ -24,9 +24,10 @@ const (
 	Seen = "seen"
 )
 
-// ImportPage is one page of clients to be written.
+// ImportPage is one page of clients to be written, or several in a row.
 type ImportPage struct {
 	Pass, Page int      // ≥ 0; together unique within the run
+	Pages      int      // how many of Halo's pages these are, Page the last; 0 counts as 1
 	Clients    []Client // without doubles, in ascending order of id
 	NormNames  []string // of Clients, in the same order
 	PageIDs    []int64  // what [Store.SeenPages] is to give back
@@ -170,7 +171,7 @@ func (p ImportPage) check() error {
 			return &InvalidError{What: "page", Reason: "is not in ascending order of id without doubles"}
 		}
 	}
-	if p.Pass < 0 || p.Page < 0 {
+	if p.Pass < 0 || p.Page < 0 || p.Pages < 0 {
 		return &InvalidError{What: "page", Reason: "has a negative number"}
 	}
 	return nil

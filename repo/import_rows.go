@@ -8,14 +8,13 @@ import (
 
 // pageWrite is a page's decisions as columns, which unnest turns into rows.
 type pageWrite struct {
-	page      ImportPage
-	counts    Counts
-	clients   clientColumns  // the catalogue
-	companies companyColumns // to be created
-	mappings  mappingColumns // to be created
-	refresh   mappingColumns // to be brought up to date; names, states and client ids only
-	items     itemColumns
-	findings  findingColumns
+	page     ImportPage
+	counts   Counts
+	clients  clientColumns // the catalogue
+	added    addedColumns
+	refresh  mappingColumns // to be brought up to date; names, states and client ids only
+	items    itemColumns
+	findings findingColumns
 }
 
 type clientColumns struct {
@@ -26,9 +25,12 @@ type clientColumns struct {
 	topNames []string
 }
 
-type companyColumns struct {
-	ids          []uuid.UUID
-	names, norms []string
+// addedColumns say for each client of the catalogue, in the same order, what is
+// to be created for it, if anything.
+type addedColumns struct {
+	any                 bool
+	mappings, companies []uuid.UUID // [uuid.Nil]: none
+	norms               []string    // empty: the company is there
 }
 
 type mappingColumns struct {
@@ -36,7 +38,6 @@ type mappingColumns struct {
 	clientIDs       []int64
 	names           []string
 	inactive        []bool
-	how             []string
 }
 
 type itemColumns struct {
@@ -84,6 +85,7 @@ func (w *pageWrite) add(d Decision) error {
 		return nil
 	}
 	w.clients.add(d.Client)
+	w.added.skip()
 	if d.Outcome == Seen {
 		return nil
 	}
@@ -101,7 +103,7 @@ func (w *pageWrite) add(d Decision) error {
 	case Created:
 		return w.create(d)
 	case Linked:
-		return w.link(d.Client, d.CompanyID, "import: same name")
+		return w.link(d, d.CompanyID, "")
 	case Refreshed:
 		w.refresh.addClient(d.Client)
 	}
@@ -116,25 +118,21 @@ func (w *pageWrite) create(d Decision) error {
 	if err != nil {
 		return err
 	}
-	w.companies.ids = append(w.companies.ids, id)
-	w.companies.names = append(w.companies.names, d.Client.Name)
-	w.companies.norms = append(w.companies.norms, d.Norm)
-	return w.link(d.Client, id, "import: new company")
+	return w.link(d, id, d.Norm)
 }
 
-func (w *pageWrite) link(c Client, company uuid.UUID, how string) error {
+// link adds a mapping, and the company with this norm unless it is empty, to
+// the client that was added last.
+func (w *pageWrite) link(d Decision, company uuid.UUID, norm string) error {
 	if company == uuid.Nil {
-		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", c.ID)}
+		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", d.Client.ID)}
 	}
 	id, err := newID()
 	if err != nil {
 		return err
 	}
-	m := &w.mappings
-	m.ids = append(m.ids, id)
-	m.companyIDs = append(m.companyIDs, company)
-	m.how = append(m.how, how)
-	m.addClient(c)
+	a, last := &w.added, len(w.added.mappings)-1
+	a.any, a.mappings[last], a.companies[last], a.norms[last] = true, id, company, norm
 	return nil
 }
 
@@ -157,6 +155,11 @@ func (cl *clientColumns) add(c Client) {
 	cl.inactive = append(cl.inactive, c.Inactive)
 	cl.topIDs = append(cl.topIDs, max(0, c.TopLevelID))
 	cl.topNames = append(cl.topNames, c.TopLevelName)
+}
+
+// skip makes room for the next client.
+func (a *addedColumns) skip() {
+	a.mappings, a.companies, a.norms = append(a.mappings, uuid.Nil), append(a.companies, uuid.Nil), append(a.norms, "")
 }
 
 func (m *mappingColumns) addClient(c Client) {

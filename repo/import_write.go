@@ -10,45 +10,52 @@ import (
 
 const (
 	// Only what differs is offered: "on conflict" locks, and so writes, even a
-	// row that its own WHERE then leaves alone.
-	upsertClientsSQL = `
+	// row that its own WHERE then leaves alone. n are the clients.
+	upsertNSQL = `
 		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
-		select $1, $2, n.id, n.name, n.inactive, n.top_id, n.top_name
-		from (
-			select id, name, inactive, nullif(top_id, 0) as top_id, nullif(top_name, '') as top_name
-			from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[]) as u(id, name, inactive, top_id, top_name)) n
-		left join lateral (
+		select $1, $2, n.client_id, n.name, n.inactive, nullif(n.top_id, 0), nullif(n.top_name, '')
+		from n left join lateral (
 			select * from halosync.clients c
-			where c.tenant = $1 and c.connection_id = $2 and c.client_id = n.id limit 1) c on true
+			where c.tenant = $1 and c.connection_id = $2 and c.client_id = n.client_id limit 1) c on true
 		where c.client_id is null
-			or (c.name, c.inactive, c.toplevel_id, c.toplevel_name) is distinct from (n.name, n.inactive, n.top_id, n.top_name)
-		order by n.id
+			or (c.name, c.inactive, coalesce(c.toplevel_id, 0), coalesce(c.toplevel_name, '')) is distinct from (n.name, n.inactive, n.top_id, n.top_name)
+		order by n.client_id
 		on conflict (connection_id, client_id) do update
 		set name = excluded.name, inactive = excluded.inactive, toplevel_id = excluded.toplevel_id,
 			toplevel_name = excluded.toplevel_name, changed_at = now()`
 
-	createCompaniesSQL = `
-		with added as (
-			insert into halosync.companies (tenant, id, name, norm_name)
-			select $1, n.id, n.name, n.norm from unnest($5::uuid[], $6::text[], $7::text[]) as n(id, name, norm)
-			returning id, name)
-		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, company_id, after)
-		select $1, $4, 'company.created', 'import', $3, $2, id, jsonb_build_object('name', name)
-		from added order by id`
+	upsertClientsSQL = `
+		with n as (
+			select * from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[])
+				as n(client_id, name, inactive, top_id, top_name))` + upsertNSQL
 
-	createMappingsSQL = `
-		with added as (
+	// What is new comes in one statement, so that each name travels and is read
+	// once. A client without a mapping to be made has the nil id for one; one
+	// without a company to be made, no norm.
+	addMappingsSQL = `
+		with n as materialized (
+			select *, norm <> '' as creates, mapping_id <> '00000000-0000-0000-0000-000000000000' as maps
+			from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[], $10::uuid[], $11::uuid[], $12::text[])
+				as n(client_id, name, inactive, top_id, top_name, mapping_id, company_id, norm)),
+		catalogue as (` + upsertNSQL + `),
+		companies as (
+			insert into halosync.companies (tenant, id, name, norm_name)
+			select $1, company_id, name, norm from n where creates),
+		mappings as (
 			insert into halosync.mappings
 				(tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state, last_verified_at, run_id)
-			select $1, n.id, $2, n.company_id, n.client_id, n.name, n.inactive, 'import',
-				case when n.inactive then 'inactive' else 'ok' end, now(), $3
-			from unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::text[], $9::boolean[]) as n(id, company_id, client_id, name, inactive)
-			returning *)
+			select $1, mapping_id, $2, company_id, client_id, name, inactive, 'import', case when inactive then 'inactive' else 'ok' end, now(), $8
+			from n where maps)
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, after)
-		select $1, $4, 'mapping.created', n.how, $3, $2, a.id, a.company_id, a.client_id,
-			jsonb_build_object('client_name', a.client_name, 'client_inactive', a.client_inactive, 'state', a.state)
-		from added a join unnest($5::uuid[], $10::text[]) as n(id, how) on n.id = a.id
-		order by a.id`
+		select $1, $9, action, how, $8, $2, e.mapping_id, company_id, e.client_id, after
+		from (
+			select 'company.created' as action, 'import' as how, null::uuid as mapping_id, company_id, null::bigint as client_id,
+				jsonb_build_object('name', name) as after
+			from n where creates
+			union all
+			select 'mapping.created', case when creates then 'import: new company' else 'import: same name' end, mapping_id, company_id, client_id,
+				jsonb_build_object('client_name', name, 'client_inactive', inactive, 'state', case when inactive then 'inactive' else 'ok' end)
+			from n where maps) e`
 
 	refreshMappingsSQL = `
 		with now_in_halo as (
@@ -85,7 +92,7 @@ const (
 
 	advanceRunSQL = `
 		update halosync.runs set
-			pages = pages + 1, beat_at = now(), deaths = 0, passes = greatest(passes, $4), records = records + $5,
+			pages = pages + $15, beat_at = now(), deaths = 0, passes = greatest(passes, $4), records = records + $5,
 			records_total = case when $6 > 0 then $6 else records_total end,
 			cursor = coalesce($7::jsonb, cursor),
 			created = created + $8, linked = linked + $9, refreshed = refreshed + $10, unchanged = unchanged + $11,
@@ -114,22 +121,20 @@ func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, ac
 	c := w.counts
 	b.Queue(advanceRunSQL, ref.Tenant, ref.ID, ref.Fence, w.page.Pass, len(w.page.Clients)+len(w.page.Skips),
 		w.page.RecordsTotal, w.page.Cursor,
-		c.Created, c.Linked, c.Refreshed, c.Unchanged, c.Ambiguous, c.Skipped, c.Failed)
+		c.Created, c.Linked, c.Refreshed, c.Unchanged, c.Ambiguous, c.Skipped, c.Failed, max(1, w.page.Pages))
 	b.Queue("commit")
 	return conn.SendBatch(ctx, b).Close()
 }
 
 // queueRows queues what a dry run leaves out.
 func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
-	if cl := w.clients; len(cl.ids) > 0 {
-		b.Queue(upsertClientsSQL, ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames)
-	}
-	if co := w.companies; len(co.ids) > 0 {
-		b.Queue(createCompaniesSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, co.ids, co.names, co.norms)
-	}
-	if m := w.mappings; len(m.ids) > 0 {
-		b.Queue(createMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor,
-			m.ids, m.companyIDs, m.clientIDs, m.names, m.inactive, m.how)
+	cl := w.clients
+	args := []any{ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames}
+	switch {
+	case w.added.any:
+		b.Queue(addMappingsSQL, append(args, ref.ID, actor, w.added.mappings, w.added.companies, w.added.norms)...)
+	case len(cl.ids) > 0:
+		b.Queue(upsertClientsSQL, args...)
 	}
 	if r := w.refresh; len(r.clientIDs) > 0 {
 		b.Queue(refreshMappingsSQL, ref.Tenant, ref.ConnectionID, ref.ID, actor, r.clientIDs, r.names, r.inactive, "import")
