@@ -33,8 +33,9 @@ type Query struct {
 	// PageSize is how many rows to ask for, 1 to 100; the server may send
 	// fewer. Default 100.
 	PageSize int
-	// Window is how many pages [API.Pages] holds at once: the one in hand and
-	// those read ahead. 1 means no reading ahead. 1 to 16, default 4.
+	// Window is how many pages [API.Pages] asks for at once, while others are in
+	// hand or wait to be: it reads ahead until some 1,000 rows wait. 1 means no
+	// reading ahead. 1 to 16, default 4.
 	Window int
 	// VerifyTail makes [API.Pages] look at the end of the list before it shows
 	// the first page, to learn the greatest id; see "Completeness" in the
@@ -109,6 +110,8 @@ type Page struct {
 	// Ahead is the number of pages behind this one that [API.Pages] has asked
 	// for already. Leaving the loop throws them away.
 	Ahead int
+	// Ready says that the next page is here: asking for it does not wait.
+	Ready bool
 	// Cursor is the state after this page. [API.Page] leaves it empty.
 	Cursor Cursor
 }

@@ -84,8 +84,12 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 			return &Error{Op: "list clients", kind: ErrTooLarge, cause: fmt.Errorf("more than %d pages", maxPages)}
 		}
 		l, err := ahead.take()
-		if err == nil && number == 1 {
-			l, err = a.verifyTail(ctx, p, l)
+		if err == nil && number == 1 && p.tail(l) > 0 {
+			if err = a.verifyTail(ctx, p, l); err == nil {
+				ahead.next = 1
+				ahead.fill(p.target())
+				l, err = ahead.take()
+			}
 		}
 		if err != nil {
 			return err
@@ -95,10 +99,8 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 		}
 		page := p.admit(l)
 		page.Cursor = p.cur
-		if !page.Last && (p.query.Stop == nil || !p.query.Stop()) {
-			ahead.fill(p.lastPage())
-		}
-		page.Ahead = len(ahead.flights)
+		ahead.fill(p.target())
+		page.Ahead, page.Ready = ahead.ahead()
 		if !yield(page) || page.Last {
 			return nil
 		}
@@ -180,6 +182,14 @@ func (p *pass) admit(l listing) Page {
 	return page
 }
 
+// target is the page to read ahead to; 0: no further one is wanted.
+func (p *pass) target() int {
+	if p.cur.Done || p.query.Stop != nil && p.query.Stop() {
+		return 0
+	}
+	return p.lastPage()
+}
+
 // lastPage is where the list should end by count and by the fullest page so
 // far; 0 if that cannot be told. It may be further on: no page has to be full.
 func (p *pass) lastPage() int {
@@ -199,19 +209,16 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail looks at the end of the list, and then at its first page once
-// more, which it returns: what the pass shows is younger than what it knows of
-// the tail, so no change can hide between the two.
-func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
-	tail := p.tail(first)
-	if tail == 0 {
-		return first, nil
-	}
+// verifyTail looks at the end of the list, once its first page is known. All
+// that the pass shows, the first page included, is asked for afterwards, and so
+// is younger than what it knows of the tail: no change can hide between the two.
+func (a *API) verifyTail(ctx context.Context, p *pass, first listing) error {
 	p.cur.Certificate.observeCount(first.count)
-	l, err := a.list(ctx, p.query, tail)
+	p.fullest = first.rows
+	l, err := a.list(ctx, p.query, p.tail(first))
 	if err != nil {
-		return listing{}, fmt.Errorf("tail of the list: %w", err)
+		return fmt.Errorf("tail of the list: %w", err)
 	}
 	p.cur.Certificate.observeTail(l)
-	return a.list(ctx, p.query, 1)
+	return nil
 }

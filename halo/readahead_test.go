@@ -20,6 +20,8 @@ type slow struct {
 	asked   []int
 	now, up int // in flight, and the most there ever were
 	delay   func(number int) time.Duration
+	rows    int // of each page; 0: its number
+	bad     int // page that fails
 }
 
 func (s *slow) fetch(number int) (listing, error) {
@@ -32,8 +34,11 @@ func (s *slow) fetch(number int) (listing, error) {
 	s.mu.Lock()
 	s.now--
 	s.mu.Unlock()
-	if number == 13 {
+	if number == s.bad {
 		return listing{}, errors.New("unlucky")
+	}
+	if s.rows > 0 {
+		number = s.rows
 	}
 	return listing{rows: number}, nil
 }
@@ -42,7 +47,7 @@ func TestReadaheadKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		// The later a page of four, the sooner it is there.
-		s := &slow{delay: func(n int) time.Duration { return time.Duration(4-n%4) * time.Second }}
+		s := &slow{bad: 13, delay: func(n int) time.Duration { return time.Duration(4-n%4) * time.Second }}
 		r := &readahead{fetch: s.fetch, window: 4, next: 1}
 		for want := 1; want <= 12; want++ {
 			l, err := r.take()
@@ -55,12 +60,84 @@ func TestReadaheadKeepsOrder(t *testing.T) {
 			t.Error("page 13 without its error")
 		}
 		r.wait()
-		if s.up != 3 {
-			t.Errorf("%d requests at once, want 3 beside the page in hand", s.up)
+		if s.up != 4 {
+			t.Errorf("%d requests at once, want 4", s.up)
 		}
-		if got := slices.Max(s.asked); got != 15 {
-			t.Errorf("read ahead up to page %d, want 15", got)
+	})
+}
+
+// Whoever is busy with a page finds the next ones there, as many as may wait.
+func TestReadaheadGoesOnMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{delay: func(int) time.Duration { return time.Second }, rows: 100}
+		r := &readahead{fetch: s.fetch, window: 4, next: 1}
+		ask := func() {
+			if _, err := r.take(); err != nil {
+				t.Error(err)
+			}
+			r.fill(1000)
 		}
+		ask()
+		if pages, ready := r.ahead(); pages != 4 || ready {
+			t.Errorf("%d pages ahead, ready %t; want 4 on their way", pages, ready)
+		}
+		time.Sleep(time.Minute)
+
+		if pages, ready := r.ahead(); !ready || pages*100 < aheadRows || pages*100 >= aheadRows+4*100 {
+			t.Errorf("%d pages ahead, ready %t; want %d rows of them, and up to 3 pages more", pages, ready, aheadRows)
+		}
+		waiting, _ := r.ahead()
+		r.fill(0)
+		for range waiting {
+			if _, ready := r.ahead(); !ready {
+				t.Error("a page is not ready")
+			}
+			if _, err := r.take(); err != nil {
+				t.Error(err)
+			}
+		}
+		if pages, ready := r.ahead(); pages != 0 || ready {
+			t.Errorf("%d pages ahead, ready %t; want none after the end", pages, ready)
+		}
+		r.wait()
+	})
+}
+
+// A server with tiny pages is not asked for a thousand of them.
+func TestReadaheadBoundsPages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{delay: func(int) time.Duration { return time.Second }, rows: 1}
+		r := &readahead{fetch: s.fetch, window: 4, next: 1}
+		r.fill(1000)
+		time.Sleep(time.Hour)
+		if pages, ready := r.ahead(); pages != aheadPages || !ready {
+			t.Errorf("%d pages ahead, ready %t; want %d", pages, ready, aheadPages)
+		}
+		r.wait()
+	})
+}
+
+// A page that failed is not ready, since taking it is an error, and none is
+// asked for behind it.
+func TestReadaheadEndsAtFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{bad: 13, delay: func(n int) time.Duration { return time.Duration(n%13) * time.Second }}
+		r := &readahead{fetch: s.fetch, window: 4, next: 12}
+		if _, err := r.take(); err != nil {
+			t.Fatal(err)
+		}
+		r.fill(20)
+		r.running.Wait()
+		if pages, ready := r.ahead(); pages != 4 || ready {
+			t.Errorf("%d pages ahead, ready %t; want 4, the first of them not ready", pages, ready)
+		}
+		if got := slices.Max(s.asked); got != 16 {
+			t.Errorf("asked for page %d, although 13 had failed; want 16 at most", got)
+		}
+		r.wait()
 	})
 }
 
@@ -80,7 +157,7 @@ func TestReadaheadAsksForLastPageAlone(t *testing.T) {
 			steps = append(steps, asked)
 		}
 		r.wait()
-		want := [][]int{{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}
+		want := [][]int{{1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}
 		if diff := cmp.Diff(want, steps); diff != "" {
 			t.Errorf("pages asked for after each one taken (-want +got):\n%s", diff)
 		}

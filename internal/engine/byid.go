@@ -33,7 +33,7 @@ func (im *importer) readByID(ctx context.Context) (ending, error) {
 		}
 		im.cur.ByID += len(chunk)
 		im.cur.Complete = true
-		cancelled, err := im.write(ctx, pagePart{pass: byIDPass, page: im.cur.ByID, clients: clients, ids: chunk, skips: skips})
+		cancelled, err := im.write(ctx, pagePart{pass: byIDPass, page: im.cur.ByID, pages: 1, clients: clients, ids: chunk, skips: skips})
 		if err != nil {
 			return ending{}, err
 		}

@@ -79,7 +79,7 @@ func (im *importer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 		return false, err
 	}
 	res, err := im.store.ImportPage(ctx, im.ref, repo.ImportPage{
-		Pass: p.pass, Page: p.page,
+		Pass: p.pass, Page: p.page, Pages: p.pages,
 		Clients: rows, NormNames: norms, PageIDs: p.ids, Skips: p.skips,
 		Cursor: raw, RecordsTotal: im.total, DryRun: im.args.DryRun,
 	}, func(state repo.PageState) ([]repo.Decision, error) {

@@ -27,36 +27,38 @@ func (w *walk) list(ctx context.Context) (ending, error) {
 	}
 }
 
-// pass reads one pass over the listing from its checkpoint. The last page's
-// checkpoint already holds the judgement and the start of the next pass.
+// maxBatch is how many clients share a transaction, unless a single page has
+// more.
+const maxBatch = 1000
+
+// pass reads one pass over the listing from its checkpoint. Pages that are here
+// already when one could be written share its transaction: where Halo is the
+// slow side, that is each page alone. The last page's checkpoint already holds
+// the judgement and the start of the next pass.
 func (w *walk) pass(ctx context.Context) (ending, error) {
+	var batch pagePart
 	for page, err := range w.api.Pages(ctx, w.query, w.cur.List) {
 		if err != nil {
 			return ending{}, err
 		}
-		fresh, ids := w.fresh(page.Clients)
-		if w.cur.Pass > 1 {
-			w.cur.New += len(fresh)
+		w.gather(&batch, page)
+		if page.Ready && !page.Last && len(batch.clients)+page.Rows <= maxBatch {
+			continue
 		}
-		w.total = max(w.total, page.RecordCount)
-		w.cur.List = page.Cursor
-		pass := w.cur.Pass
-		if page.Last {
-			w.endPass(page.Cursor.Certificate)
-		}
-		cancelled, err := w.write(ctx, pagePart{pass: pass, page: page.Number, clients: fresh, ids: ids})
+		cancelled, err := w.write(ctx, batch)
 		if err != nil {
 			return ending{}, fmt.Errorf("page %d: %w", page.Number, err)
 		}
 		if cancelled {
 			return ending{state: repo.StateCancelled, reason: fmt.Sprintf("cancelled after page %d", page.Number)}, nil
 		}
-		for _, id := range ids {
+		for _, id := range batch.ids {
 			w.handled.Add(id)
 		}
 		if page.Last {
 			break
 		}
+		batch = pagePart{}
 		// Pages that are on their way have been paid for: they are written, too.
 		if w.leaving == nil {
 			w.leaving = w.turn.over(ctx)
@@ -68,11 +70,29 @@ func (w *walk) pass(ctx context.Context) (ending, error) {
 	return ending{}, nil
 }
 
-// fresh splits a page into the clients that this run still has to decide on
-// and the ids that the page showed for the first time in this pass.
-func (w *walk) fresh(clients []halo.Client) (fresh []halo.Client, ids []int64) {
+// gather adds a page to those that are to be written, and makes the checkpoint
+// that of both.
+func (w *walk) gather(batch *pagePart, page halo.Page) {
+	batch.pass, batch.page = w.cur.Pass, page.Number
+	batch.pages++
+	fresh := w.fresh(batch, page.Clients)
+	if w.cur.Pass > 1 {
+		w.cur.New += fresh
+	}
+	w.total = max(w.total, page.RecordCount)
+	w.cur.List = page.Cursor
+	if page.Last {
+		w.endPass(page.Cursor.Certificate)
+	}
+}
+
+// fresh adds to a batch the ids that the page showed for the first time in this
+// pass, and those clients that this run still has to decide on. It returns how
+// many these are.
+func (w *walk) fresh(batch *pagePart, clients []halo.Client) int {
+	before := len(batch.clients)
 	for _, c := range clients {
-		ids = append(ids, c.ID)
+		batch.ids = append(batch.ids, c.ID)
 		if w.handled.Has(c.ID) {
 			continue
 		}
@@ -81,9 +101,9 @@ func (w *walk) fresh(clients []halo.Client) (fresh []halo.Client, ids []int64) {
 				continue
 			}
 		}
-		fresh = append(fresh, c)
+		batch.clients = append(batch.clients, c)
 	}
-	return fresh, ids
+	return len(batch.clients) - before
 }
 
 // endPass judges the pass that has just ended and prepares what comes next.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -17,7 +18,8 @@ type resyncer struct {
 	run      string
 	pages    int // of the last complete listing; 0: unknown
 	approved int // mappings that a person lets this run mark missing
-	mapped   []repo.MappedClient
+	mapped   halo.IDSet
+	gone     halo.IDSet // of them: those that are known to be missing
 }
 
 // Ways of a resync, kept in the checkpoint.
@@ -38,9 +40,12 @@ func (rs *resyncer) resync(ctx context.Context) (ending, error) {
 		if err != nil {
 			return ending{}, err
 		}
-		rs.mapped = append(rs.mapped, m)
+		rs.mapped.Add(m.ClientID)
+		if m.State == repo.MappingMissing {
+			rs.gone.Add(m.ClientID)
+		}
 	}
-	if len(rs.mapped) == 0 {
+	if rs.mapped.Len() == 0 {
 		return ending{state: repo.StateSucceeded, complete: true, verified: true}, nil
 	}
 	if rs.cur.Way == "" {
@@ -69,20 +74,20 @@ func (rs *resyncer) resync(ctx context.Context) (ending, error) {
 // long the listing is, the last one tells, or else its first page.
 func (rs *resyncer) chooseWay(ctx context.Context) error {
 	pages := rs.pages
-	if pages == 0 && len(rs.mapped) > 1 {
+	if pages == 0 && rs.mapped.Len() > 1 {
 		page, err := rs.api.Page(ctx, rs.query, 1)
 		if err != nil {
 			return err
 		}
 		switch {
 		case page.RecordCount < 0:
-			pages = len(rs.mapped) // a listing without a count proves nothing
+			pages = rs.mapped.Len() // a listing without a count proves nothing
 		case page.Rows > 0:
 			pages = (page.RecordCount + page.Rows - 1) / page.Rows
 		}
 	}
 	rs.cur.Way = byListing
-	if len(rs.mapped) <= listingCost(max(1, pages)) {
+	if rs.mapped.Len() <= listingCost(max(1, pages)) {
 		rs.cur.Way = byIDs
 	}
 	return nil
@@ -105,7 +110,7 @@ func (rs *resyncer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 		return false, err
 	}
 	res, err := rs.store.ImportPage(ctx, rs.ref, repo.ImportPage{
-		Pass: p.pass, Page: p.page, Clients: rows, NormNames: norms, PageIDs: p.ids,
+		Pass: p.pass, Page: p.page, Pages: p.pages, Clients: rows, NormNames: norms, PageIDs: p.ids,
 		Cursor: raw, RecordsTotal: rs.total, Compare: true, Absent: p.absent,
 	}, func(state repo.PageState) ([]repo.Decision, error) { return compare(rows, state, p.again), nil })
 	return res.Cancelled, err
@@ -134,13 +139,13 @@ func compare(clients []repo.Client, state repo.PageState, again bool) []repo.Dec
 // question, since the listing would have shown it.
 func (rs *resyncer) askForRest(ctx context.Context) (ending, error) {
 	var rest []int64
-	for _, m := range rs.mapped {
-		if !rs.handled.Has(m.ClientID) && (rs.cur.Way == byIDs || m.State != repo.MappingMissing) {
-			rest = append(rest, m.ClientID)
+	for id := range rs.mapped.All() {
+		if !rs.handled.Has(id) && (rs.cur.Way == byIDs || !rs.gone.Has(id)) {
+			rest = append(rest, id)
 		}
 	}
 	if rs.cur.Way == byIDs {
-		rs.total = len(rs.mapped)
+		rs.total = rs.mapped.Len()
 	}
 	for ids := range slices.Chunk(rest, chunkOfIDs) {
 		if end := rs.overCeiling(); end.state != "" {
@@ -163,12 +168,12 @@ func (rs *resyncer) ask(ctx context.Context, ids []int64, again bool) (ending, e
 		return ending{}, err
 	}
 	for _, f := range absent {
-		if f.Outcome == repo.FoundMissing && !again && !rs.knownMissing(f.ClientID) {
+		if f.Outcome == repo.FoundMissing && !again && !rs.gone.Has(f.ClientID) {
 			rs.cur.Missing++
 		}
 	}
 	rs.cur.ByID += len(ids)
-	cancelled, err := rs.write(ctx, pagePart{pass: suspectPass, page: rs.cur.ByID, clients: clients, ids: ids, absent: absent, again: again})
+	cancelled, err := rs.write(ctx, pagePart{pass: suspectPass, page: rs.cur.ByID, pages: 1, clients: clients, ids: ids, absent: absent, again: again})
 	if err != nil {
 		return ending{}, err
 	}
@@ -181,20 +186,15 @@ func (rs *resyncer) ask(ctx context.Context, ids []int64, again bool) (ending, e
 	return ending{}, nil
 }
 
-func (rs *resyncer) knownMissing(id int64) bool {
-	i, ok := slices.BinarySearchFunc(rs.mapped, id, func(m repo.MappedClient, id int64) int { return int(m.ClientID - id) })
-	return ok && rs.mapped[i].State == repo.MappingMissing
-}
-
 // overCeiling holds a run that would mark too many mappings missing.
 func (rs *resyncer) overCeiling() ending {
-	most := ceiling(len(rs.mapped), rs.approved)
+	most := ceiling(rs.mapped.Len(), rs.approved)
 	if rs.cur.Missing <= most {
 		return ending{}
 	}
 	unasked := 0
-	for _, m := range rs.mapped {
-		if !rs.handled.Has(m.ClientID) && m.State != repo.MappingMissing {
+	for id := range rs.mapped.All() {
+		if !rs.handled.Has(id) && !rs.gone.Has(id) {
 			unasked++
 		}
 	}
@@ -202,7 +202,7 @@ func (rs *resyncer) overCeiling() ending {
 	return ending{state: repo.StateHeld, missing: missing, reason: fmt.Sprintf(
 		"of %d mappings up to %d would be marked missing, more than the %d that a resync may: perhaps the application's agent lost"+
 			" the right to read some customers, or this is another Halo, or one restored from a backup; no mapping was changed;"+
-			" if it is right, \"enqueue runs approve %s\"", len(rs.mapped), missing, most, rs.run)}
+			" if it is right, \"enqueue runs approve %s\"", rs.mapped.Len(), missing, most, rs.run)}
 }
 
 // believe makes sure that Halo shows clients at all before any is called
@@ -255,7 +255,7 @@ func (rs *resyncer) apply(ctx context.Context) (ending, error) {
 	end := ending{state: repo.StateSucceeded, complete: true, verified: true}
 	if n := run.Unverified; n > 0 {
 		end.state, end.complete = repo.StatePartial, false
-		end.reason = fmt.Sprintf("%d of %d mappings could not be verified; the others are", n, len(rs.mapped))
+		end.reason = fmt.Sprintf("%d of %d mappings could not be verified; the others are", n, rs.mapped.Len())
 	}
 	if rs.cur.Way == byListing {
 		end.pages = rs.lastPassPages()

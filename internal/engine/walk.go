@@ -29,9 +29,10 @@ type walk struct {
 	leaving error // why no page is asked for any more, see [halo.Query]
 }
 
-// pagePart is what a page brought.
+// pagePart is what a page brought, or several in a row.
 type pagePart struct {
-	pass, page int
+	pass, page int // the last one's
+	pages      int
 	clients    []halo.Client // that the run has not seen before
 	ids        []int64       // that this pass had not shown before
 	skips      []repo.RunItem
