@@ -14,6 +14,7 @@ import (
 type sample struct {
 	Wall  time.Duration      `json:"wall"`
 	CPU   time.Duration      `json:"cpu"`  // of the process under test; 0: not taken
+	DB    time.Duration      `json:"db"`   // CPU time of Postgres meanwhile
 	Peak  int64              `json:"peak"` // its memory in bytes, as the kernel counts it; 0: not taken
 	Other map[string]float64 `json:"other,omitempty"`
 }
@@ -37,7 +38,8 @@ func compare(ctx context.Context, rounds int, contenders ...contender) (map[stri
 			if round > 0 {
 				taken[c.name] = append(taken[c.name], s)
 			}
-			fmt.Fprintf(os.Stderr, "  %-28s %8.3f s wall %8.3f s CPU %6.1f MB\n", c.name, s.Wall.Seconds(), s.CPU.Seconds(), float64(s.Peak)/1e6)
+			fmt.Fprintf(os.Stderr, "  %-28s %8.3f s wall %8.3f s CPU %8.3f s Postgres %6.1f MB\n",
+				c.name, s.Wall.Seconds(), s.CPU.Seconds(), s.DB.Seconds(), float64(s.Peak)/1e6)
 		}
 	}
 	return taken, nil
@@ -76,7 +78,12 @@ const ticks = 100
 
 // cpuOf is the CPU time that a process has used so far, its own and the
 // kernel's for it.
-func cpuOf(pid int) (time.Duration, error) {
+func cpuOf(pid int) (time.Duration, error) { return cpuFields(pid, 11, 12) }
+
+// cpuFields adds up fields of a process' stat, counted from behind its name: 11
+// and 12 are its own time and the kernel's for it, 13 and 14 those of children
+// that have ended.
+func cpuFields(pid int, wanted ...int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -84,7 +91,7 @@ func cpuOf(pid int) (time.Duration, error) {
 	// The name, in brackets, may hold blanks.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	var sum int64
-	for _, i := range []int{11, 12} { // utime, stime
+	for _, i := range wanted {
 		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
 		if err != nil {
 			return 0, err
