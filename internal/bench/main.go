@@ -97,7 +97,7 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := r.machine(ctx, s); err != nil {
 		return err
 	}
-	r.line("Taken on %s: %d clients where no other number is said, %d rounds.", time.Now().Format("2 January 2006"), o.clients, max(o.rounds, 1))
+	r.line("Taken on %s. Clients, where no other number is said: %d; rounds: %d.", time.Now().Format("2 January 2006"), o.clients, max(o.rounds, 1))
 	for _, p := range parts() {
 		if !o.only.MatchString(p.name) {
 			continue

@@ -50,7 +50,7 @@ func take(ctx context.Context, rounds int, contenders ...contender) (map[string]
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 			taken[c.name] = append(taken[c.name], s)
-			fmt.Fprintf(os.Stderr, "  %-28s %8.3f s wall %8.3f s CPU %6.1f MB\n", c.name, s.Wall.Seconds(), s.CPU.Seconds(), float64(s.Peak)/1e6)
+			fmt.Fprintf(os.Stderr, "  %-30s %8.3f s wall %8.3f s CPU %6.1f MB\n", c.name, s.Wall.Seconds(), s.CPU.Seconds(), float64(s.Peak)/1e6)
 		}
 	}
 	return taken, nil

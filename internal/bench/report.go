@@ -32,11 +32,14 @@ func (r *report) writes(title string, order []contender, taken map[string][]samp
 		return !slices.ContainsFunc(order, func(c contender) bool { return rewritten(taken[c.name], table).sum() > 0 })
 	})
 	r.line("\n### %s\n", title)
-	r.line("| what | requests | log MB | %s |", strings.Join(tables, " | "))
-	r.line("|---|---|---|%s", strings.Repeat("---|", len(tables)))
+	r.line("| what | requests | log MB | whole blocks | %s |", strings.Join(tables, " | "))
+	r.line("|---|---|---|---|%s", strings.Repeat("---|", len(tables)))
 	for _, c := range order {
 		t := taken[c.name]
-		cells := []string{c.name, fmt.Sprintf("%.0f", other(t, keyRequests).median()), fmt.Sprintf("%.3f", other(t, keyWAL).median()/1e6)}
+		cells := []string{
+			c.name, fmt.Sprintf("%.0f", other(t, keyRequests).median()),
+			fmt.Sprintf("%.3f", other(t, keyWAL).median()/1e6), fmt.Sprintf("%.0f", other(t, keyBlocks).median()),
+		}
 		for _, table := range tables {
 			cells = append(cells, rowsOf(t, table))
 		}

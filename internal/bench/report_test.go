@@ -59,16 +59,16 @@ func TestWrites(t *testing.T) {
 	got := printed(func(r *report) {
 		r.writes("Written", []contender{{name: "first"}, {name: "again"}}, map[string][]sample{
 			"first": {{Other: map[string]float64{
-				keyRequests: 6, keyWAL: 1.5e6, keyRows("clients", "inserted"): 300, keyRows("clients", "updated"): 1, keyRows("runs", "updated"): 2,
+				keyRequests: 6, keyWAL: 1.5e6, keyBlocks: 9, keyRows("clients", "inserted"): 300, keyRows("clients", "updated"): 1, keyRows("runs", "updated"): 2,
 			}}},
 			"again": {{Other: map[string]float64{keyRequests: 7, keyWAL: 2e3, keyRows("runs", "updated"): 3}}},
 		})
 	})
 	want := `### Written
-| what | requests | log MB | clients | runs |
-|---|---|---|---|---|
-| first | 6 | 1.500 | 300 inserted, 1 updated | 2 updated |
-| again | 7 | 0.002 | – | 3 updated |`
+| what | requests | log MB | whole blocks | clients | runs |
+|---|---|---|---|---|---|
+| first | 6 | 1.500 | 9 | 300 inserted, 1 updated | 2 updated |
+| again | 7 | 0.002 | 0 | – | 3 updated |`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -7,9 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Figures of what was written, in [sample.Other]: the bytes of the
-// write-ahead log, and rows by table and verb (see keyRows).
-const keyWAL = "WAL"
+// Figures of what was written, in [sample.Other], beside the rows by table and
+// verb (see keyRows): the bytes of the write-ahead log, and the blocks that are
+// in it as a whole.
+const (
+	keyWAL    = "WAL"
+	keyBlocks = "whole blocks"
+)
 
 // verbs are what can be done to a row, as Postgres counts it.
 func verbs() []string { return []string{"inserted", "updated", "deleted"} }
@@ -32,10 +36,16 @@ func rewritten(samples []sample, tables ...string) figures {
 
 // settle does what a day does to a database: the cleaner has been by, and all
 // is on disk. Each block that is changed afterwards goes to the log as a whole
-// once, as it does in the field after each checkpoint.
+// once, as it does in the field after each checkpoint. What this program's own
+// sessions have written so far is told now, not in the middle of the next step.
 func (d *database) settle(ctx context.Context) error {
 	for _, sql := range []string{"vacuum (analyze)", "checkpoint"} {
 		if _, err := d.conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	for _, conn := range []*pgx.Conn{d.conn, d.admin} {
+		if _, err := conn.Exec(ctx, "select pg_stat_force_next_flush()"); err != nil {
 			return err
 		}
 	}
@@ -50,11 +60,12 @@ func (d *database) written(ctx context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	seen := map[string]float64{}
-	var wal float64
-	if err := d.conn.QueryRow(ctx, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&wal); err != nil {
+	var wal, blocks float64
+	err := d.conn.QueryRow(ctx, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn, wal_fpi from pg_stat_wal").Scan(&wal, &blocks)
+	if err != nil {
 		return nil, err
 	}
-	seen[keyWAL] = wal
+	seen[keyWAL], seen[keyBlocks] = wal, blocks
 	rows, err := d.conn.Query(ctx, "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables where schemaname = 'halosync'")
 	if err != nil {
 		return nil, err
