@@ -14,7 +14,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test soak chaos fair bench micro build reproducible sbom vuln verify lint vet unit fuzz fmt servers pooler tidy clean
+.PHONY: help demo test soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint vet unit fuzz fmt servers pooler tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,8 +88,11 @@ chaos: servers ## 500 runs while everything breaks (HALOSYNC_CHAOS_RUNS=n: as ma
 fair: servers ## 49 small tenants beside one with 100,000 clients: who waits how long
 	HALOSYNC_LONG=1 $(GO) test -race -run 'TestBigTenantDoesNotStarveOthers|TestPeopleDoNotWaitForImports' -timeout 30m -v .
 
-bench: servers build ## what imports, re-imports and resyncs cost, next to floors and rivals (BENCH=name: only that part)
+bench: servers build ## what imports, re-imports and resyncs cost, next to floors and rivals; prints it (BENCH=name: only that part)
 	@$(GO) run ./internal/bench -bin $(BIN) -only '$(BENCH)'
+
+bench-doc: servers build ## the same, all of it, and writes docs/benchmarks.md
+	@$(GO) run ./internal/bench -bin $(BIN) -out docs/benchmarks.md
 
 micro: servers ## benchmarks of the hot functions, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...

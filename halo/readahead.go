@@ -23,7 +23,7 @@ type readahead struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
-	flights []*arrival  // of page next and those behind it
+	flights []*arrival // of page next and those behind it
 	flying  int        // those that have not arrived
 	rows    int        // of those that have
 	last    int        // page to read ahead to; 0: no further one is asked for

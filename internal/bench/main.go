@@ -5,7 +5,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	_ "embed" // the preface
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -38,24 +41,52 @@ type options struct {
 	rounds  int
 	clients int
 	only    *regexp.Regexp
+	out     string // file; "": none
 }
 
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
+func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	bin := flags.String("bin", "bin", "folder with the worker and enqueue programs")
 	only := flags.String("only", "", "regular expression of the parts to run; all by default")
-	var o options
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison, after one to warm up")
+	flags.StringVar(&o.out, "out", "", "file to write as well, as a document that explains the figures; none by default")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison, after one to warm up; 0: that one alone, for a trial")
 	flags.IntVar(&o.clients, "clients", 100_000, "clients of the simulated Halo PSA; the parts that need more or fewer scale with it")
 	if err := flags.Parse(args); err != nil {
-		return err
+		return o, err
+	}
+	if o.rounds < 0 || o.clients < 1 {
+		return o, fmt.Errorf("-rounds %d -clients %d: want 0 and 1 at least", o.rounds, o.clients)
 	}
 	if o.only, err = regexp.Compile(*only); err != nil {
-		return fmt.Errorf("-only: %w", err)
+		return o, fmt.Errorf("-only: %w", err)
 	}
-	if o.bin, err = filepath.Abs(*bin); err != nil {
+	o.bin, err = filepath.Abs(*bin)
+	return o, err
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
 		return err
 	}
+	var figures bytes.Buffer
+	if err := measure(ctx, o, io.MultiWriter(out, &figures)); err != nil {
+		return err
+	}
+	if o.out == "" {
+		return nil
+	}
+	// Only now, so that a run that failed leaves the former document alone.
+	return os.WriteFile(o.out, append([]byte(preface), figures.Bytes()...), 0o644) //nolint:gosec // a document for everybody
+}
+
+// preface is how a document with the figures begins.
+//
+//go:embed preface.md
+var preface string
+
+// measure runs the parts that are wanted.
+func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	s, err := newStage(ctx, o.bin)
 	if err != nil {
 		return err
@@ -66,6 +97,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := r.machine(ctx, s); err != nil {
 		return err
 	}
+	r.line("Taken on %s. Clients, where no other number is said: %d; rounds: %d.", time.Now().Format("2 January 2006"), o.clients, max(o.rounds, 1))
 	for _, p := range parts() {
 		if !o.only.MatchString(p.name) {
 			continue
@@ -86,5 +118,9 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"import", benchImport},
+		{"latency", benchLatency},
+		{"budget", benchBudget},
+		{"unchanged", benchUnchanged},
+		{"memory", benchMemory},
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// keyRequests is how many requests a sample made to Halo, in [sample.Other].
+const keyRequests = "requests"
+
 // sample is what one execution came to.
 type sample struct {
 	Wall  time.Duration      `json:"wall"`
@@ -27,18 +30,28 @@ type contender struct {
 
 // compare runs the contenders in turn: once to warm up, then rounds times
 // A B C, A B C … so that a machine that changes its speed changes it for all.
+// Without rounds the warm-up is what counts, for a trial.
 func compare(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
+	if rounds == 0 {
+		return take(ctx, 1, contenders...)
+	}
+	if _, err := take(ctx, 1, contenders...); err != nil {
+		return nil, err
+	}
+	return take(ctx, rounds, contenders...)
+}
+
+// take is compare without the warm-up.
+func take(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
 	taken := map[string][]sample{}
-	for round := range rounds + 1 {
+	for range rounds {
 		for _, c := range contenders {
 			s, err := c.run(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
-			if round > 0 {
-				taken[c.name] = append(taken[c.name], s)
-			}
-			fmt.Fprintf(os.Stderr, "  %-28s %8.3f s wall %8.3f s CPU %8.3f s Postgres %6.1f MB\n",
+			taken[c.name] = append(taken[c.name], s)
+			fmt.Fprintf(os.Stderr, "  %-32s %8.3f s wall %8.3f s CPU %8.3f s Postgres %6.1f MB\n",
 				c.name, s.Wall.Seconds(), s.CPU.Seconds(), s.DB.Seconds(), float64(s.Peak)/1e6)
 		}
 	}
@@ -56,12 +69,25 @@ func (f figures) median() float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
+func (f figures) sum() float64 {
+	var sum float64
+	for _, v := range f {
+		sum += v
+	}
+	return sum
+}
+
 func walls(samples []sample) figures {
 	return of(samples, func(s sample) float64 { return s.Wall.Seconds() })
 }
 
 func cpus(samples []sample) figures {
 	return of(samples, func(s sample) float64 { return s.CPU.Seconds() })
+}
+
+// other is a figure that only some contenders have.
+func other(samples []sample, key string) figures {
+	return of(samples, func(s sample) float64 { return s.Other[key] })
 }
 
 func of(samples []sample, f func(sample) float64) figures {

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -19,42 +14,6 @@ type report struct {
 
 func (r *report) line(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
 
-// machine says what the figures were taken on.
-func (r *report) machine(ctx context.Context, s *stage) error {
-	var postgres string
-	if err := s.admin.QueryRow(ctx, "show server_version").Scan(&postgres); err != nil {
-		return err
-	}
-	info, err := s.rdb.Info(ctx, "server").Result()
-	if err != nil {
-		return err
-	}
-	redis := "?"
-	for line := range strings.Lines(info) {
-		if v, ok := strings.CutPrefix(line, "redis_version:"); ok {
-			redis = strings.TrimSpace(v)
-		}
-	}
-	r.line("%s, %d cores (%s), %s/%s, %s, PostgreSQL %s (fsync on), Redis %s (append-only file).",
-		"Everything on one machine", runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH, runtime.Version(), postgres, redis)
-	return nil
-}
-
-func processor() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if name, value, ok := bytes.Cut(lines.Bytes(), []byte(":")); ok && string(bytes.TrimSpace(name)) == "model name" {
-			return string(bytes.TrimSpace(value))
-		}
-	}
-	return "unknown"
-}
-
 // table shows samples: median, least and greatest.
 func (r *report) table(title string, order []contender, taken map[string][]sample) {
 	r.line("\n### %s\n", title)
@@ -65,6 +24,41 @@ func (r *report) table(title string, order []contender, taken map[string][]sampl
 		r.line("| %s | %.2f | %.2f to %.2f | %s | %s | %s |", c.name, w.median(), slices.Min(w), slices.Max(w),
 			orNone(cpus(t).median(), "%.2f"), orNone(of(t, func(s sample) float64 { return s.DB.Seconds() }).median(), "%.2f"), orNone(of(t, func(s sample) float64 { return float64(s.Peak) / 1e6 }).median(), "%.0f"))
 	}
+}
+
+// writes shows what samples asked of Halo and wrote: medians, by table.
+func (r *report) writes(title string, order []contender, taken map[string][]sample) {
+	tables := slices.DeleteFunc(append(ourTables(), runTables()...), func(table string) bool {
+		return !slices.ContainsFunc(order, func(c contender) bool { return rewritten(taken[c.name], table).sum() > 0 })
+	})
+	r.line("\n### %s\n", title)
+	r.line("| what | requests | log MB | whole blocks | %s |", strings.Join(tables, " | "))
+	r.line("|---|---|---|---|%s", strings.Repeat("---|", len(tables)))
+	for _, c := range order {
+		t := taken[c.name]
+		cells := []string{
+			c.name, fmt.Sprintf("%.0f", other(t, keyRequests).median()),
+			fmt.Sprintf("%.3f", other(t, keyWAL).median()/1e6), fmt.Sprintf("%.0f", other(t, keyBlocks).median()),
+		}
+		for _, table := range tables {
+			cells = append(cells, rowsOf(t, table))
+		}
+		r.line("| %s |", strings.Join(cells, " | "))
+	}
+}
+
+// rowsOf are the rows of a table as "12 inserted, 3 deleted".
+func rowsOf(samples []sample, table string) string {
+	var parts []string
+	for _, verb := range verbs() {
+		if n := other(samples, keyRows(table, verb)).median(); n != 0 {
+			parts = append(parts, fmt.Sprintf("%.0f %s", n, verb))
+		}
+	}
+	if parts == nil {
+		return "–"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func orNone(v float64, format string) string {
@@ -86,7 +80,19 @@ func (r *report) goals(rows ...goal) {
 		if g.atMost {
 			sign = "≤"
 		}
-		r.line("| %s | %s %g | %.3g | %s |", g.what, sign, g.want, g.measured, met)
+		r.line("| %s | %s %g | %s | %s |", g.what, sign, g.want, digits(g.measured), met)
+	}
+}
+
+// digits is a number with what matters of it.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.3f", v)
+	default:
+		return fmt.Sprintf("%.3g", v)
 	}
 }
 

@@ -101,6 +101,17 @@ func (w *worker) measured(f func() (time.Duration, error)) (s sample, err error)
 	return s, err
 }
 
+// byWorker is the share of a fresh worker in what f does. Afterwards the worker
+// has ended.
+func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error), settings ...string) (sample, error) {
+	w, err := d.startWorker(ctx, settings...)
+	if err != nil {
+		return sample{}, err
+	}
+	took, err := w.measured(f)
+	return took, errors.Join(err, w.stop())
+}
+
 // importAll asks for an import of everything, as the product does, and returns
 // the time from then to the end of the run in the ledger.
 func (d *database) importAll(ctx context.Context, connection string) (time.Duration, error) {
