@@ -57,7 +57,11 @@ func (im *importer) run(ctx context.Context) (ending, error) {
 	if !im.cur.Complete {
 		return ending{state: repo.StatePartial, reason: im.cur.Reason}, nil
 	}
-	return ending{state: repo.StateSucceeded, complete: true}, nil
+	end := ending{state: repo.StateSucceeded, complete: true}
+	if im.args.All {
+		end.pages = im.lastPassPages() // spares the next resync a request
+	}
+	return end, nil
 }
 
 // listingPays says whether the listing is the cheaper way, in requests, to

@@ -262,11 +262,3 @@ func (rs *resyncer) apply(ctx context.Context) (ending, error) {
 	}
 	return end, nil
 }
-
-func (rs *resyncer) lastPassPages() int {
-	passes := rs.cur.Passes
-	if len(passes) == 0 {
-		return 0
-	}
-	return passes[len(passes)-1].Pages
-}

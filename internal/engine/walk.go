@@ -69,3 +69,12 @@ func (w *walk) restore(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lastPassPages is how many pages the last pass took; 0: there was none.
+func (w *walk) lastPassPages() int {
+	passes := w.cur.Passes
+	if len(passes) == 0 {
+		return 0
+	}
+	return passes[len(passes)-1].Pages
+}
