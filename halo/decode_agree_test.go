@@ -7,12 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // agree compares what is read of a body with what was read of it before. They
@@ -37,8 +35,8 @@ func agree(t *testing.T, body []byte) {
 	want, wantErr := oldListing(body)
 	got, err := decodeListing(body)
 	same("list", err, wantErr)
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(listing{}), cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("%+q: list (-before +now):\n%s", body, diff)
+	if !slices.Equal(got.clients, want.clients) || got.rows != want.rows || got.malformed != want.malformed || got.count != want.count {
+		t.Errorf("%+q: list %+v, was %+v", body, got, want)
 	}
 	one, wantErr := oldClient(body)
 	if errors.Is(wantErr, errNoClient) && kindOf(withoutBOM(body)) == 'n' {
@@ -106,13 +104,13 @@ func TestDecodeAsBefore(t *testing.T) {
 	bodies := oddBodies(t)
 	for _, body := range bodies {
 		agree(t, body)
-		for end := range min(len(body), 1500) {
+		for end := range min(len(body), 500) {
 			agree(t, body[:end])
 		}
 	}
-	agree(t, realPage(100))
+	agree(t, realPage(20))
 	random := rand.New(rand.NewPCG(6, 6))
-	for range 5_000 {
+	for range 2_000 {
 		body := bytes.Clone(bodies[random.IntN(len(bodies))])
 		for range 1 + random.IntN(4) {
 			other := bodies[random.IntN(len(bodies))]
