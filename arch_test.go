@@ -57,6 +57,7 @@ var owners = map[string][]string{
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},
 	"code.dny.dev/ssrf":              {"halo"},
+	"github.com/go-json-experiment":  {"halo"},
 	"github.com/prometheus":          {"internal/telemetry"},
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},

@@ -16,6 +16,7 @@ type API struct {
 	secret concealed
 	tokens *tokens
 	large  chan struct{} // held by whoever has a large body, see [API.readBody]
+	spare  spare
 	// jitter returns a random duration in [0, most).
 	jitter func(most time.Duration) time.Duration
 }
@@ -27,7 +28,7 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("halo configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), jitter: jitter, large: make(chan struct{}, 1)}
+	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), jitter: jitter, large: make(chan struct{}, 1), spare: make(spare, defaultWindow)}
 	cfg.ClientSecret = ""
 	a.tokens = &tokens{fetch: a.fetchToken}
 	return a, nil
@@ -65,7 +66,7 @@ func (a *API) get(ctx context.Context, op, route, path string, query url.Values,
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Accept", "application/json")
 
-		return a.attempt(p, req, exchange{op: op, route: "GET " + route, token: token, limit: a.cfg.MaxBody, judge: func(ans answer) *Error {
+		return a.attempt(p, req, exchange{op: op, route: "GET " + route, token: token, limit: a.cfg.MaxBody, reuse: true, judge: func(ans answer) *Error {
 			e := judgeAPI(ans, decode)
 			if e != nil && e.Status == http.StatusUnauthorized && !renewed {
 				// Expired early or revoked. If somebody else has renewed it

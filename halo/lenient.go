@@ -2,17 +2,18 @@ package halo
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// Types of fields that Halo writes in several ways. None of them ever refuses
-// a value: what cannot be read is "none", so that one odd field does not cost
-// a page.
+// Values that Halo writes in several ways. They come as JSON writes them, or
+// nil for an object or array, and none of them is ever refused: what cannot be
+// read is "none", so that one odd field does not cost a page.
 
 const (
 	// maxID is the greatest integer that survives JSON's doubles.
@@ -21,38 +22,36 @@ const (
 	maxText = 1000
 	// maxNumber bounds what is looked at as a number or a flag, in bytes.
 	maxNumber = 64
+	// maxDigits of a number fit into an integer, whatever they are.
+	maxDigits = 15
 )
 
-// number is an id: 12, 12.0 or "12"; 0 for anything not in 1 to 2^53.
-type number int64
-
-// UnmarshalJSON never fails.
-func (n *number) UnmarshalJSON(b []byte) error {
-	*n = 0
-	if v, ok := integer(b); ok && v >= 1 {
-		*n = number(v)
+// idOf reads an id: 12, 12.0 or "12"; 0 for anything not in 1 to 2^53.
+func idOf(raw []byte) int64 {
+	if v, ok := integerOf(raw); ok && v >= 1 {
+		return v
 	}
-	return nil
+	return 0
 }
 
-// count is a record_count: 12, 12.0 or "12"; unknownCount for anything else.
-type count int
-
-// UnmarshalJSON never fails.
-func (c *count) UnmarshalJSON(b []byte) error {
-	*c = unknownCount
-	if v, ok := integer(b); ok && v >= 0 {
-		*c = count(v)
+// countOf reads a record_count: 12, 12.0 or "12"; unknownCount for anything
+// else.
+func countOf(raw []byte) int {
+	if v, ok := integerOf(raw); ok && v >= 0 {
+		return int(v)
 	}
-	return nil
+	return unknownCount
 }
 
-// integer reads a JSON number or string that is a whole number within ±2^53.
-func integer(b []byte) (int64, bool) {
-	if len(b) > maxNumber {
+// integerOf reads a number or string that is a whole number within ±2^53.
+func integerOf(raw []byte) (int64, bool) {
+	if v, ok := digits(raw); ok {
+		return v, true
+	}
+	if len(raw) > maxNumber {
 		return 0, false
 	}
-	s := string(bytes.Trim(b, "\" \t"))
+	s := string(bytes.Trim(raw, "\" \t"))
 	if v, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return v, v >= -maxID && v <= maxID
 	}
@@ -63,38 +62,47 @@ func integer(b []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// boolean is true, a number other than 0, or a string of one of these.
-type boolean bool
-
-// UnmarshalJSON never fails.
-func (f *boolean) UnmarshalJSON(b []byte) error {
-	if *f = false; len(b) > maxNumber {
-		return nil
+// digits reads a number of a few digits and nothing else, as almost all are.
+func digits(raw []byte) (v int64, ok bool) {
+	if len(raw) == 0 || len(raw) > maxDigits {
+		return 0, false
 	}
-	s := string(bytes.Trim(b, "\" \t"))
-	v, err := strconv.ParseFloat(s, 64)
-	*f = boolean(strings.EqualFold(s, "true") || err == nil && v != 0)
-	return nil
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = 10*v + int64(c-'0')
+	}
+	return v, true
 }
 
-// text is a string, cleaned as [plaintext.Clean] does, or a number as it is
-// written; anything else is empty.
-type text string
-
-// UnmarshalJSON never fails.
-func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
-	switch {
-	case len(b) == 0:
-	case b[0] == '-' || b[0] >= '0' && b[0] <= '9':
-		*t = text(plaintext.Clean(string(b), maxText))
-	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0:
-		*t = text(plaintext.Clean(string(bytes.Trim(b, `"`)), maxText))
-	case b[0] == '"':
-		var s string
-		if json.Unmarshal(bytes.ToValidUTF8(b, nil), &s) == nil {
-			*t = text(plaintext.Clean(s, maxText))
-		}
+// flagOf reads true, a number other than 0, or a string of one of these.
+func flagOf(raw []byte) bool {
+	if string(raw) == "false" || string(raw) == "true" {
+		return raw[0] == 't'
 	}
-	return nil
+	if len(raw) > maxNumber {
+		return false
+	}
+	s := string(bytes.Trim(raw, "\" \t"))
+	v, err := strconv.ParseFloat(s, 64)
+	return strings.EqualFold(s, "true") || err == nil && v != 0
+}
+
+// textOf reads a string, cleaned as [plaintext.Clean] does, or a number as it
+// is written; anything else is empty.
+func textOf(raw []byte) string {
+	switch {
+	case len(raw) == 0:
+		return ""
+	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+		return plaintext.Clean(string(raw), maxText)
+	case raw[0] != '"':
+		return ""
+	case bytes.IndexByte(raw, '\\') < 0:
+		return plaintext.Clean(string(raw[1:len(raw)-1]), maxText)
+	}
+	// Broken bytes go before they are told from a U+FFFD that was sent.
+	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error tells of half a surrogate pair: that is U+FFFD
+	return plaintext.Clean(string(text), maxText)
 }

@@ -1,11 +1,9 @@
 package halo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -19,6 +17,9 @@ const (
 	// largeBody is where a body counts as large: of these an [API] holds one
 	// at a time, see [API.readBody].
 	largeBody = 4 << 20
+	// maxSpare bounds a body whose memory is kept for the next one. A page has
+	// some 100 KB.
+	maxSpare = 256 << 10
 )
 
 // answer is a response that has been read within its bounds.
@@ -33,6 +34,7 @@ type exchange struct {
 	op, route string
 	token     string // in use, to be kept out of error texts
 	limit     int64  // on the body, in bytes
+	reuse     bool   // nobody keeps the body once judge has returned
 	// judge returns nil if it accepts the answer. Op, Excerpt and
 	// RetryAfter are filled in by the caller.
 	judge func(answer) *Error
@@ -63,6 +65,9 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	}()
 	ans, e := a.send(req.WithContext(limited), min(x.limit, a.cfg.MaxBody), &large)
 	took := time.Since(start)
+	if x.reuse {
+		defer a.spare.give(ans.body)
+	}
 	if e == nil {
 		e = x.judge(ans)
 	}
@@ -120,7 +125,7 @@ func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error)
 	if !success {
 		limit = min(limit, maxErrorBody)
 	}
-	ans.body, err = a.readBody(req.Context(), resp.Body, limit, large)
+	ans.body, err = a.readBody(req.Context(), resp, limit, large)
 	tooLarge := int64(len(ans.body)) > limit
 	if tooLarge {
 		ans.body = ans.body[:limit]
@@ -136,29 +141,6 @@ func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error)
 		return ans, &Error{kind: ErrTooLarge, cause: fmt.Errorf("more than %d bytes", limit)}
 	}
 	return ans, nil
-}
-
-// readBody reads a body up to one byte beyond its limit. What is decoded from
-// it is small; the bodies are what a hostile server can fill memory with, and
-// pages are read ahead in parallel. So each handle has many small bodies and
-// one large one in memory. At worst that are, for each run that is executed,
-// (window × largeBody + MaxBody) × 1.25 for spare room as a body grows: 60 MiB
-// with the defaults, and as much again in the moment in which it is moved.
-// Nobody but the same connection's other pages waits for the large one.
-func (a *API) readBody(ctx context.Context, body io.Reader, limit int64, large *bool) ([]byte, error) {
-	first, err := io.ReadAll(io.LimitReader(body, min(limit, largeBody)+1))
-	if err != nil || int64(len(first)) <= min(limit, largeBody) || limit <= largeBody {
-		return first, err
-	}
-	select {
-	case a.large <- struct{}{}:
-		*large = true
-	case <-ctx.Done():
-		return first, ctx.Err()
-	}
-	whole := bytes.NewBuffer(first)
-	_, err = whole.ReadFrom(io.LimitReader(body, limit+1-int64(len(first))))
-	return whole.Bytes(), err
 }
 
 func brokeOff(n int) *Error {

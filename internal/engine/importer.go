@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -95,9 +96,12 @@ func (im *importer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 // rowsOf turns Halo's records into the catalogue's, in ascending order of id,
 // with their normalised names.
 func rowsOf(clients []halo.Client) ([]repo.Client, []string) {
-	sorted := slices.SortedFunc(slices.Values(clients), func(a, b halo.Client) int { return int(a.ID - b.ID) })
-	rows, norms := make([]repo.Client, len(sorted)), make([]string, len(sorted))
-	for i, c := range sorted {
+	byID := func(a, b halo.Client) int { return cmp.Compare(a.ID, b.ID) }
+	if !slices.IsSortedFunc(clients, byID) { // as Halo sends them
+		clients = slices.SortedFunc(slices.Values(clients), byID)
+	}
+	rows, norms := make([]repo.Client, len(clients)), make([]string, len(clients))
+	for i, c := range clients {
 		rows[i] = row(c)
 		norms[i] = NormaliseName(c.Name)
 	}

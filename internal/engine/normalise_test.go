@@ -1,8 +1,14 @@
 package engine
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 )
 
 func TestNormaliseName(t *testing.T) {
@@ -39,8 +45,90 @@ func FuzzNormaliseName(f *testing.F) {
 		if twice := NormaliseName(once); twice != once {
 			t.Errorf("NormaliseName(%q) = %q, again = %q", s, once, twice)
 		}
+		if want := slowly(s); once != want {
+			t.Errorf("NormaliseName(%q) = %q, the long way gives %q", s, once, want)
+		}
 		if !utf8.ValidString(once) {
 			t.Errorf("NormaliseName(%q) = %q, not UTF-8", s, once)
 		}
 	})
+}
+
+// slowly is what NormaliseName did with every name before it had a short cut.
+func slowly(name string) string {
+	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
+	var b strings.Builder
+	blank := false
+	for _, r := range s {
+		switch {
+		case unicode.IsSpace(r):
+			blank = true
+			continue
+		case unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == utf8.RuneError:
+			continue
+		case strings.ContainsRune("‘’‛ʼ´`", r):
+			r = '\''
+		case strings.ContainsRune("“”„‟«»", r):
+			r = '"'
+		case unicode.Is(unicode.Pd, r), r == '−':
+			r = '-'
+		}
+		if blank && b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		blank = false
+		b.WriteRune(r)
+	}
+	return norm.NFKC.String(b.String())
+}
+
+// The short cut gives what the long way gives: for each of its letters, of the
+// many Chinese and Korean ones for some, alone and beside others.
+func TestNormaliseNameShortCut(t *testing.T) {
+	t.Parallel()
+	var quick []rune
+	for r := range rune(0x10000) {
+		if !intricate(r) {
+			quick = append(quick, r)
+		}
+	}
+	random := rand.New(rand.NewPCG(6, 6))
+	for i, r := range quick {
+		if r > 0x3400 && i%16 != 0 {
+			continue
+		}
+		near := quick[max(0, i-random.IntN(200))]
+		for _, name := range []string{string(r), string([]rune{'A', near, r, ' ', r, near, quick[random.IntN(len(quick))], 'B'})} {
+			if got, want := NormaliseName(name), slowly(name); got != want {
+				t.Errorf("NormaliseName(%q) = %q, want %q", name, got, want)
+			}
+		}
+	}
+	if len(quick) < 39_000 {
+		t.Errorf("%d letters", len(quick))
+	}
+}
+
+// A name that is its own normal form costs nothing, another its result.
+func TestNormaliseNameAllocates(t *testing.T) { // alone: it counts what the process allocates
+	for name, most := range map[string]float64{"Acme Ltd": 1, "O'Neill - Partners": 1, "Bäckerei Süd": 1, "eastwood & okafor llp": 0, "日本商事": 0} {
+		if n := testing.AllocsPerRun(100, func() { NormaliseName(name) }); n > most {
+			t.Errorf("%q takes %v allocations, want %v", name, n, most)
+		}
+	}
+}
+
+func BenchmarkNormaliseName(b *testing.B) {
+	for _, c := range []struct{ name, text string }{
+		{"ASCII", "Eastwood & Okafor LLP"}, {"Latin", "Sébastien & Fils Hôtellerie SAS"}, {"Arabic", "شركة الخليج للتجارة"}, {"Japanese", "日本商事株式会社"}, {"intricate", "Straße  “Süd” – Büro"},
+	} {
+		for way, do := range map[string]func(string) string{"": NormaliseName, " the long way": slowly} {
+			b.Run(c.name+way, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					do(c.text)
+				}
+			})
+		}
+	}
 }

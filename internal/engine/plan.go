@@ -56,16 +56,15 @@ func (p *planner) decide(c repo.Client, normName string, state repo.PageState) r
 		return p.skip("inactive in Halo", false)
 	}
 
-	free := p.unmapped(state.Candidates[normName])
-	switch len(free) {
+	switch free, first := p.free(state.Candidates[normName]); free {
 	case 0:
 		return repo.Decision{Outcome: repo.Created}
 	case 1:
-		return repo.Decision{Outcome: repo.Linked, CompanyID: free[0].CompanyID}
+		return repo.Decision{Outcome: repo.Linked, CompanyID: first}
 	default:
 		return repo.Decision{
 			Outcome: repo.Ambiguous, NeedsPerson: true,
-			Reason: fmt.Sprintf("%d unmapped companies have this name: map it to one of them", len(free)),
+			Reason: fmt.Sprintf("%d unmapped companies have this name: map it to one of them", free),
 		}
 	}
 }
@@ -83,15 +82,18 @@ func refresh(c repo.Client, m repo.MappingState) repo.Decision {
 	return repo.Decision{Outcome: outcome, CompanyID: m.CompanyID}
 }
 
-// unmapped returns the candidates that are still free on this connection.
-func (p *planner) unmapped(candidates []repo.Candidate) []repo.Candidate {
-	var free []repo.Candidate
+// free counts the candidates that are still free on this connection, and
+// returns the first of them.
+func (p *planner) free(candidates []repo.Candidate) (n int, first uuid.UUID) {
 	for _, c := range candidates {
-		if !c.Mapped && !p.taken[c.CompanyID] {
-			free = append(free, c)
+		if c.Mapped || p.taken[c.CompanyID] {
+			continue
+		}
+		if n++; n == 1 {
+			first = c.CompanyID
 		}
 	}
-	return free
+	return n, first
 }
 
 func (p *planner) skip(reason string, needsPerson bool) repo.Decision {

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -77,5 +79,50 @@ func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	want := []string{repo.Linked, repo.Created, repo.Created, repo.Created}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+}
+
+// What is asked of a page's clients does not depend on the order in which Halo
+// sends them, and leaves what it sent as it is.
+func TestRowsOf(t *testing.T) {
+	t.Parallel()
+	sent := []halo.Client{{ID: 3, Name: "C"}, {ID: 1, Name: "A"}, {ID: 2, Name: "B"}}
+	rows, norms := rowsOf(sent)
+	again, _ := rowsOf([]halo.Client{sent[1], sent[2], sent[0]})
+	if diff := cmp.Diff(again, rows); diff != "" || norms[0] != "a" || norms[2] != "c" || rows[0].ID != 1 || sent[0].ID != 3 {
+		t.Errorf("%v, %v of %v\n%s", rows, norms, sent, diff)
+	}
+}
+
+// BenchmarkPlan decides on a page of 100 clients: the first import, with as many
+// companies waiting as not, and one after it.
+func BenchmarkPlan(b *testing.B) {
+	page := make([]halo.Client, 100)
+	waiting := repo.PageState{Candidates: map[string][]repo.Candidate{}}
+	known := repo.PageState{Mapped: map[int64]repo.MappingState{}}
+	for i := range page {
+		page[i] = halo.Client{ID: int64(1000 + i), Name: fmt.Sprintf("Client No. %d", i)}
+		if i%2 == 0 {
+			waiting.Candidates[NormaliseName(page[i].Name)] = []repo.Candidate{{CompanyID: uuid.UUID{byte(i)}}}
+		}
+		known.Mapped[page[i].ID] = repo.MappingState{ClientName: page[i].Name, State: repo.MappingOK}
+	}
+	rows, norms := rowsOf(page)
+	b.Run("rows", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rowsOf(page)
+		}
+	})
+	for _, c := range []struct {
+		name  string
+		state repo.PageState
+	}{{"new", repo.PageState{}}, {"half of them wait", waiting}, {"known", known}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				newPlanner(false).plan(rows, norms, c.state)
+			}
+		})
 	}
 }

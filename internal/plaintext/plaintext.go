@@ -44,6 +44,8 @@ func refused(r rune) bool {
 	switch {
 	case r >= ' ' && r < 0x7f:
 		return false
+	case r < 0x034f: // Latin and accents, as most names have; of these only controls and the soft hyphen
+		return r < 0xa0 || r == 0xad
 	case unicode.IsControl(r), breaks(r):
 		return true
 	case joins(r), mark(r), unicode.Is(unicode.Prepended_Concatenation_Mark, r):
@@ -63,8 +65,12 @@ func word(r rune) bool {
 // after most characters. Cleaning twice changes nothing. The result shares no
 // memory with a much longer s.
 func Clean(s string, most int) string {
+	whole := len(s)
 	s = strings.TrimSpace(s)
-	if plain(s) && len(s) <= most {
+	if _, at := firstFault(s); at == 0 && (len(s) <= most || utf8.RuneCountInString(s) <= most) { // as almost all are
+		if whole > 2*len(s)+utf8.UTFMax {
+			return strings.Clone(s)
+		}
 		return s
 	}
 	var b strings.Builder
@@ -86,7 +92,7 @@ text:
 			pending = r
 			continue
 		}
-		if unicode.IsSpace(r) && n == 0 {
+		if n == 0 && unicode.IsSpace(r) {
 			continue // at the start
 		}
 		if pending != 0 && word(last) && word(r) {
@@ -116,24 +122,34 @@ func plain(s string) bool {
 // Check says why s is no text, naming the character and where it is; nil if it
 // is one. Length and emptiness are the caller's business.
 func Check(s string) error {
-	if plain(s) {
+	switch r, at := firstFault(s); {
+	case at == 0:
 		return nil
+	case r == utf8.RuneError:
+		return fmt.Errorf("character %d is not valid UTF-8", at)
+	default:
+		return fault(r, at)
 	}
-	at := 0
+}
+
+// firstFault returns the first character that makes s no text, and which it
+// is, counted from 1; U+FFFD stands for a byte that is not UTF-8. 0: none.
+func firstFault(s string) (r rune, at int) {
+	if plain(s) {
+		return 0, 0
+	}
 	var pending, last rune
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		i += size
 		at++
 		switch {
-		case r == utf8.RuneError && size == 1:
-			return fmt.Errorf("character %d is not valid UTF-8", at)
-		case refused(r):
-			return fault(r, at)
+		case r == utf8.RuneError && size == 1, refused(r):
+			return r, at
 		case pending != 0 && !word(r):
-			return fault(pending, at-1)
+			return pending, at - 1
 		case joins(r) && !word(last):
-			return fault(r, at)
+			return r, at
 		case joins(r):
 			pending = r
 		default:
@@ -142,9 +158,9 @@ func Check(s string) error {
 		last = r
 	}
 	if pending != 0 {
-		return fault(pending, at)
+		return pending, at
 	}
-	return nil
+	return 0, 0
 }
 
 func fault(r rune, at int) error {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 func TestOnePolicy(t *testing.T) {
@@ -67,6 +69,41 @@ func TestCleanCuts(t *testing.T) {
 	}
 	if got := Clean("می\u200cخ", 3); got != "می" {
 		t.Errorf("cut to %+q", got)
+	}
+}
+
+// What is kept of a much longer text does not keep all of it in memory.
+func TestCleanLetsGo(t *testing.T) {
+	t.Parallel()
+	padded := strings.Repeat(" ", 1000) + "Acme" + strings.Repeat(" ", 1000)
+	got := Clean(padded, 1000)
+	start, at := uintptr(unsafe.Pointer(unsafe.StringData(padded))), uintptr(unsafe.Pointer(unsafe.StringData(got)))
+	if got != "Acme" || at >= start && at < start+uintptr(len(padded)) {
+		t.Errorf("%q is in the memory of what it was made from", got)
+	}
+}
+
+// The short cut for Latin says the same as the tables.
+func TestRefusedLatin(t *testing.T) {
+	t.Parallel()
+	for r := range rune(0x400) {
+		want := unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
+		if refused(r) != want {
+			t.Errorf("%U is refused: %t, want %t", r, !want, want)
+		}
+	}
+}
+
+func BenchmarkClean(b *testing.B) {
+	for name, text := range map[string]string{
+		"ASCII": "Eastwood & Okafor LLP", "Latin": "Sébastien & Fils Hôtellerie SAS", "Arabic": "شركة الخليج للتجارة", "Japanese": "日本商事株式会社", "odd": "Acme\tLtd\x00 ",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Clean(text, 1000)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,137 @@
+package halo
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	errShape   = errors.New("JSON of another shape")
+	errNotJSON = errors.New("not JSON")
+)
+
+// reader takes JSON apart piece by piece. It nests no calls, however deep a
+// body is, and more than 10,000 levels are an error. Its errors never quote the
+// body; [io.EOF] and [io.ErrUnexpectedEOF] say that it broke off.
+type reader struct{ json *jsontext.Decoder }
+
+// newReader reads body where it is. What is not UTF-8 and keys that come twice
+// are for those who take the values: one odd field must not cost a page.
+func newReader(body []byte) reader {
+	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
+}
+
+// document reads the whole body with whichever function fits it. Its error is
+// complete.
+func (r reader) document(body []byte, array, object func() error) error {
+	var err error
+	kind := kindOf(body)
+	switch kind {
+	case 0:
+		return errors.New("empty answer")
+	case '<':
+		return errors.New("HTML where JSON was expected")
+	case '[':
+		err = array()
+	case '{':
+		err = object()
+	default:
+		_, err = r.value()
+	}
+	if err == nil {
+		if _, after := r.json.ReadToken(); !errors.Is(after, io.EOF) {
+			return errNotJSON
+		}
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return brokeOff(len(body))
+	case err == nil && kind != '[' && kind != '{':
+		return errShape
+	}
+	return err
+}
+
+// members reads an object. It calls each with every key, as it is written; each
+// must read the value and is done with the key then.
+func (r reader) members(each func(key []byte) error) error {
+	if _, err := r.json.ReadToken(); err != nil { // {
+		return unquoted(err)
+	}
+	for {
+		switch r.json.PeekKind() {
+		case jsontext.KindEndObject:
+			_, err := r.json.ReadToken()
+			return unquoted(err)
+		case jsontext.KindString, jsontext.KindInvalid:
+			key, err := r.json.ReadValue()
+			if err != nil {
+				return unquoted(err)
+			}
+			if err := each(key); err != nil {
+				return err
+			}
+		default:
+			return errNotJSON
+		}
+	}
+}
+
+// elements reads an array. It calls each before every element, which each must
+// read.
+func (r reader) elements(each func() error) error {
+	if _, err := r.json.ReadToken(); err != nil { // [
+		return unquoted(err)
+	}
+	for {
+		switch r.json.PeekKind() {
+		case jsontext.KindEndArray, jsontext.KindInvalid:
+			_, err := r.json.ReadToken()
+			return unquoted(err)
+		default:
+			if err := each(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// value reads a value, as it is written. Of an object or array, which none of
+// our fields is, nothing is kept.
+func (r reader) value() ([]byte, error) {
+	switch r.json.PeekKind() {
+	case jsontext.KindBeginObject, jsontext.KindBeginArray:
+		return nil, unquoted(r.json.SkipValue())
+	default:
+		v, err := r.json.ReadValue()
+		return v, unquoted(err)
+	}
+}
+
+// unquoted makes an error of the library one that quotes nothing.
+func unquoted(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return errNotJSON
+}
+
+// kindOf returns the first byte of JSON that is not blank, or 0.
+func kindOf(body []byte) byte {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	if len(body) == 0 {
+		return 0
+	}
+	return body[0]
+}
+
+// withoutBOM drops a byte order mark, which .NET likes to write.
+func withoutBOM(body []byte) []byte {
+	return bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+}

@@ -1,0 +1,78 @@
+package halo
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// row is a client as it is being read.
+type row struct {
+	Client
+	group string // TopLevelName of the row before, which most have in common
+}
+
+// clear makes the row ready for the next one.
+func (r *row) clear() { *r = row{group: r.TopLevelName} }
+
+// fields are the keys that are needed; the others are skipped. A key that
+// comes twice counts as it comes last.
+var fields = []struct {
+	name []byte
+	set  func(r *row, value []byte)
+}{
+	{[]byte("id"), func(r *row, v []byte) { r.ID = idOf(v) }},
+	{[]byte("name"), func(r *row, v []byte) { r.Name = textOf(v) }},
+	{[]byte("inactive"), func(r *row, v []byte) { r.Inactive = flagOf(v) }},
+	{[]byte("toplevel_id"), func(r *row, v []byte) { r.TopLevelID = idOf(v) }},
+	{[]byte("toplevel_name"), func(r *row, v []byte) {
+		if r.TopLevelName = r.group; !writes(v, r.group) {
+			r.TopLevelName = textOf(v)
+		}
+	}},
+	{[]byte("ref"), func(r *row, v []byte) { r.Ref = textOf(v) }},
+	{[]byte("accountsid"), func(r *row, v []byte) { r.AccountsID = textOf(v) }},
+}
+
+// setter returns what to do with the value of a key, or nil.
+func setter(raw []byte) func(*row, []byte) {
+	if strings.IndexByte(initials, raw[1]) < 0 {
+		return nil
+	}
+	key := keyOf(raw)
+	for i := range fields {
+		if f := &fields[i]; bytes.EqualFold(f.name, key) {
+			return f.set
+		}
+	}
+	return nil
+}
+
+// initials are what a key of ours can begin with. It tells most of the others
+// off; none of these letters has more than two cases.
+const initials = `iIntNTrRaA\`
+
+// named says that a key, as it is written, is name in any case.
+func named(raw []byte, name string) bool { return bytes.EqualFold(keyOf(raw), []byte(name)) }
+
+// keyOf returns a key without its quotes. One with escapes that is too long to
+// be any of ours is none.
+func keyOf(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	if len(raw) > maxKey {
+		return nil
+	}
+	key, _ := jsontext.AppendUnquote(nil, raw) // what is not UTF-8 is none of ours
+	return key
+}
+
+// maxKey is the length of our longest key with every letter escaped.
+const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
+
+// writes says that a JSON string stands for text, letter by letter.
+func writes(raw []byte, text string) bool {
+	return len(raw) == len(text)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == text && bytes.IndexByte(raw, '\\') < 0
+}
