@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // pageWrite is a page's decisions as columns, which unnest turns into rows.
@@ -28,9 +29,10 @@ type clientColumns struct {
 // addedColumns say for each client of the catalogue, in the same order, what is
 // to be created for it, if anything.
 type addedColumns struct {
-	any                 bool
-	mappings, companies []uuid.UUID // [uuid.Nil]: none
-	norms               []string    // empty: the company is there
+	any bool
+	// Not []uuid.UUID, each of which pgx would turn into a text and back.
+	mappings, companies pgtype.FlatArray[pgtype.UUID]
+	norms               []string // empty: no company to be created
 }
 
 type mappingColumns struct {
@@ -132,7 +134,9 @@ func (w *pageWrite) link(d Decision, company uuid.UUID, norm string) error {
 		return err
 	}
 	a, last := &w.added, len(w.added.mappings)-1
-	a.any, a.mappings[last], a.companies[last], a.norms[last] = true, id, company, norm
+	a.any, a.norms[last] = true, norm
+	a.mappings[last] = pgtype.UUID{Bytes: id, Valid: true}
+	a.companies[last] = pgtype.UUID{Bytes: company, Valid: true}
 	return nil
 }
 
@@ -159,7 +163,7 @@ func (cl *clientColumns) add(c Client) {
 
 // skip makes room for the next client.
 func (a *addedColumns) skip() {
-	a.mappings, a.companies, a.norms = append(a.mappings, uuid.Nil), append(a.companies, uuid.Nil), append(a.norms, "")
+	a.mappings, a.companies, a.norms = append(a.mappings, pgtype.UUID{}), append(a.companies, pgtype.UUID{}), append(a.norms, "")
 }
 
 func (m *mappingColumns) addClient(c Client) {

@@ -30,11 +30,11 @@ const (
 				as n(client_id, name, inactive, top_id, top_name))` + upsertNSQL
 
 	// What is new comes in one statement, so that each name travels and is read
-	// once. A client without a mapping to be made has the nil id for one; one
-	// without a company to be made, no norm.
+	// once. A client without a mapping to be made has null for its id; one without
+	// a company to be made, no norm.
 	addMappingsSQL = `
 		with n as materialized (
-			select *, norm <> '' as creates, mapping_id <> '00000000-0000-0000-0000-000000000000' as maps
+			select *, norm <> '' as creates, mapping_id is not null as maps
 			from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[], $10::uuid[], $11::uuid[], $12::text[])
 				as n(client_id, name, inactive, top_id, top_name, mapping_id, company_id, norm)),
 		catalogue as (` + upsertNSQL + `),
