@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // What bounds a pass, should a server go on bringing new ids for ever. Ids that
@@ -149,11 +150,9 @@ func (p *pass) admit(l listing) Page {
 	c := &p.cur.Certificate
 	page := Page{Number: p.cur.NextPage, RecordCount: l.count, Rows: l.rows}
 	p.fullest = max(p.fullest, l.rows)
-	for _, client := range l.clients {
-		if p.cur.Seen.Add(client.ID) {
-			c.observeNew(client.ID)
-			page.Clients = append(page.Clients, client)
-		}
+	page.Clients = slices.DeleteFunc(l.clients, func(client Client) bool { return !p.cur.Seen.Add(client.ID) })
+	for _, client := range page.Clients {
+		c.observeNew(client.ID)
 	}
 	c.Pages++
 	c.Rows += l.rows
