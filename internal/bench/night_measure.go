@@ -19,7 +19,7 @@ type spell struct {
 }
 
 // measured takes the load of what begin starts, until no run is under way and no
-// connection has its old slot.
+// connection that is due within the hour has its old slot.
 func (n *night) measured(ctx context.Context, patience time.Duration, begin func() error) (s spell, err error) {
 	transactions, err := n.transactions(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (n *night) watch(ctx context.Context, s *spell, patience time.Duration) err
 		var left int
 		err = n.conn.QueryRow(ctx, `
 			select (select count(*) from halosync.runs where state in ('queued', 'running'))
-				+ (select count(*) from halosync.connections c join public.slots s using (id) where c.next_resync_at = s.slot)`).Scan(&left)
+				+ (select count(*) from halosync.connections c join public.slots s using (id) where c.next_resync_at = s.slot and s.slot < now() + interval '1 hour')`).Scan(&left)
 		s.looked++
 		switch {
 		case err != nil:
