@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -29,11 +26,14 @@ func (l load) minus(before load) load {
 
 // load reads it, of all databases together.
 func (s *stage) load(ctx context.Context) (l load, err error) {
-	var data string
-	if err := s.admin.QueryRow(ctx, `select current_setting('data_directory'), (pg_current_wal_lsn() - '0/0')::float8`).Scan(&data, &l.wal); err != nil {
+	if err := s.admin.QueryRow(ctx, `select (pg_current_wal_insert_lsn() - '0/0')::float8`).Scan(&l.wal); err != nil {
 		return l, err
 	}
-	if l.postgres, err = postgresCPU(data); err != nil {
+	postgres, err := s.postgresPID()
+	if err != nil {
+		return l, err
+	}
+	if l.postgres, err = treeCPU(postgres); err != nil {
 		return l, err
 	}
 	info, err := s.rdb.InfoMap(ctx, "server", "stats", "commandstats").Result()
@@ -53,48 +53,6 @@ func (s *stage) load(ctx context.Context) (l load, err error) {
 	calls, _, _ := strings.Cut(strings.TrimPrefix(info["Commandstats"]["cmdstat_evalsha"], "calls="), ",")
 	l.scripts, err = strconv.ParseFloat(cmp.Or(calls, "0"), 64) // not there before the first
 	return l, err
-}
-
-// postgresCPU is what a server has used: its first process, that one's children
-// that have ended, and those that live.
-func postgresCPU(data string) (time.Duration, error) {
-	pidFile, err := os.ReadFile(filepath.Join(data, "postmaster.pid")) //nolint:gosec // our own server's
-	if err != nil {
-		return 0, err
-	}
-	first, _, _ := strings.Cut(string(pidFile), "\n")
-	parent, err := strconv.Atoi(first)
-	if err != nil {
-		return 0, fmt.Errorf("postmaster.pid: %w", err)
-	}
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return 0, err
-	}
-	var sum int64
-	for _, path := range stats {
-		stat, err := os.ReadFile(path) //nolint:gosec // of /proc
-		if err != nil {
-			continue // it has ended
-		}
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		own := path == fmt.Sprintf("/proc/%d/stat", parent)
-		if !own && string(fields[1]) != first {
-			continue
-		}
-		used := fields[11:13] // utime, stime
-		if own {
-			used = fields[11:15] // and those of its ended children
-		}
-		for _, field := range used {
-			n, err := strconv.ParseInt(string(field), 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += n
-		}
-	}
-	return time.Duration(sum) * time.Second / ticks, nil
 }
 
 // kept is how many bytes Redis keeps of one resync that has ended, until asynq
