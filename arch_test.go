@@ -34,7 +34,7 @@ var house = map[string]struct {
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
-	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "tasks"}, "it drives the programs from outside, as the product does"},
+	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},

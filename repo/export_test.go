@@ -11,6 +11,13 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
+// Statements of each tick, for the test of their plans.
+const (
+	LockDueSQL      = lockDueSQL
+	LateSQL         = lateSQL
+	UndispatchedSQL = undispatchedSQL
+)
+
 // CheckNumbers is checkNumbers for the tests, which are outside the package
 // because repotest imports it.
 func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrations) }

@@ -42,9 +42,6 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	var claim Claim
 	var busy *BusyError
 	err := s.as(n.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenantRuns(ctx, tx, n); err != nil {
-			return err
-		}
 		run, err := lockForClaim(ctx, tx, n)
 		if err != nil {
 			return err
@@ -81,27 +78,42 @@ func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	return err
 }
 
-// lockForClaim locks the connection, so that claims on it are made one after
-// the other, and the run, which it inserts if it is not there.
-func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (Run, error) {
-	var one int
-	err := tx.QueryRow(ctx, `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`,
-		n.Tenant, n.ConnectionID).Scan(&one)
-	if err != nil {
-		return Run{}, err
+// lockForClaim locks the tenant's claims of bulk runs, the connection, so that
+// claims on it are made one after the other, and the run, which it inserts if it
+// is not there: one that was queued through Redis alone. The locks are one round
+// trip, and few follow, since others of the tenant wait for them.
+func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (run Run, err error) {
+	b := &pgx.Batch{}
+	queueTenantRunsLock(b, n)
+	b.Queue(lockConnectionSQL, n.Tenant, n.ConnectionID).
+		QueryRow(func(row pgx.Row) error {
+			var one int
+			return row.Scan(&one)
+		})
+	found := false
+	b.Queue(claimedSQL, n.Tenant, n.ID, n.ConnectionID, n.Kind).Query(func(rows pgx.Rows) error {
+		runs, err := pgx.CollectRows(rows, pgx.RowToStructByName[Run])
+		if err == nil && len(runs) > 0 {
+			run, found = runs[0], true
+		}
+		return err
+	})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil || found {
+		return run, err
 	}
 	if _, err := tx.Exec(ctx, insertRunSQL, n.values()...); err != nil {
 		return Run{}, err
 	}
-	run, err := queryRun(ctx, tx, `
-		select `+runColumns+` from halosync.runs
-		where tenant = $1 and id = $2 and connection_id = $3 and kind = $4 for update`,
-		n.Tenant, n.ID, n.ConnectionID, n.Kind)
+	run, err = queryRun(ctx, tx, claimedSQL, n.Tenant, n.ID, n.ConnectionID, n.Kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, sameRequest(ctx, tx, n)
 	}
 	return run, err
 }
+
+const claimedSQL = `
+	select ` + runColumns + ` from halosync.runs
+	where tenant = $1 and id = $2 and connection_id = $3 and kind = $4 for update`
 
 // sameRequest explains why a run could be neither inserted nor found.
 func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
@@ -120,17 +132,22 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 // execution before this one ended with its worker.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
-	err = tx.QueryRow(ctx, `
+	rows, err := tx.Query(ctx, `
 		update halosync.runs set state = 'running', fence = fence + 1, attempt = attempt + 1,
 			started_at = coalesce(started_at, now()), wait_reason = '', not_before = null, beat_at = now(),
 			deaths = case when state <> 'running' then 0 when $3 then deaths + 1 else deaths end
 		where tenant = $1 and id = $2
-		returning fence, cursor`, ref.Tenant, ref.ID, died).Scan(&ref.Fence, &claim.Cursor)
+		returning fence, cursor, `+runColumns, ref.Tenant, ref.ID, died)
 	if err != nil {
 		return err
 	}
-	claim.Run, err = queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, ref.Tenant, ref.ID)
-	claim.Ref = ref
+	started, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[struct {
+		Run
+		Fence  int64
+		Cursor json.RawMessage
+	}])
+	ref.Fence = started.Fence
+	claim.Run, claim.Ref, claim.Cursor = started.Run, ref, started.Cursor
 	return err
 }
 

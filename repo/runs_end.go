@@ -36,82 +36,83 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
 	}
 	err := s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockConnection(ctx, tx, ref); err != nil {
+		state, err := lockToFinish(ctx, tx, ref, f)
+		if err != nil || state == f.State { // done before
 			return err
 		}
-		var state string
-		err := tx.QueryRow(ctx, `
-			select state from halosync.runs
-			where tenant = $1 and id = $2 and fence = $3 and state in ('running', $4) for update`,
-			ref.Tenant, ref.ID, ref.Fence, f.State).Scan(&state)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return ErrFenced
-		case err != nil:
-			return err
-		case state == f.State:
-			return nil // done before
-		}
-		_, err = tx.Exec(ctx, `
-			update halosync.runs set complete = $3, records_total = case when $4 > 0 then $4 else records_total end,
-				missing = missing + $5, stack = $6
-			where tenant = $1 and id = $2`, ref.Tenant, ref.ID, f.Complete, f.RecordsTotal, f.WouldMiss, note(f.Stack))
-		if err != nil {
-			return err
-		}
-		if err := noteVerified(ctx, tx, ref, f); err != nil {
-			return err
-		}
-		if err := end(ctx, tx, ref.Tenant, ref.ID, f.State, f.Error); err != nil || f.State != StateSucceeded {
-			return err
-		}
-		_, err = tx.Exec(ctx, `update halosync.connections set last_success_at = now() where tenant = $1 and id = $2`,
-			ref.Tenant, ref.ConnectionID)
-		return err
+		b := &pgx.Batch{}
+		b.Queue(`
+			update halosync.runs set state = $3, error = $4, finished_at = now(), wait_reason = '', not_before = null,
+				complete = $5, records_total = case when $6 > 0 then $6 else records_total end, missing = missing + $7, stack = $8
+			where tenant = $1 and id = $2`,
+			ref.Tenant, ref.ID, f.State, note(f.Error), f.Complete, f.RecordsTotal, f.WouldMiss, note(f.Stack))
+		queueProved(b, ref, f)
+		queueEnded(b, ref.Tenant, ref.ID)
+		return tx.SendBatch(ctx, b).Close()
 	})
 	return wrap("finish run", err)
 }
 
-// noteVerified keeps on the connection what a resync has proved, so that the
-// mappings that it found unchanged need not be written.
-func noteVerified(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) error {
-	if !f.Verified && f.ClientsPages == 0 {
-		return nil
+// lockToFinish locks the connection's row, then the run's, as claims do, so that
+// the two cannot wait for each other, and says in which state the run is.
+func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state string, err error) {
+	b := &pgx.Batch{}
+	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
+	b.Queue(`
+		select state from halosync.runs
+		where tenant = $1 and id = $2 and fence = $3 and state in ('running', $4) for update`,
+		ref.Tenant, ref.ID, ref.Fence, f.State).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&state)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrFenced
+		}
+		return err
+	})
+	return state, tx.SendBatch(ctx, b).Close()
+}
+
+// queueProved keeps on the connection that a run succeeded and what a resync has
+// proved, so that the mappings that it found unchanged need not be written.
+func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
+	if f.State != StateSucceeded && !f.Verified && f.ClientsPages == 0 {
+		return
 	}
-	_, err := tx.Exec(ctx, `
+	b.Queue(`
 		update halosync.connections c set
 			verified_at = case when $4 then r.started_at else c.verified_at end,
-			clients_pages = case when $5 > 0 then $5 else c.clients_pages end
+			clients_pages = case when $5 > 0 then $5 else c.clients_pages end,
+			last_success_at = case when $6 then now() else c.last_success_at end
 		from halosync.runs r
 		where c.tenant = $1 and c.id = $2 and r.tenant = $1 and r.id = $3`,
-		ref.Tenant, ref.ConnectionID, ref.ID, f.Verified, f.ClientsPages)
-	return err
+		ref.Tenant, ref.ConnectionID, ref.ID, f.Verified, f.ClientsPages, f.State == StateSucceeded)
 }
+
+const lockConnectionSQL = `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`
 
 // lockConnection takes the connection's row before the run's, as claims do,
 // so that the two cannot wait for each other.
 func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
-	_, err := tx.Exec(ctx, `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`,
-		ref.Tenant, ref.ConnectionID)
+	_, err := tx.Exec(ctx, lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	return err
 }
 
-// end gives a run its last state, drops what only a running run needs, and
-// notifies whoever waits for it.
+// end gives a run its last state and does what goes with it.
 func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why string) error {
-	_, err := tx.Exec(ctx, `
+	b := &pgx.Batch{}
+	b.Queue(`
 		update halosync.runs set state = $3, error = $4, finished_at = now(), wait_reason = '', not_before = null
 		where tenant = $1 and id = $2`, tenant, id, state, note(why))
-	if err != nil {
-		return err
-	}
+	queueEnded(b, tenant, id)
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// queueEnded drops what only a running run needs, and notifies whoever waits
+// for its end.
+func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	for _, table := range []string{"run_pages", "run_findings"} {
-		if _, err = tx.Exec(ctx, `delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id); err != nil {
-			return err
-		}
+		b.Queue(`delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id)
 	}
-	_, err = tx.Exec(ctx, `select pg_notify($1, $2)`, channel, Hex(id))
-	return err
+	b.Queue(`select pg_notify($1, $2)`, channel, Hex(id))
 }
 
 // RequestCancel ends a queued run at once and asks a running one to end at

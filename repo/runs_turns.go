@@ -12,12 +12,10 @@ import (
 // pages that are being written.
 const lockTenantRunsSQL = `select pg_advisory_xact_lock(hashtextextended('halosync runs of tenant ' || $1, 0))`
 
-func lockTenantRuns(ctx context.Context, tx pgx.Tx, n NewRun) error {
-	if n.TenantRuns == 0 || n.Kind != KindImport && n.Kind != KindResync {
-		return nil
+func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
+	if n.TenantRuns != 0 && (n.Kind == KindImport || n.Kind == KindResync) {
+		b.Queue(lockTenantRunsSQL, n.Tenant)
 	}
-	_, err := tx.Exec(ctx, lockTenantRunsSQL, n.Tenant)
-	return err
 }
 
 // checkFree says whether a bulk run may be running now: not beside another one

@@ -122,5 +122,6 @@ func parts() []part {
 		{"budget", benchBudget},
 		{"unchanged", benchUnchanged},
 		{"memory", benchMemory},
+		{"night", benchNight},
 	}
 }

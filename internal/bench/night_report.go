@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// reportSizes says what the installation's rows take.
+func (n *night) reportSizes(ctx context.Context, r *report) error {
+	r.line("\n### %d connections with %d clients each, all mapped\n", n.connections, n.clients)
+	r.line("| table | rows | bytes a row, indexes included |\n|---|---|---|")
+	for _, table := range strings.Fields("connections companies clients mappings runs events") {
+		var rows int
+		var bytes float64
+		if err := n.conn.QueryRow(ctx, fmt.Sprintf(`select count(*), pg_total_relation_size('halosync.%[1]s')::float8 from halosync.%[1]s`, table)).
+			Scan(&rows, &bytes); err != nil {
+			return err
+		}
+		r.line("| %s | %d | %.0f |", table, rows, bytes/float64(max(rows, 1)))
+	}
+	return nil
+}
+
+// measureNight is the night itself.
+func (n *night) measureNight(ctx context.Context, r *report) error {
+	var first time.Time
+	if err := n.conn.QueryRow(ctx, `select min(slot) from public.slots`).Scan(&first); err != nil {
+		return err
+	}
+	if err := sleepUntil(ctx, first.Add(-4*time.Second)); err != nil {
+		return err
+	}
+	n.renameSome()
+	s, err := n.measured(ctx, n.spread+nightPatience, func() error { return sleepUntil(ctx, first) })
+	if err != nil {
+		return err
+	}
+	t, err := n.tally(ctx)
+	if err != nil {
+		return err
+	}
+	r.line("\n### One night: %d resyncs by the schedule, %d workers\n", n.connections, nightWorkers)
+	r.line("Slots spread over %v, %.0f in a second: five hours for as many, compressed %.0f times; or the default hour for %.0f.",
+		n.spread, 1/nightPace.Seconds(), nightHours.Seconds()/n.spread.Seconds(), time.Hour.Seconds()/nightPace.Seconds())
+	r.line("A tenth belongs to tenants of up to %d connections, every other one to a tenant of its own; %d connections share a simulated Halo"+
+		" of %d clients and its default budget. %d have one renamed client, all others are unchanged.\n",
+		nightLarge, n.shared, n.clients, n.renamed)
+	if err := n.reportLateness(ctx, r); err != nil {
+		return err
+	}
+	if err := n.reportLoad(ctx, r, s, n.connections); err != nil {
+		return err
+	}
+	late, err := n.late(ctx, "started_at", "%")
+	if err != nil {
+		return err
+	}
+	r.goals(
+		atMost("slots without a resync", 0, float64(t.Missed)),
+		atMost("slots with more than one", 0, float64(t.Doubled)),
+		atMost("resyncs that did not succeed", 0, float64(t.Failed)),
+		atMost("renamed clients that were not noticed exactly once", 0, abs(float64(t.Refreshed-n.renamed))),
+		atMost("answers 429", 0, float64(s.halo.Statuses[429])),
+		atMost("seconds from slot to start, 99 %", 15, late.Most99),
+	)
+	return nil
+}
+
+func sleepUntil(ctx context.Context, t time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(t)):
+		return nil
+	}
+}
+
+func abs(v float64) float64 { return max(v, -v) }
+
+// reportLateness says when things happened after their slots.
+func (n *night) reportLateness(ctx context.Context, r *report) error {
+	r.line("| seconds after the slot | median | 99 %% | most |\n|---|---|---|---|")
+	for _, row := range []struct{ what, column, tenants string }{
+		{"run written", "queued_at", "%"}, {"started", "started_at", "%"}, {"verified", "finished_at", "%"},
+		{"verified, tenants of many connections", "finished_at", "large-%"},
+	} {
+		l, err := n.late(ctx, row.column, row.tenants)
+		if err != nil {
+			return err
+		}
+		r.line("| %s | %.2f | %.2f | %.2f |", row.what, l.Median, l.Most99, l.Most)
+	}
+	return nil
+}
+
+// reportLoad says what so many resyncs have cost.
+func (n *night) reportLoad(ctx context.Context, r *report, s spell, resyncs int) error {
+	peak, err := n.peak()
+	if err != nil {
+		return err
+	}
+	kept, err := n.kept(ctx)
+	if err != nil {
+		return err
+	}
+	r.line("\n| what | a resync | in all |\n|---|---|---|")
+	row := func(what, format string, total float64) {
+		r.line("| %s | "+format+" | "+format+" |", what, total/float64(resyncs), total)
+	}
+	row("requests to Halo, tokens included", "%.2f", float64(s.halo.Requests))
+	row("of those for tokens", "%.2f", float64(s.halo.Tokens))
+	row("kB from Halo", "%.1f", float64(s.halo.Bytes)/1e3)
+	row("SQL transactions", "%.1f", s.transactions)
+	row("kB of WAL", "%.1f", s.wal/1e3)
+	row("Redis commands, those inside scripts included", "%.1f", s.commands)
+	row("of those scripts", "%.1f", s.scripts)
+	row("kB that Redis keeps for a day, of tasks that have ended", "%.2f", kept/1e3*float64(resyncs))
+	row("CPU ms of the workers", "%.2f", s.workers.Seconds()*1e3)
+	row("CPU ms of Postgres", "%.2f", s.postgres.Seconds()*1e3)
+	row("CPU ms of Redis", "%.2f", s.redis.Seconds()*1e3)
+	r.line("\nIt took %.0f s; at most %d runs waited in the queue; the largest worker took %.0f MB; the simulator %.2f ms of CPU a resync.",
+		s.wall.Seconds(), s.deepest, float64(peak)/1e6, s.simulator.Seconds()*1e3/float64(resyncs))
+	return nil
+}
+
+// measureRush makes some of the connections due at the same moment, as after an
+// outage: how many resyncs a second come out of this machine.
+func (n *night) measureRush(ctx context.Context, r *report, count int) error {
+	s, err := n.measured(ctx, nightPatience, func() error {
+		_, err := n.conn.Exec(ctx, `
+			with chosen as (select id from public.slots where tenant like 'small-%' order by id desc limit $1),
+			due as (update halosync.connections c set next_resync_at = now() from chosen where c.id = chosen.id returning c.id, c.next_resync_at)
+			update public.slots s set slot = due.next_resync_at from due where due.id = s.id`, count)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var began, seconds float64
+	if err := n.conn.QueryRow(ctx, `
+		select extract(epoch from min(r.queued_at) - max(s.slot))::float8, extract(epoch from max(r.finished_at) - min(r.queued_at))::float8
+		from public.slots s join halosync.runs r on r.connection_id = s.id and r.queued_at >= s.slot
+		where s.slot = (select max(slot) from public.slots where slot <= now())`).Scan(&began, &seconds); err != nil {
+		return err
+	}
+	r.line("\n### All at once, as after an outage: %d resyncs of tenants with one connection, %d clients each\n", count, n.clients)
+	r.line("%.1f resyncs a second, from the first run's row, %.1f s after the slot, to the last run's end; everything on this machine, the simulator included.",
+		float64(count)/seconds, began)
+	return n.reportLoad(ctx, r, s, count)
+}
