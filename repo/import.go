@@ -94,6 +94,7 @@ type Decision struct {
 // PageResult is what a page came to.
 type PageResult struct {
 	Counts
+	Findings  int  // written
 	Cancelled bool // the run should end here; this page is written
 	Repeated  bool // the page was written before, and nothing was done now
 }
@@ -149,7 +150,7 @@ func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef
 	if err := w.send(ctx, conn, ref, run.requestedBy); err != nil {
 		return PageResult{}, err
 	}
-	return PageResult{Counts: w.counts, Cancelled: state.Cancelled}, nil
+	return PageResult{Counts: w.counts, Findings: len(w.findings.clientIDs), Cancelled: state.Cancelled}, nil
 }
 
 // rollback makes the connection usable again. Should that fail, the pool

@@ -93,20 +93,19 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, 
 		return each(rows, func() { state.Mapped[id] = m },
 			&id, &m.ID, &m.CompanyID, &m.CompanyName, &m.ClientName, &m.ClientInactive, &m.State)
 	})
-	b.Queue(unmappedSQL, ref.Tenant, ref.ConnectionID, ids, ref.ID).Query(func(rows pgx.Rows) error {
-		var id int64
-		var at time.Time
-		return each(rows, func() { state.Unmapped[id] = at }, &id, &at)
-	})
-	if p.Compare {
-		norms = []string{}
+	if !p.Compare { // to which neither matters
+		b.Queue(unmappedSQL, ref.Tenant, ref.ConnectionID, ids, ref.ID).Query(func(rows pgx.Rows) error {
+			var id int64
+			var at time.Time
+			return each(rows, func() { state.Unmapped[id] = at }, &id, &at)
+		})
+		b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, norms, maxCandidates).Query(func(rows pgx.Rows) error {
+			var norm string
+			var c Candidate
+			return each(rows, func() { state.Candidates[norm] = append(state.Candidates[norm], c) },
+				&norm, &c.CompanyID, &c.Name, &c.Mapped)
+		})
 	}
-	b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, norms, maxCandidates).Query(func(rows pgx.Rows) error {
-		var norm string
-		var c Candidate
-		return each(rows, func() { state.Candidates[norm] = append(state.Candidates[norm], c) },
-			&norm, &c.CompanyID, &c.Name, &c.Mapped)
-	})
 	return state, run, conn.SendBatch(ctx, b).Close()
 }
 

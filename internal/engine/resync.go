@@ -24,7 +24,10 @@ func (e *Engine) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (t
 		if err != nil {
 			return ending{}, err
 		}
-		rs := &resyncer{walk: w, pages: conn.ClientsPages, approved: claim.Run.ApprovedMissing, run: RunID(claim.Run.ID)}
+		rs := &resyncer{
+			walk: w, pages: conn.ClientsPages, approved: claim.Run.ApprovedMissing, run: RunID(claim.Run.ID),
+			found: len(claim.Cursor) > 0, // an execution before this one may have found something
+		}
 		w.write = rs.writePage
 		if err := w.restore(ctx); err != nil {
 			return ending{}, err

@@ -20,6 +20,7 @@ type resyncer struct {
 	approved int // mappings that a person lets this run mark missing
 	mapped   halo.IDSet
 	gone     halo.IDSet // of them: those that are known to be missing
+	found    bool       // there may be findings
 }
 
 // Ways of a resync, kept in the checkpoint.
@@ -113,6 +114,7 @@ func (rs *resyncer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 		Pass: p.pass, Page: p.page, Pages: p.pages, Clients: rows, NormNames: norms, PageIDs: p.ids,
 		Cursor: raw, RecordsTotal: rs.total, Compare: true, Absent: p.absent,
 	}, func(state repo.PageState) ([]repo.Decision, error) { return compare(rows, state, p.again), nil })
+	rs.found = rs.found || res.Findings > 0
 	return res.Cancelled, err
 }
 
@@ -208,6 +210,9 @@ func (rs *resyncer) overCeiling() ending {
 // believe makes sure that Halo shows clients at all before any is called
 // missing or unverified, and asks once more for what only one answer speaks for.
 func (rs *resyncer) believe(ctx context.Context) (ending, error) {
+	if !rs.found {
+		return ending{}, nil
+	}
 	missing, err := rs.store.Findings(ctx, rs.ref, repo.FoundMissing)
 	if err != nil {
 		return ending{}, err
@@ -239,7 +244,7 @@ const applyAtOnce = 500
 
 // apply brings the mappings up to date and ends the run.
 func (rs *resyncer) apply(ctx context.Context) (ending, error) {
-	for {
+	for rs.found {
 		taken, err := rs.store.ApplyFindings(ctx, rs.ref, applyAtOnce)
 		if err != nil {
 			return ending{}, err
