@@ -123,5 +123,6 @@ func parts() []part {
 		{"unchanged", benchUnchanged},
 		{"memory", benchMemory},
 		{"night", benchNight},
+		{"enqueue", benchEnqueue},
 	}
 }
