@@ -124,5 +124,7 @@ func parts() []part {
 		{"memory", benchMemory},
 		{"night", benchNight},
 		{"enqueue", benchEnqueue},
+		{"sqlenqueue", benchSQLEnqueue},
+		{"idle", benchIdle},
 	}
 }
