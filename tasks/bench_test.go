@@ -70,3 +70,43 @@ func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 		}
 	})
 }
+
+// BenchmarkEncode writes arguments as a payload, and the request's key.
+func BenchmarkEncode(b *testing.B) {
+	for name, args := range benchArgs() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := encode(args); err != nil {
+					b.Fatal(err)
+				}
+				Key(KindImport, args)
+			}
+		})
+	}
+}
+
+// BenchmarkDecode reads a payload as the server does.
+func BenchmarkDecode(b *testing.B) {
+	for name, args := range benchArgs() {
+		b.Run(name, func(b *testing.B) {
+			payload, err := encode(args)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.SetBytes(int64(len(payload)))
+			for b.Loop() {
+				if _, err := decode[ImportArgs](payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func benchArgs() map[string]ImportArgs {
+	many := validImport()
+	many.All, many.ClientIDs = false, ids(MaxClientIDs)
+	return map[string]ImportArgs{"search": searchFor(1), "ids=10000": many}
+}

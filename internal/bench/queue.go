@@ -19,10 +19,11 @@ import (
 // (d): asynq enqueues and works tasks that do nothing.
 func benchEnqueue(ctx context.Context, s *stage, o options, r *report) error {
 	for _, atOnce := range []int{1, 10} {
-		n := 4_000 * min(atOnce, 5)
+		n := 10_000 * min(atOnce, 3)
 		order := []contender{
 			{ours, func(ctx context.Context) (sample, error) { return s.enqueue(ctx, n, atOnce, openTasks) }},
 			{rawAsynq, func(ctx context.Context) (sample, error) { return s.enqueue(ctx, n, atOnce, openAsynq) }},
+			{uniqueAsynq, func(ctx context.Context) (sample, error) { return s.enqueue(ctx, n, atOnce, openUnique) }},
 		}
 		taken, err := compare(ctx, o.rounds, order...)
 		if err != nil {
@@ -38,11 +39,15 @@ func benchEnqueue(ctx context.Context, s *stage, o options, r *report) error {
 		}
 		r.goals(atLeast(fmt.Sprintf("requests per second over raw asynq, %d at once", atOnce), 0.9,
 			walls(taken[rawAsynq]).median()/walls(taken[ours]).median()))
+		r.line("\nOver asynq's own way not to take a request twice: %.2f.", walls(taken[uniqueAsynq]).median()/walls(taken[ours]).median())
 	}
 	return s.benchNoOp(ctx, o, r)
 }
 
-const rawAsynq = "raw asynq"
+const (
+	rawAsynq    = "raw asynq"
+	uniqueAsynq = "raw asynq with Unique"
+)
 
 // asker makes the i-th of many requests that differ.
 type asker func(ctx context.Context, i int) error
@@ -68,8 +73,16 @@ func openTasks(address tasks.Address) (asker, func() error) {
 	}, c.Close
 }
 
-// openAsynq is what a program without tasks would do.
-func openAsynq(address tasks.Address) (asker, func() error) {
+// openAsynq is what a program without tasks would do that takes the same
+// request as often as it comes.
+func openAsynq(address tasks.Address) (asker, func() error) { return openPlain(address) }
+
+// openUnique is the same with asynq's lock, for as long as our claim lives.
+func openUnique(address tasks.Address) (asker, func() error) {
+	return openPlain(address, asynq.Unique(7*24*time.Hour))
+}
+
+func openPlain(address tasks.Address, more ...asynq.Option) (asker, func() error) {
 	rdb := address.Connect()
 	c := asynq.NewClientFromRedisClient(rdb)
 	kind := tasks.Import()
@@ -82,8 +95,10 @@ func openAsynq(address tasks.Address) (asker, func() error) {
 		if err != nil {
 			return err
 		}
-		_, err = c.EnqueueContext(ctx, asynq.NewTask(kind.Name, payload), asynq.TaskID(id.String()), asynq.Queue(tasks.QueueImport),
-			asynq.MaxRetry(kind.MaxAttempts), asynq.Timeout(kind.Timeout), asynq.Retention(kind.Retention))
+		_, err = c.EnqueueContext(ctx, asynq.NewTask(kind.Name, payload), append([]asynq.Option{
+			asynq.TaskID(id.String()), asynq.Queue(tasks.QueueImport),
+			asynq.MaxRetry(kind.MaxAttempts), asynq.Timeout(kind.Timeout), asynq.Retention(kind.Retention),
+		}, more...)...)
 		return err
 	}, rdb.Close
 }

@@ -42,7 +42,7 @@ func benchSQLEnqueue(ctx context.Context, s *stage, o options, r *report) error 
 	}
 	defer h.Close()
 	for _, sessions := range []int{1, 4} {
-		n := 2_000 * sessions
+		n := 1_000 * sessions
 		way := func(sql string) func(context.Context) (sample, error) {
 			return func(ctx context.Context) (sample, error) { return s.sqlEnqueue(ctx, h, n, sessions, sql) }
 		}

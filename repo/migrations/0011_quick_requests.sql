@@ -8,7 +8,7 @@
 -- and the plan is made once: a plan from the days when the table was small must
 -- not walk through everything that waits.
 create index runs_asked on halosync.runs (connection_id, jsonb_hash_extended(args - '{requested_by,scheduled}'::text[], 0))
-    where state in ('queued', 'running');
+    where finished_at is null;
 
 -- +goose StatementBegin
 create or replace function halosync.enqueue(kind text, tenant text, connection_id uuid, args jsonb, requested_by text) returns uuid
@@ -32,7 +32,7 @@ begin
     requested_by := left(regexp_replace(coalesce(requested_by, ''), '[[:cntrl:]]', '', 'g'), 50);
     for attempt in 1..10 loop
         select r.id into run from halosync.runs r
-            where r.connection_id = enqueue.connection_id and r.state in ('queued', 'running')
+            where r.connection_id = enqueue.connection_id and r.finished_at is null
                 and jsonb_hash_extended(r.args - '{requested_by,scheduled}'::text[], 0) = jsonb_hash_extended(asked, 0)
                 and r.tenant is not distinct from enqueue.tenant and r.kind is not distinct from job
                 and r.cancel_requested_at is null and r.args - '{requested_by,scheduled}'::text[] = asked
