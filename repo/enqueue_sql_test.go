@@ -93,6 +93,61 @@ func TestEnqueueIsTransactional(t *testing.T) {
 	}
 }
 
+// Of those that commit at the same time one tells the workers, so that the others
+// need not wait for it.
+func TestEnqueueTellsOnceForThoseWhoCommitTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ear, conn := sqlConn(t, w.url), sqlConn(t, w.url)
+	if _, err := ear.Exec(t.Context(), "listen halosync_queued"); err != nil {
+		t.Fatal(err)
+	}
+	tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
+	first := must[uuid.UUID](t)(w.enqueue(t, tx, "import", `{"search": "first"}`))
+	if _, err := tx.Exec(t.Context(), "set constraints all immediate"); err != nil { // as far as a commit that waits for the disk
+		t.Fatal(err)
+	}
+	other := sqlConn(t, w.url)
+	must[uuid.UUID](t)(w.enqueue(t, other, "import", `{"search": "meanwhile"}`))
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	last := must[uuid.UUID](t)(w.enqueue(t, other, "import", `{"search": "last"}`))
+	for _, want := range []uuid.UUID{first, last} {
+		told, err := ear.WaitForNotification(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "told of", told.Payload, repo.Hex(want))
+	}
+	equal(t, "for the dispatcher", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 3)
+}
+
+// What waits already makes a request no dearer: the same one is found by its
+// hash, whatever the planner believed of the table when the session began.
+func TestEnqueueDoesNotWalkThroughWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn := sqlConn(t, w.url)
+	ask := func(search string) uuid.UUID {
+		args := must[[]byte](t)(json.Marshal(map[string]string{"search": search}))
+		return must[uuid.UUID](t)(w.enqueue(t, conn, "import", string(args)))
+	}
+	const waiting = 300
+	first := ask("0")
+	for i := 1; i < waiting; i++ {
+		ask(fmt.Sprint(i))
+	}
+	equal(t, "found again", ask("0"), first)
+	const read = `select (select sum(idx_tup_read) from pg_stat_user_indexes where relname = 'runs') + (select seq_tup_read from pg_stat_user_tables where relname = 'runs')`
+	if _, err := conn.Exec(t.Context(), "select pg_stat_force_next_flush()"); err != nil {
+		t.Fatal(err)
+	}
+	if n := repotest.Value[int](t, w.url, read); n > waiting {
+		t.Errorf("%d rows read for %d requests", n, waiting)
+	}
+}
+
 // The same request, in whatever spelling and from however many at once, is one
 // run while that has not ended.
 func TestEnqueueKnowsTheSameRequest(t *testing.T) {

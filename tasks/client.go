@@ -3,7 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync/atomic"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -15,8 +15,10 @@ const announceKey = "asynq:queues"
 // Client asks for runs and looks after them. It is safe for concurrent use.
 type Client struct {
 	rdb       redis.UniversalClient
-	queue     *asynq.Client
 	inspector *asynq.Inspector
+
+	script atomic.Pointer[enqueueScript] // as soon as it is known
+	slots  atomic.Bool                   // Redis refuses scripts with keys of several slots
 }
 
 // Receipt is the answer to a request.
@@ -40,7 +42,7 @@ func Open(redisURL string) (*Client, error) {
 // NewClient is [Open] for an address that has been read already.
 func NewClient(address Address) *Client {
 	rdb := address.Connect()
-	return &Client{rdb, asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
+	return &Client{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
 // Close frees the connections.
@@ -133,16 +135,11 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	if err != nil {
 		return err
 	}
-	// asynq announces a queue once in a client's life. After a flush, or when
-	// somebody deleted the queue in asynqmon, its tasks would be worked but
-	// nobody could see them.
-	if err := c.rdb.SAdd(ctx, announceKey, kind.Queue(args)).Err(); err != nil {
-		return fmt.Errorf("announce queue: %w", err)
+	w, err := kind.write(ctx, c, runID, args, payload)
+	if err != nil {
+		return err
 	}
-	if _, err := c.queue.EnqueueContext(ctx, asynq.NewTask(kind.Name, payload), kind.options(runID, args)...); err != nil {
-		return fmt.Errorf("enqueue: %w", err)
-	}
-	return nil
+	return c.send(ctx, w)
 }
 
 // revive sets a task going again if it is archived.

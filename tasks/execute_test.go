@@ -188,7 +188,7 @@ func TestRejections(t *testing.T) {
 				t.Error("the handler was called")
 				return RunResult{}, nil
 			})
-			_, err := c.queue.EnqueueContext(t.Context(), asynq.NewTask("test:note", []byte(tc.payload)),
+			_, err := asynq.NewClientFromRedisClient(c.rdb).EnqueueContext(t.Context(), asynq.NewTask("test:note", []byte(tc.payload)),
 				asynq.TaskID(tc.id), asynq.Queue(QueueInteractive), asynq.MaxRetry(3))
 			if err != nil {
 				t.Fatal(err)
@@ -227,7 +227,7 @@ func TestRejectionIsToldUntilHeard(t *testing.T) {
 	Handle(s, Import(), func(context.Context, Job[ImportArgs]) (RunResult, error) { panic("unreachable") })
 	start(t, s)
 	id := NewRunID()
-	_, err := c.queue.EnqueueContext(t.Context(), asynq.NewTask(KindImport, []byte(`{"tenant":"acme","v":2}`)),
+	_, err := asynq.NewClientFromRedisClient(c.rdb).EnqueueContext(t.Context(), asynq.NewTask(KindImport, []byte(`{"tenant":"acme","v":2}`)),
 		asynq.TaskID(id), asynq.Queue(QueueImport), asynq.MaxRetry(3))
 	if err != nil {
 		t.Fatal(err)

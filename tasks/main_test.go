@@ -23,12 +23,12 @@ func TestMain(m *testing.M) {
 }
 
 // database is the URL of an empty database.
-func database(t *testing.T) string {
+func database(t testing.TB) string {
 	t.Helper()
 	return redistest.URL(t)
 }
 
-func closeAtEnd(t *testing.T, c io.Closer) {
+func closeAtEnd(t testing.TB, c io.Closer) {
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -36,7 +36,7 @@ func closeAtEnd(t *testing.T, c io.Closer) {
 	})
 }
 
-func address(t *testing.T, url string) Address {
+func address(t testing.TB, url string) Address {
 	t.Helper()
 	a, err := ParseAddress(url)
 	if err != nil {
@@ -45,14 +45,14 @@ func address(t *testing.T, url string) Address {
 	return a
 }
 
-func connect(t *testing.T, url string) redis.UniversalClient {
+func connect(t testing.TB, url string) redis.UniversalClient {
 	t.Helper()
 	rdb := address(t, url).Connect()
 	closeAtEnd(t, rdb)
 	return rdb
 }
 
-func openClient(t *testing.T, url string) *Client {
+func openClient(t testing.TB, url string) *Client {
 	t.Helper()
 	c, err := Open(url)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -21,48 +20,46 @@ const (
 	claimPoll = 20 * time.Millisecond
 )
 
-// claimScript gives the claim KEYS[1] to run ARGV[1], if nobody holds it or
-// if ARGV[2] does. It returns the holder, and how long he has held it in
-// milliseconds, by Redis' own clock.
-var claimScript = redis.NewScript(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local held = redis.call('GET', KEYS[1])
-if held then
-  local holder, since = string.match(held, '^(%x+) (%d+)$')
-  if holder and holder ~= ARGV[2] then
-    return {holder, string.format('%d', now - since)}
-  end
-end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%d', now), 'PX', ARGV[3])
-return {ARGV[1], '0'}`)
-
 // request asks for a run, unless the same request is waiting or running.
 //
 // asynq's own Unique is of no use for that: its lock outlives an archived task
 // and does not outlive a quick one, and it knows nothing of the first task's
 // id. Instead a claim per request holds the run's id, and asking that run's
-// task says what the claim is worth. Whoever dies between claim and enqueue
-// blocks his request for ten seconds.
+// task says what the claim is worth. In a cluster, whoever dies between claim
+// and enqueue blocks his request for ten seconds.
 func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], args A) (Receipt, error) {
+	if err := kind.fault(); err != nil {
+		return Receipt{}, err
+	}
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
 		return Receipt{}, err
 	}
-	var (
-		key     = "halosync:request:{" + Key(kind.Name, args) + "}"
-		id      = NewRunID()
-		expired string // holder whose claim is worth nothing
-	)
+	payload, err := payloadOf(args)
+	if err != nil {
+		return Receipt{}, err
+	}
+	id := NewRunID()
+	w, err := kind.write(ctx, c, id, args, payload)
+	if err != nil {
+		return Receipt{}, err
+	}
+	key := "halosync:request:{" + Key(kind.Name, args) + "}"
+	return c.request(ctx, key, w)
+}
+
+// request writes the task, unless the claim is another run's that is alive.
+func (c *Client) request(ctx context.Context, key string, w writing) (Receipt, error) {
+	expired := "" // holder whose claim is worth nothing
 	for {
-		holder, age, err := c.claim(ctx, key, id, expired)
+		holder, age, err := c.enqueueClaiming(ctx, key, expired, w)
 		if err != nil {
-			return Receipt{}, fmt.Errorf("claim request: %w", err)
+			return Receipt{}, err
 		}
-		if holder == id {
-			return Receipt{RunID: id}, enqueueClaimed(ctx, c, kind, id, args)
+		if holder == w.runID {
+			return Receipt{RunID: holder}, nil
 		}
-		state, err := c.holderState(ctx, holder, kind.Queue(args))
+		state, err := c.holderState(ctx, holder, w.queue)
 		switch {
 		case err != nil:
 			return Receipt{}, err
@@ -78,31 +75,41 @@ func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	}
 }
 
-// enqueueClaimed queues a run that only Redis knows of, and lists it for the
-// ledger first, so that it cannot be overlooked. It stays well inside the claim's grace: a task that arrived
-// after it could be the second one.
-func enqueueClaimed[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
-	ctx, cancel := context.WithTimeout(ctx, claimGrace/2)
-	defer cancel()
-	if err := c.announce(ctx, runID); err != nil {
-		return err
+// enqueueClaiming queues a run that only Redis knows of, if it gets the claim.
+// It lists the run for the ledger first, so that it cannot be overlooked.
+func (c *Client) enqueueClaiming(ctx context.Context, key, expired string, w writing) (holder string, age time.Duration, err error) {
+	if !c.slots.Load() {
+		keys := append(w.keys, key, unseenKey, announceKey) // after asynq's
+		args := append(w.args, w.runID, w.queue)
+		if expired != "" {
+			args = append(args, expired)
+		}
+		holder, age, err = claimed(w.runID, w.script.request.Run(ctx, c.rdb, keys, args...))
+		if !redis.HasErrorPrefix(err, "CROSSSLOT") {
+			return holder, age, err
+		}
+		c.slots.Store(true)
 	}
-	return enqueue(ctx, c, kind, runID, args)
+	return c.enqueueStepwise(ctx, key, expired, w)
 }
 
-func (c *Client) claim(ctx context.Context, key, id, expired string) (holder string, age time.Duration, err error) {
-	answer, err := claimScript.Run(ctx, c.rdb, []string{key}, id, expired, claimLife.Milliseconds()).StringSlice()
-	if err != nil {
+// enqueueStepwise is the same where each key has its slot: in a cluster, also
+// one behind a single address. It stays well inside the claim's grace: a task
+// that arrived after it could be the second one.
+func (c *Client) enqueueStepwise(ctx context.Context, key, expired string, w writing) (holder string, age time.Duration, err error) {
+	holder, age, err = claimed(w.runID, claimScript.Run(ctx, c.rdb, []string{key}, w.runID, expired))
+	if err != nil || holder != w.runID {
+		return holder, age, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, claimGrace/2)
+	defer cancel()
+	if err := c.announce(ctx, w.runID); err != nil {
 		return "", 0, err
 	}
-	if len(answer) != 2 {
-		return "", 0, fmt.Errorf("script: %d values", len(answer))
+	if err := c.send(ctx, w); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) { // ours, after a lost answer
+		return "", 0, err
 	}
-	ms, err := strconv.ParseInt(answer[1], 10, 64)
-	if err != nil {
-		return "", 0, fmt.Errorf("script: %w", err)
-	}
-	return answer[0], time.Duration(ms) * time.Millisecond, nil
+	return holder, age, nil
 }
 
 // holderState says what a claim is worth.

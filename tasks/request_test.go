@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -209,5 +211,58 @@ func TestDamagedClaimIsReplaced(t *testing.T) {
 	}
 	if ttl := c.rdb.TTL(t.Context(), claimKey(validImport())).Val(); ttl < claimLife-time.Minute {
 		t.Errorf("claim lives %v, want %v", ttl, claimLife)
+	}
+}
+
+// trips counts how often a client speaks to Redis.
+type trips struct{ n atomic.Int64 }
+
+func (t *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (t *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		t.n.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (t *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		t.n.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+func TestRequestIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	first := mustImport(t, c, validImport()) // brings the script there
+	other := validImport()
+	other.Tenant = "beta"
+	var counted trips
+	c.rdb.AddHook(&counted)
+	second := mustImport(t, c, other)
+	if n := counted.n.Load(); n != 1 {
+		t.Errorf("%d round trips", n)
+	}
+	unseen, err := c.TakeUnseen(t.Context(), 10)
+	if err != nil || len(unseen) != 2 || unseen[0].RunID != first.RunID || unseen[1].RunID != second.RunID {
+		t.Errorf("unseen = %+v, %v; want both runs in their order", unseen, err)
+	}
+}
+
+// A claim is written with its task, so without one it needs no patience.
+func TestClaimOfATaskThatIsGone(t *testing.T) {
+	t.Parallel()
+	c := openClient(t, database(t))
+	first := mustImport(t, c, validImport())
+	if err := c.inspector.DeleteTask(QueueImport, first.RunID); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), claimGrace/2)
+	defer cancel()
+	second, err := c.Import(ctx, validImport())
+	if err != nil || second.Existing || second.RunID == first.RunID {
+		t.Errorf("receipt = %+v, %v; want a new run", second, err)
 	}
 }

@@ -21,6 +21,11 @@ const (
 	taskCheckInterval = 200 * time.Millisecond
 	// delayedCheckInterval is how often tasks that are put off are looked at.
 	delayedCheckInterval = time.Second
+	// cleanUpInterval is how often results whose time is over are removed.
+	cleanUpInterval = 8 * time.Second
+	// elsewhere is the interval of what another of asynq's servers in the same
+	// process does for the same queue.
+	elsewhere = time.Hour
 )
 
 // ServerConfig says how a server works. Only Redis must be set.
@@ -123,24 +128,25 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, rdb: rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		queues:    []*asynq.Server{newQueueServer(rdb, cfg, cfg.Concurrency, queueWeights())},
+		queues:    []*asynq.Server{newQueueServer(rdb, cfg, cfg.Concurrency, queueWeights(), delayedCheckInterval, cleanUpInterval)},
 		kinds:     map[string]runner{},
 		draining:  make(chan struct{}),
 	}
 	if cfg.Interactive > 0 {
-		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}))
+		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, elsewhere, elsewhere))
 	}
 	return s, nil
 }
 
 // newQueueServer makes one of asynq's servers: it has no limit for each queue,
 // so slots for one of them alone take a server of their own.
-func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int) *asynq.Server {
+func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, delayed, cleanUp time.Duration) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   queues,
 		TaskCheckInterval:        taskCheckInterval,
-		DelayedTaskCheckInterval: delayedCheckInterval,
+		DelayedTaskCheckInterval: delayed,
+		JanitorInterval:          cleanUp,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,

@@ -123,5 +123,8 @@ func parts() []part {
 		{"unchanged", benchUnchanged},
 		{"memory", benchMemory},
 		{"night", benchNight},
+		{"enqueue", benchEnqueue},
+		{"sqlenqueue", benchSQLEnqueue},
+		{"idle", benchIdle},
 	}
 }

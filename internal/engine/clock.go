@@ -17,6 +17,10 @@ import (
 const (
 	// tickEvery is how often each worker looks for what is due.
 	tickEvery = 5 * time.Second
+	// lookAgain is how long after runs were found the next look is: those that
+	// were requested in SQL at the same time have one notification for all, which
+	// may come a moment before the last of them can be seen.
+	lookAgain = 50 * time.Millisecond
 	// claimAtOnce is how many connections share a transaction of the scheduler.
 	claimAtOnce = 200
 )
@@ -40,7 +44,7 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 		e.log.Warn("schedules not aligned", zap.Error(err))
 	}
 	keys := keyWatch{store: e.store, log: e.log}
-	tick := func() {
+	tick := func() (found bool) {
 		t, err := e.Tick(ctx)
 		err = errors.Join(err, keys.look(ctx, time.Now()))
 		if err != nil && ctx.Err() == nil {
@@ -49,6 +53,7 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 		if observe != nil {
 			observe(t)
 		}
+		return t.Dispatched > 0
 	}
 	wake := make(chan struct{}, 1)
 	ring := func() {
@@ -63,14 +68,19 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	var listening sync.WaitGroup
 	listening.Go(func() { e.listen(ctx, ring) })
 	ring()
+	var again <-chan time.Time
 	for {
 		select {
 		case <-wake:
-			tick()
+		case <-again:
 		case <-ctx.Done():
 			<-clock.Stop().Done()
 			listening.Wait()
 			return
+		}
+		again = nil
+		if tick() {
+			again = time.After(lookAgain)
 		}
 	}
 }
