@@ -19,6 +19,9 @@ const (
 	// taskCheckInterval is how often an idle server looks for work. asynq's
 	// second would make people wait.
 	taskCheckInterval = 200 * time.Millisecond
+	// backgroundCheckInterval is the same where what people wait for has slots of
+	// its own: looking is most of what an idle worker does.
+	backgroundCheckInterval = time.Second
 	// delayedCheckInterval is how often tasks that are put off are looked at.
 	delayedCheckInterval = time.Second
 	// cleanUpInterval is how often results whose time is over are removed.
@@ -125,28 +128,36 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Logger = zap.NewNop().Sugar()
 	}
 	rdb := cfg.Redis.Connect()
+	main := pace{taskCheckInterval, delayedCheckInterval, cleanUpInterval}
+	if cfg.Interactive > 0 {
+		main.look = backgroundCheckInterval
+	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, rdb: rdb,
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		queues:    []*asynq.Server{newQueueServer(rdb, cfg, cfg.Concurrency, queueWeights(), delayedCheckInterval, cleanUpInterval)},
+		queues:    []*asynq.Server{newQueueServer(rdb, cfg, cfg.Concurrency, queueWeights(), main)},
 		kinds:     map[string]runner{},
 		draining:  make(chan struct{}),
 	}
 	if cfg.Interactive > 0 {
-		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, elsewhere, elsewhere))
+		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, pace{taskCheckInterval, elsewhere, elsewhere}))
 	}
 	return s, nil
 }
 
+// pace is how often an idle server looks for work, for tasks that were put off
+// and are due, and for results to be removed.
+type pace struct{ look, delayed, cleanUp time.Duration }
+
 // newQueueServer makes one of asynq's servers: it has no limit for each queue,
 // so slots for one of them alone take a server of their own.
-func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, delayed, cleanUp time.Duration) *asynq.Server {
+func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, p pace) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   queues,
-		TaskCheckInterval:        taskCheckInterval,
-		DelayedTaskCheckInterval: delayed,
-		JanitorInterval:          cleanUp,
+		TaskCheckInterval:        p.look,
+		DelayedTaskCheckInterval: p.delayed,
+		JanitorInterval:          p.cleanUp,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
