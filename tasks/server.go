@@ -21,7 +21,7 @@ const (
 	taskCheckInterval = 200 * time.Millisecond
 	// backgroundCheckInterval is the same where what people wait for has slots of
 	// its own: looking is most of what an idle worker does.
-	backgroundCheckInterval = time.Second
+	backgroundCheckInterval = 500 * time.Millisecond
 	// delayedCheckInterval is how often tasks that are put off are looked at.
 	delayedCheckInterval = time.Second
 	// cleanUpInterval is how often results whose time is over are removed.

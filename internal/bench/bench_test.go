@@ -81,7 +81,7 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 }
 
 // measured are a wall time, its range and the CPU time.
-const measured = `\d+\.\d\d \| \d+\.\d\d to \d+\.\d\d \| (\d+\.\d\d|–)`
+const measured = `\d+\.\d\d \| \d+\.\d\d to \d+\.\d\d \| (\d+\.\d\d|–) \| (\d+\.\d\d|–)`
 
 // goalLine is a line with a goal that begins with words.
 func goalLine(words string) string {

@@ -63,7 +63,7 @@ func child(ctx context.Context, args []string, in io.Reader, out io.Writer) erro
 		return err
 	}
 	kinds := map[string]func(context.Context, *plain) (func() error, error){
-		"fetch": fetchFloor, "decode": decodeFloor, "rows": rowsRival, "tasks": tasksRival, "whole": wholeRival,
+		"fetch": fetchFloor, "decode": decodeFloor, "rows": rowsRival, "tasks": tasksRival, "whole": wholeRival, "idle": idleRival,
 	}
 	if len(args) != 1 || kinds[args[0]] == nil {
 		return fmt.Errorf("child %v: unknown", args)

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/halosync/halosync/halo/halotest"
 )
 
@@ -46,8 +49,36 @@ func benchIdle(ctx context.Context, s *stage, _ options, r *report) error {
 	if err != nil {
 		return err
 	}
-	after.report(r, before)
+	plainly, err := s.idleAsynq(ctx)
+	if err != nil {
+		return err
+	}
+	after.report(r, before, plainly)
 	return nil
+}
+
+// idleAsynq is what asynq alone uses: a server with as many queues and asynq's
+// own intervals, and nothing else in the process.
+func (s *stage) idleAsynq(ctx context.Context) (sample, error) {
+	return runChild(ctx, "idle", plain{Redis: s.redis.URL()})
+}
+
+// idleRival is the other end of idleAsynq.
+func idleRival(ctx context.Context, p *plain) (func() error, error) {
+	opts, err := redis.ParseURL(p.Redis)
+	if err != nil {
+		return nil, err
+	}
+	server := asynq.NewServerFromRedisClient(redis.NewClient(opts), asynq.Config{
+		Queues: map[string]int{"a": 6, "b": 3, "c": 1}, LogLevel: asynq.ErrorLevel,
+	})
+	if err := server.Start(asynq.NewServeMux()); err != nil {
+		return nil, err
+	}
+	if err := wait(ctx, idleSettles); err != nil {
+		return nil, err
+	}
+	return func() error { return wait(ctx, idleWatched) }, nil
 }
 
 // wait lets time pass in which something is watched.
@@ -83,7 +114,7 @@ func (d *database) idleLoad(ctx context.Context, w *worker) (l idleLoad, err err
 	return l, d.admin.QueryRow(ctx, `select xact_commit + xact_rollback from pg_stat_database where datname = $1`, d.name).Scan(&l.transactions)
 }
 
-func (l idleLoad) report(r *report, before idleLoad) {
+func (l idleLoad) report(r *report, before idleLoad, plainly sample) {
 	seconds := l.at.Sub(before.at).Seconds()
 	calls := map[string]float64{}
 	for name, n := range l.redis.commands {
@@ -99,5 +130,7 @@ func (l idleLoad) report(r *report, before idleLoad) {
 	r.line("Redis: %.1f commands a second, those that scripts call included (%s), %.2f %% of a core.",
 		float64(l.redis.total()-before.redis.total())/seconds, strings.Join(list, ", "), (l.redis.cpu-before.redis.cpu).Seconds()/seconds*100)
 	r.line("Postgres: %.1f transactions a second.", float64(l.transactions-before.transactions)/seconds)
+	r.line("A process with nothing but an asynq server of three queues, at asynq's own intervals (a look a second), uses %.2f %% of a core,"+
+		" one after the other in this run.", plainly.CPU.Seconds()/plainly.Wall.Seconds()*100)
 	r.goals(atMost("CPU of a worker with nothing to do, % of a core", 1, (l.cpu-before.cpu).Seconds()/seconds*100))
 }

@@ -69,16 +69,8 @@ func benchImport(ctx context.Context, s *stage, o options, r *report) error {
 // importNew is one import into an empty database.
 func (s *stage) importNew(ctx context.Context, h *halotest.Halo, settings ...string) (took sample, err error) {
 	err = s.with(ctx, h, func(d *database, connection string) error {
-		w, err := d.startWorker(ctx, settings...)
-		if err != nil {
-			return err
-		}
-		db, err := s.postgresCPU(func() (err error) {
-			took, err = w.measured(func() (time.Duration, error) { return d.importAll(ctx, connection) })
-			return err
-		})
-		took.DB = db
-		return errors.Join(err, w.stop())
+		took, err = d.byWorker(ctx, func() (time.Duration, error) { return d.importAll(ctx, connection) }, settings...)
+		return err
 	})
 	return took, err
 }

@@ -19,17 +19,17 @@ func TestTable(t *testing.T) {
 	got := printed(func(r *report) {
 		r.table("Some import", []contender{{name: "ours"}, {name: "theirs"}}, map[string][]sample{
 			"ours": {
-				{Wall: 3 * time.Second, CPU: time.Second, Peak: 30e6}, {Wall: time.Second, CPU: time.Second, Peak: 10e6},
+				{Wall: 3 * time.Second, CPU: time.Second, DB: 2 * time.Second, Peak: 30e6}, {Wall: time.Second, CPU: time.Second, DB: 2 * time.Second, Peak: 10e6},
 				{Wall: 1500 * time.Millisecond, CPU: 4 * time.Second, Peak: 20e6},
 			},
 			"theirs": {{Wall: 10 * time.Millisecond}},
 		})
 	})
 	want := `### Some import
-| what | wall s | least to most | CPU s | peak MB |
-|---|---|---|---|---|
-| ours | 1.50 | 1.00 to 3.00 | 1.00 | 20 |
-| theirs | 0.01 | 0.01 to 0.01 | – | – |`
+| what | wall s | least to most | CPU s | Postgres CPU s | peak MB |
+|---|---|---|---|---|---|
+| ours | 1.50 | 1.00 to 3.00 | 1.00 | 2.00 | 20 |
+| theirs | 0.01 | 0.01 to 0.01 | – | – | – |`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -108,7 +108,12 @@ func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error)
 	if err != nil {
 		return sample{}, err
 	}
-	took, err := w.measured(f)
+	var took sample
+	used, err := d.postgresCPU(func() (err error) {
+		took, err = w.measured(f)
+		return err
+	})
+	took.DB = used
 	return took, errors.Join(err, w.stop())
 }
 
