@@ -126,12 +126,18 @@ func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, ac
 	return conn.SendBatch(ctx, b).Close()
 }
 
+// discardPlansSQL lets the foreign keys' own checks be planned anew, once a page.
+// Their plans are kept otherwise, and one from the days when a table was empty
+// reads all of it for each row, until autovacuum has seen how it grows.
+const discardPlansSQL = `discard plans`
+
 // queueRows queues what a dry run leaves out.
 func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
 	cl := w.clients
 	args := []any{ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames}
 	switch {
 	case w.added.any:
+		b.Queue(discardPlansSQL)
 		b.Queue(addMappingsSQL, append(args, ref.ID, actor, w.added.mappings, w.added.companies, w.added.norms)...)
 	case len(cl.ids) > 0:
 		b.Queue(upsertClientsSQL, args...)

@@ -17,7 +17,7 @@ const latency = 50 * time.Millisecond
 // token, the look at the end of the list and the start of the run come on top
 // and are the same for any size, so the list must not be too short.
 func benchLatency(ctx context.Context, s *stage, o options, r *report) error {
-	clients := max(o.clients*2/5, 2000)
+	clients := max(o.clients, 2000)
 	h, err := newHalo(clients, halotest.Profile{Latency: latency})
 	if err != nil {
 		return err
