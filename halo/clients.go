@@ -34,7 +34,7 @@ type Query struct {
 	// fewer. Default 100.
 	PageSize int
 	// Window is how many pages [API.Pages] asks for at once, while others are in
-	// hand or wait to be: it reads ahead until some 1,000 rows wait. 1 means no
+	// hand or wait to be: it reads ahead until some 4,000 rows wait. 1 means no
 	// reading ahead. 1 to 16, default 4.
 	Window int
 	// VerifyTail makes [API.Pages] look at the end of the list before it shows

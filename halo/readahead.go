@@ -6,10 +6,10 @@ import (
 )
 
 // What may wait to be taken before no further page is asked for. Pages of 100
-// rows are some 30 kB each, so a run waits with 300 kB.
+// rows are some 30 kB each, so a run waits with 1.2 MB.
 const (
-	aheadRows  = 1000
-	aheadPages = 16 // those on their way included
+	aheadRows  = 4000
+	aheadPages = 48 // those on their way included
 )
 
 // readahead fetches numbered pages, several at a time, and hands them out in

@@ -28,8 +28,9 @@ func (w *walk) list(ctx context.Context) (ending, error) {
 }
 
 // maxBatch is how many clients share a transaction, unless a single page has
-// more.
-const maxBatch = 1000
+// more. It takes a quarter of a second; a quarter as many cost 7 % more of
+// Postgres' time each.
+const maxBatch = 4000
 
 // pass reads one pass over the listing from its checkpoint. Pages that are here
 // already when one could be written share its transaction: where Halo is the

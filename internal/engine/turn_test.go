@@ -71,7 +71,7 @@ func TestBusyWait(t *testing.T) {
 func TestImportStandsAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
-	plainClients(w, 6000)
+	plainClients(w, 12_000)
 	conn, other := w.connect("acme", "main"), w.connect("globex", "main")
 	w.engine.turn, w.engine.tenantRuns = time.Nanosecond, 2
 	row, err := newRun(repo.KindImport, tasks.NewRunID(), all(other), other.Tenant, other.ID.String(), "test")
@@ -89,7 +89,7 @@ func TestImportStandsAside(t *testing.T) {
 			t.Fatalf("execution %d: %v", page, err)
 		}
 		run := w.run(j)
-		if n := run.Pages - before; run.State != repo.StateQueued || n < 4 || n > 25 || run.WaitReason == "" {
+		if n := run.Pages - before; run.State != repo.StateQueued || n < 4 || n > 50 || run.WaitReason == "" {
 			t.Errorf("execution %d: %s after %d pages, %q", page, run.State, n, run.WaitReason)
 		}
 		before = run.Pages
@@ -103,7 +103,7 @@ func TestImportStandsAside(t *testing.T) {
 	if _, err := w.engine.Import(t.Context(), j); err != nil {
 		t.Fatalf("nobody waits any more: %v", err)
 	}
-	if run := w.run(j); run.State != repo.StateSucceeded || run.Created != 6000 || run.Attempt != 3 {
+	if run := w.run(j); run.State != repo.StateSucceeded || run.Created != 12_000 || run.Attempt != 3 {
 		t.Errorf("%s, %d executions", counts(run), run.Attempt)
 	}
 }
