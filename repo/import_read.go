@@ -72,7 +72,7 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, 
 		Candidates: make(map[string][]Candidate),
 	}
 	var run pageRun
-	ids, norms := lookups(p)
+	ids := p.ids()
 
 	b := &pgx.Batch{}
 	b.Queue("begin")
@@ -99,7 +99,7 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, 
 			var at time.Time
 			return each(rows, func() { state.Unmapped[id] = at }, &id, &at)
 		})
-		b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, norms, maxCandidates).Query(func(rows pgx.Rows) error {
+		b.Queue(candidatesSQL, ref.Tenant, ref.ConnectionID, p.distinctNorms(), maxCandidates).Query(func(rows pgx.Rows) error {
 			var norm string
 			var c Candidate
 			return each(rows, func() { state.Candidates[norm] = append(state.Candidates[norm], c) },
@@ -118,19 +118,25 @@ func each(rows pgx.Rows, f func(), dest ...any) error {
 	return err
 }
 
-// lookups gives the ids and the distinct names to ask for, without those that
-// no row can have.
-func lookups(p ImportPage) (ids []int64, norms []string) {
-	ids, norms = []int64{}, []string{}
-	asked := make(map[string]bool, len(p.NormNames))
+// ids are the page's clients.
+func (p ImportPage) ids() []int64 {
+	ids := make([]int64, len(p.Clients))
 	for i, c := range p.Clients {
-		ids = append(ids, c.ID)
-		norm := p.NormNames[i]
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// distinctNorms are the names to ask for, without those that no row can have.
+func (p ImportPage) distinctNorms() []string {
+	norms := []string{}
+	asked := make(map[string]bool, len(p.NormNames))
+	for _, norm := range p.NormNames {
 		if asked[norm] || unstorable(norm, 1, maxNorm) != "" {
 			continue
 		}
 		asked[norm] = true
 		norms = append(norms, norm)
 	}
-	return ids, norms
+	return norms
 }

@@ -30,20 +30,26 @@ func (c *tripCounter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// However large a page is, and whatever is done with it, it takes two round
-// trips, once the connection has prepared the statements.
-func TestImportPageRoundTrips(t *testing.T) {
-	t.Parallel()
+// newCountedWorld is newWorld with a count of the round trips.
+func newCountedWorld(t *testing.T) (*world, *atomic.Int64) {
+	t.Helper()
 	url := repotest.URL(t)
-	var trips atomic.Int64
+	trips := &atomic.Int64{}
 	store, err := repo.OpenWrapped(t.Context(), url, repotest.Keys(t), func(conn net.Conn) net.Conn {
-		return &tripCounter{Conn: conn, trips: &trips}
+		return &tripCounter{Conn: conn, trips: trips}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	w := join(t, store, url, "acme", "main")
+	return join(t, store, url, "acme", "main"), trips
+}
+
+// However large a page is, and whatever is done with it, it takes two round
+// trips, once the connection has prepared the statements.
+func TestImportPageRoundTrips(t *testing.T) {
+	t.Parallel()
+	w, trips := newCountedWorld(t)
 	all := clients(1000)
 
 	warm := w.claim(t, "warm")

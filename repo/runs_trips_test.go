@@ -1,28 +1,16 @@
 package repo_test
 
 import (
-	"net"
-	"sync/atomic"
 	"testing"
 
 	"github.com/halosync/halosync/repo"
-	"github.com/halosync/halosync/repo/repotest"
 )
 
 // Each resync is claimed and finished once a night, and others of its tenant
 // wait for its claim: neither takes a round trip for each of its statements.
 func TestClaimAndFinishRoundTrips(t *testing.T) {
 	t.Parallel()
-	url := repotest.URL(t)
-	var trips atomic.Int64
-	store, err := repo.OpenWrapped(t.Context(), url, repotest.Keys(t), func(conn net.Conn) net.Conn {
-		return &tripCounter{Conn: conn, trips: &trips}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	w := join(t, store, url, "acme", "main")
+	w, trips := newCountedWorld(t)
 	for _, round := range []string{"warm", "counted"} { // once the statements are prepared
 		n := w.newRun(round)
 		n.TenantRuns = 2

@@ -81,18 +81,6 @@ func idleRival(ctx context.Context, p *plain) (func() error, error) {
 	return func() error { return wait(ctx, idleWatched) }, nil
 }
 
-// wait lets time pass in which something is watched.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // idleLoad is what a worker and its servers have done so far.
 type idleLoad struct {
 	at           time.Time

@@ -99,7 +99,7 @@ func (s *stage) plainly(ctx context.Context, h *halotest.Halo, what string, atOn
 		db, err := s.postgresCPU(func() (err error) {
 			took, err = runChild(ctx, what, plain{
 				Resource: h.ResourceServer(), Token: token, Database: s.postgres.DatabaseURL(d.name), Redis: s.redis.URL(),
-				Conn: connection, Pages: (h.Tenant("").Len() + 99) / 100, AtOnce: atOnce,
+				Conn: connection, Pages: pagesOf(h.Tenant("").Len()), AtOnce: atOnce,
 			})
 			return err
 		})

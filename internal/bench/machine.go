@@ -15,15 +15,9 @@ func (r *report) machine(ctx context.Context, s *stage) error {
 	if err := s.admin.QueryRow(ctx, "show server_version").Scan(&postgres); err != nil {
 		return err
 	}
-	info, err := s.rdb.Info(ctx, "server").Result()
+	redis, err := s.rdb.InfoMap(ctx, "server").Result()
 	if err != nil {
 		return err
-	}
-	redis := "?"
-	for line := range strings.Lines(info) {
-		if v, ok := strings.CutPrefix(line, "redis_version:"); ok {
-			redis = strings.TrimSpace(v)
-		}
 	}
 	version, err := s.command(ctx, "", "worker", "--version")
 	if err != nil {
@@ -31,7 +25,7 @@ func (r *report) machine(ctx context.Context, s *stage) error {
 	}
 	postgres, _, _ = strings.Cut(postgres, " ") // the rest is the package's
 	r.line("Everything on one machine: %d cores (%s), %s/%s, %s, PostgreSQL %s (fsync on), Redis %s (append-only file); halosync %s.",
-		runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH, runtime.Version(), postgres, redis, strings.TrimPrefix(version, "worker version "))
+		runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH, runtime.Version(), postgres, redis["Server"]["redis_version"], strings.TrimPrefix(version, "worker version "))
 	return nil
 }
 

@@ -141,3 +141,15 @@ func peakOf(pid int) (int64, error) {
 	}
 	return 0, fmt.Errorf("no VmHWM of process %d", pid)
 }
+
+// wait lets time pass.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -124,10 +124,8 @@ func (n *night) until(ctx context.Context, patience time.Duration, sql string, a
 		if time.Now().After(end) {
 			return fmt.Errorf("%d are left after %v", left, patience)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		if err := wait(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

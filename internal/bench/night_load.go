@@ -1,11 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -36,22 +32,8 @@ func (s *stage) load(ctx context.Context) (l load, err error) {
 	if l.postgres, err = treeCPU(postgres); err != nil {
 		return l, err
 	}
-	info, err := s.rdb.InfoMap(ctx, "server", "stats", "commandstats").Result()
-	if err != nil {
-		return l, err
-	}
-	pid, err := strconv.Atoi(info["Server"]["process_id"])
-	if err != nil {
-		return l, fmt.Errorf("redis: process_id: %w", err)
-	}
-	if l.redis, err = cpuOf(pid); err != nil {
-		return l, err
-	}
-	if l.commands, err = strconv.ParseFloat(info["Stats"]["total_commands_processed"], 64); err != nil {
-		return l, fmt.Errorf("redis: total_commands_processed: %w", err)
-	}
-	calls, _, _ := strings.Cut(strings.TrimPrefix(info["Commandstats"]["cmdstat_evalsha"], "calls="), ",")
-	l.scripts, err = strconv.ParseFloat(cmp.Or(calls, "0"), 64) // not there before the first
+	redis, err := s.redisLoad(ctx)
+	l.redis, l.commands, l.scripts = redis.cpu, float64(redis.total()), float64(redis.commands["evalsha"])
 	return l, err
 }
 

@@ -64,10 +64,8 @@ func (n *night) transactions(ctx context.Context) (count float64, err error) {
 		if err != nil || count == last {
 			return count, err
 		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(1100 * time.Millisecond):
+		if err := wait(ctx, 1100*time.Millisecond); err != nil {
+			return 0, err
 		}
 	}
 }
@@ -93,10 +91,8 @@ func (n *night) watch(ctx context.Context, s *spell, patience time.Duration) err
 		case time.Now().After(end):
 			return fmt.Errorf("%d runs and slots are left after %v", left, patience)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
+		if err := wait(ctx, 500*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

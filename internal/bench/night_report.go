@@ -29,11 +29,11 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 	if err := n.conn.QueryRow(ctx, `select min(slot) from public.slots`).Scan(&first); err != nil {
 		return err
 	}
-	if err := sleepUntil(ctx, first.Add(-4*time.Second)); err != nil {
+	if err := wait(ctx, time.Until(first.Add(-4*time.Second))); err != nil {
 		return err
 	}
 	n.renameSome()
-	s, err := n.measured(ctx, n.spread+nightPatience, func() error { return sleepUntil(ctx, first) })
+	s, err := n.measured(ctx, n.spread+nightPatience, func() error { return wait(ctx, time.Until(first)) })
 	if err != nil {
 		return err
 	}
@@ -66,15 +66,6 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 		atMost("seconds from slot to start, 99 %", 15, late.Most99),
 	)
 	return nil
-}
-
-func sleepUntil(ctx context.Context, t time.Time) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(t)):
-		return nil
-	}
 }
 
 func abs(v float64) float64 { return max(v, -v) }

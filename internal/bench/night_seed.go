@@ -76,7 +76,7 @@ func (n *night) install(ctx context.Context) error {
 		sealed, err := keys.Seal(secret.NewString(appSecret), tenant, id.String(), "connections.secret_sealed")
 		return []any{
 			id, tenant, fmt.Sprint("halo ", i), n.halo.ResourceServer(), n.halo.AuthServer(), n.haloOf(i), appID, sealed,
-			(n.clients + 99) / 100,
+			pagesOf(n.clients),
 		}, err
 	}))
 	if err != nil {

@@ -31,11 +31,9 @@ func benchEnqueue(ctx context.Context, s *stage, o options, r *report) error {
 		}
 		r.table(fmt.Sprintf("%d requests, %d at once", n, atOnce), order, taken)
 		for _, c := range order {
-			other := func(name string) float64 {
-				return of(taken[c.name], func(s sample) float64 { return s.Other[name] }).median() / float64(n)
-			}
+			each := func(key string) float64 { return other(taken[c.name], key).median() / float64(n) }
 			r.line("\n%s: %.0f a second; each %.0f µs of Redis' CPU, %.1f commands in Redis, those of scripts included.",
-				c.name, float64(n)/walls(taken[c.name]).median(), other("redis")*1e6, other("commands"))
+				c.name, float64(n)/walls(taken[c.name]).median(), each("redis")*1e6, each("commands"))
 		}
 		r.goals(atLeast(fmt.Sprintf("requests per second over raw asynq, %d at once", atOnce), 0.9,
 			walls(taken[rawAsynq]).median()/walls(taken[ours]).median()))

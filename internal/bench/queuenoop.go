@@ -29,9 +29,7 @@ func (s *stage) benchNoOp(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	r.table(fmt.Sprintf("%d tasks that do nothing, asked for and worked, %d at once each", n, noOpAtOnce), order, taken)
-	for _, c := range order {
-		r.line("\n%s: %.0f a second.", c.name, float64(n)/walls(taken[c.name]).median())
-	}
+	r.perSecond(n, order, taken)
 	return nil
 }
 

@@ -52,9 +52,7 @@ func benchSQLEnqueue(ctx context.Context, s *stage, o options, r *report) error 
 			return err
 		}
 		r.table(fmt.Sprintf("%d requests in SQL, %d sessions", n, sessions), order, taken)
-		for _, c := range order {
-			r.line("\n%s: %.0f a second.", c.name, float64(n)/walls(taken[c.name]).median())
-		}
+		r.perSecond(n, order, taken)
 		r.goals(atLeast(fmt.Sprintf("requests per second in SQL over plain inserts, %d sessions", sessions), 0.5,
 			walls(taken[plainInsert]).median()/walls(taken[sqlFunction]).median()))
 	}

@@ -61,6 +61,13 @@ func rowsOf(samples []sample, table string) string {
 	return strings.Join(parts, ", ")
 }
 
+// perSecond says how many of n there were in a second.
+func (r *report) perSecond(n int, order []contender, taken map[string][]sample) {
+	for _, c := range order {
+		r.line("\n%s: %.0f a second.", c.name, float64(n)/walls(taken[c.name]).median())
+	}
+}
+
 func orNone(v float64, format string) string {
 	if v == 0 {
 		return "–"

@@ -153,10 +153,8 @@ func (d *database) ask(ctx context.Context, request func(*tasks.Client) (tasks.R
 		case ended != nil:
 			return 0, fmt.Errorf("run ended %s: %s", state, reason)
 		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
+			return 0, err
 		}
 	}
 }

@@ -91,10 +91,8 @@ func (d *database) alone(ctx context.Context) error {
 		if err != nil || others == 0 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
