@@ -85,12 +85,8 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 			return &Error{Op: "list clients", kind: ErrTooLarge, cause: fmt.Errorf("more than %d pages", maxPages)}
 		}
 		l, err := ahead.take()
-		if err == nil && number == 1 && p.tail(l) > 0 {
-			if err = a.verifyTail(ctx, p, l); err == nil {
-				ahead.next = 1
-				ahead.fill(p.target())
-				l, err = ahead.take()
-			}
+		if err == nil && number == 1 {
+			l, err = a.verifyTail(ctx, p, l)
 		}
 		if err != nil {
 			return err
@@ -208,16 +204,19 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail looks at the end of the list, once its first page is known. All
-// that the pass shows, the first page included, is asked for afterwards, and so
-// is younger than what it knows of the tail: no change can hide between the two.
-func (a *API) verifyTail(ctx context.Context, p *pass, first listing) error {
+// verifyTail looks at the end of the list, and then at its first page once
+// more, which it returns: what the pass shows is younger than what it knows of
+// the tail, so no change can hide between the two.
+func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
+	tail := p.tail(first)
+	if tail == 0 {
+		return first, nil
+	}
 	p.cur.Certificate.observeCount(first.count)
-	p.fullest = first.rows
-	l, err := a.list(ctx, p.query, p.tail(first))
+	l, err := a.list(ctx, p.query, tail)
 	if err != nil {
-		return fmt.Errorf("tail of the list: %w", err)
+		return listing{}, fmt.Errorf("tail of the list: %w", err)
 	}
 	p.cur.Certificate.observeTail(l)
-	return nil
+	return a.list(ctx, p.query, 1)
 }
