@@ -29,7 +29,7 @@ func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID u
 		select m.client_id, c.id, c.name
 		from halosync.mappings m
 		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
-		where m.tenant = $1 and m.connection_id = $2 and m.client_id = any($3) and m.deleted_at is null`,
+		where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = any($3) and m.deleted_at is null`,
 		tenant, connectionID, ids)
 	if err != nil {
 		return nil, wrap("mapped clients", err)

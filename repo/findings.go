@@ -58,7 +58,7 @@ const (
 				select client_id from halosync.run_findings where tenant = $1 and run_id = $2 order by client_id limit $3)
 			returning client_id, outcome, name, inactive, reason),
 		hit as (
-			select m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason, f.outcome,
+			select m.tenant, m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason, f.outcome,
 				case f.outcome when 'seen' then f.name else m.client_name end as new_name,
 				case f.outcome when 'seen' then f.inactive else m.client_inactive end as new_inactive,
 				case when f.outcome <> 'seen' then f.outcome when f.inactive then 'inactive' else 'ok' end as new_state,
@@ -69,7 +69,7 @@ const (
 			from taken f
 			join halosync.runs r on r.tenant = $1 and r.id = $2
 			join halosync.connections n on n.tenant = $1 and n.id = r.connection_id
-			join halosync.mappings m on m.tenant = $1 and m.connection_id = r.connection_id and m.client_id = f.client_id
+			join halosync.mappings m on m.tenant is not distinct from $1 and m.connection_id = r.connection_id and m.client_id = f.client_id
 				and m.deleted_at is null and m.mapped_at <= r.started_at),
 		differs as (
 			select * from hit
@@ -78,7 +78,7 @@ const (
 			update halosync.mappings m
 			set client_name = d.new_name, client_inactive = d.new_inactive, state = d.new_state,
 				state_reason = d.new_reason, last_verified_at = d.new_verified_at
-			from differs d where m.tenant = $1 and m.id = d.id),
+			from differs d where m.tenant = d.tenant and m.id = d.id),
 		logged as (
 			insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
 			select $1, r.requested_by, case d.outcome when 'seen' then 'mapping.refreshed' else 'mapping.' || d.outcome end, 'resync',

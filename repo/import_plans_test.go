@@ -1,7 +1,12 @@
 package repo_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
@@ -41,4 +46,116 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 		}
 	}
 	t.Fatalf("%s: the statistics do not come", table)
+}
+
+// A tenant that the statistics do not know, since it grew after they were made,
+// looks to the planner as if it had no rows: then one condition seems as good
+// as two, and an index that is read for the whole tenant, once for each client,
+// as good as the right one.
+func TestTenantUnknownToStatistics(t *testing.T) {
+	t.Parallel()
+	for name, others := range map[string]struct{ tenants, each int }{
+		"no statistics": {}, "one row": {1, 1}, "one tenant": {1, 1000}, "a row each": {100, 1}, "many": {50, 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for n := range others.tenants {
+				other := join(t, w.Store, w.url, fmt.Sprint("other", n), "main")
+				repotest.MapClients(t, w.url, repo.Connection{Tenant: other.tenant, ID: other.conn}, 1, others.each)
+			}
+			if others.tenants > 0 {
+				repotest.Exec(t, w.url, `analyze`)
+			}
+			const mapped, size = 20_000, 500
+			repotest.MapClients(t, w.url, repo.Connection{Tenant: w.tenant, ID: w.conn}, 1, mapped)
+			before := rowsRead(t, w.url)
+			w.touchOf(t, clients(mapped+2*size), size)
+			w.Close() // sessions tell what they have read at their end at the latest
+			awaitRows(t, w.url, "clients", size)
+			for table, rows := range rowsRead(t, w.url) {
+				// Each of some ten requests may read all once or twice.
+				if read := rows - before[table]; read > 20*mapped {
+					t.Errorf("%s: %d rows read for requests of %d of %d mappings", table, read, size, mapped)
+				}
+			}
+		})
+	}
+}
+
+// touchOf does with a few of many mapped clients all that is done with pages
+// and chunks of them. The last twice as many of all are not mapped yet.
+func (w *world) touchOf(t *testing.T, all []repo.Client, few int) {
+	t.Helper()
+	ctx := t.Context()
+	known, fresh, free := all[:few], all[len(all)-2*few:len(all)-few], all[len(all)-few:]
+	work := w.claim(t, "import")
+	renamed := slices.Clone(known)
+	for i := range renamed {
+		renamed[i].Name = "Renamed " + renamed[i].Name
+	}
+	compared := page(1, renamed...)
+	compared.Compare = true
+	must[repo.PageResult](t)(w.ImportPage(ctx, work.Ref, compared, decider(renamed)))
+	if n := must[int](t)(w.ApplyFindings(ctx, work.Ref, few)); n != few {
+		t.Errorf("%d findings applied, want %d", n, few)
+	}
+	for i, list := range [][]repo.Client{renamed, known, fresh} {
+		must[repo.PageResult](t)(w.ImportPage(ctx, work.Ref, page(i+2, list...), decider(list)))
+	}
+	w.finish(t, work.Ref)
+
+	var companies []repo.NewCompany
+	var pairs []repo.PairLookup
+	for i, c := range free {
+		companies = append(companies, repo.NewCompany{Name: c.Name, NormName: strings.ToLower(c.Name), ExternalID: fmt.Sprint("x", i)})
+		word := c.Name
+		if i%2 == 0 {
+			word = companies[i].ExternalID
+		}
+		pairs = append(pairs, lookup(i+1, word, c.ID))
+	}
+	must[[]repo.Company](t)(w.AddCompanies(ctx, w.tenant, "ann", companies))
+	var asked []repo.SuggestClient
+	for _, c := range slices.Concat(known, free) {
+		asked = append(asked, repo.SuggestClient{ID: c.ID, Norm: strings.ToLower(c.Name), Stem: strings.ToLower(c.Name)})
+	}
+	whole := func(norm string) (stem, form string) { return norm, "" }
+	suggested := must[repo.Suggested](t)(w.Suggest(ctx, w.tenant, w.conn, asked, repo.SuggestOptions{Split: whole, Similar: 2, PerClient: 1}))
+	if len(suggested.Pairs) != few {
+		t.Errorf("%d pairs suggested, want %d", len(suggested.Pairs), few)
+	}
+	byHand, _ := w.claimMap(t, "map")
+	must[bool](t)(w.MapPairs(ctx, byHand.Ref, chunk(1, pairs...), mapEach(free...)))
+	if seen := must[map[int64]repo.CompanyRef](t)(w.ClientsMapped(ctx, w.tenant, w.conn, ids(free))); len(seen) != few {
+		t.Errorf("%d clients mapped by hand, want %d", len(seen), few)
+	}
+	done, _, err := w.UndoMappings(ctx, w.tenant, "ann", "undo", work.Run.ID, uuid.Nil, func(repo.UndoMapping) string { return "" })
+	if err != nil || done.Removed != few {
+		t.Errorf("%d mappings undone, want %d: %v", done.Removed, few, err)
+	}
+	gone, _, err := w.UndoCompanies(ctx, w.tenant, "ann", "undo", work.Run.ID, 0, func(repo.UndoCompany) string { return "" })
+	if err != nil || gone.Removed != few {
+		t.Errorf("%d companies undone, want %d: %v", gone.Removed, few, err)
+	}
+}
+
+// ids are those of clients.
+func ids(list []repo.Client) (ids []int64) {
+	for _, c := range list {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// rowsRead is how many rows of the tables, or entries of their indexes, have been read.
+func rowsRead(t *testing.T, url string) map[string]int {
+	t.Helper()
+	read := map[string]int{}
+	for _, table := range []string{"companies", "mappings", "clients", "events"} {
+		read[table] = repotest.Value[int](t, url, `
+			select (seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::int
+			from pg_stat_user_tables t where relname = '`+table+`'`)
+	}
+	return read
 }

@@ -27,8 +27,11 @@ const (
 	// leaves the planner no choice but an index, which a fresh table without
 	// statistics otherwise talks it out of. Nor has it a choice among indexes:
 	// "is not distinct from" is "=" of which none makes use. Without it, and
-	// without statistics, all indexes look alike, and that of the whole tenant,
-	// or of the whole connection, was read from end to end for each client.
+	// without statistics that know of the tenant, all indexes look alike, and that
+	// of the whole tenant, or of the whole connection, was read from end to end for
+	// each client. So are all look-ups of many rows, and what is joined to them
+	// takes the tenant from them: a value that the statistics have never seen
+	// would be taken for one without rows.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
@@ -44,14 +47,16 @@ const (
 		from unnest($3::bigint[]) as n(id)
 		cross join lateral (
 			select max(m.deleted_at) as at from halosync.mappings m
-			where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
+			where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
 	// By the hash, which is what the index holds, and which is made first: behind
 	// the wall, no condition that makes one may use an index. A name that thousands of
-	// companies share gives no more rows than another.
+	// companies share gives no more rows than another. The tenant is a column of n:
+	// as a value that the statistics have never seen it would make the index of the
+	// tenant's ids look as good.
 	candidatesSQL = `
-		with n as materialized (select norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
+		with n as materialized (select $1 as tenant, norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped
 		from n
 		cross join lateral (
@@ -59,7 +64,7 @@ const (
 				select from halosync.mappings m
 				where m.tenant = co.tenant and m.connection_id is not distinct from $2 and m.company_id = co.id and m.deleted_at is null) as mapped
 			from halosync.companies co
-			where co.tenant = $1 and co.norm_hash = n.hash and co.norm_name = n.norm
+			where co.tenant = n.tenant and co.norm_hash = n.hash and co.norm_name = n.norm
 			order by mapped, co.id limit $4) c`
 )
 

@@ -62,17 +62,17 @@ const (
 			select n.client_id, n.name, n.inactive, case when n.inactive then 'inactive' else 'ok' end as state
 			from unnest($5::bigint[], $6::text[], $7::boolean[]) as n(client_id, name, inactive)),
 		before as (
-			select m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason,
+			select m.tenant, m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason,
 				n.name as new_name, n.inactive as new_inactive, n.state as new_state
 			from now_in_halo n
 			cross join lateral (
 				select * from halosync.mappings m
-				where m.tenant = $1 and m.connection_id = $2 and m.client_id = n.client_id and m.deleted_at is null limit 1) m
+				where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.client_id and m.deleted_at is null limit 1) m
 			where (m.client_name, m.client_inactive, m.state, m.state_reason) is distinct from (n.name, n.inactive, n.state, '')),
 		changed as (
 			update halosync.mappings m
 			set client_name = b.new_name, client_inactive = b.new_inactive, state = b.new_state, state_reason = '', last_verified_at = now()
-			from before b where m.tenant = $1 and m.id = b.id)
+			from before b where m.tenant = b.tenant and m.id = b.id)
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
 		select $1, $4, 'mapping.refreshed', $8, $3, $2, b.id, b.company_id, b.client_id,
 			jsonb_build_object('client_name', b.client_name, 'client_inactive', b.client_inactive, 'state', b.state, 'state_reason', b.state_reason),

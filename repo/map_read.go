@@ -11,26 +11,26 @@ const (
 	// The best kind of match comes first; the reader keeps that kind alone.
 	meantCompaniesSQL = `
 		with n as materialized (
-			select id, word, norm, ord, hashtextextended(norm, 0) as hash
+			select $1 as tenant, id, word, norm, ord, hashtextextended(norm, 0) as hash
 			from unnest($2::uuid[], $3::text[], $4::text[]) with ordinality as n(id, word, norm, ord))
 		select n.ord, c.kind, c.id, c.name
 		from n
 		cross join lateral (
 			select 1 as kind, co.id, co.name from halosync.companies co where co.tenant = $1 and co.id = n.id
 			union all
-			select 2, co.id, co.name from halosync.companies co where co.tenant = $1 and co.external_id = n.word
+			select 2, co.id, co.name from halosync.companies co where co.tenant = n.tenant and co.external_id = n.word
 			union all
 			(select case when co.name = n.word then 3 else 4 end as kind, co.id, co.name from halosync.companies co
-			 where co.tenant = $1 and co.norm_hash = n.hash and co.norm_name = n.norm
+			 where co.tenant = n.tenant and co.norm_hash = n.hash and co.norm_name = n.norm
 			 order by kind, co.id limit $5)) c
 		order by n.ord, c.kind, c.id`
 
 	inForceSQL = `
 		select m.id, m.company_id, c.name, m.client_id, m.client_name
 		from (
-			select * from halosync.mappings where tenant = $1 and connection_id = $2 and company_id = any($3) and deleted_at is null
+			select * from halosync.mappings where tenant is not distinct from $1 and connection_id = $2 and company_id = any($3) and deleted_at is null
 			union
-			select * from halosync.mappings where tenant = $1 and connection_id = $2 and client_id = any($4) and deleted_at is null) m
+			select * from halosync.mappings where tenant is not distinct from $1 and connection_id = $2 and client_id = any($4) and deleted_at is null) m
 		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id`
 
 	settledPairsSQL = `
@@ -40,7 +40,7 @@ const (
 
 	unmappedPairsSQL = `
 		select company_id, client_id from halosync.mappings
-		where tenant = $1 and connection_id = $2 and company_id = any($3) and client_id = any($4)
+		where tenant is not distinct from $1 and connection_id = $2 and company_id = any($3) and client_id = any($4)
 			and deleted_at >= (select queued_at from halosync.runs where tenant = $1 and id = $5)`
 )
 

@@ -24,7 +24,7 @@ const (
 			jsonb_build_object('company_name', c.name, 'client_name', a.client_name, 'client_inactive', a.client_inactive, 'state', a.state)
 		from added a
 		join unnest($5::uuid[], $10::jsonb[]) as n(id, before) on n.id = a.id
-		join halosync.companies c on c.tenant = $1 and c.id = a.company_id
+		join halosync.companies c on c.tenant = a.tenant and c.id = a.company_id
 		order by a.id`
 
 	addPairsSQL = `

@@ -61,7 +61,8 @@ const mappingSQL = `
 		m.run_id, m.deleted_at, coalesce(m.deleted_by, '') as deleted_by
 	from halosync.mappings m
 	join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
-	left join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+	left join lateral (
+		select co.name from halosync.companies co where co.tenant = m.tenant and co.id = m.company_id limit 1) c on true
 	`
 
 // Mappings lists the tenant's mappings, oldest first.

@@ -10,16 +10,20 @@ const (
 		create temporary table suggest_barred (company_id uuid, client_id bigint) on commit drop;
 		create temporary table suggest_pairs (company_id uuid, client_id bigint, match text, similarity float8) on commit drop`
 
+	// Sub-selects that are made once, and no joins: a planner that takes the tenant
+	// for empty would go through all mappings for each company, and each client.
 	suggestCompaniesSQL = `
 		select co.id, co.name, coalesce(co.external_id, ''), co.norm_name
 		from halosync.companies co
-		where co.tenant = $1 and not exists (
-			select from halosync.mappings m
-			where m.tenant = $1 and m.connection_id = $2 and m.company_id = co.id and m.deleted_at is null)`
+		where co.tenant = $1 and co.id not in (
+			select m.company_id from halosync.mappings m
+			where m.tenant = $1 and m.connection_id = $2 and m.company_id is not null and m.deleted_at is null)`
 
 	suggestMappedSQL = `
-		delete from pg_temp.suggest_clients c using halosync.mappings m
-		where m.tenant = $1 and m.connection_id = $2 and m.client_id = c.id and m.deleted_at is null`
+		delete from pg_temp.suggest_clients c
+		where (c.id in (
+			select m.client_id from halosync.mappings m
+			where m.tenant = $1 and m.connection_id = $2 and m.deleted_at is null)) is true`
 
 	suggestBarredSQL = `
 		insert into pg_temp.suggest_barred

@@ -56,7 +56,7 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, mappingSQL+`where m.tenant = $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
+		rows, err := tx.Query(ctx, mappingSQL+`where m.tenant is not distinct from $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
 			tenant, run, after, undoPart)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 		from unnest($2::uuid[]) as n(id)
 		cross join lateral (
 			select e.actor, e.action from halosync.events e
-			where e.tenant = $1 and e.mapping_id = n.id and e.action not in ('mapping.created', 'mapping.refreshed')
+			where e.tenant is not distinct from $1 and e.mapping_id = n.id and e.action not in ('mapping.created', 'mapping.refreshed')
 				and not exists (select from halosync.runs r
 					where r.tenant = $1 and r.id = e.run_id and r.kind in ('import', 'resync'))
 			order by e.id limit 1) e`, tenant, ids)
@@ -165,15 +165,15 @@ func createdCompanies(ctx context.Context, tx pgx.Tx, tenant string, run uuid.UU
 	rows, err := tx.Query(ctx, `
 		select e.id, coalesce(c.id, '00000000-0000-0000-0000-000000000000'), coalesce(c.name, ''), coalesce(c.external_id, ''),
 			coalesce(c.updated_at <> c.created_at, false), m.client_id is not null, coalesce(m.run_id = $2, false),
-			exists (select from halosync.mappings o where o.tenant = $1 and o.company_id = c.id and o.run_id is distinct from $2),
+			exists (select from halosync.mappings o where o.tenant is not distinct from $1 and o.company_id = c.id and o.run_id is distinct from $2),
 			coalesce(m.client_id, 0), coalesce(m.client_name, '')
 		from halosync.events e
-		left join halosync.companies c on c.tenant = $1 and c.id = e.company_id
+		left join halosync.companies c on c.tenant = e.tenant and c.id = e.company_id
 		left join lateral (
 			select * from halosync.mappings m
-			where m.tenant = $1 and m.company_id = c.id and m.deleted_at is null
+			where m.tenant is not distinct from $1 and m.company_id = c.id and m.deleted_at is null
 			order by m.run_id is not distinct from $2, m.id limit 1) m on true
-		where e.tenant = $1 and e.run_id = $2 and e.action = 'company.created' and e.id > $3
+		where e.tenant is not distinct from $1 and e.run_id = $2 and e.action = 'company.created' and e.id > $3
 		order by e.id limit $4`, tenant, run, after, undoPart)
 	if err != nil {
 		return nil, 0, err

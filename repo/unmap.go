@@ -137,7 +137,7 @@ func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 			jsonb_build_object('company_name', c.name, 'client_name', g.client_name, 'client_inactive', g.client_inactive,
 				'mapped_at', g.mapped_at, 'mapped_by', g.mapped_by, 'state', g.state, 'state_reason', g.state_reason)
 		from gone g
-		join halosync.companies c on c.tenant = $1 and c.id = g.company_id
+		join halosync.companies c on c.tenant = g.tenant and c.id = g.company_id
 		order by g.id`,
 		d.tenant, note(d.actor), note(d.how), d.runID, d.ids)
 	return int(tag.RowsAffected()), err
