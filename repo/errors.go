@@ -29,7 +29,7 @@ var (
 
 // ConflictError says that something which must be unique exists already.
 type ConflictError struct {
-	What string // "connection", "company", "mapping" or "run"
+	What string // "connection", "company", "mapping", "run" or "API key"
 	Name string // which one, if known
 }
 
@@ -157,6 +157,8 @@ func noun(table string) string {
 		return "mapping"
 	case "runs":
 		return "run"
+	case "api_keys":
+		return "API key"
 	}
 	return table
 }

@@ -25,6 +25,9 @@ var rights = []struct{ table, verbs string }{
 	{"run_findings", "select, insert, update, delete"},
 	{"events", "select, insert"},
 	{"dismissals", "select, insert"},
+	{"api_keys", "select, insert, update"},
+	{"sessions", "select, insert, update, delete"},
+	{"signin_tokens_used", "select, insert, delete"},
 }
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and

@@ -1,6 +1,7 @@
 package repo_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -184,11 +185,43 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 		done, _, err := w.UndoCompanies(ctx, t, "eve", "undo", run, 0, func(repo.UndoCompany) string { return "" })
 		return nothing(make([]int, done.Removed+done.Gone+len(done.Kept)), err)
 	})
+	add("APIKeys", errNothing, func(ctx context.Context, t string) error { return nothing(w.APIKeys(ctx, t)) })
+	add("RevokeAPIKey", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		_, _, err := w.RevokeAPIKey(ctx, t, "eve", apiKeyID.String())
+		return err
+	})
+	add("TouchAPIKey", errNothing, func(ctx context.Context, t string) error {
+		return cmp.Or(w.TouchAPIKey(ctx, t, apiKeyID), errNothing) // the snapshot says whether it did
+	})
+	add("AddSession", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		return w.AddSession(ctx, t, repo.NewSession{Hash: [32]byte{9}, Actor: "eve", Scope: "read", APIKeyID: &apiKeyID, For: time.Hour})
+	})
+	add("TouchSession", errNothing, func(ctx context.Context, t string) error {
+		return cmp.Or(w.TouchSession(ctx, t, sessionHash), errNothing)
+	})
+	add("EndSession", errNothing, func(ctx context.Context, t string) error {
+		return cmp.Or(w.EndSession(ctx, t, sessionHash), errNothing)
+	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
+}
+
+// What acme signs in with.
+var (
+	apiKeyID    = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
+	sessionHash = [32]byte{1, 2, 3}
+)
+
+func giveAccess(t *testing.T, w *world) {
+	t.Helper()
+	must[repo.APIKey](t)(w.AddAPIKey(t.Context(), "acme", "ann", repo.NewAPIKey{ID: apiKeyID, Name: "key", Scope: "read"}))
+	if err := w.AddSession(t.Context(), "acme", repo.NewSession{Hash: sessionHash, Actor: "ann", Scope: "read", APIKeyID: &apiKeyID, For: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '10 minutes'`)
 }
 
 // missing is an outcome in which no mapping exists.
@@ -250,6 +283,8 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 	repotest.Exec(t, w.url, `delete from halosync.companies where external_id = 'same' and tenant = 'acme'`)
 
+	giveAccess(t, w)
+
 	snapshot := func() string {
 		return repotest.Value[string](t, w.url, `
 			select md5(string_agg(r, '' order by r)) from (
@@ -259,6 +294,8 @@ func TestTenantsAreApart(t *testing.T) {
 				select c::text from halosync.clients c where tenant = 'acme' union all
 				select r::text from halosync.runs r where tenant = 'acme' union all
 				select p::text from halosync.run_pages p where tenant = 'acme' union all
+				select k::text from halosync.api_keys k where tenant = 'acme' union all
+				select s::text from halosync.sessions s where tenant = 'acme' union all
 				select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
 	}
 	mine := must[[]repo.Company](t)(w.Companies(t.Context(), "acme", repo.CompanyFilter{}))[0].ID
@@ -295,6 +332,12 @@ func TestTenantsAreApart(t *testing.T) {
 		case "AddCompanies":
 			_, err = store.AddCompanies(t.Context(), "acme", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}})
 			s.want = repo.ErrNotFound
+		case "AddAPIKey":
+			_, err = store.AddAPIKey(t.Context(), "acme", "eve", repo.NewAPIKey{ID: uuid.New(), Name: "stolen", Scope: "read"})
+			s.want = repo.ErrNotFound
+		case "UseSigninToken":
+			_, err = store.UseSigninToken(t.Context(), "acme", [32]byte{7}, time.Minute)
+			s.want = repo.ErrNotFound
 		}
 		if s.want == nil {
 			free = append(free, method)
@@ -309,8 +352,8 @@ func TestTenantsAreApart(t *testing.T) {
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
 	equal(t, "methods that belong to nobody, or to everybody", free, []string{
-		"ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "Ready",
-		"ResealSecrets", "Role", "Undispatch", "UndispatchAll",
+		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "Ready",
+		"ResealSecrets", "Role", "Session", "Undispatch", "UndispatchAll",
 	})
 	t.Logf("%d methods tried by the tenant in WHERE and by the wall alone: leaks %d", tried, leaks)
 }

@@ -111,6 +111,9 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 		`insert into halosync.run_findings (tenant, run_id, client_id, outcome) values ($1, $2, 1, 'seen')`,
 		`insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by) values ($1, $2, $2, 1, 'ann')`,
 		`insert into halosync.events (tenant, actor, action, run_id) values ($1, 'ann', 'test', $2)`,
+		`insert into halosync.api_keys (tenant, id, name, scope, hash, created_by) values ($1, $2, 'n', 'read', sha256($1::text::bytea), 'ann')`,
+		`insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, expires_at) values ($1, sha256($1::text::bytea), 'ann', 'read', $2, now() + interval '1 hour')`,
+		`insert into halosync.signin_tokens_used (tenant, hash, expires_at) values ($1, sha256($2::text::bytea), now())`,
 	} {
 		repotest.Exec(t, url, sql, tenant, conn)
 	}

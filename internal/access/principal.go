@@ -27,7 +27,7 @@ func (s Scope) Covers(other Scope) bool { return rank[s] > 0 && rank[s] >= rank[
 // Principal is whose request it is.
 type Principal struct {
 	Tenant string
-	Actor  string // who, for events and requested_by: "key:NAME", or the product's name of its user
+	Actor  string // who, for events and requested_by: "key:NAME", or "user:SUB" for whom the product vouches
 	Scope  Scope
 	// Session says that a cookie vouches for the request, as in a browser.
 	Session bool

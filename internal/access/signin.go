@@ -1,0 +1,126 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+// showSignIn shows the form, to whoever is not signed in already.
+func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
+	next := localPath(r.URL.Query().Get("next"))
+	err := g.lookUp(r.Context(), func(ctx context.Context) error {
+		_, err := g.bySession(ctx, r)
+		return err
+	})
+	switch {
+	case err == nil:
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leads to us alone
+	case errors.Is(err, errRefused):
+		g.signInPage(w, r, http.StatusOK, "", next)
+	default:
+		g.unavailable(w, r, err)
+	}
+}
+
+// signIn begins a session for whoever posts a key.
+func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		g.refuse(w, r, http.StatusUnsupportedMediaType, "Post the form's fields, key and next, as application/x-www-form-urlencoded.")
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			g.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 1 MiB.")
+			return
+		}
+		g.refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
+		return
+	}
+	next := localPath(r.PostForm.Get("next"))
+	if insecure(r) {
+		g.signInPage(w, r, http.StatusBadRequest, plainHTTP, next)
+		return
+	}
+	p, key, err := g.tryKey(r, strings.TrimSpace(r.PostForm.Get("key")))
+	if err != nil {
+		g.notSignedIn(w, r, err, "This key is not known, has expired or was revoked.", next)
+		return
+	}
+	g.signedIn(w, r, p, &key, next)
+}
+
+// insecure says whether a form comes over plain http from another machine: the
+// key was seen by whoever is in between, and no browser would keep the cookie.
+func insecure(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Origin"), "http://") && !overTLS(r) && !local(r)
+}
+
+const plainHTTP = "This page came without encryption, so nobody can sign in. Open it by https, through a proxy that ends TLS."
+
+// signInByToken begins a session for whoever the product vouches for.
+func (g *Guard) signInByToken(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the address
+	query := r.URL.Query()
+	next, text := localPath(query.Get("next")), query.Get("token")
+	var p Principal
+	err := g.attempt(r, text, func(ctx context.Context) error {
+		who, id, lasts, err := readToken(text, g.secrets, g.now())
+		if err != nil {
+			g.log.Info("sign-in token refused", zap.Error(err))
+			return errRefused
+		}
+		first, err := g.store.UseSigninToken(ctx, who.Tenant, id, lasts)
+		if err == nil && !first {
+			return errRefused
+		}
+		p = who
+		return err
+	})
+	if err != nil {
+		g.notSignedIn(w, r, err, "This link does not let anybody in any more. Open the page from where you came once again.", next)
+		return
+	}
+	g.signedIn(w, r, p, nil, next)
+}
+
+func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, message, next string) {
+	var wait *waitError
+	switch {
+	case errors.As(err, &wait):
+		w.Header().Set("Retry-After", strconv.Itoa(wait.seconds()))
+		g.signInPage(w, r, http.StatusTooManyRequests, fmt.Sprintf("%s (%d s)", tooMany, wait.seconds()), next)
+	case errors.Is(err, errRefused):
+		g.signInPage(w, r, http.StatusUnauthorized, message, next)
+	default:
+		g.unavailable(w, r, err)
+	}
+}
+
+func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID, next string) {
+	if err := g.begin(w, r, p, key); err != nil {
+		g.unavailable(w, r, err)
+		return
+	}
+	g.log.Info("signed in", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor), zap.String("scope", string(p.Scope)))
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leads to us alone
+}
+
+// signOut ends the session and takes the cookie back.
+func (g *Guard) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := g.lookUp(r.Context(), func(context.Context) error { return g.endSession(r) }); err != nil {
+		g.unavailable(w, r, err)
+		return
+	}
+	g.setCookie(w, r, "", -1)
+	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+}

@@ -1,0 +1,156 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// APIKey is a key with which somebody gets in by HTTP, without its secret, of
+// which there is a hash alone.
+type APIKey struct {
+	ID         uuid.UUID
+	Tenant     string
+	Name       string // unique among the tenant's keys that are not revoked
+	Scope      string // read, write or admin
+	CreatedBy  string
+	CreatedAt  time.Time
+	LastUsedAt *time.Time // to the minute
+	ExpiresAt  *time.Time // nil: never
+	RevokedAt  *time.Time
+}
+
+// NewAPIKey is what [Store.AddAPIKey] stores.
+type NewAPIKey struct {
+	ID    uuid.UUID
+	Name  string // 1 to 100 characters
+	Scope string
+	Hash  [32]byte      // SHA-256 of the secret
+	For   time.Duration // 0: it does not expire
+}
+
+// APIKeyProof is what it takes to judge whether somebody has a key.
+type APIKeyProof struct {
+	APIKey
+	Hash  []byte
+	Valid bool // neither revoked nor expired, by the database's clock
+	Stale bool // its last use was noted a minute ago or never
+}
+
+const keyColumns = `k.id, k.tenant, k.name, k.scope, k.created_by, k.created_at, k.last_used_at, k.expires_at, k.revoked_at`
+
+// liveKey is the condition under which a key k lets anybody in.
+const liveKey = `k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`
+
+func queryAPIKeys(ctx context.Context, q querier, where string, args ...any) ([]APIKey, error) {
+	rows, err := q.Query(ctx, `select `+keyColumns+` from halosync.api_keys k `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
+}
+
+// facts is the key as events have it.
+func (k APIKey) facts() json.RawMessage {
+	doc, _ := json.Marshal(map[string]any{"id": k.ID, "name": k.Name, "scope": k.Scope, "expires_at": k.ExpiresAt}) // of plain values
+	return doc
+}
+
+// AddAPIKey stores a key, with an event. A name that is taken gives a
+// [*ConflictError].
+func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey) (key APIKey, err error) {
+	if err := checkText("name", n.Name, 1, 100); err != nil {
+		return key, wrap("add API key", err)
+	}
+	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		added, err := tx.Exec(ctx, `
+			insert into halosync.api_keys (tenant, id, name, scope, hash, created_by, expires_at)
+			values ($1, $2, $3, $4, $5, $6, now() + nullif($7::interval, '0'))`,
+			tenant, n.ID, n.Name, n.Scope, n.Hash[:], note(actor), n.For)
+		if err != nil {
+			return named(translate(err), n.Name)
+		}
+		if added.RowsAffected() != 1 {
+			return ErrNotFound
+		}
+		keys, err := queryAPIKeys(ctx, tx, `where k.tenant = $1 and k.id = $2`, tenant, n.ID)
+		if err != nil {
+			return err
+		}
+		key = keys[0]
+		return addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.added", After: key.facts()})
+	})
+	return key, wrap("add API key", err)
+}
+
+// APIKeys lists the tenant's keys, those that are revoked last.
+func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
+	keys, err := queryAPIKeys(ctx, s.as(tenant), `where k.tenant = $1 order by k.revoked_at nulls first, k.name, k.id`, tenant)
+	return keys, wrap("API keys", err)
+}
+
+// RevokeAPIKey makes a key, by its name or its id, worth nothing and ends the
+// sessions that it began, of which it says how many. A key that is revoked
+// already is returned as it is; [ErrNotFound] if there is none.
+func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
+	if unstorable(nameOrID, 1, 200) != "" {
+		return key, 0, wrap("API key", ErrNotFound)
+	}
+	var id *uuid.UUID
+	if parsed, err := uuid.Parse(nameOrID); err == nil {
+		id = &parsed
+	}
+	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		found, err := queryAPIKeys(ctx, tx, `where k.tenant = $1 and (k.name = $2 or k.id = $3)
+			order by (k.id = $3) is true desc, k.revoked_at desc nulls first limit 1 for update`, tenant, nameOrID, id)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return ErrNotFound
+		}
+		if key = found[0]; key.RevokedAt != nil {
+			return nil
+		}
+		err = tx.QueryRow(ctx, `update halosync.api_keys set revoked_at = now() where tenant = $1 and id = $2 returning revoked_at`, tenant, key.ID).Scan(&key.RevokedAt)
+		if err != nil {
+			return err
+		}
+		ended, err := tx.Exec(ctx, `delete from halosync.sessions where tenant = $1 and api_key_id = $2`, tenant, key.ID)
+		if err != nil {
+			return err
+		}
+		sessions = int(ended.RowsAffected())
+		return addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.revoked", Before: key.facts()})
+	})
+	return key, sessions, wrap("revoke API key", err)
+}
+
+// APIKeyProof finds a key by its id, whichever tenant's it is: who asks is not
+// known before. [ErrNotFound] if there is none.
+func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, error) {
+	rows, err := s.asAll().Query(ctx, `
+		select `+keyColumns+`, k.hash, `+liveKey+` as valid, coalesce(k.last_used_at < now() - interval '1 minute', true) as stale
+		from halosync.api_keys k where k.id = $1`, id)
+	if err != nil {
+		return APIKeyProof{}, wrap("API key", err)
+	}
+	proof, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[APIKeyProof])
+	return proof, wrap("API key", err)
+}
+
+// TouchAPIKey notes that a key was used, once a minute.
+func (s *Store) TouchAPIKey(ctx context.Context, tenant string, id uuid.UUID) error {
+	_, err := s.as(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
+		where tenant = $1 and id = $2 and coalesce(last_used_at < now() - interval '1 minute', true)`, tenant, id)
+	return wrap("touch API key", err)
+}
+
+// AnyAPIKey says whether any tenant has a key that lets somebody in.
+func (s *Store) AnyAPIKey(ctx context.Context) (there bool, err error) {
+	err = s.asAll().QueryRow(ctx, `select exists (select from halosync.api_keys k where `+liveKey+`)`).Scan(&there)
+	return there, wrap("API keys", err)
+}

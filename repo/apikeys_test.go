@@ -1,0 +1,116 @@
+package repo_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+func TestAPIKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	equal(t, "any key", must[bool](t)(w.AnyAPIKey(ctx)), false)
+	add := func(name string, lasts time.Duration) (repo.APIKey, error) {
+		return w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: name, Scope: "write", Hash: [32]byte{1}, For: lasts})
+	}
+	key := must[repo.APIKey](t)(add("ci", 0))
+	brief := must[repo.APIKey](t)(add("brief", time.Hour))
+	if key.ExpiresAt != nil || brief.ExpiresAt == nil || brief.ExpiresAt.Sub(brief.CreatedAt) != time.Hour {
+		t.Errorf("keys %+v, %+v", key, brief)
+	}
+	if _, err := add("ci", 0); !errors.Is(err, repo.ErrConflict) || err.Error() != `add API key: API key "ci" exists already` {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	for _, name := range []string{"", "a\nb", "zero\u200bwidth"} {
+		if _, err := add(name, 0); !errors.Is(err, repo.ErrInvalid) {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+
+	proof := must[repo.APIKeyProof](t)(w.APIKeyProof(ctx, key.ID))
+	equal(t, "proof", []any{proof.Tenant, proof.Valid, proof.Stale, proof.Hash[0]}, []any{"acme", true, true, byte(1)})
+	var written [2]string
+	for i := range written {
+		if err := w.TouchAPIKey(ctx, "acme", key.ID); err != nil {
+			t.Fatal(err)
+		}
+		written[i] = repotest.Value[string](t, w.url, `select xmin::text from halosync.api_keys where last_used_at is not null`)
+	}
+	equal(t, "written by the second touch", written[1], written[0])
+	equal(t, "stale", must[repo.APIKeyProof](t)(w.APIKeyProof(ctx, key.ID)).Stale, false)
+	repotest.Exec(t, w.url, `update halosync.api_keys set expires_at = now() where name = 'brief'`)
+	equal(t, "expired", must[repo.APIKeyProof](t)(w.APIKeyProof(ctx, brief.ID)).Valid, false)
+
+	session := repo.NewSession{Hash: [32]byte{2}, Actor: "key:ci", Scope: "write", APIKeyID: &key.ID, For: time.Hour}
+	if err := w.AddSession(ctx, "acme", session); err != nil {
+		t.Fatal(err)
+	}
+	revoked, ended, err := w.RevokeAPIKey(ctx, "acme", "ann", "ci")
+	if err != nil || ended != 1 || revoked.RevokedAt == nil {
+		t.Errorf("revoked %+v, sessions %d, %v", revoked, ended, err)
+	}
+	if _, err := w.Session(ctx, session.Hash); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("session of a revoked key: %v", err)
+	}
+	again, ended, err := w.RevokeAPIKey(ctx, "acme", "ann", key.ID.String())
+	if err != nil || ended != 0 || !again.RevokedAt.Equal(*revoked.RevokedAt) {
+		t.Errorf("revoked again %+v, %v", again, err)
+	}
+	equal(t, "any key that lets in", must[bool](t)(w.AnyAPIKey(ctx)), false)
+	must[repo.APIKey](t)(add("ci", 0)) // the name is free again
+	equal(t, "listed", len(must[[]repo.APIKey](t)(w.APIKeys(ctx, "acme"))), 3)
+	equal(t, "events", repotest.Value[[]string](t, w.url, `select array_agg(action order by id) from halosync.events where action like 'apikey%'`),
+		[]string{"apikey.added", "apikey.added", "apikey.revoked", "apikey.added"})
+}
+
+// A session is over after its time, after an hour without a sign of life, or
+// with its key; a sign-in takes away those that are over.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
+	begin := func(n byte, id *uuid.UUID) [32]byte {
+		hash := [32]byte{n}
+		if err := w.AddSession(ctx, "acme", repo.NewSession{Hash: hash, Actor: "ann", Scope: "read", APIKeyID: id, For: 12 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		return hash
+	}
+	old, idle, ofKey, alive := begin(1, nil), begin(2, nil), begin(3, &key.ID), begin(4, nil)
+	repotest.Exec(t, w.url, `update halosync.sessions set expires_at = now() where hash = $1`, old[:])
+	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '61 minutes' where hash = $1`, idle[:])
+	repotest.Exec(t, w.url, `update halosync.api_keys set expires_at = now()`)
+	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '59 minutes' where hash = $1`, alive[:])
+	for name, hash := range map[string][32]byte{"expired": old, "idle": idle, "of an expired key": ofKey, "unknown": {9}} {
+		if _, err := w.Session(ctx, hash); !errors.Is(err, repo.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	equal(t, "stale", must[repo.Session](t)(w.Session(ctx, alive)).Stale, true)
+	if err := w.TouchSession(ctx, "acme", alive); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "session", must[repo.Session](t)(w.Session(ctx, alive)), repo.Session{Tenant: "acme", Actor: "ann", Scope: "read"})
+	begin(5, nil)
+	equal(t, "sessions left", repotest.Value[int](t, w.url, `select count(*)::int from halosync.sessions`), 3)
+	if err := w.EndSession(ctx, "acme", alive); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Session(ctx, alive); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("ended: %v", err)
+	}
+
+	first := must[bool](t)(w.UseSigninToken(ctx, "acme", [32]byte{1}, time.Minute))
+	second := must[bool](t)(w.UseSigninToken(ctx, "acme", [32]byte{1}, time.Minute))
+	equal(t, "token used", []bool{first, second}, []bool{true, false})
+	repotest.Exec(t, w.url, `update halosync.signin_tokens_used set expires_at = now()`)
+	must[bool](t)(w.UseSigninToken(ctx, "acme", [32]byte{2}, time.Minute))
+	equal(t, "tokens kept", repotest.Value[int](t, w.url, `select count(*)::int from halosync.signin_tokens_used`), 1)
+}
