@@ -123,7 +123,7 @@ done; 1: failed; 2: wrong usage; 3: finished, but something needs a person.`,
 	flags.StringVarP(&a.format, "output", "o", "table", "output: table, json or csv")
 	root.AddCommand(
 		a.connectionCommand(), a.clientsCommand(), a.companiesCommand(),
-		a.importCommand(), a.resyncCommand(), a.scheduleCommand(), a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(), a.eventsCommand(), a.runsCommand(), a.keysetCommand(),
+		a.importCommand(), a.resyncCommand(), a.scheduleCommand(), a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(), a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		strict(cmd)

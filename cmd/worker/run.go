@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,23 +28,29 @@ type streams struct{ Out, Err io.Writer }
 // run executes the command line and returns the exit code: 0 done, 1 failed,
 // 2 wrong usage or environment.
 func run(ctx context.Context, args []string, getenv func(string) string, s streams) int {
-	started := false
+	started, only := false, ""
 	root := &cobra.Command{
 		Use:   "worker",
 		Short: "Execute halosync's runs until told to stop",
 		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
 work, finishes the page in hand, hands the rest back and exits within 20 s; a
-second signal ends it at once. The environment configures it: see the README.`,
-		Example: "  worker migrate && worker",
+second signal ends it at once. The environment configures it: see the README.
+The same process serves the console and the API; "worker --only http" does that
+and nothing else.`,
+		Example: "  worker migrate && worker\n  worker --only http",
 		Version: version, Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("only") && only != "http" {
+				return fmt.Errorf("--only %q: want http", only)
+			}
 			started = true
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			return work(ctx, getenv, s.Err)
+			return work(ctx, getenv, s.Err, only == "http")
 		},
 	}
+	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API, take no tasks, start no resyncs`)
 	var role string
 	schema := &cobra.Command{
 		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
@@ -54,7 +62,7 @@ second signal ends it at once. The environment configures it: see the README.`,
 	}
 	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
 	root.AddCommand(schema)
-	root.SetArgs(args)
+	root.SetArgs(twoDashes(args))
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	err := root.ExecuteContext(ctx)
@@ -68,6 +76,17 @@ second signal ends it at once. The environment configures it: see the README.`,
 		return 2
 	}
 	return 1
+}
+
+// twoDashes lets -only be written with one dash, as Go's own programs do.
+func twoDashes(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "-only" || strings.HasPrefix(arg, "-only=") {
+			args[i] = "-" + arg
+		}
+	}
+	return args
 }
 
 // untilSignal gives a context that ends with the first SIGTERM or SIGINT. The

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/ratelimit"
@@ -35,11 +36,15 @@ const startTimeout = 30 * time.Second
 // for what a person waits for: short runs, of which few come at a time.
 func interactive(concurrency int) int { return max(2, concurrency/5) }
 
-// work builds a worker from the environment and runs it until ctx ends.
-func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err error) {
+// work builds a worker from the environment and runs it until ctx ends; onlyHTTP:
+// one that serves and does no work.
+func work(ctx context.Context, getenv func(string) string, logTo io.Writer, onlyHTTP bool) (err error) {
 	set, err := settings(getenv)
 	if err != nil {
 		return err
+	}
+	if onlyHTTP && set.HTTPAddr == "off" {
+		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: --only http needs an address"}}
 	}
 	cfg := set.Config
 	log, _, err := telemetry.NewLogger(logTo, cfg.LogFormat, cfg.LogLevel)
@@ -51,7 +56,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 	tasks.LogRedis(log.Sugar())
 	log.Debug("settings", zap.Any("settings", cfg)) // secrets do not show themselves
 
-	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4})
+	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP})
 	if err != nil {
 		return err
 	}
@@ -79,18 +84,21 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer) (err
 		return errors.Join(err, shutdown(ctx, server))
 	}
 
-	listener, failed, err := listen(ctx, cfg, metrics, store, server)
+	listener, failed, err := listen(ctx, set, metrics, store, eng, server, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
-	if err := server.Start(); err != nil {
-		return errors.Join(err, shutdown(ctx, server))
+	stopClock := func() {}
+	if !onlyHTTP {
+		if err := server.Start(); err != nil {
+			return errors.Join(err, shutdown(ctx, server))
+		}
+		stopClock = startClock(ctx, eng, metrics)
 	}
-	stopClock := startClock(ctx, eng, metrics)
 	if set.authorities > 0 {
 		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.authorities))
 	}
-	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)))
+	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: finishing the pages in hand")
@@ -157,6 +165,8 @@ type checked struct {
 	// authorities is how many certificates HALOSYNC_CA_FILE added to roots.
 	authorities int
 	keys        *secret.Keyset
+	signin      []secret.String // of HALOSYNC_SIGNIN_SECRET
+	embed       []string        // of HALOSYNC_EMBED_ORIGINS
 }
 
 // settings reads and checks the whole environment, so that all faults are
@@ -182,6 +192,10 @@ func settings(getenv func(string) string) (set checked, err error) {
 		set.keys, err = secret.Parse(text)
 		fault("HALOSYNC_KEYSET", err)
 	}
+	set.signin, err = access.ParseSecrets(set.SigninSecret)
+	fault("HALOSYNC_SIGNIN_SECRET", err)
+	set.embed, err = access.ParseOrigins(set.EmbedOrigins)
+	fault("HALOSYNC_EMBED_ORIGINS", err)
 	if set.ResyncCron != "" {
 		_, err = engine.ParseSchedule(set.ResyncCron)
 		fault("HALOSYNC_RESYNC_CRON", err)
@@ -248,26 +262,4 @@ func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 			"keeps tenants apart; give the worker a weaker one (worker migrate --grant-to)", zap.String("role", role.Name))
 	}
 	return nil
-}
-
-// listen starts the ops pages, unless they are off.
-func listen(ctx context.Context, cfg config.Config, metrics *telemetry.Metrics, store *repo.Store, server *tasks.Server) (*telemetry.Listener, <-chan error, error) {
-	if cfg.HTTPAddr == "off" {
-		return nil, nil, nil
-	}
-	l, err := telemetry.Listen(ctx, cfg.HTTPAddr, telemetry.OpsHandler(metrics,
-		telemetry.Check{Name: "postgres", Run: store.Ready},
-		telemetry.Check{Name: "redis", Run: server.Ping},
-	))
-	if err != nil {
-		return nil, nil, err
-	}
-	return l, l.Failed(), nil
-}
-
-func listenAddr(l *telemetry.Listener) string {
-	if l == nil {
-		return "off"
-	}
-	return l.Addr()
 }

@@ -24,6 +24,8 @@ const (
 	DatabaseURL = "DATABASE_URL"
 	RedisURL    = "REDIS_URL"
 	Keyset      = "HALOSYNC_KEYSET"
+
+	signinSecret = "HALOSYNC_SIGNIN_SECRET"
 )
 
 // Config is the environment of one process. Secrets print as "[secret]".
@@ -57,12 +59,19 @@ type Config struct {
 	// Tenant is the default of the CLI's --tenant.
 	Tenant string `env:"HALOSYNC_TENANT"`
 
+	// SigninSecret is what the product signs its sign-in tokens with; package
+	// access reads it.
+	SigninSecret secret.String `env:"HALOSYNC_SIGNIN_SECRET"`
+	// EmbedOrigins may show the console in a page of theirs; package access
+	// reads them.
+	EmbedOrigins []string `env:"HALOSYNC_EMBED_ORIGINS"`
+
 	// Port is what hosting platforms set; HTTPAddr wins.
 	Port string `env:"PORT"`
 }
 
 // secrets are the variables that may come from a file: NAME_FILE.
-var secrets = []string{DatabaseURL, RedisURL, Keyset}
+var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret}
 
 // A FaultsError lists everything that is wrong with the environment.
 type FaultsError struct{ Faults []string }

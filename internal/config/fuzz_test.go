@@ -13,9 +13,9 @@ import (
 // fields. Whatever they hold, Load says what is wrong in words that are short
 // and quote no secret, or gives a configuration that is within its bounds.
 func FuzzLoad(f *testing.F) {
-	f.Add("postgres://u:p@h/d\nredis://h\nk\n3\n2\noff\n9/1s\n0 1 * * *\n1h\na,10.0.0.0/8\ndebug\nconsole\nt1\n9")
-	f.Add("\n\n\nx\n99999999999999999999\n:\n700/\n\n-1h\n,\nloud\nxml\n\n70000")
-	f.Add("\n\n\n0\n0\n[::1]:80\n1/1ns\n\n13h\n\n\n\n\n-1")
+	f.Add("postgres://u:p@h/d\nredis://h\nk\n3\n2\noff\n9/1s\n0 1 * * *\n1h\na,10.0.0.0/8\ndebug\nconsole\nt1\ns\nhttps://a.example\n9")
+	f.Add("\n\n\nx\n99999999999999999999\n:\n700/\n\n-1h\n,\nloud\nxml\n\n\n\n70000")
+	f.Add("\n\n\n0\n0\n[::1]:80\n1/1ns\n\n13h\n\n\n\n\n\n\n-1")
 	f.Add("\n\n\n" + strings.Repeat("9", 100_000) + "\n1\n" + strings.Repeat("x", 10_000) + "\n" + strings.Repeat("7", 10_000) + "/5m\n\n" + strings.Repeat("h", 5000) + "\n\n" + strings.Repeat("y", 5000) + "\n" + strings.Repeat("z", 5000))
 	params, err := env.GetFieldParams(&Config{})
 	if err != nil {

@@ -1,0 +1,374 @@
+package access
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// Whoever should not get in does not, learns nothing by it, and leaves nothing
+// behind. The table is the one of docs/security.md.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withTokens)
+	_, err := h.store.AddConnection(t.Context(), "acme", "ann", repo.NewConnection{
+		Name: "main", Domain: "https://acme.halopsa.com/api", AuthServer: "https://acme.halopsa.com/auth", ClientID: "0b1f", Secret: secret.NewString("s"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write, read, other := h.key("acme", "write", Write), h.key("acme", "read", Read), h.key("globex", "key", Admin)
+	revoked, expired := h.key("acme", "revoked", Admin), h.key("acme", "expired", Admin)
+	cookie, ofRevoked, ofExpired, tooOld, idle := h.signedIn(write), h.signedIn(revoked), h.signedIn(expired), h.signedIn(write), h.signedIn(write)
+	if _, sessions, err := RevokeKey(t.Context(), h.store, "acme", "ann", "revoked"); err != nil || sessions != 1 {
+		t.Fatal(sessions, err)
+	}
+	repotest.Exec(t, h.db, `update halosync.api_keys set expires_at = now() where name = 'expired'`)
+	h.age(tooOld, "expires_at = now()")
+	h.age(idle, "last_seen_at = now() - interval '61 minutes'")
+	out := h.signedIn(write)
+	if a := h.do(request{method: http.MethodPost, path: "/signout", cookie: out}); a.status != http.StatusSeeOther || a.cookie.MaxAge >= 0 {
+		t.Errorf("sign-out: %+v", a)
+	}
+
+	page := map[string]string{"Accept": "text/html"}
+	post := func(q request) request { q.method = http.MethodPost; return q }
+	for name, c := range map[string]struct {
+		request
+		status int
+		body   string // must be the whole of it, unless empty
+	}{
+		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
+		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
+		"nothing shown":                 {get("/api/v1/runs"), 401, ""},
+		"nothing shown, by a browser":   {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
+		"a wrong key":                   {get("/x").as(almost(write)), 401, ""},
+		"a made-up key":                 {get("/x").as(keyMark + strings.Repeat("0", 32) + "_" + newProof()), 401, ""},
+		"no key at all":                 {get("/x").as("nonsense"), 401, ""},
+		"another tenant's key":          {get("/x").as(other), 200, "globex|key:key|admin|false|0|<nil>"},
+		"a revoked key":                 {get("/x").as(revoked), 401, ""},
+		"an expired key":                {get("/x").as(expired), 401, ""},
+		"a key of too small a scope":    {post(get("/x").as(read)), 403, "scope\n"},
+		"a key as a password":           {request{method: http.MethodGet, path: "/x", header: map[string]string{"Authorization": "Basic " + write}}, 401, ""},
+		"a key in the address":          {get("/x?key=" + write[:40]), 401, ""},
+		"a made-up session":             {get("/x").with(plainCookieName + "=" + newProof()), 401, ""},
+		"a key as a session":            {get("/x").with(plainCookieName + "=" + write[keyLength-proofLength:]), 401, ""},
+		"an ended session":              {get("/x").with(out), 401, ""},
+		"a session that is too old":     {get("/x").with(tooOld), 401, ""},
+		"an idle session":               {get("/x").with(idle), 401, ""},
+		"a session of a revoked key":    {get("/x").with(ofRevoked), 401, ""},
+		"a session of an expired key":   {get("/x").with(ofExpired), 401, ""},
+		"a forged origin":               {post(get("/x").with(cookie)).set("Origin", "https://evil.example"), 403, ""},
+		"another site's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"another port's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-site"), 403, ""},
+		"the own form":                  {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-origin"), 200, "acme|key:write|write|true|1|<nil>"},
+		"another site signing in":       {signInWith(write, "/").set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"another site signing out":      {post(get("/signout").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"an oversized form":             {signInWith(strings.Repeat("x", maxBody), "/"), 413, ""},
+		"an oversized body":             {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1)}, 413, ""},
+		"metrics by a name":             {get("/metrics").set("Host", "rebound.example"), 401, ""},
+		"metrics past a proxy":          {get("/metrics").set("X-Forwarded-For", "127.0.0.1"), 401, ""},
+		"metrics past another proxy":    {get("/metrics").set("Forwarded", "for=127.0.0.1"), 401, ""},
+		"metrics with a key":            {get("/metrics").as(read).set("X-Forwarded-For", "203.0.113.9"), 200, "ops /metrics\n"},
+		"metrics on the machine itself": {get("/metrics"), 200, "ops /metrics\n"},
+		"a page below the assets":       {get("/assets/../x"), 401, ""},
+		"a form to the assets":          {post(get("/assets/a.css")), 401, ""},
+		"a hidden page below assets":    {get("/assets/%2e%2e/x"), 401, ""},
+		"a session past a proxy":        {get("/x").with(cookie).set("X-Forwarded-For", "203.0.113.9"), 401, ""},
+	} {
+		a := h.do(c.request)
+		if a.status != c.status || c.body != "" && a.body != c.body {
+			t.Errorf("%s: %d %q, want %d %q", name, a.status, a.body, c.status, c.body)
+		}
+		if a.status == 401 && (a.header.Get("Www-Authenticate") == "" || a.header.Get("Content-Type") != "application/problem+json") {
+			t.Errorf("%s: headers %v", name, a.header)
+		}
+		h.guard.throttle = newThrottle() // which has a test of its own
+	}
+	if a := h.do(get("/x").with(cookie)); a.status != 200 {
+		t.Errorf("the session that others tried to end: %d", a.status)
+	}
+}
+
+// A token is good once, for a few minutes, for one audience, from who has the
+// secret.
+func TestForgedTokens(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withTokens)
+	now := time.Now()
+	with := func(name string, value any) string { return token(t, func(c jwt.MapClaims) { c[name] = value }) }
+	without := func(name string) string { return token(t, func(c jwt.MapClaims) { delete(c, name) }) }
+	signed := func(method jwt.SigningMethod, key any) string {
+		text, err := jwt.NewWithClaims(method, jwt.MapClaims{"aud": "halosync", "sub": "x", "tenant": "acme", "scope": "admin", "jti": "1", "iat": now.Unix(), "exp": now.Unix() + 60}).SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	good := token(t, nil)
+	a := h.do(get("/signin/token?next=/map%3Fconnection%3Dx&token=" + good))
+	if a.status != 303 || a.location != "/map?connection=x" || a.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Fatalf("a good token: %+v", a)
+	}
+	if got := h.do(get("/x").with(a.cookie.Name + "=" + a.cookie.Value)).body; got != "acme|user:anna@msp.example|write|true|0|<nil>" {
+		t.Errorf("by token: %s", got)
+	}
+	for name, text := range map[string]string{
+		"used before":       good,
+		"expired":           token(t, func(c jwt.MapClaims) { c["iat"], c["exp"] = now.Unix()-120, now.Unix()-60 }),
+		"too long":          token(t, func(c jwt.MapClaims) { c["exp"] = now.Unix() + 301 }),
+		"from long ago":     token(t, func(c jwt.MapClaims) { c["iat"] = now.Unix() - 86400 }),
+		"from the future":   token(t, func(c jwt.MapClaims) { c["iat"], c["exp"] = now.Unix()+120, now.Unix()+180 }),
+		"not yet":           with("nbf", now.Unix()+120),
+		"another audience":  with("aud", "another"),
+		"no audience":       without("aud"),
+		"no expiry":         without("exp"),
+		"no issue":          without("iat"),
+		"no id":             without("jti"),
+		"no user":           without("sub"),
+		"no tenant":         without("tenant"),
+		"everybody":         with("tenant", "*"),
+		"tenant with NUL":   with("tenant", "a\x00b"),
+		"tenant as a list":  with("tenant", []string{"acme"}),
+		"no scope":          without("scope"),
+		"made-up scope":     with("scope", "owner"),
+		"a user who writes": with("sub", "anna\nroot"),
+		"alg none":          signed(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType),
+		"alg HS512":         signed(jwt.SigningMethodHS512, []byte(signinSecret)),
+		"another secret":    signed(jwt.SigningMethodHS256, []byte(signinSecret+"x")),
+		"no signature":      good[:strings.LastIndexByte(good, '.')+1],
+		"too large":         good + strings.Repeat("x", mostToken),
+		"nonsense":          "a.b.c",
+		"nothing":           "",
+	} {
+		if a := h.do(get("/signin/token?token=" + text)); a.status != 401 || a.cookie != nil {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		h.guard.throttle = newThrottle()
+	}
+	h.guard.secrets = append([]secret.String{secret.NewString(strings.Repeat("new", 20))}, h.guard.secrets...)
+	if a := h.do(get("/signin/token?token=" + token(t, nil))); a.status != 303 {
+		t.Errorf("by the older of two secrets: %d", a.status)
+	}
+
+	none := newHouse(t, nil)
+	none.key("acme", "key", Read)
+	if a := none.do(get("/signin/token?token=" + good)); a.status != 404 {
+		t.Errorf("tokens without a secret: %d", a.status)
+	}
+}
+
+// A thousand wrong sign-ins: most are not even looked at, and nobody else is
+// kept out by them, nor a program whose key was right before.
+func TestThousandWrongSignIns(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	key, fresh := h.key("acme", "key", Read), h.key("acme", "fresh", Read)
+	from := func(q request, client string) request { return q.set("X-Forwarded-For", client) }
+	if a := h.do(from(get("/x").as(key), "198.51.100.7")); a.status != 200 {
+		t.Fatalf("the right key: %d", a.status)
+	}
+	counts := map[int]int{}
+	for i := range 1000 {
+		q := signInWith(keyMark+strings.Repeat("0", 32)+"_"+newProof(), "/")
+		if i%2 == 1 {
+			q = get("/api/v1/runs").as(keyMark + strings.Repeat("0", 32) + "_" + newProof())
+		}
+		a := h.do(from(q, "198.51.100.7"))
+		if counts[a.status]++; a.status == 429 && a.header.Get("Retry-After") == "" {
+			t.Fatalf("429 without Retry-After: %v", a.header)
+		}
+	}
+	if counts[401] < clientBurst || counts[401] > 100 || counts[401]+counts[429] != 1000 {
+		t.Errorf("answers %v", counts)
+	}
+	for name, c := range map[string]struct {
+		request
+		status int
+	}{
+		"another client signs in":               {from(signInWith(fresh, "/"), "198.51.100.8"), 303},
+		"another client's program":              {from(get("/x").as(fresh), "198.51.100.9"), 200},
+		"the program beside whoever tried":      {from(get("/x").as(key), "198.51.100.7"), 200},
+		"health, for whoever tried":             {from(get("/livez"), "198.51.100.7"), 200},
+		"another key from where it was tried":   {from(get("/x").as(h.key("acme", "third", Read)), "198.51.100.7"), 429},
+		"a client that made up where it is not": {from(get("/x").as(newProof()), "198.51.100.7, 198.51.100.10"), 401},
+	} {
+		if a := h.do(c.request); a.status != c.status {
+			t.Errorf("%s: %d, want %d", name, a.status, c.status)
+		}
+	}
+	t.Logf("1000 wrong attempts: %v", counts)
+}
+
+// Without a key there is nothing but health, and a word about how to make one.
+func TestNoKeyAtAll(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	page := map[string]string{"Accept": "text/html"}
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/": 503, "/signin": 503, "/api/v1/runs": 503, "/assets/a.css": 503} {
+		a := h.do(request{method: http.MethodGet, path: path, header: page})
+		if a.status != want || want == 503 && !strings.Contains(a.body, "enqueue apikey new") {
+			t.Errorf("%s: %d %q", path, a.status, a.body)
+		}
+	}
+	if a := h.do(get("/metrics").set("X-Forwarded-For", "127.0.0.1")); a.status != 503 {
+		t.Errorf("metrics past a proxy: %d", a.status)
+	}
+	key := h.key("acme", "first", Read)
+	if a := h.do(get("/x").as(key)); a.status != 200 {
+		t.Errorf("with the first key: %d %s", a.status, a.body)
+	}
+	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "first"); err != nil {
+		t.Fatal(err)
+	}
+	h.forget()
+	if a := h.do(get("/x").as(key)); a.status != 503 {
+		t.Errorf("without a key again: %d %s", a.status, a.body)
+	}
+	if a := newKeylessHouse(t).do(get("/api/v1/runs")); a.status != 401 {
+		t.Errorf("without a key, with the product's secret: %d", a.status)
+	}
+}
+
+// newKeylessHouse has the product's tokens alone.
+func newKeylessHouse(t *testing.T) *house {
+	h := newHouse(t, withTokens)
+	h.secrets = []string{strings.Repeat("nothing to find here", 2)}
+	return h
+}
+
+// Without Postgres nobody is let in, and nobody is told that his key is wrong.
+func TestPostgresAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	key := h.key("acme", "key", Read)
+	if a := h.do(get("/x").as(key)); a.status != 200 {
+		t.Fatal(a.status)
+	}
+	repotest.Exec(t, h.db, `revoke select on halosync.api_keys, halosync.sessions from halosync_worker`)
+	for name, q := range map[string]request{"with a key": get("/x").as(key), "signing in": signInWith(key, "/"), "with a cookie": get("/x").with(plainCookieName + "=" + newProof())} {
+		a := h.do(q)
+		if a.status != 503 || a.header.Get("Retry-After") == "" || strings.Contains(a.body, "42501") {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	if a := h.do(get("/livez")); a.status != 200 {
+		t.Errorf("livez: %d", a.status)
+	}
+	repotest.Exec(t, h.db, `grant select on halosync.api_keys, halosync.sessions to halosync_worker`)
+}
+
+// The headers and cookies of each way to be served.
+func TestHeadersAndCookies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	key := h.key("acme", "key", Read)
+	embedded := newHouse(t, func(cfg *Config) { cfg.EmbedOrigins = []string{"https://app.example"} })
+	theirs := embedded.key("acme", "key", Read)
+
+	plain := h.do(signInWith(key, "/connections"))
+	if c := plain.cookie; c.Name != "halosync" || !c.HttpOnly || c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 12*3600 || c.Path != "/" || c.Domain != "" || plain.location != "/connections" {
+		t.Errorf("on the machine itself: %+v to %s", c, plain.location)
+	}
+	tls := h.do(signInWith(key, "/").set("X-Forwarded-Proto", "https"))
+	if c := tls.cookie; c.Name != "__Host-halosync" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Domain != "" || tls.header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("by https: %+v, %v", c, tls.header)
+	}
+	framed := embedded.do(signInWith(theirs, "/"))
+	if c := framed.cookie; c.Name != "__Host-halosync" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteNoneMode || !c.Partitioned {
+		t.Errorf("in a page of the product: %+v", c)
+	}
+	if a := embedded.do(request{method: http.MethodPost, path: "/x", cookie: framed.cookie.Name + "=" + framed.cookie.Value, header: map[string]string{"Origin": "https://app.example"}}); a.status != 403 {
+		t.Errorf("a form of the page around: %d", a.status)
+	}
+	if a := h.do(signInWith(key, "/").set("X-Forwarded-For", "203.0.113.9").set("Origin", "http://halosync.example").set("Host", "halosync.example")); a.status != 400 || a.cookie != nil {
+		t.Errorf("without encryption: %d %s", a.status, a.body)
+	}
+
+	for name, a := range map[string]answer{"page": h.do(get("/x").as(key)), "refusal": h.do(get("/x")), "form": h.do(get("/signin")), "health": h.do(get("/livez")), "in a frame": embedded.do(get("/x").as(theirs))} {
+		got := a.header
+		ancestors := "frame-ancestors 'none'"
+		if name == "in a frame" {
+			ancestors = "frame-ancestors 'self' https://app.example"
+		}
+		csp := got.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; ") || !strings.HasSuffix(csp, ancestors) || strings.Contains(csp, "unsafe") ||
+			got.Get("X-Content-Type-Options") != "nosniff" || got.Get("Referrer-Policy") != "same-origin" || got.Get("Permissions-Policy") == "" || got.Get("Cache-Control") != "no-store" ||
+			(got.Get("X-Frame-Options") == "DENY") == (name == "in a frame") || got.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := h.do(get("/assets/a.css")).header.Get("Cache-Control"); got != "max-age=1" {
+		t.Errorf("asset: %s", got)
+	}
+}
+
+// Whoever signs in comes to where he wanted to go, and nowhere else.
+func TestSignInLeadsBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	key := h.key("acme", "key", Read)
+	a := h.do(request{method: http.MethodGet, path: "/mappings?search=a%20b&page=2", header: map[string]string{"Accept": "text/html"}})
+	if a.status != 303 || a.location != "/signin?next=%2Fmappings%3Fsearch%3Da%2520b%26page%3D2" {
+		t.Fatalf("%+v", a)
+	}
+	if a = h.do(get(a.location)); a.body != "form||/mappings?search=a%20b&page=2" {
+		t.Errorf("form %q", a.body)
+	}
+	cookie := h.signedIn(key)
+	if a := h.do(get("/signin?next=/runs").with(cookie)); a.status != 303 || a.location != "/runs" {
+		t.Errorf("signed in already: %+v", a)
+	}
+	htmx := get("/runs/1/live").set("Hx-Request", "true").set("Hx-Current-Url", h.base+"/runs/1").set("Accept", "text/html")
+	if a := h.do(htmx); a.status != 401 || a.header.Get("Hx-Redirect") != "/signin?next=%2Fruns%2F1" {
+		t.Errorf("a part of a page: %+v", a)
+	}
+	again := h.do(signInWith(key, "/").with(cookie))
+	if a := h.do(get("/x").with(cookie)); again.status != 303 || a.status != 401 {
+		t.Errorf("the session before: %d", a.status)
+	}
+	for _, next := range evilNexts {
+		if a := h.do(signInWith(key, next)); a.status != 303 || a.location != "/" {
+			t.Errorf("next %q leads to %q", next, a.location)
+		}
+	}
+}
+
+// evilNexts want to lead elsewhere, or round in circles.
+var evilNexts = []string{
+	"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "/\n//evil.example", "javascript:alert(1)", "http:evil.example", "evil.example",
+	"///evil.example", "https:/evil.example", "//evil.example@host/", " //evil.example", "", "/signin?next=/signin", "/signin/token", "/signout", "/" + strings.Repeat("x", 2000), "/%zz", "/\x00", "?x", "#x",
+}
+
+// age changes the session of a cookie.
+func (h *house) age(cookie, set string) {
+	h.Helper()
+	_, value, _ := strings.Cut(cookie, "=")
+	repotest.Exec(h.T, h.db, `update halosync.sessions set `+set+` where hash = sha256($1::text::bytea)`, value)
+}
+
+func (q request) as(key string) request      { q.bearer = key; return q }
+func (q request) with(cookie string) request { q.cookie = cookie; return q }
+func (q request) set(name, value string) request {
+	all := map[string]string{name: value}
+	for n, v := range q.header {
+		all[n] = v
+	}
+	q.header = all
+	return q
+}
+
+// almost is a key with another last character.
+func almost(key string) string {
+	if last := len(key) - 1; key[last] == 'A' {
+		return key[:last] + "B"
+	}
+	return key[:len(key)-1] + "A"
+}

@@ -1,0 +1,248 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/telemetry"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+func TestMain(m *testing.M) { repotest.Main(m) }
+
+const signinSecret = "0123456789abcdef0123456789abcdef-signin"
+
+// house is a guard behind a real listener, before a real database, with an
+// application that says who came in.
+type house struct {
+	*testing.T
+	db    string
+	store *repo.Store
+	guard *Guard
+	base  string
+	http  *http.Transport
+
+	mu      sync.Mutex
+	log     bytes.Buffer
+	answers strings.Builder // all of them, but for the cookies that were given
+	secrets []string        // what must be found nowhere
+}
+
+// Write takes the log.
+func (h *house) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(p)
+}
+
+func newHouse(t *testing.T, change func(*Config)) *house {
+	t.Helper()
+	h := &house{T: t, db: repotest.URL(t), http: &http.Transport{}}
+	h.store = repotest.Open(t, h.db)
+	log, _, err := telemetry.NewLogger(h, "json", zapcore.DebugLevel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Store: h.store, Log: log, App: h.app(),
+		Ops: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ops", r.URL.Path) }),
+		SignInPage: func(w http.ResponseWriter, _ *http.Request, status int, message, next string) {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, "form|%s|%s", message, next)
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	h.guard = New(cfg)
+	l, err := telemetry.Listen(t.Context(), "127.0.0.1:0", h.guard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.base = "http://" + l.Addr()
+	t.Cleanup(func() {
+		h.http.CloseIdleConnections()
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		h.search()
+	})
+	return h
+}
+
+// app is something worth guarding.
+func (h *house) app() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		p, ok := From(r.Context())
+		if !ok {
+			h.Errorf("%s came in without a principal", r.URL)
+		}
+		if r.Method == http.MethodPost && !p.Scope.Covers(Write) {
+			http.Error(w, "scope", http.StatusForbidden)
+			return
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+			return
+		}
+		connections, err := h.store.Connections(r.Context(), p.Tenant)
+		fmt.Fprint(w, p.Tenant, "|", p.Actor, "|", p.Scope, "|", p.Session, "|", len(connections), "|", err)
+	})
+	mux.HandleFunc("GET /assets/a.css", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=1") })
+	return mux
+}
+
+// key makes a key and remembers that nothing may show it.
+func (h *house) key(tenant, name string, scope Scope) string {
+	h.Helper()
+	_, text, err := NewKey(h.Context(), h.store, tenant, "ann", name, scope, 0)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.secrets = append(h.secrets, text.Reveal()[keyLength-proofLength:])
+	h.forget()
+	return text.Reveal()
+}
+
+// forget makes the guard ask again whether there is a key.
+func (h *house) forget() {
+	h.guard.door.mu.Lock()
+	h.guard.door.until = time.Time{}
+	h.guard.door.mu.Unlock()
+}
+
+// request is what a client sends.
+type request struct {
+	method, path, bearer, cookie, body string
+	header                             map[string]string
+}
+
+// answer is what came back.
+type answer struct {
+	status   int
+	body     string
+	location string
+	header   http.Header
+	cookie   *http.Cookie
+}
+
+// do sends a request and follows nothing.
+func (h *house) do(q request) answer {
+	h.Helper()
+	req, err := http.NewRequestWithContext(h.Context(), q.method, h.base+q.path, strings.NewReader(q.body))
+	if err != nil {
+		h.Fatal(err)
+	}
+	if q.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+q.bearer)
+	}
+	if q.cookie != "" {
+		req.Header.Set("Cookie", q.cookie)
+	}
+	if q.body != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, value := range q.header {
+		if req.Header.Set(name, value); name == "Host" {
+			req.Host = value
+		}
+	}
+	resp, err := h.http.RoundTrip(req)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	a := answer{status: resp.StatusCode, body: string(body), location: resp.Header.Get("Location"), header: resp.Header}
+	for _, c := range resp.Cookies() {
+		a.cookie = c
+		if c.Value != "" {
+			h.secrets = append(h.secrets, c.Value)
+		}
+	}
+	resp.Header.Del("Set-Cookie")
+	fmt.Fprintln(&h.answers, a.status, resp.Header, a.body)
+	return a
+}
+
+func get(path string) request { return request{method: http.MethodGet, path: path} }
+
+func signInWith(key, next string) request {
+	return request{method: http.MethodPost, path: "/signin", body: url.Values{"key": {key}, "next": {next}}.Encode()}
+}
+
+// signedIn signs in and returns the cookie as a browser sends it.
+func (h *house) signedIn(key string) string {
+	h.Helper()
+	a := h.do(signInWith(key, "/"))
+	if a.status != http.StatusSeeOther || a.cookie == nil {
+		h.Fatalf("sign-in: %+v", a)
+	}
+	return a.cookie.Name + "=" + a.cookie.Value
+}
+
+// token is the product's, with changes.
+func token(t *testing.T, change func(jwt.MapClaims)) string {
+	t.Helper()
+	now := time.Now()
+	c := jwt.MapClaims{
+		"aud": "halosync", "sub": "anna@msp.example", "tenant": "acme", "scope": "write",
+		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": newProof(),
+	}
+	if change != nil {
+		change(c)
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString([]byte(signinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func withTokens(cfg *Config) { cfg.Secrets = []secret.String{secret.NewString(signinSecret)} }
+
+// search looks for what opens a door in everything that was left.
+func (h *house) search() {
+	h.Helper()
+	tables := repotest.Value[[]string](h.T, h.db, `select array_agg('halosync.' || tablename) from pg_tables where schemaname = 'halosync'`)
+	var parts []string
+	for _, table := range tables {
+		parts = append(parts, "select x::text as line from "+table+" x")
+	}
+	dump := repotest.Value[string](h.T, h.db, `select string_agg(line, E'\n') from (`+strings.Join(parts, " union all ")+`) as everything`)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for where, text := range map[string]string{"Postgres": dump, "the log": h.log.String(), "an answer": h.answers.String()} {
+		if text == "" && where != "the log" { // which is empty where all went well
+			h.Errorf("nothing was left in %s to be searched", where)
+		}
+		for _, s := range h.secrets {
+			for _, form := range []string{s, s[:20], hex.EncodeToString([]byte(s))} {
+				if strings.Contains(strings.ToUpper(text), strings.ToUpper(form)) {
+					h.Errorf("a key or a session is in %s", where)
+				}
+			}
+		}
+	}
+	if len(h.secrets) == 0 {
+		h.Error("nothing was searched for")
+	}
+}

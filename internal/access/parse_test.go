@@ -1,0 +1,131 @@
+package access
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/secret"
+)
+
+func TestParseSecrets(t *testing.T) {
+	t.Parallel()
+	a, b := strings.Repeat("a", 32), strings.Repeat("b", 40)
+	all, err := ParseSecrets(secret.NewString(a + " , " + b))
+	if err != nil || len(all) != 2 || all[0].Reveal() != a || all[1].Reveal() != b {
+		t.Errorf("%d secrets, %v", len(all), err)
+	}
+	if all, err := ParseSecrets(secret.String{}); all != nil || err != nil {
+		t.Errorf("none: %v, %v", all, err)
+	}
+	for _, text := range []string{"short", a + ",", a + ",short", ","} {
+		if _, err := ParseSecrets(secret.NewString(text)); err == nil || strings.Contains(err.Error(), "short") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// evilOrigins would say more in a policy than an origin.
+var evilOrigins = []string{
+	"*", "https://*", "https://*.example.com", "app.example.com", "https:", "https://", "http://app.example.com", "https://app.example.com/path", "https://a.example; script-src *",
+	"https://a.example https://b.example", "'self'", "https://user@a.example", "https://a.example?x", "https://a.example#x", "data:", "https://a.example:x", "https://[::1]", "https://a.example\n", "https://\u00e4.example",
+}
+
+func TestParseOrigins(t *testing.T) {
+	t.Parallel()
+	got, err := ParseOrigins([]string{"https://App.Example.com/", " https://b.example:8443", "http://localhost:3000"})
+	if want := "https://app.example.com https://b.example:8443 http://localhost:3000"; err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, origin := range evilOrigins {
+		if origin == "https://a.example\n" {
+			continue // blanks around it are nobody's harm
+		}
+		if got, err := ParseOrigins([]string{origin}); err == nil {
+			t.Errorf("%q gives %q", origin, got)
+		}
+	}
+}
+
+// FuzzParseOrigins: whatever is accepted adds one word to the policy, an origin.
+func FuzzParseOrigins(f *testing.F) {
+	for _, origin := range evilOrigins {
+		f.Add(origin)
+	}
+	f.Add("https://app.example.com:8443/")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ParseOrigins([]string{text})
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(got[0])
+		if err != nil || u.Host == "" || u.Path != "" || strings.ContainsAny(got[0], " ;,*'\"\r\n") || len(strings.Fields(policy(got))) != len(strings.Fields(policy([]string{"https://x"}))) {
+			t.Errorf("%q gives %q", text, got)
+		}
+	})
+}
+
+// FuzzParseKey: what is a key is written in one way alone.
+func FuzzParseKey(f *testing.F) {
+	f.Add(keyMark + strings.Repeat("0a", 16) + "_" + newProof())
+	f.Add(keyMark + strings.Repeat("0a", 16) + "_" + strings.Repeat("\x00", 52))
+	f.Add("hs__")
+	f.Add(keyMark + strings.Repeat("zz", 16) + "_" + newProof())
+	f.Fuzz(func(t *testing.T, text string) {
+		id, proof, ok := parseKey(text)
+		if ok && (!isProof(proof) || !strings.EqualFold(keyMark+hex.EncodeToString(id[:])+"_"+proof, text)) {
+			t.Errorf("%q is %v and %q", text, id, proof)
+		}
+	})
+}
+
+// FuzzReadToken: without the secret nothing is a token, and with it nothing but
+// what keeps the rules.
+func FuzzReadToken(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	secrets := []secret.String{secret.NewString(signinSecret)}
+	f.Add("a.b.c", `{}`)
+	f.Add("eyJhbGciOiJub25lIn0.e30.", `{"aud":"halosync","sub":"anna","tenant":"acme","scope":"read","iat":1800000000,"exp":1800000300,"jti":"1"}`)
+	f.Add("", `{"aud":["halosync","x"],"sub":"\u0000","tenant":"*","scope":"admin","iat":1e300,"exp":-1,"jti":""}`)
+	f.Add("..", `{"aud":"halosync","sub":"a","tenant":"t","scope":"read","iat":9e18,"exp":9e18,"jti":"1"}`)
+	f.Fuzz(func(t *testing.T, text, payload string) {
+		if _, _, _, err := readToken(text, secrets, now); err == nil {
+			t.Errorf("%q is a token", text)
+		}
+		head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+		mac, err := jwt.SigningMethodHS256.Sign(head, []byte(signinSecret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _, lasts, err := readToken(head+"."+base64.RawURLEncoding.EncodeToString(mac), secrets, now)
+		if err == nil && (p.Tenant == "" || p.Tenant == "*" || plaintext.Check(p.Tenant+p.Actor) != nil || !p.Scope.Valid() || lasts <= 0 || lasts > tokenLasts+2*tokenLeeway+time.Minute) {
+			t.Errorf("%s: %+v for %v", payload, p, lasts)
+		}
+	})
+}
+
+// FuzzLocalPath: wherever somebody is sent, a browser stays with us.
+func FuzzLocalPath(f *testing.F) {
+	for _, next := range evilNexts {
+		f.Add(next)
+	}
+	f.Add("/mappings?search=a%20b&page=2")
+	f.Add("/%2Fevil.example/..//x")
+	f.Add("/a/../..//evil.example")
+	f.Fuzz(func(t *testing.T, next string) {
+		got := localPath(next)
+		// As browsers read an address: without what they drop, a backslash is a slash.
+		seen := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(strings.TrimLeft(got, " \x00"))
+		base, _ := url.Parse("https://halosync.example/signin")
+		to, err := base.Parse(seen)
+		if err != nil || to.Host != base.Host || to.Scheme != base.Scheme || !strings.HasPrefix(got, "/") || strings.HasPrefix(seen, "//") || localPath(got) != got {
+			t.Errorf("%q leads to %q", next, got)
+		}
+	})
+}

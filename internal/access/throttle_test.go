@@ -1,0 +1,106 @@
+package access
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// However many clients there are, few are remembered, and what is forgotten is
+// an allowance that was full again.
+func TestThrottleIsBounded(t *testing.T) {
+	t.Parallel()
+	th, now := newThrottle(), time.Unix(1_000_000, 0)
+	client := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+	}
+	for i := range mostClients + 50 {
+		th.wrong(client(i), [32]byte{}, now)
+	}
+	if len(th.clients) != mostClients {
+		t.Errorf("%d clients are remembered", len(th.clients))
+	}
+	now = now.Add(totalBurst * totalEvery)
+	if wait := th.wait(client(0), [32]byte{}, now); wait != 0 {
+		t.Errorf("one wrong attempt makes a client wait %v", wait)
+	}
+	if wait := th.wait(client(mostClients+99), [32]byte{}, now); wait != 0 {
+		t.Errorf("a new client waits %v for the others", wait) // whose allowance is full again
+	}
+	th.wrong(client(mostClients+99), [32]byte{}, now)
+	if len(th.clients) != 1 {
+		t.Errorf("%d clients are remembered when all are idle", len(th.clients))
+	}
+	for i := range mostGood + 1 {
+		th.right([32]byte{byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	if len(th.good) > mostGood {
+		t.Errorf("%d keys are remembered", len(th.good))
+	}
+}
+
+// What a client has used up comes back; the others are not touched by it; all
+// together have an allowance, too, which a key that was right does not need.
+func TestThrottleTurns(t *testing.T) {
+	t.Parallel()
+	th, now := newThrottle(), time.Unix(1_000_000, 0)
+	one, two := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	key, wrong := [32]byte{1}, [32]byte{2}
+	th.right(key)
+	for range clientBurst {
+		th.wrong(one, wrong, now)
+	}
+	if wait := th.wait(one, wrong, now); wait != clientEvery {
+		t.Errorf("wait %v", wait)
+	}
+	if th.wait(two, wrong, now) != 0 || th.wait(one, key, now) != 0 {
+		t.Error("somebody else waits")
+	}
+	if wait := th.wait(one, wrong, now.Add(clientEvery)); wait != 0 {
+		t.Errorf("wait %v after its turn has come back", wait)
+	}
+	for i := range totalBurst {
+		th.wrong(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), wrong, now)
+	}
+	if th.wait(two, wrong, now) == 0 || th.wait(two, key, now) != 0 {
+		t.Error("the allowance of all together")
+	}
+	th.wrong(two, key, now) // it was revoked
+	if th.wait(two, key, now) == 0 {
+		t.Error("a key that is not right any more does not wait")
+	}
+}
+
+func TestWhereARequestComesFrom(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		peer, host, forwarded string
+		local                 bool
+		client                string
+	}{
+		{"127.0.0.1:1", "127.0.0.1:8080", "", true, "127.0.0.1/32"},
+		{"127.0.0.1:1", "LocalHost:8080", "", true, "127.0.0.1/32"},
+		{"[::1]:1", "[::1]:8080", "", true, "::/64"},
+		{"[::ffff:127.0.0.1]:1", "localhost", "", true, "127.0.0.1/32"},
+		{"127.0.0.1:1", "evil.example", "", false, "127.0.0.1/32"},
+		{"127.0.0.1:1", "localhost.evil.example", "", false, "127.0.0.1/32"},
+		{"127.0.0.1:1", "", "", false, "127.0.0.1/32"},
+		{"203.0.113.9:1", "localhost", "", false, "203.0.113.9/32"},
+		{"127.0.0.1:1", "localhost", "203.0.113.9", false, "203.0.113.9/32"},
+		{"10.0.0.1:1", "x", "127.0.0.1, 203.0.113.9", false, "203.0.113.9/32"},
+		{"10.0.0.1:1", "x", "203.0.113.9, nonsense", false, "10.0.0.1/32"},
+		{"203.0.113.9:1", "x", "198.51.100.1", false, "203.0.113.9/32"},
+		{"[2001:db8:1:2:3:4:5:6]:1", "x", "", false, "2001:db8:1:2::/64"},
+		{"@", "localhost", "", false, "invalid Prefix"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr, r.Host = c.peer, c.host
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		if local(r) != c.local || clientOf(r).String() != c.client {
+			t.Errorf("%+v: local %v, client %v", c, local(r), clientOf(r))
+		}
+	}
+}

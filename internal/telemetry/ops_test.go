@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An answer that never ends, as live progress may, outlives the write timeout by
+// moving its deadline, and does not keep the listener from closing.
+func TestCloseEndsWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	l, err := Listen(t.Context(), "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := http.NewResponseController(w)
+		fmt.Fprintln(w, "data: 1")
+		ended <- func() error {
+			if err := out.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+				return err
+			}
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			close(begun)
+			<-r.Context().Done()
+			return nil
+		}()
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + l.Addr())
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body) // it breaks off
+		got <- string(body)
+	}()
+	<-begun
+	if err := l.Close(context.Background()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("live answer: %v", err)
+	}
+	if body := <-got; body != "data: 1\n" {
+		t.Errorf("got %q", body)
+	}
+}
+
+func TestListenerHasBounds(t *testing.T) {
+	t.Parallel()
+	l, err := Listen(t.Context(), "127.0.0.1:0", http.NotFoundHandler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if s := l.server; s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+		t.Errorf("server %+v", s)
+	}
+	conn, err := net.Dial("tcp", l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 30<<10))
+	answer, _ := io.ReadAll(conn) // the server closes it
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+		t.Errorf("huge header: %.100q", answer)
+	}
+}
