@@ -26,6 +26,7 @@ var house = map[string]struct {
 	"repo":                        {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
 	"repo/repotest":               {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
 	"internal/engine":             {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
+	"internal/access":             {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
 	"internal/config":             {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
 	"internal/ratelimit":          {nil, "a leaf"},
 	"internal/secret":             {nil, "a leaf"},
@@ -37,11 +38,11 @@ var house = map[string]struct {
 	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
-		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
 		"it builds everything but holds no logic; test kits stay out",
 	},
 	"cmd/enqueue": {
-		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret"},
 		"it builds what a command needs; test kits stay out",
 	},
 }
@@ -56,6 +57,8 @@ var owners = map[string][]string{
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},
+	"golang.org/x/time":              {"internal/access"},
+	"github.com/golang-jwt/jwt":      {"internal/access"},
 	"code.dny.dev/ssrf":              {"halo"},
 	"github.com/go-json-experiment":  {"halo"},
 	"github.com/prometheus":          {"internal/telemetry"},

@@ -10,12 +10,13 @@ import (
 // fuzzed says which fuzz target each parser of outside input has, or why it
 // needs none. What looks like a parser and is missing here fails the test.
 var fuzzed = map[string]string{
-	"cmd/enqueue parsePair":   "FuzzReadPairs", // by newPair, and unformula before it
-	"cmd/enqueue parseSince":  "FuzzParseSince",
-	"cmd/enqueue readFile":    "FuzzReadIDs",
-	"cmd/enqueue readHeading": "FuzzReadPairs",
-	"cmd/enqueue readIDs":     "FuzzReadIDs",
-	"cmd/enqueue readPairs":   "FuzzReadPairs",
+	"cmd/enqueue parseExpires": "FuzzParseExpires",
+	"cmd/enqueue parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
+	"cmd/enqueue parseSince":   "FuzzParseSince",
+	"cmd/enqueue readFile":     "FuzzReadIDs",
+	"cmd/enqueue readHeading":  "FuzzReadPairs",
+	"cmd/enqueue readIDs":      "FuzzReadIDs",
+	"cmd/enqueue readPairs":    "FuzzReadPairs",
 
 	"halo ParseAllow":          "FuzzParseAllow",
 	"halo ParseAuthServer":     "FuzzParseServer",
@@ -26,6 +27,9 @@ var fuzzed = map[string]string{
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
 
+	"internal/access ParseOrigins":  "FuzzParseOrigins",
+	"internal/access parseKey":      "FuzzParseKey",
+	"internal/access readToken":     "FuzzReadToken",
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/engine ParseSchedule": "FuzzParseSchedule",
@@ -53,6 +57,7 @@ var fuzzed = map[string]string{
 	"halo judgeToken":                "FuzzTokenAnswer",
 	"halo message":                   "FuzzErrorBody",
 	"halo retryAfter":                "FuzzRetryAfter", // and dates
+	"internal/access localPath":      "FuzzLocalPath",
 	"internal/config Load":           "FuzzLoad",
 	"internal/engine NormaliseName":  "FuzzNormaliseName",
 	"internal/engine stripLegalForm": "FuzzStripLegalForm",

@@ -24,12 +24,13 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// leftovers is what an installation has left, by place, and the key sets that it
-// had; [site.search] looks for secrets in it.
+// leftovers is what an installation has left, by place, and the key sets, API keys
+// and sessions that it had; [site.search] looks for secrets in it.
 type leftovers struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
 	keysets []string
+	access  []string
 }
 
 func (l *leftovers) add(place, text string) {
@@ -52,6 +53,13 @@ func (l *leftovers) addKeyset(text string) {
 	if text = strings.TrimSpace(text); !slices.Contains(l.keysets, text) {
 		l.keysets = append(l.keysets, text)
 	}
+}
+
+// addAccess makes an API key or a session's cookie a secret, too.
+func (l *leftovers) addAccess(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.access = append(l.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id may be seen
 }
 
 // search looks for every secret of the installation in everything that it has
@@ -85,6 +93,9 @@ func (s *site) wanted() *needles {
 		for _, key := range keysIn(s.t, text) {
 			wanted.add("a key of the key set", key)
 		}
+	}
+	for _, text := range s.left.access {
+		wanted.add("an API key or a session", text)
 	}
 	wanted.add("the head of a token", tokenMark)
 	for _, token := range s.halo.Tokens() {
@@ -293,7 +304,7 @@ type scriptLog struct {
 
 // given are the lines and words of a log that hold secrets because the test put
 // them there, or because that is what the command is for.
-var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+`)
+var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
 // Log is called once, with everything that a script's programs said.
 func (l scriptLog) Log(args ...any) {

@@ -36,6 +36,8 @@ type site struct {
 	keyset   string
 	extraEnv []string
 
+	workerArgs []string
+
 	firstRedis string // the one that it began with
 	left       *leftovers
 	workers    []*workerProcess
@@ -113,8 +115,8 @@ func (s *site) enqueue(args ...string) (stdout, stderr string, code int) {
 	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err == nil { // else it is no Linux
 		s.left.add("command lines", string(line))
 	}
-	_ = cmd.Wait()                             // the exit code says it
-	if len(args) == 0 || args[0] != "keyset" { // whose output is a key set
+	_ = cmd.Wait()                                                    // the exit code says it
+	if len(args) == 0 || args[0] != "keyset" && args[0] != "apikey" { // whose output is a key set, or a key
 		s.left.add("outputs and errors", out.String())
 	}
 	s.left.add("outputs and errors", errs.String())
@@ -180,7 +182,7 @@ func (s *site) startWorker(keyset string) *workerProcess {
 	w := &workerProcess{log: &devstack.Output{}, done: make(chan struct{}), left: s.left}
 	s.left.addKeyset(keyset)
 	s.workers = append(s.workers, w)
-	w.cmd = exec.Command(filepath.Join(kit.bin, "worker"))
+	w.cmd = exec.Command(filepath.Join(kit.bin, "worker"), s.workerArgs...)
 	w.cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_KEYSET="+keyset)
 	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
