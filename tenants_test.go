@@ -78,6 +78,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	s.must("companies", "add", "Sesame Locksmiths", "--external-id", "sesame-9")
+	s.must("apikey", "new", "doorkey-7", "--scope", "read")
 	s.must(append(s.adding("own"), "--tenant", "globex")...)
 	value := func(sql string) string { return repotest.Value[string](t, s.db, sql) }
 	foreign := theirs{
@@ -86,11 +87,13 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"RUN":      value(`select id::text from halosync.runs where tenant = 'msp-1' limit 1`),
 		"MAPPING":  value(`select id::text from halosync.mappings where tenant = 'msp-1' limit 1`),
 		"COMPANY":  value(`select id::text from halosync.companies where tenant = 'msp-1' and external_id = 'sesame-9'`),
+		"KEY":      value(`select id::text from halosync.api_keys where tenant = 'msp-1'`),
+		"DOOR":     "doorkey-7",
 		"EXTERNAL": "sesame-9",
 		"WORD":     "Sesame Locksmiths",
 	}
-	nowhere := theirs{"NAME": "nope", "EXTERNAL": "nobody-7", "WORD": "Unheard Locksmiths"}
-	for _, name := range []string{"CONN", "RUN", "MAPPING", "COMPANY"} {
+	nowhere := theirs{"NAME": "nope", "DOOR": "nokey-8", "EXTERNAL": "nobody-7", "WORD": "Unheard Locksmiths"}
+	for _, name := range []string{"CONN", "RUN", "MAPPING", "COMPANY", "KEY"} {
 		nowhere[name] = uuid.NewString()
 	}
 	type try struct {
@@ -114,6 +117,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"runs list": {{0, ""}}, "runs show": run, "runs watch": run, "runs cancel": run, "runs retry": run, "runs approve": run,
 		"runs undo":  run,
 		"events":     {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
+		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // which took part above
 		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // which know no tenant
 	}
 	before := s.rowsOf("msp-1")
@@ -180,6 +184,7 @@ func (s *site) rowsOf(tenant string) string {
 			select r::text from halosync.runs r where tenant = $1 union all
 			select i::text from halosync.run_items i where tenant = $1 union all
 			select d::text from halosync.dismissals d where tenant = $1 union all
+			select k::text from halosync.api_keys k where tenant = $1 union all
 			select e::text from halosync.events e where tenant = $1) everything`, tenant)
 }
 

@@ -114,7 +114,7 @@ func parseExpires(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		var n uint64
 		n, err = strconv.ParseUint(days, 10, 16)
-		d = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most 65,535
+		d = time.Duration(n) * 24 * time.Hour
 	}
 	if most := 3650 * 24 * time.Hour; err != nil || d < time.Minute || d > most {
 		return 0, fmt.Errorf("want a length of time from 1m to 3650d, such as 90d or 12h")

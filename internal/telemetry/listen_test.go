@@ -82,3 +82,54 @@ func TestListenerHasBounds(t *testing.T) {
 		t.Errorf("huge header: %.100q", answer)
 	}
 }
+
+// What takes longer to answer than to ask is answered, with a body or without
+// one; what does not arrive in time is not.
+func TestAnswersTakeTheirTime(t *testing.T) {
+	t.Parallel()
+	const arrival = 200 * time.Millisecond
+	l, err := listen(t.Context(), "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, "late", http.StatusRequestTimeout)
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			http.Error(w, "cut off", http.StatusInternalServerError)
+		case <-time.After(2 * arrival):
+			fmt.Fprint(w, "done")
+		}
+	}), arrival)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ask := func(method string, body io.Reader) string {
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+l.Addr(), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body) // what there is of it
+		return string(text)
+	}
+	if got := ask(http.MethodGet, http.NoBody); got != "done" {
+		t.Errorf("without a body: %q", got)
+	}
+	if got := ask(http.MethodPost, strings.NewReader("a=b")); got != "done" {
+		t.Errorf("with a body: %q", got)
+	}
+	r, w := io.Pipe()
+	defer w.Close()
+	if got := ask(http.MethodPost, r); !strings.HasPrefix(got, "late") {
+		t.Errorf("a body that does not come: %q", got)
+	}
+}

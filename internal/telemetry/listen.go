@@ -1,0 +1,71 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Listener is a running HTTP server.
+type Listener struct {
+	server *http.Server
+	addr   net.Addr
+	failed chan error
+	end    context.CancelFunc // of the requests that are still being answered
+}
+
+// Listen serves handler at addr (host:port; port 0 takes a free one). A request
+// has 5 s for its headers (16 KiB) and 10 s to arrive as a whole, its answer 30 s.
+// An answer that takes longer, as live progress does, moves its own deadline before
+// each write: [http.ResponseController.SetWriteDeadline]. Its context ends when
+// the client goes away or the listener closes.
+func Listen(ctx context.Context, addr string, handler http.Handler) (*Listener, error) {
+	return listen(ctx, addr, handler, 10*time.Second)
+}
+
+func listen(ctx context.Context, addr string, handler http.Handler, arrival time.Duration) (*Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP listener: %w", err)
+	}
+	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Listener{
+		addr:   ln.Addr(),
+		end:    end,
+		failed: make(chan error, 1),
+		server: &http.Server{
+			Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: arrival,
+			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+			BaseContext: func(net.Listener) context.Context { return base },
+		},
+	}
+	go func() {
+		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- fmt.Errorf("HTTP listener: %w", err)
+		}
+	}()
+	return l, nil
+}
+
+// Addr is the address in use.
+func (l *Listener) Addr() string { return l.addr.String() }
+
+// Failed delivers the error should the listener break.
+func (l *Listener) Failed() <-chan error { return l.failed }
+
+// Close lets requests in hand finish for up to two seconds. Then it ends them: a
+// page that shows live progress would stay for as long as its run.
+func (l *Listener) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	defer l.end()
+	err := l.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		l.end()
+		return l.server.Close()
+	}
+	return err
+}
