@@ -28,6 +28,32 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, status int, detai
 	_, _ = w.Write(doc) // or nobody listens any more
 }
 
+// reserved tells a prober elsewhere whether all is well, and not why not: that
+// names addresses of ours.
+type reserved struct {
+	http.ResponseWriter
+	told bool
+}
+
+// WriteHeader says in a word what the status means.
+func (w *reserved) WriteHeader(status int) {
+	word := "ready\n"
+	if status != http.StatusOK {
+		word = "not ready; the reasons are told on the machine itself\n"
+	}
+	w.told = true
+	w.ResponseWriter.WriteHeader(status)
+	_, _ = w.ResponseWriter.Write([]byte(word)) // or nobody listens any more
+}
+
+// Write leaves the reasons out.
+func (w *reserved) Write(p []byte) (int, error) {
+	if !w.told {
+		w.WriteHeader(http.StatusOK)
+	}
+	return len(p), nil
+}
+
 // turnAway answers whoever has not signed in: a browser is sent to do so, and
 // comes back.
 func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request) {

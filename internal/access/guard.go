@@ -18,6 +18,10 @@ import (
 // maxBody bounds what anybody may send.
 const maxBody = 1 << 20
 
+// mostRequest is how long a request may go on, live progress included. Whoever was
+// let in has to show himself again then: a key may have been revoked meanwhile.
+const mostRequest = 10 * time.Minute
+
 // mostLookups is how many look-ups of whose request it is take place at a time,
 // so that strangers cannot use up the connections to Postgres.
 const mostLookups = 4
@@ -86,8 +90,10 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	switch path := r.URL.Path; {
-	case path == "/livez", path == "/readyz", path == "/metrics" && local(r):
+	case path == "/livez", (path == "/readyz" || path == "/metrics") && local(r):
 		g.ops.ServeHTTP(w, r)
+	case path == "/readyz":
+		g.ops.ServeHTTP(&reserved{ResponseWriter: w}, r)
 	case !g.isOpen(w, r):
 	case g.origins.Check(r) != nil:
 		g.refuse(w, r, http.StatusForbidden, "The request was made by a page of another site.")
@@ -108,7 +114,9 @@ func (g *Guard) letIn(w http.ResponseWriter, r *http.Request, next http.Handler)
 	var wait *waitError
 	switch {
 	case err == nil:
-		next.ServeHTTP(w, r.WithContext(With(r.Context(), p)))
+		ctx, cancel := context.WithTimeout(With(r.Context(), p), mostRequest)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	case errors.As(err, &wait):
 		g.tellToWait(w, r, wait)
 	case errors.Is(err, errRefused):

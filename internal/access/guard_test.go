@@ -221,6 +221,9 @@ func TestNoKeyAtAll(t *testing.T) {
 	if a := h.do(get("/metrics").set("X-Forwarded-For", "127.0.0.1")); a.status != 503 {
 		t.Errorf("metrics past a proxy: %d", a.status)
 	}
+	if a := h.do(get("/readyz").set("X-Forwarded-For", "203.0.113.9")); a.status != 200 || a.body != "ready\n" {
+		t.Errorf("readiness, asked from elsewhere: %d %q", a.status, a.body)
+	}
 	key := h.key("acme", "first", Read)
 	if a := h.do(get("/x").as(key)); a.status != 200 {
 		t.Errorf("with the first key: %d %s", a.status, a.body)

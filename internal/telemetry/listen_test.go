@@ -128,7 +128,7 @@ func TestAnswersTakeTheirTime(t *testing.T) {
 		t.Errorf("with a body: %q", got)
 	}
 	r, w := io.Pipe()
-	defer w.Close()
+	defer func() { _ = w.Close() }() // of a pipe
 	if got := ask(http.MethodPost, r); !strings.HasPrefix(got, "late") {
 		t.Errorf("a body that does not come: %q", got)
 	}
