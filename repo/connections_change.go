@@ -115,6 +115,9 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		if err != nil {
 			return err
 		}
+		if s.stale(conn) {
+			return ErrChanged
+		}
 		before, next := conn.facts(), conn
 		change(&next)
 		if string(before) == string(next.facts()) && sealed == nil && sameTime(conn.NextResyncAt, next.NextResyncAt) {
@@ -146,7 +149,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 		update halosync.connections set
 			name = $3, domain = $4, auth_server = $5, halo_tenant = $6, client_id = $7,
 			state = $8, state_reason = $9, rate_limit = nullif($10, ''), resync_cron = nullif($11, ''),
-			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), instance_unsure = $14, updated_at = now()
+			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), instance_unsure = $14,
+			updated_at = greatest(now(), updated_at + interval '1 microsecond')
 		where tenant = $1 and id = $2`,
 		c.Tenant, c.ID, c.Name, c.Domain, c.AuthServer, c.HaloTenant, c.ClientID,
 		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed, c.InstanceUnsure)

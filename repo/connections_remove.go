@@ -52,6 +52,9 @@ func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id u
 		if err != nil {
 			return err
 		}
+		if s.stale(conn) {
+			return ErrChanged
+		}
 		if _, err := tx.Exec(ctx, `delete from halosync.connections where tenant = $1 and id = $2`, tenant, id); err != nil {
 			return err
 		}

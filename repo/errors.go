@@ -23,6 +23,9 @@ var (
 	// ErrUnavailable says that Postgres could not be reached, went away or had
 	// no time: the same may well work later.
 	ErrUnavailable = errors.New("postgres is unavailable")
+	// ErrChanged says that somebody else has changed a connection since it was
+	// read; see [Store.IfUnchanged]. Nothing was written.
+	ErrChanged = errors.New("somebody else has changed the connection meanwhile")
 	// ErrEnded says that a run is over and cannot be claimed.
 	ErrEnded = errors.New("run has ended")
 )

@@ -28,6 +28,7 @@ var rights = []struct{ table, verbs string }{
 	{"api_keys", "select, insert, update"},
 	{"sessions", "select, insert, update, delete"},
 	{"signin_tokens_used", "select, insert, delete"},
+	{"answers", "select, insert, update, delete"},
 }
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and

@@ -104,7 +104,8 @@ type RunFilter struct {
 	ConnectionID *uuid.UUID
 	Kind         string
 	State        string
-	QueuedBefore time.Time // the next page
+	QueuedBefore time.Time // the next page: only what was queued before this time,
+	BeforeID     uuid.UUID // or at it, with a smaller id
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
@@ -131,11 +132,17 @@ func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, err
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Run])
 }
 
+// RunAlone reads one run without its items, for whoever looks at it often.
+func (s *Store) RunAlone(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
+	run, err := queryRun(ctx, s.as(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+	return run, wrap("run", err)
+}
+
 // Run reads one run with its items.
 func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
-	run, err := queryRun(ctx, s.as(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+	run, err := s.RunAlone(ctx, tenant, id)
 	if err != nil {
-		return Run{}, wrap("run", err)
+		return Run{}, err
 	}
 	rows, err := s.RunItems(ctx, tenant, id)
 	for _, row := range rows {
@@ -169,8 +176,8 @@ func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, er
 	runs, err := queryRuns(ctx, s.as(tenant), `
 		select `+runColumns+` from halosync.runs
 		where tenant = $1 and ($2::uuid is null or connection_id = $2) and ($3 = '' or kind = $3) and ($4 = '' or state = $4)
-			and ($5::timestamptz is null or queued_at < $5)
+			and ($5::timestamptz is null or (queued_at, id) < ($5, $7))
 		order by queued_at desc, id desc limit $6`,
-		tenant, f.ConnectionID, f.Kind, f.State, orNull(f.QueuedBefore), limit(f.Limit))
+		tenant, f.ConnectionID, f.Kind, f.State, orNull(f.QueuedBefore), limit(f.Limit), f.BeforeID)
 	return runs, wrap("runs", err)
 }

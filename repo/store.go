@@ -32,7 +32,22 @@ type Store struct {
 	pool    patient
 	keys    *secret.Keyset
 	scopeOf func(tenant string) scope // ofTenant, but for the test of the wall alone
+	seen    time.Time                 // see IfUnchanged
 }
+
+// IfUnchanged is the store for an editor who has seen a connection as it was
+// at a time, its UpdatedAt: changing or removing it gives [ErrChanged] if
+// somebody has changed it since. The zero time asks for nothing. The pool is
+// shared.
+func (s *Store) IfUnchanged(seen time.Time) *Store {
+	conditional := *s
+	conditional.seen = seen
+	return &conditional
+}
+
+// stale says whether a connection, read under a lock, is another one than the
+// editor saw.
+func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
 // idleInTransaction ends the session of a process that was stopped (SIGSTOP,
 // a frozen virtual machine) in the middle of a transaction, so that its locks

@@ -19,6 +19,9 @@ import (
 // errNothing stands for an empty list, which is how a listing says "not found".
 var errNothing = errors.New("nothing")
 
+// answerOwner executes a request of acme's.
+var answerOwner = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
+
 var errNotOne = errors.New("want one row")
 
 func nothing[T any](list []T, err error) error {
@@ -73,6 +76,20 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	add("PreviewRemoval", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.PreviewRemoval(ctx, t, w.conn); return err })
 	add("RemoveConnection", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RemoveConnection(ctx, t, "eve", w.conn) })
 	add("Run", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Run(ctx, t, run); return err })
+	add("RunAlone", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RunAlone(ctx, t, run); return err })
+	add("ClaimRequest", errNothing, func(ctx context.Context, t string) error {
+		claimed, err := w.ClaimRequest(ctx, t, "key-1", "print")
+		if err != nil || claimed.Answer.Status != 0 {
+			return errors.Join(err, errors.New("another tenant's request"))
+		}
+		return errors.Join(errNothing, w.ReleaseRequest(ctx, t, "key-1", claimed.Owner))
+	})
+	add("AnswerRequest", errNothing, func(ctx context.Context, t string) error { // the snapshot shows what it did
+		return errors.Join(errNothing, w.AnswerRequest(ctx, t, "key-1", answerOwner, repo.Answer{Status: 500}))
+	})
+	add("ReleaseRequest", errNothing, func(ctx context.Context, t string) error {
+		return errors.Join(errNothing, w.ReleaseRequest(ctx, t, "key-1", answerOwner))
+	})
 	add("RunItems", errNothing, func(ctx context.Context, t string) error { return nothing(w.RunItems(ctx, t, run)) })
 	add("Runs", errNothing, func(ctx context.Context, t string) error {
 		return nothing(w.Runs(ctx, t, repo.RunFilter{ConnectionID: &w.conn}))
@@ -203,7 +220,7 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 		return cmp.Or(w.EndSession(ctx, t, sessionHash), errNothing)
 	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -296,10 +313,12 @@ func TestTenantsAreApart(t *testing.T) {
 				select p::text from halosync.run_pages p where tenant = 'acme' union all
 				select k::text from halosync.api_keys k where tenant = 'acme' union all
 				select s::text from halosync.sessions s where tenant = 'acme' union all
+				select a::text from halosync.answers a where tenant = 'acme' union all
 				select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
 	}
 	mine := must[[]repo.Company](t)(w.Companies(t.Context(), "acme", repo.CompanyFilter{}))[0].ID
 	mappings := w.mappingIDs()
+	repotest.Exec(t, w.url, `insert into halosync.answers (tenant, key, owner, print) values ('acme', 'key-1', $1, '')`, answerOwner)
 	before, table := snapshot(), strangers(w, claim, mine, mappings)
 	for method, s := range table {
 		if err := s.call(t.Context(), "globex"); !errors.Is(err, s.want) {
@@ -329,6 +348,8 @@ func TestTenantsAreApart(t *testing.T) {
 		case "AddConnection":
 			_, err = store.AddConnection(t.Context(), "acme", "eve", newConnection("stolen"))
 			s.want = repo.ErrNotFound
+		case "ClaimRequest":
+			s.want = repo.ErrNotFound
 		case "AddCompanies":
 			_, err = store.AddCompanies(t.Context(), "acme", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}})
 			s.want = repo.ErrNotFound
@@ -352,8 +373,8 @@ func TestTenantsAreApart(t *testing.T) {
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
 	equal(t, "methods that belong to nobody, or to everybody", free, []string{
-		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "Ready",
-		"ResealSecrets", "Role", "Session", "Undispatch", "UndispatchAll",
+		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "IfUnchanged", "KeyUses", "LateResyncs", "Listen",
+		"OthersWait", "Ping", "Ready", "ResealSecrets", "Role", "Session", "Undispatch", "UndispatchAll",
 	})
 	t.Logf("%d methods tried by the tenant in WHERE and by the wall alone: leaks %d", tried, leaks)
 }

@@ -29,7 +29,7 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, names [
 	}
 	companies, err := e.store.AddCompanies(ctx, tenant, actor, rows)
 	if errors.Is(err, repo.ErrConflict) {
-		return nil, usagef("external id %q belongs to another company already", externalID)
+		return nil, conflictf("external id %q belongs to another company already", externalID)
 	}
 	return companies, err
 }

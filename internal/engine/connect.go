@@ -34,7 +34,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	// A taken name is refused before Halo is asked, and once more by the
 	// database, should somebody else be quicker.
 	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
-		return repo.Connection{}, usagef("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
+		return repo.Connection{}, conflictf("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return repo.Connection{}, err
 	}
@@ -46,7 +46,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 	})
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, usagef("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q exists already", in.Name)
 	}
 	return conn, err
 }
@@ -69,6 +69,11 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	in.HaloTenant = strings.TrimSpace(in.HaloTenant)
 	if in.Secret.Reveal() == "" {
 		faults = append(faults, "the client secret is missing")
+	}
+	if in.RateLimit = strings.TrimSpace(in.RateLimit); in.RateLimit != "" {
+		if _, err := ratelimit.ParseRate(in.RateLimit); err != nil {
+			faults = append(faults, "the rate limit: "+err.Error())
+		}
 	}
 
 	address := func(value *string, what string, parse func(string, *halo.Allow) (string, error)) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -59,12 +60,20 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, usagef("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q exists already", in.Name)
 	}
 	if err != nil || conn.State != repo.NeedsReconnect {
 		return conn, err
 	}
-	return e.setState(ctx, tenant, actor, conn, repo.Active, "")
+	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // it was us who changed it
+}
+
+// IfUnchanged is the engine for an editor who has seen a connection as it was
+// at a time: see [repo.Store.IfUnchanged].
+func (e *Engine) IfUnchanged(seen time.Time) *Engine {
+	conditional := *e
+	conditional.store = e.store.IfUnchanged(seen)
+	return &conditional
 }
 
 // apply gives the input that a changed connection amounts to.

@@ -242,13 +242,23 @@ func candidateOf(c repo.Connection, plain secret.String) candidate {
 
 // A UsageError says that what was asked for makes no sense as it stands. The
 // CLI answers it with exit code 2.
-type UsageError struct{ Reason string }
+type UsageError struct {
+	Reason string
+	// Conflict says that it is the state of something that is in the way, and
+	// not the request: once that has changed, the same request may make sense.
+	Conflict bool
+}
 
 func (e *UsageError) Error() string { return e.Reason }
 
 // usagef makes a [*UsageError].
 func usagef(format string, args ...any) error {
 	return &UsageError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// conflictf makes a [*UsageError] about the state of something.
+func conflictf(format string, args ...any) error {
+	return &UsageError{Reason: fmt.Sprintf(format, args...), Conflict: true}
 }
 
 // NotFoundError says which thing of the tenant does not exist.

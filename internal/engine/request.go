@@ -60,7 +60,7 @@ func (e *Engine) usable(ctx context.Context, tenant, ref string) (repo.Connectio
 		return conn, err
 	}
 	if conn.State != repo.Active {
-		return conn, usagef("connection %q is %s%s", conn.Name, conn.State, because(conn.StateReason))
+		return conn, conflictf("connection %q is %s%s", conn.Name, conn.State, because(conn.StateReason))
 	}
 	return conn, nil
 }

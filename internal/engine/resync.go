@@ -63,9 +63,9 @@ func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Rece
 	run, err := e.store.ApproveRun(ctx, tenant, id, actor)
 	switch {
 	case errors.Is(err, repo.ErrNotHeld):
-		return Receipt{}, usagef("run %s is not held, so there is nothing to approve", runID)
+		return Receipt{}, conflictf("run %s is not held, so there is nothing to approve", runID)
 	case errors.Is(err, repo.ErrConflict):
-		return Receipt{}, usagef("the same request is under way already: see \"enqueue runs list\"")
+		return Receipt{}, conflictf("the same request is under way already: see \"enqueue runs list\"")
 	case err != nil:
 		return Receipt{}, runError(runID, err)
 	}

@@ -119,7 +119,7 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 	case err != nil:
 		return Receipt{}, err
 	case !run.Ended() && run.CancelRequestedAt != nil:
-		return Receipt{}, usagef("run %s is being cancelled: retry it once it has ended", runID)
+		return Receipt{}, conflictf("run %s is being cancelled: retry it once it has ended", runID)
 	case run.State == repo.StateRunning:
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	case !run.Ended():

@@ -44,7 +44,7 @@ func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo
 	case run.Kind != repo.KindImport && run.Kind != repo.KindMap:
 		return Undo{}, usagef("run %s is of kind %s: only what an import or a map run made can be taken back", id, run.Kind)
 	case !run.Ended():
-		return Undo{}, usagef(`run %s is %s: it can be undone once it has ended; "enqueue runs cancel %s" ends it`, id, run.State, id)
+		return Undo{}, conflictf(`run %s is %s: it can be undone once it has ended; "enqueue runs cancel %s" ends it`, id, run.State, id)
 	}
 	undo, how := Undo{RunID: id}, "undo of run "+id
 	for next := uuid.Nil; ; {
