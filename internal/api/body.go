@@ -1,0 +1,71 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// mostBody bounds the body of a request, in bytes.
+	mostBody = 1 << 20
+	// reading is how long a caller may take over sending it.
+	reading = 20 * time.Second
+)
+
+// readBody reads a request's body once, within bounds, for all that follow.
+func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Body == nil {
+		next(ctx)
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(reading)) // a recorder has none
+	body, err := io.ReadAll(io.LimitReader(r.Body, mostBody+1))
+	_ = control.SetReadDeadline(time.Time{})
+	network, isNetwork := errors.AsType[net.Error](err)
+	switch {
+	case len(body) > mostBody, isA[*http.MaxBytesError](err):
+		h.refuse(ctx, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB: split the request")
+		return
+	case isNetwork && network.Timeout():
+		h.refuse(ctx, http.StatusRequestTimeout, "the body did not arrive in time")
+		return
+	case err != nil:
+		h.refuse(ctx, http.StatusBadRequest, "the body broke off")
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(ctx)
+}
+
+// format is JSON as it is read and written here: what is twice, unknown or
+// spelled otherwise is refused, where encoding/json would take it.
+func format() huma.Format {
+	return huma.Format{
+		Marshal: func(w io.Writer, v any) error { return huma.DefaultJSONFormat.Marshal(w, v) },
+		Unmarshal: func(data []byte, v any) error {
+			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
+			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // it may quote a value, and names our types
+				return errors.New("not as described, at " + place(semantic.JSONPointer))
+			}
+			return err
+		},
+	}
+}
+
+func place(p jsontext.Pointer) string {
+	if p == "" {
+		return "its root"
+	}
+	return string(p)
+}

@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+// Changed is in the path and the head of what changes a connection.
+type Changed struct {
+	OneConnection
+	Condition
+}
+
+type connectionPatch struct {
+	Changed
+	Body struct {
+		Name         *string        `json:"name,omitempty" minLength:"1" maxLength:"200"`
+		Domain       *string        `json:"domain,omitempty" minLength:"1" maxLength:"2000" doc:"Another address needs the client secret anew."`
+		AuthServer   *string        `json:"auth_server,omitempty" minLength:"1" maxLength:"2000" doc:"Likewise."`
+		HaloTenant   *string        `json:"halo_tenant,omitempty" maxLength:"200"`
+		ClientID     *string        `json:"client_id,omitempty" minLength:"1" maxLength:"200"`
+		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`
+		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty: back to the default."`
+	}
+}
+
+type patched struct {
+	ETag string `header:"ETag" doc:"For If-Match."`
+	Body struct {
+		Connection connectionView `json:"connection"`
+		Resync     *string        `json:"resync_run_id" doc:"The run that compares the mappings with Halo, if the change called for one."`
+	}
+}
+
+// removalView says what goes with a connection. Companies and events stay.
+type removalView struct {
+	Mappings int `json:"mappings" doc:"In force."`
+	Unmapped int `json:"unmapped" doc:"Mappings that had been deleted before."`
+	Clients  int `json:"clients" doc:"Entries of the catalogue of Halo's clients."`
+	Runs     int `json:"runs"`
+	Active   int `json:"active_runs" doc:"Of the runs, those that are waiting or running; they are lost."`
+}
+
+type removal struct{ Body removalView }
+
+func viewRemoval(r repo.Removal) *removal {
+	return &removal{removalView{Mappings: r.Mappings, Unmapped: r.Unmapped, Clients: r.Clients, Runs: r.Runs, Active: r.Active}}
+}
+
+func (h *Handler) connectionChanges() {
+	about := operation{tag: "Connections", scope: access.Admin, errors: []int{http.StatusNotFound, http.StatusPreconditionFailed}}
+	with := func(method, path, id, summary string) operation {
+		o := about
+		o.method, o.path, o.id, o.summary = method, "/connections/{connection}"+path, id, summary
+		return o
+	}
+	patch := with(http.MethodPatch, "", "update-connection", "Change a connection in place; its mappings stay")
+	patch.halo, patch.errors = true, append(patch.errors, http.StatusConflict)
+	patch.about = "What the body does not name stays. The result is tested as a new connection is, and nothing is stored if Halo does not agree. A connection that needed to be reconnected is active again."
+	add(h, patch, h.patchConnection)
+	add(h, with(http.MethodPost, "/pause", "pause-connection", "Refuse new runs until it is resumed"), h.setState((*engine.Engine).PauseConnection))
+	add(h, with(http.MethodPost, "/resume", "resume-connection", "Take it into use again"), h.setState((*engine.Engine).ResumeConnection))
+	test := with(http.MethodPost, "/test", "test-connection", "Test the stored credentials: a token, and one client")
+	test.halo = true
+	add(h, test, h.testConnection)
+	preview := with(http.MethodGet, "/removal", "preview-removal", "What would go with a connection")
+	add(h, preview, func(ctx context.Context, p access.Principal, in *OneConnection) (*removal, error) {
+		conn, err := h.engine.FindConnection(ctx, p.Tenant, in.Connection)
+		if err != nil {
+			return nil, err
+		}
+		what, err := h.store.PreviewRemoval(ctx, p.Tenant, conn.ID)
+		return viewRemoval(what), err
+	})
+	remove := with(http.MethodDelete, "", "remove-connection", "Remove a connection with its mappings, catalogue and runs; companies stay")
+	remove.about = "Needs confirm=true; without it nothing is removed, and the problem says what would go."
+	add(h, remove, h.removeConnection)
+}
+
+func (h *Handler) patchConnection(ctx context.Context, p access.Principal, in *connectionPatch) (*patched, error) {
+	conn, edit, _, err := h.edit(ctx, p, in.Connection, in.Condition)
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	conn, receipt, err := edit.UpdateConnection(ctx, p.Tenant, p.Actor, conn.ID.String(), engine.ConnectionChange{
+		Name: b.Name, Domain: b.Domain, AuthServer: b.AuthServer, HaloTenant: b.HaloTenant,
+		ClientID: b.ClientID, RateLimit: b.RateLimit, Secret: b.ClientSecret,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &patched{ETag: etag(conn)}
+	out.Body.Connection = viewConnection(conn)
+	if receipt.RunID != "" {
+		out.Body.Resync = &receipt.RunID
+	}
+	return out, nil
+}
+
+type stateChange = func(e *engine.Engine, ctx context.Context, tenant, actor, ref string) (repo.Connection, error)
+
+func (h *Handler) setState(change stateChange) func(context.Context, access.Principal, *Changed) (*connectionOut, error) {
+	return func(ctx context.Context, p access.Principal, in *Changed) (*connectionOut, error) {
+		conn, edit, _, err := h.edit(ctx, p, in.Connection, in.Condition)
+		if err != nil {
+			return nil, err
+		}
+		if conn, err = change(edit, ctx, p.Tenant, p.Actor, conn.ID.String()); err != nil {
+			return nil, err
+		}
+		return tagged(conn), nil
+	}
+}
+
+func (h *Handler) testConnection(ctx context.Context, p access.Principal, in *OneConnection) (*connectionOut, error) {
+	conn, err := h.engine.TestConnection(ctx, p.Tenant, in.Connection)
+	if err != nil {
+		return nil, &storedError{err}
+	}
+	return tagged(conn), nil
+}
+
+type removing struct {
+	Changed
+	Confirm bool `query:"confirm" doc:"Really remove it."`
+}
+
+func (h *Handler) removeConnection(ctx context.Context, p access.Principal, in *removing) (*removal, error) {
+	conn, _, store, err := h.edit(ctx, p, in.Connection, in.Condition)
+	if err != nil {
+		return nil, err
+	}
+	what, err := h.store.PreviewRemoval(ctx, p.Tenant, conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Confirm {
+		return nil, fault("query.confirm", fmt.Sprintf("would remove connection %q with %d mappings, %d runs and %d entries of the catalogue; say confirm=true to do it",
+			conn.Name, what.Mappings, what.Runs, what.Clients))
+	}
+	return viewRemoval(what), store.RemoveConnection(ctx, p.Tenant, p.Actor, conn.ID)
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/repo"
+)
+
+const (
+	// patience is how long a caller may take over reading an event.
+	patience = 20 * time.Second
+	// stretch is how long a stream lasts at most: whoever goes on watching
+	// comes again, and shows that he may.
+	stretch = 15 * time.Minute
+)
+
+// live registers the stream of a run's progress.
+func (h *Handler) live() {
+	o := operation{
+		id: "watch-run", method: http.MethodGet, path: "/runs/{run}/live", tag: "Runs", scope: access.Read,
+		summary: "Watch a run to its end, as server-sent events", errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
+		about: "An event `run` with the run, without its items, at the start and at each change; a comment every 15 s as a sign of life; " +
+			"at the run's end an event `end` with all of it, after which the stream ends. A stream that ends otherwise, after 15 minutes at the latest, can be opened again.",
+	}
+	op := o.described()
+	run := h.huma.OpenAPI().Components.Schemas.Schema(runType, true, "")
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "A stream of events; the data of each is a run, in one line of JSON.",
+		Content: map[string]*huma.MediaType{"text/event-stream": {
+			Schema:  &huma.Schema{Type: "string", Extensions: map[string]any{"x-data": run}},
+			Example: "event: run\ndata: {\"id\":\"0193f2a4c5d77e0a9b1c2d3e4f506172\",\"state\":\"running\",\"records\":300,\"records_total\":2500}\n\n",
+		}},
+	}}
+	huma.Register(h.huma, op, func(ctx context.Context, in *oneRun) (*huma.StreamResponse, error) {
+		p := principalOf(ctx)
+		first, err := h.engine.Run(ctx, p.Tenant, in.Run)
+		if err != nil {
+			return nil, h.problemOf(err)
+		}
+		leave, ok := h.streams.enter(p.Tenant)
+		if !ok {
+			full := problem(http.StatusTooManyRequests, "so many runs are being watched already: close other streams, or read /runs/{run} now and then")
+			return nil, huma.ErrorWithHeaders(full, http.Header{"Retry-After": {"10"}})
+		}
+		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+			defer leave()
+			_, w := humago.Unwrap(ctx)
+			h.watch(ctx.Context(), w, p.Tenant, first)
+		}}, nil
+	})
+}
+
+// watch writes a run's events until it ends, or somebody does.
+func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant string, run repo.Run) {
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect events
+	ctx, cancel := context.WithTimeout(ctx, stretch)
+	defer cancel()
+	look, sign := time.NewTicker(h.look), time.NewTicker(h.sign)
+	defer look.Stop()
+	defer sign.Stop()
+	for {
+		if run.Ended() {
+			h.last(ctx, s, tenant, run.ID)
+			return
+		}
+		run.Items, run.Pairs = nil, nil
+		if s.changed(run) {
+			sign.Reset(h.sign)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.ended:
+			return
+		case <-sign.C:
+			s.write(": still " + run.State + "\n\n")
+		case <-look.C:
+			var err error
+			if run, err = h.store.RunAlone(ctx, tenant, run.ID); err != nil {
+				return // the caller comes again, and is told
+			}
+		}
+		if s.err != nil {
+			return
+		}
+	}
+}
+
+// last writes the ended run, with all that is in it.
+func (h *Handler) last(ctx context.Context, s *stream, tenant string, id uuid.UUID) {
+	if run, err := h.store.Run(ctx, tenant, id); err == nil {
+		s.event("end", run)
+	}
+}
+
+// stream writes events. Its first error stays.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	shown   string
+	err     error
+}
+
+// changed writes a run if it is not as it was shown before.
+func (s *stream) changed(run repo.Run) bool {
+	data, err := json.Marshal(viewRun(run))
+	if err != nil || string(data) == s.shown {
+		return false
+	}
+	s.shown = string(data)
+	s.write("event: run\ndata: " + s.shown + "\n\n")
+	return true
+}
+
+func (s *stream) event(name string, run repo.Run) {
+	if data, err := json.Marshal(viewRun(run)); err == nil { // it always marshals
+		s.write("event: " + name + "\ndata: " + string(data) + "\n\n")
+	}
+}
+
+// write sends a text at once. A caller who does not read it is left alone.
+func (s *stream) write(text string) {
+	if s.err != nil {
+		return
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(patience)) // a recorder has none
+	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
+		s.err = s.control.Flush()
+	}
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/halosync/halosync/internal/access"
+)
+
+// operation says what [add] cannot tell from the types.
+type operation struct {
+	id, method, path string
+	summary, about   string
+	tag              string
+	scope            access.Scope
+	status           int   // of success; 0: 200
+	halo             bool  // Halo is asked, and may fail
+	errors           []int // that it has besides those of all
+}
+
+const scopeKey = "scope"
+
+// principalOf is whose request it is; [Handler.authorise] let nobody else in.
+func principalOf(ctx context.Context) access.Principal {
+	p, _ := access.From(ctx)
+	return p
+}
+
+// add registers an operation. What its handler gets is valid; an error that it
+// returns is translated by the table in errors.go.
+func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p access.Principal, in *I) (*O, error)) {
+	op := o.described()
+	huma.Register(h.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, longest)
+		defer cancel()
+		out, err := handle(ctx, principalOf(ctx), in)
+		if err != nil {
+			return nil, h.problemOf(err)
+		}
+		return out, nil
+	})
+}
+
+// described is the operation for the library, with the errors that it can have.
+func (o operation) described() huma.Operation {
+	op := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{o.tag},
+		DefaultStatus: o.status, Metadata: map[string]any{scopeKey: o.scope},
+		Security:        []map[string][]string{{"key": {}}},
+		MaxBodyBytes:    mostBody + 1, // readBody was first
+		BodyReadTimeout: -1,           // likewise
+	}
+	op.Description += "\n\nScope: `" + string(o.scope) + "`."
+	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	if o.halo {
+		codes = append(codes, http.StatusNotFound, http.StatusTooManyRequests, http.StatusBadGateway)
+	}
+	if o.method != http.MethodGet {
+		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if o.method == http.MethodPost {
+		codes = append(codes, http.StatusConflict)
+		op.Parameters = append(op.Parameters, keyParam())
+	}
+	codes = append(codes, o.errors...)
+	slices.Sort(codes)
+	op.Errors = slices.Compact(codes)
+	return op
+}
+
+// authorise lets in whom the operation's scope is for.
+func (h *Handler) authorise(ctx huma.Context, next func(huma.Context)) {
+	p, ok := access.From(ctx.Context())
+	needed, _ := ctx.Operation().Metadata[scopeKey].(access.Scope)
+	switch {
+	case !ok:
+		ctx.SetHeader("WWW-Authenticate", `Bearer realm="halosync"`)
+		h.refuse(ctx, http.StatusUnauthorized, "an API key is needed: Authorization: Bearer KEY")
+	case !p.Scope.Covers(needed):
+		h.refuse(ctx, http.StatusForbidden, "this needs the scope "+string(needed)+", and the key has "+string(p.Scope))
+	default:
+		next(ctx)
+	}
+}

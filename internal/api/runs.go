@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+)
+
+// oneRun is in the path of what is about a run.
+type oneRun struct {
+	Run string `path:"run" pattern:"^[0-9a-fA-F]{32}$" doc:"Id of the run." example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
+}
+
+type runFilter struct {
+	Page
+	Connection string `query:"connection" maxLength:"200" doc:"Only those of this connection (id or name)."`
+	Kind       string `query:"kind" enum:"import,map,unmap,resync"`
+	State      string `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
+}
+
+type runOut struct{ Body runView }
+
+func (h *Handler) runs() {
+	add(h, operation{
+		id: "list-runs", method: http.MethodGet, path: "/runs", tag: "Runs", scope: access.Read,
+		summary: "The runs, newest first, without their items", errors: []int{http.StatusNotFound},
+	}, h.listRuns)
+	o := operation{tag: "Runs", method: http.MethodGet, scope: access.Read, errors: []int{http.StatusNotFound}}
+	o.id, o.path, o.summary = "get-run", "/runs/{run}", "One run, and what of it needs a person"
+	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*runOut, error) {
+		run, err := h.engine.Run(ctx, p.Tenant, in.Run)
+		if err != nil {
+			return nil, err
+		}
+		return &runOut{viewRun(run)}, nil
+	})
+	o.method, o.scope = http.MethodPost, access.Write
+	o.id, o.path, o.summary = "cancel-run", "/runs/{run}/cancel", "Stop a run after the page in hand; what it did stays"
+	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*runOut, error) {
+		run, err := h.engine.Cancel(ctx, p.Tenant, in.Run, p.Actor)
+		if err != nil {
+			return nil, err
+		}
+		return &runOut{viewRun(run)}, nil
+	})
+	o.id, o.path, o.summary = "undo-run", "/runs/{run}/undo", "Take back what an ended import or map run made and nobody has touched since"
+	o.about = "What stays is told with the reason. It is safe to repeat."
+	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*struct{ Body undoView }, error) {
+		undo, err := h.engine.UndoRun(ctx, p.Tenant, p.Actor, in.Run)
+		if err != nil {
+			return nil, err
+		}
+		return &struct{ Body undoView }{viewUndo(undo)}, nil
+	})
+	o.status = http.StatusAccepted
+	o.id, o.path, o.summary = "retry-run", "/runs/{run}/retry", "Request again what an ended run was asked for; hurry one that waits"
+	o.about = ""
+	add(h, o, h.again((*engine.Engine).Retry))
+	o.id, o.path, o.summary = "approve-run", "/runs/{run}/approve", "Let a held run go on, by what Halo says now"
+	add(h, o, h.again((*engine.Engine).Approve))
+}
+
+type repetition = func(e *engine.Engine, ctx context.Context, tenant, runID, actor string) (engine.Receipt, error)
+
+func (h *Handler) again(ask repetition) func(context.Context, access.Principal, *oneRun) (*receipt, error) {
+	return func(ctx context.Context, p access.Principal, in *oneRun) (*receipt, error) {
+		return receiptOf(ask(h.engine, ctx, p.Tenant, in.Run, p.Actor))
+	}
+}
+
+func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilter) (*listOf[runView], error) {
+	f := repo.RunFilter{Kind: in.Kind, State: in.State, Limit: in.Limit + 1}
+	parts, err := parseCursor("runs", in.After, 2)
+	if err != nil {
+		return nil, err
+	}
+	if parts != nil {
+		at, timeErr := time.Parse(time.RFC3339Nano, parts[0])
+		id, idErr := uuid.Parse(parts[1])
+		if timeErr != nil || idErr != nil {
+			return nil, fault("query.after", "not a cursor of this list")
+		}
+		f.QueuedBefore, f.BeforeID = at, id
+	}
+	conn, err := h.only(ctx, p, in.Connection)
+	if err != nil {
+		return nil, err
+	}
+	if conn != nil {
+		f.ConnectionID = &conn.ID
+	}
+	rows, err := h.store.Runs(ctx, p.Tenant, f)
+	if err != nil {
+		return nil, err
+	}
+	return &listOf[runView]{cut(rows, in.Limit, viewRun, func(r repo.Run) string {
+		return cursor("runs", r.QueuedAt.UTC().Format(time.RFC3339Nano), r.ID.String())
+	})}, nil
+}

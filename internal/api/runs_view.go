@@ -1,0 +1,156 @@
+package api
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// runView is one execution of a request, with all its attempts.
+type runView struct {
+	ID           string     `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
+	Kind         string     `json:"kind" enum:"import,map,unmap,resync"`
+	Tenant       string     `json:"tenant"`
+	ConnectionID string     `json:"connection_id" format:"uuid"`
+	State        string     `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, and not all was seen or done; held: ended without doing what a person must approve."`
+	Attempt      int        `json:"attempt"`
+	RequestedBy  string     `json:"requested_by"`
+	QueuedAt     time.Time  `json:"queued_at"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	Pages        int        `json:"pages" doc:"Of Halo's list, written."`
+	Records      int        `json:"records" doc:"Clients, pairs or mappings decided on."`
+	RecordsTotal int        `json:"records_total" doc:"As far as is known; 0: unknown."`
+	Complete     bool       `json:"complete" doc:"Everything there was to see has been seen."`
+	Created      int        `json:"created" doc:"Companies made, with their mapping."`
+	Linked       int        `json:"linked" doc:"Mappings made to existing companies."`
+	Refreshed    int        `json:"refreshed"`
+	Unchanged    int        `json:"unchanged"`
+	Ambiguous    int        `json:"ambiguous"`
+	Skipped      int        `json:"skipped"`
+	Failed       int        `json:"failed"`
+	Missing      int        `json:"missing" doc:"Mappings whose client is gone."`
+	Unverified   int        `json:"unverified" doc:"Mappings whose client could not be read."`
+	Removed      int        `json:"removed" doc:"Mappings taken away."`
+	DryRun       bool       `json:"dry_run" doc:"Nothing was written."`
+	WaitReason   string     `json:"wait_reason" doc:"What it waits for."`
+	Error        string     `json:"error"`
+	Items        []itemView `json:"items" nullable:"false" doc:"What needs a person, at most 1,000; empty in lists."`
+	Pairs        []pairView `json:"pairs" nullable:"false" doc:"What became of each pair of a map run; empty in lists."`
+}
+
+// itemView is something of a run that needs a person.
+type itemView struct {
+	ClientID  *int64  `json:"client_id,omitempty"`
+	CompanyID *string `json:"company_id,omitempty" format:"uuid"`
+	Outcome   string  `json:"outcome"`
+	Reason    string  `json:"reason"`
+}
+
+// pairView is what became of one pair of a request.
+type pairView struct {
+	Pair      int     `json:"pair" doc:"In the request, from 1."`
+	Line      int     `json:"line,omitempty" doc:"Of the file that it came from."`
+	Company   string  `json:"company" doc:"As it was asked for."`
+	Client    string  `json:"client" doc:"Likewise."`
+	CompanyID *string `json:"company_id" format:"uuid"`
+	ClientID  *int64  `json:"client_id"`
+	Outcome   string  `json:"outcome"`
+	Reason    string  `json:"reason"`
+}
+
+func viewRun(r repo.Run) runView {
+	v := runView{
+		ID: engine.RunID(r.ID), Kind: r.Kind, Tenant: r.Tenant, ConnectionID: r.ConnectionID.String(),
+		State: r.State, Attempt: r.Attempt, RequestedBy: r.RequestedBy,
+		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
+		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
+		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
+		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed,
+		DryRun: engine.IsDryRun(r), WaitReason: r.WaitReason, Error: r.Error, Items: []itemView{}, Pairs: viewPairs(r),
+	}
+	asked := make(map[int]pairView, len(v.Pairs))
+	for _, p := range v.Pairs {
+		asked[p.Pair] = p
+	}
+	for _, item := range r.Items {
+		i := itemView{Outcome: item.Outcome, Reason: item.Reason}
+		i.CompanyID, i.ClientID = itemIDs(item)
+		if p, ok := asked[item.Pair]; ok {
+			i.Reason = p.where() + ": " + i.Reason
+		}
+		v.Items = append(v.Items, i)
+	}
+	return v
+}
+
+func viewPairs(run repo.Run) []pairView {
+	views := []pairView{}
+	var asked []tasks.Pair
+	if len(run.Pairs) > 0 {
+		asked, _ = engine.Pairs(run) // what is stored was valid
+	}
+	for _, item := range run.Pairs {
+		v := pairView{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
+		if item.Pair <= len(asked) {
+			p := asked[item.Pair-1]
+			v.Line, v.Company, v.Client = p.Line, p.Company, p.ClientName
+			if p.ClientID != 0 {
+				v.Client = fmt.Sprint(p.ClientID)
+			}
+		}
+		v.CompanyID, v.ClientID = itemIDs(item)
+		views = append(views, v)
+	}
+	return views
+}
+
+// where names a pair for a person: by its line if it came from a file.
+func (v pairView) where() string {
+	if v.Line > 0 {
+		return fmt.Sprintf("line %d", v.Line)
+	}
+	return fmt.Sprintf("pair %d", v.Pair)
+}
+
+// undoView is what undoing a run came to.
+type undoView struct {
+	RunID     string     `json:"run_id"`
+	Unmapped  int        `json:"unmapped" doc:"Mappings taken back."`
+	Removed   int        `json:"companies_removed" doc:"Companies taken back."`
+	Gone      int        `json:"gone" doc:"Had been deleted before."`
+	LeftCount int        `json:"left_count" doc:"Left as they are."`
+	Left      []leftView `json:"left" nullable:"false" doc:"At most 1,000 of them."`
+}
+
+// leftView is a mapping or a company that was left as it is.
+type leftView struct {
+	MappingID   *string `json:"mapping_id" format:"uuid" doc:"Null: a company."`
+	CompanyID   string  `json:"company_id" format:"uuid"`
+	CompanyName string  `json:"company_name"`
+	ClientID    *int64  `json:"client_id"`
+	Reason      string  `json:"reason"`
+}
+
+func viewUndo(u engine.Undo) undoView {
+	return undoView{
+		RunID: u.RunID, Unmapped: u.Unmapped, Removed: u.Removed, Gone: u.Gone,
+		LeftCount: u.LeftCount, Left: each(u.Left, viewLeft),
+	}
+}
+
+func viewLeft(k repo.Kept) leftView {
+	v := leftView{CompanyID: k.CompanyID.String(), CompanyName: k.CompanyName, Reason: k.Reason}
+	if k.MappingID != uuid.Nil {
+		v.MappingID = idText(&k.MappingID)
+	}
+	if k.ClientID != 0 {
+		v.ClientID = &k.ClientID
+	}
+	return v
+}
