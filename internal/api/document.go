@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -31,7 +33,7 @@ func (h *Handler) document() huma.Config {
 				{Name: "Events", Description: "Who changed what."},
 			},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {
 					Type: "http", Scheme: "bearer", Description: "An API key of the tenant, as \"enqueue apikey new\" shows it once.",
 				}},
@@ -42,6 +44,11 @@ func (h *Handler) document() huma.Config {
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{withoutValues},
 	}
+}
+
+// schemaName is a type's name in the document: the caller sees no views.
+func schemaName(t reflect.Type, hint string) string {
+	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
 }
 
 // serveDocument writes the document once and serves it. Whoever may reach the

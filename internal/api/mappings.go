@@ -63,16 +63,18 @@ type mappingFilter struct {
 	Deleted    bool   `query:"deleted" doc:"Those that were deleted, instead of those in force."`
 }
 
+type newPair struct {
+	Company    string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
+	ClientID   int64  `json:"client_id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"One of client_id and client_name is needed."`
+	ClientName string `json:"client_name,omitempty" maxLength:"1000" doc:"The exact name in Halo."`
+}
+
 type newPairs struct {
 	Body struct {
-		Connection string `json:"connection" minLength:"1" maxLength:"200" doc:"Id or name."`
-		Pairs      []struct {
-			Company    string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
-			ClientID   int64  `json:"client_id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"One of client_id and client_name is needed."`
-			ClientName string `json:"client_name,omitempty" maxLength:"1000" doc:"The exact name in Halo."`
-		} `json:"pairs" minItems:"1" maxItems:"5000" nullable:"false"`
-		Replace   bool `json:"replace,omitempty" doc:"Re-point what is mapped elsewhere instead of refusing it."`
-		Suggested bool `json:"suggested,omitempty" doc:"The pairs are suggestions that were accepted."`
+		Connection string    `json:"connection" minLength:"1" maxLength:"200" doc:"Id or name."`
+		Pairs      []newPair `json:"pairs" minItems:"1" maxItems:"5000" nullable:"false"`
+		Replace    bool      `json:"replace,omitempty" doc:"Re-point what is mapped elsewhere instead of refusing it."`
+		Suggested  bool      `json:"suggested,omitempty" doc:"The pairs are suggestions that were accepted."`
 	}
 }
 

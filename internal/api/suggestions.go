@@ -40,13 +40,16 @@ type suggesting struct {
 	Limit int     `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many pairs at most."`
 }
 
+// wrongPair is a suggestion that is none.
+type wrongPair struct {
+	Company  string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
+	ClientID int64  `json:"client_id" minimum:"1" maximum:"9007199254740991"`
+}
+
 type dismissal struct {
 	OneConnection
 	Body struct {
-		Pairs []struct {
-			Company  string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
-			ClientID int64  `json:"client_id" minimum:"1" maximum:"9007199254740991"`
-		} `json:"pairs" minItems:"1" maxItems:"500" nullable:"false"`
+		Pairs []wrongPair `json:"pairs" minItems:"1" maxItems:"500" nullable:"false"`
 	}
 }
 
