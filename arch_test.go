@@ -20,13 +20,17 @@ var house = map[string]struct {
 	may    []string
 	reason string
 }{
-	"tasks":                       {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
-	"halo":                        {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
-	"halo/halotest":               {[]string{"halo"}, "a simulator knows the API at most"},
-	"repo":                        {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
-	"repo/repotest":               {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
-	"internal/engine":             {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
-	"internal/access":             {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
+	"internal/access": {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
+	"tasks":           {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
+	"halo":            {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
+	"halo/halotest":   {[]string{"halo"}, "a simulator knows the API at most"},
+	"repo":            {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
+	"repo/repotest":   {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
+	"internal/engine": {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
+	"internal/api": {
+		[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo", "tasks"},
+		"it translates between HTTP and the use cases, and their errors into statuses",
+	},
 	"internal/config":             {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
 	"internal/ratelimit":          {nil, "a leaf"},
 	"internal/secret":             {nil, "a leaf"},
@@ -60,7 +64,9 @@ var owners = map[string][]string{
 	"golang.org/x/time":              {"internal/access"},
 	"github.com/golang-jwt/jwt":      {"internal/access"},
 	"code.dny.dev/ssrf":              {"halo"},
-	"github.com/go-json-experiment":  {"halo"},
+	"github.com/go-json-experiment":  {"halo", "internal/api"},
+	"github.com/danielgtaylor/huma":  {"internal/api"},
+	"github.com/pb33f":               {}, // tests alone
 	"github.com/prometheus":          {"internal/telemetry"},
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},

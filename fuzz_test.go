@@ -30,6 +30,7 @@ var fuzzed = map[string]string{
 	"internal/access ParseOrigins":  "FuzzParseOrigins",
 	"internal/access parseKey":      "FuzzParseKey",
 	"internal/access readToken":     "FuzzReadToken",
+	"internal/api parseCursor":      "FuzzParseCursor",
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/engine ParseSchedule": "FuzzParseSchedule",

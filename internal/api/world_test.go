@@ -242,3 +242,16 @@ func readAll(t *testing.T, r io.Reader) string {
 	}
 	return string(b)
 }
+
+// between calls f before the next request to Halo, and says whether it did.
+func (w *world) between(f func()) *bool {
+	called := new(bool)
+	gate := func(context.Context) error {
+		w.gate.Store(nil)
+		*called = true
+		f()
+		return nil
+	}
+	w.gate.Store(&gate)
+	return called
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+)
+
+// Of two editors who read the same, the second is told, whatever they do.
+func TestEditorsDoNotUndoEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := w.do("GET", "/connections/halo", nil).want(200).header.Get("ETag")
+	renamed := w.do("PATCH", "/connections/halo", map[string]any{"name": "renamed"}, "If-Match", old).want(200)
+	now := renamed.header.Get("ETag")
+	if now == old || now == "" {
+		t.Fatalf("etag %q, was %q", now, old)
+	}
+	for _, edit := range []struct {
+		method, path string
+		body         any
+	}{
+		{"PATCH", "", map[string]any{"name": "stolen"}},
+		{"POST", "/pause", nil}, {"POST", "/resume", nil},
+		{"PUT", "/schedule", map[string]any{"schedule": "@daily"}}, {"DELETE", "/schedule", nil},
+		{"DELETE", "?confirm=true", nil},
+	} {
+		for _, stale := range []string{old, "W/" + now, `"x"`} {
+			w.do(edit.method, "/connections/renamed"+edit.path, edit.body, "If-Match", stale).want(http.StatusPreconditionFailed)
+		}
+	}
+	if got := w.do("GET", "/connections/renamed", nil).want(200); got.header.Get("ETag") != now || got.text("state") != "active" {
+		t.Errorf("changed all the same: %s", got.body)
+	}
+	paused := w.do("POST", "/connections/renamed/pause", nil, "If-Match", `"x", `+now).want(200)
+	same := w.do("POST", "/connections/renamed/pause", nil, "If-Match", paused.header.Get("ETag")).want(200)
+	if same.header.Get("ETag") != paused.header.Get("ETag") {
+		t.Error("nothing was changed, and the etag is another one")
+	}
+	w.do("POST", "/connections/renamed/resume", nil, "If-Match", "*").want(200)
+	w.do("PUT", "/connections/renamed/schedule", map[string]any{"schedule": "CRON_TZ=Europe/Berlin 30 4 * * *"}).want(200)
+	preview := w.do("GET", "/connections/renamed/removal", nil).want(200)
+	last := w.do("GET", "/connections/renamed", nil).header.Get("ETag")
+	if got := w.do("DELETE", "/connections/renamed?confirm=true", nil, "If-Match", last).want(200); got.body != preview.body {
+		t.Errorf("removed %s, previewed %s", got.body, preview.body)
+	}
+	w.do("GET", "/connections/renamed", nil).want(404)
+}
+
+// The check is made where the change is: an editor who comes between the look
+// and the write is not overwritten.
+func TestEditorInBetween(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tag := w.do("GET", "/connections/halo", nil).header.Get("ETag")
+	between := w.between(func() { w.do("POST", "/connections/halo/pause", nil).want(200) }) // while the credentials are tested
+	w.do("PATCH", "/connections/halo", map[string]any{"rate_limit": "100/1m"}, "If-Match", tag).want(http.StatusPreconditionFailed)
+	if !*between {
+		t.Fatal("nobody came in between")
+	}
+	if got := w.do("GET", "/connections/halo", nil); got.text("rate_limit") != "" || got.text("state") != "paused" {
+		t.Errorf("overwritten: %s", got.body)
+	}
+	// The credentials of one that needs to be reconnected, with a condition: two
+	// writes of one editor.
+	if err := w.store.SetConnectionState(t.Context(), "acme", "test", w.conn.ID, "needs_reconnect", "broken"); err != nil {
+		t.Fatal(err)
+	}
+	tag = w.do("GET", "/connections/halo", nil).header.Get("ETag")
+	got := w.do("PATCH", "/connections/halo", map[string]any{"client_secret": testSecret}, "If-Match", tag).want(200)
+	if conn := got.field("connection").(map[string]any); conn["state"] != "active" {
+		t.Errorf("reconnected: %s", got.body)
+	}
+}
