@@ -1,0 +1,177 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	validator "github.com/pb33f/libopenapi-validator"
+	"pgregory.net/rapid"
+
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+// rounds is how often each operation is driven.
+const rounds = 12
+
+// Every operation of the document is driven with requests that its schemas
+// allow and with such as are wrong in one way, while Halo is well or not.
+// Whatever it answers is described, and nothing of it is our fault.
+func TestEveryOperation(t *testing.T) {
+	limitRounds(t)
+	w := newWorld(t)
+	d := &driver{world: w, judge: w.judge(), run: w.imported(3), driven: map[string]map[int]int{}}
+	var doc struct {
+		Paths      map[string]map[string]map[string]any
+		Components struct{ Schemas map[string]any }
+	}
+	if err := json.Unmarshal([]byte(w.do("GET", "/openapi.json", nil).body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		d.ready(rt)
+		for _, o := range w.operations() {
+			g := &generator{t: rt, schemas: doc.Components.Schemas, pools: d.pools(), wrong: rapid.SampledFrom(ways).Draw(rt, "way")}
+			d.drive(rt, o, g.request(w, o, doc.Paths[o.path][strings.ToLower(o.method)]))
+		}
+	})
+	succeeded := 0
+	for _, o := range w.operations() {
+		if len(d.driven[o.id]) == 0 {
+			t.Errorf("%s was not driven", o.id)
+		}
+		for status := range d.driven[o.id] {
+			if status < 300 {
+				succeeded++
+				break
+			}
+		}
+		t.Logf("%-20s %v", o.id, d.driven[o.id])
+	}
+	if succeeded < len(w.operations())/2 {
+		t.Errorf("%d operations of %d ever succeeded", succeeded, len(w.operations()))
+	}
+}
+
+// limitRounds keeps the test cheap, unless somebody asks for more.
+func limitRounds(t *testing.T) {
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		if err := flag.Set("rapid.checks", fmt.Sprint(rounds)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// driver sends requests and judges the answers.
+type driver struct {
+	*world
+	judge  validator.Validator
+	run    string
+	driven map[string]map[int]int // operation, status: how often
+}
+
+// ready makes a round begin with a usable connection, and a Halo in some state.
+func (d *driver) ready(t *rapid.T) {
+	d.sim.ClearFaults()
+	conn, err := d.store.Connection(t.Context(), "acme", d.conn.ID)
+	if errors.Is(err, repo.ErrNotFound) { // removed by the round before
+		conn, err = d.engine.AddConnection(t.Context(), "acme", "test", engine.ConnectionInput{
+			Name: fmt.Sprint("halo ", time.Now().UnixNano()), Domain: d.sim.ResourceServer(), AuthServer: d.sim.AuthServer(),
+			ClientID: testApp, Secret: secret.NewString(testSecret),
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.conn = conn
+	if err := d.store.SetConnectionState(t.Context(), "acme", "test", conn.ID, repo.Active, ""); err != nil {
+		t.Fatal(err)
+	}
+	always := halotest.Rule{Times: halotest.Forever}
+	switch rapid.SampledFrom([]string{"well", "well", "well", "502", "throttled", "HTML", "403"}).Draw(t, "Halo") {
+	case "502":
+		d.sim.Fault(always, halotest.Status(502, "bad gateway"))
+	case "throttled":
+		d.sim.Fault(always, halotest.Throttle(time.Second))
+	case "HTML":
+		d.sim.Fault(always, halotest.HTML200())
+	case "403":
+		d.sim.Fault(always, halotest.Status(403, ""))
+	}
+}
+
+// pools are values that lead somewhere.
+func (d *driver) pools() map[string][]any {
+	id := any(d.conn.ID.String())
+	pools := map[string][]any{
+		"connection": {id, id, id, d.conn.Name}, "run": {d.run}, "client_secret": {testSecret}, "domain": {d.sim.ResourceServer()},
+		"auth_server": {d.sim.AuthServer()}, "schedule": {"@daily", "CRON_TZ=Europe/Berlin 30 4 * * *", "61 * * * *"},
+		"rate_limit": {"300/5m", "x"}, "If-Match": {etag(d.conn), "*", `"x"`},
+	}
+	if mappings, err := d.store.Mappings(context.Background(), "acme", repo.MappingFilter{Limit: 3}); err == nil {
+		for _, m := range mappings {
+			pools["mapping"] = append(pools["mapping"], m.ID.String())
+			pools["ids"] = append(pools["ids"], m.ID.String())
+			pools["company"] = append(pools["company"], m.CompanyID.String(), m.CompanyName)
+		}
+	}
+	return pools
+}
+
+// drive sends one request.
+func (d *driver) drive(t *rapid.T, o described, r *http.Request) {
+	if o.id == "watch-run" { // that of a run which waits has no end
+		ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	body := bodyOf(r)
+	_, faults := d.judge.ValidateHttpRequestSync(r)
+	bodyOf(r)
+	rec := httptest.NewRecorder()
+	d.ServeHTTP(rec, r.WithContext(access.With(r.Context(), d.actor)))
+	if d.driven[o.id] == nil {
+		d.driven[o.id] = map[int]int{}
+	}
+	d.driven[o.id][rec.Code]++
+	what := fmt.Sprintf("%s: %s %s %q: %d %.500s", o.id, r.Method, r.URL.RequestURI(), body, rec.Code, rec.Body)
+	if rec.Code == http.StatusInternalServerError {
+		t.Errorf("%s\nlog: %v", what, d.log.FilterMessage("request failed").All())
+	}
+	if len(faults) > 0 && rec.Code < 400 {
+		t.Errorf("%s\nby the document the request is wrong: %s", what, faults[0].Error())
+	}
+	if rec.Code >= 400 && rec.Header().Get("Content-Type") != problemType {
+		t.Errorf("%s\nis a %s", what, rec.Header().Get("Content-Type"))
+	}
+	if strings.Contains(rec.Body.String(), testSecret) {
+		t.Errorf("%s\nholds the secret", what)
+	}
+	if ok, faults := d.judge.ValidateHttpResponse(r, rec.Result()); !ok {
+		for _, f := range faults {
+			t.Errorf("%s\nis not as described: %s: %s %v", what, f.Message, f.Reason, f.SchemaValidationErrors)
+		}
+	}
+}
+
+// bodyOf reads a request's body and leaves it there.
+func bodyOf(r *http.Request) string {
+	body, _ := io.ReadAll(r.Body) // it is in memory
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return fmt.Sprintf("%.500s", body)
+}
