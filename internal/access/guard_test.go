@@ -73,6 +73,7 @@ func TestStrangers(t *testing.T) {
 		"another site signing out":      {post(get("/signout").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
 		"an oversized form":             {signInWith(strings.Repeat("x", maxBody), "/"), 413, ""},
 		"an oversized body":             {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1)}, 413, ""},
+		"an oversized body in chunks":   {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1), chunked: true}, 413, ""},
 		"metrics by a name":             {get("/metrics").set("Host", "rebound.example"), 401, ""},
 		"metrics past a proxy":          {get("/metrics").set("X-Forwarded-For", "127.0.0.1"), 401, ""},
 		"metrics past another proxy":    {get("/metrics").set("Forwarded", "for=127.0.0.1"), 401, ""},

@@ -130,6 +130,7 @@ func (h *house) forget() {
 type request struct {
 	method, path, bearer, cookie, body string
 	header                             map[string]string
+	chunked                            bool // without saying how long it is
 }
 
 // answer is what came back.
@@ -144,7 +145,11 @@ type answer struct {
 // do sends a request and follows nothing.
 func (h *house) do(q request) answer {
 	h.Helper()
-	req, err := http.NewRequestWithContext(h.Context(), q.method, h.base+q.path, strings.NewReader(q.body))
+	var sent io.Reader = strings.NewReader(q.body)
+	if q.chunked {
+		sent = io.MultiReader(sent) // whose length nobody knows
+	}
+	req, err := http.NewRequestWithContext(h.Context(), q.method, h.base+q.path, sent)
 	if err != nil {
 		h.Fatal(err)
 	}
