@@ -21,16 +21,17 @@ var house = map[string]struct {
 	reason string
 }{
 	"internal/access": {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
-	"tasks":           {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
-	"halo":            {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
-	"halo/halotest":   {[]string{"halo"}, "a simulator knows the API at most"},
-	"repo":            {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
-	"repo/repotest":   {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
-	"internal/engine": {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
 	"internal/api": {
 		[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo", "tasks"},
 		"it translates between HTTP and the use cases, and their errors into statuses",
 	},
+	"tasks":                       {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
+	"halo":                        {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
+	"halo/halotest":               {[]string{"halo"}, "a simulator knows the API at most"},
+	"repo":                        {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
+	"repo/repotest":               {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
+	"internal/engine":             {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
+	"internal/console":            {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "pages over the use cases; it knows errors and requests by their types, and opens nothing itself"},
 	"internal/config":             {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
 	"internal/ratelimit":          {nil, "a leaf"},
 	"internal/secret":             {nil, "a leaf"},

@@ -1,0 +1,94 @@
+// Package console is the technician's way in a browser: pages rendered by the
+// server, which work without JavaScript and are quicker with it. What a page
+// does ends in the engine, as the CLI and the API do.
+//
+// A page is a file below pages, which defines "main", and a function of
+// [Console] that gives it its data. Who may see it is said where its route is.
+// Every page goes through [visit.render]: into memory first, so that a fault in
+// a template is an error and no half page, and with what could reorder or hide
+// text made visible, whoever wrote it.
+package console
+
+import (
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+)
+
+// Config is what a [Console] works with.
+type Config struct {
+	Engine *engine.Engine
+	Store  *repo.Store
+	Log    *zap.Logger // default: none
+	// Embedded says that pages may be shown inside the product's, of another
+	// site: the cookie of messages is then sent there as well.
+	Embedded bool
+	// Now is the clock of what is shown relative to it; nil is time.Now.
+	Now func() time.Time
+}
+
+// Console serves the pages. It is safe for concurrent use.
+type Console struct {
+	engine   *engine.Engine
+	store    *repo.Store
+	log      *zap.Logger
+	embedded bool
+	now      func() time.Time
+	pages    pages
+	assets   assets
+	mux      *http.ServeMux
+}
+
+// New returns the console. It expects a principal in the context of each
+// request (package access) but for the assets.
+func New(cfg Config) *Console {
+	c := &Console{
+		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, embedded: cfg.Embedded, now: cfg.Now,
+		assets: loadAssets(), mux: http.NewServeMux(),
+	}
+	if c.log == nil {
+		c.log = zap.NewNop()
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.pages = loadPages(c.assets)
+	c.routes()
+	c.wizardRoutes()
+	return c
+}
+
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+
+// routes says which page is where, and what one must be allowed to see it.
+func (c *Console) routes() {
+	c.mux.Handle("GET /assets/{name}", c.assets)
+	c.handle("/", access.Read, func(*visit) error { return errNoPage })
+	c.handle("GET /{$}", access.Read, func(v *visit) error { return v.redirect("/connections", nil) })
+}
+
+// handle registers what serves a pattern for those whose scope covers need.
+func (c *Console) handle(pattern string, need access.Scope, do func(*visit) error) {
+	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{c: c, w: w, r: r}
+		principal, ok := access.From(r.Context())
+		switch {
+		case !ok:
+			v.fail(errNobody)
+			return
+		case !principal.Scope.Covers(need):
+			v.Principal = principal
+			v.fail(&scopeError{need})
+			return
+		}
+		v.Principal = principal
+		if err := do(v); err != nil {
+			v.fail(err)
+		}
+	})
+}

@@ -1,0 +1,136 @@
+package console
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/repo"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// pages are the templates by the name of their file without its ending.
+type pages map[string]*template.Template
+
+// shared are the files that every page is parsed with.
+var shared = []string{"pages/layout.html", "pages/parts.html"}
+
+// loadPages parses what is embedded. That it parses is shown by any test.
+func loadPages(a assets) pages {
+	base := template.Must(template.New("").Funcs(funcs(a)).ParseFS(pageFiles, shared...))
+	files, err := pageFiles.ReadDir("pages")
+	if err != nil {
+		panic(err)
+	}
+	all := make(pages)
+	for _, f := range files {
+		name := path.Join("pages", f.Name())
+		if name == shared[0] || name == shared[1] {
+			continue
+		}
+		all[strings.TrimSuffix(f.Name(), ".html")] = template.Must(template.Must(base.Clone()).ParseFS(pageFiles, name))
+	}
+	return all
+}
+
+// execute renders a block of a page into memory.
+func (p pages) execute(name, block string, data any) (string, error) {
+	t := p[name]
+	if t == nil {
+		return "", fmt.Errorf("no page %q", name)
+	}
+	var b strings.Builder
+	if err := t.ExecuteTemplate(&b, block, data); err != nil {
+		return "", fmt.Errorf("page %s: %w", name, err)
+	}
+	return b.String(), nil
+}
+
+// funcs are what templates may call.
+func funcs(a assets) template.FuncMap {
+	return template.FuncMap{
+		"asset":  a.url,
+		"stamp":  stamp,
+		"count":  count,
+		"plural": plural,
+		"dict":   dict,
+		"hex":    func(id uuid.UUID) string { return repo.Hex(id) },
+		"short":  func(id uuid.UUID) string { return repo.Hex(id)[:8] },
+		"words":  func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"nav":    func() []navItem { return navigation },
+	}
+}
+
+// navItem is an entry of the navigation.
+type navItem struct{ Path, Text string }
+
+// navigation is the same on all pages.
+var navigation = []navItem{
+	{"/connections", "Connections"},
+	{"/import", "Import companies"},
+	{"/map", "Map existing company"},
+	{"/mappings", "Mappings"},
+	{"/companies", "Companies"},
+	{"/runs", "Runs"},
+	{"/events", "Events"},
+}
+
+// stamp shows a time in UTC; a missing one as a dash.
+func stamp(at any) template.HTML {
+	var t time.Time
+	switch at := at.(type) {
+	case time.Time:
+		t = at
+	case *time.Time:
+		if at != nil {
+			t = *at
+		}
+	}
+	if t.IsZero() {
+		return `<span class="none">–</span>`
+	}
+	t = t.UTC()
+	// The format has digits and fixed letters only.
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // see above
+		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
+}
+
+// count writes a number with its thousands apart: 12,345.
+func count(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// plural writes a number with its noun.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + many
+}
+
+// dict makes a map of names and values, for blocks that take several.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("dict: %d arguments, not pairs", len(pairs))
+	}
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: argument %d is no name", i+1)
+		}
+		m[name] = pairs[i+1]
+	}
+	return m, nil
+}
