@@ -1,0 +1,328 @@
+package console
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"golang.org/x/net/html"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+func TestMain(m *testing.M) { repotest.Main(m) }
+
+// Credentials of the simulated Halo.
+const (
+	stageApp    = "app-1"
+	stageSecret = "canary-s3cret"
+)
+
+// stage is a console between a real database and a simulated Halo, and a
+// browser without JavaScript that is signed in.
+type stage struct {
+	t       testing.TB
+	url     string // of the database
+	store   *repo.Store
+	halo    *halotest.Halo
+	tenant  *halotest.Tenant // the Halo side
+	engine  *engine.Engine
+	console *Console
+	who     access.Principal
+	cookies map[string]string
+}
+
+// newStage starts a Halo with n realistic clients; tenant acme looks at it
+// with all rights.
+func newStage(t testing.TB, n int) *stage {
+	t.Helper()
+	address := repotest.URL(t)
+	s := &stage{t: t, url: address, store: repotest.Open(t, address), halo: halotest.Start(t), cookies: map[string]string{}}
+	s.tenant = s.halo.Tenant("")
+	s.tenant.App(stageApp, stageSecret)
+	if n > 0 {
+		s.tenant.Seed(n, 7)
+	}
+	allow, err := halo.ParseAllow([]string{"127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow})
+	s.console = New(Config{Engine: s.engine, Store: s.store})
+	s.who = access.Principal{Tenant: "acme", Actor: "key:test", Scope: access.Admin, Session: true}
+	return s
+}
+
+// as is the same browser with another principal.
+func (s *stage) as(tenant string, scope access.Scope) *stage {
+	other := *s
+	other.who.Tenant, other.who.Scope = tenant, scope
+	other.cookies = map[string]string{}
+	return &other
+}
+
+// connect adds a connection to the stage's Halo.
+func (s *stage) connect(name string) repo.Connection {
+	s.t.Helper()
+	conn, err := s.engine.AddConnection(s.t.Context(), s.who.Tenant, "test", engine.ConnectionInput{
+		Name: name, Domain: s.halo.ResourceServer(), AuthServer: s.halo.AuthServer(),
+		ClientID: stageApp, Secret: secret.NewString(stageSecret),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+// perform executes a run that was requested, as the queue would.
+func (s *stage) perform(runID string) repo.Run {
+	s.t.Helper()
+	ctx := s.t.Context()
+	run, err := s.engine.Run(ctx, s.who.Tenant, runID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for range 20 {
+		switch run.Kind {
+		case repo.KindImport:
+			_, err = s.engine.Import(ctx, jobOf[tasks.ImportArgs](s.t, run))
+		case repo.KindMap:
+			_, err = s.engine.Map(ctx, jobOf[tasks.MapArgs](s.t, run))
+		case repo.KindResync:
+			_, err = s.engine.Resync(ctx, jobOf[tasks.ResyncArgs](s.t, run))
+		default:
+			_, err = s.engine.Unmap(ctx, jobOf[tasks.UnmapArgs](s.t, run))
+		}
+		if run, _ = s.engine.Run(ctx, s.who.Tenant, runID); run.Ended() {
+			return run
+		}
+	}
+	s.t.Fatalf("run %s does not end: %v", runID, err)
+	return run
+}
+
+func jobOf[A tasks.Args[A]](t testing.TB, run repo.Run) tasks.Job[A] {
+	t.Helper()
+	job := tasks.Job[A]{RunID: repo.Hex(run.ID), Attempt: 1, Final: true, Draining: make(chan struct{})}
+	if err := json.Unmarshal(run.Args, &job.Args); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// importAll imports all clients of a connection.
+func (s *stage) importAll(conn repo.Connection) repo.Run {
+	s.t.Helper()
+	receipt, err := s.engine.RequestImport(s.t.Context(), s.who.Tenant, engine.ImportRequest{Connection: conn.ID.String(), All: true, RequestedBy: "test"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.perform(receipt.RunID)
+}
+
+func (s *stage) mappings(f repo.MappingFilter) []repo.Mapping {
+	s.t.Helper()
+	list, err := s.store.Mappings(s.t.Context(), s.who.Tenant, f)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
+// answer is a page as the browser has it.
+type answer struct {
+	t    testing.TB
+	what string
+	code int
+	head http.Header
+	body string
+	doc  *html.Node
+}
+
+func (s *stage) get(path string, header ...string) *answer {
+	s.t.Helper()
+	return s.ask(http.MethodGet, path, nil, header...)
+}
+
+// post sends a form; fields are names and values in turn.
+func (s *stage) post(path string, fields ...string) *answer {
+	s.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return s.ask(http.MethodPost, path, form)
+}
+
+func (s *stage) ask(method, path string, form url.Values, header ...string) *answer {
+	s.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Accept", "text/html")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	for name, value := range s.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	ctx := s.t.Context()
+	if s.who.Tenant != "" {
+		ctx = access.With(ctx, s.who)
+	}
+	w := httptest.NewRecorder()
+	s.console.ServeHTTP(w, r.WithContext(ctx))
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge < 0 {
+			maps.DeleteFunc(s.cookies, func(name, _ string) bool { return name == c.Name })
+		} else {
+			s.cookies[c.Name] = c.Value
+		}
+	}
+	a := &answer{t: s.t, what: method + " " + path, code: w.Code, head: w.Header(), body: w.Body.String()}
+	doc, err := html.Parse(strings.NewReader(a.body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a.doc = doc
+	return a
+}
+
+// follow expects a redirect and gives the page that it leads to.
+func (s *stage) follow(a *answer) *answer {
+	s.t.Helper()
+	a.wants(http.StatusSeeOther)
+	return s.get(a.head.Get("Location"))
+}
+
+// wants expects a status and texts in the page.
+func (a *answer) wants(code int, texts ...string) *answer {
+	a.t.Helper()
+	if a.code != code {
+		a.t.Fatalf("%s: status %d, want %d\n%s", a.what, a.code, code, textOf(a.doc))
+	}
+	shown := textOf(a.doc)
+	for _, text := range texts {
+		if !strings.Contains(shown, text) {
+			a.t.Errorf("%s: no %q in\n%s", a.what, text, shown)
+		}
+	}
+	return a
+}
+
+// lacks expects that texts are not in the page.
+func (a *answer) lacks(texts ...string) *answer {
+	a.t.Helper()
+	for _, text := range texts {
+		if strings.Contains(a.body, text) {
+			a.t.Errorf("%s: %q is in\n%s", a.what, text, a.body)
+		}
+	}
+	return a
+}
+
+// find gives the elements of a name with an attribute of a value; "" as the
+// attribute takes all, "*" as the value any.
+func (a *answer) find(tag, attr, value string) (found []*html.Node) {
+	for n := range a.doc.Descendants() {
+		if n.Type == html.ElementNode && (tag == "*" || n.Data == tag) {
+			got, ok := attrOf(n, attr)
+			if attr == "" || ok && (value == "*" || got == value) {
+				found = append(found, n)
+			}
+		}
+	}
+	return found
+}
+
+// role gives the text of the elements with a role, such as alert.
+func (a *answer) role(role string) string {
+	var texts []string
+	for _, n := range a.find("*", "role", role) {
+		texts = append(texts, textOf(n))
+	}
+	return strings.Join(texts, "\n")
+}
+
+// rows gives the cells of the page's table bodies, row by row.
+func (a *answer) rows() (rows [][]string) {
+	for _, body := range a.find("tbody", "", "") {
+		for n := range body.Descendants() {
+			if n.Type != html.ElementNode || n.Data != "tr" {
+				continue
+			}
+			var cells []string
+			for c := range n.ChildNodes() {
+				if c.Type == html.ElementNode {
+					cells = append(cells, textOf(c))
+				}
+			}
+			rows = append(rows, cells)
+		}
+	}
+	return rows
+}
+
+// link gives the address of the link with a text; empty if there is none.
+func (a *answer) link(text string) string {
+	for _, n := range a.find("a", "href", "*") {
+		if textOf(n) == text {
+			href, _ := attrOf(n, "href")
+			return href
+		}
+	}
+	return ""
+}
+
+func attrOf(n *html.Node, name string) (string, bool) {
+	for _, at := range n.Attr {
+		if at.Key == name {
+			return at.Val, true
+		}
+	}
+	return "", false
+}
+
+// textOf is what a node shows, with single blanks.
+func textOf(n *html.Node) string {
+	var b strings.Builder
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		switch {
+		case n.Type == html.TextNode:
+			b.WriteString(n.Data)
+		case n.Type == html.ElementNode && (n.Data == "script" || n.Data == "style" || n.Data == "title"):
+			return
+		}
+		for c := range n.ChildNodes() {
+			walk(c)
+		}
+		if n.Type == html.ElementNode {
+			b.WriteByte(' ')
+		}
+	}
+	walk(n)
+	return strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "\u00a0", " ")), " ")
+}
+
+func mustUUID(t testing.TB, text string) uuid.UUID {
+	t.Helper()
+	id, err := uuid.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
