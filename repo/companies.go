@@ -32,6 +32,7 @@ type CompanyFilter struct {
 	Unmapped     bool       // only companies without any mapping
 	ConnectionID *uuid.UUID // look at mappings of this connection only
 	Search       string     // only names that contain this text, in any case
+	NewestFirst  bool       // instead of the oldest; After then looks the other way
 	After        uuid.UUID  // only what comes after this company: the next page
 	Limit        int        // 1 to 1,000; 0 means 100
 }
@@ -127,9 +128,16 @@ func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows 
 	return at, err
 }
 
-// Companies lists the tenant's companies, oldest first, each with the client
-// of its first mapping.
+// Companies lists the tenant's companies, oldest first unless f says otherwise,
+// each with the client of its first mapping.
 func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) ([]Company, error) {
+	way := "c.id > $2 order by c.id"
+	switch {
+	case f.NewestFirst && f.After == uuid.UUID{}:
+		way = "$2::uuid is not null order by c.id desc"
+	case f.NewestFirst:
+		way = "c.id < $2 order by c.id desc"
+	}
 	rows, err := s.as(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
 		from halosync.companies c
@@ -137,9 +145,8 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 			select client_id, client_name from halosync.mappings
 			where tenant = c.tenant and company_id = c.id and deleted_at is null and ($6::uuid is null or connection_id = $6)
 			order by mapped_at, id limit 1) m on true
-		where c.tenant = $1 and c.id > $2 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
-			and not ($4 and m.client_id is not null)
-		order by c.id limit $5`,
+		where c.tenant = $1 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
+			and not ($4 and m.client_id is not null) and `+way+` limit $5`,
 		tenant, f.After, f.Search, f.Unmapped, limit(f.Limit), f.ConnectionID)
 	if err != nil {
 		return nil, wrap("companies", err)

@@ -78,6 +78,24 @@ func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, e
 	return list, wrap("connections", err)
 }
 
+// ConnectionName is a connection in short, for choosing one.
+type ConnectionName struct {
+	ID    uuid.UUID
+	Name  string
+	State string
+}
+
+// ConnectionNames lists the tenant's connections by name without counting
+// their mappings, which takes the longer the more there are.
+func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]ConnectionName, error) {
+	rows, err := s.as(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
+	if err != nil {
+		return nil, wrap("names of connections", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowToStructByName[ConnectionName])
+	return names, wrap("names of connections", err)
+}
+
 // Connection reads one connection; [ErrNotFound] if the tenant has none with
 // this id.
 func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {

@@ -40,6 +40,8 @@ func TestCompanies(t *testing.T) {
 		{repo.CompanyFilter{Search: "_"}, "100% _Ca"},
 		{repo.CompanyFilter{Search: "0%"}, "100% _Ca"},
 		{repo.CompanyFilter{Unmapped: true, Limit: 1}, "100% _Ca"},
+		{repo.CompanyFilter{NewestFirst: true, Limit: 1}, "Client 2"},
+		{repo.CompanyFilter{NewestFirst: true, After: added[1].ID}, "Client 1"},
 		{repo.CompanyFilter{Unmapped: true, Search: "client"}, ""},
 	} {
 		equal(t, fmt.Sprintf("%+v", tt.filter), strings.Join(names(tt.filter), "|"), tt.want)
@@ -94,6 +96,7 @@ func TestMappings(t *testing.T) {
 		}
 		return ids
 	}
+	first := must[[]repo.Mapping](t)(w.Mappings(t.Context(), w.tenant, repo.MappingFilter{Limit: 1}))[0].ID
 	for _, tt := range []struct {
 		filter repo.MappingFilter
 		want   string
@@ -101,6 +104,10 @@ func TestMappings(t *testing.T) {
 		{repo.MappingFilter{Limit: 2}, "main 1|main 2"},
 		{repo.MappingFilter{ConnectionID: &other.conn}, "other 1|other 2"},
 		{repo.MappingFilter{State: repo.MappingInactive}, "other 1"},
+		{repo.MappingFilter{Troubled: true}, "other 1"},
+		{repo.MappingFilter{State: repo.MappingOK, ConnectionID: &other.conn}, "other 2"},
+		{repo.MappingFilter{NewestFirst: true, Limit: 2}, "other 2|other 1"},
+		{repo.MappingFilter{NewestFirst: true, After: first, Limit: 1}, ""},
 		{repo.MappingFilter{Search: "CLIENT 1200"}, "main 1200"},
 		{repo.MappingFilter{Search: "%"}, ""},
 	} {

@@ -2,7 +2,9 @@ package repo
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,7 +47,9 @@ type MappingFilter struct {
 	ConnectionID *uuid.UUID
 	Search       string // only company or client names that contain this text, in any case
 	State        string
+	Troubled     bool      // only what is not "ok"
 	Deleted      bool      // those that are not in force any more, instead of those that are
+	NewestFirst  bool      // instead of the oldest; After then looks the other way
 	After        uuid.UUID // only what comes after this mapping: the next page
 	Limit        int       // 1 to 1,000; 0 means 100
 }
@@ -65,20 +69,57 @@ const mappingSQL = `
 		select co.name from halosync.companies co where co.tenant = m.tenant and co.id = m.company_id limit 1) c on true
 	`
 
-// Mappings lists the tenant's mappings, oldest first.
+// Mappings lists the tenant's mappings, oldest first unless f says otherwise.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
-	rows, err := s.as(tenant).Query(ctx, mappingSQL+`
-		where m.tenant = $1 and m.id > $2 and (m.deleted_at is not null) = $7
-			and ($3::uuid is null or m.connection_id = $3)
-			and ($4 = '' or position(lower($4) in lower(c.name)) > 0 or position(lower($4) in lower(m.client_name)) > 0)
-			and ($5 = '' or m.state = $5)
-		order by m.id limit $6`,
-		tenant, f.After, f.ConnectionID, f.Search, f.State, limit(f.Limit), f.Deleted)
+	where, args := f.where(tenant)
+	rows, err := s.as(tenant).Query(ctx, mappingSQL+where, args...)
 	if err != nil {
 		return nil, wrap("mappings", err)
 	}
 	mappings, err := pgx.CollectRows(rows, pgx.RowToStructByName[Mapping])
 	return mappings, wrap("mappings", err)
+}
+
+// where is the end of the statement. It holds only the conditions that there
+// are, and those that partial indexes are made for as they are there: Postgres
+// plans such a statement once for all its values, and would not use them else.
+func (f MappingFilter) where(tenant string) (string, []any) {
+	sql, args := "where m.tenant = $1", []any{tenant}
+	add := func(condition string, values ...any) {
+		for _, value := range values {
+			args = append(args, value)
+			condition = strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args)))
+		}
+		sql += " and " + condition
+	}
+	if f.Deleted {
+		add("m.deleted_at is not null")
+	} else {
+		add("m.deleted_at is null")
+	}
+	if f.ConnectionID != nil {
+		add("m.connection_id = ?", *f.ConnectionID)
+	}
+	if f.Troubled || f.State != "" && f.State != MappingOK {
+		add("m.state <> 'ok'")
+	}
+	if f.State != "" {
+		add("m.state = ?", f.State)
+	}
+	if f.Search != "" {
+		add("(position(lower(?) in lower(c.name)) > 0 or position(lower(?) in lower(m.client_name)) > 0)", f.Search)
+	}
+	order := " order by m.id"
+	switch {
+	case f.NewestFirst && f.After != uuid.UUID{}:
+		add("m.id < ?", f.After)
+	case !f.NewestFirst:
+		add("m.id > ?", f.After)
+	}
+	if f.NewestFirst {
+		order += " desc"
+	}
+	return sql + order + fmt.Sprintf(" limit %d", limit(f.Limit)), args
 }
 
 // AllMappings reads every mapping that f lets through, a thousand at a time;

@@ -104,6 +104,7 @@ type RunFilter struct {
 	ConnectionID *uuid.UUID
 	Kind         string
 	State        string
+	Since        time.Time // only what was queued then or later
 	QueuedBefore time.Time // the next page: only what was queued before this time,
 	BeforeID     uuid.UUID // or at it, with a smaller id
 	Limit        int       // 1 to 1,000; 0 means 100
@@ -177,7 +178,8 @@ func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, er
 		select `+runColumns+` from halosync.runs
 		where tenant = $1 and ($2::uuid is null or connection_id = $2) and ($3 = '' or kind = $3) and ($4 = '' or state = $4)
 			and ($5::timestamptz is null or (queued_at, id) < ($5, $7))
+			and ($8::timestamptz is null or queued_at >= $8)
 		order by queued_at desc, id desc limit $6`,
-		tenant, f.ConnectionID, f.Kind, f.State, orNull(f.QueuedBefore), limit(f.Limit), f.BeforeID)
+		tenant, f.ConnectionID, f.Kind, f.State, orNull(f.QueuedBefore), limit(f.Limit), f.BeforeID, orNull(f.Since))
 	return runs, wrap("runs", err)
 }

@@ -75,6 +75,10 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	})
 	add("PreviewRemoval", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.PreviewRemoval(ctx, t, w.conn); return err })
 	add("RemoveConnection", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RemoveConnection(ctx, t, "eve", w.conn) })
+	add("ConnectionNames", errNothing, func(ctx context.Context, t string) error {
+		names, err := w.ConnectionNames(ctx, t)
+		return nothing(slices.DeleteFunc(names, func(n repo.ConnectionName) bool { return n.ID != w.conn }), err)
+	})
 	add("Run", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Run(ctx, t, run); return err })
 	add("RunAlone", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RunAlone(ctx, t, run); return err })
 	add("ClaimRequest", errNothing, func(ctx context.Context, t string) error {
