@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -75,6 +76,14 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	})
 	add("PreviewRemoval", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.PreviewRemoval(ctx, t, w.conn); return err })
 	add("RemoveConnection", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RemoveConnection(ctx, t, "eve", w.conn) })
+	add("CompanyNames", errNothing, func(ctx context.Context, t string) error {
+		names, err := w.CompanyNames(ctx, t, []uuid.UUID{company})
+		return nothing(slices.Collect(maps.Keys(names)), err)
+	})
+	add("ClientNames", errNothing, func(ctx context.Context, t string) error {
+		names, err := w.ClientNames(ctx, t, w.conn, []int64{1})
+		return nothing(slices.Collect(maps.Keys(names)), err)
+	})
 	add("ConnectionNames", errNothing, func(ctx context.Context, t string) error {
 		names, err := w.ConnectionNames(ctx, t)
 		return nothing(slices.DeleteFunc(names, func(n repo.ConnectionName) bool { return n.ID != w.conn }), err)

@@ -57,7 +57,7 @@ func New(cfg Config) *Console {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	c.pages = loadPages(c.assets)
+	c.pages = loadPages(funcs(c.assets, c.now))
 	c.routes()
 	c.wizardRoutes()
 	return c
@@ -70,6 +70,36 @@ func (c *Console) routes() {
 	c.mux.Handle("GET /assets/{name}", c.assets)
 	c.handle("/", access.Read, func(*visit) error { return errNoPage })
 	c.handle("GET /{$}", access.Read, func(v *visit) error { return v.redirect("/connections", nil) })
+	c.connectionRoutes()
+
+	c.handle("GET /mappings", access.Read, c.mappings)
+	c.handle("POST /mappings/delete", access.Write, c.deleteMappings)
+	c.handle("POST /mappings/restore", access.Write, c.restoreMappings)
+	c.handle("GET /companies", access.Read, c.companies)
+	c.handle("POST /companies", access.Write, c.addCompanies)
+
+	c.handle("GET /runs", access.Read, c.runs)
+	c.handle("GET /runs/{id}", access.Read, c.run)
+	c.handle("GET /runs/{id}/live", access.Read, c.runLive)
+	c.handle("POST /runs/{id}/cancel", access.Write, c.cancelRun)
+	c.handle("POST /runs/{id}/retry", access.Write, c.retryRun)
+	c.handle("POST /runs/{id}/approve", access.Write, c.approveRun)
+	c.handle("POST /runs/{id}/undo", access.Write, c.undoRun)
+	c.handle("GET /events", access.Read, c.events)
+}
+
+func (c *Console) connectionRoutes() {
+	c.handle("GET /connections", access.Read, c.connections)
+	c.handle("GET /connections/new", access.Admin, c.newConnection)
+	c.handle("POST /connections", access.Admin, c.addConnection)
+	c.handle("GET /connections/{id}", access.Read, c.connection)
+	c.handle("POST /connections/{id}/test", access.Admin, c.testConnection)
+	c.handle("POST /connections/{id}/update", access.Admin, c.updateConnection)
+	c.handle("POST /connections/{id}/pause", access.Admin, c.pauseConnection)
+	c.handle("POST /connections/{id}/resume", access.Admin, c.resumeConnection)
+	c.handle("POST /connections/{id}/schedule", access.Admin, c.scheduleConnection)
+	c.handle("POST /connections/{id}/remove", access.Admin, c.removeConnection)
+	c.handle("POST /connections/{id}/resync", access.Write, c.resyncConnection)
 }
 
 // handle registers what serves a pattern for those whose scope covers need.
@@ -87,7 +117,11 @@ func (c *Console) handle(pattern string, need access.Scope, do func(*visit) erro
 			return
 		}
 		v.Principal = principal
-		if err := do(v); err != nil {
+		err := v.readForm()
+		if err == nil {
+			err = do(v)
+		}
+		if err != nil {
 			v.fail(err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -62,6 +63,7 @@ var explained = []struct {
 	{halo.ErrInvalid, true, failure{Status: 502, Title: "Halo PSA refused the request", Advice: "Try other words or a smaller page; if it stays like this, tell whoever runs halosync."}},
 	{repo.ErrConflict, true, failure{Status: 409, Title: "That exists already", Advice: "Choose another name, or use what is there."}},
 	{repo.ErrInvalid, true, failure{Status: 422, Title: "That cannot be stored", Advice: "Correct it and try again."}},
+	{repo.ErrChanged, false, failure{Status: 409, Title: "Somebody else has changed this meanwhile", Advice: "Nothing was saved. Open the page again to see the change, then repeat yours if it still makes sense."}},
 	{repo.ErrNotHeld, false, failure{Status: 409, Title: "The run is not held", Advice: "Only a held run can be approved. Look at what has become of it."}},
 	{repo.ErrNotFound, false, failure{Status: 404, Title: "There is nothing here", Advice: "It may have been removed. Go on from the menu above."}},
 	{context.DeadlineExceeded, false, failure{Status: 504, Title: "That took too long", Advice: "Try again in a moment."}},
@@ -117,9 +119,9 @@ func explainTyped(err error) (failure, bool) {
 	case errors.As(err, &scope):
 		return failure{Status: 403, Title: "You may not do that", Advice: fmt.Sprintf("It takes a key with the scope %q. Ask whoever runs halosync for one.", scope.need)}, true
 	case errors.As(err, &usage):
-		return failure{Status: 422, Title: "That cannot be done as it stands", Detail: usage.Reason, Advice: "Correct it and try again."}, true
+		return explainUsage(usage), true
 	case errors.As(err, &missing):
-		return failure{Status: 404, Title: "There is no such " + missing.What, Detail: missing.Error(), Advice: "It may have been removed. Go on from the menu above."}, true
+		return failure{Status: 404, Title: "There is no such " + missing.What, Advice: "It may have been removed. Go on from the menu above."}, true
 	case errors.As(err, &probe):
 		return explainProbe(err, probe), true
 	case errors.As(err, &budget):
@@ -128,6 +130,22 @@ func explainTyped(err error) (failure, bool) {
 		return failure{Status: 413, Title: "That is too much at once", Advice: "Send less."}, true
 	}
 	return failure{}, false
+}
+
+// explainUsage leaves out what is of use at a shell only.
+func explainUsage(usage *engine.UsageError) failure {
+	f := failure{Status: http.StatusUnprocessableEntity, Title: "That cannot be done as it stands", Advice: "Correct it and try again."}
+	if usage.Conflict {
+		f = failure{Status: http.StatusConflict, Title: "That cannot be done just now", Advice: "Look at how it stands, then try again."}
+	}
+	var said []string
+	for clause := range strings.SplitSeq(usage.Reason, "; ") {
+		if !strings.Contains(clause, `"enqueue `) {
+			said = append(said, clause)
+		}
+	}
+	f.Detail = strings.Join(said, "; ")
+	return f
 }
 
 // explainProbe explains credentials that Halo did not take: by what Halo said,

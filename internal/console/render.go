@@ -23,8 +23,8 @@ type pages map[string]*template.Template
 var shared = []string{"pages/layout.html", "pages/parts.html"}
 
 // loadPages parses what is embedded. That it parses is shown by any test.
-func loadPages(a assets) pages {
-	base := template.Must(template.New("").Funcs(funcs(a)).ParseFS(pageFiles, shared...))
+func loadPages(calls template.FuncMap) pages {
+	base := template.Must(template.New("").Funcs(calls).ParseFS(pageFiles, shared...))
 	files, err := pageFiles.ReadDir("pages")
 	if err != nil {
 		panic(err)
@@ -54,17 +54,23 @@ func (p pages) execute(name, block string, data any) (string, error) {
 }
 
 // funcs are what templates may call.
-func funcs(a assets) template.FuncMap {
+func funcs(a assets, now func() time.Time) template.FuncMap {
 	return template.FuncMap{
 		"asset":  a.url,
 		"stamp":  stamp,
 		"count":  count,
 		"plural": plural,
 		"dict":   dict,
-		"hex":    func(id uuid.UUID) string { return repo.Hex(id) },
-		"short":  func(id uuid.UUID) string { return repo.Hex(id)[:8] },
-		"words":  func(s string) string { return strings.ReplaceAll(s, "_", " ") },
-		"nav":    func() []navItem { return navigation },
+		"took": func(r repo.Run) string {
+			if r.StartedAt == nil {
+				return "–"
+			}
+			return tookOf(r, now()).Round(100 * time.Millisecond).String()
+		},
+		"hex":   func(id uuid.UUID) string { return repo.Hex(id) },
+		"short": func(id uuid.UUID) string { return repo.Hex(id)[:8] },
+		"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"nav":   func() []navItem { return navigation },
 	}
 }
 

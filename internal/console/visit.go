@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -95,6 +96,16 @@ func (v *visit) redirect(path string, f *flash) error {
 // htmx says whether the browser wants a part of a page only.
 func (v *visit) htmx() bool { return v.r.Header.Get("HX-Request") == "true" }
 
+// readForm reads a form's body, which may be too large or none.
+func (v *visit) readForm() error {
+	err := v.r.ParseForm()
+	var large *http.MaxBytesError
+	if err == nil || errors.As(err, &large) {
+		return err
+	}
+	return &formError{"what was sent is no form: go back and try again"}
+}
+
 // value is a field of the query or the form, without blanks around it and with
 // the line ends of Unix.
 func (v *visit) value(name string) string {
@@ -132,6 +143,12 @@ func (v *visit) with(pairs ...string) string {
 // fail answers with the page of an error.
 func (v *visit) fail(err error) {
 	f := v.explain(err)
+	if v.htmx() {
+		// The part that was asked for is not there: the alert takes its place.
+		v.w.Header().Set("HX-Reselect", "[role=alert]")
+		v.w.Header().Set("HX-Reswap", "innerHTML")
+		v.w.Header().Del("HX-Push-Url")
+	}
 	if werr := v.show(f.Status, "error", page{Title: f.Title, Alert: &f, Data: f}); werr != nil {
 		v.c.log.Error("page of an error", zap.Error(werr))
 		http.Error(v.w, f.Title, http.StatusInternalServerError)

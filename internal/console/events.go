@@ -1,0 +1,148 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// eventsPage is what the page of events shows.
+type eventsPage struct {
+	Rows         []eventRow
+	Next, Newest string
+	Mapping, Run string
+	Since        string
+	Filtered     bool
+}
+
+// eventRow is an event with what changed in words.
+type eventRow struct {
+	repo.Event
+	Changes    []change
+	Connection string // its name; empty: it is gone
+}
+
+// change is one field before and after.
+type change struct{ Field, Before, After string }
+
+// events lists who did what, newest first.
+func (c *Console) events(v *visit) error {
+	p := eventsPage{Mapping: v.value("mapping"), Run: v.value("run"), Since: v.value("since")}
+	p.Filtered = p.Mapping != "" || p.Run != "" || p.Since != ""
+	filter, err := p.filter(v.value("before"))
+	if err != nil {
+		return err
+	}
+	filter.Limit = pageRows + 1
+	events, err := c.store.Events(v.r.Context(), v.Tenant, filter)
+	if err != nil {
+		return err
+	}
+	connections, err := c.store.ConnectionNames(v.r.Context(), v.Tenant)
+	if err != nil {
+		return err
+	}
+	if len(events) > pageRows {
+		events = events[:pageRows]
+		p.Next = v.with("before", fmt.Sprint(events[pageRows-1].ID))
+	}
+	if filter.Before > 0 {
+		p.Newest = v.with("before", "")
+	}
+	names := namesOf(connections)
+	for _, e := range events {
+		row := eventRow{Event: e, Changes: changes(e.Before, e.After)}
+		if e.ConnectionID != nil {
+			row.Connection = names[*e.ConnectionID]
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	return v.render(http.StatusOK, "events", "Events", p)
+}
+
+func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
+	id := func(text, what string) (*uuid.UUID, error) {
+		if text == "" {
+			return nil, nil
+		}
+		id, err := uuid.Parse(text)
+		if err != nil {
+			return nil, &formError{"the " + what + " is no id: copy it from the page of the " + what}
+		}
+		return &id, nil
+	}
+	if f.MappingID, err = id(p.Mapping, "mapping"); err != nil {
+		return f, err
+	}
+	if f.RunID, err = id(p.Run, "run"); err != nil {
+		return f, err
+	}
+	if p.Since != "" {
+		if f.Since, err = time.Parse(time.DateOnly, p.Since); err != nil {
+			return f, &formError{"the day is none: write it as 2026-11-28"}
+		}
+	}
+	if before != "" {
+		if f.Before, err = strconv.ParseInt(before, 10, 64); err != nil || f.Before <= 0 {
+			return f, errNoPage
+		}
+	}
+	return f, nil
+}
+
+// changes compares two JSON objects field by field. What is the same on both
+// sides is left out; what is no object is shown whole.
+func changes(before, after json.RawMessage) []change {
+	old, new := fieldsOf(before), fieldsOf(after)
+	var names []string
+	for name := range old {
+		names = append(names, name)
+	}
+	for name := range new {
+		if _, both := old[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var all []change
+	for _, name := range names {
+		was, is := plainValue(old[name]), plainValue(new[name])
+		if was != is {
+			all = append(all, change{strings.ReplaceAll(name, "_", " "), was, is})
+		}
+	}
+	return all
+}
+
+func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
+	var fields map[string]json.RawMessage
+	if len(raw) == 0 || json.Unmarshal(raw, &fields) != nil {
+		if len(raw) == 0 {
+			return nil
+		}
+		return map[string]json.RawMessage{"value": raw}
+	}
+	return fields
+}
+
+// plainValue shows a value without JSON's quotes; null and nothing are empty.
+func plainValue(raw json.RawMessage) string {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}

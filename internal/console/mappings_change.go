@@ -1,0 +1,129 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// chosen are the mappings that a form is about: the one whose own button was
+// pressed, or those that are ticked.
+func (v *visit) chosen() ([]string, error) {
+	if only := v.value("only"); only != "" {
+		return []string{only}, nil
+	}
+	ids := v.r.PostForm["id"]
+	if len(ids) == 0 {
+		return nil, &formError{"no mapping is selected: tick one at least"}
+	}
+	for _, id := range ids {
+		if _, err := uuid.Parse(id); err != nil {
+			return nil, &formError{"one of the mappings is none: open the list again"}
+		}
+	}
+	return ids, nil
+}
+
+// back is the list that a form was on.
+func (v *visit) back() string {
+	here := v.value("back")
+	if here == "/mappings" || strings.HasPrefix(here, "/mappings?") {
+		return here
+	}
+	return "/mappings"
+}
+
+// deleteMappings deletes at once and offers to take that back.
+func (c *Console) deleteMappings(v *visit) error {
+	ids, err := v.chosen()
+	if err != nil {
+		return err
+	}
+	outcomes, err := c.engine.UnmapNow(v.r.Context(), v.Tenant, v.Actor, ids)
+	if err != nil {
+		return err
+	}
+	said := &flash{}
+	for _, o := range outcomes {
+		if o.Outcome == repo.Unmapped {
+			said.Undo = append(said.Undo, o.ID)
+		}
+	}
+	done := len(said.Undo)
+	said.Text = plural(done, "mapping is", "mappings are") + " deleted."
+	if done == 1 {
+		for _, o := range outcomes {
+			if o.Outcome == repo.Unmapped && o.Mapping != nil {
+				said.Text = fmt.Sprintf("The mapping of “%s” to “%s” is deleted.", o.Mapping.CompanyName, o.Mapping.ClientName)
+			}
+		}
+	}
+	if done < len(outcomes) {
+		said.Kind = "warn"
+		said.Text += " " + others(outcomes, repo.Unmapped)
+	}
+	if done == 0 && allOf(outcomes, repo.DoesNotExist) {
+		return repo.ErrNotFound
+	}
+	return v.redirect(v.back(), said)
+}
+
+// restoreMappings brings deleted mappings back.
+func (c *Console) restoreMappings(v *visit) error {
+	ids, err := v.chosen()
+	if err != nil {
+		return err
+	}
+	outcomes, err := c.engine.Restore(v.r.Context(), v.Tenant, v.Actor, ids)
+	if err != nil {
+		return err
+	}
+	if allOf(outcomes, repo.DoesNotExist) {
+		return repo.ErrNotFound
+	}
+	done := 0
+	for _, o := range outcomes {
+		if o.Outcome == repo.Restored {
+			done++
+		}
+	}
+	said := &flash{Text: plural(done, "mapping is", "mappings are") + " back in force."}
+	if done < len(outcomes) {
+		said.Kind = "warn"
+		said.Text += " " + others(outcomes, repo.Restored)
+	}
+	return v.redirect(v.back(), said)
+}
+
+func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
+	for _, o := range outcomes {
+		if o.Outcome != outcome {
+			return false
+		}
+	}
+	return true
+}
+
+// others says what became of those that did not have the wanted outcome: how
+// many, and why the first of them.
+func others(outcomes []repo.MappingOutcome, wanted string) string {
+	n, why := 0, ""
+	for _, o := range outcomes {
+		if o.Outcome == wanted {
+			continue
+		}
+		if n++; n == 1 {
+			why = o.Outcome
+			if o.Reason != "" {
+				why = o.Reason
+			}
+		}
+	}
+	if n == 1 {
+		return "1 is not: " + why + "."
+	}
+	return count(n) + " are not, the first because: " + why + "."
+}

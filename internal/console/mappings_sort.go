@@ -1,0 +1,116 @@
+package console
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// sortMost is up to how many mappings are sorted by something else than their
+// age. No index serves that, and reading more than so many for one page would
+// make it the slower the more there are.
+const sortMost = 1000
+
+// sortOldest is the one other order that any number of mappings has.
+const sortOldest = "oldest"
+
+// mappingSort is an order of the list.
+type mappingSort struct {
+	Key, Text string
+	Column    string // whose heading leads to it
+	Down      bool
+	compare   func(a, b repo.Mapping, names *collate.Collator) int // nil: by age
+}
+
+var mappingSorts = []mappingSort{
+	{"", "Newest first", "mapped", true, nil},
+	{sortOldest, "Oldest first", "mapped", false, nil},
+	{"company", "Existing company, A to Z", "company", false, byCompany},
+	{"company-", "Existing company, Z to A", "company", true, byCompany},
+	{"client", "Halo PSA company, A to Z", "client", false, byClient},
+	{"client-", "Halo PSA company, Z to A", "client", true, byClient},
+	{"state", "What needs a look first", "state", false, byState},
+	{"verified", "Verified longest ago first", "verified", false, byVerified},
+}
+
+func byCompany(a, b repo.Mapping, names *collate.Collator) int {
+	return names.CompareString(a.CompanyName, b.CompanyName)
+}
+
+func byClient(a, b repo.Mapping, names *collate.Collator) int {
+	return names.CompareString(a.ClientName, b.ClientName)
+}
+
+// byState puts first what is furthest from well.
+func byState(a, b repo.Mapping, _ *collate.Collator) int {
+	rank := func(m repo.Mapping) int {
+		return slices.Index([]string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}, m.State)
+	}
+	return cmp.Compare(rank(a), rank(b))
+}
+
+func byVerified(a, b repo.Mapping, _ *collate.Collator) int {
+	at := func(m repo.Mapping) (t time.Time) {
+		if m.LastVerifiedAt != nil {
+			t = *m.LastVerifiedAt
+		}
+		return t
+	}
+	return at(a).Compare(at(b))
+}
+
+func sortOf(key string) mappingSort {
+	for _, s := range mappingSorts {
+		if s.Key == key {
+			return s
+		}
+	}
+	return mappingSorts[0]
+}
+
+// sort sorts in place; what is equal stays in the order of its age.
+func (s mappingSort) sort(all []repo.Mapping) {
+	names := collate.New(language.Und, collate.IgnoreCase)
+	slices.SortStableFunc(all, func(a, b repo.Mapping) int {
+		if s.Down {
+			a, b = b, a
+		}
+		return s.compare(a, b, names)
+	})
+}
+
+// heading is what the heading of a column says about its order.
+type heading struct{ URL, Aria string }
+
+// Heading is where the heading of a column leads: to its order, or if that is
+// in force to the other way.
+func (p *mappingsPage) Heading(column string) heading {
+	now, h := sortOf(p.Sort), heading{Aria: "none"}
+	var ways []mappingSort
+	for _, s := range mappingSorts {
+		if s.Column == column {
+			ways = append(ways, s)
+		}
+	}
+	next := ways[0]
+	if now.Column == column {
+		h.Aria = "ascending"
+		if now.Down {
+			h.Aria = "descending"
+		}
+		if i := slices.IndexFunc(ways, func(s mappingSort) bool { return s.Key == now.Key }); i >= 0 {
+			next = ways[(i+1)%len(ways)]
+		}
+	}
+	h.URL = p.visit.with("sort", next.Key, "after", "", "before", "")
+	if strings.HasSuffix(h.URL, "?") {
+		h.URL = strings.TrimSuffix(h.URL, "?")
+	}
+	return h
+}
