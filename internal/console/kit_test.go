@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -294,6 +295,11 @@ func attrOf(n *html.Node, name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// named says that an element's name is the given one.
+func named(attrs []html.Attribute, name string) bool {
+	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }
 
 // textOf is what a node shows, with single blanks.

@@ -14,8 +14,8 @@ const nightCount = 30
 
 // Measures of the chart, in units of its view box.
 const (
-	chartWidth, chartHeight = 640, 150
-	chartTop, chartBottom   = 22, 122 // between them the bars
+	chartWidth, chartHeight = 900, 136
+	chartTop, chartBottom   = 24, 112 // between them the bars
 	chartStep               = chartWidth / nightCount
 )
 
@@ -80,7 +80,7 @@ func chart(runs []repo.Run, now time.Time) nights {
 // layNight places the bar of one day. Its height is the square root of how
 // long the resync took, so that a short one beside a long one can be seen.
 func layNight(i int, day time.Time, run *repo.Run, longest time.Duration, now time.Time) night {
-	bar := night{Day: day, Run: run, Class: "nothing", H: 2, W: chartStep - 5, X: float64(i*chartStep) + 2.5}
+	bar := night{Day: day, Run: run, Class: "nothing", H: 2, W: chartStep - 8, X: float64(i*chartStep) + 4}
 	bar.Title = day.Format("2 Jan") + ": no resync"
 	if run != nil {
 		took := tookOf(*run, now)
