@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/net/html"
@@ -60,7 +61,7 @@ func newStage(t testing.TB, n int) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow})
+	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow, RetryBudget: 100 * time.Millisecond})
 	s.console = New(Config{Engine: s.engine, Store: s.store})
 	s.who = access.Principal{Tenant: "acme", Actor: "key:test", Scope: access.Admin, Session: true}
 	return s

@@ -1,0 +1,254 @@
+package console
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// numbered is a stage with mappings of clients 1 to n, by age.
+func numbered(t testing.TB, n int) (*stage, repo.Connection) {
+	t.Helper()
+	s := newStage(t, 2)
+	conn := s.connect("main")
+	mapInOrder(t, s, conn, n)
+	return s, conn
+}
+
+// mapInOrder maps clients 1 to n of a connection, with ids that grow with
+// time, as those are that a run makes.
+func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
+	t.Helper()
+	repotest.Exec(t, s.url, `
+		with made as (
+			insert into halosync.companies (tenant, id, name, norm_name)
+			select $1, uuid_in(overlay(md5($3::text || i)::text placing lpad(to_hex(i), 12, '0') from 1 for 12)::cstring), 'Company ' || lpad(i::text, 6, '0'), i::text
+			from generate_series(1, $2::int) i returning id, norm_name)
+		insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
+		select $1, id, $3::uuid, id, norm_name::bigint, 'Client ' || norm_name, false, 'import', 'ok' from made`,
+		conn.Tenant, n, conn.ID)
+}
+
+// names are the companies of a page, without their "Company 000".
+func (a *answer) names() string {
+	a.t.Helper()
+	var names []string
+	for _, row := range a.rows() {
+		for _, cell := range row {
+			if name, ok := strings.CutPrefix(cell, "Company 0"); ok {
+				names = append(names, strings.TrimLeft(name, "0"))
+				break
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s to %s, %d", names[0], names[len(names)-1], len(names))
+}
+
+// Pages follow each other without gap or double, in both directions, in each
+// order, and at both ends.
+func TestMappingsByPages(t *testing.T) {
+	t.Parallel()
+	s, _ := numbered(t, 120)
+	for sort, want := range map[string][]string{
+		"":         {"120 to 71, 50", "70 to 21, 50", "20 to 1, 20"},
+		"oldest":   {"1 to 50, 50", "51 to 100, 50", "101 to 120, 20"},
+		"company":  {"1 to 50, 50", "51 to 100, 50", "101 to 120, 20"},
+		"company-": {"120 to 71, 50", "70 to 21, 50", "20 to 1, 20"},
+		"nonsense": {"120 to 71, 50", "70 to 21, 50", "20 to 1, 20"},
+	} {
+		a := s.get("/mappings?sort=" + sort)
+		for i, page := range want {
+			if got := a.names(); got != page {
+				t.Errorf("sort %q, page %d: %s, want %s", sort, i+1, got, page)
+			}
+			if a.link("Next page") == "" != (i == len(want)-1) || a.link("Previous page") == "" != (i == 0) {
+				t.Errorf("sort %q, page %d: next %q, previous %q", sort, i+1, a.link("Next page"), a.link("Previous page"))
+			}
+			if i < len(want)-1 {
+				a = s.get(a.link("Next page"))
+			}
+		}
+		for i := len(want) - 2; i >= 0; i-- {
+			if a = s.get(a.link("Previous page")); a.names() != want[i] {
+				t.Errorf("sort %q, back to page %d: %s, want %s", sort, i+1, a.names(), want[i])
+			}
+		}
+		if a.link("Previous page") != "" {
+			t.Errorf("sort %q: there is a page before the first", sort)
+		}
+	}
+}
+
+func TestMappingsAreFiltered(t *testing.T) {
+	t.Parallel()
+	s, conn := numbered(t, 12)
+	other := s.connect("other")
+	repotest.Exec(t, s.url, `update halosync.mappings set state = 'missing', state_reason = 'gone from Halo' where client_id = 3`)
+	repotest.Exec(t, s.url, `update halosync.mappings set state = 'inactive' where client_id = 4`)
+	for query, want := range map[string]string{
+		"search=company+000011":                            "11 to 11, 1",
+		"search=CLIENT+7":                                  "7 to 7, 1",
+		"state=missing":                                    "3 to 3, 1",
+		"state=trouble&sort=oldest":                        "3 to 4, 2",
+		"state=trouble&sort=state":                         "3 to 4, 2",
+		"state=ok&search=1&connection=" + conn.ID.String(): "12 to 1, 4",
+		"connection=" + other.ID.String():                  "",
+		"search=%25":                                       "",
+	} {
+		a := s.get("/mappings?" + query).wants(http.StatusOK)
+		if got := a.names(); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+		if want == "" && !strings.Contains(textOf(a.doc), "No mapping fits") {
+			t.Errorf("%s: an empty page says nothing", query)
+		}
+	}
+	for _, query := range []string{"state=fine", "connection=main"} {
+		s.get("/mappings?" + query).wants(http.StatusUnprocessableEntity)
+	}
+	row := s.get("/mappings?state=missing").rows()[0]
+	if text := strings.Join(row, "|"); !strings.Contains(text, "Client 3 #3|main|") || !strings.Contains(text, "missing gone from Halo") {
+		t.Errorf("row %q", row)
+	}
+}
+
+// Sorting by a name reads no more than it may, and says when it does not.
+func TestManyMappingsAreNotSorted(t *testing.T) {
+	t.Parallel()
+	s, _ := numbered(t, sortMost)
+	a := s.get("/mappings?sort=client")
+	a.wants(http.StatusOK, "1,000 mappings or more", "by age alone")
+	if got := a.names(); got != "1000 to 951, 50" {
+		t.Errorf("shown %s", got)
+	}
+	// Client 11 comes after client 10 and client 1 after none; case does not matter.
+	repotest.Exec(t, s.url, `update halosync.mappings set client_name = 'ÄRGER' where client_id = 11`)
+	a = s.get("/mappings?sort=client&search=1")
+	if got := a.names(); got != "11 to 142, 50" {
+		t.Errorf("sorted by client: %s", got)
+	}
+}
+
+func TestDeleteAndUndo(t *testing.T) {
+	t.Parallel()
+	s, _ := numbered(t, 5)
+	list := s.mappings(repo.MappingFilter{})
+	if a := s.post("/mappings/delete"); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.role("alert"), "tick one") {
+		t.Errorf("nothing ticked: %d %q", a.code, a.role("alert"))
+	}
+	s.post("/mappings/delete", "id", "x").wants(http.StatusUnprocessableEntity)
+	s.post("/mappings/delete", "id", "0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172").wants(http.StatusNotFound)
+
+	// The button of a row is about that row, whatever is ticked.
+	one := s.post("/mappings/delete", "id", list[0].ID.String(), "only", list[1].ID.String(), "back", "/mappings?sort=oldest")
+	if to := one.head.Get("Location"); to != "/mappings?sort=oldest" {
+		t.Errorf("back to %q", to)
+	}
+	a := s.follow(one)
+	if said := a.role("status"); !strings.Contains(said, "“Company 000002” to “Client 2” is deleted") || a.names() != "1 to 5, 4" {
+		t.Errorf("said %q, shown %s", said, a.names())
+	}
+	undo := a.find("form", "action", "/mappings/restore")
+	if len(undo) != 1 || textOf(undo[0]) != "Undo" {
+		t.Fatal("no undo is offered")
+	}
+	s.follow(s.post("/mappings/restore", "id", list[1].ID.String())).wants(http.StatusOK, "1 mapping is back in force")
+
+	several := s.follow(s.post("/mappings/delete", "id", list[0].ID.String(), "id", list[2].ID.String(), "back", "//evil.example/"))
+	if several.names() != "5 to 2, 3" || len(several.find("input", "name", "id")) != 2+3 {
+		t.Errorf("shown %s", several.names())
+	}
+	deleted := s.get("/mappings?deleted=1")
+	if deleted.names() != "3 to 1, 2" || !strings.Contains(strings.Join(deleted.rows()[0], "|"), "by key:test") {
+		t.Errorf("deleted view: %s %q", deleted.names(), deleted.rows())
+	}
+	s.follow(s.post("/mappings/delete", "id", list[0].ID.String())).wants(http.StatusOK, "0 mappings are deleted", "already unmapped")
+	s.follow(s.post("/mappings/restore", "id", list[0].ID.String(), "id", list[2].ID.String())).wants(http.StatusOK, "2 mappings are back")
+	s.get("/mappings?deleted=1").wants(http.StatusOK, "Nothing has been deleted")
+	if got := s.mappings(repo.MappingFilter{}); len(got) != 5 || got[0].ID != list[0].ID {
+		t.Errorf("%d mappings in force", len(got))
+	}
+}
+
+// A message from elsewhere is text, and leads nowhere.
+func TestForgedMessages(t *testing.T) {
+	t.Parallel()
+	encoded := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for value, want := range map[string]string{
+		"": "", "%%%": "", "e30": "", // {}
+		encoded(`{"t":"hello","l":"//evil.example","k":"<b>"}`): "hello|warn|",
+		encoded(`{"t":"hello","l":"/runs"}`):                    "hello||/runs",
+		encoded(`{"t":"hello","l":"javascript:alert(1)"}`):      "hello||",
+		encoded(`{"t":"x","u":[` + strings.Repeat(`"0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172",`, 60) + `"0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172"]}`): "",
+	} {
+		got := ""
+		if f := readFlash(value); f != nil {
+			got = f.Text + "|" + f.Kind + "|" + f.Link
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestCompanies(t *testing.T) {
+	t.Parallel()
+	s, _ := numbered(t, 60)
+	s.follow(s.post("/companies", "names", "Alone & Co\r\n\r\n  Ärger GmbH ")).wants(http.StatusOK, "2 companies are added")
+	s.follow(s.post("/companies", "names", "Keyed", "external_id", "k-1")).wants(http.StatusOK, "“Keyed” is added")
+	for names, code := range map[string]int{"": 422, "a\nb": 422, "Other": 409} {
+		a := s.post("/companies", "names", names, "external_id", "k-1")
+		a.wants(code)
+		if typed := textOf(a.find("textarea", "", "")[0]); strings.Join(strings.Fields(names), " ") != typed {
+			t.Errorf("%q is lost: %q", names, typed)
+		}
+	}
+	a := s.get("/companies")
+	if got := a.names(); got != "60 to 14, 47" || a.rows()[0][0] != "Keyed" {
+		t.Errorf("%s, first %q", got, a.rows()[0])
+	}
+	if a = s.get(a.link("Next page")); a.names() != "13 to 1, 13" || a.link("Next page") != "" {
+		t.Errorf("second page: %s", a.names())
+	}
+	unmapped := s.get("/companies?unmapped=1").rows()
+	if len(unmapped) != 3 || unmapped[2][0] != "Alone & Co" || !strings.Contains(unmapped[0][3], "Map") {
+		t.Errorf("unmapped %q", unmapped)
+	}
+	if rows := s.get("/companies?search=ÄRGER").rows(); len(rows) != 1 {
+		t.Errorf("search: %q", rows)
+	}
+	s.as("empty", access.Admin).get("/companies").wants(http.StatusOK, "No companies yet")
+}
+
+// BenchmarkMappingsPage asks for the first page of a connection's mappings, and
+// for one in their middle, of few and of many. It is served in one piece, so
+// its whole time is that to the first byte.
+func BenchmarkMappingsPage(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		s, conn := numbered(b, n)
+		repotest.Exec(b, s.url, `update halosync.mappings set state = 'missing' where client_id % 1000 = 7`)
+		repotest.Exec(b, s.url, `vacuum analyze`)
+		middle := s.mappings(repo.MappingFilter{Search: fmt.Sprintf("Company %06d", n/2), Limit: 1})[0].ID
+		for _, page := range []struct{ name, query string }{
+			{"first", ""}, {"middle", "&after=" + middle.String()}, {"back", "&before=" + middle.String()},
+			{"oldest", "&sort=oldest"}, {"trouble", "&state=trouble"}, {"deleted", "&deleted=1"}, {"by-name", "&sort=company"},
+			{"search-many", "&search=client"}, {"search-none", "&search=nothing-like-it"},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", page.name, n), func(b *testing.B) {
+				for b.Loop() {
+					s.t = b
+					s.get("/mappings?connection=" + conn.ID.String() + page.query).wants(http.StatusOK)
+				}
+			})
+		}
+	}
+}
