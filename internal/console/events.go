@@ -134,7 +134,8 @@ func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
 	return fields
 }
 
-// plainValue shows a value without JSON's quotes; null and nothing are empty.
+// plainValue shows a value without JSON's quotes, and a time as the pages do;
+// null and nothing are empty.
 func plainValue(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
@@ -142,6 +143,9 @@ func plainValue(raw json.RawMessage) string {
 	}
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return at.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
 		return text
 	}
 	return string(raw)
