@@ -33,6 +33,7 @@ var fuzzed = map[string]string{
 	"internal/api parseCursor":      "FuzzParseCursor",
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
+	"internal/console readFlash":    "FuzzReadFlash",
 	"internal/engine ParseSchedule": "FuzzParseSchedule",
 	"internal/engine parseRunID":    "no: uuid.Parse alone",
 	"internal/engine readCursor":    "FuzzReadCursor",

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/google/uuid"
@@ -25,7 +24,7 @@ func (c *Console) companies(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.render(http.StatusOK, "companies", p.title(), p)
+	return v.render("companies", p.title(), p)
 }
 
 func (c *Console) companiesPage(v *visit) (*companiesPage, error) {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/http"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ func (c *Console) connections(v *visit) error {
 	for i, conn := range list {
 		rows[i] = c.row(conn)
 	}
-	return v.render(http.StatusOK, "connections", "Connections", rows)
+	return v.render("connections", "Connections", rows)
 }
 
 // connectionRow is a connection as the pages show it.
@@ -79,7 +78,7 @@ func (f *connectionForm) blame(err error) {
 }
 
 func (c *Console) newConnection(v *visit) error {
-	return v.render(http.StatusOK, "connection_new", "Connect Halo PSA", connectionForm{})
+	return v.render("connection_new", "Connect Halo PSA", connectionForm{})
 }
 
 // addConnection tests the credentials and stores them. If they do not do,
@@ -127,7 +126,7 @@ func (c *Console) connection(v *visit) error {
 		}
 		p.Removal = &removal
 	}
-	return v.render(http.StatusOK, "connection", conn.Name, p)
+	return v.render("connection", conn.Name, p)
 }
 
 // connection reads the connection of the path.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,25 +65,23 @@ func (c *Console) events(v *visit) error {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	return v.render(http.StatusOK, "events", "Events", p)
+	return v.render("events", "Events", p)
 }
 
 func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
-	id := func(text, what string) (*uuid.UUID, error) {
-		if text == "" {
-			return nil, nil
-		}
-		id, err := uuid.Parse(text)
+	if p.Mapping != "" {
+		id, err := uuid.Parse(p.Mapping)
 		if err != nil {
-			return nil, &formError{"the " + what + " is no id: copy it from the page of the " + what}
+			return f, &formError{"the mapping is no id: follow the link in the list of mappings"}
 		}
-		return &id, nil
+		f.MappingID = &id
 	}
-	if f.MappingID, err = id(p.Mapping, "mapping"); err != nil {
-		return f, err
-	}
-	if f.RunID, err = id(p.Run, "run"); err != nil {
-		return f, err
+	if p.Run != "" {
+		id, err := uuid.Parse(p.Run)
+		if err != nil {
+			return f, &formError{"the run is no id: follow the link on its page"}
+		}
+		f.RunID = &id
 	}
 	if p.Since != "" {
 		if f.Since, err = time.Parse(time.DateOnly, p.Since); err != nil {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/net/html"
 
 	"github.com/halosync/halosync/halo"
@@ -323,13 +322,4 @@ func textOf(n *html.Node) string {
 	}
 	walk(n)
 	return strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "\u00a0", " ")), " ")
-}
-
-func mustUUID(t testing.TB, text string) uuid.UUID {
-	t.Helper()
-	id, err := uuid.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
 }

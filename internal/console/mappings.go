@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/http"
 	"slices"
 
 	"github.com/google/uuid"
@@ -54,7 +53,7 @@ func (c *Console) mappings(v *visit) error {
 	if p.Deleted {
 		title = "Deleted mappings"
 	}
-	return v.render(http.StatusOK, "mappings", title, &p)
+	return v.render("mappings", title, &p)
 }
 
 // filter makes the store's filter of what was chosen. What cannot be chosen

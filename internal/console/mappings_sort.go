@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/text/collate"
@@ -109,8 +108,5 @@ func (p *mappingsPage) Heading(column string) heading {
 		}
 	}
 	h.URL = p.visit.with("sort", next.Key, "after", "", "before", "")
-	if strings.HasSuffix(h.URL, "?") {
-		h.URL = strings.TrimSuffix(h.URL, "?")
-	}
 	return h
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/google/uuid"
@@ -67,7 +66,7 @@ func (c *Console) runs(v *visit) error {
 	for _, run := range runs {
 		p.Rows = append(p.Rows, runRow{run, names[run.ConnectionID], engine.IsDryRun(run)})
 	}
-	return v.render(http.StatusOK, "runs", "Runs", p)
+	return v.render("runs", "Runs", p)
 }
 
 func (c *Console) runFilter(v *visit, p runsPage) (f repo.RunFilter, err error) {
@@ -129,7 +128,7 @@ func (c *Console) run(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.render(http.StatusOK, "run", p.Title(), p)
+	return v.render("run", p.Title(), p)
 }
 
 // run reads the run of the path with its items.

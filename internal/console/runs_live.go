@@ -137,7 +137,7 @@ type figure struct {
 func (l live) Figures() []figure {
 	all := []figure{
 		{"Looked at", l.Records}, {"Created", l.Created}, {"Linked", l.Linked}, {"Refreshed", l.Refreshed},
-		{"Unchanged", l.Unchanged}, {"Ambiguous", l.Ambiguous}, {"Skipped", l.Skipped}, {"Failed", l.Counts.Failed},
+		{"Unchanged", l.Unchanged}, {"Ambiguous", l.Ambiguous}, {"Skipped", l.Skipped}, {"Failed", l.Failed},
 		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Removed", l.Removed},
 	}
 	always := 4

@@ -41,8 +41,8 @@ func (v *visit) may() may {
 }
 
 // render answers with a page.
-func (v *visit) render(status int, name, title string, data any) error {
-	return v.show(status, name, page{Title: title, Data: data})
+func (v *visit) render(name, title string, data any) error {
+	return v.show(http.StatusOK, name, page{Title: title, Data: data})
 }
 
 // renderFailed answers with a page on which something went wrong, with the
