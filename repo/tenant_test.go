@@ -183,6 +183,10 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	add("Companies", nil, func(ctx context.Context, t string) error {
 		return onlyOf(t, first(w.Companies(ctx, t, repo.CompanyFilter{})))
 	})
+	add("CompaniesByID", errNothing, func(ctx context.Context, t string) error {
+		found, err := w.CompaniesByID(ctx, t, w.conn, []uuid.UUID{company})
+		return nothing(make([]int, len(found)), err)
+	})
 	add("AllEvents", errNothing, func(ctx context.Context, t string) error {
 		for _, err := range w.AllEvents(ctx, t, repo.EventFilter{RunID: &run}) {
 			return err
