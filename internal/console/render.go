@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ var pageFiles embed.FS
 type pages map[string]*template.Template
 
 // shared are the files that every page is parsed with.
-var shared = []string{"pages/layout.html", "pages/parts.html"}
+var shared = []string{"pages/layout.html", "pages/parts.html", "pages/wizard_parts.html"}
 
 // loadPages parses what is embedded. That it parses is shown by any test.
 func loadPages(calls template.FuncMap) pages {
@@ -32,7 +33,7 @@ func loadPages(calls template.FuncMap) pages {
 	all := make(pages)
 	for _, f := range files {
 		name := path.Join("pages", f.Name())
-		if name == shared[0] || name == shared[1] {
+		if slices.Contains(shared, name) {
 			continue
 		}
 		all[strings.TrimSuffix(f.Name(), ".html")] = template.Must(template.Must(base.Clone()).ParseFS(pageFiles, name))
