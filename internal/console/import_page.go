@@ -124,7 +124,7 @@ func (c *Console) connectionOf(v *visit, ref string) ([]repo.Connection, repo.Co
 		}
 	}
 	if ref != "" {
-		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref}
+		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref, Hint: `"Connections" has those of this tenant`}
 	}
 	return all, repo.Connection{}, nil
 }

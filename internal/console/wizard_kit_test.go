@@ -1,0 +1,174 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/engine"
+)
+
+// change is what a person does to a form before pressing a button.
+type change func(a *answer, form *html.Node, v url.Values)
+
+// typed fills a field in.
+func typed(name, text string) change {
+	return func(a *answer, form *html.Node, v url.Values) {
+		a.t.Helper()
+		if !slices.ContainsFunc(elements(form, "input", "select"), func(n *html.Node) bool { return attr(n, "name") == name }) {
+			a.t.Fatalf("%s: there is no field %q in the form", a.what, name)
+		}
+		v.Set(name, text)
+	}
+}
+
+// ticked ticks a check box or a radio button by its value; ticking a box
+// again takes the tick away.
+func ticked(name, value string) change {
+	return func(a *answer, form *html.Node, v url.Values) {
+		a.t.Helper()
+		for _, n := range elements(form, "input") {
+			if attr(n, "name") != name || attr(n, "value") != value {
+				continue
+			}
+			switch i := slices.Index(v[name], value); {
+			case attr(n, "type") == "radio":
+				v.Set(name, value)
+			case attr(n, "type") != "checkbox":
+				continue
+			case i >= 0:
+				v[name] = slices.Delete(v[name], i, i+1)
+			default:
+				v.Add(name, value)
+			}
+			return
+		}
+		a.t.Fatalf("%s: there is nothing to tick of %s=%s", a.what, name, value)
+	}
+}
+
+// press submits the form of a button, by its text, label or id, as a browser
+// without scripts does.
+func (s *stage) press(a *answer, button string, changes ...change) *answer {
+	s.t.Helper()
+	target, v := s.filled(a, button, changes...)
+	if target.method == http.MethodGet {
+		return s.get(target.action + "?" + v.Encode())
+	}
+	return s.ask(http.MethodPost, target.action, v)
+}
+
+type target struct{ method, action string }
+
+// filled is the form of a button as it would be sent.
+func (s *stage) filled(a *answer, button string, changes ...change) (target, url.Values) {
+	s.t.Helper()
+	b, form := a.button(button)
+	v := fieldsOf(form)
+	for _, c := range changes {
+		c(a, form, v)
+	}
+	to := target{strings.ToUpper(attr(form, "method")), attr(form, "action")}
+	if m := attr(b, "formmethod"); m != "" {
+		to.method = strings.ToUpper(m)
+	}
+	if action := attr(b, "formaction"); action != "" {
+		to.action = action
+	}
+	if name := attr(b, "name"); name != "" {
+		v.Set(name, attr(b, "value"))
+	}
+	return to, v
+}
+
+// button finds a button that a person calls so, and its form.
+func (a *answer) button(name string) (button, form *html.Node) {
+	a.t.Helper()
+	for _, b := range elements(a.doc, "button") {
+		if textOf(b) != name && attr(b, "aria-label") != name && attr(b, "id") != name {
+			continue
+		}
+		for form := b.Parent; form != nil; form = form.Parent {
+			if form.Data == "form" {
+				return b, form
+			}
+		}
+	}
+	a.t.Fatalf("%s: there is no button %q in\n%s", a.what, name, textOf(a.doc))
+	return nil, nil
+}
+
+// fieldsOf are the fields of a form as a browser sends them.
+func fieldsOf(form *html.Node) url.Values {
+	v := url.Values{}
+	for _, n := range elements(form, "input", "select") {
+		name := attr(n, "name")
+		_, off := attrOf(n, "disabled")
+		if name == "" || off {
+			continue
+		}
+		if n.Data == "select" {
+			v.Add(name, selected(n))
+			continue
+		}
+		_, checked := attrOf(n, "checked")
+		if kind := attr(n, "type"); checked || kind != "checkbox" && kind != "radio" {
+			v.Add(name, attr(n, "value"))
+		}
+	}
+	return v
+}
+
+// selected is the value of a select: the selected option or the first.
+func selected(sel *html.Node) string {
+	options := elements(sel, "option")
+	i := max(0, slices.IndexFunc(options, func(o *html.Node) bool { _, is := attrOf(o, "selected"); return is }))
+	if value, ok := attrOf(options[i], "value"); ok {
+		return value
+	}
+	return textOf(options[i])
+}
+
+// elements are those of some names, in the order of the page.
+func elements(n *html.Node, tags ...string) (found []*html.Node) {
+	for d := range n.Descendants() {
+		if d.Type == html.ElementNode && slices.Contains(tags, d.Data) {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func attr(n *html.Node, name string) string {
+	value, _ := attrOf(n, name)
+	return value
+}
+
+// entries are the items of a list of the page, by the list's class.
+func (a *answer) entries(class string) (texts []string) {
+	for _, ul := range a.find("ul", "class", class) {
+		for _, li := range elements(ul, "li") {
+			texts = append(texts, textOf(li))
+		}
+	}
+	return texts
+}
+
+// hasty is a stage whose engine gives up on Halo at once.
+func hasty(t testing.TB, n int) *stage {
+	t.Helper()
+	s := newStage(t, n)
+	allow, err := halo.ParseAllow([]string{"127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow, RetryBudget: time.Millisecond})
+	s.console = New(Config{Engine: s.engine, Store: s.store})
+	return s
+}
