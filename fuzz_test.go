@@ -34,6 +34,13 @@ var fuzzed = map[string]string{
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/console readFlash":    "FuzzReadFlash",
+	"internal/console decodeHidden": "FuzzDecodeHidden", // and all that is in hidden fields
+	"internal/console decodeOffer":  "FuzzDecodeHidden",
+	"internal/console decodePair":   "FuzzDecodeHidden",
+	"internal/console decodePick":   "FuzzDecodeHidden",
+	"internal/console decodeRow":    "FuzzDecodeHidden",
+	"internal/console importFormOf": "FuzzImportForm",
+	"internal/console mapFormOf":    "FuzzMapForm",
 	"internal/engine ParseSchedule": "FuzzParseSchedule",
 	"internal/engine parseRunID":    "no: uuid.Parse alone",
 	"internal/engine readCursor":    "FuzzReadCursor",
