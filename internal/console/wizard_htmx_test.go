@@ -1,0 +1,130 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/halo/halotest"
+)
+
+// quick presses a button as htmx does, for the part of the page with an id.
+func (s *stage) quick(a *answer, button, into string, changes ...change) *answer {
+	s.t.Helper()
+	_, v := s.filled(a, button, changes...)
+	b, form := a.button(button)
+	path := attr(b, "hx-post")
+	if path == "" {
+		s.t.Fatalf("%s: %q is not quick", a.what, button)
+	}
+	if got := strings.TrimPrefix(attr(form, "hx-target"), "#"); into == "" {
+		into = got
+	}
+	return s.ask(http.MethodPost, path, v, "HX-Request", "true", "HX-Target", into)
+}
+
+// With htmx the same buttons bring the part that changes, and the status for
+// screen readers into the element that is there.
+func TestWizardsWithHTMX(t *testing.T) {
+	t.Parallel()
+	s := hasty(t, 0)
+	ids := s.named("Aaron Ltd", "Brown Ltd", "Cole Ltd")
+	s.existing("Aaron", "Brown")
+	s.connect("Main")
+	part := func(a *answer, status string) {
+		t.Helper()
+		a.lacks("<html", "<h1")
+		if got := a.find("p", "hx-swap-oob", "innerHTML"); len(got) != 1 || textOf(got[0]) != status {
+			t.Errorf("%s: status %q, want %q", a.what, a.role("status"), status)
+		}
+	}
+
+	p := s.press(s.get("/import"), "Get companies", typed("page_size", "2"))
+	a := s.quick(p, "Next page", "", ticked("tick", ids[0])).wants(200, "Page 2 of 2", "Cole Ltd", "1 company chosen")
+	part(a, "1 company chosen.")
+	if at := a.head.Get("HX-Replace-Url"); !strings.Contains(at, "page=2") {
+		t.Errorf("the address becomes %q", at)
+	}
+	table := p.find("table", "hx-post", "/import/pick")
+	if len(table) != 1 || attr(table[0], "hx-vals") != `{"do":"tick"}` {
+		t.Fatalf("ticks are not sent: %v", table)
+	}
+	_, v := s.filled(p, "get", ticked("tick", ids[1]))
+	v.Set("do", "tick")
+	s.halo.ResetLog()
+	a = s.ask(http.MethodPost, "/import/pick", v, "HX-Request", "true", "HX-Target", "chosen").wants(200, "Brown Ltd", "1 company chosen")
+	part(a, "1 company chosen.")
+	a.lacks("Get companies")
+	if n := s.halo.Log().Requests; n != 0 {
+		t.Errorf("a tick costs %d requests to Halo", n)
+	}
+
+	m := s.get("/map")
+	_, v = s.filled(m, "add", typed("client_search", "cole"))
+	v.Set("do", "find-clients")
+	a = s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "client-options").wants(200, "Cole Ltd").lacks("Brown Ltd", "<html")
+	v.Set("do", "find-companies")
+	v.Set("company_search", "brown")
+	s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "company-options").wants(200, "Brown").lacks("Aaron", "<html")
+	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Throttle(time.Hour))
+	v.Set("do", "find-clients")
+	a = s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "client-options").wants(429, "Aaron Ltd")
+	if !strings.Contains(a.role("alert"), "too many requests") {
+		t.Errorf("the alert says %q", a.role("alert"))
+	}
+}
+
+// The preview's progress asks for itself until the run has ended, and then for
+// the whole.
+func TestImportPreviewLive(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	ids := s.named("Aaron Ltd", "Brown Ltd")
+	s.existing("Aaron Ltd", "Aaron Ltd")
+	s.connect("Main")
+	p := s.press(s.get("/import"), "Get companies")
+	p = s.press(p, "Next", ticked("tick", ids[0]), ticked("tick", ids[1])).wants(200)
+	run := s.previewOf(p)
+	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "waits for its turn").lacks("<html")
+	if got := live.find("div", "hx-trigger", "every 1s"); len(got) != 1 || len(live.find("progress", "", "")) != 1 {
+		t.Errorf("it does not go on asking:\n%s", live.body)
+	}
+	s.perform(run)
+	live = s.get("/import/preview/"+run, "HX-Request", "true").wants(200)
+	if got := live.find("div", "hx-trigger", "load"); len(got) != 1 || attr(got[0], "hx-post") != "/import/preview" {
+		t.Errorf("it does not ask for the whole:\n%s", live.body)
+	}
+	// The item that needs a person has the name that it was chosen by.
+	s.press(p, "Show the progress").wants(200, "ambiguous: need a person 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
+	if other := s.get("/runs/" + run); other.code == 200 {
+		other.lacks("will be created")
+	}
+	real := s.importAll(s.connect("Other"))
+	s.get("/import/preview/" + real.ID.String()).wants(http.StatusNotFound)
+}
+
+// A preview that fails says why and offers another; going back from one that
+// is under way stops it.
+func TestImportPreviewFailsAndStops(t *testing.T) {
+	t.Parallel()
+	s := hasty(t, 5)
+	s.connect("Main")
+	p := s.press(s.get("/import"), "Next", ticked("choice", "all")).wants(200)
+	first := s.previewOf(p)
+	s.press(p, "Back").wants(200, "Get companies")
+	if run, err := s.engine.Run(t.Context(), "acme", first); err != nil || run.State != "cancelled" {
+		t.Errorf("the preview is %s, %v", run.State, err)
+	}
+	p = s.press(p, "Show the progress").wants(200, "The preview was cancelled").lacks(`id="finish"`)
+	p = s.press(p, "Make the preview again").wants(200, "waits for its turn")
+	if s.previewOf(p) == first {
+		t.Error("the same preview again")
+	}
+	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(403, ""))
+	s.perform(s.previewOf(p))
+	p = s.press(p, "Show the progress").wants(200, "The preview did not succeed").lacks(`id="finish"`)
+	if p.role("alert") == "" {
+		t.Error("no alert")
+	}
+}
