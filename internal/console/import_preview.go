@@ -107,9 +107,12 @@ func (c *Console) importLive(v *visit) error {
 	if err != nil {
 		return err
 	}
-	run, err := c.dryRun(v, engine.RunID(id))
+	run, err := c.store.RunAlone(v.r.Context(), v.Tenant, id)
 	if err != nil {
 		return err
+	}
+	if !engine.IsDryRun(run) {
+		return errNoPage
 	}
 	return v.fragment(http.StatusOK, "import_preview", "progress", &previewView{Run: run})
 }

@@ -63,7 +63,7 @@ func TestMapWizard(t *testing.T) {
 	p = s.press(p, "Remove pair 2: Cole and Brown Ltd").wants(200, "1 pair to map", "Pair removed.")
 	p = s.press(p, "Find", typed("client_search", ""))
 
-	finish := []change{ticked("company", own[1]), ticked("client", ids[1])}
+	finish := []edit{ticked("company", own[1]), ticked("client", ids[1])}
 	done := s.press(p, "Finish", finish...).wants(http.StatusSeeOther)
 	again := s.press(p, "Finish", finish...).wants(http.StatusSeeOther)
 	run, ok := strings.CutPrefix(done.head.Get("Location"), "/runs/")

@@ -10,7 +10,7 @@ import (
 )
 
 // quick presses a button as htmx does, for the part of the page with an id.
-func (s *stage) quick(a *answer, button, into string, changes ...change) *answer {
+func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	s.t.Helper()
 	_, v := s.filled(a, button, changes...)
 	b, form := a.button(button)
@@ -63,7 +63,7 @@ func TestWizardsWithHTMX(t *testing.T) {
 	m := s.get("/map")
 	_, v = s.filled(m, "add", typed("client_search", "cole"))
 	v.Set("do", "find-clients")
-	a = s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "client-options").wants(200, "Cole Ltd").lacks("Brown Ltd", "<html")
+	s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "client-options").wants(200, "Cole Ltd").lacks("Brown Ltd", "<html")
 	v.Set("do", "find-companies")
 	v.Set("company_search", "brown")
 	s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "company-options").wants(200, "Brown").lacks("Aaron", "<html")
@@ -96,7 +96,7 @@ func TestImportPreviewLive(t *testing.T) {
 		t.Errorf("it does not ask for the whole:\n%s", live.body)
 	}
 	// The item that needs a person has the name that it was chosen by.
-	s.press(p, "Show the progress").wants(200, "ambiguous: need a person 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
+	s.press(p, "Show the progress").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
 	if other := s.get("/runs/" + run); other.code == 200 {
 		other.lacks("will be created")
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 )
 
-// change is what a person does to a form before pressing a button.
-type change func(a *answer, form *html.Node, v url.Values)
+// edit is what a person does to a form before pressing a button.
+type edit func(a *answer, form *html.Node, v url.Values)
 
 // typed fills a field in.
-func typed(name, text string) change {
+func typed(name, text string) edit {
 	return func(a *answer, form *html.Node, v url.Values) {
 		a.t.Helper()
 		if !slices.ContainsFunc(elements(form, "input", "select"), func(n *html.Node) bool { return attr(n, "name") == name }) {
@@ -30,7 +30,7 @@ func typed(name, text string) change {
 
 // ticked ticks a check box or a radio button by its value; ticking a box
 // again takes the tick away.
-func ticked(name, value string) change {
+func ticked(name, value string) edit {
 	return func(a *answer, form *html.Node, v url.Values) {
 		a.t.Helper()
 		for _, n := range elements(form, "input") {
@@ -55,7 +55,7 @@ func ticked(name, value string) change {
 
 // press submits the form of a button, by its text, label or id, as a browser
 // without scripts does.
-func (s *stage) press(a *answer, button string, changes ...change) *answer {
+func (s *stage) press(a *answer, button string, changes ...edit) *answer {
 	s.t.Helper()
 	target, v := s.filled(a, button, changes...)
 	if target.method == http.MethodGet {
@@ -67,10 +67,10 @@ func (s *stage) press(a *answer, button string, changes ...change) *answer {
 type target struct{ method, action string }
 
 // filled is the form of a button as it would be sent.
-func (s *stage) filled(a *answer, button string, changes ...change) (target, url.Values) {
+func (s *stage) filled(a *answer, button string, changes ...edit) (target, url.Values) {
 	s.t.Helper()
 	b, form := a.button(button)
-	v := fieldsOf(form)
+	v := sentBy(form)
 	for _, c := range changes {
 		c(a, form, v)
 	}
@@ -104,8 +104,8 @@ func (a *answer) button(name string) (button, form *html.Node) {
 	return nil, nil
 }
 
-// fieldsOf are the fields of a form as a browser sends them.
-func fieldsOf(form *html.Node) url.Values {
+// sentBy are the fields of a form as a browser sends them.
+func sentBy(form *html.Node) url.Values {
 	v := url.Values{}
 	for _, n := range elements(form, "input", "select") {
 		name := attr(n, "name")
