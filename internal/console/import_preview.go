@@ -18,6 +18,7 @@ type previewView struct {
 	Existing   bool // the same preview was under way already
 	Waiting    bool // the queue does not answer just now
 	OOB        bool
+	names      map[int64]string // of companies that Halo has shown before
 }
 
 // Status is what a screen reader is told, once there is something to tell.
@@ -44,12 +45,12 @@ func (w *previewView) Items() []repo.RunItem {
 // More is how many of them are not shown.
 func (w *previewView) More() int { return len(w.Run.Items) - len(w.Items()) }
 
-// NameOf is the name of a company, if it was chosen by hand.
+// NameOf is the name of a company, as far as it is known.
 func (w *previewView) NameOf(id int64) string {
 	if i := w.Picked.at(id); i >= 0 {
 		return w.Picked[i].Name
 	}
-	return ""
+	return w.names[id]
 }
 
 // Known is what is mapped already.
@@ -79,10 +80,25 @@ func (c *Console) importPreview(v *visit) error {
 	if p.Run, err = c.dryRun(v, run); err != nil {
 		return err
 	}
+	if err := c.namePreview(v, p); err != nil {
+		return err
+	}
 	if v.htmx() {
 		return v.fragment(http.StatusOK, "import_preview", "wizard", p)
 	}
 	return v.show(http.StatusOK, "import_preview", page{Title: importTitle, Nav: "/import", Data: p})
+}
+
+// namePreview looks up the names of what needs a person.
+func (c *Console) namePreview(v *visit, p *previewView) (err error) {
+	var ids []int64
+	for _, item := range p.Items() {
+		ids = append(ids, item.ClientID)
+	}
+	if len(ids) > 0 {
+		p.names, err = c.store.ClientNames(v.r.Context(), v.Tenant, p.Connection.ID, ids)
+	}
+	return err
 }
 
 // importRefused shows the first step again, with the reason.

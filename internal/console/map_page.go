@@ -2,8 +2,10 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -22,10 +24,47 @@ func (c *Console) mapPage(v *visit) error {
 	if err := c.findMap(v, w); err != nil {
 		return err
 	}
-	if w.conn.ID != uuid.Nil && len(w.Wrong) == 0 {
-		c.listClients(v, w)
+	if err := c.preselect(v, w, query); err != nil {
+		return err
 	}
 	return c.showMap(v, w)
+}
+
+// preselect lists Halo's companies and chooses what another page's link is
+// about: an existing company, or a company of Halo's whose name is known here.
+func (c *Console) preselect(v *visit, w *mapView, query url.Values) error {
+	if text := query.Get("company"); text != "" {
+		id, err := uuid.Parse(text)
+		if err != nil {
+			return errNoPage
+		}
+		w.Company = id
+	}
+	if w.conn.ID == uuid.Nil || len(w.Wrong) > 0 {
+		return nil
+	}
+	client := numberOf(query, "client", 0, maxClientID, w.Wrong)
+	if client > 0 && w.ClientSearch == "" {
+		names, err := c.store.ClientNames(v.r.Context(), v.Tenant, w.conn.ID, []int64{int64(client)})
+		if err != nil {
+			return err
+		}
+		w.ClientSearch = searchable(names[int64(client)])
+	}
+	c.listClients(v, w)
+	if w.rowOf(int64(client)) != nil {
+		w.Client = int64(client)
+	}
+	return nil
+}
+
+// searchable is a name as a text to search for.
+func searchable(name string) string {
+	for len(name) > maxSearch {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return strings.TrimSpace(name)
 }
 
 // mapAct does what a button of the wizard says.

@@ -217,3 +217,38 @@ func TestWizardsEscapeNames(t *testing.T) {
 	m.wants(200, "1 pair to map", name).lacks("<script>alert", "<b>Main")
 	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
 }
+
+// Links of other pages choose a company beforehand, on either side.
+func TestMapPreselects(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	s.named("Aaron Ltd", "Brown Ltd")
+	s.existing("Brown Ltd", "Brown Ltd")
+	conn := s.connect("Main")
+	run := s.importAll(conn) // Brown Ltd is ambiguous
+	own := s.existing("Someone")[0]
+	if len(run.Items) != 1 {
+		t.Fatalf("items: %+v", run.Items)
+	}
+	p := s.get("/map?connection=" + conn.ID.String() + "&client=12").wants(200)
+	if got := p.entries("options"); !slices.ContainsFunc(got, func(o string) bool { return strings.HasPrefix(o, "Brown Ltd number 12") }) || slices.ContainsFunc(got, func(o string) bool { return strings.HasPrefix(o, "Aaron Ltd number") }) {
+		t.Errorf("options: %q", got)
+	}
+	_, v := s.filled(p, "add")
+	if v.Get("client") != "12" || v.Get("company") != "" {
+		t.Errorf("chosen: %v", v)
+	}
+	_, v = s.filled(s.get("/map?company="+own).wants(200), "add")
+	if v.Get("company") != own {
+		t.Errorf("chosen: %v", v)
+	}
+	s.connect("Other") // now the connection is to be chosen first, and the company is not forgotten
+	p = s.press(s.get("/map?company="+own).wants(200), "Use this connection", typed("connection", conn.ID.String()))
+	if _, v = s.filled(p, "add"); v.Get("company") != own {
+		t.Errorf("chosen after the connection: %v", v)
+	}
+	s.get("/map?connection=" + conn.ID.String() + "&client=x").wants(422)
+	s.get("/map?company=x").wants(404)
+	theirs := s.as("globex", access.Write).existing("Theirs")[0]
+	s.get("/map?connection="+conn.ID.String()+"&company="+theirs).wants(422, "does not exist any more").lacks("Theirs")
+}

@@ -38,6 +38,15 @@ type shownPair struct {
 	InWay       []string // what mapping them replaces
 }
 
+// Picked is the company that is chosen on the left, as an address has it;
+// empty: none.
+func (w *mapView) Picked() string {
+	if w.Company == uuid.Nil {
+		return ""
+	}
+	return w.Company.String()
+}
+
 // Status is what a screen reader is told.
 func (w *mapView) Status() string {
 	return strings.TrimSpace(w.Said + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
@@ -147,6 +156,9 @@ func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
 	}
 	if chosen, ok := w.Known[w.Company]; ok {
 		found = withChosen(found, chosen)
+	} else if w.Company != uuid.Nil {
+		w.Company = uuid.Nil
+		w.Wrong.add("company", "This existing company does not exist any more: choose another one.")
 	}
 	w.Companies = found
 	return nil
