@@ -94,17 +94,21 @@ type importForm struct {
 func importFormOf(v url.Values) (importForm, faults) {
 	f, wrong := importForm{}, faults{}
 	f.listQuery = listQueryOf(v, wrong)
-	f.Choice = v.Get("choice")
-	if f.Choice == "" {
-		f.Choice = choosePicked
-	}
-	if !slices.Contains([]string{choosePicked, chooseSearch, chooseAll}, f.Choice) {
-		wrong.add("choice", "Choose one of the three.")
-		f.Choice = choosePicked
-	}
+	f.Choice = choiceOf(v, wrong)
 	f.readHidden(v, wrong)
 	f.forget()
 	return f, wrong
+}
+
+func choiceOf(v url.Values, wrong faults) string {
+	switch choice := v.Get("choice"); choice {
+	case choosePicked, chooseSearch, chooseAll:
+		return choice
+	case "":
+	default:
+		wrong.add("choice", "Choose one of the three.")
+	}
+	return choosePicked
 }
 
 func listQueryOf(v url.Values, wrong faults) listQuery {
