@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/internal/access"
+	httpapi "github.com/halosync/halosync/internal/api"
+	"github.com/halosync/halosync/internal/console"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/telemetry"
 	"github.com/halosync/halosync/repo"
@@ -22,9 +23,10 @@ func listen(ctx context.Context, set checked, metrics *telemetry.Metrics, store 
 	if set.HTTPAddr == "off" {
 		return nil, nil, nil
 	}
-	app, signIn := pages(eng, store)
+	api := httpapi.New(httpapi.Config{Engine: eng, Store: store, Log: log})
+	site := console.New(console.Config{Engine: eng, Store: store, Log: log, Embedded: len(set.embed) > 0})
 	guard := access.New(access.Config{
-		Store: store, App: app, SignInPage: signIn, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
+		Store: store, App: pages(api, site), SignInPage: site.SignInPage, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
 		Ops: telemetry.OpsHandler(metrics,
 			telemetry.Check{Name: "postgres", Run: store.Ready},
 			telemetry.Check{Name: "redis", Run: server.Ping},
@@ -37,12 +39,12 @@ func listen(ctx context.Context, set checked, metrics *telemetry.Metrics, store 
 	return l, l.Failed(), nil
 }
 
-// pages are the API and the console, and the console's form for signing in.
-func pages(_ *engine.Engine, _ *repo.Store) (app http.Handler, signIn func(w http.ResponseWriter, r *http.Request, status int, message, next string)) {
-	return http.NotFoundHandler(), func(w http.ResponseWriter, _ *http.Request, status int, message, _ string) {
-		w.WriteHeader(status)
-		fmt.Fprintln(w, message)
-	}
+// pages are the API and the console, by their paths.
+func pages(api, console http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(httpapi.Prefix+"/", api)
+	mux.Handle("/", console)
+	return mux
 }
 
 func listenAddr(l *telemetry.Listener) string {
