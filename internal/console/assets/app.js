@@ -23,3 +23,35 @@ document.addEventListener("change", (event) => {
     if (box.name === all.dataset.all) box.checked = all.checked;
   }
 });
+
+// An answer that is no page of ours must not take a page's place: it would look
+// like an empty list. Whoever is not signed in any more is led to signing in.
+function trouble(text) {
+  const main = document.getElementById("main");
+  let notice = document.getElementById("trouble");
+  if (!text || !main) {
+    if (notice) notice.remove();
+    return;
+  }
+  if (notice) return;
+  notice = document.createElement("div");
+  notice.id = "trouble";
+  notice.className = "notice bad";
+  notice.setAttribute("role", "alert");
+  const said = document.createElement("p");
+  said.textContent = text;
+  notice.append(said);
+  main.prepend(notice);
+}
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const xhr = event.detail.xhr;
+  const signIn = xhr.status === 401 || (xhr.responseURL && new URL(xhr.responseURL).pathname === "/signin");
+  const page = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/html");
+  if (signIn || !page) event.detail.shouldSwap = false;
+  if (signIn) window.location.reload();
+  else if (!page) trouble("The console could not answer. What you see may be out of date: reload the page.");
+  else trouble("");
+});
+for (const name of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, () => trouble("The console cannot be reached. What you see may be out of date."));
+}
