@@ -67,7 +67,7 @@ var owners = map[string][]string{
 	"code.dny.dev/ssrf":              {"halo"},
 	"github.com/go-json-experiment":  {"halo", "internal/api"},
 	"github.com/danielgtaylor/huma":  {"internal/api"},
-	"github.com/pb33f":               {}, // tests alone
+	"github.com/getkin/kin-openapi":  {}, // tests alone
 	"github.com/prometheus":          {"internal/telemetry"},
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},

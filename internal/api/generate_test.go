@@ -132,7 +132,8 @@ func (g *generator) object(schema map[string]any) any {
 }
 
 // request makes one for an operation of the document.
-func (g *generator) request(w *world, o described, spec map[string]any) *http.Request {
+func (g *generator) request(w *world, o described, spec map[string]any) (*http.Request, map[string]string) {
+	in := map[string]string{} // the path's parameters
 	query, path, headers := url.Values{}, o.path, []string{}
 	parameters, _ := spec["parameters"].([]any)
 	for _, raw := range parameters {
@@ -147,6 +148,7 @@ func (g *generator) request(w *world, o described, spec map[string]any) *http.Re
 			if text == "" || strings.Trim(text, ".") == "" { // another path, or none
 				text = "x"
 			}
+			in[name] = text
 			path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(text))
 		case "query":
 			query.Set(name, text)
@@ -160,7 +162,7 @@ func (g *generator) request(w *world, o described, spec map[string]any) *http.Re
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return w.request(o.method, path, g.body(spec, &headers), headers...)
+	return w.request(o.method, path, g.body(spec, &headers), headers...), in
 }
 
 func (g *generator) body(spec map[string]any, headers *[]string) any {
