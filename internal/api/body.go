@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"time"
@@ -43,9 +44,21 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	case err != nil:
 		h.refuse(ctx, http.StatusBadRequest, "the body broke off")
 		return
+	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
+		h.refuse(ctx, http.StatusUnsupportedMediaType, "the body has another type: want Content-Type: application/json")
+		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next(ctx)
+}
+
+// isJSON says whether a type is JSON's; none will do.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 // format is JSON as it is read and written here: what is twice, unknown or

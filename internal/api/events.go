@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/access"
@@ -16,26 +17,34 @@ import (
 
 // eventView is one change: who, when, how, before and after.
 type eventView struct {
-	ID           int64           `json:"id"`
-	Tenant       string          `json:"tenant"`
-	At           time.Time       `json:"at"`
-	Actor        string          `json:"actor"`
-	Action       string          `json:"action" example:"mapping.created"`
-	How          string          `json:"how" doc:"In words; may be empty."`
-	RunID        *string         `json:"run_id"`
-	ConnectionID *string         `json:"connection_id" format:"uuid"`
-	MappingID    *string         `json:"mapping_id" format:"uuid"`
-	CompanyID    *string         `json:"company_id" format:"uuid"`
-	ClientID     *int64          `json:"client_id"`
-	Before       json.RawMessage `json:"before" doc:"Null: there was nothing before."`
-	After        json.RawMessage `json:"after" doc:"Null: there is nothing any more."`
+	ID           int64     `json:"id"`
+	Tenant       string    `json:"tenant"`
+	At           time.Time `json:"at"`
+	Actor        string    `json:"actor"`
+	Action       string    `json:"action" example:"mapping.created"`
+	How          string    `json:"how" doc:"In words; may be empty."`
+	RunID        *string   `json:"run_id"`
+	ConnectionID *string   `json:"connection_id" format:"uuid"`
+	MappingID    *string   `json:"mapping_id" format:"uuid"`
+	CompanyID    *string   `json:"company_id" format:"uuid"`
+	ClientID     *int64    `json:"client_id"`
+	Before       facts     `json:"before" doc:"Null: there was nothing before."`
+	After        facts     `json:"after" doc:"Null: there is nothing any more."`
+}
+
+// facts are what is known of a thing, by the names of its fields.
+type facts struct{ json.RawMessage }
+
+// Schema describes them: an object, or null.
+func (facts) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Nullable: true, AdditionalProperties: true}
 }
 
 func viewEvent(e repo.Event) eventView {
 	v := eventView{
 		ID: e.ID, Tenant: e.Tenant, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, How: e.How,
 		ConnectionID: idText(e.ConnectionID), MappingID: idText(e.MappingID), CompanyID: idText(e.CompanyID),
-		ClientID: e.ClientID, Before: e.Before, After: e.After,
+		ClientID: e.ClientID, Before: facts{e.Before}, After: facts{e.After},
 	}
 	if e.RunID != nil {
 		id := engine.RunID(*e.RunID)

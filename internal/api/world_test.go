@@ -217,7 +217,7 @@ func execute[A any](_ *world, runID string, run repo.Run, f func(context.Context
 func (w *world) imported(n int) string {
 	w.t.Helper()
 	ids := w.sim.Tenant("").IDs()[1 : n+1] // the first one is "Unknown"
-	id := w.do("POST", "/imports", map[string]any{"connection": "halo", "client_ids": ids}).want(http.StatusAccepted).text("run_id")
+	id := w.do("POST", "/imports", map[string]any{"connection": w.conn.ID, "client_ids": ids}).want(http.StatusAccepted).text("run_id")
 	if err := w.perform(id); err != nil {
 		w.t.Fatal(err)
 	}
