@@ -112,6 +112,7 @@ func TestWrongRequests(t *testing.T) {
 		"field twice":       {"POST", "/companies", `{"name":"x","name":"y"}`, 400, "duplicate"},
 		"other case":        {"POST", "/companies", `{"Name":"x"}`, 422, ""},
 		"wrong type":        {"POST", "/companies", `{"name":1}`, 422, "body.name"},
+		"null":              {"PATCH", "/connections/halo", `{"name":null}`, 400, "/name"},
 		"no body":           {"POST", "/companies", ``, 400, "required"},
 		"no JSON":           {"POST", "/companies", `{"name":`, 400, "body"},
 		"two documents":     {"POST", "/companies", `{"name":"x"}{}`, 400, "body"},

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -71,9 +72,34 @@ func format() huma.Format {
 			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // it may quote a value, and names our types
 				return errors.New("not as described, at " + place(semantic.JSONPointer))
 			}
+			if whole, ok := v.(*any); ok && err == nil {
+				return refuseNull(*whole, "")
+			}
 			return err
 		},
 	}
+}
+
+// refuseNull finds a null, which no field of a request may be: the library would
+// take it for one that is left out.
+func refuseNull(v any, at jsontext.Pointer) error {
+	switch v := v.(type) {
+	case nil:
+		return errors.New("null, at " + place(at) + ": leave it out, or give a value")
+	case map[string]any:
+		for name, field := range v {
+			if err := refuseNull(field, at.AppendToken(name)); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if err := refuseNull(item, at.AppendToken(strconv.Itoa(i))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func place(p jsontext.Pointer) string {

@@ -32,6 +32,7 @@ const rounds = 12
 // Whatever it answers is described, and nothing of it is our fault.
 func TestEveryOperation(t *testing.T) {
 	limitRounds(t)
+	t.Parallel()
 	w := newWorld(t)
 	d := &driver{world: w, judge: w.judge(), run: w.imported(3), driven: map[string]map[int]int{}}
 	var doc struct {
@@ -124,7 +125,7 @@ func (d *driver) ready(t *rapid.T) {
 func (d *driver) pools() map[string][]any {
 	id := any(d.conn.ID.String())
 	pools := map[string][]any{
-		"connection": {id, id, id, d.conn.Name}, "run": {d.run}, "client_secret": {testSecret}, "domain": {d.sim.ResourceServer()},
+		"connection": {id, id, id, d.conn.Name}, "run": {d.run}, "client_id": {testApp}, "client_secret": {testSecret}, "domain": {d.sim.ResourceServer()},
 		"auth_server": {d.sim.AuthServer()}, "schedule": {"@daily", "CRON_TZ=Europe/Berlin 30 4 * * *", "61 * * * *"},
 		"rate_limit": {"300/5m", "x"}, "If-Match": {etag(d.conn), "*", `"x"`},
 	}
