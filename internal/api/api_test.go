@@ -108,7 +108,7 @@ func TestWrongRequests(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"unknown field":     {"POST", "/companies", `{"name":"x","nmae":"y"}`, 422, "body.nmae"},
+		"unknown field":     {"POST", "/companies", `{"name":"x","nome":"y"}`, 422, "body.nome"},
 		"field twice":       {"POST", "/companies", `{"name":"x","name":"y"}`, 400, "duplicate"},
 		"other case":        {"POST", "/companies", `{"Name":"x"}`, 422, ""},
 		"wrong type":        {"POST", "/companies", `{"name":1}`, 422, "body.name"},
@@ -116,7 +116,7 @@ func TestWrongRequests(t *testing.T) {
 		"no body":           {"POST", "/companies", ``, 400, "required"},
 		"no JSON":           {"POST", "/companies", `{"name":`, 400, "body"},
 		"two documents":     {"POST", "/companies", `{"name":"x"}{}`, 400, "body"},
-		"unknown parameter": {"GET", "/companies?nmae=1", "", 422, "query.nmae"},
+		"unknown parameter": {"GET", "/companies?nome=1", "", 422, "query.nome"},
 		"limit":             {"GET", "/companies?limit=201", "", 422, "query.limit"},
 		"cursor":            {"GET", "/companies?after=x", "", 422, "query.after"},
 		"another's cursor":  {"GET", "/companies?after=" + cursor("mappings", w.conn.ID.String()), "", 422, "query.after"},

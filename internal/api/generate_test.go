@@ -126,7 +126,7 @@ func (g *generator) object(schema map[string]any) any {
 		object[name] = g.value(name, properties[name].(map[string]any))
 	}
 	if g.once("unknown") {
-		object["nmae"] = 1
+		object["nome"] = 1
 	}
 	return object
 }
@@ -157,7 +157,7 @@ func (g *generator) request(w *world, o described, spec map[string]any) (*http.R
 		}
 	}
 	if g.once("query") {
-		query.Set("nmae", "1")
+		query.Set("nome", "1")
 	}
 	if len(query) > 0 {
 		path += "?" + query.Encode()

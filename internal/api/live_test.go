@@ -32,7 +32,7 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	resp, err := s.Client().Do(r)
+	resp, err := s.Client().Do(r) //nolint:bodyclose // by the goroutine that reads it
 	if err != nil {
 		w.t.Fatal(err)
 	}

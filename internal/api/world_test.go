@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -224,9 +223,7 @@ func (w *world) imported(n int) string {
 	return id
 }
 
-var errNever = errors.New("never")
-
-// search is every byte that must not hold a secret.
+// mustNotHold looks for the client secret in an answer.
 func (w *world) mustNotHold(what string, r reply) {
 	w.t.Helper()
 	if strings.Contains(r.body, testSecret) || strings.Contains(fmt.Sprint(r.header), testSecret) {
