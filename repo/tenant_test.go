@@ -183,6 +183,9 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	add("Companies", nil, func(ctx context.Context, t string) error {
 		return onlyOf(t, first(w.Companies(ctx, t, repo.CompanyFilter{})))
 	})
+	add("PickCompanies", nil, func(ctx context.Context, t string) error {
+		return onlyOf(t, first(w.PickCompanies(ctx, t, w.conn, "", 10)))
+	})
 	add("CompaniesByID", errNothing, func(ctx context.Context, t string) error {
 		found, err := w.CompaniesByID(ctx, t, w.conn, []uuid.UUID{company})
 		return nothing(make([]int, len(found)), err)
@@ -360,7 +363,7 @@ func TestTenantsAreApart(t *testing.T) {
 	for method, s := range table {
 		err := s.call(t.Context(), "acme")
 		switch method {
-		case "Connections", "Companies": // which want the caller's own
+		case "Connections", "Companies", "PickCompanies": // which want the caller's own
 			s.want = errNotOne
 		case "AddConnection":
 			_, err = store.AddConnection(t.Context(), "acme", "eve", newConnection("stolen"))

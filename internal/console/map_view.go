@@ -135,19 +135,7 @@ func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 // loadCompanies fills the left picker: the unmapped ones first, and the one
 // that is chosen whatever the search.
 func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
-	filter := repo.CompanyFilter{ConnectionID: &w.conn.ID, Search: w.CompanySearch, Unmapped: true, Limit: maxOptions + 1}
-	found, err := c.store.Companies(ctx, w.conn.Tenant, filter)
-	if err == nil && len(found) <= maxOptions {
-		filter.Unmapped, filter.Limit = false, 2*maxOptions+1
-		var all []repo.Company
-		all, err = c.store.Companies(ctx, w.conn.Tenant, filter)
-		for _, company := range all {
-			if company.ClientID != nil {
-				found = append(found, company)
-			}
-		}
-		w.MoreCompanies = len(all) == filter.Limit
-	}
+	found, err := c.store.PickCompanies(ctx, w.conn.Tenant, w.conn.ID, w.CompanySearch, maxOptions+1)
 	if err != nil {
 		return err
 	}
