@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/repo"
@@ -238,5 +240,35 @@ func TestImportRefusesNonsense(t *testing.T) {
 	runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{})
 	if err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
+	}
+}
+
+// A connection that is not in use is refused with the choice kept, and so is
+// one company more than can be chosen one by one.
+func TestImportRefusalsKeepTheChoice(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	s.named("Aaron Bakery", "Brown Bakery", "Cole Bakery")
+	conn := s.connect("Main")
+	p := s.press(s.press(s.get("/import"), "Get companies"), "Select all on this page").wants(200, "3 companies chosen")
+	full := func(_ *answer, _ *html.Node, v url.Values) {
+		v.Del("picked")
+		for id := range maxPicks - 1 {
+			v.Add("picked", fmt.Sprintf(`{"id":%d,"name":"x"}`, 1000+id))
+		}
+	}
+	over := s.press(p, "Next", full).wants(422, "1,000 companies chosen", "2 were left out")
+	if !strings.Contains(over.role("alert"), "At most 1,000 companies") {
+		t.Errorf("the alert says %q", over.role("alert"))
+	}
+	if _, err := s.engine.PauseConnection(t.Context(), "acme", "test", conn.ID.String()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/import/preview", "/import"} {
+		_, v := s.filled(p, "Next")
+		a := s.ask(http.MethodPost, path, v).wants(http.StatusConflict, "3 companies chosen")
+		if !strings.Contains(a.role("alert"), "paused") {
+			t.Errorf("%s: the alert says %q", path, a.role("alert"))
+		}
 	}
 }
