@@ -12,15 +12,22 @@ import (
 	"time"
 )
 
-// installHint is the command to type when a server is not on the machine.
-func installHint() string {
+// installHint is the command to type when a program is not on the machine.
+func installHint(program string) string {
 	if runtime.GOOS == "darwin" {
+		if program == "chromium" {
+			return "brew install --cask chromium"
+		}
 		return "brew install postgresql@17 redis"
 	}
-	return "sudo apt-get install -y --no-install-recommends postgresql redis-server"
+	packages := "postgresql redis-server"
+	if program == "chromium" {
+		packages = "chromium-headless-shell"
+	}
+	return "sudo apt-get install -y --no-install-recommends " + packages
 }
 
-// A MissingError says that a server program was not found and how to get it.
+// A MissingError says that a program was not found and how to get it.
 type MissingError struct {
 	Program string   // e.g. "postgres"
 	Looked  []string // where it was looked for
@@ -28,7 +35,7 @@ type MissingError struct {
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s was not found (looked in %s); install it with: %s",
-		e.Program, strings.Join(e.Looked, ", "), installHint())
+		e.Program, strings.Join(e.Looked, ", "), installHint(e.Program))
 }
 
 // postgresBin returns the folder that holds initdb and postgres. Debian keeps

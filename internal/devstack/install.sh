@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes sure that the Postgres and Redis server programs are on this machine,
-# for package devstack, with the argument pgbouncer that one, too, which the
-# tests alone need. Does nothing when they are. Starts no service and leaves
-# none enabled that this script brought in.
+# for package devstack, and each program that is named as an argument, which the
+# tests alone need: pgbouncer, chromium. Does nothing when they are. Starts no
+# service and leaves none enabled that this script brought in.
 set -eu
 
 # The same places as find.go.
@@ -27,10 +27,33 @@ have_pgbouncer() {
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1
 }
 
+# A browser without a window: on Debian a package of its own, which needs no
+# desktop; any other of the family does as well.
+have_chromium() {
+	[ -z "${HALOSYNC_CHROMIUM:-}" ] || { [ -x "$HALOSYNC_CHROMIUM" ]; return; }
+	for path in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/chromium \
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" /Applications/Chromium.app/Contents/MacOS/Chromium; do
+		if [ -x "$path" ]; then return 0; fi
+	done
+	for name in chromium-headless-shell chromium google-chrome-stable google-chrome; do
+		if command -v "$name" >/dev/null 2>&1; then return 0; fi
+	done
+	return 1
+}
+
 missing=""
 have_postgres || missing="postgresql"
 have_redis || missing="$missing redis-server"
-[ "${1:-}" != pgbouncer ] || have_pgbouncer || missing="$missing pgbouncer"
+for wanted in "$@"; do
+	case $wanted in
+	pgbouncer) have_pgbouncer || missing="$missing pgbouncer" ;;
+	chromium) have_chromium || missing="$missing chromium-headless-shell" ;;
+	*)
+		echo "install.sh: $wanted is unknown; pgbouncer and chromium can be named" >&2
+		exit 2
+		;;
+	esac
+done
 [ -n "$missing" ] || exit 0
 
 if command -v apt-get >/dev/null 2>&1; then
@@ -81,9 +104,16 @@ elif command -v brew >/dev/null 2>&1; then
 	case $missing in *postgresql*) set -- "$@" postgresql@17 ;; esac
 	case $missing in *redis*) set -- "$@" redis ;; esac
 	case $missing in *pgbouncer*) set -- "$@" pgbouncer ;; esac
-	echo "installing $* (brew)" >&2
-	brew install --quiet "$@"
+	if [ $# -gt 0 ]; then
+		echo "installing $* (brew)" >&2
+		brew install --quiet "$@"
+	fi
+	case $missing in *chromium*)
+		echo "installing chromium (brew)" >&2
+		brew install --quiet --cask chromium
+		;;
+	esac
 else
-	echo "halosync needs these servers on the machine:$missing. Install them with your package manager." >&2
+	echo "halosync needs these programs on the machine:$missing. Install them with your package manager." >&2
 	exit 1
 fi

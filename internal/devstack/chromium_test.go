@@ -1,0 +1,75 @@
+package devstack
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A browser takes commands, and leaves neither processes nor files.
+func TestChromiumAnswersAndGoes(t *testing.T) {
+	t.Parallel()
+	browser, err := StartChromium(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(browser.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get("http://" + at.Host + "/json/version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("version: %s", resp.Status)
+	}
+	dir := browser.dir
+	if err := browser.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dir, err)
+	}
+	// Its helpers end by themselves when it does, a moment later.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := processesWith(t, dir)
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("processes are left: %q", left)
+		}
+	}
+}
+
+// processesWith are the command lines that a text is in; none where it is no Linux.
+func processesWith(t *testing.T, text string) (found []string) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		if line, err := os.ReadFile(path); err == nil && strings.Contains(string(line), text) {
+			found = append(found, string(line))
+		}
+	}
+	return found
+}
+
+// A folder that is named and holds no browser is said to, with what to type.
+func TestChromiumIsMissing(t *testing.T) {
+	t.Setenv("HALOSYNC_CHROMIUM", "/nowhere/chromium")
+	_, err := StartChromium(t.Context())
+	var missing *MissingError
+	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "/nowhere/chromium") || !strings.Contains(err.Error(), "chromium") {
+		t.Errorf("%v", err)
+	}
+}
