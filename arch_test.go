@@ -39,6 +39,7 @@ var house = map[string]struct {
 	"internal/plaintext":          {nil, "a leaf"},
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
+	"internal/browsertest":        {[]string{"internal/devstack"}, "a test kit of pages, which knows none of them"},
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
 	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
@@ -70,6 +71,7 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi":  {}, // tests alone
 	"github.com/prometheus":          {"internal/telemetry"},
 	"github.com/caarlos0/env":        {"internal/config"},
+	"github.com/chromedp":            {"internal/browsertest"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},
 	"github.com/schollz/progressbar": {"cmd/enqueue"},
 }

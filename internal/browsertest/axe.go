@@ -1,0 +1,101 @@
+package browsertest
+
+import (
+	_ "embed" // axe-core
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+//go:embed testdata/axe/axe.min.js
+var axeSource string
+
+// serious are the impacts, in axe's words, that fail a test.
+var serious = []string{"serious", "critical"}
+
+// finding is a rule of axe's that a page breaks.
+type finding struct {
+	ID, Impact, Help string
+	Tags             []string
+	Nodes            []struct {
+		Target         []json.RawMessage
+		HTML           string
+		FailureSummary string
+	}
+}
+
+// advice says that a rule is no part of WCAG.
+func (f finding) advice() bool { return slices.Contains(f.Tags, "best-practice") }
+
+func (f finding) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s): %s", f.ID, f.Impact, f.Help)
+	for _, n := range f.Nodes[:min(3, len(f.Nodes))] {
+		fmt.Fprintf(&b, "\n  %s\n  %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n  "))
+	}
+	return b.String()
+}
+
+// Accessible fails the test if axe-core finds something serious in the page, or
+// if it does not fit: in light and dark, in a wide and in a narrow window. What
+// breaks no rule of WCAG is told in the log. The window is light and wide then.
+func (p *Page) Accessible() {
+	p.t.Helper()
+	for _, look := range []struct {
+		scheme Scheme
+		width  int64
+	}{{Dark, Narrow}, {Light, Wide}} {
+		p.Look(look.scheme, look.width)
+		if over := Evaluate[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+			p.t.Errorf("%s: %d pixels too wide for a window of %d", p.Address(), over, look.width)
+		}
+		for _, f := range p.axe() {
+			if slices.Contains(serious, f.Impact) && !f.advice() {
+				p.t.Errorf("%s, %s, %d pixels: %s", p.Address(), look.scheme, look.width, f)
+			} else {
+				p.t.Logf("%s, %s, %d pixels: %s", p.Address(), look.scheme, look.width, f)
+			}
+		}
+	}
+}
+
+// Checked is what is to be done on each page: nothing went wrong, and anybody
+// can use it.
+func (p *Page) Checked() {
+	p.t.Helper()
+	p.Clean()
+	p.Accessible()
+	p.Clean()
+}
+
+// axe runs the rules of WCAG 2, A and AA, and of good practice.
+func (p *Page) axe() []finding {
+	p.t.Helper()
+	var found []finding
+	p.Eventually("axe-core's answer", func() error {
+		there, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("typeof axe === 'object'"))
+		if err != nil {
+			return err
+		}
+		if !there {
+			if err := chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](axeSource+";0")); err != nil {
+				return err
+			}
+		}
+		text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`axe.run(document, {
+			runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+			resultTypes: ['violations'], preload: false,
+		}).then(r => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise, asValue))
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal([]byte(text), &found)
+	})
+	return found
+}
+
+func asValue(p *runtime.EvaluateParams) { p.ReturnByValue = new(true) }

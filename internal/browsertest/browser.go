@@ -1,0 +1,71 @@
+// Package browsertest drives a headless Chromium through the console as a
+// person does: what is clicked and filled in is found by its role and its name
+// in the accessibility tree, which is what a screen reader finds. It notices
+// what goes wrong meanwhile (console errors, exceptions, violations of the
+// content security policy, failed requests) and looks at pages with axe-core.
+//
+// Nothing in it knows the pages. It is a test kit; axe-core, in testdata, is
+// used under the MPL-2.0 and is part of no program.
+package browsertest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/remote"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// Browser is a running Chromium. Its pages may be used at the same time.
+type Browser struct {
+	chromium *devstack.Chromium
+	ctx      context.Context //nolint:containedctx // chromedp's handle of the browser
+	cancel   func()
+}
+
+// Start starts a browser with a private profile, for all tests of a binary.
+func Start(ctx context.Context) (*Browser, error) {
+	chromium, err := devstack.StartChromium(ctx)
+	if err != nil {
+		return nil, err
+	}
+	allocator, release := remote.NewAllocator(context.WithoutCancel(ctx), chromium.Address(), remote.NoModifyURL)
+	tab, closeTab := chromedp.NewContext(allocator)
+	b := &Browser{chromium: chromium, ctx: tab, cancel: func() { closeTab(); release() }}
+	if err := chromedp.Do(tab); err != nil { // connects
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// Close ends the browser; nothing of it is left.
+func (b *Browser) Close() error {
+	b.cancel()
+	return b.chromium.Close()
+}
+
+// Shared is a browser that the first test to need one starts. Its zero value is
+// ready.
+type Shared struct {
+	once    sync.Once
+	browser *Browser
+	err     error
+}
+
+// Browser starts it, or returns the one that was started.
+func (s *Shared) Browser() (*Browser, error) {
+	s.once.Do(func() { s.browser, s.err = Start(context.Background()) })
+	return s.browser, s.err
+}
+
+// Close ends it if there is one. No test may need it any more.
+func (s *Shared) Close() error {
+	s.once.Do(func() { s.err = errors.New("the tests are over") })
+	if s.browser == nil {
+		return nil
+	}
+	return s.browser.Close()
+}

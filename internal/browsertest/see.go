@@ -1,0 +1,108 @@
+package browsertest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/chromedp/chromedp"
+)
+
+// See waits until there is an element of a role and a name; "" is any name.
+func (p *Page) See(role, name string) {
+	p.t.Helper()
+	p.Eventually(fmt.Sprintf("%s %q", role, name), func() error {
+		_, err := p.find(p.ctx, name, role)
+		return err
+	})
+}
+
+// Gone waits until there is no such element any more.
+func (p *Page) Gone(role, name string) {
+	p.t.Helper()
+	p.Eventually(fmt.Sprintf("no %s %q", role, name), func() error {
+		all, err := p.elements(p.ctx, role)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if strings.HasPrefix(e.name, name) {
+				return fmt.Errorf("%s is still there", e)
+			}
+		}
+		return nil
+	})
+}
+
+// Heading waits until the page's one main heading is this, and the document has
+// loaded.
+func (p *Page) Heading(text string) {
+	p.t.Helper()
+	p.Eventually(fmt.Sprintf("heading %q", text), func() error {
+		is, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]string](`document.readyState === 'complete'
+			? [...document.querySelectorAll('h1')].map(h => h.innerText.trim().replace(/\s+/g, ' ')) : []`))
+		if err == nil && (len(is) != 1 || !strings.HasPrefix(is[0], text)) {
+			err = fmt.Errorf("main headings are %q", is)
+		}
+		return err
+	})
+}
+
+// Read waits until a text can be read on the page.
+func (p *Page) Read(text string) {
+	p.t.Helper()
+	p.Eventually(fmt.Sprintf("text %q", text), func() error {
+		shown, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		if err == nil && !strings.Contains(shown, text) {
+			err = errors.New("it is not there")
+		}
+		return err
+	})
+}
+
+// Alert waits until an element of the role alert, or status, says a text.
+func (p *Page) Alert(text string) { p.t.Helper(); p.announced("alert", text) }
+
+// Status is [Page.Alert] for what is no failure.
+func (p *Page) Status(text string) { p.t.Helper(); p.announced("status", text) }
+
+func (p *Page) announced(role, text string) {
+	p.t.Helper()
+	p.Eventually(fmt.Sprintf("%s %q", role, text), func() error {
+		said, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]string](fmt.Sprintf(
+			`[...document.querySelectorAll('[role=%s]%s')].map(e => e.innerText.trim())`, role, map[string]string{"status": ", output"}[role])))
+		if err == nil && !strings.Contains(strings.Join(said, "\n"), text) {
+			err = fmt.Errorf("said is %q", said)
+		}
+		return err
+	})
+}
+
+// Rows are the texts of the cells of the first table, heads left out.
+func (p *Page) Rows() [][]string {
+	p.t.Helper()
+	return Evaluate[[][]string](p, `[...(document.querySelector('main table') || document.createElement('table')).querySelectorAll('tbody tr')]
+		.map(tr => [...tr.cells].map(c => c.innerText.trim().replace(/\s+/g, ' ')))`)
+}
+
+// Options are the texts of what the drop-down with this label offers.
+func (p *Page) Options(label string) []string {
+	p.t.Helper()
+	var all []string
+	p.Eventually(fmt.Sprintf("options of %q", label), func() error {
+		e, err := p.find(p.ctx, label, "combobox", "listbox")
+		if err == nil {
+			all, err = call[[]string](p.ctx, e, `function() { return [...this.options].map(o => o.text.trim().replace(/\s+/g, ' ')) }`)
+		}
+		return err
+	})
+	return all
+}
+
+// Picture is the whole page as a PNG.
+func (p *Page) Picture() []byte {
+	p.t.Helper()
+	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	p.check(err)
+	return picture
+}
