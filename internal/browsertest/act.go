@@ -19,13 +19,16 @@ var fields = []string{"textbox", "searchbox", "spinbutton", "combobox"}
 // and nothing covers it.
 func (p *Page) Click(role, name string) {
 	p.t.Helper()
-	p.Eventually(fmt.Sprintf("click %s %q", role, name), func() error {
-		e, err := p.find(p.ctx, name, role)
-		if err != nil {
-			return err
-		}
-		return p.click(e)
-	})
+	p.Eventually(fmt.Sprintf("click %s %q", role, name), func() error { return p.Try(role, name) })
+}
+
+// Try is one try of [Page.Click], for what may not be there.
+func (p *Page) Try(role, name string) error {
+	e, err := p.find(p.ctx, name, role)
+	if err != nil {
+		return err
+	}
+	return p.click(e)
 }
 
 func (p *Page) click(e element) error {

@@ -40,6 +40,16 @@ func (f finding) String() string {
 	return b.String()
 }
 
+// sticksOut scrolls to the top, where nothing that stays in place hides anything,
+// and names what makes the document wider than the window.
+const sticksOut = `(() => {
+	scrollTo(0, 0)
+	if (document.documentElement.scrollWidth <= innerWidth) return []
+	const by = e => Math.round(e.getBoundingClientRect().left + Math.max(e.offsetWidth || 0, e.scrollWidth) - innerWidth)
+	const out = [...document.body.querySelectorAll('*')].filter(e => by(e) > 0 && getComputedStyle(e).overflowX === 'visible')
+	return out.slice(-5).map(e => e.localName + (e.id && '#' + e.id) + [...e.classList].map(c => '.' + c).join('') + ' by ' + by(e)).concat('')
+})()`
+
 // Accessible fails the test if axe-core finds something serious in the page, or
 // if it does not fit: in light and dark, in a wide and in a narrow window. What
 // breaks no rule of WCAG is told in the log. The window is light and wide then.
@@ -50,8 +60,8 @@ func (p *Page) Accessible() {
 		width  int64
 	}{{Dark, Narrow}, {Light, Wide}} {
 		p.Look(look.scheme, look.width)
-		if over := Evaluate[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
-			p.t.Errorf("%s: %d pixels too wide for a window of %d", p.Address(), over, look.width)
+		if over := Evaluate[[]string](p, sticksOut); len(over) > 0 {
+			p.t.Errorf("%s: too wide for a window of %d: %s", p.Address(), look.width, strings.Join(over, ", "))
 		}
 		for _, f := range p.axe() {
 			if slices.Contains(serious, f.Impact) && !f.advice() {

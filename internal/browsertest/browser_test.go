@@ -150,7 +150,7 @@ func TestWhoCannotUseItIsNoticed(t *testing.T) {
 	p.Go(at)
 	p.Accessible()
 	all := strings.Join(r.said, "\n")
-	for _, want := range []string{"label (critical)", "color-contrast (serious)", "pixels too wide for a window of 380"} {
+	for _, want := range []string{"label (critical)", "color-contrast (serious)", "too wide for a window of 380: main by"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in\n%s", want, all)
 		}

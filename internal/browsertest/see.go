@@ -17,6 +17,12 @@ func (p *Page) See(role, name string) {
 	})
 }
 
+// Has says whether there is such an element now.
+func (p *Page) Has(role, name string) bool {
+	_, err := p.find(p.ctx, name, role)
+	return err == nil
+}
+
 // Gone waits until there is no such element any more.
 func (p *Page) Gone(role, name string) {
 	p.t.Helper()
@@ -97,12 +103,4 @@ func (p *Page) Options(label string) []string {
 		return err
 	})
 	return all
-}
-
-// Picture is the whole page as a PNG.
-func (p *Page) Picture() []byte {
-	p.t.Helper()
-	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
-	p.check(err)
-	return picture
 }
