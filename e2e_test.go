@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := repotest.Run(m)
-	if err := errors.Join(kit.redis.Close(), os.RemoveAll(kit.bin)); err != nil {
+	if err := errors.Join(browser.Close(), kit.redis.Close(), os.RemoveAll(kit.bin)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

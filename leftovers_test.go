@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
@@ -31,6 +32,7 @@ type leftovers struct {
 	places  map[string]*strings.Builder
 	keysets []string
 	access  []string
+	halos   []*halotest.Halo // besides the site's own
 }
 
 func (l *leftovers) add(place, text string) {
@@ -98,11 +100,20 @@ func (s *site) wanted() *needles {
 		wanted.add("an API key or a session", text)
 	}
 	wanted.add("the head of a token", tokenMark)
-	for _, token := range s.halo.Tokens() {
-		// Its last part: what a token is worth, and enough to find the whole.
-		wanted.add("a token", token[strings.LastIndexByte(token, '.')+1:])
+	for _, h := range append(s.left.halos, s.halo) {
+		for _, token := range h.Tokens() {
+			// Its last part: what a token is worth, and enough to find the whole.
+			wanted.add("a token", token[strings.LastIndexByte(token, '.')+1:])
+		}
 	}
 	return wanted
+}
+
+// addHalo makes secrets of the tokens of one more Halo.
+func (l *leftovers) addHalo(h *halotest.Halo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.halos = append(l.halos, h)
 }
 
 // everything is what the installation has left in logs, outputs, pages,
