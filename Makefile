@@ -14,7 +14,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint vet unit fuzz fmt servers testkit tidy clean
+.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint vet unit fuzz fmt servers testkit tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ $(LINT): tools/go.mod tools/go.sum
 # once than there are cores.
 unit: ## all tests with the race detector, shuffled
 	$(GO) test -race -shuffle=on -parallel 8 -timeout 12m ./...
+
+screenshots: testkit ## docs/screenshots anew, of the console with a made-up tenant
+	@mkdir -p docs/screenshots
+	HALOSYNC_SCREENSHOTS=$(CURDIR)/docs/screenshots $(GO) test -count 1 -run TestJourneys/technicians/northwind .
 
 soak: servers ## 10,000 random histories of mappings (HALOSYNC_HISTORIES=n: as many)
 	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} $(GO) test -race -run TestHistories -timeout 60m -v ./internal/engine

@@ -36,6 +36,7 @@ type stage struct {
 	worker   *exec.Cmd
 	exited   chan struct{} // closed when the worker has ended
 	opsAddr  string
+	key      string // for the console; of this demo alone, so it may be shown
 }
 
 // newStage starts the servers and the simulator. What has been started is
@@ -92,6 +93,10 @@ func (d *stage) play(ctx context.Context) error {
 	if err := d.startWorker(ctx); err != nil {
 		return err
 	}
+	if d.key, err = d.capture(ctx, "enqueue", "apikey", "new", "demo", "--scope", "admin"); err != nil {
+		return err
+	}
+	d.showConsole()
 	link, twice := d.familiarNames()
 	steps := [][]string{
 		{"connection", "add", "demo", "--domain", d.halo.ResourceServer(), "--auth-server", d.halo.AuthServer(),
@@ -253,9 +258,16 @@ func (d *stage) awaitReady(ctx context.Context) error {
 	}
 }
 
+// showConsole says how to get into the console.
+func (d *stage) showConsole() {
+	say("the console is at http://%s/, this demo's key for it is\n  %s", d.opsAddr, d.key)
+}
+
 // invite prints what can be tried while everything is up.
 func (d *stage) invite() {
-	fmt.Println("\nEverything stays up until Ctrl-C. The worker's pages:")
+	fmt.Println("\nEverything stays up until Ctrl-C.")
+	d.showConsole()
+	fmt.Println("\nThe worker's other pages:")
 	for _, page := range []string{"/readyz", "/metrics"} {
 		fmt.Printf("  http://%s%s\n", d.opsAddr, page)
 	}
