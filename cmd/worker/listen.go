@@ -32,7 +32,7 @@ func listen(ctx context.Context, set checked, metrics *telemetry.Metrics, store 
 			telemetry.Check{Name: "redis", Run: server.Ping},
 		),
 	})
-	l, err := telemetry.Listen(ctx, set.HTTPAddr, guard)
+	l, err := telemetry.Listen(ctx, set.HTTPAddr, guard, api.EndStreams)
 	if err != nil {
 		return nil, nil, err
 	}

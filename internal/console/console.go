@@ -10,7 +10,10 @@
 package console
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
@@ -102,27 +105,44 @@ func (c *Console) connectionRoutes() {
 	c.handle("POST /connections/{id}/resync", access.Write, c.resyncConnection)
 }
 
+const (
+	// patience is how long an answer may take, Halo's part included.
+	patience = time.Minute
+	// reading is how long a browser may take over reading it.
+	reading = 30 * time.Second
+)
+
 // handle registers what serves a pattern for those whose scope covers need.
 func (c *Console) handle(pattern string, need access.Scope, do func(*visit) error) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{c: c, w: w, r: r}
-		principal, ok := access.From(r.Context())
-		switch {
-		case !ok:
-			v.fail(errNobody)
-			return
-		case !principal.Scope.Covers(need):
-			v.Principal = principal
-			v.fail(&scopeError{need})
-			return
-		}
-		v.Principal = principal
-		err := v.readForm()
-		if err == nil {
-			err = do(v)
-		}
-		if err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience + reading)) // a recorder has none
+		v := &visit{c: c, w: w, r: r.WithContext(ctx)}
+		if err := v.answer(need, do); err != nil {
 			v.fail(err)
 		}
 	})
+}
+
+// answer lets in whose scope covers need. A panic is an error, so that it
+// becomes a page and is logged like others.
+func (v *visit) answer(need access.Scope, do func(*visit) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	principal, ok := access.From(v.r.Context())
+	if !ok {
+		return errNobody
+	}
+	v.Principal = principal
+	if !principal.Scope.Covers(need) {
+		return &scopeError{need}
+	}
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	return do(v)
 }

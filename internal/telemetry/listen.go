@@ -21,12 +21,13 @@ type Listener struct {
 // has 5 s for its headers (16 KiB) and 10 s to arrive as a whole, its answer 30 s.
 // An answer that takes longer, as live progress does, moves its own deadline before
 // each write: [http.ResponseController.SetWriteDeadline]. Its context ends when
-// the client goes away or the listener closes.
-func Listen(ctx context.Context, addr string, handler http.Handler) (*Listener, error) {
-	return listen(ctx, addr, handler, 10*time.Second)
+// the client goes away or the listener closes. atEnd is called when it begins to
+// close, to end what would go on for long.
+func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
+	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }
 
-func listen(ctx context.Context, addr string, handler http.Handler, arrival time.Duration) (*Listener, error) {
+func listen(ctx context.Context, addr string, handler http.Handler, arrival time.Duration, atEnd ...func()) (*Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP listener: %w", err)
@@ -41,6 +42,9 @@ func listen(ctx context.Context, addr string, handler http.Handler, arrival time
 			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 			BaseContext: func(net.Listener) context.Context { return base },
 		},
+	}
+	for _, f := range atEnd {
+		l.server.RegisterOnShutdown(f)
 	}
 	go func() {
 		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
