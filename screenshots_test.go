@@ -16,23 +16,23 @@ import (
 func (d *desk) everyPage() {
 	d.liveForAMonth()
 	d.signIn()
-	d.picture("connections", browsertest.Light, browsertest.Wide)
+	d.picture("connections", browsertest.Light, browsertest.Wide, 300)
 	d.Follow("Acme Halo")
 	d.Heading("Acme Halo")
 	d.looked()
-	d.picture("connection", browsertest.Light, browsertest.Wide)
+	d.picture("connection", browsertest.Light, browsertest.Wide, 760)
 
 	d.Follow("Mappings")
 	d.Heading("Mappings")
 	d.looked()
-	d.picture("mappings", browsertest.Light, browsertest.Wide)
-	d.picture("mappings-dark", browsertest.Dark, browsertest.Wide)
-	d.picture("mappings-narrow", browsertest.Light, browsertest.Narrow)
+	d.picture("mappings", browsertest.Light, browsertest.Wide, 760)
+	d.picture("mappings-dark", browsertest.Dark, browsertest.Wide, 760)
+	d.picture("mappings-narrow", browsertest.Light, browsertest.Narrow, 760)
 	for _, page := range []string{"Companies", "Runs", "Events"} {
 		d.Follow(page)
 		d.Heading(page)
 		d.looked()
-		d.picture(strings.ToLower(page), browsertest.Light, browsertest.Wide)
+		d.picture(strings.ToLower(page), browsertest.Light, browsertest.Wide, 620)
 	}
 	d.visit("/companies?unmapped=1")
 	d.See("link", "Unmapped")
@@ -44,7 +44,7 @@ func (d *desk) everyPage() {
 	d.Follow(d.Rows()[0][0]) // the time of the newest, a resync
 	d.runEnded("succeeded")
 	d.looked()
-	d.picture("run", browsertest.Light, browsertest.Wide)
+	d.picture("run", browsertest.Light, browsertest.Wide, 760)
 	d.everyWizard()
 }
 
@@ -62,21 +62,21 @@ func (d *desk) everyWizard() {
 	d.Press("Select all on this page")
 	d.Read("Remove")
 	d.looked()
-	d.picture("import", browsertest.Light, browsertest.Wide)
-	d.picture("import-narrow", browsertest.Light, browsertest.Narrow)
+	d.picture("import", browsertest.Light, browsertest.Wide, 760)
+	d.picture("import-narrow", browsertest.Light, browsertest.Narrow, 760)
 	d.Press("Next")
 	d.previewed()
 	d.looked()
-	d.picture("import-preview", browsertest.Light, browsertest.Wide)
+	d.picture("import-preview", browsertest.Light, browsertest.Wide, 760)
 
 	d.Follow("Map existing company")
 	d.Heading("Map existing company")
-	d.pair("Brown's Bread", "bakery", "Willow Bakery")
+	d.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
 	d.Read("1 pair to map")
 	d.Press("Show suggestions")
 	d.See("button", "Suggest anew")
 	d.looked()
-	d.picture("map", browsertest.Light, browsertest.Wide)
+	d.picture("map", browsertest.Light, browsertest.Wide, 1000)
 }
 
 // liveForAMonth imports a Halo in which things happen, with a resync a night.
@@ -124,14 +124,14 @@ func clientNames() (all []string) {
 }
 
 // picture takes one of the page, which is light and wide again afterwards.
-func (d *desk) picture(name string, scheme browsertest.Scheme, width int64) {
+func (d *desk) picture(name string, scheme browsertest.Scheme, width, height int64) {
 	d.t.Helper()
 	dir := os.Getenv("HALOSYNC_SCREENSHOTS")
 	if dir == "" {
 		dir = d.t.TempDir()
 	}
 	d.Look(scheme, width)
-	if err := d.Save(filepath.Join(dir, name+".png"), width, 760); err != nil {
+	if err := d.Save(filepath.Join(dir, name+".png"), width, height); err != nil {
 		d.t.Error(err)
 	}
 	d.Look(browsertest.Light, browsertest.Wide)
