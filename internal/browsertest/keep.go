@@ -41,5 +41,5 @@ func (p *Page) Save(path string, width, height int64) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, shot.Data, 0o644)
+	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation
 }
