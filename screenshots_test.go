@@ -100,7 +100,7 @@ func (d *desk) liveForAMonth() {
 	d.enqueue("resync", "--connection", "Acme Halo", "--wait")
 	d.must("unmap", repotest.Value[string](d.t, d.db, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, d.msp))
 	// What the days before have left: the same run, with other times and ends.
-	repotest.Exec(d.t, d.db, `update halosync.mappings set mapped_at = mapped_at - client_id % 30 * interval '26 hours' where tenant = $1`, d.msp)
+	repotest.Exec(d.t, d.db, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, d.msp)
 	repotest.Exec(d.t, d.db, `
 		insert into halosync.runs
 		select (jsonb_populate_record(r, jsonb_build_object(
