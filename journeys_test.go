@@ -52,7 +52,7 @@ func (d *desk) connectInBrowser() {
 	d.Fill("Client secret", "not-"+canarySecret)
 	d.Press("Test and save")
 	d.Expect(http.StatusBadGateway)
-	d.Alert("Halo PSA does not accept")
+	d.Alert("Halo PSA does not accept the credentials. Check the client ID")
 	d.looked()
 	if n := d.connections(); n != 0 {
 		d.t.Errorf("%d connections after a wrong secret", n)

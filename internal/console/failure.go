@@ -159,7 +159,7 @@ func explainProbe(err error, probe *engine.ProbeError) failure {
 	}
 	f.Detail = err.Error()
 	if probe.Hint != "" {
-		f.Advice = probe.Hint
+		f.Advice = sentence(errors.New(probe.Hint))
 	}
 	return f
 }
