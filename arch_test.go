@@ -44,7 +44,7 @@ var house = map[string]struct {
 	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
 		"it builds everything but holds no logic; test kits stay out",
 	},
 	"cmd/enqueue": {
