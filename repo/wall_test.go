@@ -114,6 +114,7 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 		`insert into halosync.api_keys (tenant, id, name, scope, hash, created_by) values ($1, $2, 'n', 'read', sha256($1::text::bytea), 'ann')`,
 		`insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, expires_at) values ($1, sha256($1::text::bytea), 'ann', 'read', $2, now() + interval '1 hour')`,
 		`insert into halosync.signin_tokens_used (tenant, hash, expires_at) values ($1, sha256($2::text::bytea), now())`,
+		`insert into halosync.answers (tenant, key, owner, print) values ($1, 'k', $2, '')`,
 	} {
 		repotest.Exec(t, url, sql, tenant, conn)
 	}
