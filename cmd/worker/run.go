@@ -61,7 +61,7 @@ and nothing else.`,
 		},
 	}
 	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
-	root.AddCommand(schema)
+	root.AddCommand(schema, probeCommand(getenv, s.Out, &started))
 	root.SetArgs(twoDashes(args))
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)

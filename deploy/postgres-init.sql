@@ -1,0 +1,10 @@
+-- Roles and database of docs/security.md, "Least rights", with passwords from
+-- the secrets' files. Postgres' image runs it once, with psql, on an empty volume.
+\set owner `cat /run/secrets/owner-password`
+\set worker `cat /run/secrets/worker-password`
+create role halosync_owner login password :'owner';
+create role halosync_worker login password :'worker';
+alter role halosync_worker set halosync.tenant = '';
+create database halosync owner halosync_owner;
+revoke all on database halosync from public;
+grant connect, temporary on database halosync to halosync_worker;

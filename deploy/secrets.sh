@@ -1,0 +1,38 @@
+#!/bin/sh
+# Makes the secrets that deploy/compose.yml mounts, in deploy/secrets (or the
+# folder that is given), once: what is there already is left alone.
+#
+# The programs in the containers are not root, and compose mounts these files
+# with the rights that they have here. So the files may be read by all, and the
+# folder by its owner only.
+set -eu
+umask 077
+enqueue=${ENQUEUE:-$(dirname "$0")/../bin/enqueue}
+dir=${1:-$(dirname "$0")/secrets}
+if [ -e "$dir/keyset" ]; then
+  echo "$dir has secrets already" >&2
+  exit 0
+fi
+mkdir -p "$dir"
+
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+
+owner=$(random)
+worker=$(random)
+redis=$(random)
+random > "$dir/postgres-password"
+printf %s "$owner" > "$dir/owner-password"
+printf %s "$worker" > "$dir/worker-password"
+echo "postgres://halosync_owner:$owner@postgres:5432/halosync" > "$dir/owner-url"
+echo "postgres://halosync_worker:$worker@postgres:5432/halosync" > "$dir/database-url"
+echo "redis://:$redis@redis:6379/0" > "$dir/redis-url"
+cat > "$dir/redis-conf" <<END
+dir /data
+appendonly yes
+maxmemory-policy noeviction
+requirepass $redis
+END
+"$enqueue" keyset new > "$dir/keyset.new"
+mv "$dir/keyset.new" "$dir/keyset" # last: its presence says that all are there
+chmod 0444 "$dir"/*
+echo "$dir: keep a copy of keyset where secrets are kept; without it stored credentials are lost" >&2

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+)
+
+// types are what the manifests may consist of.
+var types = map[string]func() any{
+	"apps/v1 Deployment":                     func() any { return &apps.Deployment{} },
+	"batch/v1 Job":                           func() any { return &batch.Job{} },
+	"v1 ConfigMap":                           func() any { return &core.ConfigMap{} },
+	"v1 Service":                             func() any { return &core.Service{} },
+	"v1 ServiceAccount":                      func() any { return &core.ServiceAccount{} },
+	"networking.k8s.io/v1 NetworkPolicy":     func() any { return &networking.NetworkPolicy{} },
+	"policy/v1 PodDisruptionBudget":          func() any { return &policy.PodDisruptionBudget{} },
+	"keda.sh/v1alpha1 ScaledObject":          func() any { return &keda.ScaledObject{} },
+	"keda.sh/v1alpha1 TriggerAuthentication": func() any { return &keda.TriggerAuthentication{} },
+}
+
+// manifests renders a folder as "kubectl apply -k" does, reads each object with
+// the types of the API, strictly, and holds it against the others.
+func manifests(_ context.Context, path string) (string, error) {
+	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), path)
+	if err != nil {
+		return "", err
+	}
+	var all error
+	var pods []core.PodTemplateSpec
+	var selectors []selector
+	for _, r := range rendered.Resources() {
+		object, err := strictly(r)
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", r.CurId(), err))
+			continue
+		}
+		switch o := object.(type) {
+		case *apps.Deployment:
+			pods = append(pods, o.Spec.Template)
+			selectors = append(selectors, selector{r, o.Spec.Selector})
+		case *batch.Job:
+			pods = append(pods, o.Spec.Template)
+		case *core.Service:
+			selectors = append(selectors, selector{r, &meta.LabelSelector{MatchLabels: o.Spec.Selector}})
+		case *policy.PodDisruptionBudget:
+			selectors = append(selectors, selector{r, o.Spec.Selector})
+		case *networking.NetworkPolicy:
+			selectors = append(selectors, selector{r, &o.Spec.PodSelector})
+		}
+	}
+	for _, pod := range pods {
+		all = errors.Join(all, guarded(pod))
+	}
+	for _, s := range selectors {
+		all = errors.Join(all, s.finds(pods))
+	}
+	return fmt.Sprintf("%d objects", rendered.Size()), all
+}
+
+func strictly(r *resource.Resource) (any, error) {
+	make, ok := types[r.GetApiVersion()+" "+r.GetKind()]
+	if !ok {
+		return nil, errors.New("of no kind that is known here")
+	}
+	text, err := r.AsYAML()
+	if err != nil {
+		return nil, err
+	}
+	object := make()
+	return object, yaml.UnmarshalStrict(text, object)
+}
+
+// guarded says what a pod may do and should not.
+func guarded(pod core.PodTemplateSpec) error {
+	var all error
+	if s := pod.Spec.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil {
+		all = errors.Join(all, errors.New("pod may be root, or has no seccomp profile"))
+	}
+	for _, c := range pod.Spec.Containers {
+		s := c.SecurityContext
+		if s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
+			s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.Capabilities == nil || len(s.Capabilities.Drop) == 0 {
+			all = errors.Join(all, fmt.Errorf("container %s: may do more than it needs to", c.Name))
+		}
+		if c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
+			all = errors.Join(all, fmt.Errorf("container %s: no bounds of memory", c.Name))
+		}
+	}
+	return all
+}
+
+// selector is how an object names the pods that it is about.
+type selector struct {
+	of *resource.Resource
+	by *meta.LabelSelector
+}
+
+func (s selector) finds(pods []core.PodTemplateSpec) error {
+	wanted, err := meta.LabelSelectorAsSelector(s.by)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.of.CurId(), err)
+	}
+	for _, pod := range pods {
+		if wanted.Matches(labels.Set(pod.Labels)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: selects no pod", s.of.CurId())
+}

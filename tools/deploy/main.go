@@ -1,0 +1,49 @@
+// Deploy checks the files of deploy/ with the libraries of those who read them:
+// BuildKit's own checks for the Dockerfile, compose's own loader, kustomize and
+// the types of Kubernetes and KEDA for the manifests, systemd-analyze for the
+// units. No engine, cluster or network is needed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: deploy FOLDER")
+		os.Exit(2)
+	}
+	if err := run(context.Background(), os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run checks a folder like deploy/ and says what was looked at.
+func run(ctx context.Context, dir string) error {
+	checks := []struct {
+		path  string
+		check func(context.Context, string) (what string, err error)
+	}{
+		{"Dockerfile", dockerfile},
+		{"compose.yml", composeFile},
+		{"kubernetes/migrate", manifests},
+		{"kubernetes/worker", manifests},
+		{"kubernetes/keda", manifests},
+		{"systemd", units},
+	}
+	var all error
+	for _, c := range checks {
+		what, err := c.check(ctx, filepath.Join(dir, c.path))
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", c.path, err))
+			continue
+		}
+		fmt.Printf("%s: %s\n", c.path, what)
+	}
+	return all
+}
