@@ -14,7 +14,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint vet unit fuzz fmt servers testkit tidy clean
+.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint lint-deploy vet unit fuzz fmt servers testkit tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ vet:
 lint: $(LINT) ## the linters of .golangci.yml
 	$(LINT) run --allow-parallel-runners ./...
 
+# A module of its own, too: Kubernetes and BuildKit are large.
+lint-deploy: ## deploy/: BuildKit's checks, compose's and kustomize's readers, systemd-analyze
+	@cd tools/deploy && $(GO) run . ../../deploy
+
 # The linter has a module of its own, so that none of its dependencies enters
 # the product's.
 $(LINT): tools/go.mod tools/go.sum
@@ -117,6 +121,7 @@ tidy:
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/sbom && $(GO) mod tidy
+	cd tools/deploy && $(GO) mod tidy
 
 clean: ## remove what make has built
 	rm -rf $(BIN)

@@ -56,6 +56,19 @@ func postgresBin() (string, error) {
 	return "", &MissingError{Program: "postgres", Looked: []string{"$" + env, "pg_config --bindir", "PATH", "/usr/lib/postgresql/*/bin", "Homebrew"}}
 }
 
+// PostgresProgram finds a program that comes with the server, such as pg_dump.
+func PostgresProgram(name string) (string, error) {
+	dir, err := postgresBin()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	if !executable(path) {
+		return "", &MissingError{Program: name, Looked: []string{dir}}
+	}
+	return path, nil
+}
+
 // pgConfigDir asks pg_config, which may name a folder with clients only.
 func pgConfigDir() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
