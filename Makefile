@@ -14,7 +14,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build reproducible sbom vuln verify lint lint-deploy vet unit fuzz fmt servers testkit tidy clean
+.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy vet unit fuzz fmt servers testkit tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: testkit verify vet lint unit ## everything: vet, lint, unit, integration o
 build: ## bin/worker and bin/enqueue
 	@$(BUILD) -o $(BIN)/worker ./cmd/worker
 	@$(BUILD) -o $(BIN)/enqueue ./cmd/enqueue
+
+release: ## dist/: both programs for Linux and macOS (amd64, arm64), man pages, completions, checksums
+	@GO="$(GO)" VERSION=$(VERSION) ./tools/release.sh
 
 verify:
 	$(GO) mod verify
@@ -124,4 +127,4 @@ tidy:
 	cd tools/deploy && $(GO) mod tidy
 
 clean: ## remove what make has built
-	rm -rf $(BIN)
+	rm -rf $(BIN) dist

@@ -36,19 +36,24 @@ var house = map[string]struct {
 	"internal/ratelimit":          {nil, "a leaf"},
 	"internal/secret":             {nil, "a leaf"},
 	"internal/telemetry":          {[]string{"internal/plaintext"}, "what operations see"},
+	"internal/traces":             {nil, "a leaf"},
 	"internal/plaintext":          {nil, "a leaf"},
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/browsertest":        {[]string{"internal/devstack"}, "a test kit of pages, which knows none of them"},
 	"internal/chaos":              {nil, "tests alone, which look at the programs from outside"},
 	"internal/bench":              {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
+	"internal/manual":             {nil, "a tool of tests and of make release; what it brings enters no program"},
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry"},
+		[]string{
+			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/engine",
+			"internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry", "internal/traces",
+		},
 		"it builds everything but holds no logic; test kits stay out",
 	},
 	"cmd/enqueue": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/traces"},
 		"it builds what a command needs; test kits stay out",
 	},
 }
@@ -70,6 +75,7 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"internal/api"},
 	"github.com/getkin/kin-openapi":  {}, // tests alone
 	"github.com/prometheus":          {"internal/telemetry"},
+	"go.opentelemetry.io":            {"internal/traces"},
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/chromedp":            {"internal/browsertest"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},

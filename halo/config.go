@@ -43,6 +43,10 @@ type Config struct {
 	// Observe is told of each HTTP attempt after it ended. Called from several
 	// goroutines. Default: nobody is told.
 	Observe func(Attempt)
+	// Trace is told of each HTTP attempt before it is sent, and by the function
+	// that it returns of its end; status is 0 if there was no answer. Called from
+	// several goroutines. Nil costs nothing.
+	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
 	// body. Default 30 s.

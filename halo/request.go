@@ -63,6 +63,10 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 			<-a.large
 		}
 	}()
+	traced := func(int, error) {}
+	if a.cfg.Trace != nil {
+		traced = a.cfg.Trace(ctx, x.route)
+	}
 	ans, e := a.send(req.WithContext(limited), min(x.limit, a.cfg.MaxBody), &large)
 	took := time.Since(start)
 	if x.reuse {
@@ -81,6 +85,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	default:
 		err = a.complete(e, ans, x)
 	}
+	traced(ans.status, err)
 	a.cfg.Observe(Attempt{
 		Sent: start, Route: x.route, Status: ans.status, Duration: took,
 		Bytes: int64(len(ans.body)), Err: err, Try: p.attempts,

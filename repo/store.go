@@ -24,6 +24,8 @@ type Options struct {
 	// MaxConns is the size of the pool; 0 means pgx's default, the greater of
 	// 4 and the number of CPUs.
 	MaxConns int
+	// Trace is told of every statement. Nil costs nothing.
+	Trace Trace
 }
 
 // Store is a pool of connections to the database. It is safe for concurrent
@@ -63,6 +65,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	if opts.MaxConns > 0 {
 		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))
+	}
+	if opts.Trace != nil {
+		cfg.ConnConfig.Tracer = tracer{opts.Trace}
 	}
 	return open(ctx, cfg, opts.Keys)
 }

@@ -17,6 +17,8 @@ type Client struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 
+	headers func(context.Context) map[string]string // may be nil
+
 	script atomic.Pointer[enqueueScript] // as soon as it is known
 	slots  atomic.Bool                   // Redis refuses scripts with keys of several slots
 }
@@ -44,6 +46,12 @@ func NewClient(address Address) *Client {
 	rdb := address.Connect()
 	return &Client{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
+
+// SendHeaders has each task carry what headers makes of its request's context,
+// such as the W3C trace context. The worker's side gets it as
+// [Execution].Headers; nothing else depends on it. Call it before the first
+// request.
+func (c *Client) SendHeaders(headers func(context.Context) map[string]string) { c.headers = headers }
 
 // Close frees the connections.
 func (c *Client) Close() error { return c.rdb.Close() }

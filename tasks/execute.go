@@ -24,11 +24,13 @@ var (
 
 // execution is what the server knows of the task in hand.
 type execution struct {
-	kind, queue, runID, tenant string
+	kind, queue, runID, tenant, connection string
 
 	failures    int // attempts spent before this one
 	maxAttempts int
-	died        bool // the execution before this one lost its worker
+	span        Span
+	ended       *RunResult // what the handler came to; nil if it did not
+	died        bool       // the execution before this one lost its worker
 	draining    <-chan struct{}
 }
 
@@ -56,6 +58,9 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 
 	started := time.Now()
 	x := s.newExecution(ctx, t)
+	if s.cfg.Trace != nil {
+		ctx, x.span = s.cfg.Trace(ctx, Execution{x.kind, x.queue, x.runID, x.attempt(), t.Headers()})
+	}
 	result, err := s.execute(ctx, x, t)
 	if err == nil && ctx.Err() == nil {
 		s.store(ctx, x, t, result)
@@ -155,33 +160,4 @@ func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result 
 		}
 	}
 	s.log.Warnw("result not stored", "run", x.runID, "kind", x.kind, "error", err)
-}
-
-// report writes the one line of an execution and feeds the metrics.
-func (s *Server) report(x *execution, verdict Verdict, err error, took time.Duration) {
-	fields := []any{
-		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "queue", x.queue,
-		"attempt", x.attempt(), "verdict", string(verdict), "duration", took,
-	}
-	if err != nil {
-		fields = append(fields, "error", bounded(err))
-	}
-	if p, ok := errors.AsType[*panicError](err); ok {
-		fields = append(fields, "stack", string(p.stack))
-	}
-	switch verdict {
-	case VerdictDone, VerdictLater:
-		s.log.Infow("task", fields...)
-	case VerdictNever:
-		s.log.Errorw("task", fields...)
-	default:
-		s.log.Warnw("task", fields...)
-	}
-	if s.cfg.Observe != nil {
-		kind := x.kind
-		if s.kinds[kind] == nil {
-			kind = "other" // names from outside must not become labels
-		}
-		s.cfg.Observe(Done{kind, x.queue, x.runID, x.attempt(), took, verdict, err})
-	}
 }

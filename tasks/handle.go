@@ -40,12 +40,15 @@ func Handle[A Args[A], R any](s *Server, k Kind[A, R], h func(context.Context, J
 			x.tenant = payloadTenant(payload)
 			return nil, &rejection{err}
 		}
-		x.tenant = args.origin().Tenant
+		x.tenant, x.connection = args.origin().Tenant, args.origin().ConnectionID
 		result, err := h(ctx, Job[A]{
 			RunID: x.runID, Args: args, Attempt: x.attempt(), Final: x.final(), Died: x.died, Draining: x.draining,
 		})
 		if err != nil {
 			return nil, err
+		}
+		if ended, ok := any(result).(RunResult); ok {
+			x.ended = &ended
 		}
 		return json.Marshal(result)
 	})

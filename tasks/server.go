@@ -54,6 +54,24 @@ type ServerConfig struct {
 	OnReject func(context.Context, Rejected) error
 	// Observe is called at the end of each execution, for metrics. May be nil.
 	Observe func(Done)
+	// Trace is told of each execution before it begins; the context that it
+	// returns is the handler's. May be nil.
+	Trace func(context.Context, Execution) (context.Context, Span)
+}
+
+// Execution is one execution of a task that is about to begin.
+type Execution struct {
+	Kind    string
+	Queue   string
+	RunID   string
+	Attempt int
+	Headers map[string]string // from [Client.SendHeaders]; nil if there are none
+}
+
+// Span is how an execution is traced.
+type Span struct {
+	TraceID string // for the log; may be empty
+	End     func(Done)
 }
 
 // Rejected is a task that no handler gets to see: its payload is not what the
@@ -74,7 +92,10 @@ type Done struct {
 	Attempt  int
 	Duration time.Duration
 	Verdict  Verdict
-	Err      error // nil if and only if the verdict is [VerdictDone]
+	Tenant   string // empty if the payload does not tell, as Connection
+	// Connection is the id of the connection that the run is about.
+	Connection string
+	Err        error // nil if and only if the verdict is [VerdictDone]
 }
 
 // Server takes tasks from the queues and gives them to handlers, one per kind.

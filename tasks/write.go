@@ -29,7 +29,11 @@ type enqueueScript struct {
 // that other commands can go along in the same round trip.
 func (k Kind[A, R]) write(ctx context.Context, c *Client, runID string, args A, payload []byte) (writing, error) {
 	t := &taker{UniversalClient: c.rdb, writing: writing{queue: k.Queue(args), runID: runID, script: c.script.Load()}}
-	_, err := asynq.NewClientFromRedisClient(t).EnqueueContext(ctx, asynq.NewTask(k.Name, payload), k.options(runID, args)...)
+	task := asynq.NewTask(k.Name, payload)
+	if c.headers != nil {
+		task = asynq.NewTaskWithHeaders(k.Name, payload, c.headers(ctx))
+	}
+	_, err := asynq.NewClientFromRedisClient(t).EnqueueContext(ctx, task, k.options(runID, args)...)
 	if err == nil && t.keys == nil {
 		err = errors.New("this release of asynq writes tasks in a way that is not known here")
 	}

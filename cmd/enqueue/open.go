@@ -59,7 +59,16 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err != nil {
 		return err
 	}
-	if p.store, err = repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: 4}); err != nil {
+	ctx, trace, endTrace, err := a.trace(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { endTrace(err) }()
+	options := repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: keys, MaxConns: 4}
+	if trace.On() {
+		options.Trace = trace.Statement
+	}
+	if p.store, err = repo.Open(ctx, options); err != nil {
 		return err
 	}
 	defer p.store.Close()
@@ -73,15 +82,22 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 			return usagef("REDIS_URL: %v", aerr)
 		}
 		p.queue = tasks.NewClient(address)
+		if trace.On() {
+			p.queue.SendHeaders(trace.Headers)
+		}
 		defer func() { err = errors.Join(err, p.queue.Close()) }()
 		budget.Redis = address.Connect()
 		defer func() { err = errors.Join(err, budget.Redis.Close()) }()
 	}
 	limiter := ratelimit.New(budget)
-	p.engine = engine.New(engine.Config{
+	use := engine.Config{
 		Store: p.store, Queue: p.queue, Allow: allow, Roots: roots,
 		Budget: limiter.Wait, Throttled: limiter.Throttled, UserAgent: "halosync/" + version,
-	})
+	}
+	if trace.On() {
+		use.Trace = trace.Halo
+	}
+	p.engine = engine.New(use)
 	return f(ctx, p)
 }
 

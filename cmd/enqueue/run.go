@@ -42,7 +42,8 @@ type app struct {
 	format string // -o
 	width  int    // of the terminal at Out, 0 if it is none
 
-	started bool // the command line was understood
+	command string // its path, such as "enqueue runs show"
+	started bool   // the command line was understood
 }
 
 // run executes the command line and returns the exit code. Whatever goes
@@ -93,7 +94,7 @@ func (a *app) do(f func(ctx context.Context, args []string) error) func(*cobra.C
 		if !slices.Contains([]string{"table", "json", "csv"}, a.format) {
 			return fmt.Errorf("-o %s: want table, json or csv", a.format)
 		}
-		a.started = true
+		a.started, a.command = true, cmd.CommandPath()
 		return f(cmd.Context(), args)
 	}
 }

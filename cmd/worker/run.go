@@ -28,43 +28,9 @@ type streams struct{ Out, Err io.Writer }
 // run executes the command line and returns the exit code: 0 done, 1 failed,
 // 2 wrong usage or environment.
 func run(ctx context.Context, args []string, getenv func(string) string, s streams) int {
-	started, only := false, ""
-	root := &cobra.Command{
-		Use:   "worker",
-		Short: "Execute halosync's runs until told to stop",
-		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
-work, finishes the page in hand, hands the rest back and exits within 20 s; a
-second signal ends it at once. The environment configures it: see the README.
-The same process serves the console and the API; "worker --only http" does that
-and nothing else.`,
-		Example: "  worker migrate && worker\n  worker --only http",
-		Version: version, Args: cobra.NoArgs,
-		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("only") && only != "http" {
-				return fmt.Errorf("--only %q: want http", only)
-			}
-			started = true
-			ctx, stop := untilSignal(cmd.Context())
-			defer stop()
-			return work(ctx, getenv, s.Err, only == "http")
-		},
-	}
-	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API, take no tasks, start no resyncs`)
-	var role string
-	schema := &cobra.Command{
-		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
-		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			started = true
-			return migrate(cmd.Context(), getenv, s.Err, role)
-		},
-	}
-	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
-	root.AddCommand(schema, probeCommand(getenv, s.Out, &started))
+	started := false
+	root := command(getenv, s, &started)
 	root.SetArgs(twoDashes(args))
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -87,6 +53,47 @@ func twoDashes(args []string) []string {
 		}
 	}
 	return args
+}
+
+// command is the command line. started tells wrong usage from a failure.
+func command(getenv func(string) string, s streams, started *bool) *cobra.Command {
+	var only string
+	root := &cobra.Command{
+		Use:   "worker",
+		Short: "Execute halosync's runs until told to stop",
+		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
+work, finishes the page in hand, hands the rest back and exits within 20 s; a
+second signal ends it at once. The environment configures it: see the README.
+The same process serves the console and the API; "worker --only http" does that
+and nothing else.`,
+		Example: "  worker migrate && worker\n  worker --only http",
+		Version: version, Args: cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("only") && only != "http" {
+				return fmt.Errorf("--only %q: want http", only)
+			}
+			*started = true
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return work(ctx, getenv, s.Err, only == "http")
+		},
+	}
+	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API, take no tasks, start no resyncs`)
+	var role string
+	schema := &cobra.Command{
+		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
+		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			*started = true
+			return migrate(cmd.Context(), getenv, s.Err, role)
+		},
+	}
+	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
+	root.AddCommand(schema, probeCommand(getenv, s.Out, started))
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	return root
 }
 
 // untilSignal gives a context that ends with the first SIGTERM or SIGINT. The

@@ -47,16 +47,22 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: --only http needs an address"}}
 	}
 	cfg := set.Config
-	log, _, err := telemetry.NewLogger(logTo, cfg.LogFormat, cfg.LogLevel)
+	log, level, err := telemetry.NewLogger(logTo, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return err
 	}
 	log = log.With(zap.String("version", version))
 	defer func() { _ = log.Sync() }() // not every output can sync
+	defer switchLevel(level, log)()
+	trace, err := newSpans(ctx, getenv, log)
+	if err != nil {
+		return err
+	}
+	defer trace.close(ctx)
 	tasks.LogRedis(log.Sugar())
 	log.Debug("settings", zap.Any("settings", cfg)) // secrets do not show themselves
 
-	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP})
+	store, err := repo.Open(ctx, repo.Options{URL: cfg.DatabaseURL.Reveal(), Keys: set.keys, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP, Trace: trace.statements()})
 	if err != nil {
 		return err
 	}
@@ -75,8 +81,9 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 		TenantRuns: cfg.TenantRuns,
 		Budget:     budget.Wait, Throttled: budget.Throttled,
 		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
+		Trace:   trace.halo(),
 	})
-	server, err := newServer(cfg, redis, eng, metrics, log)
+	server, err := newServer(cfg, redis, eng, metrics, trace, log)
 	if err != nil {
 		return err
 	}
@@ -207,12 +214,13 @@ func settings(getenv func(string) string) (set checked, err error) {
 }
 
 // newServer makes the queue's server with the engine behind it.
-func newServer(cfg config.Config, redis tasks.Address, eng *engine.Engine, metrics *telemetry.Metrics, log *zap.Logger) (*tasks.Server, error) {
+func newServer(cfg config.Config, redis tasks.Address, eng *engine.Engine, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
 	server, err := tasks.NewServer(tasks.ServerConfig{
 		Redis: redis, Concurrency: cfg.Concurrency, Interactive: interactive(cfg.Concurrency), ShutdownTimeout: shutdownTimeout,
 		Logger:   log.Sugar(),
 		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
 		OnReject: eng.Rejected,
+		Trace:    trace.tasks(),
 	})
 	if err != nil {
 		return nil, err

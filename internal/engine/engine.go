@@ -47,6 +47,8 @@ type Config struct {
 	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is told of every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
+	// Trace is told of every HTTP attempt while it goes on. May be nil.
+	Trace func(ctx context.Context, route string) (end func(status int, err error))
 	// RetryBudget is how long one request to Halo may be retried before the run
 	// gives its worker slot back; default halo's, 20 s.
 	RetryBudget time.Duration
@@ -80,6 +82,7 @@ type Engine struct {
 	budget    func(ctx context.Context, instance, limit string, class ratelimit.Class) error
 	throttled func(instance, limit string, sent time.Time, after time.Duration)
 	observe   func(halo.Attempt)
+	trace     func(ctx context.Context, route string) (end func(status int, err error))
 	agent     string
 	retries   time.Duration
 	log       *zap.Logger
@@ -99,7 +102,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		store: cfg.Store, queue: cfg.Queue, allow: cfg.Allow,
 		transport: transport,
-		budget:    cfg.Budget, throttled: cfg.Throttled, observe: cfg.Observe, agent: cfg.UserAgent, retries: cfg.RetryBudget,
+		budget:    cfg.Budget, throttled: cfg.Throttled, observe: cfg.Observe, trace: cfg.Trace, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, turn: cfg.Turn, slice: cfg.Slice, tenantRuns: cfg.TenantRuns,
 		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
 	}
@@ -174,7 +177,7 @@ func (e *Engine) api(c candidate, class ratelimit.Class) (*halo.API, error) {
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
 		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
-		Transport: e.transport, Gate: gate, Observe: observe, UserAgent: e.agent, RetryBudget: e.retries,
+		Transport: e.transport, Gate: gate, Observe: observe, Trace: e.trace, UserAgent: e.agent, RetryBudget: e.retries,
 	})
 }
 

@@ -1,0 +1,115 @@
+// Package traces tells a collector of OpenTelemetry what was done for whom and
+// how long it took: from the request through the queue to each request to Halo
+// and each statement of SQL. Nothing of it runs unless the environment names a
+// collector.
+//
+// What a span says is chosen here, one by one: ids, routes, statements without
+// their values, classes of errors. No query of a URL, no text of an error of
+// Halo's or Postgres', no name of anybody's company.
+package traces
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// flushTimeout bounds what is sent at the end; a collector that hangs must not
+// hold a worker up that is told to stop.
+const flushTimeout = 2 * time.Second
+
+// Traces makes spans. Nil is a Traces that is off; only [Traces.On] and
+// [Traces.Close] may be called on it.
+type Traces struct {
+	provider *sdk.TracerProvider
+	tracer   trace.Tracer
+	context  propagation.TraceContext
+}
+
+// New starts sending to the collector that OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names; without either it returns nil. The
+// library reads its other settings (headers, certificate, timeout, sampler,
+// resource attributes) from the process's environment. failed is told of what
+// could not be sent.
+func New(ctx context.Context, getenv func(string) string, service, version string, failed func(error)) (*Traces, error) {
+	on, err := configured(getenv)
+	if !on || err != nil {
+		return nil, err
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	about, err := resource.New(ctx, resource.WithAttributes(
+		attribute.String("service.name", service), attribute.String("service.version", version)),
+		resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed)) // the library has no other way to say so
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	return &Traces{provider: provider, tracer: provider.Tracer("github.com/halosync/halosync")}, nil
+}
+
+// configured says whether there is a collector, and what is wrong with its
+// address or with how it is to be spoken to.
+func configured(getenv func(string) string) (on bool, err error) {
+	if getenv("OTEL_SDK_DISABLED") == "true" {
+		return false, nil
+	}
+	for _, what := range []string{"", "TRACES_"} {
+		name := "OTEL_EXPORTER_OTLP_" + what + "ENDPOINT"
+		address := getenv(name)
+		if address == "" {
+			continue
+		}
+		on = true
+		if u, perr := url.Parse(address); perr != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			err = errors.Join(err, fmt.Errorf("%s: want an address such as http://collector:4318", name))
+		}
+	}
+	for _, what := range []string{"", "TRACES_"} {
+		name := "OTEL_EXPORTER_OTLP_" + what + "PROTOCOL"
+		if protocol := getenv(name); on && protocol != "" && protocol != "http/protobuf" {
+			err = errors.Join(err, fmt.Errorf("%s is %.40q: want http/protobuf", name, protocol))
+		}
+	}
+	return on, err
+}
+
+// On says whether spans are made.
+func (t *Traces) On() bool { return t != nil }
+
+// Close sends what is left and ends.
+func (t *Traces) Close(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("traces: %w", err)
+	}
+	return nil
+}
+
+// Headers is the W3C trace context of ctx, to travel with a task; nil if there
+// is none.
+func (t *Traces) Headers(ctx context.Context) map[string]string {
+	headers := propagation.MapCarrier{}
+	t.context.Inject(ctx, headers)
+	if len(headers) == 0 {
+		return nil
+	}
+	return headers
+}
