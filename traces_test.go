@@ -1,0 +1,116 @@
+package halosync_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	spans "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// tracesTo is a collector of OpenTelemetry for the site's programs.
+func (s *site) tracesTo() func() []*spans.Span {
+	s.t.Helper()
+	var mu sync.Mutex
+	var got []*spans.Span
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var batch collector.ExportTraceServiceRequest
+		if err != nil || proto.Unmarshal(body, &batch) != nil || r.URL.Path != "/v1/traces" {
+			s.t.Errorf("%s: %v", r.URL, err)
+		}
+		s.left.add("traces", fmt.Sprint(r.URL, r.Header, batch.String()))
+		mu.Lock()
+		defer mu.Unlock()
+		for _, of := range batch.GetResourceSpans() {
+			for _, scope := range of.GetScopeSpans() {
+				got = append(got, scope.GetSpans()...)
+			}
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	s.closeLast(func() error { server.Close(); return nil })
+	s.extraEnv = append(s.extraEnv, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=100")
+	return func() []*spans.Span {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
+}
+
+// One trace covers what a person asked for, from the command to the last
+// statement; one that was asked for in SQL begins with its execution. The site's
+// search finds no secret in any of them.
+func TestOneTraceFromRequestToSQL(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	all := s.tracesTo()
+	s.tenant.Seed(150, 7)
+	s.connect()
+	w := s.startWorker(s.keyset)
+	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "--wait", "-o", "json")).ID
+	s.must("resync", "--connection", "halo", "--wait")
+	if err := w.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the level has changed", func() bool { return strings.Contains(w.log.String(), `"msg":"log level","version"`) })
+	w.stop(t) // sends what is left
+
+	names := map[string]map[string]int{} // by trace
+	var trace, line string
+	for _, span := range all() {
+		of := hex.EncodeToString(span.GetTraceId())
+		if names[of] == nil {
+			names[of] = map[string]int{}
+		}
+		names[of][span.GetName()]++
+		for _, a := range span.GetAttributes() {
+			if a.GetKey() == "halosync.run" && a.GetValue().GetStringValue() == id {
+				trace = of
+			}
+		}
+	}
+	for _, want := range []string{"enqueue import", "halo:import", "GET /Client", "SQL begin", "SQL insert", "SQL select"} {
+		if names[trace][want] == 0 {
+			t.Errorf("the import's trace has no span %q, only %v", want, names[trace])
+		}
+	}
+	for text := range strings.Lines(w.log.String()) {
+		if strings.Contains(text, `"msg":"task"`) && strings.Contains(text, id) {
+			line = text
+		}
+	}
+	for _, want := range []string{`"trace":"` + trace + `"`, `"connection":"`, `"state":"succeeded"`, `"pages":`, `"records":`, `"created":`, `"attempt":1,`, `"duration":`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the import's line lacks %s: %s", want, line)
+		}
+	}
+	if len(names) > 20 {
+		t.Errorf("%d traces: ticks are not to be told of", len(names))
+	}
+}
+
+// A setting of traces that cannot work is told as others are, and a collector
+// that is away changes nothing.
+func TestTracesAreNobodysBurden(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.connect()
+	s.extraEnv = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"}
+	if said := s.work(2); !strings.Contains(said, "OTEL_EXPORTER_OTLP_ENDPOINT: want an address such as") {
+		t.Errorf("worker: %s", said)
+	}
+	s.extraEnv = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}
+	w := s.startWorker(s.keyset)
+	s.must("import", "--connection", "halo", "--all", "--wait")
+	w.stop(t)
+}
