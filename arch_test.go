@@ -75,7 +75,8 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"internal/api"},
 	"github.com/getkin/kin-openapi":  {}, // tests alone
 	"github.com/prometheus":          {"internal/telemetry"},
-	"go.opentelemetry.io":            {"internal/traces"},
+	"go.opentelemetry.io/otel":       {"internal/traces"},
+	"go.opentelemetry.io/proto":      {}, // tests alone
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/chromedp":            {"internal/browsertest"},
 	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},

@@ -79,7 +79,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"enqueue import", "halo:import", "GET /Client", "SQL begin", "SQL insert", "SQL select"} {
+	for _, want := range []string{"enqueue import", "halo:import", "GET /Client", "SQL begin", "SQL select", "SQL with", "SQL commit"} {
 		if names[trace][want] == 0 {
 			t.Errorf("the import's trace has no span %q, only %v", want, names[trace])
 		}
@@ -104,6 +104,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 func TestTracesAreNobodysBurden(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.tenant.Seed(3, 7)
 	s.connect()
 	s.extraEnv = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"}
 	if said := s.work(2); !strings.Contains(said, "OTEL_EXPORTER_OTLP_ENDPOINT: want an address such as") {

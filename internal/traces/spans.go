@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -82,7 +83,10 @@ func (t *Traces) Statement(ctx context.Context, text string) (end func(class str
 		return func(string, error) {}
 	}
 	text = strings.TrimSpace(text)
-	verb, _, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
+	verb := text
+	if end := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }); end >= 0 {
+		verb = text[:end]
+	}
 	if len(text) > maxStatement {
 		text = strings.ToValidUTF8(text[:maxStatement], "") + "…"
 	}
