@@ -41,7 +41,10 @@ func (s *Server) report(x *execution, verdict Verdict, err error, took time.Dura
 // counts that are zero are left out.
 func (x *execution) fields() []any {
 	fields := []any{
-		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "connection", x.connection, "queue", x.queue, "attempt", x.attempt(),
+		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "queue", x.queue, "attempt", x.attempt(),
+	}
+	if x.connection != "" {
+		fields = append(fields, "connection", x.connection)
 	}
 	if x.span.TraceID != "" {
 		fields = append(fields, "trace", x.span.TraceID)
