@@ -21,7 +21,7 @@ import (
 // that the same source gives the same pages.
 func Write(root *cobra.Command, dir string, when time.Time) error {
 	man, completions := filepath.Join(dir, "man1"), filepath.Join(dir, "completions")
-	if err := errors.Join(os.MkdirAll(man, 0o755), os.MkdirAll(completions, 0o755)); err != nil {
+	if err := errors.Join(os.MkdirAll(man, 0o750), os.MkdirAll(completions, 0o750)); err != nil {
 		return err
 	}
 	root.DisableAutoGenTag = true
