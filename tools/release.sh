@@ -2,7 +2,7 @@
 # Packs a release into dist/: both programs for each system, with man pages,
 # completions, units and documents, and SHA256SUMS. The same source and version
 # give the same bytes: names in order, one date, no owner.
-#   VERSION=v1.2.3 tools/release.sh
+#   VERSION=v1.2.3 [SYSTEMS="linux/amd64"] tools/release.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
@@ -28,7 +28,7 @@ for licence in LICEN[CS]E*; do
 done
 
 mkdir dist
-for system in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
+for system in ${SYSTEMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
   name=halosync-$VERSION-${system/\//-}
   cp -R "$common" "$work/$name"
   CGO_ENABLED=0 GOOS=${system%/*} GOARCH=${system#*/} $GO build -trimpath -buildvcs=false \
