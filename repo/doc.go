@@ -12,9 +12,11 @@
 //     [Store.ResealSecrets] and [Store.KeyUses]; the clock, [Store.ClaimDue],
 //     [Store.LateResyncs] and [Store.ForgetPlans]; the dispatcher,
 //     [Store.ClaimUndispatched], [Store.Undispatch] and [Store.UndispatchAll]; the
-//     question whose turn it is, [Store.OthersWait]; and what finds out whose
-//     request it is, by an id or a hash that cannot be guessed,
-//     [Store.APIKeyProof], [Store.Session] and [Store.AnyAPIKey].
+//     question whose turn it is, [Store.OthersWait]; the removal of what is old,
+//     [Store.TenantsAfter]; what operations watch, [Store.CountFleet] and
+//     [Store.ConnectionsAfter]; and what finds out whose request it is, by an id or
+//     a hash that cannot be guessed, [Store.APIKeyProof], [Store.Session] and
+//     [Store.AnyAPIKey].
 //   - Locks are taken in one order, so that no two transactions wait for each
 //     other: the tenant's runs (an advisory lock, held by whoever claims a bulk
 //     run), the tenant (another one, held by whoever adds companies or mappings

@@ -17,9 +17,9 @@ var rights = []struct{ table, verbs string }{
 	{"schema_floor", "select"},
 	{"connections", "select, insert, update, delete"},
 	{"companies", "select, insert, delete"},
-	{"clients", "select, insert, update"},
+	{"clients", "select, insert, update, delete"},
 	{"mappings", "select, insert, update"},
-	{"runs", "select, insert, update"},
+	{"runs", "select, insert, update, delete"},
 	{"run_items", "select, insert, delete"},
 	{"run_pages", "select, insert, delete"},
 	{"run_findings", "select, insert, update, delete"},
@@ -29,7 +29,11 @@ var rights = []struct{ table, verbs string }{
 	{"sessions", "select, insert, update, delete"},
 	{"signin_tokens_used", "select, insert, delete"},
 	{"answers", "select, insert, update, delete"},
+	{"upkeep", "select, update"},
 }
+
+// forgetEvents is the one way in which the programs' role may delete events.
+const forgetEvents = "halosync.forget_events(text, interval, integer)"
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and
 // takes from it whatever else it was given on tables in the schema. The role must
@@ -68,6 +72,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	sql := []string{
 		"revoke all on all tables in schema halosync from " + to,
 		"grant usage on schema halosync to " + to,
+		"grant execute on function " + forgetEvents + " to " + to,
 	}
 	for _, r := range rights {
 		sql = append(sql, fmt.Sprintf("grant %s on halosync.%s to %s", r.verbs, r.table, to))
@@ -108,6 +113,7 @@ func (s *Store) Role(ctx context.Context) (Role, error) {
 	err := s.as(nobody).QueryRow(ctx, `
 		select current_user, row_security_active('halosync.mappings'), array(
 			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
-			where not has_table_privilege(tab, verb) order by ord)`, tables, verbs).Scan(&role.Name, &role.Walled, &role.Missing)
+			where not has_table_privilege(tab, verb) order by ord)
+			|| case when has_function_privilege($3, 'execute') then '{}' else array['execute on ' || $3] end`, tables, verbs, forgetEvents).Scan(&role.Name, &role.Walled, &role.Missing)
 	return role, wrap("rights", err)
 }

@@ -10,19 +10,23 @@ import (
 
 const (
 	// Only what differs is offered: "on conflict" locks, and so writes, even a
-	// row that its own WHERE then leaves alone. n are the clients.
+	// row that its own WHERE then leaves alone. n are the clients. What did not
+	// change is written once a month, to say that it is still there.
 	upsertNSQL = `
 		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
 		select $1, $2, n.client_id, n.name, n.inactive, nullif(n.top_id, 0), nullif(n.top_name, '')
 		from n left join lateral (
 			select * from halosync.clients c
 			where c.tenant = $1 and c.connection_id = $2 and c.client_id = n.client_id limit 1) c on true
-		where c.client_id is null
+		where c.client_id is null or c.seen_at < now() - interval '30 days'
 			or (c.name, c.inactive, coalesce(c.toplevel_id, 0), coalesce(c.toplevel_name, '')) is distinct from (n.name, n.inactive, n.top_id, n.top_name)
 		order by n.client_id
 		on conflict (connection_id, client_id) do update
 		set name = excluded.name, inactive = excluded.inactive, toplevel_id = excluded.toplevel_id,
-			toplevel_name = excluded.toplevel_name, changed_at = now()`
+			toplevel_name = excluded.toplevel_name, seen_at = now(),
+			changed_at = case when (clients.name, clients.inactive, clients.toplevel_id, clients.toplevel_name)
+				is distinct from (excluded.name, excluded.inactive, excluded.toplevel_id, excluded.toplevel_name)
+				then now() else clients.changed_at end`
 
 	upsertClientsSQL = `
 		with n as (

@@ -239,8 +239,20 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 	add("EndSession", errNothing, func(ctx context.Context, t string) error {
 		return cmp.Or(w.EndSession(ctx, t, sessionHash), errNothing)
 	})
+	add("ForgetRuns", errNothing, func(ctx context.Context, t string) error {
+		gone, _, err := w.ForgetRuns(ctx, t, 0, 100)
+		return nothing(make([]int, gone), err)
+	})
+	add("ForgetEvents", errNothing, func(ctx context.Context, t string) error {
+		gone, _, err := w.ForgetEvents(ctx, t, 0, 100)
+		return nothing(make([]int, gone), err)
+	})
+	add("ForgetClients", errNothing, func(ctx context.Context, t string) error {
+		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
+		return nothing(make([]int, gone), err)
+	})
 	// What belongs to nobody, and what adds to the caller's own.
-	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -393,8 +405,9 @@ func TestTenantsAreApart(t *testing.T) {
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
 	equal(t, "methods that belong to nobody, or to everybody", free, []string{
-		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ForgetPlans", "IfUnchanged", "KeyUses", "LateResyncs", "Listen",
-		"OthersWait", "Ping", "Ready", "ResealSecrets", "Role", "Session", "Undispatch", "UndispatchAll",
+		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndUpkeep", "ForgetPlans", "HoldUpkeep",
+		"IfUnchanged", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
+		"Session", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep",
 	})
 	t.Logf("%d methods tried by the tenant in WHERE and by the wall alone: leaks %d", tried, leaks)
 }

@@ -91,7 +91,7 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 }
 
 // touches reads who first changed each of the mappings after it was made. What
-// a sync learnt from Halo is no change.
+// a sync learnt from Halo is no change; its run may be gone by now.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
 	for i, m := range mappings {
@@ -103,7 +103,7 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 		cross join lateral (
 			select e.actor, e.action from halosync.events e
 			where e.tenant is not distinct from $1 and e.mapping_id = n.id and e.action not in ('mapping.created', 'mapping.refreshed')
-				and not exists (select from halosync.runs r
+				and e.how <> 'resync' and not exists (select from halosync.runs r
 					where r.tenant = $1 and r.id = e.run_id and r.kind in ('import', 'resync'))
 			order by e.id limit 1) e`, tenant, ids)
 	if err != nil {

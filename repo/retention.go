@@ -1,0 +1,126 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// forgetItems is how many items of runs go in one transaction: a run has up to
+// 10,000.
+const forgetItems = 5000
+
+// tenantsSQL walks from name to name, so that its cost is the number of tenants
+// and not of their rows. A tenant without connections may have events.
+const tenantsSQL = `
+	with recursive walk(tenant, nth) as (
+		select $1::text, 0
+		union all
+		select least(
+			(select c.tenant from halosync.connections c where c.tenant > w.tenant order by c.tenant limit 1),
+			(select e.tenant from halosync.events e where e.tenant > w.tenant order by e.tenant limit 1)), w.nth + 1
+		from walk w where w.nth < $2 and w.tenant is not null)
+	select tenant from walk where nth > 0 and tenant is not null order by nth`
+
+// TenantsAfter lists up to limit tenants that have anything that may be
+// forgotten, of all tenants, in the database's order, after a name.
+func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]string, error) {
+	rows, err := s.asAll().Query(ctx, tenantsSQL, after, limit)
+	if err != nil {
+		return nil, wrap("tenants", err)
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return tenants, wrap("tenants", err)
+}
+
+// expiredSQL asks for both times: the first is what the index is by.
+const expiredSQL = `
+	select id from halosync.runs
+	where tenant = $1 and queued_at < now() - $2::interval and finished_at < now() - $2::interval
+	order by queued_at limit $3 for update skip locked`
+
+// ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than
+// age, with what belongs to them; a run with very many items takes more than one
+// call. more says that there are others. A run that has not ended stays, however
+// old it is.
+func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
+	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, expiredSQL, tenant, age, limit)
+		if err != nil {
+			return err
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		items, err := tx.Exec(ctx, `
+			delete from halosync.run_items where tenant = $1 and (run_id, seq) in (
+				select i.run_id, i.seq from halosync.run_items i where i.tenant = $1 and i.run_id = any($2) order by i.run_id, i.seq limit $3)`,
+			tenant, ids, forgetItems)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			delete from halosync.runs r where r.tenant = $1 and r.id = any($2)
+				and not exists (select from halosync.run_items i where i.run_id = r.id)`, tenant, ids)
+		gone, more = int(tag.RowsAffected()), len(ids) == limit || items.RowsAffected() == forgetItems
+		return err
+	})
+	if err != nil {
+		gone, more = 0, false
+	}
+	return gone, more, wrap("forget runs", err)
+}
+
+// ForgetEvents looks at limit of the tenant's oldest events and deletes those that
+// are older than age, than 30 days, and than each run that is still there: an
+// undo reads what came after its run. more says that there may be others.
+func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
+	err = s.as(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
+	return gone, gone == limit, wrap("forget events", err)
+}
+
+// CatalogueCursor is how far a pass of [Store.ForgetClients] has come; the zero
+// value is its start.
+type CatalogueCursor struct {
+	ConnectionID uuid.UUID
+	ClientID     int64
+}
+
+// unseenClientsSQL looks at a part of one connection's catalogue: that of the
+// cursor, or of the next connection if that one is through.
+const unseenClientsSQL = `
+	with n as materialized (
+		select id from halosync.connections
+		where tenant = $1 and (id > $2 or id = $2 and $3 < 9223372036854775807)
+		order by id limit 1),
+	part as materialized (
+		select c.client_id, c.seen_at from n cross join lateral (
+			select * from halosync.clients c
+			where c.tenant is not distinct from $1 and c.connection_id = n.id and c.client_id > case when n.id = $2 then $3 else 0 end
+			order by c.client_id limit $4) c),
+	gone as (
+		delete from halosync.clients c using n, part p
+		where c.tenant is not distinct from $1 and c.connection_id = n.id and c.client_id = p.client_id
+			and p.seen_at < now() - $5::interval and c.seen_at = p.seen_at
+			and not exists (select from halosync.mappings m
+				where m.tenant is not distinct from $1 and m.connection_id = n.id and m.client_id = p.client_id and m.deleted_at is null)
+		returning 1)
+	select n.id, (select count(*) from gone),
+		case when (select count(*) from part) < $4 then 9223372036854775807 else (select max(client_id) from part) end
+	from n`
+
+// ForgetClients looks at up to limit rows of the tenant's catalogue after a
+// cursor and deletes those that no import has seen for age and that no mapping in
+// force refers to. next is where the next part begins, zero at the end.
+func (s *Store) ForgetClients(ctx context.Context, tenant string, age time.Duration, after CatalogueCursor, limit int) (gone int, next CatalogueCursor, err error) {
+	err = s.as(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
+		Scan(&next.ConnectionID, &gone, &next.ClientID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, CatalogueCursor{}, nil
+	}
+	return gone, next, wrap("forget clients", err)
+}

@@ -1,0 +1,89 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Jobs that one worker of the fleet does at a time.
+const (
+	JobRetention = "retention"
+	JobNumbers   = "numbers"
+)
+
+// Upkeep is where a job of the fleet stands.
+type Upkeep struct {
+	Job     string
+	Now     time.Time       // the database's
+	NextAt  *time.Time      // nil: not planned yet
+	DoneAt  *time.Time      // nil: never
+	Running bool            // some worker is at it
+	Result  json.RawMessage // of the last time, a JSON object
+}
+
+const upkeepSQL = `
+	select job, now() as now, next_at, done_at, coalesce(held_until > now(), false) as running, result from halosync.upkeep`
+
+// Upkeep reads where the jobs of the fleet stand; they are nobody's tenant.
+func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
+	rows, err := s.as(nobody).Query(ctx, upkeepSQL)
+	if err != nil {
+		return nil, wrap("upkeep", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Upkeep])
+	jobs := make(map[string]Upkeep, len(list))
+	for _, u := range list {
+		jobs[u.Job] = u
+	}
+	return jobs, wrap("upkeep", err)
+}
+
+// PlanUpkeep says when a job that nobody has planned yet is due.
+func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) error {
+	_, err := s.as(nobody).Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
+	return wrap("plan upkeep", err)
+}
+
+// TakeUpkeep gives a job that is due, and that nobody has in hand, to holder,
+// for as long as it gives a sign of life within life. taken is false if there is
+// nothing to be done.
+func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
+	tag, err := s.as(nobody).Exec(ctx, `
+		update halosync.upkeep set holder = $2, held_until = now() + $3::interval
+		where job = $1 and next_at <= now() and (held_until is null or held_until < now())`, job, holder, life)
+	return tag.RowsAffected() > 0, wrap("take upkeep", err)
+}
+
+// HoldUpkeep is the sign of life. [ErrFenced] says that the job is another's by
+// now: he goes on with it.
+func (s *Store) HoldUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) error {
+	return s.holding(ctx, "hold upkeep", `
+		update halosync.upkeep set held_until = now() + $3::interval where job = $1 and holder = $2 returning true`, job, holder, life)
+}
+
+// EndUpkeep says that a job is done, what came of it, and when it is due again.
+// [ErrFenced] as in [Store.HoldUpkeep].
+func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, next time.Time, result any) error {
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return wrap("end upkeep", err)
+	}
+	return s.holding(ctx, "end upkeep", `
+		update halosync.upkeep set holder = null, held_until = null, done_at = now(), next_at = $3, result = $4
+		where job = $1 and holder = $2 returning true`, job, holder, next, json.RawMessage(raw))
+}
+
+// holding runs a statement that finds its row if the holder is still that.
+func (s *Store) holding(ctx context.Context, what, sql string, args ...any) error {
+	var held bool
+	err := s.as(nobody).QueryRow(ctx, sql, args...).Scan(&held)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrFenced
+	}
+	return wrap(what, err)
+}
