@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -23,6 +24,7 @@ type Unseen struct {
 	Kind   string // such as [KindImport]
 	Tenant string
 	Args   []byte // the payload: JSON of the kind's arguments, not checked
+	Ended  bool   // its task is kept as a memory, and not to be executed any more
 }
 
 // announce lists a run that is about to be queued.
@@ -76,5 +78,6 @@ func (c *Client) Lookup(ctx context.Context, runID string) (Unseen, error) {
 	if err != nil {
 		return Unseen{}, err
 	}
-	return Unseen{RunID: info.ID, Kind: info.Type, Tenant: payloadTenant(info.Payload), Args: info.Payload}, nil
+	return Unseen{RunID: info.ID, Kind: info.Type, Tenant: payloadTenant(info.Payload), Args: info.Payload,
+		Ended: info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted}, nil
 }

@@ -78,7 +78,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	defer func() { err = errors.Join(err, closeBudget()) }()
 	eng := engine.New(engine.Config{
 		Store: store, Queue: queue, Allow: set.allow, Roots: set.roots, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
-		TenantRuns: cfg.TenantRuns,
+		TenantRuns: cfg.TenantRuns, Keep: keep(cfg),
 		Budget:     budget.Wait, Throttled: budget.Throttled,
 		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
 		Trace:   trace.halo(),
@@ -119,6 +119,11 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	}
 	log.Info("worker stopped")
 	return err
+}
+
+// keep is how long history is kept.
+func keep(cfg config.Config) engine.Retention {
+	return engine.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
 }
 
 // newBudget makes the request budget, which the fleet shares through Redis.

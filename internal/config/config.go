@@ -68,6 +68,12 @@ type Config struct {
 
 	// Port is what hosting platforms set; HTTPAddr wins.
 	Port string `env:"PORT"`
+
+	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 is for
+	// ever. Events are kept for as long as runs at least.
+	KeepRuns    Days `env:"HALOSYNC_KEEP_RUNS" envDefault:"90d"`
+	KeepEvents  Days `env:"HALOSYNC_KEEP_EVENTS" envDefault:"400d"`
+	KeepClients Days `env:"HALOSYNC_KEEP_CLIENTS" envDefault:"180d"`
 }
 
 // secrets are the variables that may come from a file: NAME_FILE.
@@ -192,6 +198,7 @@ func (c *Config) check() (faults []string) {
 	if c.ResyncSpread < 0 || c.ResyncSpread > 12*time.Hour {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_RESYNC_SPREAD is %v: want 0 to 12h", c.ResyncSpread))
 	}
+	faults = append(faults, c.checkKeep()...)
 	name := "HALOSYNC_HTTP_ADDR"
 	switch {
 	case c.HTTPAddr == "" && c.Port != "":

@@ -17,6 +17,8 @@ func FuzzLoad(f *testing.F) {
 	f.Add("\n\n\nx\n99999999999999999999\n:\n700/\n\n-1h\n,\nloud\nxml\n\n\n\n70000")
 	f.Add("\n\n\n0\n0\n[::1]:80\n1/1ns\n\n13h\n\n\n\n\n\n\n-1")
 	f.Add("\n\n\n" + strings.Repeat("9", 100_000) + "\n1\n" + strings.Repeat("x", 10_000) + "\n" + strings.Repeat("7", 10_000) + "/5m\n\n" + strings.Repeat("h", 5000) + "\n\n" + strings.Repeat("y", 5000) + "\n" + strings.Repeat("z", 5000))
+	f.Add(strings.Repeat("\n", 15) + "90d\noff\n60d")
+	f.Add(strings.Repeat("\n", 15) + "off\n" + strings.Repeat("9", 5000) + "d\n0d")
 	params, err := env.GetFieldParams(&Config{})
 	if err != nil {
 		f.Fatal(err)

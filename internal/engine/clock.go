@@ -37,8 +37,8 @@ type Ticked struct {
 }
 
 // RunClock ticks every five seconds, and whenever a run is requested in SQL,
-// until ctx ends. Any number of workers may do so at once. observe is told of
-// each tick; it may be nil.
+// until ctx ends, and does the fleet's upkeep beside that. Any number of workers
+// may do so at once. observe is told of each tick; it may be nil.
 func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	if err := e.alignSchedules(ctx); err != nil {
 		e.log.Warn("schedules not aligned", zap.Error(err))
@@ -65,8 +65,9 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	clock := cron.New(cron.WithLogger(cron.DiscardLogger))
 	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(ring))
 	clock.Start()
-	var listening sync.WaitGroup
-	listening.Go(func() { e.listen(ctx, ring) })
+	var beside sync.WaitGroup
+	beside.Go(func() { e.listen(ctx, ring) })
+	beside.Go(func() { e.upkeep(ctx) })
 	ring()
 	var again <-chan time.Time
 	for {
@@ -75,7 +76,7 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 		case <-again:
 		case <-ctx.Done():
 			<-clock.Stop().Done()
-			listening.Wait()
+			beside.Wait()
 			return
 		}
 		again = nil

@@ -69,6 +69,14 @@ type Config struct {
 	// Spread is the window over which the starts of different connections are
 	// spread. Default none.
 	Spread time.Duration
+	// Keep is how long history is kept. Default: for ever.
+	Keep Retention
+	// Ended is told of each run that this engine ends, Wrote of what each
+	// transaction of a run brought, Forgot of old history that was removed; for
+	// metrics. They may be nil.
+	Ended  func(Ended)
+	Wrote  func(kind string, pages, records int)
+	Forgot func(Forgotten)
 	// Now moves the clock of the schedule, for tests. Nil is the database's.
 	Now func() time.Time
 }
@@ -92,6 +100,10 @@ type Engine struct {
 	tenantRuns int
 	schedule   string
 	spread     time.Duration
+	keep       Retention
+	ended      func(Ended)
+	wrote      func(kind string, pages, records int)
+	forgot     func(Forgotten)
 	now        func() time.Time // zero: the database's time
 }
 
@@ -105,6 +117,13 @@ func New(cfg Config) *Engine {
 		budget:    cfg.Budget, throttled: cfg.Throttled, observe: cfg.Observe, trace: cfg.Trace, agent: cfg.UserAgent, retries: cfg.RetryBudget,
 		log: cfg.Log, turn: cfg.Turn, slice: cfg.Slice, tenantRuns: cfg.TenantRuns,
 		schedule: cfg.Schedule, spread: cfg.Spread, now: cfg.Now,
+		keep: cfg.Keep, ended: cfg.Ended, wrote: cfg.Wrote, forgot: cfg.Forgot,
+	}
+	if e.ended == nil {
+		e.ended = func(Ended) {}
+	}
+	if e.wrote == nil {
+		e.wrote = func(string, int, int) {}
 	}
 	if e.schedule == "" {
 		e.schedule = "30 4 * * *"

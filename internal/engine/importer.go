@@ -28,7 +28,7 @@ func (e *Engine) newImporter(ctx context.Context, job tasks.Job[tasks.ImportArgs
 		// so it goes through in one piece.
 		turn.ends = time.Time{}
 	}
-	w, err := newWalk(e.store, api, claim, turn)
+	w, err := e.newWalk(api, claim, turn)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,9 @@ func (im *importer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 	}, func(state repo.PageState) ([]repo.Decision, error) {
 		return im.planner.plan(rows, norms, state), nil
 	})
+	if err == nil && !res.Repeated {
+		im.wrote(max(1, p.pages), len(rows)+len(p.skips))
+	}
 	return res.Cancelled, err
 }
 

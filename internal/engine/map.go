@@ -41,7 +41,7 @@ func (e *Engine) Map(ctx context.Context, job tasks.Job[tasks.MapArgs]) (tasks.R
 		return tasks.RunResult{}, tasks.Never(err)
 	}
 	return e.perform(ctx, x, func(ctx context.Context, claim repo.Claim) (ending, error) {
-		m := mapRun{store: e.store, job: job, ref: claim.Ref}
+		m := mapRun{store: e.store, job: job, ref: claim.Ref, wrote: e.wrote}
 		if err := m.restore(claim.Cursor); err != nil {
 			return ending{}, err
 		}
@@ -64,6 +64,7 @@ type mapRun struct {
 	job   tasks.Job[tasks.MapArgs]
 	ref   repo.RunRef
 	found *lookup
+	wrote func(kind string, pages, records int)
 
 	done int // pairs that have an outcome
 }
@@ -101,6 +102,7 @@ func (m *mapRun) run(ctx context.Context, begin func() *turn) (ending, error) {
 		if err != nil {
 			return ending{}, fmt.Errorf("pairs from %d: %w", m.done+1, err)
 		}
+		m.wrote(repo.KindMap, 1, len(chunk))
 		m.done += len(chunk)
 		if cancelled {
 			return ending{state: repo.StateCancelled, reason: fmt.Sprintf("cancelled after %d of %d pairs", m.done, len(pairs))}, nil

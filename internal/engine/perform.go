@@ -78,6 +78,9 @@ type ending struct {
 // spends an attempt.
 func (e *Engine) perform(ctx context.Context, x execution, body func(context.Context, repo.Claim) (ending, error)) (tasks.RunResult, error) {
 	x.row.TenantRuns = e.tenantRuns
+	if err := e.remembered(ctx, x.row, time.Now()); err != nil {
+		return tasks.RunResult{}, err
+	}
 	claim, err := e.store.ClaimRun(ctx, x.row)
 	if errors.Is(err, repo.ErrEnded) {
 		return e.result(ctx, x.row.Tenant, x.runID)
@@ -215,7 +218,7 @@ func (e *Engine) unclaimed(ctx context.Context, x execution, run repo.Run, err e
 	case r.verdict == never, x.final:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 		defer cancel()
-		return tasks.RunResult{}, tasks.Never(errors.Join(err, e.reject(ctx, x.row.Tenant, x.runID, reason(err))))
+		return tasks.RunResult{}, tasks.Never(errors.Join(err, e.reject(ctx, x.row.Kind, x.row.Tenant, x.runID, reason(err))))
 	}
 	return tasks.RunResult{}, err
 }
@@ -235,7 +238,13 @@ func (e *Engine) finish(ctx context.Context, x execution, ref repo.RunRef, f rep
 		}
 		return tasks.RunResult{}, err
 	}
-	return e.result(ctx, x.row.Tenant, x.runID)
+	run, err := e.store.Run(ctx, x.row.Tenant, ref.ID)
+	if err != nil {
+		e.ended(Ended{Kind: x.row.Kind, State: f.State})
+		return tasks.RunResult{}, err
+	}
+	e.ended(endedOf(run))
+	return resultOf(run), nil
 }
 
 // result reads a run's record as the queue's result.
@@ -248,13 +257,17 @@ func (e *Engine) result(ctx context.Context, tenant, runID string) (tasks.RunRes
 	if err != nil {
 		return tasks.RunResult{}, err
 	}
+	return resultOf(run), nil
+}
+
+func resultOf(run repo.Run) tasks.RunResult {
 	return tasks.RunResult{
-		RunID: runID, State: run.State,
+		RunID: RunID(run.ID), State: run.State,
 		Pages: run.Pages, Records: run.Records, RecordsTotal: run.RecordsTotal, Complete: run.Complete,
 		Created: run.Created, Linked: run.Linked, Refreshed: run.Refreshed, Unchanged: run.Unchanged,
 		Ambiguous: run.Ambiguous, Skipped: run.Skipped, Failed: run.Failed,
 		Missing: run.Missing, Unverified: run.Unverified, Removed: run.Removed, Error: run.Error,
-	}, nil
+	}
 }
 
 // reason is an error as it is kept in a run's record: whole, bounded.
@@ -268,14 +281,17 @@ func reason(err error) string {
 }
 
 // reject closes the record of a run that nobody could execute.
-func (e *Engine) reject(ctx context.Context, tenant, runID, why string) error {
+func (e *Engine) reject(ctx context.Context, kind, tenant, runID, why string) error {
 	id, err := uuid.Parse(runID)
 	if err != nil {
 		return err
 	}
 	err = e.store.RejectRun(ctx, tenant, id, why)
 	if errors.Is(err, repo.ErrNotFound) {
-		return nil // enqueued through Redis alone: there is no record
+		err = nil // enqueued through Redis alone: there is no record
+	}
+	if err == nil {
+		e.ended(Ended{Kind: kind, State: repo.StateFailed})
 	}
 	return err
 }

@@ -20,7 +20,7 @@ func (e *Engine) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (t
 		if err != nil || end.state != "" {
 			return end, err
 		}
-		w, err := newWalk(e.store, api, claim, e.newTurn(claim.Ref, job.Draining))
+		w, err := e.newWalk(api, claim, e.newTurn(claim.Ref, job.Draining))
 		if err != nil {
 			return ending{}, err
 		}

@@ -115,6 +115,9 @@ func (rs *resyncer) writePage(ctx context.Context, p pagePart) (cancelled bool, 
 		Cursor: raw, RecordsTotal: rs.total, Compare: true, Absent: p.absent,
 	}, func(state repo.PageState) ([]repo.Decision, error) { return compare(rows, state, p.again), nil })
 	rs.found = rs.found || res.Findings > 0
+	if err == nil && !res.Repeated {
+		rs.wrote(max(1, p.pages), len(rows))
+	}
 	return res.Cancelled, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,7 +54,7 @@ func (e *Engine) adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
 	ctx, cancel := context.WithTimeout(ctx, queuePatience)
 	defer cancel()
 	found, err := e.queue.Lookup(ctx, RunID(id))
-	return err == nil && found.Tenant == tenant && e.record(ctx, found) == nil
+	return err == nil && !found.Ended && found.Tenant == tenant && e.record(ctx, found) == nil
 }
 
 // hurry lets a run that waits in the queue go on at once, if the queue answers.
@@ -92,7 +93,7 @@ func (e *Engine) Watch(ctx context.Context, tenant, runID string, every time.Dur
 
 // Rejected closes the record of a run whose payload could not be read.
 func (e *Engine) Rejected(ctx context.Context, r tasks.Rejected) error {
-	return e.reject(ctx, r.Tenant, r.RunID, reason(r.Err))
+	return e.reject(ctx, strings.TrimPrefix(r.Kind, taskKind("")), r.Tenant, r.RunID, reason(r.Err))
 }
 
 func parseRunID(runID string) (uuid.UUID, error) {

@@ -28,6 +28,7 @@ func (e *Engine) Unmap(ctx context.Context, job tasks.Job[tasks.UnmapArgs]) (tas
 		case cancelled:
 			return ending{state: repo.StateCancelled, reason: "cancelled"}, nil
 		}
+		e.wrote(repo.KindUnmap, 1, len(ids))
 		return ending{state: repo.StateSucceeded, complete: true}, nil
 	})
 }

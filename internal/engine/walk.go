@@ -26,7 +26,8 @@ type walk struct {
 	handled *halo.IDSet // ids that the run is done with
 	total   int         // clients to expect, as far as is known
 
-	leaving error // why no page is asked for any more, see [halo.Query]
+	wrote   func(pages, records int) // is told of each page that was written
+	leaving error                    // why no page is asked for any more, see [halo.Query]
 }
 
 // pagePart is what a page brought, or several in a row.
@@ -41,10 +42,11 @@ type pagePart struct {
 }
 
 // newWalk takes up a run where its checkpoint stands; call restore next.
-func newWalk(store *repo.Store, api *halo.API, claim repo.Claim, turn *turn) (*walk, error) {
+func (e *Engine) newWalk(api *halo.API, claim repo.Claim, turn *turn) (*walk, error) {
 	cur, err := readCursor(claim.Cursor)
 	w := &walk{
-		store: store, api: api, ref: claim.Ref, turn: turn,
+		store: e.store, api: api, ref: claim.Ref, turn: turn,
+		wrote: func(pages, records int) { e.wrote(claim.Run.Kind, pages, records) },
 		query: halo.Query{IncludeInactive: true, VerifyTail: true},
 		cur:   cur, handled: &halo.IDSet{}, total: claim.Run.RecordsTotal,
 	}
