@@ -76,13 +76,13 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	metrics := telemetry.NewMetrics(version)
 	budget, closeBudget := newBudget(cfg, redis, metrics, log)
 	defer func() { err = errors.Join(err, closeBudget()) }()
-	eng := engine.New(engine.Config{
+	use := engine.Config{
 		Store: store, Queue: queue, Allow: set.allow, Roots: set.roots, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, UserAgent: "halosync/" + version, Log: log,
 		TenantRuns: cfg.TenantRuns, Keep: keep(cfg),
-		Budget:     budget.Wait, Throttled: budget.Throttled,
-		Observe: func(a halo.Attempt) { metrics.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes) },
-		Trace:   trace.halo(),
-	})
+		Budget: budget.Wait, Throttled: budget.Throttled, Trace: trace.halo(),
+	}
+	observeEngine(&use, metrics)
+	eng := engine.New(use)
 	server, err := newServer(cfg, redis, eng, metrics, trace, log)
 	if err != nil {
 		return err
@@ -91,6 +91,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 		return errors.Join(err, shutdown(ctx, server))
 	}
 
+	watch(metrics, eng, store, server)
 	listener, failed, err := listen(ctx, set, metrics, store, eng, server, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))

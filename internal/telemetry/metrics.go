@@ -21,6 +21,12 @@ type Metrics struct {
 	late                          prometheus.Gauge
 	scheduled, missed, dispatched prometheus.Counter
 
+	runs           *prometheus.CounterVec
+	runSeconds     *prometheus.HistogramVec
+	pages, records *prometheus.CounterVec
+	retries        *prometheus.CounterVec
+	forgotten      *prometheus.CounterVec
+
 	turns            *prometheus.HistogramVec
 	refused          *prometheus.CounterVec
 	throttled, alone prometheus.Counter
@@ -72,6 +78,11 @@ func NewMetrics(version string) *Metrics {
 	m.alone = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halosync_budget_alone_total", Help: "Requests out of this worker's own share, because Redis could not be asked.",
 	})
+	for _, class := range []string{"person", "background"} {
+		m.turns.WithLabelValues(class)
+		m.refused.WithLabelValues(class)
+	}
+	m.registerRuns()
 	m.registry.MustRegister(m.turns, m.refused, m.throttled, m.alone)
 	m.registry.MustRegister(m.late, m.scheduled, m.missed, m.dispatched)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -1,0 +1,81 @@
+package telemetry
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What labels may say. Whatever else comes is "other", so that no mistake
+// elsewhere makes series without end.
+var (
+	kinds    = []string{"import", "map", "unmap", "resync"}
+	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
+	kept     = []string{"runs", "events", "clients"}
+)
+
+const other = "other"
+
+func oneOf(list []string, value string) string {
+	if slices.Contains(list, value) {
+		return value
+	}
+	return other
+}
+
+// registerRuns adds the metrics of runs. Counters begin at 0, so that the first
+// event is an increase.
+func (m *Metrics) registerRuns() {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
+	}
+	m.runs = counter("halosync_runs_total", "Runs that this worker ended, by kind and outcome.", "kind", "outcome")
+	m.runSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "halosync_run_seconds",
+		Help:    "Time from a run's first execution to its end, waits included.",
+		Buckets: []float64{.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400},
+	}, []string{"kind", "outcome"})
+	m.registry.MustRegister(m.runSeconds)
+	m.pages = counter("halosync_pages_total", "Pages (of map runs: chunks of pairs) that this worker wrote.", "kind")
+	m.records = counter("halosync_records_total", "Clients (of map and unmap runs: pairs, mappings) that this worker decided on.", "kind")
+	m.retries = counter("halosync_halo_retries_total", "HTTP attempts to Halo that repeated a failed one.", "route")
+	m.forgotten = counter("halosync_retention_deleted_total", "Rows of old history that this worker deleted.", "what")
+	for _, kind := range kinds {
+		for _, outcome := range outcomes {
+			m.runs.WithLabelValues(kind, outcome)
+		}
+		m.pages.WithLabelValues(kind)
+		m.records.WithLabelValues(kind)
+	}
+	for _, what := range kept {
+		m.forgotten.WithLabelValues(what)
+	}
+}
+
+// RunEnded counts a run that this worker ended. took is 0 if it never ran.
+func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
+	kind, outcome = oneOf(kinds, kind), oneOf(outcomes, outcome)
+	m.runs.WithLabelValues(kind, outcome).Inc()
+	if took > 0 {
+		m.runSeconds.WithLabelValues(kind, outcome).Observe(took.Seconds())
+	}
+}
+
+// Wrote counts what one transaction of a run brought.
+func (m *Metrics) Wrote(kind string, pages, records int) {
+	kind = oneOf(kinds, kind)
+	m.pages.WithLabelValues(kind).Add(float64(pages))
+	m.records.WithLabelValues(kind).Add(float64(records))
+}
+
+// HaloRetry counts an attempt that repeats a failed one. route is a template.
+func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
+
+// Forgot counts rows of old history that were deleted. what is "runs", "events"
+// or "clients".
+func (m *Metrics) Forgot(what string, n int) {
+	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
+}
