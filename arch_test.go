@@ -38,6 +38,7 @@ var house = map[string]struct {
 	"internal/telemetry":          {[]string{"internal/plaintext"}, "what operations see"},
 	"internal/traces":             {nil, "a leaf"},
 	"internal/plaintext":          {nil, "a leaf"},
+	"internal/doctor":             {[]string{"internal/engine", "internal/secret", "repo", "tasks"}, "it asks what the worker works with, and builds nothing"},
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/browsertest":        {[]string{"internal/devstack"}, "a test kit of pages, which knows none of them"},
@@ -47,7 +48,7 @@ var house = map[string]struct {
 	"internal/demo":               {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
 		[]string{
-			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/engine",
+			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
 			"internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry", "internal/traces",
 		},
 		"it builds everything but holds no logic; test kits stay out",

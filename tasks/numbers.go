@@ -97,3 +97,6 @@ func (s *Server) PoolStat() Pool {
 	}
 	return pool
 }
+
+// Time is Redis' clock.
+func (s *Server) Time(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }

@@ -90,7 +90,7 @@ and nothing else.`,
 		},
 	}
 	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
-	root.AddCommand(schema, probeCommand(getenv, s.Out, started))
+	root.AddCommand(schema, probeCommand(getenv, s.Out, started), doctorCommand(getenv, s, started))
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	return root

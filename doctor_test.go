@@ -1,0 +1,88 @@
+package halosync_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+type examination struct {
+	Findings         []struct{ Area, Status, Subject, What, Do string }
+	Faults, Warnings int
+}
+
+// doctor runs "worker doctor" with some variables set otherwise.
+func (s *site) doctor(vars ...string) (found examination, text string, code int) {
+	s.t.Helper()
+	run := func(args ...string) (string, int) {
+		ctx, cancel := testContext()
+		defer cancel()
+		cmd := exec.CommandContext(ctx, filepath.Join(kit.bin, "worker"), append([]string{"doctor"}, args...)...)
+		cmd.Env = append(append(os.Environ(), s.env()...), vars...)
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		_ = cmd.Run() // the exit code says it
+		s.left.add("outputs and errors", out.String()+errs.String())
+		return out.String(), cmd.ProcessState.ExitCode()
+	}
+	text, code = run()
+	raw, again := run("-o", "json")
+	if again != code {
+		s.t.Errorf("exit codes %d and %d", code, again)
+	}
+	return decode[examination](s.t, raw), text, code
+}
+
+// Each thing that can be wrong is named, with what to do about it; all else goes
+// on being looked at.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fast)
+	s.connect()
+	check := func(what string, wantCode int, area, status, says, do string, vars ...string) {
+		t.Helper()
+		found, text, code := s.doctor(vars...)
+		if code != wantCode || code == 0 && found.Faults > 0 {
+			t.Errorf("%s: exit code %d, want %d\n%s", what, code, wantCode, text)
+		}
+		for _, f := range found.Findings {
+			if f.Area == area && f.Status == status && strings.Contains(f.Subject+": "+f.What, says) && strings.Contains(f.Do, do) {
+				if !strings.Contains(text, says) {
+					t.Errorf("%s: the table does not say %q:\n%s", what, says, text)
+				}
+				return
+			}
+		}
+		t.Errorf("%s: no %s of %s that says %q and %q:\n%s", what, status, area, says, do, text)
+	}
+	check("sound", 0, "postgres", "ok", "is held by row level security", "")
+	check("sound", 0, "halo", "ok", "1 of 1 connections that were tested", "")
+	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+s.db)
+	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
+	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+canaryRedisPassword+"@127.0.0.1:1")
+	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+canaryPassword+"@127.0.0.1:1/x")
+	other, err := secret.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.left.addKeyset(other)
+	check("another key set", 1, "keys", "fault", "1 credentials are sealed with key", "HALOSYNC_KEYSET", "HALOSYNC_KEYSET="+other)
+
+	s.app.SetSecret("another")
+	s.app.Revoke()
+	check("credentials refused", 1, "halo", "fault", "msp-1/halo: test of the connection (token)", "connection test")
+	repotest.Exec(t, s.db, `update halosync.connections set state = 'needs_reconnect'`)
+	check("to be reconnected", 1, "halo", "fault", "msp-1/halo: Halo refused its credentials", "--client-secret-file")
+	repotest.Exec(t, s.db, `update halosync.connections set state = 'active', auth_server = 'http://192.0.2.1/auth'`)
+	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "")
+	repotest.Exec(t, s.db, `revoke insert on halosync.events from halosync_worker`)
+	check("a right is missing", 1, "postgres", "fault", "insert on halosync.events", "--grant-to halosync_worker")
+	repotest.Exec(t, s.db, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)
+	check("old schema", 1, "postgres", "fault", "is older than this program's", "worker migrate")
+}

@@ -1,0 +1,41 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestJudgeClock(t *testing.T) {
+	t.Parallel()
+	for skew, want := range map[time.Duration]string{
+		0: "ok ", time.Second: "ok ", -time.Second: "ok ",
+		3 * time.Second: "warning 3s ahead", -14 * time.Second: "warning 14s behind",
+		15 * time.Second: "fault 15s ahead", -time.Hour: "fault 1h0m0s behind",
+	} {
+		f := judgeClock("Redis", skew)
+		status, words, _ := strings.Cut(want, " ")
+		if f.Status != status || !strings.Contains(f.What, words) || (f.Do == "") != (status == OK) {
+			t.Errorf("%v: %+v, want %s", skew, f, want)
+		}
+	}
+}
+
+// What an answer took is in the server's favour.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ off, least, most time.Duration }{
+		{0, 0, 0}, {time.Minute, 59 * time.Second, time.Minute}, {-time.Minute, -time.Minute, -59 * time.Second},
+	} {
+		got, err := apart(t.Context(), func(context.Context) (time.Time, error) { return time.Now().Add(c.off), nil })
+		if err != nil || got < c.least || got > c.most {
+			t.Errorf("%v off: %v, %v", c.off, got, err)
+		}
+	}
+	away := errors.New("away")
+	if _, err := apart(t.Context(), func(context.Context) (time.Time, error) { return time.Time{}, away }); !errors.Is(err, away) {
+		t.Errorf("%v", err)
+	}
+}

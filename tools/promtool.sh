@@ -1,0 +1,23 @@
+#!/bin/sh
+# Puts promtool, which tests the alert rules, into the folder $1, unless it is on
+# the machine. Taken out of Debian's package without installing that, which would
+# bring a server. Where that cannot be had, the tests of the rules are skipped.
+set -eu
+
+command -v promtool >/dev/null 2>&1 && exit 0
+[ ! -x "$1/promtool" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then
+	echo "promtool is not here: the tests of deploy/prometheus are skipped" >&2
+	exit 0
+fi
+mkdir -p "$1"
+into=$(cd "$1" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+if { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } >/dev/null 2>&1 &&
+	dpkg-deb -x prometheus_*.deb . && [ -x usr/bin/promtool ]; then
+	mv usr/bin/promtool "$into/promtool"
+else
+	echo "promtool could not be fetched: the tests of deploy/prometheus are skipped" >&2
+fi
