@@ -14,7 +14,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy vet unit fuzz fmt servers testkit tidy clean
+.PHONY: help demo test screenshots soak chaos fair bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy vet unit fuzz fmt servers testkit promtool tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## this list
 demo: servers build ## a Halo with 2,500 clients, imported before your eyes (DEMO_ONCE=1: once, then exit)
 	@$(GO) run ./internal/demo -bin $(BIN)
 
-test: testkit verify vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
+test: testkit promtool verify vet lint unit ## everything: vet, lint, unit, integration on real servers, faults
 
 build: ## bin/worker and bin/enqueue
 	@$(BUILD) -o $(BIN)/worker ./cmd/worker
@@ -113,6 +113,9 @@ fuzz: ## every fuzz target, FUZZTIME (10m) in total (FUZZ=name: only those)
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt ./...
+
+promtool:
+	@./tools/promtool.sh $(BIN)
 
 testkit: # what the tests alone need besides
 	@./internal/devstack/install.sh pgbouncer chromium

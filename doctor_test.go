@@ -44,6 +44,7 @@ func (s *site) doctor(vars ...string) (found examination, text string, code int)
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, fast)
+	s.tenant.Seed(3, 7)
 	s.connect()
 	check := func(what string, wantCode int, area, status, says, do string, vars ...string) {
 		t.Helper()
