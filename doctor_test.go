@@ -31,12 +31,16 @@ func (s *site) doctor(vars ...string) (found examination, text string, code int)
 		s.left.add("outputs and errors", out.String()+errs.String())
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
-	text, code = run()
-	raw, again := run("-o", "json")
-	if again != code {
-		s.t.Errorf("exit codes %d and %d", code, again)
+	text, code = run("-o", "json")
+	found = decode[examination](s.t, text)
+	if len(vars) == 0 { // as people see it, too
+		table, again := run()
+		if again != code {
+			s.t.Errorf("exit codes %d and %d", code, again)
+		}
+		text += table
 	}
-	return decode[examination](s.t, raw), text, code
+	return found, text, code
 }
 
 // Each thing that can be wrong is named, with what to do about it; all else goes
@@ -44,6 +48,7 @@ func (s *site) doctor(vars ...string) (found examination, text string, code int)
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, fast)
+	s.extraEnv = []string{"DATABASE_URL=" + withPassword(t, s.db, "halosync_worker", canaryPassword)}
 	s.tenant.Seed(3, 7)
 	s.connect()
 	check := func(what string, wantCode int, area, status, says, do string, vars ...string) {
@@ -54,8 +59,8 @@ func TestDoctor(t *testing.T) {
 		}
 		for _, f := range found.Findings {
 			if f.Area == area && f.Status == status && strings.Contains(f.Subject+": "+f.What, says) && strings.Contains(f.Do, do) {
-				if !strings.Contains(text, says) {
-					t.Errorf("%s: the table does not say %q:\n%s", what, says, text)
+				if table := text[strings.LastIndex(text, "}")+1:]; len(vars) == 0 && !strings.Contains(table, says) {
+					t.Errorf("%s: the table does not say %q:\n%s", what, says, table)
 				}
 				return
 			}
