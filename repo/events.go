@@ -11,7 +11,8 @@ import (
 )
 
 // Event is one change: who, when, how, before and after. Events are never
-// changed or deleted; the database refuses it.
+// changed, and deleted only once they are old ([Store.ForgetEvents]); the
+// database refuses anything else.
 type Event struct {
 	ID           int64 // grows with time, within the tenant
 	Tenant       string
