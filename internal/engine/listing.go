@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/repo"
 )
@@ -50,6 +52,7 @@ func (w *walk) pass(ctx context.Context) (ending, error) {
 		if err != nil {
 			return ending{}, fmt.Errorf("page %d: %w", page.Number, err)
 		}
+		w.log.Debug("page written", zap.Int("pass", batch.pass), zap.Int("page", page.Number), zap.Int("pages", batch.pages), zap.Int("clients", len(batch.clients)))
 		if cancelled {
 			return ending{state: repo.StateCancelled, reason: fmt.Sprintf("cancelled after page %d", page.Number)}, nil
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/repo"
 )
@@ -16,6 +18,7 @@ type walk struct {
 	api   *halo.API
 	ref   repo.RunRef
 	turn  *turn
+	log   *zap.Logger // names the run
 
 	query  halo.Query
 	wanted []int64 // sorted: only these are handed to write; nil: all
@@ -46,6 +49,8 @@ func (e *Engine) newWalk(api *halo.API, claim repo.Claim, turn *turn) (*walk, er
 	cur, err := readCursor(claim.Cursor)
 	w := &walk{
 		store: e.store, api: api, ref: claim.Ref, turn: turn,
+		log: e.log.With(zap.String("run", RunID(claim.Ref.ID)), zap.String("tenant", claim.Ref.Tenant),
+			zap.Stringer("connection", claim.Ref.ConnectionID)),
 		wrote: func(pages, records int) { e.wrote(claim.Run.Kind, pages, records) },
 		query: halo.Query{IncludeInactive: true, VerifyTail: true},
 		cur:   cur, handled: &halo.IDSet{}, total: claim.Run.RecordsTotal,
