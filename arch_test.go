@@ -38,6 +38,7 @@ var house = map[string]struct {
 	"internal/telemetry":          {[]string{"internal/plaintext"}, "what operations see"},
 	"internal/traces":             {nil, "a leaf"},
 	"internal/plaintext":          {nil, "a leaf"},
+	"internal/queuemon":           {[]string{"internal/access", "internal/plaintext", "tasks"}, "asynqmon's pages, which know the queue alone"},
 	"internal/doctor":             {[]string{"internal/engine", "internal/secret", "repo", "tasks"}, "it asks what the worker works with, and builds nothing"},
 	"internal/devstack":           {nil, "a leaf"},
 	"internal/devstack/redistest": {[]string{"internal/devstack"}, "a test kit of Redis"},
@@ -49,7 +50,7 @@ var house = map[string]struct {
 	"cmd/worker": {
 		[]string{
 			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
-			"internal/plaintext", "internal/ratelimit", "internal/secret", "internal/telemetry", "internal/traces",
+			"internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/secret", "internal/telemetry", "internal/traces",
 		},
 		"it builds everything but holds no logic; test kits stay out",
 	},
@@ -64,7 +65,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
 	"github.com/pressly/goose":       {"repo"},
 	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
-	"github.com/hibiken/asynqmon":    {}, // tests alone
+	"github.com/hibiken/asynqmon":    {"internal/queuemon"},
 	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench"},
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},

@@ -239,12 +239,6 @@ func dumpDatabase(t *testing.T, db string) string {
 	return repotest.Value[string](t, db, `select string_agg(line, E'\n') from (`+strings.Join(parts, " union all ")+`) as everything`)
 }
 
-// monitor lets asynqmon use our own reading of REDIS_URL.
-type monitor struct{ tasks.Address }
-
-// MakeRedisClient is what asynq's tools ask for.
-func (m monitor) MakeRedisClient() any { return m.Connect() }
-
 // taskStates are asynqmon's lists.
 var taskStates = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 

@@ -15,7 +15,7 @@ type APIKey struct {
 	ID         uuid.UUID
 	Tenant     string
 	Name       string // unique among the tenant's keys that are not revoked
-	Scope      string // read, write or admin
+	Scope      string // read, write, admin or ops
 	CreatedBy  string
 	CreatedAt  time.Time
 	LastUsedAt *time.Time // to the minute

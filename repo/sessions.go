@@ -13,7 +13,7 @@ import (
 type Session struct {
 	Tenant   string
 	Actor    string
-	Scope    string     // read, write or admin
+	Scope    string     // read, write, admin or ops
 	APIKeyID *uuid.UUID // nil: the product vouched for its user
 	Stale    bool       // its last sign of life was noted a minute ago
 }

@@ -22,6 +22,10 @@ func (a Address) String() string { return a.text }
 // dialled before the first command.
 func (a Address) Connect() redis.UniversalClient { return a.connect() }
 
+// MakeRedisClient is [Address.Connect] under the name that asynq's own tools
+// know: an address can be given to them.
+func (a Address) MakeRedisClient() any { return a.Connect() }
+
 // ParseAddress reads a Redis URL:
 //
 //	redis://[user:password@]host[:6379][/db]

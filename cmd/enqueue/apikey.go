@@ -66,12 +66,14 @@ func (a *app) apikeyCommand() *cobra.Command {
 func (a *app) apikeyNew() *cobra.Command {
 	var scope, expires string
 	cmd := &cobra.Command{
-		Use: "new NAME --scope read|write|admin", Short: "Make a key, and print it this once", Args: exactly("the key's name"),
+		Use: "new NAME --scope read|write|admin|ops", Short: "Make a key, and print it this once", Args: exactly("the key's name"),
 		Long: `new prints a key of the tenant. It is not stored and cannot be shown again. Programs
 send it as "Authorization: Bearer KEY", people sign in to the console with it.
 
 Scopes: "read" sees everything but credentials, "write" may also import, map, unmap
-and resync, "admin" also add, change and remove connections and schedules.`,
+and resync, "admin" also add, change and remove connections and schedules. "ops" is for
+who runs the installation: everything of its tenant, and the queues at /asynqmon/, which
+hold the tasks of all tenants.`,
 		Example: "  enqueue apikey new console --scope admin --expires 90d\n  (umask 077; enqueue apikey new nightly-report --scope read > key.txt)",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			lasts, err := parseExpires(expires)
@@ -99,7 +101,7 @@ and resync, "admin" also add, change and remove connections and schedules.`,
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&scope, "scope", "", "what it may do: read, write or admin")
+	cmd.Flags().StringVar(&scope, "scope", "", "what it may do: read, write, admin or ops")
 	cmd.Flags().StringVar(&expires, "expires", "", "how long it is good for, such as 90d or 12h; default for ever")
 	required(cmd, "scope")
 	return cmd

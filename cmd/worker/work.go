@@ -17,6 +17,7 @@ import (
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/queuemon"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/internal/telemetry"
@@ -73,6 +74,11 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	}
 	queue := tasks.NewClient(redis)
 	defer func() { err = errors.Join(err, queue.Close()) }()
+	queues, err := queuemon.New(queuemon.Config{Redis: redis, Writable: cfg.QueuesWritable, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, queues.Close()) }()
 	metrics := telemetry.NewMetrics(version)
 	budget, closeBudget := newBudget(cfg, redis, metrics, log)
 	defer func() { err = errors.Join(err, closeBudget()) }()
@@ -92,7 +98,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	}
 
 	watch(metrics, eng, store, server)
-	listener, failed, err := listen(ctx, set, metrics, store, eng, server, log)
+	listener, failed, err := listen(ctx, set, metrics, store, eng, server, queues, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}

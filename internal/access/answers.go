@@ -15,7 +15,7 @@ func forBrowser(r *http.Request) bool {
 
 // refuse answers with a sentence: to a person as text, to a program as RFC 9457
 // wants it.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	if status == http.StatusServiceUnavailable || forBrowser(r) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
@@ -26,6 +26,21 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, status int, detai
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_, _ = w.Write(doc) // or nobody listens any more
+}
+
+// Require serves those alone whose scope covers need: 403 for the others, with
+// the reason, and 401 for a request that belongs to nobody.
+func Require(need Scope, reason string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch p, ok := From(r.Context()); {
+		case !ok:
+			refuse(w, r, http.StatusUnauthorized, "Nobody has signed in.")
+		case !p.Scope.Covers(need):
+			refuse(w, r, http.StatusForbidden, fmt.Sprintf("This needs the scope %s, and yours is %s: %s", need, p.Scope, reason))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // reserved tells a prober elsewhere whether all is well, and not why not: that
@@ -66,7 +81,7 @@ func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Www-Authenticate", `Bearer realm="halosync"`)
-	g.refuse(w, r, http.StatusUnauthorized, "Send an API key that is in force: Authorization: Bearer KEY. In a browser, sign in at /signin.")
+	refuse(w, r, http.StatusUnauthorized, "Send an API key that is in force: Authorization: Bearer KEY. In a browser, sign in at /signin.")
 }
 
 // currentPage is the page that a part was asked for from.

@@ -56,7 +56,7 @@ func (g *Guard) isOpen(w http.ResponseWriter, r *http.Request) bool {
 		g.unavailable(w, r, err)
 		return false
 	case !open:
-		g.refuse(w, r, http.StatusServiceUnavailable, closedText)
+		refuse(w, r, http.StatusServiceUnavailable, closedText)
 		return false
 	}
 	return true
@@ -86,7 +86,7 @@ func (d *door) ask(ctx context.Context, now func() time.Time, any func(context.C
 // tellToWait answers whoever has tried too often.
 func (g *Guard) tellToWait(w http.ResponseWriter, r *http.Request, e *waitError) {
 	w.Header().Set("Retry-After", strconv.Itoa(e.seconds()))
-	g.refuse(w, r, http.StatusTooManyRequests, tooMany)
+	refuse(w, r, http.StatusTooManyRequests, tooMany)
 }
 
 const tooMany = "There were too many wrong attempts. Wait a little and try again."
@@ -97,5 +97,5 @@ func (g *Guard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 		g.log.Warn("sign-in: whose request it is cannot be found out", zap.Error(err))
 	}
 	w.Header().Set("Retry-After", "5")
-	g.refuse(w, r, http.StatusServiceUnavailable, "The database does not answer, so it cannot be found out whose request this is. Try again in a few seconds.")
+	refuse(w, r, http.StatusServiceUnavailable, "The database does not answer, so it cannot be found out whose request this is. Try again in a few seconds.")
 }

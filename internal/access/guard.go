@@ -85,7 +85,7 @@ func New(cfg Config) *Guard {
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.secure(w.Header(), r)
 	if r.ContentLength > maxBody {
-		g.refuse(w, r, http.StatusRequestEntityTooLarge, "The request is larger than 1 MiB.")
+		refuse(w, r, http.StatusRequestEntityTooLarge, "The request is larger than 1 MiB.")
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -96,7 +96,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.ops.ServeHTTP(&reserved{ResponseWriter: w}, r)
 	case !g.isOpen(w, r):
 	case g.origins.Check(r) != nil:
-		g.refuse(w, r, http.StatusForbidden, "The request was made by a page of another site.")
+		refuse(w, r, http.StatusForbidden, "The request was made by a page of another site.")
 	case path == "/signin", path == "/signout", strings.HasPrefix(path, "/signin/"):
 		g.own.ServeHTTP(w, r)
 	case isAsset(r):

@@ -52,7 +52,7 @@ func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 // stored and cannot be told again. lasts is 0 for a key that does not expire.
 func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, scope Scope, lasts time.Duration) (repo.APIKey, secret.String, error) {
 	if !scope.Valid() {
-		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write or admin", string(scope))}
+		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write, admin or ops", string(scope))}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

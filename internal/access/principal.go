@@ -13,10 +13,13 @@ const (
 	Read  Scope = "read"  // see everything of the tenant, credentials excepted
 	Write Scope = "write" // import, map, unmap, resync and what belongs to runs
 	Admin Scope = "admin" // connections, schedules
+	// Ops is for who runs the installation: the queues besides, in which the
+	// tasks of all tenants are. The product cannot vouch for it.
+	Ops Scope = "ops"
 )
 
 // rank orders the scopes; 0 is none.
-var rank = map[Scope]int{Read: 1, Write: 2, Admin: 3}
+var rank = map[Scope]int{Read: 1, Write: 2, Admin: 3, Ops: 4}
 
 // Valid says whether there is such a scope.
 func (s Scope) Valid() bool { return rank[s] > 0 }

@@ -34,16 +34,16 @@ func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		g.refuse(w, r, http.StatusUnsupportedMediaType, "Post the form's fields, key and next, as application/x-www-form-urlencoded.")
+		refuse(w, r, http.StatusUnsupportedMediaType, "Post the form's fields, key and next, as application/x-www-form-urlencoded.")
 		return
 	}
 	if err := r.ParseForm(); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			g.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 1 MiB.")
+			refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 1 MiB.")
 			return
 		}
-		g.refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
+		refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
 		return
 	}
 	next := localPath(r.PostForm.Get("next"))

@@ -80,7 +80,7 @@ func (c claims) check() error {
 		return errors.New("iat is missing")
 	case c.ExpiresAt.Sub(c.IssuedAt.Time) > tokenLasts:
 		return fmt.Errorf("it lasts for %v: at most %v", c.ExpiresAt.Sub(c.IssuedAt.Time), tokenLasts)
-	case !c.Scope.Valid():
+	case !c.Scope.Valid() || c.Scope.Covers(Ops): // ops goes past the tenant
 		return errors.New("scope: want read, write or admin")
 	}
 	for name, text := range map[string]string{"sub": c.Subject, "tenant": c.Tenant, "jti": c.ID} {

@@ -66,6 +66,9 @@ type Config struct {
 	// reads them.
 	EmbedOrigins []string `env:"HALOSYNC_EMBED_ORIGINS"`
 
+	// QueuesWritable lets /asynqmon/ change the queues instead of showing them.
+	QueuesWritable bool `env:"HALOSYNC_QUEUES_WRITABLE"`
+
 	// Port is what hosting platforms set; HTTPAddr wins.
 	Port string `env:"PORT"`
 
@@ -238,6 +241,9 @@ func parseFaults(err error) []string {
 			why := parse.Err.Error()
 			if num := (&strconv.NumError{}); errors.As(parse.Err, &num) {
 				why = strconv.Quote(num.Num) + " is not a whole number"
+				if num.Func == "ParseBool" {
+					why = strconv.Quote(num.Num) + ": want true or false"
+				}
 			}
 			faults = append(faults, variable(parse.Name)+": "+why)
 			continue

@@ -33,11 +33,11 @@ type page struct {
 }
 
 // may is what a page offers; the handlers refuse the rest all the same.
-type may struct{ Write, Admin bool }
+type may struct{ Write, Admin, Ops bool }
 
 // may says what the principal's scope covers.
 func (v *visit) may() may {
-	return may{Write: v.Scope.Covers(access.Write), Admin: v.Scope.Covers(access.Admin)}
+	return may{Write: v.Scope.Covers(access.Write), Admin: v.Scope.Covers(access.Admin), Ops: v.Scope.Covers(access.Ops)}
 }
 
 // render answers with a page.

@@ -93,7 +93,7 @@ func (d *stage) play(ctx context.Context) error {
 	if err := d.startWorker(ctx); err != nil {
 		return err
 	}
-	if d.key, err = d.capture(ctx, "enqueue", "apikey", "new", "demo", "--scope", "admin"); err != nil {
+	if d.key, err = d.capture(ctx, "enqueue", "apikey", "new", "demo", "--scope", "ops"); err != nil {
 		return err
 	}
 	d.showConsole()
@@ -268,7 +268,7 @@ func (d *stage) invite() {
 	fmt.Println("\nEverything stays up until Ctrl-C.")
 	d.showConsole()
 	fmt.Println("\nThe worker's other pages:")
-	for _, page := range []string{"/readyz", "/metrics"} {
+	for _, page := range []string{"/asynqmon/ (the queues, with the same key)", "/readyz", "/metrics"} {
 		fmt.Printf("  http://%s%s\n", d.opsAddr, page)
 	}
 	fmt.Printf("  its log: %s\n\nIn another terminal, paste:\n", d.workerLog())
