@@ -28,6 +28,7 @@ func TestJourneys(t *testing.T) {
 			"watch-and-cancel":  (*desk).watchInBrowser,
 			"halo-down":         (*desk).haloDown,
 			"northwind":         (*desk).everyPage,
+			"queues":            (*desk).queuesInBrowser,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

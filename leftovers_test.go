@@ -249,7 +249,7 @@ func monitorPages(t *testing.T, address string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := asynqmon.New(asynqmon.Options{RedisConnOpt: monitor{a}, ReadOnly: true})
+	h := asynqmon.New(asynqmon.Options{RedisConnOpt: a, ReadOnly: true})
 	defer func() { _ = h.Close() }()
 	var all strings.Builder
 	get := func(path string) []byte {

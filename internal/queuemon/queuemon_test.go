@@ -1,0 +1,208 @@
+package queuemon_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hibiken/asynq"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/devstack/redistest"
+	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/tasks"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+// monitor is one over a Redis of its own, or over an address where none is.
+func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http.Handler {
+	t.Helper()
+	address, err := tasks.ParseAddress(redisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := queuemon.New(queuemon.Config{Redis: address, Writable: writable, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// ask asks as somebody of a scope; "" is nobody.
+func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*http.Response, string) {
+	t.Helper()
+	r := httptest.NewRequest(method, queuemon.Root+path, nil)
+	if scope != "" {
+		r = r.WithContext(access.With(r.Context(), access.Principal{Tenant: "acme", Actor: "key:ann", Scope: scope}))
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	resp := w.Result()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// enqueue puts a task into a queue that nobody takes from.
+func enqueue(t *testing.T, redisURL, id, payload string) {
+	t.Helper()
+	address, err := tasks.ParseAddress(redisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue := asynq.NewClient(address)
+	defer queue.Close()
+	if _, err := queue.Enqueue(asynq.NewTask(tasks.KindImport, []byte(payload)), asynq.Queue("import"), asynq.TaskID(id)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A tenant's key is not enough for what holds tasks of all tenants, whatever is
+// asked for.
+func TestQueuesAreForOpsAlone(t *testing.T) {
+	t.Parallel()
+	url := redistest.URL(t)
+	enqueue(t, url, "a1", `{"tenant":"globex"}`)
+	h := monitor(t, url, true, nil)
+	for _, path := range []string{"/", "/queues/import", "/static/js/x.js", "/favicon.ico", "/api/queues", "/api/queues/import/pending_tasks", "/api/queues/import/tasks/a1", "/api/redis_info"} {
+		for scope, want := range map[access.Scope]int{"": 401, access.Read: 403, access.Write: 403, access.Admin: 403, "root": 403, access.Ops: 200} {
+			for _, method := range []string{http.MethodGet, http.MethodDelete} {
+				if method == http.MethodDelete && want == http.StatusOK {
+					continue
+				}
+				resp, body := ask(t, h, scope, method, path)
+				if resp.StatusCode != want || want != 200 && strings.Contains(body, "globex") {
+					t.Errorf("%s %s as %q: %d %.200s", method, path, scope, resp.StatusCode, body)
+				}
+			}
+		}
+	}
+}
+
+// Nothing is changed unless that is switched on, and then it is told who did.
+func TestChangesAreSwitchedOn(t *testing.T) {
+	t.Parallel()
+	url := redistest.URL(t)
+	enqueue(t, url, "a1", `{}`)
+	shows := monitor(t, url, false, nil)
+	seen, logs := observer.New(zap.InfoLevel)
+	changes := monitor(t, url, true, zap.New(seen))
+	const one = "/api/queues/import/pending_tasks/a1"
+	for _, c := range [][2]string{{"DELETE", one}, {"POST", "/api/queues/import:pause"}, {"DELETE", "/api/queues/import"}, {"POST", "/api/nothing"}, {"POST", "/"}, {"PUT", "/static/x"}} {
+		if resp, _ := ask(t, shows, access.Ops, c[0], c[1]); resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%v: %d", c, resp.StatusCode)
+		}
+	}
+	if resp, body := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.StatusCode != 200 {
+		t.Fatalf("the task that was not to be changed: %d %s", resp.StatusCode, body)
+	}
+	if resp, body := ask(t, changes, access.Ops, "DELETE", one); resp.StatusCode != http.StatusNoContent && resp.StatusCode != 200 {
+		t.Errorf("switched on: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the task that was deleted: %d", resp.StatusCode)
+	}
+	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["actor"] != "key:ann" || all[0].ContextMap()["path"] != one {
+		t.Errorf("log: %v", all)
+	}
+	if resp, _ := ask(t, changes, access.Ops, "POST", "/"); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("a form to a page: %d", resp.StatusCode)
+	}
+}
+
+var (
+	noncePolicy = regexp.MustCompile(`^default-src 'none'; script-src 'nonce-(\w{26})'; style-src 'nonce-(\w{26})'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'$`)
+	scripts     = regexp.MustCompile(`<script( nonce="(\w+)")?`)
+)
+
+// Only what asynqmon brought runs in its page; anything else that it serves runs
+// nothing.
+func TestPolicyOfThePage(t *testing.T) {
+	t.Parallel()
+	h := monitor(t, "redis://127.0.0.1:1/0", false, nil)
+	nonces := map[string]bool{}
+	for _, path := range []string{"/", "/queues/import/tasks/a.b", "/nothing"} {
+		resp, body := ask(t, h, access.Ops, "GET", path)
+		got := noncePolicy.FindStringSubmatch(resp.Header.Get("Content-Security-Policy"))
+		if got == nil || nonces[got[1]] || got[1] != got[2] {
+			t.Fatalf("%s: policy %q", path, resp.Header.Get("Content-Security-Policy"))
+		}
+		nonces[got[1]] = true
+		all := scripts.FindAllStringSubmatch(body, -1)
+		for _, script := range all {
+			if script[2] != got[1] {
+				t.Errorf("%s: %s", path, script[0])
+			}
+		}
+		if len(all) < 3 || strings.Contains(body, "googleapis") || !strings.Contains(body, `<meta property="csp-nonce" content="`+got[1]+`">`) || !strings.Contains(body, `FLAG_READ_ONLY="true"`) {
+			t.Errorf("%s: %s", path, body)
+		}
+		if resp.Header.Get("X-Frame-Options") != "DENY" || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %v", path, resp.Header)
+		}
+	}
+	for path, kind := range map[string]string{"/favicon.ico": "image/x-icon", "/static/media/logo-color.c2b0c1f3.svg": "image/svg+xml", "/static/js/main.5adda2da.chunk.js": "application/javascript; charset=utf-8"} {
+		resp, _ := ask(t, h, access.Ops, "GET", path)
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || resp.Header.Get("Content-Type") != kind || len(resp.Header["Content-Type"]) != 1 {
+			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		}
+	}
+}
+
+// A Redis that is away is an error of each answer, and of nothing else.
+func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
+	h := monitor(t, "redis://127.0.0.1:1/0?max_retries=-1", true, nil)
+	for _, path := range []string{"queues", "queues/import", "queue_stats", "servers", "scheduler_entries", "redis_info", "metrics", "queues/import/groups", "queues/import/tasks/a1",
+		"queues/import/active_tasks", "queues/import/pending_tasks", "queues/import/scheduled_tasks", "queues/import/retry_tasks", "queues/import/archived_tasks", "queues/import/completed_tasks"} {
+		if resp, body := ask(t, h, access.Ops, "GET", "/api/"+path); resp.StatusCode < 400 {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+	for _, path := range []string{"queues/import:pause", "queues/import/active_tasks/a1:cancel", "queues/import/retry_tasks:run_all"} {
+		if resp, body := ask(t, h, access.Ops, "POST", "/api/"+path); resp.StatusCode < 400 {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+}
+
+// Payloads are shown as the JSON that they are, bounded, and without what hides
+// or reorders text.
+func TestPayloadsAreReadable(t *testing.T) {
+	t.Parallel()
+	url := redistest.URL(t)
+	long := `{"tenant":"acme","connection_id":"c","client_ids":[` + strings.TrimSuffix(strings.Repeat("12345678901234567,", 10_000), ",") + `]}`
+	for id, c := range map[string]struct{ payload, shown string }{
+		"short":  {`{"tenant":"acme","all":true}`, `{"tenant":"acme","all":true}`},
+		"long":   {long, `{"client_ids":[` + strings.Repeat("12345678901234567,", 10) + `"… and 9990 more"],"connection_id":"c","tenant":"acme"}`},
+		"hidden": {"{\"search\":\"a\u202eb\"}", "{\"search\":\"a\uFFFDb\"}"},
+		"spelt":  {`{"search":"a\u202eb"}`, "{\"search\":\"a\uFFFDb\"}"},
+		"text":   {`{"search":"` + strings.Repeat("x", 5_000) + `"}`, `{"search":"` + strings.Repeat("x", 200) + `… (4800 bytes more)"}`},
+		"no":     {strings.Repeat("\xff", 3_000), "… (1000 bytes more)"},
+		"wide":   {`[[` + strings.Repeat(`{"a":"`+strings.Repeat("y", 300)+`"},`, 9) + `1],[` + strings.Repeat(`{"a":"`+strings.Repeat("y", 300)+`"},`, 9) + `1]]`, ""},
+	} {
+		enqueue(t, url, id, c.payload)
+		resp, body := ask(t, monitor(t, url, false, nil), access.Ops, "GET", "/api/queues/import/tasks/"+id)
+		var task struct{ Payload string }
+		if err := json.Unmarshal([]byte(body), &task); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %.200s", id, resp.StatusCode, body)
+		}
+		if c.shown != "" && task.Payload != c.shown || len(task.Payload) > 2_100 {
+			t.Errorf("%s is shown as %.3000s", id, task.Payload)
+		}
+	}
+}
