@@ -49,7 +49,7 @@ func (d *desk) queuesInBrowser() {
 	d.Read(ids["retry"])
 	d.monitored()
 	d.visit("/asynqmon/servers")
-	d.Read(tasks.KindImport)
+	d.Read("import, interactive, resync")
 	d.monitored()
 	d.refusesChanges(ids["archived"])
 }
@@ -80,7 +80,7 @@ func (d *desk) exhibits() map[string]string {
 		d.t.Fatal(err)
 	}
 	queue := asynq.NewClient(address)
-	defer queue.Close()
+	defer func() { _ = queue.Close() }()
 	payload := []byte(`{"tenant":"` + d.msp + `","connection_id":"0198c5b0-7d0e-7000-8000-000000000001","all":true}`)
 	for state, in := range map[string]time.Duration{"pending": 0, "scheduled": time.Hour} {
 		ids[state] = state + "0exhibit"

@@ -140,6 +140,7 @@ func TestForgedTokens(t *testing.T) {
 		"tenant as a list":  with("tenant", []string{"acme"}),
 		"no scope":          without("scope"),
 		"made-up scope":     with("scope", "owner"),
+		"past its tenant":   with("scope", "ops"),
 		"a user who writes": with("sub", "anna\nroot"),
 		"alg none":          signed(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType),
 		"alg HS512":         signed(jwt.SigningMethodHS512, []byte(signinSecret)),

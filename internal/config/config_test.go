@@ -38,7 +38,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"HALOSYNC_CONCURRENCY": "3", "HALOSYNC_HTTP_ADDR": "off", "PORT": "9", "HALOSYNC_RATE_LIMIT": "9/1s",
 		"HALOSYNC_RESYNC_CRON": "0 1 * * *", "HALOSYNC_ALLOW_HOSTS": "a,10.0.0.0/8",
 		"HALOSYNC_CA_FILE": "ca.pem", "HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1", "HALOSYNC_TENANT_RUNS": "5",
-		"HALOSYNC_SIGNIN_SECRET": "s1,s2", "HALOSYNC_EMBED_ORIGINS": "https://a.example,https://b.example",
+		"HALOSYNC_SIGNIN_SECRET": "s1,s2", "HALOSYNC_EMBED_ORIGINS": "https://a.example,https://b.example", "HALOSYNC_QUEUES_WRITABLE": "true",
 	}), DatabaseURL, RedisURL, Keyset)
 	if err != nil {
 		t.Fatal(err)
@@ -46,9 +46,9 @@ func TestEveryVariableIsRead(t *testing.T) {
 	got := []any{
 		c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.Keyset.Reveal(), c.Concurrency, c.HTTPAddr,
 		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.CAFile, c.LogLevel.String(), c.LogFormat, c.Tenant, c.TenantRuns,
-		c.SigninSecret.Reveal(), strings.Join(c.EmbedOrigins, "|"),
+		c.SigninSecret.Reveal(), strings.Join(c.EmbedOrigins, "|"), c.QueuesWritable,
 	}
-	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "ca.pem", "debug", "console", "t1", 5, "s1,s2", "https://a.example|https://b.example"}
+	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "ca.pem", "debug", "console", "t1", 5, "s1,s2", "https://a.example|https://b.example", true}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

@@ -2,7 +2,6 @@ package queuemon_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -41,7 +40,7 @@ func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http
 }
 
 // ask asks as somebody of a scope; "" is nobody.
-func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*http.Response, string) {
+func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, queuemon.Root+path, nil)
 	if scope != "" {
@@ -49,12 +48,7 @@ func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) 
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	resp := w.Result()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
+	return w, w.Body.String()
 }
 
 // enqueue puts a task into a queue that nobody takes from.
@@ -65,7 +59,7 @@ func enqueue(t *testing.T, redisURL, id, payload string) {
 		t.Fatal(err)
 	}
 	queue := asynq.NewClient(address)
-	defer queue.Close()
+	defer func() { _ = queue.Close() }()
 	if _, err := queue.Enqueue(asynq.NewTask(tasks.KindImport, []byte(payload)), asynq.Queue("import"), asynq.TaskID(id)); err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +79,8 @@ func TestQueuesAreForOpsAlone(t *testing.T) {
 					continue
 				}
 				resp, body := ask(t, h, scope, method, path)
-				if resp.StatusCode != want || want != 200 && strings.Contains(body, "globex") {
-					t.Errorf("%s %s as %q: %d %.200s", method, path, scope, resp.StatusCode, body)
+				if resp.Code != want || want != 200 && strings.Contains(body, "globex") {
+					t.Errorf("%s %s as %q: %d %.200s", method, path, scope, resp.Code, body)
 				}
 			}
 		}
@@ -103,24 +97,24 @@ func TestChangesAreSwitchedOn(t *testing.T) {
 	changes := monitor(t, url, true, zap.New(seen))
 	const one = "/api/queues/import/pending_tasks/a1"
 	for _, c := range [][2]string{{"DELETE", one}, {"POST", "/api/queues/import:pause"}, {"DELETE", "/api/queues/import"}, {"POST", "/api/nothing"}, {"POST", "/"}, {"PUT", "/static/x"}} {
-		if resp, _ := ask(t, shows, access.Ops, c[0], c[1]); resp.StatusCode != http.StatusMethodNotAllowed {
-			t.Errorf("%v: %d", c, resp.StatusCode)
+		if resp, _ := ask(t, shows, access.Ops, c[0], c[1]); resp.Code != http.StatusMethodNotAllowed {
+			t.Errorf("%v: %d", c, resp.Code)
 		}
 	}
-	if resp, body := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.StatusCode != 200 {
-		t.Fatalf("the task that was not to be changed: %d %s", resp.StatusCode, body)
+	if resp, body := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.Code != 200 {
+		t.Fatalf("the task that was not to be changed: %d %s", resp.Code, body)
 	}
-	if resp, body := ask(t, changes, access.Ops, "DELETE", one); resp.StatusCode != http.StatusNoContent && resp.StatusCode != 200 {
-		t.Errorf("switched on: %d %s", resp.StatusCode, body)
+	if resp, body := ask(t, changes, access.Ops, "DELETE", one); resp.Code != http.StatusNoContent && resp.Code != 200 {
+		t.Errorf("switched on: %d %s", resp.Code, body)
 	}
-	if resp, _ := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("the task that was deleted: %d", resp.StatusCode)
+	if resp, _ := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.Code != http.StatusNotFound {
+		t.Errorf("the task that was deleted: %d", resp.Code)
 	}
 	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["actor"] != "key:ann" || all[0].ContextMap()["path"] != one {
 		t.Errorf("log: %v", all)
 	}
-	if resp, _ := ask(t, changes, access.Ops, "POST", "/"); resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("a form to a page: %d", resp.StatusCode)
+	if resp, _ := ask(t, changes, access.Ops, "POST", "/"); resp.Code != http.StatusMethodNotAllowed {
+		t.Errorf("a form to a page: %d", resp.Code)
 	}
 }
 
@@ -137,9 +131,9 @@ func TestPolicyOfThePage(t *testing.T) {
 	nonces := map[string]bool{}
 	for _, path := range []string{"/", "/queues/import/tasks/a.b", "/nothing"} {
 		resp, body := ask(t, h, access.Ops, "GET", path)
-		got := noncePolicy.FindStringSubmatch(resp.Header.Get("Content-Security-Policy"))
+		got := noncePolicy.FindStringSubmatch(resp.Header().Get("Content-Security-Policy"))
 		if got == nil || nonces[got[1]] || got[1] != got[2] {
-			t.Fatalf("%s: policy %q", path, resp.Header.Get("Content-Security-Policy"))
+			t.Fatalf("%s: policy %q", path, resp.Header().Get("Content-Security-Policy"))
 		}
 		nonces[got[1]] = true
 		all := scripts.FindAllStringSubmatch(body, -1)
@@ -151,14 +145,14 @@ func TestPolicyOfThePage(t *testing.T) {
 		if len(all) < 3 || strings.Contains(body, "googleapis") || !strings.Contains(body, `<meta property="csp-nonce" content="`+got[1]+`">`) || !strings.Contains(body, `FLAG_READ_ONLY="true"`) {
 			t.Errorf("%s: %s", path, body)
 		}
-		if resp.Header.Get("X-Frame-Options") != "DENY" || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
-			t.Errorf("%s: %v", path, resp.Header)
+		if resp.Header().Get("X-Frame-Options") != "DENY" || resp.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %v", path, resp.Header())
 		}
 	}
 	for path, kind := range map[string]string{"/favicon.ico": "image/x-icon", "/static/media/logo-color.c2b0c1f3.svg": "image/svg+xml", "/static/js/main.5adda2da.chunk.js": "application/javascript; charset=utf-8"} {
 		resp, _ := ask(t, h, access.Ops, "GET", path)
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || resp.Header.Get("Content-Type") != kind || len(resp.Header["Content-Type"]) != 1 {
-			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		if resp.Code != 200 || resp.Header().Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || resp.Header().Get("Content-Type") != kind || len(resp.Header()["Content-Type"]) != 1 {
+			t.Errorf("%s: %d %v", path, resp.Code, resp.Header())
 		}
 	}
 }
@@ -167,15 +161,20 @@ func TestPolicyOfThePage(t *testing.T) {
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0?max_retries=-1", true, nil)
-	for _, path := range []string{"queues", "queues/import", "queue_stats", "servers", "scheduler_entries", "redis_info", "metrics", "queues/import/groups", "queues/import/tasks/a1",
-		"queues/import/active_tasks", "queues/import/pending_tasks", "queues/import/scheduled_tasks", "queues/import/retry_tasks", "queues/import/archived_tasks", "queues/import/completed_tasks"} {
-		if resp, body := ask(t, h, access.Ops, "GET", "/api/"+path); resp.StatusCode < 400 {
-			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
-		}
-	}
-	for _, path := range []string{"queues/import:pause", "queues/import/active_tasks/a1:cancel", "queues/import/retry_tasks:run_all"} {
-		if resp, body := ask(t, h, access.Ops, "POST", "/api/"+path); resp.StatusCode < 400 {
-			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+	for method, paths := range map[string][]string{
+		http.MethodGet: {
+			"queues", "queues/import", "queue_stats", "servers", "scheduler_entries", "redis_info", "metrics", "queues/import/groups", "queues/import/tasks/a1",
+			"queues/import/active_tasks", "queues/import/pending_tasks", "queues/import/scheduled_tasks", "queues/import/retry_tasks", "queues/import/archived_tasks", "queues/import/completed_tasks",
+		},
+		http.MethodPost: {"queues/import:pause", "queues/import/active_tasks/a1:cancel", "queues/import/retry_tasks:run_all"},
+	} {
+		for _, path := range paths {
+			t.Run(method+" "+path, func(t *testing.T) {
+				t.Parallel()
+				if resp, body := ask(t, h, access.Ops, method, "/api/"+path); resp.Code < 400 {
+					t.Errorf("%d %s", resp.Code, body)
+				}
+			})
 		}
 	}
 }
@@ -198,8 +197,8 @@ func TestPayloadsAreReadable(t *testing.T) {
 		enqueue(t, url, id, c.payload)
 		resp, body := ask(t, monitor(t, url, false, nil), access.Ops, "GET", "/api/queues/import/tasks/"+id)
 		var task struct{ Payload string }
-		if err := json.Unmarshal([]byte(body), &task); err != nil || resp.StatusCode != 200 {
-			t.Fatalf("%s: %d %.200s", id, resp.StatusCode, body)
+		if err := json.Unmarshal([]byte(body), &task); err != nil || resp.Code != 200 {
+			t.Fatalf("%s: %d %.200s", id, resp.Code, body)
 		}
 		if c.shown != "" && task.Payload != c.shown || len(task.Payload) > 2_100 {
 			t.Errorf("%s is shown as %.3000s", id, task.Payload)
