@@ -71,6 +71,15 @@ func TestServeOnlyHTTP(t *testing.T) {
 		t.Errorf("with the session: %d", status)
 	}
 
+	if status, body, _ := w.ask(t, "GET", "/asynqmon/api/queues", "", bearer...); status != 403 || !strings.Contains(body, "the scope ops") {
+		t.Errorf("the queues with a tenant's key: %d %s", status, body)
+	}
+	ops := strings.TrimSpace(s.must("apikey", "new", "night", "--scope", "ops"))
+	s.left.addAccess(ops)
+	if status, body, _ := w.ask(t, "GET", "/asynqmon/api/queues", "", "Authorization", "Bearer "+ops); status != 200 || !strings.Contains(body, `"queues":`) {
+		t.Errorf("the queues with their key: %d %s", status, body)
+	}
+
 	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
 	if state := dumpRedis(t, s.connectRedis(s.redis)); strings.Contains(state, "asynq:servers:{") {
 		t.Error("it takes tasks")

@@ -61,7 +61,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Load(environment(map[string]string{
 		"HALOSYNC_CONCURRENCY": "many", "HALOSYNC_RATE_LIMIT": "fast", "HALOSYNC_LOG_LEVEL": "loud",
-		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere", "HALOSYNC_TENANT_RUNS": "0",
+		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere", "HALOSYNC_TENANT_RUNS": "0", "HALOSYNC_QUEUES_WRITABLE": "perhaps",
 		"REDIS_URL_FILE": filepath.Join(t.TempDir(), "none"),
 	}), DatabaseURL, RedisURL, Keyset)
 	var faults *FaultsError
@@ -71,7 +71,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"DATABASE_URL", "REDIS_URL_FILE", "HALOSYNC_KEYSET", "HALOSYNC_CONCURRENCY",
 		"HALOSYNC_RATE_LIMIT", "HALOSYNC_LOG_LEVEL", "HALOSYNC_LOG_FORMAT", "HALOSYNC_HTTP_ADDR",
-		"HALOSYNC_TENANT_RUNS",
+		"HALOSYNC_TENANT_RUNS", `HALOSYNC_QUEUES_WRITABLE: "perhaps": want true or false`,
 	} {
 		if n := len(slices.DeleteFunc(slices.Clone(faults.Faults), func(f string) bool { return !strings.HasPrefix(f, name) })); n != 1 {
 			t.Errorf("%s is named %d times, want once, in:\n%v", name, n, err)

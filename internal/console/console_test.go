@@ -144,6 +144,11 @@ func TestScopes(t *testing.T) {
 	s, paths := full(t)
 	conn := s.mappings(repo.MappingFilter{})[0].ConnectionID.String()
 	reader, writer, nobody := s.as("acme", access.Read), s.as("acme", access.Write), s.as("", "")
+	for scope, shown := range map[access.Scope]bool{access.Admin: false, access.Ops: true} {
+		if a := s.as("acme", scope).get("/connections"); strings.Contains(a.body, `<a href="/asynqmon/">Queues</a>`) != shown {
+			t.Errorf("the way to the queues, for %s: %v", scope, !shown)
+		}
+	}
 	for _, path := range paths {
 		a := reader.get(path)
 		if strings.HasPrefix(path, "/connections/new") {
