@@ -32,6 +32,7 @@ func (d *desk) queuesInBrowser() {
 	d.key = strings.TrimSpace(d.must("apikey", "new", "ops", "--scope", "ops"))
 	d.left.addAccess(d.key)
 	d.signIn()
+	d.looked()
 	d.Follow("Queues")
 	for _, queue := range []string{"interactive", "exhibit"} {
 		d.See("link", queue)
