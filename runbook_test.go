@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -56,8 +57,9 @@ func expressions(t *testing.T) map[string]string {
 // that these have.
 func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	t.Parallel()
-	docs := metricDocs(t)
+	docs := telemetrytest.Docs(t)
 	selector := regexp.MustCompile(`(halosync_\w+|up)(?:\{([^}]*)\})?`)
+	status := regexp.MustCompile(`^(0|[1-5]\d\d|[1-5]\.\.)$`) // or a class of them
 	matcher := regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 	found := 0
 	for where, expr := range expressions(t) {
@@ -68,7 +70,7 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 			found++
 			name := m[1]
 			for _, part := range []string{"_bucket", "_sum", "_count"} {
-				if base := strings.TrimSuffix(name, part); docs[base].kind == "histogram" {
+				if base := strings.TrimSuffix(name, part); docs[base].Kind == "histogram" {
 					name = base
 				}
 			}
@@ -78,7 +80,8 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 			}
 			for _, label := range matcher.FindAllStringSubmatch(m[2], -1) {
 				for value := range strings.SplitSeq(label[2], "|") {
-					if label[1] != "job" && !slices.Contains(doc.labels[label[1]], value) {
+					known := slices.Contains(doc.Labels[label[1]], value) || label[1] == "status" && status.MatchString(value)
+					if label[1] != "job" && !known {
 						t.Errorf("%s: %s never has %s=%q", where, m[1], label[1], value)
 					}
 				}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,10 @@ type ClaimedRequest struct {
 	Answer Answer
 }
 
+// answerLife is how long an answer is kept: less than any run, which is kept for
+// seven days at least after its end, so the run that an answer names is there.
+const answerLife = 24 * time.Hour
+
 // printColumn is part of what the sealed print of a request is bound to.
 const printColumn = "answers.print"
 
@@ -57,7 +62,7 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 		return claim, wrap("claim request", err)
 	}
 	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `delete from halosync.answers where tenant = $1 and claimed_at < now() - interval '24 hours'`, tenant); err != nil {
+		if _, err := tx.Exec(ctx, `delete from halosync.answers where tenant = $1 and claimed_at < now() - $2::interval`, tenant, answerLife); err != nil {
 			return err
 		}
 		added, err := tx.Exec(ctx, `insert into halosync.answers (tenant, key, owner, print) values ($1, $2, $3, $4) on conflict do nothing`,

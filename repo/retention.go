@@ -14,14 +14,18 @@ import (
 const forgetItems = 5000
 
 // tenantsSQL walks from name to name, so that its cost is the number of tenants
-// and not of their rows. A tenant without connections may have events.
+// and not of their rows. A tenant without connections may have events, and one
+// without either may have had visitors.
 const tenantsSQL = `
 	with recursive walk(tenant, nth) as (
 		select $1::text, 0
 		union all
 		select least(
 			(select c.tenant from halosync.connections c where c.tenant > w.tenant order by c.tenant limit 1),
-			(select e.tenant from halosync.events e where e.tenant > w.tenant order by e.tenant limit 1)), w.nth + 1
+			(select e.tenant from halosync.events e where e.tenant > w.tenant order by e.tenant limit 1),
+			(select v.tenant from halosync.sessions v where v.tenant > w.tenant order by v.tenant limit 1),
+			(select u.tenant from halosync.signin_tokens_used u where u.tenant > w.tenant order by u.tenant limit 1),
+			(select a.tenant from halosync.answers a where a.tenant > w.tenant order by a.tenant limit 1)), w.nth + 1
 		from walk w where w.nth < $2 and w.tenant is not null)
 	select tenant from walk where nth > 0 and tenant is not null order by nth`
 
@@ -81,6 +85,22 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.as(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
 	return gone, gone > 0, wrap("forget events", err) // not all of a part need be old: ids and times are not in quite the same order
+}
+
+// ForgetVisits deletes what the tenant's visitors have left and nobody can use any
+// more: sessions that are over, sign-in tokens that have expired, and answers
+// kept under keys of requests for a day. Who comes back takes his tenant's away
+// himself; this is for those who do not.
+func (s *Store) ForgetVisits(ctx context.Context, tenant string) (gone int, err error) {
+	err = s.as(tenant).QueryRow(ctx, `
+		with sessions as (
+			delete from halosync.sessions
+			where tenant = $1 and (expires_at <= now() or last_seen_at <= now() - $2::interval) returning 1),
+		tokens as (delete from halosync.signin_tokens_used where tenant = $1 and expires_at <= now() returning 1),
+		answers as (delete from halosync.answers where tenant = $1 and claimed_at < now() - $3::interval returning 1)
+		select (select count(*) from sessions) + (select count(*) from tokens) + (select count(*) from answers)`,
+		tenant, SessionIdle, answerLife).Scan(&gone)
+	return gone, wrap("forget visits", err)
 }
 
 // CatalogueCursor is how far a pass of [Store.ForgetClients] has come; the zero

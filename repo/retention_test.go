@@ -215,6 +215,38 @@ func TestForgetClients(t *testing.T) {
 	equal(t, "left", repotest.Value[[]int64](t, w.url, `select array_agg(client_id order by client_id) from halosync.clients`), []int64{1, 2, 3, 4, 9, 10})
 }
 
+// What visits have left goes once nobody can use it, also of a tenant that has
+// nothing else and never comes back.
+func TestForgetVisits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hash := func(n byte) [32]byte { return [32]byte{n} }
+	for n := range byte(3) {
+		if err := w.AddSession(t.Context(), "gone", repo.NewSession{Hash: hash(n), Actor: "ann", Scope: "read", For: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		must[bool](t)(w.UseSigninToken(t.Context(), "gone", hash(n), time.Minute))
+		must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "gone", fmt.Sprint("k", n), "print"))
+	}
+	left := func() []int {
+		return repotest.Value[[]int](t, w.url, `select array[(select count(*) from halosync.sessions),
+			(select count(*) from halosync.signin_tokens_used), (select count(*) from halosync.answers)]::int[]`)
+	}
+	equal(t, "young ones", []any{must[int](t)(w.ForgetVisits(t.Context(), "gone")), left()}, []any{0, []int{3, 3, 3}})
+	repotest.Exec(t, w.url, `update halosync.sessions set expires_at = now() where hash = $1`, []byte(string(make([]byte, 32))))
+	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '1 hour' where substring(hash from 1 for 1) = '\x01'`)
+	repotest.Exec(t, w.url, `update halosync.signin_tokens_used set expires_at = now() where substring(hash from 1 for 1) = '\x01'`)
+	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = now() - interval '25 hours' where key = 'k1'`)
+	equal(t, "another tenant's", must[int](t)(w.ForgetVisits(t.Context(), w.tenant)), 0)
+	equal(t, "gone and left", []any{must[int](t)(w.ForgetVisits(t.Context(), "gone")), left()}, []any{4, []int{1, 2, 2}})
+	equal(t, "tenants", must[[]string](t)(w.TenantsAfter(t.Context(), "b", 9)), []string{"gone"})
+	repotest.Exec(t, w.url, `delete from halosync.sessions`)
+	repotest.Exec(t, w.url, `delete from halosync.answers`)
+	equal(t, "with tokens alone", must[[]string](t)(w.TenantsAfter(t.Context(), "b", 9)), []string{"gone"})
+	must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "here", "k", "print"))
+	equal(t, "with answers alone", must[[]string](t)(w.TenantsAfter(t.Context(), "gone", 9)), []string{"here"})
+}
+
 func TestTenantsAfter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

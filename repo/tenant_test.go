@@ -247,6 +247,10 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 		gone, _, err := w.ForgetEvents(ctx, t, 0, 100)
 		return nothing(make([]int, gone), err)
 	})
+	add("ForgetVisits", errNothing, func(ctx context.Context, t string) error {
+		gone, err := w.ForgetVisits(ctx, t)
+		return nothing(make([]int, gone), err)
+	})
 	add("ForgetClients", errNothing, func(ctx context.Context, t string) error {
 		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
 		return nothing(make([]int, gone), err)

@@ -25,6 +25,7 @@ func observeEngine(cfg *engine.Config, m *telemetry.Metrics) {
 		m.Forgot("runs", f.Runs)
 		m.Forgot("events", f.Events)
 		m.Forgot("clients", f.Clients)
+		m.Forgot("visits", f.Visits)
 	}
 }
 

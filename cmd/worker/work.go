@@ -161,7 +161,7 @@ func startClock(ctx context.Context, eng *engine.Engine, metrics *telemetry.Metr
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		eng.RunClock(ctx, func(t engine.Ticked) { metrics.Tick(t.Late, t.Scheduled, t.Missed, t.Dispatched) })
+		eng.RunClock(ctx, func(t engine.Ticked) { metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched) })
 	})
 	return func() {
 		cancel()

@@ -116,6 +116,7 @@ func run(t *testing.T, l *lane, p plan, total *report) {
 	going.Wait()
 	e.heal(ctx)
 	e.settle(ctx)
+	e.walkMetrics(ctx)
 	runs := e.check(ctx)
 	total.add(e, runs)
 }
@@ -169,7 +170,7 @@ func (e *episode) environment(user string) []string {
 	}
 	return []string{
 		"DATABASE_URL=" + db, "REDIS_URL=" + redis, "HALOSYNC_KEYSET=" + e.keyset, "HALOSYNC_ALLOW_HOSTS=127.0.0.1",
-		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=off", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
+		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
 		"GORACE=atexit_sleep_ms=0", // a second at the end of each command
 	}
 }

@@ -34,6 +34,7 @@ type Ticked struct {
 	Missed     int // slots that had passed while no worker was up
 	Dispatched int // runs put into the queue
 	Late       int // active connections whose resync is overdue by 15 minutes
+	Locked     int // stored credentials that this worker's key set cannot open
 }
 
 // RunClock ticks every five seconds, and whenever a run is requested in SQL,
@@ -47,6 +48,7 @@ func (e *Engine) RunClock(ctx context.Context, observe func(Ticked)) {
 	tick := func() (found bool) {
 		t, err := e.Tick(ctx)
 		err = errors.Join(err, keys.look(ctx, time.Now()))
+		t.Locked = keys.locked
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("tick", zap.Error(err))
 		}

@@ -35,6 +35,7 @@ type keyWatch struct {
 	sealed int // in this pass
 	keys   map[uint32]bool
 	stuck  map[uuid.UUID]bool
+	locked int // credentials under keys that this worker does not have
 }
 
 // look does one tick's part. now is any clock that does not go back.
@@ -74,11 +75,13 @@ func (w *keyWatch) look(ctx context.Context, now time.Time) error {
 // judge says whether something is sealed with an older key, and tells of keys
 // that this worker does not have.
 func (w *keyWatch) judge(uses []repo.KeyUse) (older bool) {
+	w.locked = 0
 	for _, u := range uses {
 		switch u.Role {
 		case secret.Reads:
 			older = older || u.Secrets > 0
 		case repo.KeyMissing, repo.KeyUnreadable:
+			w.locked += u.Secrets
 			if w.keys[u.ID] {
 				continue
 			}

@@ -149,6 +149,9 @@ func TestKeyWatch(t *testing.T) {
 	if sealed := logs.FilterField(zap.Int("credentials", n-1)).Len(); sealed != 1 {
 		t.Errorf("the count is not %d: %v", n-1, logs.All())
 	}
+	if watch.locked != 1 {
+		t.Errorf("%d credentials are locked, want that of the other set", watch.locked)
+	}
 	uses, err := after.store.KeyUses(t.Context())
 	if err != nil || uses[0].Secrets != 1 || uses[1].Secrets != n-1 {
 		t.Errorf("afterwards: %+v, %v", uses, err)

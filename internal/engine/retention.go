@@ -40,6 +40,7 @@ type Forgotten struct {
 	Runs    int `json:"runs"`
 	Events  int `json:"events"`
 	Clients int `json:"clients"`
+	Visits  int `json:"visits"` // what they have left: sessions, sign-in tokens, answers kept for requests
 }
 
 // nextNight is when old history is removed next: at 02:20 UTC, before the
@@ -90,7 +91,7 @@ func (e *Engine) sweepIfDue(ctx context.Context) error {
 		return fmt.Errorf("removal of old history: %w", err)
 	}
 	e.log.Info("old history removed", zap.Int("runs", s.total.Runs), zap.Int("events", s.total.Events),
-		zap.Int("clients", s.total.Clients), zap.Duration("duration", time.Since(began)))
+		zap.Int("clients", s.total.Clients), zap.Int("visits", s.total.Visits), zap.Duration("duration", time.Since(began)))
 	return e.store.EndUpkeep(ctx, repo.JobRetention, s.holder, nextNight(job.Now), s.total)
 }
 
@@ -114,9 +115,13 @@ func (s *sweeper) pass(ctx context.Context) error {
 }
 
 // tenant removes what is old of one tenant: runs first, since events that they
-// need stay.
+// need stay. What nobody can use any more goes whatever is to be kept.
 func (s *sweeper) tenant(ctx context.Context, tenant string) error {
-	err := s.parts(ctx, s.keep.Runs, func() (bool, error) {
+	n, err := s.store.ForgetVisits(ctx, tenant)
+	if err = s.add(Forgotten{Visits: n}, err); err != nil {
+		return err
+	}
+	err = s.parts(ctx, s.keep.Runs, func() (bool, error) {
 		n, more, err := s.store.ForgetRuns(ctx, tenant, s.keep.Runs, runsAtOnce)
 		return more, s.add(Forgotten{Runs: n}, err)
 	})
@@ -166,6 +171,7 @@ func (s *sweeper) add(f Forgotten, err error) error {
 	s.total.Runs += f.Runs
 	s.total.Events += f.Events
 	s.total.Clients += f.Clients
+	s.total.Visits += f.Visits
 	if s.report != nil && f != (Forgotten{}) {
 		s.report(f)
 	}

@@ -115,12 +115,16 @@ func TestKeepForEver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.past([]repo.Connection{w.connect("acme", "one")}, 4000, 3)
+	repotest.Exec(t, w.url, `insert into halosync.signin_tokens_used (tenant, hash, expires_at) values ('visitor', sha256('x'), now())`)
 	w.due(repo.JobRetention)
 	if err := w.engine.sweepIfDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 3 {
 		t.Errorf("%d runs left, want all 3", ended)
+	}
+	if n := repotest.Value[int](t, w.url, `select count(*) from halosync.signin_tokens_used`); n != 0 {
+		t.Errorf("%d tokens that have expired are left", n)
 	}
 	if fleet, err := w.engine.Fleet(t.Context()); err != nil || fleet.SweptAt.IsZero() {
 		t.Errorf("%+v, %v", fleet, err)

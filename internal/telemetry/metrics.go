@@ -18,7 +18,7 @@ type Metrics struct {
 	bytes    *prometheus.CounterVec
 	tasks    *prometheus.HistogramVec
 
-	late                          prometheus.Gauge
+	late, locked                  prometheus.Gauge
 	scheduled, missed, dispatched prometheus.Counter
 
 	runs           *prometheus.CounterVec
@@ -55,6 +55,9 @@ func NewMetrics(version string) *Metrics {
 	m.late = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "halosync_resyncs_late", Help: "Active connections whose resync has been due for 15 minutes.",
 	})
+	m.locked = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "halosync_credentials_locked", Help: "Stored credentials that this worker's key set cannot open.",
+	})
 	m.scheduled = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halosync_resyncs_scheduled_total", Help: "Resyncs that this worker's clock started.",
 	})
@@ -83,8 +86,9 @@ func NewMetrics(version string) *Metrics {
 		m.refused.WithLabelValues(class)
 	}
 	m.registerRuns()
+	m.beginAtZero()
 	m.registry.MustRegister(m.turns, m.refused, m.throttled, m.alone)
-	m.registry.MustRegister(m.late, m.scheduled, m.missed, m.dispatched)
+	m.registry.MustRegister(m.late, m.locked, m.scheduled, m.missed, m.dispatched)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "halosync_build_info", Help: "Always 1; the version is in the label.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -112,10 +116,11 @@ func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
 	m.tasks.WithLabelValues(kind, verdict).Observe(took.Seconds())
 }
 
-// Tick notes what one tick of the worker's clock did. late is a state, the
-// others are added up.
-func (m *Metrics) Tick(late, scheduled, missed, dispatched int) {
+// Tick notes what one tick of the worker's clock did. late and locked are
+// states, the others are added up.
+func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.late.Set(float64(late))
+	m.locked.Set(float64(locked))
 	m.scheduled.Add(float64(scheduled))
 	m.missed.Add(float64(missed))
 	m.dispatched.Add(float64(dispatched))

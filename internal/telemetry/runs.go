@@ -12,7 +12,8 @@ import (
 var (
 	kinds    = []string{"import", "map", "unmap", "resync"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
-	kept     = []string{"runs", "events", "clients"}
+	kept     = []string{"runs", "events", "clients", "visits"}
+	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // as package halo has them
 )
 
 const other = "other"
@@ -55,6 +56,21 @@ func (m *Metrics) registerRuns() {
 	}
 }
 
+// beginAtZero makes one series of each metric that has none before its first
+// event, of each route or kind: a worker that has just started has every metric,
+// and the first event of the usual kind is an increase.
+func (m *Metrics) beginAtZero() {
+	for _, route := range routes {
+		m.requests.WithLabelValues(route, "200")
+		m.bytes.WithLabelValues(route)
+		m.retries.WithLabelValues(route)
+	}
+	for _, kind := range kinds {
+		m.tasks.WithLabelValues("halo:"+kind, "done")
+		m.runSeconds.WithLabelValues(kind, "succeeded")
+	}
+}
+
 // RunEnded counts a run that this worker ended. took is 0 if it never ran.
 func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
 	kind, outcome = oneOf(kinds, kind), oneOf(outcomes, outcome)
@@ -74,8 +90,8 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 // HaloRetry counts an attempt that repeats a failed one. route is a template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts rows of old history that were deleted. what is "runs", "events"
-// or "clients".
+// Forgot counts rows of old history that were deleted. what is "runs", "events",
+// "clients" or "visits".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

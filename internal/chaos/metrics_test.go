@@ -1,0 +1,57 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
+)
+
+// walkMetrics looks at every metric of each worker after all that has happened:
+// each documented one is there, and no label says what is not listed.
+func (e *episode) walkMetrics(ctx context.Context) {
+	docs := telemetrytest.Docs(e)
+	for i, s := range e.seats {
+		var page string
+		err := e.await(ctx, fmt.Sprintf("worker %d tells of both servers", i), time.Minute, func() (bool, error) {
+			var err error
+			page, err = s.metrics(ctx)
+			return strings.Contains(page, "\nhalosync_mappings{") && strings.Contains(page, "\nhalosync_queue_tasks{"), err
+		})
+		if err != nil {
+			e.Errorf("%v\n%s", err, page)
+			continue
+		}
+		for _, fault := range telemetrytest.Check(page, docs) {
+			e.Errorf("metrics of worker %d: %s", i, fault)
+		}
+	}
+	e.note("the metrics of %d workers have been walked", len(e.seats))
+}
+
+// metrics fetches the page of the process that sits here.
+func (s *seat) metrics(ctx context.Context) (string, error) {
+	var addr string
+	for line := range strings.Lines(s.log.String()) {
+		var entry struct{ Msg, HTTP string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
+			addr = entry.HTTP // the last one that did
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
