@@ -60,15 +60,21 @@ func deploy(t *testing.T) (n *night, pg *devstack.Postgres, redis *devstack.Redi
 func (n *night) until(what string, of []string, want bool) {
 	n.t.Helper()
 	var fires []string
+	defer n.took(time.Now(), what)
 	n.eventually(fmt.Sprintf("%s: %v fire: %v", what, of, want), func() bool {
 		fires = n.fires(n.workers[:]...)
 		return !slices.ContainsFunc(of, func(alert string) bool { return slices.Contains(fires, alert) != want })
 	})
 }
 
+func (n *night) took(since time.Time, what string) {
+	n.t.Logf("at %s, after %v: %s", time.Now().Format("05.0"), time.Since(since).Round(10*time.Millisecond), what)
+}
+
 // nothing wants no alert at all.
 func (n *night) nothing(when string) {
 	n.t.Helper()
+	defer n.took(time.Now(), when)
 	n.laterOn()
 	n.eventually(when+": no alert fires", func() bool { return len(n.fires(n.workers[:]...)) == 0 })
 }
@@ -85,6 +91,7 @@ func (n *night) types(alert string, start func(), words ...string) string {
 	entry, _, _ = strings.Cut(entry, "\n## ")
 	var said bytes.Buffer
 	lines := 0
+	defer n.took(time.Now(), "typing what helps against "+alert)
 	for _, block := range regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(entry, -1) {
 		for typed := range strings.Lines(block[1]) {
 			lines++
@@ -246,10 +253,10 @@ func (n *night) credentialNight() {
 		n.t.Fatal(err)
 	}
 	repotest.Exec(n.t, n.db, `update halosync.upkeep set next_at = now() - interval '7 hours', held_until = now() + case job when 'retention' then interval '1 hour' end`)
-	n.until("late", []string{"HalosyncRetentionNotRunning", "HalosyncQueueNotMoving"}, true)
-	repotest.Exec(n.t, n.db, `update halosync.upkeep set held_until = null`) // who had it is not believed in any more
 	n.types("HalosyncWorkerDown", func() { n.workers[0] = n.startWorker(n.keyset) })
-	n.until("a credential is refused", []string{"HalosyncConnectionNeedsReconnect"}, true)
+	n.until("a credential is refused", []string{"HalosyncConnectionNeedsReconnect", "HalosyncRetentionNotRunning", "HalosyncQueueNotMoving"}, true)
+	n.says(n.types("HalosyncRetentionNotRunning", nil), "FAULT    halo")
+	repotest.Exec(n.t, n.db, `update halosync.upkeep set held_until = null`) // who had it is not believed in any more
 
 	if err := os.WriteFile(filepath.Join(n.dir, "secret.txt"), []byte(canarySecret+changed+"\n"), 0o600); err != nil {
 		n.t.Fatal(err)
