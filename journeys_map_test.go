@@ -44,7 +44,7 @@ func (d *desk) pair(company, search, client string) {
 
 // A long import is watched to its end, and another one cancelled.
 func (d *desk) watchInBrowser() {
-	d.tenant.Seed(1200, 7)
+	d.tenant.Seed(3000, 7)
 	d.connect()
 	d.signIn()
 	d.Follow("Import companies")
@@ -53,15 +53,17 @@ func (d *desk) watchInBrowser() {
 	d.Press("Next")
 	d.previewed()
 	d.looked()
-	d.halo.SetProfile(func(p *halotest.Profile) { p.Latency = 700 * time.Millisecond })
+	slow := func(latency time.Duration) { d.halo.SetProfile(func(p *halotest.Profile) { p.Latency = latency }) }
+	slow(5 * time.Second) // it does not get far while the page is looked at
 	d.Press("Finish")
 	d.Read("running")
 	d.looked()
+	slow(1500 * time.Millisecond) // 30 pages, four at once: some 11 s
 	d.watched()
 	d.runEnded("succeeded")
 	d.looked()
 
-	d.halo.SetProfile(func(p *halotest.Profile) { p.Latency = 2 * time.Second })
+	slow(2 * time.Second)
 	d.Press("Run again")
 	d.Read("running")
 	d.Press("Cancel")

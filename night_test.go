@@ -92,8 +92,11 @@ func (n *night) types(alert string, start func(), words ...string) string {
 	var said bytes.Buffer
 	lines := 0
 	defer n.took(time.Now(), "typing what helps against "+alert)
-	for _, block := range regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(entry, -1) {
-		for typed := range strings.Lines(block[1]) {
+	for _, block := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(entry, -1) {
+		if block[1] != "" { // SQL, to look at things with
+			continue
+		}
+		for typed := range strings.Lines(block[2]) {
 			lines++
 			typed = strings.NewReplacer(words...).Replace(strings.TrimSpace(typed))
 			if typed == "worker" {
@@ -273,7 +276,7 @@ func (n *night) credentialNight() {
 func (n *night) recount(keyset string) {
 	n.t.Helper()
 	n.workers[0].stop(n.t)
-	repotest.Exec(n.t, n.db, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`)
+	n.countNow()
 	n.workers[0] = n.startWorker(keyset)
 }
 
