@@ -124,7 +124,7 @@ func TestForgedTokens(t *testing.T) {
 	for name, text := range map[string]string{
 		"used before":       good,
 		"expired":           token(t, func(c jwt.MapClaims) { c["iat"], c["exp"] = now.Unix()-120, now.Unix()-60 }),
-		"too long":          token(t, func(c jwt.MapClaims) { c["exp"] = now.Unix() + 301 }),
+		"too long":          token(t, func(c jwt.MapClaims) { c["iat"], c["exp"] = now.Unix(), now.Unix()+301 }),
 		"from long ago":     token(t, func(c jwt.MapClaims) { c["iat"] = now.Unix() - 86400 }),
 		"from the future":   token(t, func(c jwt.MapClaims) { c["iat"], c["exp"] = now.Unix()+120, now.Unix()+180 }),
 		"not yet":           with("nbf", now.Unix()+120),
