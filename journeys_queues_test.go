@@ -44,6 +44,8 @@ func (d *desk) queuesInBrowser() {
 		d.Read(`"tenant": "` + d.msp + `"`)
 		d.monitored()
 	}
+	d.visit("/asynqmon/queues/interactive?status=retry") // which the search is of
+	d.Read(ids["retry"])
 	d.Fill("search", ids["retry"])
 	d.Type("\r")
 	d.Read("Task Info") // its search finds ids, which are those of runs

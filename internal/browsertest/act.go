@@ -39,7 +39,15 @@ func (p *Page) click(e element) error {
 	if err != nil {
 		return err
 	}
-	return chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y))
+	if err := chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)); err != nil || e.role != "radio" {
+		return err
+	}
+	// It may have moved away, or been replaced, under the click.
+	chosen, err := call[bool](p.ctx, e, "function() { return this.isConnected && this.checked }")
+	if err == nil && !chosen {
+		err = fmt.Errorf("%s is not chosen", e)
+	}
+	return err
 }
 
 // Press clicks a button.

@@ -24,6 +24,24 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// A list with data-keep that is swapped while somebody chooses from it, by the
+// late answer to a search, keeps the choice if the new one has it as well.
+const chosenIn = new WeakMap();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const list = event.detail.target;
+  if (!list.hasAttribute("data-keep")) return;
+  const chosen = list.querySelector("input[type=radio]:checked");
+  if (chosen) chosenIn.set(list, chosen.value);
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const list = event.detail.target;
+  const value = chosenIn.get(list);
+  if (!chosenIn.delete(list) || list.querySelector("input[type=radio]:checked")) return;
+  for (const option of list.querySelectorAll("input[type=radio]")) {
+    if (option.value === value) option.checked = true;
+  }
+});
+
 // An answer that is no page of ours must not take a page's place: it would look
 // like an empty list. Whoever is not signed in any more is led to signing in.
 function trouble(text) {
