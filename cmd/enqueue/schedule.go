@@ -28,29 +28,12 @@ func viewSchedule(c repo.Connection) scheduleView {
 	v := scheduleView{
 		ConnectionID: c.ID.String(), Connection: c.Name, Schedule: engine.PlannedSchedule(c), Own: c.ResyncCron != "",
 		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), VerifiedAt: utc(c.VerifiedAt),
-		MissedResyncs: c.MissedResyncs, Status: scheduleStatus(c, time.Now()),
+		MissedResyncs: c.MissedResyncs, Status: engine.ScheduleStatus(c, time.Now()),
 	}
 	if v.Own {
 		v.Schedule = c.ResyncCron
 	}
 	return v
-}
-
-// scheduleStatus says in words how it stands.
-func scheduleStatus(c repo.Connection, now time.Time) string {
-	text := "on time"
-	switch {
-	case c.State != repo.Active:
-		text = c.State + ": no resync until it is active again"
-	case c.NextResyncAt == nil:
-		text = "not planned yet: a worker does so within seconds"
-	case now.Sub(*c.NextResyncAt) > engine.LateAfter:
-		text = "late: due since " + stamp(c.NextResyncAt) + "; is a worker up?"
-	}
-	if c.MissedResyncs > 0 {
-		text += fmt.Sprintf("; %d missed so far", c.MissedResyncs)
-	}
-	return text
 }
 
 var scheduleColumns = []column[scheduleView]{

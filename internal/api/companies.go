@@ -66,12 +66,8 @@ func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *com
 		return nil, err
 	}
 	f := repo.CompanyFilter{Unmapped: in.Unmapped, Search: in.Search, After: after, Limit: in.Limit + 1}
-	conn, err := h.only(ctx, p, in.Connection)
-	if err != nil {
+	if f.ConnectionID, err = h.only(ctx, p, in.Connection); err != nil {
 		return nil, err
-	}
-	if conn != nil {
-		f.ConnectionID = &conn.ID
 	}
 	rows, err := h.store.Companies(ctx, p.Tenant, f)
 	if err != nil {

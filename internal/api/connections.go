@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/secret"
@@ -140,10 +142,10 @@ func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Pag
 }
 
 // only finds the connection that a list is narrowed to; nil for none.
-func (h *Handler) only(ctx context.Context, p access.Principal, ref string) (*repo.Connection, error) {
+func (h *Handler) only(ctx context.Context, p access.Principal, ref string) (*uuid.UUID, error) {
 	if ref == "" {
 		return nil, nil //nolint:nilnil // no filter
 	}
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
-	return &conn, err
+	return &conn.ID, err
 }

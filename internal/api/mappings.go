@@ -106,12 +106,8 @@ func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mapp
 		return nil, err
 	}
 	f := repo.MappingFilter{Search: in.Search, State: in.State, Deleted: in.Deleted, After: after, Limit: in.Limit + 1}
-	conn, err := h.only(ctx, p, in.Connection)
-	if err != nil {
+	if f.ConnectionID, err = h.only(ctx, p, in.Connection); err != nil {
 		return nil, err
-	}
-	if conn != nil {
-		f.ConnectionID = &conn.ID
 	}
 	rows, err := h.store.Mappings(ctx, p.Tenant, f)
 	if err != nil {

@@ -88,12 +88,8 @@ func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilte
 		}
 		f.QueuedBefore, f.BeforeID = at, id
 	}
-	conn, err := h.only(ctx, p, in.Connection)
-	if err != nil {
+	if f.ConnectionID, err = h.only(ctx, p, in.Connection); err != nil {
 		return nil, err
-	}
-	if conn != nil {
-		f.ConnectionID = &conn.ID
 	}
 	rows, err := h.store.Runs(ctx, p.Tenant, f)
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/halosync/halosync/repo"
@@ -22,4 +23,21 @@ func (e *Engine) SetSchedule(ctx context.Context, tenant, actor, ref, spec strin
 	}
 	unplanned := time.Time{}
 	return e.store.UpdateConnection(ctx, tenant, actor, conn.ID, repo.ConnectionChange{ResyncCron: &spec, NextResyncAt: &unplanned})
+}
+
+// ScheduleStatus says in words how a connection's resync stands at a time.
+func ScheduleStatus(c repo.Connection, now time.Time) string {
+	text := "on time"
+	switch {
+	case c.State != repo.Active:
+		text = c.State + ": no resync until it is active again"
+	case c.NextResyncAt == nil:
+		text = "not planned yet: a worker does so within seconds"
+	case now.Sub(*c.NextResyncAt) > LateAfter:
+		text = "late: due since " + c.NextResyncAt.UTC().Format(time.RFC3339) + "; is a worker up?"
+	}
+	if c.MissedResyncs > 0 {
+		text += fmt.Sprintf("; %d missed so far", c.MissedResyncs)
+	}
+	return text
 }
