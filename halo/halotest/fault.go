@@ -24,6 +24,7 @@ const (
 	KindExpire    Kind = "expire"
 	KindWrongJSON Kind = "wrongjson"
 	KindDelay     Kind = "delay"
+	KindHold      Kind = "hold"
 )
 
 // Fault is one way for a request to go wrong. The first group answers in place
@@ -37,6 +38,7 @@ type Fault struct {
 	body   string
 	wait   time.Duration
 	bytes  int
+	gate   *Gate
 }
 
 // Status answers with a status and a body. The content type follows from the
@@ -139,7 +141,7 @@ func (f *Fault) instead(c *call, h *Halo) (answer, bool) {
 		return answer{end: endReset}, true
 	case KindExpire:
 		h.tokens.revoke(c.token)
-	case KindTruncate, KindCut, KindSlow, KindEmptyList, KindWrongJSON, KindDelay:
+	case KindTruncate, KindCut, KindSlow, KindEmptyList, KindWrongJSON, KindDelay, KindHold:
 	}
 	return answer{}, false
 }
@@ -161,7 +163,7 @@ func (f *Fault) damage(a answer) answer {
 			a.json(object("load_error", "Invalid object name 'area'."))
 			a.list = false
 		}
-	case KindStatus, KindThrottle, KindHTML200, KindHang, KindReset, KindEmptyList, KindExpire, KindDelay:
+	case KindStatus, KindThrottle, KindHTML200, KindHang, KindReset, KindEmptyList, KindExpire, KindDelay, KindHold:
 	}
 	return a
 }

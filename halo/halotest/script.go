@@ -2,6 +2,7 @@ package halotest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -59,6 +60,13 @@ func (h *Halo) ClearFaults() {
 	h.script.mu.Lock()
 	defer h.script.mu.Unlock()
 	h.script.acts = nil
+}
+
+// forget removes the rule of a gate.
+func (s *script) forget(g *Gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acts = slices.DeleteFunc(s.acts, func(a *act) bool { return a.faults[0].gate == g })
 }
 
 // script is the rules of a [Halo], oldest first.

@@ -34,6 +34,9 @@ func (h *Halo) answer(c *call) answer {
 	if c.fault == nil {
 		return h.route(c)
 	}
+	if c.fault.gate != nil && !c.fault.gate.hold(ctx.Done(), h.server.closing) {
+		return answer{end: endBroken}
+	}
 	if a, instead := c.fault.instead(c, h); instead {
 		return a
 	}
