@@ -211,12 +211,17 @@ func (s *Server) Start() error {
 // Ping asks Redis for a sign of life.
 func (s *Server) Ping(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
 
+// Drain tells the handlers ([Job].Draining) that the server is about to shut down, so
+// that they end at their next boundary. It does not wait for them. [Server.Shutdown]
+// does the same first.
+func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
 // Shutdown stops taking work, tells the handlers ([Job].Draining), waits for
 // them, hands back what is left after ShutdownTimeout and closes the
 // connections. It returns when every handler has, or with ctx's error and the
 // rest still going on. Further calls do the same.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.drain.Do(func() { close(s.draining) })
+	s.Drain()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

@@ -115,6 +115,7 @@ func work(ctx context.Context, getenv func(string) string, logTo io.Writer, only
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
+		server.Drain() // not after the clock, whose tick may be waiting for Postgres
 		log.Info("stopping: finishing the pages in hand")
 	case err = <-failed:
 		log.Error("stopping", zap.Error(err))
