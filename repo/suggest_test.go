@@ -158,7 +158,7 @@ func TestDismissedPairsMakeWay(t *testing.T) {
 func TestSuggestIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const n = 2000
+	const n = 500
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", slices.Repeat([]repo.NewCompany{{Name: "Test", NormName: "test"}}, n)))
 	got, _ := w.suggest(t, askFor(slices.Repeat([]string{"Test"}, n)...))
 	equal(t, "pairs", len(got), 5*n)

@@ -59,7 +59,7 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 // ended.
 func until(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case line, open := <-lines:

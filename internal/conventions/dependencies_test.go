@@ -1,4 +1,4 @@
-package halosync_test
+package conventions
 
 import (
 	"os"
@@ -15,18 +15,15 @@ type dependency struct{ licence, why, who string }
 // listedModules reads the table of direct dependencies.
 func listedModules(t *testing.T) (text string, rows map[string]dependency) {
 	t.Helper()
-	b, err := os.ReadFile("docs/dependencies.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text = readFile(t, "docs/dependencies.md")
 	rows = map[string]dependency{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(text, -1) {
 		if _, twice := rows[m[1]]; twice {
 			t.Errorf("%s is listed twice", m[1])
 		}
 		rows[m[1]] = dependency{strings.TrimSpace(m[2]), strings.TrimSpace(m[3]), strings.TrimSpace(m[4])}
 	}
-	return string(b), rows
+	return text, rows
 }
 
 // linkable are the licences that the programs may contain.
@@ -76,19 +73,13 @@ func licenceOf(t *testing.T, dir string) string {
 	return "unknown"
 }
 
-type goModule struct {
-	Path, Version, Dir string
-	Indirect, Main     bool
-	Replace            *goModule
-}
-
 // Every direct dependency is in the table with its licence and who may import
 // it, and nothing else is.
 func TestDependenciesAreDocumented(t *testing.T) {
 	t.Parallel()
 	text, rows := listedModules(t)
 	direct := map[string]bool{}
-	for _, m := range list[goModule](t, "-m", "-json", "all") {
+	for _, m := range modules(t) {
 		if m.Main || m.Indirect {
 			continue
 		}
@@ -132,11 +123,7 @@ func TestDependenciesAreDocumented(t *testing.T) {
 		{"Makefile", regexp.MustCompile(`\$\(GO\) run (\S+)@\S+`)},
 		{"internal/devstack/install.sh", regexp.MustCompile(`missing="(?:\$missing )?([a-z-]+)"`)},
 	} {
-		b, err := os.ReadFile(file.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := file.find.FindAllStringSubmatch(string(b), -1)
+		found := file.find.FindAllStringSubmatch(readFile(t, file.path), -1)
 		if len(found) == 0 {
 			t.Errorf("%s names nothing", file.path)
 		}
@@ -152,14 +139,18 @@ func TestDependenciesAreDocumented(t *testing.T) {
 // asks for no more than to be named.
 func TestLinkedLicences(t *testing.T) {
 	t.Parallel()
+	all := allPackages(t)
 	seen := map[string]bool{}
-	for _, p := range list[struct{ Module *goModule }](t, "-deps", "-json=Module", "./cmd/worker", "./cmd/enqueue") {
-		if p.Module == nil || p.Module.Main || seen[p.Module.Path] {
-			continue
-		}
-		seen[p.Module.Path] = true
-		if is := licenceOf(t, p.Module.Dir); !slices.Contains(linkable, is) {
-			t.Errorf("%s is linked and has licence %s", p.Module.Path, is)
+	for _, program := range []string{"worker", "enqueue"} {
+		for _, dep := range all[module+"/cmd/"+program].Deps {
+			m := all[dep].Module
+			if m == nil || m.Main || seen[m.Path] {
+				continue
+			}
+			seen[m.Path] = true
+			if is := licenceOf(t, m.Dir); !slices.Contains(linkable, is) {
+				t.Errorf("%s is linked and has licence %s", m.Path, is)
+			}
 		}
 	}
 	if len(seen) < 20 {
@@ -173,7 +164,7 @@ func TestVerificationIsNeverSwitchedOff(t *testing.T) {
 	t.Parallel()
 	files := 0
 	for path, text := range sources(t) {
-		if path == "supply_test.go" {
+		if path == "internal/conventions/dependencies_test.go" {
 			continue
 		}
 		files++

@@ -1,4 +1,4 @@
-package halosync_test
+package conventions
 
 import (
 	"path"
@@ -81,7 +81,7 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 	var (
 		parser  = regexp.MustCompile(`(?m)^func ((?:[pP]arse|[dD]ecode|[rR]ead)(?:[A-Z]\w*)?)(?:\[[^\]]*\])?\([^)]*(?:string|\[\]byte|io\.Reader|json\.RawMessage)\b`)
 		target  = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(f `)
-		kits    = regexp.MustCompile(`^(halo/halotest|repo/repotest|internal/(bench|demo|devstack|chaos))`)
+		kits    = regexp.MustCompile(`^(halo/halotest|repo/repotest|internal/(bench|demo|devstack|e2e))`)
 		targets = map[string]bool{}
 		found   = 0
 	)

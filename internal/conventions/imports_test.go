@@ -1,18 +1,11 @@
-package halosync_test
+package conventions
 
 import (
-	"encoding/json"
-	"io/fs"
-	"iter"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 	"testing"
 )
-
-const module = "github.com/halosync/halosync"
 
 // house says which of our packages each package may import, and why not more.
 // ARCHITECTURE.md draws it.
@@ -44,10 +37,18 @@ var house = map[string]struct {
 	"internal/devstack":                {nil, "a leaf"},
 	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit of Redis"},
 	"internal/browsertest":             {[]string{"internal/devstack"}, "a test kit of pages, which knows none of them"},
-	"internal/chaos":                   {nil, "tests alone, which look at the programs from outside"},
-	"internal/bench":                   {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
-	"internal/manual":                  {nil, "a tool of tests and of make release; what it brings enters no program"},
-	"internal/demo":                    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
+	"internal/conventions":             {nil, "tests alone, of the repository's files"},
+	"internal/e2e":                     {nil, "tests alone, which see the programs from outside"},
+	"internal/e2e/chaos":               {nil, "tests alone, which see the programs from outside"},
+	"internal/e2e/journeys":            {nil, "tests alone, which see the programs from outside"},
+	"internal/e2e/runbook":             {nil, "tests alone, which see the programs from outside"},
+	"internal/e2e/installation": {
+		[]string{"halo/halotest", "internal/devstack", "internal/secret", "repo", "repo/repotest", "tasks"},
+		"a test kit that installs the programs and reads what they leave; it links none of their use cases",
+	},
+	"internal/bench":  {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
+	"internal/manual": {nil, "a tool of tests and of make release; what it brings enters no program"},
+	"internal/demo":   {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"cmd/worker": {
 		[]string{
 			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
@@ -66,8 +67,8 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
 	"github.com/pressly/goose":       {"repo"},
 	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
-	"github.com/hibiken/asynqmon":    {"internal/queuemon"},
-	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench"},
+	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
+	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},
@@ -86,82 +87,24 @@ var owners = map[string][]string{
 	"github.com/schollz/progressbar": {"cmd/enqueue"},
 }
 
-type listed struct {
-	ImportPath string
-	Name       string
-	Doc        string
-	Imports    []string
-}
-
-func packages(t *testing.T) []listed {
-	t.Helper()
-	return list[listed](t, "-json=ImportPath,Name,Doc,Imports", "./...")
-}
-
-// list runs go list, with one JSON document a thing.
-func list[T any](t *testing.T, args ...string) []T {
-	t.Helper()
-	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
-	if err != nil {
-		t.Fatalf("go list %v: %v", args, err)
-	}
-	var all []T
-	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
-		var v T
-		if err := dec.Decode(&v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	return all
-}
-
-// sources yields our Go files, tests included, by path with slashes.
-func sources(t *testing.T) iter.Seq2[string, string] {
-	t.Helper()
-	return func(yield func(string, string) bool) {
-		err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && (path == ".git" || path == "bin"):
-				return fs.SkipDir
-			case entry.IsDir() || filepath.Ext(path) != ".go":
-				return nil
-			}
-			text, err := os.ReadFile(path)
-			if err == nil && !yield(filepath.ToSlash(path), string(text)) {
-				return fs.SkipAll
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestImportsFollowTheHouse(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, p := range packages(t) {
-		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-		if name == "" {
-			continue
-		}
+		name := p.name()
 		rule, ok := house[name]
 		if !ok {
-			t.Errorf("package %s has no place in the house: add it to arch_test.go and ARCHITECTURE.md", name)
+			t.Errorf("package %q has no place in the house: add it to internal/conventions/imports_test.go and ARCHITECTURE.md", name)
 			continue
 		}
 		seen++
-		for _, path := range p.Imports {
-			if ours, ok := strings.CutPrefix(path, module+"/"); ok && !slices.Contains(rule.may, ours) {
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && !slices.Contains(rule.may, ours) {
 				t.Errorf("%s imports %s: %s", name, ours, rule.reason)
 			}
 			for third, may := range owners {
-				if (path == third || strings.HasPrefix(path, third+"/")) && !slices.Contains(may, name) {
-					t.Errorf("%s imports %s, which belongs to %s", name, path, strings.Join(may, " and "))
+				if (imported == third || strings.HasPrefix(imported, third+"/")) && !slices.Contains(may, name) {
+					t.Errorf("%s imports %s, which belongs to %s", name, imported, strings.Join(may, " and "))
 				}
 			}
 		}
@@ -171,10 +114,21 @@ func TestImportsFollowTheHouse(t *testing.T) {
 	}
 }
 
+// The root holds no Go file: each test is in the folder of what it tests, and those
+// of whole programs are in internal/e2e.
+func TestNoGoFileAtTheRoot(t *testing.T) {
+	t.Parallel()
+	for file := range sources(t) {
+		if path.Dir(file) == "." {
+			t.Errorf("%s is at the root: move it into a package", file)
+		}
+	}
+}
+
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		if p.Doc == "" && p.Name != "halosync" && p.Name != "halosync_test" {
+		if p.Doc == "" {
 			t.Errorf("package %s has no package comment", p.ImportPath)
 		}
 	}
@@ -183,11 +137,11 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 // What the product links when it imports tasks.
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-deps", "./tasks").Output()
-	if err != nil {
-		t.Fatal(err)
+	deps := allPackages(t)[module+"/tasks"].Deps
+	if len(deps) < 20 {
+		t.Errorf("tasks depends on %d packages", len(deps))
 	}
-	for dep := range strings.FieldsSeq(string(out)) {
+	for _, dep := range deps {
 		for _, heavy := range []string{"github.com/jackc/", module + "/repo", module + "/internal/", "testing"} {
 			if strings.HasPrefix(dep, heavy) && dep != module+"/internal/plaintext" { // which brings nothing along
 				t.Errorf("tasks depends on %s", dep)

@@ -1,7 +1,6 @@
-package halosync_test
+package conventions
 
 import (
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,15 +10,11 @@ import (
 // exists: a list that has rotted is worse than none.
 func TestEveryThreatHasATest(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile("docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := testNames(t)
 	threat := regexp.MustCompile(`^\| ([A-Z]\d+) \|`)
 	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
 	seen := map[string]bool{}
-	for line := range strings.Lines(string(doc)) {
+	for line := range strings.Lines(readFile(t, "docs/security.md")) {
 		for _, m := range name.FindAllStringSubmatch(line, -1) {
 			if !known[m[1]] {
 				t.Errorf("%s does not exist: %s", m[1], line)

@@ -19,6 +19,12 @@ type PostgresOptions struct {
 	Durable bool
 	// Settings are server settings by name, e.g. "max_connections": "200".
 	Settings map[string]string
+	// Image is what the data folder holds at the start; nil means an empty
+	// cluster.
+	Image *Image
+	// InMemory keeps the data in memory where the machine has a large enough file
+	// system for it, for many small databases.
+	InMemory bool
 }
 
 // Postgres is a running private server that listens on a Unix socket only, so
@@ -30,8 +36,8 @@ type Postgres struct {
 }
 
 // StartPostgres makes a cluster in a temporary folder and starts it. When it
-// returns, the server answers. It takes about a second. A [*MissingError]
-// says that Postgres is not on the machine.
+// returns, the server answers. It takes some 0.3 s, and 1.5 s the first time
+// (see [Image]). A [*MissingError] says that Postgres is not on the machine.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -41,7 +47,11 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := tempDir(who, "halosync-pg-")
+	base := tempBase(who)
+	if opts.InMemory && roomy(memoryFolder) {
+		base = memoryFolder
+	}
+	dir, err := tempDirIn(base, who, "halosync-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -54,20 +64,18 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 
 func startCluster(ctx context.Context, bin, dir string, who *account, opts PostgresOptions) (*Postgres, error) {
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
-		"--pgdata", data, "--username", "postgres", "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = dir, who.attributes()
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	if err := fill(ctx, bin, data, who, opts.Image); err != nil {
+		return nil, err
 	}
-
 	args := []string{
 		"-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200",
 		"-c", "timezone=UTC", "-c", "log_min_messages=warning",
 	}
 	if !opts.Durable {
-		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+			// Each session is a process: one that maps less memory starts and ends sooner. And
+			// autovacuum starts one for each of many small databases.
+			"-c", "shared_buffers=32MB", "-c", "autovacuum_naptime=10min")
 	}
 	for name, value := range opts.Settings {
 		args = append(args, "-c", name+"="+value)

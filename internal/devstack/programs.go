@@ -2,23 +2,62 @@ package devstack
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
-// BuildPrograms builds worker and enqueue into a folder, with the race
-// detector, as the tests that run them are built.
-func BuildPrograms(dir string) error {
-	for _, name := range []string{"worker", "enqueue"} {
-		out, err := exec.Command("go", "build", "-race", "-o", filepath.Join(dir, name), //nolint:noctx // go test's own timeout ends it
-			"github.com/halosync/halosync/cmd/"+name).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
+// Programs returns a folder that holds worker and enqueue, built with the race
+// detector as the tests that run them are. The first call in a process builds
+// them, into bin/race of the repository: what is up to date there is not linked
+// again, so the tests of many packages share one build. A lock keeps processes
+// apart that build at the same time.
+var Programs = sync.OnceValues(func() (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
 	}
-	return nil
+	dir := filepath.Join(root, "bin", "race")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	cmd := exec.Command("go", "build", "-race", "-ldflags=-s -w", "-o", dir+string(filepath.Separator), "./cmd/worker", "./cmd/enqueue") //nolint:noctx // go test's own timeout ends it
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the programs: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// Root returns the root folder of the repository, the nearest one above the
+// working folder with a go.mod.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return "", errors.New("no go.mod in the working folder or above it")
+		}
+		dir = above
+	}
 }
 
 // Output is what processes have written, read while they write.
@@ -27,14 +66,14 @@ type Output struct {
 	buf bytes.Buffer
 }
 
-// Write takes more of it.
+// Write adds to it.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.Write(p)
 }
 
-// String is all of it so far.
+// String returns all of it so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -86,13 +86,32 @@ func (a *account) attributes() *syscall.SysProcAttr {
 	return attr
 }
 
-// tempDir makes a folder that account a owns and can reach. Unix sockets live
-// in it, whose paths may not exceed some 100 bytes, hence the fall-back.
-func tempDir(a *account, pattern string) (string, error) {
-	base := os.TempDir()
-	if a != nil || len(base) > 50 {
-		base = "/tmp"
+// tempBase returns the folder for temporary folders that account a can reach.
+// Unix sockets live in them, whose paths may not exceed some 100 bytes, hence
+// the fall-back.
+func tempBase(a *account) string {
+	if base := os.TempDir(); a == nil && len(base) <= 50 {
+		return base
 	}
+	return "/tmp"
+}
+
+// memoryFolder is in memory on Linux. Files are made and removed there at half
+// the cost of a disk's, and a database has three hundred.
+const memoryFolder = "/dev/shm"
+
+// roomy reports whether a folder exists and has two gigabytes free. In
+// containers, /dev/shm has 64 MB by default.
+func roomy(folder string) bool {
+	var stat syscall.Statfs_t
+	return syscall.Statfs(folder, &stat) == nil && stat.Bavail*uint64(stat.Bsize) >= 2<<30 //nolint:gosec // a block has a positive size
+}
+
+// tempDir makes a folder that account a owns and can reach.
+func tempDir(a *account, pattern string) (string, error) { return tempDirIn(tempBase(a), a, pattern) }
+
+// tempDirIn makes a folder in base that account a owns.
+func tempDirIn(base string, a *account, pattern string) (string, error) {
 	dir, err := os.MkdirTemp(base, pattern)
 	if err != nil {
 		return "", err

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
 // Addresses that lead to this machine, each with an open port behind it: the
@@ -17,8 +18,8 @@ import (
 // the long list.
 func TestProgramRefusesHostileAddresses(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.extraEnv = []string{"HALOSYNC_ALLOW_HOSTS="}
+	in := installation.New(t)
+	in.Env = []string{"HALOSYNC_ALLOW_HOSTS="}
 	trap, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +54,8 @@ func TestProgramRefusesHostileAddresses(t *testing.T) {
 		{"localhost:PORT", "HALOSYNC_ALLOW_HOSTS", 1},
 	} {
 		address := strings.Replace(tt.address, "PORT", port, 1)
-		out, errs, code := s.enqueue("connection", "add", "x", "--domain", address, "--auth-server", address, "--client-id", canaryID, "--client-secret-file", "-")
-		if code != tt.code || !strings.Contains(errs, tt.why) || strings.Contains(out+errs, canarySecret) {
+		out, errs, code := in.Enqueue("connection", "add", "x", "--domain", address, "--auth-server", address, "--client-id", installation.ClientID, "--client-secret-file", "-")
+		if code != tt.code || !strings.Contains(errs, tt.why) || strings.Contains(out+errs, in.Secrets.Client) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", address, code, tt.code, tt.why, out, errs)
 		}
 	}
@@ -69,21 +70,21 @@ func TestProgramRefusesHostileAddresses(t *testing.T) {
 // until HALOSYNC_CA_FILE names the authority, and then CLI and worker call it.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.halo = halotest.New()
-	t.Cleanup(s.halo.Close)
-	authority, err := s.halo.ListenTLS("127.0.0.1:0")
+	in := installation.New(t)
+	in.Halo = halotest.New()
+	t.Cleanup(in.Halo.Close)
+	authority, err := in.Halo.ListenTLS("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.tenant = s.halo.Tenant("")
-	s.app = s.tenant.App(canaryID, canarySecret)
-	s.tenant.Seed(120, 7)
+	in.Tenant = in.Halo.Tenant("")
+	in.App = in.Tenant.App(installation.ClientID, in.Secrets.Client)
+	in.Tenant.Seed(120, 7)
 	path := filepath.Join(t.TempDir(), "ca.pem")
 
-	add := s.adding("halo")
-	if _, errs, code := s.enqueue(add...); code != 1 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || s.halo.Log().Requests != 0 {
-		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, s.halo.Log().Requests, errs)
+	add := in.AddCommand("halo")
+	if _, errs, code := in.Enqueue(add...); code != 1 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || in.Halo.Log().Requests != 0 {
+		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, in.Halo.Log().Requests, errs)
 	}
 
 	// A file that is wrong is named by both programs, by the worker beside what
@@ -91,12 +92,12 @@ func TestPrivateAuthority(t *testing.T) {
 	if err := os.WriteFile(path, append(authority, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.extraEnv = []string{"HALOSYNC_CA_FILE=" + path}
-	if _, errs, code := s.enqueue(add...); code != 2 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || !strings.Contains(errs, "private key") {
+	in.Env = []string{"HALOSYNC_CA_FILE=" + path}
+	if _, errs, code := in.Enqueue(add...); code != 2 || !strings.Contains(errs, "HALOSYNC_CA_FILE") || !strings.Contains(errs, "private key") {
 		t.Errorf("file with a key: exit code %d\n%s", code, errs)
 	}
-	cmd := exec.Command(filepath.Join(kit.bin, "worker"))
-	cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_ALLOW_HOSTS=a b")
+	cmd := exec.Command(installation.Program(t, "worker"))
+	cmd.Env = append(append(os.Environ(), in.Environ()...), "HALOSYNC_ALLOW_HOSTS=a b")
 	text, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(text), "HALOSYNC_CA_FILE") || !strings.Contains(string(text), "HALOSYNC_ALLOW_HOSTS") {
@@ -106,11 +107,11 @@ func TestPrivateAuthority(t *testing.T) {
 	if err := os.WriteFile(path, authority, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.must(add...)
-	w := s.startWorker(s.keyset)
-	s.must("import", "--connection", "halo", "--all", "--wait")
-	w.stop(t)
-	if !strings.Contains(w.log.String(), `"certificates":1`) {
-		t.Errorf("worker does not say what it read:\n%s", w.log)
+	in.Must(add...)
+	w := in.StartWorker()
+	in.Must("import", "--connection", "halo", "--all", "--wait")
+	w.Stop(t)
+	if !strings.Contains(w.Log.String(), `"certificates":1`) {
+		t.Errorf("worker does not say what it read:\n%s", w.Log)
 	}
 }

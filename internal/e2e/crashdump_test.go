@@ -1,34 +1,35 @@
-package halosync_test
+package e2e
 
 import (
 	"fmt"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
 // SIGQUIT makes Go print every goroutine with the values of its arguments, in
 // the middle of requests with a token; what it prints is searched at the end.
 func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: 200 * time.Millisecond}))
-	s.tenant.Seed(2_000, 7)
-	s.extraEnv = []string{"GOTRACEBACK=all", "HALOSYNC_LOG_LEVEL=debug"}
-	w := s.startWorker(s.keyset)
-	s.connect()
-	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	s.eventually("pages are written", func() bool { return s.pages(id) >= 2 })
-	if err := w.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(500, 7)
+	in.Env = []string{"GOTRACEBACK=all", "HALOSYNC_LOG_LEVEL=debug"}
+	w := in.StartWorker()
+	in.Connect()
+	in.Halo.Gate(halotest.Rule{Page: 3})
+	id := in.Request("import", "--all")
+	in.Eventually("pages are written", func() bool { return in.Pages(id) == 2 })
+	if err := w.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
-	<-w.done
-	if dump := w.log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/engine.(*Engine).Import") {
+	<-w.Done
+	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/engine.(*Engine).Import") {
 		t.Errorf("no dump in the middle of an import:\n%s", dump)
 	}
-	if n := len(s.halo.Tokens()); n < 2 {
+	if n := len(in.Halo.Tokens()); n < 2 {
 		t.Errorf("%d tokens", n)
 	}
 }
@@ -37,26 +38,27 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 // servers, are searched at the end.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: 300 * time.Millisecond}))
-	s.tenant.Seed(3_000, 7)
-	s.extraEnv = []string{"HALOSYNC_CONCURRENCY=1"}
-	w := s.startWorker(s.keyset)
-	defer w.stop(t)
-	s.connect()
-	s.enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, though nobody is there
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(300, 7)
+	in.Env = []string{"HALOSYNC_CONCURRENCY=1"}
+	w := in.StartWorker()
+	defer w.Stop(t)
+	in.Connect()
+	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, though nobody is there
 	// Credentials that do not work any more: refused, so archived.
-	s.app.SetSecret("another")
-	s.app.Revoke()
-	s.enqueue("import", "--connection", "halo", "--client", "12", "--wait")
-	s.app.SetSecret(canarySecret)
-	s.must("connection", "update", "halo", "--client-secret-file", "-")
+	in.App.SetSecret("another")
+	in.App.Revoke()
+	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")
+	in.App.SetSecret(in.Secrets.Client)
+	in.Must("connection", "update", "halo", "--client-secret-file", "-")
 	// An answer that is none: tried again later.
-	s.halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: 100}, halotest.HTML200())
-	s.must("import", "--connection", "halo", "--client", "13")
-	s.must("import", "--connection", "halo", "--all")         // active
-	s.must("resync", "--connection", "halo")                  // put off, so scheduled
-	s.must("import", "--connection", "halo", "--search", "a") // pending, or put off
-	rdb := s.connectRedis(s.redis)
+	in.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: 100}, halotest.HTML200())
+	in.Must("import", "--connection", "halo", "--client", "13")
+	gate := in.Halo.Gate(halotest.Rule{Page: 2})
+	in.Must("import", "--connection", "halo", "--all")         // active
+	in.Must("resync", "--connection", "halo")                  // put off, so scheduled
+	in.Must("import", "--connection", "halo", "--search", "a") // pending, or put off
+	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {
 		for _, queue := range []string{"interactive", "import", "resync"} {
 			key := fmt.Sprintf("asynq:{%s}:%s", queue, state)
@@ -65,20 +67,21 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 		return n
 	}
 	seen, pages := map[string]bool{}, ""
-	s.eventually("tasks in each state", func() bool {
-		for _, state := range taskStates {
+	in.Eventually("tasks in each state", func() bool {
+		for _, state := range installation.TaskStates {
 			if !seen[state] && count(state) > 0 {
 				seen[state] = true
-				page := monitorPages(t, s.redis)
-				s.left.add("asynqmon, state by state", page)
+				page := installation.MonitorPages(t, in.Redis)
+				in.Keep("asynqmon, state by state", page)
 				pages += page
 			}
 		}
-		return len(seen) == len(taskStates)-1 // we schedule no tasks: what is put off is in retry
+		return len(seen) == len(installation.TaskStates)-1 // we schedule no tasks: what is put off is in retry
 	})
 	for _, shown := range []string{`"payload":"{\"tenant\":\"msp-1\"`, `"result":"{`, `"error_message":"`, `"servers":[{"id":`} {
 		if !strings.Contains(pages, shown) {
 			t.Errorf("no page shows %s", shown)
 		}
 	}
+	gate.Open()
 }

@@ -1,7 +1,6 @@
-package halosync_test
+package e2e
 
 import (
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,74 +9,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
-
-// deployFiles yields the text of each file in deploy/.
-func deployFiles(t *testing.T) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir("deploy", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && entry.Name() == "secrets" {
-			return errorOr(err, fs.SkipDir)
-		}
-		if entry.IsDir() {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		files[path] = string(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-func errorOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-// What the files set is what the programs read: a setting that was renamed or
-// mistyped would be without effect, and nobody would say so.
-func TestDeployedSettingsExist(t *testing.T) {
-	t.Parallel()
-	source, err := os.ReadFile("internal/config/config.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]bool{}
-	for _, m := range regexp.MustCompile(`env:"([A-Z_]+)"`).FindAllStringSubmatch(string(source), -1) {
-		known[m[1]] = true
-	}
-	for _, secret := range []string{"DATABASE_URL", "REDIS_URL", "HALOSYNC_KEYSET"} {
-		known[secret+"_FILE"] = known[secret]
-	}
-	setting := regexp.MustCompile(`\b(?:HALOSYNC|DATABASE|REDIS)_[A-Z_]+\b`)
-	set := 0
-	for path, text := range deployFiles(t) {
-		for _, name := range setting.FindAllString(text, -1) {
-			if set++; !known[name] {
-				t.Errorf("%s sets %s, which internal/config does not know", path, name)
-			}
-		}
-	}
-	if set < 15 {
-		t.Errorf("%d settings were found", set)
-	}
-}
 
 // KEDA counts what waits in the lists of asynq's that its file names; each
 // queue is among them.
 func TestQueuesAreScaledBy(t *testing.T) {
 	t.Parallel()
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
-	s := newSite(t)
-	queue, err := tasks.Open(s.redis)
+	in := installation.New(t)
+	queue, err := tasks.Open(in.Redis)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +31,8 @@ func TestQueuesAreScaledBy(t *testing.T) {
 	if err != nil || err2 != nil || err3 != nil {
 		t.Fatal(err, err2, err3)
 	}
-	rdb := s.connectRedis(s.redis)
-	text := deployFiles(t)["deploy/kubernetes/keda/scaling.yaml"]
+	rdb := in.ConnectRedis(in.Redis)
+	text := installation.ReadFile(t, "deploy/kubernetes/keda/scaling.yaml")
 	lists := regexp.MustCompile(`listName: (\S+)`).FindAllStringSubmatch(text, -1)
 	for _, list := range lists {
 		if n := rdb.LLen(t.Context(), list[1]).Val(); n != 1 {
@@ -107,17 +50,11 @@ var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bi
 // The commands of Procfile and units are ones that the programs know.
 func TestDeployedCommandsExist(t *testing.T) {
 	t.Parallel()
-	files := deployFiles(t)
-	procfile, err := os.ReadFile("Procfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files["Procfile"] = string(procfile)
 	var found []string
-	for _, text := range files {
-		for _, m := range programs.FindAllStringSubmatch(text, -1) {
+	for _, path := range []string{"Procfile", "deploy/systemd/halosync-migrate.service", "deploy/systemd/halosync-worker.service"} {
+		for _, m := range programs.FindAllStringSubmatch(installation.ReadFile(t, path), -1) {
 			found = append(found, m[1]+m[2])
-			cmd := exec.Command(filepath.Join(kit.bin, m[1]), append(strings.Fields(m[2]), "--help")...)
+			cmd := exec.Command(installation.Program(t, m[1]), append(strings.Fields(m[2]), "--help")...)
 			if said, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", m[0], err, said)
 			}
@@ -134,14 +71,14 @@ func TestDeployedCommandsExist(t *testing.T) {
 // starts from the files and says so to the health check.
 func TestComposeWithoutContainers(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	in := installation.New(t)
 	dir := filepath.Join(t.TempDir(), "secrets")
-	script := exec.Command("deploy/secrets.sh", dir)
-	script.Env = append(os.Environ(), "ENQUEUE="+filepath.Join(kit.bin, "enqueue"))
+	script := exec.Command(installation.RootPath(t, "deploy/secrets.sh"), dir)
+	script.Env = append(os.Environ(), "ENQUEUE="+installation.Program(t, "enqueue"))
 	if said, err := script.CombinedOutput(); err != nil {
 		t.Fatalf("secrets.sh: %v\n%s", err, said)
 	}
-	compose := deployFiles(t)["deploy/compose.yml"]
+	compose := installation.ReadFile(t, "deploy/compose.yml")
 	mounted := regexp.MustCompile(`file: \./secrets/(\S+)\}`).FindAllStringSubmatch(compose, -1)
 	for _, m := range mounted {
 		if info, err := os.Stat(filepath.Join(dir, m[1])); err != nil || info.Mode().Perm() != 0o444 {
@@ -151,13 +88,13 @@ func TestComposeWithoutContainers(t *testing.T) {
 	if len(mounted) != 8 {
 		t.Errorf("compose.yml mounts %d secrets", len(mounted))
 	}
-	if again, err := exec.Command("deploy/secrets.sh", dir).CombinedOutput(); err != nil || !strings.Contains(string(again), "already") {
+	if again, err := exec.Command(installation.RootPath(t, "deploy/secrets.sh"), dir).CombinedOutput(); err != nil || !strings.Contains(string(again), "already") {
 		t.Errorf("secrets.sh once more: %v %s", err, again)
 	}
 
 	server := repotest.Server(t, nil)
-	sql := strings.ReplaceAll(deployFiles(t)["deploy/postgres-init.sql"], "/run/secrets", dir)
-	pgProgram(t, "psql", "-X", "-v", "ON_ERROR_STOP=1", "--dbname", server.URL(), "--command", "select 1", "--file", s.file("init.sql", sql))
+	sql := strings.ReplaceAll(installation.ReadFile(t, "deploy/postgres-init.sql"), "/run/secrets", dir)
+	pgProgram(in, server.URL(), "psql", "-X", "-v", "ON_ERROR_STOP=1", "--command", "select 1", "--file", in.File("init.sql", sql))
 
 	// The servers are elsewhere; the rest of the addresses stays.
 	elsewhere := func(name, role string) string {
@@ -165,49 +102,26 @@ func TestComposeWithoutContainers(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(text), "postgres://"+role+":") || !strings.HasSuffix(string(text), "@postgres:5432/halosync\n") {
 			t.Fatalf("%s: %q %v", name, text, err)
 		}
-		return s.file(name, server.URLAs(role, "halosync"))
+		return in.File(name, server.URLAs(role, "halosync"))
 	}
-	s.extraEnv = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("owner-url", "halosync_owner"), "HALOSYNC_KEYSET="}
-	s.work(0, "migrate", "--grant-to", "halosync_worker")
-	s.extraEnv = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("database-url", "halosync_worker")}
+	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("owner-url", "halosync_owner"), "HALOSYNC_KEYSET="}
+	in.Work(0, "migrate", "--grant-to", "halosync_worker")
+	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("database-url", "halosync_worker")}
 	keyset, err := os.ReadFile(filepath.Join(dir, "keyset"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := s.startWorker(strings.TrimSpace(string(keyset)))
-	if said := s.work(1, "probe"); !strings.Contains(said, "no worker answers") {
+	w := in.StartWorkerWith(strings.TrimSpace(string(keyset)))
+	if said := in.Work(1, "probe"); !strings.Contains(said, "no worker answers") {
 		t.Errorf("probe of nobody: %s", said)
 	}
-	s.extraEnv = append(s.extraEnv, "HALOSYNC_HTTP_ADDR="+w.http)
-	if said := s.work(0, "probe"); !strings.Contains(said, "postgres: ok") {
+	in.Env = append(in.Env, "HALOSYNC_HTTP_ADDR="+w.HTTP)
+	if said := in.Work(0, "probe"); !strings.Contains(said, "postgres: ok") {
 		t.Errorf("probe: %s", said)
 	}
-	if log := w.log.String(); strings.Contains(log, `"level":"warn"`) && !strings.Contains(log, "redis: ") {
+	if log := w.Log.String(); strings.Contains(log, `"level":"warn"`) && !strings.Contains(log, "redis: ") {
 		t.Errorf("the worker warns: %s", log)
 	}
-	w.stop(t)
-	s.work(1, "probe")
-}
-
-// file writes a file of the test's.
-func (s *site) file(name, text string) string {
-	s.t.Helper()
-	path := filepath.Join(s.t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	return path
-}
-
-// work runs a command of the worker's and wants its exit code.
-func (s *site) work(code int, args ...string) string {
-	s.t.Helper()
-	cmd := exec.Command(filepath.Join(kit.bin, "worker"), args...)
-	cmd.Env = append(os.Environ(), s.env()...)
-	said, _ := cmd.CombinedOutput() // the exit code says it
-	if got := cmd.ProcessState.ExitCode(); got != code {
-		s.t.Errorf("worker %v: exit code %d, want %d\n%s", args, got, code, said)
-	}
-	s.left.add("outputs and errors", string(said))
-	return string(said)
+	w.Stop(t)
+	in.Work(1, "probe")
 }

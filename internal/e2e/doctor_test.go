@@ -1,13 +1,15 @@
-package halosync_test
+package e2e
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo/repotest"
 )
@@ -18,25 +20,25 @@ type examination struct {
 }
 
 // doctor runs "worker doctor" with some variables set otherwise.
-func (s *site) doctor(vars ...string) (found examination, text string, code int) {
-	s.t.Helper()
+func doctor(in *installation.Installation, vars ...string) (found examination, text string, code int) {
+	in.T.Helper()
 	run := func(args ...string) (string, int) {
-		ctx, cancel := testContext()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(kit.bin, "worker"), append([]string{"doctor"}, args...)...)
-		cmd.Env = append(append(os.Environ(), s.env()...), vars...)
+		cmd := exec.CommandContext(ctx, installation.Program(in.T, "worker"), append([]string{"doctor"}, args...)...)
+		cmd.Env = append(append(os.Environ(), in.Environ()...), vars...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		_ = cmd.Run() // the exit code says it
-		s.left.add("outputs and errors", out.String()+errs.String())
+		in.Keep("outputs and errors", out.String()+errs.String())
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	text, code = run("-o", "json")
-	found = decode[examination](s.t, text)
+	found = installation.Decode[examination](in.T, text)
 	if len(vars) == 0 { // as people see it, too
 		table, again := run()
 		if again != code {
-			s.t.Errorf("exit codes %d and %d", code, again)
+			in.T.Errorf("exit codes %d and %d", code, again)
 		}
 		text += table
 	}
@@ -47,13 +49,13 @@ func (s *site) doctor(vars ...string) (found examination, text string, code int)
 // on being looked at.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.extraEnv = []string{"DATABASE_URL=" + withPassword(t, s.db, "halosync_worker", canaryPassword)}
-	s.tenant.Seed(3, 7)
-	s.connect()
+	in := installation.New(t, installation.Unlimited)
+	in.Env = []string{"DATABASE_URL=" + installation.WithPassword(t, in.DB, "halosync_worker", in.Secrets.Postgres)}
+	in.Tenant.Seed(3, 7)
+	in.Connect()
 	check := func(what string, wantCode int, area, status, says, do string, vars ...string) {
 		t.Helper()
-		found, text, code := s.doctor(vars...)
+		found, text, code := doctor(in, vars...)
 		if code != wantCode || code == 0 && found.Faults > 0 {
 			t.Errorf("%s: exit code %d, want %d\n%s", what, code, wantCode, text)
 		}
@@ -69,26 +71,26 @@ func TestDoctor(t *testing.T) {
 	}
 	check("sound", 0, "postgres", "ok", "is held by row level security", "")
 	check("sound", 0, "halo", "ok", "1 of 1 connections that were tested", "")
-	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+s.db)
+	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
-	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+canaryRedisPassword+"@127.0.0.1:1")
-	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+canaryPassword+"@127.0.0.1:1/x")
+	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
+	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+in.Secrets.Postgres+"@127.0.0.1:1/x")
 	other, err := secret.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.left.addKeyset(other)
+	in.KeepKeyset(other)
 	check("another key set", 1, "keys", "fault", "1 credentials are sealed with key", "HALOSYNC_KEYSET", "HALOSYNC_KEYSET="+other)
 
-	s.app.SetSecret("another")
-	s.app.Revoke()
+	in.App.SetSecret("another")
+	in.App.Revoke()
 	check("credentials refused", 1, "halo", "fault", "msp-1/halo: test of the connection (token)", "connection test")
-	repotest.Exec(t, s.db, `update halosync.connections set state = 'needs_reconnect'`)
+	repotest.Exec(t, in.DB, `update halosync.connections set state = 'needs_reconnect'`)
 	check("to be reconnected", 1, "halo", "fault", "msp-1/halo: Halo refused its credentials", "--client-secret-file")
-	repotest.Exec(t, s.db, `update halosync.connections set state = 'active', auth_server = 'http://192.0.2.1/auth'`)
+	repotest.Exec(t, in.DB, `update halosync.connections set state = 'active', auth_server = 'http://192.0.2.1/auth'`)
 	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "")
-	repotest.Exec(t, s.db, `revoke insert on halosync.events from halosync_worker`)
+	repotest.Exec(t, in.DB, `revoke insert on halosync.events from halosync_worker`)
 	check("a right is missing", 1, "postgres", "fault", "insert on halosync.events", "--grant-to halosync_worker")
-	repotest.Exec(t, s.db, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)
+	repotest.Exec(t, in.DB, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)
 	check("old schema", 1, "postgres", "fault", "is older than this program's", "worker migrate")
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
@@ -55,55 +56,52 @@ func TestImportAcrossClusterFailover(t *testing.T) {
 }
 
 // importAcross has a run in hand, another one in the queue and a third one
-// requested while nobody keeps the queue.
+// requested while no server keeps the queue. The simulated Halo holds a page until
+// the replica has taken over.
 func importAcross(t *testing.T, url string, halt func() error, promoted func() bool) {
 	t.Helper()
-	const clients, pages = 2_000, 20
-	s := newSite(t, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: time.Second}))
-	s.redis = url
-	s.tenant.Seed(clients, 7)
+	const clients, pages, held = 1_000, 10, 4
+	in := installation.New(t, installation.Unlimited)
+	in.Redis = url
+	in.Tenant.Seed(clients, 7)
 	as := func(tenant int, extra ...string) {
-		s.extraEnv = append(extra, fmt.Sprintf("HALOSYNC_TENANT=msp-%d", tenant))
+		in.Env = append(extra, fmt.Sprintf("HALOSYNC_TENANT=msp-%d", tenant))
 	}
 	as(1, "HALOSYNC_CONCURRENCY=1")
-	w := s.startWorker(s.keyset)
-	var runs []string
-	request := func() {
-		runs = append(runs, decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID)
-	}
+	w := in.StartWorker()
 	for tenant := 3; tenant >= 1; tenant-- {
 		as(tenant)
-		s.connect()
+		in.Connect()
 	}
-	request()
+	gate := in.Halo.Gate(halotest.Rule{Page: held})
+	runs := []string{in.Request("import", "--all")}
 	as(2)
-	request()
-	s.eventually("a few pages are written", func() bool { return s.pages(runs[0]) >= 3 })
+	runs = append(runs, in.Request("import", "--all"))
+	in.Eventually("a few pages are written", func() bool { return in.Pages(runs[0]) == held-1 })
 	if err := halt(); err != nil {
 		t.Fatal(err)
 	}
 	killed := time.Now()
 	as(3)
-	request()
-	s.eventually("the replica has taken over", promoted)
-	t.Logf("replica took over after %v, at page %d of %d", time.Since(killed).Round(10*time.Millisecond), s.pages(runs[0]), pages)
-	if n := s.pages(runs[0]); n >= pages {
-		t.Error("the import was over before the replica took over")
+	runs = append(runs, in.Request("import", "--all"))
+	in.Eventually("the replica has taken over", promoted)
+	t.Logf("replica took over after %v", time.Since(killed).Round(10*time.Millisecond))
+	if n := in.Pages(runs[0]); n != held-1 {
+		t.Errorf("%d pages were written before the replica took over", n)
 	}
+	gate.Open()
 
-	s.eventually("all runs have ended", func() bool {
-		return repotest.Value[int](t, s.db, `select count(*) from halosync.runs where finished_at is null`) == 0
-	})
+	in.Eventually("all runs have ended", func() bool { return in.Unfinished() == 0 })
 	t.Logf("all runs had ended after %v", time.Since(killed).Round(10*time.Millisecond))
 	active := 0
-	for _, c := range s.tenant.Clients() {
+	for _, c := range in.Tenant.Clients() {
 		if !c.Inactive && c.ID != 1 && strings.TrimSpace(c.Name) != "" {
 			active++
 		}
 	}
 	for i, id := range runs {
 		as(i + 1)
-		if r := s.run(id); r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages {
+		if r := in.Run(id); r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages {
 			t.Errorf("run of tenant %d: %+v", i+1, r)
 		}
 		tenant := fmt.Sprintf("msp-%d", i+1)
@@ -113,24 +111,15 @@ func importAcross(t *testing.T, url string, halt func() error, promoted func() b
 			"companies":      `select count(*) from halosync.companies where tenant = $1`,
 			"events":         `select count(*) from halosync.events where action = 'mapping.created' and tenant = $1`,
 		} {
-			if n := repotest.Value[int](t, s.db, sql, tenant); n != active {
+			if n := repotest.Value[int](t, in.DB, sql, tenant); n != active {
 				t.Errorf("%s: %d %s, want one for each of %d active clients", tenant, n, what, active)
 			}
 		}
 	}
-	address, err := tasks.ParseAddress(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := address.Connect()
-	t.Cleanup(func() {
-		if err := rdb.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s.eventually("nothing is left in the queues", func() bool { return backlog(t, rdb) == 0 })
+	rdb := in.ConnectRedis(url)
+	in.Eventually("nothing is left in the queues", func() bool { return backlog(t, rdb) == 0 })
 	t.Logf("nothing was left in the queues after %v", time.Since(killed).Round(10*time.Millisecond))
-	w.stop(t)
+	w.Stop(t)
 }
 
 // backlog counts what asynq would still execute, or believes to be executed.

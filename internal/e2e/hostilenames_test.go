@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"encoding/csv"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
@@ -24,29 +25,29 @@ var hostileNames = []string{
 // looks at everything that shows them then.
 func TestHostileNamesEndToEnd(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	in := installation.New(t)
 	for i, name := range hostileNames {
-		s.tenant.Add(halotest.Client{ID: int64(i + 10), Name: name})
+		in.Tenant.Add(halotest.Client{ID: int64(i + 10), Name: name})
 	}
-	s.connect()
-	w := s.startWorker(s.keyset)
-	_, progress, code := s.enqueue("import", "--connection", "halo", "--all", "--wait")
+	in.Connect()
+	w := in.StartWorker()
+	_, progress, code := in.Enqueue("import", "--connection", "halo", "--all", "--wait")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, progress)
 	}
-	_, refusal, code := s.enqueue("companies", "add", hostileNames[0])
+	_, refusal, code := in.Enqueue("companies", "add", hostileNames[0])
 	if code != 2 || !strings.Contains(refusal, "character 5, U+001B, is not allowed") {
 		t.Errorf("a person's name: exit code %d, %q", code, refusal)
 	}
 	shown := map[string]string{"progress": progress, "refusal": refusal}
 	for _, format := range []string{"table", "json", "csv"} {
 		for _, command := range []string{"mappings", "companies list", "clients --connection halo --all", "events", "runs list"} {
-			shown[command+" "+format] = s.must(append(strings.Fields(command), "-o", format)...)
+			shown[command+" "+format] = in.Must(append(strings.Fields(command), "-o", format)...)
 		}
 	}
-	shown["metrics"] = w.page(t, "/metrics")
-	w.stop(t)
-	shown["log"] = w.log.String()
+	shown["metrics"] = w.Page(t, "/metrics")
+	w.Stop(t)
+	shown["log"] = w.Log.String()
 	for what, text := range shown {
 		if strings.Contains(what, "csv") {
 			checkCells(t, what, text)
@@ -56,7 +57,7 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 		}
 	}
 
-	companies := decode[[]struct{ Name string }](t, shown["companies list json"])
+	companies := installation.Decode[[]struct{ Name string }](t, shown["companies list json"])
 	if len(companies) != len(hostileNames) {
 		t.Errorf("%d companies of %d names", len(companies), len(hostileNames))
 	}

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 	"github.com/halosync/halosync/repo/repotest"
 )
@@ -14,27 +15,27 @@ import (
 // documented and no others, with labels from closed lists.
 func TestMetricsAreAsDocumented(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.tenant.Seed(60, 7)
-	s.connect()
-	w := s.startWorker(s.keyset)
-	s.halo.Fault(halotest.Rule{}, halotest.Status(503, "busy"), halotest.Throttle(time.Second))
-	s.must("import", "--connection", "halo", "--all", "--wait")
-	s.must("companies", "add", "By Hand")
-	s.tenant.Add(halotest.Client{ID: 9001, Name: "Hand Made"})
-	s.must("map", "--connection", "halo", "By Hand=9001", "--wait")
-	s.must("resync", "--connection", "halo", "--wait")
-	mapping := repotest.Value[string](t, s.db, `select id::text from halosync.mappings where client_id = 9001`)
-	repotest.Exec(t, s.db, `select halosync.enqueue('unmap', 'msp-1', (select id from halosync.connections), jsonb_build_object('mapping_ids', jsonb_build_array($1::text)), 'test')`, mapping)
-	s.eventually("unmap", func() bool {
-		return strings.Contains(w.page(t, "/metrics"), `halosync_runs_total{kind="unmap",outcome="succeeded"} 1`)
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(60, 7)
+	in.Connect()
+	w := in.StartWorker()
+	in.Halo.Fault(halotest.Rule{}, halotest.Status(503, "busy"), halotest.Throttle(time.Second))
+	in.Must("import", "--connection", "halo", "--all", "--wait")
+	in.Must("companies", "add", "By Hand")
+	in.Tenant.Add(halotest.Client{ID: 9001, Name: "Hand Made"})
+	in.Must("map", "--connection", "halo", "By Hand=9001", "--wait")
+	in.Must("resync", "--connection", "halo", "--wait")
+	mapping := repotest.Value[string](t, in.DB, `select id::text from halosync.mappings where client_id = 9001`)
+	repotest.Exec(t, in.DB, `select halosync.enqueue('unmap', 'msp-1', (select id from halosync.connections), jsonb_build_object('mapping_ids', jsonb_build_array($1::text)), 'test')`, mapping)
+	in.Eventually("unmap", func() bool {
+		return strings.Contains(w.Page(t, "/metrics"), `halosync_runs_total{kind="unmap",outcome="succeeded"} 1`)
 	})
-	s.app.Rights(halotest.ReadNone)
-	s.app.SetSecret("another")
-	s.app.Revoke()
-	s.enqueue("import", "--connection", "halo", "--client", "9001", "--wait") // fails
-	s.eventually("all is counted", func() bool { return strings.Contains(w.page(t, "/metrics"), "\nhalosync_mappings{") })
-	page := w.page(t, "/metrics")
+	in.App.Rights(halotest.ReadNone)
+	in.App.SetSecret("another")
+	in.App.Revoke()
+	in.Enqueue("import", "--connection", "halo", "--client", "9001", "--wait") // fails
+	in.Eventually("all is counted", func() bool { return strings.Contains(w.Page(t, "/metrics"), "\nhalosync_mappings{") })
+	page := w.Page(t, "/metrics")
 	for _, fault := range telemetrytest.Check(page, telemetrytest.Docs(t)) {
 		t.Error(fault)
 	}
@@ -51,5 +52,5 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 	if strings.Contains(page, "msp-1") || strings.Contains(page, "9001") {
 		t.Error("a tenant or an id is among the metrics")
 	}
-	w.stop(t)
+	w.Stop(t)
 }

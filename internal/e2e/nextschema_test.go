@@ -1,9 +1,10 @@
-package halosync_test
+package e2e
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -12,32 +13,32 @@ import (
 // does not take them is named.
 func TestWorkerOnNextSchema(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.tenant.Seed(250, 7)
-	s.connect()
-	w := s.startWorker(s.keyset)
-	repotest.Exec(t, s.db, `insert into halosync.schema_versions (version_id, is_applied)
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(250, 7)
+	in.Connect()
+	w := in.StartWorker()
+	repotest.Exec(t, in.DB, `insert into halosync.schema_versions (version_id, is_applied)
 		select max(version_id) + 1, true from halosync.schema_versions`)
-	repotest.Exec(t, s.db, `do $$
+	repotest.Exec(t, in.DB, `do $$
 		declare name text;
 		begin
 			for name in select tablename from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%' loop
 				execute format('alter table halosync.%I add column next_release text not null default ''''', name);
 			end loop;
 		end $$`)
-	if page := w.page(t, "/readyz"); !strings.Contains(page, "postgres: ok") {
+	if page := w.Page(t, "/readyz"); !strings.Contains(page, "postgres: ok") {
 		t.Errorf("readyz of a worker that runs on: %s", page)
 	}
-	second := s.startWorker(s.keyset) // waits until it is ready
-	w.stop(t)
-	if r := s.importAll(); r.State != "succeeded" || r.Records != 250 {
+	second := in.StartWorker() // waits until it is ready
+	w.Stop(t)
+	if r := in.ImportAll(); r.State != "succeeded" || r.Records != 250 {
 		t.Errorf("import: %+v", r)
 	}
-	s.must("resync", "--connection", "halo", "--wait")
-	second.stop(t)
+	in.Must("resync", "--connection", "halo", "--wait")
+	second.Stop(t)
 
-	repotest.Exec(t, s.db, `update halosync.schema_floor set floor = (select max(version_id) from halosync.schema_versions)`)
-	if out := s.workerFails(); !strings.Contains(out, "is newer than this program's") || !strings.Contains(out, "run a newer program") {
+	repotest.Exec(t, in.DB, `update halosync.schema_floor set floor = (select max(version_id) from halosync.schema_versions)`)
+	if out := in.Work(1); !strings.Contains(out, "is newer than this program's") || !strings.Contains(out, "run a newer program") {
 		t.Errorf("worker says:\n%s", out)
 	}
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -19,8 +20,8 @@ import (
 // a URL. No address of these leads out of the machine.
 func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	pw := canaryPassword
+	in := installation.New(t)
+	pw := in.Secrets.Postgres
 	pg, wrong := askingPostgres(t, pw), "c4nary-wr0ng-passw0rd"
 	login := func(password string) string {
 		u, err := url.Parse(pg)
@@ -38,8 +39,8 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 		waiting.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			cmd := exec.CommandContext(t.Context(), filepath.Join(kit.bin, args[0]), args[1:]...)
-			cmd.Env = append(os.Environ(), s.env()...)
+			cmd := exec.CommandContext(t.Context(), installation.Program(t, args[0]), args[1:]...)
+			cmd.Env = append(os.Environ(), in.Environ()...)
 			for name, value := range env {
 				cmd.Env = append(cmd.Env, name+"="+value)
 			}
@@ -74,26 +75,26 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 		try("REDIS_URL, "+what, set{"REDIS_URL": address}, "worker")
 	}
 	for what, env := range map[string]set{
-		"key set instead of its file": {"HALOSYNC_KEYSET": "", "HALOSYNC_KEYSET_FILE": s.keyset},
+		"key set instead of its file": {"HALOSYNC_KEYSET": "", "HALOSYNC_KEYSET_FILE": in.Secrets.Keyset},
 		"URL instead of its file":     {"DATABASE_URL": "", "DATABASE_URL_FILE": "postgres://u:" + pw + "@127.0.0.1:1/db"},
-		"key set, cut":                {"HALOSYNC_KEYSET": s.keyset[:len(s.keyset)-6]},
-		"key set, twice":              {"HALOSYNC_KEYSET": s.keyset + s.keyset},
+		"key set, cut":                {"HALOSYNC_KEYSET": in.Secrets.Keyset[:len(in.Secrets.Keyset)-6]},
+		"key set, twice":              {"HALOSYNC_KEYSET": in.Secrets.Keyset + in.Secrets.Keyset},
 	} {
 		try(what, env, "worker")
 	}
 	waiting.Wait()
 	close(said)
-	wanted := s.wanted()
-	wanted.add("the wrong password", wrong)
+	wanted := in.Wanted()
+	wanted.Add("the wrong password", wrong)
 	n, refused := 0, 0
 	for text := range said {
 		n++
 		if strings.Contains(text, "password authentication failed") {
 			refused++
 		}
-		s.left.add("outputs and errors", text)
-		for _, found := range wanted.find(text) {
-			t.Errorf("%s (%s) is told: %s", found.of, found.form, text)
+		in.Keep("outputs and errors", text)
+		for _, found := range wanted.Find(text) {
+			t.Errorf("%s (%s) is told: %s", found.Of, found.Form, text)
 		}
 	}
 	if refused != 3 {

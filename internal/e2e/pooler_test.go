@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"net/url"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
@@ -14,27 +15,27 @@ import (
 // what is requested in SQL is found without being heard, and the log says so.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	pooled := repotest.Pooled(t, repotest.Worker(t, s.db))
+	in := installation.New(t, installation.Unlimited)
+	pooled := repotest.Pooled(t, repotest.Worker(t, in.DB))
 	through := func(options url.Values) []string { return []string{"DATABASE_URL=" + pooled(options)} }
-	s.extraEnv = through(nil)
-	if out := s.workerFails(); !strings.Contains(out, "the URL needs default_query_exec_mode=cache_describe") {
+	in.Env = through(nil)
+	if out := in.Work(1); !strings.Contains(out, "the URL needs default_query_exec_mode=cache_describe") {
 		t.Errorf("a URL that does not say so:\n%s", out)
 	}
 
-	s.extraEnv = through(url.Values{"default_query_exec_mode": {"cache_describe"}})
-	s.tenant.Seed(250, 7)
-	w := s.startWorker(s.keyset)
-	defer w.stop(t)
-	s.connect()
-	if r := s.importAll(); r.State != "succeeded" || r.Records != 250 {
+	in.Env = through(url.Values{"default_query_exec_mode": {"cache_describe"}})
+	in.Tenant.Seed(250, 7)
+	w := in.StartWorker()
+	defer w.Stop(t)
+	in.Connect()
+	if r := in.ImportAll(); r.State != "succeeded" || r.Records != 250 {
 		t.Errorf("import: %+v", r)
 	}
-	s.must("companies", "add", "Zebra Crossing", "--external-id", "z-1")
-	s.must("suggest", "--connection", "halo")
-	s.must("resync", "--connection", "halo", "--wait")
-	conn := decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json"))
-	id := repotest.Value[uuid.UUID](t, s.db, `select halosync.enqueue('import', 'msp-1', $1, '{"all":true}', 'sql')`, conn.ID)
-	s.must("runs", "watch", id.String())
-	s.eventually("the log says what is not heard", func() bool { return strings.Contains(w.log.String(), "notifications do not arrive") })
+	in.Must("companies", "add", "Zebra Crossing", "--external-id", "z-1")
+	in.Must("suggest", "--connection", "halo")
+	in.Must("resync", "--connection", "halo", "--wait")
+	conn := installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "halo", "-o", "json"))
+	id := repotest.Value[uuid.UUID](t, in.DB, `select halosync.enqueue('import', 'msp-1', $1, '{"all":true}', 'sql')`, conn.ID)
+	in.Must("runs", "watch", id.String())
+	in.Eventually("the log says what is not heard", func() bool { return strings.Contains(w.Log.String(), "notifications do not arrive") })
 }

@@ -1,64 +1,30 @@
-package halosync_test
+package e2e
 
 import (
-	"context"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
-
-// privateRedis starts a Redis that the test's end stops.
-func privateRedis(t *testing.T, opts devstack.RedisOptions) *devstack.Redis {
-	t.Helper()
-	r, err := devstack.StartRedis(t.Context(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
-// workerFails starts a worker that does not come up, and returns what it says.
-func (s *site) workerFails() string {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(kit.bin, "worker"))
-	cmd.Env = append(os.Environ(), s.env()...)
-	out, err := cmd.CombinedOutput()
-	s.left.add("outputs and errors", string(out))
-	if err == nil || cmd.ProcessState.ExitCode() != 1 {
-		s.t.Errorf("worker: %v, want exit code 1\n%s", err, out)
-	}
-	return string(out)
-}
 
 // A Redis that would throw tasks away is refused by name; one that forgets at a
 // restart is used, and told about.
 func TestWorkerLooksAtRedis(t *testing.T) {
 	t.Parallel()
-	r := privateRedis(t, devstack.RedisOptions{Config: []string{"maxmemory-policy allkeys-lru"}})
-	s := newSite(t, fast)
-	s.redis = r.URL()
-	if out := s.workerFails(); !strings.Contains(out, "maxmemory-policy is allkeys-lru") || !strings.Contains(out, "set maxmemory-policy noeviction") {
+	in := installation.New(t, installation.Unlimited)
+	r := in.PrivateRedis(devstack.RedisOptions{Config: []string{"maxmemory-policy allkeys-lru"}})
+	in.Redis = r.URL()
+	if out := in.Work(1); !strings.Contains(out, "maxmemory-policy is allkeys-lru") || !strings.Contains(out, "set maxmemory-policy noeviction") {
 		t.Errorf("worker says:\n%s", out)
 	}
 	if _, err := r.Do(t.Context(), "CONFIG", "SET", "maxmemory-policy", "noeviction"); err != nil {
 		t.Fatal(err)
 	}
-	w := s.startWorker(s.keyset)
-	w.stop(t)
-	if log := w.log.String(); !strings.Contains(log, "appendonly yes") {
+	w := in.StartWorker()
+	w.Stop(t)
+	if log := w.Log.String(); !strings.Contains(log, "appendonly yes") {
 		t.Errorf("no warning of a Redis without a disk:\n%s", log)
 	}
 }
@@ -66,12 +32,8 @@ func TestWorkerLooksAtRedis(t *testing.T) {
 // aclRights are those that docs/operating.md tells to give.
 func aclRights(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile("docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const head = "user halosync on >PASSWORD "
-	_, text, ok := strings.Cut(string(b), head)
+	_, text, ok := strings.Cut(installation.ReadFile(t, "docs/operating.md"), head)
 	if !ok {
 		t.Fatalf("docs/operating.md has no line %q", head)
 	}
@@ -84,8 +46,9 @@ func aclRights(t *testing.T) string {
 // password nowhere.
 func TestRedisOverTLSAsUser(t *testing.T) {
 	t.Parallel()
-	password := canaryRedisPassword
-	r := privateRedis(t, devstack.RedisOptions{TLS: true, Config: []string{
+	in := installation.New(t, installation.Unlimited)
+	password := in.Secrets.Redis
+	r := in.PrivateRedis(devstack.RedisOptions{TLS: true, Config: []string{
 		"user halosync on >" + password + " " + aclRights(t),
 	}})
 	addr, ca, cert, key := r.TLS()
@@ -96,25 +59,24 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 		}
 		return "rediss://" + login + "@" + addr + "/0?" + q.Encode()
 	}
-	s := newSite(t, fast)
-	s.redis = address("halosync:"+password, "ca_file", ca, "cert_file", cert, "key_file", key)
-	s.extraEnv = []string{"HALOSYNC_LOG_LEVEL=debug"}
-	s.tenant.Seed(250, 7)
-	w := s.startWorker(s.keyset)
-	s.connect()
-	out, errs, code := s.enqueue("import", "--connection", "halo", "--all", "--wait", "-o", "json")
-	if result := decode[run](t, out); code != 0 || result.State != "succeeded" || result.Records != 250 {
+	in.Redis = address("halosync:"+password, "ca_file", ca, "cert_file", cert, "key_file", key)
+	in.Env = []string{"HALOSYNC_LOG_LEVEL=debug"}
+	in.Tenant.Seed(250, 7)
+	w := in.StartWorker()
+	in.Connect()
+	out, errs, code := in.Enqueue("import", "--connection", "halo", "--all", "--wait", "-o", "json")
+	if result := installation.Decode[installation.Run](t, out); code != 0 || result.State != "succeeded" || result.Records != 250 {
 		t.Errorf("import: exit code %d, %s%s", code, out, errs)
 	}
-	said := out + errs + s.must("resync", "--connection", "halo", "--wait", "-o", "json")
-	w.stop(t)
-	said += w.log.String()
+	said := out + errs + in.Must("resync", "--connection", "halo", "--wait", "-o", "json")
+	w.Stop(t)
+	said += w.Log.String()
 	if log, err := r.Do(t.Context(), "ACL", "LOG"); err != nil || log != "" {
 		t.Errorf("refused commands: %v\n%s", err, log)
 	}
 
-	good := s.redis
-	defer func() { s.redis = good }() // for the search at the end, whichever fault came last
+	good := in.Redis
+	defer func() { in.Redis = good }() // for the search at the end, whichever fault came last
 	for what, c := range map[string]struct {
 		redis, want string
 		rights      []string
@@ -122,17 +84,17 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 		"another authority":      {address("halosync:"+password, "cert_file", cert, "key_file", key), "certificate signed by unknown authority", nil},
 		"no certificate to show": {address("halosync:"+password, "ca_file", ca), "certificate required", nil},
 		"wrong password":         {address("halosync:wr0ng", "ca_file", ca, "cert_file", cert, "key_file", key), "WRONGPASS", nil},
-		"no scripts":             {s.redis, "has no permissions to run the 'eval", []string{"-eval", "-evalsha"}},
-		"no queue":               {s.redis, "key", []string{"resetkeys", "~halosync:*"}},
-		"no channel":             {s.redis, "channel", []string{"resetchannels"}},
+		"no scripts":             {in.Redis, "has no permissions to run the 'eval", []string{"-eval", "-evalsha"}},
+		"no queue":               {in.Redis, "key", []string{"resetkeys", "~halosync:*"}},
+		"no channel":             {in.Redis, "channel", []string{"resetchannels"}},
 	} {
 		if c.rights != nil {
 			if _, err := r.Do(t.Context(), append([]string{"ACL", "SETUSER", "halosync"}, c.rights...)...); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s.redis = c.redis
-		text := s.workerFails()
+		in.Redis = c.redis
+		text := in.Work(1)
 		if !strings.Contains(text, "redis: ") || !strings.Contains(text, c.want) {
 			t.Errorf("%s: worker says\n%s", what, text)
 		}

@@ -1,53 +1,66 @@
-package halosync_test
+package e2e
 
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// pgProgram runs a program of Postgres' own.
-func pgProgram(t *testing.T, name string, args ...string) {
-	t.Helper()
-	path, err := devstack.PostgresProgram(name)
+// pgProgram runs a program of Postgres' own on a database. The address is passed by
+// the environment, as docs/operating.md says: a command line shows its password to
+// everyone on the machine.
+func pgProgram(in *installation.Installation, db, name string, args ...string) {
+	in.T.Helper()
+	program, err := devstack.PostgresProgram(name)
 	if err != nil {
-		t.Fatal(err)
+		in.T.Fatal(err)
 	}
-	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "PGCONNECT_TIMEOUT=30")
+	u, err := url.Parse(db)
+	if err != nil {
+		in.T.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "PGCONNECT_TIMEOUT=30", "PGHOST="+u.Query().Get("host"), "PGDATABASE="+strings.TrimPrefix(u.Path, "/"),
+		"PGUSER="+u.User.Username(), "PGPASSWORD="+password)
+	in.Keep("command lines", strings.Join(cmd.Args, " "))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, said.String())
+		in.T.Fatalf("%s: %v\n%s", name, err, said.String())
 	}
 }
 
 // restored puts a dump into a database of its own, beside a Redis without
 // anything in it, and has the site use both from now on.
-func (s *site) restored(dump, db string) {
-	s.t.Helper()
-	pgProgram(s.t, "pg_restore", "--exit-on-error", "--no-owner", "--single-transaction", "--dbname", db, dump)
-	s.db = withPassword(s.t, db, "", canaryPassword)
-	s.redis = withPassword(s.t, kit.redis.DatabaseURL(int(kit.dbs.Add(1))), "default", canaryRedisPassword)
+func restored(in *installation.Installation, dump, db string) {
+	in.T.Helper()
+	pgProgram(in, db, "pg_restore", "--exit-on-error", "--no-owner", "--single-transaction", "--dbname="+path.Base(strings.Split(db, "?")[0]), dump)
+	in.DB = db
+	in.Redis = installation.WithPassword(in.T, in.EmptyRedis(), "default", in.Secrets.Redis)
 }
 
-// counts are what must not double, and what must not go.
-type counts struct{ Companies, Mappings, Clients, Events, Runs int }
+// rowCounts are what must not double, and what must not go.
+type rowCounts struct{ Companies, Mappings, Clients, Events, Runs int }
 
-func (s *site) counts() counts {
-	s.t.Helper()
-	n := repotest.Value[[]int](s.t, s.db, `select array[
+func countRows(in *installation.Installation) rowCounts {
+	in.T.Helper()
+	n := repotest.Value[[]int](in.T, in.DB, `select array[
 		(select count(*) from halosync.companies), (select count(*) from halosync.current_mappings),
 		(select count(distinct client_id) from halosync.current_mappings), (select count(*) from halosync.events),
 		(select count(*) from halosync.runs)]::int[]`)
-	return counts{n[0], n[1], n[2], n[3], n[4]}
+	return rowCounts{n[0], n[1], n[2], n[3], n[4]}
 }
 
 // Postgres is brought back from a dump of an hour ago, and Redis is empty. What
@@ -55,47 +68,48 @@ func (s *site) counts() counts {
 // the lost hour had done is done again once, from what Halo says.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
-	elsewhere := repotest.EmptyURL(t) // goes after the site has been searched
-	s := newSite(t)
-	s.tenant.Seed(300, 7)
-	s.connect()
-	w := s.startWorker(s.keyset)
-	s.must("import", "--connection", "halo", "--all", "--wait")
-	w.stop(t)
-	first := s.counts()
+	elsewhere := repotest.EmptyURL(t) // goes after the installation has been searched
+	in := installation.New(t)
+	elsewhere = installation.WithPassword(t, elsewhere, "", in.Secrets.Postgres)
+	in.Tenant.Seed(300, 7)
+	in.Connect()
+	w := in.StartWorker()
+	in.Must("import", "--connection", "halo", "--all", "--wait")
+	w.Stop(t)
+	first := countRows(in)
 
 	// Waiting at the time of the dump: one run that has a task, one that has none.
 	for id := range int64(20) {
-		s.tenant.Add(halotest.Client{ID: 90_000 + id, Name: fmt.Sprint("New client ", id)})
+		in.Tenant.Add(halotest.Client{ID: 90_000 + id, Name: fmt.Sprint("New client ", id)})
 	}
-	waiting := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	inSQL := repotest.Value[string](t, s.db, `select halosync.enqueue('resync', tenant, id, '{}', 'crm')::text from halosync.connections`)
+	waiting := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
+	inSQL := repotest.Value[string](t, in.DB, `select halosync.enqueue('resync', tenant, id, '{}', 'crm')::text from halosync.connections`)
 	dump := filepath.Join(t.TempDir(), "halosync.dump")
-	pgProgram(t, "pg_dump", "--format=custom", "--file", dump, "--dbname", s.db)
+	pgProgram(in, in.DB, "pg_dump", "--format=custom", "--file", dump)
 
 	// The hour that will be lost: both are executed.
-	w = s.startWorker(s.keyset)
+	w = in.StartWorker()
 	ended := func(id string) func() bool {
-		return func() bool { r := s.run(id); return r.State == "succeeded" }
+		return func() bool { r := in.Run(id); return r.State == "succeeded" }
 	}
-	s.eventually("the waiting import has ended", ended(waiting))
-	s.eventually("the waiting resync has ended", ended(inSQL))
-	w.stop(t)
-	lost := s.counts()
+	in.Eventually("the waiting import has ended", ended(waiting))
+	in.Eventually("the waiting resync has ended", ended(inSQL))
+	w.Stop(t)
+	lost := countRows(in)
 
-	s.restored(dump, elsewhere)
-	if got := s.counts(); got.Companies != first.Companies || got.Mappings != first.Mappings || got.Runs != first.Runs+2 {
+	restored(in, dump, elsewhere)
+	if got := countRows(in); got.Companies != first.Companies || got.Mappings != first.Mappings || got.Runs != first.Runs+2 {
 		t.Fatalf("restored %+v of %+v", got, first)
 	}
-	w = s.startWorker(s.keyset)
-	s.eventually("the import goes on from the ledger", ended(waiting))
-	s.eventually("the resync goes on from the ledger", ended(inSQL))
-	if got := s.counts(); got != lost || got.Companies != first.Companies+20 || got.Clients != got.Mappings {
+	w = in.StartWorker()
+	in.Eventually("the import goes on from the ledger", ended(waiting))
+	in.Eventually("the resync goes on from the ledger", ended(inSQL))
+	if got := countRows(in); got != lost || got.Companies != first.Companies+20 || got.Clients != got.Mappings {
 		t.Errorf("after the restore %+v, before it %+v", got, lost)
 	}
-	again := decode[run](t, s.must("import", "--connection", "halo", "--all", "--wait", "-o", "json"))
+	again := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "--wait", "-o", "json"))
 	if again.Created != 0 || again.Linked != 0 || again.Unchanged+again.Skipped != again.Records || !again.Complete {
 		t.Errorf("imported once more: %+v", again)
 	}
-	w.stop(t)
+	w.Stop(t)
 }

@@ -1,7 +1,6 @@
-package halosync_test
+package e2e
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,65 +11,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/halosync/halosync/halo/halotest"
-	"github.com/halosync/halosync/internal/devstack"
-	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
-
-// The programs as people use them: built, started as processes, driven by
-// their command lines and the environment.
-
-const canaryID = "app-4711"
-
-// Secrets that are searched for at the end of each test. They are new each time,
-// so that no other process on the machine has them by chance, and the client's
-// has characters that every encoding treats in its own way.
-var (
-	canaryCore          = "c4nary-" + rand.Text()[:14]
-	canarySecret        = canaryCore + `/+&%="'<é`
-	canaryPassword      = "c4nary-pg-" + rand.Text()[:14]
-	canaryRedisPassword = "c4nary-redis-" + rand.Text()[:14]
-)
-
-// kit is what all end-to-end tests share: the built programs and a Redis.
-var kit struct {
-	bin   string
-	redis *devstack.Redis
-	dbs   atomic.Int64 // Redis databases handed out
-}
-
-func TestMain(m *testing.M) {
-	if err := setUp(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := repotest.Run(m)
-	if err := errors.Join(browser.Close(), kit.redis.Close(), os.RemoveAll(kit.bin)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// setUp builds both programs, with the race detector as the tests are.
-func setUp() (err error) {
-	if kit.bin, err = os.MkdirTemp("", "halosync-e2e-"); err != nil {
-		return err
-	}
-	if err := devstack.BuildPrograms(kit.bin); err != nil {
-		return err
-	}
-	ctx, cancel := testContext()
-	defer cancel()
-	kit.redis, err = devstack.StartRedis(ctx, devstack.RedisOptions{})
-	return err
-}
 
 // TestScripts runs testdata/script: sessions at a shell, errors included.
 func TestScripts(t *testing.T) {
@@ -82,21 +30,24 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t)
-			testscript.RunT(scriptLog{t, s.left}, testscript.Params{
+			in := installation.New(t)
+			testscript.RunT(scriptLog{t, in}, testscript.Params{
 				Files: []string{file},
 				Setup: func(env *testscript.Env) error {
-					env.Vars = append(env.Vars, s.env()...)
-					env.Setenv("PATH", kit.bin+":"+env.Getenv("PATH"))
-					env.Setenv("HALO", s.halo.ResourceServer())
-					env.Setenv("AUTH", s.halo.AuthServer())
+					env.Vars = append(env.Vars, in.Environ()...)
+					env.Setenv("PATH", filepath.Dir(installation.Program(t, "enqueue"))+":"+env.Getenv("PATH"))
+					env.Setenv("HALO", in.Halo.ResourceServer())
+					env.Setenv("AUTH", in.Halo.AuthServer())
 					env.Setenv("PAGE", webPage(t))
-					env.Setenv("APP", canaryID)
-					env.Setenv("SECRET", canarySecret)
-					return os.WriteFile(filepath.Join(env.WorkDir, "secret.txt"), []byte(canarySecret+"\n"), 0o600)
+					env.Setenv("APP", installation.ClientID)
+					env.Setenv("SECRET", in.Secrets.Client)
+					return os.WriteFile(filepath.Join(env.WorkDir, "secret.txt"), []byte(in.Secrets.Client+"\n"), 0o600)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "halo": s.haloCommand, "grab": grab, "worker-up": s.workerUp, "await-stdout": awaitStdout,
+					"exits": exits, "grab": grab,
+					"await-stdout": awaitStdout,
+					"halo":         func(ts *testscript.TestScript, _ bool, args []string) { changeHalo(ts, in, args) },
+					"worker-up":    func(ts *testscript.TestScript, _ bool, _ []string) { workerUp(ts, in) },
 				},
 			})
 		})
@@ -155,7 +106,7 @@ func grab(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], found[1])
 }
 
-// haloCommand changes the simulated Halo:
+// changeHalo changes the simulated Halo:
 //
 //	halo seed 250            realistic clients
 //	halo add 12 Acme Ltd     one client
@@ -167,7 +118,7 @@ func grab(ts *testscript.TestScript, neg bool, args []string) {
 //	halo rights none|all     of the application's agent
 //	halo secret NEW          of the application
 //	halo revoke              its tokens
-func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
+func changeHalo(ts *testscript.TestScript, in *installation.Installation, args []string) {
 	number := func(i int) int64 {
 		n, err := strconv.ParseInt(args[i], 10, 64)
 		ts.Check(err)
@@ -175,31 +126,31 @@ func (s *site) haloCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	switch args[0] {
 	case "seed":
-		s.tenant.Seed(int(number(1)), 7)
+		in.Tenant.Seed(int(number(1)), 7)
 	case "add":
-		s.tenant.Add(halotest.Client{ID: number(1), Name: strings.Join(args[2:], " ")})
+		in.Tenant.Add(halotest.Client{ID: number(1), Name: strings.Join(args[2:], " ")})
 	case "deactivate":
-		s.tenant.Deactivate(number(1))
+		in.Tenant.Deactivate(number(1))
 	case "activate":
-		s.tenant.Activate(number(1))
+		in.Tenant.Activate(number(1))
 	case "rename":
-		s.tenant.Rename(number(1), strings.Join(args[2:], " "))
+		in.Tenant.Rename(number(1), strings.Join(args[2:], " "))
 	case "delete":
-		s.tenant.Delete(number(1))
+		in.Tenant.Delete(number(1))
 	case "purge":
-		for _, id := range s.tenant.IDs()[1:number(1)] {
-			s.tenant.Delete(id)
+		for _, id := range in.Tenant.IDs()[1:number(1)] {
+			in.Tenant.Delete(id)
 		}
 	case "rights":
 		if args[1] == "none" {
-			s.app.Rights(halotest.ReadNone)
+			in.App.Rights(halotest.ReadNone)
 		} else {
-			s.app.Rights(halotest.ReadAll)
+			in.App.Rights(halotest.ReadAll)
 		}
 	case "secret":
-		s.app.SetSecret(args[1])
+		in.App.SetSecret(args[1])
 	case "revoke":
-		s.app.Revoke()
+		in.App.Revoke()
 	default:
 		ts.Fatalf("halo %s is unknown", args[0])
 	}
@@ -217,7 +168,31 @@ func webPage(t *testing.T) string {
 }
 
 // workerUp starts a worker that lives until the script ends.
-func (s *site) workerUp(ts *testscript.TestScript, _ bool, _ []string) {
-	w := s.startWorker(ts.Getenv("HALOSYNC_KEYSET"))
-	ts.Defer(func() { w.stop(s.t) })
+func workerUp(ts *testscript.TestScript, in *installation.Installation) {
+	w := in.StartWorkerWith(ts.Getenv("HALOSYNC_KEYSET"))
+	ts.Defer(func() { w.Stop(in.T) })
 }
+
+// scriptLog adds a script's log, which has all outputs, to what is searched.
+type scriptLog struct {
+	*testing.T
+	in *installation.Installation
+}
+
+// given are the lines and words of a log that hold secrets because the test put
+// them there, or because that is what the command is for.
+var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
+
+// Log is called once, with everything that a script's programs said.
+func (l scriptLog) Log(args ...any) {
+	l.in.Keep("outputs and errors", given.ReplaceAllString(fmt.Sprint(args...), ""))
+	l.T.Log(args...)
+}
+
+// Run runs a script as a subtest.
+func (l scriptLog) Run(name string, f func(testscript.T)) {
+	l.T.Run(name, func(t *testing.T) { f(scriptLog{t, l.in}) })
+}
+
+// Verbose keeps the outputs of what went well in the log.
+func (l scriptLog) Verbose() bool { return true }

@@ -1,7 +1,6 @@
-package halosync_test
+package e2e
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -9,10 +8,8 @@ import (
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
-
-// tokenMark is how the simulated Halo's tokens begin: the head of a JWT.
-var tokenMark = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
 // Secrets that a person typed, and tokens that Halo issued, are looked for in
 // everything the system leaves: logs, outputs, errors, Redis, tables, metrics,
@@ -20,45 +17,45 @@ var tokenMark = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:
 // one provokes what could leak, and counts what was looked at.
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.extraEnv = []string{"HALOSYNC_LOG_LEVEL=debug"}
-	w := s.startWorker(s.keyset)
-	defer w.stop(t)
-	s.tenant.Seed(250, 7)
+	in := installation.New(t, installation.Unlimited)
+	in.Env = []string{"HALOSYNC_LOG_LEVEL=debug"}
+	w := in.StartWorker()
+	defer w.Stop(t)
+	in.Tenant.Seed(250, 7)
 	var said strings.Builder
 	try := func(args ...string) {
-		out, errs, code := s.enqueue(args...)
+		out, errs, code := in.Enqueue(args...)
 		fmt.Fprintln(&said, out, errs, code)
 	}
 
-	add := s.adding("halo")
-	s.app.SetSecret("another")
+	add := in.AddCommand("halo")
+	in.App.SetSecret("another")
 	try(add...) // refused
-	s.app.SetSecret(canarySecret)
+	in.App.SetSecret(in.Secrets.Client)
 	try(add...)
 	try(add...) // exists already
 	for _, fault := range []halotest.Fault{
 		halotest.Status(500, "boom"), halotest.HTML200(), halotest.Truncate(10), halotest.Reset(), halotest.Expire(), halotest.WrongJSON(),
 	} {
-		s.halo.Fault(halotest.Rule{}, fault)
+		in.Halo.Fault(halotest.Rule{}, fault)
 		try("connection", "test", "halo")
 	}
 	// A server that sends back what it was sent.
-	quoted, err := json.Marshal("bad secret " + canarySecret + " or " + url.QueryEscape(canarySecret))
+	quoted, err := json.Marshal("bad secret " + in.Secrets.Client + " or " + url.QueryEscape(in.Secrets.Client))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.halo.Fault(halotest.Rule{Route: "POST /token", Times: 3},
+	in.Halo.Fault(halotest.Rule{Route: "POST /token", Times: 3},
 		halotest.Status(400, `{"error":"invalid_request","error_description":`+string(quoted)+`}`))
-	s.app.Revoke()
+	in.App.Revoke()
 	try("connection", "test", "halo")
-	s.halo.ClearFaults()
+	in.Halo.ClearFaults()
 	try("import", "--connection", "halo", "--all", "--wait", "-o", "json")
 	try("suggest", "--connection", "halo", "-o", "json")
 	try("map", "--connection", "halo", "nobody=12", "--wait", "-o", "json")
 	try("resync", "--connection", "halo", "--wait", "-o", "json")
-	s.app.SetSecret("another")
-	s.app.Revoke()
+	in.App.SetSecret("another")
+	in.App.Revoke()
 	try("import", "--connection", "halo", "--search", "a", "--wait") // fails
 	try("events", "--limit", "0", "-o", "json")
 	try("schedule", "list", "-o", "json")
@@ -69,8 +66,8 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		t.Fatalf("the session went otherwise:\n%s", said.String())
 	}
 
-	w.visit(s.left)
-	looked := s.search()
+	w.KeepPages()
+	looked := in.Search()
 	for place, least := range map[string]int{
 		"outputs and errors": 20_000, "the log of worker 1": 1_000, "pages": 10_000, "command lines": 1_000,
 		"Redis": 2_000, "Postgres": 50_000, "asynqmon": 5_000,
@@ -79,7 +76,7 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 			t.Errorf("%s: only %d bytes were looked at, want %d", place, looked[place], least)
 		}
 	}
-	if n := s.wanted().n; n < 100 {
+	if n := in.Wanted().N; n < 100 {
 		t.Errorf("only %d needles", n)
 	}
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"syscall"
@@ -6,56 +6,54 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// hung starts a worker whose import waits for a Halo that does not answer.
-func hung(t *testing.T) (*site, *workerProcess, string) {
+// hang starts a worker whose import waits for a Halo that does not answer.
+func hang(t *testing.T) (*installation.Installation, *installation.Worker, string) {
 	t.Helper()
-	s := newSite(t, fast)
-	s.tenant.Seed(500, 7)
-	w := s.startWorker(s.keyset)
-	s.connect()
-	s.halo.Fault(halotest.Rule{Page: 3, Times: halotest.Forever}, halotest.Hang(0))
-	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	s.eventually("two pages are written and the third hangs", func() bool { return s.pages(id) == 2 })
-	return s, w, id
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(500, 7)
+	w := in.StartWorker()
+	in.Connect()
+	in.Halo.Fault(halotest.Rule{Page: 3, Times: halotest.Forever}, halotest.Hang(0))
+	id := in.Request("import", "--all")
+	in.Eventually("two pages are written and the third hangs", func() bool { return in.Pages(id) == 2 })
+	return in, w, id
 }
 
 // A page that does not come keeps a stopping worker for its 20 s at most, and
 // the run is handed back.
 func TestStopWhileHaloHangs(t *testing.T) {
 	t.Parallel()
-	s, w, id := hung(t)
-	w.stop(t) // wants exit code 0 within 20 s
-	if r := s.run(id); r.State != "queued" || r.Pages != 2 {
+	in, w, id := hang(t)
+	w.Stop(t)
+	if r := in.Run(id); r.State != "queued" || r.Pages != 2 {
 		t.Errorf("after the stop: %+v", r)
 	}
-	s.halo.ClearFaults()
-	second := s.startWorker(s.keyset)
-	defer second.stop(t)
-	s.eventually("the run has ended", func() bool { r := s.run(id); return r.State != "running" && r.State != "queued" })
-	if r := s.run(id); r.State != "succeeded" || r.Records != 500 {
+	in.Halo.ClearFaults()
+	second := in.StartWorker()
+	defer second.Stop(t)
+	if r := in.AwaitRun(id); r.State != "succeeded" || r.Records != 500 {
 		t.Errorf("after the hand-over: %+v", r)
 	}
 }
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	s, w, _ := hung(t)
-	defer s.halo.ClearFaults()
-	for range 2 {
-		if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		// The first one must have been taken note of, or the kernel may join them.
-		s.eventually("the worker says that it stops", func() bool { return w.stopping() })
+	in, w, _ := hang(t)
+	defer in.Halo.ClearFaults()
+	w.Signal(syscall.SIGTERM)
+	// The first one must have been noticed, otherwise the kernel may merge them.
+	in.Eventually("the worker says that it stops", w.Stopping)
+	w.Signal(syscall.SIGTERM)
+	began := time.Now()
+	<-w.Done // by itself it would wait some 15 s for the page
+	t.Logf("ended %v after the second signal", time.Since(began).Round(time.Millisecond))
+	if w.ExitCode() == 0 {
+		t.Error("exit code 0 for work that was dropped")
 	}
-	select {
-	case <-w.done:
-		if w.cmd.ProcessState.ExitCode() == 0 {
-			t.Error("exit code 0 for work that was dropped")
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("still running 5 s after the second signal")
+	if r := in.Unfinished(); r != 1 {
+		t.Errorf("%d runs are unfinished, want the one that was dropped", r)
 	}
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,30 +16,10 @@ import (
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
-
-// commands asks the CLI itself which commands it has.
-func commands(t *testing.T, path ...string) []string {
-	t.Helper()
-	out, err := exec.Command(filepath.Join(kit.bin, "enqueue"), append(slices.Clone(path), "--help")...).Output()
-	if err != nil {
-		t.Fatalf("%v --help: %v", path, err)
-	}
-	_, text, ok := strings.Cut(string(out), "Available Commands:\n")
-	if !ok {
-		return []string{strings.Join(path, " ")}
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	var all []string
-	for line := range strings.Lines(text) {
-		if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
-			all = append(all, commands(t, append(slices.Clone(path), name)...)...)
-		}
-	}
-	return all
-}
 
 // theirs is what another tenant has: ids by placeholder.
 type theirs map[string]string
@@ -65,22 +44,50 @@ func (ids theirs) forget(said string) string {
 	return regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(said, "SOME-RUN")
 }
 
+// Two tenants with the same client ids and names, through the same programs: each
+// has its own. (Commands with ids of the other are in [TestCommandsOfAnotherTenant].)
+func TestTwoTenants(t *testing.T) {
+	t.Parallel()
+	in := installation.New(t, installation.Unlimited)
+	w := in.StartWorker()
+	defer w.Stop(t)
+	in.Tenant.Seed(300, 7)
+	for _, tenant := range []string{"msp-1", "msp-2"} {
+		in.Env = []string{"HALOSYNC_TENANT=" + tenant}
+		in.Connect()
+		if r := in.ImportAll(); r.State != "succeeded" || r.Created == 0 || r.Linked != 0 || r.Unchanged != 0 {
+			t.Errorf("%s: %+v", tenant, r)
+		}
+	}
+	type row struct{ ID, Tenant string }
+	ones := installation.Decode[[]row](t, in.Must("--tenant", "msp-1", "companies", "list", "-o", "json"))
+	twos := installation.Decode[[]row](t, in.Must("--tenant", "msp-2", "companies", "list", "-o", "json"))
+	if len(ones) == 0 || len(ones) != len(twos) {
+		t.Fatalf("%d and %d companies", len(ones), len(twos))
+	}
+	for _, c := range ones {
+		if c.Tenant != "msp-1" {
+			t.Fatalf("company %s of tenant %s shown to msp-1", c.ID, c.Tenant)
+		}
+	}
+}
+
 // Every command, with another tenant's names and ids wherever it takes any,
 // says and does to the letter what it does for those that exist nowhere.
 func TestCommandsOfAnotherTenant(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.tenant.Seed(30, 7)
-	w := s.startWorker(s.keyset)
-	defer w.stop(t)
-	s.connect() // of msp-1
-	if r := s.importAll(); r.State != "succeeded" && r.State != "partial" {
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(30, 7)
+	w := in.StartWorker()
+	defer w.Stop(t)
+	in.Connect() // of msp-1
+	if r := in.ImportAll(); r.State != "succeeded" && r.State != "partial" {
 		t.Fatalf("%+v", r)
 	}
-	s.must("companies", "add", "Sesame Locksmiths", "--external-id", "sesame-9")
-	s.must("apikey", "new", "doorkey-7", "--scope", "read")
-	s.must(append(s.adding("own"), "--tenant", "globex")...)
-	value := func(sql string) string { return repotest.Value[string](t, s.db, sql) }
+	in.Must("companies", "add", "Sesame Locksmiths", "--external-id", "sesame-9")
+	in.Must("apikey", "new", "doorkey-7", "--scope", "read")
+	in.Must(append(in.AddCommand("own"), "--tenant", "globex")...)
+	value := func(sql string) string { return repotest.Value[string](t, in.DB, sql) }
 	foreign := theirs{
 		"CONN":     value(`select id::text from halosync.connections where tenant = 'msp-1'`),
 		"NAME":     "halo",
@@ -120,8 +127,8 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // which took part above
 		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // which know no tenant
 	}
-	before := s.rowsOf("msp-1")
-	known := commands(t)
+	before := rowsOf(in, "msp-1")
+	known := installation.Commands(t)
 	tried, leaks := 0, 0
 	for _, command := range known {
 		list, ok := tries[command]
@@ -134,8 +141,8 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 				args = append(args, strings.Split(c.args, "|")...)
 			}
 			tried++
-			out, errs, code := s.enqueue(foreign.in(args)...)
-			want, wantErrs, wantCode := s.enqueue(nowhere.in(args)...)
+			out, errs, code := in.Enqueue(foreign.in(args)...)
+			want, wantErrs, wantCode := in.Enqueue(nowhere.in(args)...)
 			said, wantSaid := foreign.forget(out+errs), nowhere.forget(want+wantErrs)
 			if strings.Contains(c.args, "--wait") { // times and lines of progress
 				said, wantSaid = out, want
@@ -156,7 +163,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 			}
 		}
 	}
-	if after := s.rowsOf("msp-1"); after != before {
+	if after := rowsOf(in, "msp-1"); after != before {
 		leaks++
 		t.Error("rows of the other tenant have changed")
 	}
@@ -174,8 +181,8 @@ func reasons(t *testing.T, out string) string {
 }
 
 // rowsOf is a digest of everything of a tenant.
-func (s *site) rowsOf(tenant string) string {
-	return repotest.Value[string](s.t, s.db, `
+func rowsOf(in *installation.Installation, tenant string) string {
+	return repotest.Value[string](in.T, in.DB, `
 		select md5(string_agg(r, '' order by r)) from (
 			select (to_jsonb(c) - '{next_resync_at,next_resync_spec}'::text[])::text as r from halosync.connections c where tenant = $1 union all
 			select c::text from halosync.companies c where tenant = $1 union all
@@ -192,23 +199,23 @@ func (s *site) rowsOf(tenant string) string {
 // connection that is not its own. No worker does it, and nobody's rows change.
 func TestForgedTask(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	s.tenant.Seed(5, 7)
-	s.connect()
-	victim := decode[run](t, s.must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	second := decode[run](t, s.must("resync", "--connection", "halo", "-o", "json")).ID
-	conn := uuid.MustParse(decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json")).ID)
-	s.must("runs", "cancel", victim)
-	s.must("runs", "cancel", second)
-	s.must(append(s.adding("own"), "--tenant", "globex")...)
-	own := decode[struct{ ID string }](t, s.must("connection", "show", "own", "--tenant", "globex", "-o", "json")).ID
-	s.redis = kit.redis.DatabaseURL(int(kit.dbs.Add(1))) // without the tasks of those runs
-	client, err := tasks.Open(s.redis)
+	in := installation.New(t, installation.Unlimited)
+	in.Tenant.Seed(5, 7)
+	in.Connect()
+	victim := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
+	second := installation.Decode[installation.Run](t, in.Must("resync", "--connection", "halo", "-o", "json")).ID
+	conn := uuid.MustParse(installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "halo", "-o", "json")).ID)
+	in.Must("runs", "cancel", victim)
+	in.Must("runs", "cancel", second)
+	in.Must(append(in.AddCommand("own"), "--tenant", "globex")...)
+	own := installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "own", "--tenant", "globex", "-o", "json")).ID
+	in.Redis = in.EmptyRedis() // without the tasks of those runs
+	client, err := tasks.Open(in.Redis)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }() // with the test
-	before := s.rowsOf("msp-1")
+	before := rowsOf(in, "msp-1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// A new run of globex on msp-1's connection.
@@ -225,23 +232,23 @@ func TestForgedTask(t *testing.T) {
 	if err := tasks.Enqueue(ctx, client, tasks.Resync(), second, tasks.ResyncArgs{Tenant: "globex", ConnectionID: own}); err != nil {
 		t.Fatal(err)
 	}
-	requests := s.halo.Log().Requests
-	w := s.startWorker(s.keyset)
+	requests := in.Halo.Log().Requests
+	w := in.StartWorker()
 	for _, id := range []string{receipt.RunID, victim, second} {
 		if _, err := client.Wait(ctx, id); !errors.Is(err, tasks.ErrFailed) || !strings.Contains(err.Error(), "does not exist") {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	w.stop(t)
-	if n := s.halo.Log().Requests - requests; n != 0 {
+	w.Stop(t)
+	if n := in.Halo.Log().Requests - requests; n != 0 {
 		t.Errorf("%d requests with another tenant's credentials", n)
 	}
-	if s.rowsOf("msp-1") != before {
+	if rowsOf(in, "msp-1") != before {
 		t.Error("rows of the other tenant have changed")
 	}
 	// In SQL, with another tenant's connection.
 	for _, id := range []string{conn.String(), uuid.NewString()} {
-		said := repotest.Refusal(t, s.db, `select halosync.enqueue('import', 'globex', $1, '{"all": true}', 'eve')`, id)
+		said := repotest.Refusal(t, in.DB, `select halosync.enqueue('import', 'globex', $1, '{"all": true}', 'eve')`, id)
 		if !strings.Contains(said, "connection "+id+" of tenant globex does not exist (SQLSTATE 22023)") {
 			t.Errorf("SQL: %s", said)
 		}
@@ -251,12 +258,8 @@ func TestForgedTask(t *testing.T) {
 // documented are the blocks of a kind in docs/security.md.
 func documented(t *testing.T, kind string) []string {
 	t.Helper()
-	b, err := os.ReadFile("docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var blocks []string
-	parts := strings.Split(string(b), "\n```") // every second one is a block
+	parts := strings.Split(installation.ReadFile(t, "docs/security.md"), "\n```") // every second one is a block
 	for i := 1; i < len(parts); i += 2 {
 		if head, text, _ := strings.Cut(parts[i], "\n"); head == kind {
 			blocks = append(blocks, text)
@@ -285,16 +288,16 @@ func TestLeastRights(t *testing.T) {
 		return pg.URLAs("halosync_"+role, "halosync")
 	}
 	users := documented(t, "")
-	r := privateRedis(t, devstack.RedisOptions{Config: []string{
+	in := installation.New(t, installation.Unlimited)
+	r := in.PrivateRedis(devstack.RedisOptions{Config: []string{
 		"user halosync on >w0rker " + aclRights(t), strings.Replace(line(t, users, "user halosync_product"), ">PASSWORD", ">pr0duct", 1),
 	}})
 	redisAs := func(login string) string { return strings.Replace(r.URL(), "redis://", "redis://"+login+"@", 1) }
 
-	s := newSite(t, fast)
-	s.tenant.Seed(250, 7)
-	s.app = s.tenant.App(canaryID, canarySecret, halotest.WithScopes("read:customers"))
+	in.Tenant.Seed(250, 7)
+	in.App = in.Tenant.App(installation.ClientID, in.Secrets.Client, halotest.WithScopes("read:customers"))
 	strange := make(chan string, 1000)
-	s.halo.OnRequest(func(q halotest.Request) {
+	in.Halo.OnRequest(func(q halotest.Request) {
 		switch q.Route {
 		case halotest.RouteToken, halotest.RouteList, halotest.RouteDetail:
 			if q.Status < 400 || q.Status == 404 {
@@ -303,8 +306,8 @@ func TestLeastRights(t *testing.T) {
 		}
 		strange <- fmt.Sprintf("%s %s: %d", q.Method, q.Path, q.Status)
 	})
-	s.redis = redisAs("halosync:w0rker")
-	migrate := exec.Command(filepath.Join(kit.bin, "worker"), strings.Fields(strings.SplitN(line(t, users, "DATABASE_URL="), " ", 3)[2])...)
+	in.Redis = redisAs("halosync:w0rker")
+	migrate := exec.Command(installation.Program(t, "worker"), strings.Fields(strings.SplitN(line(t, users, "DATABASE_URL="), " ", 3)[2])...)
 	migrate.Env = append(os.Environ(), "DATABASE_URL="+as("owner"))
 	if out, err := migrate.CombinedOutput(); err != nil || !strings.Contains(string(out), "halosync_worker has the rights") {
 		t.Fatalf("migrate: %v\n%s", err, out)
@@ -313,36 +316,36 @@ func TestLeastRights(t *testing.T) {
 		repotest.Exec(t, as("owner"), sql)
 	}
 
-	s.db, s.extraEnv = as("worker"), []string{"DATABASE_URL=" + as("worker")}
-	w := s.startWorker(s.keyset)
-	s.connect()
-	s.must("connection", "test", "halo")
-	s.must("clients", "--connection", "halo", "--all")
-	s.must("companies", "add", "Zebra Crossing", "--external-id", "z-1")
-	if r := s.importAll(); r.Records != 250 || r.State != "succeeded" && r.State != "partial" {
+	in.DB, in.Env = as("worker"), []string{"DATABASE_URL=" + as("worker")}
+	w := in.StartWorker()
+	in.Connect()
+	in.Must("connection", "test", "halo")
+	in.Must("clients", "--connection", "halo", "--all")
+	in.Must("companies", "add", "Zebra Crossing", "--external-id", "z-1")
+	if r := in.ImportAll(); r.Records != 250 || r.State != "succeeded" && r.State != "partial" {
 		t.Errorf("import: %+v", r)
 	}
-	first := decode[[]struct {
+	first := installation.Decode[[]struct {
 		ID       string
 		ClientID int `json:"client_id"`
-	}](t, s.must("mappings", "-o", "json"))[0]
-	s.must("unmap", first.ID)
-	s.must("suggest", "--connection", "halo", "--min", "0")
-	s.must("suggest", "--connection", "halo", "--dismiss", fmt.Sprintf("z-1=%d", first.ClientID))
-	s.must("restore", first.ID)
-	s.must("map", "--connection", "halo", fmt.Sprintf("z-1=%d", first.ClientID), "--replace", "--wait")
-	gone := s.tenant.Clients()[40].ID
-	s.tenant.Delete(gone)
-	if out, errs, code := s.enqueue("resync", "--connection", "halo", "--wait"); code != 3 { // one is missing
+	}](t, in.Must("mappings", "-o", "json"))[0]
+	in.Must("unmap", first.ID)
+	in.Must("suggest", "--connection", "halo", "--min", "0")
+	in.Must("suggest", "--connection", "halo", "--dismiss", fmt.Sprintf("z-1=%d", first.ClientID))
+	in.Must("restore", first.ID)
+	in.Must("map", "--connection", "halo", fmt.Sprintf("z-1=%d", first.ClientID), "--replace", "--wait")
+	gone := in.Tenant.Clients()[40].ID
+	in.Tenant.Delete(gone)
+	if out, errs, code := in.Enqueue("resync", "--connection", "halo", "--wait"); code != 3 { // one is missing
 		t.Errorf("resync: exit code %d\n%s%s", code, out, errs)
 	}
-	s.must("schedule", "set", "--connection", "halo", "0 3 * * *")
-	s.must("schedule", "list")
-	s.must("events")
-	s.must("keyset", "rotate", "--reseal")
-	id := decode[[]run](t, s.must("runs", "list", "--kind", "import", "-o", "json"))[0].ID
-	s.must("runs", "show", id)
-	if _, errs, code := s.enqueue("runs", "undo", id); code != 0 && code != 3 {
+	in.Must("schedule", "set", "--connection", "halo", "0 3 * * *")
+	in.Must("schedule", "list")
+	in.Must("events")
+	in.Must("keyset", "rotate", "--reseal")
+	id := installation.Decode[[]installation.Run](t, in.Must("runs", "list", "--kind", "import", "-o", "json"))[0].ID
+	in.Must("runs", "show", id)
+	if _, errs, code := in.Enqueue("runs", "undo", id); code != 0 && code != 3 {
 		t.Errorf("undo: %d\n%s", code, errs)
 	}
 
@@ -352,7 +355,7 @@ func TestLeastRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }() // with the test
-	conn := decode[struct{ ID string }](t, s.must("connection", "show", "halo", "-o", "json")).ID
+	conn := installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "halo", "-o", "json")).ID
 	receipt, err := client.Resync(t.Context(), tasks.ResyncArgs{Tenant: "msp-1", ConnectionID: conn})
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +367,7 @@ func TestLeastRights(t *testing.T) {
 		t.Errorf("the product's resync: %+v, %v", res, err)
 	}
 	run := repotest.Value[uuid.UUID](t, as("product"), `select halosync.enqueue('resync', 'msp-1', $1, '{}', 'crm')`, conn)
-	s.must("runs", "watch", run.String())
+	in.Must("runs", "watch", run.String())
 	for _, table := range []string{"companies", "clients", "mappings", "runs", "events", "current_mappings"} {
 		if n := repotest.Value[int](t, as("product"), "select count(*) from halosync."+table); n == 0 {
 			t.Errorf("the product sees nothing in %s", table)
@@ -378,10 +381,10 @@ func TestLeastRights(t *testing.T) {
 	if n := repotest.Value[int](t, as("worker"), `select count(*) from halosync.mappings`); n != 0 {
 		t.Errorf("a session of the worker's role that names no tenant sees %d rows", n)
 	}
-	s.must(s.adding("second")...)
-	s.must("connection", "remove", "second", "--yes")
-	w.stop(t)
-	if log := w.log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {
+	in.Must(in.AddCommand("second")...)
+	in.Must("connection", "remove", "second", "--yes")
+	w.Stop(t)
+	if log := w.Log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {
 		t.Errorf("the worker says:\n%s", log)
 	}
 	close(strange)

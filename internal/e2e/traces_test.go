@@ -1,4 +1,4 @@
-package halosync_test
+package e2e
 
 import (
 	"encoding/hex"
@@ -15,20 +15,22 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	spans "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
 // tracesTo is a collector of OpenTelemetry for the site's programs.
-func (s *site) tracesTo() func() []*spans.Span {
-	s.t.Helper()
+func tracesTo(in *installation.Installation) func() []*spans.Span {
+	in.T.Helper()
 	var mu sync.Mutex
 	var got []*spans.Span
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var batch collector.ExportTraceServiceRequest
 		if err != nil || proto.Unmarshal(body, &batch) != nil || r.URL.Path != "/v1/traces" {
-			s.t.Errorf("%s: %v", r.URL, err)
+			in.T.Errorf("%s: %v", r.URL, err)
 		}
-		s.left.add("traces", fmt.Sprint(r.URL, r.Header, batch.String()))
+		in.Keep("traces", fmt.Sprint(r.URL, r.Header, batch.String()))
 		mu.Lock()
 		defer mu.Unlock()
 		for _, of := range batch.GetResourceSpans() {
@@ -38,8 +40,8 @@ func (s *site) tracesTo() func() []*spans.Span {
 		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
-	s.closeLast(func() error { server.Close(); return nil })
-	s.extraEnv = append(s.extraEnv, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=100")
+	in.CloseLast(func() error { server.Close(); return nil })
+	in.Env = append(in.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=100")
 	return func() []*spans.Span {
 		mu.Lock()
 		defer mu.Unlock()
@@ -52,18 +54,18 @@ func (s *site) tracesTo() func() []*spans.Span {
 // search finds no secret in any of them.
 func TestOneTraceFromRequestToSQL(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	all := s.tracesTo()
-	s.tenant.Seed(150, 7)
-	s.connect()
-	w := s.startWorker(s.keyset)
-	id := decode[run](t, s.must("import", "--connection", "halo", "--all", "--wait", "-o", "json")).ID
-	s.must("resync", "--connection", "halo", "--wait")
-	if err := w.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+	in := installation.New(t)
+	all := tracesTo(in)
+	in.Tenant.Seed(150, 7)
+	in.Connect()
+	w := in.StartWorker()
+	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "--wait", "-o", "json")).ID
+	in.Must("resync", "--connection", "halo", "--wait")
+	if err := w.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the level has changed", func() bool { return strings.Contains(w.log.String(), `"msg":"log level","version"`) })
-	w.stop(t) // sends what is left
+	in.Eventually("the level has changed", func() bool { return strings.Contains(w.Log.String(), `"msg":"log level","version"`) })
+	w.Stop(t) // sends what is left
 
 	names := map[string]map[string]int{} // by trace
 	var trace, line string
@@ -84,7 +86,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 			t.Errorf("the import's trace has no span %q, only %v", want, names[trace])
 		}
 	}
-	for text := range strings.Lines(w.log.String()) {
+	for text := range strings.Lines(w.Log.String()) {
 		if strings.Contains(text, `"msg":"task"`) && strings.Contains(text, id) {
 			line = text
 		}
@@ -103,15 +105,15 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 // that is away changes nothing.
 func TestTracesAreNobodysBurden(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.tenant.Seed(3, 7)
-	s.connect()
-	s.extraEnv = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"}
-	if said := s.work(2); !strings.Contains(said, "OTEL_EXPORTER_OTLP_ENDPOINT: want an address such as") {
+	in := installation.New(t)
+	in.Tenant.Seed(3, 7)
+	in.Connect()
+	in.Env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"}
+	if said := in.Work(2); !strings.Contains(said, "OTEL_EXPORTER_OTLP_ENDPOINT: want an address such as") {
 		t.Errorf("worker: %s", said)
 	}
-	s.extraEnv = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}
-	w := s.startWorker(s.keyset)
-	s.must("import", "--connection", "halo", "--all", "--wait")
-	w.stop(t)
+	in.Env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}
+	w := in.StartWorker()
+	in.Must("import", "--connection", "halo", "--all", "--wait")
+	w.Stop(t)
 }

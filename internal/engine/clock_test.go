@@ -136,12 +136,15 @@ func (f *fleet) execute(e *Engine, run repo.Run, dies bool, when time.Duration, 
 	}
 }
 
-// Four workers, two hundred connections that are due at the same minute,
-// fourteen nights, crashes at any moment: one run for each connection and
-// night.
+// Four workers, connections that are all due at the same minute, crashes at any
+// moment: each connection has one run in each night. The long form has two
+// hundred connections and fourteen nights.
 func TestOneResyncPerNight(t *testing.T) {
 	t.Parallel()
-	const connections, nights = 200, 14
+	connections, nights := 30, 3
+	if long() {
+		connections, nights = 200, 14
+	}
 	f := newFleet(t, 4)
 	f.connections(connections)
 	dice := rand.New(rand.NewPCG(3, 9))

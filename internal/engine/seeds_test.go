@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +17,10 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// seeds is how many random Halos an import has to cope with.
-const seeds = 100
+// halos is the number of random Halos that an import has to cope with.
+// HALOSYNC_HALOS sets another number ("make soak": 100). These have every value
+// of every switch and every kind of fault, which the test verifies.
+const halos = 24
 
 // Random variants of everything about Halo that is not known for sure, with
 // faults and changes between pages. Whatever comes: a complete run has every
@@ -24,46 +28,128 @@ const seeds = 100
 // there twice, and nothing hangs.
 func TestImportFromAHundredHalos(t *testing.T) {
 	t.Parallel()
-	var complete, partial atomic.Int32
+	number := halos
+	if v, err := strconv.Atoi(os.Getenv("HALOSYNC_HALOS")); err == nil {
+		number = v
+	}
+	var complete atomic.Int32
+	var mu sync.Mutex
+	seen := map[string]int{}
 	t.Run("seed", func(t *testing.T) {
-		for seed := range uint64(seeds) {
+		for seed := range uint64(number) {
+			v := newVariant(seed)
+			for _, what := range v.switches() {
+				seen[what]++
+			}
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
-				if importOneSeed(t, seed) {
+				whole, faults := v.imports(t)
+				if whole {
 					complete.Add(1)
-				} else {
-					partial.Add(1)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for kind, n := range faults {
+					seen[fmt.Sprint("fault ", kind)] += n
 				}
 			})
 		}
 	})
-	t.Logf("%d runs complete, %d partial", complete.Load(), partial.Load())
-	// If hardly any run were complete, this test would prove little.
-	if complete.Load() < seeds/2 {
-		t.Errorf("only %d of %d runs were complete", complete.Load(), seeds)
+	t.Logf("%d of %d runs complete; %v", complete.Load(), number, seen)
+	if number < halos || t.Failed() {
+		return
+	}
+	// If hardly any run were complete, or a variant did not occur, this test
+	// would prove little.
+	if int(complete.Load()) < number/2 {
+		t.Errorf("only %d of %d runs were complete", complete.Load(), number)
+	}
+	for _, what := range allSwitches() {
+		if seen[what] == 0 {
+			t.Errorf("no seed has %s", what)
+		}
 	}
 }
 
-// importOneSeed imports twice: while everything happens, and after it.
-func importOneSeed(t *testing.T, seed uint64) (complete bool) {
+// variant is what a seed decides of a Halo.
+type variant struct {
+	seed    uint64
+	profile halotest.Profile
+	clients int
+	weather uint64 // seed of the faults; 0: no faults
+	changes bool   // clients change between the pages
+}
+
+func newVariant(seed uint64) *variant {
 	dice := rand.New(rand.NewPCG(seed, 99))
-	profile := randomProfile(dice)
+	v := &variant{seed: seed, profile: randomProfile(dice), clients: 30 + dice.IntN(220)}
+	if dice.IntN(5) > 0 {
+		v.weather = 1 + dice.Uint64N(1<<32)
+	}
+	v.changes = dice.IntN(3) > 0
+	return v
+}
+
+// patient says that runs wait for the end of a fault instead of being put off.
+func (v *variant) patient() bool { return v.seed%10 == 0 }
+
+// switches names the values of the variant, as [allSwitches] does.
+func (v *variant) switches() []string {
+	p := v.profile
+	return []string{
+		fmt.Sprint("PageCap ", p.PageCap), fmt.Sprint("PastEnd ", int(p.PastEnd)), fmt.Sprint("EchoSize ", int(p.EchoSize)),
+		fmt.Sprint("IDs ", int(p.IDs)), fmt.Sprint("DefaultSort ", int(p.DefaultSort)), fmt.Sprint("IgnoreOrder ", p.IgnoreOrder),
+		fmt.Sprint("RetryAfter ", int(p.RetryAfter)), fmt.Sprint("ThrottleBody ", int(p.ThrottleBody)),
+		fmt.Sprint("RecordCount ", int(p.RecordCount)), fmt.Sprint("BareArray ", p.BareArray), fmt.Sprint("TokenUses ", p.TokenUses > 0),
+		fmt.Sprint("NewTokenKillsOld ", p.NewTokenKillsOld), fmt.Sprint("Logo ", p.LogoEvery > 0),
+		fmt.Sprint("faults ", v.weather > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("patient ", v.patient()),
+	}
+}
+
+// allSwitches names every value that seeds choose from, and every fault.
+func allSwitches() (all []string) {
+	for name, n := range map[string]int{"PastEnd": 3, "EchoSize": 3, "IDs": 3, "DefaultSort": 2, "RetryAfter": 3, "ThrottleBody": 5, "RecordCount": 3} {
+		for i := range n {
+			all = append(all, fmt.Sprint(name, " ", i))
+		}
+	}
+	for _, n := range []int{0, 37, 10, halotest.Off} {
+		all = append(all, fmt.Sprint("PageCap ", n))
+	}
+	for _, name := range []string{"IgnoreOrder", "BareArray", "TokenUses", "NewTokenKillsOld", "Logo", "faults", "changes", "patient"} {
+		all = append(all, name+" true", name+" false")
+	}
+	for _, kind := range []halotest.Kind{
+		halotest.KindStatus, halotest.KindThrottle, halotest.KindHTML200, halotest.KindTruncate, halotest.KindCut,
+		halotest.KindReset, halotest.KindExpire, halotest.KindWrongJSON, halotest.KindSlow,
+	} {
+		all = append(all, fmt.Sprint("fault ", kind))
+	}
+	return all
+}
+
+// imports imports twice, while everything happens and after it, and returns
+// whether the first run was complete and which faults struck it.
+func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind]int) {
+	profile := v.profile
 	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
-	if seed%10 > 0 {
+	if !v.patient() {
 		// Most give up at once and are put off, which is quick without the
 		// queue's waits; the others sit the faults out.
 		w.engine.retries = time.Millisecond
 	}
-	w.tenant.Seed(30+dice.IntN(420), seed)
+	w.tenant.Seed(v.clients, v.seed)
 	conn := w.connect("t1", "c")
 	w.halo.SetProfile(func(p *halotest.Profile) { *p = profile })
-	weather(w, dice)
-	h := &history{tenant: w.tenant, dice: rand.New(rand.NewPCG(seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
+	if v.weather > 0 {
+		weather(w, v.weather, int(v.seed))
+	}
+	h := &history{tenant: w.tenant, dice: rand.New(rand.NewPCG(v.seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
 	for _, c := range w.tenant.Clients() {
 		h.start = append(h.start, c)
 		h.names[c.ID] = []string{c.Name}
 	}
-	if dice.IntN(3) > 0 {
+	if v.changes {
 		w.halo.AfterPage(func(halotest.PageEvent) { h.change() })
 	}
 
@@ -83,7 +169,7 @@ func importOneSeed(t *testing.T, seed uint64) (complete bool) {
 		h.touched = map[int64]bool{}
 		h.check(t, w, again)
 	}
-	return run.Complete
+	return run.Complete, w.halo.Log().Faults
 }
 
 // randomProfile throws the dice for every switch.
@@ -118,17 +204,16 @@ func randomProfile(dice *rand.Rand) halotest.Profile {
 	return p
 }
 
-// weather sets faults that come at random.
-func weather(w *world, dice *rand.Rand) {
+// weather sets faults that come at random, and one that comes for sure, which
+// is the nth kind.
+func weather(w *world, seed uint64, nth int) {
 	kinds := []halotest.Fault{
 		halotest.Status(500, ""), halotest.Status(502, "<html><title>Bad Gateway</title></html>"), halotest.Status(503, ""),
 		halotest.Throttle(0), halotest.Throttle(time.Second), halotest.HTML200(), halotest.Truncate(200), halotest.Cut(150),
 		halotest.Reset(), halotest.Expire(), halotest.WrongJSON(), halotest.Slow(4000, time.Millisecond),
 	}
-	if dice.IntN(5) == 0 {
-		return // fine weather
-	}
-	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: dice.Uint64(), MaxRun: 3}, kinds...)
+	w.halo.Fault(halotest.Rule{Route: halotest.RouteList, Nth: 2}, kinds[nth%len(kinds)])
+	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: seed, MaxRun: 3}, kinds...)
 }
 
 // history changes a tenant between pages and remembers what a run may have

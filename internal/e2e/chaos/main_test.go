@@ -11,29 +11,15 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// kit is what all episodes share: the built programs.
+// kit is what all episodes share: the folder of the built programs.
 var kit struct{ bin string }
 
 func TestMain(m *testing.M) {
-	tasks.LogRedis(zap.NewNop().Sugar()) // which tells of every fault at length
-	code := 1
-	if err := build(); err != nil {
+	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports every fault at length
+	var err error
+	if kit.bin, err = devstack.Programs(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
+		os.Exit(1)
 	}
-	if err := os.RemoveAll(kit.bin); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// build makes both programs, with the race detector: what the faults stir up
-// is looked at by it, too.
-func build() (err error) {
-	if kit.bin, err = os.MkdirTemp("", "halosync-chaos-"); err != nil {
-		return err
-	}
-	return devstack.BuildPrograms(kit.bin)
+	os.Exit(m.Run())
 }

@@ -1,82 +1,157 @@
-package halosync_test
+package installation
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
+	"crypto/rand"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
 )
 
-func testContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 8*time.Minute)
+// ClientID is the id of the API application in each simulated Halo.
+const ClientID = "app-4711"
+
+// Unlimited is a Halo without a request limit, for tests of everything else.
+var Unlimited = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off})
+
+// Slow is [Unlimited] with a latency for each answer. What must still be going on
+// when something else happens is held by a [halotest.Gate], never by latency.
+func Slow(latency time.Duration) halotest.Option {
+	return halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: latency})
 }
 
-// site is one installation: a database, a Redis database, a Halo.
-type site struct {
-	t        *testing.T
-	db       string // URLs; the database's is its owner's
-	redis    string
-	halo     *halotest.Halo
-	tenant   *halotest.Tenant
-	app      *halotest.App
-	keyset   string
-	extraEnv []string
+// shared is what the tests of one binary share. Each part starts at its first use.
+var shared struct {
+	start     sync.Once
+	redis     *devstack.Redis
+	err       error
+	databases atomic.Int64 // handed out
+}
 
-	workerArgs []string
+func sharedRedis() (*devstack.Redis, error) {
+	shared.start.Do(func() {
+		shared.redis, shared.err = devstack.StartRedis(context.Background(), devstack.RedisOptions{})
+	})
+	return shared.redis, shared.err
+}
+
+// Main runs the tests of a package and stops the shared servers; for TestMain.
+func Main(m *testing.M) int {
+	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports each outage that a test makes
+	code := repotest.Run(m)
+	if shared.redis != nil {
+		if err := shared.redis.Close(); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error() + "\n")
+			code = max(code, 1)
+		}
+	}
+	return code
+}
+
+// Secrets are the secrets of one installation. They are random, so that nothing
+// else on the machine has them by chance. The client secret has characters that
+// every encoding treats in its own way; Core is its plain part.
+type Secrets struct {
+	Client, Core    string
+	Postgres, Redis string // passwords in the URLs, of servers that ask for none
+	Keyset          string
+}
+
+// Installation is one installation of halosync. Its fields may be changed between
+// commands and starts of workers.
+type Installation struct {
+	T          *testing.T
+	DB         string // URL of the database as its owner
+	Redis      string // URL
+	Halo       *halotest.Halo
+	Tenant     *halotest.Tenant
+	App        *halotest.App
+	Secrets    Secrets
+	Env        []string // further variables of worker and commands
+	WorkerArgs []string
 
 	firstRedis string // the one that it began with
-	left       *leftovers
-	workers    []*workerProcess
-	last       []func() error // to close after the search
+	evidence   *evidence
+	workers    *[]*Worker
+	last       *[]func() error // to close after the search
 }
 
-func newSite(t *testing.T, opts ...halotest.Option) *site {
+// New makes an installation with a Halo without clients. The tenant is msp-1.
+func New(t *testing.T, opts ...halotest.Option) *Installation {
 	t.Helper()
-	s := &site{
-		t: t, db: withPassword(t, repotest.URL(t), "", canaryPassword), halo: halotest.Start(t, opts...), left: &leftovers{},
-		redis: withPassword(t, kit.redis.DatabaseURL(int(kit.dbs.Add(1))), "default", canaryRedisPassword),
-	}
-	s.firstRedis = s.redis
-	s.tenant = s.halo.Tenant("")
-	s.app = s.tenant.App(canaryID, canarySecret)
-	out, err := exec.Command(filepath.Join(kit.bin, "enqueue"), "keyset", "new").Output()
+	keyset, err := secret.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.keyset = strings.TrimSpace(string(out))
-	s.left.addKeyset(s.keyset)
+	core := "c4nary-" + rand.Text()[:14]
+	in := &Installation{
+		T: t, Halo: halotest.Start(t, opts...), evidence: &evidence{}, workers: new([]*Worker), last: new([]func() error),
+		Secrets: Secrets{
+			Core: core, Client: core + `/+&%="'<é`, Postgres: "c4nary-pg-" + rand.Text()[:14], Redis: "c4nary-redis-" + rand.Text()[:14],
+			Keyset: keyset,
+		},
+	}
+	in.DB = WithPassword(t, repotest.URL(t), "", in.Secrets.Postgres)
+	in.Redis = in.EmptyRedis()
+	in.firstRedis = in.Redis
+	in.Tenant = in.Halo.Tenant("")
+	in.App = in.Tenant.App(ClientID, in.Secrets.Client)
+	in.evidence.addKeyset(keyset)
 	t.Cleanup(func() {
-		begun := time.Now()
-		looked := s.search()
-		t.Logf("searched for secrets in %v, bytes: %v", time.Since(begun).Round(time.Millisecond), looked)
-		for _, f := range s.last {
+		began := time.Now()
+		looked := in.Search()
+		t.Logf("searched for secrets in %v, bytes: %v", time.Since(began).Round(time.Millisecond), looked)
+		for _, f := range *in.last {
 			if err := f(); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return s
+	return in
 }
 
-// closeLast closes something at the test's end, but not before it was searched.
-func (s *site) closeLast(f func() error) { s.last = append(s.last, f) }
+// CloseLast closes something at the test's end, after it was searched.
+func (in *Installation) CloseLast(f func() error) { *in.last = append(*in.last, f) }
 
-// withPassword puts a password into a URL whose server asks for none.
-func withPassword(t *testing.T, address, user, password string) string {
+// EmptyRedis is the URL of a Redis database that no other test uses, with a
+// password.
+func (in *Installation) EmptyRedis() string {
+	in.T.Helper()
+	redis, err := sharedRedis()
+	if err != nil {
+		in.T.Fatal(err)
+	}
+	return WithPassword(in.T, redis.DatabaseURL(int(shared.databases.Add(1))), "default", in.Secrets.Redis)
+}
+
+// PrivateRedis starts a Redis that no one else uses and that ends with the test,
+// for tests that halt, flush or set it up. The installation does not use it yet.
+func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis {
+	in.T.Helper()
+	server, err := devstack.StartRedis(in.T.Context(), opts)
+	if err != nil {
+		in.T.Fatal(err)
+	}
+	in.CloseLast(server.Close)
+	return server
+}
+
+// WithPassword puts a password into a URL whose server asks for none. user ""
+// leaves the URL's.
+func WithPassword(t *testing.T, address, user, password string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -89,205 +164,42 @@ func withPassword(t *testing.T, address, user, password string) string {
 	return u.String()
 }
 
-// env is the installation's environment, for worker and CLI.
-func (s *site) env() []string {
+// Environ is the installation's environment, for worker and commands.
+func (in *Installation) Environ() []string {
 	return append([]string{
-		"DATABASE_URL=" + repotest.Worker(s.t, s.db), "REDIS_URL=" + s.redis, "HALOSYNC_KEYSET=" + s.keyset,
+		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
-		"GORACE=atexit_sleep_ms=0", // a second at each command's end
-	}, s.extraEnv...)
+		"GORACE=atexit_sleep_ms=0", // otherwise each process of the race detector's waits a second before it ends
+	}, in.Env...)
 }
 
-// enqueue runs the CLI and returns what it printed.
-func (s *site) enqueue(args ...string) (stdout, stderr string, code int) {
-	s.t.Helper()
-	ctx, cancel := testContext()
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(kit.bin, "enqueue"), args...)
-	cmd.Env = append(os.Environ(), s.env()...)
-	cmd.Stdin = strings.NewReader(canarySecret)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err == nil { // else it is no Linux
-		s.left.add("command lines", string(line))
-	}
-	_ = cmd.Wait()                                                    // the exit code says it
-	if len(args) == 0 || args[0] != "keyset" && args[0] != "apikey" { // whose output is a key set, or a key
-		s.left.add("outputs and errors", out.String())
-	}
-	s.left.add("outputs and errors", errs.String())
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+// Store opens the installation's store in this process, with its keys.
+func (in *Installation) Store() *repo.Store {
+	in.T.Helper()
+	return repotest.OpenKeyed(in.T, in.DB, in.Secrets.Keyset)
 }
 
-// must runs the CLI and wants exit code 0.
-func (s *site) must(args ...string) string {
-	s.t.Helper()
-	out, errs, code := s.enqueue(args...)
-	if code != 0 {
-		s.t.Fatalf("enqueue %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errs)
-	}
-	return out
-}
-
-// connect adds the connection "halo".
-func (s *site) connect() {
-	s.t.Helper()
-	s.must(s.adding("halo")...)
-}
-
-// adding is the command that adds a connection; its secret waits on standard
-// input.
-func (s *site) adding(name string) []string {
-	return []string{"connection", "add", name, "--domain", s.halo.ResourceServer(), "--auth-server", s.halo.AuthServer(),
-		"--client-id", canaryID, "--client-secret-file", "-"}
-}
-
-// run is the part of a run's JSON that tests look at.
-type run struct {
-	ID, State, Error                                                                   string
-	Pages, Records, Created, Linked, Unchanged, Refreshed, Skipped, Ambiguous, Attempt int
-	RecordsTotal                                                                       int `json:"records_total"`
-	Complete                                                                           bool
-}
-
-func (s *site) run(id string) run {
-	s.t.Helper()
-	return decode[run](s.t, s.must("runs", "show", id, "-o", "json"))
-}
-
-func decode[T any](t *testing.T, text string) (v T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
-	return v
-}
-
-// workerProcess is a running worker.
-type workerProcess struct {
-	cmd  *exec.Cmd
-	log  *devstack.Output
-	done chan struct{}
-	http string // address of its pages
-	left *leftovers
-}
-
-// startWorker starts a worker and waits until it is ready.
-func (s *site) startWorker(keyset string) *workerProcess {
-	s.t.Helper()
-	w := &workerProcess{log: &devstack.Output{}, done: make(chan struct{}), left: s.left}
-	s.left.addKeyset(keyset)
-	s.workers = append(s.workers, w)
-	w.cmd = exec.Command(filepath.Join(kit.bin, "worker"), s.workerArgs...)
-	w.cmd.Env = append(append(os.Environ(), s.env()...), "HALOSYNC_KEYSET="+keyset)
-	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := w.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	go func() {
-		_ = w.cmd.Wait() // how it ended is for the test to say
-		close(w.done)
-	}()
-	s.t.Cleanup(func() { // it has ended unless the test failed
-		select {
-		case <-w.done:
-		default:
-			w.visit(s.left)
-			_ = w.cmd.Process.Kill() // it may end at this moment
-			<-w.done
+// Eventually waits until a condition holds. The time that it allows is for a
+// machine that is busy; it is never used up on one that is not.
+func (in *Installation) Eventually(what string, holds func() bool) {
+	in.T.Helper()
+	const patience = 4 * time.Minute
+	deadline := time.Now().Add(patience)
+	for pause := 10 * time.Millisecond; !holds(); pause = min(2*pause, 100*time.Millisecond) {
+		if time.Now().After(deadline) {
+			in.T.Fatalf("not within %v: %s", patience, what)
 		}
-	})
-	s.eventually("worker is ready", func() bool {
-		select {
-		case <-w.done:
-			s.t.Fatalf("worker ended:\n%s", w.log)
-		default:
-		}
-		if w.http = w.address(); w.http == "" {
-			return false
-		}
-		resp, err := http.Get("http://" + w.http + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	s.left.add("command lines", processes(s.t))
-	return w
-}
-
-// address finds the listener's address in the log.
-func (w *workerProcess) address() string {
-	for line := range strings.Lines(w.log.String()) {
-		var entry struct{ Msg, HTTP string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			return entry.HTTP
-		}
-	}
-	return ""
-}
-
-// page fetches one of the worker's pages.
-func (w *workerProcess) page(t *testing.T, path string) string {
-	t.Helper()
-	resp, err := http.Get("http://" + w.http + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
-}
-
-// stopping says whether the worker has noticed a signal.
-func (w *workerProcess) stopping() bool { return strings.Contains(w.log.String(), `"msg":"stopping`) }
-
-// stop ends the worker in the orderly way and wants exit code 0 in time.
-func (w *workerProcess) stop(t *testing.T) {
-	t.Helper()
-	select {
-	case <-w.done:
-		return
-	default:
-	}
-	w.visit(w.left)
-	_ = w.cmd.Process.Signal(syscall.SIGTERM) // it may end at this moment
-	select {
-	case <-w.done:
-		if code := w.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("worker: exit code %d\n%s", code, w.log)
-		}
-	case <-time.After(20 * time.Second):
-		t.Errorf("worker did not end within 20 s\n%s", w.log)
+		time.Sleep(pause)
 	}
 }
 
-// kill ends the worker as a crash would.
-func (w *workerProcess) kill() {
-	_ = w.cmd.Process.Kill() // it may end at this moment
-	<-w.done
-}
-
-// eventually waits for a condition, for as long as the slowest of them takes.
-func (s *site) eventually(what string, ok func() bool) {
-	s.t.Helper()
-	deadline := time.After(3 * time.Minute)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			s.t.Fatalf("not within 3 minutes: %s", what)
-		case <-tick.C:
-		}
+// File writes a file that goes with the test and returns its path.
+func (in *Installation) File(name, text string) string {
+	in.T.Helper()
+	path := filepath.Join(in.T.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		in.T.Fatal(err)
 	}
+	return path
 }

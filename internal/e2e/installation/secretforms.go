@@ -1,4 +1,4 @@
-package halosync_test
+package installation
 
 import (
 	"bytes"
@@ -15,62 +15,62 @@ import (
 	"testing"
 )
 
-// haystackWindow is the length of the shortest needle.
-const haystackWindow = 8
+// window is the length of the shortest text that is searched for, in bytes.
+const window = 8
 
-// needle is one form of a text that must not be anywhere.
-type needle struct {
-	of, form string // what it is, without the text
+// SecretForm is one form of a secret that must not be found anywhere.
+type SecretForm struct {
+	Of, Form string // what it is, without the text
 	text     string
 }
 
-// needles finds many texts in one pass: a filter of the first eight bytes, then
-// a comparison.
-type needles struct {
+// SecretForms finds many texts in one pass: a filter of the first eight bytes,
+// then a comparison.
+type SecretForms struct {
 	filter [1 << 14]uint64 // a bit for each hash of 20 bits
-	by     map[uint64][]needle
-	n      int
+	by     map[uint64][]SecretForm
+	N      int // how many
 }
 
-func windowHash(w uint64) uint64 { return (w * 0x9E3779B97F4A7C15) >> 44 }
+func hash(w uint64) uint64 { return (w * 0x9E3779B97F4A7C15) >> 44 }
 
-// add takes a text in all its forms.
-func (s *needles) add(of, text string) {
+// Add adds a text in all its forms.
+func (s *SecretForms) Add(of, text string) {
 	if s.by == nil {
-		s.by = make(map[uint64][]needle)
+		s.by = make(map[uint64][]SecretForm)
 	}
 	forms := formsOf(text)
 	for _, form := range slices.Sorted(maps.Keys(forms)) {
 		text := forms[form]
-		if len(text) < haystackWindow {
+		if len(text) < window {
 			continue
 		}
 		var w uint64
-		for i := range haystackWindow {
+		for i := range window {
 			w = w<<8 | uint64(text[i])
 		}
-		n := needle{of, form, text}
-		if slices.ContainsFunc(s.by[w], func(o needle) bool { return o.of == of && o.text == text }) {
+		n := SecretForm{of, form, text}
+		if slices.ContainsFunc(s.by[w], func(o SecretForm) bool { return o.Of == of && o.text == text }) {
 			continue // several forms are the same for plain characters
 		}
 		s.by[w] = append(s.by[w], n)
-		h := windowHash(w)
+		h := hash(w)
 		s.filter[h>>6] |= 1 << (h & 63)
-		s.n++
+		s.N++
 	}
 }
 
-// find returns which needles are in a text, each once.
-func (s *needles) find(text string) (found []needle) {
+// Find returns the forms that are in a text, each once.
+func (s *SecretForms) Find(text string) (found []SecretForm) {
 	var w uint64
 	for i := range len(text) {
 		w = w<<8 | uint64(text[i])
-		h := windowHash(w)
-		if i < haystackWindow-1 || s.filter[h>>6]>>(h&63)&1 == 0 {
+		h := hash(w)
+		if i < window-1 || s.filter[h>>6]>>(h&63)&1 == 0 {
 			continue
 		}
 		for _, n := range s.by[w] {
-			if strings.HasPrefix(text[i-haystackWindow+1:], n.text) && !slices.Contains(found, n) {
+			if strings.HasPrefix(text[i-window+1:], n.text) && !slices.Contains(found, n) {
 				found = append(found, n)
 			}
 		}
@@ -116,36 +116,6 @@ func alignedBase64(text string, offset int) string {
 		return ""
 	}
 	return encoded[from:to]
-}
-
-// What is hidden is found, in whatever is around it; what is not, is not.
-func TestNeedles(t *testing.T) {
-	t.Parallel()
-	const text = `s3cret/of+mine & "yours" é`
-	var s needles
-	s.add("it", text)
-	for form, hidden := range formsOf(text) {
-		if found := s.find("some text " + hidden + " and more"); len(found) == 0 {
-			t.Errorf("%s: not found", form)
-		}
-	}
-	for before := range 7 {
-		around := strings.Repeat("x", before) + text + "yz"
-		for name, encoded := range map[string]string{
-			"base64": base64.StdEncoding.EncodeToString([]byte(around)), "URL's base64": base64.RawURLEncoding.EncodeToString([]byte(around)),
-			"hex": hex.EncodeToString([]byte(around)), "bytes": fmt.Sprintf("%v", []byte(around)), "URL": url.QueryEscape(around), "%q": fmt.Sprintf("%q", around),
-		} {
-			if len(s.find(encoded)) == 0 {
-				t.Errorf("%s after %d bytes: not found", name, before)
-			}
-			if len(s.find(encoded[:len(encoded)/2])) != 0 {
-				t.Errorf("%s after %d bytes: found in a half", name, before)
-			}
-		}
-	}
-	if found := s.find(strings.Repeat("nothing to be found here; ", 1000)); len(found) != 0 {
-		t.Errorf("found %v", found)
-	}
 }
 
 // keysIn are the AES keys in a key set's text.

@@ -1,15 +1,13 @@
-package halosync_test
+package installation
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,163 +16,166 @@ import (
 
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
 
-// leftovers is what an installation has left, by place, and the key sets, API keys
-// and sessions that it had; [site.search] looks for secrets in it.
-type leftovers struct {
+// tokenHead is how the simulated Halo's tokens begin: the head of a JWT.
+var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
+
+// evidence is what an installation has left, by place, and the key sets, API keys
+// and sessions that it had. [Installation.Search] searches it for secrets.
+type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
 	keysets []string
 	access  []string
-	halos   []*halotest.Halo // besides the site's own
+	halos   []*halotest.Halo // besides the installation's own
 }
 
-func (l *leftovers) add(place, text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.places == nil {
-		l.places = make(map[string]*strings.Builder)
+func (e *evidence) add(place, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.places == nil {
+		e.places = make(map[string]*strings.Builder)
 	}
-	if l.places[place] == nil {
-		l.places[place] = &strings.Builder{}
+	if e.places[place] == nil {
+		e.places[place] = &strings.Builder{}
 	}
-	l.places[place].WriteString(text)
-	l.places[place].WriteByte('\n')
+	e.places[place].WriteString(text)
+	e.places[place].WriteByte('\n')
 }
 
-// addKeyset makes a secret of a key set, too.
-func (l *leftovers) addKeyset(text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if text = strings.TrimSpace(text); !slices.Contains(l.keysets, text) {
-		l.keysets = append(l.keysets, text)
+// addCommandLine adds the command line of a process of the installation's own. What
+// others on the machine show is not its fault.
+func (e *evidence) addCommandLine(pid int) {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err == nil { // otherwise it has ended, or this is not Linux
+		e.add("command lines", string(line))
 	}
 }
 
-// addAccess makes an API key or a session's cookie a secret, too.
-func (l *leftovers) addAccess(text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.access = append(l.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id may be seen
+// addKeyset adds a key set to the secrets.
+func (e *evidence) addKeyset(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if text = strings.TrimSpace(text); !slices.Contains(e.keysets, text) {
+		e.keysets = append(e.keysets, text)
+	}
 }
 
-// search looks for every secret of the installation in everything that it has
-// left until now, and says how many bytes it has looked at in each place.
-func (s *site) search() map[string]int {
-	s.t.Helper()
-	places := s.everything()
-	wanted := s.wanted()
-	looked := make(map[string]int, len(places))
+// Keep adds a text to what is searched at the end, under the name of its place.
+func (in *Installation) Keep(place, text string) { in.evidence.add(place, text) }
+
+// KeepKeyset adds a key set to the secrets that are searched for.
+func (in *Installation) KeepKeyset(text string) { in.evidence.addKeyset(text) }
+
+// KeepAccess adds an API key or a session's cookie to the secrets.
+func (in *Installation) KeepAccess(text string) {
+	in.evidence.mu.Lock()
+	defer in.evidence.mu.Unlock()
+	in.evidence.access = append(in.evidence.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id is no secret
+}
+
+// KeepHalo adds the tokens of one more Halo to the secrets.
+func (in *Installation) KeepHalo(h *halotest.Halo) {
+	in.evidence.mu.Lock()
+	defer in.evidence.mu.Unlock()
+	in.evidence.halos = append(in.evidence.halos, h)
+}
+
+// Search searches everything that the installation has left until now for each of
+// its secrets, and returns how many bytes it has searched in each place.
+func (in *Installation) Search() map[string]int {
+	in.T.Helper()
+	places := in.everything()
+	wanted := in.Wanted()
+	searched := make(map[string]int, len(places))
 	for place, text := range places {
-		looked[place] = len(text)
-		for _, n := range wanted.find(text) {
-			at := strings.Index(text, n.text)
-			s.t.Errorf("%s is in %s (%s), after %q", n.of, place, n.form, text[max(0, at-80):at])
+		searched[place] = len(text)
+		for _, f := range wanted.Find(text) {
+			at := strings.Index(text, f.text)
+			in.T.Errorf("%s is in %s (%s), after %q", f.Of, place, f.Form, text[max(0, at-80):at])
 		}
 	}
-	return looked
+	return searched
 }
 
-// wanted are the secrets, in all forms.
-func (s *site) wanted() *needles {
-	s.t.Helper()
-	wanted := &needles{}
-	wanted.add("the client secret", canarySecret)
-	wanted.add("a part of the client secret", canaryCore)
-	wanted.add("the password of Postgres", canaryPassword)
-	wanted.add("the password of Redis", canaryRedisPassword)
-	s.left.mu.Lock()
-	defer s.left.mu.Unlock()
-	for _, text := range s.left.keysets {
-		for _, key := range keysIn(s.t, text) {
-			wanted.add("a key of the key set", key)
+// Wanted are the secrets in all forms.
+func (in *Installation) Wanted() *SecretForms {
+	in.T.Helper()
+	wanted := &SecretForms{}
+	wanted.Add("the client secret", in.Secrets.Client)
+	wanted.Add("a part of the client secret", in.Secrets.Core)
+	wanted.Add("the password of Postgres", in.Secrets.Postgres)
+	wanted.Add("the password of Redis", in.Secrets.Redis)
+	in.evidence.mu.Lock()
+	defer in.evidence.mu.Unlock()
+	for _, text := range in.evidence.keysets {
+		for _, key := range keysIn(in.T, text) {
+			wanted.Add("a key of the key set", key)
 		}
 	}
-	for _, text := range s.left.access {
-		wanted.add("an API key or a session", text)
+	for _, text := range in.evidence.access {
+		wanted.Add("an API key or a session", text)
 	}
-	wanted.add("the head of a token", tokenMark)
-	for _, h := range append(s.left.halos, s.halo) {
+	wanted.Add("the head of a token", tokenHead)
+	for _, h := range append(in.evidence.halos, in.Halo) {
 		for _, token := range h.Tokens() {
 			// Its last part: what a token is worth, and enough to find the whole.
-			wanted.add("a token", token[strings.LastIndexByte(token, '.')+1:])
+			wanted.Add("a token", token[strings.LastIndexByte(token, '.')+1:])
 		}
 	}
 	return wanted
 }
 
-// addHalo makes secrets of the tokens of one more Halo.
-func (l *leftovers) addHalo(h *halotest.Halo) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.halos = append(l.halos, h)
-}
+func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything is what the installation has left in logs, outputs, pages,
-// Postgres and Redis.
-func (s *site) everything() map[string]string {
-	s.t.Helper()
-	places := map[string]string{"Postgres": dumpDatabase(s.t, s.db), "Redis": "", "asynqmon": ""}
-	for _, address := range slices.Compact([]string{s.firstRedis, s.redis}) {
-		rdb := s.connectRedis(address)
-		places["Redis"] += dumpRedis(s.t, rdb)
-		places["asynqmon"] += monitorPages(s.t, address)
+// everything is what the installation has left in logs, outputs, pages, Postgres
+// and Redis.
+func (in *Installation) everything() map[string]string {
+	in.T.Helper()
+	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
+	for _, address := range slices.Compact([]string{in.firstRedis, in.Redis}) {
+		places["Redis"] += DumpRedis(in.T, in.ConnectRedis(address))
+		places["asynqmon"] += MonitorPages(in.T, address)
 	}
-	for i, w := range s.workers {
-		places[fmt.Sprint("the log of worker ", i+1)] = w.log.String()
+	for i, w := range *in.workers {
+		places[fmt.Sprint("the log of worker ", i+1)] = w.Log.String()
 	}
-	s.left.mu.Lock()
-	defer s.left.mu.Unlock()
-	for place, text := range s.left.places {
+	in.evidence.mu.Lock()
+	defer in.evidence.mu.Unlock()
+	for place, text := range in.evidence.places {
 		places[place] = text.String()
 	}
 	return places
 }
 
-// connectRedis connects to a Redis, whatever its URL looks like.
-func (s *site) connectRedis(address string) redis.UniversalClient {
-	s.t.Helper()
+// ConnectRedis connects to a Redis, whatever its URL looks like, until the test's
+// end.
+func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
+	in.T.Helper()
 	a, err := tasks.ParseAddress(address)
 	if err != nil {
-		s.t.Fatal(err)
+		in.T.Fatal(err)
 	}
 	rdb := a.Connect()
-	s.t.Cleanup(func() { _ = rdb.Close() })
+	in.T.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }
 
-// processes yields the command line of each process.
-func processes(t *testing.T) string {
-	t.Helper()
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all strings.Builder
-	for _, path := range paths {
-		if line, err := os.ReadFile(path); err == nil { // else it has ended
-			all.Write(line)
-			all.WriteByte('\n')
-		}
-	}
-	return all.String()
-}
-
-// dumpRedis returns every key with its value, and what else a client can see.
-func dumpRedis(t *testing.T, rdb redis.UniversalClient) string {
+// DumpRedis returns every key with its value, and what else a client can see.
+func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	t.Helper()
 	var mu sync.Mutex
 	var all strings.Builder
 	ctx := t.Context()
 	if ctx.Err() != nil { // at a test's end
 		var cancel func()
-		ctx, cancel = testContext()
+		ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 	}
 	dump := func(c redis.Cmdable) error {
@@ -199,7 +200,7 @@ func dumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 				value = c.XRange(ctx, key, "-", "+").Val()
 			case "none": // it has expired
 			default:
-				t.Errorf("Redis: key %s is a %s, which nobody looks into", key, kind)
+				t.Errorf("Redis: key %s is a %s, which the search cannot read", key, kind)
 			}
 			fmt.Fprintln(&all, key, value)
 		}
@@ -222,8 +223,12 @@ func dumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	return all.String()
 }
 
-// dumpDatabase returns every row of every table, as text, and the statements
-// that Postgres shows.
+// scanned is how many rows of one table are searched in the short form: the newest
+// ones. All rows of a table are written by the same statements.
+const scanned = 400
+
+// dumpDatabase returns the rows of every table as text, and the statements that
+// Postgres shows. The long form returns all rows.
 func dumpDatabase(t *testing.T, db string) string {
 	t.Helper()
 	tables := repotest.Value[[]string](t, db, `
@@ -232,18 +237,23 @@ func dumpDatabase(t *testing.T, db string) string {
 	if len(tables) < 7 {
 		t.Fatalf("tables %v", tables)
 	}
-	var parts []string
-	for _, table := range append(tables, "pg_stat_activity") {
-		parts = append(parts, fmt.Sprintf(`select '%s '||x::text as line from %s x`, table, table))
+	limit := fmt.Sprint(scanned)
+	if Long() {
+		limit = "all"
 	}
+	var parts []string
+	for _, table := range tables {
+		parts = append(parts, fmt.Sprintf(`(select '%s '||x::text as line from %s x order by x.ctid desc limit %s)`, table, table, limit))
+	}
+	parts = append(parts, `select 'pg_stat_activity '||x::text from pg_stat_activity x`)
 	return repotest.Value[string](t, db, `select string_agg(line, E'\n') from (`+strings.Join(parts, " union all ")+`) as everything`)
 }
 
-// taskStates are asynqmon's lists.
-var taskStates = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
+// TaskStates are asynqmon's lists.
+var TaskStates = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 
-// monitorPages are all pages of asynqmon's that show something of ours.
-func monitorPages(t *testing.T, address string) string {
+// MonitorPages are all pages of asynqmon's that show something of ours.
+func MonitorPages(t *testing.T, address string) string {
 	t.Helper()
 	a, err := tasks.ParseAddress(address)
 	if err != nil {
@@ -274,7 +284,7 @@ func monitorPages(t *testing.T, address string) string {
 	for _, q := range list.Queues {
 		at := "/api/queues/" + q.Queue
 		get(at)
-		for _, state := range taskStates {
+		for _, state := range TaskStates {
 			var page struct{ Tasks []struct{ ID string } }
 			if err := json.Unmarshal(get(at+"/"+state+"_tasks?size=100"), &page); err != nil {
 				t.Error(err)
@@ -286,41 +296,3 @@ func monitorPages(t *testing.T, address string) string {
 	}
 	return all.String()
 }
-
-// visit keeps a worker's pages, as far as it answers still.
-func (w *workerProcess) visit(left *leftovers) {
-	client := http.Client{Timeout: time.Second}
-	for _, path := range []string{"/metrics", "/livez", "/readyz", "/", "/nothing"} {
-		resp, err := client.Get("http://" + w.http + path)
-		if err != nil {
-			return // it has ended, or does not run
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		left.add("pages", fmt.Sprintln(path, resp.Status, resp.Header, string(body)))
-	}
-}
-
-// scriptLog makes a script's log, which has all outputs, a thing to search.
-type scriptLog struct {
-	*testing.T
-	left *leftovers
-}
-
-// given are the lines and words of a log that hold secrets because the test put
-// them there, or because that is what the command is for.
-var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
-
-// Log is called once, with everything that a script's programs said.
-func (l scriptLog) Log(args ...any) {
-	l.left.add("outputs and errors", given.ReplaceAllString(fmt.Sprint(args...), ""))
-	l.T.Log(args...)
-}
-
-// Run runs a script as a subtest.
-func (l scriptLog) Run(name string, f func(testscript.T)) {
-	l.T.Run(name, func(t *testing.T) { f(scriptLog{t, l.left}) })
-}
-
-// Verbose keeps the outputs of what went well in the log.
-func (l scriptLog) Verbose() bool { return true }

@@ -1,4 +1,4 @@
-package halosync_test
+package journeys
 
 import (
 	"net/http"
@@ -6,121 +6,125 @@ import (
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// The technician's ways through the console: in a browser, with the programs as
-// they are installed, and with a Halo of each technician's own. On each page
-// nothing goes wrong in the browser, and axe-core finds nothing serious.
+// Technicians use the console in a browser, with the programs as they are installed
+// and a Halo PSA for each. On no page anything goes wrong in the browser, and
+// axe-core finds nothing serious in any kind of page.
 func TestJourneys(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, fast)
-	w := s.startWorker(s.keyset)
-	defer w.stop(t)
+	in := installation.New(t, installation.Unlimited)
+	w := in.StartWorker()
+	defer w.Stop(t)
 	t.Run("technicians", func(t *testing.T) {
-		for name, journey := range map[string]func(*desk){
-			"connect":           (*desk).connectInBrowser,
-			"import":            (*desk).importInBrowser,
-			"import-no-scripts": (*desk).importWithoutScripts,
-			"import-with-keys":  (*desk).importWithKeys,
-			"map":               (*desk).mapInBrowser,
-			"delete-and-undo":   (*desk).deleteInBrowser,
-			"watch-and-cancel":  (*desk).watchInBrowser,
-			"halo-down":         (*desk).haloDown,
-			"northwind":         (*desk).everyPage,
-			"queues":            (*desk).queuesInBrowser,
+		for name, journey := range map[string]func(*technician){
+			"connect":           (*technician).connectInBrowser,
+			"import":            (*technician).importInBrowser,
+			"import-no-scripts": (*technician).importWithoutScripts,
+			"import-with-keys":  (*technician).importWithKeys,
+			"map":               (*technician).mapInBrowser,
+			"delete-and-undo":   (*technician).deleteInBrowser,
+			"watch-and-cancel":  (*technician).watchInBrowser,
+			"halo-down":         (*technician).haloDown,
+			"northwind":         (*technician).everyPage,
+			"queues":            (*technician).queuesInBrowser,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				journey(s.newDesk(t, w, name+"-msp"))
+				journey(newTechnician(t, in, w, name+"-msp"))
 			})
 		}
 	})
 }
 
-// Credentials are tried before anything is stored.
-func (d *desk) connectInBrowser() {
-	d.tenant.Seed(20, 7)
-	d.signIn()
-	d.looked()
-	d.Follow("Connect Halo PSA")
-	d.Heading("Connect Halo PSA")
-	d.looked()
-	d.Fill("Name", "Acme Halo")
-	d.Fill("Resource server", d.halo.ResourceServer())
-	d.Fill("Authorisation server", d.halo.AuthServer())
-	d.Fill("Client ID", canaryID)
-	d.Fill("Client secret", "not-"+canarySecret)
-	d.Press("Test and save")
-	d.Expect(http.StatusBadGateway)
-	d.Alert("Halo PSA does not accept the credentials. Check the client ID")
-	d.looked()
-	if n := d.connections(); n != 0 {
-		d.t.Errorf("%d connections after a wrong secret", n)
+// Credentials are tested before anything is stored.
+func (tech *technician) connectInBrowser() {
+	tech.Tenant.Seed(20, 7)
+	tech.visit("/connections")
+	tech.Heading("Sign in")
+	tech.audit()
+	tech.signIn()
+	tech.audit()
+	tech.Follow("Connect Halo PSA")
+	tech.Heading("Connect Halo PSA")
+	tech.audit()
+	tech.Fill("Name", "Acme Halo")
+	tech.Fill("Resource server", tech.Halo.ResourceServer())
+	tech.Fill("Authorisation server", tech.Halo.AuthServer())
+	tech.Fill("Client ID", installation.ClientID)
+	tech.Fill("Client secret", "not-"+tech.Secrets.Client)
+	tech.Press("Test and save")
+	tech.Expect(http.StatusBadGateway)
+	tech.Alert("Halo PSA does not accept the credentials. Check the client ID")
+	tech.audit()
+	if n := tech.connections(); n != 0 {
+		tech.T.Errorf("%d connections after a wrong secret", n)
 	}
 
-	d.Fill("Client secret", canarySecret) // the rest is there still
-	d.Press("Test and save")
-	d.Heading("Acme Halo")
-	d.looked()
-	if n := d.connections(); n != 1 {
-		d.t.Errorf("%d connections, want the one that was added", n)
+	tech.Fill("Client secret", tech.Secrets.Client) // the other fields are still filled in
+	tech.Press("Test and save")
+	tech.Heading("Acme Halo")
+	tech.audit()
+	if n := tech.connections(); n != 1 {
+		tech.T.Errorf("%d connections, want the one that was added", n)
 	}
-	d.Follow("Connections")
-	d.Heading("Connections")
-	if rows := d.Rows(); len(rows) != 1 || rows[0][0] != "Acme Halo" || rows[0][1] != "active" {
-		d.t.Errorf("connections: %q", rows)
+	tech.Follow("Connections")
+	tech.Heading("Connections")
+	if rows := tech.Rows(); len(rows) != 1 || rows[0][0] != "Acme Halo" || rows[0][1] != "active" {
+		tech.T.Errorf("connections: %q", rows)
 	}
-	d.looked()
+	tech.inspect()
 }
 
-func (d *desk) connections() int {
-	d.t.Helper()
-	return repotest.Value[int](d.t, d.db, `select count(*)::int from halosync.connections where tenant = $1`, d.msp)
+func (tech *technician) connections() int {
+	tech.T.Helper()
+	return repotest.Value[int](tech.T, tech.DB, `select count(*)::int from halosync.connections where tenant = $1`, tech.msp)
 }
 
-// A mapping that was deleted is back with one press.
-func (d *desk) deleteInBrowser() {
-	d.tenant.Add(halotest.Client{ID: 11, Name: "Bakery"})
-	d.tenant.Add(halotest.Client{ID: 12, Name: "Forge"})
-	d.connect()
-	d.must("import", "--connection", "halo", "--all", "--wait")
-	d.signIn()
-	d.Follow("Mappings")
-	d.Heading("Mappings")
-	d.looked()
-	d.Press("Delete Forge")
-	d.Status("deleted")
-	d.looked()
-	d.wantMapped("Bakery=Bakery")
-	d.Press("Undo")
-	d.Status("back in force")
-	d.looked()
-	d.wantMapped("Bakery=Bakery", "Forge=Forge")
+// One press restores a mapping that was deleted.
+func (tech *technician) deleteInBrowser() {
+	tech.Tenant.Add(halotest.Client{ID: 11, Name: "Bakery"})
+	tech.Tenant.Add(halotest.Client{ID: 12, Name: "Forge"})
+	tech.Connect()
+	tech.Must("import", "--connection", "halo", "--all", "--wait")
+	tech.signIn()
+	tech.Follow("Mappings")
+	tech.Heading("Mappings")
+	tech.inspect()
+	tech.Press("Delete Forge")
+	tech.Status("deleted")
+	tech.audit()
+	tech.wantMapped("Bakery=Bakery")
+	tech.Press("Undo")
+	tech.Status("back in force")
+	tech.inspect()
+	tech.wantMapped("Bakery=Bakery", "Forge=Forge")
 
-	d.Fill("Search", "bak")
-	d.Gone("button", "Delete Forge")
-	d.See("button", "Delete Bakery")
-	d.looked()
+	tech.Fill("Search", "bak")
+	tech.Gone("button", "Delete Forge")
+	tech.See("button", "Delete Bakery")
+	tech.inspect()
 }
 
-// A Halo that fails looks like one, never like one without companies.
-func (d *desk) haloDown() {
-	d.bakeries()
-	d.connect()
-	d.signIn()
-	d.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(http.StatusBadGateway, "<html>bad gateway"))
-	d.Follow("Import companies")
-	d.Heading("Import companies")
-	d.Press("Get companies")
-	d.Expect(http.StatusBadGateway)
-	d.Alert("Halo PSA")
-	if text := d.Text(); strings.Contains(text, "no such company") || strings.Contains(text, "Page 1") {
-		d.t.Errorf("a failure looks like a list:\n%s", text)
+// A Halo PSA that fails looks like one, never like one without companies.
+func (tech *technician) haloDown() {
+	tech.bakeries()
+	tech.Connect()
+	tech.signIn()
+	tech.Halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(http.StatusBadGateway, "<html>bad gateway"))
+	tech.Follow("Import companies")
+	tech.Heading("Import companies")
+	tech.Press("Get companies")
+	tech.Expect(http.StatusBadGateway)
+	tech.Alert("Halo PSA")
+	if text := tech.Text(); strings.Contains(text, "no such company") || strings.Contains(text, "Page 1") {
+		tech.T.Errorf("a failure looks like a list:\n%s", text)
 	}
-	d.looked()
-	d.halo.ClearFaults()
-	d.Press("Get companies")
-	d.Read("Bakery 01")
-	d.looked()
+	tech.audit()
+	tech.Halo.ClearFaults()
+	tech.Press("Get companies")
+	tech.Read("Bakery 01")
+	tech.inspect()
 }

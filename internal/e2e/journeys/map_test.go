@@ -1,91 +1,100 @@
-package halosync_test
+package journeys
 
 import (
-	"errors"
-	"slices"
-	"time"
+	"fmt"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/browsertest"
 )
 
 // Two existing companies are mapped at once, with +.
-func (d *desk) mapInBrowser() {
-	d.bakeries()
-	d.must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")
-	d.connect()
-	d.signIn()
-	d.Follow("Map existing company")
-	d.Heading("Map existing company")
-	d.looked()
-	d.pair("Brown's Bread", "bakery 1", "Bakery 14")
-	d.Read("1 pair to map")
-	d.looked()
-	d.pair("Ye Olde Smithy", "forge", "Forge")
-	d.Read("2 pairs to map")
-	d.looked()
-	d.wantMapped()
-	d.Press("Finish")
-	d.runEnded("succeeded")
-	d.looked()
-	d.wantMapped("Brown's Bread=Bakery 14", "Ye Olde Smithy=Forge")
+func (tech *technician) mapInBrowser() {
+	tech.bakeries()
+	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")
+	tech.Connect()
+	tech.signIn()
+	tech.Follow("Map existing company")
+	tech.Heading("Map existing company")
+	tech.audit()
+	tech.pair("Brown's Bread", "bakery 1", "Bakery 14")
+	tech.Read("1 pair to map")
+	tech.inspect()
+	tech.pair("Ye Olde Smithy", "forge", "Forge")
+	tech.Read("2 pairs to map")
+	tech.audit()
+	tech.wantMapped()
+	tech.Press("Finish")
+	tech.runEnded("succeeded")
+	tech.inspect()
+	tech.wantMapped("Brown's Bread=Bakery 14", "Ye Olde Smithy=Forge")
 }
 
 // pair chooses one on each side by searching for it, and adds the pair.
-func (d *desk) pair(company, search, client string) {
-	d.t.Helper()
-	d.Fill("Search existing companies", company)
-	d.Gone("radio", "Somebody Else")
-	d.Click("radio", company)
-	d.Fill("Search Halo PSA companies", search)
-	d.Click("radio", client)
-	d.Press("Add the pair")
+func (tech *technician) pair(company, search, client string) {
+	tech.T.Helper()
+	tech.Fill("Search existing companies", company)
+	tech.Gone("radio", "Somebody Else")
+	tech.Click("radio", company)
+	tech.Fill("Search Halo PSA companies", search)
+	tech.Click("radio", client)
+	tech.Press("Add the pair")
 }
 
-// A long import is watched to its end, and another one cancelled.
-func (d *desk) watchInBrowser() {
-	d.tenant.Seed(3000, 7)
-	d.connect()
-	d.signIn()
-	d.Follow("Import companies")
-	d.Heading("Import companies")
-	d.Click("radio", "All companies in Halo PSA")
-	d.Press("Next")
-	d.previewed()
-	d.looked()
-	slow := func(latency time.Duration) { d.halo.SetProfile(func(p *halotest.Profile) { p.Latency = latency }) }
-	slow(5 * time.Second) // it does not get far while the page is looked at
-	d.Press("Finish")
-	d.Read("running")
-	d.looked()
-	slow(1500 * time.Millisecond) // 30 pages, four at once: some 11 s
-	d.watched()
-	d.runEnded("succeeded")
-	d.looked()
-
-	slow(2 * time.Second)
-	d.Press("Run again")
-	d.Read("running")
-	d.Press("Cancel")
-	d.runEnded("cancelled")
-	d.looked()
-}
-
-// watched reads the bar until the run has ended: it moves, and never backwards.
-func (d *desk) watched() {
-	d.t.Helper()
-	var seen []int
-	d.Eventually("the run's end", func() error {
-		at := browsertest.Evaluate[int](d.Page, `document.querySelector('#outcome') ? -1 : (document.querySelector('progress') || {}).value || 0`)
-		if at < 0 {
-			return nil
+// An import is watched to its end, and another one is cancelled. Gates in Halo PSA
+// hold each while its page is looked at.
+func (tech *technician) watchInBrowser() {
+	tech.Tenant.Seed(800, 7) // eight pages
+	tech.Connect()
+	tech.signIn()
+	tech.Follow("Import companies")
+	tech.Heading("Import companies")
+	tech.Click("radio", "All companies in Halo PSA")
+	tech.Press("Next")
+	tech.previewed()
+	tech.inspect()
+	gates := []*halotest.Gate{tech.holdPage(3), tech.holdPage(5), tech.holdPage(7)}
+	tech.Press("Finish")
+	tech.Read("running")
+	at := tech.barBeyond(0)
+	tech.audit()
+	for _, gate := range gates {
+		gate.Open()
+		if gate != gates[2] {
+			at = tech.barBeyond(at)
 		}
-		if len(seen) == 0 || seen[len(seen)-1] != at {
-			seen = append(seen, at)
-		}
-		return errors.New("it goes on")
-	})
-	if len(seen) < 3 || !slices.IsSorted(seen) {
-		d.t.Errorf("the bar stood at %d", seen)
 	}
+	tech.runEnded("succeeded")
+	tech.inspect()
+
+	tech.Halo.ClearFaults()
+	gate := tech.holdPage(3)
+	tech.Press("Run again")
+	tech.Read("running")
+	tech.Press("Cancel")
+	tech.Read("It stops after the page in hand.")
+	gate.Open()
+	tech.runEnded("cancelled")
+	tech.audit()
+}
+
+// holdPage holds the requests for one page of Halo's list.
+func (tech *technician) holdPage(number int) *halotest.Gate {
+	return tech.Halo.Gate(halotest.Rule{Route: halotest.RouteList, Page: number})
+}
+
+// barBeyond waits until the bar of a run has moved on and returns its value. It must
+// never move backwards.
+func (tech *technician) barBeyond(before int) (at int) {
+	tech.T.Helper()
+	tech.Page.Eventually("the bar moves", func() error {
+		at = browsertest.Evaluate[int](tech.Page, `(document.querySelector('progress') || {}).value || 0`)
+		if at < before {
+			tech.T.Fatalf("the bar moved from %d to %d", before, at)
+		}
+		if at == before {
+			return fmt.Errorf("it is at %d", at)
+		}
+		return nil
+	})
+	return at
 }

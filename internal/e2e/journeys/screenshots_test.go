@@ -1,4 +1,4 @@
-package halosync_test
+package journeys
 
 import (
 	"os"
@@ -10,98 +10,99 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// everyPage looks at every page of a tenant that has lived for a month, and
-// takes pictures of them: into HALOSYNC_SCREENSHOTS, if that is a folder
-// ("make screenshots").
-func (d *desk) everyPage() {
-	d.liveForAMonth()
-	d.signIn()
-	d.picture("connections", browsertest.Light, browsertest.Wide, 300)
-	d.Follow("Acme Halo")
-	d.Heading("Acme Halo")
-	d.looked()
-	d.picture("connection", browsertest.Light, browsertest.Wide, 760)
+// everyPage audits every page of a tenant with a month of history. If
+// HALOSYNC_SCREENSHOTS names a folder, it saves pictures of them there ("make
+// screenshots").
+func (tech *technician) everyPage() {
+	tech.liveForAMonth()
+	tech.signIn()
+	tech.picture("connections", browsertest.Light, browsertest.Wide, 300)
+	tech.Follow("Acme Halo")
+	tech.Heading("Acme Halo")
+	tech.audit()
+	tech.picture("connection", browsertest.Light, browsertest.Wide, 760)
 
-	d.Follow("Mappings")
-	d.Heading("Mappings")
-	d.looked()
-	d.picture("mappings", browsertest.Light, browsertest.Wide, 760)
-	d.picture("mappings-dark", browsertest.Dark, browsertest.Wide, 760)
-	d.picture("mappings-narrow", browsertest.Light, browsertest.Narrow, 760)
+	tech.Follow("Mappings")
+	tech.Heading("Mappings")
+	tech.audit()
+	tech.picture("mappings", browsertest.Light, browsertest.Wide, 760)
+	tech.picture("mappings-dark", browsertest.Dark, browsertest.Wide, 760)
+	tech.picture("mappings-narrow", browsertest.Light, browsertest.Narrow, 760)
 	for _, page := range []string{"Companies", "Runs", "Events"} {
-		d.Follow(page)
-		d.Heading(page)
-		d.looked()
-		d.picture(strings.ToLower(page), browsertest.Light, browsertest.Wide, 620)
+		tech.Follow(page)
+		tech.Heading(page)
+		tech.audit()
+		tech.picture(strings.ToLower(page), browsertest.Light, browsertest.Wide, 620)
 	}
-	d.visit("/companies?unmapped=1")
-	d.See("link", "Unmapped")
-	d.looked()
-	d.visit("/mappings?deleted=1")
-	d.See("link", "Deleted")
-	d.looked()
-	d.visit("/runs")
-	d.Follow(d.Rows()[0][0]) // the time of the newest, a resync
-	d.runEnded("succeeded")
-	d.looked()
-	d.picture("run", browsertest.Light, browsertest.Wide, 760)
-	d.everyWizard()
+	tech.visit("/companies?unmapped=1")
+	tech.See("link", "Unmapped")
+	tech.inspect()
+	tech.visit("/mappings?deleted=1")
+	tech.See("link", "Deleted")
+	tech.audit()
+	tech.visit("/runs")
+	tech.Follow(tech.Rows()[0][0]) // the start of the newest, a resync
+	tech.runEnded("succeeded")
+	tech.audit()
+	tech.picture("run", browsertest.Light, browsertest.Wide, 760)
+	tech.everyWizard()
 }
 
-// everyWizard leaves nothing behind but a preview.
-func (d *desk) everyWizard() {
-	d.Follow("Import companies")
-	d.Heading("Import companies")
-	d.Fill("Search", "bakery")
-	d.Choose("Page size", "10")
-	d.Press("Get companies")
-	d.Read("that match “bakery”")
-	d.Fill("Search", "pharmacy")
-	d.Press("Get companies")
-	d.Read("that match “pharmacy”")
-	d.Press("Select all on this page")
-	d.Read("Remove")
-	d.looked()
-	d.picture("import", browsertest.Light, browsertest.Wide, 760)
-	d.picture("import-narrow", browsertest.Light, browsertest.Narrow, 760)
-	d.Press("Next")
-	d.previewed()
-	d.looked()
-	d.picture("import-preview", browsertest.Light, browsertest.Wide, 760)
+// everyWizard audits the wizards. It leaves nothing but a preview.
+func (tech *technician) everyWizard() {
+	tech.Follow("Import companies")
+	tech.Heading("Import companies")
+	tech.Fill("Search", "bakery")
+	tech.Choose("Page size", "10")
+	tech.Press("Get companies")
+	tech.Read("that match “bakery”")
+	tech.Fill("Search", "pharmacy")
+	tech.Press("Get companies")
+	tech.Read("that match “pharmacy”")
+	tech.Press("Select all on this page")
+	tech.Read("Remove")
+	tech.audit()
+	tech.picture("import", browsertest.Light, browsertest.Wide, 760)
+	tech.picture("import-narrow", browsertest.Light, browsertest.Narrow, 760)
+	tech.Press("Next")
+	tech.previewed()
+	tech.audit()
+	tech.picture("import-preview", browsertest.Light, browsertest.Wide, 760)
 
-	d.Follow("Map existing company")
-	d.Heading("Map existing company")
-	d.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
-	d.Read("1 pair to map")
-	d.Press("Show suggestions")
-	d.See("button", "Suggest anew")
-	d.looked()
-	d.picture("map", browsertest.Light, browsertest.Wide, 1000)
+	tech.Follow("Map existing company")
+	tech.Heading("Map existing company")
+	tech.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
+	tech.Read("1 pair to map")
+	tech.Press("Show suggestions")
+	tech.See("button", "Suggest anew")
+	tech.audit()
+	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
 }
 
-// liveForAMonth imports a Halo in which things happen, with a resync a night.
-func (d *desk) liveForAMonth() {
-	d.t.Helper()
+// liveForAMonth imports a Halo PSA that changes, and adds a resync for each night of
+// a month.
+func (tech *technician) liveForAMonth() {
+	tech.T.Helper()
 	names := clientNames()
 	for _, name := range names[:70] {
-		d.tenant.Add(halotest.Client{Name: name})
+		tech.Tenant.Add(halotest.Client{Name: name})
 	}
-	d.must("companies", "add", "Somebody Else", names[7], names[9], strings.ToUpper(names[9]))
-	d.must(d.adding("Acme Halo")...)
-	d.enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person
-	clients := d.tenant.Clients()
-	d.tenant.Rename(clients[20].ID, clients[20].Name+" Group")
-	d.tenant.Deactivate(clients[30].ID)
-	d.tenant.Delete(clients[40].ID)
+	tech.Must("companies", "add", "Somebody Else", names[7], names[9], strings.ToUpper(names[9]))
+	tech.Must(tech.AddCommand("Acme Halo")...)
+	tech.Enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person
+	clients := tech.Tenant.Clients()
+	tech.Tenant.Rename(clients[20].ID, clients[20].Name+" Group")
+	tech.Tenant.Deactivate(clients[30].ID)
+	tech.Tenant.Delete(clients[40].ID)
 	for _, name := range names[70:] {
-		d.tenant.Add(halotest.Client{Name: name})
+		tech.Tenant.Add(halotest.Client{Name: name})
 	}
-	d.must("companies", "add", "Brown's Bread", names[80]+" Limited", strings.ReplaceAll(names[90], " ", "-"))
-	d.enqueue("resync", "--connection", "Acme Halo", "--wait")
-	d.must("unmap", repotest.Value[string](d.t, d.db, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, d.msp))
-	// What the days before have left: the same run, with other times and ends.
-	repotest.Exec(d.t, d.db, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, d.msp)
-	repotest.Exec(d.t, d.db, `
+	tech.Must("companies", "add", "Brown's Bread", names[80]+" Limited", strings.ReplaceAll(names[90], " ", "-"))
+	tech.Enqueue("resync", "--connection", "Acme Halo", "--wait")
+	tech.Must("unmap", repotest.Value[string](tech.T, tech.DB, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, tech.msp))
+	// The nights before: the same run with other times and outcomes.
+	repotest.Exec(tech.T, tech.DB, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, tech.msp)
+	repotest.Exec(tech.T, tech.DB, `
 		insert into halosync.runs
 		select (jsonb_populate_record(r, jsonb_build_object(
 			'id', gen_random_uuid(), 'requested_by', 'schedule', 'queued_at', r.queued_at - n * interval '1 day',
@@ -110,7 +111,7 @@ func (d *desk) liveForAMonth() {
 			'state', case n when 9 then 'failed' when 17 then 'held' else 'succeeded' end,
 			'error', case n when 9 then 'Halo PSA is down' when 17 then 'too many are missing' else '' end))).*
 		from halosync.runs r, generate_series(1, 29) n
-		where r.tenant = $1 and r.kind = 'resync' and n <> 12`, d.msp)
+		where r.tenant = $1 and r.kind = 'resync' and n <> 12`, tech.msp)
 }
 
 // clientNames are 120 names as in the field.
@@ -123,16 +124,17 @@ func clientNames() (all []string) {
 	return all
 }
 
-// picture takes one of the page, which is light and wide again afterwards.
-func (d *desk) picture(name string, scheme browsertest.Scheme, width, height int64) {
-	d.t.Helper()
+// picture saves a picture of the page for the documentation, if there is a folder for
+// it. The page is light and wide again afterwards.
+func (tech *technician) picture(name string, scheme browsertest.Scheme, width, height int64) {
+	tech.T.Helper()
 	dir := os.Getenv("HALOSYNC_SCREENSHOTS")
 	if dir == "" {
-		dir = d.t.TempDir()
+		return
 	}
-	d.Look(scheme, width)
-	if err := d.Save(filepath.Join(dir, name+".png"), width, height); err != nil {
-		d.t.Error(err)
+	tech.Look(scheme, width)
+	if err := tech.Save(filepath.Join(dir, name+".png"), width, height); err != nil {
+		tech.T.Error(err)
 	}
-	d.Look(browsertest.Light, browsertest.Wide)
+	tech.Look(browsertest.Light, browsertest.Wide)
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package journeys
 
 import (
 	"errors"
@@ -9,120 +9,124 @@ import (
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/browsertest"
+	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// browser is shared by all tests that need one; TestMain ends it.
-var browser browsertest.Shared
-
-// desk is where a technician of one tenant sits: a browser in front of a
-// worker's console, with a Halo PSA of the tenant's own behind it.
-type desk struct {
-	*site // whose CLI is the tenant's
+// technician is a person of one tenant, with a browser in front of a worker's console
+// and a Halo PSA of the tenant's own.
+type technician struct {
+	*installation.Installation // its commands and its Halo are the tenant's
 	*browsertest.Page
-	t       *testing.T
 	msp     string // the tenant
-	worker  *workerProcess
-	key     string
-	scripts bool
+	worker  *installation.Worker
+	key     string // API key, with which to sign in
+	scripts bool   // whether JavaScript is on
 }
 
-// newDesk seats the technician of a tenant, with a key that may do everything
-// and a Halo without clients. The connection is still to be made.
-func (s *site) newDesk(t *testing.T, w *workerProcess, msp string) *desk {
+// newTechnician returns the technician of a tenant, with a key that allows
+// everything and a Halo without clients. There is no connection yet.
+func newTechnician(t *testing.T, in *installation.Installation, w *installation.Worker, msp string) *technician {
 	t.Helper()
 	b, err := browser.Browser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := *s
-	own.t = t
-	own.halo = halotest.Start(t, fast)
-	own.left.addHalo(own.halo)
-	own.tenant = own.halo.Tenant("")
-	own.app = own.tenant.App(canaryID, canarySecret)
-	own.extraEnv = append(slices.Clone(s.extraEnv), "HALOSYNC_TENANT="+msp)
-	d := &desk{site: &own, Page: b.Open(t), t: t, msp: msp, worker: w, scripts: true}
-	d.key = strings.TrimSpace(d.must("apikey", "new", "browser", "--scope", "admin"))
-	d.left.addAccess(d.key)
-	return d
+	own := *in
+	own.T = t
+	own.Halo = halotest.Start(t, installation.Unlimited)
+	own.KeepHalo(own.Halo)
+	own.Tenant = own.Halo.Tenant("")
+	own.App = own.Tenant.App(installation.ClientID, own.Secrets.Client)
+	own.Env = append(slices.Clone(in.Env), "HALOSYNC_TENANT="+msp)
+	tech := &technician{Installation: &own, Page: b.Open(t), msp: msp, worker: w, scripts: true}
+	tech.key = strings.TrimSpace(tech.Must("apikey", "new", "browser", "--scope", "admin"))
+	tech.KeepAccess(tech.key)
+	return tech
 }
 
 // visit opens a page of the console.
-func (d *desk) visit(path string) {
-	d.t.Helper()
-	d.Go("http://" + d.worker.http + path)
+func (tech *technician) visit(path string) {
+	tech.T.Helper()
+	tech.Go("http://" + tech.worker.HTTP + path)
 }
 
-// signIn shows the key, on the page that a stranger is sent to.
-func (d *desk) signIn() {
-	d.t.Helper()
-	d.visit("/connections")
-	d.Heading("Sign in")
-	d.looked()
-	d.Fill("API key", d.key)
-	d.Press("Sign in")
-	d.Heading("Connections")
-	d.keepCookie()
+// signIn opens the console, which leads to the sign-in page, and signs in with the key.
+func (tech *technician) signIn() {
+	tech.T.Helper()
+	tech.visit("/connections")
+	tech.Heading("Sign in")
+	tech.inspect()
+	tech.Fill("API key", tech.key)
+	tech.Press("Sign in")
+	tech.Heading("Connections")
+	tech.keepCookie()
 }
 
-// keepCookie makes a secret of the cookie that the browser was given.
-func (d *desk) keepCookie() {
-	d.t.Helper()
-	cookies := d.Cookies()
+// keepCookie adds the session's cookie to the secrets that are searched for.
+func (tech *technician) keepCookie() {
+	tech.T.Helper()
+	cookies := tech.Cookies()
 	if len(cookies["halosync"]) < 20 {
-		d.t.Fatalf("the session's cookie is %q", cookies["halosync"])
+		tech.T.Fatalf("the session's cookie is %q", cookies["halosync"])
 	}
-	d.left.addAccess(cookies["halosync"])
+	tech.KeepAccess(cookies["halosync"])
 }
 
-// looked is done with each page: nothing went wrong in the browser, anybody can
-// use it, and what it holds is searched for secrets at the end.
-func (d *desk) looked() {
-	d.t.Helper()
-	if d.scripts { // axe-core is one
-		d.Checked()
+// inspect fails the test if anything went wrong in the browser, and keeps the page
+// for the search for secrets. Every page is inspected.
+func (tech *technician) inspect() {
+	tech.T.Helper()
+	tech.Clean()
+	tech.Keep("pages in a browser", tech.HTML())
+}
+
+// audit is inspect with axe-core, which takes a second. Each kind of page is audited
+// once, in the state in which it shows most.
+func (tech *technician) audit() {
+	tech.T.Helper()
+	if tech.scripts { // axe-core is one
+		tech.Checked()
 	}
-	d.Clean()
-	d.left.add("pages in a browser", d.HTML())
+	tech.inspect()
 }
 
 // runEnded waits for the end of the run whose page is shown.
-func (d *desk) runEnded(state string) {
-	d.t.Helper()
-	d.Eventually("the run's end", func() error {
-		if !strings.Contains(d.Address(), "/runs/") {
+func (tech *technician) runEnded(state string) {
+	tech.T.Helper()
+	tech.Page.Eventually("the run's end", func() error {
+		if !strings.Contains(tech.Address(), "/runs/") {
 			return errors.New("this is not the page of a run")
 		}
-		ended := browsertest.Evaluate[string](d.Page, `(document.querySelector('#outcome .state') || {innerText: ''}).innerText`)
+		ended := browsertest.Evaluate[string](tech.Page, `(document.querySelector('#outcome .state') || {innerText: ''}).innerText`)
 		if ended == "" {
-			return errors.New("it goes on")
+			return errors.New("it has not ended")
 		}
 		if ended != state {
-			d.t.Fatalf("the run is %s, want %s:\n%s", ended, state, d.Text())
+			tech.T.Fatalf("the run is %s, want %s:\n%s", ended, state, tech.Text())
 		}
 		return nil
 	})
 }
 
-// bakeries are 25 clients, three pages of ten, and one that no search for them
-// finds.
-func (d *desk) bakeries() {
+// bakeries adds 25 clients, which are three pages of ten, and one that a search for
+// them does not find.
+func (tech *technician) bakeries() {
 	for i := range 25 {
-		d.tenant.Add(halotest.Client{ID: int64(100 + i), Name: fmt.Sprintf("Bakery %02d", i+1)})
+		tech.Tenant.Add(halotest.Client{ID: int64(100 + i), Name: fmt.Sprintf("Bakery %02d", i+1)})
 	}
-	d.tenant.Add(halotest.Client{ID: 200, Name: "Forge"})
+	tech.Tenant.Add(halotest.Client{ID: 200, Name: "Forge"})
 }
 
-// wantMapped compares what is mapped, company and client, with what should be.
-func (d *desk) wantMapped(pairs ...string) {
-	d.t.Helper()
-	got := repotest.Value[[]string](d.t, d.db, `
+// wantMapped compares the mappings, each as "company=client", with those wanted.
+func (tech *technician) wantMapped(pairs ...string) {
+	tech.T.Helper()
+	got := repotest.Value[[]string](tech.T, tech.DB, `
 		select coalesce(array_agg(c.name||'='||cl.name order by c.name), '{}') from halosync.mappings m
 		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
 		join halosync.clients cl on cl.tenant = m.tenant and cl.connection_id = m.connection_id and cl.client_id = m.client_id
-		where m.tenant = $1 and m.deleted_at is null`, d.msp)
+		where m.tenant = $1 and m.deleted_at is null`, tech.msp)
 	if !slices.Equal(got, pairs) {
-		d.t.Errorf("mapped are %q, want %q", got, pairs)
+		tech.T.Errorf("mapped are %q, want %q", got, pairs)
 	}
 }

@@ -1,4 +1,4 @@
-package halosync_test
+package runbook
 
 import (
 	"fmt"
@@ -11,43 +11,40 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/halosync/halosync/internal/e2e/installation"
+	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// point is a series as a scrape has it.
+// point is the value of a series in one scrape.
 type point struct {
 	name   string
 	labels map[string]string
 	value  float64
-	grown  float64 // since it was first seen in the window
+	grown  float64 // since it was first scraped in the window
 }
 
-// watcher stands for Prometheus: it scrapes workers and works out what rules
-// say, as far as our own rules go; how Prometheus reads them is looked at by
-// [TestAlertRules]. "for" is not waited for, and the windows of all increases
-// are the same one, which [watcher.laterOn] begins anew.
+// watcher evaluates the alerts as Prometheus does, as far as our own rules go: it
+// scrapes the workers and computes each rule's expression. How Prometheus itself
+// reads the rules is checked by TestAlertRules of internal/conventions. An alert
+// fires at once, whatever its "for" says, and all increases have one window, which
+// [watcher.newWindow] begins.
 type watcher struct {
 	t     *testing.T
-	rules map[string]string
-	first map[string]float64 // of the window
+	rules map[string]string  // expressions by alert
+	first map[string]float64 // values at the beginning of the window, by series
 }
 
 func newWatcher(t *testing.T) *watcher {
 	t.Helper()
-	w := &watcher{t: t, rules: map[string]string{}}
-	for name, expr := range expressions(t) {
-		if !strings.HasPrefix(name, "panel ") {
-			w.rules[name] = strings.Join(strings.Fields(strings.TrimPrefix(expr, ">-")), " ")
-		}
-	}
-	w.laterOn()
-	return w
+	return &watcher{t: t, rules: telemetrytest.Alerts(t), first: map[string]float64{}}
 }
 
-// laterOn is when what has been counted so far is out of every window.
-func (w *watcher) laterOn() { w.first = map[string]float64{} }
+// newWindow begins a new window: nothing counted so far is in it.
+func (w *watcher) newWindow() { w.first = map[string]float64{} }
 
-// fires scrapes the workers and lists the rules that are true.
-func (w *watcher) fires(workers ...*workerProcess) (alerts []string) {
+// firing scrapes the workers and returns the alerts whose rule is true, sorted.
+func (w *watcher) firing(workers ...*installation.Worker) (alerts []string) {
 	w.t.Helper()
 	pages := make([]string, len(workers))
 	var scraping sync.WaitGroup
@@ -57,7 +54,7 @@ func (w *watcher) fires(workers ...*workerProcess) (alerts []string) {
 	scraping.Wait()
 	var all []point
 	for i, page := range pages {
-		all = append(all, w.points(fmt.Sprint(workers[i].cmd.Process.Pid), page)...)
+		all = append(all, w.points(fmt.Sprint(workers[i].Process.Pid), page)...)
 	}
 	for name, expr := range w.rules {
 		if slices.ContainsFunc(strings.Split(expr, " or "), func(part string) bool { return w.holds(all, part) }) {
@@ -70,9 +67,9 @@ func (w *watcher) fires(workers ...*workerProcess) (alerts []string) {
 
 var metricLine = regexp.MustCompile(`(?m)^(halosync_\w+)(?:\{(.*)\})? (\S+)$`)
 
-// scrape fetches a worker's page; "" if it does not answer.
-func scrape(worker *workerProcess) string {
-	resp, err := http.Get("http://" + worker.http + "/metrics")
+// scrape fetches a worker's metrics. It returns "" if the worker does not answer.
+func scrape(worker *installation.Worker) string {
+	resp, err := http.Get("http://" + worker.HTTP + "/metrics")
 	if err != nil {
 		return ""
 	}
@@ -117,12 +114,12 @@ func (w *watcher) number(text string) float64 {
 	w.t.Helper()
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		w.t.Fatalf("a rule or metric that the test does not understand: %v", err)
+		w.t.Fatalf("cannot parse a number in a rule or metric: %v", err)
 	}
 	return n
 }
 
-// holds says whether a comparison is true of any series.
+// holds reports whether a comparison is true for any series.
 func (w *watcher) holds(all []point, expr string) bool {
 	w.t.Helper()
 	if inner, ok := strings.CutPrefix(expr, "absent("); ok {
@@ -130,7 +127,7 @@ func (w *watcher) holds(all []point, expr string) bool {
 	}
 	m := regexp.MustCompile(`^(.*) (==|>) (.*)$`).FindStringSubmatch(expr)
 	if m == nil {
-		w.t.Fatalf("no comparison: %s", expr)
+		w.t.Fatalf("not a comparison: %s", expr)
 	}
 	right := w.series(all, m[3])
 	return len(right) == 1 && slices.ContainsFunc(w.series(all, m[1]), func(left point) bool {
@@ -141,8 +138,7 @@ func (w *watcher) holds(all []point, expr string) bool {
 	})
 }
 
-// series works out one side of a comparison; a number is a series without
-// labels.
+// series computes one side of a comparison. A number is one series without labels.
 func (w *watcher) series(all []point, expr string) []point {
 	w.t.Helper()
 	if since, ok := strings.CutPrefix(expr, "time() - "); ok {
@@ -175,7 +171,7 @@ func (w *watcher) series(all []point, expr string) []point {
 	return []point{{value: w.number(expr)}}
 }
 
-// chosen are the series of a name whose labels a selector wants.
+// chosen returns the series of a name whose labels match a selector.
 func chosen(all []point, name, selector string) (found []point) {
 	matchers := regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`).FindAllStringSubmatch(selector, -1)
 	for _, p := range all {

@@ -1,0 +1,151 @@
+package conventions
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+const module = "github.com/halosync/halosync"
+
+// once returns a function that computes a value at its first call and fails the
+// test if that is impossible. Tests share what it reads.
+func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
+	get := sync.OnceValues(func() (T, error) {
+		root, err := devstack.Root()
+		if err != nil {
+			var zero T
+			return zero, err
+		}
+		return compute(root)
+	})
+	return func(t *testing.T) T {
+		t.Helper()
+		v, err := get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// rootFolder is the path of the repository's root.
+var rootFolder = once(func(root string) (string, error) { return root, nil })
+
+// readFile reads a file of the repository by its path from the root.
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(rootFolder(t), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// sources are our Go files, tests included, by path from the root with slashes.
+var sources = once(func(root string) (map[string]string, error) {
+	return readFolder(root, "", func(path string) bool { return filepath.Ext(path) == ".go" })
+})
+
+// readFolder reads the wanted files of a folder and the folders in it, by path
+// from the root with slashes. It leaves out what is not the repository's own: what
+// git holds, what make builds, and the secrets of deploy/secrets.sh.
+func readFolder(root, folder string, want func(path string) bool) (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(filepath.Join(root, folder), func(full string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		path, err := filepath.Rel(root, full)
+		if err != nil {
+			return err
+		}
+		switch path = filepath.ToSlash(path); {
+		case entry.IsDir() && (path == ".git" || path == "bin" || path == "dist" || path == "deploy/secrets"):
+			return fs.SkipDir
+		case entry.IsDir() || !want(path):
+			return nil
+		}
+		text, err := os.ReadFile(full)
+		files[path] = string(text)
+		return err
+	})
+	return files, err
+}
+
+// goPackage is a package as go list shows it.
+type goPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+	Deps       []string // all that it links
+	DepOnly    bool     // not one of ours
+	Module     *goModule
+}
+
+// name is the path below the module; "" is the root.
+func (p goPackage) name() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+type goModule struct {
+	Path, Version, Dir string
+	Indirect, Main     bool
+	Replace            *goModule
+}
+
+// allPackages are our packages and those that they link, by import path.
+var allPackages = once(func(root string) (map[string]goPackage, error) {
+	all, err := list[goPackage](root, "-deps", "-json=ImportPath,Doc,Imports,Deps,DepOnly,Module", "./...")
+	byPath := make(map[string]goPackage, len(all))
+	for _, p := range all {
+		byPath[p.ImportPath] = p
+	}
+	return byPath, err
+})
+
+// packages are our packages.
+func packages(t *testing.T) (ours []goPackage) {
+	t.Helper()
+	for _, p := range allPackages(t) {
+		if !p.DepOnly {
+			ours = append(ours, p)
+		}
+	}
+	return ours
+}
+
+// modules are all modules of the build.
+var modules = once(func(root string) ([]goModule, error) { return list[goModule](root, "-m", "-json", "all") })
+
+// list runs go list in the root and decodes its JSON documents.
+func list[T any](root string, args ...string) ([]T, error) {
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w\n%s", err, exit.Stderr)
+		}
+		return nil, fmt.Errorf("go list %v: %w", args, err)
+	}
+	var all []T
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var v T
+		if err := dec.Decode(&v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}

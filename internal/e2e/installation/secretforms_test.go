@@ -1,0 +1,40 @@
+package installation
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// What is hidden is found, in whatever is around it; what is not, is not.
+func TestSecretForms(t *testing.T) {
+	t.Parallel()
+	const text = `s3cret/of+mine & "yours" é`
+	var s SecretForms
+	s.Add("it", text)
+	for form, hidden := range formsOf(text) {
+		if found := s.Find("some text " + hidden + " and more"); len(found) == 0 {
+			t.Errorf("%s: not found", form)
+		}
+	}
+	for before := range 7 {
+		around := strings.Repeat("x", before) + text + "yz"
+		for name, encoded := range map[string]string{
+			"base64": base64.StdEncoding.EncodeToString([]byte(around)), "URL's base64": base64.RawURLEncoding.EncodeToString([]byte(around)),
+			"hex": hex.EncodeToString([]byte(around)), "bytes": fmt.Sprintf("%v", []byte(around)), "URL": url.QueryEscape(around), "%q": fmt.Sprintf("%q", around),
+		} {
+			if len(s.Find(encoded)) == 0 {
+				t.Errorf("%s after %d bytes: not found", name, before)
+			}
+			if len(s.Find(encoded[:len(encoded)/2])) != 0 {
+				t.Errorf("%s after %d bytes: found in a half", name, before)
+			}
+		}
+	}
+	if found := s.Find(strings.Repeat("nothing to be found here; ", 1000)); len(found) != 0 {
+		t.Errorf("found %v", found)
+	}
+}

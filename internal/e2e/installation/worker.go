@@ -1,0 +1,227 @@
+package installation
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/internal/devstack"
+)
+
+// Worker is a worker process.
+type Worker struct {
+	Process *os.Process
+	Log     *devstack.Output
+	Done    chan struct{} // closed when the process has ended
+	HTTP    string        // host:port of its pages
+
+	cmd      *exec.Cmd
+	evidence *evidence
+}
+
+// StartWorker starts a worker with the installation's key set and waits until it
+// is ready. It ends with the test at the latest.
+func (in *Installation) StartWorker() *Worker {
+	in.T.Helper()
+	return in.StartWorkerWith(in.Secrets.Keyset)
+}
+
+// StartWorkerWith is [Installation.StartWorker] with another key set.
+func (in *Installation) StartWorkerWith(keyset string) *Worker {
+	in.T.Helper()
+	w := &Worker{Log: &devstack.Output{}, Done: make(chan struct{}), evidence: in.evidence}
+	in.evidence.addKeyset(keyset)
+	*in.workers = append(*in.workers, w)
+	w.cmd = exec.Command(Program(in.T, "worker"), in.WorkerArgs...)
+	w.cmd.Env = append(append(os.Environ(), in.Environ()...), "HALOSYNC_KEYSET="+keyset)
+	w.cmd.Stdout, w.cmd.Stderr = w.Log, w.Log
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := w.cmd.Start(); err != nil {
+		in.T.Fatal(err)
+	}
+	w.Process = w.cmd.Process
+	go func() {
+		_ = w.cmd.Wait() // how it ended is for the test to judge
+		close(w.Done)
+	}()
+	in.T.Cleanup(func() { // it has ended unless the test failed
+		select {
+		case <-w.Done:
+		default:
+			w.KeepPages()
+			w.Kill()
+		}
+	})
+	in.Eventually("worker is ready", func() bool {
+		select {
+		case <-w.Done:
+			in.T.Fatalf("worker ended:\n%s", w.Log)
+		default:
+		}
+		if w.HTTP == "" {
+			w.HTTP = w.address()
+		}
+		if w.HTTP == "" {
+			return false
+		}
+		resp, err := http.Get("http://" + w.HTTP + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	in.evidence.addCommandLine(w.Process.Pid)
+	return w
+}
+
+// address finds the listener's address in the log.
+func (w *Worker) address() string {
+	for line := range strings.Lines(w.Log.String()) {
+		var entry struct{ Msg, HTTP string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
+			return entry.HTTP
+		}
+	}
+	return ""
+}
+
+// Page fetches one of the worker's pages without a key.
+func (w *Worker) Page(t *testing.T, path string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + w.HTTP + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// Request sends a request to the worker and follows no redirect. header is pairs
+// of name and value. The answer is kept for the search, without its cookies.
+func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+w.HTTP+path, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies = resp.Cookies()
+	resp.Header.Del("Set-Cookie")
+	w.evidence.add("pages", fmt.Sprintln(path, resp.Status, resp.Header, string(text)))
+	return resp.StatusCode, string(text), cookies
+}
+
+// KeepPages keeps the worker's pages for the search, if it still answers.
+func (w *Worker) KeepPages() {
+	client := http.Client{Timeout: time.Second}
+	for _, path := range []string{"/metrics", "/livez", "/readyz", "/", "/nothing"} {
+		resp, err := client.Get("http://" + w.HTTP + path)
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		w.evidence.add("pages", fmt.Sprintln(path, resp.Status, resp.Header, string(body)))
+	}
+}
+
+// Signal sends a signal to the worker, which may have ended.
+func (w *Worker) Signal(sig os.Signal) { _ = w.Process.Signal(sig) }
+
+// Stopping reports whether the worker has noticed a signal to stop.
+func (w *Worker) Stopping() bool { return strings.Contains(w.Log.String(), `"msg":"stopping`) }
+
+// Stop ends the worker with SIGTERM and wants exit code 0 in time.
+func (w *Worker) Stop(t *testing.T) {
+	t.Helper()
+	select {
+	case <-w.Done:
+		return
+	default:
+	}
+	w.KeepPages()
+	w.Signal(syscall.SIGTERM)
+	w.Stopped(t)
+}
+
+// Stopped waits for the end of a worker that was told to stop, and wants exit code
+// 0. The program promises 20 s; what is more is for a machine that is busy.
+func (w *Worker) Stopped(t *testing.T) {
+	t.Helper()
+	select {
+	case <-w.Done:
+		if code := w.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("worker: exit code %d\n%s", code, w.Log)
+		}
+	case <-time.After(time.Minute):
+		t.Errorf("worker did not end within a minute\n%s", w.Log)
+	}
+}
+
+// ExitCode is that of a worker that has ended.
+func (w *Worker) ExitCode() int { return w.cmd.ProcessState.ExitCode() }
+
+// Kill ends the worker as a crash would.
+func (w *Worker) Kill() {
+	_ = w.Process.Kill() // it may end at this moment
+	<-w.Done
+}
+
+// PeakMemory is the greatest resident size that the worker has had, in bytes. It
+// carries the race detector, so the figure is larger than in the field. Without
+// /proc the test is skipped.
+func (w *Worker) PeakMemory(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.Process.Pid))
+	if err != nil {
+		t.Skip("skipped: no /proc to read the worker's memory from")
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			var kb int
+			if _, err := fmt.Sscan(rest, &kb); err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM in /proc")
+	return 0
+}
+
+// Program is the path of worker or enqueue, built with the race detector.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := devstack.Programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}

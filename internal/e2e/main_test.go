@@ -1,0 +1,10 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/halosync/halosync/internal/e2e/installation"
+)
+
+func TestMain(m *testing.M) { os.Exit(installation.Main(m)) }
