@@ -19,13 +19,12 @@ func TestWorkerOnNextSchema(t *testing.T) {
 	w := in.StartWorker()
 	repotest.Exec(t, in.DB, `insert into halosync.schema_versions (version_id, is_applied)
 		select max(version_id) + 1, true from halosync.schema_versions`)
-	repotest.Exec(t, in.DB, `do $$
-		declare name text;
-		begin
-			for name in select tablename from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%' loop
-				execute format('alter table halosync.%I add column next_release text not null default ''''', name);
-			end loop;
-		end $$`)
+	// A statement for each table: one transaction for all would lock them in another
+	// order than the worker does.
+	for _, table := range repotest.Value[[]string](t, in.DB, `
+		select array_agg(format('%I', tablename)) from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`) {
+		repotest.Exec(t, in.DB, `alter table halosync.`+table+` add column next_release text not null default ''`)
+	}
 	if page := w.Page(t, "/readyz"); !strings.Contains(page, "postgres: ok") {
 		t.Errorf("readyz of a worker that runs on: %s", page)
 	}
