@@ -12,6 +12,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/internal/devstack"
 )
 
 // childEnv holds the Redis URL of a child that takes a task, says so and goes
@@ -66,7 +68,7 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	_ = cmd.Wait() // it was killed, and says so
 
 	const leases = "asynq:{interactive}:lease"
-	if long := os.Getenv("HALOSYNC_LONG") != ""; long {
+	if devstack.Long() {
 		// A server that starts two seconds after the task was taken looks for lost
 		// ones 62 s after; one that starts at once might just miss it.
 		eventually(t, "two seconds", func() bool {

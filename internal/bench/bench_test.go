@@ -37,7 +37,7 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "benchmarks.md")
-	only, long := "^unchanged$", os.Getenv("HALOSYNC_LONG") != ""
+	only, long := "^unchanged$", devstack.Long()
 	if long {
 		only = "^(import|unchanged)$"
 	}

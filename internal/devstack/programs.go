@@ -60,6 +60,9 @@ func Root() (string, error) {
 	}
 }
 
+// Long reports whether tests run in their long form: HALOSYNC_LONG is set.
+func Long() bool { return os.Getenv("HALOSYNC_LONG") != "" }
+
 // Output is what processes have written, read while they write.
 type Output struct {
 	mu  sync.Mutex

@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker that only serves: shut while there is no key, then open to who has
-// one, and to nobody once that is revoked. It takes no tasks. What was shown to it
-// is nowhere.
+// A worker that only serves HTTP: without any key it refuses everyone, then it
+// accepts the key that exists, and no one once that is revoked. It takes no tasks.
+// The keys that were shown to it are found nowhere.
 func TestServeOnlyHTTP(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

@@ -112,7 +112,7 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 	}
 }
 
-// Nobody has to ask again: a worker's dispatcher puts back what a flush took.
+// Without a second request, a worker's dispatcher puts back what a flush took.
 func TestDispatcherHealsALostQueue(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

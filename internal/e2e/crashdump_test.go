@@ -44,14 +44,14 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	w := in.StartWorker()
 	defer w.Stop(t)
 	in.Connect()
-	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, though nobody is there
+	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, although no such company exists
 	// Credentials that do not work any more: refused, so archived.
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")
 	in.App.SetSecret(in.Secrets.Client)
 	in.Must("connection", "update", "halo", "--client-secret-file", "-")
-	// An answer that is none: tried again later.
+	// An answer that is not JSON: retried later.
 	in.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: 100}, halotest.HTML200())
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})

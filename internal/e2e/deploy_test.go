@@ -113,7 +113,7 @@ func TestComposeWithoutContainers(t *testing.T) {
 	}
 	w := in.StartWorkerWith(strings.TrimSpace(string(keyset)))
 	if said := in.Work(1, "probe"); !strings.Contains(said, "no worker answers") {
-		t.Errorf("probe of nobody: %s", said)
+		t.Errorf("probe without a worker: %s", said)
 	}
 	in.Env = append(in.Env, "HALOSYNC_HTTP_ADDR="+w.HTTP)
 	if said := in.Work(0, "probe"); !strings.Contains(said, "postgres: ok") {

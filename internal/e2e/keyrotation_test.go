@@ -46,7 +46,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	sealed := func() (stale int) {
 		return repotest.Value[int](t, in.DB, `select count(distinct substring(secret_sealed from 1 for 6)) from halosync.connections`)
 	}
-	in.Eventually("everything is sealed anew", func() bool {
+	in.Eventually("everything is sealed with the new key", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials sealed anew with the primary key")
 	})
 	in.Must(in.AddCommand("late")...) // a CLI that has the old set still
@@ -73,7 +73,7 @@ func TestRotationUnderLoad(t *testing.T) {
 			t.Errorf("an attempt was spent: %s", line)
 		}
 	}
-	in.Eventually("what the late CLI sealed is sealed anew", func() bool { return sealed() == 1 })
+	in.Eventually("what the late CLI sealed is sealed with the new key", func() bool { return sealed() == 1 })
 	pruned := keysetCommand(in, in.Secrets.Keyset, "prune")
 	type key struct{ Role string }
 	if keys := installation.Decode[[]key](t, keysetCommand(in, pruned, "status", "-o", "json")); len(keys) != 1 || keys[0].Role != "primary" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
@@ -142,7 +143,7 @@ func (f *fleet) execute(e *Engine, run repo.Run, dies bool, when time.Duration, 
 func TestOneResyncPerNight(t *testing.T) {
 	t.Parallel()
 	connections, nights := 30, 3
-	if long() {
+	if devstack.Long() {
 		connections, nights = 200, 14
 	}
 	f := newFleet(t, 4)

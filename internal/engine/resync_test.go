@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
@@ -283,7 +284,7 @@ func TestResyncRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 	clients := 10_000
-	if long() {
+	if devstack.Long() {
 		clients = 100_000
 	}
 	batch := make([]halotest.Client, clients)

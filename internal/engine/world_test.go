@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 
@@ -19,9 +18,6 @@ import (
 )
 
 func TestMain(m *testing.M) { repotest.Main(m) }
-
-// long reports whether tests run in their long form.
-func long() bool { return os.Getenv("HALOSYNC_LONG") != "" }
 
 // Credentials of the simulated Halo.
 const (

@@ -1,15 +1,15 @@
 package installation
 
 import (
-	"os"
 	"time"
 
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
 
-// Long reports whether tests run in their long form: HALOSYNC_LONG is set.
-func Long() bool { return os.Getenv("HALOSYNC_LONG") != "" }
+// Long reports whether tests run in their long form, see [devstack.Long].
+func Long() bool { return devstack.Long() }
 
 // Queues are the names of all queues.
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
