@@ -129,6 +129,7 @@ tidy:
 	cd tools && $(GO) mod tidy
 	cd tools/sbom && $(GO) mod tidy
 	cd tools/deploy && $(GO) mod tidy
+	cd tools/man && $(GO) mod tidy
 
 clean: ## remove what make has built
 	rm -rf $(BIN) dist

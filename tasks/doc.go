@@ -8,7 +8,7 @@
 // with it.
 //
 //	asks:   Open → Import → run id → Wait          (any program)
-//	works:  NewServer → Handle → Start → Shutdown  (cmd/worker)
+//	works:  NewServer → Handle → Start → Shutdown  (internal/worker)
 //
 // # What a run is in the queue
 //

@@ -17,10 +17,7 @@ trap 'rm -rf "$work"' EXIT
 
 common=$work/common
 mkdir -p "$common"
-for program in worker enqueue; do
-  $GO test -count=1 -run '^TestManual$' -ldflags "-X main.version=$VERSION" "./cmd/$program" -manual "$common" -manual-date "$DATE" > "$work/log" ||
-    { cat "$work/log" >&2; exit 1; }
-done
+(cd tools/man && $GO run . -version "$VERSION" -date "$DATE" "$common")
 cp -R README.md CHANGELOG.md docs deploy "$common"
 rm -rf "$common/deploy/secrets"
 for licence in LICEN[CS]E*; do

@@ -3,16 +3,11 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
-	_ "time/tzdata" // schedules name zones, which not every machine has
+
+	"github.com/halosync/halosync/internal/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Getenv, streams{os.Stdin, os.Stdout, os.Stderr})
-	stop()
-	os.Exit(code)
-}
+var version = "" // set by the linker
+
+func main() { os.Exit(cli.Main(version)) }

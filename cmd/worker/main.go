@@ -3,10 +3,11 @@
 package main
 
 import (
-	"context"
 	"os"
+
+	"github.com/halosync/halosync/internal/worker"
 )
 
-func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, streams{os.Stdout, os.Stderr}))
-}
+var version = "" // set by the linker
+
+func main() { os.Exit(worker.Main(version)) }

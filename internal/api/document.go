@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -51,8 +52,9 @@ func schemaName(t reflect.Type, hint string) string {
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
 }
 
-// serveDocument writes the document once and serves it. Whoever may reach the
-// API may read it: it holds nothing of any tenant.
+// serveDocument serves the document, which is written at the first request for it:
+// that takes longer than all else at a worker's start. Everyone who can reach the API
+// may read it; it holds nothing of any tenant.
 func (h *Handler) serveDocument() {
 	doc := h.huma.OpenAPI()
 	if model := doc.Components.Schemas.Map()["ErrorModel"]; model != nil {
@@ -61,17 +63,18 @@ func (h *Handler) serveDocument() {
 	if detail := doc.Components.Schemas.Map()["ErrorDetail"]; detail != nil {
 		delete(detail.Properties, "value") // which is never told
 	}
-	asJSON, jsonErr := doc.MarshalJSON()
-	asYAML, yamlErr := doc.YAML()
-	if jsonErr != nil || yamlErr != nil {
-		panic("the API's description cannot be written") // it is the same at each start
-	}
-	serve := func(path, kind string, text []byte) {
+	serve := func(path, kind string, text func() ([]byte, error)) {
+		text = sync.OnceValues(text)
 		h.mux.HandleFunc("GET "+Prefix+path, func(w http.ResponseWriter, _ *http.Request) {
+			document, err := text()
+			if err != nil {
+				writeProblem(w, h.internal(err))
+				return
+			}
 			w.Header().Set("Content-Type", kind)
-			_, _ = w.Write(text) // the caller may be gone
+			_, _ = w.Write(document) // the caller may be gone
 		})
 	}
-	serve("/openapi.json", "application/openapi+json", asJSON)
-	serve("/openapi.yaml", "application/openapi+yaml", asYAML)
+	serve("/openapi.json", "application/openapi+json", doc.MarshalJSON)
+	serve("/openapi.yaml", "application/openapi+yaml", doc.YAML)
 }

@@ -38,7 +38,7 @@ func TestNamesAreTheCLIs(t *testing.T) {
 // cliFields are the JSON tags of the CLI's types, by the type's name.
 func cliFields(t *testing.T) map[string][]string {
 	t.Helper()
-	files, err := filepath.Glob("../../cmd/enqueue/*.go")
+	files, err := filepath.Glob("../../internal/cli/*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

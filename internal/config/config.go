@@ -92,8 +92,24 @@ func (e *FaultsError) Error() string {
 	return "environment: " + strconv.Itoa(len(e.Faults)) + " faults:\n  - " + strings.Join(e.Faults, "\n  - ")
 }
 
+// Add adds a variable's fault, if err is one.
+func (e *FaultsError) Add(name string, err error) {
+	if err != nil {
+		e.Faults = append(e.Faults, brief(name+": "+err.Error()))
+	}
+}
+
+// Err is e, or nil without faults.
+func (e *FaultsError) Err() error {
+	if len(e.Faults) == 0 {
+		return nil
+	}
+	return e
+}
+
 // Load reads the environment through getenv. required names the variables
-// that this command cannot do without. The error is a [*FaultsError].
+// that this command cannot do without. The error is a [*FaultsError]; what could be
+// read is returned with it, so that the caller can look for more.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {
@@ -113,7 +129,7 @@ func Load(getenv func(string) string, required ...string) (Config, error) {
 		for i := range faults {
 			faults[i] = brief(faults[i])
 		}
-		return Config{}, &FaultsError{Faults: faults}
+		return cfg, &FaultsError{Faults: faults}
 	}
 	return cfg, nil
 }

@@ -10,13 +10,13 @@ import (
 // fuzzed says which fuzz target each parser of outside input has, or why it
 // needs none. What looks like a parser and is missing here fails the test.
 var fuzzed = map[string]string{
-	"cmd/enqueue parseExpires": "FuzzParseExpires",
-	"cmd/enqueue parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
-	"cmd/enqueue parseSince":   "FuzzParseSince",
-	"cmd/enqueue readFile":     "FuzzReadIDs",
-	"cmd/enqueue readHeading":  "FuzzReadPairs",
-	"cmd/enqueue readIDs":      "FuzzReadIDs",
-	"cmd/enqueue readPairs":    "FuzzReadPairs",
+	"internal/cli parseExpires": "FuzzParseExpires",
+	"internal/cli parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
+	"internal/cli parseSince":   "FuzzParseSince",
+	"internal/cli readFile":     "FuzzReadIDs",
+	"internal/cli readHeading":  "FuzzReadPairs",
+	"internal/cli readIDs":      "FuzzReadIDs",
+	"internal/cli readPairs":    "FuzzReadPairs",
 
 	"halo ParseAllow":          "FuzzParseAllow",
 	"halo ParseAuthServer":     "FuzzParseServer",
@@ -45,6 +45,8 @@ var fuzzed = map[string]string{
 	"internal/engine parseRunID":    "no: uuid.Parse alone",
 	"internal/engine readCursor":    "FuzzReadCursor",
 	"internal/ratelimit ParseRate":  "FuzzParseRate",
+	"internal/setup Read":           "no: it calls the parsers of the parts, which have theirs",
+	"internal/worker readSettings":  "no: it calls the parsers of the parts, which have theirs",
 	"internal/secret Parse":         "FuzzParse",
 	"internal/secret decode":        "FuzzParse",
 
@@ -60,8 +62,8 @@ var fuzzed = map[string]string{
 	"tasks readPEM":       "no: a file of the operator's, parsed by crypto/x509",
 
 	// Parsers by another name.
-	"cmd/enqueue printCSV":           "FuzzOutput",
-	"cmd/enqueue printJSON":          "FuzzOutput",
+	"internal/cli printCSV":          "FuzzOutput",
+	"internal/cli printJSON":         "FuzzOutput",
 	"halo document":                  "FuzzDecodeAsBefore",
 	"halo judgeToken":                "FuzzTokenAnswer",
 	"halo message":                   "FuzzErrorBody",

@@ -46,20 +46,25 @@ var house = map[string]struct {
 		[]string{"halo/halotest", "internal/devstack", "internal/secret", "repo", "repo/repotest", "tasks"},
 		"a test kit that installs the programs and reads what they leave; it links none of their use cases",
 	},
-	"internal/bench":  {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
-	"internal/manual": {nil, "a tool of tests and of make release; what it brings enters no program"},
-	"internal/demo":   {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
-	"cmd/worker": {
+	"internal/bench": {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
+	"internal/demo":  {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
+	"internal/setup": {
+		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/traces"},
+		"it opens the parts that both programs work with",
+	},
+	"internal/worker": {
 		[]string{
 			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
-			"internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/secret", "internal/telemetry", "internal/traces",
+			"internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/secret", "internal/setup", "internal/telemetry", "internal/traces",
 		},
-		"it builds everything but holds no logic; test kits stay out",
+		"it connects everything; test kits stay out",
 	},
-	"cmd/enqueue": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/traces"},
-		"it builds what a command needs; test kits stay out",
+	"internal/cli": {
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/setup", "internal/traces"},
+		"the commands, over the use cases; test kits stay out",
 	},
+	"cmd/worker":  {[]string{"internal/worker"}, "main hands over"},
+	"cmd/enqueue": {[]string{"internal/cli"}, "main hands over"},
 }
 
 // owners says which packages alone may import a third party.
@@ -83,8 +88,8 @@ var owners = map[string][]string{
 	"go.opentelemetry.io/proto":      {}, // tests alone
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/chromedp":            {"internal/browsertest"},
-	"github.com/jedib0t/go-pretty":   {"cmd/enqueue"},
-	"github.com/schollz/progressbar": {"cmd/enqueue"},
+	"github.com/jedib0t/go-pretty":   {"internal/cli"},
+	"github.com/schollz/progressbar": {"internal/cli"},
 }
 
 func TestImportsFollowTheHouse(t *testing.T) {
@@ -111,6 +116,16 @@ func TestImportsFollowTheHouse(t *testing.T) {
 	}
 	if seen != len(house) {
 		t.Errorf("%d packages of %d in the table exist", seen, len(house))
+	}
+}
+
+// Main hands over: what a program does is in a package that tests can call.
+func TestMainIsThin(t *testing.T) {
+	t.Parallel()
+	for file, text := range sources(t) {
+		if lines := strings.Count(text, "\n"); path.Dir(path.Dir(file)) == "cmd" && lines > 40 {
+			t.Errorf("%s has %d lines: 40 at most", file, lines)
+		}
 	}
 }
 

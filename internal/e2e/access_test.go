@@ -51,15 +51,20 @@ func TestServeOnlyHTTP(t *testing.T) {
 	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	if state := installation.DumpRedis(t, in.ConnectRedis(in.Redis)); strings.Contains(state, "asynq:servers:{") {
-		t.Error("it takes tasks")
+	// asynq's servers write such a key. The keys of this database alone: what else
+	// Redis shows, such as its slow log, is of all databases.
+	servers := func() []string {
+		return in.ConnectRedis(in.Redis).Keys(t.Context(), "asynq:servers:{*").Val()
+	}
+	if keys := servers(); len(keys) > 0 {
+		t.Errorf("it takes tasks: %v", keys)
 	}
 	in.WorkerArgs = nil
 	second := in.StartWorker()
 	if r := in.AwaitRun(id); r.State != "succeeded" {
 		t.Errorf("import: %+v", r)
 	}
-	if state := installation.DumpRedis(t, in.ConnectRedis(in.Redis)); !strings.Contains(state, "asynq:servers:{") {
+	if len(servers()) == 0 {
 		t.Error("a worker that takes tasks does not show itself in Redis")
 	}
 	second.Stop(t)

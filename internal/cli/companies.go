@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// companyView is a company of the product as the CLI prints it.
+type companyView struct {
+	ID         string    `json:"id"`
+	Tenant     string    `json:"tenant"`
+	Name       string    `json:"name"`
+	ExternalID string    `json:"external_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	ClientID   *int64    `json:"client_id"`
+	ClientName *string   `json:"client_name"`
+}
+
+func viewCompany(c repo.Company) companyView {
+	return companyView{
+		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, ExternalID: c.ExternalID,
+		CreatedAt: c.CreatedAt.UTC(), ClientID: c.ClientID, ClientName: c.ClientName,
+	}
+}
+
+var companyColumns = []column[companyView]{
+	{title: "id", value: func(c companyView) string { return c.ID }},
+	{title: "name", wide: true, value: func(c companyView) string { return c.Name }},
+	{title: "external_id", value: func(c companyView) string { return c.ExternalID }},
+	{title: "created_at", extra: true, value: func(c companyView) string { return stamp(&c.CreatedAt) }},
+	{title: "client_id", value: func(c companyView) string { return number(c.ClientID) }},
+	{title: "client_name", wide: true, value: func(c companyView) string { return orEmpty(c.ClientName) }},
+}
+
+func (a *app) companiesCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use: "companies", Aliases: []string{"company"},
+		Short:   "The product's own companies",
+		Example: "  enqueue companies list --unmapped",
+	}
+	group.AddCommand(a.companiesAdd(), a.companiesList())
+	return group
+}
+
+func (a *app) companiesAdd() *cobra.Command {
+	var externalID string
+	cmd := &cobra.Command{
+		Use: "add NAME...", Short: "Create companies",
+		Example: "  enqueue companies add \"Bakery Brown\" --external-id crm-4711",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: a.do(func(ctx context.Context, names []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				added, err := p.engine.AddCompanies(ctx, p.tenant, a.actor(), names, externalID)
+				if err != nil {
+					return err
+				}
+				return list(a, viewAll(added, viewCompany), companyColumns)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&externalID, "external-id", "", "the product's own key, unique in the tenant")
+	return cmd
+}
+
+func (a *app) companiesList() *cobra.Command {
+	var filter repo.CompanyFilter
+	var connection string
+	cmd := &cobra.Command{
+		Use: "list", Short: "The companies and what they are mapped to",
+		Example: "  enqueue companies list --search bakery -o csv\n  enqueue companies list --unmapped --connection \"Acme Halo\"",
+		Args:    cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				var err error
+				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
+					return err
+				}
+				companies, err := collect(p.store.AllCompanies(ctx, p.tenant, filter), filter.Limit, viewCompany)
+				if err != nil {
+					return err
+				}
+				return list(a, companies, companyColumns)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&filter.Unmapped, "unmapped", false, "only companies without any mapping")
+	cmd.Flags().StringVar(&connection, "connection", "", "look at mappings of this connection only (name or id)")
+	cmd.Flags().StringVar(&filter.Search, "search", "", "only names that contain this text")
+	limitFlag(cmd, &filter.Limit)
+	return cmd
+}
+
+// limitFlag is shared by the listings; 0 means all.
+func limitFlag(cmd *cobra.Command, limit *int) {
+	cmd.Flags().IntVar(limit, "limit", 0, "at most this many; 0 for all")
+}
+
+func viewAll[T, V any](items []T, view func(T) V) []V {
+	views := make([]V, len(items))
+	for i, item := range items {
+		views[i] = view(item)
+	}
+	return views
+}
+
+// collect views at most limit items (0: all), or none if reading them fails,
+// so that a failure half way never looks like a short list.
+func collect[T, V any](items iter.Seq2[T, error], limit int, view func(T) V) ([]V, error) {
+	var views []V
+	for item, err := range items {
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, view(item))
+		if len(views) == limit {
+			break
+		}
+	}
+	return views, nil
+}

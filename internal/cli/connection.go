@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+// connectionView is a connection as the CLI prints it.
+type connectionView struct {
+	ID            string     `json:"id"`
+	Tenant        string     `json:"tenant"`
+	Name          string     `json:"name"`
+	Domain        string     `json:"domain"`
+	AuthServer    string     `json:"auth_server"`
+	HaloTenant    string     `json:"halo_tenant"`
+	ClientID      string     `json:"client_id"`
+	RateLimit     string     `json:"rate_limit"`
+	State         string     `json:"state"`
+	StateReason   string     `json:"state_reason"`
+	ResyncCron    string     `json:"resync_cron"`
+	NextResyncAt  *time.Time `json:"next_resync_at"`
+	LastSuccessAt *time.Time `json:"last_success_at"`
+	Mappings      int        `json:"mappings"`
+}
+
+func viewConnection(c repo.Connection) connectionView {
+	return connectionView{
+		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, Domain: c.Domain, AuthServer: c.AuthServer,
+		HaloTenant: c.HaloTenant, ClientID: c.ClientID, RateLimit: c.RateLimit,
+		State: c.State, StateReason: c.StateReason, ResyncCron: c.ResyncCron,
+		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), Mappings: c.Mappings,
+	}
+}
+
+// utc brings a time into the zone that JSON promises.
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+var connectionColumns = []column[connectionView]{
+	{title: "id", value: func(c connectionView) string { return c.ID }},
+	{title: "name", wide: true, value: func(c connectionView) string { return c.Name }},
+	{title: "state", value: func(c connectionView) string { return c.State }},
+	{title: "mappings", value: func(c connectionView) string { return fmt.Sprint(c.Mappings) }},
+	{title: "last_success", value: func(c connectionView) string { return stamp(c.LastSuccessAt) }},
+	{title: "domain", wide: true, value: func(c connectionView) string { return c.Domain }},
+	{title: "halo_tenant", value: func(c connectionView) string { return c.HaloTenant }},
+	{title: "state_reason", wide: true, value: func(c connectionView) string { return c.StateReason }},
+}
+
+// connectionDetail is what "show" adds.
+var connectionDetail = append(connectionColumns[:len(connectionColumns):len(connectionColumns)],
+	column[connectionView]{title: "auth_server", value: func(c connectionView) string { return c.AuthServer }},
+	column[connectionView]{title: "client_id", value: func(c connectionView) string { return c.ClientID }},
+	column[connectionView]{title: "rate_limit", value: func(c connectionView) string { return c.RateLimit }},
+)
+
+func (a *app) connectionCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use: "connection", Aliases: []string{"connections"},
+		Short:   "Halo PSA credentials of the tenant",
+		Example: "  enqueue connection list\n  enqueue connection test \"Acme Halo\"",
+	}
+	group.AddCommand(a.connectionAdd(), a.connectionList(), a.connectionShow(), a.connectionTest(),
+		a.connectionUpdate(), a.connectionPause(), a.connectionResume(), a.connectionRemove())
+	return group
+}
+
+// credentialFlags are shared by add and update.
+type credentialFlags struct {
+	domain, authServer, haloTenant, clientID, secretFile, rateLimit string
+}
+
+func (f *credentialFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.domain, "domain", "", "resource server: host, host/path or URL (Halo shows it as …/api)")
+	cmd.Flags().StringVar(&f.authServer, "auth-server", "", "authorisation server: host, host/path or URL (Halo shows it as …/auth)")
+	cmd.Flags().StringVar(&f.haloTenant, "halo-tenant", "", "tenant name, for hosted Halo only")
+	cmd.Flags().StringVar(&f.clientID, "client-id", "", "client ID of the Halo application")
+	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", `file with the client secret, "-" for standard input; else $HALO_CLIENT_SECRET, else a prompt`)
+	cmd.Flags().StringVar(&f.rateLimit, "rate-limit", "", "requests per window for this Halo, e.g. 300/5m; default $HALOSYNC_RATE_LIMIT")
+}
+
+func (a *app) connectionAdd() *cobra.Command {
+	var f credentialFlags
+	cmd := &cobra.Command{
+		Use:   "add NAME --domain D --auth-server A --client-id I",
+		Short: "Test a set of credentials and store it, sealed",
+		Long: `add fetches a token and reads one client before anything is stored. The client
+secret never appears on the command line: it comes from a file, from standard
+input, from HALO_CLIENT_SECRET or from a prompt.`,
+		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com/auth --client-id 1f0c9e62 --client-secret-file secret.txt`,
+		Args:    exactly("the connection's name"),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			if err := checkRate(f.rateLimit); err != nil {
+				return err
+			}
+			return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
+				value, err := a.secret(f.secretFile)
+				if err != nil {
+					return err
+				}
+				conn, err := p.engine.AddConnection(ctx, p.tenant, a.actor(), engine.ConnectionInput{
+					Name: args[0], Domain: f.domain, AuthServer: f.authServer, HaloTenant: f.haloTenant,
+					ClientID: f.clientID, Secret: value, RateLimit: f.rateLimit,
+				})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(a.Err, "tested and stored")
+				return one(a, viewConnection(conn), connectionDetail)
+			})
+		}),
+	}
+	f.register(cmd)
+	required(cmd, "domain", "auth-server", "client-id")
+	return cmd
+}
+
+// required marks flags that a command cannot do without.
+func required(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // a flag that was never registered
+		}
+	}
+}
+
+func checkRate(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := ratelimit.ParseRate(s); err != nil {
+		return usagef("--rate-limit: %v", err)
+	}
+	return nil
+}
+
+// secret reads a client secret from the first place that has one. It is never
+// an argument, which every process on the machine could see.
+func (a *app) secret(file string) (secret.String, error) {
+	if file == "" {
+		if v := a.getenv("HALO_CLIENT_SECRET"); v != "" {
+			return secret.NewString(v), nil
+		}
+		return a.prompt()
+	}
+	in := a.In
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return secret.String{}, usagef("--client-secret-file: %v", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	const most = 64 << 10
+	b, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return secret.String{}, fmt.Errorf("client secret: %w", err)
+	}
+	value := strings.TrimSpace(string(b))
+	if value == "" || len(b) > most || strings.ContainsAny(value, "\r\n") {
+		return secret.String{}, usagef("--client-secret-file: want one line with the client secret")
+	}
+	return secret.NewString(value), nil
+}
+
+// prompt asks for the secret at the terminal without showing it.
+func (a *app) prompt() (secret.String, error) {
+	in, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return secret.String{}, usagef("no client secret: give --client-secret-file FILE (- for standard input) or set HALO_CLIENT_SECRET")
+	}
+	fmt.Fprint(a.Err, "Client secret (not shown): ")
+	b, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(a.Err)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("client secret: %w", err)
+	}
+	return secret.NewString(strings.TrimSpace(string(b))), nil
+}
+
+// exactly wants one argument and says what it is.
+func exactly(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%d arguments: want one, %s", len(args), what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+)
+
+func (a *app) connectionList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The connections of the tenant", Args: cobra.NoArgs,
+		Example: "  enqueue connection list -o json",
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				all, err := p.store.Connections(ctx, p.tenant)
+				if err != nil {
+					return err
+				}
+				views := make([]connectionView, len(all))
+				for i, c := range all {
+					views[i] = viewConnection(c)
+				}
+				return list(a, views, connectionColumns)
+			})
+		}),
+	}
+}
+
+func (a *app) connectionShow() *cobra.Command {
+	return a.onConnection("show", "One connection", needStore,
+		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
+			return p.engine.FindConnection(ctx, p.tenant, ref)
+		})
+}
+
+func (a *app) connectionTest() *cobra.Command {
+	return a.onConnection("test", "Fetch a token and read a client with the stored credentials", needHalo,
+		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
+			conn, err := p.engine.TestConnection(ctx, p.tenant, ref)
+			if err == nil {
+				fmt.Fprintln(a.Err, "Halo accepts the credentials and shows clients")
+			}
+			return conn, err
+		})
+}
+
+func (a *app) connectionPause() *cobra.Command {
+	return a.onConnection("pause", "Refuse new runs for a connection", needStore,
+		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
+			return p.engine.PauseConnection(ctx, p.tenant, a.actor(), ref)
+		})
+}
+
+func (a *app) connectionResume() *cobra.Command {
+	return a.onConnection("resume", "Take a connection into use again", needStore,
+		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
+			return p.engine.ResumeConnection(ctx, p.tenant, a.actor(), ref)
+		})
+}
+
+// onConnection makes a command that does one thing to one connection and
+// prints it.
+func (a *app) onConnection(name, short string, required []string, do func(context.Context, parts, string) (repo.Connection, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " NAME|ID", Short: short, Args: exactly("a connection's name or id"),
+		Example: fmt.Sprintf("  enqueue connection %s \"Acme Halo\"", name),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, required, func(ctx context.Context, p parts) error {
+				conn, err := do(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				return one(a, viewConnection(conn), connectionDetail)
+			})
+		}),
+	}
+}
+
+func (a *app) connectionUpdate() *cobra.Command {
+	var f credentialFlags
+	var name string
+	var rotate bool
+	cmd := &cobra.Command{
+		Use:   "update NAME|ID",
+		Short: "Change a connection in place; its mappings stay",
+		Long: `update changes what is given and keeps the rest. The result is tested before it
+is stored. A new client secret comes from --client-secret-file, or, with
+--rotate-secret, from HALO_CLIENT_SECRET or a prompt. Another --domain or
+--auth-server needs the secret anew, so that the stored one never goes to a
+server that it was not typed for.`,
+		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
+		Args:    exactly("a connection's name or id"),
+	}
+	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
+		if err := checkRate(f.rateLimit); err != nil {
+			return err
+		}
+		return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
+			change := engine.ConnectionChange{}
+			for flag, set := range map[string]struct {
+				value  *string
+				target **string
+			}{
+				"name": {&name, &change.Name}, "domain": {&f.domain, &change.Domain},
+				"auth-server": {&f.authServer, &change.AuthServer}, "halo-tenant": {&f.haloTenant, &change.HaloTenant},
+				"client-id": {&f.clientID, &change.ClientID}, "rate-limit": {&f.rateLimit, &change.RateLimit},
+			} {
+				if cmd.Flags().Changed(flag) {
+					*set.target = set.value
+				}
+			}
+			if rotate || f.secretFile != "" {
+				var err error
+				var value secret.String
+				if value, err = a.secret(f.secretFile); err != nil {
+					return err
+				}
+				change.Secret = &value
+			}
+			conn, receipt, err := p.engine.UpdateConnection(ctx, p.tenant, a.actor(), args[0], change)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.Err, "tested and stored")
+			if receipt.RunID != "" {
+				fmt.Fprintf(a.Err, "its mappings are compared with Halo: enqueue runs watch %s\n", receipt.RunID)
+			}
+			return one(a, viewConnection(conn), connectionDetail)
+		})
+	})
+	f.register(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "a new name")
+	cmd.Flags().BoolVar(&rotate, "rotate-secret", false, "read a new client secret from $HALO_CLIENT_SECRET or a prompt")
+	return cmd
+}
+
+func (a *app) connectionRemove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "remove NAME|ID",
+		Short: "Remove a connection with its mappings and runs; companies stay",
+		Long:  "remove says what would go. It does so only with --yes.",
+		Example: `  enqueue connection remove "Acme Halo"
+  enqueue connection remove "Acme Halo" --yes`,
+		Args: exactly("a connection's name or id"),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				conn, err := p.engine.FindConnection(ctx, p.tenant, args[0])
+				if err != nil {
+					return err
+				}
+				what, err := p.store.PreviewRemoval(ctx, p.tenant, conn.ID)
+				if err != nil {
+					return err
+				}
+				text := fmt.Sprintf("connection %q with %d mappings, %d runs and %d catalogue entries (companies stay)",
+					conn.Name, what.Mappings, what.Runs, what.Clients)
+				if !yes {
+					return usagef("would remove %s; say --yes to do it", text)
+				}
+				if err := p.store.RemoveConnection(ctx, p.tenant, a.actor(), conn.ID); err != nil {
+					return err
+				}
+				fmt.Fprintln(a.Err, "removed", text)
+				return nil
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really remove it")
+	return cmd
+}

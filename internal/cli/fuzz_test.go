@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/halosync/halosync/internal/plaintext"
+)
+
+// hostile are names that want to be more than names.
+var hostile = []string{
+	"a\x1b[2Jb", "\x1b]0;title\x07", "a\u009b31mb", "a\x7fb", "a\u202egpj.exe", "\u2066a\u2069", "a\u200bb", "\ufeffa", "a\rb", "a\nb", "a\u2028b", "a\u0085b",
+	"\u200ea", "a\u00adb", "a\U000e0041b", "a\ufffe", "a\x00b", "a\xffb", "\xc3\x28",
+	"=1+1", "+1", "-1", "@sum(1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "＝1", "＋1", "－1", "＠x", `"=1`, "'=1", "'+1", "=cmd|' /C calc'!A0",
+	"a,b", `a"b`, "a;b", "<script>alert(1)</script>", "{{.}}", "%s%n", "$(id)", "';drop table runs;--", "../../etc/passwd", strings.Repeat("ä", 1000), "می\u200cخواهم", "👩\u200d💻",
+}
+
+// checkOutputs prints a name in every form and says what must hold.
+func checkOutputs(t *testing.T, name string) {
+	t.Helper()
+	rows := []row{{Name: name, Note: "n"}}
+
+	var doc bytes.Buffer
+	if err := printJSON(&doc, rows); err != nil {
+		t.Fatal(err)
+	}
+	var back []row
+	if err := json.Unmarshal(doc.Bytes(), &back); err != nil || len(back) != 1 || utf8.ValidString(name) && back[0].Name != name {
+		t.Errorf("%+q in JSON: %+q, error %v", name, back, err)
+	}
+
+	var sheet bytes.Buffer
+	if err := printCSV(&sheet, rows, rowColumns); err != nil {
+		t.Fatal(err)
+	}
+	cells, err := csv.NewReader(bytes.NewReader(sheet.Bytes())).ReadAll()
+	if err != nil || len(cells) != 2 || len(cells[1]) != 2 || cells[1][1] != "n" {
+		t.Fatalf("%+q in CSV: %q, error %v", name, sheet.String(), err)
+	}
+	cell := cells[1][0]
+	if sign := strings.TrimLeft(cell, " \t\r\n\u00a0\"'"); sign != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(sign)[0]) && cell[0] != '\'' {
+		t.Errorf("%+q is computed: %+q", name, cell)
+	}
+	if plaintext.Check(name) == nil && unformula(cell) != name {
+		t.Errorf("%+q came back from CSV as %+q", name, unformula(cell))
+	}
+
+	for _, width := range []int{0, 40} {
+		var screen bytes.Buffer
+		printTable(&screen, width, rows, rowColumns)
+		if n := strings.Count(screen.String(), "\n"); n != 2 {
+			t.Errorf("%+q: a table of %d lines: %+q", name, n, screen.String())
+		}
+		doc.Write(screen.Bytes())
+	}
+	for _, out := range []string{doc.String(), sheet.String()} {
+		if safe := plaintext.PrintableLines(out); safe != out {
+			t.Errorf("%+q printed as it is: %+q", name, out)
+		}
+	}
+}
+
+func TestHostileNamesInEveryOutput(t *testing.T) {
+	t.Parallel()
+	for _, name := range hostile {
+		checkOutputs(t, name)
+	}
+}
+
+func FuzzOutput(f *testing.F) {
+	for _, name := range hostile {
+		f.Add(name)
+	}
+	f.Fuzz(checkOutputs)
+}
+
+func FuzzParseSince(f *testing.F) {
+	for _, seed := range []string{"2026-01-31", "2026-01-31T08:00:00Z", "24h", "7d", "65536d", "-1h", "1e9h", "0000-01-01", "9999-12-31T23:59:59+14:00", ""} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		since, err := parseSince(text, now)
+		if err != nil {
+			return
+		}
+		// What Postgres can hold, and never a time to come unless it was named.
+		if y := since.UTC().Year(); y < -1 || y > 10_000 || since.After(now) && !strings.Contains(text, "-") {
+			t.Errorf("%q is %v", text, since)
+		}
+	})
+}
+
+// TestFilesHaveBounds gives files that are no files.
+func TestFilesHaveBounds(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ file, want string }{
+		"endless":             {strings.Repeat("1\n", maxFile/2+1), "more than 8 MiB: split it"},
+		"UTF-16":              {"\xff\xfe1\x00\n\x00", "it is UTF-16: save it as UTF-8"},
+		"UTF-16, big end":     {"\xfe\xff\x001", "it is UTF-16: save it as UTF-8"},
+		"nothing but a break": {"\n", "no "},
+		"NUL":                 {"\x00\n", "line 1: "},
+	}
+	for name, tt := range tests {
+		_, ids := readIDs(strings.NewReader(tt.file))
+		_, pairs := readPairs(strings.NewReader(tt.file))
+		for what, err := range map[string]error{"ids": ids, "pairs": pairs} {
+			if err == nil || !strings.Contains(err.Error(), tt.want) && name != "NUL" || len(err.Error()) > 2000 {
+				t.Errorf("%s of %s: error %.200v, want %q", name, what, err, tt.want)
+			}
+		}
+	}
+	for file, want := range map[string]string{
+		"a,1\nb," + strings.Repeat(",", 1<<20) + "\n": "line 2: more than 1000 columns",
+		"a,1\n\"b,2\nc,3\n":                           "line 2: ",
+		"a\x00b,1\n":                                  "line 1: company: character 2, U+0000, is not allowed (NUL)",
+		"a\u202eb,1\n":                                "line 1: company: character 2, U+202E, is not allowed (changes the reading direction)",
+	} {
+		if _, err := readPairs(strings.NewReader(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: error %.200v, want %q", file, err, want)
+		}
+	}
+}

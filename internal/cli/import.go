@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
+)
+
+func (a *app) importCommand() *cobra.Command {
+	var req engine.ImportRequest
+	var file string
+	var ids []string
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "import --connection C (--all | --search S | --client ID... | --file F)",
+		Short: "Make companies of Halo's clients, each with a mapping",
+		Long: `import requests a run that goes through the chosen clients. Each is created as a
+company with a mapping, linked to the one unmapped company of the same name,
+refreshed if it is mapped already, or left for a person when several companies
+have its name. Inactive clients are skipped unless chosen by id.
+
+The file has one client id a line, or CSV with the id in the first column;
+blank lines and lines that start with # are passed over.`,
+		Example: `  enqueue import --connection "Acme Halo" --all --wait
+  enqueue import --connection "Acme Halo" --search bakery --dry-run --wait
+  enqueue import --connection "Acme Halo" --client 12,15 --client 20
+  enqueue import --connection "Acme Halo" --file ids.txt`,
+		Args: cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			var err error
+			if req.ClientIDs, err = a.clientIDs(ids, file); err != nil {
+				return err
+			}
+			req.RequestedBy = a.actor()
+			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+				receipt, err := p.engine.RequestImport(ctx, p.tenant, req)
+				if err != nil {
+					return err
+				}
+				return a.requested(ctx, p, receipt, wait)
+			})
+		}),
+	}
+	connectionFlag(cmd, &req.Connection)
+	cmd.Flags().BoolVar(&req.All, "all", false, "all clients")
+	cmd.Flags().StringVar(&req.Search, "search", "", "all clients that Halo finds for this text")
+	cmd.Flags().StringSliceVar(&ids, "client", nil, "a client's id; may be repeated, or several with commas")
+	cmd.Flags().StringVar(&file, "file", "", `a file of client ids, "-" for standard input`)
+	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "only say what would happen")
+	cmd.MarkFlagsOneRequired("all", "search", "client", "file")
+	cmd.MarkFlagsMutuallyExclusive("all", "search", "client", "file")
+	waitFlag(cmd, &wait)
+	return cmd
+}
+
+func waitFlag(cmd *cobra.Command, wait *bool) {
+	cmd.Flags().BoolVar(wait, "wait", false, "show the progress and wait for the end")
+}
+
+// requested says which run it is and, if asked to, waits for it.
+func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wait bool) error {
+	if receipt.Existing {
+		fmt.Fprintf(a.Err, "the same request is under way already: run %s\n", receipt.RunID)
+	}
+	a.noteQueue(receipt)
+	if wait {
+		return a.watch(ctx, p, receipt.RunID)
+	}
+	run, err := p.engine.Run(ctx, p.tenant, receipt.RunID)
+	if err != nil {
+		return err
+	}
+	return a.printRun(run)
+}
+
+// noteQueue says that a request was taken although the queue is away.
+func (a *app) noteQueue(receipt engine.Receipt) {
+	if receipt.NotQueued != nil {
+		fmt.Fprintf(a.Err, "the queue does not take run %s now: %s\nthe run is kept; a worker starts it once the queue answers\n",
+			receipt.RunID, plaintext.Printable(receipt.NotQueued.Error()))
+	}
+}
+
+// clientIDs gathers ids from the flags and the file.
+func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
+	var ids []int64
+	for _, s := range flags {
+		id, err := clientID(s)
+		if err != nil {
+			return nil, usagef("--client: %v", err)
+		}
+		ids = append(ids, id)
+	}
+	return withFile(a, ids, file, readIDs)
+}
+
+// withFile adds what a file has, if one is named; "-" is standard input.
+func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, error)) ([]T, error) {
+	if file == "" {
+		return items, nil
+	}
+	in := a.In
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, usagef("--file: %v", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	fromFile, err := read(in)
+	if err != nil {
+		return nil, usagef("--file %s: %v", file, err)
+	}
+	return append(items, fromFile...), nil
+}
+
+// maxFile bounds a file of ids or pairs, in bytes: more than the longest
+// request. Standard input may never end.
+const maxFile = 8 << 20
+
+// readFile reads a file of text in UTF-8.
+func readFile(r io.Reader) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > maxFile:
+		return nil, fmt.Errorf("more than %d MiB: split it", maxFile>>20)
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	}
+	return raw, nil
+}
+
+// maxFaults bounds how many broken lines of a file are named.
+const maxFaults = 10
+
+// readIDs reads one client id a line, or the first column of CSV. A first
+// line without digits is a heading. All broken lines are named, the first
+// ten of them at least.
+func readIDs(r io.Reader) ([]int64, error) {
+	raw, err := readFile(r)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	var faults []error
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	n, more := 0, 0
+	for lines.Scan() {
+		n++
+		field, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), ",")
+		field = strings.Trim(strings.TrimSpace(field), `"`)
+		if field == "" || strings.HasPrefix(field, "#") || n == 1 && !strings.ContainsAny(field, "0123456789") {
+			continue
+		}
+		id, err := clientID(field)
+		switch {
+		case err == nil:
+			ids = append(ids, id)
+		case len(faults) < maxFaults:
+			faults = append(faults, fmt.Errorf("line %d: %w", n, err))
+		default:
+			more++
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("line %d: %w", n+1, err)
+	}
+	if more > 0 {
+		faults = append(faults, fmt.Errorf("and %d more broken lines", more))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("no client id in it")
+	}
+	return ids, nil
+}
+
+func clientID(s string) (int64, error) {
+	id, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil || id < 1 || id > 1<<53 {
+		return 0, fmt.Errorf("%.40q is not a client id: want a whole number from 1", s)
+	}
+	return id, nil
+}

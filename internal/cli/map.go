@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+func (a *app) mapCommand() *cobra.Command {
+	var req engine.MapRequest
+	var file string
+	var least float64
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "map --connection C [COMPANY=CLIENT...] [--file pairs.csv]",
+		Short: "Map existing companies to clients of Halo",
+		Long: `map requests a run that maps each pair. COMPANY is the id, the external id or
+the exact name of a company, CLIENT the id or the exact name of a client in
+Halo; digits alone are an id. A pair is split at its last "=".
+
+The file is CSV with a company and a client a line, separated by commas or
+semicolons. A heading may name the columns: company, company_id, external_id
+or company_name; client, client_id or client_name. Lines that start with # are
+passed over; put a name that starts with # in quotes.
+
+Each client is read from Halo first. All pairs are checked and the good ones
+done. A pair is refused if its company or client is unknown, inactive,
+ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
+		Example: `  enqueue map --connection "Acme Halo" "Bakery Brown=12" crm-4711="Bakery White" --wait
+  enqueue map --connection "Acme Halo" --file pairs.csv --replace --wait
+  enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
+		RunE: a.do(func(ctx context.Context, args []string) (err error) {
+			if req.Pairs, err = a.mapPairs(args, file); err != nil {
+				return err
+			}
+			if least < 0 || least > 1 {
+				return usagef("--from-suggest %v: want a score of 0 to 1", least)
+			}
+			if len(req.Pairs) == 0 && least == 0 {
+				return usagef("nothing to map: give pairs COMPANY=CLIENT, a --file of them, or --from-suggest 0.9")
+			}
+			if len(req.Pairs) > 0 && least > 0 {
+				return usagef("pairs and --from-suggest: want one of them")
+			}
+			req.RequestedBy = a.actor()
+			needs := needQueue
+			if least > 0 {
+				needs = append(needs[:len(needs):len(needs)], config.Keyset)
+			}
+			return a.with(ctx, needs, func(ctx context.Context, p parts) error {
+				if least > 0 {
+					if none, err := a.takeSuggestions(ctx, p, &req, least); none || err != nil {
+						return err
+					}
+				}
+				receipt, err := p.engine.RequestMap(ctx, p.tenant, req)
+				if err != nil {
+					return err
+				}
+				return a.requested(ctx, p, receipt, wait)
+			})
+		}),
+	}
+	connectionFlag(cmd, &req.Connection)
+	cmd.Flags().StringVar(&file, "file", "", `a file of pairs, "-" for standard input`)
+	cmd.Flags().Float64Var(&least, "from-suggest", 0, "map what \"enqueue suggest\" is sure of, from this score on, 0 to 1")
+	cmd.Flags().BoolVar(&req.Replace, "replace", false, "re-point what is mapped elsewhere")
+	waitFlag(cmd, &wait)
+	return cmd
+}
+
+// pairView is what became of one pair of a request.
+type pairView struct {
+	Pair      int     `json:"pair"`           // in the request, from 1
+	Line      int     `json:"line,omitempty"` // of the file
+	Company   string  `json:"company"`        // as it was asked for
+	Client    string  `json:"client"`         // likewise
+	CompanyID *string `json:"company_id"`
+	ClientID  *int64  `json:"client_id"`
+	Outcome   string  `json:"outcome"`
+	Reason    string  `json:"reason"`
+}
+
+// viewPairs are the outcomes of a map run's pairs.
+func viewPairs(run repo.Run) []pairView {
+	views := []pairView{}
+	asked, err := engine.Pairs(run)
+	for _, item := range run.Pairs {
+		v := pairView{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
+		if err == nil && item.Pair <= len(asked) {
+			p := asked[item.Pair-1]
+			v.Line, v.Company, v.Client = p.Line, p.Company, clientText(p)
+		}
+		v.CompanyID, v.ClientID = itemIDs(item)
+		views = append(views, v)
+	}
+	return views
+}
+
+func clientText(p tasks.Pair) string {
+	if p.ClientID != 0 {
+		return fmt.Sprint(p.ClientID)
+	}
+	return p.ClientName
+}
+
+// where names a pair for a person: by its line if it came from a file.
+func (v pairView) where() string {
+	if v.Line > 0 {
+		return fmt.Sprintf("line %d", v.Line)
+	}
+	return fmt.Sprintf("pair %d", v.Pair)
+}
+
+// pairColumnsOf leaves the line out where no pair has one.
+func pairColumnsOf(pairs []pairView) []column[pairView] {
+	columns := []column[pairView]{{title: "pair", value: func(v pairView) string { return fmt.Sprint(v.Pair) }}}
+	for _, v := range pairs {
+		if v.Line > 0 {
+			columns = append(columns, column[pairView]{title: "line", value: func(v pairView) string { return fmt.Sprint(v.Line) }})
+			break
+		}
+	}
+	return append(columns,
+		column[pairView]{title: "company", wide: true, value: func(v pairView) string { return v.Company }},
+		column[pairView]{title: "client", wide: true, value: func(v pairView) string { return v.Client }},
+		column[pairView]{title: "outcome", value: func(v pairView) string { return v.Outcome }},
+		column[pairView]{title: "reason", wide: true, value: func(v pairView) string { return v.Reason }},
+	)
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+)
+
+// mappingView is a mapping as the CLI prints it.
+type mappingView struct {
+	ID             string     `json:"id"`
+	ConnectionID   string     `json:"connection_id"`
+	Connection     string     `json:"connection"`
+	CompanyID      string     `json:"company_id"`
+	CompanyName    string     `json:"company_name"`
+	ClientID       int64      `json:"client_id"`
+	ClientName     string     `json:"client_name"`
+	ClientInactive bool       `json:"client_inactive"`
+	MappedAt       time.Time  `json:"mapped_at"`
+	MappedBy       string     `json:"mapped_by"`
+	State          string     `json:"state"`
+	StateReason    string     `json:"state_reason"`
+	LastVerifiedAt *time.Time `json:"last_verified_at"`
+	RunID          *string    `json:"run_id"`     // the run that made it
+	DeletedAt      *time.Time `json:"deleted_at"` // null: in force
+	DeletedBy      *string    `json:"deleted_by"`
+}
+
+func viewMapping(m repo.Mapping) mappingView {
+	v := mappingView{
+		ID: m.ID.String(), ConnectionID: m.ConnectionID.String(), Connection: m.Connection,
+		CompanyID: m.CompanyID.String(), CompanyName: m.CompanyName,
+		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
+		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
+		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
+		DeletedAt: utc(m.DeletedAt),
+	}
+	if m.CompanyID == uuid.Nil {
+		v.CompanyID = "" // deleted, and its company is gone
+	}
+	if m.RunID != nil {
+		id := engine.RunID(*m.RunID)
+		v.RunID = &id
+	}
+	if m.DeletedAt != nil {
+		v.DeletedBy = &m.DeletedBy
+	}
+	return v
+}
+
+var mappingColumns = []column[mappingView]{
+	{title: "company_name", wide: true, value: func(m mappingView) string { return m.CompanyName }},
+	{title: "client_name", wide: true, value: func(m mappingView) string { return m.ClientName }},
+	{title: "client_id", value: func(m mappingView) string { return fmt.Sprint(m.ClientID) }},
+	{title: "mapped_at", value: func(m mappingView) string { return stamp(&m.MappedAt) }},
+	{title: "mapped_by", extra: true, value: func(m mappingView) string { return m.MappedBy }},
+	{title: "state", value: func(m mappingView) string { return m.State }},
+	{title: "state_reason", wide: true, extra: true, value: func(m mappingView) string { return m.StateReason }},
+	{title: "last_verified_at", extra: true, value: func(m mappingView) string { return stamp(m.LastVerifiedAt) }},
+	{title: "connection", wide: true, extra: true, value: func(m mappingView) string { return m.Connection }},
+	{title: "id", value: func(m mappingView) string { return m.ID }},
+}
+
+var deletedColumns = append(slices.Clone(mappingColumns),
+	column[mappingView]{title: "deleted_at", value: func(m mappingView) string { return stamp(m.DeletedAt) }},
+	column[mappingView]{title: "deleted_by", value: func(m mappingView) string { return orEmpty(m.DeletedBy) }},
+)
+
+func (a *app) mappingsCommand() *cobra.Command {
+	var connection, order string
+	var filter repo.MappingFilter
+	cmd := &cobra.Command{
+		Use:   "mappings",
+		Short: "The mappings: company, Halo client, mapped date, state, last verified",
+		Example: `  enqueue mappings --connection "Acme Halo" --search bakery
+  enqueue mappings --state inactive -o csv > mappings.csv
+  enqueue mappings --unmapped --sort mapped`,
+		Args: cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			if err := errors.Join(checkMappingState(filter.State), checkSort(order)); err != nil {
+				return err
+			}
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				var err error
+				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
+					return err
+				}
+				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), 0, viewMapping)
+				if err != nil {
+					return err
+				}
+				columns := mappingColumns
+				if filter.Deleted {
+					columns = deletedColumns
+				}
+				return list(a, sortMappings(mappings, order, filter.Limit), columns)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&connection, "connection", "", "only those of this connection (name or id)")
+	cmd.Flags().StringVar(&filter.Search, "search", "", "only those whose company or client name contains this text")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state: ok, inactive, missing or unverified")
+	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "those that were deleted, instead of those in force")
+	cmd.Flags().StringVar(&order, "sort", "worst", "worst state first, or by company, client, mapped (newest first) or verified (longest ago first)")
+	limitFlag(cmd, &filter.Limit)
+	return cmd
+}
+
+func checkMappingState(state string) error {
+	switch state {
+	case "", repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified:
+		return nil
+	}
+	return usagef("--state %q: want ok, inactive, missing or unverified", state)
+}

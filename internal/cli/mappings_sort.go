@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// worstFirst is the order of states for whoever looks for work.
+var worstFirst = []string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
+
+// mappingOrders are what --sort knows. Equal ones stay in the order of their
+// age, which is how they are read.
+var mappingOrders = map[string]func(a, b mappingView) int{
+	"worst": func(a, b mappingView) int {
+		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))
+	},
+	"company":  func(a, b mappingView) int { return byName(a.CompanyName, b.CompanyName) },
+	"client":   func(a, b mappingView) int { return byName(a.ClientName, b.ClientName) },
+	"mapped":   func(a, b mappingView) int { return b.MappedAt.Compare(a.MappedAt) },
+	"verified": func(a, b mappingView) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
+}
+
+// sortMappings sorts by one of mappingOrders; "mapped" has the newest first,
+// "verified" what was verified longest ago. limit 0 means all.
+func sortMappings(mappings []mappingView, order string, limit int) []mappingView {
+	slices.SortStableFunc(mappings, mappingOrders[order])
+	if limit > 0 && len(mappings) > limit {
+		return mappings[:limit]
+	}
+	return mappings
+}
+
+func checkSort(order string) error {
+	if _, ok := mappingOrders[order]; !ok {
+		return usagef("--sort %q: want worst, company, client, mapped or verified", order)
+	}
+	return nil
+}
+
+func byName(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) }
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/halosync/halosync/tasks"
+)
+
+// parsePair reads COMPANY=CLIENT, split at the last "=".
+func parsePair(text string) (tasks.Pair, error) {
+	i := strings.LastIndexByte(text, '=')
+	if i < 0 {
+		return tasks.Pair{}, fmt.Errorf("pair %.80q: want COMPANY=CLIENT", text)
+	}
+	p, err := newPair(text[:i], text[i+1:])
+	if err != nil {
+		return p, fmt.Errorf("pair %.80q: %w", text, err)
+	}
+	return p, nil
+}
+
+// newPair makes a pair of texts. A client of digits alone is an id, anything
+// else a name.
+func newPair(company, client string) (p tasks.Pair, err error) {
+	p.Company, client = strings.TrimSpace(company), strings.TrimSpace(client)
+	if client != "" && strings.Trim(client, "0123456789") == "" {
+		if p.ClientID, err = clientID(client); err != nil {
+			return p, err
+		}
+	} else {
+		p.ClientName = client
+	}
+	return p, p.Validate()
+}
+
+// mapPairs gathers pairs from the arguments and the file.
+func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
+	var pairs []tasks.Pair
+	for _, arg := range args {
+		p, err := parsePair(arg)
+		if err != nil {
+			return nil, usagef("%v", err)
+		}
+		pairs = append(pairs, p)
+	}
+	return withFile(a, pairs, file, readPairs)
+}
+
+// maxColumns bounds a row: in memory a column is many times its comma.
+const maxColumns = 1000
+
+// readPairs reads CSV with a company and a client a line, separated by commas
+// or semicolons. A heading may name the columns; without one they are the
+// first two. Lines that start with # are passed over. All broken lines are
+// named, the first ten of them at least.
+func readPairs(r io.Reader) ([]tasks.Pair, error) {
+	raw, err := readFile(r)
+	if err != nil {
+		return nil, err
+	}
+	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		if max(bytes.Count(line, []byte{','}), bytes.Count(line, []byte{';'})) >= maxColumns {
+			return nil, fmt.Errorf("line %d: more than %d columns", n, maxColumns)
+		}
+	}
+	rows := newPairRows(raw)
+	var pairs []tasks.Pair
+	var faults []error
+	more := 0
+	for {
+		p, err := rows.next()
+		switch {
+		case errors.Is(err, io.EOF) && more > 0:
+			return nil, errors.Join(append(faults, fmt.Errorf("and %d more broken lines", more))...)
+		case errors.Is(err, io.EOF) && len(faults) > 0:
+			return nil, errors.Join(faults...)
+		case errors.Is(err, io.EOF) && len(pairs) == 0:
+			return nil, errors.New("no pair in it")
+		case errors.Is(err, io.EOF):
+			return pairs, nil
+		case err == nil:
+			pairs = append(pairs, p)
+		case len(faults) < maxFaults:
+			faults = append(faults, err)
+		default:
+			more++
+		}
+	}
+}
+
+// pairRows reads a file of pairs row by row.
+type pairRows struct {
+	csv     *csv.Reader
+	columns *pairColumns // nil until the first row is read
+}
+
+func newPairRows(raw []byte) *pairRows {
+	return &pairRows{csv: pairCSV(raw, separator(raw))}
+}
+
+func pairCSV(raw []byte, comma rune) *csv.Reader {
+	c := csv.NewReader(bytes.NewReader(raw))
+	c.Comma, c.Comment, c.FieldsPerRecord, c.TrimLeadingSpace = comma, '#', -1, true
+	return c
+}
+
+// next returns the next pair; [io.EOF] at the end. Any other error names its
+// line, and the next row can be read.
+func (r *pairRows) next() (tasks.Pair, error) {
+	for {
+		row, err := r.csv.Read()
+		if err != nil {
+			var fault *csv.ParseError
+			if errors.As(err, &fault) {
+				return tasks.Pair{}, fmt.Errorf("line %d: %w", fault.StartLine, fault.Err)
+			}
+			return tasks.Pair{}, err
+		}
+		line, _ := r.csv.FieldPos(0)
+		for i := range row {
+			row[i] = strings.TrimSpace(unformula(strings.TrimSpace(row[i])))
+		}
+		if !slices.ContainsFunc(row, func(cell string) bool { return cell != "" }) {
+			continue
+		}
+		if r.columns == nil {
+			heading, ok := readHeading(row)
+			if r.columns = &heading; ok {
+				continue
+			}
+		}
+		p, err := r.columns.pair(row)
+		if err != nil {
+			return p, fmt.Errorf("line %d: %w", line, err)
+		}
+		p.Line = line
+		return p, nil
+	}
+}
+
+// unformula takes away the quote that noFormula puts before a cell.
+func unformula(cell string) string {
+	if rest, ok := strings.CutPrefix(cell, "'"); ok && noFormula(rest) != rest {
+		return rest
+	}
+	return cell
+}
+
+// separator tells by the first row whether commas or semicolons separate: the
+// one that gives a heading, else an id in the second of two columns, else two
+// columns. A comma if that does not decide.
+func separator(raw []byte) rune {
+	best, most := ',', 0
+	for _, comma := range []rune{',', ';'} {
+		if n := likelihood(firstRow(raw, comma)); n > most {
+			best, most = comma, n
+		}
+	}
+	return best
+}
+
+// firstRow is the first row that holds anything; nil if it cannot be read.
+func firstRow(raw []byte, comma rune) []string {
+	first := pairCSV(raw, comma)
+	for {
+		row, err := first.Read()
+		if err != nil {
+			return nil
+		}
+		if strings.TrimSpace(strings.Join(row, "")) != "" {
+			return row
+		}
+	}
+}
+
+func likelihood(row []string) int {
+	if len(row) < 2 {
+		return 0
+	}
+	if _, ok := readHeading(row); ok {
+		return 3
+	}
+	if _, err := clientID(row[1]); err == nil {
+		return 2
+	}
+	return 1
+}

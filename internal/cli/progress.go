@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/repo"
+)
+
+// progress shows how a run gets on: a bar on a terminal, a line every few
+// seconds otherwise. It writes to standard error only.
+type progress struct {
+	out   io.Writer
+	bar   *progressbar.ProgressBar // nil: lines
+	start time.Time
+	last  time.Time
+	state string
+}
+
+const lineEvery = 5 * time.Second
+
+func newProgress(out io.Writer, terminal bool) *progress {
+	p := &progress{out: out, start: time.Now()}
+	if terminal {
+		p.bar = progressbar.NewOptions(-1,
+			progressbar.OptionSetWriter(out), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("clients"), progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetDescription("queued"), progressbar.OptionClearOnFinish(),
+		)
+	}
+	return p
+}
+
+// show is called with the run as it stands.
+func (p *progress) show(run repo.Run) {
+	if p.bar != nil {
+		p.showBar(run)
+		return
+	}
+	now := time.Now()
+	if run.State == p.state && now.Sub(p.last) < lineEvery || run.Ended() {
+		return
+	}
+	p.state, p.last = run.State, now
+	fmt.Fprintln(p.out, line(run, now))
+}
+
+// line is a run's progress in words.
+func line(run repo.Run, now time.Time) string {
+	text := run.State
+	if run.WaitReason != "" && run.State == repo.StateQueued {
+		text += " (" + plaintext.Printable(run.WaitReason) + ")"
+	}
+	if run.Records == 0 || run.StartedAt == nil {
+		return text
+	}
+	rate := float64(run.Records) / max(0.001, now.Sub(*run.StartedAt).Seconds())
+	text += fmt.Sprintf(": %d pages, %d of %d %s, %.0f a second", run.Pages, run.Records, run.RecordsTotal, noun(run.Kind), rate)
+	if left := run.RecordsTotal - run.Records; left > 0 {
+		text += fmt.Sprintf(", %v left", (time.Duration(float64(left)/rate*1000) * time.Millisecond).Round(time.Second))
+	}
+	return text
+}
+
+// noun is what a run of a kind goes through.
+func noun(kind string) string {
+	switch kind {
+	case repo.KindMap:
+		return "pairs"
+	case repo.KindUnmap:
+		return "mappings"
+	}
+	return "clients"
+}
+
+func (p *progress) showBar(run repo.Run) {
+	if run.RecordsTotal > 0 {
+		p.bar.ChangeMax(max(run.RecordsTotal, run.Records))
+	}
+	p.bar.Describe(fmt.Sprintf("%s, %d pages", run.State, run.Pages))
+	_ = p.bar.Set(run.Records) // fails only beyond the maximum, which was raised
+}
+
+// end removes the bar, so that the result stands alone.
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish() // cosmetic
+		_ = p.bar.Clear()
+	}
+}

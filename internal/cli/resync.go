@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/repo"
+)
+
+func (a *app) resyncCommand() *cobra.Command {
+	var connection string
+	var all, wait bool
+	cmd := &cobra.Command{
+		Use:   "resync (--connection C | --all)",
+		Short: "Reconcile the mappings with Halo now",
+		Long: `resync compares every mapping of a connection with Halo: renamed, inactive and
+active again are taken over, what is gone becomes missing, what cannot be read
+unverified. Nothing is deleted, and nothing is changed unless Halo's answers
+prove it. A run that would mark too many mappings missing is held for a person:
+see "enqueue runs approve". Every night the workers do the same by themselves.`,
+		Example: "  enqueue resync --connection \"Acme Halo\" --wait\n  enqueue resync --all",
+		Args:    cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+				if all {
+					return a.resyncAll(ctx, p, wait)
+				}
+				receipt, err := p.engine.RequestResync(ctx, p.tenant, connection, a.actor())
+				if err != nil {
+					return err
+				}
+				return a.requested(ctx, p, receipt, wait)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&connection, "connection", "", "name or id of the connection")
+	cmd.Flags().BoolVar(&all, "all", false, "every active connection of the tenant")
+	cmd.MarkFlagsOneRequired("connection", "all")
+	cmd.MarkFlagsMutuallyExclusive("connection", "all")
+	waitFlag(cmd, &wait)
+	return cmd
+}
+
+// resyncAll requests a resync of each active connection and prints the runs.
+func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
+	conns, err := p.store.Connections(ctx, p.tenant)
+	if err != nil {
+		return err
+	}
+	var receipts []engine.Receipt
+	for _, c := range conns {
+		if c.State != repo.Active {
+			fmt.Fprintf(a.Err, "connection %q is left out: it is %s\n", plaintext.Printable(c.Name), c.State)
+			continue
+		}
+		receipt, err := p.engine.RequestResync(ctx, p.tenant, c.ID.String(), a.actor())
+		if err != nil {
+			return err
+		}
+		a.noteQueue(receipt)
+		receipts = append(receipts, receipt)
+	}
+	runs := make([]repo.Run, len(receipts))
+	var endings []error
+	for i, receipt := range receipts {
+		if runs[i], err = a.follow(ctx, p, receipt.RunID, wait); err != nil {
+			return err
+		}
+		if wait {
+			endings = append(endings, ended(runs[i]))
+		}
+	}
+	if err := list(a, viewAll(runs, viewRun), runColumns); err != nil {
+		return err
+	}
+	return worst(endings)
+}
+
+// follow reads a run, at its end if one waits for it.
+func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (repo.Run, error) {
+	if !wait {
+		return p.engine.Run(ctx, p.tenant, runID)
+	}
+	bar := newProgress(a.Err, isTerminal(a.Err))
+	defer bar.end()
+	return p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
+}
+
+// worst is what decides the exit code of several runs: one that failed before
+// one that needs a person.
+func worst(endings []error) error {
+	var person *needsPersonError
+	var failed, waiting []error
+	for _, err := range endings {
+		switch {
+		case errors.As(err, &person):
+			waiting = append(waiting, err)
+		case err != nil:
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // of which none is a needsPersonError
+	}
+	return errors.Join(waiting...)
+}
+
+func (a *app) runsApprove() *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use: "approve RUN", Short: "Let a held run go on, by what Halo says now", Args: exactly("a run's id"),
+		Example: "  enqueue runs approve 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+				receipt, err := p.engine.Approve(ctx, p.tenant, args[0], a.actor())
+				if err != nil {
+					return err
+				}
+				return a.requested(ctx, p, receipt, wait)
+			})
+		}),
+	}
+	waitFlag(cmd, &wait)
+	return cmd
+}

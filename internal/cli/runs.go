@@ -1,0 +1,367 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/repo"
+)
+
+// runView is a run as the CLI prints it.
+type runView struct {
+	ID           string     `json:"id"`
+	Kind         string     `json:"kind"`
+	Tenant       string     `json:"tenant"`
+	ConnectionID string     `json:"connection_id"`
+	State        string     `json:"state"`
+	Attempt      int        `json:"attempt"`
+	RequestedBy  string     `json:"requested_by"`
+	QueuedAt     time.Time  `json:"queued_at"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	Pages        int        `json:"pages"`
+	Records      int        `json:"records"`
+	RecordsTotal int        `json:"records_total"`
+	Complete     bool       `json:"complete"`
+	Created      int        `json:"created"`
+	Linked       int        `json:"linked"`
+	Refreshed    int        `json:"refreshed"`
+	Unchanged    int        `json:"unchanged"`
+	Ambiguous    int        `json:"ambiguous"`
+	Skipped      int        `json:"skipped"`
+	Failed       int        `json:"failed"`
+	Missing      int        `json:"missing"`    // mappings whose client is gone
+	Unverified   int        `json:"unverified"` // mappings whose client could not be read
+	Removed      int        `json:"removed"`    // mappings taken away
+	DryRun       bool       `json:"dry_run"`
+	WaitReason   string     `json:"wait_reason"`
+	Error        string     `json:"error"`
+	Stack        string     `json:"stack,omitempty"` // of the panic that failed it
+	Items        []itemView `json:"items"`
+	Pairs        []pairView `json:"pairs"` // of a map run
+}
+
+// itemView is something of a run that needs a person.
+type itemView struct {
+	ClientID  *int64  `json:"client_id,omitempty"`
+	CompanyID *string `json:"company_id,omitempty"`
+	Outcome   string  `json:"outcome"`
+	Reason    string  `json:"reason"`
+}
+
+func viewRun(r repo.Run) runView {
+	view := runView{
+		ID: engine.RunID(r.ID), Kind: r.Kind, Tenant: r.Tenant, ConnectionID: r.ConnectionID.String(),
+		State: r.State, Attempt: r.Attempt, RequestedBy: r.RequestedBy,
+		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
+		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
+		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
+		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed, DryRun: engine.IsDryRun(r),
+		WaitReason: r.WaitReason, Error: r.Error, Stack: r.Stack, Items: []itemView{},
+		Pairs: viewPairs(r),
+	}
+	asked := make(map[int]pairView, len(view.Pairs))
+	for _, p := range view.Pairs {
+		asked[p.Pair] = p
+	}
+	for _, item := range r.Items {
+		v := itemView{Outcome: item.Outcome, Reason: item.Reason}
+		v.CompanyID, v.ClientID = itemIDs(item)
+		if p, ok := asked[item.Pair]; ok {
+			v.Reason = p.where() + ": " + v.Reason
+		}
+		view.Items = append(view.Items, v)
+	}
+	return view
+}
+
+// itemIDs are an item's company and client, nil for none.
+func itemIDs(item repo.RunItem) (company *string, client *int64) {
+	if item.CompanyID != uuid.Nil {
+		company = idText(&item.CompanyID)
+	}
+	if item.ClientID != 0 {
+		client = &item.ClientID
+	}
+	return company, client
+}
+
+var runColumns = []column[runView]{
+	{title: "id", value: func(r runView) string { return r.ID }},
+	{title: "kind", value: func(r runView) string { return r.Kind }},
+	{title: "state", value: func(r runView) string { return r.State }},
+	{title: "queued_at", value: func(r runView) string { return stamp(&r.QueuedAt) }},
+	{title: "took", value: runView.took},
+	{title: "records", value: func(r runView) string { return fmt.Sprint(r.Records) }},
+	{title: "created", value: func(r runView) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r runView) string { return fmt.Sprint(r.Linked) }},
+	{title: "requested_by", wide: true, value: func(r runView) string { return r.RequestedBy }},
+	{title: "error", wide: true, value: func(r runView) string { return r.Error }},
+}
+
+// took is the time from start to end, or to now.
+func (r runView) took() string {
+	if r.StartedAt == nil {
+		return ""
+	}
+	end := time.Now()
+	if r.FinishedAt != nil {
+		end = *r.FinishedAt
+	}
+	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
+}
+
+// handled is how much of its request a run of this kind has done; empty for
+// another kind.
+func (r runView) handled(kind string) string {
+	if r.Kind != kind {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", r.Records, r.RecordsTotal)
+}
+
+// runDetail is one run in words.
+var runDetail = []column[runView]{
+	{title: "run", value: func(r runView) string { return r.ID }},
+	{title: "kind", value: func(r runView) string {
+		if r.DryRun {
+			return r.Kind + " (dry run: nothing was written)"
+		}
+		return r.Kind
+	}},
+	{title: "state", value: func(r runView) string { return r.State }},
+	{title: "error", value: func(r runView) string { return r.Error }},
+	{title: "waiting_for", value: func(r runView) string { return r.WaitReason }},
+	{title: "took", value: runView.took},
+	{title: "pairs", value: func(r runView) string { return r.handled(repo.KindMap) }},
+	{title: "mappings", value: func(r runView) string { return r.handled(repo.KindUnmap) }},
+	{title: "clients_seen", value: func(r runView) string {
+		if r.Kind == repo.KindMap || r.Kind == repo.KindUnmap {
+			return ""
+		}
+		text := fmt.Sprintf("%d on %d pages", r.Records, r.Pages)
+		if r.Complete {
+			return text + ", complete"
+		}
+		if r.RecordsTotal > 0 {
+			text += fmt.Sprintf(", of %d", r.RecordsTotal)
+		}
+		return text
+	}},
+	{title: "created", value: func(r runView) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r runView) string { return fmt.Sprint(r.Linked) }},
+	{title: "refreshed", value: func(r runView) string { return fmt.Sprint(r.Refreshed) }},
+	{title: "unchanged", value: func(r runView) string { return fmt.Sprint(r.Unchanged) }},
+	{title: "ambiguous", value: func(r runView) string { return fmt.Sprint(r.Ambiguous) }},
+	{title: "skipped", value: func(r runView) string { return fmt.Sprint(r.Skipped) }},
+	{title: "failed", value: func(r runView) string { return fmt.Sprint(r.Failed) }},
+	{title: "missing", value: func(r runView) string { return some(r.Missing) }},
+	{title: "unverified", value: func(r runView) string { return some(r.Unverified) }},
+	{title: "removed", value: func(r runView) string { return some(r.Removed) }},
+}
+
+var itemColumns = []column[itemView]{
+	{title: "client_id", value: func(i itemView) string { return number(i.ClientID) }},
+	{title: "outcome", value: func(i itemView) string { return i.Outcome }},
+	{title: "reason", wide: true, value: func(i itemView) string { return i.Reason }},
+}
+
+// some writes a number that most runs have nothing to say about.
+func some(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
+}
+
+// printRun prints a run, with what needs a person below it in a table.
+func (a *app) printRun(run repo.Run) error {
+	view := viewRun(run)
+	detail := runDetail
+	if a.format == "csv" {
+		detail = runColumns
+	}
+	if err := one(a, view, detail); err != nil {
+		return err
+	}
+	if a.format == "table" && view.Stack != "" {
+		fmt.Fprintln(a.Out, "\nwhere it panicked, for those who mend it:")
+		for line := range strings.Lines(view.Stack) {
+			fmt.Fprintln(a.Out, " ", plaintext.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
+		}
+	}
+	if a.format == "table" && len(view.Pairs) > 0 {
+		fmt.Fprintln(a.Out)
+		return list(a, view.Pairs, pairColumnsOf(view.Pairs))
+	}
+	if a.format == "table" && len(view.Items) > 0 {
+		fmt.Fprintf(a.Out, "\nfor a person (%d):\n", len(view.Items))
+		return list(a, view.Items, itemColumns)
+	}
+	return nil
+}
+
+// ended turns how a run ended into the command's ending: nil for done.
+func ended(run repo.Run) error {
+	id := engine.RunID(run.ID)
+	switch run.State {
+	case repo.StateSucceeded:
+		if n := len(run.Items); n > 0 {
+			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person", id, needs(n))}
+		}
+		return nil
+	case repo.StatePartial, repo.StateHeld:
+		return &needsPersonError{fmt.Sprintf("run %s is %s: %s", id, run.State, run.Error)}
+	default:
+		return fmt.Errorf("run %s is %s: %s", id, run.State, strings.TrimSpace(run.Error))
+	}
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "1 item needs"
+	}
+	return fmt.Sprintf("%d items need", n)
+}
+
+func (a *app) runsCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use: "runs", Aliases: []string{"run"},
+		Short:   "What was requested and what became of it",
+		Example: "  enqueue runs list\n  enqueue runs watch 0193…",
+	}
+	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsApprove(), a.runsUndo())
+	return group
+}
+
+func (a *app) runsList() *cobra.Command {
+	filter := repo.RunFilter{}
+	cmd := &cobra.Command{
+		Use: "list", Short: "The runs of the tenant, newest first", Args: cobra.NoArgs,
+		Example: "  enqueue runs list --kind import --state failed",
+		RunE: a.do(func(ctx context.Context, _ []string) error {
+			if err := checkKind(filter.Kind); err != nil {
+				return err
+			}
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				runs, err := p.store.Runs(ctx, p.tenant, filter)
+				if err != nil {
+					return err
+				}
+				return list(a, viewAll(runs, viewRun), runColumns)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only those of this kind: import, map, unmap or resync")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state")
+	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "at most this many")
+	return cmd
+}
+
+func checkKind(kind string) error {
+	switch kind {
+	case "", repo.KindImport, repo.KindMap, repo.KindUnmap, repo.KindResync:
+		return nil
+	}
+	return usagef("--kind %q: want import, map, unmap or resync", kind)
+}
+
+func (a *app) runsShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show RUN", Short: "One run and what of it needs a person", Args: exactly("a run's id"),
+		Example: "  enqueue runs show 0193f2a4c5d77e0a9b1c2d3e4f506172",
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				run, err := p.engine.Run(ctx, p.tenant, args[0])
+				if err != nil {
+					return err
+				}
+				return a.printRun(run)
+			})
+		}),
+	}
+}
+
+func (a *app) runsWatch() *cobra.Command {
+	return &cobra.Command{
+		Use: "watch RUN", Short: "Follow a run to its end", Args: exactly("a run's id"),
+		Example: "  enqueue runs watch 0193f2a4c5d77e0a9b1c2d3e4f506172",
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				return a.watch(ctx, p, args[0])
+			})
+		}),
+	}
+}
+
+// watchEvery is how often a run is looked at while somebody waits.
+const watchEvery = 200 * time.Millisecond
+
+// watch follows a run, prints it at its end and fails if it did.
+func (a *app) watch(ctx context.Context, p parts, runID string) error {
+	bar := newProgress(a.Err, isTerminal(a.Err))
+	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
+	bar.end()
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("no longer waiting; the run goes on: enqueue runs watch %s", runID)
+		}
+		return err
+	}
+	if err := a.printRun(run); err != nil {
+		return err
+	}
+	return ended(run)
+}
+
+func (a *app) runsCancel() *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel RUN", Short: "Stop a run after the page in hand; what it did stays", Args: exactly("a run's id"),
+		Example: "  enqueue runs cancel 0193f2a4c5d77e0a9b1c2d3e4f506172",
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				run, err := p.engine.Cancel(ctx, p.tenant, args[0], a.actor())
+				if err != nil {
+					return err
+				}
+				if !run.Ended() {
+					fmt.Fprintln(a.Err, "the run will stop after the page in hand")
+				}
+				return a.printRun(run)
+			})
+		}),
+	}
+}
+
+func (a *app) runsRetry() *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use: "retry RUN", Short: "Request again what an ended run was asked for; hurry one that waits", Args: exactly("a run's id"),
+		Example: "  enqueue runs retry 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+				receipt, err := p.engine.Retry(ctx, p.tenant, args[0], a.actor())
+				if err != nil {
+					return err
+				}
+				return a.requested(ctx, p, receipt, wait)
+			})
+		}),
+	}
+	waitFlag(cmd, &wait)
+	return cmd
+}

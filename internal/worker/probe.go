@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/config"
+)
+
+// probeTimeout is longer than what /readyz gives Postgres and Redis.
+const probeTimeout = 5 * time.Second
+
+// probeCommand asks the worker beside it how it is: for a container's health
+// check, in an image without shell and curl.
+func (p *program) probeCommand() *cobra.Command {
+	page := "/readyz"
+	var alive bool
+	cmd := &cobra.Command{
+		Use: "probe", Short: "Ask the worker on this machine whether it is ready", Args: cobra.NoArgs,
+		Long: `probe asks the worker that listens at HALOSYNC_HTTP_ADDR (or PORT) for /readyz,
+prints the answer and exits with 0 if it is ready and 1 if it is not.`,
+		Example: "  worker probe\n  worker probe --live",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.started = true
+			cfg, err := config.Load(p.getenv)
+			if err != nil {
+				return err
+			}
+			if alive {
+				page = "/livez"
+			}
+			return probe(cmd.Context(), cfg.HTTPAddr, page, p.out)
+		},
+	}
+	cmd.Flags().BoolVar(&alive, "live", false, "ask for /livez: whether the process answers at all")
+	return cmd
+}
+
+// probe fetches a page of the worker that listens at addr.
+func probe(ctx context.Context, addr, page string, out io.Writer) error {
+	if addr == "off" {
+		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: there is nobody to ask"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+page, nil)
+	if err != nil {
+		return err
+	}
+	// No proxy of the environment: the worker is on this machine.
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("no worker answers at %s: %w", addr, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(strings.TrimSpace(string(said)))
+	}
+	_, err = out.Write(said)
+	return err
+}
+
+// reachable is where to find a listener on all interfaces.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}

@@ -1,0 +1,157 @@
+// Package worker is the program that executes runs: it takes tasks from the queue,
+// starts what is due by the clock, and serves the console, the API and the pages for
+// operations. Its other commands bring the schema up and examine an installation.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/repo"
+)
+
+// program is one invocation.
+type program struct {
+	version  string
+	getenv   func(string) string
+	out, err io.Writer // what was asked for, and the log
+	started  bool      // the command line was understood
+}
+
+// Main executes the command line of this process and returns its exit code: 0 done,
+// 1 failed, 2 wrong usage or environment.
+func Main(version string) int {
+	p := &program{version: setup.Version(version), getenv: os.Getenv, out: os.Stdout, err: os.Stderr}
+	return p.run(context.Background(), os.Args[1:])
+}
+
+// Command is the command line, for those who describe it.
+func Command(version string) *cobra.Command {
+	return (&program{version: version, getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard}).command()
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.command()
+	root.SetArgs(twoDashes(args))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(p.err, "worker:", plaintext.PrintableLines(err.Error()))
+	var faults *config.FaultsError
+	var usage *engine.UsageError
+	if !p.started || errors.As(err, &faults) || errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// twoDashes lets -only be written with one dash, as Go's own programs do.
+func twoDashes(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "-only" || strings.HasPrefix(arg, "-only=") {
+			args[i] = "-" + arg
+		}
+	}
+	return args
+}
+
+func (p *program) command() *cobra.Command {
+	var only string
+	root := &cobra.Command{
+		Use:   "worker",
+		Short: "Execute halosync's runs until told to stop",
+		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
+work, finishes the page in hand, hands the rest back and exits within 20 s; a
+second signal ends it at once. The environment configures it: see the README.
+The same process serves the console and the API; "worker --only http" does that
+and nothing else.`,
+		Example: "  worker migrate && worker\n  worker --only http",
+		Version: p.version, Args: cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("only") && only != "http" {
+				return fmt.Errorf("--only %q: want http", only)
+			}
+			p.started = true
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return p.work(ctx, only == "http")
+		},
+	}
+	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API, take no tasks, start no resyncs`)
+	var role string
+	schema := &cobra.Command{
+		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
+		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.started = true
+			return p.migrate(cmd.Context(), role)
+		},
+	}
+	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
+	root.AddCommand(schema, p.probeCommand(), p.doctorCommand())
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	return root
+}
+
+// untilSignal gives a context that ends with the first SIGTERM or SIGINT. The
+// second one ends the process at once, whatever it is doing.
+func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+			signal.Stop(signals)
+			return
+		}
+		<-signals
+		os.Exit(1)
+	}()
+	return ctx, cancel
+}
+
+// migrate brings the schema up and, if a role is named, gives it its rights.
+// Workers that start together may all do it.
+func (p *program) migrate(ctx context.Context, role string) error {
+	cfg, err := config.Load(p.getenv, config.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	result, err := repo.Migrate(ctx, cfg.DatabaseURL.Reveal())
+	if err != nil {
+		return err
+	}
+	if result.From == result.To {
+		fmt.Fprintf(p.err, "schema is at version %d already\n", result.To)
+	} else {
+		fmt.Fprintf(p.err, "schema migrated from version %d to %d\n", result.From, result.To)
+	}
+	if role == "" {
+		return nil
+	}
+	if err := repo.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "%s has the rights that worker and enqueue need\n", role)
+	return nil
+}

@@ -1,0 +1,250 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	_ "time/tzdata" // schedules name zones, which not every machine has
+
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/telemetry"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// shutdownTimeout is what a page in hand may take when the worker stops. The
+// rest of the shutdown takes 4 s at most, which stays below the promised 20 s
+// on a busy machine, too.
+const shutdownTimeout = 12 * time.Second
+
+// startTimeout bounds the checks before work is taken.
+const startTimeout = 30 * time.Second
+
+// interactive is how many slots a worker has beside its HALOSYNC_CONCURRENCY
+// for what a person waits for: short runs, of which few come at a time.
+func interactive(concurrency int) int { return max(2, concurrency/5) }
+
+// work builds a worker from the environment and runs it until ctx ends; onlyHTTP:
+// one that serves and does no work.
+func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
+	set, err := readSettings(p.getenv)
+	if err != nil {
+		return err
+	}
+	if onlyHTTP && set.HTTPAddr == "off" {
+		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: --only http needs an address"}}
+	}
+	cfg := set.Config
+	log, level, err := telemetry.NewLogger(p.err, cfg.LogFormat, cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	log = log.With(zap.String("version", p.version))
+	defer func() { _ = log.Sync() }() // not every output can sync
+	defer switchLevel(level, log)()
+	trace, err := p.newSpans(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer trace.close(ctx)
+	tasks.LogRedis(log.Sugar())
+	log.Debug("settings", zap.Any("settings", cfg)) // secrets do not show themselves
+
+	metrics := telemetry.NewMetrics(p.version)
+	opened, err := setup.Open(ctx, set.Settings, setup.Options{
+		Version: p.version, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP, Traces: trace.Traces, Observe: observeBudget(metrics, log),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	store := opened.Store
+	queues, err := queuemon.New(queuemon.Config{Redis: set.Redis, Writable: cfg.QueuesWritable, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, queues.Close()) }()
+	use := opened.EngineConfig()
+	use.Schedule, use.Spread, use.TenantRuns, use.Keep, use.Log = cfg.ResyncCron, cfg.ResyncSpread, cfg.TenantRuns, keep(cfg), log
+	observeEngine(&use, metrics)
+	eng := engine.New(use)
+	server, err := newServer(set, eng, metrics, trace, log)
+	if err != nil {
+		return err
+	}
+	if err := ready(ctx, store, server, log); err != nil {
+		return errors.Join(err, shutdown(ctx, server))
+	}
+
+	watch(metrics, eng, store, server)
+	listener, failed, err := listen(ctx, set, metrics, store, eng, server, queues, log)
+	if err != nil {
+		return errors.Join(err, shutdown(ctx, server))
+	}
+	stopClock := func() {}
+	if !onlyHTTP {
+		if err := server.Start(); err != nil {
+			return errors.Join(err, shutdown(ctx, server))
+		}
+		stopClock = startClock(ctx, eng, metrics)
+	}
+	if set.Authorities > 0 {
+		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.Authorities))
+	}
+	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
+	select {
+	case <-ctx.Done():
+		server.Drain() // not after the clock, whose tick may be waiting for Postgres
+		log.Info("stopping: finishing the pages in hand")
+	case err = <-failed:
+		log.Error("stopping", zap.Error(err))
+	}
+	stopClock()
+	err = errors.Join(err, shutdown(ctx, server))
+	if listener != nil {
+		err = errors.Join(err, listener.Close(ctx))
+	}
+	log.Info("worker stopped")
+	return err
+}
+
+// keep is how long history is kept.
+func keep(cfg config.Config) engine.Retention {
+	return engine.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
+}
+
+// observeBudget makes metrics and log entries of what the budget decides.
+func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.Event) {
+	return func(e ratelimit.Event) {
+		switch e.Kind {
+		case ratelimit.Granted:
+			metrics.BudgetGranted(e.Class.String(), e.Wait, e.Alone)
+		case ratelimit.Refused:
+			metrics.BudgetRefused(e.Class.String())
+		case ratelimit.Throttled:
+			metrics.BudgetThrottled()
+		case ratelimit.Lowered:
+			log.Warn("Halo throttles: everybody pauses, and the limit is lowered for a while")
+		case ratelimit.Lost:
+			log.Warn("request budget: Redis cannot be asked, going on with a share of it", zap.Error(e.Err))
+		case ratelimit.Found:
+			log.Info("request budget: shared through Redis again")
+		}
+	}
+}
+
+// startClock starts what is due by the clock; the function that it returns
+// stops it.
+func startClock(ctx context.Context, eng *engine.Engine, metrics *telemetry.Metrics) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		eng.RunClock(ctx, func(t engine.Ticked) { metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched) })
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// shutdown stops the server in the time that is left of the promised 20 s.
+func shutdown(ctx context.Context, server *tasks.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+2*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// settings are the environment of a worker.
+type settings struct {
+	setup.Settings
+	signin []secret.String // of HALOSYNC_SIGNIN_SECRET
+	embed  []string        // of HALOSYNC_EMBED_ORIGINS
+}
+
+// readSettings reads and checks the whole environment. It reports all faults at
+// once.
+func readSettings(getenv func(string) string) (set settings, err error) {
+	faults := &config.FaultsError{}
+	if set.Settings, err = setup.Read(getenv, config.DatabaseURL, config.RedisURL, config.Keyset); err != nil && !errors.As(err, &faults) {
+		return set, err
+	}
+	set.signin, err = access.ParseSecrets(set.SigninSecret)
+	faults.Add("HALOSYNC_SIGNIN_SECRET", err)
+	set.embed, err = access.ParseOrigins(set.EmbedOrigins)
+	faults.Add("HALOSYNC_EMBED_ORIGINS", err)
+	if set.ResyncCron != "" {
+		_, err = engine.ParseSchedule(set.ResyncCron)
+		faults.Add("HALOSYNC_RESYNC_CRON", err)
+	}
+	return set, faults.Err()
+}
+
+// newServer makes the queue's server with the engine behind it.
+func newServer(set settings, eng *engine.Engine, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
+	server, err := tasks.NewServer(tasks.ServerConfig{
+		Redis: set.Redis, Concurrency: set.Concurrency, Interactive: interactive(set.Concurrency), ShutdownTimeout: shutdownTimeout,
+		Logger:   log.Sugar(),
+		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
+		OnReject: eng.Rejected,
+		Trace:    trace.tasks(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	tasks.Handle(server, tasks.Import(), eng.Import)
+	tasks.Handle(server, tasks.Map(), eng.Map)
+	tasks.Handle(server, tasks.Unmap(), eng.Unmap)
+	tasks.Handle(server, tasks.Resync(), eng.Resync)
+	return server, nil
+}
+
+// ready refuses to start a worker that could not work: better a clear error
+// at deployment than a queue that is emptied into failures.
+func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *zap.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	dbErr := store.Ready(ctx)
+	if dbErr == nil {
+		dbErr = checkRole(ctx, store, log)
+	}
+	if dbErr != nil {
+		dbErr = fmt.Errorf("postgres: %w", dbErr)
+	}
+	warnings, redisErr := server.Check(ctx)
+	if redisErr != nil {
+		redisErr = fmt.Errorf("redis: %w", redisErr)
+	}
+	for _, w := range warnings {
+		log.Warn("redis: " + w)
+	}
+	return errors.Join(dbErr, redisErr)
+}
+
+// checkRole refuses a role that lacks a right, and warns of one that no wall
+// between tenants holds.
+func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
+	role, err := store.Role(ctx)
+	if err != nil {
+		return err
+	}
+	if len(role.Missing) > 0 {
+		return fmt.Errorf("role %q lacks %s: run \"worker migrate --grant-to %s\" as the tables' owner",
+			role.Name, strings.Join(role.Missing, ", "), role.Name)
+	}
+	if !role.Walled {
+		log.Warn("postgres: this role owns the tables or goes past row level security, so nothing but the programs' own care "+
+			"keeps tenants apart; give the worker a weaker one (worker migrate --grant-to)", zap.String("role", role.Name))
+	}
+	return nil
+}
