@@ -6,35 +6,8 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 )
-
-// clientView is one of Halo's clients, and what it is mapped to.
-type clientView struct {
-	ID           int64   `json:"id"`
-	Name         string  `json:"name"`
-	Inactive     bool    `json:"inactive"`
-	TopLevelID   int64   `json:"toplevel_id"`
-	TopLevelName string  `json:"toplevel_name"`
-	CompanyID    *string `json:"company_id" format:"uuid" doc:"The company that it is mapped to on this connection; null: none."`
-	CompanyName  *string `json:"company_name"`
-}
-
-// clientsView is a page of them.
-type clientsView struct {
-	RecordCount int          `json:"record_count" doc:"Over all pages, by Halo's count."`
-	Page        int          `json:"page"`
-	PageSize    int          `json:"page_size"`
-	Clients     []clientView `json:"clients" nullable:"false"`
-}
-
-func viewClient(c engine.BrowsedClient) clientView {
-	v := clientView{ID: c.ID, Name: c.Name, Inactive: c.Inactive, TopLevelID: c.TopLevelID, TopLevelName: c.TopLevelName}
-	if c.Company != nil {
-		id := c.Company.ID.String()
-		v.CompanyID, v.CompanyName = &id, &c.Company.Name
-	}
-	return v
-}
 
 type browse struct {
 	OneConnection
@@ -45,7 +18,7 @@ type browse struct {
 }
 
 func (h *Handler) clients() {
-	type out struct{ Body clientsView }
+	type out struct{ Body view.Clients }
 	add(h, operation{
 		id: "list-clients", method: http.MethodGet, path: "/connections/{connection}/clients", tag: "Clients", scope: access.Read,
 		halo: true, summary: "One page of Halo's clients, read from Halo now",
@@ -57,17 +30,8 @@ func (h *Handler) clients() {
 		if err != nil {
 			return nil, err
 		}
-		return &out{clientsView{
-			RecordCount: got.RecordCount, Page: got.Page, PageSize: got.PageSize, Clients: each(got.Clients, viewClient),
+		return &out{view.Clients{
+			RecordCount: got.RecordCount, Page: got.Page, PageSize: got.PageSize, Clients: view.Each(got.Clients, view.NewClient),
 		}}, nil
 	})
-}
-
-// each views all of a list; none is an empty list.
-func each[T, V any](items []T, view func(T) V) []V {
-	views := make([]V, len(items))
-	for i, item := range items {
-		views[i] = view(item)
-	}
-	return views
 }

@@ -3,29 +3,11 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
-
-// companyView is a company of the product's.
-type companyView struct {
-	ID         string    `json:"id" format:"uuid"`
-	Tenant     string    `json:"tenant"`
-	Name       string    `json:"name" example:"Bakery Brown"`
-	ExternalID string    `json:"external_id" doc:"The product's own key, unique in the tenant; may be empty."`
-	CreatedAt  time.Time `json:"created_at"`
-	ClientID   *int64    `json:"client_id" doc:"Halo's client of its first mapping; null: not mapped."`
-	ClientName *string   `json:"client_name"`
-}
-
-func viewCompany(c repo.Company) companyView {
-	return companyView{
-		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, ExternalID: c.ExternalID,
-		CreatedAt: c.CreatedAt.UTC(), ClientID: c.ClientID, ClientName: c.ClientName,
-	}
-}
 
 type companyFilter struct {
 	Page
@@ -41,7 +23,7 @@ type newCompany struct {
 	}
 }
 
-type companyOut struct{ Body companyView }
+type companyOut struct{ Body view.Company }
 
 func (h *Handler) companies() {
 	add(h, operation{
@@ -56,11 +38,11 @@ func (h *Handler) companies() {
 		if err != nil {
 			return nil, err
 		}
-		return &companyOut{viewCompany(added[0])}, nil
+		return &companyOut{view.NewCompany(added[0])}, nil
 	})
 }
 
-func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *companyFilter) (*listOf[companyView], error) {
+func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *companyFilter) (*listOf[view.Company], error) {
 	after, err := afterID("companies", in.After)
 	if err != nil {
 		return nil, err
@@ -73,7 +55,7 @@ func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *com
 	if err != nil {
 		return nil, err
 	}
-	return &listOf[companyView]{cut(rows, in.Limit, viewCompany, func(c repo.Company) string {
+	return &listOf[view.Company]{cut(rows, in.Limit, view.NewCompany, func(c repo.Company) string {
 		return cursor("companies", c.ID.String())
 	})}, nil
 }

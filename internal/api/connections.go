@@ -6,51 +6,15 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
-
-// connectionView is a connection; its secret is not in it.
-type connectionView struct {
-	ID            string     `json:"id" format:"uuid"`
-	Tenant        string     `json:"tenant"`
-	Name          string     `json:"name" doc:"Unique within the tenant." example:"Acme Halo"`
-	Domain        string     `json:"domain" doc:"Halo's resource server." example:"https://acme.halopsa.com/api"`
-	AuthServer    string     `json:"auth_server" doc:"Halo's authorisation server." example:"https://acme.halopsa.com/auth"`
-	HaloTenant    string     `json:"halo_tenant" doc:"The tenant's name at a hosted Halo; else empty."`
-	ClientID      string     `json:"client_id" doc:"The client ID of the application at Halo."`
-	RateLimit     string     `json:"rate_limit" doc:"Requests per window, e.g. 300/5m; empty: the installation's default."`
-	State         string     `json:"state" enum:"active,paused,needs_reconnect"`
-	StateReason   string     `json:"state_reason"`
-	ResyncCron    string     `json:"resync_cron" doc:"Its own schedule; empty: the installation's default."`
-	NextResyncAt  *time.Time `json:"next_resync_at"`
-	LastSuccessAt *time.Time `json:"last_success_at" doc:"When the last run that succeeded ended."`
-	Mappings      int        `json:"mappings" doc:"How many are in force."`
-}
-
-func viewConnection(c repo.Connection) connectionView {
-	return connectionView{
-		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, Domain: c.Domain, AuthServer: c.AuthServer,
-		HaloTenant: c.HaloTenant, ClientID: c.ClientID, RateLimit: c.RateLimit,
-		State: c.State, StateReason: c.StateReason, ResyncCron: c.ResyncCron,
-		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), Mappings: c.Mappings,
-	}
-}
-
-// utc brings a time into the zone that is promised.
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
-}
 
 // OneConnection is in the path of what is about a connection.
 type OneConnection struct {
@@ -60,11 +24,11 @@ type OneConnection struct {
 type connectionOut struct {
 	ETag     string `header:"ETag" doc:"For If-Match."`
 	Location string `header:"Location"`
-	Body     connectionView
+	Body     view.Connection
 }
 
 func tagged(c repo.Connection) *connectionOut {
-	return &connectionOut{ETag: etag(c), Body: viewConnection(c)}
+	return &connectionOut{ETag: etag(c), Body: view.NewConnection(c)}
 }
 
 type newConnection struct {
@@ -85,12 +49,12 @@ func (h *Handler) connections() {
 	add(h, operation{
 		id: "list-connections", method: http.MethodGet, path: "/connections", tag: "Connections", scope: access.Read,
 		summary: "The connections, by name",
-	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[connectionView], error) {
+	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[view.Connection], error) {
 		rows, err := h.connectionPage(ctx, p, in.Page)
 		if err != nil {
 			return nil, err
 		}
-		return &listOf[connectionView]{cut(rows, in.Limit, viewConnection, byName)}, nil
+		return &listOf[view.Connection]{cut(rows, in.Limit, view.NewConnection, byName)}, nil
 	})
 	add(h, operation{
 		id: "get-connection", method: http.MethodGet, path: "/connections/{connection}", tag: "Connections", scope: access.Read,

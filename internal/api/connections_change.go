@@ -8,6 +8,7 @@ import (
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -33,8 +34,8 @@ type connectionPatch struct {
 type patched struct {
 	ETag string `header:"ETag" doc:"For If-Match."`
 	Body struct {
-		Connection connectionView `json:"connection"`
-		Resync     *string        `json:"resync_run_id" doc:"The run that compares the mappings with Halo, if the change called for one."`
+		Connection view.Connection `json:"connection"`
+		Resync     *string         `json:"resync_run_id" doc:"The run that compares the mappings with Halo, if the change called for one."`
 	}
 }
 
@@ -97,7 +98,7 @@ func (h *Handler) patchConnection(ctx context.Context, p access.Principal, in *c
 		return nil, err
 	}
 	out := &patched{ETag: etag(conn)}
-	out.Body.Connection = viewConnection(conn)
+	out.Body.Connection = view.NewConnection(conn)
 	if receipt.RunID != "" {
 		out.Body.Resync = &receipt.RunID
 	}

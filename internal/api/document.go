@@ -63,6 +63,12 @@ func (h *Handler) serveDocument() {
 	if detail := doc.Components.Schemas.Map()["ErrorDetail"]; detail != nil {
 		delete(detail.Properties, "value") // which is never told
 	}
+	if event := doc.Components.Schemas.Map()["Event"]; event != nil {
+		for _, name := range []string{"before", "after"} { // JSON objects as they are stored
+			p := event.Properties[name]
+			p.Type, p.Nullable, p.AdditionalProperties = huma.TypeObject, true, true
+		}
+	}
 	serve := func(path, kind string, text func() ([]byte, error)) {
 		text = sync.OnceValues(text)
 		h.mux.HandleFunc("GET "+Prefix+path, func(w http.ResponseWriter, _ *http.Request) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -114,7 +115,7 @@ type stream struct {
 
 // changed writes a run if it is not as it was shown before.
 func (s *stream) changed(run repo.Run) bool {
-	data, err := json.Marshal(viewRun(run))
+	data, err := json.Marshal(view.NewRun(run))
 	if err != nil || string(data) == s.shown {
 		return false
 	}
@@ -124,7 +125,7 @@ func (s *stream) changed(run repo.Run) bool {
 }
 
 func (s *stream) event(name string, run repo.Run) {
-	if data, err := json.Marshal(viewRun(run)); err == nil { // it always marshals
+	if data, err := json.Marshal(view.NewRun(run)); err == nil { // it always marshals
 		s.write("event: " + name + "\ndata: " + string(data) + "\n\n")
 	}
 }

@@ -3,57 +3,13 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
-
-// mappingView is a company and a client that are the same customer.
-type mappingView struct {
-	ID             string     `json:"id" format:"uuid"`
-	ConnectionID   string     `json:"connection_id" format:"uuid"`
-	Connection     string     `json:"connection" doc:"Its name."`
-	CompanyID      string     `json:"company_id" doc:"Empty: the mapping is deleted, and its company is gone."`
-	CompanyName    string     `json:"company_name"`
-	ClientID       int64      `json:"client_id"`
-	ClientName     string     `json:"client_name" doc:"As Halo last told it."`
-	ClientInactive bool       `json:"client_inactive"`
-	MappedAt       time.Time  `json:"mapped_at"`
-	MappedBy       string     `json:"mapped_by" enum:"import,map,suggest,restore"`
-	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"What Halo says of the client."`
-	StateReason    string     `json:"state_reason"`
-	LastVerifiedAt *time.Time `json:"last_verified_at"`
-	RunID          *string    `json:"run_id" doc:"The run that made it; null: a person did without one."`
-	DeletedAt      *time.Time `json:"deleted_at" doc:"Null: in force."`
-	DeletedBy      *string    `json:"deleted_by"`
-}
-
-func viewMapping(m repo.Mapping) mappingView {
-	v := mappingView{
-		ID: m.ID.String(), ConnectionID: m.ConnectionID.String(), Connection: m.Connection,
-		CompanyID: m.CompanyID.String(), CompanyName: m.CompanyName,
-		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
-		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
-		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
-		DeletedAt: utc(m.DeletedAt),
-	}
-	if m.CompanyID == uuid.Nil {
-		v.CompanyID = ""
-	}
-	if m.RunID != nil {
-		id := engine.RunID(*m.RunID)
-		v.RunID = &id
-	}
-	if m.DeletedAt != nil {
-		v.DeletedBy = &m.DeletedBy
-	}
-	return v
-}
 
 type mappingFilter struct {
 	Page
@@ -100,7 +56,7 @@ func (h *Handler) mappings() {
 	h.mappingChanges()
 }
 
-func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mappingFilter) (*listOf[mappingView], error) {
+func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mappingFilter) (*listOf[view.Mapping], error) {
 	after, err := afterID("mappings", in.After)
 	if err != nil {
 		return nil, err
@@ -113,7 +69,7 @@ func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mapp
 	if err != nil {
 		return nil, err
 	}
-	return &listOf[mappingView]{cut(rows, in.Limit, viewMapping, func(m repo.Mapping) string {
+	return &listOf[view.Mapping]{cut(rows, in.Limit, view.NewMapping, func(m repo.Mapping) string {
 		return cursor("mappings", m.ID.String())
 	})}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -24,7 +25,7 @@ type runFilter struct {
 	State      string `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
 }
 
-type runOut struct{ Body runView }
+type runOut struct{ Body view.Run }
 
 func (h *Handler) runs() {
 	add(h, operation{
@@ -38,7 +39,7 @@ func (h *Handler) runs() {
 		if err != nil {
 			return nil, err
 		}
-		return &runOut{viewRun(run)}, nil
+		return &runOut{view.NewRun(run)}, nil
 	})
 	o.method, o.scope = http.MethodPost, access.Write
 	o.id, o.path, o.summary = "cancel-run", "/runs/{run}/cancel", "Stop a run after the page in hand; what it did stays"
@@ -47,16 +48,16 @@ func (h *Handler) runs() {
 		if err != nil {
 			return nil, err
 		}
-		return &runOut{viewRun(run)}, nil
+		return &runOut{view.NewRun(run)}, nil
 	})
 	o.id, o.path, o.summary = "undo-run", "/runs/{run}/undo", "Take back what an ended import or map run made and nobody has touched since"
 	o.about = "What stays is told with the reason. It is safe to repeat."
-	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*struct{ Body undoView }, error) {
+	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*struct{ Body view.Undo }, error) {
 		undo, err := h.engine.UndoRun(ctx, p.Tenant, p.Actor, in.Run)
 		if err != nil {
 			return nil, err
 		}
-		return &struct{ Body undoView }{viewUndo(undo)}, nil
+		return &struct{ Body view.Undo }{view.NewUndo(undo)}, nil
 	})
 	o.status = http.StatusAccepted
 	o.id, o.path, o.summary = "retry-run", "/runs/{run}/retry", "Request again what an ended run was asked for; hurry one that waits"
@@ -74,7 +75,7 @@ func (h *Handler) again(ask repetition) func(context.Context, access.Principal, 
 	}
 }
 
-func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilter) (*listOf[runView], error) {
+func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilter) (*listOf[view.Run], error) {
 	f := repo.RunFilter{Kind: in.Kind, State: in.State, Limit: in.Limit + 1}
 	parts, err := parseCursor("runs", in.After, 2)
 	if err != nil {
@@ -95,7 +96,7 @@ func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilte
 	if err != nil {
 		return nil, err
 	}
-	return &listOf[runView]{cut(rows, in.Limit, viewRun, func(r repo.Run) string {
+	return &listOf[view.Run]{cut(rows, in.Limit, view.NewRun, func(r repo.Run) string {
 		return cursor("runs", r.QueuedAt.UTC().Format(time.RFC3339Nano), r.ID.String())
 	})}, nil
 }

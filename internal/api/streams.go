@@ -3,9 +3,11 @@ package api
 import (
 	"reflect"
 	"sync"
+
+	"github.com/halosync/halosync/internal/view"
 )
 
-var runType = reflect.TypeFor[runView]()
+var runType = reflect.TypeFor[view.Run]()
 
 // streams counts who is watching.
 type streams struct {

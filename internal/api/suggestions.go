@@ -5,33 +5,14 @@ import (
 	"net/http"
 
 	"github.com/halosync/halosync/internal/access"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/tasks"
 )
 
-// suggestionView is a pair that may be the same customer.
-type suggestionView struct {
-	Score       float64 `json:"score" minimum:"0" maximum:"1"`
-	CompanyID   string  `json:"company_id" format:"uuid"`
-	CompanyName string  `json:"company_name"`
-	ExternalID  string  `json:"external_id"`
-	ClientID    int64   `json:"client_id"`
-	ClientName  string  `json:"client_name"`
-	Reason      string  `json:"reason"`
-	Ambiguous   bool    `json:"ambiguous" doc:"Something else fits nearly as well: for a person to decide."`
-}
-
-func viewSuggestion(s engine.Suggestion) suggestionView {
-	return suggestionView{
-		Score: s.Score, CompanyID: s.CompanyID.String(), CompanyName: s.CompanyName, ExternalID: s.ExternalID,
-		ClientID: s.ClientID, ClientName: s.ClientName, Reason: s.Reason, Ambiguous: s.Ambiguous,
-	}
-}
-
 type suggestionsView struct {
-	Items   []suggestionView `json:"items" nullable:"false" doc:"The best ones first."`
-	Total   int              `json:"total" doc:"How many there are without the limit."`
-	Notices []string         `json:"notices" nullable:"false" doc:"What may be missing, and why."`
+	Items   []view.Suggestion `json:"items" nullable:"false" doc:"The best ones first."`
+	Total   int               `json:"total" doc:"How many there are without the limit."`
+	Notices []string          `json:"notices" nullable:"false" doc:"What may be missing, and why."`
 }
 
 type suggesting struct {
@@ -71,7 +52,7 @@ func (h *Handler) suggestions() {
 			return nil, err
 		}
 		v := suggestionsView{Total: len(found.Pairs), Notices: append([]string{}, found.Notices...)}
-		v.Items = each(found.Pairs[:min(in.Limit, len(found.Pairs))], viewSuggestion)
+		v.Items = view.Each(found.Pairs[:min(in.Limit, len(found.Pairs))], view.NewSuggestion)
 		return &out{v}, nil
 	})
 	add(h, operation{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -31,8 +32,8 @@ type apiKeyView struct {
 
 func viewAPIKey(k repo.APIKey) apiKeyView {
 	v := apiKeyView{
-		ID: k.ID.String(), Name: k.Name, Scope: k.Scope, State: "active", CreatedBy: k.CreatedBy, CreatedAt: utc(&k.CreatedAt),
-		LastUsedAt: utc(k.LastUsedAt), ExpiresAt: utc(k.ExpiresAt), RevokedAt: utc(k.RevokedAt),
+		ID: k.ID.String(), Name: k.Name, Scope: k.Scope, State: "active", CreatedBy: k.CreatedBy, CreatedAt: view.UTC(&k.CreatedAt),
+		LastUsedAt: view.UTC(k.LastUsedAt), ExpiresAt: view.UTC(k.ExpiresAt), RevokedAt: view.UTC(k.RevokedAt),
 	}
 	switch {
 	case k.RevokedAt != nil:
@@ -134,7 +135,7 @@ func (a *app) apikeyList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, viewAll(keys, viewAPIKey), apiKeyColumns)
+				return list(a, view.Each(keys, viewAPIKey), apiKeyColumns)
 			})
 		}),
 	}

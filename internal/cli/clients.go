@@ -7,34 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 )
 
-// clientView is one of Halo's clients as the CLI prints it.
-type clientView struct {
-	ID           int64   `json:"id"`
-	Name         string  `json:"name"`
-	Inactive     bool    `json:"inactive"`
-	TopLevelID   int64   `json:"toplevel_id"`
-	TopLevelName string  `json:"toplevel_name"`
-	CompanyID    *string `json:"company_id"`
-	CompanyName  *string `json:"company_name"`
-}
-
-// clientsView is a page of them, or all.
-type clientsView struct {
-	RecordCount int          `json:"record_count"`
-	Page        int          `json:"page"`
-	PageSize    int          `json:"page_size"`
-	Clients     []clientView `json:"clients"`
-}
-
-var clientColumns = []column[clientView]{
-	{title: "id", value: func(c clientView) string { return fmt.Sprint(c.ID) }},
-	{title: "name", wide: true, value: func(c clientView) string { return c.Name }},
-	{title: "inactive", value: func(c clientView) string { return yes(c.Inactive) }},
-	{title: "toplevel_name", wide: true, extra: true, value: func(c clientView) string { return c.TopLevelName }},
-	{title: "company_id", extra: true, value: func(c clientView) string { return orEmpty(c.CompanyID) }},
-	{title: "company_name", wide: true, value: func(c clientView) string { return orEmpty(c.CompanyName) }},
+var clientColumns = []column[view.Client]{
+	{title: "id", value: func(c view.Client) string { return fmt.Sprint(c.ID) }},
+	{title: "name", wide: true, value: func(c view.Client) string { return c.Name }},
+	{title: "inactive", value: func(c view.Client) string { return yes(c.Inactive) }},
+	{title: "toplevel_name", wide: true, extra: true, value: func(c view.Client) string { return c.TopLevelName }},
+	{title: "company_id", extra: true, value: func(c view.Client) string { return orEmpty(c.CompanyID) }},
+	{title: "company_name", wide: true, value: func(c view.Client) string { return orEmpty(c.CompanyName) }},
 }
 
 func yes(b bool) string {
@@ -49,18 +31,6 @@ func orEmpty(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func viewClients(clients []engine.BrowsedClient) []clientView {
-	views := make([]clientView, len(clients))
-	for i, c := range clients {
-		views[i] = clientView{ID: c.ID, Name: c.Name, Inactive: c.Inactive, TopLevelID: c.TopLevelID, TopLevelName: c.TopLevelName}
-		if c.Company != nil {
-			id := c.Company.ID.String()
-			views[i].CompanyID, views[i].CompanyName = &id, &c.Company.Name
-		}
-	}
-	return views
 }
 
 func (a *app) clientsCommand() *cobra.Command {
@@ -85,8 +55,8 @@ func (a *app) clientsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printClients(clientsView{
-					RecordCount: page.RecordCount, Page: page.Page, PageSize: page.PageSize, Clients: viewClients(page.Clients),
+				return a.printClients(view.Clients{
+					RecordCount: page.RecordCount, Page: page.Page, PageSize: page.PageSize, Clients: view.Each(page.Clients, view.NewClient),
 				})
 			})
 		}),
@@ -110,27 +80,27 @@ func connectionFlag(cmd *cobra.Command, target *string) {
 // allClients reads everything before it prints, so that a failure half way
 // never looks like a short list.
 func (a *app) allClients(ctx context.Context, p parts, connection string, q engine.BrowseQuery) error {
-	view := clientsView{Page: 1, Clients: []clientView{}}
+	v := view.Clients{Page: 1, Clients: []view.Client{}}
 	for page, err := range p.engine.BrowseAll(ctx, p.tenant, connection, q) {
 		if err != nil {
 			return err
 		}
-		view.RecordCount = page.RecordCount
-		view.Clients = append(view.Clients, viewClients(page.Clients)...)
+		v.RecordCount = page.RecordCount
+		v.Clients = append(v.Clients, view.Each(page.Clients, view.NewClient)...)
 	}
-	view.PageSize = len(view.Clients)
-	return a.printClients(view)
+	v.PageSize = len(v.Clients)
+	return a.printClients(v)
 }
 
-func (a *app) printClients(view clientsView) error {
+func (a *app) printClients(v view.Clients) error {
 	if a.format == "json" {
-		return printJSON(a.Out, view)
+		return printJSON(a.Out, v)
 	}
-	if err := list(a, view.Clients, clientColumns); err != nil {
+	if err := list(a, v.Clients, clientColumns); err != nil {
 		return err
 	}
 	if a.format == "table" {
-		fmt.Fprintf(a.Err, "page %d: %d of %d clients\n", view.Page, len(view.Clients), view.RecordCount)
+		fmt.Fprintf(a.Err, "page %d: %d of %d clients\n", v.Page, len(v.Clients), v.RecordCount)
 	}
 	return nil
 }

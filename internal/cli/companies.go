@@ -3,38 +3,20 @@ package cli
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
-// companyView is a company of the product as the CLI prints it.
-type companyView struct {
-	ID         string    `json:"id"`
-	Tenant     string    `json:"tenant"`
-	Name       string    `json:"name"`
-	ExternalID string    `json:"external_id"`
-	CreatedAt  time.Time `json:"created_at"`
-	ClientID   *int64    `json:"client_id"`
-	ClientName *string   `json:"client_name"`
-}
-
-func viewCompany(c repo.Company) companyView {
-	return companyView{
-		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, ExternalID: c.ExternalID,
-		CreatedAt: c.CreatedAt.UTC(), ClientID: c.ClientID, ClientName: c.ClientName,
-	}
-}
-
-var companyColumns = []column[companyView]{
-	{title: "id", value: func(c companyView) string { return c.ID }},
-	{title: "name", wide: true, value: func(c companyView) string { return c.Name }},
-	{title: "external_id", value: func(c companyView) string { return c.ExternalID }},
-	{title: "created_at", extra: true, value: func(c companyView) string { return stamp(&c.CreatedAt) }},
-	{title: "client_id", value: func(c companyView) string { return number(c.ClientID) }},
-	{title: "client_name", wide: true, value: func(c companyView) string { return orEmpty(c.ClientName) }},
+var companyColumns = []column[view.Company]{
+	{title: "id", value: func(c view.Company) string { return c.ID }},
+	{title: "name", wide: true, value: func(c view.Company) string { return c.Name }},
+	{title: "external_id", value: func(c view.Company) string { return c.ExternalID }},
+	{title: "created_at", extra: true, value: func(c view.Company) string { return stamp(&c.CreatedAt) }},
+	{title: "client_id", value: func(c view.Company) string { return number(c.ClientID) }},
+	{title: "client_name", wide: true, value: func(c view.Company) string { return orEmpty(c.ClientName) }},
 }
 
 func (a *app) companiesCommand() *cobra.Command {
@@ -59,7 +41,7 @@ func (a *app) companiesAdd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, viewAll(added, viewCompany), companyColumns)
+				return list(a, view.Each(added, view.NewCompany), companyColumns)
 			})
 		}),
 	}
@@ -80,7 +62,7 @@ func (a *app) companiesList() *cobra.Command {
 				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
 					return err
 				}
-				companies, err := collect(p.store.AllCompanies(ctx, p.tenant, filter), filter.Limit, viewCompany)
+				companies, err := collect(p.store.AllCompanies(ctx, p.tenant, filter), filter.Limit, view.NewCompany)
 				if err != nil {
 					return err
 				}
@@ -98,14 +80,6 @@ func (a *app) companiesList() *cobra.Command {
 // limitFlag is shared by the listings; 0 means all.
 func limitFlag(cmd *cobra.Command, limit *int) {
 	cmd.Flags().IntVar(limit, "limit", 0, "at most this many; 0 for all")
-}
-
-func viewAll[T, V any](items []T, view func(T) V) []V {
-	views := make([]V, len(items))
-	for i, item := range items {
-		views[i] = view(item)
-	}
-	return views
 }
 
 // collect views at most limit items (0: all), or none if reading them fails,

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -14,61 +13,25 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
-	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/internal/view"
 )
 
-// connectionView is a connection as the CLI prints it.
-type connectionView struct {
-	ID            string     `json:"id"`
-	Tenant        string     `json:"tenant"`
-	Name          string     `json:"name"`
-	Domain        string     `json:"domain"`
-	AuthServer    string     `json:"auth_server"`
-	HaloTenant    string     `json:"halo_tenant"`
-	ClientID      string     `json:"client_id"`
-	RateLimit     string     `json:"rate_limit"`
-	State         string     `json:"state"`
-	StateReason   string     `json:"state_reason"`
-	ResyncCron    string     `json:"resync_cron"`
-	NextResyncAt  *time.Time `json:"next_resync_at"`
-	LastSuccessAt *time.Time `json:"last_success_at"`
-	Mappings      int        `json:"mappings"`
-}
-
-func viewConnection(c repo.Connection) connectionView {
-	return connectionView{
-		ID: c.ID.String(), Tenant: c.Tenant, Name: c.Name, Domain: c.Domain, AuthServer: c.AuthServer,
-		HaloTenant: c.HaloTenant, ClientID: c.ClientID, RateLimit: c.RateLimit,
-		State: c.State, StateReason: c.StateReason, ResyncCron: c.ResyncCron,
-		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), Mappings: c.Mappings,
-	}
-}
-
-// utc brings a time into the zone that JSON promises.
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
-}
-
-var connectionColumns = []column[connectionView]{
-	{title: "id", value: func(c connectionView) string { return c.ID }},
-	{title: "name", wide: true, value: func(c connectionView) string { return c.Name }},
-	{title: "state", value: func(c connectionView) string { return c.State }},
-	{title: "mappings", value: func(c connectionView) string { return fmt.Sprint(c.Mappings) }},
-	{title: "last_success", value: func(c connectionView) string { return stamp(c.LastSuccessAt) }},
-	{title: "domain", wide: true, value: func(c connectionView) string { return c.Domain }},
-	{title: "halo_tenant", value: func(c connectionView) string { return c.HaloTenant }},
-	{title: "state_reason", wide: true, value: func(c connectionView) string { return c.StateReason }},
+var connectionColumns = []column[view.Connection]{
+	{title: "id", value: func(c view.Connection) string { return c.ID }},
+	{title: "name", wide: true, value: func(c view.Connection) string { return c.Name }},
+	{title: "state", value: func(c view.Connection) string { return c.State }},
+	{title: "mappings", value: func(c view.Connection) string { return fmt.Sprint(c.Mappings) }},
+	{title: "last_success", value: func(c view.Connection) string { return stamp(c.LastSuccessAt) }},
+	{title: "domain", wide: true, value: func(c view.Connection) string { return c.Domain }},
+	{title: "halo_tenant", value: func(c view.Connection) string { return c.HaloTenant }},
+	{title: "state_reason", wide: true, value: func(c view.Connection) string { return c.StateReason }},
 }
 
 // connectionDetail is what "show" adds.
 var connectionDetail = append(connectionColumns[:len(connectionColumns):len(connectionColumns)],
-	column[connectionView]{title: "auth_server", value: func(c connectionView) string { return c.AuthServer }},
-	column[connectionView]{title: "client_id", value: func(c connectionView) string { return c.ClientID }},
-	column[connectionView]{title: "rate_limit", value: func(c connectionView) string { return c.RateLimit }},
+	column[view.Connection]{title: "auth_server", value: func(c view.Connection) string { return c.AuthServer }},
+	column[view.Connection]{title: "client_id", value: func(c view.Connection) string { return c.ClientID }},
+	column[view.Connection]{title: "rate_limit", value: func(c view.Connection) string { return c.RateLimit }},
 )
 
 func (a *app) connectionCommand() *cobra.Command {
@@ -123,7 +86,7 @@ input, from HALO_CLIENT_SECRET or from a prompt.`,
 					return err
 				}
 				fmt.Fprintln(a.Err, "tested and stored")
-				return one(a, viewConnection(conn), connectionDetail)
+				return one(a, view.NewConnection(conn), connectionDetail)
 			})
 		}),
 	}

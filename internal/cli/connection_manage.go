@@ -8,6 +8,7 @@ import (
 
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -21,9 +22,9 @@ func (a *app) connectionList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				views := make([]connectionView, len(all))
+				views := make([]view.Connection, len(all))
 				for i, c := range all {
-					views[i] = viewConnection(c)
+					views[i] = view.NewConnection(c)
 				}
 				return list(a, views, connectionColumns)
 			})
@@ -75,7 +76,7 @@ func (a *app) onConnection(name, short string, required []string, do func(contex
 				if err != nil {
 					return err
 				}
-				return one(a, viewConnection(conn), connectionDetail)
+				return one(a, view.NewConnection(conn), connectionDetail)
 			})
 		}),
 	}
@@ -130,7 +131,7 @@ server that it was not typed for.`,
 			if receipt.RunID != "" {
 				fmt.Fprintf(a.Err, "its mappings are compared with Halo: enqueue runs watch %s\n", receipt.RunID)
 			}
-			return one(a, viewConnection(conn), connectionDetail)
+			return one(a, view.NewConnection(conn), connectionDetail)
 		})
 	})
 	f.register(cmd)

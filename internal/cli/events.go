@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,59 +10,21 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
-// eventView is an event as the CLI prints it.
-type eventView struct {
-	ID           int64           `json:"id"`
-	Tenant       string          `json:"tenant"`
-	At           time.Time       `json:"at"`
-	Actor        string          `json:"actor"`
-	Action       string          `json:"action"`
-	How          string          `json:"how"`
-	RunID        *string         `json:"run_id"`
-	ConnectionID *string         `json:"connection_id"`
-	MappingID    *string         `json:"mapping_id"`
-	CompanyID    *string         `json:"company_id"`
-	ClientID     *int64          `json:"client_id"`
-	Before       json.RawMessage `json:"before"`
-	After        json.RawMessage `json:"after"`
-}
-
-func viewEvent(e repo.Event) eventView {
-	v := eventView{
-		ID: e.ID, Tenant: e.Tenant, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, How: e.How,
-		ConnectionID: idText(e.ConnectionID), MappingID: idText(e.MappingID), CompanyID: idText(e.CompanyID),
-		ClientID: e.ClientID, Before: e.Before, After: e.After,
-	}
-	if e.RunID != nil {
-		id := engine.RunID(*e.RunID)
-		v.RunID = &id
-	}
-	return v
-}
-
-func idText(id *uuid.UUID) *string {
-	if id == nil {
-		return nil
-	}
-	text := id.String()
-	return &text
-}
-
-var eventColumns = []column[eventView]{
-	{title: "at", value: func(e eventView) string { return stamp(&e.At) }},
-	{title: "actor", value: func(e eventView) string { return e.Actor }},
-	{title: "action", value: func(e eventView) string { return e.Action }},
-	{title: "how", wide: true, value: func(e eventView) string { return e.How }},
-	{title: "client_id", value: func(e eventView) string { return number(e.ClientID) }},
-	{title: "mapping_id", extra: true, value: func(e eventView) string { return orEmpty(e.MappingID) }},
-	{title: "company_id", extra: true, value: func(e eventView) string { return orEmpty(e.CompanyID) }},
-	{title: "run_id", extra: true, value: func(e eventView) string { return orEmpty(e.RunID) }},
-	{title: "before", wide: true, value: func(e eventView) string { return string(e.Before) }},
-	{title: "after", wide: true, value: func(e eventView) string { return string(e.After) }},
+var eventColumns = []column[view.Event]{
+	{title: "at", value: func(e view.Event) string { return stamp(&e.At) }},
+	{title: "actor", value: func(e view.Event) string { return e.Actor }},
+	{title: "action", value: func(e view.Event) string { return e.Action }},
+	{title: "how", wide: true, value: func(e view.Event) string { return e.How }},
+	{title: "client_id", value: func(e view.Event) string { return number(e.ClientID) }},
+	{title: "mapping_id", extra: true, value: func(e view.Event) string { return orEmpty(e.MappingID) }},
+	{title: "company_id", extra: true, value: func(e view.Event) string { return orEmpty(e.CompanyID) }},
+	{title: "run_id", extra: true, value: func(e view.Event) string { return orEmpty(e.RunID) }},
+	{title: "before", wide: true, value: func(e view.Event) string { return string(e.Before) }},
+	{title: "after", wide: true, value: func(e view.Event) string { return string(e.After) }},
 }
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -80,7 +41,7 @@ func (a *app) eventsCommand() *cobra.Command {
 				return err
 			}
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				events, err := collect(p.store.AllEvents(ctx, p.tenant, filter), limit, viewEvent)
+				events, err := collect(p.store.AllEvents(ctx, p.tenant, filter), limit, view.NewEvent)
 				if err != nil {
 					return err
 				}

@@ -8,8 +8,7 @@ import (
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
-	"github.com/halosync/halosync/repo"
-	"github.com/halosync/halosync/tasks"
+	"github.com/halosync/halosync/internal/view"
 )
 
 func (a *app) mapCommand() *cobra.Command {
@@ -75,62 +74,19 @@ ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
 	return cmd
 }
 
-// pairView is what became of one pair of a request.
-type pairView struct {
-	Pair      int     `json:"pair"`           // in the request, from 1
-	Line      int     `json:"line,omitempty"` // of the file
-	Company   string  `json:"company"`        // as it was asked for
-	Client    string  `json:"client"`         // likewise
-	CompanyID *string `json:"company_id"`
-	ClientID  *int64  `json:"client_id"`
-	Outcome   string  `json:"outcome"`
-	Reason    string  `json:"reason"`
-}
-
-// viewPairs are the outcomes of a map run's pairs.
-func viewPairs(run repo.Run) []pairView {
-	views := []pairView{}
-	asked, err := engine.Pairs(run)
-	for _, item := range run.Pairs {
-		v := pairView{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
-		if err == nil && item.Pair <= len(asked) {
-			p := asked[item.Pair-1]
-			v.Line, v.Company, v.Client = p.Line, p.Company, clientText(p)
-		}
-		v.CompanyID, v.ClientID = itemIDs(item)
-		views = append(views, v)
-	}
-	return views
-}
-
-func clientText(p tasks.Pair) string {
-	if p.ClientID != 0 {
-		return fmt.Sprint(p.ClientID)
-	}
-	return p.ClientName
-}
-
-// where names a pair for a person: by its line if it came from a file.
-func (v pairView) where() string {
-	if v.Line > 0 {
-		return fmt.Sprintf("line %d", v.Line)
-	}
-	return fmt.Sprintf("pair %d", v.Pair)
-}
-
 // pairColumnsOf leaves the line out where no pair has one.
-func pairColumnsOf(pairs []pairView) []column[pairView] {
-	columns := []column[pairView]{{title: "pair", value: func(v pairView) string { return fmt.Sprint(v.Pair) }}}
+func pairColumnsOf(pairs []view.Pair) []column[view.Pair] {
+	columns := []column[view.Pair]{{title: "pair", value: func(v view.Pair) string { return fmt.Sprint(v.Pair) }}}
 	for _, v := range pairs {
 		if v.Line > 0 {
-			columns = append(columns, column[pairView]{title: "line", value: func(v pairView) string { return fmt.Sprint(v.Line) }})
+			columns = append(columns, column[view.Pair]{title: "line", value: func(v view.Pair) string { return fmt.Sprint(v.Line) }})
 			break
 		}
 	}
 	return append(columns,
-		column[pairView]{title: "company", wide: true, value: func(v pairView) string { return v.Company }},
-		column[pairView]{title: "client", wide: true, value: func(v pairView) string { return v.Client }},
-		column[pairView]{title: "outcome", value: func(v pairView) string { return v.Outcome }},
-		column[pairView]{title: "reason", wide: true, value: func(v pairView) string { return v.Reason }},
+		column[view.Pair]{title: "company", wide: true, value: func(v view.Pair) string { return v.Company }},
+		column[view.Pair]{title: "client", wide: true, value: func(v view.Pair) string { return v.Client }},
+		column[view.Pair]{title: "outcome", value: func(v view.Pair) string { return v.Outcome }},
+		column[view.Pair]{title: "reason", wide: true, value: func(v view.Pair) string { return v.Reason }},
 	)
 }

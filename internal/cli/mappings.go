@@ -5,73 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
-// mappingView is a mapping as the CLI prints it.
-type mappingView struct {
-	ID             string     `json:"id"`
-	ConnectionID   string     `json:"connection_id"`
-	Connection     string     `json:"connection"`
-	CompanyID      string     `json:"company_id"`
-	CompanyName    string     `json:"company_name"`
-	ClientID       int64      `json:"client_id"`
-	ClientName     string     `json:"client_name"`
-	ClientInactive bool       `json:"client_inactive"`
-	MappedAt       time.Time  `json:"mapped_at"`
-	MappedBy       string     `json:"mapped_by"`
-	State          string     `json:"state"`
-	StateReason    string     `json:"state_reason"`
-	LastVerifiedAt *time.Time `json:"last_verified_at"`
-	RunID          *string    `json:"run_id"`     // the run that made it
-	DeletedAt      *time.Time `json:"deleted_at"` // null: in force
-	DeletedBy      *string    `json:"deleted_by"`
-}
-
-func viewMapping(m repo.Mapping) mappingView {
-	v := mappingView{
-		ID: m.ID.String(), ConnectionID: m.ConnectionID.String(), Connection: m.Connection,
-		CompanyID: m.CompanyID.String(), CompanyName: m.CompanyName,
-		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
-		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
-		State: m.State, StateReason: m.StateReason, LastVerifiedAt: utc(m.LastVerifiedAt),
-		DeletedAt: utc(m.DeletedAt),
-	}
-	if m.CompanyID == uuid.Nil {
-		v.CompanyID = "" // deleted, and its company is gone
-	}
-	if m.RunID != nil {
-		id := engine.RunID(*m.RunID)
-		v.RunID = &id
-	}
-	if m.DeletedAt != nil {
-		v.DeletedBy = &m.DeletedBy
-	}
-	return v
-}
-
-var mappingColumns = []column[mappingView]{
-	{title: "company_name", wide: true, value: func(m mappingView) string { return m.CompanyName }},
-	{title: "client_name", wide: true, value: func(m mappingView) string { return m.ClientName }},
-	{title: "client_id", value: func(m mappingView) string { return fmt.Sprint(m.ClientID) }},
-	{title: "mapped_at", value: func(m mappingView) string { return stamp(&m.MappedAt) }},
-	{title: "mapped_by", extra: true, value: func(m mappingView) string { return m.MappedBy }},
-	{title: "state", value: func(m mappingView) string { return m.State }},
-	{title: "state_reason", wide: true, extra: true, value: func(m mappingView) string { return m.StateReason }},
-	{title: "last_verified_at", extra: true, value: func(m mappingView) string { return stamp(m.LastVerifiedAt) }},
-	{title: "connection", wide: true, extra: true, value: func(m mappingView) string { return m.Connection }},
-	{title: "id", value: func(m mappingView) string { return m.ID }},
+var mappingColumns = []column[view.Mapping]{
+	{title: "company_name", wide: true, value: func(m view.Mapping) string { return m.CompanyName }},
+	{title: "client_name", wide: true, value: func(m view.Mapping) string { return m.ClientName }},
+	{title: "client_id", value: func(m view.Mapping) string { return fmt.Sprint(m.ClientID) }},
+	{title: "mapped_at", value: func(m view.Mapping) string { return stamp(&m.MappedAt) }},
+	{title: "mapped_by", extra: true, value: func(m view.Mapping) string { return m.MappedBy }},
+	{title: "state", value: func(m view.Mapping) string { return m.State }},
+	{title: "state_reason", wide: true, extra: true, value: func(m view.Mapping) string { return m.StateReason }},
+	{title: "last_verified_at", extra: true, value: func(m view.Mapping) string { return stamp(m.LastVerifiedAt) }},
+	{title: "connection", wide: true, extra: true, value: func(m view.Mapping) string { return m.Connection }},
+	{title: "id", value: func(m view.Mapping) string { return m.ID }},
 }
 
 var deletedColumns = append(slices.Clone(mappingColumns),
-	column[mappingView]{title: "deleted_at", value: func(m mappingView) string { return stamp(m.DeletedAt) }},
-	column[mappingView]{title: "deleted_by", value: func(m mappingView) string { return orEmpty(m.DeletedBy) }},
+	column[view.Mapping]{title: "deleted_at", value: func(m view.Mapping) string { return stamp(m.DeletedAt) }},
+	column[view.Mapping]{title: "deleted_by", value: func(m view.Mapping) string { return orEmpty(m.DeletedBy) }},
 )
 
 func (a *app) mappingsCommand() *cobra.Command {
@@ -93,7 +49,7 @@ func (a *app) mappingsCommand() *cobra.Command {
 				if filter.ConnectionID, err = p.onlyOf(ctx, connection); err != nil {
 					return err
 				}
-				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), 0, viewMapping)
+				mappings, err := collect(p.store.AllMappings(ctx, p.tenant, filter), 0, view.NewMapping)
 				if err != nil {
 					return err
 				}

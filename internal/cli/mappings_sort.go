@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -14,19 +15,19 @@ var worstFirst = []string{repo.MappingMissing, repo.MappingUnverified, repo.Mapp
 
 // mappingOrders are what --sort knows. Equal ones stay in the order of their
 // age, which is how they are read.
-var mappingOrders = map[string]func(a, b mappingView) int{
-	"worst": func(a, b mappingView) int {
+var mappingOrders = map[string]func(a, b view.Mapping) int{
+	"worst": func(a, b view.Mapping) int {
 		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))
 	},
-	"company":  func(a, b mappingView) int { return byName(a.CompanyName, b.CompanyName) },
-	"client":   func(a, b mappingView) int { return byName(a.ClientName, b.ClientName) },
-	"mapped":   func(a, b mappingView) int { return b.MappedAt.Compare(a.MappedAt) },
-	"verified": func(a, b mappingView) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
+	"company":  func(a, b view.Mapping) int { return byName(a.CompanyName, b.CompanyName) },
+	"client":   func(a, b view.Mapping) int { return byName(a.ClientName, b.ClientName) },
+	"mapped":   func(a, b view.Mapping) int { return b.MappedAt.Compare(a.MappedAt) },
+	"verified": func(a, b view.Mapping) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
 }
 
 // sortMappings sorts by one of mappingOrders; "mapped" has the newest first,
 // "verified" what was verified longest ago. limit 0 means all.
-func sortMappings(mappings []mappingView, order string, limit int) []mappingView {
+func sortMappings(mappings []view.Mapping, order string, limit int) []view.Mapping {
 	slices.SortStableFunc(mappings, mappingOrders[order])
 	if limit > 0 && len(mappings) > limit {
 		return mappings[:limit]

@@ -4,12 +4,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/halosync/halosync/internal/view"
 )
 
 func TestSortMappings(t *testing.T) {
 	t.Parallel()
 	at := func(hour int) *time.Time { v := time.Date(2026, 3, 10, hour, 0, 0, 0, time.UTC); return &v }
-	mappings := []mappingView{
+	mappings := []view.Mapping{
 		{CompanyName: "delta", ClientName: "A", State: "ok", MappedAt: *at(1), LastVerifiedAt: at(9)},
 		{CompanyName: "Charlie", ClientName: "b", State: "ok", MappedAt: *at(3), LastVerifiedAt: at(8)},
 		{CompanyName: "Bravo", ClientName: "D", State: "missing", MappedAt: *at(2), LastVerifiedAt: at(7)},
@@ -21,7 +23,7 @@ func TestSortMappings(t *testing.T) {
 		"mapped": "alpha Charlie Bravo delta Echo", "verified": "alpha Echo Bravo Charlie delta",
 	} {
 		var names []string
-		for _, m := range sortMappings(append([]mappingView(nil), mappings...), order, 0) {
+		for _, m := range sortMappings(append([]view.Mapping(nil), mappings...), order, 0) {
 			names = append(names, m.CompanyName)
 		}
 		if got := strings.Join(names, " "); got != want || checkSort(order) != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -110,7 +111,7 @@ func FuzzReadPairs(f *testing.F) {
 				if p.ClientID == 0 {
 					return ""
 				}
-				return clientText(p)
+				return strconv.FormatInt(p.ClientID, 10)
 			}},
 			{title: "client_name", value: func(p tasks.Pair) string { return p.ClientName }},
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -75,7 +76,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 			endings = append(endings, ended(runs[i]))
 		}
 	}
-	if err := list(a, viewAll(runs, viewRun), runColumns); err != nil {
+	if err := list(a, view.Each(runs, view.NewRun), runColumns); err != nil {
 		return err
 	}
 	return worst(endings)

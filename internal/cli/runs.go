@@ -6,108 +6,29 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
-// runView is a run as the CLI prints it.
-type runView struct {
-	ID           string     `json:"id"`
-	Kind         string     `json:"kind"`
-	Tenant       string     `json:"tenant"`
-	ConnectionID string     `json:"connection_id"`
-	State        string     `json:"state"`
-	Attempt      int        `json:"attempt"`
-	RequestedBy  string     `json:"requested_by"`
-	QueuedAt     time.Time  `json:"queued_at"`
-	StartedAt    *time.Time `json:"started_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	Pages        int        `json:"pages"`
-	Records      int        `json:"records"`
-	RecordsTotal int        `json:"records_total"`
-	Complete     bool       `json:"complete"`
-	Created      int        `json:"created"`
-	Linked       int        `json:"linked"`
-	Refreshed    int        `json:"refreshed"`
-	Unchanged    int        `json:"unchanged"`
-	Ambiguous    int        `json:"ambiguous"`
-	Skipped      int        `json:"skipped"`
-	Failed       int        `json:"failed"`
-	Missing      int        `json:"missing"`    // mappings whose client is gone
-	Unverified   int        `json:"unverified"` // mappings whose client could not be read
-	Removed      int        `json:"removed"`    // mappings taken away
-	DryRun       bool       `json:"dry_run"`
-	WaitReason   string     `json:"wait_reason"`
-	Error        string     `json:"error"`
-	Stack        string     `json:"stack,omitempty"` // of the panic that failed it
-	Items        []itemView `json:"items"`
-	Pairs        []pairView `json:"pairs"` // of a map run
-}
-
-// itemView is something of a run that needs a person.
-type itemView struct {
-	ClientID  *int64  `json:"client_id,omitempty"`
-	CompanyID *string `json:"company_id,omitempty"`
-	Outcome   string  `json:"outcome"`
-	Reason    string  `json:"reason"`
-}
-
-func viewRun(r repo.Run) runView {
-	view := runView{
-		ID: engine.RunID(r.ID), Kind: r.Kind, Tenant: r.Tenant, ConnectionID: r.ConnectionID.String(),
-		State: r.State, Attempt: r.Attempt, RequestedBy: r.RequestedBy,
-		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
-		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
-		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
-		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed, DryRun: engine.IsDryRun(r),
-		WaitReason: r.WaitReason, Error: r.Error, Stack: r.Stack, Items: []itemView{},
-		Pairs: viewPairs(r),
-	}
-	asked := make(map[int]pairView, len(view.Pairs))
-	for _, p := range view.Pairs {
-		asked[p.Pair] = p
-	}
-	for _, item := range r.Items {
-		v := itemView{Outcome: item.Outcome, Reason: item.Reason}
-		v.CompanyID, v.ClientID = itemIDs(item)
-		if p, ok := asked[item.Pair]; ok {
-			v.Reason = p.where() + ": " + v.Reason
-		}
-		view.Items = append(view.Items, v)
-	}
-	return view
-}
-
-// itemIDs are an item's company and client, nil for none.
-func itemIDs(item repo.RunItem) (company *string, client *int64) {
-	if item.CompanyID != uuid.Nil {
-		company = idText(&item.CompanyID)
-	}
-	if item.ClientID != 0 {
-		client = &item.ClientID
-	}
-	return company, client
-}
-
-var runColumns = []column[runView]{
-	{title: "id", value: func(r runView) string { return r.ID }},
-	{title: "kind", value: func(r runView) string { return r.Kind }},
-	{title: "state", value: func(r runView) string { return r.State }},
-	{title: "queued_at", value: func(r runView) string { return stamp(&r.QueuedAt) }},
-	{title: "took", value: runView.took},
-	{title: "records", value: func(r runView) string { return fmt.Sprint(r.Records) }},
-	{title: "created", value: func(r runView) string { return fmt.Sprint(r.Created) }},
-	{title: "linked", value: func(r runView) string { return fmt.Sprint(r.Linked) }},
-	{title: "requested_by", wide: true, value: func(r runView) string { return r.RequestedBy }},
-	{title: "error", wide: true, value: func(r runView) string { return r.Error }},
+var runColumns = []column[view.Run]{
+	{title: "id", value: func(r view.Run) string { return r.ID }},
+	{title: "kind", value: func(r view.Run) string { return r.Kind }},
+	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "queued_at", value: func(r view.Run) string { return stamp(&r.QueuedAt) }},
+	{title: "took", value: took},
+	{title: "records", value: func(r view.Run) string { return fmt.Sprint(r.Records) }},
+	{title: "created", value: func(r view.Run) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r view.Run) string { return fmt.Sprint(r.Linked) }},
+	{title: "requested_by", wide: true, value: func(r view.Run) string { return r.RequestedBy }},
+	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
 
 // took is the time from start to end, or to now.
-func (r runView) took() string {
+func took(r view.Run) string {
 	if r.StartedAt == nil {
 		return ""
 	}
@@ -120,7 +41,7 @@ func (r runView) took() string {
 
 // handled is how much of its request a run of this kind has done; empty for
 // another kind.
-func (r runView) handled(kind string) string {
+func handled(r view.Run, kind string) string {
 	if r.Kind != kind {
 		return ""
 	}
@@ -128,21 +49,21 @@ func (r runView) handled(kind string) string {
 }
 
 // runDetail is one run in words.
-var runDetail = []column[runView]{
-	{title: "run", value: func(r runView) string { return r.ID }},
-	{title: "kind", value: func(r runView) string {
+var runDetail = []column[view.Run]{
+	{title: "run", value: func(r view.Run) string { return r.ID }},
+	{title: "kind", value: func(r view.Run) string {
 		if r.DryRun {
 			return r.Kind + " (dry run: nothing was written)"
 		}
 		return r.Kind
 	}},
-	{title: "state", value: func(r runView) string { return r.State }},
-	{title: "error", value: func(r runView) string { return r.Error }},
-	{title: "waiting_for", value: func(r runView) string { return r.WaitReason }},
-	{title: "took", value: runView.took},
-	{title: "pairs", value: func(r runView) string { return r.handled(repo.KindMap) }},
-	{title: "mappings", value: func(r runView) string { return r.handled(repo.KindUnmap) }},
-	{title: "clients_seen", value: func(r runView) string {
+	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "error", value: func(r view.Run) string { return r.Error }},
+	{title: "waiting_for", value: func(r view.Run) string { return r.WaitReason }},
+	{title: "took", value: took},
+	{title: "pairs", value: func(r view.Run) string { return handled(r, repo.KindMap) }},
+	{title: "mappings", value: func(r view.Run) string { return handled(r, repo.KindUnmap) }},
+	{title: "clients_seen", value: func(r view.Run) string {
 		if r.Kind == repo.KindMap || r.Kind == repo.KindUnmap {
 			return ""
 		}
@@ -155,22 +76,22 @@ var runDetail = []column[runView]{
 		}
 		return text
 	}},
-	{title: "created", value: func(r runView) string { return fmt.Sprint(r.Created) }},
-	{title: "linked", value: func(r runView) string { return fmt.Sprint(r.Linked) }},
-	{title: "refreshed", value: func(r runView) string { return fmt.Sprint(r.Refreshed) }},
-	{title: "unchanged", value: func(r runView) string { return fmt.Sprint(r.Unchanged) }},
-	{title: "ambiguous", value: func(r runView) string { return fmt.Sprint(r.Ambiguous) }},
-	{title: "skipped", value: func(r runView) string { return fmt.Sprint(r.Skipped) }},
-	{title: "failed", value: func(r runView) string { return fmt.Sprint(r.Failed) }},
-	{title: "missing", value: func(r runView) string { return some(r.Missing) }},
-	{title: "unverified", value: func(r runView) string { return some(r.Unverified) }},
-	{title: "removed", value: func(r runView) string { return some(r.Removed) }},
+	{title: "created", value: func(r view.Run) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r view.Run) string { return fmt.Sprint(r.Linked) }},
+	{title: "refreshed", value: func(r view.Run) string { return fmt.Sprint(r.Refreshed) }},
+	{title: "unchanged", value: func(r view.Run) string { return fmt.Sprint(r.Unchanged) }},
+	{title: "ambiguous", value: func(r view.Run) string { return fmt.Sprint(r.Ambiguous) }},
+	{title: "skipped", value: func(r view.Run) string { return fmt.Sprint(r.Skipped) }},
+	{title: "failed", value: func(r view.Run) string { return fmt.Sprint(r.Failed) }},
+	{title: "missing", value: func(r view.Run) string { return some(r.Missing) }},
+	{title: "unverified", value: func(r view.Run) string { return some(r.Unverified) }},
+	{title: "removed", value: func(r view.Run) string { return some(r.Removed) }},
 }
 
-var itemColumns = []column[itemView]{
-	{title: "client_id", value: func(i itemView) string { return number(i.ClientID) }},
-	{title: "outcome", value: func(i itemView) string { return i.Outcome }},
-	{title: "reason", wide: true, value: func(i itemView) string { return i.Reason }},
+var itemColumns = []column[view.Item]{
+	{title: "client_id", value: func(i view.Item) string { return number(i.ClientID) }},
+	{title: "outcome", value: func(i view.Item) string { return i.Outcome }},
+	{title: "reason", wide: true, value: func(i view.Item) string { return i.Reason }},
 }
 
 // some writes a number that most runs have nothing to say about.
@@ -188,29 +109,36 @@ func number(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
+// viewRun is a run with the stack of its panic, if it had one.
+func viewRun(r repo.Run) view.Run {
+	v := view.NewRun(r)
+	v.Stack = r.Stack
+	return v
+}
+
 // printRun prints a run, with what needs a person below it in a table.
 func (a *app) printRun(run repo.Run) error {
-	view := viewRun(run)
+	v := viewRun(run)
 	detail := runDetail
 	if a.format == "csv" {
 		detail = runColumns
 	}
-	if err := one(a, view, detail); err != nil {
+	if err := one(a, v, detail); err != nil {
 		return err
 	}
-	if a.format == "table" && view.Stack != "" {
+	if a.format == "table" && v.Stack != "" {
 		fmt.Fprintln(a.Out, "\nwhere it panicked, for those who mend it:")
-		for line := range strings.Lines(view.Stack) {
+		for line := range strings.Lines(v.Stack) {
 			fmt.Fprintln(a.Out, " ", plaintext.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
 		}
 	}
-	if a.format == "table" && len(view.Pairs) > 0 {
+	if a.format == "table" && len(v.Pairs) > 0 {
 		fmt.Fprintln(a.Out)
-		return list(a, view.Pairs, pairColumnsOf(view.Pairs))
+		return list(a, v.Pairs, pairColumnsOf(v.Pairs))
 	}
-	if a.format == "table" && len(view.Items) > 0 {
-		fmt.Fprintf(a.Out, "\nfor a person (%d):\n", len(view.Items))
-		return list(a, view.Items, itemColumns)
+	if a.format == "table" && len(v.Items) > 0 {
+		fmt.Fprintf(a.Out, "\nfor a person (%d):\n", len(v.Items))
+		return list(a, v.Items, itemColumns)
 	}
 	return nil
 }
@@ -262,7 +190,7 @@ func (a *app) runsList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, viewAll(runs, viewRun), runColumns)
+				return list(a, view.Each(runs, viewRun), runColumns)
 			})
 		}),
 	}

@@ -8,46 +8,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
-	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/internal/view"
 )
 
-// scheduleView is when a connection is resynced, as the CLI prints it.
-type scheduleView struct {
-	ConnectionID  string     `json:"connection_id"`
-	Connection    string     `json:"connection"`
-	Schedule      string     `json:"schedule"`
-	Own           bool       `json:"own"` // not the default
-	NextResyncAt  *time.Time `json:"next_resync_at"`
-	LastSuccessAt *time.Time `json:"last_success_at"`
-	VerifiedAt    *time.Time `json:"verified_at"`
-	MissedResyncs int        `json:"missed_resyncs"`
-	Status        string     `json:"status"`
-}
-
-func viewSchedule(c repo.Connection) scheduleView {
-	v := scheduleView{
-		ConnectionID: c.ID.String(), Connection: c.Name, Schedule: engine.PlannedSchedule(c), Own: c.ResyncCron != "",
-		NextResyncAt: utc(c.NextResyncAt), LastSuccessAt: utc(c.LastSuccessAt), VerifiedAt: utc(c.VerifiedAt),
-		MissedResyncs: c.MissedResyncs, Status: engine.ScheduleStatus(c, time.Now()),
-	}
-	if v.Own {
-		v.Schedule = c.ResyncCron
-	}
-	return v
-}
-
-var scheduleColumns = []column[scheduleView]{
-	{title: "connection", wide: true, value: func(s scheduleView) string { return s.Connection }},
-	{title: "schedule", value: func(s scheduleView) string {
+var scheduleColumns = []column[view.Schedule]{
+	{title: "connection", wide: true, value: func(s view.Schedule) string { return s.Connection }},
+	{title: "schedule", value: func(s view.Schedule) string {
 		if s.Own || s.Schedule == "" {
 			return s.Schedule
 		}
 		return s.Schedule + " (default)"
 	}},
-	{title: "next_resync_at", value: func(s scheduleView) string { return stamp(s.NextResyncAt) }},
-	{title: "verified_at", value: func(s scheduleView) string { return stamp(s.VerifiedAt) }},
-	{title: "missed_resyncs", extra: true, value: func(s scheduleView) string { return some(s.MissedResyncs) }},
-	{title: "status", wide: true, value: func(s scheduleView) string { return s.Status }},
+	{title: "next_resync_at", value: func(s view.Schedule) string { return stamp(s.NextResyncAt) }},
+	{title: "verified_at", value: func(s view.Schedule) string { return stamp(s.VerifiedAt) }},
+	{title: "missed_resyncs", extra: true, value: func(s view.Schedule) string { return some(s.MissedResyncs) }},
+	{title: "status", wide: true, value: func(s view.Schedule) string { return s.Status }},
 }
 
 func (a *app) scheduleCommand() *cobra.Command {
@@ -69,7 +44,7 @@ func (a *app) scheduleList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, viewAll(all, viewSchedule), scheduleColumns)
+				return list(a, view.Each(all, view.NewSchedule), scheduleColumns)
 			})
 		}),
 	}
@@ -120,6 +95,6 @@ func (a *app) setSchedule(ctx context.Context, connection, spec string) error {
 		if err != nil {
 			return err
 		}
-		return one(a, viewSchedule(conn), scheduleColumns)
+		return one(a, view.NewSchedule(conn), scheduleColumns)
 	})
 }

@@ -8,36 +8,18 @@ import (
 
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/tasks"
 )
 
-// suggestionView is a suggested pair as the CLI prints it.
-type suggestionView struct {
-	Score       float64 `json:"score"`
-	CompanyID   string  `json:"company_id"`
-	CompanyName string  `json:"company_name"`
-	ExternalID  string  `json:"external_id"`
-	ClientID    int64   `json:"client_id"`
-	ClientName  string  `json:"client_name"`
-	Reason      string  `json:"reason"`
-	Ambiguous   bool    `json:"ambiguous"`
-}
-
-func viewSuggestion(s engine.Suggestion) suggestionView {
-	return suggestionView{
-		Score: s.Score, CompanyID: s.CompanyID.String(), CompanyName: s.CompanyName, ExternalID: s.ExternalID,
-		ClientID: s.ClientID, ClientName: s.ClientName, Reason: s.Reason, Ambiguous: s.Ambiguous,
-	}
-}
-
-var suggestionColumns = []column[suggestionView]{
-	{title: "score", value: func(s suggestionView) string { return fmt.Sprintf("%.2f", s.Score) }},
-	{title: "company_name", wide: true, value: func(s suggestionView) string { return s.CompanyName }},
-	{title: "client_name", wide: true, value: func(s suggestionView) string { return s.ClientName }},
-	{title: "client_id", value: func(s suggestionView) string { return fmt.Sprint(s.ClientID) }},
-	{title: "reason", wide: true, value: func(s suggestionView) string { return s.Reason }},
-	{title: "ambiguous", value: func(s suggestionView) string { return yes(s.Ambiguous) }},
-	{title: "company_id", extra: true, value: func(s suggestionView) string { return s.CompanyID }},
+var suggestionColumns = []column[view.Suggestion]{
+	{title: "score", value: func(s view.Suggestion) string { return fmt.Sprintf("%.2f", s.Score) }},
+	{title: "company_name", wide: true, value: func(s view.Suggestion) string { return s.CompanyName }},
+	{title: "client_name", wide: true, value: func(s view.Suggestion) string { return s.ClientName }},
+	{title: "client_id", value: func(s view.Suggestion) string { return fmt.Sprint(s.ClientID) }},
+	{title: "reason", wide: true, value: func(s view.Suggestion) string { return s.Reason }},
+	{title: "ambiguous", value: func(s view.Suggestion) string { return yes(s.Ambiguous) }},
+	{title: "company_id", extra: true, value: func(s view.Suggestion) string { return s.CompanyID }},
 }
 
 func (a *app) suggestCommand() *cobra.Command {
@@ -99,7 +81,7 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, least flo
 	if limit > 0 {
 		pairs = pairs[:min(limit, len(pairs))]
 	}
-	if err := list(a, viewAll(pairs, viewSuggestion), suggestionColumns); err != nil {
+	if err := list(a, view.Each(pairs, view.NewSuggestion), suggestionColumns); err != nil {
 		return err
 	}
 	if n := len(found.Certain(0.9)); n > 0 {

@@ -4,64 +4,25 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/halosync/halosync/internal/engine"
-	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/internal/view"
 )
 
-// undoView is what undoing a run came to.
-type undoView struct {
-	RunID     string     `json:"run_id"`
-	Unmapped  int        `json:"unmapped"`          // mappings taken back
-	Removed   int        `json:"companies_removed"` // companies taken back
-	Gone      int        `json:"gone"`              // had been deleted before
-	LeftCount int        `json:"left_count"`        // left as they are
-	Left      []leftView `json:"left"`              // at most 1,000 of them
+var undoColumns = []column[view.Undo]{
+	{title: "run_id", value: func(u view.Undo) string { return u.RunID }},
+	{title: "unmapped", value: func(u view.Undo) string { return fmt.Sprint(u.Unmapped) }},
+	{title: "companies_removed", value: func(u view.Undo) string { return fmt.Sprint(u.Removed) }},
+	{title: "gone", value: func(u view.Undo) string { return fmt.Sprint(u.Gone) }},
+	{title: "left_count", value: func(u view.Undo) string { return fmt.Sprint(u.LeftCount) }},
 }
 
-// leftView is a mapping or a company that was left as it is.
-type leftView struct {
-	MappingID   *string `json:"mapping_id"` // null: a company
-	CompanyID   string  `json:"company_id"`
-	CompanyName string  `json:"company_name"`
-	ClientID    *int64  `json:"client_id"`
-	Reason      string  `json:"reason"`
-}
-
-func viewUndo(u engine.Undo) undoView {
-	return undoView{
-		RunID: u.RunID, Unmapped: u.Unmapped, Removed: u.Removed, Gone: u.Gone,
-		LeftCount: u.LeftCount, Left: viewAll(u.Left, viewLeft),
-	}
-}
-
-func viewLeft(k repo.Kept) leftView {
-	v := leftView{CompanyID: k.CompanyID.String(), CompanyName: k.CompanyName, Reason: k.Reason}
-	if k.MappingID != uuid.Nil {
-		v.MappingID = idText(&k.MappingID)
-	}
-	if k.ClientID != 0 {
-		v.ClientID = &k.ClientID
-	}
-	return v
-}
-
-var undoColumns = []column[undoView]{
-	{title: "run_id", value: func(u undoView) string { return u.RunID }},
-	{title: "unmapped", value: func(u undoView) string { return fmt.Sprint(u.Unmapped) }},
-	{title: "companies_removed", value: func(u undoView) string { return fmt.Sprint(u.Removed) }},
-	{title: "gone", value: func(u undoView) string { return fmt.Sprint(u.Gone) }},
-	{title: "left_count", value: func(u undoView) string { return fmt.Sprint(u.LeftCount) }},
-}
-
-var leftColumns = []column[leftView]{
-	{title: "company_name", wide: true, value: func(l leftView) string { return l.CompanyName }},
-	{title: "client_id", value: func(l leftView) string { return number(l.ClientID) }},
-	{title: "mapping_id", value: func(l leftView) string { return orEmpty(l.MappingID) }},
-	{title: "company_id", extra: true, value: func(l leftView) string { return l.CompanyID }},
-	{title: "reason", wide: true, value: func(l leftView) string { return l.Reason }},
+var leftColumns = []column[view.Left]{
+	{title: "company_name", wide: true, value: func(l view.Left) string { return l.CompanyName }},
+	{title: "client_id", value: func(l view.Left) string { return number(l.ClientID) }},
+	{title: "mapping_id", value: func(l view.Left) string { return orEmpty(l.MappingID) }},
+	{title: "company_id", extra: true, value: func(l view.Left) string { return l.CompanyID }},
+	{title: "reason", wide: true, value: func(l view.Left) string { return l.Reason }},
 }
 
 func (a *app) runsUndo() *cobra.Command {
@@ -79,24 +40,24 @@ stay deleted; "enqueue restore" brings them back. It is safe to repeat.`,
 				if err != nil {
 					return err
 				}
-				return a.printUndo(viewUndo(undo))
+				return a.printUndo(view.NewUndo(undo))
 			})
 		}),
 	}
 }
 
-func (a *app) printUndo(view undoView) error {
-	if err := one(a, view, undoColumns); err != nil {
+func (a *app) printUndo(v view.Undo) error {
+	if err := one(a, v, undoColumns); err != nil {
 		return err
 	}
-	if a.format == "table" && len(view.Left) > 0 {
-		fmt.Fprintf(a.Out, "\nleft as they are (%d):\n", view.LeftCount)
-		if err := list(a, view.Left, leftColumns); err != nil {
+	if a.format == "table" && len(v.Left) > 0 {
+		fmt.Fprintf(a.Out, "\nleft as they are (%d):\n", v.LeftCount)
+		if err := list(a, v.Left, leftColumns); err != nil {
 			return err
 		}
 	}
-	if view.LeftCount > 0 {
-		return &needsPersonError{fmt.Sprintf("run %s is undone but for %d mappings or companies, which stay", view.RunID, view.LeftCount)}
+	if v.LeftCount > 0 {
+		return &needsPersonError{fmt.Sprintf("run %s is undone but for %d mappings or companies, which stay", v.RunID, v.LeftCount)}
 	}
 	return nil
 }

@@ -6,38 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
 
-// outcomeView is what became of one mapping of a request.
-type outcomeView struct {
-	ID          string  `json:"id"`
-	CompanyID   *string `json:"company_id"`
-	CompanyName *string `json:"company_name"`
-	ClientID    *int64  `json:"client_id"`
-	ClientName  *string `json:"client_name"`
-	State       string  `json:"state,omitempty"`
-	Outcome     string  `json:"outcome"`
-	Reason      string  `json:"reason"`
-}
-
-func viewOutcome(o repo.MappingOutcome) outcomeView {
-	v := outcomeView{ID: o.ID.String(), Outcome: o.Outcome, Reason: o.Reason}
-	if m := o.Mapping; m != nil {
-		v.CompanyID, v.ClientID = itemIDs(repo.RunItem{CompanyID: m.CompanyID, ClientID: m.ClientID})
-		v.CompanyName, v.ClientName, v.State = &m.CompanyName, &m.ClientName, m.State
-	}
-	return v
-}
-
-var outcomeColumns = []column[outcomeView]{
-	{title: "id", value: func(o outcomeView) string { return o.ID }},
-	{title: "company_name", wide: true, value: func(o outcomeView) string { return orEmpty(o.CompanyName) }},
-	{title: "client_id", value: func(o outcomeView) string { return number(o.ClientID) }},
-	{title: "client_name", wide: true, value: func(o outcomeView) string { return orEmpty(o.ClientName) }},
-	{title: "state", extra: true, value: func(o outcomeView) string { return o.State }},
-	{title: "outcome", value: func(o outcomeView) string { return o.Outcome }},
-	{title: "reason", wide: true, value: func(o outcomeView) string { return o.Reason }},
+var outcomeColumns = []column[view.Outcome]{
+	{title: "id", value: func(o view.Outcome) string { return o.ID }},
+	{title: "company_name", wide: true, value: func(o view.Outcome) string { return orEmpty(o.CompanyName) }},
+	{title: "client_id", value: func(o view.Outcome) string { return number(o.ClientID) }},
+	{title: "client_name", wide: true, value: func(o view.Outcome) string { return orEmpty(o.ClientName) }},
+	{title: "state", extra: true, value: func(o view.Outcome) string { return o.State }},
+	{title: "outcome", value: func(o view.Outcome) string { return o.Outcome }},
+	{title: "reason", wide: true, value: func(o view.Outcome) string { return o.Reason }},
 }
 
 func (a *app) unmapCommand() *cobra.Command {
@@ -92,7 +72,7 @@ func someMappings(_ *cobra.Command, args []string) error {
 // printOutcomes prints what became of each mapping. What was refused needs a
 // person.
 func (a *app) printOutcomes(outcomes []repo.MappingOutcome) error {
-	if err := list(a, viewAll(outcomes, viewOutcome), outcomeColumns); err != nil {
+	if err := list(a, view.Each(outcomes, view.NewOutcome), outcomeColumns); err != nil {
 		return err
 	}
 	refused := 0

@@ -15,7 +15,7 @@ var house = map[string]struct {
 }{
 	"internal/access": {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
 	"internal/api": {
-		[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo", "tasks"},
+		[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/view", "repo", "tasks"},
 		"it translates between HTTP and the use cases, and their errors into statuses",
 	},
 	"internal/queuemon":                {[]string{"internal/access", "internal/plaintext", "tasks"}, "asynqmon's pages, which know the queue alone"},
@@ -48,6 +48,7 @@ var house = map[string]struct {
 	},
 	"internal/bench": {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":  {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
+	"internal/view": {[]string{"internal/engine", "repo", "tasks"}, "records of what the use cases return"},
 	"internal/setup": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/engine", "internal/ratelimit", "internal/secret", "internal/traces"},
 		"it opens the parts that both programs work with",
@@ -60,7 +61,7 @@ var house = map[string]struct {
 		"it connects everything; test kits stay out",
 	},
 	"internal/cli": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/setup", "internal/traces"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "internal/setup", "internal/traces", "internal/view"},
 		"the commands, over the use cases; test kits stay out",
 	},
 	"cmd/worker":  {[]string{"internal/worker"}, "main hands over"},

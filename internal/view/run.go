@@ -1,4 +1,4 @@
-package api
+package view
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// runView is one execution of a request, with all its attempts.
-type runView struct {
+// Run is one execution of a request, with all its attempts.
+type Run struct {
 	ID           string     `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
 	Kind         string     `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string     `json:"tenant"`
@@ -40,20 +40,23 @@ type runView struct {
 	DryRun       bool       `json:"dry_run" doc:"Nothing was written."`
 	WaitReason   string     `json:"wait_reason" doc:"What it waits for."`
 	Error        string     `json:"error"`
-	Items        []itemView `json:"items" nullable:"false" doc:"What needs a person, at most 1,000; empty in lists."`
-	Pairs        []pairView `json:"pairs" nullable:"false" doc:"What became of each pair of a map run; empty in lists."`
+	// Stack is the trace of the panic that failed the run. It is for operations: the
+	// CLI fills it in, the API does not.
+	Stack string `json:"stack,omitempty" hidden:"true"`
+	Items []Item `json:"items" nullable:"false" doc:"What needs a person, at most 1,000; empty in lists."`
+	Pairs []Pair `json:"pairs" nullable:"false" doc:"What became of each pair of a map run; empty in lists."`
 }
 
-// itemView is something of a run that needs a person.
-type itemView struct {
+// Item is something of a run that needs a person.
+type Item struct {
 	ClientID  *int64  `json:"client_id,omitempty"`
 	CompanyID *string `json:"company_id,omitempty" format:"uuid"`
 	Outcome   string  `json:"outcome"`
 	Reason    string  `json:"reason"`
 }
 
-// pairView is what became of one pair of a request.
-type pairView struct {
+// Pair is what became of one pair of a request.
+type Pair struct {
 	Pair      int     `json:"pair" doc:"In the request, from 1."`
 	Line      int     `json:"line,omitempty" doc:"Of the file that it came from."`
 	Company   string  `json:"company" doc:"As it was asked for."`
@@ -64,22 +67,23 @@ type pairView struct {
 	Reason    string  `json:"reason"`
 }
 
-func viewRun(r repo.Run) runView {
-	v := runView{
+// NewRun returns the view of a run, without its stack.
+func NewRun(r repo.Run) Run {
+	v := Run{
 		ID: engine.RunID(r.ID), Kind: r.Kind, Tenant: r.Tenant, ConnectionID: r.ConnectionID.String(),
 		State: r.State, Attempt: r.Attempt, RequestedBy: r.RequestedBy,
-		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt),
+		QueuedAt: r.QueuedAt.UTC(), StartedAt: UTC(r.StartedAt), FinishedAt: UTC(r.FinishedAt),
 		Pages: r.Pages, Records: r.Records, RecordsTotal: r.RecordsTotal, Complete: r.Complete,
 		Created: r.Created, Linked: r.Linked, Refreshed: r.Refreshed, Unchanged: r.Unchanged,
 		Ambiguous: r.Ambiguous, Skipped: r.Skipped, Failed: r.Failed, Missing: r.Missing, Unverified: r.Unverified, Removed: r.Removed,
-		DryRun: engine.IsDryRun(r), WaitReason: r.WaitReason, Error: r.Error, Items: []itemView{}, Pairs: viewPairs(r),
+		DryRun: engine.IsDryRun(r), WaitReason: r.WaitReason, Error: r.Error, Items: []Item{}, Pairs: NewPairs(r),
 	}
-	asked := make(map[int]pairView, len(v.Pairs))
+	asked := make(map[int]Pair, len(v.Pairs))
 	for _, p := range v.Pairs {
 		asked[p.Pair] = p
 	}
 	for _, item := range r.Items {
-		i := itemView{Outcome: item.Outcome, Reason: item.Reason}
+		i := Item{Outcome: item.Outcome, Reason: item.Reason}
 		i.CompanyID, i.ClientID = itemIDs(item)
 		if p, ok := asked[item.Pair]; ok {
 			i.Reason = p.where() + ": " + i.Reason
@@ -89,14 +93,15 @@ func viewRun(r repo.Run) runView {
 	return v
 }
 
-func viewPairs(run repo.Run) []pairView {
-	views := []pairView{}
+// NewPairs returns what became of the pairs of a map run.
+func NewPairs(run repo.Run) []Pair {
+	views := []Pair{}
 	var asked []tasks.Pair
 	if len(run.Pairs) > 0 {
 		asked, _ = engine.Pairs(run) // what is stored was valid
 	}
 	for _, item := range run.Pairs {
-		v := pairView{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
+		v := Pair{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
 		if item.Pair <= len(asked) {
 			p := asked[item.Pair-1]
 			v.Line, v.Company, v.Client = p.Line, p.Company, p.ClientName
@@ -111,25 +116,25 @@ func viewPairs(run repo.Run) []pairView {
 }
 
 // where names a pair for a person: by its line if it came from a file.
-func (v pairView) where() string {
+func (v Pair) where() string {
 	if v.Line > 0 {
 		return fmt.Sprintf("line %d", v.Line)
 	}
 	return fmt.Sprintf("pair %d", v.Pair)
 }
 
-// undoView is what undoing a run came to.
-type undoView struct {
-	RunID     string     `json:"run_id"`
-	Unmapped  int        `json:"unmapped" doc:"Mappings taken back."`
-	Removed   int        `json:"companies_removed" doc:"Companies taken back."`
-	Gone      int        `json:"gone" doc:"Had been deleted before."`
-	LeftCount int        `json:"left_count" doc:"Left as they are."`
-	Left      []leftView `json:"left" nullable:"false" doc:"At most 1,000 of them."`
+// Undo is what undoing a run came to.
+type Undo struct {
+	RunID     string `json:"run_id"`
+	Unmapped  int    `json:"unmapped" doc:"Mappings taken back."`
+	Removed   int    `json:"companies_removed" doc:"Companies taken back."`
+	Gone      int    `json:"gone" doc:"Had been deleted before."`
+	LeftCount int    `json:"left_count" doc:"Left as they are."`
+	Left      []Left `json:"left" nullable:"false" doc:"At most 1,000 of them."`
 }
 
-// leftView is a mapping or a company that was left as it is.
-type leftView struct {
+// Left is a mapping or a company that was left as it is.
+type Left struct {
 	MappingID   *string `json:"mapping_id" format:"uuid" doc:"Null: a company."`
 	CompanyID   string  `json:"company_id" format:"uuid"`
 	CompanyName string  `json:"company_name"`
@@ -137,15 +142,16 @@ type leftView struct {
 	Reason      string  `json:"reason"`
 }
 
-func viewUndo(u engine.Undo) undoView {
-	return undoView{
+// NewUndo returns the view of an undone run.
+func NewUndo(u engine.Undo) Undo {
+	return Undo{
 		RunID: u.RunID, Unmapped: u.Unmapped, Removed: u.Removed, Gone: u.Gone,
-		LeftCount: u.LeftCount, Left: each(u.Left, viewLeft),
+		LeftCount: u.LeftCount, Left: Each(u.Left, newLeft),
 	}
 }
 
-func viewLeft(k repo.Kept) leftView {
-	v := leftView{CompanyID: k.CompanyID.String(), CompanyName: k.CompanyName, Reason: k.Reason}
+func newLeft(k repo.Kept) Left {
+	v := Left{CompanyID: k.CompanyID.String(), CompanyName: k.CompanyName, Reason: k.Reason}
 	if k.MappingID != uuid.Nil {
 		v.MappingID = idText(&k.MappingID)
 	}

@@ -1,0 +1,50 @@
+// Package view has the JSON records that the API and the command line show, each
+// declared once. The tags doc, example, enum and format describe a field in the API's
+// document.
+package view
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/repo"
+)
+
+// Each returns the views of all items. Without items it is empty, not nil: an empty
+// list is [] in JSON.
+func Each[T, V any](items []T, view func(T) V) []V {
+	views := make([]V, len(items))
+	for i, item := range items {
+		views[i] = view(item)
+	}
+	return views
+}
+
+// UTC returns the time in UTC, the zone of all times in JSON.
+func UTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+// itemIDs are an item's company and client, nil for none.
+func itemIDs(item repo.RunItem) (company *string, client *int64) {
+	if item.CompanyID != uuid.Nil {
+		company = idText(&item.CompanyID)
+	}
+	if item.ClientID != 0 {
+		client = &item.ClientID
+	}
+	return company, client
+}
+
+func idText(id *uuid.UUID) *string {
+	if id == nil {
+		return nil
+	}
+	text := id.String()
+	return &text
+}
