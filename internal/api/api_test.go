@@ -70,11 +70,11 @@ func TestHaloFails(t *testing.T) {
 		says   string
 	}{
 		"502":          {halotest.Status(502, "<html>bad gateway"), http.StatusBadGateway, "try again"},
-		"no answer":    {halotest.Reset(), http.StatusGatewayTimeout, "does not answer"},
-		"throttled":    {halotest.Throttle(7e9), http.StatusTooManyRequests, "later"},
+		"no answer":    {halotest.Reset(), http.StatusGatewayTimeout, "can be reached"},
+		"throttled":    {halotest.Throttle(7e9), http.StatusTooManyRequests, "wait a few minutes"},
 		"HTML":         {halotest.HTML200(), http.StatusBadGateway, "addresses"},
 		"no right":     {halotest.Status(403, ""), http.StatusBadGateway, "read customers"},
-		"not a client": {halotest.Status(404, ""), http.StatusBadGateway, "addresses"},
+		"not a client": {halotest.Status(404, ""), http.StatusBadGateway, "resource server"},
 	} {
 		w.sim.Fault(halotest.Rule{Times: halotest.Forever}, tt.fault)
 		for _, path := range []string{"GET /connections/halo/clients", "GET /connections/halo/suggestions", "POST /connections/halo/test"} {
@@ -91,7 +91,7 @@ func TestHaloFails(t *testing.T) {
 	}
 	// Credentials: the caller's own are 422, those that are stored 502.
 	bad := map[string]any{"name": "bad", "domain": w.sim.ResourceServer(), "auth_server": w.sim.AuthServer(), "client_id": testApp, "client_secret": "wrong"}
-	if got := w.do("POST", "/connections", bad).want(422); !strings.Contains(got.text("detail"), "check the client ID") {
+	if got := w.do("POST", "/connections", bad).want(422); !strings.Contains(got.text("detail"), "check client ID") {
 		t.Error(got.body)
 	}
 	w.sim.Tenant("").App(testApp, "rotated")

@@ -36,7 +36,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	_ = control.SetReadDeadline(time.Time{})
 	network, isNetwork := errors.AsType[net.Error](err)
 	switch {
-	case len(body) > mostBody, isA[*http.MaxBytesError](err):
+	case len(body) > mostBody, errors.As(err, new(*http.MaxBytesError)):
 		h.refuse(ctx, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB: split the request")
 		return
 	case isNetwork && network.Timeout():

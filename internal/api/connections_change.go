@@ -123,7 +123,7 @@ func (h *Handler) setState(change stateChange) func(context.Context, access.Prin
 func (h *Handler) testConnection(ctx context.Context, p access.Principal, in *OneConnection) (*connectionOut, error) {
 	conn, err := h.engine.TestConnection(ctx, p.Tenant, in.Connection)
 	if err != nil {
-		return nil, &storedError{err}
+		return nil, err
 	}
 	return tagged(conn), nil
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/problem"
 )
 
 // Page is what every list with a cursor takes.
@@ -68,16 +68,5 @@ func afterID(kind, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// faultError is a fault in a request that only shows when it is handled.
-type faultError struct{ place, why string }
-
-func (e *faultError) Error() string { return e.why }
-
-func fault(place, why string) error { return &faultError{place, why} }
-
-// asProblem tells a fault with its place, as the library tells its own.
-func (e *faultError) asProblem() *huma.ErrorModel {
-	p := problem(422, "validation failed")
-	p.Errors = []*huma.ErrorDetail{{Message: e.why, Location: e.place}}
-	return p
-}
+// fault says what is wrong with a part of a request that the library takes for right.
+func fault(place, why string) error { return &problem.InputError{Place: place, Reason: why} }

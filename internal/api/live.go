@@ -49,7 +49,7 @@ func (h *Handler) live() {
 		}
 		leave, ok := h.streams.enter(p.Tenant)
 		if !ok {
-			full := problem(http.StatusTooManyRequests, "so many runs are being watched already: close other streams, or read /runs/{run} now and then")
+			full := newProblem(http.StatusTooManyRequests, "so many runs are being watched already: close other streams, or read /runs/{run} now and then")
 			return nil, huma.ErrorWithHeaders(full, http.Header{"Retry-After": {"10"}})
 		}
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {

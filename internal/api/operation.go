@@ -30,7 +30,7 @@ func principalOf(ctx context.Context) access.Principal {
 }
 
 // add registers an operation. What its handler gets is valid; an error that it
-// returns is translated by the table in errors.go.
+// returns is translated by the table of package problem.
 func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p access.Principal, in *I) (*O, error)) {
 	op := o.described()
 	huma.Register(h.huma, op, func(ctx context.Context, in *I) (*O, error) {

@@ -12,8 +12,8 @@ import (
 
 const problemType = "application/problem+json"
 
-// problem is an RFC 9457 problem.
-func problem(status int, detail string) *huma.ErrorModel {
+// newProblem is an RFC 9457 problem.
+func newProblem(status int, detail string) *huma.ErrorModel {
 	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
 }
 
@@ -22,7 +22,7 @@ func problem(status int, detail string) *huma.ErrorModel {
 func (h *Handler) internal(err error) *huma.ErrorModel {
 	id := uuid.New()
 	h.log.Error("request failed", zap.Stringer("id", id), zap.Error(err))
-	p := problem(http.StatusInternalServerError, "something went wrong here; whoever runs halosync finds it in the log under "+id.String())
+	p := newProblem(http.StatusInternalServerError, "something went wrong here; whoever runs halosync finds it in the log under "+id.String())
 	p.Instance = "urn:uuid:" + id.String()
 	return p
 }

@@ -42,10 +42,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(&said, r)
 	if allow := said.Header().Get("Allow"); said.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allow)
-		writeProblem(w, problem(said.status, fmt.Sprintf("%s is not possible here: %s", r.Method, allow)))
+		writeProblem(w, newProblem(said.status, fmt.Sprintf("%s is not possible here: %s", r.Method, allow)))
 		return
 	}
-	writeProblem(w, problem(http.StatusNotFound, "there is no such operation; "+Prefix+"/openapi.json describes all"))
+	writeProblem(w, newProblem(http.StatusNotFound, "there is no such operation; "+Prefix+"/openapi.json describes all"))
 }
 
 // refusal takes what the router says of a request that it has no place for.

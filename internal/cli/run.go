@@ -22,6 +22,7 @@ import (
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/tasks"
 )
@@ -77,7 +78,7 @@ func Run(ctx context.Context, version string, args []string, getenv func(string)
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(s.Err, "enqueue: "+plaintext.PrintableLines(err.Error()))
+	fmt.Fprintln(s.Err, "enqueue: "+plaintext.PrintableLines(message(err)))
 	var person *needsPersonError
 	if errors.As(err, &person) {
 		return exitPerson
@@ -89,6 +90,17 @@ func Run(ctx context.Context, version string, args []string, getenv func(string)
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// message is an error with what to do about it. Most errors say that themselves.
+func message(err error) string {
+	text := err.Error()
+	switch p := problem.Of(err); {
+	case p.Code == problem.Internal, p.Advice == "", errors.Is(err, context.Canceled):
+		return text
+	default:
+		return text + "; " + p.Advice
+	}
 }
 
 // usage tells a wrong use from a failure: whatever happens before a command

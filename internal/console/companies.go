@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -64,7 +65,7 @@ func (c *Console) addCompanies(v *visit) error {
 			names = append(names, name)
 		}
 	}
-	err := error(&formError{"no name was typed: write one on each line"})
+	err := error(&problem.InputError{Reason: "no name was typed: write one on each line"})
 	var added []repo.Company
 	if len(names) > 0 {
 		added, err = c.engine.AddCompanies(v.r.Context(), v.Tenant, v.Actor, names, v.value("external_id"))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
@@ -31,7 +32,7 @@ func (c *Console) updateConnection(v *visit) error {
 	form := v.connectionForm()
 	seen, err := time.Parse(time.RFC3339Nano, v.value("seen"))
 	if err != nil {
-		return &formError{"the form does not say which state of the connection it is about: open the page again"}
+		return &problem.InputError{Reason: "the form does not say which state of the connection it is about: open the page again"}
 	}
 	change := engine.ConnectionChange{
 		Name: &form.Name, Domain: &form.Domain, AuthServer: &form.AuthServer,

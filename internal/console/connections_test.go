@@ -58,11 +58,11 @@ func TestConnectHaloFails(t *testing.T) {
 		alert  string
 		wrong  string // the field that is marked
 	}{
-		"wrong secret": {[]string{"client_secret", "wr0ng-secret"}, http.StatusBadGateway, "does not accept the credentials", ""},
+		"wrong secret": {[]string{"client_secret", "wr0ng-secret"}, http.StatusUnprocessableEntity, "does not accept the credentials", ""},
 		"no secret":    {[]string{"client_secret", " "}, http.StatusUnprocessableEntity, "the client secret is missing", "client_secret"},
 		"no address":   {[]string{"domain", ""}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not allowed":  {[]string{"domain", "10.0.0.1"}, http.StatusUnprocessableEntity, "domain", "domain"},
-		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusBadGateway, "Halo", ""},
+		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusUnprocessableEntity, "Halo", ""},
 		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "exists already", "name"},
 		"bad limit":    {[]string{"rate_limit", "fast"}, http.StatusUnprocessableEntity, "rate limit", "rate_limit"},
 	} {
@@ -84,7 +84,7 @@ func TestConnectHaloFails(t *testing.T) {
 	}
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
 	a := s.post("/connections", s.credentials("name", "down")...)
-	if a.wants(http.StatusBadGateway); !strings.Contains(a.role("alert"), "does not answer") {
+	if a.wants(http.StatusBadGateway); !strings.Contains(a.role("alert"), "has a problem") {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	if n := repotest.Value[int](t, s.url, `select count(*) from halosync.connections`); n != 1 {
@@ -106,14 +106,14 @@ func TestChangeConnection(t *testing.T) {
 	s.follow(s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "renamed")...)).wants(http.StatusOK, "renamed", "Saved")
 	// Somebody who still has the page of before does not undo that unawares.
 	a := s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "other")...)
-	a.wants(http.StatusConflict)
-	if !strings.Contains(a.role("alert"), "Somebody else has changed") {
+	a.wants(http.StatusPreconditionFailed)
+	if !strings.Contains(a.role("alert"), "Someone else changed this") {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	if typed, _ := attrOf(a.find("input", "id", "name")[0], "value"); typed != "other" {
 		t.Errorf("what was typed is lost: %q", typed)
 	}
-	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusBadGateway).lacks("wr0ng")
+	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusUnprocessableEntity).lacks("wr0ng")
 	s.post(path+"/update", s.credentials("client_secret", "")...).wants(http.StatusUnprocessableEntity)
 
 	// Halo has a new secret; a broken connection is taken into use again.
@@ -138,7 +138,7 @@ func TestConnectionActions(t *testing.T) {
 	s.follow(s.post(path+"/test")).wants(http.StatusOK, "Halo PSA accepts the credentials")
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, "out of order"))
 	a := s.post(path + "/test")
-	if a.wants(http.StatusBadGateway); !strings.Contains(a.role("alert"), "Halo PSA does not answer") {
+	if a.wants(http.StatusBadGateway); !strings.Contains(a.role("alert"), "Halo PSA has a problem") {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	s.follow(s.post(path+"/pause")).wants(http.StatusOK, "paused", "Resume")

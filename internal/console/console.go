@@ -20,6 +20,7 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -71,7 +72,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.Serv
 // routes says which page is where, and what one must be allowed to see it.
 func (c *Console) routes() {
 	c.mux.Handle("GET /assets/{name}", c.assets)
-	c.handle("/", access.Read, func(*visit) error { return errNoPage })
+	c.handle("/", access.Read, func(*visit) error { return problem.ErrNoPage })
 	c.handle("GET /{$}", access.Read, func(v *visit) error { return v.redirect("/connections", nil) })
 	c.connectionRoutes()
 
@@ -135,11 +136,11 @@ func (v *visit) answer(need access.Scope, do func(*visit) error) (err error) {
 	}()
 	principal, ok := access.From(v.r.Context())
 	if !ok {
-		return errNobody
+		return problem.ErrNotSignedIn
 	}
 	v.Principal = principal
 	if !principal.Scope.Covers(need) {
-		return &scopeError{need}
+		return &problem.ScopeError{Need: string(need)}
 	}
 	if err := v.readForm(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -72,25 +73,25 @@ func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
 	if p.Mapping != "" {
 		id, err := uuid.Parse(p.Mapping)
 		if err != nil {
-			return f, &formError{"the mapping is no id: follow the link in the list of mappings"}
+			return f, &problem.InputError{Reason: "the mapping is no id: follow the link in the list of mappings"}
 		}
 		f.MappingID = &id
 	}
 	if p.Run != "" {
 		id, err := uuid.Parse(p.Run)
 		if err != nil {
-			return f, &formError{"the run is no id: follow the link on its page"}
+			return f, &problem.InputError{Reason: "the run is no id: follow the link on its page"}
 		}
 		f.RunID = &id
 	}
 	if p.Since != "" {
 		if f.Since, err = time.Parse(time.DateOnly, p.Since); err != nil {
-			return f, &formError{"the day is none: write it as 2026-11-28"}
+			return f, &problem.InputError{Reason: "the day is none: write it as 2026-11-28"}
 		}
 	}
 	if before != "" {
 		if f.Before, err = strconv.ParseInt(before, 10, 64); err != nil || f.Before <= 0 {
-			return f, errNoPage
+			return f, problem.ErrNoPage
 		}
 	}
 	return f, nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -19,7 +20,7 @@ func (c *Console) actImport(v *visit, w *importView, do string) error {
 	case "page":
 		page, err := strconv.Atoi(arg)
 		if err != nil || page < 1 || page > maxPage || w.Listed == nil {
-			return &formError{errGarbled.Error()}
+			return &problem.InputError{Reason: errGarbled.Error()}
 		}
 		q := w.Listed.listQuery
 		q.Page = page
@@ -42,7 +43,7 @@ func (c *Console) actImport(v *visit, w *importView, do string) error {
 	case "back":
 		return c.cancelPreview(v)
 	default:
-		return &formError{errGarbled.Error()}
+		return &problem.InputError{Reason: errGarbled.Error()}
 	}
 	return nil
 }

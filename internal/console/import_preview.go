@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -112,7 +113,7 @@ func (c *Console) importRefused(v *visit, w *importView, err error) error {
 func (c *Console) dryRun(v *visit, runID string) (repo.Run, error) {
 	run, err := c.engine.Run(v.r.Context(), v.Tenant, runID)
 	if err == nil && !engine.IsDryRun(run) {
-		return run, errNoPage
+		return run, problem.ErrNoPage
 	}
 	return run, err
 }
@@ -128,7 +129,7 @@ func (c *Console) importLive(v *visit) error {
 		return err
 	}
 	if !engine.IsDryRun(run) {
-		return errNoPage
+		return problem.ErrNoPage
 	}
 	return v.fragment(http.StatusOK, "import_preview", "progress", &previewView{Run: run})
 }

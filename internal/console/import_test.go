@@ -164,9 +164,9 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 		code int
 		says string
 	}{
-		{halotest.Status(503, "<html>"), 502, "Halo PSA does not answer"},
+		{halotest.Status(503, "<html>"), 502, "Halo PSA has a problem"},
 		{halotest.Throttle(time.Hour), 429, "Wait a few minutes"},
-		{halotest.HTML200(), 502, "That does not answer like Halo PSA"},
+		{halotest.HTML200(), 502, "The answer is not Halo PSA's"},
 	} {
 		s.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, fault.Fault)
 		for _, button := range []string{"Next page", "Get companies"} {

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 )
 
 // actMap does what a button says, but for Finish.
@@ -23,7 +24,7 @@ func (c *Console) actMap(v *visit, w *mapView, do, arg string) error {
 	case "drop":
 		n, err := strconv.Atoi(arg)
 		if err != nil || n < 1 || n > len(w.Pairs) {
-			return &formError{errGarbled.Error()}
+			return &problem.InputError{Reason: errGarbled.Error()}
 		}
 		w.Pairs = append(w.Pairs[:n-1], w.Pairs[n:]...)
 		w.Said, w.Focus = "Pair removed.", "pairs"
@@ -32,11 +33,11 @@ func (c *Console) actMap(v *visit, w *mapView, do, arg string) error {
 	case "accept", "dismiss":
 		n, err := strconv.Atoi(arg)
 		if err != nil || n < 1 || n > len(w.Offers) {
-			return &formError{errGarbled.Error()}
+			return &problem.InputError{Reason: errGarbled.Error()}
 		}
 		return c.decideOffer(v, w, do, w.Offers[n-1])
 	default:
-		return &formError{errGarbled.Error()}
+		return &problem.InputError{Reason: errGarbled.Error()}
 	}
 	return nil
 }

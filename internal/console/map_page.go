@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/problem"
 )
 
 const mapTitle = "Map existing company"
@@ -33,7 +35,7 @@ func (c *Console) preselect(v *visit, w *mapView, query url.Values) error {
 	if text := query.Get("company"); text != "" {
 		id, err := uuid.Parse(text)
 		if err != nil {
-			return errNoPage
+			return problem.ErrNoPage
 		}
 		w.Company = id
 	}
@@ -75,7 +77,7 @@ func (c *Console) mapAct(v *visit) error {
 		return err
 	}
 	if w.conn.ID == uuid.Nil {
-		return &formError{"choose a connection"}
+		return &problem.InputError{Reason: "choose a connection"}
 	}
 	do, arg, _ := strings.Cut(v.r.PostForm.Get("do"), ":")
 	if do == "finish" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"time"
 
@@ -29,10 +28,8 @@ func (c *Console) suggest(v *visit, w *mapView) {
 	if err != nil {
 		f := v.explain(err)
 		if ctx.Err() == context.DeadlineExceeded {
-			f = failure{
-				Status: http.StatusGatewayTimeout, Title: "Halo PSA has too many companies to compare them all while you wait",
-				Advice: "Use the two searches, or let \"enqueue suggest\" take its time.",
-			}
+			f.Title = "Halo PSA has too many companies to compare them all while you wait"
+			f.Advice = "Use the two searches."
 		}
 		w.Alert = &f
 		return

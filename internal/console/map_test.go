@@ -170,7 +170,7 @@ func TestMapKeepsPairsOverFailure(t *testing.T) {
 		code int
 		says string
 	}{
-		{halotest.Status(500, ""), 502, "Halo PSA does not answer"},
+		{halotest.Status(500, ""), 502, "Halo PSA has a problem"},
 		{halotest.Throttle(time.Hour), 429, "Wait a few minutes"},
 	} {
 		s.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, fault.Fault)

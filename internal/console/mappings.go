@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -64,12 +65,12 @@ func (p *mappingsPage) filter() (repo.MappingFilter, error) {
 	if p.Connection != "" {
 		id, err := uuid.Parse(p.Connection)
 		if err != nil {
-			return f, &formError{"the connection is none: choose one from the list"}
+			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
 		}
 		f.ConnectionID = &id
 	}
 	if p.State != "" && !slices.Contains(mappingStates, p.State) {
-		return f, &formError{"there is no such state: choose one from the list"}
+		return f, &problem.InputError{Reason: "there is no such state: choose one from the list"}
 	}
 	if p.State == troubled {
 		f.State, f.Troubled = "", true

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -17,11 +18,11 @@ func (v *visit) chosen() ([]string, error) {
 	}
 	ids := v.r.PostForm["id"]
 	if len(ids) == 0 {
-		return nil, &formError{"no mapping is selected: tick one at least"}
+		return nil, &problem.InputError{Reason: "no mapping is selected: tick one at least"}
 	}
 	for _, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
-			return nil, &formError{"one of the mappings is none: open the list again"}
+			return nil, &problem.InputError{Reason: "one of the mappings is none: open the list again"}
 		}
 	}
 	return ids, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -71,20 +72,20 @@ func (c *Console) runs(v *visit) error {
 
 func (c *Console) runFilter(v *visit, p runsPage) (f repo.RunFilter, err error) {
 	if p.Kind != "" && !slices.Contains(runKinds, p.Kind) || p.State != "" && !slices.Contains(runStates, p.State) {
-		return f, &formError{"there is no such kind or state of runs: choose one from the list"}
+		return f, &problem.InputError{Reason: "there is no such kind or state of runs: choose one from the list"}
 	}
 	f.Kind, f.State = p.Kind, p.State
 	if p.Connection != "" {
 		id, err := uuid.Parse(p.Connection)
 		if err != nil {
-			return f, &formError{"the connection is none: choose one from the list"}
+			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
 		}
 		f.ConnectionID = &id
 	}
 	if before := v.value("before"); before != "" {
 		id, err := uuid.Parse(before)
 		if err != nil {
-			return f, errNoPage
+			return f, problem.ErrNoPage
 		}
 		last, err := c.store.RunAlone(v.r.Context(), v.Tenant, id)
 		if err != nil {

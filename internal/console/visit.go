@@ -11,6 +11,7 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/problem"
 )
 
 // visit is one request for a page, and its answer.
@@ -103,7 +104,7 @@ func (v *visit) readForm() error {
 	if err == nil || errors.As(err, &large) {
 		return err
 	}
-	return &formError{"what was sent is no form: go back and try again"}
+	return &problem.InputError{Reason: "what was sent is no form: go back and try again"}
 }
 
 // value is a field of the query or the form, without blanks around it and with
@@ -116,7 +117,7 @@ func (v *visit) value(name string) string {
 func (v *visit) id() (uuid.UUID, error) {
 	id, err := uuid.Parse(v.r.PathValue("id"))
 	if err != nil {
-		return uuid.UUID{}, errNoPage
+		return uuid.UUID{}, problem.ErrNoPage
 	}
 	return id, nil
 }

@@ -70,7 +70,7 @@ func TestWizardsWithHTMX(t *testing.T) {
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Throttle(time.Hour))
 	v.Set("do", "find-clients")
 	a = s.ask(http.MethodPost, "/map", v, "HX-Request", "true", "HX-Target", "client-options").wants(429, "Aaron Ltd")
-	if !strings.Contains(a.role("alert"), "too many requests") {
+	if !strings.Contains(a.role("alert"), "limits requests") {
 		t.Errorf("the alert says %q", a.role("alert"))
 	}
 }

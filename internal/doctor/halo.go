@@ -2,14 +2,13 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -83,16 +82,14 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 	return good
 }
 
-// cure says what to do about a connection that does not work. What is particular
-// to the error is in its own text.
+// cure says what to do about a connection that does not work, and how to look at it
+// alone.
 func cure(ref repo.ConnectionRef, err error) string {
-	if errors.As(err, new(*engine.ProbeError)) {
-		return fmt.Sprintf("look at it with: enqueue --tenant %s connection test %s", word(ref.Tenant), ref.ID)
+	p := problem.Of(err)
+	if p.Code == problem.Internal || p.Advice == "" {
+		p.Advice = "do what the text says"
 	}
-	if errors.Is(err, repo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		return "try again"
-	}
-	return "do what the text says, then: worker doctor"
+	return fmt.Sprintf("%s, then: enqueue --tenant %s connection test %s", p.Advice, word(ref.Tenant), ref.ID)
 }
 
 func subject(ref repo.ConnectionRef) string { return ref.Tenant + "/" + ref.Name }

@@ -96,23 +96,23 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	return in, nil
 }
 
-// A ProbeError says that Halo did not accept a set of credentials, at which
-// step, and what to look at.
+// ErrNoClients says that Halo accepted the credentials and showed no client at all.
+// Every Halo has at least its "Unknown" client, so this is what an agent without the
+// right to read customers sees (Halo guide 1566).
+var ErrNoClients = errors.New("the credentials were accepted, and Halo showed no client at all")
+
+// A ProbeError says that the test of a set of credentials failed, and at which step.
 type ProbeError struct {
-	Step string // "token" or "clients"
-	Hint string
-	err  error
+	Step   string // "token" or "clients"
+	Stored bool   // the credentials are those of a stored connection
+	err    error
 }
 
 func (e *ProbeError) Error() string {
-	text := "test of the connection (" + e.Step + ")"
-	if e.err != nil {
-		text += ": " + e.err.Error()
-	}
-	return text + "; " + e.Hint
+	return "test of the connection (" + e.Step + "): " + e.err.Error()
 }
 
-// Unwrap gives the error of package halo, if there was one.
+// Unwrap returns the error of package halo, or [ErrNoClients].
 func (e *ProbeError) Unwrap() error { return e.err }
 
 // probe fetches a token and one client. Nothing is stored.
@@ -131,15 +131,10 @@ func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) e
 func probe(ctx context.Context, api *halo.API) error {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	if err != nil {
-		return &ProbeError{Step: probeStep(err), Hint: hint(err), err: err}
+		return &ProbeError{Step: probeStep(err), err: err}
 	}
-	// Every Halo has at least its "Unknown" client, so an empty list is what
-	// an agent without rights sees (Halo guide 1566).
 	if page.Rows == 0 {
-		return &ProbeError{
-			Step: "clients",
-			Hint: "Halo accepted the credentials and showed no client at all: give the application's agent the right to read customers",
-		}
+		return &ProbeError{Step: "clients", err: ErrNoClients}
 	}
 	return nil
 }
@@ -149,31 +144,6 @@ func probeStep(err error) string {
 		return "token"
 	}
 	return "clients"
-}
-
-// hint says where a person should look, by the kind of error.
-func hint(err error) string {
-	var budget *ratelimit.BudgetError
-	switch {
-	case errors.As(err, &budget):
-		return "other work has used it up: try again in some minutes"
-	case errors.Is(err, halo.ErrCredentials):
-		return "check the client ID, the client secret and the tenant name"
-	case errors.Is(err, halo.ErrUnauthorized), errors.Is(err, halo.ErrForbidden):
-		return "check that the application may use read:customers and that its agent may read customers"
-	case errors.Is(err, halo.ErrNotHalo):
-		return "check the two addresses: the authorisation server usually ends in /auth, the resource server in /api"
-	case errors.Is(err, halo.ErrRefused):
-		return "nothing was sent there"
-	case errors.Is(err, halo.ErrThrottled):
-		return "Halo limits requests just now: try again in some minutes"
-	case errors.Is(err, halo.ErrUnavailable):
-		return "check that the host name is right and can be reached from here, and the tenant name"
-	case errors.Is(err, halo.ErrNotFound):
-		return "check the domain: it should be the resource server, which usually ends in /api"
-	default:
-		return "check domain, authorisation server and tenant name"
-	}
 }
 
 // TestConnection probes a stored connection.
@@ -186,5 +156,9 @@ func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.C
 	if err != nil {
 		return conn, err
 	}
-	return conn, probe(ctx, api)
+	err = probe(ctx, api)
+	if failed, ok := errors.AsType[*ProbeError](err); ok {
+		failed.Stored = true
+	}
+	return conn, err
 }

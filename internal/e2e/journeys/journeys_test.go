@@ -57,7 +57,7 @@ func (tech *technician) connectInBrowser() {
 	tech.Fill("Client secret", "not-"+tech.Secrets.Client)
 	tech.Press("Test and save")
 	tech.Expect(http.StatusBadGateway)
-	tech.Alert("Halo PSA does not accept the credentials. Check the client ID")
+	tech.Alert("Halo PSA does not accept the credentials. Check client ID")
 	tech.audit()
 	if n := tech.connections(); n != 0 {
 		tech.T.Errorf("%d connections after a wrong secret", n)
