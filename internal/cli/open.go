@@ -50,7 +50,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err := opened.Store.Ready(ctx); err != nil {
 		return err
 	}
-	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: engine.New(opened.EngineConfig())})
+	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: opened.Engine})
 }
 
 // onlyOf turns a --connection flag that narrows a listing into an id; nil if

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/halosync/halosync/halo"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
 // edit is what a person does to a form before pressing a button.
@@ -168,7 +168,7 @@ func hasty(t testing.TB, n int) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow, RetryBudget: time.Millisecond})
-	s.console = New(Config{Engine: s.engine, Store: s.store})
+	s.engine = enginetest.New(enginetest.Config{Store: s.store, Allow: allow, RetryBudget: time.Millisecond})
+	s.console = New(Config{Engine: s.engine.Engine, Store: s.store})
 	return s
 }

@@ -1,5 +1,5 @@
 // Package setup turns the environment into the parts that both programs work
-// with: the store, the queue, the request budget and the engine. Nothing else reads
+// with: the store, the queue, the request budget and the use cases. Nothing else reads
 // the environment.
 package setup
 
@@ -9,8 +9,12 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
@@ -64,24 +68,28 @@ type Options struct {
 	Patience time.Duration
 	// Observe is called with what the budget decides. May be nil.
 	Observe func(ratelimit.Event)
-	Traces  *traces.Traces // nil: none
+	// ObserveHalo is called after every HTTP attempt. May be nil.
+	ObserveHalo func(halo.Attempt)
+	Traces      *traces.Traces // nil: none
+	Log         *zap.Logger    // nil: none
 }
 
 // Parts are opened; [Parts.Close] closes them.
 type Parts struct {
 	Settings
-	Store  *repo.Store
-	Queue  *tasks.Client // nil without REDIS_URL
-	Budget *ratelimit.Limiter
+	Store    *repo.Store
+	Queue    *tasks.Client // nil without REDIS_URL
+	Dial     *dial.Dialer
+	Dispatch *dispatch.Dispatcher
+	Engine   *engine.Engine
 
-	opts  Options
 	close []func() error
 }
 
 // Open opens the parts that the settings name. It does not connect to Postgres or
 // Redis yet. Without REDIS_URL the budget is the process's own.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
-	p := &Parts{Settings: set, opts: opts}
+	p := &Parts{Settings: set}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
 	if opts.Traces.On() {
 		stored.Trace = opts.Traces.Statement
@@ -99,20 +107,18 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 		budget.Redis = set.Redis.Connect()
 		p.close = append(p.close, p.Queue.Close, budget.Redis.Close)
 	}
-	p.Budget = ratelimit.New(budget)
+	limiter := ratelimit.New(budget)
+	calls := dial.Config{
+		Store: p.Store, Allow: set.Allow, Roots: set.Roots, UserAgent: "halosync/" + opts.Version,
+		Budget: limiter.Wait, Throttled: limiter.Throttled, Observe: opts.ObserveHalo,
+	}
+	if opts.Traces.On() {
+		calls.Trace = opts.Traces.Halo
+	}
+	p.Dial = dial.New(calls)
+	p.Dispatch = dispatch.New(p.Store, p.Queue, opts.Log)
+	p.Engine = engine.New(engine.Config{Store: p.Store, Dial: p.Dial, Dispatch: p.Dispatch, Log: opts.Log})
 	return p, nil
-}
-
-// EngineConfig is what an engine needs of the parts; a program adds what is its own.
-func (p *Parts) EngineConfig() engine.Config {
-	cfg := engine.Config{
-		Store: p.Store, Queue: p.Queue, Allow: p.Allow, Roots: p.Roots, UserAgent: "halosync/" + p.opts.Version,
-		Budget: p.Budget.Wait, Throttled: p.Budget.Throttled,
-	}
-	if p.opts.Traces.On() {
-		cfg.Trace = p.opts.Traces.Halo
-	}
-	return cfg
 }
 
 // Close closes what [Open] opened.
