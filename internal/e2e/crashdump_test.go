@@ -26,7 +26,7 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-w.Done
-	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/engine.(*Engine).Import") {
+	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/importer.(*Importer).Import") {
 		t.Errorf("no dump in the middle of an import:\n%s", dump)
 	}
 	if n := len(in.Halo.Tokens()); n < 2 {
