@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// SIGQUIT makes Go print every goroutine with the values of its arguments, in
-// the middle of requests with a token; what it prints is searched at the end.
+// SIGQUIT during requests with a token makes Go print every goroutine with the values
+// of its arguments. The output is searched for secrets at the end.
 func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -27,15 +27,15 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	}
 	<-w.Done
 	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/engine.(*Engine).Import") {
-		t.Errorf("no dump in the middle of an import:\n%s", dump)
+		t.Errorf("no dump during an import:\n%s", dump)
 	}
 	if n := len(in.Halo.Tokens()); n < 2 {
 		t.Errorf("%d tokens", n)
 	}
 }
 
-// asynqmon shows what is in Redis: its pages for tasks in each state, and for
-// servers, are searched at the end.
+// asynqmon shows the contents of Redis. Its pages for servers and for tasks in each
+// state are searched for secrets at the end.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -45,7 +45,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	defer w.Stop(t)
 	in.Connect()
 	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, although no such company exists
-	// Credentials that do not work any more: refused, so archived.
+	// Credentials that no longer work: refused, so archived.
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")

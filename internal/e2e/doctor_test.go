@@ -19,7 +19,7 @@ type examination struct {
 	Faults, Warnings int
 }
 
-// doctor runs "worker doctor" with some variables set otherwise.
+// doctor runs "worker doctor" with changed variables.
 func doctor(in *installation.Installation, vars ...string) (found examination, text string, code int) {
 	in.T.Helper()
 	run := func(args ...string) (string, int) {
@@ -45,8 +45,7 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 	return found, text, code
 }
 
-// Each thing that can be wrong is named, with what to do about it; all else goes
-// on being looked at.
+// Each possible fault is named, with advice, and the other checks still run.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

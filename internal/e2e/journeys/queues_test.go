@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A tenant's admin does not see the queues. The scope ops shows them, in asynqmon as it
-// is, and allows no change there. axe-core does not audit asynqmon's pages.
+// A tenant's admin does not see the queues. The scope ops shows them in the original
+// asynqmon and allows no change there. axe-core does not audit asynqmon's pages.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()
@@ -58,15 +58,15 @@ func (tech *technician) queuesInBrowser() {
 	tech.refusesChanges(ids["archived"])
 }
 
-// monitored is what [desk.looked] is to pages of ours.
+// monitored is [technician.inspect] for asynqmon's pages.
 func (tech *technician) monitored() {
 	tech.T.Helper()
 	tech.Clean()
 	tech.Keep("asynqmon in a browser", tech.HTML())
 }
 
-// exhibits makes tasks in several states and returns their ids by state: two of runs
-// that Halo PSA fails, two in a queue that no worker serves.
+// exhibits creates tasks in several states and returns their ids by state: two of runs
+// that fail in Halo PSA, two in a queue that no worker serves.
 func (tech *technician) exhibits() map[string]string {
 	tech.T.Helper()
 	ids := map[string]string{}
@@ -95,8 +95,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges requests changes as a script in the page could, and wants them
-// refused. The page itself must offer none.
+// refusesChanges checks that changes requested by a script in the page are refused. The
+// page itself must offer none.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {
