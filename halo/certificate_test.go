@@ -80,7 +80,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 					w.appendID(6000)
 				}
 			},
-			deletions: -1, // not proof of a miss, but not calm either
+			deletions: -1, // no proof of a missed client, but a sign of changes
 		},
 		{
 			name: "restored in the middle",

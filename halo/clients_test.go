@@ -79,7 +79,7 @@ func TestPage(t *testing.T) {
 		last         bool
 	}{
 		{10, 1, 10, 10, false},
-		{10, 3, 210, 5, false}, // cannot be told from a short page
+		{10, 3, 210, 5, false}, // looks like a short page
 		{10, 4, 0, 0, true},
 		{100, 1, 10, 25, true},
 	}

@@ -88,8 +88,8 @@ func (*oldIgnored) UnmarshalJSON([]byte) error { return nil }
 type oldReader struct {
 	json  *json.Decoder
 	seen  IDSet
-	found bool   // the rows were there
-	row   oldRow // the one in hand
+	found bool   // the array of rows was there
+	row   oldRow // the current one
 	listing
 }
 

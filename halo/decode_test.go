@@ -62,7 +62,7 @@ func TestDecodeListingErrors(t *testing.T) {
 	}
 	tests := []struct {
 		name, body string
-		kind       error // nil: none yet, that is, not Halo
+		kind       error // nil: ErrNotHalo
 		text       string
 	}{
 		{"other object", `{"message":"hello"}`, nil, `JSON without "clients"`},

@@ -50,7 +50,7 @@ func TestHostileAnswers(t *testing.T) {
 		name    string
 		answer  http.HandlerFunc
 		kind    error  // nil: read
-		client  string // the name of the one client read
+		client  string // the name of the only client
 		clients int
 	}{
 		{"gzip bomb", zipped(zeros), ErrTooLarge, "", 0},
@@ -132,7 +132,7 @@ func TestHostileServers(t *testing.T) {
 		"a byte at a time": func(c net.Conn) {
 			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{")
 			for err == nil {
-				time.Sleep(20 * time.Millisecond) // what is tested is slowness
+				time.Sleep(20 * time.Millisecond) // the slowness is under test
 				_, err = io.WriteString(c, " ")
 			}
 		},
@@ -175,7 +175,7 @@ func TestHostileServers(t *testing.T) {
 
 // TestRowsDoNotMultiply compares the memory allocated with the size of the body,
 // in which an empty row takes three bytes.
-func TestRowsDoNotMultiply(t *testing.T) { // alone: it reads the process's counters
+func TestRowsDoNotMultiply(t *testing.T) { // not parallel: it reads the process's counters
 	body := []byte(`{"clients":[` + strings.Repeat("{},", 4<<20) + `{}]}`)
 	for _, body := range [][]byte{body, bytes.TrimSuffix(bytes.TrimPrefix(body, []byte(`{"clients":`)), []byte("}"))} {
 		var before, after runtime.MemStats
@@ -283,7 +283,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		if n := w.growing.Add(1); n > w.peak.Load() {
 			w.peak.Store(n)
 		}
-		time.Sleep(10 * time.Millisecond) // for another one to come, if it can
+		time.Sleep(10 * time.Millisecond) // time for another one to start, if it can
 	}
 	if w.rest == "" {
 		return 0, io.EOF

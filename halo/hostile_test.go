@@ -208,7 +208,7 @@ func TestHostileAddresses(t *testing.T) {
 			if !strings.Contains(raw, "://") {
 				raw = "https://" + raw
 			}
-			_ = unsent(t, strings.TrimRight(raw, "/"), names) // it has looked at the error
+			_ = unsent(t, strings.TrimRight(raw, "/"), names) // refused has checked the error
 		}
 	}
 }
@@ -257,7 +257,7 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	} {
 		var texts []string
 		for _, port := range []string{open.port(), shut.port()} {
-			d := &dials{} // a listener is really there, so loopback may be reached
+			d := &dials{} // there is a real listener, so loopback may be dialled
 			transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
 			a := newAPI(t, Config{
 				ResourceServer: "http://" + host + ":" + port + "/api", AuthServer: "http://" + host + ":" + port + "/auth",

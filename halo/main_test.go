@@ -102,7 +102,7 @@ func newAPI(t testing.TB, cfg Config) *API {
 // of virtual time. It answers token calls itself.
 type wire struct {
 	answer func(*http.Request) (*http.Response, error)
-	token  func(*http.Request) (*http.Response, error) // nil: always agrees
+	token  func(*http.Request) (*http.Response, error) // nil: always succeeds
 }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {

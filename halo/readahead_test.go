@@ -223,7 +223,7 @@ func TestPagesReadsAhead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-enough // hangs if nothing is asked for while page 1 is in hand
+		<-enough // hangs unless pages are fetched while page 1 is being worked on
 		break
 	}
 }

@@ -137,7 +137,7 @@ func TestTLSIsVerified(t *testing.T) {
 		by     authority
 		cert   *x509.Certificate
 		change func(*tls.Config)
-		want   string // empty: is called
+		want   string // empty: the server is called
 	}{
 		{"private authority", known, certificate("x", "127.0.0.1"), nil, ""},
 		{"TLS 1.2", known, certificate("x", "127.0.0.1"), version(tls.VersionTLS12, tls.VersionTLS12), ""},

@@ -142,14 +142,14 @@ func TestCallerWhoLeavesDoesNotEndTheTokenRequest(t *testing.T) {
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var callers sync.WaitGroup
-		callers.Go(func() { // asks for the token
+		callers.Go(func() { // starts the token request
 			_, err := a.Client(hasty, 1)
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 				t.Errorf("hasty caller: error %v after %v", err, time.Since(start))
 			}
 		})
 		synctest.Wait()
-		callers.Go(func() { // waits for it
+		callers.Go(func() { // waits for that request
 			if _, err := a.Client(t.Context(), 2); err != nil || time.Since(start) != 10*time.Second {
 				t.Errorf("patient caller: error %v after %v", err, time.Since(start))
 			}
@@ -198,7 +198,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 		revoked := map[string]bool{}
 		var mu sync.Mutex
 		a := wired(t, wire{token: o.token, answer: func(r *http.Request) (*http.Response, error) {
-			time.Sleep(time.Second) // all are on their way before the first is refused
+			time.Sleep(time.Second) // all are sent before the first is rejected
 			mu.Lock()
 			defer mu.Unlock()
 			if revoked[r.Header.Get("Authorization")] {

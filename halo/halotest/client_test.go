@@ -41,7 +41,7 @@ func TestRow(t *testing.T) {
 		"includedetails=true":  plainRow + "}", // a parameter of the detail, not of the list
 		"idonly=true":          `{"id":12}`,
 	} {
-		for range 2 { // the second time from what was kept
+		for range 2 { // the second time from the cache
 			if d := cmp.Diff(`{"record_count":1,"clients":[`+want+`]}`, r.get("/api/Client?"+query).body); d != "" {
 				t.Errorf("%s: %s", query, d)
 			}

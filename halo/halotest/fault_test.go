@@ -48,7 +48,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			r := newFixture(t)
 			r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			r.http.Transport.(*http.Transport).DisableKeepAlives = true // else it repeats a request that got no answer
+			r.http.Transport.(*http.Transport).DisableKeepAlives = true // otherwise it repeats a request without an answer
 			r.tenant.Add(Client{ID: 1, Raw: "{}"})
 			r.Fault(Rule{Route: RouteList}, tt.fault)
 
@@ -208,7 +208,7 @@ func TestRules(t *testing.T) {
 		t.Parallel()
 		r := newFixture(t)
 		r.Fault(Rule{Nth: 2}, Status(500, ""), Status(502, ""), Status(503, ""))
-		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // its first strike falls to the rule before
+		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // the previous rule takes its first strike
 		r.Fault(Rule{})                         // none: nothing
 		var got []int
 		for range 6 {

@@ -18,7 +18,7 @@ func FuzzAppendString(f *testing.F) {
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatalf("%q: %v", b, err)
 		}
-		want := string([]rune(s)) // U+FFFD for each byte that is no UTF-8
+		want := string([]rune(s)) // U+FFFD for each byte that is not UTF-8
 		if got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}

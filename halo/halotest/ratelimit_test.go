@@ -27,7 +27,7 @@ func TestRateLimitRolls(t *testing.T) {
 	c.Advance(time.Minute)
 	want(200, 200, 429, 429)
 	c.Advance(4*time.Minute - time.Nanosecond)
-	want(429) // refused ones do not count, but the first is still in
+	want(429) // refused requests do not count, but the first is still in the window
 	c.Advance(time.Nanosecond)
 	want(200, 429)
 	c.Advance(time.Minute)

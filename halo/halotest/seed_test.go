@@ -88,7 +88,7 @@ func TestSeedHoldsEveryHostileName(t *testing.T) {
 				t.Errorf("%d clients without %q", n, odd)
 				continue
 			}
-			names = slices.Delete(names, i, i+1) // one that is there twice must be there twice
+			names = slices.Delete(names, i, i+1) // a name that is listed twice must occur twice
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestChangeBetweenPages(t *testing.T) {
 					tt.change(e.Tenant)
 				}
 			})
-			if tt.name[:3] == "act" { // an inactive client before all others wakes up
+			if tt.name[:3] == "act" { // an inactive client before all others becomes active
 				tt.want[1], tt.want[2] = []int64{3, 4, 5}, []int64{6, 7, 8}
 			}
 			var got [][]int64

@@ -223,7 +223,7 @@ func TestTokenEnds(t *testing.T) {
 
 	renew()
 	r.tenant.App("app", "secret")
-	r.refused("application registered anew")
+	r.refused("application registered again")
 
 	r.token = "no such token"
 	r.refused("unknown")

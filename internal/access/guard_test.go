@@ -43,7 +43,7 @@ func TestStrangers(t *testing.T) {
 	for name, c := range map[string]struct {
 		request
 		status int
-		body   string // must be the whole of it, unless empty
+		body   string // the whole body; empty: any
 	}{
 		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
 		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
@@ -91,7 +91,7 @@ func TestStrangers(t *testing.T) {
 		if a.status == 401 && (a.header.Get("Www-Authenticate") == "" || a.header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
-		h.guard.throttle = newThrottle() // which has a test of its own
+		h.guard.throttle = newThrottle() // the throttle has its own test
 	}
 	if a := h.do(get("/x").with(cookie)); a.status != 200 {
 		t.Errorf("the session that other sites tried to end: %d", a.status)
@@ -197,8 +197,8 @@ func TestThousandWrongSignIns(t *testing.T) {
 	}{
 		"another client signs in":               {from(signInWith(fresh, "/"), "198.51.100.8"), 303},
 		"another client's program":              {from(get("/x").as(fresh), "198.51.100.9"), 200},
-		"the program beside whoever tried":      {from(get("/x").as(key), "198.51.100.7"), 200},
-		"health, for whoever tried":             {from(get("/livez"), "198.51.100.7"), 200},
+		"a program at the same address":         {from(get("/x").as(key), "198.51.100.7"), 200},
+		"health, at the same address":           {from(get("/livez"), "198.51.100.7"), 200},
 		"another key from where it was tried":   {from(get("/x").as(h.key("acme", "third", Read)), "198.51.100.7"), 429},
 		"a client that made up where it is not": {from(get("/x").as(newProof()), "198.51.100.7, 198.51.100.10"), 401},
 	} {

@@ -45,7 +45,7 @@ func TestParseOrigins(t *testing.T) {
 	}
 	for _, origin := range evilOrigins {
 		if origin == "https://a.example\n" {
-			continue // blanks around it are nobody's harm
+			continue // surrounding blanks are harmless
 		}
 		if got, err := ParseOrigins([]string{origin}); err == nil {
 			t.Errorf("%q gives %q", origin, got)

@@ -34,7 +34,7 @@ var fuzzed = map[string]string{
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/console readFlash":    "FuzzReadFlash",
-	"internal/console decodeHidden": "FuzzDecodeHidden", // and all that is in hidden fields
+	"internal/console decodeHidden": "FuzzDecodeHidden", // and all hidden fields
 	"internal/console decodeOffer":  "FuzzDecodeHidden",
 	"internal/console decodePair":   "FuzzDecodeHidden",
 	"internal/console decodePick":   "FuzzDecodeHidden",

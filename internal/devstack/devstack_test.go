@@ -122,7 +122,7 @@ func TestNothingSurvivesKill(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // "signal: killed" is what we asked for
+	_ = cmd.Wait() // "signal: killed" is expected
 
 	eventually(t, "folders are removed", func() bool {
 		_, pg := os.Stat(lines[0])

@@ -146,7 +146,7 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 // the whole budget is used.
 func TestFourWorkersShareOneBudget(t *testing.T) {
 	tenants, clients, patience := 4, 1000, 5*time.Second // some 100 requests each
-	if installation.Long() {                             // not beside others: it must be able to use all that it is given
+	if installation.Long() {                             // not parallel: it must be able to use its whole budget
 		clients, patience = 2400, time.Second
 	} else {
 		t.Parallel()
@@ -170,7 +170,7 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	var waits []time.Duration
 	var failed error
 	browsing.Go(func() { waits, failed = browseAsPerson(ctx, in, 3*time.Second) })
-	var end time.Time // of the work: from then on one import alone may not use it all
+	var end time.Time // of the measured work: afterwards a single import may not use the whole budget
 	in.Eventually("an import has ended", func() bool {
 		end = time.Now()
 		return in.Unfinished() < tenants
@@ -233,7 +233,7 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	wantSucceeded(in, tenants)
 	throttled, lowered := throttling(t, workers)
 	t.Logf("%d answers 429 for %d requests; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
-	if throttled != 2 || lowered < 1 || lowered > throttled { // those of one burst lower it once
+	if throttled != 2 || lowered < 1 || lowered > throttled { // 429s of one burst lower it once
 		t.Errorf("%d answers 429, %d times lowered, want two and one or two", throttled, lowered)
 	}
 	for _, w := range workers {

@@ -56,8 +56,8 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})
 	in.Must("import", "--connection", "halo", "--all")         // active
-	in.Must("resync", "--connection", "halo")                  // put off, so scheduled
-	in.Must("import", "--connection", "halo", "--search", "a") // pending, or put off
+	in.Must("resync", "--connection", "halo")                  // postponed, so scheduled
+	in.Must("import", "--connection", "halo", "--search", "a") // pending or postponed
 	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {
 		for _, queue := range []string{"interactive", "import", "resync"} {
@@ -76,7 +76,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 				pages += page
 			}
 		}
-		return len(seen) == len(installation.TaskStates)-1 // we schedule no tasks: what is put off is in retry
+		return len(seen) == len(installation.TaskStates)-1 // postponed tasks are in retry, never in scheduled
 	})
 	for _, shown := range []string{`"payload":"{\"tenant\":\"msp-1\"`, `"result":"{`, `"error_message":"`, `"servers":[{"id":`} {
 		if !strings.Contains(pages, shown) {

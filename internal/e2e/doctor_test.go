@@ -29,13 +29,13 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 		cmd.Env = append(append(os.Environ(), in.Environ()...), vars...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // the exit code says it
+		_ = cmd.Run() // see the exit code
 		in.Keep("outputs and errors", out.String()+errs.String())
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	text, code = run("-o", "json")
 	found = installation.Decode[examination](in.T, text)
-	if len(vars) == 0 { // as people see it, too
+	if len(vars) == 0 { // also as a table for people
 		table, again := run()
 		if again != code {
 			in.T.Errorf("exit codes %d and %d", code, again)

@@ -41,7 +41,7 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	before := in.Secrets.Keyset
 	rotated := keysetCommand(in, before, "rotate")
-	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // so that the old worker takes most
+	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // so that the old worker takes most runs
 	fresh := in.StartWorkerWith(rotated)
 	sealed := func() (stale int) {
 		return repotest.Value[int](t, in.DB, `select count(distinct substring(secret_sealed from 1 for 6)) from halosync.connections`)
@@ -49,7 +49,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	in.Eventually("everything is sealed with the new key", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials sealed anew with the primary key")
 	})
-	in.Must(in.AddCommand("late")...) // a CLI that has the old set still
+	in.Must(in.AddCommand("late")...) // a CLI that still has the old set
 	for _, name := range append(names[1:], "late") {
 		request(name)
 	}

@@ -75,7 +75,7 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 	}
 
 	good := in.Redis
-	defer func() { in.Redis = good }() // for the search at the end, whichever fault came last
+	defer func() { in.Redis = good }() // for the search at the end
 	for what, c := range map[string]struct {
 		redis, want string
 		rights      []string

@@ -20,7 +20,7 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 	server := in.PrivateRedis(devstack.RedisOptions{})
 	in.Redis = server.URL()
 	rdb := in.ConnectRedis(in.Redis)
-	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants would just do
+	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants suffice
 	connectMany(in, connections)
 	repotest.Exec(t, in.DB, `delete from halosync.mappings`)
 	repotest.Exec(t, in.DB, `delete from halosync.companies`)

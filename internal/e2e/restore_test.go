@@ -68,7 +68,7 @@ func countRows(in *installation.Installation) rowCounts {
 // the lost hour is done again once, from Halo's data.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
-	elsewhere := repotest.EmptyURL(t) // goes after the installation has been searched
+	elsewhere := repotest.EmptyURL(t) // removed after the installation was searched
 	in := installation.New(t)
 	elsewhere = installation.WithPassword(t, elsewhere, "", in.Secrets.Postgres)
 	in.Tenant.Seed(300, 7)

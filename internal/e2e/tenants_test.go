@@ -126,7 +126,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"runs undo":   run,
 		"events":      {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
 		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // which took part above
-		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // which know no tenant
+		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // these have no tenant
 	}
 	before := rowsOf(in, "msp-1")
 	known := installation.Commands(t)

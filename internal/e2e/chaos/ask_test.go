@@ -51,7 +51,7 @@ type plannedAsk struct {
 	what   string // empty: see act
 	way    string
 	search string
-	picks  []int  // which clients of their zone
+	picks  []int  // indexes of clients in their zone
 	act    string // "cancel" or "retry"
 	of     int    // random number that selects one of the known runs
 }
@@ -285,7 +285,7 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 		}
 	case repo.KindResync:
 		args = append(args, "resync")
-	case repo.KindUnmap: // which the command does at once
+	case repo.KindUnmap: // the command makes the request at once
 		r, err := a.throughEngine(ctx, e.engine)
 		return r.RunID, err
 	default:

@@ -73,7 +73,7 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 				continue
 			}
 		}
-		if kind == workerFreeze && !long { // past the lease, and past what is believed of it
+		if kind == workerFreeze && !long { // beyond the lease and the time until it counts as expired
 			f.lasts, long = 65*time.Second+time.Duration(f.n)*10*time.Millisecond, true
 		}
 		faults = append(faults, f)
@@ -190,7 +190,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 		switch f.kind {
 		case linkCut + way.name:
 			way.cut()
-		case linkSilent + way.name: // what is sent is lost; the end of it breaks the connections
+		case linkSilent + way.name: // data is lost; its end breaks the connections
 			err = way.toxic("timeout", `"timeout": 0`)
 		case linkSlow + way.name:
 			err = way.toxic("latency", fmt.Sprintf(`"latency": %d, "jitter": 100`, 150+f.n%500))
@@ -215,7 +215,7 @@ func (s *supervisor) replace() (clean bool, err error) {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode() == 0, nil
-	case <-time.After(25 * time.Second): // 20 s are promised, on a machine that has nothing else to do
+	case <-time.After(25 * time.Second): // 20 s are promised on an idle machine
 		s.signal(syscall.SIGQUIT)
 		return false, errors.New("no end within 25 s")
 	}

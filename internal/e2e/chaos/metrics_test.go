@@ -43,7 +43,7 @@ func (s *supervisor) metrics(ctx context.Context) (string, error) {
 	for line := range strings.Lines(s.log.String()) {
 		var entry struct{ Msg, HTTP string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			addr = entry.HTTP // the last one that did
+			addr = entry.HTTP // the latest process
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)

@@ -87,7 +87,7 @@ func (e *episode) checkRun(r row) {
 	case repo.StateSucceeded:
 	case repo.StateCancelled:
 		if !e.cancelled[r.id] {
-			bad("nobody cancelled it")
+			bad("it was not cancelled")
 		}
 		return
 	case repo.StatePartial:

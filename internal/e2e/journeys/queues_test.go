@@ -45,11 +45,11 @@ func (tech *technician) queuesInBrowser() {
 		tech.Read(`"tenant": "` + tech.msp + `"`)
 		tech.monitored()
 	}
-	tech.visit("/asynqmon/queues/interactive?status=retry") // the search is in this list
+	tech.visit("/asynqmon/queues/interactive?status=retry") // only this list has the search
 	tech.Read(ids["retry"])
 	tech.Fill("search", ids["retry"])
 	tech.Type("\r")
-	tech.Read("Task Info") // the search finds ids, which are those of runs
+	tech.Read("Task Info") // the search finds ids of runs
 	tech.Read(ids["retry"])
 	tech.monitored()
 	tech.visit("/asynqmon/servers")
@@ -76,7 +76,7 @@ func (tech *technician) exhibits() map[string]string {
 	ids["archived"] = installation.Decode[installation.Run](tech.T, out).ID
 	tech.App.SetSecret(tech.Secrets.Client)
 	tech.Must("connection", "update", "halo", "--client-secret-file", "-")
-	tech.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: halotest.Forever}, halotest.HTML200()) // no JSON, so the task is tried again
+	tech.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: halotest.Forever}, halotest.HTML200()) // not JSON, so the task is retried
 	ids["retry"] = installation.Decode[installation.Run](tech.T, tech.Must("import", "--connection", "halo", "--client", "13", "-o", "json")).ID
 
 	address, err := tasks.ParseAddress(tech.Redis)
