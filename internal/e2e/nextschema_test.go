@@ -9,7 +9,8 @@ import (
 )
 
 // A worker continues with the schema of the next release, which has more columns, if
-// schema_floor allows it. Otherwise it names the schema's version and does not start.
+// schema_floor allows it. Otherwise a new worker does not start and says that the schema
+// is newer.
 func TestWorkerOnNextSchema(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

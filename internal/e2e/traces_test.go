@@ -103,7 +103,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 
 // A wrong setting for traces is reported like others, and an unreachable collector
 // changes nothing.
-func TestTracesAreNobodysBurden(t *testing.T) {
+func TestTracesChangeNothing(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
 	in.Tenant.Seed(3, 7)
