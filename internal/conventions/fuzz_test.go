@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// fuzzed says which fuzz target each parser of outside input has, or why it
-// needs none. What looks like a parser and is missing here fails the test.
+// fuzzed names the fuzz target of each parser of outside input, or says why it needs
+// none. A function that looks like a parser and is not listed fails the test.
 var fuzzed = map[string]string{
 	"internal/cli parseExpires": "FuzzParseExpires",
 	"internal/cli parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
@@ -34,7 +34,7 @@ var fuzzed = map[string]string{
 	"internal/config read":          "FuzzLoad",
 	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/console readFlash":    "FuzzReadFlash",
-	"internal/console decodeHidden": "FuzzDecodeHidden", // and all that is in hidden fields
+	"internal/console decodeHidden": "FuzzDecodeHidden", // and all hidden fields
 	"internal/console decodeOffer":  "FuzzDecodeHidden",
 	"internal/console decodePair":   "FuzzDecodeHidden",
 	"internal/console decodePick":   "FuzzDecodeHidden",
@@ -61,7 +61,7 @@ var fuzzed = map[string]string{
 	"tasks parseSocket":   "FuzzParseAddress",
 	"tasks readPEM":       "no: a file of the operator's, parsed by crypto/x509",
 
-	// Parsers by another name.
+	// Parsers with other names.
 	"internal/cli printCSV":         "FuzzOutput",
 	"internal/cli printJSON":        "FuzzOutput",
 	"halo document":                 "FuzzDecodeAsBefore",
@@ -101,7 +101,7 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 		for _, m := range parser.FindAllStringSubmatch(source, -1) {
 			found++
 			if fuzzed[dir+" "+m[1]] == "" {
-				t.Errorf("%s: %s reads from outside: give it a fuzz target, and both a line in this table", file, m[1])
+				t.Errorf("%s: %s parses outside input: write a fuzz target and add a line to this table", file, m[1])
 			}
 		}
 	}
@@ -112,12 +112,12 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 			continue
 		}
 		if used[dir+" "+by] = true; !targets[dir+" "+by] {
-			t.Errorf("%s: there is no %s beside it", name, by)
+			t.Errorf("%s: its package has no %s", name, by)
 		}
 	}
 	for name := range targets {
 		if !used[name] {
-			t.Errorf("%s is for no parser of the table", name)
+			t.Errorf("%s belongs to no parser in the table", name)
 		}
 	}
 	if found < 20 {

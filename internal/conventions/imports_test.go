@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// house says which of our packages each package may import, and why not more.
+// house lists which of our packages each package may import, with the reason.
 // ARCHITECTURE.md draws it.
 var house = map[string]struct {
 	may    []string
@@ -101,7 +101,7 @@ var house = map[string]struct {
 	"cmd/enqueue": {[]string{"internal/cli"}, "main hands over"},
 }
 
-// owners says which packages alone may import a third party.
+// owners lists the only packages that may import a third party.
 var owners = map[string][]string{
 	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
 	"github.com/pressly/goose":       {"repo"},
@@ -133,7 +133,7 @@ func TestImportsFollowTheHouse(t *testing.T) {
 		name := p.name()
 		rule, ok := house[name]
 		if !ok {
-			t.Errorf("package %q has no place in the house: add it to internal/conventions/imports_test.go and ARCHITECTURE.md", name)
+			t.Errorf("package %q is not in the table: add it to internal/conventions/imports_test.go and ARCHITECTURE.md", name)
 			continue
 		}
 		seen++
@@ -153,18 +153,18 @@ func TestImportsFollowTheHouse(t *testing.T) {
 	}
 }
 
-// Main hands over: what a program does is in a package that tests can call.
+// Main packages are thin: a program's work is in a package that tests can call.
 func TestMainIsThin(t *testing.T) {
 	t.Parallel()
 	for file, text := range sources(t) {
 		if lines := strings.Count(text, "\n"); path.Dir(path.Dir(file)) == "cmd" && lines > 40 {
-			t.Errorf("%s has %d lines: 40 at most", file, lines)
+			t.Errorf("%s has %d lines: want at most 40", file, lines)
 		}
 	}
 }
 
-// The root holds no Go file: each test is in the folder of what it tests, and those
-// of whole programs are in internal/e2e.
+// The root has no Go files: each test is in the folder of the code that it tests, and
+// tests of whole programs are in internal/e2e.
 func TestNoGoFileAtTheRoot(t *testing.T) {
 	t.Parallel()
 	for file := range sources(t) {
@@ -183,7 +183,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// What the product links when it imports tasks.
+// A product that imports tasks links few packages.
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
 	deps := allPackages(t)[module+"/tasks"].Deps

@@ -14,7 +14,7 @@ const limitText = "Rate Limit Reached - 3 Requests per rolling 5 minute window"
 func TestRateLimitRolls(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 3, TokenLifetime: 24 * time.Hour}))
+	r := newFixture(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 3, TokenLifetime: 24 * time.Hour}))
 	want := func(statuses ...int) {
 		t.Helper()
 		for i, s := range statuses {
@@ -27,7 +27,7 @@ func TestRateLimitRolls(t *testing.T) {
 	c.Advance(time.Minute)
 	want(200, 200, 429, 429)
 	c.Advance(4*time.Minute - time.Nanosecond)
-	want(429) // refused ones do not count, but the first is still in
+	want(429) // refused requests do not count, but the first is still in the window
 	c.Advance(time.Nanosecond)
 	want(200, 429)
 	c.Advance(time.Minute)
@@ -39,7 +39,7 @@ func TestRateLimitRolls(t *testing.T) {
 func TestRateLimitDefault(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now))
+	r := newFixture(t, WithClock(c.Now))
 	for i := range 700 {
 		if rep := r.get("/api/Client/1"); rep.status != 404 {
 			t.Fatalf("request %d: %+v", i+1, rep)
@@ -61,7 +61,7 @@ func TestRateLimitDefault(t *testing.T) {
 func TestRateCountsRejected(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 2, RateCountsRejected: true, RetryAfter: RetryAfterSeconds}))
+	r := newFixture(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 2, RateCountsRejected: true, RetryAfter: RetryAfterSeconds}))
 	for _, want := range []string{"", "", "300", "300"} {
 		if got := r.get("/api/Client").header.Get("Retry-After"); got != want {
 			t.Errorf("Retry-After %q, want %q", got, want)
@@ -78,12 +78,12 @@ func TestRateCountsRejected(t *testing.T) {
 	}
 }
 
-// What counts: the API whatever it answers, per tenant, before the token is
-// looked at; the token call only if switched on.
+// All API requests count, whatever the answer, per tenant and before the token is
+// checked. Token calls count only if switched on.
 func TestRateCounts(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 4}))
+	r := newFixture(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 4}))
 	r.Tenant("acme").App("app", "secret")
 	acme := r.login("acme")
 	for _, path := range []string{"/api/authinfo", "/api/nonsense", "/api/Client/7", "/api/Client"} {
@@ -114,7 +114,7 @@ func TestRateCounts(t *testing.T) {
 
 func TestRatePerApp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{RateLimit: 1, RatePerApp: true}))
+	r := newFixture(t, WithProfile(Profile{RateLimit: 1, RatePerApp: true}))
 	r.list("")
 	if rep := r.get("/api/Client"); rep.status != 429 {
 		t.Fatalf("got %+v", rep)
@@ -129,7 +129,7 @@ func TestThrottleForms(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	c.Advance(250 * time.Millisecond)
-	r := newRig(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 3}))
+	r := newFixture(t, WithClock(c.Now), WithProfile(Profile{RateLimit: 3}))
 	for range 3 {
 		r.list("")
 	}
@@ -173,8 +173,9 @@ func TestThrottleForms(t *testing.T) {
 	}
 }
 
-// Whatever the gaps between requests: never more than the limit in any window,
-// and whoever waits as told is let in, but not a nanosecond earlier.
+// For any gaps between requests: no window has more requests than the limit, and
+// a client that waits as long as Retry-After says succeeds, but not a nanosecond
+// earlier.
 func TestLimiterProperties(t *testing.T) {
 	t.Parallel()
 	const limit, window = 5, time.Minute

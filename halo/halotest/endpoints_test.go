@@ -54,7 +54,7 @@ func TestListPaging(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, WithProfile(tt.profile))
+			r := newFixture(t, WithProfile(tt.profile))
 			r.fill(tt.clients)
 			l := r.list(tt.query)
 			if got := fmt.Sprint(orDash(l.Page), " ", orDash(l.Size), " ", l.Count); got != tt.want {
@@ -87,7 +87,7 @@ func TestListEnvelope(t *testing.T) {
 		{Profile{RecordCount: CountMissing}, "", `{"clients":[{}]}`},
 		{Profile{BareArray: true}, "pageinate=true&page_size=10", `[{}]`},
 	} {
-		r := newRig(t, WithProfile(tt.profile))
+		r := newFixture(t, WithProfile(tt.profile))
 		r.tenant.Add(Client{ID: 1, Raw: "{}"})
 		rep := r.get("/api/Client?" + tt.query)
 		if rep.body != tt.want || rep.header.Get("Content-Type") != "application/json; charset=utf-8" {
@@ -118,7 +118,7 @@ func TestListOrder(t *testing.T) {
 		{Profile{}, "pageinate=true&page_size=3&page_no=2&order=id&orderdesc=true", span(1, 1)},
 		{Profile{}, "pageinate=true&page_size=2&page_no=2&order=name", span(2, 1)},
 	} {
-		r := newRig(t, WithProfile(tt.profile))
+		r := newFixture(t, WithProfile(tt.profile))
 		r.tenant.Add(add...)
 		if d := cmp.Diff(tt.want, r.list(tt.query).ids()); d != "" {
 			t.Errorf("%+v %s: %s", tt.profile, tt.query, d)
@@ -126,10 +126,10 @@ func TestListOrder(t *testing.T) {
 	}
 }
 
-// A database promises no order among equals, so ids must not provide one.
+// A database promises no order among equal names, so ids must not provide one.
 func TestListOrderOfEqualNames(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	for id := range int64(20) {
 		r.tenant.Add(Client{ID: id + 1, Name: "Same"})
 	}
@@ -141,7 +141,7 @@ func TestListOrderOfEqualNames(t *testing.T) {
 
 func TestListFilters(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(
 		Client{ID: 1, Name: "Müller Bau", TopLevelID: 1, TopLevelName: "Customers"},
 		Client{ID: 2, Name: "MÜLLER & Söhne", TopLevelID: 2, TopLevelName: "Healthcare", Inactive: true},
@@ -195,7 +195,7 @@ func TestListFilters(t *testing.T) {
 func TestListLastUpdate(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(
 		Client{ID: 1, Updated: at.Add(-time.Second)}, Client{ID: 2, Updated: at},
 		Client{ID: 3, Updated: at.Add(time.Hour)}, Client{ID: 4},
@@ -218,7 +218,7 @@ func TestListLastUpdate(t *testing.T) {
 
 func TestListBindingErrors(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	for query, want := range map[string]string{
 		"page_no=two":            `{"page_no":["The value 'two' is not valid."]}`,
 		"page_size=1e2":          `{"page_size":["The value '1e2' is not valid."]}`,
@@ -238,7 +238,7 @@ func TestListBindingErrors(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(Client{ID: 5, Name: "Five"})
 	for _, tt := range []struct {
 		method, path string
@@ -275,7 +275,7 @@ func TestRoutes(t *testing.T) {
 
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.Tenant("acme")
 	host := strings.TrimPrefix(r.URL(), "http://")
 	for path, want := range map[string]string{

@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// list answers GET /api/Client. It writes to b.
+// list answers GET /api/Client. It appends the body to b.
 func list(c *call, b []byte) answer {
 	q := c.query
 	if q.invalid != nil {
@@ -42,8 +43,8 @@ func list(c *call, b []byte) answer {
 	}
 }
 
-// appendEnvelope appends everything before the rows. page_no and page_size are
-// there only if the list is paged; a consumer was seen to fail without them.
+// appendEnvelope appends everything before the rows. It writes page_no and
+// page_size only if the list is paged; a known consumer fails without them.
 func appendEnvelope(b []byte, c *call, total int) []byte {
 	b = append(b, '{')
 	if c.query.page > 0 {
@@ -71,7 +72,7 @@ func appendEnvelope(b []byte, c *call, total int) []byte {
 	return append(b, `"clients":`...)
 }
 
-// appendListed appends one row with what the parameters ask for.
+// appendListed appends one row with the keys that the parameters select.
 func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
 	if e.Raw != "" {
 		return append(b, e.Raw...)
@@ -87,4 +88,66 @@ func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
 		b = appendSome(b, "website", e.Website)
 	}
 	return append(b, '}')
+}
+
+// detail answers GET /api/Client/{id} with the bare object.
+func detail(c *call) answer {
+	if strings.EqualFold(c.id, "me") {
+		return answer{status: http.StatusUnauthorized} // recorded for an application's login
+	}
+	id, err := strconv.ParseInt(c.id, 10, 64)
+	if err != nil {
+		a := answer{status: http.StatusBadRequest}
+		a.json(append(appendInvalid([]byte{'{'}, "id", c.id), '}'))
+		return a
+	}
+	t := c.tenant
+	t.mu.RLock()
+	e := t.all.get(id)
+	t.mu.RUnlock()
+	if e == nil {
+		return answer{status: http.StatusNotFound}
+	}
+	if !c.token.rights.reads(id) {
+		if c.p.HiddenForbidden {
+			return answer{status: http.StatusForbidden}
+		}
+		return answer{status: http.StatusNotFound}
+	}
+	return answer{
+		status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}},
+		body: e.appendDetail(make([]byte, 0, 2048), c.p),
+	}
+}
+
+// authInfo answers GET /api/authinfo, which needs no token.
+func authInfo(c *call) answer {
+	name := ""
+	if c.tenant != nil {
+		name = c.tenant.name
+	}
+	a := answer{status: http.StatusOK}
+	a.json(object("auth_url", c.root()+"/auth", "tenant_id", name))
+	return a
+}
+
+// discovery answers GET /auth/.well-known/openid-configuration.
+func discovery(c *call) answer {
+	auth := c.root() + "/auth"
+	b := []byte(`{"issuer":`)
+	b = appendString(b, auth+"/")
+	b = appendText(b, "token_endpoint", auth+"/token")
+	b = append(b, `,"grant_types_supported":["client_credentials"]`...)
+	b = append(b, `,"token_endpoint_auth_methods_supported":["client_secret_post","client_secret_basic"]}`...)
+	a := answer{status: http.StatusOK}
+	a.json(b)
+	return a
+}
+
+// root returns the address that the client used, without a path.
+func (c *call) root() string {
+	if c.r.TLS != nil {
+		return "https://" + c.r.Host
+	}
+	return "http://" + c.r.Host
 }
