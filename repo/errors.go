@@ -76,23 +76,28 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 
-// SchemaError says that the database's schema is not one that the program
-// understands.
+// SchemaError reports a schema that this program does not work with.
 type SchemaError struct {
 	Have, Want int64 // versions; 0 is an empty database
-	// Floor is the oldest program's version that a newer schema takes.
+	// Floor is the version of the oldest program that works with a newer schema.
 	Floor int64
+	// Unreleased is true for a schema from before the first release, which no
+	// migration leads away from.
+	Unreleased bool
 }
 
 func (e *SchemaError) Error() string {
+	if e.Unreleased {
+		return "this database has a schema from before the first release; create a new database"
+	}
 	if e.Newer() {
 		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
 	}
 	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
 }
 
-// Newer says that the database is ahead of the program.
-func (e *SchemaError) Newer() bool { return e.Have > e.Want }
+// Newer reports whether the schema is of a later release than the program.
+func (e *SchemaError) Newer() bool { return !e.Unreleased && e.Have > e.Want }
 
 // named puts a name into a ConflictError that has none.
 func named(err error, name string) error {

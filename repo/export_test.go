@@ -24,7 +24,7 @@ func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrati
 
 // MigrateFS is [Migrate] with other migrations than the embedded ones.
 func MigrateFS(ctx context.Context, url string, migrations fs.FS) (MigrateResult, error) {
-	return migrate(ctx, url, migrations)
+	return migrate(ctx, url, migrations, 1)
 }
 
 // Embedded are the migrations of the program.
@@ -34,6 +34,16 @@ func Embedded() fs.FS {
 		panic(err)
 	}
 	return sub
+}
+
+// Floors are the floor of the embedded migrations and the lowest one of a released
+// schema.
+func Floors() (ours, released int64) {
+	ours, err := oldestProgram(Embedded())
+	if err != nil {
+		panic(err)
+	}
+	return ours, baseline
 }
 
 // Latest is the version that the program wants.

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -62,26 +61,43 @@ func oldestProgram(migrations fs.FS) (floor int64, err error) {
 	return floor, nil
 }
 
-// fit returns a [*SchemaError] as fits unless a program of version want works
-// with the schema of version have.
-func fit(ctx context.Context, q querier, have, want int64) (fits, err error) {
-	switch {
-	case have < want:
-		return &SchemaError{Have: have, Want: want}, nil
-	case have == want:
-		return nil, nil
-	}
-	var floor int64
-	err = q.QueryRow(ctx, `select floor from halosync.schema_floor`).Scan(&floor)
+// baseline is the version of the first release's schema. Its migrations name no
+// oldest program, so the floor of every released schema is at least as high. The
+// schemas before it had floors of up to 7.
+const baseline = 9
+
+// schemaState is what the database says about its schema.
+type schemaState struct {
+	version int64 // the newest migration that was applied; 0: none
+	floor   int64 // 0: not stored
+}
+
+// readState reads the version and the floor; both are zero if the database has
+// no schema.
+func readState(ctx context.Context, q querier) (state schemaState, err error) {
+	err = q.QueryRow(ctx, `
+		select coalesce(max(version_id), 0), coalesce((select max(floor) from halosync.schema_floor), 0)
+		from halosync.schema_versions where is_applied`).Scan(&state.version, &state.floor)
 	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") { // no such table, no such schema
+		return schemaState{}, nil
+	}
+	return state, err
+}
+
+// unreleased reports whether the schema is from before the first release.
+func (s schemaState) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
+
+// check returns a [*SchemaError] unless a program of version want works with the
+// schema. oldest is the lowest floor of a released schema.
+func (s schemaState) check(want, oldest int64) error {
 	switch {
-	case errors.As(err, &pg) && pg.Code == "42P01", errors.Is(err, pgx.ErrNoRows):
-		floor = have // nobody has promised anything
-	case err != nil:
-		return nil, err
+	case s.unreleased(oldest):
+		return &SchemaError{Have: s.version, Want: want, Unreleased: true}
+	case s.version < want:
+		return &SchemaError{Have: s.version, Want: want}
+	case s.version > want && s.floor > want:
+		return &SchemaError{Have: s.version, Want: want, Floor: s.floor}
 	}
-	if floor > want {
-		return &SchemaError{Have: have, Want: want, Floor: floor}, nil
-	}
-	return nil, nil
+	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -37,10 +36,12 @@ func Migrate(ctx context.Context, url string) (MigrateResult, error) {
 	if err != nil {
 		return MigrateResult{}, err
 	}
-	return migrate(ctx, url, sub)
+	return migrate(ctx, url, sub, baseline)
 }
 
-func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResult, err error) {
+// migrate applies migrations; oldest is the lowest floor of a schema that they
+// lead away from.
+func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res MigrateResult, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {
 		return res, err
@@ -56,16 +57,13 @@ func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResu
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	var fits error
-	if res.From, fits, err = prepare(ctx, cfg, want, floor); err != nil {
+	state, err := prepare(ctx, cfg, want, floor, oldest)
+	if err != nil {
 		return res, wrap("schema version", err)
 	}
-	res.To = res.From
-	switch {
-	case res.From > want:
-		return res, fits
-	case res.From == want:
-		return res, nil // without waiting for the lock
+	res.From, res.To = state.version, state.version
+	if state.version >= want || state.unreleased(oldest) {
+		return res, state.check(want, oldest) // without waiting for the lock
 	}
 	if err := alone(ctx, cfg, func() error { return apply(ctx, db, migrations) }); err != nil {
 		return res, fmt.Errorf("migrate: %w", err)
@@ -74,15 +72,14 @@ func migrate(ctx context.Context, url string, migrations fs.FS) (res MigrateResu
 	return res, nil
 }
 
-// prepare makes the schema, in which goose keeps its table, reads the version
-// and says whether a program of version want fits it. The floor is raised
-// before anything is migrated: it is looked at when the schema is newer only.
-// The lock is needed because "if not exists" is not safe against another
-// session that does the same.
-func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor int64) (version int64, fits, err error) {
+// prepare creates the schema, in which goose keeps its table, and reads its state.
+// It raises the floor before anything is migrated: programs look at the floor only
+// when the schema is newer. The lock is needed because "if not exists" is not safe
+// against another session that does the same.
+func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (state schemaState, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return 0, nil, err
+		return state, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
@@ -98,17 +95,13 @@ func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor int64) (versi
 		return nil
 	})
 	if err != nil {
-		return 0, nil, err
+		return state, err
 	}
-	if version, err = schemaVersion(ctx, conn); err != nil {
-		return 0, nil, err
-	}
-	if version > want {
-		fits, err = fit(ctx, conn, version, want)
-		return version, fits, err
+	if state, err = readState(ctx, conn); err != nil || state.version > want || state.unreleased(oldest) {
+		return state, err
 	}
 	_, err = conn.Exec(ctx, raiseFloor, floor)
-	return version, nil, err
+	return state, err
 }
 
 // alone runs f while no other process does, waiting for up to five minutes.
@@ -142,17 +135,6 @@ func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	}
 	_, err = provider.Up(ctx)
 	return err
-}
-
-// schemaVersion reads the applied version; 0 if there is none.
-func schemaVersion(ctx context.Context, q querier) (int64, error) {
-	var version int64
-	err := q.QueryRow(ctx, `select coalesce(max(version_id), 0) from halosync.schema_versions where is_applied`).Scan(&version)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") { // no such table, no such schema
-		return 0, nil
-	}
-	return version, err
 }
 
 // migrationName is how a migration's file is called: four digits and what it

@@ -130,6 +130,41 @@ func TestOlderProgram(t *testing.T) {
 	}
 }
 
+// A schema from before the first release is left as it is, whatever its version,
+// and both the migration and the worker say what to do.
+func TestUnreleasedSchema(t *testing.T) {
+	t.Parallel()
+	if ours, released := repo.Floors(); ours < released || released > repo.Latest() {
+		t.Errorf("our floor is %d, that of the first release %d, our version %d", ours, released, repo.Latest())
+	}
+	for _, version := range []int64{1, 7, repo.Latest(), 18} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			t.Parallel()
+			url := repotest.URL(t)
+			repotest.Exec(t, url, `update halosync.schema_floor set floor = least($1::bigint, 7)`, version)
+			repotest.Exec(t, url, `delete from halosync.schema_versions where version_id > $1`, version)
+			repotest.Exec(t, url, `insert into halosync.schema_versions (version_id, is_applied) select $1, true
+				where not exists (select from halosync.schema_versions where version_id = $1)`, version)
+			state := func() string {
+				return repotest.Value[string](t, url, `
+					select (select max(version_id) from halosync.schema_versions) || ' ' || (select floor from halosync.schema_floor)
+						|| ' ' || (select count(*) from pg_class where relnamespace = 'halosync'::regnamespace)`)
+			}
+			before := state()
+			store := repotest.OpenAs(t, url)
+			_, migrated := repo.Migrate(t.Context(), url)
+			for what, err := range map[string]error{"ready": store.Ready(t.Context()), "migrate": migrated} {
+				var schema *repo.SchemaError
+				if !errors.As(err, &schema) || !schema.Unreleased || schema.Newer() || schema.Have != version ||
+					errText(err) != "this database has a schema from before the first release; create a new database" {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			equal(t, "version, floor and relations", state(), before)
+		})
+	}
+}
+
 func file(sql string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("-- +goose Up\n" + sql)} }
 
 func TestCheckNumbers(t *testing.T) {

@@ -142,6 +142,7 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 		return v, wrap("server", err)
 	}
 	v.ReadOnly = readOnly == "on"
-	v.Schema, err = schemaVersion(ctx, s.as(nobody))
+	state, err := readState(ctx, s.as(nobody))
+	v.Schema = state.version
 	return v, wrap("server", err)
 }

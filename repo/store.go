@@ -127,15 +127,11 @@ func (s *Store) Ping(ctx context.Context) error {
 // program was written for, or a later one that it understands. If it has
 // another, the error is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
-	have, err := schemaVersion(ctx, s.as(nobody))
+	state, err := readState(ctx, s.as(nobody))
 	if err != nil {
 		return wrap("schema version", err)
 	}
-	fits, err := fit(ctx, s.as(nobody), have, latest())
-	if err != nil {
-		return wrap("schema version", err)
-	}
-	return fits
+	return state.check(latest(), baseline)
 }
 
 // querier is what a pool, a connection and a transaction have in common.
