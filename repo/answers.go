@@ -61,7 +61,7 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 	if err != nil {
 		return claim, wrap("claim request", err)
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from halosync.answers where tenant = $1 and claimed_at < now() - $2::interval`, tenant, answerLife); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uui
 	if a.Body == nil {
 		a.Body = []byte{}
 	}
-	_, err := s.as(tenant).Exec(ctx, `
+	_, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.answers set status = $4, header = $5, body = $6
 		where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner, a.Status, a.Header, a.Body)
 	return wrap("answer request", err)
@@ -125,6 +125,6 @@ func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uui
 // ReleaseRequest forgets a request that the caller claimed: nothing came of it,
 // and the same may be tried again.
 func (s *Store) ReleaseRequest(ctx context.Context, tenant, key string, owner uuid.UUID) error {
-	_, err := s.as(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
+	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
 	return wrap("release request", err)
 }

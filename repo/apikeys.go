@@ -65,7 +65,7 @@ func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey
 	if err := checkText("name", n.Name, 1, 100); err != nil {
 		return key, wrap("add API key", err)
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		added, err := tx.Exec(ctx, `
 			insert into halosync.api_keys (tenant, id, name, scope, hash, created_by, expires_at)
 			values ($1, $2, $3, $4, $5, $6, now() + nullif($7::interval, '0'))`,
@@ -88,7 +88,7 @@ func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey
 
 // APIKeys lists the tenant's keys, those that are revoked last.
 func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
-	keys, err := queryAPIKeys(ctx, s.as(tenant), `where k.tenant = $1 order by k.revoked_at nulls first, k.name, k.id`, tenant)
+	keys, err := queryAPIKeys(ctx, s.forTenant(tenant), `where k.tenant = $1 order by k.revoked_at nulls first, k.name, k.id`, tenant)
 	return keys, wrap("API keys", err)
 }
 
@@ -103,7 +103,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 	if parsed, err := uuid.Parse(nameOrID); err == nil {
 		id = &parsed
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		found, err := queryAPIKeys(ctx, tx, `where k.tenant = $1 and (k.name = $2 or k.id = $3)
 			order by (k.id = $3) is true desc, k.revoked_at desc nulls first limit 1 for update`, tenant, nameOrID, id)
 		if err != nil {
@@ -132,7 +132,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 // APIKeyProof finds a key by its id, whichever tenant's it is: who asks is not
 // known before. [ErrNotFound] if there is none.
 func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, error) {
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select `+keyColumns+`, k.hash, `+liveKey+` as valid, coalesce(k.last_used_at < now() - interval '1 minute', true) as stale
 		from halosync.api_keys k where k.id = $1`, id)
 	if err != nil {
@@ -144,13 +144,13 @@ func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, err
 
 // TouchAPIKey notes that a key was used, once a minute.
 func (s *Store) TouchAPIKey(ctx context.Context, tenant string, id uuid.UUID) error {
-	_, err := s.as(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
+	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
 		where tenant = $1 and id = $2 and coalesce(last_used_at < now() - interval '1 minute', true)`, tenant, id)
 	return wrap("touch API key", err)
 }
 
 // AnyAPIKey says whether any tenant has a key that lets somebody in.
 func (s *Store) AnyAPIKey(ctx context.Context) (there bool, err error) {
-	err = s.asAll().QueryRow(ctx, `select exists (select from halosync.api_keys k where `+liveKey+`)`).Scan(&there)
+	err = s.forAllTenants().QueryRow(ctx, `select exists (select from halosync.api_keys k where `+liveKey+`)`).Scan(&there)
 	return there, wrap("API keys", err)
 }

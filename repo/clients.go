@@ -25,7 +25,7 @@ type CompanyRef struct {
 // ClientsMapped says which of the given clients of a connection are mapped,
 // and to what. Those that are not mapped are absent.
 func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]CompanyRef, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select m.client_id, c.id, c.name
 		from halosync.mappings m
 		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id

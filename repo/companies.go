@@ -45,7 +45,7 @@ func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companie
 		return nil, wrap("add companies", err)
 	}
 	added := make([]Company, len(companies))
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 	case f.NewestFirst:
 		way = "c.id < $2 order by c.id desc"
 	}
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
 		from halosync.companies c
 		left join lateral (

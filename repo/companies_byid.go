@@ -10,7 +10,7 @@ import (
 // CompaniesByID reads companies of the tenant, each with its client on the
 // connection. Those that do not exist are absent.
 func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]Company, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
 		from unnest($3::uuid[]) as asked(id)
 		cross join lateral (

@@ -16,7 +16,7 @@ import (
 // from looking its mapping up one by one: without statistics it does that with
 // the wrong index, which takes minutes for a hundred thousand.
 func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, most int) (found []Company, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `set local enable_nestloop = off`); err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func queryConnection(ctx context.Context, q querier, where string, args ...any) 
 
 // Connections lists the tenant's connections by name.
 func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, error) {
-	list, err := queryConnections(ctx, s.as(tenant), `where c.tenant = $1 order by c.name`, tenant)
+	list, err := queryConnections(ctx, s.forTenant(tenant), `where c.tenant = $1 order by c.name`, tenant)
 	return list, wrap("connections", err)
 }
 
@@ -88,7 +88,7 @@ type ConnectionName struct {
 // ConnectionNames lists the tenant's connections by name without counting
 // their mappings, which takes the longer the more there are.
 func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]ConnectionName, error) {
-	rows, err := s.as(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
+	rows, err := s.forTenant(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
 	if err != nil {
 		return nil, wrap("names of connections", err)
 	}
@@ -99,7 +99,7 @@ func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]Connectio
 // Connection reads one connection; [ErrNotFound] if the tenant has none with
 // this id.
 func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {
-	return queryConnection(ctx, s.as(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
+	return queryConnection(ctx, s.forTenant(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
 }
 
 // FindConnection reads a connection by its name or its id, in any of the
@@ -112,7 +112,7 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 	if parsed, err := uuid.Parse(nameOrID); err == nil {
 		id = &parsed
 	}
-	return queryConnection(ctx, s.as(tenant),
+	return queryConnection(ctx, s.forTenant(tenant),
 		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
 }
 
@@ -120,7 +120,7 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 // [secret.ErrOpen] says that the key set is not the one that sealed it.
 func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
 	var sealed []byte
-	err := s.as(tenant).QueryRow(ctx,
+	err := s.forTenant(tenant).QueryRow(ctx,
 		`select secret_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&sealed)
 	if err != nil {
 		return secret.String{}, wrap("connection secret", err)

@@ -54,7 +54,7 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into halosync.connections
 				(id, tenant, name, domain, auth_server, halo_tenant, client_id, secret_sealed, rate_limit, resync_cron)
@@ -110,7 +110,7 @@ func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id
 // changeConnection reads a connection under a lock, changes it, writes it
 // back and leaves an event, if there is a difference.
 func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
 		if err != nil {
 			return err

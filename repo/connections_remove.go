@@ -18,7 +18,7 @@ type Removal struct {
 
 // PreviewRemoval says what [Store.RemoveConnection] would remove.
 func (s *Store) PreviewRemoval(ctx context.Context, tenant string, id uuid.UUID) (Removal, error) {
-	r, err := previewRemoval(ctx, s.as(tenant), tenant, id)
+	r, err := previewRemoval(ctx, s.forTenant(tenant), tenant, id)
 	return r, wrap("preview of removal", err)
 }
 
@@ -44,7 +44,7 @@ func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID)
 // RemoveConnection removes a connection with its mappings, catalogue and
 // runs. A run that is executing finds itself fenced off at its next page.
 func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([
 		id = uuid.Nil
 	}
 	state := MapState{Companies: make([][]CompanyMatch, 1)}
-	err = state.readCompanies(ctx, s.as(tenant), RunRef{Tenant: tenant}, MapChunk{Pairs: []PairLookup{{CompanyID: id, Company: word, Norm: norm}}})
+	err = state.readCompanies(ctx, s.forTenant(tenant), RunRef{Tenant: tenant}, MapChunk{Pairs: []PairLookup{{CompanyID: id, Company: word, Norm: norm}}})
 	return state.Companies[0], wrap("find companies", err)
 }
 
@@ -30,7 +30,7 @@ func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connecti
 	for i, p := range pairs {
 		companies[i], clients[i] = p.CompanyID, p.ClientID
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			with added as (
 				insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by)

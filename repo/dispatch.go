@@ -34,7 +34,7 @@ const dispatchable = `
 // no sign of life for a minute. Others that do the same at the same moment
 // take other runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.asAll(), undispatchedSQL, limit)
+	runs, err := queryRuns(ctx, s.forAllTenants(), undispatchedSQL, limit)
 	return runs, wrap("undispatched runs", err)
 }
 
@@ -44,14 +44,14 @@ func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	for i, run := range runs {
 		ids[i] = run.ID
 	}
-	_, err := s.asAll().Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state in ('queued', 'running')`, ids)
+	_, err := s.forAllTenants().Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state in ('queued', 'running')`, ids)
 	return wrap("undispatch runs", err)
 }
 
 // UndispatchAll notes that the queue has lost what was in it: every run, of
 // all tenants, that has not ended is to be put there again.
 func (s *Store) UndispatchAll(ctx context.Context) error {
-	_, err := s.asAll().Exec(ctx, `
+	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.runs set dispatched_at = null where state in ('queued', 'running') and dispatched_at is not null`)
 	return wrap("undispatch all runs", err)
 }
@@ -62,7 +62,7 @@ func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, 
 	if err := checkText("request key", key, 1, 200); err != nil {
 		return wrap("request key", err)
 	}
-	tag, err := s.as(tenant).Exec(ctx, `
+	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.runs r set request_key = $3
 		where tenant = $1 and id = $2 and not exists (
 			select from halosync.runs o where o.tenant = r.tenant and o.connection_id = r.connection_id and o.kind = r.kind

@@ -10,6 +10,7 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 // age makes a run's dispatch, and its last sign of life, older than it is.
@@ -155,7 +156,7 @@ func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, nil)
 	url := server.URL()
-	if _, err := repo.Migrate(t.Context(), url); err != nil {
+	if _, err := schema.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	w := join(t, repotest.Open(t, url), url, "acme", "main")

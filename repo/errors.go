@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
 var (
@@ -20,9 +22,9 @@ var (
 	// has taken it over, or the run has ended or was removed. Nothing was
 	// written.
 	ErrFenced = errors.New("run was taken over")
-	// ErrUnavailable says that Postgres could not be reached, went away or had
-	// no time: the same may well work later.
-	ErrUnavailable = errors.New("postgres is unavailable")
+	// ErrUnavailable means that Postgres could not be reached, went away or had no
+	// resources: the same may succeed later.
+	ErrUnavailable = scoped.ErrUnavailable
 	// ErrChanged says that somebody else has changed a connection since it was
 	// read; see [Store.IfUnchanged]. Nothing was written.
 	ErrChanged = errors.New("somebody else has changed the connection meanwhile")
@@ -76,29 +78,6 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 
-// SchemaError reports a schema that this program does not work with.
-type SchemaError struct {
-	Have, Want int64 // versions; 0 is an empty database
-	// Floor is the version of the oldest program that works with a newer schema.
-	Floor int64
-	// Unreleased is true for a schema from before the first release, which no
-	// migration leads away from.
-	Unreleased bool
-}
-
-func (e *SchemaError) Error() string {
-	if e.Unreleased {
-		return "this database has a schema from before the first release; create a new database"
-	}
-	if e.Newer() {
-		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
-	}
-	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
-}
-
-// Newer reports whether the schema is of a later release than the program.
-func (e *SchemaError) Newer() bool { return !e.Unreleased && e.Have > e.Want }
-
 // named puts a name into a ConflictError that has none.
 func named(err error, name string) error {
 	var conflict *ConflictError
@@ -127,12 +106,9 @@ func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
 	}
-	if isPooler(err) {
-		return fmt.Errorf("%w; behind a pooler that lends connections out for a transaction, "+
-			"the URL needs default_query_exec_mode=cache_describe", err)
-	}
-	if isUnavailable(err) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	err = scoped.Explain(err)
+	if errors.Is(err, ErrUnavailable) {
+		return err
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

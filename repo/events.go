@@ -42,7 +42,7 @@ const eventColumns = `id, tenant, at, actor, action, how, run_id, connection_id,
 
 // Events lists the tenant's events, newest first.
 func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Event, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select `+eventColumns+` from halosync.events
 		where tenant = $1 and ($2::uuid is null or mapping_id = $2) and ($3::uuid is null or run_id = $3)
 			and ($4::timestamptz is null or at >= $4) and ($5::bigint = 0 or id < $5)

@@ -109,7 +109,7 @@ const (
 // Each call is one transaction: what was applied is not applied again.
 // [ErrFenced] if the run is not the caller's any more.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 
 // Findings reads the ids of a run's findings with one outcome, ascending.
 func (s *Store) Findings(ctx context.Context, ref RunRef, outcome string) ([]int64, error) {
-	rows, err := s.as(ref.Tenant).Query(ctx, `
+	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		select client_id from halosync.run_findings
 		where tenant = $1 and run_id = $2 and outcome = $3 order by client_id`, ref.Tenant, ref.ID, outcome)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
 // Outcomes of one client.
@@ -110,33 +112,30 @@ type PageResult struct {
 // any other error, nothing is written. That an error says so is certain only
 // if the connection to the database was not lost: whoever claims the run
 // again learns from its checkpoint which is true.
-func (s *Store) ImportPage(caller context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+func (s *Store) ImportPage(ctx context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
 	if err := p.check(); err != nil {
 		return PageResult{}, wrap("import page", err)
 	}
-	ctx, cancel := s.pool.bound(caller)
-	defer cancel()
-	conn, err := s.pool.pool.Acquire(ctx)
+	scope := s.forTenant(ref.Tenant)
+	var res PageResult
+	err := scope.WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		res, err = importPage(ctx, conn, scope, ref, p, decide)
+		return err
+	})
 	if err != nil {
-		return PageResult{}, wrap("import page", late(caller, err))
-	}
-	defer conn.Release()
-
-	res, err := importPage(ctx, conn, s.scopeOf(ref.Tenant), ref, p, decide)
-	if err != nil {
-		rollback(ctx, conn)
-		return PageResult{}, wrap("import page", late(caller, err))
+		return PageResult{}, wrap("import page", err)
 	}
 	return res, nil
 }
 
-func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
-	state, run, err := readPage(ctx, conn, whose, ref, p)
+// importPage does the two round trips. If it returns an error, or a page that was
+// written before, the transaction is open or failed.
+func importPage(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+	state, run, err := readPage(ctx, conn, scope, ref, p)
 	if err != nil {
 		return PageResult{}, err
 	}
 	if run.repeated {
-		rollback(ctx, conn)
 		return PageResult{Cancelled: state.Cancelled, Repeated: true}, nil
 	}
 	decisions, err := decide(state)
@@ -151,16 +150,6 @@ func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef
 		return PageResult{}, err
 	}
 	return PageResult{Counts: w.counts, Findings: len(w.findings.clientIDs), Cancelled: state.Cancelled}, nil
-}
-
-// rollback makes the connection usable again. Should that fail, the pool
-// throws it away.
-func rollback(ctx context.Context, conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if conn.Conn().PgConn().TxStatus() != 'I' {
-		_, _ = conn.Exec(ctx, "rollback")
-	}
 }
 
 func (p ImportPage) check() error {

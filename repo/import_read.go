@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
 // pageRun is what a page needs to know of its run.
@@ -70,7 +72,7 @@ const (
 
 // readPage is the first round trip: begin, locks, reads. It leaves the
 // transaction open, or failed, if it returns an error.
-func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage) (PageState, pageRun, error) {
+func readPage(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage) (PageState, pageRun, error) {
 	state := PageState{
 		Mapped:     make(map[int64]MappingState),
 		Unmapped:   make(map[int64]time.Time),
@@ -80,8 +82,7 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, 
 	ids := p.ids()
 
 	b := &pgx.Batch{}
-	b.Queue("begin")
-	b.Queue(setTenantSQL, whose.setting)
+	scope.QueueBegin(b)
 	if !p.Compare { // which adds neither companies nor mappings
 		b.Queue(lockTenantSQL, ref.Tenant)
 	}

@@ -24,7 +24,7 @@ var ErrDeaf = errors.New("notifications do not arrive, as behind a pooler that l
 // an error. It has a connection of its own. Whether anything can be heard there
 // it tries; if not, it returns [ErrDeaf] after some seconds.
 func (s *Store) Listen(ctx context.Context, heard func()) error {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {
 		return wrap("listen", err)
 	}
@@ -40,7 +40,7 @@ func (s *Store) Listen(ctx context.Context, heard func()) error {
 		}
 	}
 	heard() // for what was requested before we listened
-	if _, err := s.as(nobody).Exec(ctx, `select pg_notify($1, '')`, probe); err != nil {
+	if _, err := s.pool.ForNoTenant().Exec(ctx, `select pg_notify($1, '')`, probe); err != nil {
 		return wrap("listen", err)
 	}
 	patient, cancel := context.WithTimeout(ctx, echoPatience)

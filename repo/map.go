@@ -99,7 +99,7 @@ type PairDecision struct {
 // cancelled says that the run should end here. [ErrFenced] if the run is not
 // the caller's any more; then, and at any other error, nothing is written.
 func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
 			return err
 		}

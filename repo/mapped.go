@@ -24,7 +24,7 @@ func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID u
 		if last != nil {
 			after = last.ClientID
 		}
-		rows, err := s.as(tenant).Query(ctx, `
+		rows, err := s.forTenant(tenant).Query(ctx, `
 			select client_id, client_name, state from halosync.mappings
 			where tenant = $1 and connection_id = $2 and deleted_at is null and client_id > $3
 			order by client_id limit $4`, tenant, connectionID, after, chunkSize)
@@ -39,7 +39,7 @@ func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID u
 // SampleMapped reads up to n mapped clients that Halo has shown before, the
 // same ones each time, from all over the list.
 func (s *Store) SampleMapped(ctx context.Context, tenant string, connectionID uuid.UUID, n int) ([]MappedClient, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select client_id, client_name, state from halosync.mappings
 		where tenant = $1 and connection_id = $2 and deleted_at is null and state in ('ok', 'inactive')
 		order by hashint8extended(client_id, 0), client_id limit $3`, tenant, connectionID, n)
@@ -53,7 +53,7 @@ func (s *Store) SampleMapped(ctx context.Context, tenant string, connectionID uu
 // TrustInstance notes that a connection reads the Halo that its mappings come
 // from.
 func (s *Store) TrustInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
-	tag, err := s.as(tenant).Exec(ctx, `
+	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound

@@ -72,7 +72,7 @@ const mappingSQL = `
 // Mappings lists the tenant's mappings, oldest first unless f says otherwise.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
 	where, args := f.where(tenant)
-	rows, err := s.as(tenant).Query(ctx, mappingSQL+where, args...)
+	rows, err := s.forTenant(tenant).Query(ctx, mappingSQL+where, args...)
 	if err != nil {
 		return nil, wrap("mappings", err)
 	}

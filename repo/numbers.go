@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 // Fleet is what only the database knows of the whole installation, for
@@ -48,7 +51,7 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 	ctx, cancel := context.WithTimeout(caller, countPatience)
 	defer cancel()
 	f := Fleet{Mappings: map[string]int{}, Connections: map[string]int{}, Unfinished: map[string]map[string]int{}}
-	err := s.asAll().unboundTx(ctx, " read only", func(tx pgx.Tx) error {
+	err := s.forAllTenants().InLongTx(ctx, " read only", func(tx pgx.Tx) error {
 		var kind, state string
 		var n int
 		var seconds float64
@@ -77,7 +80,7 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 			f.Undispatched = max(f.Undispatched, seconds)
 		}, &kind, &state, &n, &seconds)
 	})
-	return f, wrap("count", late(caller, err))
+	return f, wrap("count", scoped.AsUnavailable(caller, err))
 }
 
 // Pool is how the connections to Postgres are used.
@@ -89,7 +92,7 @@ type Pool struct {
 
 // PoolStat is the state of the pool at this moment.
 func (s *Store) PoolStat() Pool {
-	stat := s.pool.pool.Stat()
+	stat := s.pool.Stat()
 	return Pool{
 		Used: int(stat.AcquiredConns()), Idle: int(stat.IdleConns()), Most: int(stat.MaxConns()),
 		Waits: stat.EmptyAcquireCount(), Waited: stat.EmptyAcquireWaitTime(),
@@ -107,7 +110,7 @@ type ConnectionRef struct {
 // ConnectionsAfter lists up to limit connections, of all tenants, by id, after
 // one.
 func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int) ([]ConnectionRef, error) {
-	rows, err := s.asAll().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
+	rows, err := s.forAllTenants().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
 	if err != nil {
 		return nil, wrap("connections", err)
 	}
@@ -129,9 +132,9 @@ type Server struct {
 
 // Server asks the database's server about itself. It needs no schema.
 func (s *Store) Server(ctx context.Context) (Server, error) {
-	v := Server{Wanted: latest()}
+	v := Server{Wanted: schema.Version()}
 	var readOnly, number string
-	err := s.as(nobody).QueryRow(ctx, `
+	err := s.pool.ForNoTenant().QueryRow(ctx, `
 		select current_setting('server_version'), current_setting('server_version_num'), clock_timestamp(),
 			current_setting('transaction_read_only'), (select count(*) from pg_stat_activity where backend_type = 'client backend'),
 			current_setting('max_connections')::integer`).Scan(&v.Version, &number, &v.Now, &readOnly, &v.InUse, &v.Most)
@@ -142,7 +145,6 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 		return v, wrap("server", err)
 	}
 	v.ReadOnly = readOnly == "on"
-	state, err := readState(ctx, s.as(nobody))
-	v.Schema = state.version
+	v.Schema, err = schema.Applied(ctx, s.pool.ForNoTenant())
 	return v, wrap("server", err)
 }

@@ -46,7 +46,7 @@ func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)
 	}
-	err = s.asAll().inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		r = Resealed{Next: after}
 		old, err := olderSecrets(ctx, tx, s.keys.OlderPrefixes(), after, limit)
 		if err != nil {
@@ -120,7 +120,7 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 		Head []byte
 		N    int
 	}
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select substring(secret_sealed from 1 for $1) as head, count(*) as n
 		from halosync.connections group by 1`, secret.PrefixLen)
 	if err != nil {

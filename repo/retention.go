@@ -32,7 +32,7 @@ const tenantsSQL = `
 // TenantsAfter lists up to limit tenants that have anything that may be
 // forgotten, of all tenants, in the database's order, after a name.
 func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]string, error) {
-	rows, err := s.asAll().Query(ctx, tenantsSQL, after, limit)
+	rows, err := s.forAllTenants().Query(ctx, tenantsSQL, after, limit)
 	if err != nil {
 		return nil, wrap("tenants", err)
 	}
@@ -51,7 +51,7 @@ const expiredSQL = `
 // call. more says that there are others. A run that has not ended stays, however
 // old it is.
 func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, expiredSQL, tenant, age, limit)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 // are older than age, than 30 days, and than each run that is still there: an
 // undo reads what came after its run. more says that there may be others.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
-	err = s.as(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
+	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
 	return gone, gone > 0, wrap("forget events", err) // not all of a part need be old: ids and times are not in quite the same order
 }
 
@@ -92,7 +92,7 @@ func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Durati
 // kept under keys of requests for a day. Who comes back takes his tenant's away
 // himself; this is for those who do not.
 func (s *Store) ForgetVisits(ctx context.Context, tenant string) (gone int, err error) {
-	err = s.as(tenant).QueryRow(ctx, `
+	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (
 			delete from halosync.sessions
 			where tenant = $1 and (expires_at <= now() or last_seen_at <= now() - $2::interval) returning 1),
@@ -137,7 +137,7 @@ const unseenClientsSQL = `
 // cursor and deletes those that no import has seen for age and that no mapping in
 // force refers to. next is where the next part begins, zero at the end.
 func (s *Store) ForgetClients(ctx context.Context, tenant string, age time.Duration, after CatalogueCursor, limit int) (gone int, next CatalogueCursor, err error) {
-	err = s.as(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
+	err = s.forTenant(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
 		Scan(&next.ConnectionID, &gone, &next.ClientID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, CatalogueCursor{}, nil

@@ -135,7 +135,7 @@ func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, err
 
 // RunAlone reads one run without its items, for whoever looks at it often.
 func (s *Store) RunAlone(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
-	run, err := queryRun(ctx, s.as(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+	run, err := queryRun(ctx, s.forTenant(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
 	return run, wrap("run", err)
 }
 
@@ -160,7 +160,7 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 // RunItems reads what needs a person, at most 1,000 items, and the outcomes of
 // pairs, at most 5,000, in the order in which they came up.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select coalesce(client_id, 0) as client_id,
 			coalesce(company_id, '00000000-0000-0000-0000-000000000000') as company_id, outcome, reason,
 			coalesce(pair, 0) as pair, settled
@@ -174,7 +174,7 @@ func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]Ru
 
 // Runs lists the tenant's runs, newest first, without their items.
 func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.as(tenant), `
+	runs, err := queryRuns(ctx, s.forTenant(tenant), `
 		select `+runColumns+` from halosync.runs
 		where tenant = $1 and ($2::uuid is null or connection_id = $2) and ($3 = '' or kind = $3) and ($4 = '' or state = $4)
 			and ($5::timestamptz is null or (queued_at, id) < ($5, $7))

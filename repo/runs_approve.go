@@ -19,7 +19,7 @@ var ErrNotHeld = errors.New("run is not held")
 // Errors: [ErrNotHeld]; a [*ConflictError] while a run for the same request is
 // queued or running; [ErrNotFound].
 func (s *Store) ApproveRun(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
 		if err != nil {
 			return err

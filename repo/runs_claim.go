@@ -41,7 +41,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	}
 	var claim Claim
 	var busy *BusyError
-	err := s.as(n.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(n.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockForClaim(ctx, tx, n)
 		if err != nil {
 			return err
@@ -155,7 +155,7 @@ func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) 
 // execution. If its cancellation was requested, it ends as cancelled instead.
 // [ErrFenced] if the run is not the caller's any more.
 func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
-	err := s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var cancelled bool
 		err := tx.QueryRow(ctx, `
 			update halosync.runs set state = 'queued', wait_reason = $4, not_before = $5
@@ -186,7 +186,7 @@ func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, e
 		const chunk = 200
 		pass, page := -1, -1
 		for {
-			rows, err := s.as(ref.Tenant).Query(ctx, `
+			rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 				select pass, page, client_ids from halosync.run_pages
 				where tenant = $1 and run_id = $2 and (pass, page) > ($3, $4)
 				order by pass, page limit $5`, ref.Tenant, ref.ID, pass, page, chunk)

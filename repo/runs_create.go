@@ -66,11 +66,11 @@ func (s *Store) CreateRun(ctx context.Context, n NewRun) (run Run, existed bool,
 	// Between the insert and the select, the other run may end, or the row of
 	// a transaction that was rolled back may vanish: then it goes round again.
 	for range 10 {
-		tag, err := s.as(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
+		tag, err := s.forTenant(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
 		if err != nil {
 			return Run{}, false, wrap("create run", err)
 		}
-		run, err = queryRun(ctx, s.as(n.Tenant), `
+		run, err = queryRun(ctx, s.forTenant(n.Tenant), `
 			select `+runColumns+` from halosync.runs
 			where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4
 				and (id = $5 or state in ('queued', 'running'))

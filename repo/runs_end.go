@@ -35,7 +35,7 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	if f.State == "" || !(Run{State: f.State}).Ended() {
 		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
 	}
-	err := s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		state, err := lockToFinish(ctx, tx, ref, f)
 		if err != nil || state == f.State { // done before
 			return err
@@ -118,7 +118,7 @@ func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 // RequestCancel ends a queued run at once and asks a running one to end at
 // its next page. An ended run stays as it is. It is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
 		if err != nil || run.Ended() || run.CancelRequestedAt != nil && run.State == StateRunning {
 			return err
@@ -148,7 +148,7 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 // RejectRun closes a run that no execution can take on, queued or running. An
 // ended run stays as it is; [ErrNotFound] if the ledger has none.
 func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
 		if err != nil || run.Ended() {
 			return err

@@ -72,7 +72,7 @@ const maxNext = 20
 // occupied. Those that have not run for the longest time come first, so that
 // many runs take turns.
 func (s *Store) NextRuns(ctx context.Context, ref RunRef, most int) ([]uuid.UUID, error) {
-	rows, err := s.as(ref.Tenant).Query(ctx, `
+	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		with running as (
 			select connection_id from halosync.runs where tenant = $1 and state = 'running' and halosync.is_bulk(kind, args))
 		select id from halosync.runs
@@ -94,7 +94,7 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, most int) ([]uuid.UUID
 // connection nor its tenant's limit (most; 0: none) holds up but for ref's.
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, most int) (bool, error) {
 	var waiting bool
-	err := s.asAll().QueryRow(ctx, `
+	err := s.forAllTenants().QueryRow(ctx, `
 		with running as (
 			select tenant, connection_id from halosync.runs
 			where state = 'running' and halosync.is_bulk(kind, args) and id <> $1),

@@ -40,7 +40,7 @@ type ClaimedSlots struct {
 // database's time, or, if it is not zero, the caller's.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
-	err := s.asAll().inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		now, due, err := lockDue(ctx, tx, now, limit)
 		if err != nil || len(due) == 0 {
 			return err
@@ -115,7 +115,7 @@ const lateSQL = `
 // LateResyncs counts the active connections, of all tenants, whose resync has
 // been due for longer than patience. now is as for [Store.ClaimDue].
 func (s *Store) LateResyncs(ctx context.Context, now time.Time, patience time.Duration) (n int, err error) {
-	err = s.asAll().QueryRow(ctx, lateSQL, orNull(now), patience).Scan(&n)
+	err = s.forAllTenants().QueryRow(ctx, lateSQL, orNull(now), patience).Scan(&n)
 	return n, wrap("late resyncs", err)
 }
 
@@ -123,7 +123,7 @@ func (s *Store) LateResyncs(ctx context.Context, now time.Time, patience time.Du
 // tenants, whose plan was made by another schedule than the connection's own,
 // or the default, with a suffix.
 func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
-	_, err := s.asAll().Exec(ctx, `
+	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.connections set next_resync_at = null
 		where state = 'active' and next_resync_at > now() and next_resync_spec <> coalesce(resync_cron, $1) || $2`, defaultSpec, suffix)
 	return wrap("forget plans", err)

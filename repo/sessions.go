@@ -33,7 +33,7 @@ const SessionIdle = time.Hour
 // AddSession begins a session, and takes those of the tenant away that are
 // over: nothing else adds any, so nothing else need take them away.
 func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) error {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from halosync.sessions
 			where tenant = $1 and (expires_at <= now() or last_seen_at <= now() - $2::interval)`, tenant, SessionIdle)
 		if err != nil {
@@ -50,7 +50,7 @@ func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) err
 // not known before. [ErrNotFound] if there is none, it is over, or the key that
 // began it has expired or was revoked.
 func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale
 		from halosync.sessions s left join halosync.api_keys k on k.tenant = s.tenant and k.id = s.api_key_id
 		where s.hash = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval
@@ -64,14 +64,14 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
 
 // TouchSession notes a session's sign of life, once a minute.
 func (s *Store) TouchSession(ctx context.Context, tenant string, hash [32]byte) error {
-	_, err := s.as(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
+	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
 		where tenant = $1 and hash = $2 and last_seen_at < now() - interval '1 minute'`, tenant, hash[:])
 	return wrap("touch session", err)
 }
 
 // EndSession ends a session. It is safe to repeat.
 func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) error {
-	_, err := s.as(tenant).Exec(ctx, `delete from halosync.sessions where tenant = $1 and hash = $2`, tenant, hash[:])
+	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.sessions where tenant = $1 and hash = $2`, tenant, hash[:])
 	return wrap("end session", err)
 }
 
@@ -79,7 +79,7 @@ func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) er
 // time. It is remembered for as long as it could be used again; those of the
 // tenant that could not are forgotten.
 func (s *Store) UseSigninToken(ctx context.Context, tenant string, hash [32]byte, lasts time.Duration) (first bool, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from halosync.signin_tokens_used where tenant = $1 and expires_at <= now()`, tenant); err != nil {
 			return err
 		}

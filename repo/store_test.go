@@ -12,6 +12,7 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 func isAny(err error, targets ...error) bool {
@@ -34,7 +35,7 @@ func TestURLErrorsHideThePassword(t *testing.T) {
 		"host=127.0.0.1 port=hunter2 password=hunter2",
 		"host=127.0.0.1 port=1 user=ann password=hunter2 connect_timeout=1",
 	} {
-		_, migrateErr := repo.Migrate(t.Context(), url)
+		_, migrateErr := schema.Migrate(t.Context(), url)
 		store, openErr := repo.Open(t.Context(), repo.Options{URL: url})
 		if openErr == nil {
 			openErr = errors.Join(store.Ping(t.Context()), store.Ready(t.Context()))

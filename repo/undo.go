@@ -52,7 +52,7 @@ const undoPart = 500
 // goes. next is where the next part begins, zero at the end. how is told in
 // the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 // mappings of a company that goes stay, without it; one in force cannot, so
 // keep must hold back what is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}

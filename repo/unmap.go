@@ -27,7 +27,7 @@ type MappingOutcome struct {
 // deleted mapping stays, with the time and who did it, and no import that was
 // requested before brings it back. ids must not have doubles.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 // written, nothing is done any more. cancelled says that the run was
 // cancelled and nothing done. [ErrFenced] if the run is not the caller's.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 // MappingsByID reads mappings, deleted ones included, by id. Those that the
 // tenant does not have are absent.
 func (s *Store) MappingsByID(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]Mapping, error) {
-	mappings, err := mappingsByID(ctx, s.as(tenant), tenant, ids)
+	mappings, err := mappingsByID(ctx, s.forTenant(tenant), tenant, ids)
 	return mappings, wrap("mappings", err)
 }
 

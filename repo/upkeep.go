@@ -31,7 +31,7 @@ const upkeepSQL = `
 
 // Upkeep reads where the jobs of the fleet stand; they are nobody's tenant.
 func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
-	rows, err := s.as(nobody).Query(ctx, upkeepSQL)
+	rows, err := s.pool.ForNoTenant().Query(ctx, upkeepSQL)
 	if err != nil {
 		return nil, wrap("upkeep", err)
 	}
@@ -45,7 +45,7 @@ func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
 
 // PlanUpkeep says when a job that nobody has planned yet is due.
 func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) error {
-	_, err := s.as(nobody).Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
+	_, err := s.pool.ForNoTenant().Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
 	return wrap("plan upkeep", err)
 }
 
@@ -53,7 +53,7 @@ func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) erro
 // for as long as it gives a sign of life within life. taken is false if there is
 // nothing to be done.
 func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
-	tag, err := s.as(nobody).Exec(ctx, `
+	tag, err := s.pool.ForNoTenant().Exec(ctx, `
 		update halosync.upkeep set holder = $2, held_until = now() + $3::interval
 		where job = $1 and next_at <= now() and (held_until is null or held_until < now())`, job, holder, life)
 	return tag.RowsAffected() > 0, wrap("take upkeep", err)
@@ -81,7 +81,7 @@ func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, nex
 // holding runs a statement that finds its row if the holder is still that.
 func (s *Store) holding(ctx context.Context, what, sql string, args ...any) error {
 	var held bool
-	err := s.as(nobody).QueryRow(ctx, sql, args...).Scan(&held)
+	err := s.pool.ForNoTenant().QueryRow(ctx, sql, args...).Scan(&held)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrFenced
 	}

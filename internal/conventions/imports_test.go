@@ -22,8 +22,10 @@ var house = map[string]struct {
 	"tasks":                            {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
 	"halo":                             {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
 	"halo/halotest":                    {[]string{"halo"}, "a simulator knows the API at most"},
-	"repo":                             {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
-	"repo/repotest":                    {[]string{"repo", "internal/devstack", "internal/secret"}, "a test kit of repo"},
+	"repo":                             {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
+	"repo/schema":                      {[]string{"repo/internal/scoped"}, "it creates the tables, which repo reads and writes"},
+	"repo/internal/scoped":             {nil, "a leaf"},
+	"repo/repotest":                    {[]string{"repo", "repo/schema", "internal/devstack", "internal/secret"}, "a test kit of repo"},
 	"internal/engine":                  {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
 	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "pages over the use cases; it knows errors and requests by their types, and opens nothing itself"},
 	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
@@ -71,8 +73,8 @@ var house = map[string]struct {
 
 // owners says which packages alone may import a third party.
 var owners = map[string][]string{
-	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
-	"github.com/pressly/goose":       {"repo"},
+	"github.com/jackc/pgx":           {"repo", "repo/schema", "repo/internal/scoped", "repo/repotest", "internal/bench"},
+	"github.com/pressly/goose":       {"repo/schema"},
 	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
 	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
 	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},

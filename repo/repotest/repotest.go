@@ -24,6 +24,7 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 // weak is the role that the programs work as: not the owner of the tables, with
@@ -111,22 +112,21 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 	if err := errors.Join(err, admin.Close(ctx)); err != nil {
 		return err
 	}
-	if _, err := repo.Migrate(ctx, server.DatabaseURL(template)); err != nil {
+	if _, err := schema.Migrate(ctx, server.DatabaseURL(template)); err != nil {
 		return err
 	}
-	return repo.Grant(ctx, server.DatabaseURL(template), weak)
+	return schema.Grant(ctx, server.DatabaseURL(template), weak)
 }
 
-// schemaKey changes with the migrations and with the code that applies them and
-// grants the rights: with any file of package repo that is not a test, and with
-// this one.
+// schemaKey returns a text that changes with the migrations and with the code that
+// applies them and grants the rights.
 func schemaKey() (string, error) {
 	root, err := devstack.Root()
 	if err != nil {
 		return "", nil //nolint:nilerr // outside the repository no image is kept
 	}
 	var files []string
-	for _, pattern := range []string{"go.mod", "repo/*.go", "repo/migrations/*.sql", "repo/repotest/*.go"} {
+	for _, pattern := range []string{"go.mod", "repo/schema/*.go", "repo/schema/*.sql", "repo/internal/scoped/*.go", "repo/repotest/*.go"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return "", err

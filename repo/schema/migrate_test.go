@@ -1,4 +1,4 @@
-package repo_test
+package schema_test
 
 import (
 	"errors"
@@ -9,20 +9,49 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/halosync/halosync/repo"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
+
+func TestMain(m *testing.M) { repotest.Main(m) }
+
+func equal(t testing.TB, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
 
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
 	store := repotest.OpenAs(t, url)
-	var schema *repo.SchemaError
-	if err := store.Ready(t.Context()); !errors.As(err, &schema) || schema.Have != 0 || schema.Newer() {
+	var fault *schema.Error
+	if err := store.Ready(t.Context()); !errors.As(err, &fault) || fault.Have != 0 || fault.Newer() {
 		t.Errorf("empty database: %v", err)
 	}
-	for _, want := range []repo.MigrateResult{{From: 0, To: repo.Latest()}, {From: repo.Latest(), To: repo.Latest()}} {
-		equal(t, "result", must[repo.MigrateResult](t)(repo.Migrate(t.Context(), url)), want)
+	for _, want := range []schema.Result{{From: 0, To: schema.Version()}, {From: schema.Version(), To: schema.Version()}} {
+		equal(t, "result", must[schema.Result](t)(schema.Migrate(t.Context(), url)), want)
 	}
 	if err := store.Ready(t.Context()); err != nil {
 		t.Errorf("migrated: %v", err)
@@ -31,10 +60,10 @@ func TestMigrate(t *testing.T) {
 
 	repotest.Exec(t, url, `insert into halosync.schema_versions (version_id, is_applied) values (9999, true)`)
 	repotest.Exec(t, url, `update halosync.schema_floor set floor = 9998`)
-	if _, err := repo.Migrate(t.Context(), url); !errors.As(err, &schema) || !schema.Newer() || !strings.Contains(err.Error(), "9999 is newer") {
+	if _, err := schema.Migrate(t.Context(), url); !errors.As(err, &fault) || !fault.Newer() || !strings.Contains(err.Error(), "9999 is newer") {
 		t.Errorf("newer database: %v", err)
 	}
-	if err := store.Ready(t.Context()); !errors.As(err, &schema) || !schema.Newer() {
+	if err := store.Ready(t.Context()); !errors.As(err, &fault) || !fault.Newer() {
 		t.Errorf("newer database: %v", err)
 	}
 }
@@ -50,7 +79,7 @@ func TestMigrateTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			res, err := repo.MigrateFS(t.Context(), url, files)
+			res, err := schema.MigrateFS(t.Context(), url, files)
 			if err != nil || res.To != 2 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -68,27 +97,27 @@ func TestMigrateFails(t *testing.T) {
 		"0001_good.sql": file("create table halosync.good ();"),
 		"0002_bad.sql":  file("create table halosync.half (); select 1/0;"),
 	}
-	if _, err := repo.MigrateFS(t.Context(), url, files); err == nil || !strings.Contains(err.Error(), "division by zero") {
+	if _, err := schema.MigrateFS(t.Context(), url, files); err == nil || !strings.Contains(err.Error(), "division by zero") {
 		t.Errorf("error %v", err)
 	}
 	equal(t, "tables", repotest.Value[string](t, url,
 		`select string_agg(tablename, ' ') from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`), "good")
 	files["0002_bad.sql"] = file("create table halosync.whole ();")
-	equal(t, "mended", must[repo.MigrateResult](t)(repo.MigrateFS(t.Context(), url, files)), repo.MigrateResult{From: 1, To: 2})
+	equal(t, "mended", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
 // An older program: this one, on the schema of the next release.
 func TestOlderProgram(t *testing.T) {
 	t.Parallel()
-	ours := repo.Latest()
+	ours := schema.Version()
 	next := func(head string) fstest.MapFS {
 		files := fstest.MapFS{}
-		names, err := fs.Glob(repo.Embedded(), "*.sql")
+		names, err := fs.Glob(schema.Embedded(), "*.sql")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range names {
-			text, err := fs.ReadFile(repo.Embedded(), name)
+			text, err := fs.ReadFile(schema.Embedded(), name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,23 +138,23 @@ func TestOlderProgram(t *testing.T) {
 			t.Parallel()
 			url := repotest.URL(t) // migrated by this program
 			store := repotest.OpenAs(t, url)
-			equal(t, "next release", must[repo.MigrateResult](t)(repo.MigrateFS(t.Context(), url, next(c.head))), repo.MigrateResult{From: ours, To: ours + 1})
+			equal(t, "next release", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, next(c.head))), schema.Result{From: ours, To: ours + 1})
 			ready := store.Ready(t.Context())
-			res, migrated := repo.Migrate(t.Context(), url)
-			equal(t, "left alone", res, repo.MigrateResult{From: ours + 1, To: ours + 1})
+			res, migrated := schema.Migrate(t.Context(), url)
+			equal(t, "left alone", res, schema.Result{From: ours + 1, To: ours + 1})
 			for what, err := range map[string]error{"ready": ready, "migrate": migrated} {
-				var schema *repo.SchemaError
+				var fault *schema.Error
 				switch {
 				case c.floor == 0 && err != nil:
 					t.Errorf("%s: %v", what, err)
-				case c.floor != 0 && (!errors.As(err, &schema) || schema.Floor != c.floor || !schema.Newer()):
+				case c.floor != 0 && (!errors.As(err, &fault) || fault.Floor != c.floor || !fault.Newer()):
 					t.Errorf("%s: %v, want floor %d", what, err, c.floor)
 				}
 			}
 		})
 	}
 	files := next(fmt.Sprintf("-- halosync:oldest-program %d", ours+2))
-	if _, err := repo.MigrateFS(t.Context(), repotest.EmptyURL(t), files); err == nil || !strings.Contains(err.Error(), "oldest-program") {
+	if _, err := schema.MigrateFS(t.Context(), repotest.EmptyURL(t), files); err == nil || !strings.Contains(err.Error(), "oldest-program") {
 		t.Errorf("a floor above the schema: %v", err)
 	}
 }
@@ -134,10 +163,10 @@ func TestOlderProgram(t *testing.T) {
 // and both the migration and the worker say what to do.
 func TestUnreleasedSchema(t *testing.T) {
 	t.Parallel()
-	if ours, released := repo.Floors(); ours < released || released > repo.Latest() {
-		t.Errorf("our floor is %d, that of the first release %d, our version %d", ours, released, repo.Latest())
+	if ours, released := schema.Floors(); ours < released || released > schema.Version() {
+		t.Errorf("our floor is %d, that of the first release %d, our version %d", ours, released, schema.Version())
 	}
-	for _, version := range []int64{1, 7, repo.Latest(), 18} {
+	for _, version := range []int64{1, 7, schema.Version(), 18} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
 			t.Parallel()
 			url := repotest.URL(t)
@@ -152,10 +181,10 @@ func TestUnreleasedSchema(t *testing.T) {
 			}
 			before := state()
 			store := repotest.OpenAs(t, url)
-			_, migrated := repo.Migrate(t.Context(), url)
+			_, migrated := schema.Migrate(t.Context(), url)
 			for what, err := range map[string]error{"ready": store.Ready(t.Context()), "migrate": migrated} {
-				var schema *repo.SchemaError
-				if !errors.As(err, &schema) || !schema.Unreleased || schema.Newer() || schema.Have != version ||
+				var fault *schema.Error
+				if !errors.As(err, &fault) || !fault.Unreleased || fault.Newer() || fault.Have != version ||
 					errText(err) != "this database has a schema from before the first release; create a new database" {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -184,11 +213,11 @@ func TestCheckNumbers(t *testing.T) {
 		for _, name := range strings.Fields(names) {
 			files[name] = file("")
 		}
-		if _, err := repo.CheckNumbers(files); errText(err) != want {
+		if _, err := schema.CheckNumbers(files); errText(err) != want {
 			t.Errorf("%q: error %q, want %q", names, errText(err), want)
 		}
 	}
-	if n, err := repo.CheckNumbers(repo.Embedded()); err != nil || n != repo.Latest() {
+	if n, err := schema.CheckNumbers(schema.Embedded()); err != nil || n != schema.Version() {
 		t.Errorf("our own: %d %v", n, err)
 	}
 }

@@ -1,9 +1,8 @@
-package repo
+package schema
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,34 +13,29 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-//go:embed migrations/*.sql
-var embedded embed.FS
-
-// versionTable is where goose notes what has been applied.
+// versionTable is the table in which goose records the applied migrations.
 const versionTable = "halosync.schema_versions"
 
-// MigrateResult says what [Migrate] did; From == To means nothing.
-type MigrateResult struct {
+// Result is what [Migrate] did; if From equals To, it did nothing.
+type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
 }
 
-// Migrate brings the schema up to the program's version. Two processes may do
-// so at once: one waits for the other. A database that is newer than the
-// program is left alone; if the program cannot work with it, the error is a
-// [*SchemaError]. A failed migration leaves those before it applied.
-func Migrate(ctx context.Context, url string) (MigrateResult, error) {
-	sub, err := fs.Sub(embedded, "migrations")
-	if err != nil {
-		return MigrateResult{}, err
-	}
-	return migrate(ctx, url, sub, baseline)
+// Migrate brings the schema up to the program's version. Several processes may call
+// it at once: one migrates, the others wait. It leaves a database that is newer
+// than the program as it is; if the program cannot work with it, the error is an
+// [*Error]. If a migration fails, those before it stay applied.
+func Migrate(ctx context.Context, url string) (Result, error) {
+	return migrate(ctx, url, embedded, baseline)
 }
 
-// migrate applies migrations; oldest is the lowest floor of a schema that they
-// lead away from.
-func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res MigrateResult, err error) {
+// migrate applies migrations. oldest is the lowest floor of a schema that they lead
+// away from.
+func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {
 		return res, err
@@ -52,18 +46,18 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	}
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return res, errURL
+		return res, scoped.ErrURL
 	}
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	state, err := prepare(ctx, cfg, want, floor, oldest)
+	s, err := prepare(ctx, cfg, want, floor, oldest)
 	if err != nil {
 		return res, wrap("schema version", err)
 	}
-	res.From, res.To = state.version, state.version
-	if state.version >= want || state.unreleased(oldest) {
-		return res, state.check(want, oldest) // without waiting for the lock
+	res.From, res.To = s.version, s.version
+	if s.version >= want || s.unreleased(oldest) {
+		return res, s.check(want, oldest) // without waiting for the lock
 	}
 	if err := alone(ctx, cfg, func() error { return apply(ctx, db, migrations) }); err != nil {
 		return res, fmt.Errorf("migrate: %w", err)
@@ -76,10 +70,10 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 // It raises the floor before anything is migrated: programs look at the floor only
 // when the schema is newer. The lock is needed because "if not exists" is not safe
 // against another session that does the same.
-func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (state schemaState, err error) {
+func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (s state, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return state, err
+		return s, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
@@ -95,18 +89,18 @@ func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64
 		return nil
 	})
 	if err != nil {
-		return state, err
+		return s, err
 	}
-	if state, err = readState(ctx, conn); err != nil || state.version > want || state.unreleased(oldest) {
-		return state, err
+	if s, err = read(ctx, conn); err != nil || s.version > want || s.unreleased(oldest) {
+		return s, err
 	}
 	_, err = conn.Exec(ctx, raiseFloor, floor)
-	return state, err
+	return s, err
 }
 
-// alone runs f while no other process does, waiting for up to five minutes.
-// The lock belongs to a transaction and not, as goose's own, to a session,
-// which behind a pooler is somebody else's in the next moment.
+// alone runs f while no other process does, after waiting for up to five minutes.
+// The lock belongs to a transaction. goose's own lock belongs to a session, which a
+// pooler lends to another client a moment later.
 func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -126,7 +120,7 @@ func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error)
 	})
 }
 
-// apply runs what is pending.
+// apply applies the pending migrations.
 func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
 		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
@@ -137,12 +131,11 @@ func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	return err
 }
 
-// migrationName is how a migration's file is called: four digits and what it
-// is about.
+// migrationName matches the name of a migration's file: four digits and its subject.
 var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
 
-// checkNumbers returns the newest version. Numbers run from 1 without a gap
-// or a double, which two branches that are merged easily produce.
+// checkNumbers returns the newest version. Numbers must run from 1 without gaps and
+// duplicates, which a merge of two branches easily produces.
 func checkNumbers(migrations fs.FS) (int64, error) {
 	entries, err := fs.ReadDir(migrations, ".")
 	if err != nil {
@@ -175,14 +168,4 @@ func checkNumbers(migrations fs.FS) (int64, error) {
 		return 0, errors.New("migrations: none")
 	}
 	return numbers[len(numbers)-1], nil
-}
-
-// latest is the version that this program wants. The embedded folder was
-// checked by a test, so its names can be trusted.
-func latest() int64 {
-	entries, err := embedded.ReadDir("migrations")
-	if err != nil {
-		return 0
-	}
-	return int64(len(entries))
 }

@@ -1,4 +1,4 @@
-package repo
+package schema
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// rights are what the programs do with each table, and no more. Rows that go
-// with another one are deleted by the foreign keys, whose work is done with the
-// owner's rights. Locking a row takes the right to update.
+// rights are what the programs need on each table, and no more. Foreign keys delete
+// dependent rows with the owner's rights. Locking a row needs the right to update.
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},
@@ -32,18 +33,26 @@ var rights = []struct{ table, verbs string }{
 	{"upkeep", "select, update"},
 }
 
-// forgetEvents is the one way in which the programs' role may delete events.
+// forgetEvents is the only way in which the programs' role may delete events.
 const forgetEvents = "halosync.forget_events(text, interval, integer)"
 
+// RoleError reports a role that [Grant] does not grant rights to.
+type RoleError struct {
+	Role   string
+	Reason string // e.g. "does not exist: create role … login"
+}
+
+func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
+
 // Grant gives a role exactly the rights that the worker and the CLI need, and
-// takes from it whatever else it was given on tables in the schema. The role must
-// exist, and url must be the owner's. It is safe to repeat, and must be repeated
-// after a migration that adds tables. The right TEMP on the database, which
-// [Store.Suggest] needs, is given only if the role does not have it.
+// revokes any other right on tables in the schema. The role must exist, or the error
+// is a [*RoleError]; url must be the owner's. It is safe to repeat, and must be
+// repeated after a migration that adds tables. It grants TEMP on the database, for
+// suggestions, only if the role does not have it.
 func Grant(ctx context.Context, url, role string) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return errURL
+		return scoped.ErrURL
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -62,11 +71,11 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 		from pg_roles r, pg_class c where r.rolname = $1 and c.oid = 'halosync.mappings'::regclass`, role).Scan(&database, &owns, &temp)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return &InvalidError{What: fmt.Sprintf("role %q", role), Reason: "does not exist: create role … login"}
+		return &RoleError{Role: role, Reason: "does not exist: create role … login"}
 	case err != nil:
 		return err
 	case owns:
-		return &InvalidError{What: fmt.Sprintf("role %q", role), Reason: "is a superuser, goes past row level security or may act as the tables' owner: take a weaker one"}
+		return &RoleError{Role: role, Reason: "is a superuser, goes past row level security or may act as the tables' owner: take a weaker one"}
 	}
 	to := pgx.Identifier{role}.Sanitize()
 	sql := []string{
@@ -88,21 +97,29 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	return nil
 }
 
-// Role is what the role of the programs may do.
+// Rights returns the rights that [Grant] gives, by table: "select, insert".
+func Rights() map[string]string {
+	all := make(map[string]string)
+	for _, r := range rights {
+		all[r.table] = r.verbs
+	}
+	return all
+}
+
+// Role is what a session's role may do.
 type Role struct {
 	// Name as the session has it.
 	Name string
-	// Walled says that row level security holds the role. It does not hold the
-	// tables' owner, a superuser, or a role with BYPASSRLS.
+	// Walled reports whether row level security applies to the role. It does not
+	// apply to the tables' owner, a superuser, or a role with BYPASSRLS.
 	Walled bool
-	// Missing are rights without which something will fail, e.g. "select on
-	// halosync.runs".
+	// Missing are rights that some statement needs, e.g. "select on halosync.runs".
 	Missing []string
 }
 
-// Role looks at the role that the Store works as. It needs a schema that is
-// [Store.Ready].
-func (s *Store) Role(ctx context.Context) (Role, error) {
+// CheckRole returns what the role of a session may do. It needs a schema that passes
+// [Check].
+func CheckRole(ctx context.Context, q querier) (Role, error) {
 	var tables, verbs []string
 	for _, r := range rights {
 		for verb := range strings.SplitSeq(r.verbs, ", ") {
@@ -110,7 +127,7 @@ func (s *Store) Role(ctx context.Context) (Role, error) {
 		}
 	}
 	var role Role
-	err := s.as(nobody).QueryRow(ctx, `
+	err := q.QueryRow(ctx, `
 		select current_user, row_security_active('halosync.mappings'), array(
 			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
 			where not has_table_privilege(tab, verb) order by ord)

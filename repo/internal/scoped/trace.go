@@ -1,4 +1,4 @@
-package repo
+package scoped
 
 import (
 	"context"
@@ -10,25 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Trace is told of each statement before it is sent, and by the function that
-// it returns of its end: of Postgres' class of error (SQLSTATE), if it has one,
-// and of the error. The text has placeholders for values.
+// Trace is called with each statement before it is sent. The function that it
+// returns is called when the statement ends, with Postgres' class of error
+// (SQLSTATE), if there is one, and the error. The text has placeholders for values.
 type Trace func(ctx context.Context, statement string) (end func(class string, err error))
 
-// tracer is how pgx tells of statements, round trips of several, and copies.
+// tracer passes statements, batches of statements, and copies on from pgx.
 type tracer struct{ trace Trace }
 
-// What pgx asks for by its type alone must not be lost by a typing error.
+// pgx looks for these interfaces at run time, so the compiler checks them here.
 var _ interface {
 	pgx.QueryTracer
 	pgx.BatchTracer
 	pgx.CopyFromTracer
 } = tracer{}
 
-// endKey is where pgx carries what began to what ends.
+// endKey is the context's key for the function that ends a statement.
 type endKey struct{}
 
-// inHex is the one value that a text of ours has in it; see [scope.begin].
+// inHex matches the only value that is part of a text; see [Scope.begin].
 var inHex = regexp.MustCompile(`'\\x[0-9a-f]*'`)
 
 func (t tracer) begin(ctx context.Context, statement string) context.Context {
@@ -63,7 +63,7 @@ func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 	texts := make([]string, 0, data.Batch.Len())
 	for _, q := range data.Batch.QueuedQueries {
 		if q.SQL == setTenantSQL && data.Batch.Len() > 1 {
-			continue // the wall's, before every statement
+			continue // precedes every statement
 		}
 		texts = append(texts, q.SQL)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 // walledTables are all tables that have a tenant, by the database itself.
@@ -35,7 +36,7 @@ func TestEveryTableIsWalled(t *testing.T) {
 	equal(t, "tables with a tenant and the policy", repotest.Value[[]string](t, url, `
 		select array_agg(c.relname::text order by c.relname) from pg_class c join pg_policy p on p.polrelid = c.oid
 		where c.relrowsecurity and p.polname = 'tenant_wall' and p.polcmd = '*' and p.polroles = '{0}'`), walledTables(t, url))
-	rights := repo.Rights()
+	rights := schema.Rights()
 	var tables []string
 	for table := range rights {
 		tables = append(tables, table)
@@ -64,12 +65,12 @@ func statements(t *testing.T) map[string]string {
 		"update": regexp.MustCompile(`update halosync\.([a-z_]+)|insert into halosync\.([a-z_]+)[^` + "`" + `]* do update`),
 		"delete": regexp.MustCompile(`delete from halosync\.([a-z_]+)`),
 	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") || name == "migrate.go" {
+	for _, name := range append(files, "schema/schema.go") {
+		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		text := string(must[[]byte](t)(os.ReadFile(name)))
-		if name == "floor.go" {
+		if name == "schema/schema.go" {
 			text = text[strings.Index(text, "\nfunc "):] // past what only a migration does
 		}
 		for verb, re := range verbs {
@@ -83,7 +84,6 @@ func statements(t *testing.T) map[string]string {
 			}
 		}
 	}
-	note("schema_versions", "select") // in migrate.go
 	all := make(map[string]string)
 	for table, by := range used {
 		var list []string
@@ -242,17 +242,17 @@ func TestGrant(t *testing.T) {
 	repotest.Exec(t, w.url, `grant truncate, trigger on halosync.events to halosync_worker`)
 	equal(t, "missing", must[repo.Role](t)(w.Role(t.Context())).Missing, []string{"update on halosync.runs"})
 	for range 2 {
-		if err := repo.Grant(t.Context(), w.url, "halosync_worker"); err != nil {
+		if err := schema.Grant(t.Context(), w.url, "halosync_worker"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for table, verbs := range repo.Rights() {
+	for table, verbs := range schema.Rights() {
 		equal(t, "rights on "+table, repotest.Value[string](t, w.url, `
 			select string_agg(lower(privilege_type), ', ' order by array_position('{SELECT,INSERT,UPDATE,DELETE}', privilege_type::text))
 			from information_schema.table_privileges where grantee = 'halosync_worker' and table_schema = 'halosync' and table_name = $1`, table), verbs)
 	}
 	for role, want := range map[string]string{"nobody at all": "does not exist", "postgres": "take a weaker one"} {
-		if err := repo.Grant(t.Context(), w.url, role); !errors.Is(err, repo.ErrInvalid) || !strings.Contains(err.Error(), want) {
+		if err := schema.Grant(t.Context(), w.url, role); !errors.As(err, new(*schema.RoleError)) || !strings.Contains(err.Error(), want) {
 			t.Errorf("grant to %s: %v", role, err)
 		}
 	}
