@@ -167,3 +167,72 @@ func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter
 		return s.Companies(ctx, tenant, f)
 	})
 }
+
+// FindCompanies finds the companies that a person may mean by a word: by id,
+// else by external id, else by name; norm is the word normalised.
+func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([]CompanyMatch, error) {
+	if unstorable(word, 1, maxNorm) != "" {
+		return nil, nil
+	}
+	id, err := uuid.Parse(word)
+	if err != nil {
+		id = uuid.Nil
+	}
+	state := MapState{Companies: make([][]CompanyMatch, 1)}
+	err = state.readCompanies(ctx, s.forTenant(tenant), RunRef{Tenant: tenant}, MapChunk{Pairs: []PairLookup{{CompanyID: id, Company: word, Norm: norm}}})
+	return state.Companies[0], wrap("find companies", err)
+}
+
+// CompaniesByID reads companies of the tenant, each with its client on the
+// connection. Those that do not exist are absent.
+func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]Company, error) {
+	rows, err := s.forTenant(tenant).Query(ctx, `
+		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
+		from unnest($3::uuid[]) as asked(id)
+		cross join lateral (
+			select * from halosync.companies c where c.tenant = $1 and c.id = asked.id limit 1) c
+		left join lateral (
+			select client_id, client_name from halosync.mappings
+			where tenant = c.tenant and company_id = c.id and connection_id = $2 and deleted_at is null
+			order by mapped_at, id limit 1) m on true`,
+		tenant, connectionID, ids)
+	if err != nil {
+		return nil, wrap("companies by id", err)
+	}
+	companies, err := pgx.CollectRows(rows, pgx.RowToStructByName[Company])
+	byID := make(map[uuid.UUID]Company, len(companies))
+	for _, c := range companies {
+		byID[c.ID] = c
+	}
+	return byID, wrap("companies by id", err)
+}
+
+// PickCompanies lists up to most companies of which one may be mapped on a
+// connection: those that are not mapped on it first, then the oldest first,
+// each with its client on the connection. search narrows them to names that
+// contain it, in any case; empty: it does not.
+//
+// Where all are mapped, each company has to be looked at. The planner is kept
+// from looking its mapping up one by one: without statistics it does that with
+// the wrong index, which takes minutes for a hundred thousand.
+func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, most int) (found []Company, err error) {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set local enable_nestloop = off`); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
+			from halosync.companies c
+			left join halosync.mappings m
+				on m.tenant = $1 and m.connection_id = $2 and m.company_id = c.id and m.deleted_at is null
+			where c.tenant = $1 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
+			order by m.client_id is not null, c.id limit $4`,
+			tenant, connectionID, search, limit(most))
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Company])
+		return err
+	})
+	return found, wrap("companies to pick from", err)
+}
