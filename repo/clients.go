@@ -22,8 +22,8 @@ type CompanyRef struct {
 	Name string
 }
 
-// ClientsMapped says which of the given clients of a connection are mapped,
-// and to what. Those that are not mapped are absent.
+// ClientsMapped returns the companies that the given clients of a connection are
+// mapped to. Clients without a mapping are absent.
 func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]CompanyRef, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select m.client_id, c.id, c.name
@@ -44,7 +44,7 @@ func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID u
 	return mapped, wrap("mapped clients", err)
 }
 
-// unstorableClient says why a client cannot be kept, or gives an empty text.
+// unstorableClient returns why a client cannot be stored; empty if it can.
 func unstorableClient(c Client) string {
 	if c.ID <= 0 {
 		return "id is not positive"
@@ -58,16 +58,15 @@ func unstorableClient(c Client) string {
 	return ""
 }
 
-// CompanyNames reads the names of companies by id. Those that the tenant does
-// not have are absent.
+// CompanyNames reads the names of companies by id. Unknown ids are absent.
 func (s *Store) CompanyNames(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]string, error) {
 	names, err := namesByID[uuid.UUID](ctx, s.forTenant(tenant),
 		`select id, name from halosync.companies where tenant = $1 and id = any($2)`, tenant, ids)
 	return names, wrap("names of companies", err)
 }
 
-// ClientNames reads the names of a connection's clients, as Halo last told
-// them. Those that it never showed are absent.
+// ClientNames reads the names of a connection's clients, as Halo last returned them.
+// Clients that Halo never showed are absent.
 func (s *Store) ClientNames(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]string, error) {
 	names, err := namesByID[int64](ctx, s.forTenant(tenant), `
 		select client_id, name from halosync.clients

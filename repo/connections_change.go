@@ -26,17 +26,17 @@ type NewConnection struct {
 	ResyncCron string // empty: the default
 }
 
-// ConnectionChange says what [Store.UpdateConnection] changes; nil leaves a
-// field as it is.
+// ConnectionChange is what [Store.UpdateConnection] changes; nil leaves a field as
+// it is.
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID *string
-	RateLimit, ResyncCron                          *string        // to empty: back to the default
-	NextResyncAt                                   *time.Time     // to the zero time: none
-	Secret                                         *secret.String // sealed anew
+	RateLimit, ResyncCron                          *string        // empty: the default
+	NextResyncAt                                   *time.Time     // zero time: none
+	Secret                                         *secret.String // sealed again
 }
 
-// AddConnection stores a connection with its secret sealed. A name that is
-// taken gives a [*ConflictError].
+// AddConnection stores a connection with its secret sealed. It returns a
+// [*ConflictError] if the name is taken.
 func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewConnection) (Connection, error) {
 	conn := Connection{
 		Tenant: tenant, Name: n.Name, Domain: n.Domain, AuthServer: n.AuthServer,
@@ -74,8 +74,8 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	return conn, wrap("add connection", err)
 }
 
-// UpdateConnection changes a connection and leaves an event if that made a
-// difference. Mappings are not touched.
+// UpdateConnection changes a connection and records an event if anything differs. It
+// does not touch mappings.
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
 	var sealed []byte // nil: as it is
 	how := ""
@@ -95,20 +95,20 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 	})
 }
 
-// SetConnectionState pauses, resumes or flags a connection. Setting the state
-// that it has already changes nothing.
+// SetConnectionState pauses or resumes a connection, or marks it for reconnecting.
+// Setting the state that it already has changes nothing.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+state, note(reason), nil, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
-			c.NextResyncAt = nil // planned by the clock once it is active
+			c.NextResyncAt = nil // planned again when it is active
 		}
 	})
 	return err
 }
 
-// changeConnection reads a connection under a lock, changes it, writes it
-// back and leaves an event, if there is a difference.
+// changeConnection reads a connection under a lock, changes it, writes it back and
+// records an event, if anything differs.
 func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
@@ -157,7 +157,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 	return err
 }
 
-// instance is what decides which Halo a connection reads, and as whom.
+// instance returns what decides which Halo a connection reads, and as which
+// application.
 func (c Connection) instance() [4]string {
 	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }
@@ -182,18 +183,18 @@ func (ch ConnectionChange) apply(c *Connection) {
 	}
 }
 
-// check says which field cannot be stored.
+// check returns an error for the first field that cannot be stored.
 func (c Connection) check() error {
 	for _, f := range []struct {
-		what, value string
-		least, most int
+		what, value    string
+		minLen, maxLen int
 	}{
 		{"tenant", c.Tenant, 1, 200}, {"connection name", c.Name, 1, 200},
 		{"domain", c.Domain, 1, 2000}, {"authorisation server", c.AuthServer, 1, 2000},
 		{"Halo tenant", c.HaloTenant, 0, 200}, {"client id", c.ClientID, 1, 200},
 		{"rate limit", c.RateLimit, 0, 100}, {"resync schedule", c.ResyncCron, 0, 200},
 	} {
-		if err := checkText(f.what, f.value, f.least, f.most); err != nil {
+		if err := checkText(f.what, f.value, f.minLen, f.maxLen); err != nil {
 			return err
 		}
 	}
@@ -204,7 +205,7 @@ func (c Connection) check() error {
 	return &InvalidError{What: "connection state", Reason: "is unknown"}
 }
 
-// facts are what an event tells about a connection.
+// facts returns the connection as events record it.
 func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
@@ -212,7 +213,7 @@ func (c Connection) facts() json.RawMessage {
 		"state": c.State, "state_reason": c.StateReason,
 	})
 	if err != nil {
-		return nil // strings always marshal
+		return nil // cannot happen: strings always marshal
 	}
 	return b
 }
@@ -224,7 +225,7 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// TrustInstance notes that a connection reads the Halo that its mappings come
+// TrustInstance records that a connection reads the Halo that its mappings come
 // from.
 func (s *Store) TrustInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
 	tag, err := s.forTenant(tenant).Exec(ctx, `
@@ -235,16 +236,16 @@ func (s *Store) TrustInstance(ctx context.Context, tenant string, connectionID u
 	return wrap("trust instance", err)
 }
 
-// Removal counts what goes with a connection. Companies and events stay.
+// Removal counts what is removed with a connection. Companies and events stay.
 type Removal struct {
 	Mappings int // active ones
-	Unmapped int // mappings that were deleted before
+	Unmapped int // mappings that were unmapped before
 	Clients  int // entries of the catalogue
 	Runs     int // of all states
-	Active   int // runs that are queued or running; they are lost
+	Active   int // runs that are queued or running; they end without a result
 }
 
-// PreviewRemoval says what [Store.RemoveConnection] would remove.
+// PreviewRemoval counts what [Store.RemoveConnection] would remove.
 func (s *Store) PreviewRemoval(ctx context.Context, tenant string, id uuid.UUID) (Removal, error) {
 	r, err := previewRemoval(ctx, s.forTenant(tenant), tenant, id)
 	return r, wrap("preview of removal", err)
@@ -269,8 +270,8 @@ func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID)
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Removal])
 }
 
-// RemoveConnection removes a connection with its mappings, catalogue and
-// runs. A run that is executing finds itself fenced off at its next page.
+// RemoveConnection removes a connection with its mappings, catalogue and runs. A run
+// that is executing gets [ErrFenced] at its next write.
 func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

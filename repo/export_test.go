@@ -17,9 +17,9 @@ const (
 	UndispatchedSQL = undispatchedSQL
 )
 
-// Misname makes a store put every statement into one tenant's scope, whatever
-// tenant it is asked for: what the wall is for.
-func Misname(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
+// OverrideTenant makes a store run every statement in one tenant's scope, whatever
+// tenant it is asked for: row level security must stop that.
+func OverrideTenant(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
 
 // RawCount runs a statement on a session of the store that names no tenant.
 func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
@@ -29,8 +29,8 @@ func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 	return n, err
 }
 
-// SetPatience makes a store less patient with Postgres.
-func SetPatience(s *Store, limit time.Duration) { s.pool.Timeout = limit }
+// SetTimeout sets the limit of time of statements.
+func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
 // OpenWrapped opens a store with one connection, whose network side passes
 // through wrap.

@@ -12,24 +12,23 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Fleet is what only the database knows of the whole installation, for
-// operations to watch. It is kept as JSON, and read by other workers than the one
-// that counted.
+// Fleet holds figures of the whole installation that only the database knows, for
+// monitoring. It is stored as JSON and read by workers that did not count.
 type Fleet struct {
-	Mappings    map[string]int            `json:"mappings"`    // in force, by state
+	Mappings    map[string]int            `json:"mappings"`    // active, by state
 	Connections map[string]int            `json:"connections"` // by state
 	Unfinished  map[string]map[string]int `json:"unfinished"`  // runs, by kind and state
-	// OldestUnverified is for how long the mapping that is unverified for longest
-	// has not been verified, in seconds; 0: none is unverified.
+	// OldestUnverified is the age of the oldest unverified mapping in seconds; 0:
+	// none is unverified.
 	OldestUnverified float64 `json:"oldest_unverified"`
-	// Undispatched is for how long the oldest queued run that is due has not been
-	// put into the queue, in seconds.
+	// Undispatched is for how many seconds the oldest due queued run has not been
+	// put into the queue; 0: there is no such run.
 	Undispatched float64 `json:"undispatched"`
 }
 
 const (
-	// countMappingsSQL reads the whole table: no index could count it cheaper
-	// without being written by each import.
+	// countMappingsSQL reads the whole table: an index that could count it cheaper
+	// would be written by each import.
 	countMappingsSQL = `
 		select state, count(*), coalesce(extract(epoch from now() - min(case when state = 'unverified' then coalesce(last_verified_at, mapped_at) end)), 0)::float8
 		from halosync.mappings where deleted_at is null group by state`
@@ -42,13 +41,13 @@ const (
 		from halosync.runs where state in ('queued', 'running') group by kind, state`
 )
 
-// countPatience is how long counting may take: it reads a whole table.
-const countPatience = 10 * time.Minute
+// countTimeout is how long counting may take: it reads a whole table.
+const countTimeout = 10 * time.Minute
 
-// CountFleet counts over all tenants. Its cost grows with the number of
-// mappings, so few should ask, and seldom.
+// CountFleet counts over all tenants. Its cost grows with the number of mappings, so
+// call it rarely.
 func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
-	ctx, cancel := context.WithTimeout(caller, countPatience)
+	ctx, cancel := context.WithTimeout(caller, countTimeout)
 	defer cancel()
 	f := Fleet{Mappings: map[string]int{}, Connections: map[string]int{}, Unfinished: map[string]map[string]int{}}
 	err := s.forAllTenants().InLongTx(ctx, " read only", func(tx pgx.Tx) error {
@@ -86,11 +85,11 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 // Pool is how the connections to Postgres are used.
 type Pool struct {
 	Used, Idle, Most int
-	Waits            int64         // times that somebody had to wait for a connection, so far
-	Waited           time.Duration // for all of them together
+	Waits            int64         // how often a call waited for a connection, so far
+	Waited           time.Duration // in total
 }
 
-// PoolStat is the state of the pool at this moment.
+// PoolStat returns how the pool is used now.
 func (s *Store) PoolStat() Pool {
 	stat := s.pool.Stat()
 	return Pool{
@@ -99,7 +98,7 @@ func (s *Store) PoolStat() Pool {
 	}
 }
 
-// ConnectionRef is a connection of any tenant, for operations.
+// ConnectionRef is a connection of any tenant, for monitoring.
 type ConnectionRef struct {
 	ID     uuid.UUID
 	Tenant string
@@ -107,8 +106,8 @@ type ConnectionRef struct {
 	State  ConnectionState
 }
 
-// ConnectionsAfter lists up to limit connections, of all tenants, by id, after
-// one.
+// ConnectionsAfter lists up to limit connections, of all tenants, by id, after the
+// given one.
 func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int) ([]ConnectionRef, error) {
 	rows, err := s.forAllTenants().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
 	if err != nil {
@@ -118,19 +117,19 @@ func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int
 	return refs, wrap("connections", err)
 }
 
-// Server is what the database's server says of itself.
+// Server describes the database's server.
 type Server struct {
 	Version  string // e.g. "15.18"
 	Number   int    // e.g. 150018
 	Now      time.Time
 	Schema   int64 // the applied version
 	Wanted   int64 // this program's
-	ReadOnly bool  // a standby, or set so
+	ReadOnly bool  // a standby, or set to be
 	InUse    int   // connections of all programs
-	Most     int   // that the server allows
+	Most     int   // maximum number of connections
 }
 
-// Server asks the database's server about itself. It needs no schema.
+// Server reads the description of the database's server. It needs no schema.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	v := Server{Wanted: schema.Version()}
 	var readOnly, number string

@@ -14,38 +14,38 @@ import (
 )
 
 var (
-	// ErrBusy says that a request with this key is being executed just now.
+	// ErrBusy means that a request with this key is being executed.
 	ErrBusy = errors.New("a request with this key is being executed")
-	// ErrOtherRequest says that another request was made under this key.
-	ErrOtherRequest = errors.New("the key belongs to another request")
+	// ErrOtherRequest means that the key was used for another request.
+	ErrOtherRequest = errors.New("the key was used for another request")
 )
 
-// Answer is what a request was answered.
+// Answer is the response to a request.
 type Answer struct {
 	Status int
-	Header json.RawMessage // of the HTTP answer, as far as it matters
+	Header json.RawMessage // those headers of the HTTP response that are kept
 	Body   []byte
 }
 
-// ClaimedRequest is what [Store.ClaimRequest] found.
+// ClaimedRequest is the result of [Store.ClaimRequest].
 type ClaimedRequest struct {
-	Owner  uuid.UUID // whoever executes it answers under this id; zero: it was answered
+	Owner  uuid.UUID // id of the execution that must answer; zero: it was answered
 	Answer Answer
 }
 
-// answerLife is how long an answer is kept: less than any run, which is kept for
-// seven days at least after its end, so the run that an answer names is there.
+// answerLife is how long an answer is kept. A run is kept for at least seven days
+// after its end, so the run that an answer names still exists.
 const answerLife = 24 * time.Hour
 
-// printColumn is part of what the sealed print of a request is bound to.
+// printColumn is part of what the sealed fingerprint of a request is bound to.
 const printColumn = "answers.print"
 
-// ClaimRequest looks up what the tenant's request of a key was answered within
-// the last day, or makes the caller the one who executes it; then it must call
-// [Store.AnswerRequest] or [Store.ReleaseRequest]. print tells requests apart,
-// and is stored sealed. [ErrBusy]: somebody else is at it; [ErrOtherRequest]:
-// the key is another request's. Whoever took a request and did not answer for
-// five minutes has died, and the next one takes it.
+// ClaimRequest returns the answer to the tenant's request with this key within the
+// last day, or claims the request for the caller, who must then call
+// [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
+// request and is stored sealed. It returns [ErrBusy] while another execution has the
+// request, and [ErrOtherRequest] if the key was used for another request. A claim
+// without an answer expires after five minutes; the next caller gets it.
 func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (claim ClaimedRequest, err error) {
 	if err := checkText("idempotency key", key, 1, 200); err != nil {
 		return claim, err
@@ -80,8 +80,8 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 	return claim, wrap("claim request", err)
 }
 
-// takeRequest reads the row of a key that is there already, and takes it over
-// if nobody will answer it.
+// takeRequest reads the row of a key that exists, and takes it over if its claim has
+// expired.
 func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print string, owner uuid.UUID) (claim ClaimedRequest, err error) {
 	var sealed []byte
 	var answered, abandoned bool
@@ -98,7 +98,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 	}
 	known, err := s.keys.Open(sealed, tenant, key, printColumn)
 	if err != nil || subtle.ConstantTimeCompare([]byte(known.Reveal()), []byte(print)) == 0 {
-		return claim, ErrOtherRequest // or nobody can say any more, if its key is gone
+		return claim, ErrOtherRequest // or unknown, if the key that sealed it is gone
 	}
 	switch {
 	case answered:
@@ -111,7 +111,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 	return claim, err
 }
 
-// AnswerRequest keeps the answer to a request that the caller claimed.
+// AnswerRequest stores the answer to a request that the caller claimed.
 func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uuid.UUID, a Answer) error {
 	if a.Body == nil {
 		a.Body = []byte{}
@@ -122,8 +122,8 @@ func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uui
 	return wrap("answer request", err)
 }
 
-// ReleaseRequest forgets a request that the caller claimed: nothing came of it,
-// and the same may be tried again.
+// ReleaseRequest gives up a claim: nothing was done, and the same request may be
+// made again.
 func (s *Store) ReleaseRequest(ctx context.Context, tenant, key string, owner uuid.UUID) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
 	return wrap("release request", err)

@@ -15,7 +15,7 @@ import (
 
 func TestAnswersAreKeptForADay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "k", "print"))
 	if _, err := w.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrBusy) {
 		t.Errorf("while it is executed: %v", err)
@@ -24,7 +24,7 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 		t.Errorf("another request: %v", err)
 	}
 	answer := repo.Answer{Status: 201, Header: []byte(`{"Location": ["x"]}`), Body: []byte("body")}
-	if err := w.AnswerRequest(t.Context(), "acme", "k", uuid.New(), answer); err != nil { // nobody's
+	if err := w.AnswerRequest(t.Context(), "acme", "k", uuid.New(), answer); err != nil { // not the owner
 		t.Fatal(err)
 	}
 	if err := w.AnswerRequest(t.Context(), "acme", "k", claim.Owner, answer); err != nil {
@@ -37,7 +37,7 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	again := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	equal(t, "kept after a day", repotest.Value[string](t, w.url, `select string_agg(key, ' ') from halosync.answers`), "other")
 
-	// Taken over after five minutes: who had it cannot answer any more.
+	// Taken over after five minutes: the previous owner cannot answer any more.
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = claimed_at - interval '6 minutes'`)
 	heir := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	if heir.Owner == uuid.Nil || heir.Owner == again.Owner {
@@ -58,11 +58,11 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	}
 }
 
-// A print that cannot be opened any more, as its key is gone, is no proof that
-// a request is the same.
+// A fingerprint that cannot be decrypted, because its key is gone, does not prove
+// that a request is the same.
 func TestPrintOfAnotherKeyset(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "k", "print"))
 	other := repotest.OpenKeyed(t, w.url, must[string](t)(secret.New()))
 	if _, err := other.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrOtherRequest) {
@@ -72,7 +72,7 @@ func TestPrintOfAnotherKeyset(t *testing.T) {
 
 func TestIfUnchanged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	seen := must[repo.Connection](t)(w.Connection(t.Context(), "acme", w.conn)).UpdatedAt
 	name, other := "renamed", "once more"
 	first, second := w.IfUnchanged(seen), w.IfUnchanged(seen)
@@ -99,10 +99,10 @@ func TestIfUnchanged(t *testing.T) {
 	}
 }
 
-// Runs that were queued at the same moment are all seen, page by page.
+// Runs that were queued at the same moment are all listed, page by page.
 func TestRunsByPage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	repotest.Exec(t, w.url, `insert into halosync.runs (id, tenant, connection_id, kind, request_key, queued_at)
 		select gen_random_uuid(), 'acme', $1, 'import', 'k' || i, now() from generate_series(1, 25) i`, w.conn)
 	seen := map[uuid.UUID]bool{}

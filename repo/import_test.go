@@ -16,7 +16,7 @@ import (
 
 func TestImportPage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{
 		{Name: "Bakery", NormName: "bakery", ExternalID: "x1"},
 		{Name: "Twin", NormName: "twin"}, {Name: "Twin", NormName: "twin"},
@@ -56,7 +56,7 @@ func TestImportPage(t *testing.T) {
 
 func TestImportPageRefresh(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(3)
 	w.importAll(t, "first", list...)
 	repotest.Exec(t, w.url, `update halosync.mappings set state = 'missing', state_reason = 'gone' where client_id = 3`)
@@ -87,7 +87,7 @@ func TestImportPageRefresh(t *testing.T) {
 // An identical second import writes no row of companies, mappings or clients.
 func TestImportUnchangedWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(250)
 	w.importAll(t, "first", list...)
 	fingerprint := func() string {
@@ -111,7 +111,7 @@ func TestImportUnchangedWritesNothing(t *testing.T) {
 
 func TestImportDryRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(3)
 	p := page(1, list...)
@@ -135,7 +135,7 @@ func TestImportDryRun(t *testing.T) {
 
 func TestImportPageRepeated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(2)
 	for i, want := range []bool{false, true} {
@@ -146,11 +146,11 @@ func TestImportPageRepeated(t *testing.T) {
 	equal(t, "counts", run.Counts, repo.Counts{Created: 2})
 }
 
-// A mapping that a person deleted after the run was requested stays deleted;
-// one that was deleted before does not stand in the way.
+// A mapping that a person unmapped after the run was requested stays unmapped; one
+// that was unmapped earlier does not prevent a new one.
 func TestImportPageUnmapped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(2)
 	w.importAll(t, "first", list...)
 	repotest.Exec(t, w.url, `update halosync.mappings set deleted_at = now() - interval '1 hour', deleted_by = 'bob' where client_id = 1`)
@@ -167,7 +167,7 @@ func TestImportPageUnmapped(t *testing.T) {
 
 func TestImportPageItemsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	for number := range 4 {
 		p := page(number + 1)
@@ -183,7 +183,7 @@ func TestImportPageItemsAreBounded(t *testing.T) {
 
 func TestImportPageRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.claim(t, "k").Ref
 	broken := errors.New("broken")
 	two := clients(2)
@@ -220,14 +220,14 @@ func TestImportPageRefuses(t *testing.T) {
 	}
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, ref.ID))
 	equal(t, "pages", run.Pages, 0)
-	// The store is as good as new.
+	// The store still works.
 	must[repo.PageResult](t)(w.ImportPage(within(t, time.Minute), ref, page(1, two...), ok))
 }
 
 // A name shared by many companies does not load them all.
 func TestImportPageCandidatesAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	var same []repo.Client
 	for i := range 50 {
 		same = append(same, repo.Client{ID: int64(i + 1), Name: "Same"})

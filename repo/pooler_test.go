@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Behind a pooler in transaction mode: the URL must say so, everything but the
-// ringing works, and that is told.
+// Behind a pooler in transaction mode the URL must name it, and everything but
+// notifications works, which is reported.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)
@@ -39,8 +39,8 @@ func TestBehindPooler(t *testing.T) {
 	if err := store.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	rang := 0
-	if err := store.Listen(t.Context(), func() { rang++ }); !errors.Is(err, repo.ErrDeaf) || rang != 1 {
-		t.Errorf("listen: rang %d times, %v", rang, err)
+	heard := 0
+	if err := store.Listen(t.Context(), func() { heard++ }); !errors.Is(err, repo.ErrDeaf) || heard != 1 {
+		t.Errorf("listen: heard %d times, %v", heard, err)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockTenantRunsSQL makes claims of a tenant's bulk runs come one after the
-// other. It is another lock than lockTenantSQL, so that they need not wait for
-// pages that are being written.
+// lockTenantRunsSQL serialises the claims of a tenant's bulk runs. It is another
+// lock than lockTenantSQL, so that claims do not wait for batches that are being
+// written.
 const lockTenantRunsSQL = `select pg_advisory_xact_lock(hashtextextended('halosync runs of tenant ' || $1, 0))`
 
 func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
@@ -18,9 +18,9 @@ func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
 	}
 }
 
-// checkFree says whether a bulk run may be running now: not beside another one
-// on the connection, nor beside as many of the tenant as may be (0: any number).
-func checkFree(ctx context.Context, tx pgx.Tx, run Run, most int) error {
+// checkFree returns a [*BusyError] if a bulk run must wait: another one is running
+// on the connection, or the tenant has maxRuns of them running (0: no maximum).
+func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	var bulk bool
 	var other *uuid.UUID
 	var running int
@@ -37,21 +37,20 @@ func checkFree(ctx context.Context, tx pgx.Tx, run Run, most int) error {
 		return nil
 	case other != nil:
 		return &BusyError{RunID: *other}
-	case most == 0 || running < most:
+	case maxRuns == 0 || running < maxRuns:
 		return nil
 	}
 	lost, err := fenceOffLost(ctx, tx, run)
-	if err != nil || running-lost < most {
+	if err != nil || running-lost < maxRuns {
 		return err
 	}
 	return &BusyError{Running: running - lost}
 }
 
-// fenceOffLost counts the other bulk runs of the tenant whose execution has
-// given no sign of life for a minute, and takes from that execution the right
-// to write, should it be frozen rather than dead: so it is certain that they
-// are not running. They are claimed anew like any other. One that writes at
-// this very moment is alive.
+// fenceOffLost counts the other bulk runs of the tenant whose execution has had no
+// heartbeat for a minute, and fences those executions off, in case they are frozen
+// and not dead: then they certainly do not run. They are claimed again like any
+// other run. A run that is being written at this moment is alive and skipped.
 func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
 	tag, err := tx.Exec(ctx, `
 		update halosync.runs set fence = fence + 1
@@ -63,15 +62,15 @@ func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
 	return int(tag.RowsAffected()), err
 }
 
-// maxNext bounds how many runs are told that it is their turn.
+// maxNext is how many runs NextRuns returns at most.
 const maxNext = 20
 
-// NextRuns says which of the tenant's bulk runs that were refused ([*BusyError])
-// may go on now that ref's does not run any more: as many as there is room for
-// beside most (0: any number), at most 20, none on a connection that is
-// occupied. Those that have not run for the longest time come first, so that
-// many runs take turns.
-func (s *Store) NextRuns(ctx context.Context, ref RunRef, most int) ([]uuid.UUID, error) {
+// NextRuns returns the tenant's bulk runs that were refused with a [*BusyError] and
+// may continue now that ref's run does not run any more: as many as maxRuns leaves
+// room for (0: no maximum), up to 20, and none on a connection with a running bulk
+// run. Those that have not run for the longest time come first, so that many runs
+// take turns.
+func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.UUID, error) {
 	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		with running as (
 			select connection_id from halosync.runs where tenant = $1 and state = 'running' and halosync.is_bulk(kind, args))
@@ -81,7 +80,7 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, most int) ([]uuid.UUID
 			and connection_id not in (select connection_id from running)
 		order by beat_at nulls first, queued_at
 		limit least($4, case when $3 = 0 then $4 else greatest($3 - (select count(*) from running), 0) end)`,
-		ref.Tenant, ref.ID, most, maxNext)
+		ref.Tenant, ref.ID, maxRuns, maxNext)
 	if err != nil {
 		return nil, wrap("next runs", err)
 	}
@@ -89,10 +88,10 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, most int) ([]uuid.UUID
 	return ids, wrap("next runs", err)
 }
 
-// OthersWait says whether any run, of any tenant, could go on if ref's stood
-// aside: one that is in the queue, whose time has come, and that neither its
-// connection nor its tenant's limit (most; 0: none) holds up but for ref's.
-func (s *Store) OthersWait(ctx context.Context, ref RunRef, most int) (bool, error) {
+// OthersWait reports whether any run, of any tenant, could be executed if ref's run
+// made room: it is in the queue and due, and neither its connection nor the maximum
+// of its tenant (maxRuns; 0: none) makes it wait, other than by ref's run.
+func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `
 		with running as (
@@ -105,6 +104,6 @@ func (s *Store) OthersWait(ctx context.Context, ref RunRef, most int) (bool, err
 			where state = 'queued' and dispatched_at is not null and (not_before is null or not_before <= now())
 				and (not halosync.is_bulk(kind, args)
 					or connection_id not in (select connection_id from running)
-					and tenant not in (select tenant from full_tenants)))`, ref.ID, most).Scan(&waiting)
-	return waiting, wrap("whose turn", err)
+					and tenant not in (select tenant from full_tenants)))`, ref.ID, maxRuns).Scan(&waiting)
+	return waiting, wrap("waiting runs", err)
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// limited describes an import that runs beside most of its tenant at most.
-func (w *world) limited(key string, most int) repo.NewRun {
+// limited describes an import of a tenant with a maximum of bulk runs.
+func (w *fixture) limited(key string, most int) repo.NewRun {
 	n := w.newRun(key)
 	n.TenantRuns = most
 	return n
 }
 
-// someIDs are the arguments of an import of n named clients.
+// someIDs returns the arguments of an import of n clients by id.
 func someIDs(n int) json.RawMessage {
 	ids := make([]int, n)
 	for i := range ids {
@@ -33,8 +33,9 @@ func someIDs(n int) json.RawMessage {
 	return raw
 }
 
-// refused wants a claim to say why it is refused, there and in the ledger.
-func (w *world) refused(t *testing.T, n repo.NewRun, running int) {
+// refused checks that a claim is refused with this reason, in the error and in the
+// ledger.
+func (w *fixture) refused(t *testing.T, n repo.NewRun, running int) {
 	t.Helper()
 	claim, err := w.ClaimRun(t.Context(), n)
 	var busy *repo.BusyError
@@ -52,7 +53,7 @@ func (w *world) refused(t *testing.T, n repo.NewRun, running int) {
 func TestTenantRuns(t *testing.T) {
 	t.Parallel()
 	const most = 2
-	a := newWorld(t)
+	a := newFixture(t)
 	b, c := join(t, a.Store, a.url, "acme", "b"), join(t, a.Store, a.url, "acme", "c")
 	stranger := join(t, a.Store, a.url, "globex", "main")
 
@@ -67,7 +68,7 @@ func TestTenantRuns(t *testing.T) {
 	must[repo.Claim](t)(a.ClaimRun(t.Context(), repo.NewRun{ // after a crash: it does not stand in its own way
 		ID: again.ID, Kind: again.Kind, Tenant: again.Tenant, ConnectionID: again.ConnectionID, RequestKey: "k", TenantRuns: most}))
 
-	// What somebody waits for is not held up, and holds nothing up.
+	// A run that a person waits for is not held up, and holds nothing up.
 	for i, kind := range []string{repo.KindImport, repo.KindMap, repo.KindUnmap} {
 		n := a.limited(fmt.Sprint("small", i), most)
 		n.Kind, n.Args = kind, someIDs(100)
@@ -77,7 +78,7 @@ func TestTenantRuns(t *testing.T) {
 	large.Args = someIDs(101)
 	c.refused(t, large, most)
 
-	// Its task is known to be there, so nobody puts it into the queue again.
+	// Its task is known to exist, so it is not put into the queue again.
 	repotest.Exec(t, a.url, `update halosync.runs set dispatched_at = now() - interval '2 minutes' where id = $1`, third.ID)
 	c.refused(t, third, most)
 	equal(t, "seen in the queue", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 0)
@@ -95,12 +96,12 @@ func TestTenantRuns(t *testing.T) {
 	c.refused(t, b.limited("later", most), most)
 }
 
-// Many workers claim runs of two tenants: there are never more at a time than
-// may be, whichever way they meet.
+// Many workers claim runs of two tenants: the maximum of running runs is never
+// exceeded.
 func TestTenantRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	const most, connections, rounds = 3, 12, 6
-	w := newWorld(t)
+	w := newFixture(t)
 	var all sync.WaitGroup
 	var claims, refusals atomic.Int64
 	for _, tenant := range []string{"one", "two"} {
@@ -143,15 +144,15 @@ func TestTenantRunsAtOnce(t *testing.T) {
 	all.Wait()
 	equal(t, "claims", int(claims.Load()), 2*connections*rounds)
 	if refusals.Load() == 0 {
-		t.Error("nobody was refused, so this proves little")
+		t.Error("no run was refused, so this proves little")
 	}
 }
 
-// A run whose worker died does not count after a minute; should it be frozen
-// only, it cannot write any more.
+// A run whose worker crashed does not count after a minute; if the worker is only
+// frozen, it cannot write any more.
 func TestLostRunsDoNotCount(t *testing.T) {
 	t.Parallel()
-	a := newWorld(t)
+	a := newFixture(t)
 	b := join(t, a.Store, a.url, "acme", "b")
 	n := a.limited("k", 1)
 	frozen := must[repo.Claim](t)(a.ClaimRun(t.Context(), n))
@@ -183,12 +184,12 @@ func TestLostRunsDoNotCount(t *testing.T) {
 	equal(t, "executions", again.Run.Attempt, 2)
 }
 
-// Who is next: those that were refused, whose connection is free, in turn.
+// NextRuns returns those that were refused and whose connection is free, in turn.
 func TestNextRuns(t *testing.T) {
 	t.Parallel()
 	const most = 2
-	a := newWorld(t)
-	conns := []*world{a}
+	a := newFixture(t)
+	conns := []*fixture{a}
 	for i := range 4 {
 		conns = append(conns, join(t, a.Store, a.url, "acme", fmt.Sprint("c", i)))
 	}
@@ -215,7 +216,7 @@ func TestNextRuns(t *testing.T) {
 	equal(t, "after one, of two places", next(claims[0].Ref, most+1), []uuid.UUID{waiting[0], waiting[2]})
 	equal(t, "without a limit", next(claims[0].Ref, 0), []uuid.UUID{waiting[0], waiting[2], waiting[3], waiting[4]})
 
-	// One that has had its turn comes after those that have not.
+	// A run that has had its turn comes after those that have not.
 	n := repo.NewRun{ID: waiting[0], Kind: repo.KindImport, Tenant: a.tenant, ConnectionID: a.conn, RequestKey: "waits", TenantRuns: most}
 	claim := must[repo.Claim](t)(a.ClaimRun(t.Context(), n))
 	if err := a.ReleaseRun(t.Context(), claim.Ref, "slice", time.Time{}); err != nil {
@@ -224,7 +225,7 @@ func TestNextRuns(t *testing.T) {
 	equal(t, "not itself", next(claim.Ref, most), []uuid.UUID{waiting[2]})
 	equal(t, "last of all", next(claims[0].Ref, most+9), []uuid.UUID{waiting[2], waiting[3], waiting[4], waiting[0]})
 
-	// Who waits for his time is left alone, and who has not been refused.
+	// Runs that are not due yet are left out, and runs that were not refused.
 	repotest.Exec(t, a.url, `update halosync.runs set not_before = now() + interval '1 hour' where id = $1`, waiting[2])
 	repotest.Exec(t, a.url, `update halosync.runs set wait_reason = '' where id = $1`, waiting[3])
 	equal(t, "whose time has come", next(claim.Ref, most), []uuid.UUID{waiting[4]})
@@ -232,7 +233,7 @@ func TestNextRuns(t *testing.T) {
 
 func TestOthersWait(t *testing.T) {
 	t.Parallel()
-	a := newWorld(t)
+	a := newFixture(t)
 	b := join(t, a.Store, a.url, "acme", "b")
 	stranger := join(t, a.Store, a.url, "globex", "main")
 	mine := must[repo.Claim](t)(a.ClaimRun(t.Context(), a.limited("k", 1)))
@@ -241,8 +242,8 @@ func TestOthersWait(t *testing.T) {
 		got := must[bool](t)(a.OthersWait(t.Context(), mine.Ref, 1))
 		equal(t, what, got, want)
 	}
-	wait("nobody", false)
-	queue := func(w *world, key string) repo.NewRun {
+	wait("no run", false)
+	queue := func(w *fixture, key string) repo.NewRun {
 		t.Helper()
 		n := w.limited(key, 1)
 		_, _, err := w.CreateRun(t.Context(), n)
@@ -251,12 +252,12 @@ func TestOthersWait(t *testing.T) {
 		}
 		return n
 	}
-	end := func(w *world, n repo.NewRun) {
+	end := func(w *fixture, n repo.NewRun) {
 		t.Helper()
 		must[repo.Run](t)(w.RequestCancel(t.Context(), w.tenant, n.ID, "ann"))
 	}
 
-	for what, w := range map[string]*world{"on the connection": a, "of the tenant": b, "of another tenant": stranger} {
+	for what, w := range map[string]*fixture{"on the connection": a, "of the tenant": b, "of another tenant": stranger} {
 		n := queue(w, "waits")
 		wait(what, true)
 		repotest.Exec(t, a.url, `update halosync.runs set not_before = now() + interval '1 minute' where id = $1`, n.ID)
@@ -265,7 +266,7 @@ func TestOthersWait(t *testing.T) {
 		wait(what+", not in the queue", false)
 		end(w, n)
 	}
-	// What would have to wait all the same is no reason.
+	// A run that would have to wait anyway is no reason.
 	theirs := must[repo.Claim](t)(stranger.ClaimRun(t.Context(), stranger.limited("k", 1)))
 	other := join(t, a.Store, a.url, "globex", "other")
 	on, beside := queue(stranger, "waits"), queue(other, "waits")
@@ -279,7 +280,7 @@ func TestOthersWait(t *testing.T) {
 	n := a.limited("m", 1)
 	n.Kind = repo.KindMap
 	must[repo.Claim](t)(stranger.ClaimRun(t.Context(), stranger.limited("k2", 1)))
-	wait("nobody once more", false)
+	wait("no run again", false)
 	if _, _, err := a.CreateRun(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}

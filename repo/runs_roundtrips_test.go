@@ -6,11 +6,11 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each resync is claimed and finished once a night, and others of its tenant
-// wait for its claim: neither takes a round trip for each of its statements.
+// Each resync is claimed and finished once a night, and others of its tenant wait
+// for its claim: neither takes a round trip for each of its statements.
 func TestClaimAndFinishRoundTrips(t *testing.T) {
 	t.Parallel()
-	w, trips := newCountedWorld(t)
+	w, trips := newCountedFixture(t)
 	for _, round := range []string{"warm", "counted"} { // once the statements are prepared
 		n := w.newRun(round)
 		n.TenantRuns = 2

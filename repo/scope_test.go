@@ -20,22 +20,23 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// walledTables are all tables that have a tenant, by the database itself.
-func walledTables(t *testing.T, url string) []string {
+// tenantTables returns all tables that have a tenant, from the catalogue of the
+// database.
+func tenantTables(t *testing.T, url string) []string {
 	t.Helper()
 	return repotest.Value[[]string](t, url, `
 		select array_agg(c.relname::text order by c.relname) from pg_class c join pg_attribute a on a.attrelid = c.oid
 		where c.relnamespace = 'halosync'::regnamespace and c.relkind = 'r' and a.attname = 'tenant'`)
 }
 
-// Whatever table a later migration adds: it has a wall if it has a tenant, its
-// rights are decided, and none has rights that no statement needs.
+// Every table with a tenant, of later migrations too, has row level security; its
+// rights are decided, and it has none that no statement needs.
 func TestEveryTableIsWalled(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
 	equal(t, "tables with a tenant and the policy", repotest.Value[[]string](t, url, `
 		select array_agg(c.relname::text order by c.relname) from pg_class c join pg_policy p on p.polrelid = c.oid
-		where c.relrowsecurity and p.polname = 'tenant_wall' and p.polcmd = '*' and p.polroles = '{0}'`), walledTables(t, url))
+		where c.relrowsecurity and p.polname = 'tenant_wall' and p.polcmd = '*' and p.polroles = '{0}'`), tenantTables(t, url))
 	rights := schema.Rights()
 	var tables []string
 	for table := range rights {
@@ -47,7 +48,7 @@ func TestEveryTableIsWalled(t *testing.T) {
 	equal(t, "rights", rights, statements(t))
 }
 
-// statements are the verbs of all statements in the package's own files, by
+// statements returns the verbs of all statements in the package's own files, by
 // table.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
@@ -120,12 +121,12 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	}
 }
 
-// Raw SQL, without a WHERE that knows of tenants, under a role that may do
-// everything with every table: one tenant's session reads, adds, changes, takes
-// over and deletes nothing of another's.
+// Raw SQL without a condition on the tenant, under a role with all rights on every
+// table: a session of one tenant neither reads, adds, changes, takes over nor
+// deletes rows of another.
 func TestWallMatrix(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	eve := join(t, w.Store, w.url, "globex", "main")
 	fill(t, w.url, "acme", w.conn)
 	fill(t, w.url, "globex", eve.conn)
@@ -148,8 +149,8 @@ func TestWallMatrix(t *testing.T) {
 		var pg *pgconn.PgError
 		return errors.As(err, &pg) && pg.Code == code
 	}
-	tables := walledTables(t, w.url)
-	// A session that never set it is somebody else's, and must come first:
+	tables := tenantTables(t, w.url)
+	// A session that never set it is not one of the programs', and must come first:
 	// afterwards the setting is empty and no longer unset.
 	for _, table := range tables {
 		if n, err := try("unset", `select from halosync.`+table); err != nil || n < 2 {
@@ -202,11 +203,11 @@ func TestWallMatrix(t *testing.T) {
 	t.Logf("%d tables, %d statements tried, leaks %d", len(tables), tried, leaks)
 }
 
-// Nobody is called so that he would be everybody, or that Postgres would refuse
-// to set it: then he sees nothing, and what he adds is refused.
+// A name that would mean all tenants, or that Postgres would refuse to set, sees no
+// rows, and what it adds is refused.
 func TestTenantsThatCannotBe(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, name := range []string{"*", "", "\xff", "a\x00b"} {
 		if list, err := w.Connections(t.Context(), name); len(list) > 0 {
 			t.Errorf("tenant %q: %d connections, %v", name, len(list), err)
@@ -220,22 +221,21 @@ func TestTenantsThatCannotBe(t *testing.T) {
 	equal(t, "companies of an odd tenant", len(must[[]repo.Company](t)(w.Companies(t.Context(), odd, repo.CompanyFilter{}))), 1)
 }
 
-// A session of the store that names no tenant is nobody's, also after one that
-// did.
+// A session of the store that names no tenant sees no rows, even after one that did.
 func TestSessionsAreNobodys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	n, err := repo.RawCount(t.Context(), w.Store, `select count(*) from halosync.connections`)
 	if err != nil || n != 0 {
 		t.Errorf("%d rows, %v", n, err)
 	}
 }
 
-// The rights are exact, whatever the role had; a role that no wall would hold
-// is refused; what is missing is named.
+// The rights are exact, whatever the role had; a role that row level security does
+// not apply to is refused; missing rights are named.
 func TestGrant(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	equal(t, "role", must[repo.Role](t)(w.Role(t.Context())), repo.Role{Name: "halosync_worker", Walled: true, Missing: []string{}})
 	equal(t, "owner", must[repo.Role](t)(repotest.OpenAs(t, w.url).Role(t.Context())).Walled, false)
 	repotest.Exec(t, w.url, `revoke update on halosync.runs from halosync_worker`)
@@ -251,7 +251,7 @@ func TestGrant(t *testing.T) {
 			select string_agg(lower(privilege_type), ', ' order by array_position('{SELECT,INSERT,UPDATE,DELETE}', privilege_type::text))
 			from information_schema.table_privileges where grantee = 'halosync_worker' and table_schema = 'halosync' and table_name = $1`, table), verbs)
 	}
-	for role, want := range map[string]string{"nobody at all": "does not exist", "postgres": "take a weaker one"} {
+	for role, want := range map[string]string{"no such role": "does not exist", "postgres": "use a weaker one"} {
 		if err := schema.Grant(t.Context(), w.url, role); !errors.As(err, new(*schema.RoleError)) || !strings.Contains(err.Error(), want) {
 			t.Errorf("grant to %s: %v", role, err)
 		}

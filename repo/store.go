@@ -13,16 +13,16 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Options says how to reach the database.
+// Options are the settings of a [Store].
 type Options struct {
 	// URL of the database, as libpq writes it: postgres://user:password@host/name.
 	// Settings of the session in it take precedence over those of [Open].
 	URL string
-	// Keys seal the connections' secrets. Without them everything works but
-	// adding connections and reading or replacing their secrets.
+	// Keys seal the connections' secrets. Without them, connections cannot be added
+	// and their secrets cannot be read or replaced.
 	Keys *secret.Keyset
-	// MaxConns is the size of the pool; 0 means pgx's default, the greater of
-	// 4 and the number of CPUs.
+	// MaxConns is the maximum size of the pool; 0 means pgx's default, the greater
+	// of 4 and the number of CPUs.
 	MaxConns int
 	// Trace is called for each statement. Nil costs nothing.
 	Trace Trace
@@ -42,22 +42,20 @@ type Store struct {
 	seen    time.Time                  // see IfUnchanged
 }
 
-// IfUnchanged is the store for an editor who has seen a connection as it was
-// at a time, its UpdatedAt: changing or removing it gives [ErrChanged] if
-// somebody has changed it since. The zero time asks for nothing. The pool is
-// shared.
+// IfUnchanged returns a store for an editor who has seen a connection with this
+// UpdatedAt: changing or removing it returns [ErrChanged] if it was changed since.
+// The zero time accepts any. The pool is shared.
 func (s *Store) IfUnchanged(seen time.Time) *Store {
 	conditional := *s
 	conditional.seen = seen
 	return &conditional
 }
 
-// stale says whether a connection, read under a lock, is another one than the
-// editor saw.
+// stale reports whether a connection, read under a lock, differs from the one that
+// the editor saw.
 func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
-// Open makes a Store. It does not connect yet: [Store.Ready] says whether the
-// database can be used.
+// Open creates a Store. It does not connect yet: [Store.Ready] checks the database.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(opts.URL)
 	if err != nil {
@@ -129,8 +127,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// lockTenantSQL makes whoever adds companies or mappings of a tenant wait for
-// whoever does so already, until the end of its transaction.
+// lockTenantSQL serialises the transactions that add, map or unmap companies of a
+// tenant.
 const lockTenantSQL = `select pg_advisory_xact_lock(hashtextextended('halosync tenant ' || $1, 0))`
 
 func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
@@ -138,6 +136,6 @@ func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
 	return err
 }
 
-// newID makes ids that sort by time, so that new rows lie together and
+// newID returns ids that sort by time, so that new rows are stored together and
 // listings by id are listings by age.
 func newID() (uuid.UUID, error) { return uuid.NewV7() }

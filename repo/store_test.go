@@ -24,7 +24,7 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// No error says the password, whatever is wrong with the URL.
+// No error contains the password, whatever is wrong with the URL.
 func TestURLErrorsHideThePassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -82,10 +82,11 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// Once a listing's context is over, it says so rather than end early.
+// When its context ends, an iterator yields the error and does not end early without
+// one.
 func TestIteratorsYieldTheirError(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -101,7 +102,7 @@ func TestIteratorsYieldTheirError(t *testing.T) {
 	}
 }
 
-// startRecorder keeps what a session begins with.
+// startRecorder records what a session sends.
 type startRecorder struct {
 	net.Conn
 	sent *strings.Builder

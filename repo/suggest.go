@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// What makes a company and a client a pair worth to look at.
+// Why a company and a client may be the same customer.
 const (
 	MatchRef        = "ref"         // the external id is the client's ref
 	MatchAccountsID = "accounts_id" // the external id is the client's key in the accounting package
@@ -23,27 +23,27 @@ type SuggestClient struct {
 	Norm            string // the normalised name; may be empty
 	Stem            string // Norm without its legal form
 	Form            string // the legal form; may be empty
-	Ref, AccountsID string // keys that people and other programs gave it; may be empty
+	Ref, AccountsID string // keys set by people and other programs; may be empty
 }
 
-// SuggestOptions says how [Store.Suggest] looks. Similarities are of stems, in
+// SuggestOptions are the options of [Store.Suggest]. Similarities are of stems, in
 // pg_trgm's measure from 0 to 1.
 type SuggestOptions struct {
-	// Split parts a company's normalised name as the caller did the clients'.
+	// Split splits a company's normalised name as the caller did the clients'.
 	Split func(norm string) (stem, form string)
-	// Similar is from where on stems are similar; more than 1 looks for no
-	// similar names.
+	// Similar is the minimum similarity of stems; more than 1 turns similar names
+	// off.
 	Similar float64
-	// SimilarWithNumber is enough for two whose external id and number are the
+	// SimilarWithNumber is the minimum for two whose external id and number are the
 	// same.
 	SimilarWithNumber float64
-	// PerClient bounds the pairs of one client with the same stem, and those
-	// with similar ones: the best so many.
+	// PerClient is the maximum of pairs of one client with the same stem, and of
+	// those with similar ones: the best.
 	PerClient int
 }
 
-// SuggestPair is a company and a client that have something in common. Two
-// that match in several ways are there several times.
+// SuggestPair is a company and a client with something in common. Two that match in
+// several ways are returned several times.
 type SuggestPair struct {
 	CompanyID               uuid.UUID
 	CompanyName, ExternalID string
@@ -53,18 +53,17 @@ type SuggestPair struct {
 	Similarity              float64 // for [MatchSimilar]
 }
 
-// Suggested is what [Store.Suggest] finds.
+// Suggested is the result of [Store.Suggest].
 type Suggested struct {
 	Pairs   []SuggestPair // in no particular order
-	Similar bool          // Postgres has pg_trgm, which similarity takes
+	Similar bool          // Postgres has pg_trgm, which similarity needs
 }
 
-// Suggest pairs companies that are not mapped on the connection with those of
-// the given clients that are not: by key, by name, and those that are left by
-// similarity. Pairs that a person dismissed or unmapped are left out, as if
-// they had nothing in common. It works on temporary tables and locks nothing
-// that others write. Its time grows with the product of both sides: 20,000 by
-// 20,000 take some 20 s.
+// Suggest pairs companies that are not mapped on the connection with those of the
+// given clients that are not: by key, by name, and the rest by similarity. It leaves
+// out pairs that a person dismissed or unmapped. It works on temporary tables and
+// locks nothing that others write. Its time grows with the product of both sides:
+// 20,000 by 20,000 take some 20 s.
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
 	// One snapshot for all statements.
@@ -92,7 +91,7 @@ func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UU
 	return out, wrap("suggest", err)
 }
 
-// pairSuggest fills the table of pairs, tier by tier.
+// pairSuggest fills the table of pairs, one kind of match after the other.
 func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptions) error {
 	steps := []struct {
 		sql  string
@@ -121,9 +120,9 @@ func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptio
 	return err
 }
 
-// DismissPairs notes pairs that must not be suggested any more, with an event
-// each, and says how many were new. [ErrNotFound] if the tenant does not have
-// the connection or one of the companies.
+// DismissPairs records pairs that must not be suggested again, with an event each,
+// and returns how many were new. It returns [ErrNotFound] if the tenant does not
+// have the connection or one of the companies.
 func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connectionID uuid.UUID, pairs []CompanyClient) (n int, err error) {
 	companies, clients := make([]uuid.UUID, len(pairs)), make([]int64, len(pairs))
 	for i, p := range pairs {

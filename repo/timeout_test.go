@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// silentConn is a connection that dies without a word: what is written to it
-// vanishes, and nothing comes back.
+// silentConn is a connection that dies silently: what is written to it vanishes, and
+// nothing comes back.
 type silentConn struct {
 	net.Conn
 	dead *atomic.Bool
@@ -28,11 +28,11 @@ func (c silentConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// A connection that died in silence is given up, in whatever way it is used,
-// and the next call has a new one.
+// A connection that died silently is given up, whatever it is used for, and the next
+// call gets a new one.
 func TestSilentPostgres(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	var dead atomic.Bool
 	store, err := repo.OpenWrapped(t.Context(), w.url, repotest.Keys(t), func(c net.Conn) net.Conn {
@@ -43,7 +43,7 @@ func TestSilentPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	repo.SetPatience(store, time.Second) // enough for a new connection on a busy machine
+	repo.SetTimeout(store, time.Second) // enough for a new connection on a busy machine
 	for name, call := range map[string]func(context.Context) error{
 		"row":       func(ctx context.Context) error { _, err := store.OthersWait(ctx, claim.Ref, 0); return err },
 		"rows":      func(ctx context.Context) error { _, err := store.Connections(ctx, w.tenant); return err },
@@ -68,9 +68,9 @@ func TestSilentPostgres(t *testing.T) {
 			t.Errorf("%s, once more: %v", name, err)
 		}
 	}
-	// The caller's own impatience stays his.
+	// An end of the caller's context is not the database's fault.
 	if err := store.Beat(within(t, 0), claim.Ref); errors.Is(err, repo.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("own impatience: %v", err)
+		t.Errorf("own timeout: %v", err)
 	}
 	if _, err := store.Run(t.Context(), "globex", claim.Run.ID); !errors.Is(err, repo.ErrNotFound) || errors.Is(err, pgx.ErrTxClosed) {
 		t.Errorf("no row: %v", err)

@@ -75,7 +75,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	case err != nil:
 		return err
 	case owns:
-		return &RoleError{Role: role, Reason: "is a superuser, goes past row level security or may act as the tables' owner: take a weaker one"}
+		return &RoleError{Role: role, Reason: "is a superuser, bypasses row level security or can act as the tables' owner: use a weaker one"}
 	}
 	to := pgx.Identifier{role}.Sanitize()
 	sql := []string{

@@ -67,9 +67,9 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 }
 
 // prepare creates the schema, in which goose keeps its table, and reads its state.
-// It raises the floor before anything is migrated: programs look at the floor only
-// when the schema is newer. The lock is needed because "if not exists" is not safe
-// against another session that does the same.
+// It raises the floor before anything is migrated, so that every released schema has
+// one. The lock is needed because "if not exists" is not safe against another
+// session that does the same.
 func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (s state, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -103,10 +103,10 @@ func TestMigrateFails(t *testing.T) {
 	equal(t, "tables", repotest.Value[string](t, url,
 		`select string_agg(tablename, ' ') from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`), "good")
 	files["0002_bad.sql"] = file("create table halosync.whole ();")
-	equal(t, "mended", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
+	equal(t, "repaired", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
-// An older program: this one, on the schema of the next release.
+// An older program: this one, with the schema of the next release.
 func TestOlderProgram(t *testing.T) {
 	t.Parallel()
 	ours := schema.Version()
@@ -132,7 +132,7 @@ func TestOlderProgram(t *testing.T) {
 	}{
 		"understood":       {fmt.Sprintf("-- halosync:oldest-program %d", ours), 0},
 		"not understood":   {fmt.Sprintf("-- halosync:oldest-program %d", ours+1), ours + 1},
-		"nothing promised": {"", ours + 1},
+		"no floor named": {"", ours + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -45,7 +45,7 @@ func Open(ctx context.Context, cfg *pgxpool.Config, trace Trace) (*Pool, error) 
 	params := cfg.ConnConfig.RuntimeParams
 	setDefault(params, "application_name", "halosync")
 	if !pooled(cfg.ConnConfig) {
-		params[tenantSetting] = nobody // a statement that names no tenant sees no rows
+		params[tenantSetting] = noTenant // a statement that names no tenant sees no rows
 		// Descriptions of statements are kept, plans are not: a plan made while the
 		// tables were empty made pages ten times slower, and planning costs about a
 		// millisecond a page. plan_cache_mode is not used: it also applies to the

@@ -18,8 +18,8 @@ import (
 const tenantSetting = "halosync.tenant"
 
 const (
-	nobody    = "" // no tenant's name is empty
-	everybody = "*"
+	noTenant   = "" // no tenant's name is empty
+	allTenants = "*"
 )
 
 const setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
@@ -35,19 +35,19 @@ type Scope struct {
 // a tenant's name sees no rows: "*", which would see all, and what Postgres would
 // refuse as text.
 func (p *Pool) ForTenant(tenant string) Scope {
-	if tenant == everybody || !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
-		return Scope{p, nobody}
+	if tenant == allTenants || !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
+		return Scope{p, noTenant}
 	}
 	return Scope{p, tenant}
 }
 
 // ForAllTenants returns the pool with the rows of every tenant, for what serves the
 // whole installation.
-func (p *Pool) ForAllTenants() Scope { return Scope{p, everybody} }
+func (p *Pool) ForAllTenants() Scope { return Scope{p, allTenants} }
 
 // ForNoTenant returns the pool without the rows of any tenant, for tables that
 // belong to no tenant.
-func (p *Pool) ForNoTenant() Scope { return Scope{p, nobody} }
+func (p *Pool) ForNoTenant() Scope { return Scope{p, noTenant} }
 
 // begin returns the text that starts a transaction in this scope, in one round
 // trip. The value is written in hex, which cannot end the literal.
