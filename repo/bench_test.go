@@ -13,9 +13,9 @@ import (
 
 const pageSize = 100
 
-// BenchmarkImportPage writes batches of 100 clients; "rows/s" is clients per second.
+// BenchmarkImportBatch writes batches of 100 clients; "rows/s" is clients per second.
 // Compare each case with that of BenchmarkBaseline.
-func BenchmarkImportPage(b *testing.B) {
+func BenchmarkImportBatch(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		benchmarkPages(b, func(w *fixture, n int) []repo.Client { return clients((n + 1) * pageSize)[n*pageSize:] })
 	})

@@ -20,7 +20,7 @@ func (w *fixture) age(t testing.TB, id uuid.UUID, dispatched, beat string) {
 		id, dispatched, beat)
 }
 
-func TestWhatIsDispatchedAgain(t *testing.T) {
+func TestRunsThatAreDispatchedAgain(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		run  func(t *testing.T, w *fixture) uuid.UUID

@@ -94,7 +94,7 @@ func TestEnqueueIsTransactional(t *testing.T) {
 
 // Of the transactions that commit at the same time one notifies the workers, so that
 // the others need not wait for it.
-func TestEnqueueTellsOnceForThoseWhoCommitTogether(t *testing.T) {
+func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	ear, conn := sqlConn(t, w.url), sqlConn(t, w.url)
@@ -124,7 +124,7 @@ func TestEnqueueTellsOnceForThoseWhoCommitTogether(t *testing.T) {
 
 // The cost of a request does not grow with the runs that wait: an equal one is found
 // by its hash, whatever the planner estimated when the session began.
-func TestEnqueueDoesNotWalkThroughWhatWaits(t *testing.T) {
+func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	conn := sqlConn(t, w.url)
@@ -149,7 +149,7 @@ func TestEnqueueDoesNotWalkThroughWhatWaits(t *testing.T) {
 
 // Equal requests, however spelled and however many at once, are one run until it
 // ends.
-func TestEnqueueKnowsTheSameRequest(t *testing.T) {
+func TestEnqueueFindsEqualRequest(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	conn := sqlConn(t, w.url)

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-func TestImportPage(t *testing.T) {
+func TestImportBatch(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{
@@ -54,7 +54,7 @@ func TestImportPage(t *testing.T) {
 	equal(t, "catalogue", repotest.Value[int](t, w.url, `select count(*) from halosync.clients where changed_at = first_seen_at`), 4)
 }
 
-func TestImportPageRefresh(t *testing.T) {
+func TestImportBatchRefresh(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	list := clients(3)
@@ -133,7 +133,7 @@ func TestImportDryRun(t *testing.T) {
 	equal(t, "cursor", string(again.Cursor), `{"page": 1}`)
 }
 
-func TestImportPageRepeated(t *testing.T) {
+func TestImportBatchRepeated(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	claim := w.claim(t, "k")
@@ -148,7 +148,7 @@ func TestImportPageRepeated(t *testing.T) {
 
 // A mapping that a person unmapped after the run was requested stays unmapped; one
 // that was unmapped earlier does not prevent a new one.
-func TestImportPageUnmapped(t *testing.T) {
+func TestImportBatchUnmapped(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	list := clients(2)
@@ -165,7 +165,7 @@ func TestImportPageUnmapped(t *testing.T) {
 	equal(t, "counts", res.Counts, repo.Counts{Linked: 1, Skipped: 1})
 }
 
-func TestImportPageItemsAreBounded(t *testing.T) {
+func TestImportBatchItemsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	claim := w.claim(t, "k")
@@ -181,7 +181,7 @@ func TestImportPageItemsAreBounded(t *testing.T) {
 	equal(t, "last", run.Items[999].ClientID, int64(3100))
 }
 
-func TestImportPageRefuses(t *testing.T) {
+func TestImportBatchRefuses(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	ref := w.claim(t, "k").Ref
@@ -225,7 +225,7 @@ func TestImportPageRefuses(t *testing.T) {
 }
 
 // A name shared by many companies does not load them all.
-func TestImportPageCandidatesAreBounded(t *testing.T) {
+func TestImportBatchCandidatesAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	var same []repo.Client

@@ -218,7 +218,7 @@ func TestForgetClients(t *testing.T) {
 
 // Expired sessions, tokens and answers are deleted, also of a tenant that has
 // nothing else and is not used again.
-func TestForgetVisits(t *testing.T) {
+func TestDeleteExpiredSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	hash := func(n byte) [32]byte { return [32]byte{n} }

@@ -47,7 +47,7 @@ func newCountedFixture(t *testing.T) (*fixture, *atomic.Int64) {
 
 // A batch takes two round trips, whatever its size and outcome, once the connection
 // has prepared the statements.
-func TestImportPageRoundTrips(t *testing.T) {
+func TestImportBatchRoundTrips(t *testing.T) {
 	t.Parallel()
 	w, trips := newCountedFixture(t)
 	all := clients(1000)

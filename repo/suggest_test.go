@@ -164,7 +164,7 @@ func TestSuggestIsBounded(t *testing.T) {
 }
 
 // While suggestions are computed, others can write.
-func TestSuggestHoldsNobodyUp(t *testing.T) {
+func TestSuggestBlocksNoWriter(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	w.addKeyed(t, "Acme", "")

@@ -54,7 +54,7 @@ func TestUnmapRestoreUndo(t *testing.T) {
 
 // A change by a sync does not count, whatever the event is called; a change by a
 // person or by a map run does.
-func TestUndoKnowsWhoTouched(t *testing.T) {
+func TestUndoReadsLaterChanges(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	claim := w.claim(t, "k")
