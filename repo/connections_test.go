@@ -187,10 +187,3 @@ func TestRemoveConnection(t *testing.T) {
 	events := must[[]repo.Event](t)(w.Events(t.Context(), w.tenant, repo.EventFilter{Limit: 1}))
 	equal(t, "last event", events[0].Action+" "+events[0].Actor, "connection.removed bob")
 }
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}

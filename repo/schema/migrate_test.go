@@ -130,8 +130,8 @@ func TestOlderProgram(t *testing.T) {
 		head  string
 		floor int64 // 0: understood
 	}{
-		"understood":       {fmt.Sprintf("-- halosync:oldest-program %d", ours), 0},
-		"not understood":   {fmt.Sprintf("-- halosync:oldest-program %d", ours+1), ours + 1},
+		"understood":     {fmt.Sprintf("-- halosync:oldest-program %d", ours), 0},
+		"not understood": {fmt.Sprintf("-- halosync:oldest-program %d", ours+1), ours + 1},
 		"no floor named": {"", ours + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
