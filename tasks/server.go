@@ -133,7 +133,7 @@ type Server struct {
 // then [Server.Start] begins to work. It has a Redis client of its own, which
 // [Server.Shutdown] closes, started or not.
 func NewServer(cfg ServerConfig) (*Server, error) {
-	if cfg.Redis.connect == nil {
+	if cfg.Redis.IsZero() {
 		return nil, errors.New("queue server: no redis address")
 	}
 	if cfg.Concurrency < 0 || cfg.Interactive < 0 || cfg.ShutdownTimeout < 0 {

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/internal/access"
-	"github.com/halosync/halosync/tasks"
+	"github.com/halosync/halosync/internal/redisurl"
 )
 
 // Root is the path below which everything is.
@@ -23,7 +23,7 @@ const Root = "/asynqmon"
 
 // Config is what a [Monitor] works with.
 type Config struct {
-	Redis tasks.Address
+	Redis redisurl.Address
 	// Writable lets queues be paused, and tasks be run, archived, cancelled and
 	// deleted.
 	Writable bool

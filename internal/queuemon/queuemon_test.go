@@ -16,6 +16,7 @@ import (
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/devstack/redistest"
 	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/internal/redisurl"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 // monitor is one over a Redis of its own, or over an address where none is.
 func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http.Handler {
 	t.Helper()
-	address, err := tasks.ParseAddress(redisURL)
+	address, err := redisurl.Parse(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) 
 // enqueue puts a task into a queue that nobody takes from.
 func enqueue(t *testing.T, redisURL, id, payload string) {
 	t.Helper()
-	address, err := tasks.ParseAddress(redisURL)
+	address, err := redisurl.Parse(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}

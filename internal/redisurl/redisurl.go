@@ -1,4 +1,7 @@
-package tasks
+// Package redisurl parses the addresses of Redis: single servers, sockets, Sentinel
+// and Cluster, with or without TLS. The queue, the request budget and the queues'
+// pages connect through it.
+package redisurl
 
 import (
 	"fmt"
@@ -8,25 +11,27 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Address says where Redis is and how to log in. It is opaque, so that no
-// printing shows the password. The zero value is no address.
+// Address is the location of a Redis and the credentials for it. It is opaque, so
+// that printing it never shows the password. The zero value is no address.
 type Address struct {
 	text    string
 	connect func() redis.UniversalClient
 }
 
-// String is the address without credentials and options.
+// String returns the address without credentials and options.
 func (a Address) String() string { return a.text }
 
-// Connect makes a client of its own, which the caller closes. Nothing is
-// dialled before the first command.
+// IsZero reports whether a is the zero value.
+func (a Address) IsZero() bool { return a.connect == nil }
+
+// Connect returns a new client, which the caller closes. It connects at the first
+// command.
 func (a Address) Connect() redis.UniversalClient { return a.connect() }
 
-// MakeRedisClient is [Address.Connect] under the name that asynq's own tools
-// know: an address can be given to them.
+// MakeRedisClient is [Address.Connect] under the name that asynq's own tools call.
 func (a Address) MakeRedisClient() any { return a.Connect() }
 
-// ParseAddress reads a Redis URL:
+// Parse reads a Redis URL:
 //
 //	redis://[user:password@]host[:6379][/db]
 //	rediss://…                                 the same over TLS
@@ -34,28 +39,28 @@ func (a Address) MakeRedisClient() any { return a.Connect() }
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the latter two over TLS. The options
-// of go-redis' own URLs (dial_timeout, pool_size and so on, but not skip_verify)
-// may follow as a query, and three more with TLS: ca_file names a file with the
-// certificates of private authorities, to be believed instead of the system's;
-// cert_file and key_file are for servers that want clients to show a
-// certificate. The files are read once, here. With Sentinel, user and password are meant for the
-// servers and the sentinels alike; sentinel_username and sentinel_password
-// (also empty ones) are for the sentinels instead.
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
+// the options of go-redis (dial_timeout, pool_size and so on, but not skip_verify).
+// With TLS it may also hold ca_file, a PEM file of private authorities that replaces
+// the system's, and cert_file and key_file, a client certificate. Parse reads these
+// files once.
 //
-// The URL is read by go-redis and not by asynq, whose parser drops the user
-// name and every option, takes a Sentinel's password for the sentinels only
-// and knows no cluster. An error names the fault and never any part of the
-// URL: a password with a "/" in it turns up in the strangest parts.
-func ParseAddress(redisURL string) (Address, error) {
+// With Sentinel, user and password are for the servers and the sentinels.
+// sentinel_username and sentinel_password, even if empty, replace them for the
+// sentinels.
+//
+// go-redis parses the URL. asynq's parser drops the user name and all options, uses
+// a Sentinel's password for the sentinels only, and has no cluster. An error never
+// quotes the URL, because a password with a "/" can end up in any part of it.
+func Parse(redisURL string) (Address, error) {
 	if strings.Contains(redisURL, "#") {
-		return Address{}, errURL(`a "#" must be written as %23`)
+		return Address{}, errURL(`write "#" as %23`)
 	}
 	scheme, rest, ok := strings.Cut(redisURL, "://")
 	if !ok {
 		return Address{}, errURL("want redis://host:port/db")
 	}
-	rest, files, err := takeTrust(rest)
+	rest, files, err := cutTLSFiles(rest)
 	if err != nil {
 		return Address{}, err
 	}
@@ -80,12 +85,12 @@ func errURL(fault string) error {
 	return fmt.Errorf("redis url: %s", fault)
 }
 
-// errForm hides the parser's own error, which quotes the URL.
+// errForm replaces an error of go-redis, which would quote the URL.
 func errForm(want string) error {
-	return errURL("want " + want + " with known options; in user and password write special characters as %xx")
+	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
 }
 
-func parseSingle(scheme, rest string, files trust) (Address, error) {
+func parseSingle(scheme, rest string, files tlsFiles) (Address, error) {
 	o, err := redis.ParseURL(scheme + "://" + rest)
 	if err != nil || o.DB < 0 {
 		return Address{}, errForm(scheme + "://[user:password@]host[:port][/db]")
@@ -99,7 +104,7 @@ func parseSingle(scheme, rest string, files trust) (Address, error) {
 	return single(fmt.Sprintf("%s://%s/%d", scheme, o.Addr, o.DB), o), nil
 }
 
-func parseSocket(rest string, files trust) (Address, error) {
+func parseSocket(rest string, files tlsFiles) (Address, error) {
 	o, err := redis.ParseURL("unix://" + rest)
 	if err != nil || o.DB < 0 {
 		return Address{}, errForm("redis-socket://[user:password@]/path?db=0")
@@ -116,9 +121,8 @@ func single(text string, o *redis.Options) Address {
 	return Address{text, func() redis.UniversalClient { return redis.NewClient(o) }}
 }
 
-// noMaintenance turns off what go-redis does for one vendor's hosted Redis: a
-// look-up of the host while a client is made, without a context, and one more
-// command per connection.
+// noMaintenance turns off go-redis' support for one vendor's hosted Redis. It costs a
+// host lookup without a context for each client and a command for each connection.
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
