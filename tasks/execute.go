@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
@@ -155,7 +157,7 @@ func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result 
 		if _, err = t.ResultWriter().Write(result); err == nil {
 			return
 		}
-		if time.Now().After(end) || pause(ctx, resultPause) != nil {
+		if time.Now().After(end) || sleep.For(ctx, resultPause) != nil {
 			break
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/internal/devstack/redistest"
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 func TestMain(m *testing.M) {
@@ -166,7 +167,7 @@ func hurry(t *testing.T, c *Client) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for pause(ctx, 20*time.Millisecond) == nil {
+		for sleep.For(ctx, 20*time.Millisecond) == nil {
 			for _, queue := range queueNames() {
 				// A queue that does not exist yet has nothing to hurry.
 				_, _ = c.inspector.RunAllRetryTasks(queue)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 // line is a connection to Redis that can be cut and mended.
@@ -132,7 +134,7 @@ func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	})
 	id := enqueueNote(t, c, noteKind())
 	receive(t, finished)
-	if err := pause(t.Context(), 3*time.Second); err != nil { // the length of the outage
+	if err := sleep.For(t.Context(), 3*time.Second); err != nil { // the length of the outage
 		t.Fatal(err)
 	}
 	if st, err := c.Status(t.Context(), id); err != nil || st.State != StateRunning {
@@ -161,7 +163,7 @@ func TestWaitThroughAnOutage(t *testing.T) {
 	if _, err := waiting.Status(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if err := pause(t.Context(), 300*time.Millisecond); err != nil { // Wait has seen it, too
+	if err := sleep.For(t.Context(), 300*time.Millisecond); err != nil { // Wait has seen it, too
 		t.Fatal(err)
 	}
 	l.cut()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
@@ -69,7 +71,7 @@ func (c *Client) request(ctx context.Context, key string, w writing) (Receipt, e
 			expired = holder
 			continue
 		}
-		if err := pause(ctx, claimPoll); err != nil {
+		if err := sleep.For(ctx, claimPoll); err != nil {
 			return Receipt{}, fmt.Errorf("claim request: %w", err)
 		}
 	}
@@ -132,16 +134,4 @@ func (c *Client) holderState(ctx context.Context, runID, queue string) (holderSt
 		return holderEnded, nil
 	}
 	return holderAlive, nil
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
@@ -53,7 +55,7 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 		case ctx.Err() != nil, time.Since(seen) > patience(err):
 			return RunResult{}, err
 		}
-		if err := pause(ctx, delay); err != nil {
+		if err := sleep.For(ctx, delay); err != nil {
 			return RunResult{}, fmt.Errorf("run %s: %w", id, err)
 		}
 	}

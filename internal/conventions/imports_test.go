@@ -19,7 +19,7 @@ var house = map[string]struct {
 		"it translates between HTTP and the use cases",
 	},
 	"internal/queuemon":                {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages, which know the queue alone"},
-	"tasks":                            {[]string{"internal/plaintext", "internal/redisurl"}, "the product imports it: no database, no engine behind it"},
+	"tasks":                            {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it: no database, no engine behind it"},
 	"halo":                             {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
 	"halo/halotest":                    {[]string{"halo"}, "a simulator knows the API at most"},
 	"repo":                             {[]string{"internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
@@ -27,9 +27,10 @@ var house = map[string]struct {
 	"internal/engine":                  {[]string{"tasks", "halo", "repo", "internal/plaintext", "internal/secret", "internal/ratelimit"}, "the use cases; wiring is for cmd"},
 	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "pages over the use cases; it knows errors and requests by their types, and opens nothing itself"},
 	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
-	"internal/ratelimit":               {nil, "a leaf"},
+	"internal/ratelimit":               {[]string{"internal/sleep"}, "it decides, and knows Redis alone"},
 	"internal/redisurl":                {nil, "a leaf"},
 	"internal/secret":                  {nil, "a leaf"},
+	"internal/sleep":                   {nil, "a leaf"},
 	"internal/telemetry":               {[]string{"internal/plaintext"}, "what operations see"},
 	"internal/telemetry/telemetrytest": {nil, "a test kit of what workers show, which sees them from outside"},
 	"internal/traces":                  {nil, "a leaf"},
@@ -156,7 +157,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
 	deps := allPackages(t)[module+"/tasks"].Deps
-	light := []string{"internal/plaintext", "internal/redisurl"} // which bring nothing along but go-redis
+	light := []string{"internal/plaintext", "internal/redisurl", "internal/sleep"} // which bring nothing along but go-redis
 	if len(deps) < 20 {
 		t.Errorf("tasks depends on %d packages", len(deps))
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
@@ -149,7 +151,7 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			l.observe(Event{Kind: Refused, Class: class})
 			return &BudgetError{After: wait}
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep.For(ctx, wait); err != nil {
 			return err // the turn is lost: nobody can take it over safely
 		}
 		if got.outcome != granted {
@@ -334,20 +336,5 @@ func (l *Limiter) lose(err error) {
 func (l *Limiter) find() {
 	if l.lost.Swap(false) {
 		l.observe(Event{Kind: Found})
-	}
-}
-
-// sleep waits for d, or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

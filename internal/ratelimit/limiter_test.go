@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 // seen collects what a limiter tells.
@@ -135,7 +136,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			}
 			running.Go(func() {
 				l := New(Options{Redis: rdb})
-				for pause(ctx, 750*time.Millisecond) == nil {
+				for sleep.For(ctx, 750*time.Millisecond) == nil {
 					asked := time.Now()
 					if err := l.Wait(ctx, "halo", rate.String(), Person); err == nil {
 						requests.now()
@@ -147,7 +148,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 				}
 			})
 			if flush {
-				if err := pause(ctx, 5*time.Second); err != nil {
+				if err := sleep.For(ctx, 5*time.Second); err != nil {
 					t.Fatal(err)
 				}
 				if err := rdb.FlushDB(t.Context()).Err(); err != nil {
@@ -171,9 +172,6 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 		})
 	}
 }
-
-// pause waits for d, or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) error { return sleep(ctx, d) }
 
 // While Redis is away a process goes on with its share, less what it has used;
 // when Redis is back, it learns of it.
@@ -224,7 +222,7 @@ func TestRedisAway(t *testing.T) {
 	}
 	for events.count(Found, false) == 0 {
 		take(Background)
-		if err := pause(t.Context(), 50*time.Millisecond); err != nil {
+		if err := sleep.For(t.Context(), 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -331,7 +329,7 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for !strings.Contains(plain.Do(t.Context(), "CLUSTER", "INFO").String(), "cluster_state:ok") {
-		if err := pause(t.Context(), 10*time.Millisecond); err != nil {
+		if err := sleep.For(t.Context(), 10*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
