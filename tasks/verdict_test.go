@@ -123,3 +123,16 @@ func TestRetryDelay(t *testing.T) {
 		t.Errorf("delay after a crash = %v, want 5 to 10 s", got)
 	}
 }
+
+func TestIsLater(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("busy")
+	if after, ok := IsLater(fmt.Errorf("run: %w", Later(time.Minute, cause))); !ok || after != time.Minute {
+		t.Errorf("a wrapped Later: %v, %v", after, ok)
+	}
+	for _, err := range []error{nil, cause, Never(cause)} {
+		if _, ok := IsLater(err); ok {
+			t.Errorf("%v passes for a Later", err)
+		}
+	}
+}

@@ -10,7 +10,41 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/internal/redisurl"
 )
+
+// Address is the location of a Redis and the credentials for it. It is opaque, so
+// that printing it never shows the password. The zero value is no address.
+type Address = redisurl.Address
+
+// ParseAddress reads a Redis URL:
+//
+//	redis://[user:password@]host[:6379][/db]
+//	rediss://…                                 the same over TLS
+//	redis-socket://[user:password@]/path?db=0
+//	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
+//	redis-cluster://[user:password@]host[:6379],…
+//
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
+// the options of go-redis and, with TLS, ca_file, cert_file and key_file. An error
+// never quotes the URL.
+func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
+
+// LogRedis sends what the Redis client library reports (connections that
+// cannot be made, mostly) to a logger instead of standard error. The library
+// has one logger for the whole process, so this is for programs to call, once,
+// before anything is open. Addresses are logged, passwords are not.
+func LogRedis(log *zap.SugaredLogger) { redis.SetLogger(redisLogger{log.Named("redis")}) }
+
+type redisLogger struct{ log *zap.SugaredLogger }
+
+// Printf implements the library's interface. Its lines are about attempts
+// that it repeats, so they are warnings; what fails for good is an error.
+func (l redisLogger) Printf(_ context.Context, format string, args ...any) {
+	l.log.Warnf(format, args...)
+}
 
 const (
 	// minMajor.minMinor is the oldest Redis that has what asynq's archive (ZRANGE …
