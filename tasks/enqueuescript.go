@@ -9,9 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// writing is how asynq writes one task: a script of its own, in one slot of a
-// cluster.
-type writing struct {
+// enqueueCommand is asynq's command that writes one task: a call of a script whose keys
+// are in one slot of a cluster.
+type enqueueCommand struct {
 	queue, runID string
 
 	script *enqueueScript
@@ -19,85 +19,85 @@ type writing struct {
 	args   []any
 }
 
-// enqueueScript is asynq's, and ours with it inside.
+// enqueueScript is asynq's script, and requestLua around it.
 type enqueueScript struct {
 	digest, source string
 	request        *redis.Script
 }
 
-// write asks asynq how it would write the task, without any word to Redis, so
-// that other commands can go along in the same round trip.
-func (k Kind[A, R]) write(ctx context.Context, c *Client, runID string, args A, payload []byte) (writing, error) {
-	t := &taker{UniversalClient: c.rdb, writing: writing{queue: k.Queue(args), runID: runID, script: c.script.Load()}}
+// prepare makes asynq build the command for a task without sending it, so that other
+// commands can share its round trip.
+func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A, payload []byte) (enqueueCommand, error) {
+	capture := &captureRedis{UniversalClient: c.rdb, enqueueCommand: enqueueCommand{queue: k.Queue(args), runID: runID, script: c.script.Load()}}
 	task := asynq.NewTask(k.Name, payload)
 	if c.headers != nil {
 		task = asynq.NewTaskWithHeaders(k.Name, payload, c.headers(ctx))
 	}
-	_, err := asynq.NewClientFromRedisClient(t).EnqueueContext(ctx, task, k.options(runID, args)...)
-	if err == nil && t.keys == nil {
-		err = errors.New("this release of asynq writes tasks in a way that is not known here")
+	_, err := asynq.NewClientFromRedisClient(capture).EnqueueContext(ctx, task, k.options(runID, args)...)
+	if err == nil && capture.keys == nil {
+		err = errors.New("this release of asynq writes tasks in an unknown way")
 	}
 	if err != nil {
-		return writing{}, fmt.Errorf("enqueue: %w", err)
+		return enqueueCommand{}, fmt.Errorf("enqueue: %w", err)
 	}
-	c.script.Store(t.script)
-	return t.writing, nil
+	c.script.Store(capture.script)
+	return capture.enqueueCommand, nil
 }
 
-// taker is Redis for one call of asynq: it takes what asynq would write as
-// written. Of a script that it does not know yet it wants to see the source.
-type taker struct {
+// captureRedis is the Redis client for one call of asynq. It keeps the command and
+// reports success. It makes asynq send the source of a script that is new to it.
+type captureRedis struct {
 	redis.UniversalClient
-	writing
+	enqueueCommand
 }
 
-// SAdd is how asynq announces a queue, once in a client's life. After a flush,
-// or when somebody deleted the queue in asynqmon, its tasks would be worked but
-// nobody could see them. So it is announced with each task instead.
-func (t *taker) SAdd(ctx context.Context, _ string, _ ...any) *redis.IntCmd {
+// SAdd ignores asynq's registration of a queue, which asynq sends once per client. After
+// a flush, or after someone deletes the queue in asynqmon, its tasks would run unseen.
+// [Client.send] and requestLua therefore register the queue with each task.
+func (r *captureRedis) SAdd(ctx context.Context, _ string, _ ...any) *redis.IntCmd {
 	return redis.NewIntCmd(ctx)
 }
 
 // EvalSha implements [redis.Scripter].
-func (t *taker) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
-	if t.script == nil || t.script.digest != digest {
-		t.script = &enqueueScript{digest: digest}
+func (r *captureRedis) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
+	if r.script == nil || r.script.digest != digest {
+		r.script = &enqueueScript{digest: digest}
 		cmd := redis.NewCmd(ctx)
 		cmd.SetErr(redis.ErrNoScript)
 		return cmd
 	}
-	return t.take(ctx, keys, args)
+	return r.capture(ctx, keys, args)
 }
 
 // Eval implements [redis.Scripter].
-func (t *taker) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
-	ours := fmt.Sprintf(requestLua, len(keys), len(args), claimLife.Milliseconds(), maxUnseen, claimLua)
-	t.script = &enqueueScript{t.script.digest, source, redis.NewScript("local function enqueue()\n" + source + "\nend\n" + ours)}
-	return t.take(ctx, keys, args)
+func (r *captureRedis) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+	ours := fmt.Sprintf(requestLua, len(keys), len(args), dedupKeep.Milliseconds(), maxUnrecorded, dedupLua)
+	r.script = &enqueueScript{r.script.digest, source, redis.NewScript("local function enqueue()\n" + source + "\nend\n" + ours)}
+	return r.capture(ctx, keys, args)
 }
 
-func (t *taker) take(ctx context.Context, keys []string, args []any) *redis.Cmd {
-	t.keys, t.args = keys, args
+func (r *captureRedis) capture(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	r.keys, r.args = keys, args
 	cmd := redis.NewCmd(ctx)
 	cmd.SetVal(int64(1))
 	return cmd
 }
 
-// send writes the task, and announces its queue. A task with that id is
-// [asynq.ErrTaskIDConflict].
-func (c *Client) send(ctx context.Context, w writing) error {
-	var announced *redis.IntCmd
+// send writes the task and registers its queue. It returns [asynq.ErrTaskIDConflict] if
+// a task with that id exists.
+func (c *Client) send(ctx context.Context, cmd enqueueCommand) error {
+	var registered *redis.IntCmd
 	var written *redis.Cmd
 	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-		announced = p.SAdd(ctx, announceKey, w.queue)
-		written = p.EvalSha(ctx, w.script.digest, w.keys, w.args...)
+		registered = p.SAdd(ctx, queuesKey, cmd.queue)
+		written = p.EvalSha(ctx, cmd.script.digest, cmd.keys, cmd.args...)
 		return nil
 	})
-	if err := announced.Err(); err != nil {
-		return fmt.Errorf("announce queue: %w", err)
+	if err := registered.Err(); err != nil {
+		return fmt.Errorf("register queue: %w", err)
 	}
 	if redis.HasErrorPrefix(written.Err(), "NOSCRIPT") {
-		written = c.rdb.Eval(ctx, w.script.source, w.keys, w.args...)
+		written = c.rdb.Eval(ctx, cmd.script.source, cmd.keys, cmd.args...)
 	}
 	n, err := written.Int()
 	if err != nil {

@@ -66,26 +66,26 @@ func TestJudgeRedis(t *testing.T) {
 		faults, warnings  int
 		mentions, andThis string
 	}{
-		"as it should be":        {},
-		"6.2":                    {change: map[string]string{"redis_version": "6.2.0"}},
-		"10.0":                   {change: map[string]string{"redis_version": "10.0.1"}},
-		"6.0":                    {change: map[string]string{"redis_version": "6.0.16"}, faults: 1, mentions: "6.0.16", andThis: "6.2"},
-		"5.9":                    {change: map[string]string{"redis_version": "5.9.9"}, faults: 1, mentions: "5.9.9"},
-		"no version":             {change: map[string]string{"redis_version": ""}, faults: 1, mentions: "unknown"},
-		"replica":                {change: map[string]string{"role": "slave"}, faults: 1, mentions: "REDIS_URL"},
-		"evicts anything":        {change: map[string]string{"maxmemory_policy": "allkeys-lru"}, faults: 1, mentions: "allkeys-lru", andThis: "noeviction"},
-		"evicts anything, limit": {change: map[string]string{"maxmemory_policy": "allkeys-random", "maxmemory": "1073741824"}, faults: 1, mentions: "allkeys-random"},
-		"evicts claims":          {change: map[string]string{"maxmemory_policy": "volatile-ttl"}, warnings: 1, mentions: "volatile-ttl", andThis: "noeviction"},
-		"policy is not told":     {change: map[string]string{"maxmemory_policy": ""}, warnings: 1, mentions: "unknown"},
-		"snapshots":              {change: map[string]string{"aof_enabled": "0"}, save: "3600 1"},
-		"snapshots, perhaps":     {change: map[string]string{"aof_enabled": "0"}, save: "unknown"},
-		"nothing on disk":        {change: map[string]string{"aof_enabled": "0"}, warnings: 1, mentions: "appendonly yes"},
-		"log only":               {change: map[string]string{"aof_enabled": "1"}},
-		"small":                  {change: map[string]string{"maxmemory": "33554432"}, warnings: 1, mentions: "maxmemory is 32 MB"},
-		"nearly full":            {change: map[string]string{"maxmemory": "1073741824", "used_memory": "805306368"}, warnings: 1, mentions: "768 of 1024 MB"},
-		"room left":              {change: map[string]string{"maxmemory": "1073741824", "used_memory": "644245094"}},
-		"machine nearly full":    {change: map[string]string{"used_memory": "7516192768"}, warnings: 1, mentions: "7168 of 8192 MB"},
-		"memory is not told":     {change: map[string]string{"used_memory": "much", "total_system_memory": ""}},
+		"as it should be":         {},
+		"6.2":                     {change: map[string]string{"redis_version": "6.2.0"}},
+		"10.0":                    {change: map[string]string{"redis_version": "10.0.1"}},
+		"6.0":                     {change: map[string]string{"redis_version": "6.0.16"}, faults: 1, mentions: "6.0.16", andThis: "6.2"},
+		"5.9":                     {change: map[string]string{"redis_version": "5.9.9"}, faults: 1, mentions: "5.9.9"},
+		"no version":              {change: map[string]string{"redis_version": ""}, faults: 1, mentions: "unknown"},
+		"replica":                 {change: map[string]string{"role": "slave"}, faults: 1, mentions: "REDIS_URL"},
+		"evicts anything":         {change: map[string]string{"maxmemory_policy": "allkeys-lru"}, faults: 1, mentions: "allkeys-lru", andThis: "noeviction"},
+		"evicts anything, limit":  {change: map[string]string{"maxmemory_policy": "allkeys-random", "maxmemory": "1073741824"}, faults: 1, mentions: "allkeys-random"},
+		"evicts keys that expire": {change: map[string]string{"maxmemory_policy": "volatile-ttl"}, warnings: 1, mentions: "volatile-ttl", andThis: "noeviction"},
+		"unknown policy":          {change: map[string]string{"maxmemory_policy": ""}, warnings: 1, mentions: "unknown"},
+		"snapshots":               {change: map[string]string{"aof_enabled": "0"}, save: "3600 1"},
+		"snapshots, perhaps":      {change: map[string]string{"aof_enabled": "0"}, save: "unknown"},
+		"nothing on disk":         {change: map[string]string{"aof_enabled": "0"}, warnings: 1, mentions: "appendonly yes"},
+		"log only":                {change: map[string]string{"aof_enabled": "1"}},
+		"small":                   {change: map[string]string{"maxmemory": "33554432"}, warnings: 1, mentions: "maxmemory is 32 MB"},
+		"nearly full":             {change: map[string]string{"maxmemory": "1073741824", "used_memory": "805306368"}, warnings: 1, mentions: "768 of 1024 MB"},
+		"room left":               {change: map[string]string{"maxmemory": "1073741824", "used_memory": "644245094"}},
+		"machine nearly full":     {change: map[string]string{"used_memory": "7516192768"}, warnings: 1, mentions: "7168 of 8192 MB"},
+		"unknown memory":          {change: map[string]string{"used_memory": "much", "total_system_memory": ""}},
 		"much at once": {
 			change: map[string]string{"redis_version": "2.8", "role": "slave", "maxmemory_policy": "allkeys-lfu", "aof_enabled": "0", "maxmemory": "1"},
 			faults: 3, warnings: 3,
@@ -107,7 +107,7 @@ func TestJudgeRedis(t *testing.T) {
 	}
 }
 
-// Real servers, one after the other, each with something of its own.
+// Real servers, each with a configuration of its own.
 func TestCheckRedis(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -174,7 +174,7 @@ func TestCheckRedisAway(t *testing.T) {
 	_, err := openServer(t, "redis://127.0.0.1:1", ServerConfig{}).Check(t.Context())
 	var reply redis.Error
 	if err == nil || errors.Is(err, ErrUnfit) || errors.As(err, &reply) {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no server: %v", err)
 	}
 }
 

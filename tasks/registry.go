@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ErrArguments says that stored arguments are not those of their kind.
+// ErrArguments means that stored arguments do not fit their kind.
 var ErrArguments = errors.New("arguments of the run")
 
 // Stored is a request as the ledger keeps it.
@@ -17,28 +17,28 @@ type Stored struct {
 	Args []byte // canonical JSON
 }
 
-// storedKind is what can be done with a kind whose arguments are JSON.
-type storedKind struct {
+// entry is a kind in the registry, with its types hidden: its arguments are JSON.
+type entry struct {
 	read    func(args []byte) (Stored, error)
 	enqueue func(ctx context.Context, c *Client, runID string, args []byte) error
 }
 
-// byName finds a kind by its name.
-func byName(kind string) (storedKind, error) {
-	switch kind {
+// kindByName returns the kind with that name.
+func kindByName(name string) (entry, error) {
+	switch name {
 	case KindImport:
-		return stored(Import()), nil
+		return newEntry(Import()), nil
 	case KindMap:
-		return stored(Map()), nil
+		return newEntry(Map()), nil
 	case KindUnmap:
-		return stored(Unmap()), nil
+		return newEntry(Unmap()), nil
 	case KindResync:
-		return stored(Resync()), nil
+		return newEntry(Resync()), nil
 	}
-	return storedKind{}, fmt.Errorf("%w: kind %q is unknown", ErrArguments, excerpt([]byte(kind), 40))
+	return entry{}, fmt.Errorf("%w: kind %q is unknown", ErrArguments, excerpt([]byte(name), 40))
 }
 
-func stored[A Args[A], R any](kind Kind[A, R]) storedKind {
+func newEntry[A Args[A], R any](kind Kind[A, R]) entry {
 	read := func(raw []byte) (A, error) {
 		args, err := decode[A](raw)
 		if err != nil {
@@ -46,7 +46,7 @@ func stored[A Args[A], R any](kind Kind[A, R]) storedKind {
 		}
 		return args, err
 	}
-	return storedKind{
+	return entry{
 		read: func(raw []byte) (Stored, error) {
 			args, err := read(raw)
 			if err != nil {
@@ -67,36 +67,36 @@ func stored[A Args[A], R any](kind Kind[A, R]) storedKind {
 	}
 }
 
-// ReadStored reads a request by the name of its kind and the JSON of its
-// arguments, strictly; [ErrArguments] says what is wrong with them.
+// ReadStored reads a request from the name of its kind and the JSON of its arguments. It
+// decodes strictly and returns [ErrArguments] with the fault.
 func ReadStored(kind string, args []byte) (Stored, error) {
-	k, err := byName(kind)
+	k, err := kindByName(kind)
 	if err != nil {
 		return Stored{}, err
 	}
 	return k.read(args)
 }
 
-// EnqueueStored is [Enqueue] for a kind by its name, with arguments as the
-// ledger keeps them: the JSON of the kind's arguments.
+// EnqueueStored is [Enqueue] with the name of the kind and the JSON of its arguments, as
+// the ledger keeps them.
 func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []byte) error {
-	k, err := byName(kind)
+	k, err := kindByName(kind)
 	if err != nil {
 		return err
 	}
 	return k.enqueue(ctx, c, runID, args)
 }
 
-// statementSQL calls the function that the ledger's schema brings along.
+// statementSQL calls the function of the ledger's schema.
 const statementSQL = `select replace(halosync.enqueue($1, $2, $3::uuid, $4::jsonb, $5)::text, '-', '')`
 
-// Statement is the SQL that requests a run in the caller's own transaction, and
-// its parameters, for any driver of Postgres. It returns one text, the run's
-// id. If that transaction commits, the run will be executed, whatever happens to
-// Redis; [Client.Wait] waits for it. The same request (see [Key]), while the
-// first is waiting or running, has the first one's id.
+// Statement returns the SQL that requests a run in the caller's own transaction, and its
+// parameters, for any Postgres driver. The statement returns the run's id as text. Once
+// the transaction commits, the run will be executed even if Redis loses its data.
+// [Client.Wait] waits for it. While the same request (see [Key]) is waiting or running,
+// the statement returns the id of that run.
 //
-// Wrong arguments are reported here, before anything is asked of the database.
+// Statement reports invalid arguments itself, before anything reaches the database.
 func Statement[A Args[A], R any](kind Kind[A, R], args A) (query string, params []any, err error) {
 	if err := kind.fault(); err != nil {
 		return "", nil, err
@@ -106,6 +106,6 @@ func Statement[A Args[A], R any](kind Kind[A, R], args A) (query string, params 
 	if err != nil {
 		return "", nil, err
 	}
-	of := args.origin()
-	return statementSQL, []any{kind.Name, of.Tenant, of.ConnectionID, string(payload), of.RequestedBy}, nil
+	origin := args.origin()
+	return statementSQL, []any{kind.Name, origin.Tenant, origin.ConnectionID, string(payload), origin.RequestedBy}, nil
 }

@@ -10,41 +10,41 @@ import (
 )
 
 const (
-	// unseenKey lists the runs that were requested through Redis alone and that
-	// no worker has looked at yet, oldest first.
-	unseenKey = "halosync:unseen"
-	// maxUnseen bounds the list while no worker is up. A run beyond it is seen
-	// when it is executed.
-	maxUnseen = 100_000
+	// unrecordedKey lists the runs that were requested through Redis and are not in
+	// the ledger yet, oldest first.
+	unrecordedKey = "halosync:unseen"
+	// maxUnrecorded bounds the list while no worker is up. A run that is dropped from
+	// it is recorded when it is executed.
+	maxUnrecorded = 100_000
 )
 
-// Unseen is a run that the ledger may not know yet.
+// Unseen is a run that may be missing in the ledger.
 type Unseen struct {
 	RunID  string // 32 hex digits
 	Kind   string // such as [KindImport]
 	Tenant string
-	Args   []byte // the payload: JSON of the kind's arguments, not checked
-	Ended  bool   // its task is kept as a memory, and not to be executed any more
+	Args   []byte // the payload: JSON of the kind's arguments, not validated
+	Ended  bool   // its task is archived or completed and will not be executed again
 }
 
-// announce lists a run that is about to be queued.
-func (c *Client) announce(ctx context.Context, runID string) error {
-	if err := c.rdb.RPush(ctx, unseenKey, runID).Err(); err != nil {
-		return fmt.Errorf("announce run: %w", err)
+// listUnrecorded lists a run that is about to be enqueued.
+func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
+	if err := c.rdb.RPush(ctx, unrecordedKey, runID).Err(); err != nil {
+		return fmt.Errorf("list unrecorded run: %w", err)
 	}
-	return c.rdb.LTrim(ctx, unseenKey, -maxUnseen, -1).Err()
+	return c.rdb.LTrim(ctx, unrecordedKey, -maxUnrecorded, -1).Err()
 }
 
-// TakeUnseen takes up to limit runs off the list of those that were requested
-// through Redis alone. Runs whose task is not there are left out. Each is
-// given to one caller; should he lose it, the run is seen when it is executed.
+// TakeUnseen removes up to limit runs from the list of unrecorded runs and returns those
+// that have a task. Each run is returned to one caller. If the caller loses it, the run
+// is recorded when it is executed.
 func (c *Client) TakeUnseen(ctx context.Context, limit int) ([]Unseen, error) {
-	ids, err := c.rdb.LPopCount(ctx, unseenKey, limit).Result()
+	ids, err := c.rdb.LPopCount(ctx, unrecordedKey, limit).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("unseen runs: %w", err)
+		return nil, fmt.Errorf("unrecorded runs: %w", err)
 	}
 	var runs []Unseen
 	for i, id := range ids {
@@ -61,18 +61,17 @@ func (c *Client) TakeUnseen(ctx context.Context, limit int) ([]Unseen, error) {
 	return runs, nil
 }
 
-// putBack is for a Redis that went away in between; what it does not take is
-// seen when it is executed.
+// putBack lists runs again after an error of Redis. If that fails too, they are
+// recorded when they are executed.
 func (c *Client) putBack(ctx context.Context, ids []string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimGrace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dedupGrace)
 	defer cancel()
 	for _, id := range ids {
-		_ = c.rdb.RPush(ctx, unseenKey, id).Err()
+		_ = c.rdb.RPush(ctx, unrecordedKey, id).Err()
 	}
 }
 
-// Lookup reads what a run in the queue was asked for; [ErrUnknownRun] if it is
-// not there.
+// Lookup returns the request of a run in the queue, or [ErrUnknownRun].
 func (c *Client) Lookup(ctx context.Context, runID string) (Unseen, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {
