@@ -9,52 +9,52 @@ import (
 )
 
 const (
-	// watchFor is how long an answer of Redis or Postgres serves all scrapes, and
-	// watchTimeout how long a scrape waits for one.
-	watchFor     = 5 * time.Second
-	watchTimeout = 2 * time.Second
+	// cacheTime is how long the replies of Redis and Postgres serve all scrapes.
+	cacheTime = 5 * time.Second
+	// sourceTimeout is how long a scrape waits for Redis and Postgres.
+	sourceTimeout = 2 * time.Second
 )
 
 // Queue is the state of one queue.
 type Queue struct {
 	Name    string
 	Tasks   map[string]int // by state
-	Latency time.Duration  // for how long the task that is next has been waiting
+	Latency time.Duration  // how long the next task has been waiting
 	Paused  bool
 }
 
 // Fleet is the state of the whole installation.
 type Fleet struct {
-	Mappings         map[string]int            // in force, by state
+	Mappings         map[string]int            // active mappings by state
 	Connections      map[string]int            // by state
-	Unfinished       map[string]map[string]int // runs, by kind and state
-	OldestUnverified time.Duration             // 0: no mapping is unverified
-	Undispatched     time.Duration             // the oldest run that is due and not in the queue; 0: none
+	Unfinished       map[string]map[string]int // runs by kind and state
+	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0: none
+	Undispatched     time.Duration             // how long the oldest run has been due without being in the queue; 0: none
 	CountedAt        time.Time                 // zero: not yet
-	SweptAt          time.Time                 // when old history was last removed; zero: never
-	SweepLate        time.Duration             // for how long that has been due
+	SweptAt          time.Time                 // last deletion of old history; zero: never
+	SweepLate        time.Duration             // how long that deletion is overdue
 }
 
-// Pool is how connections to a server are used.
+// Pool is the use of a connection pool.
 type Pool struct {
 	Used, Idle, Most int
-	Waits            int64 // times that somebody had to wait for a connection, or did not get one, so far
+	Waits            int64 // waits for a connection, including those that failed, since the start
 }
 
-// Sources are where the numbers come from that are asked for at a scrape.
+// Sources return the numbers that are read at a scrape.
 type Sources struct {
 	Queues                  func(context.Context) ([]Queue, error)
 	Fleet                   func(context.Context) (Fleet, error)
 	RedisPool, PostgresPool func() Pool
 }
 
-// Watch adds the numbers of the sources. However many scrape, each source is
-// asked once in five seconds, and waited for two; one that does not answer is
-// "down", and its numbers are left out rather than old.
-func (m *Metrics) Watch(from Sources) { m.registry.MustRegister(&watch{from: from}) }
+// Watch adds the metrics of the sources. Whatever the number of scrapes, it reads each source
+// at most once in five seconds and waits two seconds for it. If a source fails, its server
+// is down and its metrics are left out, because old numbers would mislead.
+func (m *Metrics) Watch(from Sources) { m.registry.MustRegister(&collector{from: from}) }
 
-// watch is a collector that remembers the answers for a moment.
-type watch struct {
+// collector caches the replies of the sources.
+type collector struct {
 	from Sources
 
 	mu       sync.Mutex
@@ -65,15 +65,15 @@ type watch struct {
 	postgres error
 }
 
-// Describe sends nothing: what there is depends on who answers.
-func (w *watch) Describe(chan<- *prometheus.Desc) {}
+// Describe sends nothing, because the metrics depend on the servers that answer.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements [prometheus.Collector].
-func (w *watch) Collect(out chan<- prometheus.Metric) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if time.Since(w.at) >= watchFor {
-		w.ask()
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) >= cacheTime {
+		c.read()
 	}
 	up := func(err error) float64 {
 		if err != nil {
@@ -81,30 +81,30 @@ func (w *watch) Collect(out chan<- prometheus.Metric) {
 		}
 		return 1
 	}
-	gauge(out, serverUp, up(w.redis), "redis")
-	gauge(out, serverUp, up(w.postgres), "postgres")
-	if w.redis == nil {
-		collectQueues(out, w.queues)
+	gauge(out, serverUp, up(c.redis), "redis")
+	gauge(out, serverUp, up(c.postgres), "postgres")
+	if c.redis == nil {
+		collectQueues(out, c.queues)
 	}
-	if w.postgres == nil {
-		collectFleet(out, w.fleet)
+	if c.postgres == nil {
+		collectFleet(out, c.fleet)
 	}
-	collectPool(out, "redis", w.from.RedisPool())
-	collectPool(out, "postgres", w.from.PostgresPool())
+	collectPool(out, "redis", c.from.RedisPool())
+	collectPool(out, "postgres", c.from.PostgresPool())
 }
 
-// ask asks both servers at the same time.
-func (w *watch) ask() {
-	ctx, cancel := context.WithTimeout(context.Background(), watchTimeout)
+// read reads both servers at the same time.
+func (c *collector) read() {
+	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
 	defer cancel()
 	var both sync.WaitGroup
-	both.Go(func() { w.queues, w.redis = w.from.Queues(ctx) })
-	both.Go(func() { w.fleet, w.postgres = w.from.Fleet(ctx) })
+	both.Go(func() { c.queues, c.redis = c.from.Queues(ctx) })
+	both.Go(func() { c.fleet, c.postgres = c.from.Fleet(ctx) })
 	both.Wait()
-	w.at = time.Now()
+	c.at = time.Now()
 }
 
-// The states that are told of, also when there is nothing in them.
+// The states that have a series even if nothing is in them.
 var (
 	taskStates       = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 	mappingStates    = []string{"ok", "inactive", "missing", "unverified"}
@@ -115,22 +115,22 @@ var (
 var (
 	serverUp = desc("server_up", "1 if the server answered within two seconds, else 0.", "server")
 
-	queueTasks   = desc("queue_tasks", "Tasks of the queue by asynq's state.", "queue", "state")
-	queueLatency = desc("queue_latency_seconds", "For how long the task that is next in the queue has been waiting; 0: none is.", "queue")
-	queuePaused  = desc("queue_paused", "1 if somebody has paused the queue.", "queue")
+	queueTasks   = desc("queue_tasks", "Tasks of the queue, by asynq's state.", "queue", "state")
+	queueLatency = desc("queue_latency_seconds", "How long the next task of the queue has been waiting, in seconds; 0 if the queue is empty.", "queue")
+	queuePaused  = desc("queue_paused", "1 if the queue is paused, else 0.", "queue")
 
-	poolConnections = desc("pool_connections", "This worker's connections to the server.", "server", "state")
-	poolMost        = desc("pool_connections_max", "As many may there be.", "server")
-	poolWaits       = desc("pool_waits_total", "Times that this worker had to wait for a connection, or did not get one.", "server")
+	poolConnections = desc("pool_connections", "This worker's connections to the server, by state.", "server", "state")
+	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
+	poolWaits       = desc("pool_waits_total", "Waits of this worker for a connection (Postgres), or waits that timed out (Redis).", "server")
 
-	mappings         = desc("mappings", "Mappings in force, of all tenants, by state; counted by one worker a minute.", "state")
-	oldestUnverified = desc("mapping_unverified_oldest_seconds", "For how long the mapping that is unverified for longest has not been verified; 0: none is unverified.")
-	connections      = desc("connections", "Connections of all tenants by state.", "state")
-	unfinished       = desc("runs_unfinished", "Runs of all tenants that have not ended.", "kind", "state")
-	dispatcherLag    = desc("dispatcher_lag_seconds", "For how long the oldest run that is due has not been put into the queue; 0: there is none.")
-	countedAt        = desc("fleet_counted_timestamp_seconds", "When the numbers over all tenants were counted.")
-	sweptAt          = desc("retention_done_timestamp_seconds", "When old history was last removed; 0: never.")
-	sweepLate        = desc("retention_overdue_seconds", "For how long the removal of old history has been due; 0: it is not.")
+	mappings         = desc("mappings", "Active mappings of all tenants, by state; one worker of the fleet counts them about once a minute.", "state")
+	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")
+	connections      = desc("connections", "Connections of all tenants, by state.", "state")
+	unfinished       = desc("runs_unfinished", "Runs of all tenants that have not ended, by kind and state.", "kind", "state")
+	dispatcherLag    = desc("dispatcher_lag_seconds", "How long the oldest run has been due without being in the queue, in seconds; 0 if there is none.")
+	countedAt        = desc("fleet_counted_timestamp_seconds", "Time of the last count over all tenants.")
+	sweptAt          = desc("retention_done_timestamp_seconds", "Time of the last deletion of old history; 0 if never.")
+	sweepLate        = desc("retention_overdue_seconds", "How long the deletion of old history is overdue, in seconds; 0 if it is not.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -158,7 +158,7 @@ func collectQueues(out chan<- prometheus.Metric, queues []Queue) {
 func collectPool(out chan<- prometheus.Metric, server string, p Pool) {
 	gauge(out, poolConnections, float64(p.Used), server, "used")
 	gauge(out, poolConnections, float64(p.Idle), server, "idle")
-	gauge(out, poolMost, float64(p.Most), server)
+	gauge(out, poolMax, float64(p.Most), server)
 	out <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(p.Waits), server)
 }
 
