@@ -28,7 +28,10 @@ type enqueueScript struct {
 // prepare makes asynq build the command for a task without sending it, so that other
 // commands can share its round trip.
 func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A, payload []byte) (enqueueCommand, error) {
-	capture := &captureRedis{UniversalClient: c.rdb, enqueueCommand: enqueueCommand{queue: k.Queue(args), runID: runID, script: c.script.Load()}}
+	capture := &captureRedis{
+		UniversalClient: c.rdb,
+		enqueueCommand:  enqueueCommand{queue: k.Queue(args), runID: runID, script: c.script.Load()},
+	}
 	task := asynq.NewTask(k.Name, payload)
 	if c.headers != nil {
 		task = asynq.NewTaskWithHeaders(k.Name, payload, c.headers(ctx))

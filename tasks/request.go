@@ -78,7 +78,9 @@ func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (R
 
 // enqueueOnce enqueues a run that is not in the ledger, if it gets the dedup key. It
 // lists the run as unrecorded first, so that a worker adds it to the ledger.
-func (c *Client) enqueueOnce(ctx context.Context, key, expired string, cmd enqueueCommand) (holder string, age time.Duration, err error) {
+func (c *Client) enqueueOnce(
+	ctx context.Context, key, expired string, cmd enqueueCommand,
+) (holder string, age time.Duration, err error) {
 	if !c.slots.Load() {
 		keys := append(cmd.keys, key, unrecordedKey, queuesKey) // after asynq's
 		args := append(cmd.args, cmd.runID, cmd.queue)
@@ -97,7 +99,9 @@ func (c *Client) enqueueOnce(ctx context.Context, key, expired string, cmd enque
 // enqueueStepwise does the same one key at a time, for a cluster, also one behind a
 // single address. It takes at most half of dedupGrace: after dedupGrace another client
 // could enqueue the same request.
-func (c *Client) enqueueStepwise(ctx context.Context, key, expired string, cmd enqueueCommand) (holder string, age time.Duration, err error) {
+func (c *Client) enqueueStepwise(
+	ctx context.Context, key, expired string, cmd enqueueCommand,
+) (holder string, age time.Duration, err error) {
 	holder, age, err = dedupReply(cmd.runID, dedupScript.Run(ctx, c.rdb, []string{key}, cmd.runID, expired))
 	if err != nil || holder != cmd.runID {
 		return holder, age, err

@@ -159,7 +159,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		draining:  make(chan struct{}),
 	}
 	if cfg.Interactive > 0 {
-		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, intervals{taskCheckInterval, disabledInterval, disabledInterval}))
+		every := intervals{taskCheckInterval, disabledInterval, disabledInterval}
+		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, every))
 	}
 	return s, nil
 }

@@ -21,8 +21,8 @@ type QueueNumbers struct {
 	Paused  bool
 }
 
-// Queues returns the statistics of each queue. It takes two to five round trips whatever
-// the number of tasks. asynq's inspector has no context and also measures memory.
+// Queues returns the statistics of each queue. It takes one round trip, and one more for
+// each queue with pending tasks. asynq's inspector has no context and measures memory too.
 func (s *Server) Queues(ctx context.Context) ([]QueueNumbers, error) {
 	type replies struct {
 		counts map[string]*redis.IntCmd

@@ -55,7 +55,9 @@ func (c *Config) checkKeep() (faults []string) {
 		}
 	}
 	if c.KeepEvents != 0 && (c.KeepRuns == 0 || c.KeepEvents < c.KeepRuns) {
-		faults = append(faults, fmt.Sprintf("HALOSYNC_KEEP_EVENTS is %dd, shorter than HALOSYNC_KEEP_RUNS: an undo needs the events of its run, so keep them at least as long", c.KeepEvents))
+		faults = append(faults, fmt.Sprintf(
+			"HALOSYNC_KEEP_EVENTS is %dd, shorter than HALOSYNC_KEEP_RUNS: an undo needs the events of its run, so keep them at least as long",
+			c.KeepEvents))
 	}
 	return faults
 }

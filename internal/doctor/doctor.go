@@ -90,7 +90,8 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	defer cancel()
 	server, err := c.Store.Server(ctx)
 	if err != nil {
-		r.add("postgres", Fault, err.Error(), "check that Postgres runs, that DATABASE_URL is right, and that it accepts this user from this machine (pg_hba.conf)")
+		r.add("postgres", Fault, err.Error(),
+			"check that Postgres runs, that DATABASE_URL is right, and that it accepts this user from this machine (pg_hba.conf)")
 		return false
 	}
 	if server.Number < minPostgres {
@@ -100,7 +101,8 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 		r.add("postgres", Fault, "it is read-only: a standby, or configured so", "set DATABASE_URL to the primary")
 	}
 	if server.InUse*100 > server.Most*80 {
-		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Most), "raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
+		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Most),
+			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
 	}
 	var schema *repo.SchemaError
 	switch err := c.Store.Ready(ctx); {
@@ -126,10 +128,12 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 		r.add("postgres", Fault, err.Error(), "as the tables' owner: worker migrate --grant-to ROLE")
 		return false
 	case len(role.Missing) > 0:
-		r.add("postgres", Fault, fmt.Sprintf("role %q lacks %v", role.Name, role.Missing), fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
+		r.add("postgres", Fault, fmt.Sprintf("role %q lacks %v", role.Name, role.Missing),
+			fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
 		return false
 	case !role.Walled:
-		r.add("postgres", Warning, fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
+		r.add("postgres", Warning,
+			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
 			"use a role of its own for worker and CLI: see docs/security.md, least rights")
 	default:
 		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is held by row level security", role.Name), "")

@@ -35,8 +35,10 @@ func (c Config) halo(ctx context.Context, r *Report) {
 		for _, ref := range refs {
 			switch {
 			case ref.State == repo.NeedsReconnect:
-				r.Add(Finding{"halo", Fault, subject(ref), "Halo refused its credentials: it must be reconnected",
-					fmt.Sprintf("get new credentials, then: enqueue --tenant %s connection update %s --client-secret-file FILE", word(ref.Tenant), ref.ID)})
+				r.Add(Finding{
+					"halo", Fault, subject(ref), "Halo refused its credentials: it must be reconnected",
+					fmt.Sprintf("get new credentials, then: enqueue --tenant %s connection update %s --client-secret-file FILE", word(ref.Tenant), ref.ID),
+				})
 			case ref.State == repo.Paused:
 				paused++
 			case len(active) < c.Connections:
@@ -51,9 +53,10 @@ func (c Config) halo(ctx context.Context, r *Report) {
 		after = refs[len(refs)-1].ID
 	}
 	good := c.test(ctx, r, active)
-	r.add("halo", OK, fmt.Sprintf("%d of %d connections that were tested can read a token and a client", good, len(active)), "")
+	r.add("halo", OK, fmt.Sprintf("%d of %d connections that were tested can get a token and read a client", good, len(active)), "")
 	if left+paused > 0 {
-		r.add("halo", Skipped, fmt.Sprintf("%d more active connections (use --connections N to test more), %d paused connections", left, paused), "")
+		const more = "%d more active connections (use --connections N to test more), %d paused connections"
+		r.add("halo", Skipped, fmt.Sprintf(more, left, paused), "")
 	}
 }
 

@@ -60,8 +60,8 @@ func (p page) serve(w http.ResponseWriter) {
 // policy returns the content security policy of asynqmon's page: scripts and styles with the
 // nonce, images and data from this site, no frames.
 func policy(nonce string) string {
-	return "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; img-src 'self' data:; connect-src 'self'; " +
-		"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; " +
+		"img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 }
 
 // secure sets the headers of all responses. Only a page runs scripts. No site may embed the

@@ -52,7 +52,8 @@ func New(cfg Config) (*Monitor, error) {
 		_ = m.Close() // nothing was opened yet
 		return nil, err
 	}
-	m.handler = access.Require(access.Ops, "the queues hold tasks of all tenants. Sign in with a key of that scope.", http.HandlerFunc(m.serve))
+	const reason = "the queues hold tasks of all tenants. Sign in with a key of that scope."
+	m.handler = access.Require(access.Ops, reason, http.HandlerFunc(m.serve))
 	return m, nil
 }
 
@@ -72,7 +73,8 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 	case api:
 		if !reads {
 			p, _ := access.From(r.Context())
-			m.log.Info("queue change", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor), zap.String("method", r.Method), zap.String("path", below))
+			m.log.Info("queue change", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor),
+				zap.String("method", r.Method), zap.String("path", below))
 		}
 		m.asynqmon.ServeHTTP(w, r)
 	case isFile(below):

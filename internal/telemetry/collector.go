@@ -116,21 +116,21 @@ var (
 	serverUp = desc("server_up", "1 if the server answered within two seconds, else 0.", "server")
 
 	queueTasks   = desc("queue_tasks", "Tasks of the queue, by asynq's state.", "queue", "state")
-	queueLatency = desc("queue_latency_seconds", "How long the next task of the queue has been waiting, in seconds; 0 if the queue is empty.", "queue")
+	queueLatency = desc("queue_latency_seconds", "Waiting time of the queue's next task in seconds; 0 if the queue is empty.", "queue")
 	queuePaused  = desc("queue_paused", "1 if the queue is paused, else 0.", "queue")
 
 	poolConnections = desc("pool_connections", "This worker's connections to the server, by state.", "server", "state")
 	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
 	poolWaits       = desc("pool_waits_total", "Waits of this worker for a connection (Postgres), or waits that timed out (Redis).", "server")
 
-	mappings         = desc("mappings", "Active mappings of all tenants, by state; one worker of the fleet counts them about once a minute.", "state")
+	mappings         = desc("mappings", "Active mappings of all tenants, by state; counted about once a minute.", "state")
 	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")
 	connections      = desc("connections", "Connections of all tenants, by state.", "state")
 	unfinished       = desc("runs_unfinished", "Runs of all tenants that have not ended, by kind and state.", "kind", "state")
-	dispatcherLag    = desc("dispatcher_lag_seconds", "How long the oldest run has been due without being in the queue, in seconds; 0 if there is none.")
+	dispatcherLag    = desc("dispatcher_lag_seconds", "Seconds for which the oldest run has been due but not enqueued; 0 if there is none.")
 	countedAt        = desc("fleet_counted_timestamp_seconds", "Time of the last count over all tenants.")
 	sweptAt          = desc("retention_done_timestamp_seconds", "Time of the last deletion of old history; 0 if never.")
-	sweepLate        = desc("retention_overdue_seconds", "How long the deletion of old history is overdue, in seconds; 0 if it is not.")
+	sweepLate        = desc("retention_overdue_seconds", "Seconds for which the deletion of old history has been overdue; 0 if it is not.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
