@@ -18,8 +18,8 @@ var house = map[string]struct {
 		[]string{"internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/secret", "internal/view", "repo", "tasks"},
 		"it translates between HTTP and the use cases",
 	},
-	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "tasks"}, "asynqmon's pages, which know the queue alone"},
-	"tasks":                {[]string{"internal/plaintext"}, "the product imports it: no database, no engine behind it"},
+	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages, which know the queue alone"},
+	"tasks":                {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it: no database, no engine behind it"},
 	"halo":                 {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
 	"halo/halotest":        {[]string{"halo"}, "a simulator knows the API at most"},
 	"repo":                 {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
@@ -60,8 +60,10 @@ var house = map[string]struct {
 	},
 	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "pages over the use cases; it knows errors and requests by their types, and opens nothing itself"},
 	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
-	"internal/ratelimit":               {nil, "a leaf"},
+	"internal/ratelimit":               {[]string{"internal/sleep"}, "it decides, and knows Redis alone"},
+	"internal/redisurl":                {nil, "a leaf"},
 	"internal/secret":                  {nil, "a leaf"},
+	"internal/sleep":                   {nil, "a leaf"},
 	"internal/telemetry":               {[]string{"internal/plaintext"}, "what operations see"},
 	"internal/telemetry/telemetrytest": {nil, "a test kit of what workers show, which sees them from outside"},
 	"internal/traces":                  {nil, "a leaf"},
@@ -109,7 +111,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":       {"repo/schema"},
 	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
 	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
-	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},
+	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/schedule", "internal/scheduler"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},
@@ -189,12 +191,13 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
 	deps := allPackages(t)[module+"/tasks"].Deps
+	light := []string{"internal/plaintext", "internal/redisurl", "internal/sleep"} // which bring nothing along but go-redis
 	if len(deps) < 20 {
 		t.Errorf("tasks depends on %d packages", len(deps))
 	}
 	for _, dep := range deps {
 		for _, heavy := range []string{"github.com/jackc/", module + "/repo", module + "/internal/", "testing"} {
-			if strings.HasPrefix(dep, heavy) && dep != module+"/internal/plaintext" { // which brings nothing along
+			if strings.HasPrefix(dep, heavy) && !slices.Contains(light, strings.TrimPrefix(dep, module+"/")) {
 				t.Errorf("tasks depends on %s", dep)
 			}
 		}

@@ -1,4 +1,4 @@
-package tasks
+package redisurl
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func parseSentinel(scheme, plain, rest string, files trust) (Address, error) {
+func parseSentinel(scheme, plain, rest string, files tlsFiles) (Address, error) {
 	form := errForm(scheme + "://[user:password@]host[:port],…[/db]?master=name")
 	u, err := splitHosts(plain, rest, "26379")
 	if err != nil {
@@ -48,7 +48,7 @@ func parseSentinel(scheme, plain, rest string, files trust) (Address, error) {
 		return Address{}, err
 	}
 	if o.TLSConfig != nil {
-		o.TLSConfig.ServerName = "" // each server proves its own name, not the first sentinel's
+		o.TLSConfig.ServerName = "" // each certificate is for its own server, not for the first sentinel
 	}
 	text := fmt.Sprintf("%s://%s/%d?master=%s", scheme, strings.Join(o.SentinelAddrs, ","), o.DB, url.QueryEscape(o.MasterName))
 	return Address{text, func() redis.UniversalClient {
@@ -57,16 +57,15 @@ func parseSentinel(scheme, plain, rest string, files trust) (Address, error) {
 	}}, nil
 }
 
-// clusterReload is how old a client's map of a cluster may get. A dead master
-// does not say who took over, so go-redis asks it on for as long as its map
-// says so: a minute by default, in which nothing would be queued and no task
-// be taken.
+// clusterReload is the maximum age of a client's map of the cluster. After a failover
+// go-redis uses its old map until it reloads it, and fails. Its default of a minute
+// would stop the queue for that long.
 const clusterReload = 2 * time.Second
 
-func parseCluster(scheme, plain, rest string, files trust) (Address, error) {
+func parseCluster(scheme, plain, rest string, files tlsFiles) (Address, error) {
 	form := errForm(scheme + "://[user:password@]host[:port],…")
 	u, err := splitHosts(plain, rest, "6379")
-	if err != nil || strings.Trim(u.Path, "/0") != "" { // a cluster has database 0 only
+	if err != nil || strings.Trim(u.Path, "/0") != "" { // a cluster has only database 0
 		return Address{}, form
 	}
 	u.Path = ""
@@ -89,8 +88,8 @@ func parseCluster(scheme, plain, rest string, files trust) (Address, error) {
 	}}, nil
 }
 
-// splitHosts turns "user:password@h1:p1,h2/path?query" into go-redis' form of
-// a URL with several hosts, in which all but the first are addr options.
+// splitHosts converts "user:password@h1:p1,h2/path?query" into a URL as go-redis
+// expects it: one host, and an addr option for each of the others.
 func splitHosts(scheme, rest, port string) (*url.URL, error) {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {
@@ -127,7 +126,7 @@ func splitHosts(scheme, rest, port string) (*url.URL, error) {
 func withPort(host, port string) (string, error) {
 	if h, p, err := net.SplitHostPort(host); err == nil {
 		if h == "" || p == "" {
-			return "", errors.New("half an address")
+			return "", errors.New("incomplete address")
 		}
 		return host, nil
 	}

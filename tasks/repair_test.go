@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The mark is there from when it is left for as long as Redis keeps its data.
-func TestMark(t *testing.T) {
+// The epoch is there for as long as Redis keeps its data.
+func TestEpoch(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	one, two := openClient(t, url), openClient(t, url)
@@ -34,15 +34,15 @@ func TestMark(t *testing.T) {
 	marked(false)
 	gone := openClient(t, "redis://127.0.0.1:1")
 	if _, err := gone.Marked(t.Context()); err == nil {
-		t.Error("no error of a Redis that is not there")
+		t.Error("no error without a Redis")
 	}
 	if err := gone.Mark(t.Context()); err == nil {
-		t.Error("no error of a Redis that is not there")
+		t.Error("no error without a Redis")
 	}
 }
 
-// A result that was written after its task had gone leaves a hash that holds
-// the id and is no task.
+// A result that is written after its task was deleted leaves a hash with the id that is
+// not a task.
 func TestEnqueueReplacesAStub(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -62,9 +62,9 @@ func TestEnqueueReplacesAStub(t *testing.T) {
 	}
 }
 
-// An active task that has no lease, because a crash or a failover lost it, is
-// looked at by nobody in asynq.
-func TestEnqueueMendsALostLease(t *testing.T) {
+// An active task without a lease, lost by a crash or a failover, is never recovered by
+// asynq.
+func TestEnqueueRepairsALostLease(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	c := openClient(t, url)
@@ -91,14 +91,14 @@ func TestEnqueueMendsALostLease(t *testing.T) {
 	start(t, s)
 	hurry(t, c)
 	if !receive(t, died) {
-		t.Error("the execution does not know that the one before it died")
+		t.Error("Died is false after a lost lease")
 	}
 	if info := await(t, c, id); info.State != asynq.TaskStateCompleted {
 		t.Errorf("ended as %v: %s", info.State, info.LastErr)
 	}
 }
 
-// A Redis that evicts takes the task and leaves its id in a list; made anew, it
+// A Redis that evicts deletes the task and leaves its id in a list. Once enqueued again, it
 // is executed once.
 func TestEnqueueAfterAnEviction(t *testing.T) {
 	t.Parallel()
@@ -143,16 +143,16 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 	}
 }
 
-// A task that is being executed keeps its lease whatever is enqueued.
+// A running task keeps its lease when it is enqueued again.
 func TestEnqueueLeavesALeaseAlone(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	c := openClient(t, url)
 	s := openServer(t, url, ServerConfig{})
-	running, goOn := make(chan struct{}), make(chan struct{})
+	running, finish := make(chan struct{}), make(chan struct{})
 	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
 		running <- struct{}{}
-		<-goOn
+		<-finish
 		return succeed(ctx, job)
 	})
 	start(t, s)
@@ -165,11 +165,11 @@ func TestEnqueueLeavesALeaseAlone(t *testing.T) {
 	if after := c.rdb.ZScore(t.Context(), "asynq:{interactive}:lease", id).Val(); after < before || before == 0 {
 		t.Errorf("lease %v, was %v", after, before)
 	}
-	close(goOn)
+	close(finish)
 	await(t, c, id)
 }
 
-func TestHurry(t *testing.T) {
+func TestRunNow(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	c := openClient(t, url)
@@ -198,12 +198,12 @@ func TestHurry(t *testing.T) {
 		}
 	}
 	if err := c.Hurry(t.Context(), "x"); err == nil {
-		t.Error("x was taken for a run")
+		t.Error("x was accepted as a run id")
 	}
 }
 
-// Whoever asks through Redis alone is listed until somebody takes note.
-func TestUnseen(t *testing.T) {
+// A run that was requested through Redis is listed until a worker takes it.
+func TestUnrecorded(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	c := openClient(t, url)
@@ -216,12 +216,12 @@ func TestUnseen(t *testing.T) {
 	if _, err := c.Import(ctx, args); err != nil { // the same request: not listed twice
 		t.Fatal(err)
 	}
-	if err := c.announce(ctx, NewRunID()); err != nil { // its task never came
+	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // its task never came
 		t.Fatal(err)
 	}
 	got, err := c.TakeUnseen(ctx, 10)
 	if err != nil || len(got) != 1 || got[0].RunID != receipt.RunID || got[0].Kind != KindImport || got[0].Tenant != args.Tenant {
-		t.Fatalf("unseen: %+v %v", got, err)
+		t.Fatalf("unrecorded: %+v %v", got, err)
 	}
 	stored, err := ReadStored(got[0].Kind, got[0].Args)
 	if err != nil || stored.ConnectionID != args.ConnectionID || stored.Key != Key(KindImport, args) {
@@ -230,7 +230,7 @@ func TestUnseen(t *testing.T) {
 	if got, err := c.TakeUnseen(ctx, 10); err != nil || len(got) != 0 {
 		t.Errorf("a second time: %+v %v", got, err)
 	}
-	// A run of the ledger is no news to it.
+	// A run of the ledger is not listed.
 	if err := Enqueue(ctx, c, Import(), NewRunID(), args); err != nil {
 		t.Fatal(err)
 	}
@@ -242,16 +242,16 @@ func TestUnseen(t *testing.T) {
 	}
 	// The list is bounded.
 	for range 3 {
-		if err := c.rdb.RPush(ctx, unseenKey, filled(maxUnseen/3)...).Err(); err != nil {
+		if err := c.rdb.RPush(ctx, unrecordedKey, filled(maxUnrecorded/3)...).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 3 {
-		if err := c.announce(ctx, receipt.RunID); err != nil {
+		if err := c.listUnrecorded(ctx, receipt.RunID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := c.rdb.LLen(ctx, unseenKey).Val(); n > maxUnseen {
+	if n := c.rdb.LLen(ctx, unrecordedKey).Val(); n > maxUnrecorded {
 		t.Errorf("%d listed", n)
 	}
 }

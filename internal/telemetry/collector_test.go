@@ -17,8 +17,8 @@ func scrape(m *Metrics) string {
 	return page.Body.String()
 }
 
-// However many scrape, Redis and Postgres are asked once; one that does not
-// answer is down, keeps nobody for long, and the other's numbers are there.
+// Ten scrapes read Redis and Postgres once. A server that does not answer is down and delays
+// no scrape for long, and the metrics of the other are there.
 func TestScrapesShareOneLook(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
@@ -26,7 +26,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 	m.Watch(Sources{
 		Queues: func(ctx context.Context) ([]Queue, error) {
 			asked.Add(1)
-			<-ctx.Done() // a Redis that is silent
+			<-ctx.Done() // a Redis that does not answer
 			return nil, ctx.Err()
 		},
 		Fleet: func(context.Context) (Fleet, error) {
@@ -49,18 +49,17 @@ func TestScrapesShareOneLook(t *testing.T) {
 				}
 			}
 			if strings.Contains(page, "made up") || strings.Contains(page, "halosync_queue_tasks{") {
-				t.Error("numbers that nobody vouches for")
+				t.Error("metrics of a server that is down, or of an unknown state")
 			}
 		})
 	}
 	scrapers.Wait()
-	if n, took := asked.Load(), time.Since(began); n != 2 || took > watchTimeout+2*time.Second {
-		t.Errorf("%d questions in %v, want 2 in %v", n, took, watchTimeout)
+	if n, took := asked.Load(), time.Since(began); n != 2 || took > sourceTimeout+2*time.Second {
+		t.Errorf("%d reads in %v, want 2 in %v", n, took, sourceTimeout)
 	}
 }
 
-// A worker that has just come up, with a Postgres that nobody has counted in,
-// tells no zeros that are not true.
+// Before the first count in Postgres, a worker shows no zeros.
 func TestNothingCountedIsNotZero(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
@@ -74,7 +73,7 @@ func TestNothingCountedIsNotZero(t *testing.T) {
 	}
 }
 
-// Whatever a mistake elsewhere makes of kinds and outcomes, it is one series.
+// Unknown kinds and outcomes share one series.
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")

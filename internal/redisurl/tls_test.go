@@ -1,4 +1,4 @@
-package tasks
+package redisurl
 
 import (
 	"crypto/tls"
@@ -19,7 +19,11 @@ func TestTLSFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeAtEnd(t, r)
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	addr, ca, cert, key := r.TLS()
 	good := url.Values{"ca_file": {ca}, "cert_file": {cert}, "key_file": {key}}
 
@@ -47,33 +51,33 @@ func TestTLSFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, q := range map[string]url.Values{
-		"ca_file: no such file":                {"ca_file": {"/hunter2"}},
-		"ca_file: not a file of":               {"ca_file": {"/dev/zero"}},
-		"ca_file: holds no certificate":        {"ca_file": {empty}},
-		"cert_file and key_file are needed":    {"cert_file": {cert}},
-		"cert_file and key_file: no cert":      {"cert_file": {cert}, "key_file": {ca}},
-		"cert_file: no such file or directory": {"cert_file": {"hunter2"}, "key_file": {key}},
+		"ca_file: no such file":                          {"ca_file": {"/hunter2"}},
+		"ca_file: want a regular file":                   {"ca_file": {"/dev/zero"}},
+		"ca_file: no PEM certificate":                    {"ca_file": {empty}},
+		"set both cert_file and key_file":                {"cert_file": {cert}},
+		"cert_file and key_file: want a PEM certificate": {"cert_file": {cert}, "key_file": {ca}},
+		"cert_file: no such file or directory":           {"cert_file": {"hunter2"}, "key_file": {key}},
 	} {
-		_, err := ParseAddress("rediss://u:hunter2@" + addr + "?" + q.Encode())
+		_, err := Parse("rediss://u:hunter2@" + addr + "?" + q.Encode())
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	for _, in := range []string{"redis://h?", "redis-socket:///s?", "redis-cluster://h?", "redis-sentinel://h?master=m&"} {
-		if _, err := ParseAddress(in + good.Encode()); err == nil || !strings.Contains(err.Error(), "need TLS") {
+		if _, err := Parse(in + good.Encode()); err == nil || !strings.Contains(err.Error(), "need TLS") {
 			t.Errorf("%s: %v", in, err)
 		}
 	}
 }
 
-// Who is on the other side is always looked at.
+// The server's certificate is always verified.
 func TestSkipVerifyIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		"rediss://u:p4ss@h?skip_verify=1", "rediss://h?skip_verify=false", "rediss://h?skip_verify=true&x=%zz", "rediss://h?x=%zz&skip%5Fverify=1",
 		"rediss-sentinel://h?master=m&skip_verify=1", "rediss-cluster://h?skip_verify=1", "redis://h?skip_verify=1",
 	} {
-		if _, err := ParseAddress(in); err == nil || !strings.Contains(err.Error(), "ca_file") || strings.Contains(err.Error(), "p4ss") {
+		if _, err := Parse(in); err == nil || !strings.Contains(err.Error(), "ca_file") || strings.Contains(err.Error(), "p4ss") {
 			t.Errorf("%s: error %v", in, err)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// report writes the one line of an execution, and tells metrics and traces.
-func (s *Server) report(x *execution, verdict Verdict, err error, took time.Duration) {
+// logExecution logs an execution in one line and reports it to metrics and traces.
+func (s *Server) logExecution(x *execution, verdict Verdict, err error, took time.Duration) {
 	fields := append(x.fields(), "verdict", string(verdict), "duration", took)
 	if err != nil {
 		fields = append(fields, "error", bounded(err))
@@ -31,14 +31,13 @@ func (s *Server) report(x *execution, verdict Verdict, err error, took time.Dura
 	}
 	if s.cfg.Observe != nil {
 		if s.kinds[x.kind] == nil {
-			done.Kind = "other" // names from outside must not become labels
+			done.Kind = "other" // a name from outside must not become a label
 		}
 		s.cfg.Observe(done)
 	}
 }
 
-// fields are what the line says of whom it is about, and of what came of it:
-// counts that are zero are left out.
+// fields returns the log fields of an execution and of its result, without counts of zero.
 func (x *execution) fields() []any {
 	fields := []any{
 		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "queue", x.queue, "attempt", x.attempt(),
@@ -49,7 +48,7 @@ func (x *execution) fields() []any {
 	if x.span.TraceID != "" {
 		fields = append(fields, "trace", x.span.TraceID)
 	}
-	r := x.ended
+	r := x.result
 	if r == nil {
 		return fields
 	}

@@ -10,36 +10,36 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueueNumbers is the state of one queue.
+// QueueNumbers are the statistics of one queue.
 type QueueNumbers struct {
 	Name string
-	// Tasks by asynq's state: pending, active, scheduled, retry, archived,
+	// Tasks counts tasks by asynq's state: pending, active, scheduled, retry, archived,
 	// completed.
 	Tasks map[string]int
-	// Latency is for how long the task that is next has been waiting; 0: none is.
+	// Latency is how long the next task has been waiting; 0 if the queue is empty.
 	Latency time.Duration
 	Paused  bool
 }
 
-// Queues counts what is in each queue, in two round trips whatever that is.
-// (asynq's own look at a queue takes no context and weighs tasks besides.)
+// Queues returns the statistics of each queue. It takes one round trip, and one more for
+// each queue with pending tasks. asynq's inspector has no context and measures memory too.
 func (s *Server) Queues(ctx context.Context) ([]QueueNumbers, error) {
-	type answers struct {
+	type replies struct {
 		counts map[string]*redis.IntCmd
 		paused *redis.IntCmd
 		next   *redis.StringCmd
 	}
 	names := queueNames()
-	asked := make([]answers, len(names))
+	got := make([]replies, len(names))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, name := range names {
 			key := "asynq:{" + name + "}:"
-			asked[i] = answers{counts: map[string]*redis.IntCmd{}, paused: p.Exists(ctx, key+"paused"), next: p.LIndex(ctx, key+"pending", -1)}
+			got[i] = replies{counts: map[string]*redis.IntCmd{}, paused: p.Exists(ctx, key+"paused"), next: p.LIndex(ctx, key+"pending", -1)}
 			for _, list := range []string{"pending", "active"} {
-				asked[i].counts[list] = p.LLen(ctx, key+list)
+				got[i].counts[list] = p.LLen(ctx, key+list)
 			}
 			for _, set := range []string{"scheduled", "retry", "archived", "completed"} {
-				asked[i].counts[set] = p.ZCard(ctx, key+set)
+				got[i].counts[set] = p.ZCard(ctx, key+set)
 			}
 		}
 		return nil
@@ -49,19 +49,19 @@ func (s *Server) Queues(ctx context.Context) ([]QueueNumbers, error) {
 	}
 	queues := make([]QueueNumbers, len(names))
 	for i, name := range names {
-		queues[i] = QueueNumbers{Name: name, Tasks: map[string]int{}, Paused: asked[i].paused.Val() > 0}
-		for state, n := range asked[i].counts {
+		queues[i] = QueueNumbers{Name: name, Tasks: map[string]int{}, Paused: got[i].paused.Val() > 0}
+		for state, n := range got[i].counts {
 			queues[i].Tasks[state] = int(n.Val())
 		}
-		if queues[i].Latency, err = s.waiting(ctx, name, asked[i].next.Val()); err != nil {
+		if queues[i].Latency, err = s.latency(ctx, name, got[i].next.Val()); err != nil {
 			return nil, fmt.Errorf("queues: %w", err)
 		}
 	}
 	return queues, nil
 }
 
-// waiting is for how long a task has been pending; 0 if it is so no more.
-func (s *Server) waiting(ctx context.Context, queue, id string) (time.Duration, error) {
+// latency returns how long a task has been pending, or 0 if it no longer is.
+func (s *Server) latency(ctx context.Context, queue, id string) (time.Duration, error) {
 	if id == "" {
 		return 0, nil
 	}
@@ -74,18 +74,18 @@ func (s *Server) waiting(ctx context.Context, queue, id string) (time.Duration, 
 	}
 	nanos, err := strconv.ParseInt(since, 10, 64)
 	if err != nil {
-		return 0, nil //nolint:nilerr // not asynq's: nothing is known of it
+		return 0, nil //nolint:nilerr // not written by asynq: unknown
 	}
 	return max(0, time.Since(time.Unix(0, nanos))), nil
 }
 
-// Pool is how the server's connections to Redis are used.
+// Pool is the use of the server's connection pool to Redis.
 type Pool struct {
 	Used, Idle, Most int
-	Timeouts         int64 // times that nobody gave a connection back in time, so far
+	Timeouts         int64 // waits for a connection that timed out, since the start
 }
 
-// PoolStat is the state of the pool at this moment.
+// PoolStat returns the current use of the pool.
 func (s *Server) PoolStat() Pool {
 	stat := s.rdb.PoolStats()
 	pool := Pool{Used: int(stat.TotalConns) - int(stat.IdleConns), Idle: int(stat.IdleConns), Timeouts: int64(stat.Timeouts)}
@@ -93,10 +93,10 @@ func (s *Server) PoolStat() Pool {
 	case *redis.Client:
 		pool.Most = rdb.Options().PoolSize
 	case *redis.ClusterClient:
-		pool.Most = rdb.Options().PoolSize // for each node
+		pool.Most = rdb.Options().PoolSize // per node
 	}
 	return pool
 }
 
-// Time is Redis' clock.
+// Time returns the time on Redis' clock.
 func (s *Server) Time(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }
