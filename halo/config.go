@@ -48,6 +48,14 @@ type Config struct {
 	// is called from several goroutines. Nil costs nothing.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
+	// Limits bound each call.
+	Limits
+	// UserAgent of all requests. Default "halosync".
+	UserAgent string
+}
+
+// Limits bound the calls of an [API] in time and size.
+type Limits struct {
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
 	// body. Default 30 s.
 	AttemptTimeout time.Duration
@@ -60,8 +68,6 @@ type Config struct {
 	// MaxBody bounds a response body in bytes, after decompression. Default
 	// 32 MiB.
 	MaxBody int64
-	// UserAgent of all requests. Default "halosync".
-	UserAgent string
 }
 
 // Attempt describes one HTTP attempt for metrics. It holds no secret, no id

@@ -233,7 +233,7 @@ func unsent(t *testing.T, address string, names *names) error {
 	defer transport.CloseIdleConnections()
 	a, err := New(Config{
 		ResourceServer: address, AuthServer: address, ClientID: "app", ClientSecret: testSecret, Transport: transport,
-		RetryBudget: time.Nanosecond,
+		Limits: Limits{RetryBudget: time.Nanosecond},
 	})
 	if err == nil {
 		_, err = a.Client(t.Context(), 7)
@@ -261,7 +261,7 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 			transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
 			a := newAPI(t, Config{
 				ResourceServer: "http://" + host + ":" + port + "/api", AuthServer: "http://" + host + ":" + port + "/auth",
-				ClientID: "app", ClientSecret: testSecret, Transport: transport, RetryBudget: time.Nanosecond,
+				ClientID: "app", ClientSecret: testSecret, Transport: transport, Limits: Limits{RetryBudget: time.Nanosecond},
 			})
 			_, err := a.Client(t.Context(), 7)
 			transport.CloseIdleConnections()
@@ -352,7 +352,7 @@ func TestPublicAddressesPass(t *testing.T) {
 		d := &dials{all: true}
 		a := newAPI(t, Config{
 			ResourceServer: parsed, AuthServer: parsed, ClientID: "app", ClientSecret: testSecret,
-			Transport: newTransport(nil, wiring{resolver: names.resolver(), last: d.last}), RetryBudget: time.Nanosecond,
+			Transport: newTransport(nil, wiring{resolver: names.resolver(), last: d.last}), Limits: Limits{RetryBudget: time.Nanosecond},
 		})
 		if _, err = a.Client(t.Context(), 7); !errors.Is(err, ErrUnavailable) || len(d.made()) == 0 {
 			t.Errorf("%q: dialled %v, error %v", address, d.made(), err)
