@@ -46,7 +46,6 @@ var house = map[string]struct {
 		[]string{"halo/halotest", "internal/devstack", "internal/secret", "repo", "repo/repotest", "tasks"},
 		"a test kit that installs the programs and reads what they leave; it links none of their use cases",
 	},
-	"internal/bench":   {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "what their errors mean to a person"},
 	"internal/view":    {[]string{"internal/engine", "repo", "tasks"}, "records of what the use cases return"},
@@ -71,11 +70,11 @@ var house = map[string]struct {
 
 // owners says which packages alone may import a third party.
 var owners = map[string][]string{
-	"github.com/jackc/pgx":           {"repo", "repo/repotest", "internal/bench"},
+	"github.com/jackc/pgx":           {"repo", "repo/repotest"},
 	"github.com/pressly/goose":       {"repo"},
-	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
+	"github.com/hibiken/asynq":       {"tasks"},
 	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
-	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},
+	"github.com/redis/go-redis":      {"tasks", "internal/ratelimit", "internal/devstack/redistest", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/engine"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},
