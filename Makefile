@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # -trimpath and no VCS stamp: the same source gives the same binary.
 BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 # Tests that have a long form: CONTRIBUTING.md says what it proves.
-LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestNightsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne|TestEveryTableAndGoalIsThere
+LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestNightsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 
@@ -77,6 +77,7 @@ vuln: ## list known vulnerabilities that our code reaches; needs the internet
 
 lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minutes to build them the first time
 	$(LINT) run --allow-parallel-runners ./...
+	@for module in bench house man; do (cd tools/$$module && $(GO) vet .) || exit 1; done
 
 # A module of its own, because Kubernetes and BuildKit are large.
 lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomize and with systemd-analyze
@@ -95,16 +96,22 @@ screenshots: testkit ## take docs/screenshots again, of the console with a made-
 # The histories run without the race detector, which the short form has.
 soak: testkit ## run the long forms: 10,000 histories, 100 Halos, real waiting times; an hour (HALOSYNC_HISTORIES=n: as many)
 	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} HALOSYNC_HALOS=100 $(GO) test -count 1 -run 'TestHistories|TestImportFromAHundredHalos' -timeout 90m -v ./internal/engine
-	HALOSYNC_LONG=1 $(GO) test -race -count 1 -run '$(LONG)' -timeout 60m -v ./internal/e2e ./internal/engine ./internal/bench ./tasks
+	HALOSYNC_LONG=1 $(GO) test -race -count 1 -run '$(LONG)' -timeout 60m -v ./internal/e2e ./internal/engine ./tasks
+	cd tools/bench && HALOSYNC_LONG=1 $(GO) test -race -count 1 -timeout 20m -v ./...
 
 chaos: servers ## compare 500 runs under random faults with a model; 10 minutes (HALOSYNC_CHAOS_RUNS=n, HALOSYNC_CHAOS_SEED=n: repeat one episode)
 	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/e2e/chaos
 
-bench: servers build ## what imports, re-imports and resyncs cost, next to floors and rivals; prints it (BENCH=name: only that part)
-	@$(GO) run ./internal/bench -bin $(BIN) -only '$(BENCH)'
+# A module of its own, too: it needs asynq and pgx, which the product's packages own.
+BUILD_BENCH := cd tools/bench && $(GO) build -o ../../$(BIN)/bench .
 
-bench-doc: servers build ## the same, all of it, and writes docs/benchmarks.md
-	@$(GO) run ./internal/bench -bin $(BIN) -out docs/benchmarks.md
+bench: servers build ## prints the cost of imports and resyncs, next to floors and rivals (BENCH=name: only that part)
+	@$(BUILD_BENCH) && $(GO) test -count 1 . -bin $(CURDIR)/$(BIN)
+	@$(BIN)/bench -bin $(BIN) -only '$(BENCH)'
+
+bench-doc: servers build ## the same, all parts, and writes docs/benchmarks.md
+	@$(BUILD_BENCH)
+	@$(BIN)/bench -bin $(BIN) -out docs/benchmarks.md
 
 micro: servers ## benchmarks of the hot functions, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...
@@ -127,6 +134,7 @@ servers: ## install Postgres and Redis if they are missing (apt or brew)
 tidy:
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
+	cd tools/bench && $(GO) mod tidy
 	cd tools/sbom && $(GO) mod tidy
 	cd tools/deploy && $(GO) mod tidy
 	cd tools/man && $(GO) mod tidy

@@ -81,7 +81,6 @@ var house = map[string]struct {
 		[]string{"halo/halotest", "internal/devstack", "internal/secret", "repo", "repo/repotest", "tasks"},
 		"a test kit that installs the programs and reads what they leave; it links none of their use cases",
 	},
-	"internal/bench":   {[]string{"halo", "halo/halotest", "internal/devstack", "internal/secret", "tasks"}, "it drives the programs from outside, as the product does, and seals ten thousand credentials itself"},
 	"internal/demo":    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "what their errors mean to a person"},
 	"internal/view":    {[]string{"internal/engine", "internal/suggest", "repo", "tasks"}, "records of what the use cases return"},
@@ -107,11 +106,11 @@ var house = map[string]struct {
 
 // owners lists the only packages that may import a third party.
 var owners = map[string][]string{
-	"github.com/jackc/pgx":           {"repo", "repo/schema", "repo/internal/scoped", "repo/repotest", "internal/bench"},
+	"github.com/jackc/pgx":           {"repo", "repo/schema", "repo/internal/scoped", "repo/repotest"},
 	"github.com/pressly/goose":       {"repo/schema"},
-	"github.com/hibiken/asynq":       {"tasks", "internal/bench"},
+	"github.com/hibiken/asynq":       {"tasks"},
 	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
-	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/bench", "internal/e2e/installation"},
+	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/schedule", "internal/scheduler"},
 	"github.com/tink-crypto":         {"internal/secret"},
 	"golang.org/x/oauth2":            {"halo"},

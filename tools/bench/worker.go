@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -19,60 +17,37 @@ import (
 type worker struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
-
-	mu  sync.Mutex
-	log bytes.Buffer
+	log    devstack.Output
 }
 
-// startWorker returns when the worker takes work. Settings go over those of the
-// stage.
+// startWorker returns when the worker processes tasks. Settings override those of
+// the environment.
 func (d *database) startWorker(ctx context.Context, settings ...string) (*worker, error) {
 	w := &worker{cmd: d.program(context.WithoutCancel(ctx), d.name, "worker"), exited: make(chan struct{})}
 	w.cmd.Env = append(w.cmd.Env, settings...)
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us, who stop it in an orderly way
-	output, in := io.Pipe()
-	w.cmd.Stdout, w.cmd.Stderr = in, in
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches this process only, which stops the worker
+	w.cmd.Stdout, w.cmd.Stderr = &w.log, &w.log
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
 	}
-	started := make(chan struct{})
-	go w.read(output, started)
 	go func() {
-		_ = w.cmd.Wait() // how it ended is in its log
-		_ = in.Close()
+		_ = w.cmd.Wait() // its log has the reason
 		close(w.exited)
 	}()
-	select {
-	case <-started:
-		return w, nil
-	case <-w.exited:
-		return nil, fmt.Errorf("worker ended: %s", w.logged())
-	case <-time.After(30 * time.Second):
-		return nil, errors.Join(fmt.Errorf("worker does not start: %s", w.logged()), w.stop())
-	}
-}
-
-// read keeps the log and tells when the worker has started.
-func (w *worker) read(output io.Reader, started chan<- struct{}) {
-	lines := bufio.NewScanner(output)
-	for lines.Scan() {
-		if bytes.Contains(lines.Bytes(), []byte(`"worker started"`)) {
-			close(started)
+	for range 3000 {
+		if strings.Contains(w.log.String(), `"worker started"`) {
+			return w, nil
 		}
-		w.mu.Lock()
-		w.log.Write(lines.Bytes())
-		w.log.WriteByte('\n')
-		w.mu.Unlock()
+		select {
+		case <-w.exited:
+			return nil, fmt.Errorf("worker ended: %s", &w.log)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
+	return nil, errors.Join(fmt.Errorf("worker did not start within 30 s: %s", &w.log), w.stop())
 }
 
-func (w *worker) logged() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.String()
-}
-
-// stop ends the worker in an orderly way.
+// stop shuts the worker down.
 func (w *worker) stop() error {
 	_ = w.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
@@ -83,14 +58,15 @@ func (w *worker) stop() error {
 	}
 }
 
-// measured is the worker's share in what f does.
+// measured returns the wall time that f returns and what the worker used while f
+// ran.
 func (w *worker) measured(f func() (time.Duration, error)) (s sample, err error) {
 	before, err := cpuOf(w.cmd.Process.Pid)
 	if err != nil {
 		return s, err
 	}
 	if s.Wall, err = f(); err != nil {
-		return s, fmt.Errorf("%w; the worker's log: %s", err, w.logged())
+		return s, fmt.Errorf("%w; the worker's log: %s", err, &w.log)
 	}
 	after, err := cpuOf(w.cmd.Process.Pid)
 	if err != nil {
@@ -101,8 +77,7 @@ func (w *worker) measured(f func() (time.Duration, error)) (s sample, err error)
 	return s, err
 }
 
-// byWorker is the share of a fresh worker in what f does. Afterwards the worker
-// has ended.
+// byWorker measures f with a new worker, and stops the worker.
 func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error), settings ...string) (sample, error) {
 	w, err := d.startWorker(ctx, settings...)
 	if err != nil {
@@ -117,16 +92,23 @@ func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error)
 	return took, errors.Join(err, w.stop())
 }
 
-// importAll asks for an import of everything, as the product does, and returns
-// the time from then to the end of the run in the ledger.
+// importAll requests an import of all clients as the product does. It returns the
+// time until the end of the run in the ledger.
 func (d *database) importAll(ctx context.Context, connection string) (time.Duration, error) {
-	return d.ask(ctx, func(c *tasks.Client) (tasks.Receipt, error) {
+	return d.request(ctx, func(c *tasks.Client) (tasks.Receipt, error) {
 		return c.Import(ctx, tasks.ImportArgs{Tenant: tenant, ConnectionID: connection, All: true})
 	})
 }
 
-// ask makes a request and waits until its run has succeeded.
-func (d *database) ask(ctx context.Context, request func(*tasks.Client) (tasks.Receipt, error)) (took time.Duration, err error) {
+// resyncAll is importAll for a resync.
+func (d *database) resyncAll(ctx context.Context, connection string) (time.Duration, error) {
+	return d.request(ctx, func(c *tasks.Client) (tasks.Receipt, error) {
+		return c.Resync(ctx, tasks.ResyncArgs{Tenant: tenant, ConnectionID: connection})
+	})
+}
+
+// request enqueues a run and waits until it has succeeded.
+func (d *database) request(ctx context.Context, enqueue func(*tasks.Client) (tasks.Receipt, error)) (took time.Duration, err error) {
 	queue, err := tasks.Open(d.redis.URL())
 	if err != nil {
 		return 0, err
@@ -136,7 +118,7 @@ func (d *database) ask(ctx context.Context, request func(*tasks.Client) (tasks.R
 		return 0, err
 	}
 	began := time.Now()
-	receipt, err := request(queue)
+	receipt, err := enqueue(queue)
 	if err != nil {
 		return 0, err
 	}

@@ -5,23 +5,30 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/halo/halotest"
 )
 
-// Figures of what was written, in [sample.Other], beside the rows by table and
-// verb (see keyRows): the bytes of the write-ahead log, and the blocks that are
-// in it as a whole.
+// Keys of [sample.Other], besides those of keyRows.
 const (
-	keyWAL    = "WAL"
-	keyBlocks = "whole blocks"
+	keyWAL    = "WAL"          // bytes of write-ahead log
+	keyBlocks = "whole blocks" // blocks in it as a whole
 )
 
-// verbs are what can be done to a row, as Postgres counts it.
+// dataTables hold the result of an import.
+func dataTables() []string { return []string{"clients", "companies", "mappings", "events"} }
+
+// runTables hold the run itself, which is written each time.
+func runTables() []string {
+	return []string{"runs", "run_pages", "run_findings", "run_items", "connections"}
+}
+
+// verbs are the changes of rows that Postgres counts.
 func verbs() []string { return []string{"inserted", "updated", "deleted"} }
 
-// keyRows names a number of rows.
 func keyRows(table, verb string) string { return table + " " + verb }
 
-// rewritten are the rows of a table that a sample wrote, whatever the verb.
+// rewritten is the number of rows of the tables that each sample wrote.
 func rewritten(samples []sample, tables ...string) figures {
 	return of(samples, func(s sample) float64 {
 		var sum float64
@@ -34,10 +41,34 @@ func rewritten(samples []sample, tables ...string) figures {
 	})
 }
 
-// settle does what a day does to a database: the cleaner has been by, and all
-// is on disk. Each block that is changed afterwards goes to the log as a whole
-// once, as it does in the field after each checkpoint. What this program's own
-// sessions have written so far is told now, not in the middle of the next step.
+// writing measures f with a new worker, its requests to Halo and its writes.
+func (d *database) writing(ctx context.Context, h *halotest.Halo, f func() (time.Duration, error)) (sample, error) {
+	if err := d.settle(ctx); err != nil {
+		return sample{}, err
+	}
+	before, err := d.written(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	h.ResetLog()
+	took, err := d.byWorker(ctx, f)
+	if err != nil {
+		return took, err
+	}
+	if took.Other, err = d.written(ctx); err != nil {
+		return took, err
+	}
+	for key, n := range before {
+		took.Other[key] -= n
+	}
+	took.Other[keyRequests] = float64(h.Log().Requests)
+	return took, nil
+}
+
+// settle vacuums the database and makes a checkpoint. After that, the first change
+// of a block logs the whole block, as after each checkpoint in production. It also
+// flushes the counts of this program's own sessions, which would otherwise appear
+// during the next step.
 func (d *database) settle(ctx context.Context) error {
 	for _, sql := range []string{"vacuum (analyze)", "checkpoint"} {
 		if _, err := d.conn.Exec(ctx, sql); err != nil {
@@ -52,11 +83,11 @@ func (d *database) settle(ctx context.Context) error {
 	return nil
 }
 
-// written is what the database's tables have seen so far, and where the log
-// ends. Sessions tell their counts at their end at the latest, so nobody else
-// may be connected any more; written waits for that.
+// written returns the rows written so far by table, and the position in the WAL.
+// Sessions report their counts at the latest when they end, so written waits until
+// this program's session is the only one in the database.
 func (d *database) written(ctx context.Context) (map[string]float64, error) {
-	if err := d.alone(ctx); err != nil {
+	if err := d.waitAlone(ctx); err != nil {
 		return nil, err
 	}
 	seen := map[string]float64{}
@@ -81,8 +112,7 @@ func (d *database) written(ctx context.Context) (map[string]float64, error) {
 	return seen, err
 }
 
-// alone waits until this program's is the only session in the database.
-func (d *database) alone(ctx context.Context) error {
+func (d *database) waitAlone(ctx context.Context) error {
 	for {
 		var others int
 		err := d.conn.QueryRow(ctx, `

@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
 
-// reportSizes says what the installation's rows take.
+// reportSizes shows the size of the installation's rows.
 func (n *night) reportSizes(ctx context.Context, r *report) error {
 	r.line("\n### %d connections with %d clients each, all mapped\n", n.connections, n.clients)
 	r.line("| table | rows | bytes a row, indexes included |\n|---|---|---|")
@@ -23,7 +24,7 @@ func (n *night) reportSizes(ctx context.Context, r *report) error {
 	return nil
 }
 
-// measureNight is the night itself.
+// measureNight measures the scheduled resyncs.
 func (n *night) measureNight(ctx context.Context, r *report) error {
 	var first time.Time
 	if err := n.conn.QueryRow(ctx, `select min(slot) from public.slots`).Scan(&first); err != nil {
@@ -33,66 +34,64 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 		return err
 	}
 	n.renameSome()
-	s, err := n.measured(ctx, n.spread+nightPatience, func() error { return wait(ctx, time.Until(first)) })
+	s, err := n.measured(ctx, n.spread+nightTimeout, func() error { return wait(ctx, time.Until(first)) })
 	if err != nil {
 		return err
 	}
-	t, err := n.tally(ctx)
+	t, err := n.outcome(ctx)
 	if err != nil {
 		return err
 	}
-	r.line("\n### One night: %d resyncs by the schedule, %d workers\n", n.connections, nightWorkers)
-	r.line("Slots spread over %v, %.0f in a second: five hours for as many, compressed %.0f times; or the default hour for %.0f.",
+	r.line("\n### One night: %d scheduled resyncs, %d workers\n", n.connections, nightWorkers)
+	r.line("Slots spread over %v, %.0f a second: five hours for as many, compressed %.0f times; or the default hour for %.0f.",
 		n.spread, 1/nightPace.Seconds(), nightHours.Seconds()/n.spread.Seconds(), time.Hour.Seconds()/nightPace.Seconds())
-	r.line("A tenth belongs to tenants of up to %d connections, every other one to a tenant of its own; %d connections share a simulated Halo"+
+	r.line("A tenth belongs to tenants of up to %d connections, each of the others to a tenant of its own; %d connections share a simulated Halo"+
 		" of %d clients and its default budget. %d have one renamed client, all others are unchanged.\n",
 		nightLarge, n.shared, n.clients, n.renamed)
-	if err := n.reportLateness(ctx, r); err != nil {
+	if err := n.reportDelays(ctx, r); err != nil {
 		return err
 	}
 	if err := n.reportLoad(ctx, r, s, n.connections); err != nil {
 		return err
 	}
-	late, err := n.late(ctx, "started_at", "%")
+	started, err := n.delayOf(ctx, "started_at", "%")
 	if err != nil {
 		return err
 	}
 	r.goals(
-		atMost("slots without a resync", 0, float64(t.Missed)),
-		atMost("slots with more than one", 0, float64(t.Doubled)),
-		atMost("resyncs that did not succeed", 0, float64(t.Failed)),
-		atMost("renamed clients that were not noticed exactly once", 0, abs(float64(t.Refreshed-n.renamed))),
-		atMost("answers 429", 0, float64(s.halo.Statuses[429])),
-		atMost("seconds from slot to start, 99 %", 15, late.Most99),
+		maxGoal("slots without a resync", 0, float64(t.Missed)),
+		maxGoal("slots with more than one", 0, float64(t.Doubled)),
+		maxGoal("resyncs that did not succeed", 0, float64(t.Failed)),
+		maxGoal("renamed clients that were not noticed exactly once", 0, math.Abs(float64(t.Refreshed-n.renamed))),
+		maxGoal("answers 429", 0, float64(s.halo.Statuses[429])),
+		maxGoal("seconds from slot to start, 99 %", 15, started.P99),
 	)
 	return nil
 }
 
-func abs(v float64) float64 { return max(v, -v) }
-
-// reportLateness says when things happened after their slots.
-func (n *night) reportLateness(ctx context.Context, r *report) error {
-	r.line("| seconds after the slot | median | 99 %% | most |\n|---|---|---|---|")
+// reportDelays shows when the steps of the runs happened.
+func (n *night) reportDelays(ctx context.Context, r *report) error {
+	r.line("| seconds after the slot | median | 99 %% | max |\n|---|---|---|---|")
 	for _, row := range []struct{ what, column, tenants string }{
 		{"run written", "queued_at", "%"}, {"started", "started_at", "%"}, {"verified", "finished_at", "%"},
 		{"verified, tenants of many connections", "finished_at", "large-%"},
 	} {
-		l, err := n.late(ctx, row.column, row.tenants)
+		d, err := n.delayOf(ctx, row.column, row.tenants)
 		if err != nil {
 			return err
 		}
-		r.line("| %s | %.2f | %.2f | %.2f |", row.what, l.Median, l.Most99, l.Most)
+		r.line("| %s | %.2f | %.2f | %.2f |", row.what, d.Median, d.P99, d.Max)
 	}
 	return nil
 }
 
-// reportLoad says what so many resyncs have cost.
-func (n *night) reportLoad(ctx context.Context, r *report, s spell, resyncs int) error {
+// reportLoad shows the cost of the resyncs.
+func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs int) error {
 	peak, err := n.peak()
 	if err != nil {
 		return err
 	}
-	kept, err := n.kept(ctx)
+	result, err := n.resultBytes(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,9 +104,9 @@ func (n *night) reportLoad(ctx context.Context, r *report, s spell, resyncs int)
 	row("kB from Halo", "%.1f", float64(s.halo.Bytes)/1e3)
 	row("SQL transactions", "%.1f", s.transactions)
 	row("kB of WAL", "%.1f", s.wal/1e3)
-	row("Redis commands, those inside scripts included", "%.1f", s.commands)
+	row("Redis commands, those in scripts included", "%.1f", s.commands)
 	row("of those scripts", "%.1f", s.scripts)
-	row("kB that Redis keeps for a day, of tasks that have ended", "%.2f", kept/1e3*float64(resyncs))
+	row("kB in Redis of ended tasks, for a day", "%.2f", result/1e3*float64(resyncs))
 	row("CPU ms of the workers", "%.2f", s.workers.Seconds()*1e3)
 	row("CPU ms of Postgres", "%.2f", s.postgres.Seconds()*1e3)
 	row("CPU ms of Redis", "%.2f", s.redis.Seconds()*1e3)
@@ -117,9 +116,9 @@ func (n *night) reportLoad(ctx context.Context, r *report, s spell, resyncs int)
 }
 
 // measureRush makes some of the connections due at the same moment, as after an
-// outage: how many resyncs a second come out of this machine.
+// outage, and measures the rate of resyncs.
 func (n *night) measureRush(ctx context.Context, r *report, count int) error {
-	s, err := n.measured(ctx, nightPatience, func() error {
+	s, err := n.measured(ctx, nightTimeout, func() error {
 		_, err := n.conn.Exec(ctx, `
 			with chosen as (select id from public.slots where tenant like 'small-%' order by id desc limit $1),
 			due as (update halosync.connections c set next_resync_at = now() from chosen where c.id = chosen.id returning c.id, c.next_resync_at)

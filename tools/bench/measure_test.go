@@ -30,7 +30,7 @@ func TestFigures(t *testing.T) {
 			t.Errorf("sum of %v: %v, want %v", tt.f, got, tt.sum)
 		}
 		if !slices.Equal(given, tt.f) {
-			t.Errorf("%v became %v: the rounds' order is lost", given, tt.f)
+			t.Errorf("%v became %v: the order of the rounds is lost", given, tt.f)
 		}
 	}
 	samples := []sample{{Wall: time.Second, CPU: 2 * time.Second, Other: map[string]float64{"x": 7}}, {Wall: 3 * time.Second}}
@@ -53,7 +53,7 @@ func TestRowsRewritten(t *testing.T) {
 	}
 }
 
-// The contenders run in turn, and the first turn does not count.
+// TestCompare expects the contenders in turn, and a first round that does not count.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -99,7 +99,7 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := usage()
-	for n := 1; usage()-used < 10*time.Second/ticks; n++ { // until there is something to see
+	for n := 1; usage()-used < 10*time.Second/ticks; n++ { // until both clocks have moved
 		_ = make([]byte, n%1000)
 	}
 	after, err := cpuOf(os.Getpid())
@@ -122,19 +122,19 @@ func TestNoProcess(t *testing.T) {
 	}
 }
 
-func TestLeastTimes(t *testing.T) {
+func TestShortestTimes(t *testing.T) {
 	t.Parallel()
 	for rows, pages := range map[int]int{1: 1, 100: 1, 101: 2, 10_000: 100} {
 		if got := pagesOf(rows); got != pages {
 			t.Errorf("%d rows are %d pages, want %d", rows, got, pages)
 		}
 	}
-	if got := leastOf(100, 4, 50*time.Millisecond); got != 1250*time.Millisecond {
+	if got := minLatency(100, 4, 50*time.Millisecond); got != 1250*time.Millisecond {
 		t.Errorf("100 pages of 50 ms, 4 at once: %v", got)
 	}
-	// The whole budget may go at once; the next request has to wait a window.
+	// The whole budget may go out at once; the next request waits for a window.
 	for requests, least := range map[int]time.Duration{0: 0, 1: 0, 50: 0, 51: time.Second, 100: time.Second, 1003: 20 * time.Second} {
-		if got := leastUnder(requests); got != least {
+		if got := minUnderBudget(requests); got != least {
 			t.Errorf("%d requests: %v at least, want %v", requests, got, least)
 		}
 	}

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// nightLarge is how many connections a large tenant has. A tenth of the
-	// connections belongs to such tenants, every other one to a tenant of its own.
+	// nightLarge is the number of connections of a large tenant. A tenth of the
+	// connections belongs to such tenants, each of the others to its own tenant.
 	nightLarge = 100
-	// nightHistory is how many earlier resyncs of each connection are in the ledger.
+	// nightHistory is the number of earlier resyncs of each connection.
 	nightHistory = 9
 )
 
-// nightTenant says whose the nth of n connections is.
+// nightTenant names the tenant of the nth of n connections.
 func nightTenant(nth, n int) string {
 	if nth < n/10 {
 		return "large-" + strconv.Itoa(nth/nightLarge)
@@ -31,7 +31,7 @@ func nightTenant(nth, n int) string {
 	return "small-" + strconv.Itoa(nth)
 }
 
-// simulate starts the Halos of all connections.
+// simulate starts the simulated Halos.
 func (n *night) simulate() error {
 	n.halo = halotest.New()
 	for i := 0; i < n.connections; i += n.shared {
@@ -39,7 +39,7 @@ func (n *night) simulate() error {
 		t.App(appID, appSecret)
 		t.Seed(n.clients, uint64(i))
 		for _, c := range t.Clients() {
-			if !plainName(c.Name) { // whose stored form is not for us to know
+			if !plainName(c.Name) { // halosync stores other names in another form
 				t.Rename(c.ID, "Client "+strconv.FormatInt(c.ID, 10))
 			}
 		}
@@ -50,7 +50,7 @@ func (n *night) simulate() error {
 // haloOf names the simulated Halo of a connection.
 func (n *night) haloOf(connection int) string { return "halo" + strconv.Itoa(connection/n.shared) }
 
-// plainName says whether halosync keeps a name as it is.
+// plainName reports whether halosync stores a name as it is.
 func plainName(name string) bool {
 	return name != "" && strings.TrimSpace(name) == name &&
 		!strings.ContainsFunc(name, func(r rune) bool {
@@ -58,10 +58,10 @@ func plainName(name string) bool {
 		})
 }
 
-// install fills the database as ten nights after the connections' imports would
-// have left it. Their credentials are sealed as the product
-// seals them: the worker would refuse any others.
-func (n *night) install(ctx context.Context) error {
+// seed fills the database with the state ten nights after the connections' imports.
+// It seals the credentials with the product's own package, so that the worker can
+// open them.
+func (n *night) seed(ctx context.Context) error {
 	text, err := os.ReadFile(n.keysetFile())
 	if err != nil {
 		return err
@@ -87,13 +87,13 @@ func (n *night) install(ctx context.Context) error {
 	}
 	for _, sql := range append(strings.Split(fmt.Sprintf(nightSQL, nightHistory, n.clients), ";"), "vacuum (analyze)", "checkpoint") {
 		if _, err := n.conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("installation: %w: %s", err, strings.TrimSpace(sql))
+			return fmt.Errorf("seed: %w: %s", err, strings.TrimSpace(sql))
 		}
 	}
 	return nil
 }
 
-// copyHalos puts what the simulator shows into a table, to be joined.
+// copyHalos copies the simulator's clients into the temporary table shown.
 func (n *night) copyHalos(ctx context.Context) error {
 	if _, err := n.conn.Exec(ctx, `create temp table shown (halo text, id bigint, name text, inactive boolean, top_id bigint, top_name text)`); err != nil {
 		return err
@@ -112,9 +112,9 @@ func (n *night) copyHalos(ctx context.Context) error {
 	return err
 }
 
-// nightSQL makes the rest. Ids ascend as those of the product do; foreign keys
-// are not checked, since they hold by construction. One connection in ten
-// has the events of its import, to show what they take.
+// nightSQL creates the rest. Ids ascend like the product's. Foreign keys hold by
+// construction and are not checked. One connection in ten has the events of its
+// import, which shows their size.
 const nightSQL = `
 set session_replication_role = replica;
 create temp table pair as

@@ -1,7 +1,8 @@
-// Bench measures what an import, a re-import and a resync cost, next to the
-// floors of the same machine in the same run and next to plain alternatives.
-// "make bench" runs it: private servers, the worker as its own process, and a
-// simulated Halo PSA in this one. It leaves nothing behind.
+// Bench measures what an import, a second import and a resync cost, next to
+// floors and plain alternatives on the same machine in the same run. It starts
+// private servers, runs the worker as a process of its own and simulates Halo PSA
+// in this process. It leaves nothing behind. "make bench" runs it in the
+// repository's root, where devstack keeps the empty cluster that Postgres starts from.
 package main
 
 import (
@@ -35,7 +36,7 @@ func main() {
 	}
 }
 
-// options are what the command line says.
+// options are the settings of the command line.
 type options struct {
 	bin     string
 	rounds  int
@@ -46,16 +47,16 @@ type options struct {
 
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	bin := flags.String("bin", "bin", "folder with the worker and enqueue programs")
-	only := flags.String("only", "", "regular expression of the parts to run; all by default")
-	flags.StringVar(&o.out, "out", "", "file to write as well, as a document that explains the figures; none by default")
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison, after one to warm up; 0: that one alone, for a trial")
-	flags.IntVar(&o.clients, "clients", 100_000, "clients of the simulated Halo PSA; the parts that need more or fewer scale with it")
+	bin := flags.String("bin", "bin", "folder with the programs worker and enqueue")
+	only := flags.String("only", "", "regular expression of the parts to run; default: all")
+	flags.StringVar(&o.out, "out", "", "file that receives the figures and an explanation; default: none")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison after one warm-up round; 0 counts the warm-up round, for a trial")
+	flags.IntVar(&o.clients, "clients", 100_000, "clients of the simulated Halo PSA; other sizes are derived from it")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if o.rounds < 0 || o.clients < 1 {
-		return o, fmt.Errorf("-rounds %d -clients %d: want 0 and 1 at least", o.rounds, o.clients)
+		return o, fmt.Errorf("-rounds %d -clients %d: must be at least 0 and 1", o.rounds, o.clients)
 	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("-only: %w", err)
@@ -76,43 +77,43 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.out == "" {
 		return nil
 	}
-	// Only now, so that a run that failed leaves the former document alone.
-	return os.WriteFile(o.out, append([]byte(preface), figures.Bytes()...), 0o644) //nolint:gosec // a document for everybody
+	// Written last, so that a failed run keeps the previous document.
+	return os.WriteFile(o.out, append([]byte(preface), figures.Bytes()...), 0o644) //nolint:gosec // a public document
 }
 
-// preface is how a document with the figures begins.
+// preface is the beginning of the document.
 //
 //go:embed preface.md
 var preface string
 
-// measure runs the parts that are wanted.
+// measure runs the selected parts.
 func measure(ctx context.Context, o options, out io.Writer) (err error) {
-	s, err := newStage(ctx, o.bin)
+	b, err := newBench(ctx, o.bin)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, b.close()) }()
 
 	r := &report{out: out}
-	if err := r.machine(ctx, s); err != nil {
+	if err := r.machine(ctx, b); err != nil {
 		return err
 	}
-	r.line("Taken on %s. Clients, where no other number is said: %d; rounds: %d.", time.Now().Format("2 January 2006"), o.clients, max(o.rounds, 1))
+	r.line("Taken on %s. Clients, unless a table says otherwise: %d; rounds: %d.", time.Now().Format("2 January 2006"), o.clients, max(o.rounds, 1))
 	for _, p := range parts() {
 		if !o.only.MatchString(p.name) {
 			continue
 		}
-		if err := p.run(ctx, s, o, r); err != nil {
+		if err := p.run(ctx, b, o, r); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
 }
 
-// part is a group of figures that belong together.
+// part is a group of related figures.
 type part struct {
 	name string
-	run  func(context.Context, *stage, options, *report) error
+	run  func(context.Context, *bench, options, *report) error
 }
 
 func parts() []part {

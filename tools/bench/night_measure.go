@@ -8,19 +8,19 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// spell is what a span of time came to.
-type spell struct {
+// nightLoad is the load of a span of the night.
+type nightLoad struct {
 	load
 	wall, workers, simulator time.Duration // the latter two: CPU time
 	halo                     halotest.Tally
 	transactions             float64
-	deepest                  int // runs that were waiting in the queue at once
-	looked                   int // transactions of the measurement itself
+	deepest                  int // largest number of runs that waited in the queue
+	polls                    int // transactions of the measurement itself
 }
 
-// measured takes the load of what begin starts, until no run is under way and no
-// connection that is due within the hour has its old slot.
-func (n *night) measured(ctx context.Context, patience time.Duration, begin func() error) (s spell, err error) {
+// measured returns the load from begin until no run is unfinished and no
+// connection that is due within the hour still has its saved slot.
+func (n *night) measured(ctx context.Context, timeout time.Duration, begin func() error) (s nightLoad, err error) {
 	transactions, err := n.transactions(ctx)
 	if err != nil {
 		return s, err
@@ -38,7 +38,7 @@ func (n *night) measured(ctx context.Context, patience time.Duration, begin func
 	if err := begin(); err != nil {
 		return s, err
 	}
-	if err := n.watch(ctx, &s, patience); err != nil {
+	if err := n.waitUntilDone(ctx, &s, timeout); err != nil {
 		return s, err
 	}
 	s.wall, s.simulator, s.halo = time.Since(began), usage()-own, n.halo.Log().Tally
@@ -52,12 +52,12 @@ func (n *night) measured(ctx context.Context, patience time.Duration, begin func
 	}
 	s.load = after.minus(before)
 	s.transactions, err = n.transactions(ctx)
-	s.transactions -= transactions + float64(s.looked)
+	s.transactions -= transactions + float64(s.polls)
 	return s, err
 }
 
-// transactions that the database has seen. Sessions tell theirs every now and
-// then, so it is awaited that the number stands still.
+// transactions counts those of the database. Sessions report theirs with a delay,
+// so it waits until the number no longer changes.
 func (n *night) transactions(ctx context.Context) (count float64, err error) {
 	for last := -1.0; ; last = count {
 		err = n.admin.QueryRow(ctx, `select (xact_commit + xact_rollback)::float8 from pg_stat_database where datname = $1`, n.name).Scan(&count)
@@ -70,9 +70,8 @@ func (n *night) transactions(ctx context.Context) (count float64, err error) {
 	}
 }
 
-// watch waits for the end of the work and looks at the queue meanwhile.
-func (n *night) watch(ctx context.Context, s *spell, patience time.Duration) error {
-	for end := time.Now().Add(patience); ; {
+func (n *night) waitUntilDone(ctx context.Context, s *nightLoad, timeout time.Duration) error {
+	for end := time.Now().Add(timeout); ; {
 		waiting, err := n.rdb.LLen(ctx, "asynq:{resync}:pending").Result()
 		if err != nil {
 			return err
@@ -82,14 +81,14 @@ func (n *night) watch(ctx context.Context, s *spell, patience time.Duration) err
 		err = n.conn.QueryRow(ctx, `
 			select (select count(*) from halosync.runs where state in ('queued', 'running'))
 				+ (select count(*) from halosync.connections c join public.slots s using (id) where c.next_resync_at = s.slot and s.slot < now() + interval '1 hour')`).Scan(&left)
-		s.looked++
+		s.polls++
 		switch {
 		case err != nil:
 			return err
 		case left == 0:
 			return nil
 		case time.Now().After(end):
-			return fmt.Errorf("%d runs and slots are left after %v", left, patience)
+			return fmt.Errorf("%d runs and slots are left after %v", left, timeout)
 		}
 		if err := wait(ctx, 500*time.Millisecond); err != nil {
 			return err
@@ -97,29 +96,28 @@ func (n *night) watch(ctx context.Context, s *spell, patience time.Duration) err
 	}
 }
 
-// lateness is how long after its slot something happened, in seconds.
-type lateness struct{ Median, Most99, Most float64 }
+// delay is the time in seconds from a connection's slot to a step of its run.
+type delay struct{ Median, P99, Max float64 }
 
-// late asks it of the scheduled runs since a time; what is a column of runs.
-func (n *night) late(ctx context.Context, what, tenants string) (l lateness, err error) {
+// delayOf computes it for a column of runs and the tenants that match a pattern.
+func (n *night) delayOf(ctx context.Context, column, tenants string) (d delay, err error) {
 	err = n.conn.QueryRow(ctx, `
 		select coalesce(p[1], 0), coalesce(p[2], 0), coalesce(p[3], 0) from (
-			select percentile_disc(array[0.5, 0.99, 1]) within group (order by extract(epoch from r.`+what+` - s.slot)::float8) as p
+			select percentile_disc(array[0.5, 0.99, 1]) within group (order by extract(epoch from r.`+column+` - s.slot)::float8) as p
 			from public.slots s join halosync.runs r on r.connection_id = s.id and r.queued_at >= s.slot
-			where s.tenant like $1) late`, tenants).Scan(&l.Median, &l.Most99, &l.Most)
-	return l, err
+			where s.tenant like $1) delays`, tenants).Scan(&d.Median, &d.P99, &d.Max)
+	return d, err
 }
 
-// tallied counts how the slots were kept.
-type tallied struct{ Missed, Doubled, Failed, Refreshed, Again int }
+// outcome counts what became of the slots.
+type outcome struct{ Missed, Doubled, Failed, Refreshed int }
 
-func (n *night) tally(ctx context.Context) (t tallied, err error) {
+func (n *night) outcome(ctx context.Context) (t outcome, err error) {
 	err = n.conn.QueryRow(ctx, `
 		with kept as (
-			select s.id, count(r.id) as runs, count(*) filter (where r.state <> 'succeeded') as failed,
-				coalesce(sum(r.refreshed), 0) as refreshed, count(*) filter (where r.attempt > 1) as again
+			select s.id, count(r.id) as runs, count(*) filter (where r.state <> 'succeeded') as failed, coalesce(sum(r.refreshed), 0) as refreshed
 			from public.slots s left join halosync.runs r on r.connection_id = s.id and r.queued_at >= s.slot group by s.id)
-		select count(*) filter (where runs = 0), count(*) filter (where runs > 1), sum(failed)::int, sum(refreshed)::int, sum(again)::int
-		from kept`).Scan(&t.Missed, &t.Doubled, &t.Failed, &t.Refreshed, &t.Again)
+		select count(*) filter (where runs = 0), count(*) filter (where runs > 1), sum(failed)::int, sum(refreshed)::int
+		from kept`).Scan(&t.Missed, &t.Doubled, &t.Failed, &t.Refreshed)
 	return t, err
 }
