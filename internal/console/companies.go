@@ -65,7 +65,7 @@ func (c *Console) addCompanies(v *visit) error {
 			names = append(names, name)
 		}
 	}
-	err := error(&problem.InputError{Reason: "no name was typed: write one on each line"})
+	err := error(&problem.InputError{Reason: "No name. Enter one per line."})
 	var added []repo.Company
 	if len(names) > 0 {
 		added, err = c.engine.AddCompanies(v.r.Context(), v.Tenant, v.Actor, names, v.value("external_id"))
@@ -78,9 +78,9 @@ func (c *Console) addCompanies(v *visit) error {
 		p.Names, p.ExternalID = typed, v.value("external_id")
 		return v.renderFailed(err, "companies", p.title(), p)
 	}
-	said := &flash{Text: plural(len(added), "company is", "companies are") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
+	said := &flash{Text: plural(len(added), "company", "companies") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
 	if len(added) == 1 {
-		said.Text = "“" + added[0].Name + "” is added."
+		said.Text = "“" + added[0].Name + "” added."
 	}
 	return v.redirect("/companies", said)
 }

@@ -32,7 +32,7 @@ func (c *Console) updateConnection(v *visit) error {
 	form := v.connectionForm()
 	seen, err := time.Parse(time.RFC3339Nano, v.value("seen"))
 	if err != nil {
-		return &problem.InputError{Reason: "the form does not say which state of the connection it is about: open the page again"}
+		return &problem.InputError{Reason: "The form is incomplete. Open the page again."}
 	}
 	change := engine.ConnectionChange{
 		Name: &form.Name, Domain: &form.Domain, AuthServer: &form.AuthServer,
@@ -49,8 +49,8 @@ func (c *Console) updateConnection(v *visit) error {
 	}
 	said := &flash{Text: "Saved. Halo PSA accepts the credentials."}
 	if receipt.RunID != "" {
-		said.Text += " The mappings are now compared with Halo."
-		said.Link, said.Go = "/runs/"+receipt.RunID, "Watch"
+		said.Text += " A resync of the mappings was requested."
+		said.Link, said.Go = "/runs/"+receipt.RunID, "Show the run"
 	}
 	return v.redirect(connectionPath(conn.ID), said)
 }
@@ -59,11 +59,11 @@ func (c *Console) updateConnection(v *visit) error {
 type stateChange func(ctx context.Context, tenant, actor, ref string) (repo.Connection, error)
 
 func (c *Console) pauseConnection(v *visit) error {
-	return c.changeState(v, c.engine.PauseConnection, "Paused: nothing is imported or compared until it is resumed.")
+	return c.changeState(v, c.engine.PauseConnection, "Connection paused. Imports and resyncs stop until you resume it.")
 }
 
 func (c *Console) resumeConnection(v *visit) error {
-	return c.changeState(v, c.engine.ResumeConnection, "In use again.")
+	return c.changeState(v, c.engine.ResumeConnection, "Connection resumed.")
 }
 
 func (c *Console) changeState(v *visit, change stateChange, said string) error {
@@ -100,7 +100,7 @@ func (c *Console) resyncConnection(v *visit) error {
 	if err != nil {
 		return c.showConnection(v, conn, err, nil)
 	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "The resync is on its way."))
+	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Resync requested."))
 }
 
 // removeConnection removes it if that was confirmed, else shows what would go.
@@ -116,16 +116,16 @@ func (c *Console) removeConnection(v *visit) error {
 		return err
 	}
 	return v.redirect("/connections", &flash{Text: fmt.Sprintf(
-		"The connection “%s” is removed, with its %s. The companies stay.", conn.Name, plural(conn.Mappings, "mapping", "mappings"))})
+		"Connection “%s” removed with its %s. The companies stay.", conn.Name, plural(conn.Mappings, "mapping", "mappings"))})
 }
 
 // receiptFlash says what became of a request.
 func receiptFlash(r engine.Receipt, said string) *flash {
 	switch {
 	case r.NotQueued != nil:
-		return &flash{Kind: "warn", Text: "The queue does not answer just now. The run is noted and starts as soon as a worker finds it."}
+		return &flash{Kind: "warn", Text: "The queue is unavailable. The run is saved and starts as soon as the queue is back."}
 	case r.Existing:
-		return &flash{Text: "The same was asked for already. This is its run."}
+		return &flash{Text: "The same request is already in progress. This is its run."}
 	}
 	return &flash{Text: said}
 }

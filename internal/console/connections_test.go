@@ -119,12 +119,12 @@ func TestChangeConnection(t *testing.T) {
 	// Halo has a new secret; a broken connection is taken into use again.
 	s.tenant.App(stageApp, "second-s3cret")
 	repotest.Exec(t, s.url, `update halosync.connections set state = 'needs_reconnect', state_reason = 'refused'`)
-	if alert := s.get(path).role("alert"); !strings.Contains(alert, "does not accept these credentials any more") {
+	if alert := s.get(path).role("alert"); !strings.Contains(alert, "no longer accepts these credentials") {
 		t.Errorf("alert %q", alert)
 	}
 	a = s.follow(s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "second-s3cret", "name", "renamed")...))
 	a.wants(http.StatusOK, "active").lacks("second-s3cret")
-	if !strings.HasPrefix(a.link("Watch"), "/runs/") || len(s.mappings(repo.MappingFilter{})) == 0 {
+	if !strings.HasPrefix(a.link("Show the run"), "/runs/") || len(s.mappings(repo.MappingFilter{})) == 0 {
 		t.Errorf("no resync is told: %q", a.role("status"))
 	}
 }
@@ -147,7 +147,7 @@ func TestConnectionActions(t *testing.T) {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	s.follow(s.post(path+"/resume")).wants(http.StatusOK, "active", "Pause")
-	s.follow(s.post(path+"/resync")).wants(http.StatusOK, "Resync", "waits for a worker")
+	s.follow(s.post(path+"/resync")).wants(http.StatusOK, "Resync", "is waiting for a worker")
 	s.follow(s.post(path+"/schedule", "cron", "CRON_TZ=Europe/Berlin 0 3 * * *")).wants(http.StatusOK, "Schedule saved")
 	a = s.post(path+"/schedule", "cron", "0 0 31 2 *")
 	if a.wants(http.StatusUnprocessableEntity); !strings.Contains(a.role("alert"), "never comes") {
@@ -169,12 +169,12 @@ func TestRemoveConnection(t *testing.T) {
 	s.importAll(conn)
 	path := "/connections/" + conn.ID.String()
 	n := len(s.mappings(repo.MappingFilter{}))
-	s.follow(s.post(path+"/remove")).wants(http.StatusOK, plural(n, "mapping", "mappings"), "cannot be undone", "Remove for good")
+	s.follow(s.post(path+"/remove")).wants(http.StatusOK, plural(n, "mapping", "mappings"), "cannot be undone", "Remove permanently")
 	s.post(path+"/remove", "confirm", "no").wants(http.StatusSeeOther)
 	if len(s.mappings(repo.MappingFilter{})) != n {
 		t.Fatal("removed without being confirmed")
 	}
-	s.follow(s.post(path+"/remove", "confirm", "yes")).wants(http.StatusOK, "is removed", "No Halo PSA is connected yet")
+	s.follow(s.post(path+"/remove", "confirm", "yes")).wants(http.StatusOK, "Connection “main” removed", "No Halo PSA is connected yet")
 	s.get(path).wants(http.StatusNotFound)
 }
 

@@ -152,7 +152,7 @@ func TestScopes(t *testing.T) {
 	for _, path := range paths {
 		a := reader.get(path)
 		if strings.HasPrefix(path, "/connections/new") {
-			a.wants(http.StatusForbidden, "You may not do that", "admin")
+			a.wants(http.StatusForbidden, "You do not have permission", "admin")
 			continue
 		}
 		for _, form := range a.find("form", "method", "post") {
@@ -176,7 +176,7 @@ func TestScopes(t *testing.T) {
 		"/companies": access.Write, "/runs/" + conn + "/cancel": access.Write, "/runs/" + conn + "/retry": access.Write,
 		"/runs/" + conn + "/approve": access.Write, "/runs/" + conn + "/undo": access.Write,
 	} {
-		reader.post(path, "confirm", "yes").wants(http.StatusForbidden, "You may not do that")
+		reader.post(path, "confirm", "yes").wants(http.StatusForbidden, "You do not have permission")
 		nobody.post(path, "confirm", "yes").wants(http.StatusUnauthorized)
 		if need == access.Admin {
 			writer.post(path, "confirm", "yes").wants(http.StatusForbidden, "admin")
@@ -221,8 +221,8 @@ func TestAnotherTenantsIDs(t *testing.T) {
 	} {
 		eve.post(path, "confirm", "yes", "id", m.ID.String(), "cron", "@daily", "name", "x").wants(http.StatusNotFound)
 	}
-	eve.get("/mappings?connection="+conn).wants(http.StatusOK, "No mapping fits")
-	eve.get("/events?mapping="+m.ID.String()).wants(http.StatusOK, "No event fits")
+	eve.get("/mappings?connection="+conn).wants(http.StatusOK, "No mapping matches")
+	eve.get("/events?mapping="+m.ID.String()).wants(http.StatusOK, "No event matches")
 	if snapshot() != before {
 		t.Error("something has changed")
 	}

@@ -73,20 +73,20 @@ func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
 	if p.Mapping != "" {
 		id, err := uuid.Parse(p.Mapping)
 		if err != nil {
-			return f, &problem.InputError{Reason: "the mapping is no id: follow the link in the list of mappings"}
+			return f, &problem.InputError{Reason: "Invalid mapping id. Follow the link in the list of mappings."}
 		}
 		f.MappingID = &id
 	}
 	if p.Run != "" {
 		id, err := uuid.Parse(p.Run)
 		if err != nil {
-			return f, &problem.InputError{Reason: "the run is no id: follow the link on its page"}
+			return f, &problem.InputError{Reason: "Invalid run id. Follow the link on the page of the run."}
 		}
 		f.RunID = &id
 	}
 	if p.Since != "" {
 		if f.Since, err = time.Parse(time.DateOnly, p.Since); err != nil {
-			return f, &problem.InputError{Reason: "the day is none: write it as 2026-11-28"}
+			return f, &problem.InputError{Reason: "Invalid date. Enter it as 2026-11-28."}
 		}
 	}
 	if before != "" {

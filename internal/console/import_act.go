@@ -39,7 +39,7 @@ func (c *Console) actImport(v *visit, w *importView, do string) error {
 	case "remove":
 		w.remove(arg)
 	case "clear":
-		w.Picked, w.Focus, w.Said = nil, "chosen-list", "The choice is empty."
+		w.Picked, w.Focus, w.Said = nil, "chosen-list", "Choice cleared."
 	case "back":
 		return c.cancelPreview(v)
 	default:
@@ -71,7 +71,7 @@ func (c *Console) list(v *visit, w *importView, q listQuery) {
 	}
 	found := &listing{listQuery: q, Total: page.RecordCount}
 	if n := found.PageCount(); n > 0 && q.Page > n {
-		w.Wrong.add("page", "There %s.", plural(n, "is only 1 page", "pages are all there are"))
+		w.Wrong.add("page", "The list has only %s.", plural(n, "page", "pages"))
 		return
 	}
 	w.listQuery, w.Listed = q, found

@@ -136,7 +136,7 @@ func (f *importForm) readHidden(v url.Values, wrong faults) {
 	for _, text := range v["tick"] {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || !slices.ContainsFunc(f.Rows, func(r row) bool { return r.ID == id }) {
-			wrong.add("picked", "A company was chosen that is not on this page: get the companies again.")
+			wrong.add("picked", "A chosen company is not on this page. Get the companies again.")
 			continue
 		}
 		f.ticked[id] = true
@@ -149,7 +149,7 @@ func (f *importForm) forget() {
 		return
 	}
 	if len(f.Picked) > 0 || len(f.ticked) > 0 {
-		f.Dropped = "What had been chosen belonged to another connection and was dropped."
+		f.Dropped = "Your choice was cleared because it belonged to another connection."
 	}
 	if f.Listed != nil {
 		f.Page = 1
@@ -185,8 +185,8 @@ func (f importForm) request(by string) engine.ImportRequest {
 func (f importForm) check(wrong faults) {
 	switch {
 	case f.Choice == choosePicked && len(f.Picked) == 0:
-		wrong.add("choice", "No company is chosen: tick some in the list, or import all.")
+		wrong.add("choice", "No company is chosen. Select some in the list, or import all.")
 	case f.Choice == chooseSearch && f.Search == "":
-		wrong.add("search", "Type what to search for, or import all companies.")
+		wrong.add("search", "Enter a search text, or import all companies.")
 	}
 }

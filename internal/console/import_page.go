@@ -95,7 +95,7 @@ func (c *Console) importOf(v *visit) (*importView, error) {
 func (w *importView) tick(ticked map[int64]bool) {
 	var left int
 	if w.Picked, left = w.Picked.merge(w.Rows, ticked, w.Can); left > 0 {
-		w.Wrong.add("picked", "At most %s companies can be chosen one by one; %s left out. Import these first, or import all that match a search.",
+		w.Wrong.add("picked", "You can choose at most %s companies one by one; %s left out. Import these first, or import all that match a search.",
 			count(maxPicks), plural(left, "was", "were"))
 	}
 }
@@ -123,7 +123,7 @@ func (c *Console) connectionOf(v *visit, ref string) ([]repo.Connection, repo.Co
 		}
 	}
 	if ref != "" {
-		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref, Hint: `"Connections" has those of this tenant`}
+		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref}
 	}
 	return all, repo.Connection{}, nil
 }

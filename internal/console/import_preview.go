@@ -26,11 +26,11 @@ type previewView struct {
 func (w *previewView) Status() string {
 	switch {
 	case !w.Run.Ended():
-		return "The preview is being made."
+		return "The preview is running."
 	case w.Usable():
 		return "The preview is ready."
 	}
-	return "The preview did not succeed."
+	return "There is no preview: the run failed or was cancelled."
 }
 
 // Usable says whether the preview has shown what an import would do.
@@ -169,9 +169,9 @@ func (c *Console) importFinish(v *visit) error {
 func requested(receipt engine.Receipt, what string) *flash {
 	switch {
 	case receipt.NotQueued != nil:
-		return &flash{Kind: "warn", Text: "The queue does not answer just now. The " + what + " is kept, and starts as soon as it does."}
+		return &flash{Kind: "warn", Text: "The queue is unavailable. The " + what + " is saved and starts as soon as the queue is back."}
 	case receipt.Existing:
-		return &flash{Kind: "warn", Text: "The same " + what + " is under way already: this is it."}
+		return &flash{Kind: "warn", Text: "The same " + what + " is already in progress. This is its run."}
 	}
 	return nil
 }

@@ -49,10 +49,10 @@ func TestImportWizard(t *testing.T) {
 	}
 	p = s.press(p, "Remove Brown Bakery").wants(200, "2 companies chosen", "Brown Bakery removed.")
 
-	p = s.press(p, "Next").wants(200, "2 chosen companies of Main", "The preview waits for its turn")
+	p = s.press(p, "Next").wants(200, "2 chosen companies of Main", "The preview is waiting to start")
 	p.lacks(`id="finish"`)
 	s.perform(s.previewOf(p))
-	p = s.press(p, "Show the progress").wants(200, "will be created 2", "will be skipped 0", "Finish")
+	p = s.press(p, "Refresh").wants(200, "will be created 2", "will be skipped 0", "Finish")
 	if n := len(s.mappings(repo.MappingFilter{})); n != 0 {
 		t.Fatalf("the preview mapped %d companies", n)
 	}
@@ -121,12 +121,12 @@ func TestImportWholePageSearchAndAll(t *testing.T) {
 	p = s.press(p, "Remove all").wants(200, "0 companies chosen")
 
 	s.press(p, "Next").wants(422, "No company is chosen")
-	s.press(p, "Next", ticked("choice", "search"), typed("search", " ")).wants(422, "Type what to search for")
+	s.press(p, "Next", ticked("choice", "search"), typed("search", " ")).wants(422, "Enter a search text")
 	for choice, want := range map[string]string{"search": "3", "all": "4"} {
 		p := s.press(p, "Next", ticked("choice", choice))
 		p.wants(200, map[string]string{"search": "All companies that match “bakery ” of Main", "all": "All companies of Main"}[choice])
 		s.perform(s.previewOf(p))
-		s.press(p, "Show the progress").wants(200, "will be created "+want)
+		s.press(p, "Refresh").wants(200, "will be created "+want)
 	}
 }
 
@@ -143,9 +143,9 @@ func TestImportListing(t *testing.T) {
 	if err != nil || at.Query().Get("page") != "1" || at.Query().Get("search") != "a" {
 		t.Errorf("a new search leads to %s", at)
 	}
-	s.press(first, "Get companies", typed("page", "9")).wants(422, "There 3 pages are all there are.")
+	s.press(first, "Get companies", typed("page", "9")).wants(422, "The list has only 3 pages.")
 	empty := s.follow(s.press(first, "Get companies", typed("search", "nobody has this name")))
-	empty.wants(200, "Halo PSA has no such company", "It answered")
+	empty.wants(200, "No company in Halo PSA matches", "Inactive companies are not included")
 	if empty.role("alert") != "" {
 		t.Errorf("an empty answer is no failure: %s", empty.role("alert"))
 	}
@@ -166,7 +166,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	}{
 		{halotest.Status(503, "<html>"), 502, "Halo PSA has a problem"},
 		{halotest.Throttle(time.Hour), 429, "Wait a few minutes"},
-		{halotest.HTML200(), 502, "The answer is not Halo PSA's"},
+		{halotest.HTML200(), 502, "The answer is not from Halo PSA"},
 	} {
 		s.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, fault.Fault)
 		for _, button := range []string{"Next page", "Get companies"} {
@@ -178,7 +178,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 				t.Errorf("%s after %d: %d of 10 are still chosen", button, fault.code, n)
 			}
 		}
-		s.get("/import?page=1").wants(fault.code).lacks("Halo PSA has no such company", "<table")
+		s.get("/import?page=1").wants(fault.code).lacks("No company in Halo PSA matches", "<table")
 		s.halo.ClearFaults()
 		s.press(p, "Next page").wants(200, "10 companies chosen", "Page 2 of 3")
 	}
@@ -220,7 +220,7 @@ func TestImportRefusesNonsense(t *testing.T) {
 		{"page", "x", "from 1 to 1000000"},
 		{"page_size", "101", "from 1 to 100"},
 		{"page_size", "-1", "from 1 to 100"},
-		{"search", strings.Repeat("a", 201), "too long"},
+		{"search", strings.Repeat("a", 201), "Too long"},
 		{"search", "a\x00b", "cannot be searched for"},
 		{"choice", "none", "Choose one of the three"},
 	} {
@@ -258,7 +258,7 @@ func TestImportRefusalsKeepTheChoice(t *testing.T) {
 		}
 	}
 	over := s.press(p, "Next", full).wants(422, "1,000 companies chosen", "2 were left out")
-	if !strings.Contains(over.role("alert"), "At most 1,000 companies") {
+	if !strings.Contains(over.role("alert"), "at most 1,000 companies") {
 		t.Errorf("the alert says %q", over.role("alert"))
 	}
 	if _, err := s.engine.PauseConnection(t.Context(), "acme", "test", conn.ID.String()); err != nil {

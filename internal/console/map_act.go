@@ -85,7 +85,7 @@ func (c *Console) addChosen(v *visit, w *mapView) error {
 		return err
 	}
 	if _, ok := there[w.Company]; !ok {
-		w.Wrong.add("company", "This existing company does not exist any more: choose another one.")
+		w.Wrong.add("company", "This existing company no longer exists. Choose another one.")
 		w.Company = uuid.Nil
 		return nil
 	}

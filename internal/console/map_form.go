@@ -125,7 +125,7 @@ func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	if text := v.Get("company"); text != "" {
 		id, err := uuid.Parse(text)
 		if err != nil || id == uuid.Nil {
-			wrong.add("company", "That is none of the existing companies: choose again.")
+			wrong.add("company", "Unknown existing company. Choose again.")
 		} else {
 			f.Company = id
 		}
@@ -133,7 +133,7 @@ func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	if text := v.Get("client"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || f.rowOf(id) == nil {
-			wrong.add("client", "That is none of the Halo PSA companies in the list: choose again.")
+			wrong.add("client", "This Halo PSA company is not on the list. Choose again.")
 			return
 		}
 		f.Client = id
@@ -166,13 +166,13 @@ func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	n := f.contradicts(p)
 	switch {
 	case n > 0 && f.Pairs[n-1].Company == p.Company && f.Pairs[n-1].Client == p.Client:
-		wrong.add(field, "This pair is on the list already, as pair %d.", n)
+		wrong.add(field, "This pair is already on the list, as pair %d.", n)
 	case n > 0 && f.Pairs[n-1].Company == p.Company:
-		wrong.add(field, "Pair %d maps this existing company already: remove that one first.", n)
+		wrong.add(field, "Pair %d already maps this existing company. Remove that pair first.", n)
 	case n > 0:
-		wrong.add(field, "Pair %d maps this Halo PSA company already: remove that one first.", n)
+		wrong.add(field, "Pair %d already maps this Halo PSA company. Remove that pair first.", n)
 	case len(f.Pairs) >= maxMapPairs:
-		wrong.add(field, "%d pairs are the most in one go: finish these, then go on.", maxMapPairs)
+		wrong.add(field, "You can map at most %d pairs at a time. Finish these first.", maxMapPairs)
 	default:
 		f.Pairs = append(f.Pairs, p)
 		return true

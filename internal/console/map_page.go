@@ -77,7 +77,7 @@ func (c *Console) mapAct(v *visit) error {
 		return err
 	}
 	if w.conn.ID == uuid.Nil {
-		return &problem.InputError{Reason: "choose a connection"}
+		return &problem.InputError{Reason: "Choose a connection."}
 	}
 	do, arg, _ := strings.Cut(v.r.PostForm.Get("do"), ":")
 	if do == "finish" {

@@ -28,7 +28,7 @@ func (c *Console) suggest(v *visit, w *mapView) {
 	if err != nil {
 		f := v.explain(err)
 		if ctx.Err() == context.DeadlineExceeded {
-			f.Title = "Halo PSA has too many companies to compare them all while you wait"
+			f.Title = "Halo PSA has too many companies to compare while you wait"
 			f.Advice = "Use the two searches."
 		}
 		w.Alert = &f
@@ -43,7 +43,7 @@ func (c *Console) suggest(v *visit, w *mapView) {
 	}
 	if n := len(w.Offers); n > maxOffers {
 		w.Offers = w.Offers[:maxOffers]
-		w.Notices = append(w.Notices, fmt.Sprintf("These are the best %d of %s: decide on them, then ask again.", maxOffers, count(n)))
+		w.Notices = append(w.Notices, fmt.Sprintf("These are the best %d of %s. Decide on them, then refresh the suggestions.", maxOffers, count(n)))
 	}
 	w.Said, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
 }
@@ -72,6 +72,6 @@ func (c *Console) decideOffer(v *visit, w *mapView, do string, o offer) error {
 		return nil
 	}
 	w.Offers = slices.DeleteFunc(w.Offers, func(other offer) bool { return other.Company == o.Company && other.Client == o.Client })
-	w.Said = "Suggestion dismissed: it will not come back."
+	w.Said = "Suggestion dismissed. It will not be shown again."
 	return nil
 }

@@ -88,21 +88,21 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 	own := s.existing("Aaron", "Brown")
 	s.connect("Main")
 	p := s.get("/map")
-	s.press(p, "Finish").wants(422, "There is no pair yet")
+	s.press(p, "Finish").wants(422, "No pair yet")
 	s.press(p, "add").wants(422, "Choose an existing company here.", "Choose a Halo PSA company here.")
 	half := s.press(p, "add", ticked("company", own[0])).wants(422, "Choose a Halo PSA company here.")
 	p = s.press(half, "add", ticked("client", ids[0])).wants(200, "1 pair to map")
-	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(422, "on the list already, as pair 1")
-	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[1])).wants(422, "Pair 1 maps this existing company already")
-	s.press(p, "add", ticked("company", own[1]), ticked("client", ids[0])).wants(422, "Pair 1 maps this Halo PSA company already")
+	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(422, "already on the list, as pair 1")
+	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[1])).wants(422, "Pair 1 already maps this existing company")
+	s.press(p, "add", ticked("company", own[1]), ticked("client", ids[0])).wants(422, "Pair 1 already maps this Halo PSA company")
 
 	conn := attr(p.find("input", "name", "connection")[0], "value")
 	for _, c := range []struct{ field, value, says string }{
-		{"company", "nobody", "none of the existing companies"},
-		{"client", "99", "none of the Halo PSA companies"},
+		{"company", "nobody", "Unknown existing company"},
+		{"client", "99", "This Halo PSA company is not on the list"},
 		{"pair", "{}", "could not be read"},
 		{"offer", "7", "could not be read"},
-		{"company_search", strings.Repeat("x", 201), "too long"},
+		{"company_search", strings.Repeat("x", 201), "Too long"},
 		{"client_search", "\x1b[0m", "cannot be searched for"},
 		{"do", "drop:7", "start again"},
 		{"do", "nonsense", "start again"},
@@ -111,7 +111,7 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 	}
 	stranger := s.as("globex", access.Write).existing("Theirs")[0]
 	s.press(p, "add", func(_ *answer, _ *html.Node, v url.Values) { v.Set("company", stranger); v.Set("client", ids[1]) }).
-		wants(422, "does not exist any more").lacks("Theirs")
+		wants(422, "no longer exists").lacks("Theirs")
 	if runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{}); err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
 	}
@@ -126,8 +126,8 @@ func TestMapReplaces(t *testing.T) {
 	own := s.existing("Aaron & Sons")
 
 	p := s.press(s.get("/map"), "add", ticked("company", own[0]), ticked("client", ids[0]))
-	p.wants(200, "Replaces: the Halo PSA company is mapped to “Aaron Ltd”", "it concerns 1 pair")
-	s.press(p, "Finish").wants(422, "1 pair is mapped elsewhere: agree to replace that")
+	p.wants(200, "Replaces: the Halo PSA company is mapped to “Aaron Ltd”", "Replace current mappings of 1 pair")
+	s.press(p, "Finish").wants(422, "1 pair is mapped elsewhere. Choose to replace")
 	done := s.press(p, "Finish", ticked("replace", "1")).wants(http.StatusSeeOther)
 	s.perform(strings.TrimPrefix(done.head.Get("Location"), "/runs/"))
 	if got, want := s.mapped(), []string{"Aaron & Sons = Aaron Ltd by map", "Brown Ltd = Brown Ltd by import"}; !slices.Equal(got, want) {
@@ -142,9 +142,9 @@ func TestMapSuggestions(t *testing.T) {
 	s.existing("Aaron Bakery", "Brown Bakery", "Nobody")
 	conn := s.connect("Main")
 	p := s.press(s.get("/map"), "Show suggestions").wants(200, "2 suggestions.", "%")
-	p = s.press(p, "Dismiss Brown Bakery and Brown Bakery Ltd").wants(200, "it will not come back")
+	p = s.press(p, "Dismiss Brown Bakery and Brown Bakery Ltd").wants(200, "It will not be shown again")
 	p = s.press(p, "Add Aaron Bakery and Aaron Bakery Ltd").wants(200, "1 pair to map")
-	p = s.press(p, "Suggest anew").wants(200, "0 suggestions.", "Nothing that is not mapped looks alike", "1 pair to map")
+	p = s.press(p, "Refresh suggestions").wants(200, "0 suggestions.", "No unmapped companies look alike", "1 pair to map")
 	done := s.press(p, "Finish").wants(http.StatusSeeOther)
 	s.perform(strings.TrimPrefix(done.head.Get("Location"), "/runs/"))
 	if got, want := s.mapped(), []string{"Aaron Bakery = Aaron Bakery Ltd by suggest"}; !slices.Equal(got, want) {
@@ -250,5 +250,5 @@ func TestMapPreselects(t *testing.T) {
 	s.get("/map?connection=" + conn.ID.String() + "&client=x").wants(422)
 	s.get("/map?company=x").wants(404)
 	theirs := s.as("globex", access.Write).existing("Theirs")[0]
-	s.get("/map?connection="+conn.ID.String()+"&company="+theirs).wants(422, "does not exist any more").lacks("Theirs")
+	s.get("/map?connection="+conn.ID.String()+"&company="+theirs).wants(422, "no longer exists").lacks("Theirs")
 }

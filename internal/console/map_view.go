@@ -95,15 +95,15 @@ func (w *mapView) More() bool {
 // check says what keeps the pairs from being mapped.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
-		w.Wrong.add("pairs", "There is no pair yet: choose an existing company and a Halo PSA company.")
+		w.Wrong.add("pairs", "No pair yet. Choose an existing company and a Halo PSA company.")
 	}
 	for _, s := range w.Shown() {
 		if s.Gone {
-			w.Wrong.add("pairs", "The existing company of pair %d does not exist any more: remove the pair.", s.N)
+			w.Wrong.add("pairs", "The existing company of pair %d no longer exists. Remove the pair.", s.N)
 		}
 	}
 	if n := w.InWay(); n > 0 && !w.Replace {
-		w.Wrong.add("replace", "%s mapped elsewhere: agree to replace that, or remove what is on the list.",
+		w.Wrong.add("replace", "%s mapped elsewhere. Choose to replace the current mappings, or remove the pairs from the list.",
 			plural(n, "pair is", "pairs are"))
 	}
 }
@@ -146,7 +146,7 @@ func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
 		found = withChosen(found, chosen)
 	} else if w.Company != uuid.Nil {
 		w.Company = uuid.Nil
-		w.Wrong.add("company", "This existing company does not exist any more: choose another one.")
+		w.Wrong.add("company", "This existing company no longer exists. Choose another one.")
 	}
 	w.Companies = found
 	return nil

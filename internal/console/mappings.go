@@ -52,7 +52,7 @@ func (c *Console) mappings(v *visit) error {
 	}
 	title := "Mappings"
 	if p.Deleted {
-		title = "Deleted mappings"
+		title = "Former mappings"
 	}
 	return v.render("mappings", title, &p)
 }
@@ -65,12 +65,12 @@ func (p *mappingsPage) filter() (repo.MappingFilter, error) {
 	if p.Connection != "" {
 		id, err := uuid.Parse(p.Connection)
 		if err != nil {
-			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
+			return f, &problem.InputError{Reason: "Unknown connection. Choose one from the list."}
 		}
 		f.ConnectionID = &id
 	}
 	if p.State != "" && !slices.Contains(mappingStates, p.State) {
-		return f, &problem.InputError{Reason: "there is no such state: choose one from the list"}
+		return f, &problem.InputError{Reason: "Unknown state. Choose one from the list."}
 	}
 	if p.State == troubled {
 		f.State, f.Troubled = "", true

@@ -18,11 +18,11 @@ func (v *visit) chosen() ([]string, error) {
 	}
 	ids := v.r.PostForm["id"]
 	if len(ids) == 0 {
-		return nil, &problem.InputError{Reason: "no mapping is selected: tick one at least"}
+		return nil, &problem.InputError{Reason: "No mapping is selected. Select at least one."}
 	}
 	for _, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
-			return nil, &problem.InputError{Reason: "one of the mappings is none: open the list again"}
+			return nil, &problem.InputError{Reason: "Invalid mapping id. Open the list again."}
 		}
 	}
 	return ids, nil
@@ -54,11 +54,11 @@ func (c *Console) deleteMappings(v *visit) error {
 		}
 	}
 	done := len(said.Undo)
-	said.Text = plural(done, "mapping is", "mappings are") + " deleted."
+	said.Text = plural(done, "company", "companies") + " unmapped."
 	if done == 1 {
 		for _, o := range outcomes {
 			if o.Outcome == repo.Unmapped && o.Mapping != nil {
-				said.Text = fmt.Sprintf("The mapping of “%s” to “%s” is deleted.", o.Mapping.CompanyName, o.Mapping.ClientName)
+				said.Text = fmt.Sprintf("“%s” unmapped from “%s”.", o.Mapping.CompanyName, o.Mapping.ClientName)
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (c *Console) restoreMappings(v *visit) error {
 			done++
 		}
 	}
-	said := &flash{Text: plural(done, "mapping is", "mappings are") + " back in force."}
+	said := &flash{Text: plural(done, "mapping", "mappings") + " restored."}
 	if done < len(outcomes) {
 		said.Kind = "warn"
 		said.Text += " " + others(outcomes, repo.Restored)
@@ -124,7 +124,7 @@ func others(outcomes []repo.MappingOutcome, wanted string) string {
 		}
 	}
 	if n == 1 {
-		return "1 is not: " + why + "."
+		return "1 was not changed: " + why + "."
 	}
-	return count(n) + " are not, the first because: " + why + "."
+	return count(n) + " were not changed, the first because: " + why + "."
 }

@@ -34,8 +34,8 @@ var mappingSorts = []mappingSort{
 	{"company-", "Existing company, Z to A", "company", true, byCompany},
 	{"client", "Halo PSA company, A to Z", "client", false, byClient},
 	{"client-", "Halo PSA company, Z to A", "client", true, byClient},
-	{"state", "What needs a look first", "state", false, byState},
-	{"verified", "Verified longest ago first", "verified", false, byVerified},
+	{"state", "Needs attention first", "state", false, byState},
+	{"verified", "Oldest verification first", "verified", false, byVerified},
 }
 
 func byCompany(a, b repo.Mapping, names *collate.Collator) int {

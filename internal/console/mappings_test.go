@@ -109,7 +109,7 @@ func TestMappingsAreFiltered(t *testing.T) {
 		if got := a.names(); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
-		if want == "" && !strings.Contains(textOf(a.doc), "No mapping fits") {
+		if want == "" && !strings.Contains(textOf(a.doc), "No mapping matches") {
 			t.Errorf("%s: an empty page says nothing", query)
 		}
 	}
@@ -127,7 +127,7 @@ func TestManyMappingsAreNotSorted(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, sortMost)
 	a := s.get("/mappings?sort=client")
-	a.wants(http.StatusOK, "1,000 mappings or more", "by age alone")
+	a.wants(http.StatusOK, "1,000 or more mappings", "by age only")
 	if got := a.names(); got != "1000 to 951, 50" {
 		t.Errorf("shown %s", got)
 	}
@@ -143,7 +143,7 @@ func TestDeleteAndUndo(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 5)
 	list := s.mappings(repo.MappingFilter{})
-	if a := s.post("/mappings/delete"); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.role("alert"), "tick one") {
+	if a := s.post("/mappings/delete"); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.role("alert"), "Select at least one") {
 		t.Errorf("nothing ticked: %d %q", a.code, a.role("alert"))
 	}
 	s.post("/mappings/delete", "id", "x").wants(http.StatusUnprocessableEntity)
@@ -155,14 +155,14 @@ func TestDeleteAndUndo(t *testing.T) {
 		t.Errorf("back to %q", to)
 	}
 	a := s.follow(one)
-	if said := a.role("status"); !strings.Contains(said, "“Company 000002” to “Client 2” is deleted") || a.names() != "1 to 5, 4" {
+	if said := a.role("status"); !strings.Contains(said, "“Company 000002” unmapped from “Client 2”") || a.names() != "1 to 5, 4" {
 		t.Errorf("said %q, shown %s", said, a.names())
 	}
 	undo := a.find("form", "action", "/mappings/restore")
 	if len(undo) != 1 || textOf(undo[0]) != "Undo" {
 		t.Fatal("no undo is offered")
 	}
-	s.follow(s.post("/mappings/restore", "id", list[1].ID.String())).wants(http.StatusOK, "1 mapping is back in force")
+	s.follow(s.post("/mappings/restore", "id", list[1].ID.String())).wants(http.StatusOK, "1 mapping restored")
 
 	several := s.follow(s.post("/mappings/delete", "id", list[0].ID.String(), "id", list[2].ID.String(), "back", "//evil.example/"))
 	if several.names() != "5 to 2, 3" || len(several.find("input", "name", "id")) != 2+3 {
@@ -172,9 +172,9 @@ func TestDeleteAndUndo(t *testing.T) {
 	if deleted.names() != "3 to 1, 2" || !strings.Contains(strings.Join(deleted.rows()[0], "|"), "by key:test") {
 		t.Errorf("deleted view: %s %q", deleted.names(), deleted.rows())
 	}
-	s.follow(s.post("/mappings/delete", "id", list[0].ID.String())).wants(http.StatusOK, "0 mappings are deleted", "already unmapped")
-	s.follow(s.post("/mappings/restore", "id", list[0].ID.String(), "id", list[2].ID.String())).wants(http.StatusOK, "2 mappings are back")
-	s.get("/mappings?deleted=1").wants(http.StatusOK, "Nothing has been deleted")
+	s.follow(s.post("/mappings/delete", "id", list[0].ID.String())).wants(http.StatusOK, "0 companies unmapped", "already unmapped")
+	s.follow(s.post("/mappings/restore", "id", list[0].ID.String(), "id", list[2].ID.String())).wants(http.StatusOK, "2 mappings restored")
+	s.get("/mappings?deleted=1").wants(http.StatusOK, "No former mappings")
 	if got := s.mappings(repo.MappingFilter{}); len(got) != 5 || got[0].ID != list[0].ID {
 		t.Errorf("%d mappings in force", len(got))
 	}
@@ -183,8 +183,8 @@ func TestDeleteAndUndo(t *testing.T) {
 func TestCompanies(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 60)
-	s.follow(s.post("/companies", "names", "Alone & Co\r\n\r\n  Ärger GmbH ")).wants(http.StatusOK, "2 companies are added")
-	s.follow(s.post("/companies", "names", "Keyed", "external_id", "k-1")).wants(http.StatusOK, "“Keyed” is added")
+	s.follow(s.post("/companies", "names", "Alone & Co\r\n\r\n  Ärger GmbH ")).wants(http.StatusOK, "2 companies added")
+	s.follow(s.post("/companies", "names", "Keyed", "external_id", "k-1")).wants(http.StatusOK, "“Keyed” added")
 	for names, code := range map[string]int{"": 422, "a\nb": 422, "Other": 409} {
 		a := s.post("/companies", "names", names, "external_id", "k-1")
 		a.wants(code)

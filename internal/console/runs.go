@@ -72,13 +72,13 @@ func (c *Console) runs(v *visit) error {
 
 func (c *Console) runFilter(v *visit, p runsPage) (f repo.RunFilter, err error) {
 	if p.Kind != "" && !slices.Contains(runKinds, p.Kind) || p.State != "" && !slices.Contains(runStates, p.State) {
-		return f, &problem.InputError{Reason: "there is no such kind or state of runs: choose one from the list"}
+		return f, &problem.InputError{Reason: "Unknown kind or state. Choose one from the list."}
 	}
 	f.Kind, f.State = p.Kind, p.State
 	if p.Connection != "" {
 		id, err := uuid.Parse(p.Connection)
 		if err != nil {
-			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
+			return f, &problem.InputError{Reason: "Unknown connection. Choose one from the list."}
 		}
 		f.ConnectionID = &id
 	}
@@ -232,7 +232,7 @@ func asked(run repo.Run) string {
 	}
 	switch {
 	case args.All:
-		return "all companies of Halo PSA"
+		return "all Halo PSA companies"
 	case args.Search != "":
 		return fmt.Sprintf("companies whose name contains “%s”", args.Search)
 	case len(args.ClientIDs) > 0:

@@ -20,12 +20,12 @@ func (c *Console) cancelRun(v *visit) error {
 	if err != nil {
 		return err
 	}
-	said := &flash{Text: "The run stops after the page in hand."}
+	said := &flash{Text: "The run stops after the current page."}
 	switch {
 	case run.State == repo.StateCancelled:
-		said.Text = "The run is cancelled."
+		said.Text = "Run cancelled."
 	case run.Ended():
-		said = &flash{Kind: "warn", Text: "The run had ended before."}
+		said = &flash{Kind: "warn", Text: "The run had already ended."}
 	}
 	return v.redirect("/runs/"+id, said)
 }
@@ -39,7 +39,7 @@ func (c *Console) retryRun(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "This run does the same again."))
+	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "This run repeats the request."))
 }
 
 func (c *Console) approveRun(v *visit) error {
@@ -51,7 +51,7 @@ func (c *Console) approveRun(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Approved. The run starts afresh, by what Halo PSA says now."))
+	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Approved. The run starts again with what Halo PSA reports now."))
 }
 
 // undoRun takes back what a run made and nobody has touched since.
@@ -69,13 +69,13 @@ func (c *Console) undoRun(v *visit) error {
 
 // undoFlash says what undoing came to.
 func undoFlash(undo engine.Undo) *flash {
-	said := &flash{Text: "Taken back: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
+	said := &flash{Text: "Undone: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
 	if undo.Gone > 0 {
-		said.Text += " " + plural(undo.Gone, "more was", "more were") + " deleted before."
+		said.Text += " " + count(undo.Gone) + " more had already been deleted."
 	}
 	if undo.LeftCount > 0 {
 		said.Kind = "warn"
-		said.Text += " Left as they are: " + count(undo.LeftCount)
+		said.Text += " Left unchanged: " + count(undo.LeftCount)
 		if len(undo.Left) > 0 {
 			said.Text += ", the first because " + undo.Left[0].Reason
 		}

@@ -55,7 +55,7 @@ func (c *Console) runLive(v *visit) error {
 func (l live) Title() string {
 	title := map[string]string{
 		repo.KindImport: "Import of companies", repo.KindMap: "Mapping of companies",
-		repo.KindUnmap: "Deletion of mappings", repo.KindResync: "Resync",
+		repo.KindUnmap: "Unmapping of companies", repo.KindResync: "Resync",
 	}[l.Kind]
 	if l.DryRun {
 		return "Preview of an import"
@@ -101,30 +101,30 @@ func (l live) Says() string {
 	switch l.State {
 	case repo.StateQueued:
 		if l.CancelRequestedAt != nil {
-			return "It is being cancelled."
+			return "The run is being cancelled."
 		}
 		if l.WaitReason != "" {
-			return "It waits: " + l.WaitReason + "."
+			return "The run is waiting: " + l.WaitReason + "."
 		}
-		return "It waits for a worker."
+		return "The run is waiting for a worker."
 	case repo.StateRunning:
 		if l.CancelRequestedAt != nil {
-			return "It stops after the page in hand."
+			return "The run stops after the current page."
 		}
-		return "It is running."
+		return "The run is in progress."
 	case repo.StateSucceeded:
 		if l.DryRun {
-			return "This is what an import would do. Nothing was written."
+			return "This is what the import would do. Nothing was written."
 		}
-		return "It is done."
+		return "The run is done."
 	case repo.StatePartial:
-		return "It has ended, and not all was seen or done."
+		return "The run ended without seeing or doing everything."
 	case repo.StateHeld:
-		return "It stopped before a change that a person must approve."
+		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:
-		return "It was cancelled. What was done before stays."
+		return "The run was cancelled. What it did before stays."
 	}
-	return "It has failed. What was done before stays."
+	return "The run failed. What it did before stays."
 }
 
 // figure is a count with its name.
@@ -136,9 +136,9 @@ type figure struct {
 // Figures are the counts that say something about a run of this kind.
 func (l live) Figures() []figure {
 	all := []figure{
-		{"Looked at", l.Records}, {"Created", l.Created}, {"Linked", l.Linked}, {"Refreshed", l.Refreshed},
+		{"Processed", l.Records}, {"Created", l.Created}, {"Linked", l.Linked}, {"Refreshed", l.Refreshed},
 		{"Unchanged", l.Unchanged}, {"Ambiguous", l.Ambiguous}, {"Skipped", l.Skipped}, {"Failed", l.Failed},
-		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Removed", l.Removed},
+		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Unmapped", l.Removed},
 	}
 	always := 4
 	if l.Kind == repo.KindMap || l.Kind == repo.KindUnmap {

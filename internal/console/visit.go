@@ -104,7 +104,7 @@ func (v *visit) readForm() error {
 	if err == nil || errors.As(err, &large) {
 		return err
 	}
-	return &problem.InputError{Reason: "what was sent is no form: go back and try again"}
+	return &problem.InputError{Reason: "The form could not be read. Go back and try again."}
 }
 
 // value is a field of the query or the form, without blanks around it and with

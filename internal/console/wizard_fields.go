@@ -23,11 +23,11 @@ func (f faults) add(field, format string, args ...any) {
 func searchOf(v url.Values, field string, wrong faults) string {
 	text := strings.TrimSpace(v.Get(field))
 	if len(text) > maxSearch {
-		wrong.add(field, "That is too long: at most %d characters, fewer with accents.", maxSearch)
+		wrong.add(field, "Too long. Enter at most %d characters, fewer with accents.", maxSearch)
 		return ""
 	}
 	if err := plaintext.Check(text); err != nil {
-		wrong.add(field, "That cannot be searched for: %v.", err)
+		wrong.add(field, "This text cannot be searched for: %v.", err)
 		return ""
 	}
 	return text
@@ -41,7 +41,7 @@ func numberOf(v url.Values, field string, unset, most int, wrong faults) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		wrong.add(field, "Give a whole number from 1 to %d.", most)
+		wrong.add(field, "Enter a whole number from 1 to %d.", most)
 		return unset
 	}
 	return n
@@ -51,7 +51,7 @@ func numberOf(v url.Values, field string, unset, most int, wrong faults) int {
 // told at field.
 func eachHidden[T any](texts []string, field string, most int, decode func(string) (T, error), wrong faults) []T {
 	if len(texts) > most {
-		wrong.add(field, "%s chosen, and %s are the most: start again from the menu.", count(len(texts)), count(most))
+		wrong.add(field, "%s are chosen, but %s is the maximum. Start again from the menu.", count(len(texts)), count(most))
 		return nil
 	}
 	var all []T

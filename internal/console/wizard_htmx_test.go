@@ -86,7 +86,7 @@ func TestImportPreviewLive(t *testing.T) {
 	p := s.press(s.get("/import"), "Get companies")
 	p = s.press(p, "Next", ticked("tick", ids[0]), ticked("tick", ids[1])).wants(200)
 	run := s.previewOf(p)
-	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "waits for its turn").lacks("<html")
+	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "is waiting to start").lacks("<html")
 	if got := live.find("div", "hx-trigger", "every 1s"); len(got) != 1 || len(live.find("progress", "", "")) != 1 {
 		t.Errorf("it does not go on asking:\n%s", live.body)
 	}
@@ -96,7 +96,7 @@ func TestImportPreviewLive(t *testing.T) {
 		t.Errorf("it does not ask for the whole:\n%s", live.body)
 	}
 	// The item that needs a person has the name that it was chosen by.
-	s.press(p, "Show the progress").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
+	s.press(p, "Refresh").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
 	if other := s.get("/runs/" + run); other.code == 200 {
 		other.lacks("will be created")
 	}
@@ -116,14 +116,14 @@ func TestImportPreviewFailsAndStops(t *testing.T) {
 	if run, err := s.engine.Run(t.Context(), "acme", first); err != nil || run.State != "cancelled" {
 		t.Errorf("the preview is %s, %v", run.State, err)
 	}
-	p = s.press(p, "Show the progress").wants(200, "The preview was cancelled").lacks(`id="finish"`)
-	p = s.press(p, "Make the preview again").wants(200, "waits for its turn")
+	p = s.press(p, "Refresh").wants(200, "The preview was cancelled").lacks(`id="finish"`)
+	p = s.press(p, "Repeat the preview").wants(200, "is waiting to start")
 	if s.previewOf(p) == first {
 		t.Error("the same preview again")
 	}
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(403, ""))
 	s.perform(s.previewOf(p))
-	p = s.press(p, "Show the progress").wants(200, "The preview did not succeed").lacks(`id="finish"`)
+	p = s.press(p, "Refresh").wants(200, "The preview failed").lacks(`id="finish"`)
 	if p.role("alert") == "" {
 		t.Error("no alert")
 	}

@@ -41,7 +41,7 @@ type row struct {
 func (r row) pick() pick { return pick{ID: r.ID, Name: shorten(r.Name, pickName)} }
 
 // errGarbled is for hidden fields that no page of ours has sent.
-var errGarbled = errors.New("what this page remembers could not be read: start again from the menu")
+var errGarbled = errors.New("the form could not be read; start again from the menu")
 
 // decodeHidden reads one hidden field, strictly.
 func decodeHidden(text string, into any) error {

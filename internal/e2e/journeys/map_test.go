@@ -71,7 +71,7 @@ func (tech *technician) watchInBrowser() {
 	tech.Press("Run again")
 	tech.Read("running")
 	tech.Press("Cancel")
-	tech.Read("It stops after the page in hand.")
+	tech.Read("The run stops after the current page.")
 	gate.Open()
 	tech.runEnded("cancelled")
 	tech.audit()
