@@ -134,7 +134,7 @@ func TestWrongRequests(t *testing.T) {
 			t.Errorf("%s: %s", name, got.body)
 		}
 	}
-	big := `{"name":"` + strings.Repeat("x", mostBody) + `"}`
+	big := `{"name":"` + strings.Repeat("x", maxBody) + `"}`
 	w.do("POST", "/companies", big).want(http.StatusRequestEntityTooLarge)
 	w.do("POST", "/companies", `{"name":"x"}`, "Content-Type", "text/plain").want(http.StatusUnsupportedMediaType)
 	secretly := `{"name":"x","client_secret":"` + testSecret + `","` + testSecret[:6] + `":1}`

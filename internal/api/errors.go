@@ -11,14 +11,14 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// problemOf translates an error into an RFC 9457 problem.
+// problemOf returns the RFC 9457 problem of an error.
 func (h *Handler) problemOf(err error) error {
 	p := problem.Of(err)
 	if p.Code == problem.Internal {
 		return h.internal(err)
 	}
 	model := newProblem(p.Status, p.Text())
-	if input, ok := errors.AsType[*problem.InputError](err); ok { // with its place, as the library reports its own
+	if input, ok := errors.AsType[*problem.InputError](err); ok { // reported like the errors of the library
 		model.Detail, model.Errors = "validation failed", []*huma.ErrorDetail{{Message: input.Reason, Location: input.Place}}
 	}
 	if p.RetryAfter > 0 {

@@ -11,20 +11,19 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Condition is what a change of a connection takes.
+// Condition makes a change depend on the ETag of the connection.
 type Condition struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag under which the caller read the connection: the change is refused with 412 if somebody else has changed it since. Without it the last one wins."`
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
 }
 
-// etag names what editors change of a connection, and changes with it. Figures
-// such as the number of mappings do not count.
+// etag returns the version of what people can edit in a connection. Counts, such as the
+// number of mappings, do not change it.
 func etag(c repo.Connection) string {
 	return `"` + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) + `"`
 }
 
-// edit finds a connection that is to be changed, and the engine and the store
-// to do it with, which check in the change's own transaction that it is still
-// as the caller has read it.
+// edit finds a connection to change. The engine and the store that it returns check, in
+// the transaction of the change, that the connection is still as the caller read it.
 func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
 	if err != nil {
@@ -37,8 +36,8 @@ func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Co
 	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
 }
 
-// met says whether a condition holds for a connection, and as of when; the zero
-// time if there is none.
+// met reports whether the condition holds, and for which version of the connection;
+// the zero time without a condition.
 func (c Condition) met(conn repo.Connection) (time.Time, bool) {
 	given := strings.TrimSpace(c.IfMatch)
 	if given == "" || given == "*" {

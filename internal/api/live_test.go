@@ -74,7 +74,7 @@ func until(t *testing.T, lines <-chan string, text string) string {
 
 func TestLive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.Sign = 20 * time.Millisecond })
+	w := newWorld(t, func(c *Config) { c.KeepAlive = 20 * time.Millisecond })
 	s := w.server()
 	run := w.do("POST", "/imports", map[string]any{"connection": "halo", "all": true}).want(202).text("run_id")
 	lines, _ := w.follow(s, run)

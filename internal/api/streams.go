@@ -9,25 +9,25 @@ import (
 
 var runType = reflect.TypeFor[view.Run]()
 
-// streams counts who is watching.
+// streams counts the open streams, in total and per tenant.
 type streams struct {
-	most, mostOfOne int
+	max, maxPerTenant int
 
 	mu       sync.Mutex
 	all      int
 	byTenant map[string]int
 }
 
-func newStreams(most int) *streams {
-	return &streams{most: most, mostOfOne: max(1, most/10), byTenant: make(map[string]int)}
+func newStreams(limit int) *streams {
+	return &streams{max: limit, maxPerTenant: max(1, limit/10), byTenant: make(map[string]int)}
 }
 
-// enter counts one more of a tenant, until leave is called; false: there are as
-// many as may be.
+// enter counts a stream of a tenant until leave is called. It returns false if a limit
+// is reached.
 func (s *streams) enter(tenant string) (leave func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all >= s.most || s.byTenant[tenant] >= s.mostOfOne {
+	if s.all >= s.max || s.byTenant[tenant] >= s.maxPerTenant {
 		return nil, false
 	}
 	s.all++

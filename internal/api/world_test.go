@@ -85,7 +85,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	core, logs := observer.New(zap.InfoLevel)
 	w.log = logs
 	cfg := Config{
-		Store: store, Log: zap.New(core), Look: 5 * time.Millisecond,
+		Store: store, Log: zap.New(core), PollEvery: 5 * time.Millisecond,
 		Engine: engine.New(engine.Config{Store: store, Queue: queue, Allow: allow, RetryBudget: time.Millisecond, Budget: w.budget}),
 	}
 	for _, f := range change {

@@ -13,19 +13,19 @@ import (
 type Mapping struct {
 	ID             string     `json:"id" format:"uuid"`
 	ConnectionID   string     `json:"connection_id" format:"uuid"`
-	Connection     string     `json:"connection" doc:"Its name."`
-	CompanyID      string     `json:"company_id" doc:"Empty: the mapping is deleted, and its company is gone."`
+	Connection     string     `json:"connection" doc:"Name of the connection."`
+	CompanyID      string     `json:"company_id" doc:"Empty for a former mapping whose company was deleted."`
 	CompanyName    string     `json:"company_name"`
 	ClientID       int64      `json:"client_id"`
-	ClientName     string     `json:"client_name" doc:"As Halo last told it."`
+	ClientName     string     `json:"client_name" doc:"As last read from Halo."`
 	ClientInactive bool       `json:"client_inactive"`
 	MappedAt       time.Time  `json:"mapped_at"`
 	MappedBy       string     `json:"mapped_by" enum:"import,map,suggest,restore"`
-	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"What Halo says of the client."`
+	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"State of the client in Halo."`
 	StateReason    string     `json:"state_reason"`
 	LastVerifiedAt *time.Time `json:"last_verified_at"`
-	RunID          *string    `json:"run_id" doc:"The run that made it; null: a person did without one."`
-	DeletedAt      *time.Time `json:"deleted_at" doc:"Null: in force."`
+	RunID          *string    `json:"run_id" doc:"The run that created it; null if a person did so without a run."`
+	DeletedAt      *time.Time `json:"deleted_at" doc:"When it was unmapped; null for an active mapping."`
 	DeletedBy      *string    `json:"deleted_by"`
 }
 
@@ -52,7 +52,7 @@ func NewMapping(m repo.Mapping) Mapping {
 	return v
 }
 
-// Outcome is what became of one mapping of a request.
+// Outcome is the outcome of a request for one mapping.
 type Outcome struct {
 	ID          string  `json:"id" format:"uuid"`
 	CompanyID   *string `json:"company_id" format:"uuid"`
@@ -83,7 +83,7 @@ type Suggestion struct {
 	ClientID    int64   `json:"client_id"`
 	ClientName  string  `json:"client_name"`
 	Reason      string  `json:"reason"`
-	Ambiguous   bool    `json:"ambiguous" doc:"Something else fits nearly as well: for a person to decide."`
+	Ambiguous   bool    `json:"ambiguous" doc:"Another pair fits nearly as well, so a person has to decide."`
 }
 
 // NewSuggestion returns the view of a suggestion.
