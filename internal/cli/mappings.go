@@ -35,7 +35,7 @@ func (a *app) mappingsCommand() *cobra.Command {
 	var filter repo.MappingFilter
 	cmd := &cobra.Command{
 		Use:   "mappings",
-		Short: "The mappings: company, Halo client, mapped date, state, last verified",
+		Short: "List mappings: company, Halo client, mapped date, state, last verified",
 		Example: `  enqueue mappings --connection "Acme Halo" --search bakery
   enqueue mappings --state inactive -o csv > mappings.csv
   enqueue mappings --unmapped --sort mapped`,
@@ -61,11 +61,11 @@ func (a *app) mappingsCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&connection, "connection", "", "only those of this connection (name or id)")
-	cmd.Flags().StringVar(&filter.Search, "search", "", "only those whose company or client name contains this text")
-	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state: ok, inactive, missing or unverified")
-	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "those that were deleted, instead of those in force")
-	cmd.Flags().StringVar(&order, "sort", "worst", "worst state first, or by company, client, mapped (newest first) or verified (longest ago first)")
+	cmd.Flags().StringVar(&connection, "connection", "", "only mappings of this connection (name or id)")
+	cmd.Flags().StringVar(&filter.Search, "search", "", "only mappings whose company or client name contains this text")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only mappings in this state: ok, inactive, missing or unverified")
+	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "former mappings instead of active ones")
+	cmd.Flags().StringVar(&order, "sort", "worst", "worst (state), company, client, mapped (newest first) or verified (oldest first)")
 	limitFlag(cmd, &filter.Limit)
 	return cmd
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// worstFirst is the order of states for whoever looks for work.
+// worstFirst orders states by urgency.
 var worstFirst = []string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
 
-// mappingOrders are what --sort knows. Equal ones stay in the order of their
-// age, which is how they are read.
+// mappingOrders are the values of --sort. Equal mappings stay sorted by age.
 var mappingOrders = map[string]func(a, b view.Mapping) int{
 	"worst": func(a, b view.Mapping) int {
 		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))
@@ -25,8 +24,7 @@ var mappingOrders = map[string]func(a, b view.Mapping) int{
 	"verified": func(a, b view.Mapping) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
 }
 
-// sortMappings sorts by one of mappingOrders; "mapped" has the newest first,
-// "verified" what was verified longest ago. limit 0 means all.
+// sortMappings sorts by one of mappingOrders and returns at most limit mappings (0: all).
 func sortMappings(mappings []view.Mapping, order string, limit int) []view.Mapping {
 	slices.SortStableFunc(mappings, mappingOrders[order])
 	if limit > 0 && len(mappings) > limit {

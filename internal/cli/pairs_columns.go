@@ -7,8 +7,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// pairColumns says where the columns of a file of pairs are; for each side
-// several, the first that is not empty counts.
+// pairColumns has the indexes of the columns of a file of pairs. Of several columns for
+// a side, the first that is not empty counts.
 type pairColumns struct {
 	company    []int
 	clientID   []int
@@ -16,8 +16,8 @@ type pairColumns struct {
 	clientName []int
 }
 
-// readHeading reads the first row as a heading. If it is none, the columns are
-// the first two.
+// readHeading parses the first row as a heading. If it is not one, it returns the first
+// two columns and false.
 func readHeading(row []string) (c pairColumns, ok bool) {
 	at := make(map[string]int)
 	for i, cell := range row {
@@ -44,7 +44,7 @@ func readHeading(row []string) (c pairColumns, ok bool) {
 	return pairColumns{company: []int{0}, client: []int{1}}, false
 }
 
-// pair reads a row.
+// pair returns the pair of a row.
 func (c *pairColumns) pair(row []string) (tasks.Pair, error) {
 	company := cell(row, c.company)
 	if id := cell(row, c.clientID); id != "" {
@@ -65,7 +65,7 @@ func (c *pairColumns) pair(row []string) (tasks.Pair, error) {
 	return p, p.Validate()
 }
 
-// cell is the first of some columns that is not empty in a row.
+// cell returns the first value of the columns that is not empty.
 func cell(row []string, columns []int) string {
 	for _, i := range columns {
 		if i < len(row) && row[i] != "" {

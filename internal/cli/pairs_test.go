@@ -80,7 +80,7 @@ func TestReadPairsFaults(t *testing.T) {
 		"not an id":       {"company,client_id\nA,x1\n", `line 2: "x1" is not a client id: want a whole number from 1`},
 		"a stray quote":   {"A,1\nB \"x\" y,2\n,3\n", "line 2: bare \" in non-quoted-field\nline 3: company: missing"},
 		"an open quote":   {"A,1\n\"B,2\nC,3\n", "line 2: extraneous or missing \" in quoted-field"},
-		"more than ten":   {"A,1\n" + strings.Repeat("B\n", 13), "and 3 more broken lines"},
+		"more than ten":   {"A,1\n" + strings.Repeat("B\n", 13), "and 3 more invalid lines"},
 		"names the tenth": {"A,1\n" + strings.Repeat("B\n", 13), "line 11: no client"},
 	} {
 		_, err := readPairs(strings.NewReader(tc.text))

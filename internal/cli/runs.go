@@ -27,7 +27,7 @@ var runColumns = []column[view.Run]{
 	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
 
-// took is the time from start to end, or to now.
+// took returns the duration of a run, until now if it has not ended.
 func took(r view.Run) string {
 	if r.StartedAt == nil {
 		return ""
@@ -39,8 +39,7 @@ func took(r view.Run) string {
 	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
 }
 
-// handled is how much of its request a run of this kind has done; empty for
-// another kind.
+// handled returns how much of its request a run has done, empty for another kind.
 func handled(r view.Run, kind string) string {
 	if r.Kind != kind {
 		return ""
@@ -48,7 +47,7 @@ func handled(r view.Run, kind string) string {
 	return fmt.Sprintf("%d of %d", r.Records, r.RecordsTotal)
 }
 
-// runDetail is one run in words.
+// runDetail has the lines of a single run.
 var runDetail = []column[view.Run]{
 	{title: "run", value: func(r view.Run) string { return r.ID }},
 	{title: "kind", value: func(r view.Run) string {
@@ -94,7 +93,7 @@ var itemColumns = []column[view.Item]{
 	{title: "reason", wide: true, value: func(i view.Item) string { return i.Reason }},
 }
 
-// some writes a number that most runs have nothing to say about.
+// some formats a number; 0 is empty.
 func some(n int) string {
 	if n == 0 {
 		return ""
@@ -109,14 +108,14 @@ func number(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
-// viewRun is a run with the stack of its panic, if it had one.
+// viewRun returns the view of a run with the stack trace of its panic, if any.
 func viewRun(r repo.Run) view.Run {
 	v := view.NewRun(r)
 	v.Stack = r.Stack
 	return v
 }
 
-// printRun prints a run, with what needs a person below it in a table.
+// printRun prints a run; as a table, with its pairs or the items that need a person.
 func (a *app) printRun(run repo.Run) error {
 	v := viewRun(run)
 	detail := runDetail
@@ -127,7 +126,7 @@ func (a *app) printRun(run repo.Run) error {
 		return err
 	}
 	if a.format == "table" && v.Stack != "" {
-		fmt.Fprintln(a.Out, "\nwhere it panicked, for those who mend it:")
+		fmt.Fprintln(a.Out, "\nstack trace (for support):")
 		for line := range strings.Lines(v.Stack) {
 			fmt.Fprintln(a.Out, " ", plaintext.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
 		}
@@ -137,13 +136,13 @@ func (a *app) printRun(run repo.Run) error {
 		return list(a, v.Pairs, pairColumnsOf(v.Pairs))
 	}
 	if a.format == "table" && len(v.Items) > 0 {
-		fmt.Fprintf(a.Out, "\nfor a person (%d):\n", len(v.Items))
+		fmt.Fprintf(a.Out, "\nneeds a person (%d):\n", len(v.Items))
 		return list(a, v.Items, itemColumns)
 	}
 	return nil
 }
 
-// ended turns how a run ended into the command's ending: nil for done.
+// ended returns the error of a command for the state of an ended run, nil for success.
 func ended(run repo.Run) error {
 	id := engine.RunID(run.ID)
 	switch run.State {
@@ -169,7 +168,7 @@ func needs(n int) string {
 func (a *app) runsCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use: "runs", Aliases: []string{"run"},
-		Short:   "What was requested and what became of it",
+		Short:   "Show and control runs: requests and their results",
 		Example: "  enqueue runs list\n  enqueue runs watch 0193…",
 	}
 	group.AddCommand(a.runsList(), a.runsShow(), a.runsWatch(), a.runsCancel(), a.runsRetry(), a.runsApprove(), a.runsUndo())
@@ -179,7 +178,7 @@ func (a *app) runsCommand() *cobra.Command {
 func (a *app) runsList() *cobra.Command {
 	filter := repo.RunFilter{}
 	cmd := &cobra.Command{
-		Use: "list", Short: "The runs of the tenant, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List the runs of the tenant, newest first", Args: cobra.NoArgs,
 		Example: "  enqueue runs list --kind import --state failed",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if err := checkKind(filter.Kind); err != nil {
@@ -194,9 +193,9 @@ func (a *app) runsList() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only those of this kind: import, map, unmap or resync")
-	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state")
-	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "at most this many")
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only runs of this kind: import, map, unmap or resync")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only runs in this state")
+	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "maximum number of runs")
 	return cmd
 }
 
@@ -210,7 +209,7 @@ func checkKind(kind string) error {
 
 func (a *app) runsShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show RUN", Short: "One run and what of it needs a person", Args: exactly("a run's id"),
+		Use: "show RUN", Short: "Show a run and the items that need a person", Args: exactly("a run's id"),
 		Example: "  enqueue runs show 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -226,7 +225,7 @@ func (a *app) runsShow() *cobra.Command {
 
 func (a *app) runsWatch() *cobra.Command {
 	return &cobra.Command{
-		Use: "watch RUN", Short: "Follow a run to its end", Args: exactly("a run's id"),
+		Use: "watch RUN", Short: "Show the progress of a run until it ends", Args: exactly("a run's id"),
 		Example: "  enqueue runs watch 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -236,17 +235,18 @@ func (a *app) runsWatch() *cobra.Command {
 	}
 }
 
-// watchEvery is how often a run is looked at while somebody waits.
+// watchEvery is how often a run is read while a command waits for it.
 const watchEvery = 200 * time.Millisecond
 
-// watch follows a run, prints it at its end and fails if it did.
+// watch shows the progress of a run, prints it when it has ended, and returns an error
+// if it failed.
 func (a *app) watch(ctx context.Context, p parts, runID string) error {
 	bar := newProgress(a.Err, isTerminal(a.Err))
 	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
 	bar.end()
 	if err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("no longer waiting; the run goes on: enqueue runs watch %s", runID)
+			return fmt.Errorf("interrupted, but the run continues: enqueue runs watch %s", runID)
 		}
 		return err
 	}
@@ -258,7 +258,7 @@ func (a *app) watch(ctx context.Context, p parts, runID string) error {
 
 func (a *app) runsCancel() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel RUN", Short: "Stop a run after the page in hand; what it did stays", Args: exactly("a run's id"),
+		Use: "cancel RUN", Short: "Cancel a run after the current page; its changes stay", Args: exactly("a run's id"),
 		Example: "  enqueue runs cancel 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -267,7 +267,7 @@ func (a *app) runsCancel() *cobra.Command {
 					return err
 				}
 				if !run.Ended() {
-					fmt.Fprintln(a.Err, "the run will stop after the page in hand")
+					fmt.Fprintln(a.Err, "the run stops after the current page")
 				}
 				return a.printRun(run)
 			})
@@ -278,7 +278,7 @@ func (a *app) runsCancel() *cobra.Command {
 func (a *app) runsRetry() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
-		Use: "retry RUN", Short: "Request again what an ended run was asked for; hurry one that waits", Args: exactly("a run's id"),
+		Use: "retry RUN", Short: "Repeat the request of an ended run; start a waiting run now", Args: exactly("a run's id"),
 		Example: "  enqueue runs retry 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {

@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/traces"
 )
 
-// trace begins a trace for the command, if the environment names a collector.
-// What cannot be sent to it is told and changes nothing else.
+// trace starts a trace of the command if the environment configures a collector.
+// Failures to export it are reported and otherwise ignored.
 func (a *app) trace(ctx context.Context) (_ context.Context, t *traces.Traces, end func(error), err error) {
 	failed := func(err error) { fmt.Fprintln(a.Err, "enqueue: "+plaintext.PrintableLines(err.Error())) }
 	t, err = traces.New(ctx, a.getenv, "halosync-enqueue", a.version, failed)

@@ -27,11 +27,11 @@ var leftColumns = []column[view.Left]{
 
 func (a *app) runsUndo() *cobra.Command {
 	return &cobra.Command{
-		Use: "undo RUN", Short: "Take back what an import or map run made and nobody has touched since",
-		Long: `undo deletes the mappings that an ended import or map run made, and the companies
-that it created, where nobody has touched them since; a sync is nobody. What
-stays is told with the reason. Mappings that "map --replace" took the place of
-stay deleted; "enqueue restore" brings them back. It is safe to repeat.`,
+		Use: "undo RUN", Short: "Undo an ended import or map run",
+		Long: `undo unmaps the mappings that an ended import or map run created, and deletes the
+companies that it created, unless a person changed them since. It lists what it
+leaves unchanged, with the reason. Mappings that "map --replace" replaced stay
+unmapped; restore them with "enqueue restore". It is safe to repeat.`,
 		Args:    exactly("a run's id"),
 		Example: "  enqueue runs undo 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {
@@ -51,13 +51,13 @@ func (a *app) printUndo(v view.Undo) error {
 		return err
 	}
 	if a.format == "table" && len(v.Left) > 0 {
-		fmt.Fprintf(a.Out, "\nleft as they are (%d):\n", v.LeftCount)
+		fmt.Fprintf(a.Out, "\nleft unchanged (%d):\n", v.LeftCount)
 		if err := list(a, v.Left, leftColumns); err != nil {
 			return err
 		}
 	}
 	if v.LeftCount > 0 {
-		return &needsPersonError{fmt.Sprintf("run %s is undone but for %d mappings or companies, which stay", v.RunID, v.LeftCount)}
+		return &needsPersonError{fmt.Sprintf("run %s is undone except for %d mappings or companies", v.RunID, v.LeftCount)}
 	}
 	return nil
 }
