@@ -1,5 +1,5 @@
-// Package setup turns the environment into the parts that both programs work
-// with: the store, the queue, the request budget and the engine. Nothing else reads
+// Package setup opens the parts that both programs use, as the environment configures
+// them: the store, the queue, the request budget and the engine. No other package reads
 // the environment.
 package setup
 
@@ -19,7 +19,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Settings is the environment and what was parsed from it.
+// Settings is the environment and the values parsed from it.
 type Settings struct {
 	config.Config
 	Allow       *halo.Allow
@@ -29,8 +29,8 @@ type Settings struct {
 	Redis       tasks.Address  // the zero value without REDIS_URL
 }
 
-// Read reads and checks the environment. required names the variables that the
-// command cannot do without. The error is a [*config.FaultsError] with all faults.
+// Read reads and checks the environment. required lists the variables that must be set.
+// The error is a [*config.FaultsError] with all faults.
 func Read(getenv func(string) string, required ...string) (Settings, error) {
 	var set Settings
 	var err error
@@ -55,19 +55,19 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 	return set, faults.Err()
 }
 
-// Options are what the two programs want of their parts in different ways.
+// Options are the settings in which the two programs differ.
 type Options struct {
 	Version  string
 	MaxConns int // to Postgres; 0: pgx's default
-	// Patience is how long a request waits for the budget, at most; default
-	// ratelimit's.
+	// Patience bounds how long a request waits for the budget; default: that of package
+	// ratelimit.
 	Patience time.Duration
-	// Observe is called with what the budget decides. May be nil.
+	// Observe is called with each decision of the budget. It may be nil.
 	Observe func(ratelimit.Event)
 	Traces  *traces.Traces // nil: none
 }
 
-// Parts are opened; [Parts.Close] closes them.
+// Parts are the opened parts of a program.
 type Parts struct {
 	Settings
 	Store  *repo.Store
@@ -78,8 +78,8 @@ type Parts struct {
 	close []func() error
 }
 
-// Open opens the parts that the settings name. It does not connect to Postgres or
-// Redis yet. Without REDIS_URL the budget is the process's own.
+// Open opens the parts. It does not connect to Postgres or Redis yet. Without REDIS_URL
+// the budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	p := &Parts{Settings: set, opts: opts}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
@@ -103,7 +103,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	return p, nil
 }
 
-// EngineConfig is what an engine needs of the parts; a program adds what is its own.
+// EngineConfig returns the configuration of an engine that uses the parts.
 func (p *Parts) EngineConfig() engine.Config {
 	cfg := engine.Config{
 		Store: p.Store, Queue: p.Queue, Allow: p.Allow, Roots: p.Roots, UserAgent: "halosync/" + p.opts.Version,
@@ -115,7 +115,7 @@ func (p *Parts) EngineConfig() engine.Config {
 	return cfg
 }
 
-// Close closes what [Open] opened.
+// Close closes the parts.
 func (p *Parts) Close() error {
 	var err error
 	for _, f := range p.close {

@@ -2,8 +2,8 @@ package setup
 
 import "runtime/debug"
 
-// Version is the version of the program: what the linker was given, else the
-// module's version, else the revision that was built, else "dev".
+// Version returns the version of the program: the one that the linker set, else that of
+// the module, else the revision, else "dev".
 func Version(linked string) string {
 	if linked != "" {
 		return linked

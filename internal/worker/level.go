@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// switchLevel turns the log to debug with one SIGUSR1, and back to what the
-// environment says with the next. The function that it returns ends that.
+// switchLevel switches the log to debug with one SIGUSR1, and back to the configured
+// level with the next. The function that it returns stops that.
 func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
@@ -23,7 +23,7 @@ func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 			if level.Level() == next {
 				next = usual
 			}
-			level.SetLevel(zapcore.InfoLevel) // so that this can be read whatever the levels are
+			level.SetLevel(zapcore.InfoLevel) // so that this entry is always written
 			log.Info("log level", zap.Stringer("level", next))
 			level.SetLevel(next)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// observeEngine lets the engine tell the metrics what it does.
+// observeEngine connects the callbacks of the engine to the metrics.
 func observeEngine(cfg *engine.Config, m *telemetry.Metrics) {
 	cfg.Observe = func(a halo.Attempt) {
 		m.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes)
@@ -29,7 +29,7 @@ func observeEngine(cfg *engine.Config, m *telemetry.Metrics) {
 	}
 }
 
-// watch lets the metrics ask for what only Redis and Postgres know.
+// watch connects the metrics to the values that are read from Redis and Postgres.
 func watch(m *telemetry.Metrics, eng *engine.Engine, store *repo.Store, server *tasks.Server) {
 	m.Watch(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {

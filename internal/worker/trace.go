@@ -10,8 +10,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// spans is what the parts are given for their traces: nothing at all, unless
-// the environment names a collector.
+// spans creates the spans of the worker, if the environment configures a collector.
 type spans struct {
 	*traces.Traces
 	log *zap.Logger
@@ -27,7 +26,7 @@ func (p *program) newSpans(ctx context.Context, log *zap.Logger) (spans, error) 
 	return spans{t, log}, nil
 }
 
-// close sends what is left. A collector that is away is no fault of the worker's.
+// close exports the remaining spans. It logs a failure and otherwise ignores it.
 func (s spans) close(ctx context.Context) {
 	if err := s.Close(ctx); err != nil {
 		s.log.Warn("traces", zap.Error(err))
