@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// credentials are the fields of the form, with some changed.
+// credentials returns the fields of the form with some changes.
 func (s *stage) credentials(changed ...string) []string {
 	fields := map[string]string{
 		"name": "Acme Halo", "domain": s.halo.ResourceServer(), "auth_server": s.halo.AuthServer(),
@@ -47,7 +47,7 @@ func TestConnectHalo(t *testing.T) {
 	}
 }
 
-// What cannot be saved says why, and keeps what was typed but for the secret.
+// A form that cannot be saved shows the reason and keeps its values but the secret.
 func TestConnectHaloFails(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -104,7 +104,7 @@ func TestChangeConnection(t *testing.T) {
 	}
 	old := seen()
 	s.follow(s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "renamed")...)).wants(http.StatusOK, "renamed", "Saved")
-	// Somebody who still has the page of before does not undo that unawares.
+	// An older version of the page cannot overwrite the change.
 	a := s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "other")...)
 	a.wants(http.StatusPreconditionFailed)
 	if !strings.Contains(a.role("alert"), "Someone else changed this") {
@@ -116,7 +116,7 @@ func TestChangeConnection(t *testing.T) {
 	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusUnprocessableEntity).lacks("wr0ng")
 	s.post(path+"/update", s.credentials("client_secret", "")...).wants(http.StatusUnprocessableEntity)
 
-	// Halo has a new secret; a broken connection is taken into use again.
+	// Halo has a new secret, which makes the connection active again.
 	s.tenant.App(stageApp, "second-s3cret")
 	repotest.Exec(t, s.url, `update halosync.connections set state = 'needs_reconnect', state_reason = 'refused'`)
 	if alert := s.get(path).role("alert"); !strings.Contains(alert, "no longer accepts these credentials") {
@@ -125,7 +125,7 @@ func TestChangeConnection(t *testing.T) {
 	a = s.follow(s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "second-s3cret", "name", "renamed")...))
 	a.wants(http.StatusOK, "active").lacks("second-s3cret")
 	if !strings.HasPrefix(a.link("Show the run"), "/runs/") || len(s.mappings(repo.MappingFilter{})) == 0 {
-		t.Errorf("no resync is told: %q", a.role("status"))
+		t.Errorf("no link to the resync: %q", a.role("status"))
 	}
 }
 
@@ -161,7 +161,7 @@ func TestConnectionActions(t *testing.T) {
 	}
 }
 
-// Nothing is removed before it was shown and confirmed.
+// A connection is removed only after a preview and a confirmation.
 func TestRemoveConnection(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)
@@ -188,7 +188,7 @@ func TestChart(t *testing.T) {
 	}
 	n := chart([]repo.Run{
 		at(0, repo.StateSucceeded, time.Minute), at(1, repo.StateFailed, 15*time.Second),
-		at(1, repo.StateSucceeded, time.Hour), // earlier the same day: not what the day ended with
+		at(1, repo.StateSucceeded, time.Hour), // earlier the same day, so not shown
 		at(29, repo.StatePartial, 0),
 	}, now)
 	last, failed, first := n.Days[29], n.Days[28], n.Days[0]
@@ -206,7 +206,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// The chart is for eyes; the table behind it says the same.
+// The table has the same data as the chart.
 func TestNightsHaveATable(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -220,7 +220,7 @@ func TestNightsHaveATable(t *testing.T) {
 	}
 	s.perform(receipt.RunID)
 	a := s.get(path)
-	if len(a.find("svg", "role", "img")) != 1 || len(a.find("rect", "", "")) != nightCount {
+	if len(a.find("svg", "role", "img")) != 1 || len(a.find("rect", "", "")) != chartDays {
 		t.Error("no chart")
 	}
 	rows := a.rows()

@@ -16,18 +16,18 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// named gives the Halo of a stage clients with these names, and their ids.
+// named adds clients with these names to Halo and returns their ids.
 func (s *stage) named(names ...string) (ids []string) {
 	for _, name := range names {
-		id := int64(len(s.tenant.IDs()) + 11) // 1 is Halo's own
+		id := int64(len(s.tenant.IDs()) + 11) // 1 is built into Halo
 		s.tenant.Add(halotest.Client{ID: id, Name: name})
 		ids = append(ids, fmt.Sprint(id))
 	}
 	return ids
 }
 
-// Search, two pages, one of three taken out again, preview, finish: what was
-// chosen is imported and nothing else.
+// Search, choose three companies on two pages, remove one, preview, finish: exactly the
+// chosen companies are imported.
 func TestImportWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -71,7 +71,7 @@ func TestImportWizard(t *testing.T) {
 	if r := s.perform(run); r.Created != 2 || r.ConnectionID != conn.ID || r.RequestedBy != "key:test" {
 		t.Errorf("run: %+v", r)
 	}
-	// What is mapped says to what, and cannot be chosen.
+	// A mapped company shows its mapping and cannot be chosen.
 	p = s.get("/import?" + url.Values{"connection": {conn.ID.String()}, "search": {"bakery"}}.Encode())
 	p.wants(200, "mapped to Aaron Bakery")
 	if n := len(p.find("input", "name", "tick")); n != 1 {
@@ -79,7 +79,7 @@ func TestImportWizard(t *testing.T) {
 	}
 }
 
-// names are the companies in the table.
+// names returns the companies in the table.
 func names(a *answer) (names []string) {
 	for _, r := range a.rows() {
 		names = append(names, r[1])
@@ -87,7 +87,7 @@ func names(a *answer) (names []string) {
 	return names
 }
 
-// id is the number of a company in the table.
+// id returns the id of a company in the table.
 func (s *stage) id(a *answer, name string) string {
 	s.t.Helper()
 	for _, r := range a.rows() {
@@ -99,7 +99,7 @@ func (s *stage) id(a *answer, name string) string {
 	return ""
 }
 
-// previewOf is the run that a preview shows.
+// previewOf returns the run of a preview.
 func (s *stage) previewOf(a *answer) string {
 	s.t.Helper()
 	fields := a.find("input", "name", "run")
@@ -130,8 +130,8 @@ func TestImportWholePageSearchAndAll(t *testing.T) {
 	}
 }
 
-// A list has an address; a search that has changed starts at its first page,
-// and a page beyond the last says so.
+// A list has a URL. A new search starts at its first page. A page after the last is
+// refused.
 func TestImportListing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 30)
@@ -151,8 +151,7 @@ func TestImportListing(t *testing.T) {
 	}
 }
 
-// Halo fails in the middle: an alert with the status of a failure, and the
-// choice and the list stay.
+// Halo fails in between: the page shows an alert and keeps the selection and the list.
 func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 30)
@@ -184,7 +183,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	}
 }
 
-// Whoever may only read, or belongs elsewhere, gets neither pages nor runs.
+// Readers and other tenants get neither pages nor runs.
 func TestImportStrangers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -209,8 +208,7 @@ func TestImportStrangers(t *testing.T) {
 	}
 }
 
-// Values that no page of ours sends are refused at their field; nothing is
-// asked for.
+// Values that no page sends are refused at their field, and no run is requested.
 func TestImportRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -236,15 +234,15 @@ func TestImportRefusesNonsense(t *testing.T) {
 		s.post("/import/preview", "connection", conn, "choice", "all", field, value).wants(422)
 	}
 	s.post("/import/pick", "connection", conn, "do", "nonsense").wants(422)
-	s.post("/import/pick", "connection", "").wants(200) // the only one is meant
+	s.post("/import/pick", "connection", "").wants(200) // it is the only one
 	runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{})
 	if err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
 	}
 }
 
-// A connection that is not in use is refused with the choice kept, and so is
-// one company more than can be chosen one by one.
+// A paused connection is refused and the selection kept, and so is one company more than
+// the maximum.
 func TestImportRefusalsKeepTheChoice(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

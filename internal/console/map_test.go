@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// existing adds companies and gives their ids.
+// existing adds companies and returns their ids.
 func (s *stage) existing(names ...string) (ids []string) {
 	s.t.Helper()
 	added, err := s.engine.AddCompanies(s.t.Context(), s.who.Tenant, "test", names, "")
@@ -28,7 +28,7 @@ func (s *stage) existing(names ...string) (ids []string) {
 	return ids
 }
 
-// mapped are the pairs in force, by name.
+// mapped returns the active mappings by name.
 func (s *stage) mapped() (pairs []string) {
 	for _, m := range s.mappings(repo.MappingFilter{}) {
 		pairs = append(pairs, m.CompanyName+" = "+m.ClientName+" by "+m.MappedBy)
@@ -37,8 +37,8 @@ func (s *stage) mapped() (pairs []string) {
 	return pairs
 }
 
-// Two pairs by + and a third that is only chosen, one of them taken out again:
-// what is on the list is mapped.
+// Add two pairs, remove one, choose a third: the pairs on the list and the chosen one are
+// mapped.
 func TestMapWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -57,7 +57,7 @@ func TestMapWizard(t *testing.T) {
 	p = s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(200, "1 pair to map", "Pair added.")
 	p = s.press(p, "Find", typed("company_search", ""), typed("client_search", "")).wants(200, "1 pair to map")
 
-	// What is chosen stays chosen while the other side is searched.
+	// A choice stays while the other side is searched.
 	p = s.press(p, "Find", ticked("company", own[2]), typed("client_search", "brown"))
 	p = s.press(p, "add", ticked("client", ids[1])).wants(200, "2 pairs to map")
 	p = s.press(p, "Remove pair 2: Cole and Brown Ltd").wants(200, "1 pair to map", "Pair removed.")
@@ -74,7 +74,7 @@ func TestMapWizard(t *testing.T) {
 	if got, want := s.mapped(), []string{"Aaron = Aaron Ltd by map", "Brown = Brown Ltd by map"}; !slices.Equal(got, want) {
 		t.Errorf("mapped: %q, want %q", got, want)
 	}
-	// Unmapped ones come first, and what is mapped says to what.
+	// Unmapped companies come first; mapped ones show their mapping.
 	got := s.get("/map").entries("options")
 	if !strings.HasPrefix(got[0], "Cole not mapped") || !strings.HasPrefix(got[1], "Aaron mapped to Aaron Ltd") {
 		t.Errorf("existing companies: %q", got)
@@ -104,8 +104,8 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 		{"offer", "7", "could not be read"},
 		{"company_search", strings.Repeat("x", 201), "Too long"},
 		{"client_search", "\x1b[0m", "cannot be searched for"},
-		{"do", "drop:7", "start again"},
-		{"do", "nonsense", "start again"},
+		{"do", "drop:7", "Start again"},
+		{"do", "nonsense", "Start again"},
 	} {
 		s.post("/map", "connection", conn, c.field, c.value).wants(422, c.says)
 	}
@@ -117,7 +117,7 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 	}
 }
 
-// What is mapped elsewhere is shown, and replaced only if that is agreed to.
+// Current mappings are shown, and replaced only after confirmation.
 func TestMapReplaces(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -156,8 +156,7 @@ func TestMapSuggestions(t *testing.T) {
 	}
 }
 
-// Halo fails in the middle: an alert with the status of a failure; pairs,
-// lists and the choice stay.
+// Halo fails in between: the page shows an alert and keeps pairs, lists and the choice.
 func TestMapKeepsPairsOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -200,7 +199,7 @@ func TestMapStrangers(t *testing.T) {
 	other.post("/map", "do", "dismiss:1").wants(422)
 }
 
-// Names are shown as text, whoever chose them.
+// Names are always shown as text.
 func TestWizardsEscapeNames(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -218,7 +217,7 @@ func TestWizardsEscapeNames(t *testing.T) {
 	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
 }
 
-// Links of other pages choose a company beforehand, on either side.
+// Links of other pages preselect a company on either side.
 func TestMapPreselects(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -242,7 +241,7 @@ func TestMapPreselects(t *testing.T) {
 	if v.Get("company") != own {
 		t.Errorf("chosen: %v", v)
 	}
-	s.connect("Other") // now the connection is to be chosen first, and the company is not forgotten
+	s.connect("Other") // now the connection has to be chosen first, and the company stays chosen
 	p = s.press(s.get("/map?company="+own).wants(200), "Use this connection", typed("connection", conn.ID.String()))
 	if _, v = s.filled(p, "add"); v.Get("company") != own {
 		t.Errorf("chosen after the connection: %v", v)

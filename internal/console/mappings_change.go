@@ -10,13 +10,13 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// chosen are the mappings that a form is about: the one whose own button was
-// pressed, or those that are ticked.
-func (v *visit) chosen() ([]string, error) {
-	if only := v.value("only"); only != "" {
+// chosen returns the mappings of a form: the one whose button was pressed, or those that
+// are ticked.
+func (r *request) chosen() ([]string, error) {
+	if only := r.value("only"); only != "" {
 		return []string{only}, nil
 	}
-	ids := v.r.PostForm["id"]
+	ids := r.PostForm["id"]
 	if len(ids) == 0 {
 		return nil, &problem.InputError{Reason: "No mapping is selected. Select at least one."}
 	}
@@ -28,22 +28,22 @@ func (v *visit) chosen() ([]string, error) {
 	return ids, nil
 }
 
-// back is the list that a form was on.
-func (v *visit) back() string {
-	here := v.value("back")
+// back returns the URL of the list that the form was on.
+func (r *request) back() string {
+	here := r.value("back")
 	if here == "/mappings" || strings.HasPrefix(here, "/mappings?") {
 		return here
 	}
 	return "/mappings"
 }
 
-// deleteMappings deletes at once and offers to take that back.
-func (c *Console) deleteMappings(v *visit) error {
-	ids, err := v.chosen()
+// unmapMappings unmaps at once and offers to undo it.
+func (c *Console) unmapMappings(r *request) error {
+	ids, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	outcomes, err := c.engine.UnmapNow(v.r.Context(), v.Tenant, v.Actor, ids)
+	outcomes, err := c.engine.UnmapNow(r.Context(), r.Tenant, r.Actor, ids)
 	if err != nil {
 		return err
 	}
@@ -69,16 +69,16 @@ func (c *Console) deleteMappings(v *visit) error {
 	if done == 0 && allOf(outcomes, repo.DoesNotExist) {
 		return repo.ErrNotFound
 	}
-	return v.redirect(v.back(), said)
+	return r.redirect(r.back(), said)
 }
 
-// restoreMappings brings deleted mappings back.
-func (c *Console) restoreMappings(v *visit) error {
-	ids, err := v.chosen()
+// restoreMappings restores former mappings.
+func (c *Console) restoreMappings(r *request) error {
+	ids, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	outcomes, err := c.engine.Restore(v.r.Context(), v.Tenant, v.Actor, ids)
+	outcomes, err := c.engine.Restore(r.Context(), r.Tenant, r.Actor, ids)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *Console) restoreMappings(v *visit) error {
 		said.Kind = "warn"
 		said.Text += " " + others(outcomes, repo.Restored)
 	}
-	return v.redirect(v.back(), said)
+	return r.redirect(r.back(), said)
 }
 
 func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
@@ -108,8 +108,8 @@ func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
 	return true
 }
 
-// others says what became of those that did not have the wanted outcome: how
-// many, and why the first of them.
+// others describes the mappings without the wanted outcome: how many, and the reason of
+// the first.
 func others(outcomes []repo.MappingOutcome, wanted string) string {
 	n, why := 0, ""
 	for _, o := range outcomes {

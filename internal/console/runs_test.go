@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// request asks for an import of everything.
+// request requests an import of all clients.
 func (s *stage) request(conn repo.Connection) string {
 	s.t.Helper()
 	receipt, err := s.engine.RequestImport(s.t.Context(), s.who.Tenant, engine.ImportRequest{Connection: conn.ID.String(), All: true, RequestedBy: "key:ann"})
@@ -24,7 +24,7 @@ func (s *stage) request(conn repo.Connection) string {
 	return receipt.RunID
 }
 
-// A run is watched from its queue to its end, and then nothing asks any more.
+// The page of a run polls from the queue to the end, then stops.
 func TestWatchRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 7)
@@ -35,7 +35,7 @@ func TestWatchRun(t *testing.T) {
 	a := s.get("/runs/"+id).wants(http.StatusOK, "Import of companies", "The run is waiting for a worker", "all Halo PSA companies", "key:ann", "main")
 	polled := a.find("*", "hx-get", live)
 	if len(polled) != 1 {
-		t.Fatal("nothing asks how it goes on")
+		t.Fatal("the page does not poll")
 	}
 	if swap, _ := attrOf(polled[0], "hx-swap"); swap != "innerHTML" || len(a.find("progress", "", "")) != 1 {
 		t.Errorf("swap %q", swap)
@@ -52,8 +52,8 @@ func TestWatchRun(t *testing.T) {
 	part := s.get(live, "HX-Request", "true").wants(http.StatusOK, "The run is in progress", "100 of 400 companies, about 30s left", "Created 90")
 	bar := part.find("progress", "", "")[0]
 	value, _ := attrOf(bar, "value")
-	if most, _ := attrOf(bar, "max"); value != "100" || most != "400" || strings.Contains(part.body, "<html") || part.head.Get("HX-Reswap") != "" {
-		t.Errorf("%s of %s, %v\n%s", value, most, part.head, part.body)
+	if limit, _ := attrOf(bar, "max"); value != "100" || limit != "400" || strings.Contains(part.body, "<html") || part.head.Get("HX-Reswap") != "" {
+		t.Errorf("%s of %s, %v\n%s", value, limit, part.head, part.body)
 	}
 	s.console.now = time.Now
 	repotest.Exec(t, s.url, `update halosync.runs set state = 'queued', started_at = null, records = 0, records_total = 0, created = 0`)
@@ -76,7 +76,7 @@ func TestRunActions(t *testing.T) {
 	conn := s.connect("main")
 	id := s.request(conn)
 	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "Run cancelled", "The run was cancelled", "Retry")
-	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "Run cancelled") // once more is safe
+	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "Run cancelled") // repeating it is safe
 
 	again := s.post("/runs/" + id + "/retry")
 	s.follow(again).wants(http.StatusOK, "The run is waiting")
@@ -101,7 +101,7 @@ func TestRunActions(t *testing.T) {
 	s.post("/runs/nonsense/cancel").wants(http.StatusNotFound)
 }
 
-// A held run waits for a person, who sees why.
+// A held run shows why it waits for a person.
 func TestApproveRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -119,7 +119,7 @@ func TestApproveRun(t *testing.T) {
 	s.follow(s.post("/runs/"+receipt.RunID+"/approve")).wants(http.StatusOK, "The run is saved", "The run is waiting") // the stage has no queue
 }
 
-// What needs a person is there by name, with a way on.
+// Items that need a person have names and links.
 func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)
@@ -160,7 +160,7 @@ func TestRunsAreListed(t *testing.T) {
 	s := newStage(t, 2)
 	s.get("/runs").wants(http.StatusOK, "No runs yet")
 	conn := s.connect("main")
-	// All of one moment, as a clock's tick makes them.
+	// All have the same time, like scheduled runs.
 	repotest.Exec(t, s.url, `
 		insert into halosync.runs (id, tenant, connection_id, kind, request_key, state, finished_at, error)
 		select gen_random_uuid(), 'acme', $1, 'resync', 'k' || i, 'failed', now(), 'nr ' || i from generate_series(1, 70) i`, conn.ID)

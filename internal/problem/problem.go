@@ -63,41 +63,132 @@ type row struct {
 // table lists every error that a person can see. The first matching row applies; an
 // error without a row is internal.
 var table = []row{
-	{is(ErrNotSignedIn), false, Problem{Status: 401, Code: "not-signed-in", Title: "You are not signed in", Advice: "sign in, then try again"}},
-	{is(ErrNoPage), false, Problem{Status: 404, Code: "no-page", Title: "Page not found", Advice: "it may have been removed, or the address is mistyped"}},
+	{is(ErrNotSignedIn), false, Problem{
+		Status: 401, Code: "not-signed-in", Title: "You are not signed in",
+		Advice: "sign in, then try again",
+	}},
+	{is(ErrNoPage), false, Problem{
+		Status: 404, Code: "no-page", Title: "Page not found",
+		Advice: "it may have been removed, or the address is mistyped",
+	}},
 	{isA[*InputError], true, Problem{Status: 422, Code: "input", Title: "Some input is missing or invalid"}},
-	{isA[*http.MaxBytesError], false, Problem{Status: 413, Code: "too-large", Title: "The request is too large", Advice: "send less at once"}},
+	{isA[*http.MaxBytesError], false, Problem{
+		Status: 413, Code: "too-large", Title: "The request is too large",
+		Advice: "send less at once",
+	}},
 
 	{isConflict, true, Problem{Status: 409, Code: "conflict", Title: "This is not possible at the moment"}},
 	{isA[*engine.UsageError], true, Problem{Status: 422, Code: "usage", Title: "This request is not valid"}},
-	{is(repo.ErrChanged), false, Problem{Status: 412, Code: "changed", Title: "Someone else changed this since you opened it", Advice: "nothing was saved; open it again to see the change, then repeat yours if it still makes sense"}},
-	{is(repo.ErrNotHeld), false, Problem{Status: 409, Code: "not-held", Title: "The run is not held", Advice: "only a held run can be approved; check its current state"}},
-	{is(repo.ErrNotFound), false, Problem{Status: 404, Code: "not-found", Title: "Not found", Advice: "it may have been removed"}},
-	{is(repo.ErrConflict), true, Problem{Status: 409, Code: "exists", Title: "This already exists", Advice: "choose another name, or use the existing one"}},
-	{is(repo.ErrInvalid), true, Problem{Status: 422, Code: "invalid", Title: "This cannot be saved", Advice: "correct it and try again"}},
-	{isA[*repo.BusyError], true, Problem{Status: 409, Code: "busy", Title: "Another run is active", Advice: "wait until it has ended"}},
+	{is(repo.ErrChanged), false, Problem{
+		Status: 412, Code: "changed", Title: "Someone else changed this since you opened it",
+		Advice: "nothing was saved; open it again to see the change, then repeat yours if it still makes sense",
+	}},
+	{is(repo.ErrNotHeld), false, Problem{
+		Status: 409, Code: "not-held", Title: "The run is not held",
+		Advice: "only a held run can be approved; check its current state",
+	}},
+	{is(repo.ErrNotFound), false, Problem{
+		Status: 404, Code: "not-found", Title: "Not found",
+		Advice: "it may have been removed",
+	}},
+	{is(repo.ErrConflict), true, Problem{
+		Status: 409, Code: "exists", Title: "This already exists",
+		Advice: "choose another name, or use the existing one",
+	}},
+	{is(repo.ErrInvalid), true, Problem{
+		Status: 422, Code: "invalid", Title: "This cannot be saved",
+		Advice: "correct it and try again",
+	}},
+	{isA[*repo.BusyError], true, Problem{
+		Status: 409, Code: "busy", Title: "Another run is active",
+		Advice: "wait until it has ended",
+	}},
 	{is(repo.ErrEnded), true, Problem{Status: 409, Code: "ended", Title: "The run has ended"}},
-	{is(repo.ErrBusy), true, Problem{Status: 409, Code: "in-progress", Title: "The same request is in progress", Advice: "repeat it in a moment to get its answer", RetryAfter: time.Second}},
-	{is(repo.ErrOtherRequest), true, Problem{Status: 422, Code: "key-reused", Title: "The key was used for another request", Advice: "use a new key for each request"}},
-	{is(repo.ErrUnavailable), false, Problem{Status: 503, Code: "database", Title: "The database is unavailable", Advice: "nothing was changed; try again in a moment", RetryAfter: 5 * time.Second}},
-	{is(secret.ErrUnknownKey), true, Problem{Status: 503, Code: "unknown-key", Title: "This worker does not have the key of the credentials yet", Advice: "try again in a moment", RetryAfter: 5 * time.Second}},
-	{is(secret.ErrOpen), true, Problem{Status: 502, Code: "sealed", Title: "The stored credentials cannot be decrypted", Advice: "enter the client secret again"}},
+	{is(repo.ErrBusy), true, Problem{
+		Status: 409, Code: "in-progress", Title: "The same request is in progress",
+		Advice:     "repeat it in a moment to get its answer",
+		RetryAfter: time.Second,
+	}},
+	{is(repo.ErrOtherRequest), true, Problem{
+		Status: 422, Code: "key-reused", Title: "The key was used for another request",
+		Advice: "use a new key for each request",
+	}},
+	{is(repo.ErrUnavailable), false, Problem{
+		Status: 503, Code: "database", Title: "The database is unavailable",
+		Advice:     "nothing was changed; try again in a moment",
+		RetryAfter: 5 * time.Second,
+	}},
+	{is(secret.ErrUnknownKey), true, Problem{
+		Status: 503, Code: "unknown-key", Title: "This worker does not have the key of the credentials yet",
+		Advice:     "try again in a moment",
+		RetryAfter: 5 * time.Second,
+	}},
+	{is(secret.ErrOpen), true, Problem{
+		Status: 502, Code: "sealed", Title: "The stored credentials cannot be decrypted",
+		Advice: "enter the client secret again",
+	}},
 
-	{isA[*ratelimit.BudgetError], true, Problem{Status: 429, Code: "budget", Title: "The request budget of this Halo PSA is used up", Advice: "wait a few minutes, then try again"}},
-	{is(halo.ErrThrottled), true, Problem{Status: 429, Code: "halo-throttled", Title: "Halo PSA limits requests", Advice: "wait a few minutes, then try again"}},
-	{is(engine.ErrNoClients), true, Problem{Status: 502, Code: "halo-no-clients", Title: "Halo PSA shows no client", Advice: "give the application's agent in Halo the right to read customers"}},
-	{is(halo.ErrCredentials), true, Problem{Status: 502, Code: "halo-credentials", Title: "Halo PSA does not accept the credentials", Advice: "check client ID, client secret and tenant name in Halo (Configuration, Integrations, HaloPSA API), and update the connection"}},
-	{is(halo.ErrUnauthorized), true, Problem{Status: 502, Code: "halo-token", Title: "Halo PSA does not accept its own token", Advice: "check that resource server and authorisation server belong to the same Halo, and that the application has the permission read:customers"}},
-	{is(halo.ErrForbidden), true, Problem{Status: 502, Code: "halo-forbidden", Title: "Halo PSA refuses access", Advice: "give the application in Halo the permission read:customers, and its agent the right to read customers"}},
-	{isSilence, true, Problem{Status: 504, Code: "halo-silent", Title: "Halo PSA does not answer", Advice: "check that the host name is right and can be reached from here, then try again"}},
-	{is(halo.ErrUnavailable), true, Problem{Status: 502, Code: "halo-unavailable", Title: "Halo PSA has a problem", Advice: "nothing was changed; try again in a few minutes; if the problem persists, check the tenant name"}},
-	{is(halo.ErrNotHalo), true, Problem{Status: 502, Code: "not-halo", Title: "The answer is not from Halo PSA", Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api"}},
-	{is(halo.ErrTooLarge), true, Problem{Status: 502, Code: "halo-too-large", Title: "Halo PSA's answer is too large", Advice: "request fewer clients with a search or a smaller page"}},
-	{is(halo.ErrNotFound), true, Problem{Status: 502, Code: "halo-not-found", Title: "Halo PSA has no such record", Advice: "it may have been deleted in Halo; otherwise check the connection's resource server, which usually ends in /api"}},
-	{is(halo.ErrInvalid), true, Problem{Status: 502, Code: "halo-invalid", Title: "Halo PSA refused the request", Advice: "try other words or a smaller page"}},
-	{is(halo.ErrRefused), true, Problem{Status: 422, Code: "address-refused", Title: "This address is not allowed", Advice: "nothing was sent; add a private address to HALOSYNC_ALLOW_HOSTS"}},
-	{is(context.DeadlineExceeded), false, Problem{Status: 504, Code: "timeout", Title: "The request took too long", Advice: "try again in a moment"}},
-	{is(context.Canceled), false, Problem{Status: 503, Code: "canceled", Title: "The request was canceled", Advice: "try again", RetryAfter: 5 * time.Second}},
+	{isA[*ratelimit.BudgetError], true, Problem{
+		Status: 429, Code: "budget", Title: "The request budget of this Halo PSA is used up",
+		Advice: "wait a few minutes, then try again",
+	}},
+	{is(halo.ErrThrottled), true, Problem{
+		Status: 429, Code: "halo-throttled", Title: "Halo PSA limits requests",
+		Advice: "wait a few minutes, then try again",
+	}},
+	{is(engine.ErrNoClients), true, Problem{
+		Status: 502, Code: "halo-no-clients", Title: "Halo PSA shows no client",
+		Advice: "give the application's agent in Halo the right to read customers",
+	}},
+	{is(halo.ErrCredentials), true, Problem{
+		Status: 502, Code: "halo-credentials", Title: "Halo PSA does not accept the credentials",
+		Advice: "check client ID, client secret and tenant name in Halo (Configuration, Integrations, HaloPSA API), and update the connection",
+	}},
+	{is(halo.ErrUnauthorized), true, Problem{
+		Status: 502, Code: "halo-token", Title: "Halo PSA does not accept its own token",
+		Advice: "check that resource server and authorisation server belong to the same Halo, and that the application has the permission read:customers",
+	}},
+	{is(halo.ErrForbidden), true, Problem{
+		Status: 502, Code: "halo-forbidden", Title: "Halo PSA refuses access",
+		Advice: "give the application in Halo the permission read:customers, and its agent the right to read customers",
+	}},
+	{isSilence, true, Problem{
+		Status: 504, Code: "halo-silent", Title: "Halo PSA does not answer",
+		Advice: "check that the host name is right and can be reached from here, then try again",
+	}},
+	{is(halo.ErrUnavailable), true, Problem{
+		Status: 502, Code: "halo-unavailable", Title: "Halo PSA has a problem",
+		Advice: "nothing was changed; try again in a few minutes; if the problem persists, check the tenant name",
+	}},
+	{is(halo.ErrNotHalo), true, Problem{
+		Status: 502, Code: "not-halo", Title: "The answer is not from Halo PSA",
+		Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api",
+	}},
+	{is(halo.ErrTooLarge), true, Problem{
+		Status: 502, Code: "halo-too-large", Title: "Halo PSA's answer is too large",
+		Advice: "request fewer clients with a search or a smaller page",
+	}},
+	{is(halo.ErrNotFound), true, Problem{
+		Status: 502, Code: "halo-not-found", Title: "Halo PSA has no such record",
+		Advice: "it may have been deleted in Halo; otherwise check the connection's resource server, which usually ends in /api",
+	}},
+	{is(halo.ErrInvalid), true, Problem{
+		Status: 502, Code: "halo-invalid", Title: "Halo PSA refused the request",
+		Advice: "try other words or a smaller page",
+	}},
+	{is(halo.ErrRefused), true, Problem{
+		Status: 422, Code: "address-refused", Title: "This address is not allowed",
+		Advice: "nothing was sent; add a private address to HALOSYNC_ALLOW_HOSTS",
+	}},
+	{is(context.DeadlineExceeded), false, Problem{
+		Status: 504, Code: "timeout", Title: "The request took too long",
+		Advice: "try again in a moment",
+	}},
+	{is(context.Canceled), false, Problem{
+		Status: 503, Code: "canceled", Title: "The request was canceled",
+		Advice:     "try again",
+		RetryAfter: 5 * time.Second,
+	}},
 }
 
 // Of returns the problem of an error. An unknown error has the code [Internal] and no
