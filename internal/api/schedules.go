@@ -11,7 +11,7 @@ import (
 type newSchedule struct {
 	Changed
 	Body struct {
-		Schedule string `json:"schedule" minLength:"1" maxLength:"200" doc:"Standard cron notation: minute, hour, day, month, day of the week. The time zone is UTC unless the text starts with CRON_TZ=Zone." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
+		Schedule string `json:"schedule" minLength:"1" maxLength:"200" doc:"Cron notation: minute, hour, day, month, day of the week; in UTC unless it starts with CRON_TZ=Zone." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -27,14 +26,9 @@ type Event struct {
 
 // NewEvent returns the view of an event.
 func NewEvent(e repo.Event) Event {
-	v := Event{
+	return Event{
 		ID: e.ID, Tenant: e.Tenant, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, How: e.How,
 		ConnectionID: idText(e.ConnectionID), MappingID: idText(e.MappingID), CompanyID: idText(e.CompanyID),
-		ClientID: e.ClientID, Before: e.Before, After: e.After,
+		ClientID: e.ClientID, RunID: runID(e.RunID), Before: e.Before, After: e.After,
 	}
-	if e.RunID != nil {
-		id := engine.RunID(*e.RunID)
-		v.RunID = &id
-	}
-	return v
 }

@@ -37,14 +37,10 @@ func NewMapping(m repo.Mapping) Mapping {
 		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
 		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
 		State: m.State, StateReason: m.StateReason, LastVerifiedAt: UTC(m.LastVerifiedAt),
-		DeletedAt: UTC(m.DeletedAt),
+		RunID: runID(m.RunID), DeletedAt: UTC(m.DeletedAt),
 	}
 	if m.CompanyID == uuid.Nil {
 		v.CompanyID = ""
-	}
-	if m.RunID != nil {
-		id := engine.RunID(*m.RunID)
-		v.RunID = &id
 	}
 	if m.DeletedAt != nil {
 		v.DeletedBy = &m.DeletedBy

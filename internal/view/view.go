@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -38,6 +39,14 @@ func itemIDs(item repo.RunItem) (company *string, client *int64) {
 		client = &item.ClientID
 	}
 	return company, client
+}
+
+func runID(id *uuid.UUID) *string {
+	if id == nil {
+		return nil
+	}
+	text := engine.RunID(*id)
+	return &text
 }
 
 func idText(id *uuid.UUID) *string {
