@@ -3,13 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/traces"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -69,3 +72,23 @@ var (
 	needHalo  = []string{config.DatabaseURL, config.Keyset}
 	needQueue = []string{config.DatabaseURL, config.RedisURL}
 )
+
+// trace starts a trace of the command if the environment configures a collector.
+// Failures to export it are reported and otherwise ignored.
+func (a *app) trace(ctx context.Context) (_ context.Context, t *traces.Traces, end func(error), err error) {
+	failed := func(err error) { fmt.Fprintln(a.Err, "enqueue: "+plaintext.PrintableLines(err.Error())) }
+	t, err = traces.New(ctx, a.getenv, "halosync-enqueue", a.version, failed)
+	if err != nil {
+		return ctx, nil, nil, &config.FaultsError{Faults: []string{err.Error()}}
+	}
+	if !t.On() {
+		return ctx, nil, func(error) {}, nil
+	}
+	ctx, finish := t.Command(ctx, a.command)
+	return ctx, t, func(err error) {
+		finish(err)
+		if err := t.Close(ctx); err != nil {
+			failed(err)
+		}
+	}, nil
+}

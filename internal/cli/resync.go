@@ -110,22 +110,3 @@ func worst(endings []error) error {
 	}
 	return errors.Join(waiting...)
 }
-
-func (a *app) runsApprove() *cobra.Command {
-	var wait bool
-	cmd := &cobra.Command{
-		Use: "approve RUN", Short: "Approve a held run, which starts again with the current data of Halo", Args: exactly("a run's id"),
-		Example: "  enqueue runs approve 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
-		RunE: a.do(func(ctx context.Context, args []string) error {
-			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
-				receipt, err := p.engine.Approve(ctx, p.tenant, args[0], a.actor())
-				if err != nil {
-					return err
-				}
-				return a.requested(ctx, p, receipt, wait)
-			})
-		}),
-	}
-	waitFlag(cmd, &wait)
-	return cmd
-}

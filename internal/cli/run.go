@@ -48,7 +48,7 @@ type app struct {
 	getenv  func(string) string
 	tenant  string // --tenant
 	format  string // -o
-	width   int    // of the terminal at Out, 0 if it is none
+	width   int    // of the terminal at Out, 0 if Out is not a terminal
 
 	command string // path of the command, such as "enqueue runs show"
 	started bool   // the command line is valid
@@ -158,7 +158,9 @@ Data goes to standard output, everything else to standard error. Exit codes: 0 d
 	flags.StringVarP(&a.format, "output", "o", "table", "output format: table, json or csv")
 	root.AddCommand(
 		a.connectionCommand(), a.clientsCommand(), a.companiesCommand(),
-		a.importCommand(), a.resyncCommand(), a.scheduleCommand(), a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(), a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
+		a.importCommand(), a.resyncCommand(), a.scheduleCommand(),
+		a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(),
+		a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		strict(cmd)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
@@ -28,15 +29,7 @@ which does not map the pair again. "enqueue mappings --unmapped" lists former
 mappings; "enqueue restore" restores them.`,
 		Example: "  enqueue unmap 0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172",
 		Args:    someMappings,
-		RunE: a.do(func(ctx context.Context, ids []string) error {
-			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				outcomes, err := p.engine.UnmapNow(ctx, p.tenant, a.actor(), ids)
-				if err != nil {
-					return err
-				}
-				return a.printOutcomes(outcomes)
-			})
-		}),
+		RunE:    a.changeMappings((*engine.Engine).UnmapNow),
 	}
 }
 
@@ -49,16 +42,23 @@ unverified until the next resync. A mapping is refused if its company was delete
 or if its company or client is mapped elsewhere.`,
 		Example: "  enqueue restore 0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172",
 		Args:    someMappings,
-		RunE: a.do(func(ctx context.Context, ids []string) error {
-			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				outcomes, err := p.engine.Restore(ctx, p.tenant, a.actor(), ids)
-				if err != nil {
-					return err
-				}
-				return a.printOutcomes(outcomes)
-			})
-		}),
+		RunE:    a.changeMappings((*engine.Engine).Restore),
 	}
+}
+
+type mappingChange = func(e *engine.Engine, ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
+
+// changeMappings returns the body of a command that changes the mappings in its arguments.
+func (a *app) changeMappings(change mappingChange) func(*cobra.Command, []string) error {
+	return a.do(func(ctx context.Context, ids []string) error {
+		return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+			outcomes, err := change(p.engine, ctx, p.tenant, a.actor(), ids)
+			if err != nil {
+				return err
+			}
+			return a.printOutcomes(outcomes)
+		})
+	})
 }
 
 // someMappings requires at least one argument.
