@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -37,66 +38,56 @@ func (r *request) back() string {
 	return "/mappings"
 }
 
-// unmapMappings unmaps at once and offers to undo it.
-func (c *Console) unmapMappings(r *request) error {
-	ids, err := r.chosen()
-	if err != nil {
-		return err
-	}
-	outcomes, err := c.engine.UnmapNow(r.Context(), r.Tenant, r.Actor, ids)
-	if err != nil {
-		return err
-	}
-	said := &flash{}
-	for _, o := range outcomes {
-		if o.Outcome == repo.Unmapped {
-			said.Undo = append(said.Undo, o.ID)
-		}
-	}
-	done := len(said.Undo)
-	said.Text = plural(done, "company", "companies") + " unmapped."
-	if done == 1 {
-		for _, o := range outcomes {
-			if o.Outcome == repo.Unmapped && o.Mapping != nil {
-				said.Text = fmt.Sprintf("“%s” unmapped from “%s”.", o.Mapping.CompanyName, o.Mapping.ClientName)
-			}
-		}
-	}
-	if done < len(outcomes) {
-		said.Kind = "warn"
-		said.Text += " " + others(outcomes, repo.Unmapped)
-	}
-	if done == 0 && allOf(outcomes, repo.DoesNotExist) {
-		return repo.ErrNotFound
-	}
-	return r.redirect(r.back(), said)
-}
+// mappingChange changes mappings and returns an outcome for each.
+type mappingChange func(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
 
-// restoreMappings restores former mappings.
-func (c *Console) restoreMappings(r *request) error {
+// changeMappings calls change for the mappings of a form and shows the list again.
+// message returns the message for the mappings with the wanted outcome.
+func changeMappings(r *request, change mappingChange, wanted string, message func(done []repo.MappingOutcome) *flash) error {
 	ids, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	outcomes, err := c.engine.Restore(r.Context(), r.Tenant, r.Actor, ids)
+	outcomes, err := change(r.Context(), r.Tenant, r.Actor, ids)
 	if err != nil {
 		return err
 	}
 	if allOf(outcomes, repo.DoesNotExist) {
 		return repo.ErrNotFound
 	}
-	done := 0
+	var done []repo.MappingOutcome
 	for _, o := range outcomes {
-		if o.Outcome == repo.Restored {
-			done++
+		if o.Outcome == wanted {
+			done = append(done, o)
 		}
 	}
-	said := &flash{Text: plural(done, "mapping", "mappings") + " restored."}
-	if done < len(outcomes) {
+	said := message(done)
+	if len(done) < len(outcomes) {
 		said.Kind = "warn"
-		said.Text += " " + others(outcomes, repo.Restored)
+		said.Text += " " + others(outcomes, wanted)
 	}
 	return r.redirect(r.back(), said)
+}
+
+// unmapMappings unmaps at once and offers to undo it.
+func (c *Console) unmapMappings(r *request) error {
+	return changeMappings(r, c.engine.UnmapNow, repo.Unmapped, func(done []repo.MappingOutcome) *flash {
+		said := &flash{Text: plural(len(done), "company", "companies") + " unmapped."}
+		for _, o := range done {
+			said.Undo = append(said.Undo, o.ID)
+		}
+		if len(done) == 1 && done[0].Mapping != nil {
+			said.Text = fmt.Sprintf("“%s” unmapped from “%s”.", done[0].Mapping.CompanyName, done[0].Mapping.ClientName)
+		}
+		return said
+	})
+}
+
+// restoreMappings restores former mappings.
+func (c *Console) restoreMappings(r *request) error {
+	return changeMappings(r, c.engine.Restore, repo.Restored, func(done []repo.MappingOutcome) *flash {
+		return &flash{Text: plural(len(done), "mapping", "mappings") + " restored."}
+	})
 }
 
 func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
