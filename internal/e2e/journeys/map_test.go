@@ -48,7 +48,7 @@ func (tech *technician) watchInBrowser() {
 	tech.signIn()
 	tech.Follow("Import companies")
 	tech.Heading("Import companies")
-	tech.Click("radio", "All companies in Halo PSA")
+	tech.Click("radio", "All active companies in Halo PSA")
 	tech.Press("Next")
 	tech.previewed()
 	tech.inspect()
