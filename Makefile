@@ -1,4 +1,4 @@
-# halosync: "make demo" shows it, "make test" proves it.
+# halosync: "make demo" shows what it does, "make test" proves it.
 SHELL      := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -18,35 +18,35 @@ FUZZTIME ?= 10m
 
 .PHONY: help demo test check screenshots soak chaos bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy fuzz fmt servers testkit promtool tidy clean
 
-help: ## this list; times are those of two cores
+help: ## list the targets; times are those of two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: servers build ## a simulated Halo with 2,500 clients, imported; half a minute (DEMO_ONCE=1: ends by itself)
+demo: servers build ## import 2,500 clients of a simulated Halo; half a minute (DEMO_ONCE=1: end by itself)
 	@$(GO) run ./internal/demo -bin $(BIN)
 
-# Tests wait most of their time, so more of them run at once than there are cores.
-# Debug information that no test looks at is left out: it costs a fifth of the build.
+# Tests mostly wait, so more of them run at once than there are cores. Debug
+# information, which no test reads, is left out: it takes a fifth of the build.
 test: export GOFLAGS := $(GOFLAGS) -gcflags=all=-dwarf=false
-test: testkit promtool ## every test in its short form, race detector on; 8 minutes, 10 with an empty build cache
+test: testkit promtool ## run every test in its short form, race detector on; 8 minutes, 10 with an empty build cache
 	$(GO) test -race -vet=off -shuffle=on -parallel 8 -timeout 12m ./...
 
-check: ## what a change must pass: verify, lint, test; 9 minutes, 16 with an empty build cache
+check: ## run what a change must pass: verify, lint, test; 9 minutes, 16 with an empty build cache
 	@$(MAKE) verify lint
 	@$(MAKE) test
 
-build: ## bin/worker and bin/enqueue
+build: ## build bin/worker and bin/enqueue
 	@$(BUILD) -o $(BIN)/worker ./cmd/worker
 	@$(BUILD) -o $(BIN)/enqueue ./cmd/enqueue
 
-release: ## dist/: both programs for Linux and macOS (amd64, arm64), man pages, completions, checksums
+release: ## pack dist/: both programs for Linux and macOS (amd64, arm64), man pages, completions, checksums
 	@GO="$(GO)" VERSION=$(VERSION) ./tools/release.sh
 
 verify:
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-# Neither the folder nor what a build cache holds may show in the programs.
-reproducible: ## builds both programs twice, in different folders, and compares them
+# Neither the folder nor the build cache may leave a trace in the programs.
+reproducible: ## build both programs twice, in different folders, and compare them
 	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	for nth in first second/and/deeper; do \
 	  mkdir -p "$$work/$$nth/source"; \
@@ -56,9 +56,9 @@ reproducible: ## builds both programs twice, in different folders, and compares 
 	for program in worker enqueue; do \
 	  cmp "$$work/first/source/$(BIN)/$$program" "$$work/second/and/deeper/source/$(BIN)/$$program"; \
 	done; \
-	echo "the same, twice"
+	echo "both builds are the same"
 
-sbom: build $(CDX) ## bin/worker.cdx.json and bin/enqueue.cdx.json: what each program contains
+sbom: build $(CDX) ## write bin/worker.cdx.json and bin/enqueue.cdx.json: what each program contains
 	@for program in worker enqueue; do \
 	  $(CDX) app -json -licenses -std -output-version 1.6 -main cmd/$$program -output $(BIN)/$$program.cdx.json . 2> $(BIN)/$$program.cdx.log \
 	    || { cat $(BIN)/$$program.cdx.log; exit 1; }; \
@@ -72,32 +72,32 @@ sbom: build $(CDX) ## bin/worker.cdx.json and bin/enqueue.cdx.json: what each pr
 $(CDX): tools/sbom/go.mod tools/sbom/go.sum
 	@cd tools/sbom && $(GO) build -o ../../$(CDX) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
-vuln: ## known vulnerabilities that our code reaches; needs the internet
+vuln: ## list known vulnerabilities that our code reaches; needs the internet
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
-lint: $(LINT) ## the linters of .golangci.yml; half a minute, and two to build them the first time
+lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minutes to build them the first time
 	$(LINT) run --allow-parallel-runners ./...
 
-# A module of its own, too: Kubernetes and BuildKit are large.
-lint-deploy: ## deploy/: BuildKit's checks, compose's and kustomize's readers, systemd-analyze
+# A module of its own, because Kubernetes and BuildKit are large.
+lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomize and with systemd-analyze
 	@cd tools/deploy && $(GO) run . ../../deploy
 
-# The linter has a module of its own, so that none of its dependencies enters
-# the product's.
+# The linter has a module of its own, so that none of its dependencies enters the
+# product's.
 $(LINT): tools/go.mod tools/go.sum
 	@echo "building the linter (once, some two minutes)"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-screenshots: testkit ## docs/screenshots anew, of the console with a made-up tenant
+screenshots: testkit ## take docs/screenshots again, of the console with a made-up tenant
 	@mkdir -p docs/screenshots
 	HALOSYNC_SCREENSHOTS=$(CURDIR)/docs/screenshots $(GO) test -count 1 -run TestJourneys/technicians/northwind ./internal/e2e/journeys
 
-# Each seed of the histories is its own; the race detector looks at the short form.
-soak: testkit ## the long forms: 10,000 histories, 100 Halos, waits that pass for real; an hour (HALOSYNC_HISTORIES=n: as many)
+# The histories run without the race detector, which the short form has.
+soak: testkit ## run the long forms: 10,000 histories, 100 Halos, real waiting times; an hour (HALOSYNC_HISTORIES=n: as many)
 	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} HALOSYNC_HALOS=100 $(GO) test -count 1 -run 'TestHistories|TestImportFromAHundredHalos' -timeout 90m -v ./internal/engine
 	HALOSYNC_LONG=1 $(GO) test -race -count 1 -run '$(LONG)' -timeout 60m -v ./internal/e2e ./internal/engine ./internal/bench ./tasks
 
-chaos: servers ## 500 runs while everything breaks, against a model; 10 minutes (HALOSYNC_CHAOS_RUNS=n, HALOSYNC_CHAOS_SEED=n: one episode again)
+chaos: servers ## compare 500 runs under random faults with a model; 10 minutes (HALOSYNC_CHAOS_RUNS=n, HALOSYNC_CHAOS_SEED=n: repeat one episode)
 	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/e2e/chaos
 
 bench: servers build ## what imports, re-imports and resyncs cost, next to floors and rivals; prints it (BENCH=name: only that part)
@@ -109,7 +109,7 @@ bench-doc: servers build ## the same, all of it, and writes docs/benchmarks.md
 micro: servers ## benchmarks of the hot functions, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-fuzz: ## every fuzz target, FUZZTIME (10m) in total (FUZZ=name: only those)
+fuzz: ## run every fuzz target, FUZZTIME (10m) in total (FUZZ=name: only those)
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" ./tools/fuzz.sh '$(FUZZ)'
 
 fmt: $(LINT) ## format the code
@@ -118,10 +118,10 @@ fmt: $(LINT) ## format the code
 promtool:
 	@./tools/promtool.sh $(BIN)
 
-testkit: # what the tests alone need besides
+testkit: # install what only the tests need
 	@./internal/devstack/install.sh pgbouncer chromium
 
-servers: ## make sure that Postgres and Redis are on the machine (apt or brew)
+servers: ## install Postgres and Redis if they are missing (apt or brew)
 	@./internal/devstack/install.sh
 
 tidy:

@@ -1,5 +1,5 @@
--- Roles and database of docs/security.md, "Least rights", with passwords from
--- the secrets' files. Postgres' image runs it once, with psql, on an empty volume.
+-- The roles and the database of docs/security.md, "Least rights", with passwords from the
+-- secret files. The Postgres image runs this script once, with psql, on an empty volume.
 \set owner `cat /run/secrets/owner-password`
 \set worker `cat /run/secrets/worker-password`
 create role halosync_owner login password :'owner';

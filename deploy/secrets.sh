@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes the secrets that deploy/compose.yml mounts, in deploy/secrets (or the
-# folder that is given), once: what is there already is left alone.
+# Creates the secrets that deploy/compose.yml mounts, in deploy/secrets or the given
+# folder. It keeps secrets that exist.
 #
-# The programs in the containers are not root, and compose mounts these files
-# with the rights that they have here. So the files may be read by all, and the
-# folder by its owner only.
+# The programs in the containers are not root, and compose mounts these files with their
+# rights on the host. So all users may read the files, but only the owner may open the
+# folder.
 set -eu
 umask 077
 enqueue=${ENQUEUE:-$(dirname "$0")/../bin/enqueue}
@@ -33,6 +33,6 @@ maxmemory-policy noeviction
 requirepass $redis
 END
 "$enqueue" keyset new > "$dir/keyset.new"
-mv "$dir/keyset.new" "$dir/keyset" # last: its presence says that all are there
+mv "$dir/keyset.new" "$dir/keyset" # last, so that its presence means that all exist
 chmod 0444 "$dir"/*
 echo "$dir: keep a copy of keyset where secrets are kept; without it stored credentials are lost" >&2

@@ -40,7 +40,7 @@ func Handle[A Args[A], R any](s *Server, k Kind[A, R], h func(context.Context, J
 			x.tenant = payloadTenant(payload)
 			return nil, &rejection{err}
 		}
-		x.tenant, x.connection = args.origin().Tenant, args.origin().ConnectionID
+		x.tenant, x.connection = args.Origin().Tenant, args.Origin().ConnectionID
 		result, err := h(ctx, Job[A]{
 			RunID: x.runID, Args: args, Attempt: x.attempt(), Final: x.final(), Died: x.died, Draining: x.draining,
 		})

@@ -110,7 +110,8 @@ func (a ImportArgs) identity() any {
 	return a
 }
 
-func (a ImportArgs) origin() Stored {
+// Origin implements [Args].
+func (a ImportArgs) Origin() Stored {
 	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
 }
 

@@ -35,7 +35,9 @@ type Args[A any] interface {
 	Canonical() A
 
 	identity() any  // what makes two requests the same one; encoded as JSON
-	origin() Stored // for whom, and who asked; without key and arguments
+	// Origin says for which tenant and connection, and who asked. Key and Args of the
+	// result are empty.
+	Origin() Stored
 }
 
 // Kind declares one kind of job. Both ends use the same value.

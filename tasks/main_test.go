@@ -103,7 +103,7 @@ func (n note) Validate() error {
 }
 func (n note) Canonical() note { return n }
 func (n note) identity() any   { return n }
-func (n note) origin() Stored  { return Stored{Tenant: "acme"} }
+func (n note) Origin() Stored  { return Stored{Tenant: "acme"} }
 
 func noteKind() Kind[note, RunResult] {
 	return Kind[note, RunResult]{

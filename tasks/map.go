@@ -136,7 +136,8 @@ func (a MapArgs) identity() any {
 	return a
 }
 
-func (a MapArgs) origin() Stored {
+// Origin implements [Args].
+func (a MapArgs) Origin() Stored {
 	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
 }
 

@@ -53,7 +53,8 @@ func (a ResyncArgs) identity() any {
 	return a
 }
 
-func (a ResyncArgs) origin() Stored {
+// Origin implements [Args].
+func (a ResyncArgs) Origin() Stored {
 	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
 }
 

@@ -19,6 +19,6 @@ func Statement[A Args[A], R any](kind Kind[A, R], args A) (query string, params 
 	if err != nil {
 		return "", nil, err
 	}
-	of := args.origin()
+	of := args.Origin()
 	return statementSQL, []any{kind.Name, of.Tenant, of.ConnectionID, string(payload), of.RequestedBy}, nil
 }

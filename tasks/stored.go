@@ -52,7 +52,7 @@ func stored[A Args[A], R any](kind Kind[A, R]) storedKind {
 			if err != nil {
 				return Stored{}, err
 			}
-			s := args.origin()
+			s := args.Origin()
 			s.Key = Key(kind.Name, args)
 			s.Args, err = encode(args)
 			return s, err

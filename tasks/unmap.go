@@ -75,6 +75,7 @@ func (a UnmapArgs) identity() any {
 	return a
 }
 
-func (a UnmapArgs) origin() Stored {
+// Origin implements [Args].
+func (a UnmapArgs) Origin() Stored {
 	return Stored{Tenant: a.Tenant, ConnectionID: a.ConnectionID, RequestedBy: a.RequestedBy}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -57,13 +58,14 @@ const (
 // world is the API of an installation with a tenant "acme" that has a connection.
 type world struct {
 	*Handler
-	t     *testing.T
-	url   string // of the database
-	log   *observer.ObservedLogs
-	sim   *halotest.Halo
-	conn  repo.Connection
-	gate  atomic.Pointer[func(context.Context) error] // before each request to Halo
-	actor access.Principal
+	t      *testing.T
+	url    string // of the database
+	log    *observer.ObservedLogs
+	sim    *halotest.Halo
+	worker *enginetest.Worker
+	conn   repo.Connection
+	gate   atomic.Pointer[func(context.Context) error] // before each request to Halo
+	actor  access.Principal
 }
 
 func newWorld(t *testing.T, change ...func(*Config)) *world {
@@ -85,8 +87,9 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	w.log = logs
 	cfg := Config{
 		Store: store, Log: zap.New(core), PollEvery: 5 * time.Millisecond,
-		Engine: engine.New(engine.Config{Store: store, Queue: queue, Allow: allow, RetryBudget: time.Millisecond, Budget: w.budget}),
 	}
+	w.worker = enginetest.New(enginetest.Config{Store: store, Queue: queue, Allow: allow, RetryBudget: time.Millisecond, Budget: w.budget})
+	cfg.Engine = w.worker.Engine
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -193,22 +196,7 @@ func (w *world) perform(runID string) error {
 	if err != nil {
 		return err
 	}
-	switch run.Kind {
-	case repo.KindImport:
-		return execute(w, runID, run, w.engine.Import)
-	case repo.KindMap:
-		return execute(w, runID, run, w.engine.Map)
-	}
-	return fmt.Errorf("run of kind %s", run.Kind)
-}
-
-func execute[A any](_ *world, runID string, run repo.Run, f func(context.Context, tasks.Job[A]) (tasks.RunResult, error)) error {
-	job := tasks.Job[A]{RunID: runID, Attempt: 1, Final: true, Draining: make(chan struct{})}
-	if err := json.Unmarshal(run.Args, &job.Args); err != nil {
-		return err
-	}
-	_, err := f(context.Background(), job)
-	return err
+	return w.worker.Execute(context.Background(), run)
 }
 
 // imported imports the first n clients and returns the id of the run.

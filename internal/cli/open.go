@@ -53,7 +53,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err := opened.Store.Ready(ctx); err != nil {
 		return err
 	}
-	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: engine.New(opened.EngineConfig())})
+	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: opened.Engine})
 }
 
 // onlyOf returns the id of the connection that a listing is restricted to, nil without

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/schedule"
 	"github.com/halosync/halosync/internal/view"
 )
 
@@ -62,7 +62,7 @@ fixed delay of up to HALOSYNC_RESYNC_SPREAD.`,
 		Example: `  enqueue schedule set --connection "Acme Halo" "CRON_TZ=Europe/Berlin 30 4 * * *"`,
 		Args:    exactly("a schedule in cron notation, in quotes"),
 		RunE: a.do(func(ctx context.Context, args []string) error {
-			schedule, err := engine.ParseSchedule(args[0])
+			schedule, err := schedule.Parse(args[0])
 			if err != nil {
 				return usagef("%v", err)
 			}

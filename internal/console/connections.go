@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/schedule"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
@@ -36,7 +37,7 @@ func (c *Console) row(conn repo.Connection) connectionRow {
 	if r.Schedule == "" {
 		r.Schedule = engine.PlannedSchedule(conn)
 	}
-	r.Late = conn.State == repo.Active && conn.NextResyncAt != nil && c.now().Sub(*conn.NextResyncAt) > engine.LateAfter
+	r.Late = conn.State == repo.Active && conn.NextResyncAt != nil && c.now().Sub(*conn.NextResyncAt) > schedule.LateAfter
 	return r
 }
 

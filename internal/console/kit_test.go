@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -17,10 +16,10 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
-	"github.com/halosync/halosync/tasks"
 )
 
 func TestMain(m *testing.M) { repotest.Main(m) }
@@ -39,7 +38,7 @@ type stage struct {
 	store   *repo.Store
 	halo    *halotest.Halo
 	tenant  *halotest.Tenant // the Halo side
-	engine  *engine.Engine
+	engine  *enginetest.Worker
 	console *Console
 	who     access.Principal
 	cookies map[string]string
@@ -59,8 +58,8 @@ func newStage(t testing.TB, n int) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow, RetryBudget: 100 * time.Millisecond})
-	s.console = New(Config{Engine: s.engine, Store: s.store})
+	s.engine = enginetest.New(enginetest.Config{Store: s.store, Allow: allow, RetryBudget: 100 * time.Millisecond})
+	s.console = New(Config{Engine: s.engine.Engine, Store: s.store})
 	s.who = access.Principal{Tenant: "acme", Actor: "key:test", Scope: access.Admin, Session: true}
 	return s
 }
@@ -95,31 +94,13 @@ func (s *stage) perform(runID string) repo.Run {
 		s.t.Fatal(err)
 	}
 	for range 20 {
-		switch run.Kind {
-		case repo.KindImport:
-			_, err = s.engine.Import(ctx, jobOf[tasks.ImportArgs](s.t, run))
-		case repo.KindMap:
-			_, err = s.engine.Map(ctx, jobOf[tasks.MapArgs](s.t, run))
-		case repo.KindResync:
-			_, err = s.engine.Resync(ctx, jobOf[tasks.ResyncArgs](s.t, run))
-		default:
-			_, err = s.engine.Unmap(ctx, jobOf[tasks.UnmapArgs](s.t, run))
-		}
+		err = s.engine.Execute(ctx, run)
 		if run, _ = s.engine.Run(ctx, s.who.Tenant, runID); run.Ended() {
 			return run
 		}
 	}
 	s.t.Fatalf("run %s does not end: %v", runID, err)
 	return run
-}
-
-func jobOf[A tasks.Args[A]](t testing.TB, run repo.Run) tasks.Job[A] {
-	t.Helper()
-	job := tasks.Job[A]{RunID: repo.Hex(run.ID), Attempt: 1, Final: true, Draining: make(chan struct{})}
-	if err := json.Unmarshal(run.Args, &job.Args); err != nil {
-		t.Fatal(err)
-	}
-	return job
 }
 
 // importAll imports all clients of a connection.

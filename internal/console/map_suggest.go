@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -46,7 +46,7 @@ func (c *Console) suggest(r *request, w *mapView) {
 	w.Said, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
 }
 
-func offerOf(s engine.Suggestion) offer {
+func offerOf(s suggest.Suggestion) offer {
 	return offer{
 		Company: s.CompanyID, Client: s.ClientID, ClientName: shorten(s.ClientName, pickName),
 		Score: int(math.Round(s.Score * 100)), Reason: shorten(s.Reason, reasonText), Ambiguous: s.Ambiguous,

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/halosync/halosync/halo"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
 // edit changes a form before a button is pressed.
@@ -167,7 +167,7 @@ func hasty(t testing.TB, n int) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engine = engine.New(engine.Config{Store: s.store, Allow: allow, RetryBudget: time.Millisecond})
-	s.console = New(Config{Engine: s.engine, Store: s.store})
+	s.engine = enginetest.New(enginetest.Config{Store: s.store, Allow: allow, RetryBudget: time.Millisecond})
+	s.console = New(Config{Engine: s.engine.Engine, Store: s.store})
 	return s
 }

@@ -41,9 +41,9 @@ var fuzzed = map[string]string{
 	"internal/console decodeRow":    "FuzzDecodeHidden",
 	"internal/console importFormOf": "FuzzImportForm",
 	"internal/console mapFormOf":    "FuzzMapForm",
-	"internal/engine ParseSchedule": "FuzzParseSchedule",
+	"internal/schedule Parse":       "FuzzParseSchedule",
 	"internal/engine parseRunID":    "no: uuid.Parse alone",
-	"internal/engine readCursor":    "FuzzReadCursor",
+	"internal/listing ReadCursor":   "FuzzReadCursor",
 	"internal/ratelimit ParseRate":  "FuzzParseRate",
 	"internal/setup Read":           "no: it calls the parsers of the parts, which have theirs",
 	"internal/worker readSettings":  "no: it calls the parsers of the parts, which have theirs",
@@ -62,20 +62,20 @@ var fuzzed = map[string]string{
 	"tasks readPEM":       "no: a file of the operator's, parsed by crypto/x509",
 
 	// Parsers by another name.
-	"internal/cli printCSV":          "FuzzOutput",
-	"internal/cli printJSON":         "FuzzOutput",
-	"halo document":                  "FuzzDecodeAsBefore",
-	"halo judgeToken":                "FuzzTokenAnswer",
-	"halo message":                   "FuzzErrorBody",
-	"halo retryAfter":                "FuzzRetryAfter", // and dates
-	"internal/access localPath":      "FuzzLocalPath",
-	"internal/config Load":           "FuzzLoad",
-	"internal/engine NormaliseName":  "FuzzNormaliseName",
-	"internal/engine stripLegalForm": "FuzzStripLegalForm",
-	"internal/plaintext Clean":       "FuzzClean",
-	"internal/secret Open":           "FuzzOpen",
-	"repo halosync.canonical_args":   "FuzzSQLArguments", // in SQL
-	"halo/halotest appendString":     "FuzzAppendString",
+	"internal/cli printCSV":         "FuzzOutput",
+	"internal/cli printJSON":        "FuzzOutput",
+	"halo document":                 "FuzzDecodeAsBefore",
+	"halo judgeToken":               "FuzzTokenAnswer",
+	"halo message":                  "FuzzErrorBody",
+	"halo retryAfter":               "FuzzRetryAfter", // and dates
+	"internal/access localPath":     "FuzzLocalPath",
+	"internal/config Load":          "FuzzLoad",
+	"internal/names Normalise":      "FuzzNormaliseName",
+	"internal/names StripLegalForm": "FuzzStripLegalForm",
+	"internal/plaintext Clean":      "FuzzClean",
+	"internal/secret Open":          "FuzzOpen",
+	"repo halosync.canonical_args":  "FuzzSQLArguments", // in SQL
+	"halo/halotest appendString":    "FuzzAppendString",
 }
 
 func TestEveryParserHasAFuzzTarget(t *testing.T) {

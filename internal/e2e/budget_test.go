@@ -16,6 +16,7 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/e2e/installation"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
@@ -118,7 +119,7 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 	if err != nil {
 		return nil, err
 	}
-	eng := engine.New(engine.Config{
+	eng := enginetest.New(enginetest.Config{
 		Store: in.Store(), Allow: allow, Throttled: limiter.Throttled,
 		Budget: func(ctx context.Context, instance, limit string, class ratelimit.Class) error {
 			began := time.Now()

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -23,9 +25,9 @@ func TestBudgetPutsARunOff(t *testing.T) {
 	w := newWorld(t, 1000)
 	conn := w.connect("acme", "main")
 	var requests, people atomic.Int64
-	engine := New(Config{Store: w.store, Allow: w.engine.allow,
+	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
 		Budget: func(_ context.Context, instance, limit string, class ratelimit.Class) error {
-			if instance != Instance(conn.Domain, "") || limit != "" {
+			if instance != dial.Instance(conn.Domain, "") || limit != "" {
 				t.Errorf("budget of %q at %q", instance, limit)
 			}
 			if class == ratelimit.Person {
@@ -72,7 +74,7 @@ func TestBudgetIsToldOfThrottling(t *testing.T) {
 		after    time.Duration
 	}
 	var all []told
-	engine := New(Config{Store: w.store, Allow: w.engine.allow, Throttled: func(instance, _ string, sent time.Time, after time.Duration) {
+	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, Throttled: func(instance, _ string, sent time.Time, after time.Duration) {
 		all = append(all, told{instance, time.Since(sent), after})
 	}})
 	if _, err := engine.AddConnection(t.Context(), "acme", "test", w.input("main")); err != nil {
@@ -85,7 +87,7 @@ func TestBudgetIsToldOfThrottling(t *testing.T) {
 		t.Fatal("nobody was told")
 	}
 	for _, a := range all {
-		if a.instance != Instance(w.halo.ResourceServer(), "") || a.age < 0 || a.age > 30*time.Second || a.after < 30*time.Second || a.after > time.Minute {
+		if a.instance != dial.Instance(w.halo.ResourceServer(), "") || a.age < 0 || a.age > 30*time.Second || a.after < 30*time.Second || a.after > time.Minute {
 			t.Errorf("told %+v", a)
 		}
 	}
@@ -98,7 +100,7 @@ func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	w := newWorld(t, 10)
 	evil := halotest.Start(t)
 	evil.Fault(halotest.Rule{Route: "POST /token"}, halotest.Status(429, ""))
-	engine := New(Config{Store: w.store, Allow: w.engine.allow, RetryBudget: time.Millisecond,
+	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, RetryBudget: time.Millisecond,
 		Throttled: func(instance, _ string, _ time.Time, _ time.Duration) { t.Errorf("%s was told to pause", instance) },
 	})
 	in := w.input("main")
@@ -114,10 +116,10 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10)
 	asked := map[string]int{}
-	engine := New(Config{Store: w.store, Allow: w.engine.allow,
+	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
 		Budget: func(_ context.Context, instance, limit string, _ ratelimit.Class) error {
 			asked[instance]++
-			if instance == "tests of eve" && limit == probeRate && asked[instance] > 3 {
+			if instance == "tests of eve" && limit == "60/5m" && asked[instance] > 3 {
 				return &ratelimit.BudgetError{After: time.Minute}
 			}
 			return nil
@@ -134,7 +136,7 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	if !errors.As(err, new(*ratelimit.BudgetError)) || !strings.Contains(err.Error(), "many tests") {
 		t.Errorf("the fourth guess: %v", err)
 	}
-	if n := asked[Instance(in.Domain, "")]; n != 3 {
+	if n := asked[dial.Instance(in.Domain, "")]; n != 3 {
 		t.Errorf("%d requests out of the budget of the Halo, want 3", n)
 	}
 	if _, err := engine.AddConnection(t.Context(), "acme", "ann", w.input("main")); err != nil {
@@ -143,28 +145,5 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	before := asked["tests of acme"]
 	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err != nil || before == 0 || asked["tests of acme"] != before {
 		t.Errorf("proved credentials: %v, allowance %d, then %d", err, before, asked["tests of acme"])
-	}
-}
-
-// However an address is written, it is one instance with one budget.
-func TestInstance(t *testing.T) {
-	t.Parallel()
-	for domain, want := range map[string]string{
-		"https://acme.halopsa.com/api":     "acme.halopsa.com",
-		"https://ACME.halopsa.com:443/api": "acme.halopsa.com",
-		"https://acme.halopsa.com./api":    "acme.halopsa.com",
-		"https://halo.example:8443":        "halo.example:8443",
-		"http://127.0.0.1:443/api":         "127.0.0.1:443",
-		"acme.halopsa.com":                 "acme.halopsa.com",
-	} {
-		if got := Instance(domain, ""); got != want {
-			t.Errorf("%s: %s, want %s", domain, got, want)
-		}
-	}
-	if one, two := Instance("https://halo.example", "Acme"), Instance("https://halo.example/api", "acme"); one != two {
-		t.Errorf("%s and %s", one, two)
-	}
-	if one, two := Instance("https://halo.example", "acme"), Instance("https://halo.example", "globex"); one == two {
-		t.Errorf("two tenants are %s", one)
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
+	"github.com/halosync/halosync/internal/schedule"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
@@ -28,7 +31,7 @@ func (c *movableClock) add(d time.Duration) { c.at.Add(d.Microseconds()) }
 type fleet struct {
 	*world
 	clock   *movableClock
-	workers []*Engine
+	workers []*enginetest.Worker
 }
 
 func newFleet(t *testing.T, workers int) *fleet {
@@ -37,7 +40,7 @@ func newFleet(t *testing.T, workers int) *fleet {
 	f.clock.set(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
 	for range workers {
 		store := repotest.Open(t, w.url)
-		f.workers = append(f.workers, New(Config{Store: store, Allow: w.engine.allow, Spread: 30 * time.Minute, Now: f.clock.now}))
+		f.workers = append(f.workers, enginetest.New(enginetest.Config{Store: store, Allow: w.engine.Config.Allow, Spread: 30 * time.Minute, Now: f.clock.now}))
 	}
 	return f
 }
@@ -112,7 +115,7 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 }
 
 // execute runs one resync, perhaps up to the moment in which its worker dies.
-func (f *fleet) execute(e *Engine, run repo.Run, dies bool, when time.Duration, left *sync.Map) {
+func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time.Duration, left *sync.Map) {
 	var args tasks.ResyncArgs
 	if err := json.Unmarshal(run.Args, &args); err != nil {
 		f.t.Error(err)
@@ -131,7 +134,7 @@ func (f *fleet) execute(e *Engine, run repo.Run, dies bool, when time.Duration, 
 	if dies {
 		time.AfterFunc(when, cancel)
 	}
-	_, err := e.Resync(ctx, tasks.Job[tasks.ResyncArgs]{RunID: RunID(run.ID), Args: args, Attempt: 1, Draining: make(chan struct{})})
+	_, err := e.Resync(ctx, tasks.Job[tasks.ResyncArgs]{RunID: engine.RunID(run.ID), Args: args, Attempt: 1, Draining: make(chan struct{})})
 	if err != nil {
 		left.Store(run.ID, nil)
 	}
@@ -194,7 +197,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 1))
 	f.tick(dice, false)
 	f.clock.add(72 * time.Hour)
-	late, err := f.store.LateResyncs(t.Context(), f.clock.now(), LateAfter)
+	late, err := f.store.LateResyncs(t.Context(), f.clock.now(), schedule.LateAfter)
 	if err != nil || late != 5 {
 		t.Errorf("%d connections are late, %v", late, err)
 	}

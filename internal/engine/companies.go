@@ -5,23 +5,24 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
 // AddCompanies creates companies of the product by name. externalID is the
 // product's own key, for a single company only; it is unique per tenant.
-func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, names []string, externalID string) ([]repo.Company, error) {
-	if externalID != "" && len(names) != 1 {
-		return nil, usagef("an external id belongs to one company, and %d names were given", len(names))
+func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted []string, externalID string) ([]repo.Company, error) {
+	if externalID != "" && len(wanted) != 1 {
+		return nil, usagef("an external id belongs to one company, and %d names were given", len(wanted))
 	}
-	rows := make([]repo.NewCompany, len(names))
-	for i, name := range names {
+	rows := make([]repo.NewCompany, len(wanted))
+	for i, name := range wanted {
 		name = strings.TrimSpace(name)
 		if err := plaintext.Check(name); err != nil {
 			return nil, usagef("company name %.80q: %v", plaintext.Printable(name), err)
 		}
-		norm := NormaliseName(name)
+		norm := names.Normalise(name)
 		if norm == "" || len(name) > 1000 {
 			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", plaintext.Printable(name))
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -77,7 +79,7 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	}
 
 	address := func(value *string, what string, parse func(string, *halo.Allow) (string, error)) {
-		parsed, err := parse(*value, e.allow)
+		parsed, err := parse(*value, e.dial.Allow())
 		if err == nil {
 			*value = parsed
 			return
@@ -117,7 +119,7 @@ func (e *ProbeError) Unwrap() error { return e.err }
 
 // probe fetches a token and one client. Nothing is stored.
 func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
-	api, err := e.api(candidate{
+	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 		Unproved: tenant,
@@ -140,7 +142,7 @@ func probe(ctx context.Context, api *halo.API) error {
 }
 
 func probeStep(err error) string {
-	if ofToken(err) {
+	if proof.OfToken(err) {
 		return "token"
 	}
 	return "clients"
@@ -152,7 +154,7 @@ func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.C
 	if err != nil {
 		return conn, err
 	}
-	conn, api, err := e.open(ctx, tenant, conn.ID, ratelimit.Person)
+	conn, api, err := e.dial.Open(ctx, tenant, conn.ID, ratelimit.Person)
 	if err != nil {
 		return conn, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
@@ -40,7 +41,7 @@ func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string
 func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, conn repo.Connection, change ConnectionChange) (repo.Connection, error) {
 	stored, err := e.store.ConnectionSecret(ctx, tenant, conn.ID)
 	if err != nil && change.Secret == nil {
-		return conn, unopened(conn, err)
+		return conn, dial.CredentialsError(conn, err)
 	}
 	in, err := e.normalise(change.apply(conn, stored))
 	if err != nil {

@@ -1,10 +1,11 @@
-package engine
+package engine_test
 
 import (
 	"errors"
 	"testing"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/secret"
 )
 
@@ -18,11 +19,11 @@ func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	thief.Tenant("").App(testApp, testSecret)
 	thief.Tenant("").Seed(5, 7)
 	domain, auth := thief.ResourceServer(), thief.AuthServer()
-	for what, change := range map[string]ConnectionChange{
+	for what, change := range map[string]engine.ConnectionChange{
 		"both": {Domain: &domain, AuthServer: &auth}, "authorisation server": {AuthServer: &auth}, "domain": {Domain: &domain},
 	} {
 		_, _, err := w.engine.UpdateConnection(t.Context(), "t1", "eve", "c", change)
-		if !errors.As(err, new(*UsageError)) {
+		if !errors.As(err, new(*engine.UsageError)) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
@@ -34,12 +35,12 @@ func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	}
 
 	value := secret.NewString(testSecret)
-	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &value}); err != nil {
+	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &value}); err != nil {
 		t.Errorf("with the secret: %v", err)
 	}
 	// The same address, written in another way, is no other.
 	slash := domain + "/"
-	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{Domain: &slash}); err != nil {
+	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &slash}); err != nil {
 		t.Errorf("the same address: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -102,7 +103,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	st := &stage{world: newWorld(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
-	st.engine = New(Config{Store: st.store, Allow: st.engine.allow, RetryBudget: time.Millisecond})
+	st.engine = enginetest.New(enginetest.Config{Store: st.store, Allow: st.engine.Config.Allow, RetryBudget: time.Millisecond})
 	st.halo.AfterPage(func(halotest.PageEvent) {
 		st.mu.Lock()
 		f := st.onPage

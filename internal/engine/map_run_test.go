@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -50,7 +51,7 @@ func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 		_, err := w.engine.Map(t.Context(), stopping)
 		if run := w.mapRun(j); run.Ended() {
 			break
-		} else if run.Records != executions*mapChunk {
+		} else if run.Records != executions*50 {
 			t.Fatalf("%d pairs done after %d executions: %v", run.Records, executions, err)
 		}
 		if after, put := tasks.IsLater(err); !put || after != 0 {
@@ -131,7 +132,7 @@ func TestMapsAtOnce(t *testing.T) {
 	}
 	jobs := []tasks.Job[tasks.MapArgs]{mapJob(conn, false, pairs[:60]...), mapJob(conn, false, pairs[60:]...)}
 	done := make(chan error)
-	for i, e := range []*Engine{w.engine, w.second} {
+	for i, e := range []*enginetest.Worker{w.engine, w.second} {
 		go func() {
 			_, err := e.Map(t.Context(), jobs[i])
 			done <- err
@@ -152,7 +153,7 @@ func TestMapWaitsForHalo(t *testing.T) {
 	w := newWorld(t, 0)
 	plainClients(w, 10)
 	conn := w.connect("t1", "c")
-	w.engine.retries = 1
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
 	for name, fault := range map[string]halotest.Fault{
 		"5xx": halotest.Status(503, ""), "reset": halotest.Reset(), "throttled": halotest.Throttle(0),
 	} {
@@ -175,16 +176,16 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 		listing bool // fails as well
 		outcome string
 	}{
-		"broken clients": {mostBroken, false, "succeeded"},
+		"broken clients": {5, false, "succeeded"},
 		"outage":         {1, true, "queued"},
-		"too many":       {mostBroken + 1, false, "queued"},
+		"too many":       {5 + 1, false, "queued"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 0)
 			plainClients(w, 10)
 			conn := w.connect("t1", "c")
-			w.engine.retries = 1
+			w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
 			j := mapJob(conn, false, w.manyPairs(tc.pairs)...)
 			w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(500, ""))
 			if tc.listing {
@@ -205,7 +206,7 @@ func TestMapTriesABrokenClientAgain(t *testing.T) {
 	w := newWorld(t, 0)
 	plainClients(w, 3)
 	conn := w.connect("t1", "c")
-	w.engine.retries = 1
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
 	w.halo.Fault(halotest.Rule{ClientID: 2}, halotest.Status(500, ""))
 	same(t, "outcomes", outcomes(w.mapAll(mapJob(conn, false, w.manyPairs(2)...))), []string{"1 mapped", "2 mapped"})
 }
@@ -223,7 +224,7 @@ func TestMapIsCancelled(t *testing.T) {
 		}
 	})
 	run := w.mapAll(j)
-	if run.State != repo.StateCancelled || run.Linked != mapChunk || run.Error != "cancelled after 50 of 60 pairs" {
+	if run.State != repo.StateCancelled || run.Linked != 50 || run.Error != "cancelled after 50 of 60 pairs" {
 		t.Errorf("%s: %s", counts(run), run.Error)
 	}
 }

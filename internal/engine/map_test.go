@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -96,7 +97,7 @@ func TestMapOutcomes(t *testing.T) {
 	w.app.Rights(halotest.ReadSome(func(id int64) bool { return id != 14 }))
 	w.app.Revoke()
 	w.halo.Fault(halotest.Rule{ClientID: 21, Times: halotest.Forever}, halotest.Status(500, `{"message":"object reference"}`))
-	w.engine.retries = 1 // nanosecond: the first failure counts
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 }) // nanosecond: the first failure counts
 	ids := w.addCompanies("One", "Two", "two", "Three", "Four", "Café “ROMA”", "Five", "Six")
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{"External"}, "crm-1"); err != nil {
 		t.Fatal(err)

@@ -2,15 +2,16 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
+
+// Receipt is the answer to a request.
+type Receipt = dispatch.Receipt
 
 // ImportRequest says what to import from which connection. Exactly one of
 // All, Search and ClientIDs is set.
@@ -23,25 +24,11 @@ type ImportRequest struct {
 	RequestedBy string
 }
 
-// Receipt is the answer to a request.
-type Receipt struct {
-	RunID string // 32 hex digits
-	// Existing says that the same request is waiting or running already, and
-	// RunID is its run.
-	Existing bool
-	// NotQueued is why the run is not in the queue yet. It waits in the ledger,
-	// and a worker puts it there as soon as the queue answers.
-	NotQueued error
-}
-
-// errNoQueue is for an engine that was given none.
-var errNoQueue = errors.New("no queue at hand")
-
-// RequestImport writes the run into the ledger and puts it into the queue; with
-// the queue away it waits in the ledger, see [Receipt]. Nothing is written when the request is wrong ([*UsageError]), the connection
-// unknown ([*NotFoundError]) or not in use.
+// RequestImport writes the run into the ledger and puts it into the queue; with the
+// queue away it waits in the ledger, see [Receipt]. Nothing is written when the request
+// is wrong ([*UsageError]), or the connection unknown ([*NotFoundError]) or not active.
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
-	conn, err := e.usable(ctx, tenant, req.Connection)
+	conn, err := e.activeConnection(ctx, tenant, req.Connection)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -50,11 +37,56 @@ func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportReq
 		All: req.All, Search: req.Search, ClientIDs: req.ClientIDs,
 		DryRun: req.DryRun, RequestedBy: req.RequestedBy,
 	}
-	return request(ctx, e, repo.KindImport, args, tenant, conn.ID.String(), req.RequestedBy)
+	return request(ctx, e, repo.KindImport, args)
 }
 
-// usable finds a connection that runs may be requested for.
-func (e *Engine) usable(ctx context.Context, tenant, ref string) (repo.Connection, error) {
+// MapRequest says which companies to map to which clients of a connection.
+type MapRequest struct {
+	Connection  string       // name or id
+	Pairs       []tasks.Pair // 1 to [tasks.MaxPairs]
+	Replace     bool         // re-point what is mapped elsewhere
+	Suggested   bool         // the pairs are suggestions that were accepted
+	RequestedBy string
+}
+
+// RequestMap writes the run into the ledger and puts it into the queue. It
+// gives the errors of [Engine.RequestImport].
+func (e *Engine) RequestMap(ctx context.Context, tenant string, req MapRequest) (Receipt, error) {
+	conn, err := e.activeConnection(ctx, tenant, req.Connection)
+	if err != nil {
+		return Receipt{}, err
+	}
+	args := tasks.MapArgs{
+		Tenant: tenant, ConnectionID: conn.ID.String(), Pairs: req.Pairs,
+		Replace: req.Replace, Suggested: req.Suggested, RequestedBy: req.RequestedBy,
+	}
+	return request(ctx, e, repo.KindMap, args)
+}
+
+// RequestResync asks for a connection's mappings to be reconciled with Halo.
+func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by string) (Receipt, error) {
+	conn, err := e.activeConnection(ctx, tenant, connection)
+	if err != nil {
+		return Receipt{}, err
+	}
+	args := tasks.ResyncArgs{Tenant: tenant, ConnectionID: conn.ID.String(), RequestedBy: by}
+	return request(ctx, e, repo.KindResync, args)
+}
+
+// RequestUnmap writes an unmap run into the ledger and puts it into the queue.
+// It gives the errors of [Engine.RequestImport], but a connection that is not
+// in use will do: Halo is not asked.
+func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, ids []string, actor string) (Receipt, error) {
+	conn, err := e.FindConnection(ctx, tenant, connection)
+	if err != nil {
+		return Receipt{}, err
+	}
+	args := tasks.UnmapArgs{Tenant: tenant, ConnectionID: conn.ID.String(), MappingIDs: ids, RequestedBy: actor}
+	return request(ctx, e, repo.KindUnmap, args)
+}
+
+// activeConnection finds a connection that runs may be requested for.
+func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
 		return conn, err
@@ -66,12 +98,12 @@ func (e *Engine) usable(ctx context.Context, tenant, ref string) (repo.Connectio
 }
 
 // request writes a run into the ledger and puts it into the queue.
-func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args A, tenant, connectionID, by string) (Receipt, error) {
+func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args A) (Receipt, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
 		return Receipt{}, usagef("%v", err)
 	}
-	row, err := newRun(kind, tasks.NewRunID(), args, tenant, connectionID, by)
+	row, err := dispatch.NewRun(kind, tasks.NewRunID(), args)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -79,40 +111,17 @@ func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args 
 	if err != nil {
 		return Receipt{}, err
 	}
-	// An existing run is put into the queue once more, which changes nothing
-	// if its task is there and heals it if somebody died in between. Of one that
-	// is running the dispatcher knows better whether it is alive.
+	// An existing run is put into the queue once more, which changes nothing if its task
+	// is there and repairs it if a process died in between. Of one that is running the
+	// dispatcher knows better whether it is alive.
 	if existing && run.State == repo.StateRunning {
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	}
-	return e.queued(ctx, run, existing), nil
+	return e.dispatch.Queue(ctx, run, existing), nil
 }
 
-// queuePatience is how long a request waits for the queue. The run is in the
-// ledger by then, from where a worker takes it if this does not succeed.
-const queuePatience = 5 * time.Second
-
-// queued puts a run of the ledger into the queue, now or, if that does not
-// answer, by a worker later.
-func (e *Engine) queued(ctx context.Context, run repo.Run, existing bool) Receipt {
-	receipt := Receipt{RunID: RunID(run.ID), Existing: existing}
-	if e.queue == nil {
-		receipt.NotQueued = errNoQueue
-	} else {
-		patient, cancel := context.WithTimeout(ctx, queuePatience)
-		defer cancel()
-		receipt.NotQueued = e.dispatchRun(patient, run)
-	}
-	if receipt.NotQueued != nil {
-		if err := e.giveBack(ctx, []repo.Run{run}); err != nil { // then it takes a minute until it is looked for
-			e.log.Warn("run not given back", zap.String("run", receipt.RunID), zap.Error(err))
-		}
-	}
-	return receipt
-}
-
-// RunID writes a run's id as the queue and the CLI show it: 32 hex digits
-// without hyphens, because asynqmon cuts task ids at the first hyphen.
+// RunID writes a run's id as the queue and the CLI show it: 32 hex digits without
+// hyphens, because asynqmon cuts task ids at the first hyphen.
 func RunID(id uuid.UUID) string { return repo.Hex(id) }
 
 func because(reason string) string {

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
 )
@@ -34,7 +36,7 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 		r := readers[m.ConnectionID]
 		if r == nil {
 			r = &sideReader{}
-			_, r.api, r.down = e.open(ctx, tenant, m.ConnectionID, ratelimit.Person)
+			_, r.api, r.down = e.dial.Open(ctx, tenant, m.ConnectionID, ratelimit.Person)
 			readers[m.ConnectionID] = r
 		}
 		sides[id] = r.read(ctx, m.ClientID)
@@ -70,7 +72,7 @@ func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
 // without rights gets the same for every client.
 func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	if r.doubted == nil {
-		doubt, err := trustworthy(ctx, r.api)
+		doubt, err := proof.Absence(ctx, r.api)
 		if err != nil {
 			r.down = err
 			return sideOf(halo.Client{}, err)
@@ -89,7 +91,7 @@ func sideOf(c halo.Client, err error) repo.HaloSide {
 	case errors.Is(err, halo.ErrNotFound):
 		return repo.HaloSide{State: repo.MappingMissing, Reason: "restored; the client does not exist in Halo"}
 	case err != nil:
-		return repo.HaloSide{State: repo.MappingUnverified, Reason: "restored; Halo could not be read: " + reason(err)}
+		return repo.HaloSide{State: repo.MappingUnverified, Reason: "restored; Halo could not be read: " + dispatch.Reason(err)}
 	case c.Inactive:
 		return repo.HaloSide{State: repo.MappingInactive, Name: c.Name, Inactive: true}
 	}

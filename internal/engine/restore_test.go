@@ -1,15 +1,14 @@
-package engine
+package engine_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -82,7 +81,7 @@ func TestRestore(t *testing.T) {
 	// Halo down is no refusal, and asked once.
 	w.unmap(m[2].ID, m[8].ID)
 	w.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
-	w.engine.retries = 1
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
 	for _, o := range w.restore(m[2].ID, m[8].ID) {
 		if o.Outcome != repo.Restored || o.Mapping.State != repo.MappingUnverified || !strings.HasPrefix(o.Reason, "restored; Halo could not be read: ") {
 			t.Errorf("restored without Halo: %+v", o)
@@ -107,23 +106,6 @@ func TestRestoreOneOfTwo(t *testing.T) {
 	w.unmap(second.ID)
 	got := told(w.restore(second.ID, first.ID))
 	same(t, "outcomes", got, []string{"restored", "refused: its client is mapped to company " + second.CompanyID.String() + " (Other) by now"})
-}
-
-func TestSideOf(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		client halo.Client
-		err    error
-		want   repo.HaloSide
-	}{
-		"found":    {halo.Client{ID: 1, Name: "A"}, nil, repo.HaloSide{State: "ok", Name: "A"}},
-		"inactive": {halo.Client{ID: 1, Name: "A", Inactive: true}, nil, repo.HaloSide{State: "inactive", Name: "A", Inactive: true}},
-		"gone":     {halo.Client{}, fmt.Errorf("read: %w", halo.ErrNotFound), repo.HaloSide{State: "missing", Reason: "restored; the client does not exist in Halo"}},
-		"hidden":   {halo.Client{}, halo.ErrForbidden, repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: access denied"}},
-		"no keys":  {halo.Client{}, errors.New("no key set"), repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: no key set"}},
-	} {
-		same(t, name, sideOf(tc.client, tc.err), tc.want)
-	}
 }
 
 // An agent that may read nothing gets 404 for each client, which proves

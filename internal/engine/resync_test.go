@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
@@ -62,7 +64,7 @@ func (w *world) states(tenant string) map[int64]string {
 // Both ways of a resync come to the same.
 func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	t.Parallel()
-	for way, others := range map[string]int{byListing: 0, byIDs: 3000} {
+	for way, others := range map[string]int{"listing": 0, "ids": 3000} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 0)
@@ -189,7 +191,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 		other.Add(halotest.Client{ID: id, Name: fmt.Sprint("Stranger ", id)})
 	}
 	name, none := "other", ""
-	conn, receipt, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{HaloTenant: &name})
+	conn, receipt, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{HaloTenant: &name})
 	if err != nil || receipt.RunID == "" {
 		t.Fatalf("%+v, %v", receipt, err)
 	}
@@ -211,7 +213,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 			t.Errorf("changed: %+v", m)
 		}
 	}
-	conn, receipt, err = w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{HaloTenant: &none})
+	conn, receipt, err = w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{HaloTenant: &none})
 	if err != nil || conn.State != repo.Active {
 		t.Fatalf("%+v, %v", conn, err)
 	}
@@ -236,7 +238,7 @@ func TestResyncWithBadCredentials(t *testing.T) {
 		t.Errorf("%s, %s: %s, %v", counts(run), stopped.State, stopped.StateReason, err)
 	}
 	value := secret.NewString("another")
-	conn, receipt, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", ConnectionChange{Secret: &value})
+	conn, receipt, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Secret: &value})
 	if err != nil || conn.State != repo.Active {
 		t.Fatalf("%+v, %v", conn, err)
 	}
@@ -252,7 +254,7 @@ func TestResyncWithBadCredentials(t *testing.T) {
 func TestResyncOfBrokenClients(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
-	w.engine.retries = time.Millisecond
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	plainClients(w, 50)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)

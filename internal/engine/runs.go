@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -22,7 +20,7 @@ func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error
 		return repo.Run{}, err
 	}
 	run, err := e.store.Run(ctx, tenant, id)
-	if errors.Is(err, repo.ErrNotFound) && e.adopt(ctx, tenant, id) {
+	if errors.Is(err, repo.ErrNotFound) && e.dispatch.Adopt(ctx, tenant, id) {
 		run, err = e.store.Run(ctx, tenant, id)
 	}
 	return run, runError(runID, err)
@@ -36,37 +34,13 @@ func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.
 		return repo.Run{}, err
 	}
 	run, err := e.store.RequestCancel(ctx, tenant, id, actor)
-	if errors.Is(err, repo.ErrNotFound) && e.adopt(ctx, tenant, id) {
+	if errors.Is(err, repo.ErrNotFound) && e.dispatch.Adopt(ctx, tenant, id) {
 		run, err = e.store.RequestCancel(ctx, tenant, id, actor)
 	}
 	if err == nil {
-		e.hurry(ctx, id) // whoever waits for its result need not wait for its time
+		e.dispatch.RunNow(ctx, id) // whoever waits for its result need not wait for its time
 	}
 	return run, runError(runID, err)
-}
-
-// adopt writes a run of the tenant that only the queue knows, because no
-// worker has seen it yet, into the ledger.
-func (e *Engine) adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
-	if e.queue == nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, queuePatience)
-	defer cancel()
-	found, err := e.queue.Lookup(ctx, RunID(id))
-	return err == nil && !found.Ended && found.Tenant == tenant && e.record(ctx, found) == nil
-}
-
-// hurry lets a run that waits in the queue go on at once, if the queue answers.
-func (e *Engine) hurry(ctx context.Context, id uuid.UUID) {
-	if e.queue == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, queuePatience)
-	defer cancel()
-	if err := e.queue.Hurry(ctx, RunID(id)); err != nil {
-		e.log.Warn("run not hurried", zap.String("run", RunID(id)), zap.Error(err))
-	}
 }
 
 // Watch calls show with the run as it stands, at every interval and once at
@@ -89,11 +63,6 @@ func (e *Engine) Watch(ctx context.Context, tenant, runID string, every time.Dur
 		case <-tick.C:
 		}
 	}
-}
-
-// Rejected closes the record of a run whose payload could not be read.
-func (e *Engine) Rejected(ctx context.Context, r tasks.Rejected) error {
-	return e.reject(ctx, strings.TrimPrefix(r.Kind, taskKind("")), r.Tenant, r.RunID, reason(r.Err))
 }
 
 func parseRunID(runID string) (uuid.UUID, error) {
@@ -124,9 +93,9 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 	case run.State == repo.StateRunning:
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	case !run.Ended():
-		receipt := e.queued(ctx, run, true)
+		receipt := e.dispatch.Queue(ctx, run, true)
 		if receipt.NotQueued == nil {
-			e.hurry(ctx, run.ID)
+			e.dispatch.RunNow(ctx, run.ID)
 		}
 		return receipt, nil
 	}
@@ -195,4 +164,22 @@ func Pairs(run repo.Run) ([]tasks.Pair, error) {
 func IsDryRun(run repo.Run) bool {
 	args, err := importArgs(run)
 	return err == nil && run.Kind == repo.KindImport && args.DryRun
+}
+
+// Approve lets a held run go on, from the start and by what Halo says then.
+func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
+	id, err := parseRunID(runID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	run, err := e.store.ApproveRun(ctx, tenant, id, actor)
+	switch {
+	case errors.Is(err, repo.ErrNotHeld):
+		return Receipt{}, conflictf("run %s is not held, so there is nothing to approve", runID)
+	case errors.Is(err, repo.ErrConflict):
+		return Receipt{}, conflictf("the same request is under way already: see \"enqueue runs list\"")
+	case err != nil:
+		return Receipt{}, runError(runID, err)
+	}
+	return e.dispatch.Queue(ctx, run, false), nil
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/engine/enginetest"
+	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
@@ -136,7 +139,7 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	if !v.patient() {
 		// Most give up at once and are put off, which is quick without the
 		// queue's waits; the others sit the faults out.
-		w.engine.retries = time.Millisecond
+		w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	}
 	w.tenant.Seed(v.clients, v.seed)
 	conn := w.connect("t1", "c")
@@ -248,7 +251,7 @@ func (h *history) change() {
 	h.changes++
 	ids := h.tenant.IDs()
 	id := ids[h.dice.IntN(len(ids))]
-	if id == unknownClientID {
+	if id == proof.UnknownClientID {
 		return
 	}
 	switch h.dice.IntN(6) {
@@ -315,7 +318,7 @@ func (h *history) check(t *testing.T, w *world, run repo.Run) {
 	}
 	var missing []int64
 	for _, c := range h.start {
-		if _, ok := mapped[c.ID]; !ok && !h.touched[c.ID] && !c.Inactive && c.ID != unknownClientID && NormaliseName(c.Name) != "" {
+		if _, ok := mapped[c.ID]; !ok && !h.touched[c.ID] && !c.Inactive && c.ID != proof.UnknownClientID && names.Normalise(c.Name) != "" {
 			missing = append(missing, c.ID)
 		}
 	}

@@ -3,93 +3,47 @@ package engine
 import (
 	"context"
 
-	"github.com/google/uuid"
-
-	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/mapper"
+	"github.com/halosync/halosync/internal/names"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-// Suggestion is a pair that may be the same customer.
-type Suggestion struct {
-	CompanyID   uuid.UUID
-	CompanyName string
-	ExternalID  string
-	ClientID    int64
-	ClientName  string
-	Score       float64 // 0 to 1, in hundredths
-	Reason      string
-	Ambiguous   bool // something else fits nearly as well: for a person to decide
-}
-
-// Suggestions are pairs, the best ones first. Notices say what may be missing,
-// and why.
-type Suggestions struct {
-	Pairs   []Suggestion
-	Notices []string
-}
-
 // Suggest pairs the unmapped companies with the unmapped, active clients of a
-// connection, as Halo shows them now. Pairs with a score below least, 0 to 1,
-// are left out, and so are those that a person dismissed or unmapped. If Halo
-// cannot be read to the end there is an error and no pairs.
-func (e *Engine) Suggest(ctx context.Context, tenant, ref string, least float64) (Suggestions, error) {
-	if !(least >= 0 && least <= 1) { // nor NaN
-		return Suggestions{}, usagef("score %v: want 0 to 1", least)
+// connection; see [suggest.Find].
+func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
+	if !(minScore >= 0 && minScore <= 1) { // nor NaN
+		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
 	}
 	conn, api, err := e.browsable(ctx, tenant, ref)
 	if err != nil {
-		return Suggestions{}, err
+		return suggest.Suggestions{}, err
 	}
-	clients, doubt, err := activeClients(ctx, api)
-	if err != nil {
-		return Suggestions{}, err
-	}
-	names := make(map[int64]string, len(clients))
-	asked := make([]repo.SuggestClient, len(clients))
-	for i, c := range clients {
-		norm := NormaliseName(c.Name)
-		stem, form := stripLegalForm(norm)
-		names[c.ID] = c.Name
-		asked[i] = repo.SuggestClient{ID: c.ID, Norm: norm, Stem: stem, Form: form, Ref: c.Ref, AccountsID: c.AccountsID}
-	}
-	found, err := e.store.Suggest(ctx, tenant, conn.ID, asked, repo.SuggestOptions{
-		Split: stripLegalForm, Similar: similarFor(least), SimilarWithNumber: similarWithNumber, PerClient: perClient,
-	})
-	if err != nil {
-		return Suggestions{}, err
-	}
-	out := Suggestions{Pairs: rank(found.Pairs, names, least)}
-	if doubt != "" {
-		out.Notices = append(out.Notices, "clients may be missing: "+doubt)
-	}
-	if !found.Similar {
-		out.Notices = append(out.Notices, "similar names need the Postgres extension pg_trgm: create extension pg_trgm")
-	}
-	return out, nil
+	return suggest.Find(ctx, e.store, api, conn, minScore)
 }
 
-// activeClients lists Halo's active clients but the "Unknown" one. A list that
-// changes while it is read is read again, as an import does: a client that was
-// missed could be the very one that makes a pair ambiguous. doubt says why
-// there may be more all the same, and is empty if that is ruled out.
-func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
-	doubt, err = reread(ctx, api, halo.Query{VerifyTail: true}, judge, func(c halo.Client, isNew bool) {
-		if isNew && !c.Inactive && c.ID != unknownClientID {
-			clients = append(clients, c)
-		}
-	})
-	return clients, doubt, err
-}
-
-// Certain are the pairs with at least a score that need no person, ready for
-// a request.
-func (s Suggestions) Certain(least float64) []tasks.Pair {
-	var pairs []tasks.Pair
-	for _, p := range s.Pairs {
-		if !p.Ambiguous && p.Score >= least {
-			pairs = append(pairs, tasks.Pair{Company: p.CompanyID.String(), ClientID: p.ClientID})
-		}
+// Dismiss lets pairs never be suggested again. Each pair has its client by id.
+// Nothing is dismissed if a company is unknown or ambiguous.
+func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return 0, err
 	}
-	return pairs
+	dismissed := make([]repo.CompanyClient, len(pairs))
+	for i, p := range pairs {
+		if p.ClientID == 0 {
+			return 0, usagef("pair %d: want the client's id", i+1)
+		}
+		matches, err := e.store.FindCompanies(ctx, tenant, p.Company, names.Normalise(p.Company))
+		if err != nil {
+			return 0, err
+		}
+		company, why := mapper.ResolveCompany(matches)
+		if why != "" {
+			return 0, usagef("pair %d (%s): %s", i+1, p.Company, why)
+		}
+		dismissed[i] = repo.CompanyClient{CompanyID: company.ID, ClientID: p.ClientID}
+	}
+	return e.store.DismissPairs(ctx, tenant, actor, conn.ID, dismissed)
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -11,6 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/engine/enginetest"
+	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
@@ -87,12 +90,12 @@ func (w *world) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int
 	w.t.Helper()
 	seen := map[string]int{}
 	for _, c := range w.tenant.Clients() {
-		seen[NormaliseName(c.Name)]++
+		seen[names.Normalise(c.Name)]++
 	}
 	truth := map[uuid.UUID]int64{}
 	for _, c := range w.tenant.Clients() {
-		norm := NormaliseName(c.Name)
-		if c.ID == unknownClientID || c.Inactive || seen[norm] > 1 || len([]rune(norm)) < 6 || len(c.Name) > 200 {
+		norm := names.Normalise(c.Name)
+		if c.ID == proof.UnknownClientID || c.Inactive || seen[norm] > 1 || len([]rune(norm)) < 6 || len(c.Name) > 200 {
 			continue
 		}
 		added, err := w.engine.AddCompanies(w.t.Context(), tenant, "test", []string{noisy(dice, shown(c.Name))}, "")
@@ -106,7 +109,7 @@ func (w *world) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int
 
 // noisy writes a name as somebody else would.
 func noisy(dice *rand.Rand, name string) string {
-	stem, _ := stripLegalForm(NormaliseName(name))
+	stem, _ := names.StripLegalForm(names.Normalise(name))
 	pick := func(from ...string) string { return from[dice.IntN(len(from))] }
 	switch dice.IntN(7) {
 	case 0:
@@ -160,7 +163,7 @@ func TestSuggestNeedsTheWholeList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 250)
 	w.connect("t1", "c")
-	w.engine.retries = time.Millisecond
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{w.tenant.Clients()[1].Name}, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"errors"
@@ -8,10 +8,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/dispatch"
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
-func (w *world) undo(runID string) Undo {
+func (w *world) undo(runID string) engine.Undo {
 	w.t.Helper()
 	u, err := w.engine.UndoRun(w.t.Context(), "t1", "carol", runID)
 	if err != nil {
@@ -65,22 +67,6 @@ func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 	same(t, "again", []int{again.Unmapped, again.Removed, again.Gone, again.LeftCount}, []int{0, 0, 1199 + 1197, 2})
 }
 
-func TestUndoKeepsWhatTheProductUses(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		company repo.UndoCompany
-		want    string
-	}{
-		"untouched":         {repo.UndoCompany{}, ""},
-		"external id":       {repo.UndoCompany{ExternalID: "crm-1"}, "it has an external id by now (crm-1)"},
-		"renamed":           {repo.UndoCompany{Changed: true}, "it was changed since"},
-		"mapped elsewhere":  {repo.UndoCompany{Mapped: true, Other: true, ClientID: 7, ClientName: "Seven"}, "it is mapped to client 7 (Seven)"},
-		"was mapped before": {repo.UndoCompany{Other: true}, "it was mapped otherwise since"},
-	} {
-		same(t, name, keepCompany(tc.company), tc.want)
-	}
-}
-
 // An import that was requested before the undo and runs after it does not
 // bring the mappings back; one that is requested after it does.
 func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
@@ -90,7 +76,7 @@ func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	conn := w.connect("t1", "c")
 	first, queued := job(all(conn)), job(all(conn))
 	w.finish(first)
-	row, err := newRun(repo.KindImport, queued.RunID, queued.Args, "t1", conn.ID.String(), "test")
+	row, err := dispatch.NewRun(repo.KindImport, queued.RunID, queued.Args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +100,7 @@ func TestUndoRefuses(t *testing.T) {
 	j := job(all(conn))
 	w.before(3, func() {
 		_, err := w.engine.UndoRun(t.Context(), "t1", "carol", j.RunID)
-		var usage *UsageError
+		var usage *engine.UsageError
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), "is running") {
 			t.Errorf("undo of a running run: %v", err)
 		}
@@ -124,8 +110,8 @@ func TestUndoRefuses(t *testing.T) {
 	args.DryRun = true
 	dry := job(args)
 	w.finish(dry)
-	same(t, "dry run", w.undo(dry.RunID), Undo{RunID: dry.RunID})
-	var missing *NotFoundError
+	same(t, "dry run", w.undo(dry.RunID), engine.Undo{RunID: dry.RunID})
+	var missing *engine.NotFoundError
 	if _, err := w.engine.UndoRun(t.Context(), "t1", "carol", uuid.NewString()); !errors.As(err, &missing) {
 		t.Errorf("unknown run: %v", err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -38,7 +39,7 @@ func TestUnmapNow(t *testing.T) {
 	same(t, "again", told(w.unmapNow(m[0].ID)), []string{repo.AlreadyUnmapped})
 	same(t, "left", len(w.mappings("t1")), 2)
 	_, err := w.engine.UnmapNow(t.Context(), "t1", "anna", []string{m[1].ID.String(), "frob"})
-	var usage *UsageError
+	var usage *engine.UsageError
 	if !errors.As(err, &usage) || len(w.mappings("t1")) != 2 {
 		t.Errorf("an id that is none: %v, %d mappings", err, len(w.mappings("t1")))
 	}

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -33,8 +35,8 @@ type world struct {
 	halo   *halotest.Halo
 	tenant *halotest.Tenant // the Halo side of a connection
 	app    *halotest.App
-	engine *Engine
-	second *Engine // another worker
+	engine *enginetest.Worker
+	second *enginetest.Worker // another one
 
 	mu   sync.Mutex
 	nth  int // request of engine at which hook is called
@@ -77,8 +79,8 @@ func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.engine = New(Config{Store: w.store, Allow: allow, Budget: w.request})
-	w.second = New(Config{Store: w.store, Allow: allow})
+	w.engine = enginetest.New(enginetest.Config{Store: w.store, Allow: allow, Budget: w.request})
+	w.second = enginetest.New(enginetest.Config{Store: w.store, Allow: allow})
 	return w
 }
 
@@ -92,8 +94,8 @@ func (w *world) connect(tenant, name string) repo.Connection {
 	return conn
 }
 
-func (w *world) input(name string) ConnectionInput {
-	return ConnectionInput{
+func (w *world) input(name string) engine.ConnectionInput {
+	return engine.ConnectionInput{
 		Name: name, Domain: w.halo.ResourceServer(), AuthServer: w.halo.AuthServer(),
 		ClientID: testApp, Secret: secret.NewString(testSecret),
 	}

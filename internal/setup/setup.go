@@ -1,5 +1,5 @@
 // Package setup opens the parts that both programs use, as the environment configures
-// them: the store, the queue, the request budget and the engine. No other package reads
+// them: the store, the queue, the request budget and the use cases. No other package reads
 // the environment.
 package setup
 
@@ -10,8 +10,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
@@ -65,24 +69,28 @@ type Options struct {
 	Patience time.Duration
 	// Observe is called with each decision of the budget. It may be nil.
 	Observe func(ratelimit.Event)
-	Traces  *traces.Traces // nil: none
+	// ObserveHalo is called after every HTTP attempt. It may be nil.
+	ObserveHalo func(halo.Attempt)
+	Traces      *traces.Traces // nil: none
+	Log         *zap.Logger    // nil: none
 }
 
 // Parts are the opened parts of a program.
 type Parts struct {
 	Settings
-	Store  *repo.Store
-	Queue  *tasks.Client // nil without REDIS_URL
-	Budget *ratelimit.Limiter
+	Store    *repo.Store
+	Queue    *tasks.Client // nil without REDIS_URL
+	Dial     *dial.Dialer
+	Dispatch *dispatch.Dispatcher
+	Engine   *engine.Engine
 
-	opts  Options
 	close []func() error
 }
 
 // Open opens the parts. It does not connect to Postgres or Redis yet. Without REDIS_URL
 // the budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
-	p := &Parts{Settings: set, opts: opts}
+	p := &Parts{Settings: set}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
 	if opts.Traces.On() {
 		stored.Trace = opts.Traces.Statement
@@ -100,20 +108,18 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 		budget.Redis = set.Redis.Connect()
 		p.close = append(p.close, p.Queue.Close, budget.Redis.Close)
 	}
-	p.Budget = ratelimit.New(budget)
+	limiter := ratelimit.New(budget)
+	calls := dial.Config{
+		Store: p.Store, Allow: set.Allow, Roots: set.Roots, UserAgent: "halosync/" + opts.Version,
+		Budget: limiter.Wait, Throttled: limiter.Throttled, Observe: opts.ObserveHalo,
+	}
+	if opts.Traces.On() {
+		calls.Trace = opts.Traces.Halo
+	}
+	p.Dial = dial.New(calls)
+	p.Dispatch = dispatch.New(p.Store, p.Queue, opts.Log)
+	p.Engine = engine.New(engine.Config{Store: p.Store, Dial: p.Dial, Dispatch: p.Dispatch, Log: opts.Log})
 	return p, nil
-}
-
-// EngineConfig returns the configuration of an engine that uses the parts.
-func (p *Parts) EngineConfig() engine.Config {
-	cfg := engine.Config{
-		Store: p.Store, Queue: p.Queue, Allow: p.Allow, Roots: p.Roots, UserAgent: "halosync/" + p.opts.Version,
-		Budget: p.Budget.Wait, Throttled: p.Budget.Throttled,
-	}
-	if p.opts.Traces.On() {
-		cfg.Trace = p.opts.Traces.Halo
-	}
-	return cfg
 }
 
 // Close closes the parts.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/doctor"
-	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/tasks"
@@ -76,8 +75,7 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	if err != nil {
 		return report, err
 	}
-	eng := engine.New(opened.EngineConfig())
-	for _, f := range doctor.Examine(ctx, doctor.Config{Store: opened.Store, Queue: server, Engine: eng, Connections: connections}).Findings {
+	for _, f := range doctor.Examine(ctx, doctor.Config{Store: opened.Store, Queue: server, Engine: opened.Engine, Connections: connections}).Findings {
 		report.Add(f)
 	}
 	return report, shutdown(ctx, server)

@@ -13,24 +13,26 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/internal/config"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/scheduler"
 	"github.com/halosync/halosync/internal/telemetry"
 	"github.com/halosync/halosync/internal/traces"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-// observeEngine connects the callbacks of the engine to the metrics.
-func observeEngine(cfg *engine.Config, m *telemetry.Metrics) {
-	cfg.Observe = func(a halo.Attempt) {
+// observeHalo counts attempts at Halo.
+func observeHalo(m *telemetry.Metrics) func(halo.Attempt) {
+	return func(a halo.Attempt) {
 		m.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes)
 		if a.Try > 1 {
 			m.HaloRetry(a.Route)
 		}
 	}
-	cfg.Ended = func(r engine.Ended) { m.RunEnded(r.Kind, r.State, r.Took) }
-	cfg.Wrote = m.Wrote
-	cfg.Forgot = func(f engine.Forgotten) {
+}
+
+// observeRemoved counts old history that was removed.
+func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
+	return func(f scheduler.Removed) {
 		m.Forgot("runs", f.Runs)
 		m.Forgot("events", f.Events)
 		m.Forgot("clients", f.Clients)
@@ -39,7 +41,7 @@ func observeEngine(cfg *engine.Config, m *telemetry.Metrics) {
 }
 
 // watch connects the metrics to the values that are read from Redis and Postgres.
-func watch(m *telemetry.Metrics, eng *engine.Engine, store *repo.Store, server *tasks.Server) {
+func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
 	m.Watch(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
 			numbers, err := server.Queues(ctx)
@@ -50,7 +52,7 @@ func watch(m *telemetry.Metrics, eng *engine.Engine, store *repo.Store, server *
 			return queues, err
 		},
 		Fleet: func(ctx context.Context) (telemetry.Fleet, error) {
-			f, err := eng.Fleet(ctx)
+			f, err := clock.Fleet(ctx)
 			return telemetry.Fleet{
 				Mappings: f.Mappings, Connections: f.Connections, Unfinished: f.Unfinished,
 				OldestUnverified: seconds(f.OldestUnverified), Undispatched: seconds(f.Undispatched),

@@ -13,9 +13,14 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/config"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/importer"
+	"github.com/halosync/halosync/internal/mapper"
 	"github.com/halosync/halosync/internal/queuemon"
 	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/resync"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/internal/schedule"
+	"github.com/halosync/halosync/internal/scheduler"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/internal/telemetry"
@@ -62,7 +67,8 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 
 	metrics := telemetry.NewMetrics(p.version)
 	opened, err := setup.Open(ctx, set.Settings, setup.Options{
-		Version: p.version, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP, Traces: trace.Traces, Observe: observeBudget(metrics, log),
+		Version: p.version, MaxConns: cfg.Concurrency + interactive(cfg.Concurrency) + 4 + forHTTP, Traces: trace.Traces, Log: log,
+		Observe: observeBudget(metrics, log), ObserveHalo: observeHalo(metrics),
 	})
 	if err != nil {
 		return err
@@ -74,11 +80,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, queues.Close()) }()
-	use := opened.EngineConfig()
-	use.Schedule, use.Spread, use.TenantRuns, use.Keep, use.Log = cfg.ResyncCron, cfg.ResyncSpread, cfg.TenantRuns, keep(cfg), log
-	observeEngine(&use, metrics)
-	eng := engine.New(use)
-	server, err := newServer(set, eng, metrics, trace, log)
+	server, err := newServer(set, opened, metrics, trace, log)
 	if err != nil {
 		return err
 	}
@@ -86,8 +88,11 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		return errors.Join(err, shutdown(ctx, server))
 	}
 
-	watch(metrics, eng, store, server)
-	listener, failed, err := listen(ctx, set, metrics, store, eng, server, queues, log)
+	clock := scheduler.New(scheduler.Config{
+		Store: store, Dispatch: opened.Dispatch, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, Keep: keep(cfg), Removed: observeRemoved(metrics), Log: log,
+	})
+	watch(metrics, clock, store, server)
+	listener, failed, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
@@ -96,7 +101,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		if err := server.Start(); err != nil {
 			return errors.Join(err, shutdown(ctx, server))
 		}
-		stopClock = startClock(ctx, eng, metrics)
+		stopClock = startClock(ctx, clock, metrics)
 	}
 	if set.Authorities > 0 {
 		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.Authorities))
@@ -119,8 +124,8 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 }
 
 // keep returns how long history is kept.
-func keep(cfg config.Config) engine.Retention {
-	return engine.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
+func keep(cfg config.Config) scheduler.Retention {
+	return scheduler.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
 }
 
 // observeBudget returns a function that counts and logs the decisions of the budget.
@@ -144,11 +149,11 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 }
 
 // startClock starts the scheduled jobs. The function that it returns stops them.
-func startClock(ctx context.Context, eng *engine.Engine, metrics *telemetry.Metrics) (stop func()) {
+func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		eng.RunClock(ctx, func(t engine.Ticked) { metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched) })
+		clock.Serve(ctx, func(t scheduler.Ticked) { metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched) })
 	})
 	return func() {
 		cancel()
@@ -181,28 +186,33 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 	set.embed, err = access.ParseOrigins(set.EmbedOrigins)
 	faults.Add("HALOSYNC_EMBED_ORIGINS", err)
 	if set.ResyncCron != "" {
-		_, err = engine.ParseSchedule(set.ResyncCron)
+		_, err = schedule.Parse(set.ResyncCron)
 		faults.Add("HALOSYNC_RESYNC_CRON", err)
 	}
 	return set, faults.Err()
 }
 
-// newServer returns the server of the queue, which calls the engine.
-func newServer(set settings, eng *engine.Engine, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
+// newServer returns the server of the queue, which calls the use cases.
+func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
+	runs := run.New(run.Config{
+		Store: p.Store, Dispatch: p.Dispatch, TenantRuns: set.TenantRuns, KeepRuns: set.KeepRuns.Duration(), Log: log,
+		Ended: func(r run.Ended) { metrics.RunEnded(r.Kind, r.State, r.Took) }, Wrote: metrics.Wrote,
+	})
+	maps := mapper.New(p.Store, p.Dial, runs)
 	server, err := tasks.NewServer(tasks.ServerConfig{
 		Redis: set.Redis, Concurrency: set.Concurrency, Interactive: interactive(set.Concurrency), ShutdownTimeout: shutdownTimeout,
 		Logger:   log.Sugar(),
 		Observe:  func(d tasks.Done) { metrics.TaskDone(d.Kind, string(d.Verdict), d.Duration) },
-		OnReject: eng.Rejected,
+		OnReject: runs.Rejected,
 		Trace:    trace.tasks(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	tasks.Handle(server, tasks.Import(), eng.Import)
-	tasks.Handle(server, tasks.Map(), eng.Map)
-	tasks.Handle(server, tasks.Unmap(), eng.Unmap)
-	tasks.Handle(server, tasks.Resync(), eng.Resync)
+	tasks.Handle(server, tasks.Import(), importer.New(p.Store, p.Dial, runs).Import)
+	tasks.Handle(server, tasks.Map(), maps.Map)
+	tasks.Handle(server, tasks.Unmap(), maps.Unmap)
+	tasks.Handle(server, tasks.Resync(), resync.New(p.Store, p.Dial, runs).Resync)
 	return server, nil
 }
 

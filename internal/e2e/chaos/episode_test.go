@@ -19,6 +19,8 @@ import (
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
+	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -142,7 +144,7 @@ func (e *episode) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.engine = engine.New(engine.Config{Store: e.store, Queue: e.queue, Allow: allow})
+	e.engine = enginetest.New(enginetest.Config{Store: e.store, Queue: e.queue, Allow: allow}).Engine
 	for i := range e.plan.sites {
 		s, err := e.newSite(ctx, i)
 		if err != nil {
@@ -210,7 +212,7 @@ func (e *episode) newSite(ctx context.Context, i int) (*site, error) {
 			companyName, external = fmt.Sprint("By hand ", c.ID), fmt.Sprint("m", c.ID)
 		}
 		b.Queue(`insert into halosync.companies (tenant, id, name, norm_name, external_id) values ($1, $2, $3, $4, $5)`,
-			s.tenant, z.company, companyName, engine.NormaliseName(companyName), external)
+			s.tenant, z.company, companyName, names.Normalise(companyName), external)
 		if len(s.unmaps) == unmaps {
 			s.maps = append(s.maps, z)
 			continue

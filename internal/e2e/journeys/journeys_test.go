@@ -56,7 +56,7 @@ func (tech *technician) connectInBrowser() {
 	tech.Fill("Client ID", installation.ClientID)
 	tech.Fill("Client secret", "not-"+tech.Secrets.Client)
 	tech.Press("Test and save")
-	tech.Expect(http.StatusBadGateway)
+	tech.Expect(http.StatusUnprocessableEntity)
 	tech.Alert("Halo PSA does not accept the credentials. Check client ID")
 	tech.audit()
 	if n := tech.connections(); n != 0 {

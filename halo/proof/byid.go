@@ -1,0 +1,171 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// UnknownClientID is Halo's catch-all for unmatched records, by convention. It is
+// nobody's company (topleft-team/django-psa).
+const UnknownClientID = 1
+
+// window is how many clients are read by id at the same time.
+const window = 4
+
+// Status is what reading one client by its id showed.
+type Status int
+
+// What reading a client can show.
+const (
+	Found     Status = iota
+	Missing          // 404: it does not exist
+	Forbidden        // 403: the application's agent may not read it
+	Invalid          // Halo does not accept the id
+	Broken           // Halo fails on this client, or on every one: a 5xx or an answer without sense
+)
+
+// A Reading is the outcome of reading one client by its id.
+type Reading struct {
+	ID     int64
+	Client halo.Client // if Status is Found
+	Status Status
+	Err    error // if it is not
+}
+
+// Client reads one client by its id. An error that is not about this client alone, such
+// as one of the token, is returned.
+func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
+	c, err := api.Client(ctx, id)
+	r := Reading{ID: id, Client: c, Err: err}
+	herr, ok := errors.AsType[*halo.Error](err)
+	switch {
+	case err == nil:
+		return r, nil
+	case OfToken(err):
+		return r, err
+	case errors.Is(err, halo.ErrNotFound):
+		r.Status = Missing
+	case errors.Is(err, halo.ErrForbidden):
+		r.Status = Forbidden
+	case errors.Is(err, halo.ErrInvalid):
+		r.Status = Invalid
+	case ok && (herr.Status >= http.StatusInternalServerError || errors.Is(err, halo.ErrNotHalo) || errors.Is(err, halo.ErrTooLarge)):
+		r.Status = Broken
+	default:
+		return r, err
+	}
+	return r, nil
+}
+
+// ByID reads clients one by one, some at a time, and returns a reading for each, in
+// their order. The first error that is not about one client alone ends it.
+func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
+	readings := make([]Reading, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(window)
+	for i, id := range ids {
+		group.Go(Catch(func() (err error) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			readings[i], err = Client(ctx, api, id)
+			return err
+		}))
+	}
+	return readings, group.Wait()
+}
+
+// Alive reads one client of Halo's list. Its error means that Halo itself fails.
+func Alive(ctx context.Context, api *halo.API) error {
+	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
+	return err
+}
+
+// witnesses is how many listed clients are read before it is concluded that reading by
+// id proves nothing.
+const witnesses = 3
+
+// Absence returns why the absence of clients cannot be believed, or nothing. An agent
+// that has lost its rights gets an empty list and 404 for each id; a gateway may lose
+// the route to single clients. So Halo must show clients in a list, and one of those
+// under its id.
+func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
+	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(page.Clients) == 0 {
+		return "Halo showed no client at all: the application's agent probably may not read customers", nil
+	}
+	for _, c := range page.Clients[:min(witnesses, len(page.Clients))] {
+		r, err := Client(ctx, api, c.ID)
+		if err != nil {
+			return "", err
+		}
+		if r.Status == Found {
+			return "", nil
+		}
+	}
+	return fmt.Sprintf("Halo lists client %d and does not show it by its id, so absence proves nothing", page.Clients[0].ID), nil
+}
+
+// fewIDs is a number of clients that are read one by one without finding out first how
+// many pages the list has.
+const fewIDs = 20
+
+// ListPages returns how many pages the list has if reading all of them takes fewer
+// requests than reading so many clients one by one; 0 if it does not.
+func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int) (int, error) {
+	if wanted <= fewIDs {
+		return 0, nil
+	}
+	page, err := api.Page(ctx, query, 1)
+	if err != nil || page.Rows == 0 {
+		return 0, err
+	}
+	if pages := page.RecordCount/page.Rows + 1; wanted > pages+1 {
+		return pages, nil
+	}
+	return 0, nil
+}
+
+// OfToken reports whether an error is that of fetching a token, and so about the whole
+// connection.
+func OfToken(err error) bool {
+	herr, ok := errors.AsType[*halo.Error](err)
+	return ok && herr.Op == halo.OpToken
+}
+
+// All reports whether all readings have one of the statuses.
+func All(readings []Reading, statuses ...Status) bool {
+	return !slices.ContainsFunc(readings, func(r Reading) bool { return !slices.Contains(statuses, r.Status) })
+}
+
+// A PanicError is a panic that [Catch] has caught.
+type PanicError struct {
+	Value any
+	Stack string
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Catch returns f with its panics as errors: in a goroutine of its own a panic would end
+// the process, and with it the runs of others.
+func Catch(f func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = &PanicError{p, string(debug.Stack())}
+			}
+		}()
+		return f()
+	}
+}

@@ -1,0 +1,160 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// MaxPasses is how often a list that changes while it is read is read in one run.
+const MaxPasses = 3
+
+// Complete reports whether the passes over a list, oldest first, prove that every
+// client that was there all the time has been seen. newInLast is the number of ids that
+// the last pass showed and no earlier one did. The reason is for people, and empty when
+// the proof holds.
+//
+// Offset paging shows a moving target: when a client is deleted, all later
+// ones move up, and the one at the page boundary is never shown. So a pass
+// proves itself only if Halo counted as many clients as it showed, in
+// ascending order of id, and nothing was deleted meanwhile. Deletions show as
+// a falling count, or as additions (ids beyond the last one at the start)
+// that the count does not reflect. A list that Halo does not order by id
+// proves itself only by a second pass that shows the very same ids.
+func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
+	last := passes[len(passes)-1]
+	if reason := counted(last); reason != "" {
+		return false, reason
+	}
+	reason = calm(last)
+	if reason == "" {
+		return true, ""
+	}
+	if len(passes) < 2 {
+		return false, reason
+	}
+	before := passes[len(passes)-2]
+	repeated := counted(before) == "" && newInLast == 0 &&
+		before.Distinct == last.Distinct && before.RecordLast == last.RecordLast &&
+		last.RecordMin == last.RecordMax && before.RecordMin == before.RecordMax
+	if repeated {
+		return true, ""
+	}
+	return false, reason
+}
+
+// counted compares what Halo showed with what it counted.
+func counted(c halo.Certificate) string {
+	switch {
+	case c.Malformed > 0:
+		return fmt.Sprintf("%d rows without a usable id", c.Malformed)
+	case c.Distinct == 0 && c.Search == "":
+		// Every Halo has its "Unknown" client; who may not read gets an empty
+		// list and status 200 (Halo guide 1566).
+		return "Halo showed no client at all: the application's agent probably may not read customers"
+	case c.RecordLast < 0:
+		return "Halo sent no record_count to compare with"
+	case c.Distinct < c.RecordLast:
+		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+	}
+	return ""
+}
+
+// calm looks for signs that the list changed while it was read.
+func calm(c halo.Certificate) string {
+	deleted := c.RecordFirst + c.Additions - c.RecordLast
+	switch {
+	case !c.Ascending:
+		return "Halo did not list the clients in the order of their ids"
+	case c.Drops > 0 || deleted > 0:
+		return fmt.Sprintf("the list changed while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+	case c.Distinct > c.RecordLast:
+		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+	case deleted < 0:
+		// More counted than added at the end: something came in between, for
+		// example an id that was restored. The part behind it moved down.
+		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+	}
+	return ""
+}
+
+// CompleteSearch is [Complete] for the result of a search. One that fits on a page shows
+// a single moment, in whatever order.
+func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
+	last := passes[len(passes)-1]
+	if reason := counted(last); reason != "" {
+		return false, reason
+	}
+	if last.Pages == 1 {
+		return true, ""
+	}
+	return Complete(passes, newInLast)
+}
+
+// List is a list of clients that fits into memory and needs no checkpoint.
+type List struct {
+	Query halo.Query
+	// Passes is how often the list is read until it is proved complete; default
+	// [MaxPasses].
+	Passes int
+	// Complete is the proof; default the function [Complete].
+	Complete func(passes []halo.Certificate, newInLast int) (bool, string)
+	// Stop is called after each page; an error ends the reading. May be nil.
+	Stop func() error
+}
+
+// Read reads the list until it is proved complete. It calls visit with each client of
+// each pass and whether it is new. doubt says why there may be more clients, and is
+// empty if that is ruled out.
+func (l List) Read(ctx context.Context, api *halo.API, visit func(c halo.Client, isNew bool)) (doubt string, err error) {
+	if l.Passes == 0 {
+		l.Passes = MaxPasses
+	}
+	if l.Complete == nil {
+		l.Complete = Complete
+	}
+	var seen halo.IDSet
+	var passes []halo.Certificate
+	for range l.Passes {
+		fresh, err := l.pass(ctx, api, func(c halo.Client) bool {
+			isNew := seen.Add(c.ID)
+			visit(c, isNew)
+			return isNew
+		}, &passes)
+		if err != nil {
+			return "", err
+		}
+		var complete bool
+		if complete, doubt = l.Complete(passes, fresh); complete {
+			return "", nil
+		}
+	}
+	return doubt, nil
+}
+
+// pass reads the list once and appends its certificate. fresh counts the clients that
+// are new.
+func (l List) pass(ctx context.Context, api *halo.API, visit func(halo.Client) (isNew bool), passes *[]halo.Certificate) (fresh int, err error) {
+	for page, err := range api.Pages(ctx, l.Query, halo.Cursor{}) {
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range page.Clients {
+			if visit(c) {
+				fresh++
+			}
+		}
+		if page.Last {
+			*passes = append(*passes, page.Cursor.Certificate)
+			return fresh, nil
+		}
+		if l.Stop != nil {
+			if err := l.Stop(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, errors.New("list of clients without an end")
+}

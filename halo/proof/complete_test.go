@@ -1,0 +1,62 @@
+package proof
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/halosync/halosync/halo"
+)
+
+// pass is a certificate of a calm pass over n clients.
+func pass(n int, change ...func(*halo.Certificate)) halo.Certificate {
+	c := halo.Certificate{
+		Pages: n/100 + 1, Rows: n, Distinct: n, RecordFirst: n, RecordLast: n, RecordMin: n, RecordMax: n,
+		Ascending: true, Ended: "count", IncludeInactive: true,
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	unordered := func(c *halo.Certificate) { c.Ascending = false }
+	for name, tt := range map[string]struct {
+		passes []halo.Certificate
+		fresh  int
+		reason string // part of it; empty: complete
+	}{
+		"calm":              {passes: []halo.Certificate{pass(250)}},
+		"one page":          {passes: []halo.Certificate{pass(3)}},
+		"grown at the end":  {passes: []halo.Certificate{pass(252, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin, c.Additions = 250, 250, 2 })}},
+		"empty search":      {passes: []halo.Certificate{pass(0, func(c *halo.Certificate) { c.Search = "x" })}},
+		"empty Halo":        {passes: []halo.Certificate{pass(0)}, reason: "no client at all"},
+		"shortfall":         {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 200 })}, reason: "counts 250 clients and showed 200"},
+		"more than counted": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 251 })}, reason: "counts 250 clients and showed 251"},
+		"no count":          {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.RecordFirst, c.RecordLast = -1, -1 })}, reason: "no record_count"},
+		"broken rows":       {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Malformed = 2 })}, reason: "2 rows"},
+		"one deleted": {passes: []halo.Certificate{pass(249, func(c *halo.Certificate) {
+			c.Distinct, c.RecordFirst, c.RecordMax, c.Drops = 250, 250, 250, 1
+		})}, reason: "250 clients at first, 249 at last"},
+		// The count stands still, and yet a row has moved past the boundary.
+		"one deleted, one added": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Additions = 1 })}, reason: "changed while"},
+		"one in the middle":      {passes: []halo.Certificate{pass(251, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin = 250, 250 })}, reason: "grew in the middle"},
+		"not by id":              {passes: []halo.Certificate{pass(250, unordered)}, reason: "order"},
+		"not by id, twice the same": {
+			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)},
+		},
+		"not by id, new ones in the second": {
+			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)}, fresh: 1, reason: "order",
+		},
+		"changed, then calm": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}, fresh: 1},
+		"calm, then short": {
+			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered, func(c *halo.Certificate) { c.Distinct = 100 })}, reason: "showed 100",
+		},
+	} {
+		complete, reason := Complete(tt.passes, tt.fresh)
+		if complete != (tt.reason == "") || complete != (reason == "") || !strings.Contains(reason, tt.reason) {
+			t.Errorf("%s: complete %v, %q; want %q", name, complete, reason, tt.reason)
+		}
+	}
+}

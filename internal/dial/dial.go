@@ -1,0 +1,179 @@
+// Package dial opens a handle on the Halo of a connection: with its credentials, behind
+// the request budget, watched by metrics and traces. Errors of a run are shown without
+// the credentials that it used.
+package dial
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Config is what a [Dialer] works with.
+type Config struct {
+	Store *repo.Store
+	// Allow lists the hosts that may be private or plain http; nil means none.
+	Allow *halo.Allow
+	// Roots are the authorities whose certificates are accepted from Halo; nil means
+	// the system's. [halo.LoadRoots] adds private ones.
+	Roots *x509.CertPool
+	// Budget waits until one more request may go to a Halo instance. limit is the
+	// connection's own rate, or empty. A [*ratelimit.BudgetError] puts a run off. Nil
+	// means no budget.
+	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
+	// Throttled is called after each 429 with the time at which the request was sent
+	// and the wait that Halo asked for, 0 for none. May be nil.
+	Throttled func(instance, limit string, sent time.Time, after time.Duration)
+	// Observe is called after every HTTP attempt, for metrics. May be nil.
+	Observe func(halo.Attempt)
+	// Trace is called at the start of every HTTP attempt, and end at its end. May be nil.
+	Trace func(ctx context.Context, route string) (end func(status int, err error))
+	// RetryBudget is how long one request to Halo may be retried before the run gives
+	// its worker slot back; default halo's, 20 s.
+	RetryBudget time.Duration
+	// UserAgent of the requests to Halo; default "halosync".
+	UserAgent string
+}
+
+// Dialer opens handles. It is safe for concurrent use.
+type Dialer struct {
+	cfg       Config
+	transport http.RoundTripper
+}
+
+// New returns a dialer; it makes no connection.
+func New(cfg Config) *Dialer {
+	transport := halo.NewTransport(cfg.Allow)
+	transport.TLSClientConfig.RootCAs = cfg.Roots
+	return &Dialer{cfg: cfg, transport: transport}
+}
+
+// Allow lists the hosts that may be private or plain http.
+func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
+
+// Credentials are everything needed to talk to one Halo.
+type Credentials struct {
+	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
+	Secret                                              secret.String
+	// Unproved is the tenant that offers the credentials until Halo has accepted them;
+	// else empty.
+	Unproved string
+}
+
+// probeRate bounds the requests with which one tenant tests credentials, to whatever
+// Halo, so that no one without credentials for a Halo can use up the budget of those
+// who have them.
+const probeRate = "60/5m"
+
+// API opens a handle for requests of one class. A stored address is checked again:
+// HALOSYNC_ALLOW_HOSTS may have changed since, and plain http must not outlive that.
+func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
+	_, err := halo.ParseResourceServer(c.Domain, d.cfg.Allow)
+	if err == nil {
+		_, err = halo.ParseAuthServer(c.AuthServer, d.cfg.Allow)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", halo.ErrRefused, err)
+	}
+	instance := Instance(c.Domain, c.HaloTenant)
+	gate := func(ctx context.Context) error {
+		if d.cfg.Budget == nil {
+			return nil
+		}
+		if c.Unproved != "" {
+			if err := d.cfg.Budget(ctx, "tests of "+c.Unproved, probeRate, class); err != nil {
+				return fmt.Errorf("many tests of credentials in a short time: %w", err)
+			}
+		}
+		return d.cfg.Budget(ctx, instance, c.RateLimit, class)
+	}
+	// A 429 of an authorisation server elsewhere is not the Halo's: that server may be
+	// anyone's, who could stop all connections to the Halo by it.
+	elsewhere := Instance(c.AuthServer, "") != Instance(c.Domain, "")
+	observe := func(a halo.Attempt) {
+		foreign := elsewhere && proof.OfToken(a.Err)
+		if errors.Is(a.Err, halo.ErrThrottled) && d.cfg.Throttled != nil && !foreign {
+			after, _ := halo.RetryAfter(a.Err)
+			d.cfg.Throttled(instance, c.RateLimit, a.Sent, after)
+		}
+		if d.cfg.Observe != nil {
+			d.cfg.Observe(a)
+		}
+	}
+	return halo.New(halo.Config{
+		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
+		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
+		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent, RetryBudget: d.cfg.RetryBudget,
+	})
+}
+
+// Open returns a stored connection and a handle on its Halo.
+func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ratelimit.Class) (repo.Connection, *halo.API, error) {
+	conn, err := d.cfg.Store.Connection(ctx, tenant, id)
+	if err != nil {
+		return conn, nil, err
+	}
+	plain, err := d.cfg.Store.ConnectionSecret(ctx, tenant, id)
+	if err != nil {
+		return conn, nil, CredentialsError(conn, err)
+	}
+	opened(ctx, plain)
+	api, err := d.API(Credentials{
+		Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
+		ClientID: conn.ClientID, Secret: plain, RateLimit: conn.RateLimit,
+	}, class)
+	return conn, api, err
+}
+
+// CredentialsError says what to do about stored credentials that could not be read.
+func CredentialsError(conn repo.Connection, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, secret.ErrUnknownKey):
+		hint = "; give this worker or command the new key set"
+	case errors.Is(err, secret.ErrOpen):
+		hint = fmt.Sprintf("; enter them again: enqueue connection update %q --client-secret-file FILE", conn.Name)
+	}
+	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
+}
+
+// ClassOf returns the class of the requests that a run of a queue makes: what waits in
+// the queue for people is interactive.
+func ClassOf(queue string) ratelimit.Class {
+	if queue == tasks.QueueInteractive {
+		return ratelimit.Person
+	}
+	return ratelimit.Background
+}
+
+// Instance names what Halo counts requests against, as far as is known: the host of the
+// resource server and the tenant on it. Two connections to one instance share it,
+// however their addresses are written.
+func Instance(domain, haloTenant string) string {
+	host := domain
+	if u, err := url.Parse(domain); err == nil && u.Host != "" {
+		host = u.Host
+		if u.Scheme == "https" {
+			host = strings.TrimSuffix(host, ":443")
+		}
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if haloTenant != "" {
+		return host + "|" + strings.ToLower(haloTenant)
+	}
+	return host
+}

@@ -1,0 +1,101 @@
+// Package enginetest is a test kit: a worker's use cases in the test's own process,
+// those of people, of the queue and of the clock.
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/dispatch"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/importer"
+	"github.com/halosync/halosync/internal/mapper"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/resync"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/internal/scheduler"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Config is what the workers of tests differ in. All but Store may be left out.
+type Config struct {
+	Store       *repo.Store
+	Queue       *tasks.Client
+	Allow       *halo.Allow
+	Budget      func(ctx context.Context, instance, limit string, class ratelimit.Class) error
+	Throttled   func(instance, limit string, sent time.Time, after time.Duration)
+	RetryBudget time.Duration
+	Log         *zap.Logger
+	TenantRuns  int
+	MinSlice    time.Duration
+	Keep        scheduler.Retention
+	Spread      time.Duration
+	Now         func() time.Time
+}
+
+// Worker has all use cases.
+type Worker struct {
+	*engine.Engine
+	*importer.Importer
+	*mapper.Mapper
+	*resync.Resyncer
+	*scheduler.Scheduler
+	Config Config // what it was made of
+}
+
+// New returns a worker.
+func New(cfg Config) *Worker {
+	d := dial.New(dial.Config{Store: cfg.Store, Allow: cfg.Allow, Budget: cfg.Budget, Throttled: cfg.Throttled, RetryBudget: cfg.RetryBudget})
+	queue := dispatch.New(cfg.Store, cfg.Queue, cfg.Log)
+	runs := run.New(run.Config{
+		Store: cfg.Store, Dispatch: queue, TenantRuns: cfg.TenantRuns, MinSlice: cfg.MinSlice, KeepRuns: cfg.Keep.Runs, Log: cfg.Log,
+	})
+	return &Worker{
+		Config:   cfg,
+		Engine:   engine.New(engine.Config{Store: cfg.Store, Dial: d, Dispatch: queue, Log: cfg.Log}),
+		Importer: importer.New(cfg.Store, d, runs),
+		Mapper:   mapper.New(cfg.Store, d, runs),
+		Resyncer: resync.New(cfg.Store, d, runs),
+		Scheduler: scheduler.New(scheduler.Config{
+			Store: cfg.Store, Dispatch: queue, Keep: cfg.Keep, Spread: cfg.Spread, Now: cfg.Now, Log: cfg.Log,
+		}),
+	}
+}
+
+// With returns the same worker but for a change.
+func (w *Worker) With(change func(*Config)) *Worker {
+	cfg := w.Config
+	change(&cfg)
+	return New(cfg)
+}
+
+// Execute executes a run as the queue would, in its last attempt.
+func (w *Worker) Execute(ctx context.Context, r repo.Run) error {
+	switch r.Kind {
+	case repo.KindImport:
+		return execute(ctx, r, w.Import)
+	case repo.KindMap:
+		return execute(ctx, r, w.Map)
+	case repo.KindUnmap:
+		return execute(ctx, r, w.Unmap)
+	case repo.KindResync:
+		return execute(ctx, r, w.Resync)
+	}
+	return fmt.Errorf("run of kind %s", r.Kind)
+}
+
+func execute[A any](ctx context.Context, r repo.Run, f func(context.Context, tasks.Job[A]) (tasks.RunResult, error)) error {
+	job := tasks.Job[A]{RunID: repo.Hex(r.ID), Attempt: 1, Final: true, Draining: make(chan struct{})}
+	if err := json.Unmarshal(r.Args, &job.Args); err != nil {
+		return err
+	}
+	_, err := f(ctx, job)
+	return err
+}

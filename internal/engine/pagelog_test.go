@@ -1,0 +1,46 @@
+package engine_test
+
+import (
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/engine/enginetest"
+	"github.com/halosync/halosync/repo"
+)
+
+// Each transaction of a listing leaves a line that says whose page it was.
+func TestPagesAreLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 250)
+	conn := w.connect("acme", "main")
+	core, logs := observer.New(zap.DebugLevel)
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.Log = zap.New(core) })
+	j := job(all(conn))
+	if _, err := w.engine.Import(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	run := w.run(j)
+	if run.State != repo.StateSucceeded && run.State != repo.StatePartial {
+		t.Fatalf("%s: %s", run.State, run.Error)
+	}
+	lines := logs.FilterMessage("page written").All()
+	pages, last := int64(0), int64(0)
+	for _, line := range lines {
+		said := line.ContextMap()
+		if said["run"] != engine.RunID(run.ID) || said["tenant"] != "acme" || said["connection"] != conn.ID.String() {
+			t.Errorf("%v", said)
+		}
+		pages += said["pages"].(int64)
+		if page := said["page"].(int64); page <= last {
+			t.Errorf("page %d after %d", page, last)
+		} else {
+			last = page
+		}
+	}
+	if int(pages) != run.Pages || last != pages {
+		t.Errorf("%d pages in the log up to %d, %d in the ledger", pages, last, run.Pages)
+	}
+}

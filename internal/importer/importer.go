@@ -1,0 +1,188 @@
+// Package importer executes imports: clients of Halo become companies of the product,
+// each with a mapping. What happens to one client is decided in plan.go, a pure function
+// of what Halo says and what is stored.
+package importer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Importer executes import runs. It is safe for concurrent use.
+type Importer struct {
+	store *repo.Store
+	dial  *dial.Dialer
+	runs  *run.Executor
+}
+
+// New returns an importer.
+func New(store *repo.Store, d *dial.Dialer, runs *run.Executor) *Importer {
+	return &Importer{store, d, runs}
+}
+
+// Import executes an import run; see [run.Execute] for what it returns.
+func (im *Importer) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (tasks.RunResult, error) {
+	return run.Execute(ctx, im.runs, repo.KindImport, job, func(ctx context.Context, x *run.Execution) (run.Result, error) {
+		_, api, end, err := listing.Open(ctx, im.store, im.dial, x, dial.ClassOf(tasks.Import().Queue(job.Args)))
+		if err != nil || end.State != "" {
+			return end, err
+		}
+		list, err := listing.New(ctx, im.store, api, x)
+		if err != nil {
+			return run.Result{}, err
+		}
+		if job.Args.DryRun {
+			// What a dry run would have linked is in this process's memory only, so it
+			// goes through in one piece.
+			list.Slice.Endless()
+		}
+		list.Query.Search, list.Wanted = job.Args.Search, job.Args.ClientIDs
+		i := &execution{
+			Listing: list, store: im.store, api: api, run: x, args: job.Args, planner: newPlanner(len(job.Args.ClientIDs) > 0),
+		}
+		list.Write = func(ctx context.Context, b listing.Batch) (bool, error) { return i.write(ctx, b, nil) }
+		return i.execute(ctx)
+	})
+}
+
+// execution is one execution of an import run. The batch is its unit: what it brought,
+// the decisions on it and the checkpoint behind it are one transaction.
+type execution struct {
+	*listing.Listing
+	store   *repo.Store
+	api     *halo.API
+	run     *run.Execution
+	args    tasks.ImportArgs
+	planner *planner
+}
+
+// execute reads what the request asks for and judges what was read.
+func (i *execution) execute(ctx context.Context) (run.Result, error) {
+	if !i.Cursor.Listed {
+		needed, err := i.listPays(ctx)
+		if err != nil {
+			return run.Result{}, err
+		}
+		if needed {
+			if end, err := i.Read(ctx); err != nil || end.State != "" {
+				return end, err
+			}
+		}
+		i.Cursor.Listed = true
+	}
+	if len(i.args.ClientIDs) > 0 {
+		return i.readByID(ctx)
+	}
+	if !i.Cursor.Complete {
+		return run.Result{State: repo.StatePartial, Reason: i.Cursor.Reason}, nil
+	}
+	end := run.Result{State: repo.StateSucceeded, Complete: true}
+	if i.args.All {
+		end.Pages = i.LastPassPages() // saves the next resync a request
+	}
+	return end, nil
+}
+
+// listPays reports whether the list takes fewer requests than single clients.
+func (i *execution) listPays(ctx context.Context) (bool, error) {
+	ids := len(i.args.ClientIDs)
+	if ids == 0 || i.Cursor.List.NextPage > 1 || i.Cursor.Pass > 1 {
+		return true, nil
+	}
+	pages, err := proof.ListPages(ctx, i.api, i.Query, ids)
+	return pages > 0, err
+}
+
+// write decides on a batch and commits it, with the clients that cannot be read.
+func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
+	rows, norms := listing.Rows(b.Clients)
+	raw, err := i.Cursor.Encode()
+	if err != nil {
+		return false, err
+	}
+	res, err := i.store.ImportPage(ctx, i.run.Ref, repo.ImportPage{
+		Pass: b.Pass, Page: b.Page, Pages: b.Pages,
+		Clients: rows, NormNames: norms, PageIDs: b.IDs, Skips: skips,
+		Cursor: raw, RecordsTotal: i.Total, DryRun: i.args.DryRun,
+	}, func(state repo.PageState) ([]repo.Decision, error) {
+		return i.planner.plan(rows, norms, state), nil
+	})
+	if err == nil && !res.Repeated {
+		i.run.Wrote(max(1, b.Pages), len(rows)+len(skips))
+	}
+	return res.Cancelled, err
+}
+
+const (
+	// byIDChunk is how many clients that are read one by one share a transaction.
+	byIDChunk = 25
+	// byIDPass keeps the ids that were read one by one apart from those of the passes
+	// over a list, which count from 1.
+	byIDPass = 0
+)
+
+// readByID reads the chosen clients that no list has shown, one by one: a list can miss
+// a client, a 404 cannot.
+func (i *execution) readByID(ctx context.Context) (run.Result, error) {
+	var rest []int64
+	for _, id := range i.args.ClientIDs {
+		if !i.Handled.Has(id) {
+			rest = append(rest, id)
+		}
+	}
+	i.Total = len(i.args.ClientIDs)
+	for len(rest) > 0 {
+		chunk := rest[:min(byIDChunk, len(rest))]
+		rest = rest[len(chunk):]
+		clients, skips, err := i.fetch(ctx, chunk)
+		if err != nil {
+			return run.Result{}, err
+		}
+		i.Cursor.ByID += len(chunk)
+		i.Cursor.Complete = true
+		cancelled, err := i.write(ctx, listing.Batch{Pass: byIDPass, Page: i.Cursor.ByID, Pages: 1, Clients: clients, IDs: chunk}, skips)
+		if err != nil {
+			return run.Result{}, err
+		}
+		if cancelled {
+			return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %d clients", i.Cursor.ByID)}, nil
+		}
+		if len(rest) == 0 {
+			break
+		}
+		if err := i.Slice.Over(ctx); err != nil {
+			return run.Result{}, err
+		}
+	}
+	return run.Result{State: repo.StateSucceeded, Complete: true}, nil
+}
+
+// fetch reads clients by id. One that does not exist, or that the application's agent
+// may not read, becomes an item for the person who chose it.
+func (i *execution) fetch(ctx context.Context, ids []int64) (found []halo.Client, skips []repo.RunItem, err error) {
+	readings, err := proof.ByID(ctx, i.api, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range readings {
+		switch r.Status {
+		case proof.Found:
+			found = append(found, r.Client)
+		case proof.Missing:
+			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Skipped, Reason: "does not exist in Halo"})
+		case proof.Forbidden:
+			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "the application's agent may not read it"})
+		default:
+			return nil, nil, r.Err
+		}
+	}
+	return found, skips, nil
+}

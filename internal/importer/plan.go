@@ -1,0 +1,86 @@
+package importer
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/repo"
+)
+
+// planner decides what happens to each client of a page. It keeps nothing but
+// the companies that a dry run would have linked, since a dry run does not
+// leave them mapped in the database for the next page to see.
+type planner struct {
+	chosen bool // the clients were picked one by one
+	taken  map[uuid.UUID]bool
+}
+
+// newPlanner makes a planner for one execution of a run.
+func newPlanner(chosen bool) *planner {
+	return &planner{chosen: chosen, taken: map[uuid.UUID]bool{}}
+}
+
+// plan gives one decision per client, in order. norms are the clients'
+// normalised names. A company that one decision links is no candidate for the
+// clients after it.
+func (p *planner) plan(clients []repo.Client, norms []string, state repo.PageState) []repo.Decision {
+	decisions := make([]repo.Decision, len(clients))
+	for i, c := range clients {
+		d := p.decide(c, norms[i], state)
+		d.Client, d.Norm = c, norms[i]
+		if d.Outcome == repo.Linked {
+			p.taken[d.CompanyID] = true
+		}
+		decisions[i] = d
+	}
+	return decisions
+}
+
+func (p *planner) decide(c repo.Client, normName string, state repo.PageState) repo.Decision {
+	if m, ok := state.Mapped[c.ID]; ok {
+		return listing.Refresh(c, m)
+	}
+	switch _, unmapped := state.Unmapped[c.ID]; {
+	case unmapped:
+		return p.skip("unmapped by a person after this run was requested", false)
+	case c.ID == proof.UnknownClientID:
+		return p.skip(`Halo's "Unknown" client, which collects unmatched records`, p.chosen)
+	case normName == "":
+		return p.skip("has no name in Halo", true)
+	case c.Inactive && !p.chosen:
+		return p.skip("inactive in Halo", false)
+	}
+
+	switch free, first := p.free(state.Candidates[normName]); free {
+	case 0:
+		return repo.Decision{Outcome: repo.Created}
+	case 1:
+		return repo.Decision{Outcome: repo.Linked, CompanyID: first}
+	default:
+		return repo.Decision{
+			Outcome: repo.Ambiguous, NeedsPerson: true,
+			Reason: fmt.Sprintf("%d unmapped companies have this name: map it to one of them", free),
+		}
+	}
+}
+
+// free counts the candidates that are still free on this connection, and
+// returns the first of them.
+func (p *planner) free(candidates []repo.Candidate) (n int, first uuid.UUID) {
+	for _, c := range candidates {
+		if c.Mapped || p.taken[c.CompanyID] {
+			continue
+		}
+		if n++; n == 1 {
+			first = c.CompanyID
+		}
+	}
+	return n, first
+}
+
+func (p *planner) skip(reason string, needsPerson bool) repo.Decision {
+	return repo.Decision{Outcome: repo.Skipped, Reason: reason, NeedsPerson: needsPerson}
+}

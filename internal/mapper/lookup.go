@@ -1,0 +1,222 @@
+package mapper
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/names"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// answer is what Halo says of a client that was asked for.
+type answer struct {
+	repo.Client        // ID 0: there is none to be mapped
+	refusal     string // why there is none; empty: there is one
+	ambiguous   bool   // several have the name
+}
+
+// lookup finds clients in Halo, by id and by exact name, and remembers them
+// for one execution of a run.
+type lookup struct {
+	api    *halo.API
+	byID   map[int64]answer
+	byName map[string]answer // by normalised name
+}
+
+func newLookup(api *halo.API) *lookup {
+	return &lookup{api: api, byID: make(map[int64]answer), byName: make(map[string]answer)}
+}
+
+// answer is what was found for a pair's client, which was read before.
+func (l *lookup) answer(p tasks.Pair) answer {
+	if p.ClientID != 0 {
+		return l.byID[p.ClientID]
+	}
+	return l.byName[names.Normalise(p.ClientName)]
+}
+
+// wanted are the clients of pairs that are not known yet, once each: ids, and
+// names by their normalised form.
+func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]string) {
+	byName = make(map[string]string)
+	for _, p := range pairs {
+		if p.ClientID != 0 {
+			if _, known := l.byID[p.ClientID]; !known {
+				ids = append(ids, p.ClientID)
+			}
+			continue
+		}
+		norm := names.Normalise(p.ClientName)
+		if _, known := l.byName[norm]; !known {
+			byName[norm] = p.ClientName
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), byName
+}
+
+// read finds the clients of pairs that are not known yet, one by one.
+func (l *lookup) read(ctx context.Context, pairs []tasks.Pair) error {
+	ids, wanted := l.wanted(pairs)
+	if err := l.readIDs(ctx, ids); err != nil {
+		return err
+	}
+	for norm, name := range wanted {
+		a, err := l.search(ctx, norm, name)
+		if err != nil {
+			return err
+		}
+		l.byName[norm] = a
+	}
+	return nil
+}
+
+// maxListPages bounds a list that is read in one piece: at the usual request limit so
+// many pages take some seven minutes.
+const maxListPages = 1000
+
+// list reads the whole list if that takes fewer requests than to find the clients of
+// pairs one by one, and keeps those that are wanted. A list can miss a client, so what it
+// does not show is left to read; so are all names if it is not known to be complete,
+// since a name may have a second client.
+func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan struct{}) error {
+	ids, wanted := l.wanted(pairs)
+	query := halo.Query{IncludeInactive: true, VerifyTail: true}
+	pages, err := proof.ListPages(ctx, l.api, query, len(ids)+len(wanted))
+	if err != nil || pages == 0 || pages > maxListPages {
+		return err
+	}
+	named := make(map[string][]halo.Client)
+	once := proof.List{Query: query, Passes: 1, Stop: func() error {
+		select {
+		case <-draining:
+			return run.ErrDraining
+		default:
+			return nil
+		}
+	}}
+	doubt, err := once.Read(ctx, l.api, func(c halo.Client, isNew bool) {
+		if _, ok := slices.BinarySearch(ids, c.ID); ok {
+			l.byID[c.ID] = answer{Client: listing.Row(c)}
+		}
+		norm := names.Normalise(c.Name)
+		if _, ok := wanted[norm]; ok && isNew {
+			named[norm] = append(named[norm], c)
+		}
+	})
+	if err != nil || doubt != "" {
+		return err
+	}
+	for norm := range wanted {
+		l.byName[norm] = pick(named[norm])
+	}
+	return nil
+}
+
+// maxBroken is how many clients of a chunk may fail with Halo's own errors while the
+// others can be read. More of them are an outage.
+const maxBroken = 5
+
+// readIDs reads clients by id. One that does not exist, or may not be read, is an answer.
+// So is one on which Halo itself fails time and again, as long as it works otherwise: a
+// broken record must not hold up the others for a day. A Halo that is down, throttles or
+// refuses the credentials is an error.
+func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
+	broken, err := l.readAll(ctx, ids)
+	if err != nil || len(broken) == 0 {
+		return err
+	}
+	if len(broken) > maxBroken {
+		return broken[0].Err
+	}
+	// It may have been an outage of some seconds: what fails again between two proofs
+	// that Halo answers is broken.
+	if err := proof.Alive(ctx, l.api); err != nil {
+		return err
+	}
+	again := make([]int64, len(broken))
+	for i, r := range broken {
+		again[i] = r.ID
+	}
+	if broken, err = l.readAll(ctx, again); err != nil || len(broken) == 0 {
+		return err
+	}
+	if err := proof.Alive(ctx, l.api); err != nil {
+		return err
+	}
+	for _, r := range broken {
+		l.byID[r.ID] = answer{refusal: fmt.Sprintf("client %d could not be read: %v", r.ID, r.Err)}
+	}
+	return nil
+}
+
+// readAll reads clients by id and returns those on which Halo itself failed.
+func (l *lookup) readAll(ctx context.Context, ids []int64) (broken []proof.Reading, err error) {
+	readings, err := proof.ByID(ctx, l.api, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range readings {
+		switch r.Status {
+		case proof.Found:
+			l.byID[r.ID] = answer{Client: listing.Row(r.Client)}
+		case proof.Missing:
+			l.byID[r.ID] = answer{refusal: fmt.Sprintf("client %d does not exist in Halo", r.ID)}
+		case proof.Forbidden:
+			l.byID[r.ID] = answer{refusal: fmt.Sprintf("the application's agent may not read client %d", r.ID)}
+		case proof.Invalid:
+			l.byID[r.ID] = answer{refusal: fmt.Sprintf("Halo does not accept %d as a client's id", r.ID)}
+		case proof.Broken:
+			broken = append(broken, r)
+		}
+	}
+	return broken, nil
+}
+
+// search finds the client with a name through Halo's search, which looks for
+// a part of the name and in other fields, too.
+func (l *lookup) search(ctx context.Context, norm, name string) (answer, error) {
+	matches := make(map[int64]halo.Client)
+	found := proof.List{Query: halo.Query{Search: name, IncludeInactive: true, VerifyTail: true}, Complete: proof.CompleteSearch}
+	why, err := found.Read(ctx, l.api, func(c halo.Client, _ bool) {
+		if names.Normalise(c.Name) == norm {
+			matches[c.ID] = c
+		}
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	if why != "" {
+		return answer{refusal: fmt.Sprintf("whether one client alone has this name could not be told (%s): give its id", why)}, nil
+	}
+	return pick(slices.Collect(maps.Values(matches))), nil
+}
+
+// pick chooses among the clients of one name. An inactive client cannot be
+// mapped, so it does not make the name of an active one ambiguous.
+func pick(matches []halo.Client) answer {
+	slices.SortFunc(matches, func(a, b halo.Client) int { return cmp.Compare(a.ID, b.ID) })
+	active := slices.DeleteFunc(slices.Clone(matches), func(c halo.Client) bool { return c.Inactive })
+	if len(active) > 0 {
+		matches = active
+	}
+	switch len(matches) {
+	case 0:
+		return answer{refusal: "no client in Halo has exactly this name"}
+	case 1:
+		return answer{Client: listing.Row(matches[0])}
+	}
+	ids := make([]string, len(matches))
+	for i, c := range matches {
+		ids[i] = fmt.Sprint(c.ID)
+	}
+	return answer{ambiguous: true, refusal: "several clients in Halo have this name: " + names.Some(ids)}
+}

@@ -1,0 +1,124 @@
+// Package names compares the names of companies: two names are the same after
+// [Normalise], and alike if they differ in their legal form only. It is pure.
+package names
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Normalise gives the form under which two names count as the same
+// company: compatibility forms unified (NFKC), case folded, typographic
+// quotes and dashes made plain, invisible characters dropped, blanks
+// collapsed. Legal forms stay: "Acme Ltd" and "Acme Inc" are two companies.
+// Applying it twice changes nothing. The result may be empty.
+func Normalise(name string) string {
+	if strings.IndexFunc(name, intricate) < 0 {
+		return squeeze(strings.ToLower(name))
+	}
+	// Folding can undo composition and the reverse, so compose at both ends.
+	// Lower case after it, because the library folds each case of a Cherokee
+	// letter to the other.
+	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
+	return norm.NFKC.String(squeeze(strings.Map(plain, s)))
+}
+
+// intricate says that more than lower case and [squeeze] may be needed for a
+// name with r in it.
+func intricate(r rune) bool { return r >= utf8.RuneSelf && !unicode.Is(lettersAlone, r) }
+
+// lettersAlone are letters that most names consist of: nothing but lower case
+// is to be done about them, and none becomes another beside one of them.
+var lettersAlone = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x00c0, Hi: 0x00de, Stride: 1}, // Latin, without ß
+		{Lo: 0x00e0, Hi: 0x012f, Stride: 1}, // without İ and the ligature ĳ
+		{Lo: 0x0134, Hi: 0x013e, Stride: 1}, // without ŀ
+		{Lo: 0x0141, Hi: 0x0148, Stride: 1}, // without ŉ
+		{Lo: 0x014a, Hi: 0x017e, Stride: 1},
+		{Lo: 0x0400, Hi: 0x045f, Stride: 1}, // Cyrillic
+		{Lo: 0x05d0, Hi: 0x05ea, Stride: 1}, // Hebrew
+		{Lo: 0x0620, Hi: 0x063f, Stride: 1}, // Arabic
+		{Lo: 0x0641, Hi: 0x064a, Stride: 1},
+		{Lo: 0x3041, Hi: 0x3096, Stride: 1}, // kana
+		{Lo: 0x30a1, Hi: 0x30fa, Stride: 1},
+		{Lo: 0x30fc, Hi: 0x30fe, Stride: 1},
+		{Lo: 0x3400, Hi: 0x4dbf, Stride: 1}, // Chinese characters
+		{Lo: 0x4e00, Hi: 0x9fff, Stride: 1},
+		{Lo: 0xac00, Hi: 0xd7a3, Stride: 1}, // Hangul
+	},
+	LatinOffset: 1,
+}
+
+// plain maps what word processors put in names to what is on the keyboard, and
+// what cannot be seen to nothing.
+func plain(r rune) rune {
+	switch {
+	case unicode.IsSpace(r):
+		return ' '
+	case unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == utf8.RuneError:
+		return -1 // zero-width joiners, direction marks, soft hyphens
+	case strings.ContainsRune("‘’‛ʼ´", r):
+		return '\''
+	case strings.ContainsRune("“”„‟«»", r):
+		return '"'
+	case unicode.Is(unicode.Pd, r), r == '−':
+		return '-'
+	}
+	return r
+}
+
+// squeeze does for ASCII what is left: it collapses blanks, drops control
+// characters and makes the backtick an apostrophe.
+func squeeze(s string) string {
+	if tidied(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	blank := false
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c == ' ', c >= '\t' && c <= '\r':
+			blank = true
+			continue
+		case c < ' ', c == 0x7f:
+			continue
+		case c == '`':
+			c = '\''
+		}
+		if blank && b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		blank = false
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// tidied says that there is nothing to squeeze.
+func tidied(s string) bool {
+	blank := true // before the first
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c == 0x7f || c == '`' || c == ' ' && blank {
+			return false
+		}
+		blank = c == ' '
+	}
+	return !blank || s == ""
+}
+
+// Some lists the first three of many texts.
+func Some(texts []string) string {
+	const maxListed = 3
+	if len(texts) <= maxListed {
+		return strings.Join(texts, ", ")
+	}
+	return strings.Join(texts[:maxListed], ", ") + " and more"
+}

@@ -1,0 +1,200 @@
+// Package resync executes resyncs: it compares a connection's mappings with Halo. It
+// first finds out, without touching a mapping, then applies what it found if that can be
+// believed: a partial or empty list, another Halo, a lost right change nothing.
+package resync
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/ratelimit"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// Resyncer executes resync runs. It is safe for concurrent use.
+type Resyncer struct {
+	store *repo.Store
+	dial  *dial.Dialer
+	runs  *run.Executor
+}
+
+// New returns a resyncer.
+func New(store *repo.Store, d *dial.Dialer, runs *run.Executor) *Resyncer {
+	return &Resyncer{store, d, runs}
+}
+
+// Resync executes a resync run; see [run.Execute] for what it returns.
+func (r *Resyncer) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) (tasks.RunResult, error) {
+	return run.Execute(ctx, r.runs, repo.KindResync, job, func(ctx context.Context, claimed *run.Execution) (run.Result, error) {
+		conn, api, end, err := listing.Open(ctx, r.store, r.dial, claimed, ratelimit.Background)
+		if err != nil || end.State != "" {
+			return end, err
+		}
+		list, err := listing.New(ctx, r.store, api, claimed)
+		if err != nil {
+			return run.Result{}, err
+		}
+		x := &execution{
+			Listing: list, store: r.store, api: api, run: claimed, pages: conn.ClientsPages,
+			found: len(claimed.Cursor) > 0, // an execution before this one may have found something
+		}
+		list.Write = func(ctx context.Context, b listing.Batch) (bool, error) { return x.write(ctx, b, nil, false) }
+		return x.execute(ctx)
+	})
+}
+
+// execution is one execution of a resync.
+type execution struct {
+	*listing.Listing
+	store  *repo.Store
+	api    *halo.API
+	run    *run.Execution
+	pages  int // of the last complete list; 0: unknown
+	mapped halo.IDSet
+	gone   halo.IDSet // of them: those that are known to be missing
+	found  bool       // there may be findings
+}
+
+// Ways of a resync, kept in the checkpoint.
+const (
+	byListing = "listing"
+	byIDs     = "ids"
+)
+
+func (x *execution) execute(ctx context.Context) (run.Result, error) {
+	for m, err := range x.store.MappedClients(ctx, x.run.Ref.Tenant, x.run.Ref.ConnectionID) {
+		if err != nil {
+			return run.Result{}, err
+		}
+		x.mapped.Add(m.ClientID)
+		if m.State == repo.MappingMissing {
+			x.gone.Add(m.ClientID)
+		}
+	}
+	if x.mapped.Len() == 0 {
+		return run.Result{State: repo.StateSucceeded, Complete: true, Verified: true}, nil
+	}
+	if x.Cursor.Way == "" {
+		if err := x.chooseWay(ctx); err != nil {
+			return run.Result{}, err
+		}
+	}
+	if x.Cursor.Way == byListing && !x.Cursor.Listed {
+		if end, err := x.Read(ctx); err != nil || end.State != "" {
+			return end, err
+		}
+	}
+	if x.Cursor.Way == byListing && !x.Cursor.Complete {
+		return run.Result{State: repo.StatePartial, Reason: x.Cursor.Reason + "; no mapping was changed"}, nil
+	}
+	if end, err := x.askForRest(ctx); err != nil || end.State != "" {
+		return end, err
+	}
+	if end, err := x.believe(ctx); err != nil || end.State != "" {
+		return end, err
+	}
+	return x.apply(ctx)
+}
+
+// chooseWay compares the requests of a listing with one for each mapping. How
+// long the listing is, the last one tells, or else its first page.
+func (x *execution) chooseWay(ctx context.Context) error {
+	pages := x.pages
+	if pages == 0 && x.mapped.Len() > 1 {
+		page, err := x.api.Page(ctx, x.Query, 1)
+		if err != nil {
+			return err
+		}
+		switch {
+		case page.RecordCount < 0:
+			pages = x.mapped.Len() // a listing without a count proves nothing
+		case page.Rows > 0:
+			pages = (page.RecordCount + page.Rows - 1) / page.Rows
+		}
+	}
+	x.Cursor.Way = byListing
+	if x.mapped.Len() <= listingCost(max(1, pages)) {
+		x.Cursor.Way = byIDs
+	}
+	return nil
+}
+
+// listingCost is how many requests a listing takes: its pages, and two more
+// to look at its end first (halo.Query.VerifyTail).
+func listingCost(pages int) int {
+	if pages > 1 {
+		return pages + 2
+	}
+	return pages
+}
+
+// write keeps what a batch says of mapped clients as findings, with those that cannot be
+// read. again: these clients were read before.
+func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
+	rows, norms := listing.Rows(b.Clients)
+	raw, err := x.Cursor.Encode()
+	if err != nil {
+		return false, err
+	}
+	res, err := x.store.ImportPage(ctx, x.run.Ref, repo.ImportPage{
+		Pass: b.Pass, Page: b.Page, Pages: b.Pages, Clients: rows, NormNames: norms, PageIDs: b.IDs,
+		Cursor: raw, RecordsTotal: x.Total, Compare: true, Absent: absent,
+	}, func(state repo.PageState) ([]repo.Decision, error) { return compare(rows, state, again), nil })
+	x.found = x.found || res.Findings > 0
+	if err == nil && !res.Repeated {
+		x.run.Wrote(max(1, b.Pages), len(rows))
+	}
+	return res.Cancelled, err
+}
+
+// compare says of each client whether its mapping diffex. A client that is
+// asked for again is told in any case: it replaces what was found first.
+func compare(clients []repo.Client, state repo.PageState, again bool) []repo.Decision {
+	decisions := make([]repo.Decision, len(clients))
+	for i, c := range clients {
+		d := repo.Decision{Outcome: repo.Seen}
+		if m, ok := state.Mapped[c.ID]; ok {
+			d = listing.Refresh(c, m)
+			if again {
+				d.Outcome = repo.Refreshed
+			}
+		}
+		d.Client = c
+		decisions[i] = d
+	}
+	return decisions
+}
+
+// applyAtOnce is how many findings share a transaction.
+const applyAtOnce = 500
+
+// apply brings the mappings up to date and ends the run.
+func (x *execution) apply(ctx context.Context) (run.Result, error) {
+	for x.found {
+		taken, err := x.store.ApplyFindings(ctx, x.run.Ref, applyAtOnce)
+		if err != nil {
+			return run.Result{}, err
+		}
+		if taken == 0 {
+			break
+		}
+	}
+	record, err := x.store.Run(ctx, x.run.Ref.Tenant, x.run.Ref.ID)
+	if err != nil {
+		return run.Result{}, err
+	}
+	end := run.Result{State: repo.StateSucceeded, Complete: true, Verified: true}
+	if n := record.Unverified; n > 0 {
+		end.State, end.Complete = repo.StatePartial, false
+		end.Reason = fmt.Sprintf("%d of %d mappings could not be verified; the others are", n, x.mapped.Len())
+	}
+	if x.Cursor.Way == byListing {
+		end.Pages = x.LastPassPages()
+	}
+	return end, nil
+}

@@ -1,0 +1,157 @@
+package resync
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/run"
+	"github.com/halosync/halosync/repo"
+)
+
+// suspectPass keeps the ids that were read one by one apart from the passes
+// of a listing; chunkOfIDs of them share a transaction.
+const (
+	suspectPass = proof.MaxPasses + 1
+	chunkOfIDs  = 50
+)
+
+// askForRest reads the mapped clients that no page has shown, one by one.
+// After a listing those are the suspects; what is known to be missing needs no
+// question, since the listing would have shown it.
+func (x *execution) askForRest(ctx context.Context) (run.Result, error) {
+	var rest []int64
+	for id := range x.mapped.All() {
+		if !x.Handled.Has(id) && (x.Cursor.Way == byIDs || !x.gone.Has(id)) {
+			rest = append(rest, id)
+		}
+	}
+	if x.Cursor.Way == byIDs {
+		x.Total = x.mapped.Len()
+	}
+	for ids := range slices.Chunk(rest, chunkOfIDs) {
+		if end := x.overCeiling(); end.State != "" {
+			return end, nil
+		}
+		if err := x.Slice.Over(ctx); err != nil {
+			return run.Result{}, err
+		}
+		if end, err := x.ask(ctx, ids, false); err != nil || end.State != "" {
+			return end, err
+		}
+	}
+	return x.overCeiling(), nil
+}
+
+// ask reads one chunk of clients, perhaps again, and commits what came of it.
+func (x *execution) ask(ctx context.Context, ids []int64, again bool) (run.Result, error) {
+	clients, absent, err := x.readClients(ctx, ids)
+	if err != nil {
+		return run.Result{}, err
+	}
+	for _, f := range absent {
+		if f.Outcome == repo.FoundMissing && !again && !x.gone.Has(f.ClientID) {
+			x.Cursor.Missing++
+		}
+	}
+	x.Cursor.ByID += len(ids)
+	cancelled, err := x.write(ctx, listing.Batch{Pass: suspectPass, Page: x.Cursor.ByID, Pages: 1, Clients: clients, IDs: ids}, absent, again)
+	if err != nil {
+		return run.Result{}, err
+	}
+	for _, id := range ids {
+		x.Handled.Add(id)
+	}
+	if cancelled {
+		return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %d clients", x.Cursor.ByID)}, nil
+	}
+	return run.Result{}, nil
+}
+
+// overCeiling holds a run that would mark too many mappings missing.
+func (x *execution) overCeiling() run.Result {
+	most := maxMissing(x.mapped.Len(), x.run.Run.ApprovedMissing)
+	if x.Cursor.Missing <= most {
+		return run.Result{}
+	}
+	unasked := 0
+	for id := range x.mapped.All() {
+		if !x.Handled.Has(id) && !x.gone.Has(id) {
+			unasked++
+		}
+	}
+	missing := x.Cursor.Missing + unasked
+	return run.Result{State: repo.StateHeld, Missing: missing, Reason: fmt.Sprintf(
+		"of %d mappings up to %d would be marked missing, more than the %d that a resync may: perhaps the application's agent lost"+
+			" the right to read some customers, or this is another Halo, or one restored from a backup; no mapping was changed;"+
+			" if it is right, \"enqueue runs approve %s\"", x.mapped.Len(), missing, most, repo.Hex(x.run.Run.ID))}
+}
+
+// believe makes sure that Halo shows clients at all before any is called
+// missing or unverified, and asks once more for what only one answer speaks for.
+func (x *execution) believe(ctx context.Context) (run.Result, error) {
+	if !x.found {
+		return run.Result{}, nil
+	}
+	missing, err := x.store.Findings(ctx, x.run.Ref, repo.FoundMissing)
+	if err != nil {
+		return run.Result{}, err
+	}
+	unverified, err := x.store.Findings(ctx, x.run.Ref, repo.FoundUnverified)
+	if err != nil || len(missing)+len(unverified) == 0 {
+		return run.Result{}, err
+	}
+	reason, err := proof.Absence(ctx, x.api)
+	if err != nil {
+		return run.Result{}, err
+	}
+	if reason != "" {
+		return run.Result{State: repo.StatePartial, Reason: reason + "; no mapping was changed"}, nil
+	}
+	if x.Cursor.Way == byListing {
+		return run.Result{}, nil // which has been asked, and each of them by id
+	}
+	for ids := range slices.Chunk(missing, chunkOfIDs) {
+		if end, err := x.ask(ctx, ids, true); err != nil || end.State != "" {
+			return end, err
+		}
+	}
+	return run.Result{}, nil
+}
+
+// maxMissing is how many of a connection's mappings one resync may mark missing: 20, or
+// a tenth if that is more, or as many as a person has approved.
+func maxMissing(mappings, approved int) int { return max(20, mappings/10, approved) }
+
+// readClients reads clients one by one. If no answer is of use, Halo itself must answer
+// before the clients are blamed.
+func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.Client, absent []repo.Finding, err error) {
+	readings, err := proof.ByID(ctx, x.api, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if proof.All(readings, proof.Invalid, proof.Broken) {
+		if err := proof.Alive(ctx, x.api); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, r := range readings {
+		f := repo.Finding{ClientID: r.ID, Outcome: repo.FoundUnverified}
+		switch r.Status {
+		case proof.Found:
+			found = append(found, r.Client)
+			continue
+		case proof.Missing:
+			f.Outcome, f.Reason = repo.FoundMissing, "does not exist in Halo any more"
+		case proof.Forbidden:
+			f.Reason = "the application's agent may not read it (status 403)"
+		default:
+			f.Reason = r.Err.Error()
+		}
+		absent = append(absent, f)
+	}
+	return found, absent, nil
+}

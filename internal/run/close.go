@@ -1,0 +1,158 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/dispatch"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
+)
+
+// closeTimeout bounds the writes that close a run, which must happen although the run's
+// own context is over.
+const closeTimeout = 10 * time.Second
+
+// settle closes the run's record, or puts the run back, by the verdict.
+func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Result, err error) (tasks.RunResult, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+
+	if err == nil {
+		return e.finish(ctx, t, claim.Ref, repo.Finish{
+			State: end.State, Complete: end.Complete, Error: end.Reason,
+			Verified: end.Verified, ClientsPages: end.Pages, WouldMiss: end.Missing,
+		})
+	}
+	r := rule(err, waited(claim.Run))
+	if r.reconnect {
+		if serr := e.cfg.Store.SetConnectionState(ctx, t.row.Tenant, "run:"+t.runID, claim.Ref.ConnectionID, repo.NeedsReconnect, dispatch.Reason(err)); serr != nil {
+			err = errors.Join(err, serr)
+		}
+	}
+	switch {
+	case r.verdict == never, r.verdict == again && (t.final || r.attempts > 0 && t.tried >= r.attempts):
+		// Should the record not close, the attempt is an ordinary failure: a task that
+		// is gone could never close it.
+		if _, ferr := e.finish(ctx, t, claim.Ref, repo.Finish{State: repo.StateFailed, Error: dispatch.Reason(err), Stack: stackOf(err)}); ferr != nil {
+			return tasks.RunResult{}, errors.Join(err, ferr)
+		}
+		return tasks.RunResult{}, tasks.Never(err)
+	case errors.Is(err, repo.ErrFenced):
+		return tasks.RunResult{}, tasks.Later(r.after, err) // another worker owns the run now
+	}
+	if rerr := e.cfg.Store.ReleaseRun(ctx, claim.Ref, dispatch.Reason(err), time.Now().Add(r.after)); rerr != nil {
+		err = errors.Join(err, rerr)
+	}
+	if r.verdict == later {
+		return tasks.RunResult{}, tasks.Later(r.after, err)
+	}
+	return tasks.RunResult{}, err
+}
+
+// stackOf returns where a panic happened; nothing for any other error.
+func stackOf(err error) string {
+	if p, ok := errors.AsType[*proof.PanicError](err); ok {
+		return p.Stack
+	}
+	return ""
+}
+
+// waited is the time since the run's first execution began, or else since a person, or
+// the clock, wanted it: waiting for others of its tenant does not count.
+func waited(run repo.Run) time.Duration {
+	switch {
+	case run.StartedAt != nil:
+		return time.Since(*run.StartedAt)
+	case run.ApprovedAt != nil:
+		return time.Since(*run.ApprovedAt)
+	}
+	return time.Since(run.QueuedAt)
+}
+
+// unclaimed answers for a run that this execution could not claim.
+func (e *Executor) unclaimed(ctx context.Context, t task, run repo.Run, err error) (tasks.RunResult, error) {
+	if errors.Is(err, repo.ErrNotFound) {
+		err = fmt.Errorf("connection %s of tenant %s does not exist: %w", t.row.ConnectionID, t.row.Tenant, err)
+	}
+	var busy *repo.BusyError
+	switch r := rule(err, 0); {
+	case errors.As(err, &busy):
+		return tasks.RunResult{}, tasks.Later(afterBusy(run), err)
+	case r.verdict == later:
+		return tasks.RunResult{}, tasks.Later(r.after, err)
+	case r.verdict == never, t.final:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		return tasks.RunResult{}, tasks.Never(errors.Join(err, e.reject(ctx, t.row.Kind, t.row.Tenant, t.row.ID, dispatch.Reason(err))))
+	}
+	return tasks.RunResult{}, err
+}
+
+// finish writes the run's last state and returns the run as its result.
+func (e *Executor) finish(ctx context.Context, t task, ref repo.RunRef, f repo.Finish) (tasks.RunResult, error) {
+	err := e.cfg.Store.FinishRun(ctx, ref, f)
+	if errors.Is(err, repo.ErrFenced) {
+		return tasks.RunResult{}, tasks.Later(0, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("close the run: %w", err)
+		// The work is done. A Postgres that is away, or does not answer within
+		// closeTimeout, spends no attempt here either.
+		if errors.Is(err, repo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+			return tasks.RunResult{}, tasks.Later(retryStore, err)
+		}
+		return tasks.RunResult{}, err
+	}
+	run, err := e.cfg.Store.Run(ctx, t.row.Tenant, ref.ID)
+	if err != nil {
+		e.cfg.Ended(Ended{Kind: t.row.Kind, State: f.State})
+		return tasks.RunResult{}, err
+	}
+	e.cfg.Ended(endedOf(run))
+	return resultOf(run), nil
+}
+
+func endedOf(run repo.Run) Ended {
+	ended := Ended{Kind: run.Kind, State: run.State}
+	if run.StartedAt != nil && run.FinishedAt != nil {
+		ended.Took = run.FinishedAt.Sub(*run.StartedAt)
+	}
+	return ended
+}
+
+// stored reads a run's record as the queue's result.
+func (e *Executor) stored(ctx context.Context, tenant string, id uuid.UUID) (tasks.RunResult, error) {
+	run, err := e.cfg.Store.Run(ctx, tenant, id)
+	if err != nil {
+		return tasks.RunResult{}, err
+	}
+	return resultOf(run), nil
+}
+
+func resultOf(run repo.Run) tasks.RunResult {
+	return tasks.RunResult{
+		RunID: repo.Hex(run.ID), State: run.State,
+		Pages: run.Pages, Records: run.Records, RecordsTotal: run.RecordsTotal, Complete: run.Complete,
+		Created: run.Created, Linked: run.Linked, Refreshed: run.Refreshed, Unchanged: run.Unchanged,
+		Ambiguous: run.Ambiguous, Skipped: run.Skipped, Failed: run.Failed,
+		Missing: run.Missing, Unverified: run.Unverified, Removed: run.Removed, Error: run.Error,
+	}
+}
+
+// reject closes the record of a run that could not be executed.
+func (e *Executor) reject(ctx context.Context, kind, tenant string, id uuid.UUID, why string) error {
+	err := e.cfg.Store.RejectRun(ctx, tenant, id, why)
+	if errors.Is(err, repo.ErrNotFound) {
+		err = nil // enqueued through Redis alone: there is no record
+	}
+	if err == nil {
+		e.cfg.Ended(Ended{Kind: kind, State: repo.StateFailed})
+	}
+	return err
+}

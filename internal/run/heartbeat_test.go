@@ -1,0 +1,50 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/halosync/halosync/internal/dispatch"
+	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/tasks"
+)
+
+func TestMain(m *testing.M) { repotest.Main(m) }
+
+// An execution whose run another worker has taken over finds out by its heartbeat, even
+// in the middle of a long request.
+func TestFencedExecutionStops(t *testing.T) {
+	t.Parallel()
+	store := repotest.Open(t, repotest.URL(t))
+	conn, err := store.AddConnection(t.Context(), "acme", "test", repo.NewConnection{
+		Name: "main", Domain: "https://h", AuthServer: "https://h", ClientID: "x", Secret: secret.NewString("s"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := dispatch.NewRun(repo.KindImport, tasks.NewRunID(), tasks.ImportArgs{Tenant: "acme", ConnectionID: conn.ID.String(), All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim, err := store.ClaimRun(t.Context(), row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.ClaimRun(t.Context(), row); err != nil { // another worker
+		t.Fatal(err)
+	}
+	ctx, stop := New(Config{Store: store}).heartbeat(t.Context(), claim.Ref)
+	defer stop()
+	select {
+	case <-ctx.Done():
+	case <-time.After(3 * heartbeatEvery):
+		t.Fatal("goes on")
+	}
+	if !errors.Is(context.Cause(ctx), repo.ErrFenced) {
+		t.Errorf("ended with %v", context.Cause(ctx))
+	}
+}

@@ -1,0 +1,102 @@
+// Package schedule says when a connection is resynced: cron notation in any time zone,
+// never skipped or doubled by summer time, and spread over a window. It is pure.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Schedule says when a connection is resynced, by the clock on the wall of a
+// time zone. It is immutable.
+type Schedule struct {
+	cron  cron.Schedule // in wall-clock time written as UTC
+	zone  *time.Location
+	every time.Duration // of "@every", which no clock on a wall matters to; else 0
+}
+
+// Parse reads a schedule in standard cron notation, five fields or a
+// word such as @daily, with an optional "CRON_TZ=Zone " in front; without it
+// the zone is UTC. It refuses a date that never comes ("0 0 31 2 *"), and more
+// than 200 bytes.
+//
+// The zone is not left to the library: it panics where no blank follows it
+// (robfig/cron#554), skips a run inside the hour that summer time takes away,
+// and doubles one inside the hour that winter time repeats (robfig/cron#541).
+func Parse(spec string) (_ Schedule, err error) {
+	if len(spec) > maxSpec {
+		return Schedule{}, fmt.Errorf("schedule %q…: longer than %d bytes", strings.ToValidUTF8(spec[:40], ""), maxSpec)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+		if err != nil {
+			err = fmt.Errorf("schedule %q: %w", spec, err)
+		}
+	}()
+	fields, zone, err := splitZone(strings.TrimSpace(spec))
+	if err != nil {
+		return Schedule{}, err
+	}
+	for field := range strings.FieldsSeq(fields) {
+		if slices.Contains(strings.Split(field, ","), "") {
+			return Schedule{}, fmt.Errorf("nothing before or after a comma in %q", field)
+		}
+	}
+	s := Schedule{zone: zone}
+	if s.cron, err = cron.ParseStandard(fields); err != nil {
+		return Schedule{}, err
+	}
+	if constant, ok := s.cron.(cron.ConstantDelaySchedule); ok {
+		if s.every = constant.Delay; s.every < minInterval {
+			return Schedule{}, fmt.Errorf("want %v between two runs at least", minInterval)
+		}
+	}
+	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return Schedule{}, errNever
+	}
+	return s, nil
+}
+
+// maxSpec is the maximum length of a schedule in bytes; the ledger keeps as many.
+const maxSpec = 200
+
+// minInterval is the minimum time between two runs.
+const minInterval = time.Minute
+
+var errNever = errors.New("that date never comes")
+
+// splitZone takes the zone off the front of a schedule.
+func splitZone(spec string) (fields string, zone *time.Location, err error) {
+	name := ""
+	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
+		if rest, ok := strings.CutPrefix(spec, prefix); ok {
+			if name, fields, ok = strings.Cut(rest, " "); !ok || name == "" {
+				return "", nil, fmt.Errorf("want %sZone and a blank before the five fields", prefix)
+			}
+			break
+		}
+	}
+	if name == "" {
+		if strings.Contains(spec, "TZ=") {
+			return "", nil, errors.New("the zone belongs in front, once")
+		}
+		return spec, time.UTC, nil
+	}
+	if name == "Local" {
+		return "", nil, errors.New(`zone "Local" differs from machine to machine: want a name such as Europe/Berlin`)
+	}
+	if zone, err = time.LoadLocation(name); err != nil {
+		return "", nil, fmt.Errorf("zone %q is unknown: want a name such as Europe/Berlin", name)
+	}
+	if strings.Contains(fields, "TZ=") {
+		return "", nil, errors.New("the zone belongs in front, once")
+	}
+	return strings.TrimSpace(fields), zone, nil
+}

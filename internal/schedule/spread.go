@@ -1,0 +1,80 @@
+package schedule
+
+import (
+	"hash/fnv"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Slots are the times at which one connection is resynced: those of its schedule, each
+// moved a little, so that ten thousand connections with the same schedule do not start
+// in the same second.
+type Slots struct {
+	Schedule   Schedule
+	Connection uuid.UUID
+	Window     time.Duration // over which connections are spread
+}
+
+// spread is by how much a connection starts after a time of its schedule, in
+// whole seconds: less than the window, and less than half of the gap to the
+// next time. A connection keeps its place in the window.
+func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
+	window = min(window, gap/2)
+	if window < time.Second {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(connection[:]) // never fails
+	place := float64(h.Sum64()>>11) / (1 << 53)
+	return time.Duration(place * float64(window)).Truncate(time.Second)
+}
+
+// from yields the slots after a time, in order. They depend on nothing else:
+// whoever plans, and whenever, comes to the same ones.
+func (s Slots) from(after time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		// A time of the schedule that has passed may have its slot still to come.
+		for t := s.Schedule.Next(after.Add(-s.Window)); !t.IsZero(); {
+			gap, following := 2*s.Window, s.Schedule.Next(t)
+			if !following.IsZero() {
+				gap = following.Sub(t)
+			}
+			slot := t.Add(spread(s.Connection, s.Window, gap))
+			if slot.After(after) && !yield(slot) {
+				return
+			}
+			t = following
+		}
+	}
+}
+
+// Next returns the first slot after a time, zero if there is none.
+func (s Slots) Next(after time.Time) time.Time {
+	for t := range s.from(after) {
+		return t
+	}
+	return time.Time{}
+}
+
+// LateAfter is how long a resync may be due before it is called late.
+const LateAfter = 15 * time.Minute
+
+// SpreadMark separates, in a stored plan, the schedule from its spread.
+const SpreadMark = " +"
+
+// maxMissed bounds the counting of missed slots.
+const maxMissed = 1000
+
+// Missed counts the slots after the due one that have passed by now, up to 1,000. One
+// run makes up for all of them.
+func (s Slots) Missed(due, now time.Time) (n int) {
+	for t := range s.from(due) {
+		if t.After(now) || n == maxMissed {
+			break
+		}
+		n++
+	}
+	return n
+}

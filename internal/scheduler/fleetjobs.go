@@ -1,0 +1,103 @@
+package scheduler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/repo"
+)
+
+const (
+	// countAtMost is how often the fleet's numbers are counted.
+	countAtMost = time.Minute
+	// countShare bounds what counting takes: after it the database has as many
+	// times the time that it took for others.
+	countShare = 50
+)
+
+// fleetJobs does what one worker of the fleet does at a time, until ctx ends: it
+// removes old history at night and counts what operations watch.
+func (s *Scheduler) fleetJobs(ctx context.Context) {
+	for {
+		err := errors.Join(s.sweepIfDue(ctx), s.countIfDue(ctx))
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("fleet job failed", zap.Error(err))
+		}
+		if rest(ctx, upkeepEvery) != nil {
+			return
+		}
+	}
+}
+
+// countIfDue counts what is too much to be counted by each worker.
+func (s *Scheduler) countIfDue(ctx context.Context) error {
+	holder := uuid.New()
+	if err := s.cfg.Store.PlanUpkeep(ctx, repo.JobNumbers, time.Now().Add(-time.Hour)); err != nil {
+		return err
+	}
+	taken, err := s.cfg.Store.TakeUpkeep(ctx, repo.JobNumbers, holder, 2*upkeepLife)
+	if err != nil || !taken {
+		return err
+	}
+	began := time.Now()
+	fleet, err := s.cfg.Store.CountFleet(ctx)
+	if err != nil {
+		return err
+	}
+	jobs, err := s.cfg.Store.Upkeep(ctx)
+	if err != nil {
+		return err
+	}
+	next := jobs[repo.JobNumbers].Now.Add(nextCount(time.Since(began)))
+	err = s.cfg.Store.EndUpkeep(ctx, repo.JobNumbers, holder, next, fleet)
+	if errors.Is(err, repo.ErrFenced) {
+		return nil
+	}
+	return err
+}
+
+// nextCount is how long after a count that took so long the next one is due. A
+// moment less than the worker's own rhythm, so that each round of it counts.
+func nextCount(took time.Duration) time.Duration {
+	return max(countAtMost-5*time.Second, countShare*took)
+}
+
+// Fleet is the state of the whole installation, as one of the workers has
+// counted it.
+type Fleet struct {
+	repo.Fleet
+	CountedAt time.Time // zero: nobody has yet
+	// SweptAt is when old history was last removed; zero: never.
+	SweptAt time.Time
+	// SweepLate is for how long its removal has been due, 0 if it is not.
+	SweepLate time.Duration
+}
+
+// Fleet reads what the workers keep of the whole installation; it costs three
+// rows.
+func (s *Scheduler) Fleet(ctx context.Context) (f Fleet, err error) {
+	jobs, err := s.cfg.Store.Upkeep(ctx)
+	if err != nil {
+		return f, err
+	}
+	numbers, sweep := jobs[repo.JobNumbers], jobs[repo.JobRetention]
+	if numbers.DoneAt != nil {
+		f.CountedAt = *numbers.DoneAt
+		if err := json.Unmarshal(numbers.Result, &f.Fleet); err != nil {
+			return f, fmt.Errorf("numbers of the fleet: %w", err)
+		}
+	}
+	if sweep.DoneAt != nil {
+		f.SweptAt = *sweep.DoneAt
+	}
+	if sweep.NextAt != nil {
+		f.SweepLate = max(0, sweep.Now.Sub(*sweep.NextAt))
+	}
+	return f, nil
+}
