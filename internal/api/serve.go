@@ -38,11 +38,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
-	var said refusal
-	handler.ServeHTTP(&said, r)
-	if allow := said.Header().Get("Allow"); said.status == http.StatusMethodNotAllowed {
+	var answer refusal
+	handler.ServeHTTP(&answer, r)
+	if allow := answer.Header().Get("Allow"); answer.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allow)
-		writeProblem(w, newProblem(said.status, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allow)))
+		writeProblem(w, newProblem(answer.status, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allow)))
 		return
 	}
 	writeProblem(w, newProblem(http.StatusNotFound, "no such operation; see "+Prefix+"/openapi.json"))

@@ -78,9 +78,9 @@ func (c *Console) addCompanies(r *request) error {
 		p.Names, p.ExternalID = typed, r.value("external_id")
 		return r.renderFailed(err, "companies", p.title(), p)
 	}
-	said := &flash{Text: plural(len(added), "company", "companies") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
+	message := &flash{Text: plural(len(added), "company", "companies") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
 	if len(added) == 1 {
-		said.Text = "“" + added[0].Name + "” added."
+		message.Text = "“" + added[0].Name + "” added."
 	}
-	return r.redirect("/companies", said)
+	return r.redirect("/companies", message)
 }

@@ -50,12 +50,12 @@ func (c *Console) updateConnection(r *request, conn repo.Connection) error {
 		form.blame(err)
 		return c.showConnection(r, conn, err, func(p *connectionPage) { p.Form = form })
 	}
-	said := &flash{Text: "Saved. Halo PSA accepts the credentials."}
+	message := &flash{Text: "Saved. Halo PSA accepts the credentials."}
 	if receipt.RunID != "" {
-		said.Text += " A resync of the mappings was requested."
-		said.Link, said.Go = "/runs/"+receipt.RunID, "Show the run"
+		message.Text += " A resync of the mappings was requested."
+		message.Link, message.Go = "/runs/"+receipt.RunID, "Show the run"
 	}
-	return r.redirect(connectionPath(conn.ID), said)
+	return r.redirect(connectionPath(conn.ID), message)
 }
 
 // stateChange pauses or resumes a connection.
@@ -69,11 +69,11 @@ func (c *Console) resumeConnection(r *request, conn repo.Connection) error {
 	return c.changeState(r, conn, c.engine.ResumeConnection, "Connection resumed.")
 }
 
-func (c *Console) changeState(r *request, conn repo.Connection, change stateChange, said string) error {
+func (c *Console) changeState(r *request, conn repo.Connection, change stateChange, message string) error {
 	if _, err := change(r.Context(), r.Tenant, r.Actor, conn.ID.String()); err != nil {
 		return err
 	}
-	return r.redirect(connectionPath(conn.ID), &flash{Text: said})
+	return r.redirect(connectionPath(conn.ID), &flash{Text: message})
 }
 
 // scheduleConnection sets the schedule; an empty field resets it to the default.

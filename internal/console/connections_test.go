@@ -35,8 +35,8 @@ func TestConnectHalo(t *testing.T) {
 	s.get("/connections").wants(http.StatusOK, "No Halo PSA is connected yet", "Connect Halo PSA")
 	a := s.follow(s.post("/connections", s.credentials()...))
 	a.wants(http.StatusOK, "Acme Halo", "active")
-	if said := a.role("status"); !strings.Contains(said, "is ready") || a.link("Import companies") == "" {
-		t.Errorf("said %q", said)
+	if message := a.role("status"); !strings.Contains(message, "is ready") || a.link("Import companies") == "" {
+		t.Errorf("message %q", message)
 	}
 	if s.get("/connections").lacks(stageSecret).role("status") != "" {
 		t.Error("the message is shown twice")

@@ -19,7 +19,7 @@ type importView struct {
 	Wrong       faults
 	Alert       *failure
 	Mapped      map[int64]repo.CompanyRef // companies of the mapped rows
-	Said        string                    // result of the last action
+	Message     string                    // result of the last action
 	Focus       string                    // element that keeps the focus
 	OOB         bool                      // swap the status out of band
 	conn        repo.Connection
@@ -42,7 +42,7 @@ func (w *importView) Sizes() []int {
 
 // Status returns the text for screen readers.
 func (w *importView) Status() string {
-	return strings.TrimSpace(w.Said + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
+	return strings.TrimSpace(w.Message + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
 }
 
 // importPage shows the wizard with the list that the URL names.
@@ -200,7 +200,7 @@ func (c *Console) actImport(r *request, w *importView, do string) error {
 	case "remove":
 		w.remove(arg)
 	case "clear":
-		w.Picked, w.Focus, w.Said = nil, "chosen-list", "Choice cleared."
+		w.Picked, w.Focus, w.Message = nil, "chosen-list", "Choice cleared."
 	case "back":
 		return c.cancelPreview(r)
 	default:
@@ -212,7 +212,7 @@ func (c *Console) actImport(r *request, w *importView, do string) error {
 func (w *importView) remove(arg string) {
 	id, _ := strconv.ParseInt(arg, 10, 64) // 0 if invalid, which no company has
 	if i := w.Picked.at(id); i >= 0 {
-		w.Said = w.Picked[i].Name + " removed."
+		w.Message = w.Picked[i].Name + " removed."
 	}
 	w.Picked, w.Focus = w.Picked.without(id), "chosen-list"
 }

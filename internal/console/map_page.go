@@ -164,7 +164,7 @@ func (c *Console) actMap(r *request, w *mapView, do, arg string) error {
 			return errGarbled
 		}
 		w.Pairs = append(w.Pairs[:n-1], w.Pairs[n:]...)
-		w.Said, w.Focus = "Pair removed.", "pairs"
+		w.Message, w.Focus = "Pair removed.", "pairs"
 	case "suggest":
 		c.suggest(r, w)
 	case "accept", "dismiss":
@@ -226,7 +226,7 @@ func (c *Console) addChosen(r *request, w *mapView) error {
 		return nil
 	}
 	if w.add(mapPair{Company: w.Company, Client: w.Client, ClientName: w.rowOf(w.Client).pick().Name}, "pairs", w.Wrong) {
-		w.Company, w.Client, w.Said, w.Focus = uuid.Nil, 0, "Pair added.", "company_search"
+		w.Company, w.Client, w.Message, w.Focus = uuid.Nil, 0, "Pair added.", "company_search"
 	}
 	return nil
 }

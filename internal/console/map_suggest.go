@@ -43,7 +43,7 @@ func (c *Console) suggest(r *request, w *mapView) {
 		w.Offers = w.Offers[:maxOffers]
 		w.Notices = append(w.Notices, fmt.Sprintf("These are the best %d of %s. Decide on them, then refresh the suggestions.", maxOffers, count(n)))
 	}
-	w.Said, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
+	w.Message, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
 }
 
 func offerOf(s suggest.Suggestion) offer {
@@ -58,7 +58,7 @@ func (c *Console) decideOffer(r *request, w *mapView, do string, o offer) error 
 	w.Focus = "offers"
 	if do == "accept" {
 		if w.add(o.pair(), "offers", w.Wrong) {
-			w.Said = "Pair added."
+			w.Message = "Pair added."
 			w.Offers = slices.DeleteFunc(w.Offers, func(other offer) bool { return other.Company == o.Company || other.Client == o.Client })
 		}
 		return nil
@@ -69,6 +69,6 @@ func (c *Console) decideOffer(r *request, w *mapView, do string, o offer) error 
 		return nil
 	}
 	w.Offers = slices.DeleteFunc(w.Offers, func(other offer) bool { return other.Company == o.Company && other.Client == o.Client })
-	w.Said = "Suggestion dismissed. It will not be shown again."
+	w.Message = "Suggestion dismissed. It will not be shown again."
 	return nil
 }

@@ -17,7 +17,7 @@ type mapView struct {
 	Wrong         faults
 	Alert         *failure // of the suggestions or the request
 	ClientAlert   *failure // of the right picker
-	Said          string   // result of the last action
+	Message       string   // result of the last action
 	Focus         string   // element that gets the focus
 	OOB           bool     // swap the status out of band
 	Notices       []string // of the suggestions
@@ -48,7 +48,7 @@ func (w *mapView) Picked() string {
 
 // Status returns the text for screen readers.
 func (w *mapView) Status() string {
-	return strings.TrimSpace(w.Said + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
+	return strings.TrimSpace(w.Message + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
 }
 
 // Shown returns the pairs with their details.

@@ -42,8 +42,8 @@ func (r *request) back() string {
 type mappingChange func(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
 
 // changeMappings calls change for the mappings of a form and shows the list again.
-// message returns the message for the mappings with the wanted outcome.
-func changeMappings(r *request, change mappingChange, wanted string, message func(done []repo.MappingOutcome) *flash) error {
+// describe returns the message for the mappings with the wanted outcome.
+func changeMappings(r *request, change mappingChange, wanted string, describe func(done []repo.MappingOutcome) *flash) error {
 	ids, err := r.chosen()
 	if err != nil {
 		return err
@@ -61,25 +61,25 @@ func changeMappings(r *request, change mappingChange, wanted string, message fun
 			done = append(done, o)
 		}
 	}
-	said := message(done)
+	message := describe(done)
 	if len(done) < len(outcomes) {
-		said.Kind = "warn"
-		said.Text += " " + others(outcomes, wanted)
+		message.Kind = "warn"
+		message.Text += " " + others(outcomes, wanted)
 	}
-	return r.redirect(r.back(), said)
+	return r.redirect(r.back(), message)
 }
 
 // unmapMappings unmaps at once and offers to undo it.
 func (c *Console) unmapMappings(r *request) error {
 	return changeMappings(r, c.engine.UnmapNow, repo.Unmapped, func(done []repo.MappingOutcome) *flash {
-		said := &flash{Text: plural(len(done), "company", "companies") + " unmapped."}
+		message := &flash{Text: plural(len(done), "company", "companies") + " unmapped."}
 		for _, o := range done {
-			said.Undo = append(said.Undo, o.ID)
+			message.Undo = append(message.Undo, o.ID)
 		}
 		if len(done) == 1 && done[0].Mapping != nil {
-			said.Text = fmt.Sprintf("“%s” unmapped from “%s”.", done[0].Mapping.CompanyName, done[0].Mapping.ClientName)
+			message.Text = fmt.Sprintf("“%s” unmapped from “%s”.", done[0].Mapping.CompanyName, done[0].Mapping.ClientName)
 		}
-		return said
+		return message
 	})
 }
 

@@ -155,8 +155,8 @@ func TestDeleteAndUndo(t *testing.T) {
 		t.Errorf("back to %q", to)
 	}
 	a := s.follow(one)
-	if said := a.role("status"); !strings.Contains(said, "“Company 000002” unmapped from “Client 2”") || a.names() != "1 to 5, 4" {
-		t.Errorf("said %q, shown %s", said, a.names())
+	if message := a.role("status"); !strings.Contains(message, "“Company 000002” unmapped from “Client 2”") || a.names() != "1 to 5, 4" {
+		t.Errorf("message %q, shown %s", message, a.names())
 	}
 	undo := a.find("form", "action", "/mappings/restore")
 	if len(undo) != 1 || textOf(undo[0]) != "Undo" {

@@ -7,30 +7,30 @@ import (
 
 // runAction returns the page that calls do with the id of the run in the path, and then
 // shows the run that do returns, with a message.
-func runAction(do func(r *request, id string) (runID string, said *flash, err error)) func(*request) error {
+func runAction(do func(r *request, id string) (runID string, message *flash, err error)) func(*request) error {
 	return func(r *request) error {
 		id, err := r.id()
 		if err != nil {
 			return err
 		}
-		runID, said, err := do(r, repo.Hex(id))
+		runID, message, err := do(r, repo.Hex(id))
 		if err != nil {
 			return err
 		}
-		return r.redirect("/runs/"+runID, said)
+		return r.redirect("/runs/"+runID, message)
 	}
 }
 
 func (c *Console) cancelRun(r *request, id string) (string, *flash, error) {
 	run, err := c.engine.Cancel(r.Context(), r.Tenant, id, r.Actor)
-	said := &flash{Text: "The run stops after the current page."}
+	message := &flash{Text: "The run stops after the current page."}
 	switch {
 	case run.State == repo.StateCancelled:
-		said.Text = "Run cancelled."
+		message.Text = "Run cancelled."
 	case run.Ended():
-		said = &flash{Kind: "warn", Text: "The run had already ended."}
+		message = &flash{Kind: "warn", Text: "The run had already ended."}
 	}
-	return id, said, err
+	return id, message, err
 }
 
 func (c *Console) retryRun(r *request, id string) (string, *flash, error) {
@@ -64,17 +64,17 @@ func receiptFlash(receipt engine.Receipt, done string) *flash {
 
 // undoFlash returns the message for an undone run.
 func undoFlash(undo engine.Undo) *flash {
-	said := &flash{Text: "Undone: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
+	message := &flash{Text: "Undone: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
 	if undo.Gone > 0 {
-		said.Text += " " + count(undo.Gone) + " more had already been deleted."
+		message.Text += " " + count(undo.Gone) + " more had already been deleted."
 	}
 	if undo.LeftCount > 0 {
-		said.Kind = "warn"
-		said.Text += " Left unchanged: " + count(undo.LeftCount)
+		message.Kind = "warn"
+		message.Text += " Left unchanged: " + count(undo.LeftCount)
 		if len(undo.Left) > 0 {
-			said.Text += ", the first because " + undo.Left[0].Reason
+			message.Text += ", the first because " + undo.Left[0].Reason
 		}
-		said.Text += "."
+		message.Text += "."
 	}
-	return said
+	return message
 }

@@ -61,14 +61,14 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 		return fmt.Errorf("no worker answers at %s: %w", addr, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(said)))
+		return errors.New(strings.TrimSpace(string(body)))
 	}
-	_, err = out.Write(said)
+	_, err = out.Write(body)
 	return err
 }
 

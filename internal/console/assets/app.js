@@ -56,9 +56,9 @@ function trouble(text) {
   notice.id = "trouble";
   notice.className = "notice bad";
   notice.setAttribute("role", "alert");
-  const said = document.createElement("p");
-  said.textContent = text;
-  notice.append(said);
+  const message = document.createElement("p");
+  message.textContent = text;
+  notice.append(message);
   main.prepend(notice);
 }
 document.addEventListener("htmx:beforeSwap", (event) => {
