@@ -52,10 +52,7 @@ func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *com
 		return nil, err
 	}
 	rows, err := h.store.Companies(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Company]{cut(rows, in.Limit, view.NewCompany, func(c repo.Company) string {
+	return page(rows, err, in.Limit, view.NewCompany, func(c repo.Company) string {
 		return cursor("companies", c.ID.String())
-	})}, nil
+	})
 }

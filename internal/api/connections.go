@@ -43,18 +43,13 @@ type newConnection struct {
 	}
 }
 
-type listOf[T any] struct{ Body list[T] }
-
 func (h *Handler) connections() {
 	add(h, operation{
 		id: "list-connections", method: http.MethodGet, path: "/connections", tag: "Connections", scope: access.Read,
 		summary: "List the connections, by name",
 	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[view.Connection], error) {
 		rows, err := h.connectionPage(ctx, p, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Connection]{cut(rows, in.Limit, view.NewConnection, byName)}, nil
+		return page(rows, err, in.Limit, view.NewConnection, byName)
 	})
 	add(h, operation{
 		id: "get-connection", method: http.MethodGet, path: "/connections/{connection}", tag: "Connections", scope: access.Read,

@@ -22,9 +22,14 @@ type list[T any] struct {
 	Next  *string `json:"next" doc:"Cursor of the next page; null on the last page."`
 }
 
-// cut returns a page of rows, of which limit+1 were read. where returns the cursor of
-// a row.
-func cut[R, V any](rows []R, limit int, view func(R) V, where func(R) string) list[V] {
+type listOf[T any] struct{ Body list[T] }
+
+// page returns a page of rows, of which limit+1 were read with err. where returns the
+// cursor of a row.
+func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R) string) (*listOf[V], error) {
+	if err != nil {
+		return nil, err
+	}
 	out := list[V]{Items: make([]V, 0, min(limit, len(rows)))}
 	for _, row := range rows[:min(limit, len(rows))] {
 		out.Items = append(out.Items, view(row))
@@ -33,7 +38,7 @@ func cut[R, V any](rows []R, limit int, view func(R) V, where func(R) string) li
 		next := where(rows[limit-1])
 		out.Next = &next
 	}
-	return out
+	return &listOf[V]{out}, nil
 }
 
 // cursor encodes a position in a list. It is opaque, so that clients do not rely on its

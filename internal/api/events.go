@@ -30,12 +30,9 @@ func (h *Handler) events() {
 			return nil, err
 		}
 		rows, err := h.store.Events(ctx, p.Tenant, f)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Event]{cut(rows, in.Limit, view.NewEvent, func(e repo.Event) string {
+		return page(rows, err, in.Limit, view.NewEvent, func(e repo.Event) string {
 			return cursor("events", strconv.FormatInt(e.ID, 10))
-		})}, nil
+		})
 	})
 }
 

@@ -66,10 +66,7 @@ func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mapp
 		return nil, err
 	}
 	rows, err := h.store.Mappings(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Mapping]{cut(rows, in.Limit, view.NewMapping, func(m repo.Mapping) string {
+	return page(rows, err, in.Limit, view.NewMapping, func(m repo.Mapping) string {
 		return cursor("mappings", m.ID.String())
-	})}, nil
+	})
 }

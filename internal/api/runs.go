@@ -93,10 +93,7 @@ func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilte
 		return nil, err
 	}
 	rows, err := h.store.Runs(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Run]{cut(rows, in.Limit, view.NewRun, func(r repo.Run) string {
+	return page(rows, err, in.Limit, view.NewRun, func(r repo.Run) string {
 		return cursor("runs", r.QueuedAt.UTC().Format(time.RFC3339Nano), r.ID.String())
-	})}, nil
+	})
 }

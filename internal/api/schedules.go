@@ -26,10 +26,7 @@ func (h *Handler) schedules() {
 		summary: "List the schedules, by name of the connection",
 	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[view.Schedule], error) {
 		rows, err := h.connectionPage(ctx, p, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Schedule]{cut(rows, in.Limit, view.NewSchedule, byName)}, nil
+		return page(rows, err, in.Limit, view.NewSchedule, byName)
 	})
 	o := operation{
 		id: "set-schedule", method: http.MethodPut, path: "/connections/{connection}/schedule", tag: "Schedules", scope: access.Admin,
