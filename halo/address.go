@@ -10,26 +10,26 @@ import (
 	"strings"
 )
 
-// ParseResourceServer brings the address of a resource server, as people paste
-// it, into the form https://host/api. It takes a host, host/path or a URL; https
-// is assumed, /api is added if it is missing and taken once if it is doubled.
-// Plain http must be written and the host be in allow. IP addresses that are
-// not public, and ports below 1024 other than 443, must be in allow, too; what
-// a name leads to is checked when it is dialled ([NewTransport]). The error
-// says what is wrong, without the address as it was pasted.
+// ParseResourceServer normalises the address of a resource server, as people
+// paste it, to https://host/api. It accepts a host, host/path or a URL; https
+// is the default, /api is added if missing and kept once if doubled. Plain
+// http must be written out, and its host must be in allow. IP addresses that
+// are not public, and ports below 1024 other than 443, must be in allow, too;
+// what a name resolves to is checked when it is dialled ([NewTransport]). The
+// error says what is wrong and does not quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "api", "auth")
 }
 
 // ParseAuthServer does for the authorisation server what
-// [ParseResourceServer] does for the resource server, with /auth. A /token at
-// the end is taken off.
+// [ParseResourceServer] does for the resource server, with /auth. It strips a
+// trailing /token.
 func ParseAuthServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "auth", "api")
 }
 
-// parseAddress normalises an address whose path ends in want. other is how
-// the other one of the two addresses ends.
+// parseAddress normalises an address whose path ends in want. other is the
+// ending of the other server's address.
 func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	u, err := splitAddress(s)
 	if err != nil {
@@ -59,7 +59,7 @@ func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	return u.Scheme + "://" + host + path, nil
 }
 
-// splitAddress parses an address and refuses what has no place in one.
+// splitAddress parses an address and rejects parts that do not belong in one.
 func splitAddress(s string) (*url.URL, error) {
 	s = strings.TrimSpace(s)
 	switch {
@@ -89,7 +89,7 @@ func splitAddress(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// splitHost returns host, lower-case, and port of a URL.
+// splitHost returns the host of a URL in lower case, and its port.
 func splitHost(u *url.URL) (string, uint16, error) {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if err := checkHost(host); err != nil {
@@ -99,7 +99,7 @@ func splitHost(u *url.URL) (string, uint16, error) {
 		if ip.Is4In6() {
 			return "", 0, fmt.Errorf("host is an IPv4 address in IPv6 notation: write %s", ip.Unmap())
 		}
-		host = ip.String() // one way of writing it
+		host = ip.String() // canonical form
 	}
 	if u.Port() == "" {
 		if strings.HasSuffix(u.Host, ":") {
@@ -126,7 +126,8 @@ func parsePort(s string) (uint16, error) {
 	return uint16(port), nil
 }
 
-// checkTarget refuses what can be told from the address alone.
+// checkTarget rejects hosts and ports that can be judged without resolving a
+// name.
 func checkTarget(host string, port uint16, allow *Allow) error {
 	if allow.host(host, port) {
 		return nil
@@ -138,13 +139,13 @@ func checkTarget(host string, port uint16, allow *Allow) error {
 		}
 	}
 	if why != "" {
-		return fmt.Errorf("host %s; %s", why, whatToDo)
+		return fmt.Errorf("host %s; %s", why, allowHint)
 	}
 	return nil
 }
 
 // checkHost accepts names of letters, digits, hyphens, underscores and dots
-// that no program could take for an IP address, and IP addresses in their
+// that no program could mistake for an IP address, and IP addresses in their
 // usual form without a zone.
 func checkHost(host string) error {
 	if host == "" {
@@ -176,8 +177,8 @@ func checkHost(host string) error {
 	return checkNumbers(host)
 }
 
-// checkNumbers refuses a name whose last part is a number: browsers and the C
-// library read it as an IPv4 address, of which there are many spellings.
+// checkNumbers rejects a name whose last part is a number: browsers and the C
+// library read it as an IPv4 address, which has many spellings.
 func checkNumbers(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Allow lists hosts that may be called though they are private, link-local or
-// spoken to in plain http: a self-hosted Halo, a demo, tests. A nil Allow
-// lists nothing. It does not change once made.
+// Allow lists hosts that may be called although they are private, link-local
+// or use plain http: a self-hosted Halo, a demo, tests. A nil Allow lists
+// nothing. An Allow is immutable.
 type Allow struct {
 	names    []allowedName
 	prefixes []allowedPrefix
@@ -21,19 +21,18 @@ type allowedName struct {
 	port uint16 // 0: any
 }
 
-// allowedPrefix is a range of addresses, however a host got to them.
+// allowedPrefix is a range of addresses, whatever name resolves to them.
 type allowedPrefix struct {
 	prefix netip.Prefix
 	port   uint16 // 0: any
 }
 
 // ParseAllow reads a list of hosts: "halo.example.local", "localhost",
-// "127.0.0.1", "10.0.0.0/8", "::1". A host name may resolve to any
-// address but that of a metadata service, multicast and 0.0.0.0. An
-// IP address or a CIDR allows the addresses, whatever the name that resolves
-// to them. A name or an address may carry a port ("127.0.0.1:8085",
-// "[::1]:8085") and then stands for this port only. Blank entries are
-// skipped; all faults are reported at once.
+// "127.0.0.1", "10.0.0.0/8", "::1". A listed name may resolve to any address
+// except metadata services, multicast and 0.0.0.0. An IP address or a CIDR
+// allows the addresses, whatever name resolves to them. A name or an address
+// with a port ("127.0.0.1:8085", "[::1]:8085") allows that port only. Blank
+// entries are skipped; all faults are reported at once.
 func ParseAllow(list []string) (*Allow, error) {
 	a := &Allow{}
 	var faults []error
@@ -81,7 +80,7 @@ func (a *Allow) add(entry string) error {
 	return nil
 }
 
-// host says whether a host, as written in an address, is listed.
+// host reports whether a host, as written in an address, is listed.
 func (a *Allow) host(host string, port uint16) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return a.addr(ip, port)
@@ -89,7 +88,7 @@ func (a *Allow) host(host string, port uint16) bool {
 	return a.name(host, port)
 }
 
-// name says whether a host is listed by its name.
+// name reports whether a host is listed by its name.
 func (a *Allow) name(host string, port uint16) bool {
 	if a == nil {
 		return false
@@ -103,7 +102,7 @@ func (a *Allow) name(host string, port uint16) bool {
 	return false
 }
 
-// addr says whether an address is listed.
+// addr reports whether an IP address is listed.
 func (a *Allow) addr(ip netip.Addr, port uint16) bool {
 	if a == nil {
 		return false

@@ -10,15 +10,15 @@ import (
 )
 
 // API reads from one Halo instance with one set of credentials. It is safe
-// for concurrent use and holds one token for all its callers.
+// for concurrent use; all callers share one token.
 type API struct {
 	cfg    *Config // without the secret
 	secret concealed
 	tokens *tokens
-	large  chan struct{} // held by whoever has a large body, see [API.readBody]
+	large  chan struct{} // held while a large body is in memory, see [API.readBody]
 	spare  spare
-	// jitter returns a random duration in [0, most).
-	jitter func(most time.Duration) time.Duration
+	// jitter returns a random duration in [0, limit).
+	jitter func(limit time.Duration) time.Duration
 }
 
 // New checks cfg and returns a handle on Halo; no request is made. The error
@@ -34,23 +34,23 @@ func New(cfg Config) (*API, error) {
 	return a, nil
 }
 
-// concealed is a string that fmt cannot reach. Neither methods, which fmt does
-// not call on unexported fields, nor pointers, which it follows for a verb
-// that does not fit, would do; of a func it prints the address.
+// concealed is a string that fmt cannot print. Methods would not do, because
+// fmt does not call them on unexported fields; nor would pointers, which fmt
+// follows if the verb does not fit. Of a func, fmt prints only the address.
 type concealed func() string
 
 func conceal(s string) concealed { return func() string { return s } }
 
-func jitter(most time.Duration) time.Duration {
-	if most <= 0 {
+func jitter(limit time.Duration) time.Duration {
+	if limit <= 0 {
 		return 0
 	}
-	return rand.N(most) //nolint:gosec // spreads retries over time, guards nothing
+	return rand.N(limit) //nolint:gosec // spreads retries over time, guards nothing
 }
 
-// get reads a path of the resource server and hands the body of a 2xx to
-// decode, which must not keep it. op says in errors what was being done;
-// route is the template of the path, for metrics.
+// get reads a path of the resource server and passes the body of a 2xx to
+// decode, which must not keep it. op names the operation in errors; route is
+// the template of the path, for metrics.
 func (a *API) get(ctx context.Context, op, route, path string, query url.Values, decode func([]byte) error) error {
 	renewed := false
 	return a.retry(ctx, func(p *pace) error {
@@ -69,8 +69,8 @@ func (a *API) get(ctx context.Context, op, route, path string, query url.Values,
 		return a.attempt(p, req, exchange{op: op, route: "GET " + route, token: token, limit: a.cfg.MaxBody, reuse: true, judge: func(ans answer) *Error {
 			e := judgeAPI(ans, decode)
 			if e != nil && e.Status == http.StatusUnauthorized && !renewed {
-				// Expired early or revoked. If somebody else has renewed it
-				// meanwhile, that one is used.
+				// The token expired early or was revoked. If another caller
+				// has renewed it meanwhile, the retry uses that one.
 				renewed = true
 				a.tokens.drop(token)
 				e.next = retryAtOnce

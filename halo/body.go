@@ -7,19 +7,19 @@ import (
 	"slices"
 )
 
-// readBody reads a body up to one byte beyond its limit. What is decoded from
-// it is small; the bodies are what a hostile server can fill memory with, and
-// pages are read ahead in parallel. So each handle has many small bodies and
-// one large one in memory. At worst that are, for each run that is executed,
-// (window × largeBody + MaxBody) × 1.25 for spare room as a body grows: 60 MiB
-// with the defaults, and as much again in the moment in which it is moved.
-// Nobody but the same connection's other pages waits for the large one. What a
-// server announces and does not send takes maxSpare at most, and so does each of
-// the few buffers that wait for the next body.
+// readBody reads a body up to one byte beyond its limit. Decoded rows are
+// small; it is bodies that a hostile server can fill memory with, and pages are
+// read ahead in parallel. So each handle keeps many small bodies but only one
+// large body in memory. The worst case for each executing run is
+// (window × largeBody + MaxBody) × 1.25, the quarter being room for growth:
+// 60 MiB with the defaults, and as much again while a body is moved. Only the
+// other pages of the same connection wait for the large one. A length that a
+// server announces but does not send takes at most maxSpare, and so does each
+// of the few buffers kept for the next body.
 func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, large *bool) ([]byte, error) {
-	most := min(limit, largeBody) + 1
-	first, err := readOn(a.spare.take(resp.ContentLength), io.LimitReader(resp.Body, most))
-	if err != nil || int64(len(first)) < most || limit <= largeBody {
+	small := min(limit, largeBody) + 1
+	first, err := readOn(a.spare.take(resp.ContentLength), io.LimitReader(resp.Body, small))
+	if err != nil || int64(len(first)) < small || limit <= largeBody {
 		return first, err
 	}
 	select {
@@ -31,8 +31,8 @@ func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, la
 	return readOn(first, io.LimitReader(resp.Body, limit+1-int64(len(first))))
 }
 
-// readOn appends all that r has to b. It doubles b while it is small, and then
-// lets it grow by a quarter.
+// readOn appends everything from r to b. A small b doubles; a large one grows
+// by a quarter.
 func readOn(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -49,12 +49,12 @@ func readOn(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// spare is the memory of bodies that have been read, for the next ones: as many
-// as are on their way at once by default.
+// spare is a pool of buffers for bodies, as many as there are requests at once
+// by default.
 type spare chan []byte
 
-// take returns an empty buffer that suits a body of so many bytes, as far as
-// that is known (more than 0).
+// take returns an empty buffer for a body of the announced length in bytes;
+// 0 or less means unknown.
 func (s spare) take(announced int64) []byte {
 	var b []byte
 	select {
@@ -64,10 +64,10 @@ func (s spare) take(announced int64) []byte {
 	if announced <= 0 {
 		return b
 	}
-	return slices.Grow(b, int(min(announced, maxSpare-1))+1) // one byte more shows that it ends there
+	return slices.Grow(b, int(min(announced, maxSpare-1))+1) // the extra byte lets the read hit the end
 }
 
-// give takes a buffer that nobody uses any more.
+// give returns a buffer to the pool. The caller must not use it afterwards.
 func (s spare) give(b []byte) {
 	if cap(b) == 0 || cap(b) > maxSpare {
 		return

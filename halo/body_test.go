@@ -51,8 +51,7 @@ func TestSpare(t *testing.T) {
 	}
 }
 
-// What is read of one body outlives the next one in the same memory, and so
-// does a token.
+// Clients and tokens stay valid when the next body reuses the buffer.
 func TestBodiesAreReused(t *testing.T) {
 	t.Parallel()
 	asked := 0

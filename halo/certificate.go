@@ -27,8 +27,8 @@ type Certificate struct {
 	Ascending bool `json:"ascending"`
 	// LastID is the greatest id shown so far.
 	LastID int64 `json:"last_id,omitempty"`
-	// TailID is the greatest id there was at the start; 0: not asked for
-	// ([Query.VerifyTail]), or not to be learnt.
+	// TailID is the greatest id at the start; 0: not requested
+	// ([Query.VerifyTail]) or not known.
 	TailID int64 `json:"tail_id,omitempty"`
 	// Additions are ids beyond TailID. 0 without a TailID.
 	Additions int `json:"additions,omitempty"`
@@ -85,8 +85,9 @@ func (c *Certificate) observeNew(id int64) {
 	}
 }
 
-// observeTail notes what the tail looked like before the first page was shown. Without rows it tells nothing: the list has shrunk, which the
-// count shows, or the server does not count as it shows.
+// observeTail notes the greatest id on the tail page, before the first page is
+// shown. A tail page without rows proves nothing: the list has shrunk, which
+// the count shows, or the server's count does not match its rows.
 func (c *Certificate) observeTail(l listing) {
 	c.observeCount(l.count)
 	if len(l.clients) == 0 {

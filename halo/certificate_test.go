@@ -11,24 +11,24 @@ import (
 // deletions is what the engine derives; the package comment explains it.
 func deletions(c Certificate) int { return c.RecordFirst + c.Additions - c.RecordLast }
 
-func TestCertificateTellsOfChanges(t *testing.T) {
+func TestCertificateShowsChanges(t *testing.T) {
 	t.Parallel()
-	// Unless said otherwise there are 500 clients with ids 10 to 5000 on five pages. With
-	// VerifyTail, page 5 is asked for second.
+	// Unless a case says otherwise, there are 500 clients with ids 10 to 5000
+	// on five pages. With VerifyTail, page 5 is requested second.
 	tests := []struct {
 		name      string
 		n         int // default 500
-		before    func(w *world, page, nth int)
+		before    func(w *clientList, page, nth int)
 		missed    []int64
 		drops     int
 		additions int
 		deletions int
 		unordered bool
 	}{
-		{name: "nothing happens", before: func(*world, int, int) {}},
+		{name: "nothing happens", before: func(*clientList, int, int) {}},
 		{
 			name: "one deleted: its successor at the boundary is missed",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if page == 3 {
 					w.remove(0)
 				}
@@ -37,7 +37,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "one deleted and one added: the count stays",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if page == 3 {
 					w.remove(0)
 					w.appendID(6000)
@@ -47,7 +47,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "the same before the last page",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if page == 5 && nth > 2 {
 					w.remove(0)
 					w.appendID(6000)
@@ -57,7 +57,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "one added",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if page == 3 {
 					w.appendID(6000)
 				}
@@ -66,7 +66,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "one added after the first page, before the tail",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if nth == 2 {
 					w.appendID(6000)
 				}
@@ -75,16 +75,16 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "the same, with room on the last page", n: 450,
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if nth == 2 {
 					w.appendID(6000)
 				}
 			},
-			deletions: -1, // not proof of a miss, but not calm either
+			deletions: -1, // no proof of a missed client, but a sign of changes
 		},
 		{
 			name: "restored in the middle",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if page == 3 {
 					w.ids = append(w.ids[:50:50], append([]int64{505}, w.ids[50:]...)...)
 				}
@@ -93,7 +93,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 		},
 		{
 			name: "sorted by something else",
-			before: func(w *world, page, nth int) {
+			before: func(w *clientList, page, nth int) {
 				if nth == 1 {
 					w.ids[0], w.ids[450] = w.ids[450], w.ids[0]
 				}
@@ -105,7 +105,7 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(stdcmp.Or(tt.n, 500))
+			w := newClientList(stdcmp.Or(tt.n, 500))
 			w.before = tt.before
 			a := newStub(t, w.ServeHTTP).api(t)
 			pages, err := readAll(t.Context(), a, Query{VerifyTail: true, Window: 1}, Cursor{})
@@ -139,8 +139,8 @@ func TestCertificateTellsOfChanges(t *testing.T) {
 func TestReadingAheadHidesNothing(t *testing.T) {
 	t.Parallel()
 	for at := 3; at <= 7; at++ {
-		w := newWorld(500)
-		w.before = func(w *world, _, nth int) {
+		w := newClientList(500)
+		w.before = func(w *clientList, _, nth int) {
 			if nth == at {
 				w.remove(0)
 				w.appendID(6000)

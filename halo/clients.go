@@ -28,21 +28,21 @@ type Client struct {
 type Query struct {
 	// Search restricts the list to clients that Halo finds by this text.
 	Search string
-	// IncludeInactive adds clients that are switched off.
+	// IncludeInactive adds inactive clients.
 	IncludeInactive bool
 	// PageSize is how many rows to ask for, 1 to 100; the server may send
 	// fewer. Default 100.
 	PageSize int
-	// Window is how many pages [API.Pages] asks for at once, while others are in
-	// hand or wait to be: it reads ahead until some 4,000 rows wait. 1 means no
-	// reading ahead. 1 to 16, default 4.
+	// Window is how many pages [API.Pages] requests at once, from 1 to 16. It
+	// reads ahead until some 4,000 rows wait to be taken; 1 means no reading
+	// ahead. Default 4.
 	Window int
 	// VerifyTail makes [API.Pages] look at the end of the list before it shows
 	// the first page, to learn the greatest id; see "Completeness" in the
 	// package comment. It costs two requests in each pass of more than one page.
 	VerifyTail bool
-	// Stop, once it returns true, keeps [API.Pages] from asking for further
-	// pages in advance; those on their way still come, see [Page].Ahead. It is
+	// Stop, once it returns true, keeps [API.Pages] from requesting further
+	// pages in advance; pages in flight still arrive, see [Page].Ahead. It is
 	// called between pages, by the goroutine that ranges over them. Nil: never.
 	Stop func() bool
 }
@@ -70,13 +70,14 @@ func (q Query) withDefaults() (Query, error) {
 	return q, nil
 }
 
-// invalid is the error of arguments that nothing is sent for.
+// invalid returns the error for arguments that are rejected before anything is
+// sent.
 func invalid(op, format string, args ...any) *Error {
 	return &Error{Op: op, kind: ErrInvalid, cause: fmt.Errorf(format, args...)}
 }
 
-// values are the parameters of GET /Client. Booleans must be words, and
-// paging has its switch (see the package comment).
+// values returns the parameters of GET /Client. Booleans must be words, and
+// paging must be switched on (see the package comment).
 func (q Query) values(page int) url.Values {
 	v := url.Values{
 		"pageinate": {"true"},
@@ -107,17 +108,18 @@ type Page struct {
 	Rows int
 	// Last says that the pass ends here.
 	Last bool
-	// Ahead is the number of pages behind this one that [API.Pages] has asked
-	// for already. Leaving the loop throws them away.
+	// Ahead is the number of later pages that [API.Pages] has already
+	// requested. Leaving the loop discards them.
 	Ahead int
-	// Ready says that the next page is here: asking for it does not wait.
+	// Ready says that the next page has arrived: taking it does not wait.
 	Ready bool
 	// Cursor is the state after this page. [API.Page] leaves it empty.
 	Cursor Cursor
 }
 
 // Client reads one client by its id: GET /Client/{id}. It also finds inactive
-// ones (homotechsual/HaloAPI). If there is none, the error is [ErrNotFound].
+// clients (homotechsual/HaloAPI). If there is no such client, the error is
+// [ErrNotFound].
 func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 	op := fmt.Sprintf("read client %d", id)
 	if id < 1 || id > maxID {
@@ -139,9 +141,9 @@ func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 }
 
 // Page reads one page, numbered from 1: GET /Client. Last is set on an empty
-// page, and on page 1 if it has all that Halo counts; a page further on cannot
-// tell, because it does not know what came before it. Window and VerifyTail
-// have no meaning here.
+// page, and on page 1 if it has all the clients that Halo counts; a later page
+// cannot tell, because what came before it is not known. Window and VerifyTail
+// are ignored.
 func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	q, err := q.withDefaults()
 	if err != nil {
@@ -161,7 +163,7 @@ func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	}, nil
 }
 
-// list reads one page as it comes. q has its defaults.
+// list reads one page. q must have its defaults.
 func (a *API) list(ctx context.Context, q Query, number int) (listing, error) {
 	var l listing
 	err := a.get(ctx, fmt.Sprintf("list clients page %d", number), "/Client", "/Client", q.values(number), func(body []byte) (err error) {

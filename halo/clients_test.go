@@ -37,12 +37,12 @@ func TestClient(t *testing.T) {
 		}
 	}
 	if len(s.requests()) != before {
-		t.Error("requests for ids that cannot be")
+		t.Error("requests for invalid ids")
 	}
 }
 
-// A listing whose address or authorisation is wrong must never look like a
-// client that does not exist.
+// A wrong address or a failed authorisation must never look like a client that
+// does not exist.
 func TestNotFoundIsAboutTheClientOnly(t *testing.T) {
 	t.Parallel()
 	a := wired(t, wire{token: func(*http.Request) (*http.Response, error) { return reply(404, ""), nil }})
@@ -53,7 +53,7 @@ func TestNotFoundIsAboutTheClientOnly(t *testing.T) {
 
 func TestListQuery(t *testing.T) {
 	t.Parallel()
-	s := newStub(t, newWorld(3).ServeHTTP)
+	s := newStub(t, newClientList(3).ServeHTTP)
 	a := s.api(t)
 	for _, q := range []Query{{}, {Search: "a&b =ü", IncludeInactive: true, PageSize: 7}} {
 		if _, err := a.Page(t.Context(), q, 1); err != nil {
@@ -71,7 +71,7 @@ func TestListQuery(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	t.Parallel()
-	a := newStub(t, newWorld(25).ServeHTTP).api(t)
+	a := newStub(t, newClientList(25).ServeHTTP).api(t)
 	tests := []struct {
 		size, number int
 		first        int64
@@ -79,7 +79,7 @@ func TestPage(t *testing.T) {
 		last         bool
 	}{
 		{10, 1, 10, 10, false},
-		{10, 3, 210, 5, false}, // cannot be told from a short page
+		{10, 3, 210, 5, false}, // looks like a short page
 		{10, 4, 0, 0, true},
 		{100, 1, 10, 25, true},
 	}

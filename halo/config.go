@@ -34,34 +34,40 @@ type Config struct {
 	// Transport sends the requests. Redirects are never followed, whatever
 	// it is. Default: NewTransport(nil), one of its own for each API.
 	Transport http.RoundTripper
-	// Gate is called before each HTTP attempt, the token's included, and waits
-	// until it may be made. It must return when its context is done. Its error
-	// ends the call and is wrapped in what the call returns. Called from
-	// several goroutines. Unseen by Gate and Observe, net/http repeats a GET
-	// once if a kept connection turns out to be dead. Default: no waiting.
+	// Gate is called before each HTTP attempt, token calls included, and blocks
+	// until the attempt may be made. It must return when its context is done.
+	// Its error ends the call and is wrapped in the call's error. It is called
+	// from several goroutines. Unseen by Gate and Observe, net/http repeats a
+	// GET once if a kept connection turns out to be dead. Default: no waiting.
 	Gate func(context.Context) error
-	// Observe is told of each HTTP attempt after it ended. Called from several
-	// goroutines. Default: nobody is told.
+	// Observe is called after each HTTP attempt, from several goroutines.
+	// Default: none.
 	Observe func(Attempt)
-	// Trace is told of each HTTP attempt before it is sent, and by the function
-	// that it returns of its end; status is 0 if there was no answer. Called from
-	// several goroutines. Nil costs nothing.
+	// Trace is called before each HTTP attempt; the function that it returns is
+	// called when the attempt ends, with status 0 if there was no response. It
+	// is called from several goroutines. Nil costs nothing.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
+	// Limits bound each call.
+	Limits
+	// UserAgent of all requests. Default "halosync".
+	UserAgent string
+}
+
+// Limits bound the calls of an [API] in time and size.
+type Limits struct {
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
 	// body. Default 30 s.
 	AttemptTimeout time.Duration
 	// RetryBudget bounds the time from the first failed attempt of a call to
 	// the start of its last one. Default 20 s.
 	RetryBudget time.Duration
-	// MaxWait is the longest wait asked for by the server that is slept
-	// through. Default 5 s.
+	// MaxWait is the longest wait that is slept through when the server asks
+	// for one. Default 5 s.
 	MaxWait time.Duration
 	// MaxBody bounds a response body in bytes, after decompression. Default
 	// 32 MiB.
 	MaxBody int64
-	// UserAgent of all requests. Default "halosync".
-	UserAgent string
 }
 
 // Attempt describes one HTTP attempt for metrics. It holds no secret, no id
@@ -130,9 +136,8 @@ func (c Config) check() error {
 	return errors.Join(faults...)
 }
 
-// checkBase checks what must hold of a base address before anything is sent
-// to it. Which hosts are allowed is [ParseResourceServer]'s and the
-// transport's business.
+// checkBase checks the form of a base address. Which hosts are allowed is
+// checked by [ParseResourceServer] and by the transport.
 func checkBase(address string) error {
 	u, err := url.Parse(address)
 	switch {
@@ -146,7 +151,7 @@ func checkBase(address string) error {
 	return nil
 }
 
-// shown is what people and logs may see of a Config.
+// shown holds the fields of a Config that people and logs may see.
 type shown struct {
 	ResourceServer, AuthServer, Tenant, ClientID, ClientSecret, Scope string
 }

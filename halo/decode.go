@@ -13,11 +13,11 @@ const maxRows = 10_000
 // unknownCount is the record_count of an answer that has none.
 const unknownCount = -1
 
-// listing is one page as it came, apart from rows without an id.
+// listing is one page as Halo sent it, without rows that have no usable id.
 type listing struct {
 	clients   []Client // each id once
 	rows      int      // on the wire
-	malformed int      // of them without a usable id
+	malformed int      // rows without a usable id
 	count     int      // record_count, or unknownCount
 }
 
@@ -25,8 +25,8 @@ var errNoClient = errors.New("JSON without the id of a client")
 
 // decodeListing reads the answer to a list request: the envelope, or a bare
 // array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
-// goes row by row, so that what it holds grows with the clients it keeps and
-// not with what a body can be made to say: "{}," is three bytes, a row in
+// decodes row by row, so that memory grows with the clients it keeps and not
+// with the rows that a hostile body claims: "{}," is three bytes, a row in
 // memory a hundred.
 func decodeListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
@@ -40,14 +40,14 @@ func decodeListing(body []byte) (listing, error) {
 	}
 	l := r.listing
 	if l.count < len(l.clients) {
-		// Fewer than are here is not a count of all there are.
+		// A count below the clients on this very page is not a count of all.
 		l.count = unknownCount
 	}
 	return l, nil
 }
 
 // decodeClient reads the answer to a request for one client: the bare object,
-// or an array of just that.
+// or an array with that one object.
 func decodeClient(body []byte) (Client, error) {
 	body = withoutBOM(body)
 	r := listingReader{reader: newReader(body)}
@@ -61,12 +61,12 @@ func decodeClient(body []byte) (Client, error) {
 	return r.clients[0], nil
 }
 
-// listingReader takes a listing out of JSON.
+// listingReader decodes a listing from JSON.
 type listingReader struct {
 	reader
 	seen  IDSet
-	found bool // the rows were there
-	row   row  // the one in hand
+	found bool // the array of rows was there
+	row   row  // the current one
 	listing
 }
 
@@ -87,8 +87,8 @@ func (r *listingReader) envelope() error {
 	})
 }
 
-// clientRows reads the array of rows. A second one beside it would make the
-// answer mean two things.
+// clientRows reads the array of rows. A second array is an error, because the
+// answer would be ambiguous.
 func (r *listingReader) clientRows() error {
 	switch kind := r.json.PeekKind(); {
 	case kind == jsontext.KindBeginArray && !r.found:
@@ -107,7 +107,7 @@ func (r *listingReader) clientRows() error {
 	}
 }
 
-// clientRow reads one row of whatever kind.
+// clientRow reads one row, which may be any JSON value.
 func (r *listingReader) clientRow() error {
 	if r.rows == maxRows {
 		return &Error{kind: ErrTooLarge, cause: fmt.Errorf("page of more than %d rows", maxRows)}

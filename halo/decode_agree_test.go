@@ -13,24 +13,25 @@ import (
 	"testing"
 )
 
-// agree compares what is read of a body with what was read of it before. They
-// differ in three ways. The former reader counted to 10,000 levels anew in each
-// row. "null" for a client was JSON without an id, while for a list it was JSON
-// of another shape, as it is now for both. And a body that breaks off within a
-// word where a key should be was not JSON, and now it has broken off.
+// agree compares the decoder with the reference decoder on one body. They
+// differ in three ways. The reference counts its 10,000 levels separately in
+// each row. It calls "null" for a client JSON without an id, while the decoder
+// calls it JSON of another shape, as for a list. And if a body breaks off within
+// a word in the place of a key, the reference calls it not JSON, while the
+// decoder says that it broke off.
 func agree(t *testing.T, body []byte) {
 	t.Helper()
 	if bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > 9_000 {
 		return
 	}
 	same := func(what string, now, before error) {
-		if said(now) == said(before) {
+		if describe(now) == describe(before) {
 			return
 		}
 		if _, shorter := oldListing(bytes.TrimRight(body, "-+.0123456789Eaeflnrstu")); errors.Is(before, errNotJSON) && errors.Is(now, ErrUnavailable) && errors.Is(shorter, ErrUnavailable) {
 			return
 		}
-		t.Errorf("%+q: %s: error %s, was %s", body, what, said(now), said(before))
+		t.Errorf("%+q: %s: error %s, was %s", body, what, describe(now), describe(before))
 	}
 	want, wantErr := oldListing(body)
 	got, err := decodeListing(body)
@@ -49,15 +50,15 @@ func agree(t *testing.T, body []byte) {
 	}
 }
 
-// said is an error with its kind.
-func said(err error) string {
+// describe returns an error with its kind.
+func describe(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return fmt.Sprintf("%v: %v, again %v", e.kind, e.cause, e.next)
 	}
 	return fmt.Sprint(err)
 }
 
-// oddBodies are of every kind that a test or a fuzzer has thought of.
+// oddBodies are all bodies from tests and from the fuzzing corpus.
 func oddBodies(t testing.TB) [][]byte {
 	t.Helper()
 	bodies := [][]byte{realPage(3)}
@@ -97,8 +98,8 @@ func oddBodies(t testing.TB) [][]byte {
 	return bodies
 }
 
-// TestDecodeAsBefore reads odd bodies, broken off at every byte, and with
-// pieces of one another in them.
+// TestDecodeAsBefore decodes odd bodies, also truncated at every byte and mixed
+// with pieces of each other.
 func TestDecodeAsBefore(t *testing.T) {
 	t.Parallel()
 	bodies := oddBodies(t)
@@ -127,7 +128,8 @@ func TestDecodeAsBefore(t *testing.T) {
 	}
 }
 
-// FuzzDecodeAsBefore looks for bodies that are read in another way than before.
+// FuzzDecodeAsBefore searches for bodies that the reference decoder reads
+// differently.
 func FuzzDecodeAsBefore(f *testing.F) {
 	for _, body := range oddBodies(f) {
 		f.Add(body)

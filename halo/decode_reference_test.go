@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// What decoded Halo's answers before [decodeListing] was made faster, with the
-// standard library alone: the reference that it is compared with.
+// The reference that [decodeListing] is compared with: its predecessor, which
+// was slower and used only the standard library.
 
 // oldRow has the keys that are needed; the others are skipped.
 type oldRow struct {
@@ -37,8 +37,8 @@ func (r oldRow) client() Client {
 
 // oldListing reads the answer to a list request: the envelope, or a bare
 // array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
-// goes row by row, so that what it holds grows with the clients it keeps and
-// not with what a body can be made to say: "{}," is three bytes, a row in
+// decodes row by row, so that memory grows with the clients it keeps and not
+// with the rows that a hostile body claims: "{}," is three bytes, a row in
 // memory eighty.
 func oldListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
@@ -71,25 +71,25 @@ func oldListing(body []byte) (listing, error) {
 	}
 	l := r.listing
 	if l.count < len(l.clients) {
-		// Fewer than are here is not a count of all there are.
+		// A count below the clients on this very page is not a count of all.
 		l.count = unknownCount
 	}
 	return l, nil
 }
 
-// oldIgnored is a value that is read over.
+// oldIgnored is a value that is skipped.
 type oldIgnored struct{}
 
 // UnmarshalJSON never fails.
 func (*oldIgnored) UnmarshalJSON([]byte) error { return nil }
 
-// oldReader takes a listing out of a stream of JSON. Its errors never
-// quote the body; [io.EOF] and [io.ErrUnexpectedEOF] say that it broke off.
+// oldReader decodes a listing from a stream of JSON. Its errors never quote the
+// body; [io.EOF] and [io.ErrUnexpectedEOF] mean that the body broke off.
 type oldReader struct {
 	json  *json.Decoder
 	seen  IDSet
-	found bool   // the rows were there
-	row   oldRow // the one in hand
+	found bool   // the array of rows was there
+	row   oldRow // the current one
 	listing
 }
 
@@ -119,8 +119,8 @@ func (r *oldReader) envelope() error {
 	return err
 }
 
-// rows reads the array of rows. A second one beside it would make the answer
-// mean two things.
+// rows reads the array of rows. A second array is an error, because the answer
+// would be ambiguous.
 func (r *oldReader) rows() error {
 	start, err := r.token()
 	switch {
@@ -152,7 +152,7 @@ func (r *oldReader) rows() error {
 	return err
 }
 
-// value reads the next value. One of another shape leaves v as it is.
+// value reads the next value. A value of another shape leaves v unchanged.
 func (r *oldReader) value(v any) error {
 	err := r.json.Decode(v)
 	if _, wrong := errors.AsType[*json.UnmarshalTypeError](err); wrong {
@@ -166,7 +166,7 @@ func (r *oldReader) token() (json.Token, error) {
 	return token, oldPlain(err)
 }
 
-// oldPlain makes an error of the JSON reader one that quotes nothing.
+// oldPlain replaces an error of the JSON reader by one that quotes nothing.
 func oldPlain(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
@@ -175,7 +175,7 @@ func oldPlain(err error) error {
 }
 
 // oldClient reads the answer to a request for one client: the bare object,
-// or an array of just that.
+// or an array with that one object.
 func oldClient(body []byte) (Client, error) {
 	body = withoutBOM(body)
 	var one oldRow

@@ -62,7 +62,7 @@ func TestDecodeListingErrors(t *testing.T) {
 	}
 	tests := []struct {
 		name, body string
-		kind       error // nil: none yet, that is, not Halo
+		kind       error // nil: ErrNotHalo
 		text       string
 	}{
 		{"other object", `{"message":"hello"}`, nil, `JSON without "clients"`},
@@ -158,7 +158,7 @@ func TestLenientTypes(t *testing.T) {
 	}
 }
 
-// checkClient says what must hold of every client, whatever was sent.
+// checkClient checks what must hold for every client, whatever was sent.
 func checkClient(t *testing.T, c Client) {
 	t.Helper()
 	if c.ID < 1 || c.ID > maxID || c.TopLevelID < 0 || c.TopLevelID > maxID {

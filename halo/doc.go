@@ -11,10 +11,10 @@
 // A request is repeated within [Config.RetryBudget] after a 408, a 429, any
 // 5xx, a timeout, a broken connection and a body that breaks off, with
 // exponential back-off and full jitter (0.5 s doubling up to 8 s). Retry-After
-// is honoured in both its forms, on any of these. A wait that the server asks
-// for and that is longer than [Config.MaxWait], or than what is left of the
-// budget, is not slept through: the error says it, see [RetryAfter]. Nothing
-// else is repeated, except once after a 401, with a new token. Waiting in
+// is honoured in both its forms, on any of these. If the server asks for a
+// wait longer than [Config.MaxWait], or than the rest of the budget, the call
+// fails at once and the error carries the wait, see [RetryAfter]. Nothing else
+// is repeated, except once after a 401, with a new token. Waiting in
 // [Config.Gate] does not count.
 //
 // # What the API does
@@ -41,10 +41,10 @@
 // Paging:
 //   - The switch is spelt "pageinate"; without it page_no and page_size do
 //     nothing and the first 50 rows come back for every page
-//     (wyre-technology/node-halopsa 46af9cb). Unknown parameters are ignored
-//     without a word.
+//     (wyre-technology/node-halopsa 46af9cb). Unknown parameters are silently
+//     ignored.
 //   - A page has at most 100 rows on current versions, whatever page_size says
-//     (homotechsual/HaloAPI #90, #91). What page_size is echoed is unknown. So
+//     (homotechsual/HaloAPI #90, #91). Which page_size is echoed is unknown. So
 //     a short page says nothing about the end, and neither size is used.
 //   - Past the end there may be an empty page, or the last page again
 //     (topleft-team/django-psa-connector 1176c4c). Both end a pass here.
@@ -89,8 +89,8 @@
 //
 //	deletions = RecordFirst + Additions − RecordLast
 //
-// For the same reason the last page is never read ahead: it is asked for when
-// all pages before it have arrived, so that its count is younger than theirs.
-// And the response that gave TailID is not reused as the last page, which is
-// read again in its turn.
+// For the same reason the last page is never read ahead: it is requested only
+// after all pages before it have arrived, so that its count is younger than
+// theirs. And the response that gave TailID is not reused as the last page,
+// which is read again in its turn.
 package halo

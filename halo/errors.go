@@ -99,12 +99,12 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the kind. The cause is text only: a timeout inside net/http
+// Unwrap returns the kind. The cause is text only: a timeout inside net/http
 // would otherwise pass for one of the caller's context.
 func (e *Error) Unwrap() error { return e.kind }
 
-// RetryAfter returns how long the server wants to be left alone, and whether
-// it said so.
+// RetryAfter returns the wait that the server asked for; false if it asked for
+// none.
 func RetryAfter(err error) (time.Duration, bool) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.RetryAfter <= 0 {

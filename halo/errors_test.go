@@ -33,10 +33,10 @@ func TestErrorKinds(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("page 3: %w", &Error{Op: "x", kind: ErrThrottled, cause: context.DeadlineExceeded, RetryAfter: time.Minute})
 	if !errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnavailable) {
-		t.Error("kind is not found, or another one is")
+		t.Error("error has the wrong kind")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		t.Error("the cause passes for an end of the caller's context")
+		t.Error("the cause looks like the end of the caller's context")
 	}
 	if after, ok := RetryAfter(err); !ok || after != time.Minute {
 		t.Errorf("RetryAfter = %v, %t", after, ok)

@@ -17,20 +17,20 @@ import (
 const (
 	// maxExcerpt bounds an excerpt, in bytes.
 	maxExcerpt = 300
-	// maxRaw bounds what is looked at of a body that is not understood.
+	// maxRaw bounds how much of an unknown body is searched, in bytes.
 	maxRaw = 4 << 10
 	hidden = "[hidden]"
 )
 
 var (
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	// tokenLike finds tokens that nobody told us of.
+	// tokenLike matches tokens that this package does not hold itself.
 	tokenLike = regexp.MustCompile(`(?i)bearer\s+[^\s"',;]+|eyJ[\w-]{8,}\.[\w-]*\.?[\w-]*|(?:client_secret|access_token)=[^\s&"']+`)
 )
 
-// message finds what an error's body says to people: the Message of a .NET
-// exception, "field: message" of a binding error, a bare JSON string, the
-// title of an HTML page. Empty if there is nothing but markup or braces.
+// message extracts the readable message of an error's body: the Message of a
+// .NET exception, "field: message" of a binding error, a bare JSON string, the
+// title of an HTML page. It is empty if there is nothing but markup or braces.
 func message(body []byte) string {
 	body = withoutBOM(body)
 	switch text := strings.TrimSpace(string(body[:min(len(body), maxRaw)])); {
@@ -87,15 +87,15 @@ func fieldMessages(fields map[string]json.RawMessage) string {
 	return strings.Join(parts, "; ")
 }
 
-// quote makes an error of a text that may come from elsewhere.
+// quote returns an error with a scrubbed text.
 func (a *API) quote(text, token string) error {
 	return errors.New(a.scrub(text, token))
 }
 
-// scrub puts a text on one line, without control characters, without the
-// secret and the token, and cuts it at maxExcerpt. It hides before it cuts, so
-// that no part of a secret is left at the edge, and both before and after
-// cleaning, which could make or break a match.
+// scrub puts a text on one line, removes control characters, the secret and
+// the token, and cuts it at maxExcerpt. It hides secrets before it cuts, so
+// that no part of one is left at the edge, and both before and after cleaning,
+// which could make or break a match.
 func (a *API) scrub(text, token string) string {
 	text = a.hide(text, token)
 	text = a.hide(oneLine(text), token)
@@ -111,12 +111,11 @@ func (a *API) scrub(text, token string) string {
 
 func (a *API) hide(text, token string) string { return Redact(text, a.secret(), token) }
 
-// Redact hides secrets in a text, in the forms that they have in URLs, JSON and
-// HTML, and whatever looks like an access token. Secrets shorter than four bytes
-// are none and stay.
+// Redact hides secrets in a text, in the forms that they take in URLs, JSON and
+// HTML, and everything that looks like an access token. It ignores secrets
+// shorter than four bytes, which would riddle the text.
 func Redact(text string, secrets ...string) string {
 	for _, s := range secrets {
-		// Anything shorter is no secret and would riddle the text.
 		if len(s) < 4 {
 			continue
 		}
@@ -128,9 +127,9 @@ func Redact(text string, secrets ...string) string {
 	return tokenLike.ReplaceAllString(text, hidden)
 }
 
-// oneLine drops control characters, what cannot be seen and what is not UTF-8,
-// and folds blanks. Dropping joins what such characters kept apart, so that a
-// secret among them is found.
+// oneLine drops control characters, invisible characters and invalid UTF-8, and
+// folds blanks. Dropping them joins the text on both sides, so that a secret
+// that they split is found.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -11,9 +11,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// FuzzTokenAnswer: what comes back from a token call is a token that can be
-// put into a header as it is, or an error that shows nothing of the answer
-// that may be one.
+// FuzzTokenAnswer checks that a token call returns either a token that can go
+// into a header as it is, or an error that shows nothing that may be a token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
@@ -58,7 +57,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	})
 }
 
-// FuzzParseAllow: a list that is accepted allows no more than it says.
+// FuzzParseAllow checks that an accepted list allows no more than it says.
 func FuzzParseAllow(f *testing.F) {
 	for _, seed := range []string{
 		"halo.local", "127.0.0.1", "10.0.0.0/8", "::1", "[::1]:8085", "127.0.0.1:8085", "::ffff:10.0.0.0/104", "0.0.0.0/0", "a b", "host:0",
@@ -71,7 +70,7 @@ func FuzzParseAllow(f *testing.F) {
 		allow, err := ParseAllow(list)
 		if err != nil {
 			if allow != nil {
-				t.Error("a list beside an error")
+				t.Error("both a list and an error")
 			}
 			return
 		}

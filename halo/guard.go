@@ -8,13 +8,12 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// public knows which addresses IANA keeps for special purposes; it does not
-// change.
+// public holds the addresses that IANA reserves for special purposes. It is
+// read-only.
 var public = ssrf.New(ssrf.WithAnyPort())
 
-// metadata are the addresses at which clouds hand out credentials to whoever
-// asks. Those that are public or in a range of carriers are why the list is
-// needed.
+// metadata lists the addresses at which clouds hand out credentials to any
+// caller. The list is needed because some are public or in a carrier's range.
 var metadata = []netip.Addr{
 	netip.MustParseAddr("169.254.169.254"), // AWS, Azure, Google, Oracle and others
 	netip.MustParseAddr("169.254.170.2"),   // AWS, containers
@@ -27,27 +26,27 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// A refusedError says why an address is not called. It is the same whether
-// anything listens there or not, because that was not tried, and it does not
-// show what a name leads to.
+// A refusedError says why an address is not called. Nothing was tried, so the
+// error does not depend on whether anything listens there, and it does not
+// show what a name resolves to.
 type refusedError struct {
 	host, why string
 }
 
-func (e *refusedError) Error() string { return e.host + " " + e.why + "; " + whatToDo }
+func (e *refusedError) Error() string { return e.host + " " + e.why + "; " + allowHint }
 
-// whatToDo is what a person reads who meant such a host.
-const whatToDo = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
+// allowHint is the advice for a host that is refused.
+const allowHint = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
 
-// check says, with a [*refusedError], why a connection to an address, to which
-// host led, is not made.
+// check returns a [*refusedError] if host, which resolves to the address to,
+// must not be called.
 func (a *Allow) check(host string, to netip.AddrPort) error {
 	if a.addr(to.Addr(), to.Port()) {
 		return nil
 	}
 	kind, port := forbidden(to.Addr()), badPort(to.Port())
 	if a.name(host, to.Port()) {
-		kind, port = never(to.Addr()), "" // whoever listed the name did not mean these
+		kind, port = never(to.Addr()), "" // listing a name does not allow these
 	}
 	_, notIP := netip.ParseAddr(host)
 	switch {
@@ -61,8 +60,8 @@ func (a *Allow) check(host string, to netip.AddrPort) error {
 	return nil
 }
 
-// badPort says why a port is not called, or "". Below 1024 are other
-// services, which have no business with what a user of ours types.
+// badPort says why a port is not called, or returns "". Ports below 1024 belong
+// to other services, which must not receive what a user types.
 func badPort(port uint16) string {
 	if port == 443 || port >= 1024 {
 		return ""
@@ -70,9 +69,9 @@ func badPort(port uint16) string {
 	return fmt.Sprintf("has port %d, which is another service's: Halo is on 443, or from 1024 on", port)
 }
 
-// forbidden says what kind of address ip is that is not called, or "" for one
-// of the public internet. The library decides; what it does not know is
-// metadata in public ranges and IPv4 inside a public IPv6 address.
+// forbidden says why ip is not called, or returns "" for a public address. The
+// library decides, except for metadata services in public ranges and IPv4
+// inside a public IPv6 address, which it does not know.
 func forbidden(ip netip.Addr) string {
 	if why := never(ip); why != "" {
 		return why
@@ -95,8 +94,8 @@ func forbidden(ip netip.Addr) string {
 	return ""
 }
 
-// never says what kind of address ip is that not even an allowed name may
-// lead to, or "".
+// never says why ip is not called even if an allowed name resolves to it, or
+// returns "".
 func never(ip netip.Addr) string {
 	plain := ip.WithZone("")
 	if inner, ok := embedded(plain); ok {
@@ -115,9 +114,9 @@ func never(ip netip.Addr) string {
 	return ""
 }
 
-// embedded returns the IPv4 address inside an IPv6 one, where its form tells:
-// mapped, compatible, translated (NAT64) and ISATAP. In 6to4 and Teredo the
-// whole range is refused anyway.
+// embedded returns the IPv4 address inside an IPv6 one that is mapped,
+// compatible, translated (NAT64) or ISATAP. The ranges of 6to4 and Teredo are
+// refused as a whole.
 func embedded(ip netip.Addr) (netip.Addr, bool) {
 	if !ip.Is6() {
 		return netip.Addr{}, false

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestHostileAnswers sends what a Halo that wants to do harm could send. Each
-// ends in an error of a clear kind, or in clients that are fit to be kept.
+// TestHostileAnswers sends what a malicious Halo could send. Each answer ends in
+// an error of a clear kind, or in clients that are safe to store.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	zipped := func(write func(io.Writer)) http.HandlerFunc {
@@ -50,7 +50,7 @@ func TestHostileAnswers(t *testing.T) {
 		name    string
 		answer  http.HandlerFunc
 		kind    error  // nil: read
-		client  string // the name of the one client read
+		client  string // the name of the only client
 		clients int
 	}{
 		{"gzip bomb", zipped(zeros), ErrTooLarge, "", 0},
@@ -113,7 +113,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestHostileServers speak HTTP in ways that no library would.
+// TestHostileServers calls servers that speak HTTP as no library would.
 func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	flood := func(first, again string) func(net.Conn) {
@@ -132,7 +132,7 @@ func TestHostileServers(t *testing.T) {
 		"a byte at a time": func(c net.Conn) {
 			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{")
 			for err == nil {
-				time.Sleep(20 * time.Millisecond) // what is tested is slowness
+				time.Sleep(20 * time.Millisecond) // the slowness is under test
 				_, err = io.WriteString(c, " ")
 			}
 		},
@@ -173,9 +173,9 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// TestRowsDoNotMultiply compares what is allocated with the body: a row of
-// nothing has three bytes there.
-func TestRowsDoNotMultiply(t *testing.T) { // alone: it reads the process's counters
+// TestRowsDoNotMultiply compares the memory allocated with the size of the body,
+// in which an empty row takes three bytes.
+func TestRowsDoNotMultiply(t *testing.T) { // not parallel: it reads the process's counters
 	body := []byte(`{"clients":[` + strings.Repeat("{},", 4<<20) + `{}]}`)
 	for _, body := range [][]byte{body, bytes.TrimSuffix(bytes.TrimPrefix(body, []byte(`{"clients":`)), []byte("}"))} {
 		var before, after runtime.MemStats
@@ -213,14 +213,14 @@ func TestHostileTokens(t *testing.T) {
 		})
 	}
 	if !sendable(strings.Repeat("t", maxToken)) || !sendable("eyJhbGciOi.J9-_~+/=") {
-		t.Error("a token that is one was refused")
+		t.Error("a valid token was rejected")
 	}
 }
 
 func TestListsEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(3)
-	w.count = func(*world) any { return maxRecords + 1 }
+	w := newClientList(3)
+	w.count = func(*clientList) any { return maxRecords + 1 }
 	s := newStub(t, w.ServeHTTP)
 	_, err := readAll(t.Context(), s.api(t), Query{VerifyTail: true}, Cursor{})
 	checkKind(t, err, ErrTooLarge)
@@ -228,7 +228,7 @@ func TestListsEnd(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 
-	// Without a count, and with ids that are ever new.
+	// Without a count, and with new ids for ever.
 	seen := &IDSet{}
 	for id := range int64(maxRecords + 1) {
 		seen.Add(id + 1)
@@ -247,43 +247,43 @@ func TestListsEnd(t *testing.T) {
 	checkKind(t, err, ErrTooLarge)
 }
 
-// TestLargeBodiesOneByOne reads pages ahead that are all large: while one is
-// being read, no other grows beyond largeBody.
+// TestLargeBodiesOneByOne reads ahead pages that are all large. While one is
+// read, no other grows beyond largeBody.
 func TestLargeBodiesOneByOne(t *testing.T) {
 	t.Parallel()
-	var growing, most atomic.Int32
+	var growing, peak atomic.Int32
 	a := wired(t, wire{answer: func(r *http.Request) (*http.Response, error) {
 		var page int
 		_, _ = fmt.Sscan(r.URL.Query().Get("page_no"), &page)
 		body := fmt.Sprintf(`{"record_count":5,"clients":[{"id":%d,"logo":"%s"}]}`, page, strings.Repeat("A", largeBody+100<<10))
 		resp := reply(200, "")
-		resp.Body = &watched{rest: body, growing: &growing, most: &most}
+		resp.Body = &watched{rest: body, growing: &growing, peak: &peak}
 		return resp, nil
 	}})
 	pages, err := readAll(t.Context(), a, Query{Window: 4}, Cursor{})
 	if err != nil || len(pages) != 5 {
 		t.Fatalf("%d pages, error %v", len(pages), err)
 	}
-	if most.Load() != 1 {
-		t.Errorf("%d large bodies were read at once, want 1", most.Load())
+	if peak.Load() != 1 {
+		t.Errorf("%d large bodies were read at once, want 1", peak.Load())
 	}
 }
 
-// watched is a body that notes how many of its kind are beyond largeBody.
+// watched is a body that counts how many bodies are beyond largeBody at once.
 type watched struct {
 	rest          string
 	read          int
 	counted       bool
-	growing, most *atomic.Int32
+	growing, peak *atomic.Int32
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	if w.read > largeBody && !w.counted && w.rest != "" {
 		w.counted = true
-		if n := w.growing.Add(1); n > w.most.Load() {
-			w.most.Store(n)
+		if n := w.growing.Add(1); n > w.peak.Load() {
+			w.peak.Store(n)
 		}
-		time.Sleep(10 * time.Millisecond) // for another one to come, if it can
+		time.Sleep(10 * time.Millisecond) // time for another one to start, if it can
 	}
 	if w.rest == "" {
 		return 0, io.EOF

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// hostile is what somebody could type who wants the worker to call where it
-// must not. why is a part of what the person reads. Those with leads are
-// names, for which the name server of the test answers; they are refused when
-// they are dialled, the others already when they are typed.
+// hostile lists addresses that an attacker could type to make the worker call
+// a forbidden target. why is a part of the message. Entries with leads are
+// names, resolved by the test's name server; they are refused when dialled, the
+// others already when parsed.
 var hostile = []struct{ address, why, leads string }{
 	// IP addresses as they are usually written.
 	{"127.0.0.1", "loopback", ""},
@@ -101,7 +101,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"good.example.0x7f", "four numbers", ""},
 	{"[127.0.0.1]", "not a URL", ""},
 
-	// Where one reader sees another host than the next.
+	// Parsers disagree about the host.
 	{"https://good@127.0.0.1/", "user name", ""},
 	{"https://good.example:443@127.0.0.1/", "user name", ""},
 	{"https://good.example%2f@127.0.0.1/", "user name", ""},
@@ -149,7 +149,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"good.example:-1", "not a URL", ""},
 	{"good.example:443x", "not a URL", ""},
 
-	// Names that lead there.
+	// Names that resolve to such addresses.
 	{"localhost", "loopback", "127.0.0.1 ::1"},
 	{"LOCALHOST.", "loopback", "127.0.0.1 ::1"},
 	{"sub.localhost", "loopback", "127.0.0.1"},
@@ -175,10 +175,10 @@ var hostile = []struct{ address, why, leads string }{
 	{"many.example", "leads to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
 
-// Each of them on the whole way of a call: what parses is asked for through an
-// API; and all of them once more as they were typed, for what is stored may
-// have come from elsewhere. Nothing is resolved outside the process, and even
-// what the guard let through would not be dialled.
+// Every address goes through a whole call: those that parse are called through
+// an API, and all of them once more as typed, because a stored address may not
+// have been parsed. Nothing is resolved outside the process, and nothing would
+// be dialled even if the guard failed.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
 	if len(hostile) < 140 {
@@ -189,7 +189,7 @@ func TestHostileAddresses(t *testing.T) {
 		host, _, _ = strings.Cut(host, ":")
 		names := leads(map[string]string{
 			host: tt.leads, "good.example": "93.184.216.34",
-			// As the C library would, should a resolver hand them on.
+			// As the C library would, if a resolver passed them on.
 			"2130706433": "127.0.0.1", "0x7f000001": "127.0.0.1", "0x7f.1": "127.0.0.1", "127.1": "127.0.0.1", "0177.0.0.1": "127.0.0.1",
 		})
 		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
@@ -208,12 +208,12 @@ func TestHostileAddresses(t *testing.T) {
 			if !strings.Contains(raw, "://") {
 				raw = "https://" + raw
 			}
-			_ = unsent(t, strings.TrimRight(raw, "/"), names) // it has looked at the error
+			_ = unsent(t, strings.TrimRight(raw, "/"), names) // refused has checked the error
 		}
 	}
 }
 
-// refused wants a call to be refused once and for all, and nothing dialled.
+// refused checks that a call is refused for good and nothing is dialled.
 func refused(t *testing.T, address, why string, names *names) {
 	t.Helper()
 	err := unsent(t, address, names)
@@ -224,7 +224,8 @@ func refused(t *testing.T, address, why string, names *names) {
 	}
 }
 
-// unsent calls an address and wants an error, and nothing dialled.
+// unsent calls an address and checks that there is an error and nothing is
+// dialled.
 func unsent(t *testing.T, address string, names *names) error {
 	t.Helper()
 	d := &dials{all: true}
@@ -232,7 +233,7 @@ func unsent(t *testing.T, address string, names *names) error {
 	defer transport.CloseIdleConnections()
 	a, err := New(Config{
 		ResourceServer: address, AuthServer: address, ClientID: "app", ClientSecret: testSecret, Transport: transport,
-		RetryBudget: time.Nanosecond,
+		Limits: Limits{RetryBudget: time.Nanosecond},
 	})
 	if err == nil {
 		_, err = a.Client(t.Context(), 7)
@@ -256,15 +257,15 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	} {
 		var texts []string
 		for _, port := range []string{open.port(), shut.port()} {
-			d := &dials{} // a listener is really there, so loopback may be reached
+			d := &dials{} // there is a real listener, so loopback may be dialled
 			transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
 			a := newAPI(t, Config{
 				ResourceServer: "http://" + host + ":" + port + "/api", AuthServer: "http://" + host + ":" + port + "/auth",
-				ClientID: "app", ClientSecret: testSecret, Transport: transport, RetryBudget: time.Nanosecond,
+				ClientID: "app", ClientSecret: testSecret, Transport: transport, Limits: Limits{RetryBudget: time.Nanosecond},
 			})
 			_, err := a.Client(t.Context(), 7)
 			transport.CloseIdleConnections()
-			// Of a number Go's resolver says that it is no name.
+			// Go's resolver rejects a number as a name.
 			if !errors.Is(err, ErrRefused) && !strings.Contains(err.Error(), "does not exist") {
 				t.Errorf("%s: error %v", host, err)
 			}
@@ -277,8 +278,8 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	open.untouched(t)
 }
 
-// A name server that says one thing to the check and another to the call
-// finds no gap between them: what was checked is what is dialled.
+// A name server that answers differently to the check and to the call gains
+// nothing: what was checked is what is dialled.
 func TestRebindingFindsNoGap(t *testing.T) {
 	t.Parallel()
 	trap := listen(t)
@@ -351,7 +352,7 @@ func TestPublicAddressesPass(t *testing.T) {
 		d := &dials{all: true}
 		a := newAPI(t, Config{
 			ResourceServer: parsed, AuthServer: parsed, ClientID: "app", ClientSecret: testSecret,
-			Transport: newTransport(nil, wiring{resolver: names.resolver(), last: d.last}), RetryBudget: time.Nanosecond,
+			Transport: newTransport(nil, wiring{resolver: names.resolver(), last: d.last}), Limits: Limits{RetryBudget: time.Nanosecond},
 		})
 		if _, err = a.Client(t.Context(), 7); !errors.Is(err, ErrUnavailable) || len(d.made()) == 0 {
 			t.Errorf("%q: dialled %v, error %v", address, d.made(), err)
@@ -359,8 +360,8 @@ func TestPublicAddressesPass(t *testing.T) {
 	}
 }
 
-// A name in the list may lead to private addresses, but not to those at which
-// clouds give out credentials, unless these are in the list themselves.
+// A name in the list may resolve to private addresses, but not to metadata
+// services, unless their addresses are in the list themselves.
 func TestAllowedNameStaysFromMetadata(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

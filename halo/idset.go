@@ -7,16 +7,15 @@ import (
 	"slices"
 )
 
-// IDSet is a set of ids: a bitmap in words of 64 neighbours, of which only
-// those in use exist. A million ids in a row take some 550 KB. The zero value
-// is empty and ready to use; a nil set can be read. It is not safe for
-// concurrent use.
+// IDSet is a set of ids: a sparse bitmap in words of 64 neighbours. A million
+// ids in a row take some 550 KB. The zero value is empty and ready to use; a
+// nil set can be read. It is not safe for concurrent use.
 type IDSet struct {
 	words map[int64]uint64
 	count int
 }
 
-// Add puts id into the set and says whether it was new.
+// Add adds id to the set and reports whether it was new.
 func (s *IDSet) Add(id int64) bool {
 	word, bit := split(id)
 	before := s.words[word]
@@ -31,7 +30,7 @@ func (s *IDSet) Add(id int64) bool {
 	return true
 }
 
-// Has says whether id is in the set.
+// Has reports whether id is in the set.
 func (s *IDSet) Has(id int64) bool {
 	if s == nil {
 		return false
@@ -65,7 +64,7 @@ func (s *IDSet) All() iter.Seq[int64] {
 	}
 }
 
-// clone copies a set; nil becomes an empty one.
+// clone returns a copy; a nil set becomes an empty one.
 func (s *IDSet) clone() *IDSet {
 	if s == nil {
 		return &IDSet{}
@@ -73,7 +72,7 @@ func (s *IDSet) clone() *IDSet {
 	return &IDSet{words: maps.Clone(s.words), count: s.count}
 }
 
-// split returns the word an id is in, and its bit there.
+// split returns the word that holds an id, and its bit there.
 func split(id int64) (word int64, bit uint64) {
 	return id >> 6, 1 << (uint64(id) & 63) //nolint:gosec // two's complement is meant
 }

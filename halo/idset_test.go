@@ -38,7 +38,7 @@ func TestIDSetIsASet(t *testing.T) {
 	})
 }
 
-func TestIDSetCloneIsApart(t *testing.T) {
+func TestIDSetCloneIsIndependent(t *testing.T) {
 	t.Parallel()
 	var a IDSet
 	a.Add(1)

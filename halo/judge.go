@@ -46,8 +46,8 @@ func judgeStatus(ans answer) *Error {
 	return e
 }
 
-// redirected names the host only: the rest of a login redirect can carry
-// state that is nobody's business.
+// redirected names only the host of a redirect: the rest of a login redirect
+// can carry private state.
 func redirected(h http.Header) error {
 	location := h.Get("Location")
 	if location == "" {
@@ -60,9 +60,9 @@ func redirected(h http.Header) error {
 	return fmt.Errorf("redirected to %s: is the address right?", host)
 }
 
-// judgeToken turns an answer of the authorisation server into an error. With
-// tenant set, a 500 gets a single repetition: it is how Halo reports a tenant
-// that does not exist, and people wait for the answer.
+// judgeToken turns an answer of the authorisation server into an error. If
+// tenant is set, a 500 is retried only once: it is how Halo reports a tenant
+// that does not exist, and a person waits for the answer.
 func judgeToken(ans answer, tenant string, attempts int) *Error {
 	var reply struct {
 		Code  string `json:"error"`
@@ -74,7 +74,7 @@ func judgeToken(ans answer, tenant string, attempts int) *Error {
 	case status/100 == 2 && reply.Token != "" && reply.Code == "" && sendable(reply.Token):
 		return nil
 	case status/100 == 2 && reply.Token != "" && reply.Code == "":
-		e.kind, e.cause = ErrNotHalo, fmt.Errorf("token of %d bytes that is too long or has characters that no token has", len(reply.Token))
+		e.kind, e.cause = ErrNotHalo, fmt.Errorf("token of %d bytes is too long or has invalid characters", len(reply.Token))
 	case status/100 == 3:
 	case reply.Code == "invalid_client", reply.Code == "invalid_grant", reply.Code == "unauthorized_client":
 		e.kind, e.next = ErrCredentials, giveUp

@@ -14,7 +14,7 @@ var kinds = []error{
 	ErrThrottled, ErrUnavailable, ErrNotHalo, ErrTooLarge, ErrRefused,
 }
 
-// checkKind checks that err is of one kind and of no other.
+// checkKind checks that err has one kind and no other.
 func checkKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -141,7 +141,7 @@ func TestAnswersOfTheAuthorisationServer(t *testing.T) {
 				t.Errorf("%d tries, want %d", tries, tt.tries)
 			}
 			if !strings.HasPrefix(err.Error(), "read client 5: fetch token: ") {
-				t.Errorf("error %q does not say what was done", err)
+				t.Errorf("error %q does not name the operation", err)
 			}
 			for _, text := range tt.text {
 				if !strings.Contains(err.Error(), text) {

@@ -11,18 +11,18 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// Values that Halo writes in several ways. They come as JSON writes them, or
-// nil for an object or array, and none of them is ever refused: what cannot be
-// read is "none", so that one odd field does not cost a page.
+// Values that Halo writes in several ways. The functions take raw JSON, or nil
+// for an object or array, and never fail: an unreadable value counts as absent,
+// so that one odd field does not cost a page.
 
 const (
 	// maxID is the greatest integer that survives JSON's doubles.
 	maxID = 1 << 53
 	// maxText bounds names, in runes.
 	maxText = 1000
-	// maxNumber bounds what is looked at as a number or a flag, in bytes.
+	// maxNumber bounds the text that is parsed as a number or a flag, in bytes.
 	maxNumber = 64
-	// maxDigits of a number fit into an integer, whatever they are.
+	// maxDigits is a number of digits that always fits into an integer.
 	maxDigits = 15
 )
 
@@ -62,7 +62,8 @@ func integerOf(raw []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// digits reads a number of a few digits and nothing else, as almost all are.
+// digits is the fast path of integerOf, for a number of a few digits and
+// nothing else.
 func digits(raw []byte) (v int64, ok bool) {
 	if len(raw) == 0 || len(raw) > maxDigits {
 		return 0, false
@@ -89,8 +90,8 @@ func flagOf(raw []byte) bool {
 	return strings.EqualFold(s, "true") || err == nil && v != 0
 }
 
-// textOf reads a string, cleaned as [plaintext.Clean] does, or a number as it
-// is written; anything else is empty.
+// textOf reads a string, cleaned by [plaintext.Clean], or a number as it is
+// written; anything else is empty.
 func textOf(raw []byte) string {
 	switch {
 	case len(raw) == 0:
@@ -102,7 +103,8 @@ func textOf(raw []byte) string {
 	case bytes.IndexByte(raw, '\\') < 0:
 		return plaintext.Clean(string(raw[1:len(raw)-1]), maxText)
 	}
-	// Broken bytes go before they are told from a U+FFFD that was sent.
-	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error tells of half a surrogate pair: that is U+FFFD
+	// Invalid bytes go first: unquoting would turn them into U+FFFD, which
+	// could not be told from one that was sent.
+	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair: that is U+FFFD
 	return plaintext.Clean(string(text), maxText)
 }

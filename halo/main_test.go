@@ -22,8 +22,8 @@ const (
 	testToken  = "tok-0001-abcdef"
 )
 
-// stub is a server with a token endpoint that always agrees; the API's paths
-// are the test's business.
+// stub is a server whose token endpoint always succeeds; the test serves the
+// API's paths.
 type stub struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -54,14 +54,15 @@ func newStub(t testing.TB, api http.HandlerFunc) *stub {
 	return s
 }
 
-// requests returns the API's paths asked for so far.
+// requests returns the API's paths requested so far.
 func (s *stub) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.paths...)
 }
 
-// localTransport may call the servers of tests, and leaves nothing behind.
+// localTransport may call the servers of tests; its connections are closed at
+// the end of the test.
 func localTransport(t testing.TB) *http.Transport {
 	t.Helper()
 	allow, err := ParseAllow([]string{"127.0.0.0/8"})
@@ -73,7 +74,7 @@ func localTransport(t testing.TB) *http.Transport {
 	return transport
 }
 
-// api opens a handle on a stub, without waits between retries. The functions
+// api returns a handle on a stub, without waits between retries. The functions
 // change the configuration first.
 func (s *stub) api(t testing.TB, change ...func(*Config)) *API {
 	t.Helper()
@@ -101,7 +102,7 @@ func newAPI(t testing.TB, cfg Config) *API {
 // of virtual time. It answers token calls itself.
 type wire struct {
 	answer func(*http.Request) (*http.Response, error)
-	token  func(*http.Request) (*http.Response, error) // nil: always agrees
+	token  func(*http.Request) (*http.Response, error) // nil: always succeeds
 }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -124,7 +125,7 @@ func reply(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// wired opens a handle on a wire, with the real jitter.
+// wired returns a handle on a wire, with the real jitter.
 func wired(t testing.TB, w wire, change ...func(*Config)) *API {
 	t.Helper()
 	cfg := Config{
@@ -141,60 +142,60 @@ func wired(t testing.TB, w wire, change ...func(*Config)) *API {
 	return a
 }
 
-// world is a list of clients that can change between requests.
-type world struct {
+// clientList is a list of clients that can change between requests.
+type clientList struct {
 	mu      sync.Mutex
 	ids     []int64
-	most    int                              // rows a page, whatever is asked for
-	before  func(w *world, page, nth int)    // called with each request before it is answered
-	count   func(w *world) any               // record_count; nil: the number of ids
-	pastEnd func(w *world, size int) []int64 // rows past the end; nil: none
-	served  []int                            // pages in order of arrival
+	maxRows int                                   // rows a page, whatever is requested
+	before  func(l *clientList, page, nth int)    // called with each request before it is answered
+	count   func(l *clientList) any               // record_count; nil: the number of ids
+	pastEnd func(l *clientList, size int) []int64 // rows past the end; nil: none
+	served  []int                                 // pages in order of arrival
 }
 
-func newWorld(n int) *world {
-	w := &world{most: 100}
+func newClientList(n int) *clientList {
+	l := &clientList{maxRows: 100}
 	for i := range n {
-		w.ids = append(w.ids, int64(i+1)*10)
+		l.ids = append(l.ids, int64(i+1)*10)
 	}
-	return w
+	return l
 }
 
-func (w *world) remove(at int)     { w.ids = append(w.ids[:at:at], w.ids[at+1:]...) }
-func (w *world) appendID(id int64) { w.ids = append(w.ids, id) }
+func (l *clientList) remove(at int)     { l.ids = append(l.ids[:at:at], l.ids[at+1:]...) }
+func (l *clientList) appendID(id int64) { l.ids = append(l.ids, id) }
 
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (l *clientList) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var page, size int
 	q := r.URL.Query()
 	_, _ = fmt.Sscan(q.Get("page_no"), &page)
 	_, _ = fmt.Sscan(q.Get("page_size"), &size)
-	w.served = append(w.served, page)
-	if w.before != nil {
-		w.before(w, page, len(w.served))
+	l.served = append(l.served, page)
+	if l.before != nil {
+		l.before(l, page, len(l.served))
 	}
-	size = min(size, w.most)
-	from := min((page-1)*size, len(w.ids))
-	ids := w.ids[from:min(from+size, len(w.ids))]
-	if len(ids) == 0 && w.pastEnd != nil {
-		ids = w.pastEnd(w, size)
+	size = min(size, l.maxRows)
+	from := min((page-1)*size, len(l.ids))
+	ids := l.ids[from:min(from+size, len(l.ids))]
+	if len(ids) == 0 && l.pastEnd != nil {
+		ids = l.pastEnd(l, size)
 	}
 	rows := make([]map[string]any, 0, len(ids))
 	for _, id := range ids {
 		rows = append(rows, map[string]any{"id": id, "name": fmt.Sprintf("Client %d", id), "colour": "#fff"})
 	}
-	out := map[string]any{"page_no": page, "page_size": size, "record_count": len(w.ids), "clients": rows}
-	if w.count != nil {
-		out["record_count"] = w.count(w)
+	out := map[string]any{"page_no": page, "page_size": size, "record_count": len(l.ids), "clients": rows}
+	if l.count != nil {
+		out["record_count"] = l.count(l)
 	}
 	_ = json.NewEncoder(rw).Encode(out)
 }
 
-func (w *world) pages() []int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]int(nil), w.served...)
+func (l *clientList) pages() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]int(nil), l.served...)
 }
 
 // readAll runs a pass to its end.

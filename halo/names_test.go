@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// names is a name server inside the test: what each name leads to, lookup by
-// lookup; the last answer goes on. Nothing leaves the process.
+// names is a name server inside the test. It has a list of answers for each
+// name, one a lookup, and repeats the last. Nothing leaves the process.
 type names struct {
 	mu      sync.Mutex
 	answers map[string][][]string // IP addresses
 	asked   map[string]int        // by type and name
 }
 
-// leads makes a name server with one answer for each name: "10.0.0.1 ::1".
+// leads returns a name server with one answer for each name: "10.0.0.1 ::1".
 func leads(answers map[string]string) *names {
 	n := &names{answers: map[string][][]string{}, asked: map[string]int{}}
 	for name, ips := range answers {
@@ -36,7 +36,7 @@ func (n *names) resolver() *net.Resolver {
 	}}
 }
 
-// serve answers queries as over TCP: each message behind its length.
+// serve answers queries as over TCP: each message is preceded by its length.
 func (n *names) serve(conn net.Conn) {
 	defer conn.Close()
 	for {
@@ -100,8 +100,8 @@ func (n *names) next(name string, kind uint16) (found bool, ips [][]byte) {
 	return true, ips
 }
 
-// dials records what would have been connected to, in the place of the
-// kernel: whatever is not loopback is refused, even with the guard taken out.
+// dials records the addresses that would be dialled. It refuses everything that
+// is not loopback, even with the guard removed.
 type dials struct {
 	mu   sync.Mutex
 	list []string

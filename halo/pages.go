@@ -7,45 +7,45 @@ import (
 	"slices"
 )
 
-// What bounds a pass, should a server go on bringing new ids for ever. Ids that
-// are spread as widely as can be take some 40 bytes each in an [IDSet], and a
-// run holds two of them: 160 MB at worst, 2 MB for ids in a row. With Halo's
-// limit of 700 requests in 5 minutes 100,000 pages take half a day.
+// Bounds of a pass, should a server bring new ids for ever. Ids that are spread
+// as widely as possible take some 40 bytes each in an [IDSet], and a run holds
+// two sets: 160 MB at worst, 2 MB for ids in a row. With Halo's limit of 700
+// requests in 5 minutes, 100,000 pages take half a day.
 const (
 	maxPages   = 100_000
 	maxRecords = 2_000_000
 )
 
-// Cursor is where a pass over a list stands; it can be stored as JSON and
-// taken up again by [API.Pages], with the same query. The zero value is the
+// Cursor is a position in a pass over a list. It can be stored as JSON, and
+// [API.Pages] resumes from it with the same query. The zero value is the
 // start.
 type Cursor struct {
 	// NextPage is the page to go on with; 0 and 1 are the start.
 	NextPage int `json:"next_page"`
-	// PageSize is what pages are counted in; it must not change within a
-	// pass. 0 at the start.
+	// PageSize is the size that NextPage counts in; it must not change within
+	// a pass. 0 at the start.
 	PageSize int `json:"page_size,omitempty"`
 	// Done says that the pass has ended.
 	Done        bool        `json:"done,omitempty"`
 	Certificate Certificate `json:"certificate"`
 	// Seen are the ids that the pass has shown. It is not part of the JSON:
-	// whoever stores a cursor stores the ids as well and puts them back. If
-	// some are missing, the pass will show them again and count fewer
-	// distinct ids than there are, and so look incomplete.
+	// code that stores a cursor must store the ids as well and put them back.
+	// If some are missing, the pass shows those clients again and counts fewer
+	// distinct ids than there are, and so looks incomplete.
 	//
-	// The Cursor of a yielded page refers to the set that the pass goes on
-	// using: read it before asking for the next page, and do not change it.
+	// The Cursor of a yielded page shares the set with the running pass: read
+	// it before taking the next page, and do not change it.
 	// A cursor given to [API.Pages] is copied.
 	Seen *IDSet `json:"-"`
 }
 
-// Pages reads a list page by page, in order, from where a cursor stands:
-// GET /Client. It is lazy, can be ranged over again with the same outcome, and
-// has ended all its requests when the loop is left.
+// Pages reads a list page by page, in order, from a cursor on: GET /Client. It
+// is lazy, can be ranged over again with the same outcome, and has ended all
+// its requests when the loop is left.
 //
-// A successful pass ends with one page that has Last set. It is the page with
-// which as many ids have been shown as Halo counts; where the count is not
-// reached, it is an empty page or one that brings no new id, which is yielded
+// A successful pass ends with one page that has Last set. That is the page at
+// which the number of ids shown reaches Halo's count; if the count is not
+// reached, it is an empty page or one without a new id, which is yielded
 // without clients. A cursor that is Done yields nothing.
 //
 // An error comes last, with an empty page; the pages before it have been
@@ -136,12 +136,12 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	pages := max(1, c.Pages)
 	return &pass{
 		query: q, cur: from,
-		fullest: (c.Rows + pages - 1) / pages, // the average; the fullest had that many at least
+		fullest: (c.Rows + pages - 1) / pages, // the average; the fullest had at least that many
 	}, nil
 }
 
-// admit takes the next page into the pass and decides whether it is the last.
-// The page gets its Cursor when the pass is done with it.
+// admit adds the next page to the pass and decides whether it is the last. The
+// caller sets the page's Cursor.
 func (p *pass) admit(l listing) Page {
 	c := &p.cur.Certificate
 	page := Page{Number: p.cur.NextPage, RecordCount: l.count, Rows: l.rows}
@@ -177,7 +177,7 @@ func (p *pass) admit(l listing) Page {
 	return page
 }
 
-// target is the page to read ahead to; 0: no further one is wanted.
+// target returns the page to read ahead to; 0: stop reading ahead.
 func (p *pass) target() int {
 	if p.cur.Done || p.query.Stop != nil && p.query.Stop() {
 		return 0
@@ -185,8 +185,8 @@ func (p *pass) target() int {
 	return p.lastPage()
 }
 
-// lastPage is where the list should end by count and by the fullest page so
-// far; 0 if that cannot be told. It may be further on: no page has to be full.
+// lastPage returns where the list should end, by its count and the fullest page
+// so far; 0 if unknown. The list may end later: no page has to be full.
 func (p *pass) lastPage() int {
 	n := p.cur.Certificate.RecordLast
 	if n < 0 || p.fullest == 0 {
@@ -195,8 +195,8 @@ func (p *pass) lastPage() int {
 	return min((n+p.fullest-1)/p.fullest, maxPages)
 }
 
-// tail is the number of the page that shows the greatest id, if it should be
-// asked for once the first page is known; otherwise 0.
+// tail returns the number of the page that shows the greatest id, or 0 if there
+// is no need to read it.
 func (p *pass) tail(first listing) int {
 	if !p.query.VerifyTail || first.rows == 0 || first.count <= first.rows {
 		return 0
@@ -204,9 +204,9 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail looks at the end of the list, and then at its first page once
-// more, which it returns: what the pass shows is younger than what it knows of
-// the tail, so no change can hide between the two.
+// verifyTail reads the end of the list, and then its first page again, which it
+// returns: every page that the pass shows is younger than what it knows of the
+// tail, so no change can hide between the two.
 func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
 	tail := p.tail(first)
 	if tail == 0 {

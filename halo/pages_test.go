@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// ignoreSeen leaves out what depends on who was quicker, too.
+// ignoreSeen also ignores the fields that depend on timing.
 var ignoreSeen = cmp.Options{cmpopts.IgnoreFields(Cursor{}, "Seen"), cmpopts.IgnoreFields(Page{}, "Ahead", "Ready")}
 
 func TestPagesReadsEverything(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
-		world    func(*world)
+		change   func(*clientList)
 		n        int
 		query    Query
 		ended    string
@@ -37,25 +37,25 @@ func TestPagesReadsEverything(t *testing.T) {
 		{"no reading ahead", nil, 1234, Query{Window: 1}, EndedCount, 34, 13},
 		{"wide window", nil, 1234, Query{Window: 16}, EndedCount, 34, 13},
 		{"small pages", nil, 25, Query{PageSize: 10}, EndedCount, 5, 3},
-		{"fewer rows than asked for", func(w *world) { w.most = 30 }, 250, Query{}, EndedCount, 10, 9},
-		{"no count, empty page at the end", func(w *world) { w.count = func(*world) any { return nil } }, 250, Query{VerifyTail: true}, EndedEmpty, 0, 4},
-		{"no count, last page again", func(w *world) {
-			w.count = func(*world) any { return nil }
-			w.pastEnd = func(w *world, _ int) []int64 { return w.ids[200:] }
+		{"fewer rows than asked for", func(w *clientList) { w.maxRows = 30 }, 250, Query{}, EndedCount, 10, 9},
+		{"no count, empty page at the end", func(w *clientList) { w.count = func(*clientList) any { return nil } }, 250, Query{VerifyTail: true}, EndedEmpty, 0, 4},
+		{"no count, last page again", func(w *clientList) {
+			w.count = func(*clientList) any { return nil }
+			w.pastEnd = func(w *clientList, _ int) []int64 { return w.ids[200:] }
 		}, 250, Query{}, EndedRepeat, 50, 4},
-		{"no count, first page again", func(w *world) {
-			w.count = func(*world) any { return nil }
-			w.pastEnd = func(w *world, size int) []int64 { return w.ids[:size] }
+		{"no count, first page again", func(w *clientList) {
+			w.count = func(*clientList) any { return nil }
+			w.pastEnd = func(w *clientList, size int) []int64 { return w.ids[:size] }
 		}, 250, Query{}, EndedRepeat, 100, 4},
-		{"count too high", func(w *world) { w.count = func(w *world) any { return len(w.ids) + 1 } }, 250, Query{}, EndedEmpty, 0, 4},
-		{"count of the page", func(w *world) { w.count = func(*world) any { return 3 } }, 250, Query{}, EndedEmpty, 0, 4},
+		{"count too high", func(w *clientList) { w.count = func(w *clientList) any { return len(w.ids) + 1 } }, 250, Query{}, EndedEmpty, 0, 4},
+		{"count of the page", func(w *clientList) { w.count = func(*clientList) any { return 3 } }, 250, Query{}, EndedEmpty, 0, 4},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(tt.n)
-			if tt.world != nil {
-				tt.world(w)
+			w := newClientList(tt.n)
+			if tt.change != nil {
+				tt.change(w)
 			}
 			a := newStub(t, w.ServeHTTP).api(t)
 			pages, err := readAll(t.Context(), a, tt.query, Cursor{})
@@ -85,11 +85,11 @@ func TestPagesReadsEverything(t *testing.T) {
 	}
 }
 
-// Whoever wants to leave gets the pages that are on their way, and no request
-// was for nothing.
+// A caller that wants to stop still gets the pages in flight, so that no request
+// is wasted.
 func TestPagesStopReadingAhead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(3_000)
+	w := newClientList(3_000)
 	a := newStub(t, w.ServeHTTP).api(t)
 	leaving := false
 	last := Page{}
@@ -118,12 +118,12 @@ func TestPagesStopReadingAhead(t *testing.T) {
 
 func TestPagesCanBeRangedOverAgain(t *testing.T) {
 	t.Parallel()
-	a := newStub(t, newWorld(350).ServeHTTP).api(t)
+	a := newStub(t, newClientList(350).ServeHTTP).api(t)
 	first, err := readAll(t.Context(), a, Query{}, Cursor{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// From the middle, with the set of a pass that has gone on since.
+	// From the middle, with the set of a pass that has advanced since.
 	resume := first[1].Cursor
 	resume.Seen = &IDSet{}
 	for _, id := range idsOf(first[:2]) {
@@ -149,7 +149,7 @@ func TestPagesCanBeRangedOverAgain(t *testing.T) {
 
 func TestPagesResumesFromStoredCursor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(1000)
+	w := newClientList(1000)
 	a := newStub(t, w.ServeHTTP).api(t)
 	q := Query{VerifyTail: true, Search: "x", IncludeInactive: true}
 	whole, err := readAll(t.Context(), a, q, Cursor{})
@@ -195,7 +195,7 @@ func TestPagesResumesFromStoredCursor(t *testing.T) {
 // Ids that were not restored must not make a pass look more complete than it is.
 func TestPagesWithoutRestoredIDsLooksIncomplete(t *testing.T) {
 	t.Parallel()
-	a := newStub(t, newWorld(350).ServeHTTP).api(t)
+	a := newStub(t, newClientList(350).ServeHTTP).api(t)
 	whole, err := readAll(t.Context(), a, Query{}, Cursor{})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestPagesWithoutRestoredIDsLooksIncomplete(t *testing.T) {
 
 func TestPagesYieldsErrorLast(t *testing.T) {
 	t.Parallel()
-	w := newWorld(1000)
+	w := newClientList(1000)
 	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("page_no") == "4" {
 			rw.WriteHeader(http.StatusForbidden)
@@ -235,7 +235,7 @@ func TestPagesYieldsErrorLast(t *testing.T) {
 
 func TestPagesTailError(t *testing.T) {
 	t.Parallel()
-	w := newWorld(1000)
+	w := newClientList(1000)
 	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("page_no") == "10" {
 			rw.WriteHeader(http.StatusForbidden)
@@ -271,7 +271,7 @@ func TestPagesRefusesWrongArguments(t *testing.T) {
 
 func TestPagesStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	a := newStub(t, newWorld(1000).ServeHTTP).api(t)
+	a := newStub(t, newClientList(1000).ServeHTTP).api(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var got int
@@ -288,7 +288,7 @@ func TestPagesStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// A pass that is taken up at a short page still knows how full pages can be.
+// A pass that resumes at a short page still knows how full pages can be.
 func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
 	t.Parallel()
 	p, err := newPass(Query{}, Cursor{NextPage: 3, Certificate: Certificate{Pages: 2, Rows: 200, RecordLast: 1000}})
@@ -301,10 +301,10 @@ func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
 	}
 }
 
-// What fits on one page needs no request to learn its greatest id.
+// A list of one page needs no further request for its greatest id.
 func TestTailOfOnePage(t *testing.T) {
 	t.Parallel()
-	a := newStub(t, newWorld(34).ServeHTTP).api(t)
+	a := newStub(t, newClientList(34).ServeHTTP).api(t)
 	for _, verify := range []bool{true, false} {
 		pages, err := readAll(t.Context(), a, Query{VerifyTail: verify}, Cursor{})
 		if err != nil {
@@ -323,7 +323,7 @@ func TestTailOfOnePage(t *testing.T) {
 // BenchmarkPages reads 100,000 clients without a network: the cost of
 // decoding, de-duplicating and reading ahead.
 func BenchmarkPages(b *testing.B) {
-	w := newWorld(100_000)
+	w := newClientList(100_000)
 	bodies := make([]string, 1001)
 	for page := 1; page <= 1000; page++ {
 		rec := httptest.NewRecorder()

@@ -5,39 +5,39 @@ import (
 	"sync"
 )
 
-// What may wait to be taken before no further page is asked for. Pages of 100
-// rows are some 30 kB each, so a run waits with 1.2 MB.
+// Bounds of what waits to be taken before reading ahead pauses. A page of 100
+// rows takes some 30 kB, so a run buffers 1.2 MB.
 const (
 	aheadRows  = 4000
-	aheadPages = 48 // those on their way included
+	aheadPages = 48 // pages in flight included
 )
 
 // readahead fetches numbered pages, several at a time, and hands them out in
-// order. It is for one goroutine; the fetches run in their own, and each that
-// ends starts the next: whoever takes pages may be busy for a while.
+// order. One goroutine takes them; the fetches run in their own, and each that
+// ends starts the next, so that fetching goes on while the taker is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
-	window int // fetches at once; 1: and only when somebody waits
+	window int // fetches at once; 1: fetch only on take
 	next   int // number of the page to hand out next
 
 	running sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	flights []*arrival // of page next and those behind it
-	flying  int        // those that have not arrived
-	rows    int        // of those that have
-	last    int        // page to read ahead to; 0: no further one is asked for
+	mu      sync.Mutex // guards the fields below
+	flights []*arrival // of page next and the pages after it
+	flying  int        // flights that have not arrived
+	rows    int        // of the flights that have arrived
+	last    int        // page to read ahead to; 0: stop
 }
 
-// arrival is one page on its way.
+// arrival is one page in flight.
 type arrival struct {
-	landed chan struct{} // closed when the others are set
+	landed chan struct{} // closed when the other fields are set
 	listing
 	err      error
 	panicked any
 }
 
-// take hands out the next page, asking for it if nobody has yet.
+// take returns the next page. It fetches the page if that has not been started.
 func (r *readahead) take() (listing, error) {
 	r.mu.Lock()
 	if len(r.flights) == 0 {
@@ -53,14 +53,14 @@ func (r *readahead) take() (listing, error) {
 	r.rows -= f.rows
 	r.next++
 	if f.panicked != nil {
-		panic(fmt.Sprintf("%v (on the way to page %d)", f.panicked, r.next-1))
+		panic(fmt.Sprintf("%v (while fetching page %d)", f.panicked, r.next-1))
 	}
 	return f.listing, f.err
 }
 
-// fill lets pages be asked for in advance, up to page last, which is asked for
-// only when all before it have arrived: what it shows, and its count, must be
-// younger than all the others. 0 ends asking.
+// fill allows pages to be fetched in advance, up to page last. That one is
+// fetched only after all before it have arrived: its rows and its count must be
+// younger than theirs. 0 ends fetching.
 func (r *readahead) fill(last int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *readahead) fill(last int) {
 	r.refill()
 }
 
-// refill asks for the pages that there is room for. It needs the lock.
+// refill starts as many fetches as there is room for. The caller holds r.mu.
 func (r *readahead) refill() {
 	if r.window == 1 {
 		return
@@ -82,14 +82,14 @@ func (r *readahead) refill() {
 	}
 }
 
-// start asks for the first page that has not been asked for. It needs the lock.
+// start starts the next fetch. The caller holds r.mu.
 func (r *readahead) start() {
 	number := r.next + len(r.flights)
 	f := &arrival{landed: make(chan struct{})}
 	r.flights = append(r.flights, f)
 	r.flying++
 	r.running.Go(func() {
-		// A panic belongs to the caller: here it would end the process.
+		// Pass a panic to the caller: here it would end the process.
 		defer func() {
 			f.panicked = recover()
 			r.land(f)
@@ -98,7 +98,8 @@ func (r *readahead) start() {
 	})
 }
 
-// land notes that a page has arrived. Behind one that failed, none is wanted.
+// land notes that a page has arrived. After a failed page no further ones are
+// fetched.
 func (r *readahead) land(f *arrival) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,8 +112,8 @@ func (r *readahead) land(f *arrival) {
 	r.refill()
 }
 
-// ahead is how many pages have been asked for and not been taken, and whether
-// the first of them is there and good: taking it takes no time.
+// ahead returns how many pages have been requested and not taken, and whether
+// the first of them has arrived without an error: taking it does not wait.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,7 +128,7 @@ func (r *readahead) ahead() (pages int, ready bool) {
 	return len(r.flights), ready
 }
 
-// wait returns when no fetch is running any more.
+// wait stops reading ahead and waits for the running fetches.
 func (r *readahead) wait() {
 	r.fill(0)
 	r.running.Wait()

@@ -14,11 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// slow fetches pages in virtual time and notes when each was asked for.
+// slow fetches pages in virtual time and notes when each was requested.
 type slow struct {
 	mu      sync.Mutex
 	asked   []int
-	now, up int // in flight, and the most there ever were
+	now, up int // fetches in flight, and their maximum
 	delay   func(number int) time.Duration
 	rows    int // of each page; 0: its number
 	bad     int // page that fails
@@ -46,7 +46,7 @@ func (s *slow) fetch(number int) (listing, error) {
 func TestReadaheadKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The later a page of four, the sooner it is there.
+		// Of four pages the later ones arrive sooner.
 		s := &slow{bad: 13, delay: func(n int) time.Duration { return time.Duration(4-n%4) * time.Second }}
 		r := &readahead{fetch: s.fetch, window: 4, next: 1}
 		for want := 1; want <= 12; want++ {
@@ -66,7 +66,7 @@ func TestReadaheadKeepsOrder(t *testing.T) {
 	})
 }
 
-// Whoever is busy with a page finds the next ones there, as many as may wait.
+// While the caller works on a page, as many pages as may wait are fetched.
 func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 		}
 		ask()
 		if pages, ready := r.ahead(); pages != 4 || ready {
-			t.Errorf("%d pages ahead, ready %t; want 4 on their way", pages, ready)
+			t.Errorf("%d pages ahead, ready %t; want 4 in flight", pages, ready)
 		}
 		time.Sleep(time.Minute)
 
@@ -104,7 +104,7 @@ func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 	})
 }
 
-// A server with tiny pages is not asked for a thousand of them.
+// Reading ahead is bounded in pages, too, for servers with tiny pages.
 func TestReadaheadBoundsPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,8 +119,8 @@ func TestReadaheadBoundsPages(t *testing.T) {
 	})
 }
 
-// A page that failed is not ready, since taking it is an error, and none is
-// asked for behind it.
+// A page that failed is not ready, since taking it is an error, and no page
+// after it is fetched.
 func TestReadaheadEndsAtFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestReadaheadEndsAtFailure(t *testing.T) {
 			t.Errorf("%d pages ahead, ready %t; want 4, the first of them not ready", pages, ready)
 		}
 		if got := slices.Max(s.asked); got != 16 {
-			t.Errorf("asked for page %d, although 13 had failed; want 16 at most", got)
+			t.Errorf("fetched page %d, although 13 had failed; want at most 16", got)
 		}
 		r.wait()
 	})
@@ -159,7 +159,7 @@ func TestReadaheadAsksForLastPageAlone(t *testing.T) {
 		r.wait()
 		want := [][]int{{1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}
 		if diff := cmp.Diff(want, steps); diff != "" {
-			t.Errorf("pages asked for after each one taken (-want +got):\n%s", diff)
+			t.Errorf("pages fetched after each one taken (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestReadaheadWindowOfOne(t *testing.T) {
 	r.fill(100)
 	r.wait()
 	if diff := cmp.Diff([]int{3}, s.asked); diff != "" {
-		t.Errorf("asked for (-want +got):\n%s", diff)
+		t.Errorf("fetched (-want +got):\n%s", diff)
 	}
 }
 
@@ -207,10 +207,10 @@ func TestBreakEndsReadingAhead(t *testing.T) {
 	}
 }
 
-// Several requests are on their way while a page is being worked on.
+// Several requests are in flight while the caller works on a page.
 func TestPagesReadsAhead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(1000)
+	w := newClientList(1000)
 	var asked atomic.Int32
 	enough := make(chan struct{})
 	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
@@ -223,7 +223,7 @@ func TestPagesReadsAhead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-enough // hangs if nothing is asked for while page 1 is in hand
+		<-enough // hangs unless pages are fetched while page 1 is being worked on
 		break
 	}
 }

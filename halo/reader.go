@@ -13,19 +13,20 @@ var (
 	errNotJSON = errors.New("not JSON")
 )
 
-// reader takes JSON apart piece by piece. It nests no calls, however deep a
-// body is, and more than 10,000 levels are an error. Its errors never quote the
-// body; [io.EOF] and [io.ErrUnexpectedEOF] say that it broke off.
+// reader reads JSON piece by piece. It does not recurse, however deep a body
+// is, and more than 10,000 levels are an error. Its errors never quote the
+// body; [io.EOF] and [io.ErrUnexpectedEOF] mean that the body broke off.
 type reader struct{ json *jsontext.Decoder }
 
-// newReader reads body where it is. What is not UTF-8 and keys that come twice
-// are for those who take the values: one odd field must not cost a page.
+// newReader returns a reader of body, without a copy. It tolerates invalid UTF-8
+// and duplicate keys, which the callers handle: one odd field must not cost a
+// page.
 func newReader(body []byte) reader {
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
 }
 
-// document reads the whole body with whichever function fits it. Its error is
-// complete.
+// document reads the whole body with array or object, whichever fits. Its error
+// is final: callers add nothing to it.
 func (r reader) document(body []byte, array, object func() error) error {
 	var err error
 	kind := kindOf(body)
@@ -55,8 +56,8 @@ func (r reader) document(body []byte, array, object func() error) error {
 	return err
 }
 
-// members reads an object. It calls each with every key, as it is written; each
-// must read the value and is done with the key then.
+// members reads an object. It calls each with every raw key; each must read the
+// value and must not use the key after that.
 func (r reader) members(each func(key []byte) error) error {
 	if _, err := r.json.ReadToken(); err != nil { // {
 		return unquoted(err)
@@ -80,7 +81,7 @@ func (r reader) members(each func(key []byte) error) error {
 	}
 }
 
-// elements reads an array. It calls each before every element, which each must
+// elements reads an array. It calls each for every element, which each must
 // read.
 func (r reader) elements(each func() error) error {
 	if _, err := r.json.ReadToken(); err != nil { // [
@@ -99,8 +100,8 @@ func (r reader) elements(each func() error) error {
 	}
 }
 
-// value reads a value, as it is written. Of an object or array, which none of
-// our fields is, nothing is kept.
+// value returns the raw value. It skips an object or array and returns nil,
+// because no field of ours is one.
 func (r reader) value() ([]byte, error) {
 	switch r.json.PeekKind() {
 	case jsontext.KindBeginObject, jsontext.KindBeginArray:
@@ -111,7 +112,7 @@ func (r reader) value() ([]byte, error) {
 	}
 }
 
-// unquoted makes an error of the library one that quotes nothing.
+// unquoted replaces an error of the library by one that quotes nothing.
 func unquoted(err error) error {
 	switch {
 	case err == nil:

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Redirects of every kind, to every kind of place, at the token call and at a
-// read, one behind the other: none is followed, and nobody but the server that
-// was configured sees secret or token.
+// Redirects of every kind, to every kind of target, at the token call and at a
+// read, chained: none is followed, and only the configured server sees the
+// secret and the token.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -47,7 +47,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 						fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, testToken)
 						return
 					}
-					// What it leads to is a redirect again.
+					// The target redirects again.
 					w.Header().Set("Location", strings.Replace(target, "HERE", "http://"+r.Host, 1))
 					w.WriteHeader(code)
 				}))

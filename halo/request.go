@@ -10,31 +10,31 @@ import (
 )
 
 const (
-	// maxErrorBody bounds what is read of the body of an error, in bytes.
+	// maxErrorBody bounds the body of an error, in bytes.
 	maxErrorBody = 64 << 10
-	// maxTokenBody bounds the answer to a token call.
+	// maxTokenBody bounds the answer to a token call, in bytes.
 	maxTokenBody = 1 << 20
-	// largeBody is where a body counts as large: of these an [API] holds one
-	// at a time, see [API.readBody].
+	// largeBody is the size in bytes from which a body counts as large: an
+	// [API] holds one such body at a time, see [API.readBody].
 	largeBody = 4 << 20
-	// maxSpare bounds a body whose memory is kept for the next one. A page has
-	// some 100 KB.
+	// maxSpare bounds a buffer that is kept for the next body, in bytes. A page
+	// has some 100 KB.
 	maxSpare = 256 << 10
 )
 
-// answer is a response that has been read within its bounds.
+// answer is a response whose body has been read, within bounds.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// exchange says what an attempt is about.
+// exchange holds the parameters of an attempt.
 type exchange struct {
 	op, route string
 	token     string // in use, to be kept out of error texts
 	limit     int64  // on the body, in bytes
-	reuse     bool   // nobody keeps the body once judge has returned
+	reuse     bool   // the body may be reused once judge has returned
 	// judge returns nil if it accepts the answer. Op, Excerpt and
 	// RetryAfter are filled in by the caller.
 	judge func(answer) *Error
@@ -80,7 +80,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	switch {
 	case e == nil:
 	case ctx.Err() != nil:
-		// Whatever broke, it broke because the caller went away.
+		// The caller went away, which explains any other error.
 		err = opError(x.op, ctx.Err())
 	default:
 		err = a.complete(e, ans, x)
@@ -93,14 +93,14 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	return err
 }
 
-// opError says what was being done when a context or gate ended it.
+// opError names the operation that a context or gate ended.
 func opError(op string, err error) error { return fmt.Errorf("%s: %w", op, err) }
 
-// complete fills in what all errors have.
+// complete fills in the fields that all errors have.
 func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 	e.Op, e.Status = x.op, ans.status
-	// What came with a 2xx from the authorisation server may be a token in a
-	// form that was not recognised: nothing of it is shown but an HTML title.
+	// A 2xx from the authorisation server may carry a token in an unknown form,
+	// so nothing of it is shown but an HTML title.
 	tokenMaybe := x.op == OpToken && ans.status < http.StatusMultipleChoices && kindOf(ans.body) != '<'
 	if (ans.status >= http.StatusBadRequest || errors.Is(e, ErrNotHalo)) && !tokenMaybe {
 		e.Excerpt = a.scrub(message(ans.body), x.token)
@@ -114,9 +114,9 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 	return e
 }
 
-// send sends a request and reads the answer. It goes to the transport
-// directly, so nothing follows redirects with the token in hand. large is set
-// if the caller must make room for the next large body when done with this one.
+// send sends a request and reads the answer. It uses the transport directly, so
+// that nothing follows a redirect with the token. large is set if the caller
+// must release a.large when done with the body.
 func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	resp, err := a.cfg.Transport.RoundTrip(req)
@@ -137,7 +137,7 @@ func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error)
 	}
 	switch {
 	case !success:
-		return ans, nil // the status says it all
+		return ans, nil // the status decides
 	case err != nil && req.Context().Err() != nil:
 		return ans, a.networkError(req.Context(), err)
 	case err != nil:
@@ -152,7 +152,7 @@ func brokeOff(n int) *Error {
 	return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("answer broke off after %d bytes", n)}
 }
 
-// networkError says what it means that there is no response.
+// networkError classifies an error without a response.
 func (a *API) networkError(ctx context.Context, err error) *Error {
 	var (
 		refused *refusedError
@@ -168,7 +168,7 @@ func (a *API) networkError(ctx context.Context, err error) *Error {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
 	case errors.As(err, &dns):
-		// Its own text names the name server.
+		// The library's text names the name server.
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("host %s could not be looked up: %s", dns.Name, dns.Err)}
 	case ctx.Err() != nil:
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}

@@ -107,7 +107,7 @@ func TestBrokenConnectionsAreRetried(t *testing.T) {
 	})
 	var got []Attempt
 	a := s.api(t, func(c *Config) {
-		// On a connection that was used before, net/http itself repeats a GET.
+		// On a reused connection net/http itself repeats a GET.
 		c.Transport.(*http.Transport).DisableKeepAlives = true
 		c.Observe = func(at Attempt) { got = append(got, at) }
 	})
@@ -136,24 +136,24 @@ func TestGate(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id":7}`) })
 	shut := errors.New("budget is spent")
-	n, most := 0, 0
+	n, allowed := 0, 0
 	a := s.api(t, func(c *Config) {
 		c.Gate = func(context.Context) error {
-			if n++; n > most {
+			if n++; n > allowed {
 				return shut
 			}
 			return nil
 		}
 	})
 	for _, tt := range []struct {
-		most, tokens, requests int
-		text                   string
+		allowed, tokens, requests int
+		text                      string
 	}{
 		{0, 0, 0, "read client 7: fetch token: budget is spent"},
 		{1, 1, 0, "read client 7: budget is spent"},
 		{1, 1, 1, ""},
 	} {
-		n, most = 0, tt.most
+		n, allowed = 0, tt.allowed
 		_, err := a.Client(t.Context(), 7)
 		if tt.text == "" && err != nil || tt.text != "" && (!errors.Is(err, shut) || err.Error() != tt.text) {
 			t.Errorf("error %v, want %q", err, tt.text)
@@ -185,7 +185,7 @@ func TestCallerWhoLeavesGetsContextError(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := s.api(t).Client(ctx, 7); !errors.Is(err, context.Canceled) {
-		t.Errorf("call with a context that is over: error %v", err)
+		t.Errorf("call with a cancelled context: error %v", err)
 	}
 }
 
@@ -196,9 +196,9 @@ func TestSlowAnswerTimesOut(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	// Long enough for the token call on a machine that is busy with other tests.
+	// Long enough for the token call on a busy machine.
 	a := s.api(t, func(c *Config) { c.AttemptTimeout, c.RetryBudget = 3*time.Second, time.Nanosecond })
-	a.jitter = func(most time.Duration) time.Duration { return most }
+	a.jitter = func(limit time.Duration) time.Duration { return limit }
 	_, err := a.Client(t.Context(), 7)
 	checkKind(t, err, ErrUnavailable)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Status != 200 || errors.Is(err, context.DeadlineExceeded) {
@@ -275,7 +275,7 @@ func TestUnknownCertificateIsFinal(t *testing.T) {
 	}
 }
 
-// The name server's address is nobody's business.
+// The error does not show the name server's address.
 func TestFailedLookUp(t *testing.T) {
 	t.Parallel()
 	a := wired(t, wire{token: func(*http.Request) (*http.Response, error) {

@@ -12,12 +12,12 @@ import (
 const (
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 8 * time.Second
-	// A 429 without Retry-After is waited out as homotechsual/HaloAPI does.
+	// Waits after a 429 without Retry-After, as in homotechsual/HaloAPI.
 	throttleBase = 5 * time.Second
 	throttleCap  = time.Minute
-	// maxAttempts bounds what one call may cost of the request budget.
+	// maxAttempts bounds the requests that one call may take from the budget.
 	maxAttempts = 6
-	// maxRetryAfter bounds what a server can ask for.
+	// maxRetryAfter bounds the wait that a server can ask for.
 	maxRetryAfter = 24 * time.Hour
 )
 
@@ -27,9 +27,9 @@ type pace struct {
 	jitter          func(time.Duration) time.Duration
 
 	attempts int           // made so far
-	retries  int           // that had to wait
+	retries  int           // attempts that had to wait
 	began    time.Time     // end of the first failed attempt
-	gated    time.Duration // spent in the gate since then
+	gated    time.Duration // time spent in the gate since then
 }
 
 // retry calls once until it succeeds or its error is final. Errors other than
@@ -38,8 +38,8 @@ func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	p := &pace{budget: a.cfg.RetryBudget, maxWait: a.cfg.MaxWait, jitter: a.jitter}
 	for {
 		err := once(p)
-		// Not errors.As: what is wrapped comes from the token call, which has
-		// had its own retries.
+		// Not errors.As: a wrapped error comes from the token call, which has
+		// its own retries.
 		e, ok := err.(*Error) //nolint:errorlint // see above
 		if !ok {
 			return err
@@ -55,8 +55,8 @@ func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	}
 }
 
-// next returns how long to wait before the next attempt, or false if there is
-// none; then e carries the wait that the server wants.
+// next returns how long to wait before the next attempt, or false if there
+// should be none; then e carries the wait that the server asked for.
 func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = now
@@ -97,9 +97,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter reads the header of that name: seconds, or a date, which is
-// taken relative to the server's own clock if it sent one. 0 means that there
-// is none to honour.
+// retryAfter reads the header Retry-After: seconds, or a date, which is taken
+// relative to the server's own clock if it sent one. 0 means that there is no
+// wait to honour.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value == "" {

@@ -15,7 +15,7 @@ func noWait(time.Duration) time.Duration { return 0 }
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	most := func(d time.Duration) time.Duration { return d }
+	full := func(d time.Duration) time.Duration { return d }
 	half := func(d time.Duration) time.Duration { return d / 2 }
 	start := time.Date(2026, 10, 3, 6, 0, 0, 0, time.UTC)
 	tests := []struct {
@@ -45,7 +45,7 @@ func TestPace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		p := tt.pace
-		p.budget, p.jitter = 20*time.Second, most
+		p.budget, p.jitter = 20*time.Second, full
 		if p.maxWait == 0 {
 			p.maxWait = 5 * time.Second
 		}
@@ -104,7 +104,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// step is one answer of a script: an error, or a status with header lines.
+// step is one answer of a script: an error, or a status with headers.
 type step struct {
 	err    error
 	status int
@@ -155,7 +155,7 @@ func TestRetryBudgetEnds(t *testing.T) {
 		_, err := a.Client(t.Context(), 5)
 		checkKind(t, err, ErrUnavailable)
 		if errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v passes for the caller's deadline", err)
+			t.Errorf("error %v looks like the caller's deadline", err)
 		}
 		want := fmt.Sprintf("read client 5: unavailable (%d attempts): no complete answer within 8s", n)
 		if err.Error() != want {
@@ -192,7 +192,7 @@ func TestContextEndsBackoffAtOnce(t *testing.T) {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 		if _, typed := errors.AsType[*Error](err); typed {
-			t.Errorf("error %v passes for one of Halo's", err)
+			t.Errorf("error %v looks like one of Halo's", err)
 		}
 	})
 }

@@ -10,14 +10,14 @@ import (
 // row is a client as it is being read.
 type row struct {
 	Client
-	group string // TopLevelName of the row before, which most have in common
+	group string // TopLevelName of the previous row, which most rows share
 }
 
-// clear makes the row ready for the next one.
+// clear prepares the row for the next client.
 func (r *row) clear() { *r = row{group: r.TopLevelName} }
 
-// fields are the keys that are needed; the others are skipped. A key that
-// comes twice counts as it comes last.
+// fields are the keys that are needed; all others are skipped. Of duplicate
+// keys the last one counts.
 var fields = []struct {
 	name []byte
 	set  func(r *row, value []byte)
@@ -35,7 +35,8 @@ var fields = []struct {
 	{[]byte("accountsid"), func(r *row, v []byte) { r.AccountsID = textOf(v) }},
 }
 
-// setter returns what to do with the value of a key, or nil.
+// setter returns the function that stores the value of a key, or nil for a key
+// that is not needed.
 func setter(raw []byte) func(*row, []byte) {
 	if strings.IndexByte(initials, raw[1]) < 0 {
 		return nil
@@ -49,15 +50,15 @@ func setter(raw []byte) func(*row, []byte) {
 	return nil
 }
 
-// initials are what a key of ours can begin with. It tells most of the others
-// off; none of these letters has more than two cases.
+// initials are the bytes that a key of ours can begin with. They rule out most
+// other keys; none of these letters has more than two cases.
 const initials = `iIntNTrRaA\`
 
-// named says that a key, as it is written, is name in any case.
+// named reports whether a raw key is name, in any case.
 func named(raw []byte, name string) bool { return bytes.EqualFold(keyOf(raw), []byte(name)) }
 
-// keyOf returns a key without its quotes. One with escapes that is too long to
-// be any of ours is none.
+// keyOf returns a key without its quotes. It returns nil for a key with escapes
+// that is too long to be one of ours.
 func keyOf(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
@@ -65,14 +66,14 @@ func keyOf(raw []byte) []byte {
 	if len(raw) > maxKey {
 		return nil
 	}
-	key, _ := jsontext.AppendUnquote(nil, raw) // what is not UTF-8 is none of ours
+	key, _ := jsontext.AppendUnquote(nil, raw) // none of our keys has invalid UTF-8
 	return key
 }
 
 // maxKey is the length of our longest key with every letter escaped.
 const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
 
-// writes says that a JSON string stands for text, letter by letter.
+// writes reports whether a JSON string is text without any escape.
 func writes(raw []byte, text string) bool {
 	return len(raw) == len(text)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == text && bytes.IndexByte(raw, '\\') < 0
 }

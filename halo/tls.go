@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// maxRoots bounds a file of certificates, in bytes; the largest bundles of all
-// public authorities are a third of it.
+// maxRoots bounds a file of certificates, in bytes. The largest bundles of all
+// public authorities are a third as large.
 const maxRoots = 1 << 20
 
-// LoadRoots returns the system's authorities and those of a PEM file, and how
-// many certificates the file has. The error says what is wrong with the file:
-// unreadable, none in it, none of them valid now, or a private key among them,
-// which does not belong there.
+// LoadRoots returns the system's authorities together with those of a PEM file,
+// and the number of certificates in the file. It returns an error if the file is
+// unreadable, has no certificate, has none that is valid now, or contains a
+// private key, which does not belong there.
 func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 	switch info, err := os.Stat(path); {
 	case err != nil:
@@ -82,8 +82,9 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 	return n, nil
 }
 
-// tlsFault says in a person's words what is wrong with a server's TLS, or nil
-// if that is not what err is about. Nothing of a request has been sent then.
+// tlsFault says in plain words what is wrong with a server's TLS, or returns nil
+// if err has another cause. After such a fault nothing of the request has been
+// sent.
 func tlsFault(err error) error {
 	var (
 		cert    *tls.CertificateVerificationError
@@ -93,13 +94,13 @@ func tlsFault(err error) error {
 	)
 	switch {
 	case errors.As(err, &root):
-		return errors.New("certificate of an authority that is not known here; a private one belongs into HALOSYNC_CA_FILE")
+		return errors.New("certificate of an unknown authority; add a private CA to HALOSYNC_CA_FILE")
 	case errors.As(err, &host):
 		return fmt.Errorf("certificate of another host: %w", host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Errorf("certificate that is not valid at this time: %s", invalid.Detail)
+		return fmt.Errorf("certificate not valid at this time: %s", invalid.Detail)
 	case errors.As(err, &cert), errors.As(err, &invalid):
-		return fmt.Errorf("certificate that is not accepted: %w", err)
+		return fmt.Errorf("certificate not accepted: %w", err)
 	case strings.Contains(err.Error(), "tls: protocol version not supported"),
 		strings.Contains(err.Error(), "tls: server selected unsupported protocol version"):
 		return errors.New("the server does not speak TLS 1.2 or newer")

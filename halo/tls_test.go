@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// authority is a private one, for tests.
+// authority is a private certificate authority for tests.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -60,8 +60,8 @@ func certificate(name string, hosts ...string) *x509.Certificate {
 	return c
 }
 
-// sign makes a key and a certificate for it; the authority's own is signed by
-// itself.
+// sign makes a key and a certificate for it. The authority's own certificate is
+// self-signed.
 func (a authority) sign(t testing.TB, c *x509.Certificate) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -118,7 +118,8 @@ func file(t testing.TB, text []byte) string {
 	return path
 }
 
-// What must be in order about a server's TLS before anything is sent to it.
+// A request is sent only if the server's certificate and TLS version are
+// accepted.
 func TestTLSIsVerified(t *testing.T) {
 	t.Parallel()
 	known, unknown := newAuthority(t), newAuthority(t)
@@ -136,7 +137,7 @@ func TestTLSIsVerified(t *testing.T) {
 		by     authority
 		cert   *x509.Certificate
 		change func(*tls.Config)
-		want   string // empty: is called
+		want   string // empty: the server is called
 	}{
 		{"private authority", known, certificate("x", "127.0.0.1"), nil, ""},
 		{"TLS 1.2", known, certificate("x", "127.0.0.1"), version(tls.VersionTLS12, tls.VersionTLS12), ""},

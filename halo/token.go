@@ -17,36 +17,36 @@ import (
 )
 
 const (
-	// unknownLife is the life of a token whose answer does not tell. Halo's
+	// unknownLife is the assumed life of a token that comes without one. Halo's
 	// tokens live an hour (topleft-team/django-psa).
 	unknownLife = 50 * time.Minute
-	// A token is renewed this long before it expires, or after nine tenths of
-	// its life if that is later.
+	// renewEarly is how long before its end a token is renewed, or after nine
+	// tenths of its life if that is later.
 	renewEarly = time.Minute
 	// maxToken bounds a token, in bytes: it goes into a header, and proxies
-	// take some 8 KB of those.
+	// accept some 8 KB of headers.
 	maxToken = 16 << 10
 )
 
-// tokens keeps the current token. At most one request for a new one is on its
-// way; whoever needs it meanwhile waits for that one.
+// tokens keeps the current token. At most one request for a new token is in
+// flight; concurrent callers share it.
 type tokens struct {
 	fetch func(context.Context) (token, error)
 
 	mu      sync.Mutex
 	current token
-	flight  *flight // nil: none on its way
+	flight  *flight // nil: none in flight
 }
 
-// token is an access token and when to replace it. The zero value is none.
+// token is an access token and when to replace it. The zero value is no token.
 type token struct {
 	value   concealed // nil: no token
 	renewAt time.Time
 }
 
-// flight is one request for a token and those who wait for it.
+// flight is one request for a token, shared by its waiters.
 type flight struct {
-	done     chan struct{} // closed when value, err and panicked are there
+	done     chan struct{} // closed when value, err and panicked are set
 	value    concealed     // nil with an error
 	err      error
 	panicked any
@@ -54,8 +54,8 @@ type flight struct {
 	cancel   context.CancelFunc // called when the last waiter leaves
 }
 
-// get returns a token that is fresh enough. It returns early when ctx is
-// done; the request goes on as long as anybody else waits for it.
+// get returns a token that is fresh enough. It returns early when ctx is done;
+// the request goes on as long as another caller waits for it.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -75,7 +75,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	select {
 	case <-f.done:
 		if f.panicked != nil {
-			panic(fmt.Sprintf("%v (on the way to a token)", f.panicked))
+			panic(fmt.Sprintf("%v (while fetching a token)", f.panicked))
 		}
 		if f.err != nil {
 			return "", f.err
@@ -87,8 +87,8 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	}
 }
 
-// start sends for a token, on a context that has the caller's values but not
-// its end. The caller holds t.mu.
+// start requests a token, on a context with the caller's values but without its
+// end. The caller holds t.mu.
 func (t *tokens) start(ctx context.Context) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{done: make(chan struct{}), cancel: cancel}
@@ -96,7 +96,7 @@ func (t *tokens) start(ctx context.Context) *flight {
 	go func() {
 		defer cancel()
 		var fresh token
-		// A panic belongs to those who wait: here it would end the process.
+		// Pass a panic to the waiters: here it would end the process.
 		defer func() {
 			f.panicked = recover()
 			t.mu.Lock()
@@ -113,7 +113,7 @@ func (t *tokens) start(ctx context.Context) *flight {
 	return f
 }
 
-// leave counts a waiter out; the last one ends the flight.
+// leave removes a waiter; the last one ends the flight.
 func (t *tokens) leave(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,7 +126,7 @@ func (t *tokens) leave(f *flight) {
 	}
 }
 
-// drop forgets a token that was refused, unless it has been replaced already.
+// drop forgets a token that Halo rejected, unless it has already been replaced.
 func (t *tokens) drop(value string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,13 +135,13 @@ func (t *tokens) drop(value string) {
 	}
 }
 
-// fetchToken asks the authorisation server for a token: POST /token.
+// fetchToken requests a token from the authorisation server: POST /token.
 func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 	conf := clientcredentials.Config{
 		ClientID: a.cfg.ClientID, ClientSecret: a.secret(),
 		TokenURL: a.cfg.AuthServer + "/token",
 		Scopes:   strings.Fields(a.cfg.Scope),
-		// Anything else makes oauth2 try twice, on any error.
+		// With any other style oauth2 tries twice on an error.
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
 	if a.cfg.Tenant != "" {
@@ -164,14 +164,14 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 	return fresh, err
 }
 
-// sendable says that a token can be put into a header as it is: visible ASCII
-// without blanks. net/http would refuse line breaks, but only after the request
-// has been counted, and say so with the token.
+// sendable reports whether a token can go into a header as it is: visible ASCII
+// without blanks. net/http rejects line breaks, but only after the request has
+// been counted, and its error quotes the token.
 func sendable(token string) bool {
 	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// renewal says when to replace a token.
+// renewal returns when to replace a token.
 func renewal(expiry, now time.Time) time.Time {
 	life := unknownLife
 	if !expiry.IsZero() {
@@ -180,9 +180,9 @@ func renewal(expiry, now time.Time) time.Time {
 	return now.Add(max(life-renewEarly, life*9/10))
 }
 
-// tokenTrip puts the requests of oauth2 through [API.attempt], which has the
-// gate, the bounds and the judgement, and keeps its error, which oauth2 would
-// bury. A redirect is such an error, so oauth2 never gets one to follow.
+// tokenTrip sends the requests of oauth2 through [API.attempt], which applies
+// the gate and the bounds and judges the answer. It keeps attempt's error, which
+// oauth2 would bury. A redirect is such an error, so oauth2 follows none.
 type tokenTrip struct {
 	api    *API
 	pace   *pace
@@ -205,7 +205,7 @@ func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
-	// It has been found to be JSON; oauth2 believes the header.
+	// The body is known to be JSON; oauth2 goes by the header.
 	return &http.Response{
 		Status: http.StatusText(got.status), StatusCode: got.status,
 		Header:  http.Header{"Content-Type": {"application/json"}},

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// office counts the tokens it issues and can hold an answer back.
-type office struct {
+// tokenServer counts the tokens it issues and can hold an answer back.
+type tokenServer struct {
 	mu     sync.Mutex
 	issued int
 	body   string // with %d for the number of the token
 	wait   func(*http.Request) error
 }
 
-func (o *office) token(r *http.Request) (*http.Response, error) {
+func (o *tokenServer) token(r *http.Request) (*http.Response, error) {
 	o.mu.Lock()
 	o.issued++
 	n := o.issued
@@ -87,7 +87,7 @@ func TestTokenIsRenewedInTime(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				o := &office{body: tt.body}
+				o := &tokenServer{body: tt.body}
 				a := wired(t, wire{answer: anyClient, token: o.token})
 				for i, step := range []struct {
 					wait   time.Duration
@@ -109,7 +109,7 @@ func TestTokenIsRenewedInTime(t *testing.T) {
 func TestOneTokenForManyCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := &office{body: hourToken, wait: func(*http.Request) error { time.Sleep(time.Second); return nil }}
+		o := &tokenServer{body: hourToken, wait: func(*http.Request) error { time.Sleep(time.Second); return nil }}
 		a := wired(t, wire{answer: anyClient, token: o.token})
 		var callers sync.WaitGroup
 		for i := range 20 {
@@ -129,7 +129,7 @@ func TestOneTokenForManyCallers(t *testing.T) {
 func TestCallerWhoLeavesDoesNotEndTheTokenRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := &office{body: hourToken, wait: func(r *http.Request) error {
+		o := &tokenServer{body: hourToken, wait: func(r *http.Request) error {
 			select {
 			case <-time.After(10 * time.Second):
 				return nil
@@ -142,14 +142,14 @@ func TestCallerWhoLeavesDoesNotEndTheTokenRequest(t *testing.T) {
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var callers sync.WaitGroup
-		callers.Go(func() { // asks for the token
+		callers.Go(func() { // starts the token request
 			_, err := a.Client(hasty, 1)
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 				t.Errorf("hasty caller: error %v after %v", err, time.Since(start))
 			}
 		})
 		synctest.Wait()
-		callers.Go(func() { // waits for it
+		callers.Go(func() { // waits for that request
 			if _, err := a.Client(t.Context(), 2); err != nil || time.Since(start) != 10*time.Second {
 				t.Errorf("patient caller: error %v after %v", err, time.Since(start))
 			}
@@ -166,7 +166,7 @@ func TestLastCallerWhoLeavesEndsTheTokenRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
 		first := true
-		o := &office{body: hourToken, wait: func(r *http.Request) error {
+		o := &tokenServer{body: hourToken, wait: func(r *http.Request) error {
 			if !first {
 				return nil
 			}
@@ -183,7 +183,7 @@ func TestLastCallerWhoLeavesEndsTheTokenRequest(t *testing.T) {
 		}
 		synctest.Wait()
 		if !ended {
-			t.Error("the request goes on for nobody")
+			t.Error("the request goes on without a waiter")
 		}
 		if _, err := a.Client(t.Context(), 2); err != nil {
 			t.Errorf("the next caller: %v", err)
@@ -194,11 +194,11 @@ func TestLastCallerWhoLeavesEndsTheTokenRequest(t *testing.T) {
 func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := &office{body: hourToken}
+		o := &tokenServer{body: hourToken}
 		revoked := map[string]bool{}
 		var mu sync.Mutex
 		a := wired(t, wire{token: o.token, answer: func(r *http.Request) (*http.Response, error) {
-			time.Sleep(time.Second) // all are on their way before the first is refused
+			time.Sleep(time.Second) // all are sent before the first is rejected
 			mu.Lock()
 			defer mu.Unlock()
 			if revoked[r.Header.Get("Authorization")] {
@@ -225,7 +225,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	})
 }
 
-// A refusal of an old token must not cost the one that has replaced it.
+// The rejection of an old token must not drop the one that has replaced it.
 func TestDropKeepsNewerToken(t *testing.T) {
 	t.Parallel()
 	tok := &tokens{current: token{conceal("new"), time.Now().Add(time.Hour)}}

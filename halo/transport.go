@@ -10,23 +10,24 @@ import (
 	"time"
 )
 
-// NewTransport returns a transport that connects to public addresses, on port
-// 443 or from 1024 on, and to those in allow; nil allows none. The address is
-// checked when it is dialled, after resolution, so that a name cannot lead
-// elsewhere between check and use. Whatever else a name leads to is left out:
-// of several addresses only those that pass are tried. A name in allow may
-// lead anywhere but to a cloud's metadata service and multicast.
+// NewTransport returns a transport that connects only to public addresses, on
+// port 443 or from 1024 on, and to those in allow; nil allows none. The address
+// is checked when it is dialled, after resolution, so that a name cannot point
+// elsewhere between check and use. If a name resolves to several addresses,
+// only those that pass are tried. A name in allow may resolve to anything but a
+// cloud's metadata service and multicast.
 //
-// It takes no proxy from the environment, because the check would be of the
-// proxy's address, and TLS 1.2 at least. Set TLSClientConfig.RootCAs to what
-// [LoadRoots] returns for a private authority. Share one among many [API]s.
+// The transport uses no proxy from the environment, because the check would
+// apply to the proxy's address. It requires TLS 1.2 or newer. For a private
+// authority set TLSClientConfig.RootCAs to the result of [LoadRoots]. Share one
+// transport among many [API]s.
 func NewTransport(allow *Allow) *http.Transport { return newTransport(allow, wiring{}) }
 
-// wiring is what tests put in the place of the network. The zero value is the
-// real one, and none of it can permit what the guard refuses.
+// wiring lets tests replace parts of the network. The zero value is the real
+// network. Nothing in it can permit what the guard refuses.
 type wiring struct {
 	resolver *net.Resolver
-	// last is asked, after the guard, before the kernel connects.
+	// last is called after the guard and before the kernel connects.
 	last func(network, address string) error
 }
 

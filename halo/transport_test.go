@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A proxy of the environment would be the one that is checked, and it would
-// see where we call.
+// With a proxy from the environment the guard would check the proxy's address,
+// and the proxy would see what is called.
 func TestProxiesAreIgnored(t *testing.T) {
 	proxy := listen(t)
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
@@ -26,8 +26,7 @@ func TestProxiesAreIgnored(t *testing.T) {
 	proxy.untouched(t)
 }
 
-// Nothing that a server says is kept for the next request but the token:
-// no cookie, no other place to call.
+// Only the token is kept for the next request: no cookie, no other address.
 func TestServersCannotMakeUsRemember(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -57,7 +56,7 @@ func TestServersCannotMakeUsRemember(t *testing.T) {
 	}
 }
 
-// One connection is for one host, also where two names lead to one address.
+// A connection serves one host only, even if two names resolve to one address.
 func TestConnectionsAreNotSharedByHosts(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id":7}`) })

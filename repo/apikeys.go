@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// APIKey is a key with which somebody gets in by HTTP, without its secret, of
-// which there is a hash alone.
+// APIKey is a credential for HTTP, without its secret, of which only a hash is
+// stored.
 type APIKey struct {
 	ID         uuid.UUID
 	Tenant     string
@@ -32,17 +32,17 @@ type NewAPIKey struct {
 	For   time.Duration // 0: it does not expire
 }
 
-// APIKeyProof is what it takes to judge whether somebody has a key.
+// APIKeyProof is an API key with what is needed to authenticate it.
 type APIKeyProof struct {
 	APIKey
 	Hash  []byte
 	Valid bool // neither revoked nor expired, by the database's clock
-	Stale bool // its last use was noted a minute ago or never
+	Stale bool // its last use was recorded over a minute ago, or never
 }
 
 const keyColumns = `k.id, k.tenant, k.name, k.scope, k.created_by, k.created_at, k.last_used_at, k.expires_at, k.revoked_at`
 
-// liveKey is the condition under which a key k lets anybody in.
+// liveKey is the condition under which a key k authenticates.
 const liveKey = `k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`
 
 func queryAPIKeys(ctx context.Context, q querier, where string, args ...any) ([]APIKey, error) {
@@ -53,19 +53,19 @@ func queryAPIKeys(ctx context.Context, q querier, where string, args ...any) ([]
 	return pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
 }
 
-// facts is the key as events have it.
+// facts returns the key as events record it.
 func (k APIKey) facts() json.RawMessage {
 	doc, _ := json.Marshal(map[string]any{"id": k.ID, "name": k.Name, "scope": k.Scope, "expires_at": k.ExpiresAt}) // of plain values
 	return doc
 }
 
-// AddAPIKey stores a key, with an event. A name that is taken gives a
-// [*ConflictError].
+// AddAPIKey stores a key, with an event. It returns a [*ConflictError] if the name
+// is taken.
 func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey) (key APIKey, err error) {
 	if err := checkText("name", n.Name, 1, 100); err != nil {
 		return key, wrap("add API key", err)
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		added, err := tx.Exec(ctx, `
 			insert into halosync.api_keys (tenant, id, name, scope, hash, created_by, expires_at)
 			values ($1, $2, $3, $4, $5, $6, now() + nullif($7::interval, '0'))`,
@@ -86,15 +86,15 @@ func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey
 	return key, wrap("add API key", err)
 }
 
-// APIKeys lists the tenant's keys, those that are revoked last.
+// APIKeys lists the tenant's keys, revoked ones last.
 func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
-	keys, err := queryAPIKeys(ctx, s.as(tenant), `where k.tenant = $1 order by k.revoked_at nulls first, k.name, k.id`, tenant)
+	keys, err := queryAPIKeys(ctx, s.forTenant(tenant), `where k.tenant = $1 order by k.revoked_at nulls first, k.name, k.id`, tenant)
 	return keys, wrap("API keys", err)
 }
 
-// RevokeAPIKey makes a key, by its name or its id, worth nothing and ends the
-// sessions that it began, of which it says how many. A key that is revoked
-// already is returned as it is; [ErrNotFound] if there is none.
+// RevokeAPIKey revokes a key, by name or id, and ends the sessions that were started
+// with it; it returns their number. A key that is revoked already is returned as it
+// is. It returns [ErrNotFound] if no key matches.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
 	if unstorable(nameOrID, 1, 200) != "" {
 		return key, 0, wrap("API key", ErrNotFound)
@@ -103,7 +103,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 	if parsed, err := uuid.Parse(nameOrID); err == nil {
 		id = &parsed
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		found, err := queryAPIKeys(ctx, tx, `where k.tenant = $1 and (k.name = $2 or k.id = $3)
 			order by (k.id = $3) is true desc, k.revoked_at desc nulls first limit 1 for update`, tenant, nameOrID, id)
 		if err != nil {
@@ -129,10 +129,10 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 	return key, sessions, wrap("revoke API key", err)
 }
 
-// APIKeyProof finds a key by its id, whichever tenant's it is: who asks is not
-// known before. [ErrNotFound] if there is none.
+// APIKeyProof finds a key of any tenant by its id, because the tenant is unknown
+// before authentication. It returns [ErrNotFound] if no key has the id.
 func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, error) {
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select `+keyColumns+`, k.hash, `+liveKey+` as valid, coalesce(k.last_used_at < now() - interval '1 minute', true) as stale
 		from halosync.api_keys k where k.id = $1`, id)
 	if err != nil {
@@ -142,15 +142,15 @@ func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, err
 	return proof, wrap("API key", err)
 }
 
-// TouchAPIKey notes that a key was used, once a minute.
+// TouchAPIKey records that a key was used, once a minute.
 func (s *Store) TouchAPIKey(ctx context.Context, tenant string, id uuid.UUID) error {
-	_, err := s.as(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
+	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
 		where tenant = $1 and id = $2 and coalesce(last_used_at < now() - interval '1 minute', true)`, tenant, id)
 	return wrap("touch API key", err)
 }
 
-// AnyAPIKey says whether any tenant has a key that lets somebody in.
+// AnyAPIKey reports whether any tenant has a valid key.
 func (s *Store) AnyAPIKey(ctx context.Context) (there bool, err error) {
-	err = s.asAll().QueryRow(ctx, `select exists (select from halosync.api_keys k where `+liveKey+`)`).Scan(&there)
+	err = s.forAllTenants().QueryRow(ctx, `select exists (select from halosync.api_keys k where `+liveKey+`)`).Scan(&there)
 	return there, wrap("API keys", err)
 }

@@ -13,7 +13,7 @@ import (
 
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ctx := t.Context()
 	equal(t, "any key", must[bool](t)(w.AnyAPIKey(ctx)), false)
 	add := func(name string, lasts time.Duration) (repo.APIKey, error) {
@@ -69,11 +69,11 @@ func TestAPIKeys(t *testing.T) {
 		[]string{"apikey.added", "apikey.added", "apikey.revoked", "apikey.added"})
 }
 
-// A session is over after its time, after an hour without a sign of life, or
-// with its key; a sign-in takes away those that are over.
+// A session ends after its time, after an hour without use, or with its key; a
+// sign-in deletes expired ones.
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ctx := t.Context()
 	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
 	begin := func(n byte, id *uuid.UUID) [32]byte {

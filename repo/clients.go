@@ -22,10 +22,10 @@ type CompanyRef struct {
 	Name string
 }
 
-// ClientsMapped says which of the given clients of a connection are mapped,
-// and to what. Those that are not mapped are absent.
+// ClientsMapped returns the companies that the given clients of a connection are
+// mapped to. Clients without a mapping are absent.
 func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]CompanyRef, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select m.client_id, c.id, c.name
 		from halosync.mappings m
 		join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
@@ -44,7 +44,7 @@ func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID u
 	return mapped, wrap("mapped clients", err)
 }
 
-// unstorableClient says why a client cannot be kept, or gives an empty text.
+// unstorableClient returns why a client cannot be stored; empty if it can.
 func unstorableClient(c Client) string {
 	if c.ID <= 0 {
 		return "id is not positive"
@@ -56,4 +56,38 @@ func unstorableClient(c Client) string {
 		return "top level's name " + reason
 	}
 	return ""
+}
+
+// CompanyNames reads the names of companies by id. Unknown ids are absent.
+func (s *Store) CompanyNames(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]string, error) {
+	names, err := namesByID[uuid.UUID](ctx, s.forTenant(tenant),
+		`select id, name from halosync.companies where tenant = $1 and id = any($2)`, tenant, ids)
+	return names, wrap("names of companies", err)
+}
+
+// ClientNames reads the names of a connection's clients, as Halo last returned them.
+// Clients that Halo never showed are absent.
+func (s *Store) ClientNames(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]string, error) {
+	names, err := namesByID[int64](ctx, s.forTenant(tenant), `
+		select client_id, name from halosync.clients
+		where tenant = $1 and client_id = any($2) and connection_id = $3`, tenant, ids, connectionID)
+	return names, wrap("names of clients", err)
+}
+
+func namesByID[ID comparable](ctx context.Context, q querier, sql string, args ...any) (map[ID]string, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names := make(map[ID]string)
+	for rows.Next() {
+		var id ID
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		names[id] = name
+	}
+	return names, rows.Err()
 }

@@ -17,35 +17,35 @@ type Company struct {
 	ExternalID string // the product's own id, unique within the tenant; may be empty
 	CreatedAt  time.Time
 	ClientID   *int64  // Halo client of its first mapping; nil: not mapped
-	ClientName *string // likewise
+	ClientName *string // nil: not mapped
 }
 
 // NewCompany is what [Store.AddCompanies] stores.
 type NewCompany struct {
 	Name       string // 1 to 1,000 characters
-	NormName   string // the form under which names are compared, made by the caller
+	NormName   string // the form in which names are compared, computed by the caller
 	ExternalID string // up to 200 characters; empty for none
 }
 
-// CompanyFilter narrows [Store.Companies]; the zero value of a field does not.
+// CompanyFilter restricts [Store.Companies]; the zero value of a field does not.
 type CompanyFilter struct {
 	Unmapped     bool       // only companies without any mapping
-	ConnectionID *uuid.UUID // look at mappings of this connection only
+	ConnectionID *uuid.UUID // consider only mappings of this connection
 	Search       string     // only names that contain this text, in any case
-	NewestFirst  bool       // instead of the oldest; After then looks the other way
-	After        uuid.UUID  // only what comes after this company: the next page
+	NewestFirst  bool       // instead of the oldest; After then means older ones
+	After        uuid.UUID  // only companies after this one: the next page
 	Limit        int        // 1 to 1,000; 0 means 100
 }
 
-// AddCompanies stores companies, all or none, and returns them in the same
-// order. An external id that is taken gives a [*ConflictError] that names it.
+// AddCompanies stores companies, all or none, and returns them in the same order. It
+// returns a [*ConflictError] with the external id if one is taken.
 func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companies []NewCompany) ([]Company, error) {
 	rows, err := newCompanyRows(tenant, companies)
 	if err != nil {
 		return nil, wrap("add companies", err)
 	}
 	added := make([]Company, len(companies))
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companie
 	return added, nil
 }
 
-// companyRows are companies as columns, for unnest.
+// companyRows holds companies as columns, for unnest.
 type companyRows struct {
 	ids                    []uuid.UUID
 	names, norms, external []string
@@ -128,8 +128,8 @@ func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows 
 	return at, err
 }
 
-// Companies lists the tenant's companies, oldest first unless f says otherwise,
-// each with the client of its first mapping.
+// Companies lists the tenant's companies, oldest first unless f says otherwise, each
+// with the client of its first mapping.
 func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) ([]Company, error) {
 	way := "c.id > $2 order by c.id"
 	switch {
@@ -138,7 +138,7 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 	case f.NewestFirst:
 		way = "c.id < $2 order by c.id desc"
 	}
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
 		from halosync.companies c
 		left join lateral (
@@ -155,8 +155,8 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 	return companies, wrap("companies", err)
 }
 
-// AllCompanies reads every company that f lets through, a thousand at a time,
-// as [Store.AllMappings] does; f.Limit is ignored.
+// AllCompanies reads every company that matches f, a thousand at a time, as
+// [Store.AllMappings] does. It ignores f.Limit.
 func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter) iter.Seq2[Company, error] {
 	return chunks(func(last *Company) ([]Company, error) {
 		f := f
@@ -166,4 +166,73 @@ func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter
 		}
 		return s.Companies(ctx, tenant, f)
 	})
+}
+
+// FindCompanies finds the companies that a word may refer to: by id, else by
+// external id, else by name. norm is the normalised word.
+func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([]CompanyMatch, error) {
+	if unstorable(word, 1, maxNorm) != "" {
+		return nil, nil
+	}
+	id, err := uuid.Parse(word)
+	if err != nil {
+		id = uuid.Nil
+	}
+	state := MapState{Companies: make([][]CompanyMatch, 1)}
+	err = state.readCompanies(ctx, s.forTenant(tenant), RunRef{Tenant: tenant}, MapChunk{Pairs: []PairLookup{{CompanyID: id, Company: word, Norm: norm}}})
+	return state.Companies[0], wrap("find companies", err)
+}
+
+// CompaniesByID reads the tenant's companies by id, each with its client on the
+// connection. Unknown ids are absent.
+func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]Company, error) {
+	rows, err := s.forTenant(tenant).Query(ctx, `
+		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
+		from unnest($3::uuid[]) as asked(id)
+		cross join lateral (
+			select * from halosync.companies c where c.tenant = $1 and c.id = asked.id limit 1) c
+		left join lateral (
+			select client_id, client_name from halosync.mappings
+			where tenant = c.tenant and company_id = c.id and connection_id = $2 and deleted_at is null
+			order by mapped_at, id limit 1) m on true`,
+		tenant, connectionID, ids)
+	if err != nil {
+		return nil, wrap("companies by id", err)
+	}
+	companies, err := pgx.CollectRows(rows, pgx.RowToStructByName[Company])
+	byID := make(map[uuid.UUID]Company, len(companies))
+	for _, c := range companies {
+		byID[c.ID] = c
+	}
+	return byID, wrap("companies by id", err)
+}
+
+// PickCompanies lists up to maxRows companies for a person to map one of them on a
+// connection: those that are not mapped on it first, then the oldest, each with its
+// client on the connection. search, unless empty, restricts them to names that
+// contain it, in any case.
+//
+// If all are mapped, each company must be looked at. The planner must not look up
+// their mappings one by one: without statistics it uses the wrong index, which takes
+// minutes for 100,000 companies.
+func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, maxRows int) (found []Company, err error) {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set local enable_nestloop = off`); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
+			from halosync.companies c
+			left join halosync.mappings m
+				on m.tenant = $1 and m.connection_id = $2 and m.company_id = c.id and m.deleted_at is null
+			where c.tenant = $1 and ($3 = '' or position(lower($3) in lower(c.name)) > 0)
+			order by m.client_id is not null, c.id limit $4`,
+			tenant, connectionID, search, limit(maxRows))
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Company])
+		return err
+	})
+	return found, wrap("companies to pick from", err)
 }

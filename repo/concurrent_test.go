@@ -21,7 +21,7 @@ func TestConcurrentImportsShareCompanies(t *testing.T) {
 	const n = 600
 	counts := make([]repo.Counts, 2)
 	var wg sync.WaitGroup
-	for i, w := range []*world{a, b} {
+	for i, w := range []*fixture{a, b} {
 		wg.Go(func() { counts[i] = w.importAll(t, "k", clients(n)...) })
 	}
 	wg.Wait()
@@ -30,8 +30,7 @@ func TestConcurrentImportsShareCompanies(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), n)
 }
 
-// Pages, claims, cancellations, finishes and removals at once never wait for
-// each other in a circle (Postgres would end one with "deadlock detected").
+// Batches, claims, cancellations, finishes and removals at once never deadlock.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -75,7 +74,7 @@ func TestNoDeadlock(t *testing.T) {
 	wg.Wait()
 }
 
-// check passes the errors that losing a race may give.
+// check accepts the errors of losing a race.
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && !isAny(err, repo.ErrFenced, repo.ErrEnded) {
@@ -83,9 +82,9 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// A worker that is frozen in the middle of a page holds its locks; the
-// database ends its session, and the worker that takes over goes on. The
-// frozen one, thawed, writes nothing.
+// A worker that is frozen in the middle of a batch holds its locks; the database
+// ends its session, and the worker that takes over continues. The frozen worker,
+// thawed, writes nothing.
 func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -114,7 +113,7 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), 2)
 }
 
-// Removing a connection while a page of it is being written: one of the two
+// Removing a connection while a batch of it is being written: one of the two
 // waits for the other, and nothing of the connection is left.
 func TestRemoveDuringImport(t *testing.T) {
 	t.Parallel()

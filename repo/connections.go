@@ -36,14 +36,14 @@ type Connection struct {
 	UpdatedAt     time.Time
 	Mappings      int // active ones
 
-	VerifiedAt     *time.Time // start of the last resync that verified all mappings, but the unverified ones
+	VerifiedAt     *time.Time // start of the last complete resync, which verified every mapping that is not unverified
 	ClientsPages   int        // pages of the last complete listing; 0: unknown
-	InstanceUnsure bool       // address or credentials changed since Halo's clients were last compared
+	InstanceUnsure bool       // address or credentials changed: it may be another Halo
 	NextResyncSpec string     // the schedule that NextResyncAt was computed from
-	MissedResyncs  int        // nights without a resync because no worker was up, ever
+	MissedResyncs  int        // resyncs that were missed because no worker was running, in total
 }
 
-// connectionSQL reads connections c; a WHERE on c follows.
+// connectionSQL reads connections c; a WHERE clause follows.
 const connectionSQL = `
 select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.state, c.state_reason,
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
@@ -74,21 +74,21 @@ func queryConnection(ctx context.Context, q querier, where string, args ...any) 
 
 // Connections lists the tenant's connections by name.
 func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, error) {
-	list, err := queryConnections(ctx, s.as(tenant), `where c.tenant = $1 order by c.name`, tenant)
+	list, err := queryConnections(ctx, s.forTenant(tenant), `where c.tenant = $1 order by c.name`, tenant)
 	return list, wrap("connections", err)
 }
 
-// ConnectionName is a connection in short, for choosing one.
+// ConnectionName is a connection in short, for lists to choose from.
 type ConnectionName struct {
 	ID    uuid.UUID
 	Name  string
 	State string
 }
 
-// ConnectionNames lists the tenant's connections by name without counting
-// their mappings, which takes the longer the more there are.
+// ConnectionNames lists the tenant's connections by name. It does not count their
+// mappings, whose cost grows with their number.
 func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]ConnectionName, error) {
-	rows, err := s.as(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
+	rows, err := s.forTenant(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
 	if err != nil {
 		return nil, wrap("names of connections", err)
 	}
@@ -96,14 +96,14 @@ func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]Connectio
 	return names, wrap("names of connections", err)
 }
 
-// Connection reads one connection; [ErrNotFound] if the tenant has none with
-// this id.
+// Connection reads one connection. It returns [ErrNotFound] if the tenant has none
+// with this id.
 func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {
-	return queryConnection(ctx, s.as(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
+	return queryConnection(ctx, s.forTenant(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
 }
 
-// FindConnection reads a connection by its name or its id, in any of the
-// forms that [uuid.Parse] accepts. Should both fit, the id wins.
+// FindConnection reads a connection by its name or its id, in any of the forms that
+// [uuid.Parse] accepts. If both match, the id wins.
 func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Connection, error) {
 	if unstorable(nameOrID, 1, 200) != "" {
 		return Connection{}, wrap("connection", ErrNotFound)
@@ -112,15 +112,15 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 	if parsed, err := uuid.Parse(nameOrID); err == nil {
 		id = &parsed
 	}
-	return queryConnection(ctx, s.as(tenant),
+	return queryConnection(ctx, s.forTenant(tenant),
 		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
 }
 
-// ConnectionSecret opens the connection's secret. An error of
-// [secret.ErrOpen] says that the key set is not the one that sealed it.
+// ConnectionSecret decrypts the connection's secret. The error is a [secret.ErrOpen]
+// if the key set is not the one that sealed it.
 func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
 	var sealed []byte
-	err := s.as(tenant).QueryRow(ctx,
+	err := s.forTenant(tenant).QueryRow(ctx,
 		`select secret_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&sealed)
 	if err != nil {
 		return secret.String{}, wrap("connection secret", err)

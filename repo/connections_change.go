@@ -26,17 +26,17 @@ type NewConnection struct {
 	ResyncCron string // empty: the default
 }
 
-// ConnectionChange says what [Store.UpdateConnection] changes; nil leaves a
-// field as it is.
+// ConnectionChange is what [Store.UpdateConnection] changes; nil leaves a field as
+// it is.
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID *string
-	RateLimit, ResyncCron                          *string        // to empty: back to the default
-	NextResyncAt                                   *time.Time     // to the zero time: none
-	Secret                                         *secret.String // sealed anew
+	RateLimit, ResyncCron                          *string        // empty: the default
+	NextResyncAt                                   *time.Time     // zero time: none
+	Secret                                         *secret.String // sealed again
 }
 
-// AddConnection stores a connection with its secret sealed. A name that is
-// taken gives a [*ConflictError].
+// AddConnection stores a connection with its secret sealed. It returns a
+// [*ConflictError] if the name is taken.
 func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewConnection) (Connection, error) {
 	conn := Connection{
 		Tenant: tenant, Name: n.Name, Domain: n.Domain, AuthServer: n.AuthServer,
@@ -54,7 +54,7 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into halosync.connections
 				(id, tenant, name, domain, auth_server, halo_tenant, client_id, secret_sealed, rate_limit, resync_cron)
@@ -74,8 +74,8 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	return conn, wrap("add connection", err)
 }
 
-// UpdateConnection changes a connection and leaves an event if that made a
-// difference. Mappings are not touched.
+// UpdateConnection changes a connection and records an event if anything differs. It
+// does not touch mappings.
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
 	var sealed []byte // nil: as it is
 	how := ""
@@ -95,22 +95,22 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 	})
 }
 
-// SetConnectionState pauses, resumes or flags a connection. Setting the state
-// that it has already changes nothing.
+// SetConnectionState pauses or resumes a connection, or marks it for reconnecting.
+// Setting the state that it already has changes nothing.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+state, note(reason), nil, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
-			c.NextResyncAt = nil // planned by the clock once it is active
+			c.NextResyncAt = nil // planned again when it is active
 		}
 	})
 	return err
 }
 
-// changeConnection reads a connection under a lock, changes it, writes it
-// back and leaves an event, if there is a difference.
+// changeConnection reads a connection under a lock, changes it, writes it back and
+// records an event, if anything differs.
 func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
 		if err != nil {
 			return err
@@ -157,7 +157,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 	return err
 }
 
-// instance is what decides which Halo a connection reads, and as whom.
+// instance returns what decides which Halo a connection reads, and as which
+// application.
 func (c Connection) instance() [4]string {
 	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }
@@ -182,18 +183,18 @@ func (ch ConnectionChange) apply(c *Connection) {
 	}
 }
 
-// check says which field cannot be stored.
+// check returns an error for the first field that cannot be stored.
 func (c Connection) check() error {
 	for _, f := range []struct {
-		what, value string
-		least, most int
+		what, value    string
+		minLen, maxLen int
 	}{
 		{"tenant", c.Tenant, 1, 200}, {"connection name", c.Name, 1, 200},
 		{"domain", c.Domain, 1, 2000}, {"authorisation server", c.AuthServer, 1, 2000},
 		{"Halo tenant", c.HaloTenant, 0, 200}, {"client id", c.ClientID, 1, 200},
 		{"rate limit", c.RateLimit, 0, 100}, {"resync schedule", c.ResyncCron, 0, 200},
 	} {
-		if err := checkText(f.what, f.value, f.least, f.most); err != nil {
+		if err := checkText(f.what, f.value, f.minLen, f.maxLen); err != nil {
 			return err
 		}
 	}
@@ -204,7 +205,7 @@ func (c Connection) check() error {
 	return &InvalidError{What: "connection state", Reason: "is unknown"}
 }
 
-// facts are what an event tells about a connection.
+// facts returns the connection as events record it.
 func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
@@ -212,7 +213,7 @@ func (c Connection) facts() json.RawMessage {
 		"state": c.State, "state_reason": c.StateReason,
 	})
 	if err != nil {
-		return nil // strings always marshal
+		return nil // cannot happen: strings always marshal
 	}
 	return b
 }
@@ -222,4 +223,73 @@ func sameTime(a, b *time.Time) bool {
 		return a == b
 	}
 	return a.Equal(*b)
+}
+
+// TrustInstance records that a connection reads the Halo that its mappings come
+// from.
+func (s *Store) TrustInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
+	tag, err := s.forTenant(tenant).Exec(ctx, `
+		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotFound
+	}
+	return wrap("trust instance", err)
+}
+
+// Removal counts what is removed with a connection. Companies and events stay.
+type Removal struct {
+	Mappings int // active ones
+	Unmapped int // mappings that were unmapped before
+	Clients  int // entries of the catalogue
+	Runs     int // of all states
+	Active   int // runs that are queued or running; they end without a result
+}
+
+// PreviewRemoval counts what [Store.RemoveConnection] would remove.
+func (s *Store) PreviewRemoval(ctx context.Context, tenant string, id uuid.UUID) (Removal, error) {
+	r, err := previewRemoval(ctx, s.forTenant(tenant), tenant, id)
+	return r, wrap("preview of removal", err)
+}
+
+func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID) (Removal, error) {
+	rows, err := q.Query(ctx, `
+		select m.mappings, m.unmapped, cl.clients, r.runs, r.active
+		from halosync.connections c
+		cross join lateral (
+			select count(*) filter (where deleted_at is null) as mappings, count(deleted_at) as unmapped
+			from halosync.mappings where tenant = c.tenant and connection_id = c.id) m
+		cross join lateral (
+			select count(*) as clients from halosync.clients where tenant = c.tenant and connection_id = c.id) cl
+		cross join lateral (
+			select count(*) as runs, count(*) filter (where state in ('queued', 'running')) as active
+			from halosync.runs where tenant = c.tenant and connection_id = c.id) r
+		where c.tenant = $1 and c.id = $2`, tenant, id)
+	if err != nil {
+		return Removal{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Removal])
+}
+
+// RemoveConnection removes a connection with its mappings, catalogue and runs. A run
+// that is executing gets [ErrFenced] at its next write.
+func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockTenant(ctx, tx, tenant); err != nil {
+			return err
+		}
+		conn, err := queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for update of c`, tenant, id)
+		if err != nil {
+			return err
+		}
+		if s.stale(conn) {
+			return ErrChanged
+		}
+		if _, err := tx.Exec(ctx, `delete from halosync.connections where tenant = $1 and id = $2`, tenant, id); err != nil {
+			return err
+		}
+		return addEvent(ctx, tx, Event{
+			Tenant: tenant, Actor: actor, Action: "connection.removed", ConnectionID: &id, Before: conn.facts(),
+		})
+	})
+	return wrap("remove connection", err)
 }

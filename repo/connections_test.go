@@ -17,7 +17,7 @@ import (
 
 func TestConnections(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.importAll(t, "k", clients(3)...)
 	join(t, w.Store, w.url, w.tenant, "Another")
 
@@ -41,7 +41,7 @@ func TestConnections(t *testing.T) {
 
 func TestAddConnectionRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for what, change := range map[string]func(*repo.NewConnection){
 		"name":  func(n *repo.NewConnection) { n.Name = "" },
 		"long":  func(n *repo.NewConnection) { n.Name = strings.Repeat("é", 201) },
@@ -63,7 +63,7 @@ func TestAddConnectionRefuses(t *testing.T) {
 
 func TestConnectionSecretIsSealed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	sealed := func() []byte {
 		return repotest.Value[[]byte](t, w.url, `select secret_sealed from halosync.connections where id = $1`, w.conn)
 	}
@@ -84,7 +84,7 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 		t.Errorf("events: %s", dump)
 	}
 
-	// A sealed secret that is copied to another row does not open there.
+	// A sealed secret that is copied to another row cannot be decrypted there.
 	other := join(t, w.Store, w.url, "globex", "main")
 	repotest.Exec(t, w.url, `update halosync.connections set secret_sealed = $1 where id = $2`, sealed(), other.conn)
 	if _, err := w.ConnectionSecret(t.Context(), "globex", other.conn); !errors.Is(err, secret.ErrOpen) {
@@ -106,7 +106,7 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 
 func TestUpdateConnection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	name, rate, cron, at := "renamed", "300/5m", "0 3 * * *", time.Now().Add(time.Hour).Truncate(time.Microsecond)
 	conn := must[repo.Connection](t)(w.UpdateConnection(t.Context(), w.tenant, "bob", w.conn,
 		repo.ConnectionChange{Name: &name, RateLimit: &rate, ResyncCron: &cron, NextResyncAt: &at}))
@@ -140,7 +140,7 @@ func TestUpdateConnection(t *testing.T) {
 
 func TestSetConnectionState(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for range 2 {
 		if err := w.SetConnectionState(t.Context(), w.tenant, "worker", w.conn, repo.NeedsReconnect, "status 401"); err != nil {
 			t.Fatal(err)
@@ -156,7 +156,7 @@ func TestSetConnectionState(t *testing.T) {
 
 func TestRemoveConnection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.importAll(t, "k", clients(3)...)
 	repotest.Exec(t, w.url, `update halosync.mappings set deleted_at = now(), deleted_by = 'bob' where client_id = 2`)
 	running := w.claim(t, "running")
@@ -186,11 +186,4 @@ func TestRemoveConnection(t *testing.T) {
 	}
 	events := must[[]repo.Event](t)(w.Events(t.Context(), w.tenant, repo.EventFilter{Limit: 1}))
 	equal(t, "last event", events[0].Action+" "+events[0].Actor, "connection.removed bob")
-}
-
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

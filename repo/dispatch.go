@@ -6,9 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// undispatchedSQL looks for what was never dispatched and for what was a minute
-// ago apart, so that runs that wait in the queue are not read at each tick: a
-// tenth of a second for 100,000 of them.
+// undispatchedSQL reads the runs that were never dispatched and those that were
+// dispatched over a minute ago separately. Otherwise each tick would read every run
+// that waits in the queue: a tenth of a second for 100,000 of them.
 const undispatchedSQL = `
 	with never as materialized (
 		select id from halosync.runs
@@ -28,41 +28,40 @@ const dispatchable = `
 	and (state = 'queued' and (not_before is null or not_before <= now())
 		or state = 'running' and (beat_at is null or beat_at < now() - interval '1 minute'))`
 
-// ClaimUndispatched takes up to limit runs, of all tenants, that should be put
-// into the queue, for all that is known: queued ones that never were, or were
-// a minute ago and should have started; running ones whose execution has given
-// no sign of life for a minute. Others that do the same at the same moment
-// take other runs.
+// ClaimUndispatched returns up to limit runs, of all tenants, that should be put
+// into the queue: queued runs that were never dispatched, or over a minute ago and
+// should have started; and running ones without a heartbeat for a minute. Concurrent
+// calls get different runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.asAll(), undispatchedSQL, limit)
+	runs, err := queryRuns(ctx, s.forAllTenants(), undispatchedSQL, limit)
 	return runs, wrap("undispatched runs", err)
 }
 
-// Undispatch notes that runs, of any tenants, did not get into the queue.
+// Undispatch records that runs, of any tenants, did not get into the queue.
 func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	ids := make([]uuid.UUID, len(runs))
 	for i, run := range runs {
 		ids[i] = run.ID
 	}
-	_, err := s.asAll().Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state in ('queued', 'running')`, ids)
+	_, err := s.forAllTenants().Exec(ctx, `update halosync.runs set dispatched_at = null where id = any($1) and state in ('queued', 'running')`, ids)
 	return wrap("undispatch runs", err)
 }
 
-// UndispatchAll notes that the queue has lost what was in it: every run, of
-// all tenants, that has not ended is to be put there again.
+// UndispatchAll records that the queue has lost its tasks: every run, of all
+// tenants, that has not ended is put into it again.
 func (s *Store) UndispatchAll(ctx context.Context) error {
-	_, err := s.asAll().Exec(ctx, `
+	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.runs set dispatched_at = null where state in ('queued', 'running') and dispatched_at is not null`)
 	return wrap("undispatch all runs", err)
 }
 
-// SetRequestKey gives a run that was requested in SQL the key that the same
-// request has everywhere else, unless a live run has it already.
+// SetRequestKey gives a run that was requested in SQL the key that an equal request
+// has elsewhere, unless a live run has it already.
 func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, key string) error {
 	if err := checkText("request key", key, 1, 200); err != nil {
 		return wrap("request key", err)
 	}
-	tag, err := s.as(tenant).Exec(ctx, `
+	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.runs r set request_key = $3
 		where tenant = $1 and id = $2 and not exists (
 			select from halosync.runs o where o.tenant = r.tenant and o.connection_id = r.connection_id and o.kind = r.kind

@@ -10,31 +10,32 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
-// age makes a run's dispatch, and its last sign of life, older than it is.
-func (w *world) age(t testing.TB, id uuid.UUID, dispatched, beat string) {
+// age makes a run's dispatch and its last heartbeat older.
+func (w *fixture) age(t testing.TB, id uuid.UUID, dispatched, beat string) {
 	t.Helper()
 	repotest.Exec(t, w.url, `update halosync.runs set dispatched_at = now() - $2::interval, beat_at = now() - $3::interval where id = $1`,
 		id, dispatched, beat)
 }
 
-func TestWhatIsDispatchedAgain(t *testing.T) {
+func TestRunsThatAreDispatchedAgain(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		run  func(t *testing.T, w *world) uuid.UUID
+		run  func(t *testing.T, w *fixture) uuid.UUID
 		want int
 	}{
-		"queued just now": {func(t *testing.T, w *world) uuid.UUID {
+		"queued just now": {func(t *testing.T, w *fixture) uuid.UUID {
 			run, _, err := w.CreateRun(t.Context(), w.newRun("k"))
 			return must[repo.Run](t)(run, err).ID
 		}, 0},
-		"queued for more than a minute": {func(t *testing.T, w *world) uuid.UUID {
+		"queued for more than a minute": {func(t *testing.T, w *fixture) uuid.UUID {
 			run, _, err := w.CreateRun(t.Context(), w.newRun("k"))
 			w.age(t, must[repo.Run](t)(run, err).ID, "61 s", "61 s")
 			return run.ID
 		}, 1},
-		"put off, its time not come": {func(t *testing.T, w *world) uuid.UUID {
+		"put off, its time not come": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			if err := w.ReleaseRun(t.Context(), claim.Ref, "later", time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -42,7 +43,7 @@ func TestWhatIsDispatchedAgain(t *testing.T) {
 			w.age(t, claim.Run.ID, "61 s", "61 s")
 			return claim.Run.ID
 		}, 0},
-		"running and alive": {func(t *testing.T, w *world) uuid.UUID {
+		"running and alive": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.age(t, claim.Run.ID, "1 h", "61 s")
 			if err := w.Beat(t.Context(), claim.Ref); err != nil {
@@ -50,18 +51,18 @@ func TestWhatIsDispatchedAgain(t *testing.T) {
 			}
 			return claim.Run.ID
 		}, 0},
-		"running and a page just written": {func(t *testing.T, w *world) uuid.UUID {
+		"running and a page just written": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.age(t, claim.Run.ID, "1 h", "61 s")
 			must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)))
 			return claim.Run.ID
 		}, 0},
-		"running without a sign of life": {func(t *testing.T, w *world) uuid.UUID {
+		"running without a heartbeat": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.age(t, claim.Run.ID, "1 h", "61 s")
 			return claim.Run.ID
 		}, 1},
-		"ended": {func(t *testing.T, w *world) uuid.UUID {
+		"ended": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.finish(t, claim.Ref)
 			w.age(t, claim.Run.ID, "1 h", "1 h")
@@ -70,14 +71,14 @@ func TestWhatIsDispatchedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			id := tt.run(t, w)
 			taken := must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))
 			if len(taken) != tt.want {
 				t.Fatalf("%d runs taken, want %d", len(taken), tt.want)
 			}
-			// Once the queue is known to be empty, whatever has not ended is taken,
-			// but for what lives.
+			// When the queue is known to be empty, every run that has not ended is
+			// returned, except those with a heartbeat.
 			if err := w.UndispatchAll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -87,10 +88,10 @@ func TestWhatIsDispatchedAgain(t *testing.T) {
 	}
 }
 
-// Each run is given to one of those who dispatch at the same time.
+// Concurrent calls get different runs.
 func TestDispatchersShareTheWork(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	const runs = 60
 	for i := range runs {
 		n := w.newRun(string(rune('a'+i%26)) + string(rune('0'+i/26)))
@@ -129,10 +130,10 @@ func TestDispatchersShareTheWork(t *testing.T) {
 	}
 }
 
-// Deaths in a row are counted, and progress ends the row.
-func TestDeathsInARow(t *testing.T) {
+// Worker crashes in a row are counted, and progress resets the count.
+func TestWorkerCrashesInARow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	n := w.newRun("k")
 	claim := must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	deaths := func(died bool) int {
@@ -150,12 +151,12 @@ func TestDeathsInARow(t *testing.T) {
 	equal(t, "after it was handed back", deaths(true), 0)
 }
 
-// A Postgres that is down, or comes back, is not the caller's fault.
+// A Postgres that is down, or starting, is reported as unavailable.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, nil)
 	url := server.URL()
-	if _, err := repo.Migrate(t.Context(), url); err != nil {
+	if _, err := schema.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	w := join(t, repotest.Open(t, url), url, "acme", "main")

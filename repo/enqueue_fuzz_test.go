@@ -12,9 +12,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// FuzzSQLArguments compares the two entrances: what the queue's contract takes,
-// the SQL function takes, as the same request; what it refuses, it refuses as
-// wrong data and nothing else.
+// FuzzSQLArguments compares the two entrances: what the queue's contract accepts,
+// the SQL function accepts as an equal request; what it refuses, the function
+// refuses with an error of the data.
 func FuzzSQLArguments(f *testing.F) {
 	for kind, list := range map[string][]string{
 		"import": {
@@ -68,7 +68,7 @@ func FuzzSQLArguments(f *testing.F) {
 
 func TestEnqueueIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	conn := sqlConn(t, w.url)
 	for args, want := range map[string]string{
 		`{"search":"` + strings.Repeat("x", 2<<20) + `"}`:                                "bytes, at most 1048576 are allowed: split the request",

@@ -20,8 +20,7 @@ import (
 
 const enqueueSQL = `select halosync.enqueue($1, $2, $3, $4::jsonb, $5)`
 
-// sqlConn is a connection of a program that knows nothing of halosync but its
-// function.
+// sqlConn is a connection of a program that only uses the function.
 func sqlConn(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -37,17 +36,17 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-func (w *world) enqueue(t testing.TB, q querier, kind, args string) (id uuid.UUID, err error) {
+func (w *fixture) enqueue(t testing.TB, q querier, kind, args string) (id uuid.UUID, err error) {
 	t.Helper()
 	err = q.QueryRow(t.Context(), enqueueSQL, kind, w.tenant, w.conn, args, "crm").Scan(&id)
 	return id, err
 }
 
-// A request in SQL is part of the caller's transaction: nobody sees it, or is
-// told of it, before that commits, and a rollback takes it back.
+// A request in SQL is part of the caller's transaction: it is not visible, and no
+// worker is notified, before that commits, and a rollback discards it.
 func TestEnqueueIsTransactional(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	conn := sqlConn(t, w.url)
 	heard := make(chan struct{}, 9)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -93,11 +92,11 @@ func TestEnqueueIsTransactional(t *testing.T) {
 	}
 }
 
-// Of those that commit at the same time one tells the workers, so that the others
-// need not wait for it.
-func TestEnqueueTellsOnceForThoseWhoCommitTogether(t *testing.T) {
+// Of the transactions that commit at the same time one notifies the workers, so that
+// the others need not wait for it.
+func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ear, conn := sqlConn(t, w.url), sqlConn(t, w.url)
 	if _, err := ear.Exec(t.Context(), "listen halosync_queued"); err != nil {
 		t.Fatal(err)
@@ -123,11 +122,11 @@ func TestEnqueueTellsOnceForThoseWhoCommitTogether(t *testing.T) {
 	equal(t, "for the dispatcher", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 3)
 }
 
-// What waits already makes a request no dearer: the same one is found by its
-// hash, whatever the planner believed of the table when the session began.
-func TestEnqueueDoesNotWalkThroughWhatWaits(t *testing.T) {
+// The cost of a request does not grow with the runs that wait: an equal one is found
+// by its hash, whatever the planner estimated when the session began.
+func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	conn := sqlConn(t, w.url)
 	ask := func(search string) uuid.UUID {
 		args := must[[]byte](t)(json.Marshal(map[string]string{"search": search}))
@@ -148,11 +147,11 @@ func TestEnqueueDoesNotWalkThroughWhatWaits(t *testing.T) {
 	}
 }
 
-// The same request, in whatever spelling and from however many at once, is one
-// run while that has not ended.
-func TestEnqueueKnowsTheSameRequest(t *testing.T) {
+// Equal requests, however spelled and however many at once, are one run until it
+// ends.
+func TestEnqueueFindsEqualRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	conn := sqlConn(t, w.url)
 	ids := map[uuid.UUID]bool{}
 	var mu sync.Mutex
@@ -190,10 +189,10 @@ func TestEnqueueKnowsTheSameRequest(t *testing.T) {
 	}
 }
 
-// A request of the worker's clock or of Go code is the same as one in SQL.
+// A request of the scheduler or of Go code equals one in SQL.
 func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	n := w.newRun("a-key-of-go")
 	n.Args = json.RawMessage(fmt.Sprintf(`{"all": true, "tenant": %q, "connection_id": %q, "requested_by": "ann"}`, w.tenant, w.conn))
 	run, _, err := w.CreateRun(t.Context(), n)
@@ -203,7 +202,7 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	id := must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"all": true}`))
 	equal(t, "run", id, run.ID)
 
-	// Given the key that it has in Go, a run of SQL is found by Go.
+	// With the key that it has in Go, a run requested in SQL is found by Go.
 	id = must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"search": "bakery"}`))
 	if err := w.SetRequestKey(t.Context(), w.tenant, id, "bakery-key"); err != nil {
 		t.Fatal(err)
@@ -212,7 +211,7 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	if err != nil || !existing || run.ID != id {
 		t.Errorf("%v %v %v, want the run of SQL %v", run.ID, existing, err, id)
 	}
-	// A key that a live run has is not given twice.
+	// A key is not given to a second live run.
 	id = must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"search": "café"}`))
 	if err := w.SetRequestKey(t.Context(), w.tenant, id, "bakery-key"); err != nil {
 		t.Fatal(err)
@@ -223,10 +222,10 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	}
 }
 
-// What is wrong is said before anything is written.
+// A wrong request is refused before anything is written.
 func TestEnqueueRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	paused := join(t, w.Store, w.url, "acme", "paused")
 	if err := w.SetConnectionState(t.Context(), "acme", "ann", paused.conn, repo.Paused, "for now"); err != nil {
 		t.Fatal(err)
@@ -264,10 +263,11 @@ func TestEnqueueRefuses(t *testing.T) {
 	equal(t, "runs", repotest.Value[int](t, w.url, `select count(*) from halosync.runs`), 0)
 }
 
-// A program needs no right but to execute the function, and has none by itself.
+// A program needs only the right to execute the function, and does not have it by
+// default.
 func TestEnqueueNeedsOneRight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	role := "crm_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	as := sqlConn(t, w.url)
 	exec := func(sql string) {

@@ -7,30 +7,31 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
 var (
-	// ErrNotFound says that the tenant has no such row.
+	// ErrNotFound means that the tenant has no such row.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict is what every [*ConflictError] is.
+	// ErrConflict matches every [*ConflictError].
 	ErrConflict = errors.New("conflict")
-	// ErrInvalid is what every [*InvalidError] is.
+	// ErrInvalid matches every [*InvalidError].
 	ErrInvalid = errors.New("invalid")
-	// ErrFenced says that a run is not this execution's any more: another one
-	// has taken it over, or the run has ended or was removed. Nothing was
-	// written.
+	// ErrFenced means that another execution has taken the run over, or that the run
+	// has ended or was removed. Nothing was written.
 	ErrFenced = errors.New("run was taken over")
-	// ErrUnavailable says that Postgres could not be reached, went away or had
-	// no time: the same may well work later.
-	ErrUnavailable = errors.New("postgres is unavailable")
-	// ErrChanged says that somebody else has changed a connection since it was
-	// read; see [Store.IfUnchanged]. Nothing was written.
-	ErrChanged = errors.New("somebody else has changed the connection meanwhile")
-	// ErrEnded says that a run is over and cannot be claimed.
+	// ErrUnavailable means that Postgres could not be reached, went away or had no
+	// resources: the same may succeed later.
+	ErrUnavailable = scoped.ErrUnavailable
+	// ErrChanged means that a connection was changed since it was read; see
+	// [Store.IfUnchanged]. Nothing was written.
+	ErrChanged = errors.New("the connection was changed since it was read")
+	// ErrEnded means that a run has ended and cannot be claimed.
 	ErrEnded = errors.New("run has ended")
 )
 
-// ConflictError says that something which must be unique exists already.
+// ConflictError reports that something which must be unique exists already.
 type ConflictError struct {
 	What string // "connection", "company", "mapping", "run" or "API key"
 	Name string // which one, if known
@@ -43,11 +44,11 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s %q exists already", e.What, e.Name)
 }
 
-// Is makes a ConflictError an [ErrConflict].
+// Is makes a ConflictError match [ErrConflict].
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// InvalidError says which value cannot be stored and why. Trying again does
-// not help.
+// InvalidError reports which value cannot be stored and why. Trying again does not
+// help.
 type InvalidError struct {
 	What   string // e.g. "company name"
 	Reason string // e.g. "is empty"
@@ -55,15 +56,15 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return e.What + " " + e.Reason }
 
-// Is makes an InvalidError an [ErrInvalid].
+// Is makes an InvalidError match [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// BusyError says that another run occupies the connection: one bulk run at a
-// time, and one run for the same request; or that as many bulk runs of the
-// tenant are running as may be.
+// BusyError reports that a run must wait: another bulk run is running on the
+// connection, a live run has the same request, or the tenant has its maximum of bulk
+// runs running.
 type BusyError struct {
-	RunID   uuid.UUID // the other run; zero if it could not be told
-	Running int       // bulk runs of the tenant, if those are in the way
+	RunID   uuid.UUID // the other run; zero if unknown
+	Running int       // bulk runs of the tenant, if their number is the reason
 }
 
 func (e *BusyError) Error() string {
@@ -76,25 +77,7 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 
-// SchemaError says that the database's schema is not one that the program
-// understands.
-type SchemaError struct {
-	Have, Want int64 // versions; 0 is an empty database
-	// Floor is the oldest program's version that a newer schema takes.
-	Floor int64
-}
-
-func (e *SchemaError) Error() string {
-	if e.Newer() {
-		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
-	}
-	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
-}
-
-// Newer says that the database is ahead of the program.
-func (e *SchemaError) Newer() bool { return e.Have > e.Want }
-
-// named puts a name into a ConflictError that has none.
+// named adds a name to a ConflictError without one.
 func named(err error, name string) error {
 	var conflict *ConflictError
 	if errors.As(err, &conflict) && conflict.Name == "" {
@@ -103,12 +86,12 @@ func named(err error, name string) error {
 	return err
 }
 
-// Hex writes a run's id as the queue, notifications and the CLI show it: 32
-// hex digits without hyphens.
+// Hex returns a run's id as the queue, notifications and the CLI show it: 32 hex
+// digits without hyphens.
 func Hex(id uuid.UUID) string { return fmt.Sprintf("%x", id[:]) }
 
-// wrap puts what was tried before an error and translates those of Postgres
-// that are about the data. nil stays nil.
+// wrap adds what was attempted to an error and translates errors of Postgres that
+// are about the data. nil stays nil.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil
@@ -116,34 +99,31 @@ func wrap(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, translate(err))
 }
 
-// translate gives an error of the driver the package's own meaning; the
-// driver's error stays in the chain where it says more.
+// translate turns an error of the driver into one of this package. The driver's
+// error stays in the chain where it says more.
 func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
 	}
-	if isPooler(err) {
-		return fmt.Errorf("%w; behind a pooler that lends connections out for a transaction, "+
-			"the URL needs default_query_exec_mode=cache_describe", err)
-	}
-	if isUnavailable(err) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	err = scoped.Explain(err)
+	if errors.Is(err, ErrUnavailable) {
+		return err
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return err
 	}
-	if pg.Code == "42501" && pg.Routine == "ExecWithCheckOptions" { // the wall refused a row: another tenant's
+	if pg.Code == "42501" && pg.Routine == "ExecWithCheckOptions" { // row level security refused a row: another tenant's
 		return ErrNotFound
 	}
 	switch pg.Code {
 	case "23505": // unique_violation
 		return &ConflictError{What: noun(pg.TableName)}
-	case "23503": // foreign_key_violation: the row referred to is gone or another tenant's
+	case "23503": // foreign_key_violation: the referenced row is gone or another tenant's
 		return fmt.Errorf("%w: %s", ErrNotFound, pg.ConstraintName)
 	case "23514", // check_violation
-		"22021", "22P05", // a byte sequence or an escape that is no text: NUL, mostly
-		"22P02", // no JSON
+		"22021", "22P05", // invalid text, usually a NUL
+		"22P02", // invalid JSON
 		"54000": // too long for an index
 		return &InvalidError{What: "value", Reason: "refused by the database: " + pg.Message}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Event is one change: who, when, how, before and after. Events are never
-// changed, and deleted only once they are old ([Store.ForgetEvents]); the
-// database refuses anything else.
+// Event is one change: who, when, how, before and after. Events are never changed,
+// and are deleted only when they are old ([Store.ForgetEvents]); the database
+// refuses anything else.
 type Event struct {
 	ID           int64 // grows with time, within the tenant
 	Tenant       string
@@ -25,11 +25,11 @@ type Event struct {
 	MappingID    *uuid.UUID
 	CompanyID    *uuid.UUID
 	ClientID     *int64
-	Before       json.RawMessage // nil: there was nothing before
-	After        json.RawMessage // nil: there is nothing any more
+	Before       json.RawMessage // nil: did not exist before
+	After        json.RawMessage // nil: does not exist any more
 }
 
-// EventFilter narrows [Store.Events]; the zero value of a field does not.
+// EventFilter restricts [Store.Events]; the zero value of a field does not.
 type EventFilter struct {
 	MappingID *uuid.UUID
 	RunID     *uuid.UUID
@@ -42,7 +42,7 @@ const eventColumns = `id, tenant, at, actor, action, how, run_id, connection_id,
 
 // Events lists the tenant's events, newest first.
 func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Event, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select `+eventColumns+` from halosync.events
 		where tenant = $1 and ($2::uuid is null or mapping_id = $2) and ($3::uuid is null or run_id = $3)
 			and ($4::timestamptz is null or at >= $4) and ($5::bigint = 0 or id < $5)
@@ -55,8 +55,8 @@ func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Eve
 	return events, wrap("events", err)
 }
 
-// AllEvents reads every event that f lets through, newest first, a thousand at
-// a time, as [Store.AllMappings] does; f.Limit is ignored.
+// AllEvents reads every event that matches f, newest first, a thousand at a time, as
+// [Store.AllMappings] does. It ignores f.Limit.
 func (s *Store) AllEvents(ctx context.Context, tenant string, f EventFilter) iter.Seq2[Event, error] {
 	return chunks(func(last *Event) ([]Event, error) {
 		f := f
@@ -68,7 +68,7 @@ func (s *Store) AllEvents(ctx context.Context, tenant string, f EventFilter) ite
 	})
 }
 
-// addEvent writes an event; its id and time are the database's.
+// addEvent writes an event; the database sets its id and time.
 func addEvent(ctx context.Context, tx pgx.Tx, e Event) error {
 	_, err := tx.Exec(ctx, `
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
@@ -77,7 +77,7 @@ func addEvent(ctx context.Context, tx pgx.Tx, e Event) error {
 	return err
 }
 
-// orNull turns the zero time into null.
+// orNull returns nil for the zero time.
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -85,11 +85,11 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// limit is how many rows a listing returns.
+// limit returns how many rows a listing returns: 1 to 1,000, 100 by default.
 func limit(wanted int) int {
-	const standard, most = 100, 1000
+	const standard, maxRows = 100, 1000
 	if wanted <= 0 {
 		return standard
 	}
-	return min(wanted, most)
+	return min(wanted, maxRows)
 }

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"io/fs"
 	"net"
 	"time"
 
@@ -18,48 +17,20 @@ const (
 	UndispatchedSQL = undispatchedSQL
 )
 
-// CheckNumbers is checkNumbers for the tests, which are outside the package
-// because repotest imports it.
-func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrations) }
-
-// MigrateFS is [Migrate] with other migrations than the embedded ones.
-func MigrateFS(ctx context.Context, url string, migrations fs.FS) (MigrateResult, error) {
-	return migrate(ctx, url, migrations)
-}
-
-// Embedded are the migrations of the program.
-func Embedded() fs.FS {
-	sub, err := fs.Sub(embedded, "migrations")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
-
-// Latest is the version that the program wants.
-func Latest() int64 { return latest() }
-
-// Misname makes a store put every statement into one tenant's scope, whatever
-// tenant it is asked for: what the wall is for.
-func Misname(s *Store, tenant string) { s.scopeOf = func(string) scope { return ofTenant(tenant) } }
+// OverrideTenant makes a store run every statement in one tenant's scope, whatever
+// tenant it is asked for: row level security must stop that.
+func OverrideTenant(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
 
 // RawCount runs a statement on a session of the store that names no tenant.
 func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
-	err = s.pool.pool.QueryRow(ctx, sql).Scan(&n)
+	err = s.pool.ForNoTenant().WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, sql).Scan(&n)
+	})
 	return n, err
 }
 
-// Rights are the rights that [Grant] gives: tables with verbs.
-func Rights() map[string]string {
-	all := make(map[string]string)
-	for _, r := range rights {
-		all[r.table] = r.verbs
-	}
-	return all
-}
-
-// SetPatience makes a store less patient with Postgres.
-func SetPatience(s *Store, limit time.Duration) { s.pool.limit = limit }
+// SetTimeout sets the limit of time of statements.
+func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
 // OpenWrapped opens a store with one connection, whose network side passes
 // through wrap.
@@ -77,5 +48,5 @@ func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func
 		}
 		return wrap(conn), nil
 	}
-	return open(ctx, cfg, keys)
+	return open(ctx, cfg, Options{Keys: keys})
 }

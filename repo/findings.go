@@ -9,19 +9,19 @@ import (
 
 // Outcomes of a [Finding].
 const (
-	FoundSeen       = "seen"       // Halo shows the client, otherwise than the mapping says
+	FoundSeen       = "seen"       // Halo shows the client, and it differs from the mapping
 	FoundMissing    = "missing"    // Halo has no such client
 	FoundUnverified = "unverified" // the client could not be read
 )
 
-// Finding is what a resync found out about one mapped client. It is kept
-// apart from the mapping until the run knows whether to believe it.
+// Finding is what a resync found about one mapped client. It is stored apart from
+// the mapping until the run knows whether the listing is complete.
 type Finding struct {
 	ClientID int64
 	Outcome  string
-	Name     string // [FoundSeen] only
-	Inactive bool   // likewise
-	Reason   string // the others only
+	Name     string // only for [FoundSeen]
+	Inactive bool   // only for [FoundSeen]
+	Reason   string // only for the other outcomes
 }
 
 type findingColumns struct {
@@ -40,7 +40,7 @@ func (fc *findingColumns) add(f Finding) {
 }
 
 const (
-	// A later page knows better than an earlier one.
+	// A later page overrides an earlier one.
 	addFindingsSQL = `
 		insert into halosync.run_findings (tenant, run_id, client_id, outcome, name, inactive, reason)
 		select $1, $2, n.client_id, n.outcome, n.name, n.inactive, n.reason
@@ -50,8 +50,9 @@ const (
 		on conflict (run_id, client_id) do update
 		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason`
 
-	// Findings are taken out of their table and meet the mappings in force. A
-	// mapping that was made after the run began knows better than the finding.
+	// Findings are removed from their table and applied to the active mappings. A
+	// mapping that was created after the run began is newer than the finding and
+	// stays.
 	applyFindingsSQL = `
 		with taken as (
 			delete from halosync.run_findings where tenant = $1 and run_id = $2 and client_id in (
@@ -103,13 +104,13 @@ const (
 			(select count(*) from hit where outcome = 'unverified')`
 )
 
-// ApplyFindings applies up to limit of a run's findings to the mappings in
-// force, with an event for each that changes, counts them and makes items of
-// those that need a person. It says how many findings it took; 0 is the end.
-// Each call is one transaction: what was applied is not applied again.
-// [ErrFenced] if the run is not the caller's any more.
+// ApplyFindings applies up to limit of a run's findings to the active mappings, with
+// an event for each change. It counts them and adds items for those that need a
+// person. It returns how many findings it took; 0 means none are left. Each call is
+// one transaction, so no finding is applied twice. It returns [ErrFenced] if another
+// execution has the run.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {
 			return err
 		}
@@ -130,9 +131,9 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 	return taken, nil
 }
 
-// Findings reads the ids of a run's findings with one outcome, ascending.
+// Findings reads the client ids of a run's findings with one outcome, ascending.
 func (s *Store) Findings(ctx context.Context, ref RunRef, outcome string) ([]int64, error) {
-	rows, err := s.as(ref.Tenant).Query(ctx, `
+	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		select client_id from halosync.run_findings
 		where tenant = $1 and run_id = $2 and outcome = $3 order by client_id`, ref.Tenant, ref.ID, outcome)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
 // Outcomes of one client.
@@ -19,29 +21,28 @@ const (
 	Ambiguous = "ambiguous"
 	Skipped   = "skipped"
 	Failed    = "failed"
-	// Seen is a client that belongs into the catalogue and nowhere else. It
-	// does not count.
+	// Seen is for a client that is only written to the catalogue. It is not counted.
 	Seen = "seen"
 )
 
-// ImportPage is one page of clients to be written, or several in a row.
+// ImportPage is a batch: clients to be written in one transaction.
 type ImportPage struct {
-	Pass, Page int      // ≥ 0; together unique within the run
-	Pages      int      // how many of Halo's pages these are, Page the last; 0 counts as 1
-	Clients    []Client // without doubles, in ascending order of id
+	Pass, Page int      // ≥ 0; the pair is unique within the run
+	Pages      int      // how many of Halo's pages the batch has; Page is the last; 0 means 1
+	Clients    []Client // in ascending order of id, without duplicates
 	NormNames  []string // of Clients, in the same order
-	PageIDs    []int64  // what [Store.SeenPages] is to give back
-	// Cursor is the checkpoint after this page; nil leaves the last one.
+	PageIDs    []int64  // what [Store.SeenPages] returns
+	// Cursor is the checkpoint after this batch; nil keeps the last one.
 	Cursor json.RawMessage
-	// RecordsTotal is how many clients there are to expect; 0: unknown.
+	// RecordsTotal is the expected number of clients; 0: unknown.
 	RecordsTotal int
-	// DryRun writes nothing but the run: counts, items, checkpoint.
+	// DryRun writes only to the run: counts, items, checkpoint.
 	DryRun bool
-	// Skips become items as they are and count with their outcome.
+	// Skips become items as they are and are counted by their outcome.
 	Skips []RunItem
-	// Compare leaves mappings as they are: a [Refreshed] one, and what is in
-	// Absent, become findings, which [Store.ApplyFindings] applies once the run
-	// knows that it can believe them. They count when they are applied.
+	// Compare leaves mappings as they are: those with the outcome [Refreshed], and
+	// Absent, become findings, which [Store.ApplyFindings] applies and counts when
+	// the run knows that the listing is complete.
 	Compare bool
 	Absent  []Finding
 }
@@ -63,87 +64,83 @@ type Candidate struct {
 	Mapped    bool // has an active mapping on this connection
 }
 
-// maxCandidates is how many candidates a name gets, unmapped ones first.
+// maxCandidates is how many candidates are read for a name, unmapped ones first.
 const maxCandidates = 20
 
-// PageState is what the database knows about a page's clients.
+// PageState is what the database has about a batch's clients.
 type PageState struct {
 	// Mapped are the clients that have an active mapping.
 	Mapped map[int64]MappingState
-	// Unmapped are the clients whose mapping was deleted since the run was
-	// queued, and when: a person's wish that is newer than the run.
+	// Unmapped are the clients that a person unmapped since the run was queued, and
+	// when: the person's decision is newer than the run.
 	Unmapped map[int64]time.Time
-	// Candidates are the companies by normalised name: at most 20 for each,
-	// unmapped ones first, then the oldest.
+	// Candidates are the companies by normalised name: up to 20 for each, unmapped
+	// ones first, then the oldest.
 	Candidates map[string][]Candidate
-	// Cancelled says that the run's cancellation was requested.
+	// Cancelled is true if the cancellation of the run was requested.
 	Cancelled bool
 }
 
-// Decision says what becomes of one client.
+// Decision is what to do with one client.
 type Decision struct {
 	Client    Client
 	Norm      string
 	Outcome   string    // [Created], [Linked], [Refreshed] …
 	CompanyID uuid.UUID // [Linked]: the company
 	Reason    string
-	// NeedsPerson makes it an item of the run.
+	// NeedsPerson adds an item to the run.
 	NeedsPerson bool
 }
 
-// PageResult is what a page came to.
+// PageResult is the outcome of one batch.
 type PageResult struct {
 	Counts
 	Findings  int  // written
-	Cancelled bool // the run should end here; this page is written
-	Repeated  bool // the page was written before, and nothing was done now
+	Cancelled bool // the run should end here; this batch is written
+	Repeated  bool // the batch was written before, and nothing was done now
 }
 
-// ImportPage writes one page in one transaction: it reads what is known about
-// the clients, lets decide judge, and writes the outcome with counts, events
-// and checkpoint. It takes two round trips, whatever the size of the page.
-// decide is called at most once and must not use the Store.
+// ImportPage writes one batch in one transaction: it reads what is known about the
+// clients, calls decide, and writes the outcome with counts, events and checkpoint.
+// It takes two round trips, whatever the size of the batch. decide is called at most
+// once and must not use the Store.
 //
-// A client that the database cannot hold (NUL in its name, a name of more
-// than 1,000 characters) fails alone and becomes an item; the others are
-// written. [ErrFenced] if the run is not the caller's any more; then, and at
-// any other error, nothing is written. That an error says so is certain only
-// if the connection to the database was not lost: whoever claims the run
-// again learns from its checkpoint which is true.
-func (s *Store) ImportPage(caller context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+// A client that the database cannot hold (NUL in its name, a name of more than 1,000
+// characters) fails alone and becomes an item; the others are written. It returns
+// [ErrFenced] if another execution has the run. After any error nothing is written,
+// unless the connection to the database was lost during the commit: then the
+// checkpoint of the run's next claim shows whether it was.
+func (s *Store) ImportPage(ctx context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
 	if err := p.check(); err != nil {
-		return PageResult{}, wrap("import page", err)
+		return PageResult{}, wrap("import batch", err)
 	}
-	ctx, cancel := s.pool.bound(caller)
-	defer cancel()
-	conn, err := s.pool.pool.Acquire(ctx)
+	scope := s.forTenant(ref.Tenant)
+	var res PageResult
+	err := scope.WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		res, err = importBatch(ctx, conn, scope, ref, p, decide)
+		return err
+	})
 	if err != nil {
-		return PageResult{}, wrap("import page", late(caller, err))
-	}
-	defer conn.Release()
-
-	res, err := importPage(ctx, conn, s.scopeOf(ref.Tenant), ref, p, decide)
-	if err != nil {
-		rollback(ctx, conn)
-		return PageResult{}, wrap("import page", late(caller, err))
+		return PageResult{}, wrap("import batch", err)
 	}
 	return res, nil
 }
 
-func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
-	state, run, err := readPage(ctx, conn, whose, ref, p)
+// importBatch does the two round trips. If it returns an error, or a batch that was
+// written before, the transaction is open or failed.
+func importBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+	state, run, err := readBatch(ctx, conn, scope, ref, p)
 	if err != nil {
 		return PageResult{}, err
 	}
 	if run.repeated {
-		rollback(ctx, conn)
 		return PageResult{Cancelled: state.Cancelled, Repeated: true}, nil
 	}
 	decisions, err := decide(state)
 	if err != nil {
 		return PageResult{}, err
 	}
-	w, err := newPageWrite(p, decisions)
+	w, err := newBatchWrite(p, decisions)
 	if err != nil {
 		return PageResult{}, err
 	}
@@ -153,27 +150,17 @@ func importPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef
 	return PageResult{Counts: w.counts, Findings: len(w.findings.clientIDs), Cancelled: state.Cancelled}, nil
 }
 
-// rollback makes the connection usable again. Should that fail, the pool
-// throws it away.
-func rollback(ctx context.Context, conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if conn.Conn().PgConn().TxStatus() != 'I' {
-		_, _ = conn.Exec(ctx, "rollback")
-	}
-}
-
 func (p ImportPage) check() error {
 	if len(p.NormNames) != len(p.Clients) {
-		return &InvalidError{What: "page", Reason: fmt.Sprintf("has %d clients and %d normalised names", len(p.Clients), len(p.NormNames))}
+		return &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d normalised names", len(p.Clients), len(p.NormNames))}
 	}
 	for i := 1; i < len(p.Clients); i++ {
 		if p.Clients[i-1].ID >= p.Clients[i].ID {
-			return &InvalidError{What: "page", Reason: "is not in ascending order of id without doubles"}
+			return &InvalidError{What: "batch", Reason: "is not in ascending order of id without duplicates"}
 		}
 	}
 	if p.Pass < 0 || p.Page < 0 || p.Pages < 0 {
-		return &InvalidError{What: "page", Reason: "has a negative number"}
+		return &InvalidError{What: "batch", Reason: "has a negative number"}
 	}
 	return nil
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Tables of which Postgres knows for sure that they are empty must not be read
-// from end to end for each row while they fill.
+// Tables that the statistics say are empty must not be read from end to end for each
+// row while they fill.
 func TestImportIntoVacuumedTables(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	repotest.Exec(t, w.url, `vacuum (analyze) halosync.companies, halosync.mappings, halosync.clients, halosync.events`)
 	const pages, size = 20, 100
@@ -26,8 +26,8 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
 	w.Close() // sessions tell what they have read at their end at the latest
-	// Small tables may well be read whole: with so many rows that is a tenth of
-	// what it comes to if it never ends.
+	// Reading small tables whole is fine: with so many rows that is a tenth of the
+	// reads that a wrong plan makes.
 	const most = 200 * pages * size
 	for _, table := range []string{"companies", "mappings", "clients"} {
 		awaitRows(t, w.url, table, pages*size)
@@ -48,10 +48,9 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 	t.Fatalf("%s: the statistics do not come", table)
 }
 
-// A tenant that the statistics do not know, since it grew after they were made,
-// looks to the planner as if it had no rows: then one condition seems as good
-// as two, and an index that is read for the whole tenant, once for each client,
-// as good as the right one.
+// A tenant that the statistics do not know, because it grew after they were made, is
+// estimated to have no rows: then one condition seems as good as two, and an index
+// that is read for the whole tenant, once for each client, as good as the right one.
 func TestTenantUnknownToStatistics(t *testing.T) {
 	t.Parallel()
 	for name, others := range map[string]struct{ tenants, each int }{
@@ -59,7 +58,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			for n := range others.tenants {
 				other := join(t, w.Store, w.url, fmt.Sprint("other", n), "main")
 				repotest.MapClients(t, w.url, repo.Connection{Tenant: other.tenant, ID: other.conn}, 1, others.each)
@@ -74,7 +73,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 			w.Close() // sessions tell what they have read at their end at the latest
 			awaitRows(t, w.url, "clients", size)
 			for table, rows := range rowsRead(t, w.url) {
-				// Each of some ten requests may read all once or twice.
+				// Each of some ten statements may read everything once or twice.
 				if read := rows - before[table]; read > 20*mapped {
 					t.Errorf("%s: %d rows read for requests of %d of %d mappings", table, read, size, mapped)
 				}
@@ -85,7 +84,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 
 // touchOf does with a few of many mapped clients all that is done with pages
 // and chunks of them. The last twice as many of all are not mapped yet.
-func (w *world) touchOf(t *testing.T, all []repo.Client, few int) {
+func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()
 	ctx := t.Context()
 	known, fresh, free := all[:few], all[len(all)-2*few:len(all)-few], all[len(all)-few:]
@@ -148,7 +147,8 @@ func ids(list []repo.Client) (ids []int64) {
 	return ids
 }
 
-// rowsRead is how many rows of the tables, or entries of their indexes, have been read.
+// rowsRead returns how many rows of the tables, and entries of their indexes, have
+// been read.
 func rowsRead(t *testing.T, url string) map[string]int {
 	t.Helper()
 	read := map[string]int{}

@@ -7,12 +7,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// pageRun is what a page needs to know of its run.
-type pageRun struct {
+// batchRun is what a batch needs to know of its run.
+type batchRun struct {
 	requestedBy string
-	repeated    bool // this page has been written
+	repeated    bool // this batch has been written
 }
 
 const (
@@ -23,15 +25,15 @@ const (
 		where r.tenant = $1 and r.id = $2 and r.fence = $3 and r.connection_id = $6 and r.state = 'running'
 		for update of r`
 
-	// The rows of a page are looked up one by one: a lateral join with a limit
-	// leaves the planner no choice but an index, which a fresh table without
-	// statistics otherwise talks it out of. Nor has it a choice among indexes:
-	// "is not distinct from" is "=" of which none makes use. Without it, and
-	// without statistics that know of the tenant, all indexes look alike, and that
-	// of the whole tenant, or of the whole connection, was read from end to end for
-	// each client. So are all look-ups of many rows, and what is joined to them
-	// takes the tenant from them: a value that the statistics have never seen
-	// would be taken for one without rows.
+	// The rows of a batch are looked up one by one: a lateral join with a limit
+	// leaves the planner no choice but an index. With a fresh table without
+	// statistics it would otherwise choose a scan. It has no choice among indexes
+	// either: no index serves "is not distinct from", which means "=" here. Without
+	// it, and without statistics that know the tenant, all indexes look alike, and
+	// the planner read one of the whole tenant, or of the whole connection, for each
+	// client. All lookups of many rows are written like this, and tables that are
+	// joined take the tenant from them: a value that the statistics have never seen
+	// is estimated to have no rows.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
@@ -50,11 +52,11 @@ const (
 			where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
-	// By the hash, which is what the index holds, and which is made first: behind
-	// the wall, no condition that makes one may use an index. A name that thousands of
-	// companies share gives no more rows than another. The tenant is a column of n:
-	// as a value that the statistics have never seen it would make the index of the
-	// tenant's ids look as good.
+	// The lookup is by the hash, which is in the index. The hash is computed first:
+	// under row level security, a condition that computes one may not use an index.
+	// The limit keeps a name that thousands of companies share as cheap as any
+	// other. The tenant is a column of n: as a value that the statistics have never
+	// seen it would make the index of the tenant's ids look as good.
 	candidatesSQL = `
 		with n as materialized (select $1 as tenant, norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped
@@ -68,21 +70,20 @@ const (
 			order by mapped, co.id limit $4) c`
 )
 
-// readPage is the first round trip: begin, locks, reads. It leaves the
-// transaction open, or failed, if it returns an error.
-func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, p ImportPage) (PageState, pageRun, error) {
+// readBatch is the first round trip: begin, locks, reads. It leaves the transaction
+// open, or failed if it returns an error.
+func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage) (PageState, batchRun, error) {
 	state := PageState{
 		Mapped:     make(map[int64]MappingState),
 		Unmapped:   make(map[int64]time.Time),
 		Candidates: make(map[string][]Candidate),
 	}
-	var run pageRun
+	var run batchRun
 	ids := p.ids()
 
 	b := &pgx.Batch{}
-	b.Queue("begin")
-	b.Queue(setTenantSQL, whose.setting)
-	if !p.Compare { // which adds neither companies nor mappings
+	scope.QueueBegin(b)
+	if !p.Compare { // which creates neither companies nor mappings
 		b.Queue(lockTenantSQL, ref.Tenant)
 	}
 	b.Queue(lockRunSQL, ref.Tenant, ref.ID, ref.Fence, p.Pass, p.Page, ref.ConnectionID).QueryRow(func(row pgx.Row) error {
@@ -98,7 +99,7 @@ func readPage(ctx context.Context, conn *pgxpool.Conn, whose scope, ref RunRef, 
 		return each(rows, func() { state.Mapped[id] = m },
 			&id, &m.ID, &m.CompanyID, &m.CompanyName, &m.ClientName, &m.ClientInactive, &m.State)
 	})
-	if !p.Compare { // to which neither matters
+	if !p.Compare { // which needs neither
 		b.Queue(unmappedSQL, ref.Tenant, ref.ConnectionID, ids, ref.ID).Query(func(rows pgx.Rows) error {
 			var id int64
 			var at time.Time
@@ -123,7 +124,7 @@ func each(rows pgx.Rows, f func(), dest ...any) error {
 	return err
 }
 
-// ids are the page's clients.
+// ids returns the ids of the batch's clients.
 func (p ImportPage) ids() []int64 {
 	ids := make([]int64, len(p.Clients))
 	for i, c := range p.Clients {
@@ -132,7 +133,7 @@ func (p ImportPage) ids() []int64 {
 	return ids
 }
 
-// distinctNorms are the names to ask for, without those that no row can have.
+// distinctNorms returns the names to look up, without those that no row can have.
 func (p ImportPage) distinctNorms() []string {
 	norms := []string{}
 	asked := make(map[string]bool, len(p.NormNames))

@@ -7,13 +7,13 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// pageWrite is a page's decisions as columns, which unnest turns into rows.
-type pageWrite struct {
+// batchWrite holds a batch's decisions as columns, which unnest turns into rows.
+type batchWrite struct {
 	page     ImportPage
 	counts   Counts
 	clients  clientColumns // the catalogue
 	added    addedColumns
-	refresh  mappingColumns // to be brought up to date; names, states and client ids only
+	refresh  mappingColumns // to be updated; only names, states and client ids
 	items    itemColumns
 	findings findingColumns
 }
@@ -26,13 +26,13 @@ type clientColumns struct {
 	topNames []string
 }
 
-// addedColumns say for each client of the catalogue, in the same order, what is
-// to be created for it, if anything.
+// addedColumns has for each client of the catalogue, in the same order, what is to
+// be created for it, if anything.
 type addedColumns struct {
 	any bool
-	// Not []uuid.UUID, each of which pgx would turn into a text and back.
+	// Not []uuid.UUID: pgx would turn each into a text and back.
 	mappings, companies pgtype.FlatArray[pgtype.UUID]
-	norms               []string // empty: no company to be created
+	norms               []string // empty: creates no company
 }
 
 type mappingColumns struct {
@@ -48,13 +48,13 @@ type itemColumns struct {
 	outcomes, reasons []string
 }
 
-// newPageWrite sorts decisions into what is to be written. There must be one
-// for each client of the page, in the same order.
-func newPageWrite(p ImportPage, decisions []Decision) (*pageWrite, error) {
+// newBatchWrite sorts decisions by what is to be written. There must be one for each
+// client of the batch, in the same order.
+func newBatchWrite(p ImportPage, decisions []Decision) (*batchWrite, error) {
 	if len(decisions) != len(p.Clients) {
-		return nil, &InvalidError{What: "page", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}
+		return nil, &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}
 	}
-	w := &pageWrite{page: p}
+	w := &batchWrite{page: p}
 	for i, d := range decisions {
 		if d.Client.ID != p.Clients[i].ID {
 			return nil, &InvalidError{What: "decision", Reason: fmt.Sprintf("%d is about client %d, not %d", i, d.Client.ID, p.Clients[i].ID)}
@@ -75,8 +75,8 @@ func newPageWrite(p ImportPage, decisions []Decision) (*pageWrite, error) {
 	return w, nil
 }
 
-// add takes up one decision.
-func (w *pageWrite) add(d Decision) error {
+// add adds one decision.
+func (w *batchWrite) add(d Decision) error {
 	if reason := unstorableClient(d.Client); reason != "" {
 		if w.page.Compare && d.Client.ID > 0 {
 			w.findings.add(Finding{ClientID: d.Client.ID, Outcome: FoundUnverified, Reason: reason})
@@ -112,7 +112,7 @@ func (w *pageWrite) add(d Decision) error {
 	return nil
 }
 
-func (w *pageWrite) create(d Decision) error {
+func (w *batchWrite) create(d Decision) error {
 	if err := (NewCompany{Name: d.Client.Name, NormName: d.Norm}).check(); err != nil {
 		return fmt.Errorf("client %d: %w", d.Client.ID, err)
 	}
@@ -123,9 +123,9 @@ func (w *pageWrite) create(d Decision) error {
 	return w.link(d, id, d.Norm)
 }
 
-// link adds a mapping, and the company with this norm unless it is empty, to
-// the client that was added last.
-func (w *pageWrite) link(d Decision, company uuid.UUID, norm string) error {
+// link adds a mapping, and the company with this norm unless it is empty, to the
+// client that was added last.
+func (w *batchWrite) link(d Decision, company uuid.UUID, norm string) error {
 	if company == uuid.Nil {
 		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", d.Client.ID)}
 	}
@@ -140,7 +140,7 @@ func (w *pageWrite) link(d Decision, company uuid.UUID, norm string) error {
 	return nil
 }
 
-func (w *pageWrite) count(outcome string) error {
+func (w *batchWrite) count(outcome string) error {
 	c := &w.counts
 	counter, ok := map[string]*int{
 		Created: &c.Created, Linked: &c.Linked, Refreshed: &c.Refreshed, Unchanged: &c.Unchanged,
@@ -161,7 +161,7 @@ func (cl *clientColumns) add(c Client) {
 	cl.topNames = append(cl.topNames, c.TopLevelName)
 }
 
-// skip makes room for the next client.
+// skip appends an empty row for the next client.
 func (a *addedColumns) skip() {
 	a.mappings, a.companies, a.norms = append(a.mappings, pgtype.UUID{}), append(a.companies, pgtype.UUID{}), append(a.norms, "")
 }

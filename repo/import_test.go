@@ -14,9 +14,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-func TestImportPage(t *testing.T) {
+func TestImportBatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{
 		{Name: "Bakery", NormName: "bakery", ExternalID: "x1"},
 		{Name: "Twin", NormName: "twin"}, {Name: "Twin", NormName: "twin"},
@@ -54,9 +54,9 @@ func TestImportPage(t *testing.T) {
 	equal(t, "catalogue", repotest.Value[int](t, w.url, `select count(*) from halosync.clients where changed_at = first_seen_at`), 4)
 }
 
-func TestImportPageRefresh(t *testing.T) {
+func TestImportBatchRefresh(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(3)
 	w.importAll(t, "first", list...)
 	repotest.Exec(t, w.url, `update halosync.mappings set state = 'missing', state_reason = 'gone' where client_id = 3`)
@@ -87,7 +87,7 @@ func TestImportPageRefresh(t *testing.T) {
 // An identical second import writes no row of companies, mappings or clients.
 func TestImportUnchangedWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(250)
 	w.importAll(t, "first", list...)
 	fingerprint := func() string {
@@ -111,7 +111,7 @@ func TestImportUnchangedWritesNothing(t *testing.T) {
 
 func TestImportDryRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(3)
 	p := page(1, list...)
@@ -133,9 +133,9 @@ func TestImportDryRun(t *testing.T) {
 	equal(t, "cursor", string(again.Cursor), `{"page": 1}`)
 }
 
-func TestImportPageRepeated(t *testing.T) {
+func TestImportBatchRepeated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(2)
 	for i, want := range []bool{false, true} {
@@ -146,11 +146,11 @@ func TestImportPageRepeated(t *testing.T) {
 	equal(t, "counts", run.Counts, repo.Counts{Created: 2})
 }
 
-// A mapping that a person deleted after the run was requested stays deleted;
-// one that was deleted before does not stand in the way.
-func TestImportPageUnmapped(t *testing.T) {
+// A mapping that a person unmapped after the run was requested stays unmapped; one
+// that was unmapped earlier does not prevent a new one.
+func TestImportBatchUnmapped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(2)
 	w.importAll(t, "first", list...)
 	repotest.Exec(t, w.url, `update halosync.mappings set deleted_at = now() - interval '1 hour', deleted_by = 'bob' where client_id = 1`)
@@ -165,9 +165,9 @@ func TestImportPageUnmapped(t *testing.T) {
 	equal(t, "counts", res.Counts, repo.Counts{Linked: 1, Skipped: 1})
 }
 
-func TestImportPageItemsAreBounded(t *testing.T) {
+func TestImportBatchItemsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	for number := range 4 {
 		p := page(number + 1)
@@ -181,9 +181,9 @@ func TestImportPageItemsAreBounded(t *testing.T) {
 	equal(t, "last", run.Items[999].ClientID, int64(3100))
 }
 
-func TestImportPageRefuses(t *testing.T) {
+func TestImportBatchRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.claim(t, "k").Ref
 	broken := errors.New("broken")
 	two := clients(2)
@@ -220,14 +220,14 @@ func TestImportPageRefuses(t *testing.T) {
 	}
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, ref.ID))
 	equal(t, "pages", run.Pages, 0)
-	// The store is as good as new.
+	// The store still works.
 	must[repo.PageResult](t)(w.ImportPage(within(t, time.Minute), ref, page(1, two...), ok))
 }
 
 // A name shared by many companies does not load them all.
-func TestImportPageCandidatesAreBounded(t *testing.T) {
+func TestImportBatchCandidatesAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	var same []repo.Client
 	for i := range 50 {
 		same = append(same, repo.Client{ID: int64(i + 1), Name: "Same"})

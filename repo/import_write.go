@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// Only what differs is offered: "on conflict" locks, and so writes, even a
-	// row that its own WHERE then leaves alone. n are the clients. What did not
-	// change is written once a month, to say that it is still there.
+	// Only rows that differ are inserted: "on conflict" locks, and so writes, even a
+	// row that its own WHERE then leaves alone. n are the clients. An unchanged row
+	// is written once in 30 days, to record that the client still exists.
 	upsertNSQL = `
 		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
 		select $1, $2, n.client_id, n.name, n.inactive, nullif(n.top_id, 0), nullif(n.top_name, '')
@@ -33,9 +33,9 @@ const (
 			select * from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[])
 				as n(client_id, name, inactive, top_id, top_name))` + upsertNSQL
 
-	// What is new comes in one statement, so that each name travels and is read
-	// once. A client without a mapping to be made has null for its id; one without
-	// a company to be made, no norm.
+	// New rows come in one statement, so that each name is sent and parsed once. A
+	// client without a new mapping has null for its id; one without a new company
+	// has an empty norm.
 	addMappingsSQL = `
 		with n as materialized (
 			select *, norm <> '' as creates, mapping_id is not null as maps
@@ -104,9 +104,9 @@ const (
 		where tenant = $1 and id = $2 and fence = $3`
 )
 
-// send is the second round trip: the writes, ending with the commit. Whoever
-// has nothing to write is left out.
-func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, actor string) error {
+// send is the second round trip: the writes, ending with the commit. Statements
+// without rows are left out.
+func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, actor string) error {
 	b := &pgx.Batch{}
 	if !w.page.DryRun {
 		w.queueRows(b, ref, actor)
@@ -130,13 +130,13 @@ func (w *pageWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, ac
 	return conn.SendBatch(ctx, b).Close()
 }
 
-// discardPlansSQL lets the foreign keys' own checks be planned anew, once a page.
-// Their plans are kept otherwise, and one from the days when a table was empty
+// discardPlansSQL makes Postgres plan the foreign keys' own checks again, once for
+// each batch. Otherwise their plans are kept, and a plan made when a table was empty
 // reads all of it for each row, until autovacuum has seen how it grows.
 const discardPlansSQL = `discard plans`
 
 // queueRows queues what a dry run leaves out.
-func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
+func (w *batchWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
 	cl := w.clients
 	args := []any{ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames}
 	switch {
@@ -151,7 +151,7 @@ func (w *pageWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
 	}
 }
 
-// orNilID turns the zero id into null.
+// orNilID returns nil for the zero id.
 func orNilID(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil

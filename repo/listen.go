@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// queuedChannel is told a run's id, as [Hex], when somebody requests it in
-	// SQL.
+	// queuedChannel carries the id, as [Hex], of each run that is requested in SQL.
 	queuedChannel = "halosync_queued"
-	// echoPatience is how long our own notification may take to arrive.
-	echoPatience = 5 * time.Second
+	// echoTimeout is how long our own notification may take to arrive.
+	echoTimeout = 5 * time.Second
 )
 
-// ErrDeaf says that [Store.Listen] would never hear anything.
+// ErrDeaf means that notifications do not arrive, so that [Store.Listen] is of no
+// use.
 var ErrDeaf = errors.New("notifications do not arrive, as behind a pooler that lends connections out for a transaction")
 
-// Listen calls heard at once and then whenever runs, of any tenants, are
-// requested in SQL, until ctx ends or the connection breaks: it always returns
-// an error. It has a connection of its own. Whether anything can be heard there
-// it tries; if not, it returns [ErrDeaf] after some seconds.
+// Listen calls heard at once and then whenever runs, of any tenants, are requested
+// in SQL, until ctx ends or the connection breaks. It always returns an error. It
+// uses a connection of its own. It first notifies itself; if that does not arrive
+// within five seconds, it returns [ErrDeaf].
 func (s *Store) Listen(ctx context.Context, heard func()) error {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {
 		return wrap("listen", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // broken, or not needed any more
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it is broken or not needed any more
 	id, err := newID()
 	if err != nil {
 		return err
@@ -39,21 +39,21 @@ func (s *Store) Listen(ctx context.Context, heard func()) error {
 			return wrap("listen", err)
 		}
 	}
-	heard() // for what was requested before we listened
-	if _, err := s.as(nobody).Exec(ctx, `select pg_notify($1, '')`, probe); err != nil {
+	heard() // for what was requested before
+	if _, err := s.pool.ForNoTenant().Exec(ctx, `select pg_notify($1, '')`, probe); err != nil {
 		return wrap("listen", err)
 	}
-	patient, cancel := context.WithTimeout(ctx, echoPatience)
+	wait, cancel := context.WithTimeout(ctx, echoTimeout)
 	defer cancel()
 	for {
-		told, err := conn.WaitForNotification(patient)
+		n, err := conn.WaitForNotification(wait)
 		switch {
-		case err != nil && ctx.Err() == nil && patient.Err() != nil:
+		case err != nil && ctx.Err() == nil && wait.Err() != nil:
 			return wrap("listen", ErrDeaf)
 		case err != nil:
 			return wrap("listen", err)
-		case told.Channel == probe:
-			patient = ctx // it was heard: from now on there is all the time
+		case n.Channel == probe:
+			wait = ctx // notifications arrive: wait without a limit
 		default:
 			heard()
 		}

@@ -15,7 +15,7 @@ import (
 
 func TestCompanies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	added := must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{
 		{Name: "Client 1", NormName: "client 1", ExternalID: "x-1"},
 		{Name: "100% _Café_", NormName: "100% _café_"},
@@ -55,7 +55,7 @@ func TestCompanies(t *testing.T) {
 
 func TestAddCompaniesRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ok := repo.NewCompany{Name: "a", NormName: "a", ExternalID: "x"}
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{ok}))
 	for what, tt := range map[string]struct {
@@ -83,7 +83,7 @@ func TestAddCompaniesRefuses(t *testing.T) {
 
 func TestMappings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	other := join(t, w.Store, w.url, w.tenant, "other")
 	list := clients(1200) // more than one chunk of AllMappings
 	w.importAll(t, "k", list...)
@@ -138,7 +138,7 @@ func TestMappings(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.importAll(t, "k", clients(2)...)
 	run := must[[]repo.Run](t)(w.Runs(t.Context(), w.tenant, repo.RunFilter{}))[0]
 	mapping := must[[]repo.Mapping](t)(w.Mappings(t.Context(), w.tenant, repo.MappingFilter{}))[0]

@@ -19,28 +19,28 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// world is a database with one tenant's connection in it.
-type world struct {
+// fixture is a database with a connection of one tenant.
+type fixture struct {
 	*repo.Store
 	url    string
 	tenant string
 	conn   uuid.UUID
 }
 
-func newWorld(t testing.TB) *world {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	url := repotest.URL(t)
 	return join(t, repotest.Open(t, url), url, "acme", "main")
 }
 
-// join adds a connection to a database and gives its view of it.
-func join(t testing.TB, store *repo.Store, url, tenant, name string) *world {
+// join adds a connection to a database and returns a fixture for it.
+func join(t testing.TB, store *repo.Store, url, tenant, name string) *fixture {
 	t.Helper()
 	conn, err := store.AddConnection(t.Context(), tenant, "ann", newConnection(name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{Store: store, url: url, tenant: tenant, conn: conn.ID}
+	return &fixture{Store: store, url: url, tenant: tenant, conn: conn.ID}
 }
 
 func newConnection(name string) repo.NewConnection {
@@ -50,8 +50,8 @@ func newConnection(name string) repo.NewConnection {
 	}
 }
 
-// newRun describes an import of the world's connection.
-func (w *world) newRun(key string) repo.NewRun {
+// newRun describes an import of the fixture's connection.
+func (w *fixture) newRun(key string) repo.NewRun {
 	return repo.NewRun{
 		ID: uuid.New(), Kind: repo.KindImport, Tenant: w.tenant, ConnectionID: w.conn,
 		Args: json.RawMessage(`{"all":true}`), RequestKey: key, RequestedBy: "ann",
@@ -59,7 +59,7 @@ func (w *world) newRun(key string) repo.NewRun {
 }
 
 // claim starts a run that is not in the ledger yet.
-func (w *world) claim(t testing.TB, key string) repo.Claim {
+func (w *fixture) claim(t testing.TB, key string) repo.Claim {
 	t.Helper()
 	claim, err := w.ClaimRun(t.Context(), w.newRun(key))
 	if err != nil {
@@ -69,15 +69,15 @@ func (w *world) claim(t testing.TB, key string) repo.Claim {
 }
 
 // finish ends a claimed run.
-func (w *world) finish(t testing.TB, ref repo.RunRef) {
+func (w *fixture) finish(t testing.TB, ref repo.RunRef) {
 	t.Helper()
 	if err := w.FinishRun(t.Context(), ref, repo.Finish{State: repo.StateSucceeded, Complete: true}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// importAll runs clients through one import, a page of up to 100 at a time.
-func (w *world) importAll(t testing.TB, key string, clients ...repo.Client) repo.Counts {
+// importAll imports clients in one run, in batches of up to 100.
+func (w *fixture) importAll(t testing.TB, key string, clients ...repo.Client) repo.Counts {
 	t.Helper()
 	claim := w.claim(t, key)
 	number := 0
@@ -95,7 +95,7 @@ func (w *world) importAll(t testing.TB, key string, clients ...repo.Client) repo
 	return run.Counts
 }
 
-// page is page number of a first pass.
+// page returns batch number of a first pass.
 func page(number int, clients ...repo.Client) repo.ImportPage {
 	p := repo.ImportPage{Pass: 1, Page: number, Clients: clients, Cursor: json.RawMessage(fmt.Sprintf(`{"page":%d}`, number))}
 	for _, c := range clients {
@@ -105,7 +105,7 @@ func page(number int, clients ...repo.Client) repo.ImportPage {
 	return p
 }
 
-// decider judges as the engine does, in short.
+// decider is a short form of the importer's decisions.
 func decider(clients []repo.Client) func(repo.PageState) ([]repo.Decision, error) {
 	return func(state repo.PageState) ([]repo.Decision, error) {
 		var out []repo.Decision
@@ -142,7 +142,7 @@ func decide(c repo.Client, state repo.PageState) repo.Decision {
 	return repo.Decision{Outcome: repo.Ambiguous, NeedsPerson: true, Reason: fmt.Sprintf("%d companies", len(free))}
 }
 
-// clients makes n clients with ids from 1.
+// clients returns n clients with ids from 1.
 func clients(n int) []repo.Client {
 	list := make([]repo.Client, n)
 	for i := range list {
@@ -177,6 +177,6 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// shortNames compares texts without runs of the same letter, for readable
-// tests of long names.
+// shortNames removes runs of one letter, so that differences of long names are
+// readable.
 var shortNames = cmp.Transformer("short", func(s string) string { return strings.ReplaceAll(s, "\xc3", "") })

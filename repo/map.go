@@ -29,22 +29,22 @@ type MapChunk struct {
 	How          string // in the events, in words
 }
 
-// PairLookup is what a pair names.
+// PairLookup is what a pair of the request names.
 type PairLookup struct {
 	Number    int       // in the request, from 1
-	CompanyID uuid.UUID // zero if Company is no id
+	CompanyID uuid.UUID // zero if Company is not an id
 	Company   string    // id, external id or name
-	Norm      string    // Company in the form under which names are compared
+	Norm      string    // Company in the form in which names are compared
 	ClientID  int64     // 0: Halo has no such client
 }
 
-// CompanyMatch is a company that a pair may mean.
+// CompanyMatch is a company that a pair may refer to.
 type CompanyMatch struct {
 	ID   uuid.UUID
 	Name string
 }
 
-// InForce is a mapping that is in force.
+// InForce is an active mapping.
 type InForce struct {
 	ID, CompanyID uuid.UUID
 	CompanyName   string
@@ -65,41 +65,41 @@ type CompanyClient struct {
 	ClientID  int64
 }
 
-// MapState is what the database knows about a chunk's companies and clients.
+// MapState is what the database has about a chunk's companies and clients.
 type MapState struct {
-	// Companies are those that each pair may mean, in the order of the pairs:
-	// by id, else by external id, else by exact name, else by normalised name.
-	// At most five of a name, the oldest.
+	// Companies are those that each pair may refer to, in the order of the pairs: by
+	// id, else by external id, else by exact name, else by normalised name. Up to
+	// five of a name, the oldest.
 	Companies [][]CompanyMatch
 	ByCompany map[uuid.UUID]InForce // on this connection
 	ByClient  map[int64]InForce
-	// Settled are the earlier pairs of the request that are about one of these
-	// companies or clients.
+	// Settled are the earlier pairs of the request with one of these companies or
+	// clients.
 	Settled []SettledPair
-	// Unmapped were deleted after the run was queued.
+	// Unmapped are the pairs that were unmapped after the run was queued.
 	Unmapped map[CompanyClient]bool
 }
 
-// PairDecision says what becomes of one pair.
+// PairDecision is what to do with one pair.
 type PairDecision struct {
 	Pair      int       // its number
 	Outcome   string    // [Mapped], [AlreadyMapped] or [Refused]
 	Reason    string    // why it was refused
 	Ambiguous bool      // refused because several companies or clients fit
-	CompanyID uuid.UUID // zero if it is not known
-	Client    Client    // zero if it is not known
-	Replaces  []InForce // [Mapped]: mappings in force that it takes the place of
+	CompanyID uuid.UUID // zero if unknown
+	Client    Client    // zero if unknown
+	Replaces  []InForce // [Mapped]: active mappings that it replaces
 }
 
-// MapPairs maps a chunk of pairs in one transaction: it reads what is known
-// about them, lets decide judge, and writes mappings, events, outcomes, counts
-// and checkpoint. decide is called at most once and must not use the Store.
-// A chunk that was written before is left as it is.
+// MapPairs maps a chunk of pairs in one transaction: it reads what is known about
+// them, calls decide, and writes mappings, events, outcomes, counts and checkpoint.
+// decide is called at most once and must not use the Store. A chunk that was written
+// before is left as it is.
 //
-// cancelled says that the run should end here. [ErrFenced] if the run is not
-// the caller's any more; then, and at any other error, nothing is written.
+// cancelled reports that the run should end here. It returns [ErrFenced] if another
+// execution has the run. After any error nothing is written.
 func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ type chunkRun struct {
 	cancelled, repeated bool
 }
 
-// lockChunk locks the run of a chunk; a chunk is a page of pass 0.
+// lockChunk locks the run of a chunk. A chunk is stored as a page of pass 0.
 func lockChunk(ctx context.Context, tx pgx.Tx, ref RunRef, number int) (run chunkRun, err error) {
 	err = tx.QueryRow(ctx, lockRunSQL, ref.Tenant, ref.ID, ref.Fence, 0, number, ref.ConnectionID).
 		Scan(&run.requestedBy, &run.cancelled, &run.repeated)

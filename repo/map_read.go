@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// The best kind of match comes first; the reader keeps that kind alone.
-	meantCompaniesSQL = `
+	// The best kind of match comes first; the reader keeps only that kind.
+	matchingCompaniesSQL = `
 		with n as materialized (
 			select $1 as tenant, id, word, norm, ord, hashtextextended(norm, 0) as hash
 			from unnest($2::uuid[], $3::text[], $4::text[]) with ordinality as n(id, word, norm, ord))
@@ -25,7 +25,7 @@ const (
 			 order by kind, co.id limit $5)) c
 		order by n.ord, c.kind, c.id`
 
-	inForceSQL = `
+	activeMappingsSQL = `
 		select m.id, m.company_id, c.name, m.client_id, m.client_name
 		from (
 			select * from halosync.mappings where tenant is not distinct from $1 and connection_id = $2 and company_id = any($3) and deleted_at is null
@@ -44,8 +44,8 @@ const (
 			and deleted_at >= (select queued_at from halosync.runs where tenant = $1 and id = $5)`
 )
 
-// maxMeant is how many companies of a name are told of.
-const maxMeant = 5
+// maxMatches is how many companies of a name are read.
+const maxMatches = 5
 
 // readMapState reads what is known about the companies and clients of a chunk.
 func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapState, error) {
@@ -65,7 +65,7 @@ func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapSt
 	}
 
 	b := &pgx.Batch{}
-	b.Queue(inForceSQL, ref.Tenant, ref.ConnectionID, companies, clients).Query(func(rows pgx.Rows) error {
+	b.Queue(activeMappingsSQL, ref.Tenant, ref.ConnectionID, companies, clients).Query(func(rows pgx.Rows) error {
 		var f InForce
 		return each(rows, func() { state.ByCompany[f.CompanyID], state.ByClient[f.ClientID] = f, f },
 			&f.ID, &f.CompanyID, &f.CompanyName, &f.ClientID, &f.ClientName)
@@ -81,13 +81,13 @@ func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapSt
 	return state, tx.SendBatch(ctx, b).Close()
 }
 
-// readCompanies finds what each pair's company may be.
+// readCompanies finds the companies that each pair may refer to.
 func (s *MapState) readCompanies(ctx context.Context, q querier, ref RunRef, c MapChunk) error {
 	ids, words, norms := make([]uuid.UUID, len(c.Pairs)), make([]string, len(c.Pairs)), make([]string, len(c.Pairs))
 	for i, p := range c.Pairs {
 		ids[i], words[i], norms[i] = p.CompanyID, p.Company, p.Norm
 	}
-	rows, err := q.Query(ctx, meantCompaniesSQL, ref.Tenant, ids, words, norms, maxMeant)
+	rows, err := q.Query(ctx, matchingCompaniesSQL, ref.Tenant, ids, words, norms, maxMatches)
 	if err != nil {
 		return err
 	}

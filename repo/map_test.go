@@ -27,8 +27,8 @@ func chunk(number int, pairs ...repo.PairLookup) repo.MapChunk {
 	}
 }
 
-// mapEach maps the one company that each pair means to the client of the same
-// place, whatever is in the way.
+// mapEach maps the company that each pair refers to, to the client in the same
+// place, and replaces what conflicts.
 func mapEach(clients ...repo.Client) func(repo.MapState) ([]repo.PairDecision, error) {
 	return func(state repo.MapState) ([]repo.PairDecision, error) {
 		out := make([]repo.PairDecision, len(clients))
@@ -49,8 +49,8 @@ func mapEach(clients ...repo.Client) func(repo.MapState) ([]repo.PairDecision, e
 	}
 }
 
-// mappingIDs are the ids of the tenant's mappings in force; nil on an error.
-func (w *world) mappingIDs() []uuid.UUID {
+// mappingIDs returns the ids of the tenant's active mappings; nil on an error.
+func (w *fixture) mappingIDs() []uuid.UUID {
 	var ids []uuid.UUID
 	for m, err := range w.AllMappings(context.Background(), w.tenant, repo.MappingFilter{}) {
 		if err != nil {
@@ -62,7 +62,7 @@ func (w *world) mappingIDs() []uuid.UUID {
 }
 
 // claimMap starts a map run.
-func (w *world) claimMap(t testing.TB, key string) (repo.Claim, repo.NewRun) {
+func (w *fixture) claimMap(t testing.TB, key string) (repo.Claim, repo.NewRun) {
 	t.Helper()
 	n := w.newRun(key)
 	n.Kind = repo.KindMap
@@ -73,11 +73,11 @@ func (w *world) claimMap(t testing.TB, key string) (repo.Claim, repo.NewRun) {
 	return claim, n
 }
 
-// What a pair may mean: an id before an external id before an exact name
-// before a name that is the same when normalised.
+// What a pair refers to: an id before an external id before an exact name before an
+// equal normalised name.
 func TestMapReadsCompanies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	add := func(name, external string) string {
 		added := must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: name, NormName: strings.ToLower(name), ExternalID: external}}))
 		return added[0].ID.String()
@@ -116,7 +116,7 @@ func TestMapReadsCompanies(t *testing.T) {
 
 func TestMapPairs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(3)
 	w.importAll(t, "first", list...) // companies "Client 1" to 3, mapped to 1 to 3
 	w.addNamed(t, "Free")
@@ -151,7 +151,7 @@ func TestMapPairs(t *testing.T) {
 		"mapping.deleted replaced 2 true false", "mapping.deleted replaced 1 true false",
 	})
 
-	// The next chunk knows what this one has settled, and that the run was cancelled.
+	// The next chunk sees what this one has settled, and that the run was cancelled.
 	must[repo.Run](t)(w.RequestCancel(t.Context(), w.tenant, n.ID, "bob"))
 	cancelled, err := w.MapPairs(t.Context(), claim.Ref, chunk(2, lookup(4, "Free", 8)), func(s repo.MapState) ([]repo.PairDecision, error) {
 		equal(t, "settled", []any{len(s.Settled), s.Settled[0].Pair, s.Settled[0].ClientID}, []any{1, 3, int64(7)})
@@ -159,22 +159,22 @@ func TestMapPairs(t *testing.T) {
 	})
 	equal(t, "cancelled", []any{cancelled, err}, []any{true, nil})
 
-	// Somebody else takes over: nothing is written any more.
+	// Another execution takes over: nothing is written any more.
 	must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	if _, err := w.MapPairs(t.Context(), claim.Ref, chunk(3, lookup(5, "Free", 8)), mapAll); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("a chunk of an execution that was overtaken: %v", err)
 	}
 }
 
-func (w *world) addNamed(t testing.TB, name string) repo.Company {
+func (w *fixture) addNamed(t testing.TB, name string) repo.Company {
 	t.Helper()
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: name, NormName: strings.ToLower(name)}}))[0]
 }
 
-// Decisions that do not fit their chunk are refused whole.
+// Decisions that do not match their chunk are refused as a whole.
 func TestMapPairsChecks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	free := w.addNamed(t, "Free")
 	claim, _ := w.claimMap(t, "k")
 	for name, d := range map[string][]repo.PairDecision{

@@ -15,11 +15,11 @@ import (
 const (
 	MappingOK         = "ok"
 	MappingInactive   = "inactive"   // the client is inactive in Halo
-	MappingMissing    = "missing"    // the client does not exist in Halo any more
+	MappingMissing    = "missing"    // the client no longer exists in Halo
 	MappingUnverified = "unverified" // the client could not be read
 )
 
-// Mapping is a company and a client of Halo's that are the same customer.
+// Mapping is a company and a client of Halo that are the same customer.
 type Mapping struct {
 	ID             uuid.UUID
 	ConnectionID   uuid.UUID
@@ -27,35 +27,35 @@ type Mapping struct {
 	CompanyID      uuid.UUID
 	CompanyName    string
 	ClientID       int64
-	ClientName     string // as Halo last told it
+	ClientName     string // as Halo last returned it
 	ClientInactive bool
 	MappedAt       time.Time
 	MappedBy       string // "import", "map", "suggest" or "restore"
 	State          string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
 	StateReason    string
-	// LastVerifiedAt is when Halo's side was last known to be as it is here:
-	// when it was written, or at the start of the connection's last complete
-	// resync, which leaves the rows of unchanged mappings alone.
+	// LastVerifiedAt is when Halo's side was last known to be as stored: when it was
+	// written, or the start of the connection's last complete resync, which does not
+	// write the rows of unchanged mappings.
 	LastVerifiedAt *time.Time
-	RunID          *uuid.UUID // the run that made it; nil: a person did without one
-	DeletedAt      *time.Time // nil: in force
+	RunID          *uuid.UUID // the run that created it; nil: created without a run
+	DeletedAt      *time.Time // nil: active
 	DeletedBy      string
 }
 
-// MappingFilter narrows [Store.Mappings]; the zero value of a field does not.
+// MappingFilter restricts [Store.Mappings]; the zero value of a field does not.
 type MappingFilter struct {
 	ConnectionID *uuid.UUID
 	Search       string // only company or client names that contain this text, in any case
 	State        string
-	Troubled     bool      // only what is not "ok"
-	Deleted      bool      // those that are not in force any more, instead of those that are
-	NewestFirst  bool      // instead of the oldest; After then looks the other way
-	After        uuid.UUID // only what comes after this mapping: the next page
+	Troubled     bool      // only those that are not "ok"
+	Deleted      bool      // the unmapped ones instead of the active ones
+	NewestFirst  bool      // instead of the oldest; After then means older ones
+	After        uuid.UUID // only mappings after this one: the next page
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
-// mappingSQL reads mappings m with their names; a WHERE on m, n and c follows.
-// A deleted mapping's company may be gone.
+// mappingSQL reads mappings m with their names; a WHERE clause on m, n and c
+// follows. The company of a deleted mapping may not exist.
 const mappingSQL = `
 	select m.id, m.connection_id, n.name as connection,
 		coalesce(m.company_id, '00000000-0000-0000-0000-000000000000') as company_id, coalesce(c.name, '') as company_name,
@@ -72,7 +72,7 @@ const mappingSQL = `
 // Mappings lists the tenant's mappings, oldest first unless f says otherwise.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
 	where, args := f.where(tenant)
-	rows, err := s.as(tenant).Query(ctx, mappingSQL+where, args...)
+	rows, err := s.forTenant(tenant).Query(ctx, mappingSQL+where, args...)
 	if err != nil {
 		return nil, wrap("mappings", err)
 	}
@@ -80,9 +80,9 @@ func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([
 	return mappings, wrap("mappings", err)
 }
 
-// where is the end of the statement. It holds only the conditions that there
-// are, and those that partial indexes are made for as they are there: Postgres
-// plans such a statement once for all its values, and would not use them else.
+// where returns the end of the statement. It has only the conditions that apply, and
+// those of partial indexes literally: Postgres plans the statement once for all its
+// values, and would not use the indexes otherwise.
 func (f MappingFilter) where(tenant string) (string, []any) {
 	sql, args := "where m.tenant = $1", []any{tenant}
 	add := func(condition string, values ...any) {
@@ -122,10 +122,9 @@ func (f MappingFilter) where(tenant string) (string, []any) {
 	return sql + order + fmt.Sprintf(" limit %d", limit(f.Limit)), args
 }
 
-// AllMappings reads every mapping that f lets through, a thousand at a time;
-// f.Limit is ignored. No connection is held between them, so a mapping that
-// is added meanwhile may or may not be seen. It stops at the first error,
-// which it yields last.
+// AllMappings reads every mapping that matches f, a thousand at a time. It ignores
+// f.Limit. It holds no connection in between, so it may miss a mapping that is added
+// meanwhile. It stops at the first error, which it yields last.
 func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter) iter.Seq2[Mapping, error] {
 	return chunks(func(last *Mapping) ([]Mapping, error) {
 		f := f
@@ -137,11 +136,11 @@ func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter)
 	})
 }
 
-// chunkSize is how many rows a listing without end reads at once.
+// chunkSize is how many rows an iterator reads at once.
 const chunkSize = 1000
 
-// chunks yields one by one what next reads at once. next gets the last item
-// it gave, nil at first; fewer than chunkSize are the end.
+// chunks yields one by one what next reads at once. next gets the last item that it
+// returned, nil at first. Fewer than chunkSize items are the end.
 func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last *T
@@ -163,4 +162,45 @@ func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 			last = &chunk[len(chunk)-1]
 		}
 	}
+}
+
+// MappedClient is Halo's side of an active mapping.
+type MappedClient struct {
+	ClientID   int64
+	ClientName string // as Halo last returned it
+	State      string // of the mapping
+}
+
+// MappedClients reads the mapped clients of a connection in ascending order of id, a
+// thousand at a time. It stops at the first error, which it yields last.
+func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID uuid.UUID) iter.Seq2[MappedClient, error] {
+	return chunks(func(last *MappedClient) ([]MappedClient, error) {
+		after := int64(0)
+		if last != nil {
+			after = last.ClientID
+		}
+		rows, err := s.forTenant(tenant).Query(ctx, `
+			select client_id, client_name, state from halosync.mappings
+			where tenant = $1 and connection_id = $2 and deleted_at is null and client_id > $3
+			order by client_id limit $4`, tenant, connectionID, after, chunkSize)
+		if err != nil {
+			return nil, wrap("mapped clients", err)
+		}
+		mapped, err := pgx.CollectRows(rows, pgx.RowToStructByName[MappedClient])
+		return mapped, wrap("mapped clients", err)
+	})
+}
+
+// SampleMapped reads up to n mapped clients that Halo has shown before, the same
+// ones each time, spread over the list.
+func (s *Store) SampleMapped(ctx context.Context, tenant string, connectionID uuid.UUID, n int) ([]MappedClient, error) {
+	rows, err := s.forTenant(tenant).Query(ctx, `
+		select client_id, client_name, state from halosync.mappings
+		where tenant = $1 and connection_id = $2 and deleted_at is null and state in ('ok', 'inactive')
+		order by hashint8extended(client_id, 0), client_id limit $3`, tenant, connectionID, n)
+	if err != nil {
+		return nil, wrap("sample of mapped clients", err)
+	}
+	mapped, err := pgx.CollectRows(rows, pgx.RowToStructByName[MappedClient])
+	return mapped, wrap("sample of mapped clients", err)
 }

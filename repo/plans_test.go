@@ -21,7 +21,7 @@ type plan struct {
 	Plans   []plan
 }
 
-// read is how many rows were read from tables.
+// read returns how many rows were read from tables.
 func (p plan) read() (n float64) {
 	if p.Table != "" {
 		n = (p.Rows + p.Removed) * p.Loops
@@ -32,8 +32,8 @@ func (p plan) read() (n float64) {
 	return n
 }
 
-// What each tick of each worker asks for costs what it finds and not what
-// there is, behind the wall, too.
+// The cost of each statement of a tick depends on what it finds and not on the size
+// of the tables, with row level security too.
 func TestTicksReadWhatTheyFind(t *testing.T) {
 	t.Parallel()
 	const connections = 5_000

@@ -8,10 +8,11 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
-// Behind a pooler in transaction mode: the URL must say so, everything but the
-// ringing works, and that is told.
+// Behind a pooler in transaction mode the URL must name it, and everything but
+// notifications works, which is reported.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)
@@ -23,7 +24,7 @@ func TestBehindPooler(t *testing.T) {
 
 	pooled := through(url.Values{"default_query_exec_mode": {"cache_describe"}})
 	for range 2 {
-		if res, err := repo.Migrate(t.Context(), pooled); err != nil || res.To != repo.Latest() {
+		if res, err := schema.Migrate(t.Context(), pooled); err != nil || res.To != schema.Version() {
 			t.Errorf("migrate: %+v, %v", res, err)
 		}
 	}
@@ -31,15 +32,15 @@ func TestBehindPooler(t *testing.T) {
 		and database = (select oid from pg_database where datname = current_database())`); n != 0 {
 		t.Errorf("%d locks are left behind", n)
 	}
-	if err := repo.Grant(t.Context(), pooled, "halosync_worker"); err != nil {
+	if err := schema.Grant(t.Context(), pooled, "halosync_worker"); err != nil {
 		t.Fatal(err)
 	}
 	store := repotest.OpenAs(t, strings.Replace(pooled, "postgres@", "halosync_worker@", 1))
 	if err := store.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	rang := 0
-	if err := store.Listen(t.Context(), func() { rang++ }); !errors.Is(err, repo.ErrDeaf) || rang != 1 {
-		t.Errorf("listen: rang %d times, %v", rang, err)
+	heard := 0
+	if err := store.Listen(t.Context(), func() { heard++ }); !errors.Is(err, repo.ErrDeaf) || heard != 1 {
+		t.Errorf("listen: heard %d times, %v", heard, err)
 	}
 }

@@ -15,38 +15,37 @@ import (
 
 var errNoKeys = errors.New("no key set was given")
 
-// ResealCursor is how far a pass of [Store.ResealSecrets] has come; the zero
-// value is its start.
+// ResealCursor is the position of a pass of [Store.ResealSecrets]; the zero value is
+// its start.
 type ResealCursor struct {
 	Tenant string
 	ID     uuid.UUID
 }
 
-// StuckSecret is a connection's secret that does not open.
+// StuckSecret is a connection's secret that cannot be decrypted.
 type StuckSecret struct {
 	Tenant     string
 	Connection uuid.UUID
 	Err        error // a [secret.ErrOpen]
 }
 
-// Resealed is what one call of [Store.ResealSecrets] did.
+// Resealed is the result of one call of [Store.ResealSecrets].
 type Resealed struct {
-	Sealed int           // anew
-	Stuck  []StuckSecret // left alone
-	Next   ResealCursor  // where the pass goes on
+	Sealed int           // with the primary key
+	Stuck  []StuckSecret // left as they are
+	Next   ResealCursor  // where the pass continues
 	Done   bool          // the pass is over
 }
 
-// ResealSecrets takes up to limit secrets after a cursor, of all tenants, that
-// are sealed with keys older than the primary one, and seals them with that.
-// Secrets under keys that are newer, or not in the set, are none of its
-// business. Several processes may do so at once: what another one has in hand
-// is left to it.
+// ResealSecrets seals up to limit secrets after a cursor, of all tenants, with the
+// primary key if an older key sealed them. It leaves secrets as they are whose key
+// is newer or not in the set. Several processes may call it at once: each skips the
+// rows that another one has locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)
 	}
-	err = s.asAll().inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		r = Resealed{Next: after}
 		old, err := olderSecrets(ctx, tx, s.keys.OlderPrefixes(), after, limit)
 		if err != nil {
@@ -85,7 +84,7 @@ type sealedSecret struct {
 	SecretSealed []byte
 }
 
-// olderSecrets locks secrets that begin in one of the given ways.
+// olderSecrets locks secrets that begin with one of the prefixes.
 func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecret, error) {
 	rows, err := tx.Query(ctx, `
 		select tenant, id, secret_sealed from halosync.connections
@@ -97,21 +96,21 @@ func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after Resea
 	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecret])
 }
 
-// Roles of what seals a stored secret, beside those of the key set's own keys.
+// Roles of keys, in addition to those in the key set.
 const (
 	KeyMissing    secret.Role = "missing"    // the key is not in the set
-	KeyUnreadable secret.Role = "unreadable" // the value is none that halosync writes
+	KeyUnreadable secret.Role = "unreadable" // the value was not written by halosync
 )
 
-// KeyUse says how many stored secrets one key seals.
+// KeyUse is the number of stored secrets that one key seals.
 type KeyUse struct {
 	ID      uint32 // 0 if the role is [KeyUnreadable]
 	Role    secret.Role
 	Secrets int
 }
 
-// KeyUses counts the stored secrets of all tenants by the key that sealed
-// them: those of the key set, the oldest first, then those that it lacks.
+// KeyUses counts the stored secrets of all tenants by the key that sealed them:
+// first the keys of the set, oldest first, then unknown keys.
 func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	if s.keys == nil {
 		return nil, wrap("keys", errNoKeys)
@@ -120,7 +119,7 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 		Head []byte
 		N    int
 	}
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select substring(secret_sealed from 1 for $1) as head, count(*) as n
 		from halosync.connections group by 1`, secret.PrefixLen)
 	if err != nil {
@@ -153,5 +152,5 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	return uses, nil
 }
 
-// String names the connection and why its secret does not open.
+// String returns the connection and why its secret cannot be decrypted.
 func (s StuckSecret) String() string { return fmt.Sprintf("connection %s: %v", s.Connection, s.Err) }

@@ -22,7 +22,7 @@ func sealing(t *testing.T, url, text string) *repo.Store {
 	return store
 }
 
-// uses is who seals what, as a line to compare.
+// uses returns the key uses as a line to compare.
 func uses(t *testing.T, store *repo.Store) string {
 	t.Helper()
 	var all []string
@@ -32,7 +32,7 @@ func uses(t *testing.T, store *repo.Store) string {
 	return strings.Join(all, ", ")
 }
 
-// reseal goes over everything, limit at a time.
+// reseal runs a whole pass, limit secrets at a time.
 func reseal(t *testing.T, store *repo.Store, limit int) (sealed int, stuck []repo.StuckSecret) {
 	t.Helper()
 	var cursor repo.ResealCursor
@@ -47,9 +47,8 @@ func reseal(t *testing.T, store *repo.Store, limit int) (sealed int, stuck []rep
 	return 0, nil
 }
 
-// A pass seals what is under older keys, tenant by tenant; it leaves alone what
-// is under keys that it does not have, or that are newer, and names what does
-// not open.
+// A pass seals what older keys sealed, tenant by tenant; it leaves secrets of
+// unknown and of newer keys as they are and reports those that cannot be decrypted.
 func TestResealSecrets(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -66,7 +65,7 @@ func TestResealSecrets(t *testing.T) {
 	equal(t, "before", uses(t, store), "reads 9, primary 0, missing 1")
 
 	sealed, stuck := reseal(t, store, 2)
-	equal(t, "sealed anew", sealed, 8)
+	equal(t, "sealed again", sealed, 8)
 	if len(stuck) != 1 || stuck[0].Connection != ids[1] || stuck[0].Tenant != "acme" || !errors.Is(stuck[0].Err, secret.ErrOpen) || errors.Is(stuck[0].Err, secret.ErrUnknownKey) {
 		t.Errorf("stuck: %v", stuck)
 	}
@@ -75,14 +74,14 @@ func TestResealSecrets(t *testing.T) {
 	if _, err := before.ConnectionSecret(t.Context(), "globex", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the old key opens still: %v", err)
 	}
-	// Who has the old set takes nothing back.
+	// A pass with the old set changes nothing.
 	if sealed, stuck := reseal(t, before, 50); sealed != 0 || len(stuck) != 0 {
 		t.Errorf("the old set: %d sealed, %v", sealed, stuck)
 	}
 }
 
-// In the second of two steps, workers of the first, whose set has the new key
-// as a staged one, open what is sealed with it and do not seal it back.
+// In the second of two steps, workers of the first, whose set has the new key as a
+// staged one, decrypt what it sealed and do not seal it back.
 func TestResealIsNoTugOfWar(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -91,7 +90,7 @@ func TestResealIsNoTugOfWar(t *testing.T) {
 	conn := must[repo.Connection](t)(first.AddConnection(t.Context(), "acme", "ann", newConnection("main")))
 	equal(t, "before", uses(t, first), "primary 1, staged 0")
 	if n, _ := reseal(t, second, 5); n != 1 {
-		t.Errorf("%d sealed anew", n)
+		t.Errorf("%d sealed again", n)
 	}
 	if n, _ := reseal(t, first, 5); n != 0 {
 		t.Errorf("%d sealed back", n)
@@ -100,7 +99,7 @@ func TestResealIsNoTugOfWar(t *testing.T) {
 	equal(t, "secret", must[secret.String](t)(first.ConnectionSecret(t.Context(), "acme", conn.ID)).Reveal(), "hunter2-main")
 }
 
-// Several at once seal each secret once.
+// Concurrent passes seal each secret once.
 func TestResealAtOnce(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -123,12 +122,12 @@ func TestResealAtOnce(t *testing.T) {
 	equal(t, "afterwards", uses(t, store), "reads 0, primary 40")
 }
 
-// A sealed value opens in its own row alone, whoever copies it elsewhere.
+// A sealed value can only be decrypted in its own row, not in a copy elsewhere.
 func TestCopiedSecretDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	same, other := join(t, w.Store, w.url, "acme", "second"), join(t, w.Store, w.url, "globex", "main")
-	for what, to := range map[string]*world{"another connection of the tenant": same, "another tenant": other} {
+	for what, to := range map[string]*fixture{"another connection of the tenant": same, "another tenant": other} {
 		repotest.Exec(t, w.url, `update halosync.connections set secret_sealed =
 			(select secret_sealed from halosync.connections where id = $1) where id = $2`, w.conn, to.conn)
 		plain, err := w.ConnectionSecret(t.Context(), to.tenant, to.conn)
@@ -141,7 +140,7 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)
 	}
-	// Sealed anew by a rotation it is no more than before.
+	// Sealed again by a rotation, the copy is still of no use.
 	if sealed, stuck := reseal(t, w.Store, 10); sealed != 0 || len(stuck) != 0 { // all is under the primary key
 		t.Errorf("%d sealed, %v", sealed, stuck)
 	}

@@ -9,27 +9,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcomes of restoring a mapping, beside [Refused] and [DoesNotExist].
+// Outcomes of restoring a mapping, in addition to [Refused] and [DoesNotExist].
 const (
 	Restored       = "restored"
 	AlreadyInForce = "in force already"
 )
 
-// HaloSide is what Halo said of a mapping's client just now.
+// HaloSide is what Halo just answered about a mapping's client.
 type HaloSide struct {
 	State    string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
-	Reason   string // of the last two
-	Name     string // of the first two
+	Reason   string // for the last two
+	Name     string // for the first two
 	Inactive bool
 }
 
-// Restore brings deleted mappings back into force under their ids and says
-// what became of each. sides tells Halo's side of them; a mapping that it
-// does not hold becomes unverified. A mapping is refused if its company is
-// gone, or its company or client is mapped otherwise by now. ids must not have
-// doubles.
+// Restore makes unmapped mappings active again under their ids and returns the
+// outcome of each. sides has Halo's side of them; a mapping without one becomes
+// unverified. A mapping is refused if its company was deleted, or if its company or
+// client has another mapping now. ids must not have duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -46,7 +45,7 @@ func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UU
 			}
 			side, ok := sides[id]
 			if !ok {
-				side = HaloSide{State: MappingUnverified, Reason: "restored; Halo was not asked"}
+				side = HaloSide{State: MappingUnverified, Reason: "restored without asking Halo"}
 			}
 			outcomes[i], err = restore(ctx, tx, tenant, actor, m, side)
 			if err != nil {
@@ -58,7 +57,7 @@ func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UU
 	return outcomes, wrap("restore", err)
 }
 
-// restore brings one mapping back, unless something is in its way.
+// restore restores one mapping, unless another one conflicts with it.
 func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, side HaloSide) (MappingOutcome, error) {
 	o := MappingOutcome{ID: m.ID, Outcome: Refused, Mapping: &m}
 	switch {
@@ -66,7 +65,7 @@ func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, si
 		o.Outcome = AlreadyInForce
 		return o, nil
 	case m.CompanyID == uuid.Nil:
-		o.Reason = "its company is gone"
+		o.Reason = "its company was deleted"
 		return o, nil
 	}
 	var err error
@@ -102,8 +101,8 @@ func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, si
 	return o, err
 }
 
-// blocked says which mapping in force is in the way of a deleted one; empty
-// if none is.
+// blocked returns which active mapping conflicts with an unmapped one; empty if none
+// does.
 func blocked(ctx context.Context, tx pgx.Tx, tenant string, m Mapping) (string, error) {
 	var companyID uuid.UUID
 	var company, client string
@@ -121,9 +120,9 @@ func blocked(ctx context.Context, tx pgx.Tx, tenant string, m Mapping) (string, 
 	case err != nil:
 		return "", err
 	case companyID == m.CompanyID && clientID == m.ClientID:
-		return "another mapping of the same pair is in force", nil
+		return "another mapping of the same pair is active", nil
 	case companyID == m.CompanyID:
-		return fmt.Sprintf("its company is mapped to client %d (%s) by now", clientID, client), nil
+		return fmt.Sprintf("its company is now mapped to client %d (%s)", clientID, client), nil
 	}
-	return fmt.Sprintf("its client is mapped to company %s (%s) by now", companyID, company), nil
+	return fmt.Sprintf("its client is now mapped to company %s (%s)", companyID, company), nil
 }

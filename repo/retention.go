@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// forgetItems is how many items of runs go in one transaction: a run has up to
-// 10,000.
+// forgetItems is how many items of runs are deleted in one transaction; a run has up
+// to 10,000.
 const forgetItems = 5000
 
-// tenantsSQL walks from name to name, so that its cost is the number of tenants
-// and not of their rows. A tenant without connections may have events, and one
-// without either may have had visitors.
+// tenantsSQL goes from name to name, so that its cost is the number of tenants and
+// not of their rows. A tenant without connections may have events, and one without
+// either may have sessions, tokens or answers.
 const tenantsSQL = `
 	with recursive walk(tenant, nth) as (
 		select $1::text, 0
@@ -29,10 +29,10 @@ const tenantsSQL = `
 		from walk w where w.nth < $2 and w.tenant is not null)
 	select tenant from walk where nth > 0 and tenant is not null order by nth`
 
-// TenantsAfter lists up to limit tenants that have anything that may be
-// forgotten, of all tenants, in the database's order, after a name.
+// TenantsAfter lists up to limit tenants after a name, of all tenants, that have
+// anything that may be deleted by age. The order is the database's.
 func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]string, error) {
-	rows, err := s.asAll().Query(ctx, tenantsSQL, after, limit)
+	rows, err := s.forAllTenants().Query(ctx, tenantsSQL, after, limit)
 	if err != nil {
 		return nil, wrap("tenants", err)
 	}
@@ -40,18 +40,18 @@ func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]st
 	return tenants, wrap("tenants", err)
 }
 
-// expiredSQL asks for both times: the first is what the index is by.
+// expiredSQL has a condition on both times: the index is by the first.
 const expiredSQL = `
 	select id from halosync.runs
 	where tenant = $1 and queued_at < now() - $2::interval and finished_at < now() - $2::interval
 	order by queued_at limit $3 for update skip locked`
 
 // ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than
-// age, with what belongs to them; a run with very many items takes more than one
-// call. more says that there are others. A run that has not ended stays, however
+// age, with their items and pages; a run with very many items takes more than one
+// call. more reports that others are left. A run that has not ended stays, however
 // old it is.
 func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, expiredSQL, tenant, age, limit)
 		if err != nil {
 			return err
@@ -79,20 +79,19 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 	return gone, more, wrap("forget runs", err)
 }
 
-// ForgetEvents looks at limit of the tenant's oldest events and deletes those that
-// are older than age, than 30 days, and than each run that is still there: an
-// undo reads what came after its run. more says that there may be others.
+// ForgetEvents deletes, among limit of the tenant's oldest events, those that are
+// older than age, than 30 days, and than each run that still exists: an undo reads
+// what came after its run. more reports that others may be left.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
-	err = s.as(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
-	return gone, gone > 0, wrap("forget events", err) // not all of a part need be old: ids and times are not in quite the same order
+	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
+	return gone, gone > 0, wrap("forget events", err) // ids and times are not in exactly the same order, so a part may have young events
 }
 
-// ForgetVisits deletes what the tenant's visitors have left and nobody can use any
-// more: sessions that are over, sign-in tokens that have expired, and answers
-// kept under keys of requests for a day. Who comes back takes his tenant's away
-// himself; this is for those who do not.
+// ForgetVisits deletes the tenant's expired sessions, sign-in tokens and answers to
+// requests. New sessions delete the tenant's expired ones; this is for tenants that
+// no one visits any more.
 func (s *Store) ForgetVisits(ctx context.Context, tenant string) (gone int, err error) {
-	err = s.as(tenant).QueryRow(ctx, `
+	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (
 			delete from halosync.sessions
 			where tenant = $1 and (expires_at <= now() or last_seen_at <= now() - $2::interval) returning 1),
@@ -103,15 +102,15 @@ func (s *Store) ForgetVisits(ctx context.Context, tenant string) (gone int, err 
 	return gone, wrap("forget visits", err)
 }
 
-// CatalogueCursor is how far a pass of [Store.ForgetClients] has come; the zero
-// value is its start.
+// CatalogueCursor is the position of a pass of [Store.ForgetClients]; the zero value
+// is its start.
 type CatalogueCursor struct {
 	ConnectionID uuid.UUID
 	ClientID     int64
 }
 
-// unseenClientsSQL looks at a part of one connection's catalogue: that of the
-// cursor, or of the next connection if that one is through.
+// unseenClientsSQL reads a part of one connection's catalogue: that of the cursor,
+// or of the next connection if the cursor is at its end.
 const unseenClientsSQL = `
 	with n as materialized (
 		select id from halosync.connections
@@ -133,11 +132,11 @@ const unseenClientsSQL = `
 		case when (select count(*) from part) < $4 then 9223372036854775807 else (select max(client_id) from part) end
 	from n`
 
-// ForgetClients looks at up to limit rows of the tenant's catalogue after a
-// cursor and deletes those that no import has seen for age and that no mapping in
-// force refers to. next is where the next part begins, zero at the end.
+// ForgetClients deletes, among up to limit rows of the tenant's catalogue after a
+// cursor, those that no import has seen for age and that no active mapping refers
+// to. next is the start of the next part, zero at the end.
 func (s *Store) ForgetClients(ctx context.Context, tenant string, age time.Duration, after CatalogueCursor, limit int) (gone int, next CatalogueCursor, err error) {
-	err = s.as(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
+	err = s.forTenant(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
 		Scan(&next.ConnectionID, &gone, &next.ClientID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, CatalogueCursor{}, nil

@@ -9,10 +9,10 @@ import (
 )
 
 // BenchmarkForget deletes 100,000 runs with two items each, and 200,000 events,
-// among as many that stay, in the parts in which the engine does it. "slowest-ms"
-// is the longest of them: for as long its rows are locked.
+// among as many that stay, in the same parts as the program. "slowest-ms" is the
+// longest of them: so long are its rows locked.
 func BenchmarkForget(b *testing.B) {
-	w := newWorld(b)
+	w := newFixture(b)
 	for _, sql := range []string{
 		`insert into halosync.runs (id, tenant, connection_id, kind, request_key, state, queued_at, started_at, finished_at)
 			select gen_random_uuid(), 'acme', $1, 'resync', 'k' || n, 'succeeded', at, at, at
@@ -47,10 +47,10 @@ func BenchmarkForget(b *testing.B) {
 	}
 }
 
-// BenchmarkForgetNothing is a night in which a tenant has nothing to be removed:
-// what each of very many costs.
+// BenchmarkForgetNothing is a night of a tenant without anything to delete: the cost
+// of each of very many.
 func BenchmarkForgetNothing(b *testing.B) {
-	w := newWorld(b)
+	w := newFixture(b)
 	w.importAll(b, "k", clients(200)...)
 	for b.Loop() {
 		for next := (repo.CatalogueCursor{}); ; {
@@ -71,10 +71,10 @@ func BenchmarkForgetNothing(b *testing.B) {
 	}
 }
 
-// BenchmarkCountFleet counts a million mappings of a thousand tenants, among
-// them one in a hundred that is not as it should be.
+// BenchmarkCountFleet counts a million mappings of a thousand tenants; one in a
+// hundred is not ok.
 func BenchmarkCountFleet(b *testing.B) {
-	w := newWorld(b)
+	w := newFixture(b)
 	for _, sql := range []string{
 		`insert into halosync.connections (id, tenant, name, domain, auth_server, client_id, secret_sealed)
 			select gen_random_uuid(), 't' || n, 'halo', 'https://acme.halopsa.com/api', 'https://acme.halopsa.com/auth', 'app', '\xab' from generate_series(1, 1000) n`,

@@ -15,15 +15,15 @@ import (
 
 const day = 24 * time.Hour
 
-// older makes a run of the world, and what it wrote, days older.
-func (w *world) older(t testing.TB, run uuid.UUID, days int) {
+// older makes a run of the fixture, and what it wrote, days older.
+func (w *fixture) older(t testing.TB, run uuid.UUID, days int) {
 	t.Helper()
 	repotest.Exec(t, w.url, `update halosync.runs set queued_at = queued_at - make_interval(days => $2),
 		started_at = started_at - make_interval(days => $2), finished_at = finished_at - make_interval(days => $2) where id = $1`, run, days)
 	ageEvents(t, w.url, `run_id = '`+run.String()+`'`, days)
 }
 
-// ageEvents goes past the trigger that keeps events as they are.
+// ageEvents makes events older in spite of the trigger.
 func ageEvents(t testing.TB, url, where string, days int) {
 	t.Helper()
 	repotest.Exec(t, url, fmt.Sprintf(`do $$ begin
@@ -33,11 +33,11 @@ func ageEvents(t testing.TB, url, where string, days int) {
 	end $$`, days, where))
 }
 
-// Only what has ended, and ended long enough ago, goes, with all that belongs to
-// it; what a run made stays.
+// Only runs that ended long enough ago are deleted, with their items and pages; what
+// a run created stays.
 func TestForgetRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(3)
 	imported := func(key string, days int) uuid.UUID {
 		claim := w.claim(t, key)
@@ -73,7 +73,7 @@ func TestForgetRuns(t *testing.T) {
 	equal(t, "mappings of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.mappings where run_id = $1 and deleted_at is null`, old), 3)
 	equal(t, "events of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.events where run_id = $1`, old), 6)
 
-	// The same request is a new run then, and the id of the old one is nobody's.
+	// The same request is a new run then, and the id of the old one is unused.
 	again, existed, err := w.CreateRun(t.Context(), w.newRun("old"))
 	equal(t, "same request", []any{existed, err, again.ID == old}, []any{false, nil, false})
 }
@@ -81,7 +81,7 @@ func TestForgetRuns(t *testing.T) {
 // A run with very many items takes several bounded transactions.
 func TestForgetRunsInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 3 {
 		claim := w.claim(t, fmt.Sprint("k", i))
 		w.finish(t, claim.Ref)
@@ -101,17 +101,17 @@ func TestForgetRunsInParts(t *testing.T) {
 	equal(t, "items", repotest.Value[int](t, w.url, `select count(*) from halosync.run_items`), 0)
 }
 
-// An undo finds everything that it reads for as long as its run is there,
-// whatever else was forgotten.
+// An undo finds everything that it reads for as long as its run exists, whatever
+// else was deleted.
 func TestForgettingLeavesUndoRight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(4)
 	claim := w.claim(t, "k")
 	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	ids := w.mappingIDs()
-	// By hand, one mapping was changed, and a resync, whose run goes, changed another.
+	// A person changed one mapping, and a resync, whose run is deleted, another.
 	must[[]repo.MappingOutcome](t)(w.Unmap(t.Context(), w.tenant, "bob", ids[:1]))
 	must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[:1], nil))
 	resync := w.newRun("r")
@@ -146,14 +146,14 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	w.older(t, claim.Run.ID, 1000)
 	repotest.Exec(t, w.url, `delete from halosync.runs`)
 	outcomes := must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[:1], nil))
-	equal(t, "in force", outcomes[0].Outcome, repo.AlreadyInForce)
+	equal(t, "restored before", outcomes[0].Outcome, repo.AlreadyInForce)
 }
 
-// Events go once they are old, the oldest first, a part at a time, and only by
-// the function: it keeps what is younger than 30 days, whoever asks.
+// Events are deleted when they are old, the oldest first, a part at a time, and only
+// by the function, which keeps what is younger than 30 days for every caller.
 func TestForgetEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	eve := join(t, w.Store, w.url, "globex", "main")
 	w.importAll(t, "k", clients(10)...) // 20 events, and one of the connection
 	repotest.Exec(t, w.url, `delete from halosync.runs`)
@@ -182,11 +182,12 @@ func TestForgetEvents(t *testing.T) {
 	}
 }
 
-// The catalogue loses what no import has seen for long, unless it is mapped; and
-// an import of what did not change says, once a month, that it is still there.
+// A client that no import has seen for long is deleted from the catalogue, unless it
+// is mapped; an import of an unchanged client records once a month that it still
+// exists.
 func TestForgetClients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(10)
 	w.importAll(t, "k", list...)
 	must[[]repo.MappingOutcome](t)(w.Unmap(t.Context(), w.tenant, "bob", w.mappingIDs()[4:]))
@@ -215,11 +216,11 @@ func TestForgetClients(t *testing.T) {
 	equal(t, "left", repotest.Value[[]int64](t, w.url, `select array_agg(client_id order by client_id) from halosync.clients`), []int64{1, 2, 3, 4, 9, 10})
 }
 
-// What visits have left goes once nobody can use it, also of a tenant that has
-// nothing else and never comes back.
-func TestForgetVisits(t *testing.T) {
+// Expired sessions, tokens and answers are deleted, also of a tenant that has
+// nothing else and is not used again.
+func TestDeleteExpiredSessions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	hash := func(n byte) [32]byte { return [32]byte{n} }
 	for n := range byte(3) {
 		if err := w.AddSession(t.Context(), "gone", repo.NewSession{Hash: hash(n), Actor: "ann", Scope: "read", For: time.Hour}); err != nil {
@@ -249,7 +250,7 @@ func TestForgetVisits(t *testing.T) {
 
 func TestTenantsAfter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, name := range []string{"b", "Z", "ä", "zz"} {
 		join(t, w.Store, w.url, name, "one")
 		join(t, w.Store, w.url, name, "two")
@@ -268,10 +269,10 @@ func TestTenantsAfter(t *testing.T) {
 	equal(t, "tenants", all, repotest.Value[[]string](t, w.url, `select array_agg(tenant order by tenant) from (select distinct tenant from halosync.events) e`))
 }
 
-// One worker has a job at a time; who is silent for too long has lost it.
+// One worker has a job at a time; without heartbeats it loses it.
 func TestUpkeepIsOneWorkersJob(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	one, two := uuid.New(), uuid.New()
 	take := func(who uuid.UUID) bool {
 		return must[bool](t)(w.TakeUpkeep(t.Context(), repo.JobRetention, who, time.Minute))

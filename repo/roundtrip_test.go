@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// tripCounter counts how often the client's side of a connection turns from
+// tripCounter counts how often the client's side of a connection changes from
 // writing to waiting for an answer.
 type tripCounter struct {
 	net.Conn
@@ -30,8 +30,8 @@ func (c *tripCounter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// newCountedWorld is newWorld with a count of the round trips.
-func newCountedWorld(t *testing.T) (*world, *atomic.Int64) {
+// newCountedFixture is newFixture with a count of the round trips.
+func newCountedFixture(t *testing.T) (*fixture, *atomic.Int64) {
 	t.Helper()
 	url := repotest.URL(t)
 	trips := &atomic.Int64{}
@@ -45,11 +45,11 @@ func newCountedWorld(t *testing.T) (*world, *atomic.Int64) {
 	return join(t, store, url, "acme", "main"), trips
 }
 
-// However large a page is, and whatever is done with it, it takes two round
-// trips, once the connection has prepared the statements.
-func TestImportPageRoundTrips(t *testing.T) {
+// A batch takes two round trips, whatever its size and outcome, once the connection
+// has prepared the statements.
+func TestImportBatchRoundTrips(t *testing.T) {
 	t.Parallel()
-	w, trips := newCountedWorld(t)
+	w, trips := newCountedFixture(t)
 	all := clients(1000)
 
 	warm := w.claim(t, "warm")

@@ -17,41 +17,41 @@ const (
 	KindResync = "resync"
 )
 
-// States of a run. A resync, and an import but for one of up to 100 named
-// clients, are bulk runs: one of them at a time is running on a connection.
+// States of a run. A resync is a bulk run, and so is an import unless it names up to
+// 100 clients. One bulk run at a time is running on a connection.
 const (
 	StateQueued    = "queued"
 	StateRunning   = "running"
 	StateSucceeded = "succeeded"
-	StatePartial   = "partial"   // ended, and not all was seen or done
-	StateHeld      = "held"      // ended without doing what a person must approve
+	StatePartial   = "partial"   // ended without seeing or doing everything
+	StateHeld      = "held"      // ended before changes that a person must approve
 	StateFailed    = "failed"    // ended with an error
 	StateCancelled = "cancelled" // ended because a person asked for it
 )
 
-// Counts says how many clients had which outcome.
+// Counts are the numbers of clients by outcome.
 type Counts struct {
-	Created   int // company and mapping made
-	Linked    int // mapping to an existing company made
-	Refreshed int // mapping updated with what Halo says now
+	Created   int // company and mapping created
+	Linked    int // mapping to an existing company created
+	Refreshed int // mapping updated with Halo's answer
 	Unchanged int
 	Ambiguous int // several companies fit
 	Skipped   int
 	Failed    int
-	// Of mappings rather than clients:
-	Missing    int // the client is gone from Halo
+	// Of mappings, not of clients:
+	Missing    int // the client no longer exists in Halo
 	Unverified int // the client could not be read
 	Removed    int
 }
 
-// Run is one execution of a job, over all its attempts.
+// Run is one request with all its executions.
 type Run struct {
 	ID                uuid.UUID
 	Kind              string // [KindImport], [KindMap], [KindUnmap] or [KindResync]
 	Tenant            string
 	ConnectionID      uuid.UUID
 	Args              json.RawMessage
-	RequestKey        string // the same request has the same key
+	RequestKey        string // equal requests have the same key
 	RequestedBy       string
 	State             string
 	Attempt           int // executions so far, waits included
@@ -59,47 +59,47 @@ type Run struct {
 	StartedAt         *time.Time // of the first execution
 	FinishedAt        *time.Time
 	CancelRequestedAt *time.Time
-	NotBefore         *time.Time // queued: when it is meant to go on
+	NotBefore         *time.Time // queued: not executed before this time
 	WaitReason        string     // queued: why it waits
 	Pages             int        // written
-	Passes            int        // over the listing, begun
+	Passes            int        // readings of the list that were started
 	Records           int        // clients decided on
-	RecordsTotal      int        // as far as is known; 0: unknown
-	Complete          bool       // everything there was to see has been seen
+	RecordsTotal      int        // 0: unknown
+	Complete          bool       // the whole list was read
 	Counts
 	Error           string
-	DispatchedAt    *time.Time // when its task was last put into the queue, or seen there
-	ApprovedAt      *time.Time // a held run that a person let go on
+	DispatchedAt    *time.Time // when its task was last put into the queue, or found there
+	ApprovedAt      *time.Time // of a held run
 	ApprovedBy      string
-	Deaths          int       // executions in a row that ended with their worker, without a page in between
+	Deaths          int       // executions in a row that ended with a worker crash and wrote no batch
 	Stack           string    // of the panic that failed the run
-	ApprovedMissing int       // as many mappings may be marked missing, whatever the ceiling
-	Items           []RunItem `db:"-"` // what needs a person; in listings always nil
-	Pairs           []RunItem `db:"-"` // the outcome of each pair of a request; in listings always nil
+	ApprovedMissing int       // how many mappings an approved run may mark missing
+	Items           []RunItem `db:"-"` // what needs a person; nil in listings
+	Pairs           []RunItem `db:"-"` // the outcome of each pair of a request; nil in listings
 }
 
-// Ended says whether the run is over.
+// Ended reports whether the run has ended.
 func (r Run) Ended() bool { return r.State != StateQueued && r.State != StateRunning }
 
-// RunItem is something of a run that needs a person. ClientID or CompanyID is
-// zero where it does not apply.
+// RunItem is a result of a run that needs a person, or the outcome of a pair.
+// ClientID and CompanyID are zero where they do not apply.
 type RunItem struct {
 	ClientID  int64
 	CompanyID uuid.UUID
 	Outcome   string
 	Reason    string
-	Pair      int  // of the request, from 1; 0: not about a pair
+	Pair      int  // number in the request, from 1; 0: not about a pair
 	Settled   bool // needs no person
 }
 
-// maxItems is how many items that need a person a run keeps, and maxPairs how
-// many outcomes of pairs.
+// maxItems and maxPairs are how many items that need a person, and how many outcomes
+// of pairs, a run keeps.
 const (
 	maxItems = 1000
 	maxPairs = 5000
 )
 
-// RunFilter narrows [Store.Runs]; the zero value of a field does not.
+// RunFilter restricts [Store.Runs]; the zero value of a field does not.
 type RunFilter struct {
 	ConnectionID *uuid.UUID
 	Kind         string
@@ -124,7 +124,7 @@ func queryRuns(ctx context.Context, q querier, sql string, args ...any) ([]Run, 
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Run])
 }
 
-// queryRun expects one row; none is [pgx.ErrNoRows].
+// queryRun expects one row; if there is none, the error is [pgx.ErrNoRows].
 func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
@@ -133,9 +133,9 @@ func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, err
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Run])
 }
 
-// RunAlone reads one run without its items, for whoever looks at it often.
+// RunAlone reads one run without its items, for callers that poll.
 func (s *Store) RunAlone(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
-	run, err := queryRun(ctx, s.as(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+	run, err := queryRun(ctx, s.forTenant(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
 	return run, wrap("run", err)
 }
 
@@ -157,10 +157,10 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 	return run, err
 }
 
-// RunItems reads what needs a person, at most 1,000 items, and the outcomes of
-// pairs, at most 5,000, in the order in which they came up.
+// RunItems reads what needs a person, up to 1,000 items, and the outcomes of pairs,
+// up to 5,000, in the order in which they were written.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
-	rows, err := s.as(tenant).Query(ctx, `
+	rows, err := s.forTenant(tenant).Query(ctx, `
 		select coalesce(client_id, 0) as client_id,
 			coalesce(company_id, '00000000-0000-0000-0000-000000000000') as company_id, outcome, reason,
 			coalesce(pair, 0) as pair, settled
@@ -174,7 +174,7 @@ func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]Ru
 
 // Runs lists the tenant's runs, newest first, without their items.
 func (s *Store) Runs(ctx context.Context, tenant string, f RunFilter) ([]Run, error) {
-	runs, err := queryRuns(ctx, s.as(tenant), `
+	runs, err := queryRuns(ctx, s.forTenant(tenant), `
 		select `+runColumns+` from halosync.runs
 		where tenant = $1 and ($2::uuid is null or connection_id = $2) and ($3 = '' or kind = $3) and ($4 = '' or state = $4)
 			and ($5::timestamptz is null or (queued_at, id) < ($5, $7))

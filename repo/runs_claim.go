@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RunRef is the right to write to a run. It ends when the run is claimed
-// again: Fence is then too small.
+// RunRef is the right to write to a run. It ends when the run is claimed again:
+// Fence is then too small.
 type RunRef struct {
 	ID           uuid.UUID
 	Tenant       string
@@ -22,26 +22,26 @@ type RunRef struct {
 
 // Claim is a run that this execution may write to.
 type Claim struct {
-	Run    Run // CancelRequestedAt set: nothing should be done but ending it
+	Run    Run // if CancelRequestedAt is set, it should only be ended
 	Ref    RunRef
-	Cursor json.RawMessage // checkpoint of the last page written; nil at the start
+	Cursor json.RawMessage // checkpoint of the last batch; nil at the start
 }
 
-// ClaimRun makes the caller the only execution that may write to a run, and
-// the run running. A run that was queued through Redis alone is written first.
+// ClaimRun marks the run as running and makes the caller the only execution that may
+// write to it. It first inserts a run that was queued through Redis only.
 //
-// Errors: [ErrEnded] with the run in the Claim if it is over; [*BusyError] if
-// another bulk run occupies the connection, as many bulk runs of the tenant are
-// running as may be (then too with the run in the Claim), or another live run
-// has the same request; [ErrNotFound] if the tenant has no such connection, or
-// the id is another tenant's.
+// It returns [ErrEnded], with the run in the Claim, if the run has ended; a
+// [*BusyError] if another bulk run is running on the connection or the tenant has
+// its maximum of bulk runs running (both with the run in the Claim), or if another
+// live run has the same request; [ErrNotFound] if the tenant has no such connection,
+// or the id is another tenant's.
 func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	if err := n.check(); err != nil {
 		return Claim{}, wrap("claim run", err)
 	}
 	var claim Claim
 	var busy *BusyError
-	err := s.as(n.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(n.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockForClaim(ctx, tx, n)
 		if err != nil {
 			return err
@@ -51,7 +51,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		}
 		err = checkFree(ctx, tx, run, n.TenantRuns)
 		if errors.As(err, &busy) {
-			return wait(ctx, tx, run, busy) // and keep the row
+			return wait(ctx, tx, run, busy) // and keep its row
 		}
 		if err != nil {
 			return err
@@ -69,8 +69,8 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	return claim, nil
 }
 
-// wait notes in the run's record what it waits for, and that its task is there:
-// this execution is it. If all tasks have been lost since, that stays noted.
+// wait records what the run waits for, and that its task exists: this execution is
+// it. If all tasks have been lost since, dispatched_at is null and stays null.
 func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	_, err := tx.Exec(ctx, `
 		update halosync.runs set wait_reason = $3, dispatched_at = case when dispatched_at is not null then now() end
@@ -78,10 +78,10 @@ func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	return err
 }
 
-// lockForClaim locks the tenant's claims of bulk runs, the connection, so that
+// lockForClaim locks the tenant's claims of bulk runs, then the connection, so that
 // claims on it are made one after the other, and the run, which it inserts if it
-// is not there: one that was queued through Redis alone. The locks are one round
-// trip, and few follow, since others of the tenant wait for them.
+// does not exist: one that was queued through Redis only. The locks take one round
+// trip, and few follow, because others of the tenant wait for them.
 func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (run Run, err error) {
 	b := &pgx.Batch{}
 	queueTenantRunsLock(b, n)
@@ -115,7 +115,7 @@ const claimedSQL = `
 	select ` + runColumns + ` from halosync.runs
 	where tenant = $1 and id = $2 and connection_id = $3 and kind = $4 for update`
 
-// sameRequest explains why a run could be neither inserted nor found.
+// sameRequest returns why a run could be neither inserted nor found.
 func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	var other uuid.UUID
 	err := tx.QueryRow(ctx, `
@@ -123,13 +123,13 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 		where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4 and state in ('queued', 'running')`,
 		n.Tenant, n.ConnectionID, n.Kind, n.RequestKey).Scan(&other)
 	if err != nil {
-		return err // no row: the id belongs to something else
+		return err // no row: the id is in use elsewhere
 	}
 	return &BusyError{RunID: other}
 }
 
-// start makes the claimed run running and raises its fence. died says that the
-// execution before this one ended with its worker.
+// start marks the claimed run as running and increases its fence. died reports that
+// the execution before this one ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	rows, err := tx.Query(ctx, `
@@ -152,10 +152,10 @@ func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) 
 }
 
 // ReleaseRun puts a run back into the queue with its checkpoint, for a later
-// execution. If its cancellation was requested, it ends as cancelled instead.
-// [ErrFenced] if the run is not the caller's any more.
+// execution. If its cancellation was requested, it ends as cancelled instead. It
+// returns [ErrFenced] if another execution has the run.
 func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
-	err := s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var cancelled bool
 		err := tx.QueryRow(ctx, `
 			update halosync.runs set state = 'queued', wait_reason = $4, not_before = $5
@@ -173,20 +173,20 @@ func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBe
 	return wrap("release run", err)
 }
 
-// SeenPage is what one page of a run brought.
+// SeenPage is the ids of the clients of one batch of a run.
 type SeenPage struct {
 	Pass, Page int
 	ClientIDs  []int64
 }
 
-// SeenPages reads what the run's pages brought, by pass and page, a few
-// hundred at a time. It stops at the first error, which it yields last.
+// SeenPages reads the client ids of the run's batches, by pass and page, a few
+// hundred batches at a time. It stops at the first error, which it yields last.
 func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, error] {
 	return func(yield func(SeenPage, error) bool) {
 		const chunk = 200
 		pass, page := -1, -1
 		for {
-			rows, err := s.as(ref.Tenant).Query(ctx, `
+			rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 				select pass, page, client_ids from halosync.run_pages
 				where tenant = $1 and run_id = $2 and (pass, page) > ($3, $4)
 				order by pass, page limit $5`, ref.Tenant, ref.ID, pass, page, chunk)
@@ -210,4 +210,16 @@ func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, e
 			}
 		}
 	}
+}
+
+// Beat writes the heartbeat of a run's execution. It returns [ErrFenced] if another
+// execution has the run.
+func (s *Store) Beat(ctx context.Context, ref RunRef) error {
+	tag, err := s.forTenant(ref.Tenant).Exec(ctx, `
+		update halosync.runs set beat_at = now()
+		where tenant = $1 and id = $2 and fence = $3 and state = 'running'`, ref.Tenant, ref.ID, ref.Fence)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrFenced
+	}
+	return wrap("heartbeat", err)
 }

@@ -16,15 +16,15 @@ type NewRun struct {
 	Tenant       string
 	ConnectionID uuid.UUID
 	Args         json.RawMessage // JSON object; nil means {}
-	RequestKey   string          // 1 to 200 characters; the same request has the same key
+	RequestKey   string          // 1 to 200 characters; equal requests have the same key
 	RequestedBy  string
-	Waiting      bool // nobody is about to put it into the queue: [Store.ClaimUndispatched] finds it
-	Died         bool // of a claim: the execution before this one ended with its worker
-	TenantRuns   int  // of a claim: as many bulk runs of the tenant may be running at a time; 0: any number
+	Waiting      bool // the caller does not put it into the queue: [Store.ClaimUndispatched] returns it
+	Died         bool // of a claim: the execution before this one ended with a worker crash
+	TenantRuns   int  // of a claim: maximum of bulk runs of the tenant that run at a time; 0: none
 }
 
-// insertRunSQL writes a queued run unless its id, or a live run for the same
-// request, is there already.
+// insertRunSQL writes a queued run unless its id, or a live run of an equal request,
+// exists.
 const insertRunSQL = `
 	insert into halosync.runs (id, kind, tenant, connection_id, args, request_key, requested_by, dispatched_at)
 	values ($1, $2, $3, $4, $5, $6, $7, case when $8 then null else now() end)
@@ -55,22 +55,22 @@ func (n NewRun) check() error {
 	return &InvalidError{What: "kind of run", Reason: "is unknown"}
 }
 
-// CreateRun writes a queued run. If the same request is queued or running
-// already, that run is returned and existed is true. A connection that the
-// tenant does not have gives [ErrNotFound]; an id that was used before for
-// something else, a [*ConflictError].
+// CreateRun writes a queued run. If an equal request is queued or running, it
+// returns that run, and existed is true. It returns [ErrNotFound] if the tenant does
+// not have the connection, and a [*ConflictError] if the id is in use for another
+// run.
 func (s *Store) CreateRun(ctx context.Context, n NewRun) (run Run, existed bool, err error) {
 	if err := n.check(); err != nil {
 		return Run{}, false, wrap("create run", err)
 	}
-	// Between the insert and the select, the other run may end, or the row of
-	// a transaction that was rolled back may vanish: then it goes round again.
+	// Between the insert and the select, the other run may end, or the transaction
+	// that wrote its row may be rolled back: then try again.
 	for range 10 {
-		tag, err := s.as(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
+		tag, err := s.forTenant(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
 		if err != nil {
 			return Run{}, false, wrap("create run", err)
 		}
-		run, err = queryRun(ctx, s.as(n.Tenant), `
+		run, err = queryRun(ctx, s.forTenant(n.Tenant), `
 			select `+runColumns+` from halosync.runs
 			where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4
 				and (id = $5 or state in ('queued', 'running'))

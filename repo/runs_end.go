@@ -12,10 +12,10 @@ import (
 type Finish struct {
 	State        string // [StateSucceeded], [StatePartial], [StateHeld], [StateFailed] or [StateCancelled]
 	Error        string // why, if it did not succeed
-	Complete     bool   // everything there was to see has been seen
-	RecordsTotal int    // 0: what the pages said
-	// Verified says that every mapping that the connection had when the run
-	// began is as Halo has it, but for those that are unverified by now.
+	Complete     bool   // the whole list was read
+	RecordsTotal int    // 0: as the batches reported
+	// Verified is true if every mapping that the connection had when the run began
+	// is as Halo has it, except those that are unverified now.
 	Verified bool
 	// ClientsPages is how many pages a complete listing took; 0: none was read.
 	ClientsPages int
@@ -24,20 +24,20 @@ type Finish struct {
 	WouldMiss int
 }
 
-// channel is told a run's id, as [Hex], when it ends.
-const channel = "halosync_runs"
+// endedChannel carries the id, as [Hex], of each run that ends.
+const endedChannel = "halosync_runs"
 
-// FinishRun writes a run's last state, on condition that the run is still the
-// caller's: else [ErrFenced]. Finishing once more in the same way is no error,
-// for a caller that does not know whether the first time went through. On
-// success the connection's time of last success is set.
+// FinishRun writes a run's last state. It returns [ErrFenced] if another execution
+// has the run. Finishing again with the same state is no error, for a caller that
+// does not know whether the first call committed. On success it sets the
+// connection's time of last success.
 func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	if f.State == "" || !(Run{State: f.State}).Ended() {
 		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
 	}
-	err := s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		state, err := lockToFinish(ctx, tx, ref, f)
-		if err != nil || state == f.State { // done before
+		if err != nil || state == f.State { // finished before
 			return err
 		}
 		b := &pgx.Batch{}
@@ -53,8 +53,8 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	return wrap("finish run", err)
 }
 
-// lockToFinish locks the connection's row, then the run's, as claims do, so that
-// the two cannot wait for each other, and says in which state the run is.
+// lockToFinish locks the connection's row and then the run's, as claims do, so that
+// the two cannot wait for each other. It returns the state of the run.
 func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state string, err error) {
 	b := &pgx.Batch{}
 	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
@@ -71,8 +71,8 @@ func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state s
 	return state, tx.SendBatch(ctx, b).Close()
 }
 
-// queueProved keeps on the connection that a run succeeded and what a resync has
-// proved, so that the mappings that it found unchanged need not be written.
+// queueProved records on the connection that a run succeeded and what a resync has
+// verified, so that unchanged mappings need not be written.
 func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 	if f.State != StateSucceeded && !f.Verified && f.ClientsPages == 0 {
 		return
@@ -89,14 +89,14 @@ func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 
 const lockConnectionSQL = `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`
 
-// lockConnection takes the connection's row before the run's, as claims do,
-// so that the two cannot wait for each other.
+// lockConnection locks the connection's row before the run's, as claims do, so that
+// the two cannot wait for each other.
 func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
 	_, err := tx.Exec(ctx, lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	return err
 }
 
-// end gives a run its last state and does what goes with it.
+// end gives a run its last state and deletes what only a running run needs.
 func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why string) error {
 	b := &pgx.Batch{}
 	b.Queue(`
@@ -106,19 +106,19 @@ func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// queueEnded drops what only a running run needs, and notifies whoever waits
-// for its end.
+// queueEnded deletes what only a running run needs, and notifies those that wait for
+// its end.
 func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	for _, table := range []string{"run_pages", "run_findings"} {
 		b.Queue(`delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id)
 	}
-	b.Queue(`select pg_notify($1, $2)`, channel, Hex(id))
+	b.Queue(`select pg_notify($1, $2)`, endedChannel, Hex(id))
 }
 
-// RequestCancel ends a queued run at once and asks a running one to end at
-// its next page. An ended run stays as it is. It is safe to repeat.
+// RequestCancel ends a queued run at once and requests a running one to end at its
+// next batch. An ended run stays as it is. It is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
 		if err != nil || run.Ended() || run.CancelRequestedAt != nil && run.State == StateRunning {
 			return err
@@ -145,10 +145,10 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 	return s.Run(ctx, tenant, id)
 }
 
-// RejectRun closes a run that no execution can take on, queued or running. An
-// ended run stays as it is; [ErrNotFound] if the ledger has none.
+// RejectRun fails a queued or running run that no execution can accept. An ended run
+// stays as it is. It returns [ErrNotFound] if the tenant has no such run.
 func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
 		if err != nil || run.Ended() {
 			return err
@@ -160,4 +160,63 @@ func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reas
 
 func lockRun(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID) (Run, error) {
 	return queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2 for update`, tenant, id)
+}
+
+// ErrNotHeld means that a run cannot be approved because it is not held.
+var ErrNotHeld = errors.New("run is not held")
+
+// ApproveRun queues a held run again. It starts over, so that it decides by what
+// Halo answers now. It may mark as many mappings missing as it would have when it
+// was held, and its connection's Halo counts as confirmed. The connection becomes
+// active if it needed to be reconnected.
+//
+// It returns [ErrNotHeld]; a [*ConflictError] while a run of an equal request is
+// queued or running; or [ErrNotFound].
+func (s *Store) ApproveRun(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		run, err := queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
+		if err != nil {
+			return err
+		}
+		if err := lockConnection(ctx, tx, RunRef{Tenant: tenant, ConnectionID: run.ConnectionID}); err != nil {
+			return err
+		}
+		if run, err = lockRun(ctx, tx, tenant, id); err != nil {
+			return err
+		}
+		if run.State != StateHeld {
+			return ErrNotHeld
+		}
+		return approve(ctx, tx, run, actor)
+	})
+	if err != nil {
+		return Run{}, wrap("approve run", err)
+	}
+	return s.Run(ctx, tenant, id)
+}
+
+func approve(ctx context.Context, tx pgx.Tx, run Run, actor string) error {
+	_, err := tx.Exec(ctx, `
+		update halosync.runs set state = 'queued', fence = fence + 1, finished_at = null, started_at = null, error = '',
+			complete = false, cursor = null, dispatched_at = now(), approved_at = now(), approved_by = $3, approved_missing = missing,
+			pages = 0, passes = 0, records = 0, records_total = 0, created = 0, linked = 0, refreshed = 0, unchanged = 0,
+			ambiguous = 0, skipped = 0, failed = 0, missing = 0, unverified = 0, removed = 0
+		where tenant = $1 and id = $2`, run.Tenant, run.ID, note(actor))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `delete from halosync.run_items where tenant = $1 and run_id = $2`, run.Tenant, run.ID); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		update halosync.connections set instance_unsure = false,
+			state = case when state = 'needs_reconnect' then 'active' else state end,
+			state_reason = case when state = 'needs_reconnect' then '' else state_reason end
+		where tenant = $1 and id = $2`, run.Tenant, run.ConnectionID)
+	if err != nil {
+		return err
+	}
+	return addEvent(ctx, tx, Event{
+		Tenant: run.Tenant, Actor: actor, Action: "run.approved", How: note(run.Error), RunID: &run.ID, ConnectionID: &run.ConnectionID,
+	})
 }

@@ -18,7 +18,7 @@ import (
 
 func TestCreateRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	n := w.newRun("all")
 	run, existed, err := w.CreateRun(t.Context(), n)
 	if err != nil || existed || run.State != repo.StateQueued || string(run.Args) != `{"all": true}` {
@@ -54,10 +54,10 @@ func TestCreateRun(t *testing.T) {
 	}
 }
 
-// The same request from many sides at once makes one run.
+// Equal requests from many sides at once make one run.
 func TestCreateRunTogether(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	var wg sync.WaitGroup
 	ids := make([]uuid.UUID, 12)
 	for i := range ids {
@@ -77,7 +77,7 @@ func TestCreateRunTogether(t *testing.T) {
 
 func TestClaimFencesOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.claim(t, "k")
 	list := clients(3)
 	must[repo.PageResult](t)(w.ImportPage(t.Context(), first.Ref, page(1, list[0]), decider(list[:1])))
@@ -116,7 +116,7 @@ func TestClaimFencesOff(t *testing.T) {
 
 func TestClaimBusyAndEnded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.claim(t, "k")
 	other, same := w.newRun("other"), w.newRun("k")
 
@@ -163,7 +163,7 @@ func TestClaimBusyAndEnded(t *testing.T) {
 
 func TestReleaseAndResume(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	const pages = 450 // more than one chunk of SeenPages
 	for number := range pages {
@@ -187,7 +187,7 @@ func TestReleaseAndResume(t *testing.T) {
 	n.ID = claim.Run.ID
 	again := must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	equal(t, "cursor", string(again.Cursor), fmt.Sprintf(`{"page": %d}`, pages))
-	for range 2 { // the iterator starts anew each time
+	for range 2 { // the iterator starts again each time
 		number := 0
 		for seen, err := range w.SeenPages(t.Context(), again.Ref) {
 			if err != nil {
@@ -208,7 +208,7 @@ func TestReleaseAndResume(t *testing.T) {
 
 func TestRequestCancel(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	queued := w.newRun("queued")
 	must2(t, func() (any, error) { r, _, err := w.CreateRun(t.Context(), queued); return r, err })
 	for range 2 {
@@ -246,7 +246,7 @@ func TestRequestCancel(t *testing.T) {
 
 func TestRejectRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	state := func(id uuid.UUID) string {
 		return must[repo.Run](t)(w.Run(t.Context(), w.tenant, id)).State
 	}
@@ -269,7 +269,7 @@ func TestRejectRun(t *testing.T) {
 
 func TestRunsListings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 5 {
 		must2(t, func() (any, error) { r, _, err := w.CreateRun(t.Context(), w.newRun(fmt.Sprint(i))); return r, err })
 	}
@@ -293,7 +293,8 @@ func TestRunsListings(t *testing.T) {
 		count(repo.RunFilter{State: repo.StateSucceeded}), count(repo.RunFilter{Kind: repo.KindMap}),
 		count(repo.RunFilter{ConnectionID: &w.conn}), count(repo.RunFilter{ConnectionID: &other}),
 	}, []int{1, 0, 6, 0})
-	// Each of the five that have not ended was put into the queue when it was made.
+	// Each of the five that have not ended was put into the queue when it was
+	// created.
 	equal(t, "undispatched", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 	live := must[[]repo.Run](t)(w.Runs(t.Context(), w.tenant, repo.RunFilter{State: repo.StateQueued}))
 	if err := w.Undispatch(t.Context(), live); err != nil {
@@ -304,10 +305,10 @@ func TestRunsListings(t *testing.T) {
 	equal(t, "undispatched, none", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 }
 
-// Whoever listens is told of every end, once it is committed.
+// Every end is notified, once it is committed.
 func TestRunEndIsNotified(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	conn, err := pgx.Connect(t.Context(), w.url)
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// DueConnection is a connection whose resync is due, or whose next one has
-// not been planned yet.
+// DueConnection is a connection whose resync is due, or whose next one is not
+// planned yet.
 type DueConnection struct {
 	ID           uuid.UUID
 	Tenant       string
@@ -18,29 +18,29 @@ type DueConnection struct {
 	NextResyncAt *time.Time // nil: not planned
 }
 
-// Slot is what the clock decides for a due connection.
+// Slot is what the scheduler decides for a due connection.
 type Slot struct {
 	Next   time.Time // the next resync; zero: none
 	Spec   string    // what Next was computed from
-	Missed int       // slots that passed while no worker was up
+	Missed int       // slots that passed while no worker was running
 	Run    *NewRun   // to be started; nil: none
 }
 
-// ClaimedSlots is what one call of [Store.ClaimDue] did.
+// ClaimedSlots is the result of one call of [Store.ClaimDue].
 type ClaimedSlots struct {
 	Connections int // looked at
-	Started     int // runs written; a resync that is still going on is not started again
+	Started     int // runs written; a resync that is still running is not started again
 	Missed      int
 }
 
-// ClaimDue takes up to limit active connections, of all tenants, whose resync
-// is due, and in the same transaction writes their runs and their next times.
-// Others that do the same at the same moment take other connections, so each
-// slot has one run. plan decides; it must not use the Store. now is the
-// database's time, or, if it is not zero, the caller's.
+// ClaimDue locks up to limit active connections, of all tenants, whose resync is
+// due, and in the same transaction writes their runs and their next times.
+// Concurrent calls get different connections, so each slot has one run. plan
+// decides; it must not use the Store. now is the caller's time, or the database's if
+// it is zero.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
-	err := s.asAll().inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		now, due, err := lockDue(ctx, tx, now, limit)
 		if err != nil || len(due) == 0 {
 			return err
@@ -75,8 +75,8 @@ func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan fun
 	return claimed, nil
 }
 
-// lockDueSQL takes what is due before what is not planned yet. As one condition
-// the two would cost each call a sort of all that is due: with 100,000
+// lockDueSQL reads what is due and what is not planned yet separately. As one
+// condition they would cost each call a sort of all that is due: with 100,000
 // connections due at once, half a second for each 200 of them.
 const lockDueSQL = `
 	with due as materialized (
@@ -91,7 +91,7 @@ const lockDueSQL = `
 		for no key update skip locked)
 	select * from due union all select * from unplanned`
 
-// lockDue locks the due connections and says by which time they are due.
+// lockDue locks the due connections and returns the time by which they are due.
 func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Time, []DueConnection, error) {
 	if now.IsZero() {
 		if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
@@ -106,24 +106,24 @@ func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Tim
 	return now, due, err
 }
 
-// lateSQL says "case" where "coalesce" would do: behind the wall an index is
-// used for no condition with that in it.
+// lateSQL has "case" where "coalesce" would do: under row level security no index
+// serves a condition with "coalesce".
 const lateSQL = `
 	select count(*) from halosync.connections
 	where state = 'active' and next_resync_at < case when $1::timestamptz is null then now() else $1 end - $2::interval`
 
-// LateResyncs counts the active connections, of all tenants, whose resync has
-// been due for longer than patience. now is as for [Store.ClaimDue].
-func (s *Store) LateResyncs(ctx context.Context, now time.Time, patience time.Duration) (n int, err error) {
-	err = s.asAll().QueryRow(ctx, lateSQL, orNull(now), patience).Scan(&n)
+// LateResyncs counts the active connections, of all tenants, whose resync has been
+// due for longer than tolerance. now is as for [Store.ClaimDue].
+func (s *Store) LateResyncs(ctx context.Context, now time.Time, tolerance time.Duration) (n int, err error) {
+	err = s.forAllTenants().QueryRow(ctx, lateSQL, orNull(now), tolerance).Scan(&n)
 	return n, wrap("late resyncs", err)
 }
 
-// ForgetPlans lets the next resync of all connections be planned anew, of all
-// tenants, whose plan was made by another schedule than the connection's own,
-// or the default, with a suffix.
+// ForgetPlans deletes the planned time of the next resync of all connections, of all
+// tenants, that was planned by another schedule than the connection's own, or the
+// default, with a suffix.
 func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
-	_, err := s.asAll().Exec(ctx, `
+	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.connections set next_resync_at = null
 		where state = 'active' and next_resync_at > now() and next_resync_spec <> coalesce(resync_cron, $1) || $2`, defaultSpec, suffix)
 	return wrap("forget plans", err)

@@ -8,32 +8,31 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Session is somebody who has signed in to the console. What the browser has
-// is not stored, only its hash.
+// Session is a sign-in to the console. Only the hash of the browser's cookie is
+// stored.
 type Session struct {
 	Tenant   string
 	Actor    string
 	Scope    string     // read, write, admin or ops
-	APIKeyID *uuid.UUID // nil: the product vouched for its user
-	Stale    bool       // its last sign of life was noted a minute ago
+	APIKeyID *uuid.UUID // nil: the product signed its user in
+	Stale    bool       // its last use was recorded over a minute ago
 }
 
 // NewSession is what [Store.AddSession] stores.
 type NewSession struct {
-	Hash     [32]byte // SHA-256 of what the browser has
+	Hash     [32]byte // SHA-256 of the cookie
 	Actor    string
 	Scope    string
 	APIKeyID *uuid.UUID
 	For      time.Duration
 }
 
-// SessionIdle is how long a session lasts without a sign of life.
+// SessionIdle is how long a session lasts without use.
 const SessionIdle = time.Hour
 
-// AddSession begins a session, and takes those of the tenant away that are
-// over: nothing else adds any, so nothing else need take them away.
+// AddSession starts a session and deletes the tenant's expired ones.
 func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) error {
-	err := s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from halosync.sessions
 			where tenant = $1 and (expires_at <= now() or last_seen_at <= now() - $2::interval)`, tenant, SessionIdle)
 		if err != nil {
@@ -46,11 +45,11 @@ func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) err
 	return wrap("add session", err)
 }
 
-// Session finds a session by its hash, whichever tenant's it is: who asks is
-// not known before. [ErrNotFound] if there is none, it is over, or the key that
-// began it has expired or was revoked.
+// Session finds a session of any tenant by its hash, because the tenant is unknown
+// before authentication. It returns [ErrNotFound] if the session does not exist or
+// has expired, or if the key that started it has expired or was revoked.
 func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
-	rows, err := s.asAll().Query(ctx, `
+	rows, err := s.forAllTenants().Query(ctx, `
 		select s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale
 		from halosync.sessions s left join halosync.api_keys k on k.tenant = s.tenant and k.id = s.api_key_id
 		where s.hash = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval
@@ -62,24 +61,24 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
 	return session, wrap("session", err)
 }
 
-// TouchSession notes a session's sign of life, once a minute.
+// TouchSession records that a session was used, once a minute.
 func (s *Store) TouchSession(ctx context.Context, tenant string, hash [32]byte) error {
-	_, err := s.as(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
+	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
 		where tenant = $1 and hash = $2 and last_seen_at < now() - interval '1 minute'`, tenant, hash[:])
 	return wrap("touch session", err)
 }
 
 // EndSession ends a session. It is safe to repeat.
 func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) error {
-	_, err := s.as(tenant).Exec(ctx, `delete from halosync.sessions where tenant = $1 and hash = $2`, tenant, hash[:])
+	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.sessions where tenant = $1 and hash = $2`, tenant, hash[:])
 	return wrap("end session", err)
 }
 
-// UseSigninToken says whether a token of the product is used for the first
-// time. It is remembered for as long as it could be used again; those of the
-// tenant that could not are forgotten.
+// UseSigninToken reports whether a sign-in token of the product is used for the
+// first time. The token is stored until it expires; the tenant's expired ones are
+// deleted.
 func (s *Store) UseSigninToken(ctx context.Context, tenant string, hash [32]byte, lasts time.Duration) (first bool, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from halosync.signin_tokens_used where tenant = $1 and expires_at <= now()`, tenant); err != nil {
 			return err
 		}

@@ -2,8 +2,6 @@ package repo
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,132 +9,117 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/halosync/halosync/internal/secret"
+	"github.com/halosync/halosync/repo/internal/scoped"
+	"github.com/halosync/halosync/repo/schema"
 )
 
-// Options says how to reach the database.
+// Options are the settings of a [Store].
 type Options struct {
 	// URL of the database, as libpq writes it: postgres://user:password@host/name.
 	// Settings of the session in it take precedence over those of [Open].
 	URL string
-	// Keys seal the connections' secrets. Without them everything works but
-	// adding connections and reading or replacing their secrets.
+	// Keys seal the connections' secrets. Without them, connections cannot be added
+	// and their secrets cannot be read or replaced.
 	Keys *secret.Keyset
-	// MaxConns is the size of the pool; 0 means pgx's default, the greater of
-	// 4 and the number of CPUs.
+	// MaxConns is the maximum size of the pool; 0 means pgx's default, the greater
+	// of 4 and the number of CPUs.
 	MaxConns int
-	// Trace is told of every statement. Nil costs nothing.
+	// Trace is called for each statement. Nil costs nothing.
 	Trace Trace
 }
+
+// Trace is called with each statement before it is sent. The function that it
+// returns is called when the statement ends, with Postgres' class of error
+// (SQLSTATE), if there is one, and the error. The text has placeholders for values.
+type Trace = scoped.Trace
 
 // Store is a pool of connections to the database. It is safe for concurrent
 // use.
 type Store struct {
-	pool    patient
+	pool    *scoped.Pool
 	keys    *secret.Keyset
-	scopeOf func(tenant string) scope // ofTenant, but for the test of the wall alone
-	seen    time.Time                 // see IfUnchanged
+	scopeOf func(tenant string) string // nil, but in the test of row level security
+	seen    time.Time                  // see IfUnchanged
 }
 
-// IfUnchanged is the store for an editor who has seen a connection as it was
-// at a time, its UpdatedAt: changing or removing it gives [ErrChanged] if
-// somebody has changed it since. The zero time asks for nothing. The pool is
-// shared.
+// IfUnchanged returns a store for an editor who has seen a connection with this
+// UpdatedAt: changing or removing it returns [ErrChanged] if it was changed since.
+// The zero time accepts any. The pool is shared.
 func (s *Store) IfUnchanged(seen time.Time) *Store {
 	conditional := *s
 	conditional.seen = seen
 	return &conditional
 }
 
-// stale says whether a connection, read under a lock, is another one than the
-// editor saw.
+// stale reports whether a connection, read under a lock, differs from the one that
+// the editor saw.
 func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
-// idleInTransaction ends the session of a process that was stopped (SIGSTOP,
-// a frozen virtual machine) in the middle of a transaction, so that its locks
-// do not hold up the worker that takes over.
-const idleInTransaction = 30 * time.Second
-
-// Open makes a Store. It does not connect yet: [Store.Ready] says whether the
-// database can be used.
+// Open creates a Store. It does not connect yet: [Store.Ready] checks the database.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(opts.URL)
 	if err != nil {
-		return nil, errURL
+		return nil, scoped.ErrURL
 	}
 	if opts.MaxConns > 0 {
 		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))
 	}
-	if opts.Trace != nil {
-		cfg.ConnConfig.Tracer = tracer{opts.Trace}
-	}
-	return open(ctx, cfg, opts.Keys)
+	return open(ctx, cfg, opts)
 }
 
-// errURL replaces the parser's error, which may quote a part of the password
-// (one that holds an unescaped "/" passes for a host and a bad port).
-var errURL = errors.New("database URL: malformed; special characters in its password must be percent-encoded")
-
-func open(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store, error) {
-	params := cfg.ConnConfig.RuntimeParams
-	setDefault(params, "application_name", "halosync")
-	if pooled(cfg.ConnConfig) {
-		return openPool(ctx, cfg, keys)
-	}
-	params[tenantSetting] = nobody // whoever forgets to name one sees nothing
-	// Descriptions of statements are kept, plans are not: one that was made
-	// while the tables were empty made pages ten times slower, and planning anew
-	// costs about a millisecond a page. Not by plan_cache_mode: that setting
-	// reaches into the foreign keys' own checks, which then were planned for
-	// each row, and took a quarter of an import's time.
-	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	setDefault(params, "idle_in_transaction_session_timeout", fmt.Sprint(idleInTransaction.Milliseconds()))
-	return openPool(ctx, cfg, keys)
-}
-
-// pooled says whether the URL is made for a pooler that lends connections out
-// for one transaction: it asks for a way of executing that keeps nothing in the
-// session. Such a pooler refuses settings of the session at the start, and
-// without prepared statements there are no plans to keep.
-func pooled(cfg *pgx.ConnConfig) bool {
-	return cfg.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
-}
-
-func openPool(ctx context.Context, cfg *pgxpool.Config, keys *secret.Keyset) (*Store, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+func open(ctx context.Context, cfg *pgxpool.Config, opts Options) (*Store, error) {
+	pool, err := scoped.Open(ctx, cfg, opts.Trace)
 	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+		return nil, err
 	}
-	return &Store{pool: patient{pool, patience}, keys: keys, scopeOf: ofTenant}, nil
+	return &Store{pool: pool, keys: opts.Keys}, nil
 }
 
-func setDefault(params map[string]string, name, value string) {
-	if _, ok := params[name]; !ok {
-		params[name] = value
+// forTenant returns the pool restricted to the tenant's rows.
+func (s *Store) forTenant(tenant string) scoped.Scope {
+	if s.scopeOf != nil {
+		tenant = s.scopeOf(tenant)
 	}
+	return s.pool.ForTenant(tenant)
 }
+
+// forAllTenants returns the pool with the rows of every tenant, for what serves the
+// whole installation. The package's documentation lists the methods that use it.
+func (s *Store) forAllTenants() scoped.Scope { return s.pool.ForAllTenants() }
 
 // Close ends all connections. It waits for those that are in use.
-func (s *Store) Close() { s.pool.pool.Close() }
+func (s *Store) Close() { s.pool.Close() }
 
-// Ping says whether the database answers.
-func (s *Store) Ping(ctx context.Context) error {
-	return wrap("ping database", s.pool.pool.Ping(ctx))
-}
+// Ping returns an error unless the database answers.
+func (s *Store) Ping(ctx context.Context) error { return wrap("ping database", s.pool.Ping(ctx)) }
 
-// Ready says whether the database answers and has the schema that this
-// program was written for, or a later one that it understands. If it has
-// another, the error is a [*SchemaError].
+// Ready returns an error unless the database answers and has the schema that this
+// program was written for, or a later one that it works with. For any other schema
+// the error is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
-	have, err := schemaVersion(ctx, s.as(nobody))
-	if err != nil {
-		return wrap("schema version", err)
-	}
-	fits, err := fit(ctx, s.as(nobody), have, latest())
-	if err != nil {
-		return wrap("schema version", err)
-	}
-	return fits
+	return schema.Check(ctx, s.pool.ForNoTenant())
 }
+
+// SchemaError reports a schema that this program does not work with.
+type SchemaError = schema.Error
+
+// Role is what the role of the programs may do.
+type Role = schema.Role
+
+// Role returns what the role of the Store may do. It needs a schema that is
+// [Store.Ready].
+func (s *Store) Role(ctx context.Context) (Role, error) {
+	return schema.CheckRole(ctx, s.pool.ForNoTenant())
+}
+
+// MigrateResult is the old name of [schema.Result].
+type MigrateResult = schema.Result
+
+// Migrate is the old name of [schema.Migrate].
+func Migrate(ctx context.Context, url string) (MigrateResult, error) { return schema.Migrate(ctx, url) }
+
+// Grant is the old name of [schema.Grant].
+func Grant(ctx context.Context, url, role string) error { return schema.Grant(ctx, url, role) }
 
 // querier is what a pool, a connection and a transaction have in common.
 type querier interface {
@@ -144,8 +127,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// lockTenantSQL makes whoever adds companies or mappings of a tenant wait for
-// whoever does so already, until the end of its transaction.
+// lockTenantSQL serialises the transactions that add, map or unmap companies of a
+// tenant.
 const lockTenantSQL = `select pg_advisory_xact_lock(hashtextextended('halosync tenant ' || $1, 0))`
 
 func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
@@ -153,6 +136,6 @@ func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
 	return err
 }
 
-// newID makes ids that sort by time, so that new rows lie together and
+// newID returns ids that sort by time, so that new rows are stored together and
 // listings by id are listings by age.
 func newID() (uuid.UUID, error) { return uuid.NewV7() }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 func isAny(err error, targets ...error) bool {
@@ -23,7 +24,7 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// No error says the password, whatever is wrong with the URL.
+// No error contains the password, whatever is wrong with the URL.
 func TestURLErrorsHideThePassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -34,7 +35,7 @@ func TestURLErrorsHideThePassword(t *testing.T) {
 		"host=127.0.0.1 port=hunter2 password=hunter2",
 		"host=127.0.0.1 port=1 user=ann password=hunter2 connect_timeout=1",
 	} {
-		_, migrateErr := repo.Migrate(t.Context(), url)
+		_, migrateErr := schema.Migrate(t.Context(), url)
 		store, openErr := repo.Open(t.Context(), repo.Options{URL: url})
 		if openErr == nil {
 			openErr = errors.Join(store.Ping(t.Context()), store.Ready(t.Context()))
@@ -81,10 +82,11 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// Once a listing's context is over, it says so rather than end early.
+// When its context ends, an iterator yields the error and does not end early without
+// one.
 func TestIteratorsYieldTheirError(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -100,7 +102,7 @@ func TestIteratorsYieldTheirError(t *testing.T) {
 	}
 }
 
-// startRecorder keeps what a session begins with.
+// startRecorder records what a session sends.
 type startRecorder struct {
 	net.Conn
 	sent *strings.Builder

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// What makes a company and a client a pair worth to look at.
+// Why a company and a client may be the same customer.
 const (
 	MatchRef        = "ref"         // the external id is the client's ref
 	MatchAccountsID = "accounts_id" // the external id is the client's key in the accounting package
@@ -23,27 +23,27 @@ type SuggestClient struct {
 	Norm            string // the normalised name; may be empty
 	Stem            string // Norm without its legal form
 	Form            string // the legal form; may be empty
-	Ref, AccountsID string // keys that people and other programs gave it; may be empty
+	Ref, AccountsID string // keys set by people and other programs; may be empty
 }
 
-// SuggestOptions says how [Store.Suggest] looks. Similarities are of stems, in
+// SuggestOptions are the options of [Store.Suggest]. Similarities are of stems, in
 // pg_trgm's measure from 0 to 1.
 type SuggestOptions struct {
-	// Split parts a company's normalised name as the caller did the clients'.
+	// Split splits a company's normalised name as the caller did the clients'.
 	Split func(norm string) (stem, form string)
-	// Similar is from where on stems are similar; more than 1 looks for no
-	// similar names.
+	// Similar is the minimum similarity of stems; more than 1 turns similar names
+	// off.
 	Similar float64
-	// SimilarWithNumber is enough for two whose external id and number are the
+	// SimilarWithNumber is the minimum for two whose external id and number are the
 	// same.
 	SimilarWithNumber float64
-	// PerClient bounds the pairs of one client with the same stem, and those
-	// with similar ones: the best so many.
+	// PerClient is the maximum of pairs of one client with the same stem, and of
+	// those with similar ones: the best.
 	PerClient int
 }
 
-// SuggestPair is a company and a client that have something in common. Two
-// that match in several ways are there several times.
+// SuggestPair is a company and a client with something in common. Two that match in
+// several ways are returned several times.
 type SuggestPair struct {
 	CompanyID               uuid.UUID
 	CompanyName, ExternalID string
@@ -53,22 +53,21 @@ type SuggestPair struct {
 	Similarity              float64 // for [MatchSimilar]
 }
 
-// Suggested is what [Store.Suggest] finds.
+// Suggested is the result of [Store.Suggest].
 type Suggested struct {
 	Pairs   []SuggestPair // in no particular order
-	Similar bool          // Postgres has pg_trgm, which similarity takes
+	Similar bool          // Postgres has pg_trgm, which similarity needs
 }
 
-// Suggest pairs companies that are not mapped on the connection with those of
-// the given clients that are not: by key, by name, and those that are left by
-// similarity. Pairs that a person dismissed or unmapped are left out, as if
-// they had nothing in common. It works on temporary tables and locks nothing
-// that others write. Its time grows with the product of both sides: 20,000 by
-// 20,000 take some 20 s.
+// Suggest pairs companies that are not mapped on the connection with those of the
+// given clients that are not: by key, by name, and the rest by similarity. It leaves
+// out pairs that a person dismissed or unmapped. It works on temporary tables and
+// locks nothing that others write. Its time grows with the product of both sides:
+// 20,000 by 20,000 take some 20 s.
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
 	// One snapshot for all statements.
-	err := s.as(tenant).unboundTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
+	err := s.forTenant(tenant).InLongTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(ctx, `select true from halosync.connections where tenant = $1 and id = $2`,
 			tenant, connectionID).Scan(new(bool)); err != nil {
 			return err
@@ -92,7 +91,7 @@ func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UU
 	return out, wrap("suggest", err)
 }
 
-// pairSuggest fills the table of pairs, tier by tier.
+// pairSuggest fills the table of pairs, one kind of match after the other.
 func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptions) error {
 	steps := []struct {
 		sql  string
@@ -119,4 +118,27 @@ func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptio
 	}
 	_, err := tx.Exec(ctx, suggestSimilarSQL, opts.PerClient)
 	return err
+}
+
+// DismissPairs records pairs that must not be suggested again, with an event each,
+// and returns how many were new. It returns [ErrNotFound] if the tenant does not
+// have the connection or one of the companies.
+func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connectionID uuid.UUID, pairs []CompanyClient) (n int, err error) {
+	companies, clients := make([]uuid.UUID, len(pairs)), make([]int64, len(pairs))
+	for i, p := range pairs {
+		companies[i], clients[i] = p.CompanyID, p.ClientID
+	}
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			with added as (
+				insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by)
+				select distinct $1::text, $2::uuid, n.company_id, n.client_id, $3::text from unnest($4::uuid[], $5::bigint[]) as n(company_id, client_id)
+				on conflict do nothing
+				returning company_id, client_id),
+			logged as (
+				insert into halosync.events (tenant, actor, action, connection_id, company_id, client_id)
+				select $1, $3, 'suggestion.dismissed', $2, company_id, client_id from added)
+			select count(*) from added`, tenant, connectionID, note(actor), companies, clients).Scan(&n)
+	})
+	return n, wrap("dismiss pairs", err)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// BenchmarkSuggest pairs n companies with n clients of which none have the
-// same name, so that all of them are compared by similarity.
+// BenchmarkSuggest pairs n companies with n clients with different names, so that
+// all of them are compared by similarity.
 func BenchmarkSuggest(b *testing.B) {
 	for _, n := range []int{2000, 20_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w := newWorld(b)
+			w := newFixture(b)
 			dice := rand.New(rand.NewPCG(1, 2))
 			companies, names := make([]repo.NewCompany, n), make([]string, n)
 			for i := range n {
@@ -32,7 +32,7 @@ func BenchmarkSuggest(b *testing.B) {
 	}
 }
 
-// companyName makes names of two words of their own and a trade.
+// companyName returns names of two words of their own and a trade.
 func companyName(dice *rand.Rand) string {
 	trades := strings.Fields("accountants bakery builders engineering logistics solicitors recruitment property dental transport")
 	word := func() string {

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// trigrams makes the names of pg_trgm known to this transaction, whatever
-// schema it is in, and says whether it is installed.
+// trigrams makes the functions of pg_trgm available to this transaction, whatever
+// schema they are in, and reports whether it is installed.
 func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
 	// pg_trgm compares its float4 with a float8, in which 0.45 is a little
 	// more than in a float4.
@@ -25,8 +25,8 @@ func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
 	return err == nil, err
 }
 
-// loadSuggest fills the temporary tables: companies and clients that are not
-// mapped, and the pairs that must not come back.
+// loadSuggest fills the temporary tables: companies and clients that are not mapped,
+// and the pairs that must not be suggested.
 func loadSuggest(ctx context.Context, tx pgx.Tx, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) error {
 	if _, err := tx.Exec(ctx, suggestTablesSQL); err != nil {
 		return err
@@ -74,13 +74,13 @@ func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID u
 	return err
 }
 
-// short is what similarity looks at: the first 200 characters say enough, and
-// a name can be very long.
+// short returns what similarity compares: the first 200 characters are enough, and a
+// name can be very long.
 func short(stem string) string {
-	const most = 200
+	const maxShort = 200
 	n := 0
 	for i := range stem {
-		if n == most {
+		if n == maxShort {
 			return stem[:i]
 		}
 		n++

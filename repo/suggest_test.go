@@ -29,7 +29,7 @@ func suggestOptions() repo.SuggestOptions {
 	return repo.SuggestOptions{Split: splitName, Similar: 0.45, SimilarWithNumber: 0.3, PerClient: 5}
 }
 
-// askFor makes clients of names, with ids from 1.
+// askFor returns clients with these names and ids from 1.
 func askFor(names ...string) []repo.SuggestClient {
 	list := make([]repo.SuggestClient, len(names))
 	for i, name := range names {
@@ -39,9 +39,9 @@ func askFor(names ...string) []repo.SuggestClient {
 	return list
 }
 
-// suggest gives lines such as "Acme=1 name", sorted, and whether similarity
-// was looked at.
-func (w *world) suggest(t testing.TB, clients []repo.SuggestClient) (lines []string, similar bool) {
+// suggest returns lines such as "Acme=1 name", sorted, and whether pg_trgm is
+// installed.
+func (w *fixture) suggest(t testing.TB, clients []repo.SuggestClient) (lines []string, similar bool) {
 	t.Helper()
 	found := must[repo.Suggested](t)(w.Suggest(t.Context(), w.tenant, w.conn, clients, suggestOptions()))
 	for _, p := range found.Pairs {
@@ -55,15 +55,15 @@ func (w *world) suggest(t testing.TB, clients []repo.SuggestClient) (lines []str
 	return lines, found.Similar
 }
 
-func (w *world) addKeyed(t testing.TB, name, external string) uuid.UUID {
+func (w *fixture) addKeyed(t testing.TB, name, external string) uuid.UUID {
 	t.Helper()
 	c := repo.NewCompany{Name: name, NormName: strings.ToLower(name), ExternalID: external}
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{c}))[0].ID
 }
 
 // everyMatch has a company and a client for each way to match.
-func everyMatch(t testing.TB) (*world, []repo.SuggestClient) {
-	w := newWorld(t)
+func everyMatch(t testing.TB) (*fixture, []repo.SuggestClient) {
+	w := newFixture(t)
 	for name, external := range map[string]string{
 		"By Ref": "r-1", "By Accounts": " a-2 ", "Number Plates": "3", "Nothing Alike": "4", "Equal": "", "Stem Ltd": "", "Other Ltd": "",
 		"Bakery Brown and Daughters": "", "Alone": "", "東京": "10",
@@ -99,11 +99,11 @@ func TestSuggest(t *testing.T) {
 	equal(t, "similar", similar, false)
 }
 
-// What is mapped on this connection is out, on another one is not; a pair
-// that was unmapped does not come back.
+// Companies and clients that are mapped on this connection are left out, not those
+// mapped on another; a pair that was unmapped is not suggested.
 func TestSuggestLeavesOutWhatIsMapped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	other := join(t, w.Store, w.url, "acme", "other")
 	w.importAll(t, "first", clients(2)...)
 	asked := askFor("Client 1", "Client 1", "Client 1")
@@ -117,11 +117,10 @@ func TestSuggestLeavesOutWhatIsMapped(t *testing.T) {
 	equal(t, "after unmapping", got, []string{"Client 1=2 name", "Client 1=3 name", "Client 2=1 similar 0.64"})
 }
 
-// A dismissed pair is as if it had nothing in common: it takes no place, and
-// what is similar gets its chance.
+// A dismissed pair does not use up a place, so that similar pairs are suggested.
 func TestDismissedPairsMakeWay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	dismiss := func(companies ...uuid.UUID) {
 		t.Helper()
 		pairs := make([]repo.CompanyClient, len(companies))
@@ -153,21 +152,21 @@ func TestDismissedPairsMakeWay(t *testing.T) {
 	equal(t, "events", events, 7)
 }
 
-// Two thousand of one name on each side are four million pairs, of which few
-// are of use.
+// Two thousand of one name on each side are four million pairs, most of them
+// useless.
 func TestSuggestIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	const n = 500
 	must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", slices.Repeat([]repo.NewCompany{{Name: "Test", NormName: "test"}}, n)))
 	got, _ := w.suggest(t, askFor(slices.Repeat([]string{"Test"}, n)...))
 	equal(t, "pairs", len(got), 5*n)
 }
 
-// While suggestions are worked out, others write what they like.
-func TestSuggestHoldsNobodyUp(t *testing.T) {
+// While suggestions are computed, others can write.
+func TestSuggestBlocksNoWriter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.addKeyed(t, "Acme", "")
 	opts := suggestOptions()
 	opts.Split = func(norm string) (string, string) { // amid the transaction
@@ -180,7 +179,7 @@ func TestSuggestHoldsNobodyUp(t *testing.T) {
 
 func TestSuggestStops(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := w.Suggest(ctx, w.tenant, w.conn, nil, suggestOptions()); !errors.Is(err, context.Canceled) {

@@ -17,7 +17,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// errNothing stands for an empty list, which is how a listing says "not found".
+// errNothing means an empty list, which is how a listing says "not found".
 var errNothing = errors.New("nothing")
 
 // answerOwner executes a request of acme's.
@@ -32,9 +32,9 @@ func nothing[T any](list []T, err error) error {
 	return err
 }
 
-// strangers are calls by another tenant with the ids of acme's rows, each
-// with the error that it must give.
-func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UUID) map[string]struct {
+// strangers returns calls by another tenant with the ids of acme's rows, each with
+// its expected error.
+func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.UUID) map[string]struct {
 	call func(ctx context.Context, tenant string) error
 	want error
 } {
@@ -255,7 +255,7 @@ func strangers(w *world, claim repo.Claim, company uuid.UUID, mappings []uuid.UU
 		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
 		return nothing(make([]int, gone), err)
 	})
-	// What belongs to nobody, and what adds to the caller's own.
+	// Methods that belong to no tenant, and those that add to the caller's own.
 	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
@@ -268,7 +268,7 @@ var (
 	sessionHash = [32]byte{1, 2, 3}
 )
 
-func giveAccess(t *testing.T, w *world) {
+func giveAccess(t *testing.T, w *fixture) {
 	t.Helper()
 	must[repo.APIKey](t)(w.AddAPIKey(t.Context(), "acme", "ann", repo.NewAPIKey{ID: apiKeyID, Name: "key", Scope: "read"}))
 	if err := w.AddSession(t.Context(), "acme", repo.NewSession{Hash: sessionHash, Actor: "ann", Scope: "read", APIKeyID: &apiKeyID, For: time.Hour}); err != nil {
@@ -277,7 +277,7 @@ func giveAccess(t *testing.T, w *world) {
 	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '10 minutes'`)
 }
 
-// missing is an outcome in which no mapping exists.
+// missing returns an error if any mapping exists.
 func missing(outcomes []repo.MappingOutcome, err error) error {
 	for _, o := range outcomes {
 		if o.Outcome != repo.DoesNotExist || o.Mapping != nil {
@@ -314,7 +314,7 @@ func onlyOf(tenant string, row any) error {
 // changes anything of the other through any method of the store.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	eve := join(t, w.Store, w.url, "globex", "main")
 	company := repo.NewCompany{Name: "Client 1", NormName: "client 1", ExternalID: "same"}
 	must[[]repo.Company](t)(eve.AddCompanies(t.Context(), "globex", "eve", []repo.NewCompany{company}))
@@ -368,10 +368,10 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 	}
 
-	// The wall alone: the WHERE of every statement lets acme's rows through, but
-	// Postgres is told that globex asks.
+	// Row level security alone: the WHERE of every statement matches acme's rows,
+	// but the scope is globex.
 	store := repotest.Open(t, w.url)
-	repo.Misname(store, "globex")
+	repo.OverrideTenant(store, "globex")
 	below := *w
 	below.Store = store
 	table = strangers(&below, claim, mine, mappings)
@@ -403,23 +403,23 @@ func TestTenantsAreApart(t *testing.T) {
 		tried++
 		if !errors.Is(err, s.want) {
 			leaks++
-			t.Errorf("%s, behind the wall alone: %v, want %v", method, err, s.want)
+			t.Errorf("%s, with row level security alone: %v, want %v", method, err, s.want)
 		}
 	}
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
-	equal(t, "methods that belong to nobody, or to everybody", free, []string{
+	equal(t, "methods that belong to no tenant, or to all", free, []string{
 		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndUpkeep", "ForgetPlans", "HoldUpkeep",
 		"IfUnchanged", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
 		"Session", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep",
 	})
-	t.Logf("%d methods tried by the tenant in WHERE and by the wall alone: leaks %d", tried, leaks)
+	t.Logf("%d methods tried by the tenant in WHERE and by row level security alone: leaks %d", tried, leaks)
 }
 
-// The database itself refuses rows that point into another tenant.
+// The database itself refuses rows that refer to another tenant.
 func TestForeignKeysHoldTheTenant(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	theirs := must[[]repo.Company](t)(w.AddCompanies(t.Context(), "globex", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}}))
 	for what, err := range map[string]error{
 		"mapping to a company": tryExec(t, w.url, `insert into halosync.mappings
@@ -435,7 +435,7 @@ func TestForeignKeysHoldTheTenant(t *testing.T) {
 			t.Errorf("%s of another tenant was accepted", what)
 		}
 	}
-	// Nor does a decision of an import get there.
+	// Nor can a decision of an import refer to it.
 	claim, one := w.claim(t, "k"), clients(1)
 	_, err := w.ImportPage(t.Context(), claim.Ref, page(1, one...), func(repo.PageState) ([]repo.Decision, error) {
 		return []repo.Decision{{Client: one[0], Outcome: repo.Linked, CompanyID: theirs[0].ID}}, nil

@@ -7,30 +7,30 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// UndoMapping is a mapping in force that a run made.
+// UndoMapping is an active mapping that a run created.
 type UndoMapping struct {
 	Mapping
-	// TouchedBy and TouchedHow are the actor and the action of the first
-	// change since that was not a sync's; empty: there was none.
+	// TouchedBy and TouchedHow are the actor and the action of the first later
+	// change that was not made by a sync; empty: none.
 	TouchedBy, TouchedHow string
 }
 
-// UndoCompany is a company that a run created and that is still there.
+// UndoCompany is a company that a run created and that still exists.
 type UndoCompany struct {
 	ID         uuid.UUID
 	Name       string
 	ExternalID string
 	Changed    bool   // since it was created
-	Mapped     bool   // it has a mapping in force, to ClientID
-	Other      bool   // some mapping of it, deleted ones included, was not made by the run
+	Mapped     bool   // it has an active mapping, to ClientID
+	Other      bool   // another run or a person mapped it too, active or not
 	ClientID   int64  // 0: not Mapped
-	ClientName string // likewise
+	ClientName string // empty: not Mapped
 }
 
-// Undone is what taking back a part of a run came to.
+// Undone is the result of undoing a part of a run.
 type Undone struct {
 	Removed int
-	Gone    int // had been deleted before
+	Gone    int // were deleted before
 	Kept    []Kept
 }
 
@@ -43,16 +43,15 @@ type Kept struct {
 	Reason      string
 }
 
-// undoPart is how many mappings or companies are taken back in one
-// transaction: others of the tenant wait for it.
+// undoPart is how many mappings or companies are undone in one transaction: others
+// of the tenant wait for it.
 const undoPart = 500
 
-// UndoMappings deletes mappings that a run made, a part of them at a time:
-// those with an id after the given one. keep says why one stays; empty: it
-// goes. next is where the next part begins, zero at the end. how is told in
-// the events.
+// UndoMappings unmaps mappings that a run created, a part at a time: those with an
+// id after the given one. keep returns why one stays; empty: it is unmapped. next is
+// the start of the next part, zero at the end. how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -90,8 +89,8 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 	return done, next, wrap("undo mappings", err)
 }
 
-// touches reads who first changed each of the mappings after it was made. What
-// a sync learnt from Halo is no change; its run may be gone by now.
+// touches reads who first changed each of the mappings after it was created. What a
+// sync read from Halo is no change; its run may have been deleted.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
 	for i, m := range mappings {
@@ -115,12 +114,12 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 	return touched, each(rows, func() { touched[id] = u }, &id, &u.TouchedBy, &u.TouchedHow)
 }
 
-// UndoCompanies removes companies that a run created, a part of them at a
-// time: those whose creation has an event after the given one. Deleted
-// mappings of a company that goes stay, without it; one in force cannot, so
-// keep must hold back what is Mapped. See [Store.UndoMappings].
+// UndoCompanies deletes companies that a run created, a part at a time: those whose
+// creation has an event after the given one. Unmapped mappings of a deleted company
+// stay, without it; an active one cannot, so keep must keep what is Mapped. See
+// [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -134,7 +133,7 @@ func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, ru
 			if c.ID == uuid.Nil {
 				done.Gone++
 			} else if c.own {
-				continue // told with its mapping, which stayed
+				continue // reported with its mapping, which stayed
 			} else if reason := keep(c.UndoCompany); reason != "" {
 				done.Kept = append(done.Kept, Kept{CompanyID: c.ID, CompanyName: c.Name, ClientID: c.ClientID, Reason: reason})
 			} else {
@@ -153,11 +152,11 @@ func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, ru
 	return done, next, wrap("undo companies", err)
 }
 
-// createdCompany is a company that a run created. One that is gone has the
-// zero id.
+// createdCompany is a company that a run created. One that was deleted has the zero
+// id.
 type createdCompany struct {
 	UndoCompany
-	own bool // it has a mapping in force that the run made
+	own bool // it has an active mapping that the run created
 }
 
 // createdCompanies reads a part of the companies that a run created.

@@ -10,11 +10,11 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Deleting and restoring leave the row and its id; what a company's deletion
-// leaves behind cannot be restored, and stops an earlier import all the same.
+// Unmapping and restoring keep the row and its id. A mapping whose company was
+// deleted cannot be restored, but still stops an earlier import.
 func TestUnmapRestoreUndo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	list := clients(3)
 	claim := w.claim(t, "k")
 	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
@@ -38,7 +38,7 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), earlier.Ref, page(1, list...), decider(list)))
 	equal(t, "import that was requested before", res.Counts, repo.Counts{Refreshed: 1, Skipped: 2})
 	outcomes = must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[1:], nil))
-	equal(t, "restore", fmt.Sprint(outcomes[0].Outcome, ", ", outcomes[0].Reason), "refused, its company is gone")
+	equal(t, "restore", fmt.Sprint(outcomes[0].Outcome, ", ", outcomes[0].Reason), "refused, its company was deleted")
 
 	var actions []string
 	for e, err := range w.AllEvents(t.Context(), w.tenant, repo.EventFilter{}) {
@@ -52,11 +52,11 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	equal(t, "events", actions, []string{"company.deleted undo", "company.deleted undo", "mapping.deleted undo", "mapping.deleted undo"})
 }
 
-// What a sync learnt touches nothing, whatever the event is called; what a
-// person did does, and so does a map run.
-func TestUndoKnowsWhoTouched(t *testing.T) {
+// A change by a sync does not count, whatever the event is called; a change by a
+// person or by a map run does.
+func TestUndoReadsLaterChanges(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(5)
 	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
@@ -81,7 +81,7 @@ func TestUndoKnowsWhoTouched(t *testing.T) {
 // A long undo goes part by part, and each part begins where the last ended.
 func TestUndoGoesPartByPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(1100)
 	for i := range 11 {

@@ -8,26 +8,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcomes of one mapping of a request, beside [Refused].
+// Outcomes of one mapping of a request, in addition to [Refused].
 const (
 	Unmapped        = "unmapped"
 	AlreadyUnmapped = "already unmapped"
 	DoesNotExist    = "does not exist"
 )
 
-// MappingOutcome says what became of one mapping of a request.
+// MappingOutcome is the outcome of one mapping of a request.
 type MappingOutcome struct {
 	ID      uuid.UUID
 	Outcome string
 	Reason  string
-	Mapping *Mapping // as it was before; nil: there is none
+	Mapping *Mapping // as it was before; nil: does not exist
 }
 
-// Unmap deletes mappings of any connection and says what became of each. A
-// deleted mapping stays, with the time and who did it, and no import that was
-// requested before brings it back. ids must not have doubles.
+// Unmap unmaps mappings of any connection and returns the outcome of each. An
+// unmapped mapping stays, with the time and who did it, and no import that was
+// requested before maps it again. ids must not have duplicates.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
-	err = s.as(tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
 			return err
 		}
@@ -37,12 +37,12 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 	return outcomes, wrap("unmap", err)
 }
 
-// UnmapRun is [Store.Unmap] for a run: mappings of its connection only, with
-// outcomes, counts and checkpoint in the same transaction. Once that is
-// written, nothing is done any more. cancelled says that the run was
-// cancelled and nothing done. [ErrFenced] if the run is not the caller's.
+// UnmapRun is [Store.Unmap] for a run: only mappings of its connection, with
+// outcomes, counts and checkpoint in the same transaction. Repeating it after that
+// does nothing. cancelled reports that the run was cancelled and nothing was done.
+// It returns [ErrFenced] if another execution has the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
-	err = s.as(ref.Tenant).inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
 			return err
 		}
@@ -81,8 +81,8 @@ func recordUnmap(ctx context.Context, tx pgx.Tx, ref RunRef, outcomes []MappingO
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// unmap deletes those of the mappings that are in force; connection, if not
-// nil, is the only one that they may belong to.
+// unmap unmaps those of the mappings that are active. They must belong to
+// connection, unless it is nil.
 func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([]MappingOutcome, error) {
 	before, err := mappingsByID(ctx, tx, d.tenant, d.ids)
 	if err != nil {
@@ -112,17 +112,17 @@ func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([
 	return outcomes, err
 }
 
-// deletion is mappings to be deleted, and the words for it.
+// deletion is the mappings to be unmapped, and the words for it.
 type deletion struct {
 	tenant, actor, how string
 	runID              *uuid.UUID
 	ids                []uuid.UUID
 }
 
-// deleteMappings deletes those of the mappings that are in force, with an
-// event each, and counts them. The time is that of the moment, not of the
-// transaction's begin: it may have waited for the page of an import, and a
-// run that was queued meanwhile must respect the deletion.
+// deleteMappings unmaps those of the mappings that are active, with an event each,
+// and counts them. The time is the current one and not the start of the transaction,
+// which may have waited for the batch of an import: a run that was queued meanwhile
+// must respect it.
 func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 	if len(d.ids) == 0 {
 		return 0, nil
@@ -143,10 +143,9 @@ func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 	return int(tag.RowsAffected()), err
 }
 
-// MappingsByID reads mappings, deleted ones included, by id. Those that the
-// tenant does not have are absent.
+// MappingsByID reads mappings by id, unmapped ones included. Unknown ids are absent.
 func (s *Store) MappingsByID(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]Mapping, error) {
-	mappings, err := mappingsByID(ctx, s.as(tenant), tenant, ids)
+	mappings, err := mappingsByID(ctx, s.forTenant(tenant), tenant, ids)
 	return mappings, wrap("mappings", err)
 }
 

@@ -16,22 +16,22 @@ const (
 	JobNumbers   = "numbers"
 )
 
-// Upkeep is where a job of the fleet stands.
+// Upkeep is the state of a job of the fleet.
 type Upkeep struct {
 	Job     string
-	Now     time.Time       // the database's
+	Now     time.Time       // the database's clock
 	NextAt  *time.Time      // nil: not planned yet
 	DoneAt  *time.Time      // nil: never
-	Running bool            // some worker is at it
+	Running bool            // some worker is doing it
 	Result  json.RawMessage // of the last time, a JSON object
 }
 
 const upkeepSQL = `
 	select job, now() as now, next_at, done_at, coalesce(held_until > now(), false) as running, result from halosync.upkeep`
 
-// Upkeep reads where the jobs of the fleet stand; they are nobody's tenant.
+// Upkeep reads the state of the jobs of the fleet, which belong to no tenant.
 func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
-	rows, err := s.as(nobody).Query(ctx, upkeepSQL)
+	rows, err := s.pool.ForNoTenant().Query(ctx, upkeepSQL)
 	if err != nil {
 		return nil, wrap("upkeep", err)
 	}
@@ -43,31 +43,30 @@ func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
 	return jobs, wrap("upkeep", err)
 }
 
-// PlanUpkeep says when a job that nobody has planned yet is due.
+// PlanUpkeep sets when a job that is not planned yet is due.
 func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) error {
-	_, err := s.as(nobody).Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
+	_, err := s.pool.ForNoTenant().Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
 	return wrap("plan upkeep", err)
 }
 
-// TakeUpkeep gives a job that is due, and that nobody has in hand, to holder,
-// for as long as it gives a sign of life within life. taken is false if there is
-// nothing to be done.
+// TakeUpkeep gives a job that is due and not leased to holder. The lease lasts for
+// life, and [Store.HoldUpkeep] renews it. taken is false if there is nothing to do.
 func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
-	tag, err := s.as(nobody).Exec(ctx, `
+	tag, err := s.pool.ForNoTenant().Exec(ctx, `
 		update halosync.upkeep set holder = $2, held_until = now() + $3::interval
 		where job = $1 and next_at <= now() and (held_until is null or held_until < now())`, job, holder, life)
 	return tag.RowsAffected() > 0, wrap("take upkeep", err)
 }
 
-// HoldUpkeep is the sign of life. [ErrFenced] says that the job is another's by
-// now: he goes on with it.
+// HoldUpkeep renews the lease. It returns [ErrFenced] if another worker now owns the
+// job.
 func (s *Store) HoldUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) error {
 	return s.holding(ctx, "hold upkeep", `
 		update halosync.upkeep set held_until = now() + $3::interval where job = $1 and holder = $2 returning true`, job, holder, life)
 }
 
-// EndUpkeep says that a job is done, what came of it, and when it is due again.
-// [ErrFenced] as in [Store.HoldUpkeep].
+// EndUpkeep records that a job is done, its result, and when it is due again. It
+// returns [ErrFenced] if another worker now owns the job.
 func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, next time.Time, result any) error {
 	raw, err := json.Marshal(result)
 	if err != nil {
@@ -78,10 +77,10 @@ func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, nex
 		where job = $1 and holder = $2 returning true`, job, holder, next, json.RawMessage(raw))
 }
 
-// holding runs a statement that finds its row if the holder is still that.
+// holding runs a statement that finds its row if the holder still owns the job.
 func (s *Store) holding(ctx context.Context, what, sql string, args ...any) error {
 	var held bool
-	err := s.as(nobody).QueryRow(ctx, sql, args...).Scan(&held)
+	err := s.pool.ForNoTenant().QueryRow(ctx, sql, args...).Scan(&held)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrFenced
 	}

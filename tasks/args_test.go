@@ -72,8 +72,8 @@ func TestArgumentsOfMappings(t *testing.T) {
 	}
 }
 
-// Who asks, and whether a person or the clock does, does not make it another
-// request; the order of mappings neither, that of pairs does.
+// The requester, a person or the schedule, is not part of a request's identity. The order
+// of mappings is not either, but that of pairs is.
 func TestSameRequests(t *testing.T) {
 	t.Parallel()
 	one := ResyncArgs{Tenant: "acme", ConnectionID: otherUUID}
@@ -102,7 +102,7 @@ func TestSameRequests(t *testing.T) {
 	if Key(KindMap, m) == Key(KindMap, n) {
 		t.Error("pairs in another order are the same request, and yet may end otherwise")
 	}
-	m.Pairs = slices.Repeat(m.Pairs, interactivePairs)
+	m.Pairs = slices.Repeat(m.Pairs, maxInteractivePairs)
 	if n.queue() != QueueInteractive || m.queue() != QueueImport {
 		t.Errorf("queues %s and %s", n.queue(), m.queue())
 	}
@@ -118,7 +118,7 @@ func TestEnqueueStored(t *testing.T) {
 		KindResync: `{"tenant":"acme","connection_id":"` + otherUUID + `","scheduled":true}`,
 	} {
 		id := NewRunID()
-		for range 2 { // once more changes nothing
+		for range 2 { // the second time changes nothing
 			if err := EnqueueStored(t.Context(), c, kind, id, []byte(args)); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// BenchmarkEnqueue is one request through a client, next to asynq's own with the
-// same payload and options. The two are to be compared.
+// BenchmarkEnqueue compares a request through a client with asynq's own client, with the
+// same payload and options.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, parallel := range []int{1, 10} {
 		b.Run(fmt.Sprintf("atOnce=%d/by=tasks", parallel), func(b *testing.B) {
@@ -43,7 +43,7 @@ func searchFor(i int64) ImportArgs {
 	return ImportArgs{Tenant: "acme", ConnectionID: testUUID, Search: fmt.Sprint("client ", i), RequestedBy: "bench"}
 }
 
-// inParallel does something b.N times, so many at once.
+// inParallel calls do b.N times, atOnce at a time.
 func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 	b.Helper()
 	b.ReportAllocs()

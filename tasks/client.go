@@ -9,30 +9,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// announceKey is asynq's set of queue names.
-const announceKey = "asynq:queues"
+// queuesKey is asynq's set of queue names.
+const queuesKey = "asynq:queues"
 
-// Client asks for runs and looks after them. It is safe for concurrent use.
+// Client requests runs and reads their state. It is safe for concurrent use.
 type Client struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 
 	headers func(context.Context) map[string]string // may be nil
 
-	script atomic.Pointer[enqueueScript] // as soon as it is known
+	script atomic.Pointer[enqueueScript] // nil before the first request
 	slots  atomic.Bool                   // Redis refuses scripts with keys of several slots
 }
 
 // Receipt is the answer to a request.
 type Receipt struct {
 	RunID string `json:"run_id"` // 32 hex digits
-	// Existing says that the same request is waiting or running already, and
-	// that RunID is its run.
+	// Existing means that the same request was already waiting or running. RunID is
+	// the id of its run.
 	Existing bool `json:"existing"`
 }
 
-// Open makes a client for the Redis at the URL; see [ParseAddress] for its
-// form. Nothing is dialled: [Client.Ping] says whether Redis answers.
+// Open returns a client for the Redis at the URL, which [ParseAddress] describes. It does
+// not connect; [Client.Ping] does.
 func Open(redisURL string) (*Client, error) {
 	address, err := ParseAddress(redisURL)
 	if err != nil {
@@ -41,55 +41,54 @@ func Open(redisURL string) (*Client, error) {
 	return NewClient(address), nil
 }
 
-// NewClient is [Open] for an address that has been read already.
+// NewClient is [Open] for an address that is already parsed.
 func NewClient(address Address) *Client {
 	rdb := address.Connect()
 	return &Client{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
-// SendHeaders has each task carry what headers makes of its request's context,
-// such as the W3C trace context. The worker's side gets it as
-// [Execution].Headers; nothing else depends on it. Call it before the first
+// SendHeaders adds headers to each task, which the function makes from the context of
+// the request, for example the W3C trace context. The server passes them on as
+// [Execution].Headers and makes no other use of them. Call SendHeaders before the first
 // request.
 func (c *Client) SendHeaders(headers func(context.Context) map[string]string) { c.headers = headers }
 
-// Close frees the connections.
+// Close closes the connections.
 func (c *Client) Close() error { return c.rdb.Close() }
 
-// Ping asks Redis for a sign of life.
+// Ping checks that Redis answers.
 func (c *Client) Ping(ctx context.Context) error { return c.rdb.Ping(ctx).Err() }
 
-// Import asks for an import. Wrong arguments are reported before anything is
-// queued. The same request (see [Key]) while the first is waiting or running
-// gets the first one's id.
+// Import requests an import. It reports invalid arguments before it enqueues anything.
+// While the same request (see [Key]) is waiting or running, Import returns the id of
+// that run.
 //
-// After an error the import may or may not have been queued; asking again is
-// safe.
+// After an error the import may or may not be queued. It is safe to request it again.
 func (c *Client) Import(ctx context.Context, args ImportArgs) (Receipt, error) {
 	return request(ctx, c, Import(), args)
 }
 
-// Map asks for pairs to be mapped, under the rules of [Client.Import].
+// Map requests that pairs are mapped. It follows the rules of [Client.Import].
 func (c *Client) Map(ctx context.Context, args MapArgs) (Receipt, error) {
 	return request(ctx, c, Map(), args)
 }
 
-// Unmap asks for mappings to be deleted, under the rules of [Client.Import].
+// Unmap requests that mappings are unmapped. It follows the rules of [Client.Import].
 func (c *Client) Unmap(ctx context.Context, args UnmapArgs) (Receipt, error) {
 	return request(ctx, c, Unmap(), args)
 }
 
-// Resync asks for a connection's mappings to be reconciled with Halo, under
-// the rules of [Client.Import].
+// Resync requests that a connection's mappings are reconciled with Halo. It follows the
+// rules of [Client.Import].
 func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 	return request(ctx, c, Resync(), args)
 }
 
-// Enqueue queues a run whose id and arguments are in the ledger already. It
-// may be called as often as one likes: a task that is there stays as it is,
-// and a result that is kept too. An archived one is set going once more, since
-// the caller's record says that its run has not ended; one that asynq has lost
-// sight of comes back within two minutes; one that was evicted is made anew.
+// Enqueue enqueues a run that is already in the ledger. It may be called again and again:
+//   - A task that is waiting, running or completed stays as it is.
+//   - An archived task runs again, because the ledger says that its run has not ended.
+//   - A task that asynq has lost track of comes back within two minutes.
+//   - An evicted task is written again.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -99,7 +98,7 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 		return err
 	}
 	queue := kind.Queue(args.Canonical())
-	free, err := c.mend(ctx, queue, id)
+	free, err := c.repair(ctx, queue, id)
 	switch {
 	case err != nil:
 		return err
@@ -108,14 +107,13 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	}
 	err = enqueue(ctx, c, kind, id, args)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil // somebody else was quicker
+		return nil // another client enqueued it first
 	}
 	return err
 }
 
-// Forget removes a task that has ended, with its result, so that its run can
-// be queued once more. A task that is not there, or has not ended, is left
-// alone.
+// Forget deletes a task that has ended, and its result, so that its run can be enqueued
+// again. It does nothing if the task is unknown or has not ended.
 func (c *Client) Forget(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)
 	switch {
@@ -133,7 +131,8 @@ func (c *Client) Forget(ctx context.Context, runID string) error {
 	return err
 }
 
-// enqueue writes one task. A task with that id is asynq.ErrTaskIDConflict.
+// enqueue writes one task. It returns [asynq.ErrTaskIDConflict] if a task with that id
+// exists.
 func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	if err := kind.fault(); err != nil {
 		return err
@@ -143,15 +142,15 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	if err != nil {
 		return err
 	}
-	w, err := kind.write(ctx, c, runID, args, payload)
+	cmd, err := kind.prepare(ctx, c, runID, args, payload)
 	if err != nil {
 		return err
 	}
-	return c.send(ctx, w)
+	return c.send(ctx, cmd)
 }
 
-// revive sets a task going again if it is archived.
+// revive makes an archived task run again.
 func (c *Client) revive(ctx context.Context, queue, runID string) error {
 	info, err := c.find(ctx, runID, queue)
-	return c.goOn(ctx, info, err, asynq.TaskStateArchived)
+	return c.runTask(ctx, info, err, asynq.TaskStateArchived)
 }

@@ -43,7 +43,7 @@ func TestEnqueueImportIsIdempotent(t *testing.T) {
 	}
 }
 
-// A run whose record is open but whose task is archived would never end.
+// A run whose record is open but whose task is archived must not hang.
 func TestEnqueueImportRevivesArchived(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -66,8 +66,8 @@ func TestEnqueueImportRevivesArchived(t *testing.T) {
 	}
 }
 
-// asynq announces a queue once per client; after a flush its tasks would be
-// invisible to asynqmon, and to Status.
+// asynq registers a queue once per client. After a flush its tasks would be invisible to
+// asynqmon and Status.
 func TestQueueIsVisibleAfterFlush(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -89,7 +89,7 @@ func TestQueueIsVisibleAfterFlush(t *testing.T) {
 
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	c := openClient(t, "redis://127.0.0.1:1/0?max_retries=-1") // nobody listens there
+	c := openClient(t, "redis://127.0.0.1:1/0?max_retries=-1") // no server there
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Ping(ctx); err == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// childEnv holds the Redis URL of a child that takes a task, says so and goes
-// on for ever.
+// childEnv is the Redis URL of a child process that takes a task, prints a line and never
+// ends.
 const childEnv = "HALOSYNC_TASKS_CHILD"
 
 func child(url string) int {
@@ -39,10 +39,9 @@ func child(url string) int {
 	select {}
 }
 
-// A worker that dies keeps its task for a minute or two: the lease lasts 30 s,
-// must be over for 30 s, and is looked at when a server starts and once a minute
-// after that. The short form ends the lease in Redis before a server starts; the
-// long form waits for all of it.
+// A worker that dies keeps its task for a minute or two: the lease lasts 30 s, must be
+// over for 30 s, and servers look for it at their start and once a minute. The short form
+// ends the lease in Redis before a server starts. The long form waits for all of it.
 func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -65,18 +64,18 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // it was killed, and says so
+	_ = cmd.Wait() // an error, because it was killed
 
 	const leases = "asynq:{interactive}:lease"
 	if devstack.Long() {
-		// A server that starts two seconds after the task was taken looks for lost
-		// ones 62 s after; one that starts at once might just miss it.
+		// A server that starts two seconds after the task was taken finds it 62 s
+		// after. One that starts at once might just miss it.
 		eventually(t, "two seconds", func() bool {
 			return time.Until(time.Unix(int64(c.rdb.ZScore(t.Context(), leases, id).Val()), 0)) < 28*time.Second
 		})
 	} else {
 		over := redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: id}
-		// Only a lease that the child has taken is changed.
+		// Change a lease only after the child has it.
 		if n, err := c.rdb.ZAddArgs(t.Context(), leases, redis.ZAddArgs{XX: true, Ch: true, Members: []redis.Z{over}}).Result(); n != 1 || err != nil {
 			t.Fatalf("%d leases ended, %v", n, err)
 		}
@@ -97,8 +96,8 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	}
 }
 
-// abandon takes a task as asynq's dequeue does and lets its lease run out, as
-// if the worker had died a minute ago.
+// abandon takes a task as asynq does and ends its lease, as if the worker had died a
+// minute ago.
 func abandon(t *testing.T, c *Client, queue, id string) {
 	t.Helper()
 	ctx, prefix := t.Context(), "asynq:{"+queue+"}:"
@@ -124,8 +123,8 @@ func recovered(t *testing.T, c *Client, id string, failures int) {
 	})
 }
 
-// A task that kills its worker each time ends, and the end is told: by then no
-// handler has had a chance to close the record.
+// A task that kills each worker ends and is reported to OnReject, because no handler can
+// close the record.
 func TestDeathsUseUpAttempts(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -163,7 +162,7 @@ func TestDeathsUseUpAttempts(t *testing.T) {
 	shutdown(t, last)
 }
 
-// The handler had finished and stored its result, and "done" got lost.
+// The handler has stored its result, but "done" did not reach Redis.
 func TestFinishedTaskIsNotExecutedAgain(t *testing.T) {
 	t.Parallel()
 	url := database(t)

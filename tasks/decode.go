@@ -8,11 +8,11 @@ import (
 	"io"
 )
 
-// maxPayload bounds a payload, in bytes; the longest valid import has 220 kB,
-// a request of pairs may be longer.
+// maxPayload bounds a payload, in bytes. The longest valid import has 220 kB; a request
+// with pairs may be longer.
 const maxPayload = 1 << 20
 
-// encode writes arguments as a payload: canonical, valid, on one line.
+// encode returns the payload for arguments: canonical JSON on one line. It validates them.
 func encode[A Args[A]](args A) ([]byte, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
@@ -21,7 +21,7 @@ func encode[A Args[A]](args A) ([]byte, error) {
 	return payloadOf(args)
 }
 
-// payloadOf writes arguments on one line, unless that line would be too long.
+// payloadOf encodes arguments on one line of at most maxPayload bytes.
 func payloadOf(args any) ([]byte, error) {
 	payload, err := json.Marshal(args)
 	if err == nil && len(payload) > maxPayload {
@@ -30,15 +30,15 @@ func payloadOf(args any) ([]byte, error) {
 	return payload, err
 }
 
-// decode reads a payload, strictly: what this version does not understand it
-// must not do by halves. It accepts everything that encode writes.
+// decode reads a payload and refuses unknown fields, because this version must not execute
+// half of a request. It accepts everything that encode writes.
 func decode[A Args[A]](payload []byte) (A, error) {
 	var args, none A
 	if len(payload) > maxPayload {
 		return none, fmt.Errorf("payload: %d bytes, at most %d are allowed", len(payload), maxPayload)
 	}
 	if b := bytes.TrimSpace(payload); len(b) == 0 || b[0] != '{' {
-		return none, errors.New("payload: not a JSON object") // null would pass as one
+		return none, errors.New("payload: not a JSON object") // the decoder would accept null
 	}
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
@@ -46,7 +46,7 @@ func decode[A Args[A]](payload []byte) (A, error) {
 		return none, fmt.Errorf("payload: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return none, errors.New("payload: something follows the JSON object")
+		return none, errors.New("payload: unexpected data after the JSON object")
 	}
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
@@ -55,17 +55,17 @@ func decode[A Args[A]](payload []byte) (A, error) {
 	return args, nil
 }
 
-// payloadTenant reads the tenant of a payload that decode refused, as far as
-// that can be done; it is empty otherwise.
+// payloadTenant returns the tenant of a payload that decode refused, or "" if it cannot be
+// read.
 func payloadTenant(payload []byte) string {
-	var who struct {
+	var partial struct {
 		Tenant string `json:"tenant"`
 	}
-	if len(payload) > maxPayload || json.Unmarshal(payload, &who) != nil {
+	if len(payload) > maxPayload || json.Unmarshal(payload, &partial) != nil {
 		return ""
 	}
-	if checkText("tenant", who.Tenant, true) != nil {
+	if checkText("tenant", partial.Tenant, true) != nil {
 		return ""
 	}
-	return who.Tenant
+	return partial.Tenant
 }

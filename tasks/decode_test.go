@@ -19,8 +19,8 @@ func TestDecode(t *testing.T) {
 		"valid, spaced":   {" \n" + head + `,"search":"x"} ` + "\n", ""},
 		"unknown field":   {head + `,"all":true,"force":true}`, `unknown field "force"`},
 		"misspelt":        {head + `,"client_id":[1]}`, `unknown field "client_id"`},
-		"trailing object": {head + `,"all":true}{}`, "something follows"},
-		"trailing brace":  {head + `,"all":true}}`, "something follows"},
+		"trailing object": {head + `,"all":true}{}`, "unexpected data after"},
+		"trailing brace":  {head + `,"all":true}}`, "unexpected data after"},
 		"wrong type":      {head + `,"client_ids":"1,2"}`, "client_ids"},
 		"fraction":        {head + `,"client_ids":[1.5]}`, "client_ids"},
 		"too large":       {head + `,"client_ids":[9223372036854775808]}`, "client_ids"},
@@ -87,8 +87,7 @@ func TestPayloadTenant(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is valid, canonical, and written back as the same
-// arguments.
+// Accepted arguments are valid and canonical, and encode to the same arguments.
 func FuzzDecode(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	f.Add([]byte(head + `,"all":true}`))

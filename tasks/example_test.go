@@ -10,18 +10,18 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The product asks for an import and waits for its end.
+// The product requests an import and waits for its end.
 func ExampleClient_Import() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	stop := startWorker() // somewhere else, usually
+	stop := startWorker() // usually another program
 	defer stop()
 
 	queue, err := tasks.Open(tasks.RedisURL()) // REDIS_URL
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = queue.Close() }() // nothing is lost by it
+	defer func() { _ = queue.Close() }() // an error loses nothing
 
 	receipt, err := queue.Import(ctx, tasks.ImportArgs{
 		Tenant:       "acme",
@@ -30,7 +30,7 @@ func ExampleClient_Import() {
 		RequestedBy:  "ann@acme.example",
 	})
 	if err != nil {
-		log.Fatal(err) // says everything that is wrong with the arguments
+		log.Fatal(err) // lists all faults of the arguments
 	}
 	result, err := queue.Wait(ctx, receipt.RunID)
 	if err != nil {
@@ -40,7 +40,7 @@ func ExampleClient_Import() {
 	// Output: succeeded 1 2
 }
 
-// The product asks in its own transaction: if that is rolled back, nobody asked.
+// The product requests a run in its own transaction. A rollback undoes the request.
 func ExampleStatement() {
 	query, params, err := tasks.Statement(tasks.Import(), tasks.ImportArgs{
 		Tenant:       "acme",
@@ -49,7 +49,7 @@ func ExampleStatement() {
 		RequestedBy:  "ann@acme.example",
 	})
 	if err != nil {
-		log.Fatal(err) // says everything that is wrong with the arguments
+		log.Fatal(err) // lists all faults of the arguments
 	}
 	// With pgx: err = tx.QueryRow(ctx, query, params...).Scan(&runID)
 	fmt.Println(query)
@@ -59,7 +59,7 @@ func ExampleStatement() {
 	// halo:import acme {"tenant":"acme","connection_id":"0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6","client_ids":[7,12],"requested_by":"ann@acme.example"}
 }
 
-// A request that makes no sense is refused before anything is queued.
+// An invalid request is refused before anything is enqueued.
 func ExampleImportArgs_Validate() {
 	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: "main", All: true, ClientIDs: []int64{12}}
 	fmt.Println(args.Validate())
@@ -68,7 +68,7 @@ func ExampleImportArgs_Validate() {
 	// want one of all, search and client ids, not several
 }
 
-// A worker serves the import; its handler says what becomes of a run.
+// A worker serves the import. Its handler decides how a run goes on.
 func ExampleHandle() {
 	address, err := tasks.ParseAddress("redis://127.0.0.1:6379/0")
 	if err != nil {
@@ -81,7 +81,7 @@ func ExampleHandle() {
 	tasks.Handle(server, tasks.Import(), func(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (tasks.RunResult, error) {
 		for page := 1; page <= 3; page++ {
 			select {
-			case <-job.Draining: // the next worker goes on here
+			case <-job.Draining: // the next worker continues here
 				return tasks.RunResult{}, tasks.Later(0, errors.New("worker is stopping"))
 			default:
 			}

@@ -8,42 +8,44 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
-	// resultPatience is how long a finished result is offered to a Redis that
-	// does not take it; a lost lease or a shutdown ends it earlier.
-	resultPatience = 20 * time.Second
-	resultPause    = 500 * time.Millisecond
+	// resultTimeout is how long the server tries to write a result to Redis. A lost
+	// lease or a shutdown ends that earlier.
+	resultTimeout = 20 * time.Second
+	resultRetry   = 500 * time.Millisecond
 )
 
 var (
 	errDraining  = errors.New("worker is stopping")
-	errExhausted = errors.New("no attempts left: the last one did not come to an end")
+	errExhausted = errors.New("no attempts left: the last one did not finish")
 )
 
-// execution is what the server knows of the task in hand.
+// execution is the state of one execution of a task.
 type execution struct {
 	kind, queue, runID, tenant, connection string
 
 	failures    int // attempts spent before this one
 	maxAttempts int
 	span        Span
-	ended       *RunResult // what the handler came to; nil if it did not
-	died        bool       // the execution before this one lost its worker
+	result      *RunResult // of the handler; nil after an error
+	died        bool       // the previous execution lost its worker
 	draining    <-chan struct{}
 }
 
 func (x *execution) attempt() int { return x.failures + 1 }
 func (x *execution) final() bool  { return x.attempt() >= x.maxAttempts }
 
-// rejection is a task that its handler must not see.
+// rejection is the fault of a task that its handler must not execute.
 type rejection struct{ err error }
 
 func (e *rejection) Error() string { return e.err.Error() }
 func (e *rejection) Unwrap() error { return e.err }
 
-// panicError is a handler's panic. The stack goes to the log only.
+// panicError is a handler's panic. Only the log shows the stack.
 type panicError struct {
 	value any
 	stack []byte
@@ -51,7 +53,7 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// process is the edge between asynq and the handlers.
+// process is asynq's handler for all kinds.
 func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	s.inFlight.RLock()
 	defer s.inFlight.RUnlock()
@@ -67,16 +69,16 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	}
 	verdict, verr := judge(err, x.final())
 	if ctx.Err() != nil {
-		// asynq does not listen any more.
+		// asynq ignores the result by now.
 		verdict, verr = VerdictInterrupted, errors.Join(context.Cause(ctx), err)
 	}
-	s.report(x, verdict, verr, time.Since(started))
+	s.logExecution(x, verdict, verr, time.Since(started))
 	return verr
 }
 
 func (s *Server) newExecution(ctx context.Context, t *asynq.Task) *execution {
 	x := &execution{kind: t.Type(), draining: s.draining}
-	// What is missing outside of asynq is zero.
+	// Outside of asynq the values are missing and remain zero.
 	x.queue, _ = asynq.GetQueueName(ctx)
 	x.runID, _ = asynq.GetTaskID(ctx)
 	x.failures, _ = asynq.GetRetryCount(ctx)
@@ -84,7 +86,7 @@ func (s *Server) newExecution(ctx context.Context, t *asynq.Task) *execution {
 	return x
 }
 
-// execute finds out what to do with a task and does it.
+// execute runs the handler of a task, rejects the task, or returns its stored result.
 func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (result []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -92,13 +94,13 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 		}
 	}()
 	select {
-	case <-s.draining: // taken in the moment of stopping
+	case <-s.draining: // asynq took the task while the server began to stop
 		return nil, Later(0, errDraining)
 	default:
 	}
 	run, ok := s.kinds[x.kind]
 	if !ok {
-		// A newer worker may know it, so this is a failure like others.
+		// A newer worker may have a handler, so this is an ordinary failure.
 		return nil, fmt.Errorf("kind %q has no handler here", x.kind)
 	}
 	if x.failures > 0 {
@@ -121,19 +123,19 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 	return result, err
 }
 
-// reject ends a task for good once whoever keeps the records has been told.
+// reject ends a task for good, after OnReject has closed the run's record.
 func (s *Server) reject(ctx context.Context, x *execution, t *asynq.Task, cause error) error {
 	if s.cfg.OnReject != nil {
 		r := Rejected{x.kind, x.runID, x.tenant, excerpt(t.Payload(), 200), cause}
 		if err := s.cfg.OnReject(ctx, r); err != nil {
-			return fmt.Errorf("%w (and telling so: %w)", cause, err)
+			return fmt.Errorf("%w (closing the run's record: %w)", cause, err)
 		}
 	}
 	return Never(cause)
 }
 
-// storedResult is the result of an earlier execution whose end got lost on the
-// way to asynq; nil if there is none. It also finds out how that one ended.
+// storedResult returns the result that an earlier execution stored although its "done"
+// did not reach Redis, or nil. It also sets x.died.
 func (s *Server) storedResult(x *execution) []byte {
 	info, err := s.inspector.GetTaskInfo(x.queue, x.runID)
 	if err != nil {
@@ -146,16 +148,15 @@ func (s *Server) storedResult(x *execution) []byte {
 	return info.Result
 }
 
-// store writes the result, once, as the last act before asynq is told that the
-// task is done. A Redis that restarts in this very moment is waited for. When
-// it does not come back the run has ended all the same, in its own record.
+// store writes the result before asynq marks the task as done. It waits for a Redis that
+// restarts. If Redis does not come back, the run has still ended: its record says so.
 func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result []byte) {
 	var err error
-	for end := time.Now().Add(resultPatience); ; {
+	for end := time.Now().Add(resultTimeout); ; {
 		if _, err = t.ResultWriter().Write(result); err == nil {
 			return
 		}
-		if time.Now().After(end) || pause(ctx, resultPause) != nil {
+		if time.Now().After(end) || sleep.For(ctx, resultRetry) != nil {
 			break
 		}
 	}

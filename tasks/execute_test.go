@@ -26,7 +26,7 @@ func serve(t *testing.T, url string, cfg ServerConfig, kind Kind[note, RunResult
 	return s
 }
 
-// script returns one error after the other, then success.
+// script returns a handler that returns one error after the other, then success.
 func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]) (RunResult, error) {
 	var n atomic.Int64
 	return func(_ context.Context, job Job[note]) (RunResult, error) {
@@ -38,8 +38,8 @@ func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]
 	}
 }
 
-// asynq asks "retries used up?" before "is it a failure?": without care, a
-// Later after the last but one failure would end the run.
+// asynq checks for used up retries before it checks for a failure. Without care, a Later in
+// the last attempt would end the run.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	fail, later := errors.New("status 502"), Later(0, errors.New("budget"))
@@ -94,7 +94,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// A Later's time is kept to the second; asynq looks once a second.
+// A Later's time has a precision of a second; asynq looks once a second.
 func TestLaterComesLater(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -137,7 +137,7 @@ func TestPanicIsAnOrdinaryFailure(t *testing.T) {
 	}
 }
 
-// One line per execution, at its edge, with everything that one looks for.
+// Each execution has one log line with all its fields.
 func TestLogLine(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -208,18 +208,18 @@ func TestRejections(t *testing.T) {
 	}
 }
 
-// The record must be closed before the task is gone: when that fails, the task
-// comes again.
+// The record must be closed before the task is archived. If that fails, the task is tried
+// again.
 func TestRejectionIsToldUntilHeard(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	c := openClient(t, url)
-	var told atomic.Int64
+	var calls atomic.Int64
 	s := openServer(t, url, ServerConfig{OnReject: func(_ context.Context, r Rejected) error {
 		if r.Tenant != "acme" {
 			t.Errorf("tenant = %q", r.Tenant)
 		}
-		if told.Add(1) == 1 {
+		if calls.Add(1) == 1 {
 			return errors.New("postgres is away")
 		}
 		return nil
@@ -233,12 +233,12 @@ func TestRejectionIsToldUntilHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	hurry(t, c)
-	if info := await(t, c, id); info.State != asynq.TaskStateArchived || info.Retried != 1 || told.Load() != 2 {
-		t.Errorf("told %d times, task = %v after %d failures", told.Load(), info.State, info.Retried)
+	if info := await(t, c, id); info.State != asynq.TaskStateArchived || info.Retried != 1 || calls.Load() != 2 {
+		t.Errorf("%d calls, task = %v after %d failures", calls.Load(), info.State, info.Retried)
 	}
 }
 
-// A kind of a newer version is left to newer workers, and is no metric label.
+// A kind of a newer version is left to newer workers and is not a metric label.
 func TestUnknownKind(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -257,8 +257,8 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// asynq frees the slot at the timeout whether the handler listens or not. It
-// is a failed attempt.
+// asynq frees the slot at the timeout, also if the handler ignores it. That is a failed
+// attempt.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -269,7 +269,7 @@ func TestTimeout(t *testing.T) {
 	serve(t, url, ServerConfig{Observe: seen.observe}, kind, func(ctx context.Context, job Job[note]) (RunResult, error) {
 		if job.Attempt == 1 {
 			<-ctx.Done()
-			return RunResult{}, Later(time.Hour, ctx.Err()) // too late to say so
+			return RunResult{}, Later(time.Hour, ctx.Err()) // too late to have an effect
 		}
 		return RunResult{State: "succeeded"}, nil
 	})
@@ -288,7 +288,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// The context ends when somebody cancels in asynqmon; that spends an attempt.
+// A cancellation in asynqmon ends the context and costs an attempt.
 func TestCancelFromOutside(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -303,7 +303,7 @@ func TestCancelFromOutside(t *testing.T) {
 	})
 	id := enqueueNote(t, c, noteKind())
 	receive(t, running)
-	// The server may not listen yet.
+	// The server may not be subscribed yet.
 	eventually(t, "cancel", func() bool {
 		if err := c.inspector.CancelProcessing(id); err != nil {
 			t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// FuzzReadStored: arguments of any kind that are accepted come back as they
-// are, under the same key; what is refused says so, briefly.
+// FuzzReadStored checks that accepted arguments of any kind can be read again with the same
+// key, and that the error of refused ones is short.
 func FuzzReadStored(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	for kind, args := range map[string][]string{

@@ -12,25 +12,25 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// KindImport is the name of the job that reads clients from Halo and makes
-// companies and mappings of them.
+// KindImport is the name of the job that imports clients from Halo as companies and
+// mappings.
 const KindImport = "halo:import"
 
 const (
-	// MaxClientIDs is how many clients one import may name. A list of that
-	// length makes a payload of some 100 kB.
+	// MaxClientIDs bounds the clients that one import names. A list of that length makes
+	// a payload of about 100 kB.
 	MaxClientIDs = 10_000
-	// interactiveIDs is how many named clients are still read while somebody
-	// waits: one request to Halo each.
-	interactiveIDs = 100
+	// maxInteractiveIDs is the number of clients up to which an import is interactive.
+	// Each client takes one request to Halo.
+	maxInteractiveIDs = 100
 	// maxText bounds each piece of free text, in bytes.
 	maxText = 200
 	// maxName bounds the name of a company or client, in bytes.
 	maxName = 4_000
 )
 
-// Import declares the import. An execution is a slice of the run: the engine
-// stops well before the timeout and comes back with [Later].
+// Import declares the import. An execution is one time slice of the run: the engine stops
+// well before the timeout and returns [Later].
 func Import() Kind[ImportArgs, RunResult] {
 	return Kind[ImportArgs, RunResult]{
 		Name:        KindImport,
@@ -41,31 +41,31 @@ func Import() Kind[ImportArgs, RunResult] {
 	}
 }
 
-// ImportArgs says what to import. Exactly one of All, Search and ClientIDs is
+// ImportArgs selects the clients to import. Exactly one of All, Search and ClientIDs is
 // set.
 type ImportArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
 	// All imports every client that the connection can see.
 	All bool `json:"all,omitempty"`
-	// Search imports what Halo finds for the text.
+	// Search imports the clients that Halo finds for the text.
 	Search string `json:"search,omitempty"`
-	// ClientIDs imports 1 to [MaxClientIDs] clients by Halo's number.
+	// ClientIDs imports 1 to [MaxClientIDs] clients by their id in Halo.
 	ClientIDs []int64 `json:"client_ids,omitempty"`
-	// DryRun decides everything and writes nothing.
+	// DryRun makes all decisions and writes none of them.
 	DryRun bool `json:"dry_run,omitempty"`
-	// RequestedBy is for the record. It does not make a request another one.
+	// RequestedBy is for the record. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// RunResult is how a run ended, in the words of the run's record.
+// RunResult is the result of a run, with the names of the run's record.
 type RunResult struct {
 	RunID        string `json:"id"`
 	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
 	Pages        int    `json:"pages"`
 	Records      int    `json:"records"`
 	RecordsTotal int    `json:"records_total"`
-	Complete     bool   `json:"complete"` // everything that was asked for has been read
+	Complete     bool   `json:"complete"` // everything requested has been read
 	Created      int    `json:"created"`
 	Linked       int    `json:"linked"`
 	Refreshed    int    `json:"refreshed"`
@@ -75,12 +75,11 @@ type RunResult struct {
 	Failed       int    `json:"failed"`
 	Missing      int    `json:"missing"`    // mappings whose client is gone from Halo
 	Unverified   int    `json:"unverified"` // mappings whose client could not be read
-	Removed      int    `json:"removed"`    // mappings taken away
+	Removed      int    `json:"removed"`    // mappings that were unmapped
 	Error        string `json:"error"`
 }
 
-// Validate reports everything that is wrong with the arguments, at once. It
-// can be called before anything else is open.
+// Validate reports all faults of the arguments at once. It needs no connection.
 func (a ImportArgs) Validate() error {
 	return errors.Join(
 		checkText("tenant", a.Tenant, true),
@@ -92,9 +91,9 @@ func (a ImportArgs) Validate() error {
 	)
 }
 
-// Canonical is the one spelling of equal arguments: the connection id in lower
-// case, the search without surrounding space, client ids in order and once
-// each. The receiver is left as it is.
+// Canonical returns the one form that equal arguments share: the connection id in lower
+// case, the search without surrounding space, the client ids sorted and without
+// duplicates. It does not change its receiver.
 func (a ImportArgs) Canonical() ImportArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	a.Search = strings.TrimSpace(a.Search)
@@ -116,7 +115,7 @@ func (a ImportArgs) Origin() Stored {
 }
 
 func (a ImportArgs) queue() string {
-	if n := len(a.ClientIDs); 0 < n && n <= interactiveIDs {
+	if n := len(a.ClientIDs); 0 < n && n <= maxInteractiveIDs {
 		return QueueInteractive
 	}
 	return QueueImport
@@ -152,7 +151,7 @@ func checkUUID(name, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s: missing", name)
 	}
-	// Parse alone takes braces and prefixes too.
+	// Parse alone accepts braces and prefixes.
 	if id, err := uuid.Parse(s); err != nil || len(s) != 36 || id == uuid.Nil {
 		return fmt.Errorf("%s: not a uuid of the form 0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6", name)
 	}
@@ -163,20 +162,19 @@ func checkText(name, s string, required bool) error {
 	return checkLength(name, s, required, maxText)
 }
 
-// checkName is checkText for the names of companies and clients, which are
-// longer.
+// checkName is checkText for the names of companies and clients, which may be longer.
 func checkName(name, s string, required bool) error {
 	return checkLength(name, s, required, maxName)
 }
 
-func checkLength(name, s string, required bool, most int) error {
+func checkLength(name, s string, required bool, maxBytes int) error {
 	switch {
 	case required && s == "":
 		return fmt.Errorf("%s: missing", name)
 	case s != "" && strings.TrimSpace(s) == "":
 		return fmt.Errorf("%s: only space", name)
-	case len(s) > most:
-		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), most)
+	case len(s) > maxBytes:
+		return fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(s), maxBytes)
 	}
 	if err := plaintext.Check(s); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

@@ -110,7 +110,7 @@ func TestImportQueue(t *testing.T) {
 	}
 }
 
-// Names as the contract has them; scripts read them.
+// The names are part of the contract; scripts read them.
 func TestRunResultJSON(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(RunResult{RunID: "r", State: "partial", Pages: 1, RecordsTotal: 2, Error: "e"})

@@ -10,30 +10,28 @@ import (
 	"github.com/google/uuid"
 )
 
-// Key says which requests are the same one: those of the same kind with the
-// same canonical arguments, whoever asks. It is 32 hex digits, the first half
-// of SHA-256 over the kind, a line feed and the arguments' canonical JSON
-// without who requested them. It is stable: the ledger and Redis keep it, so a
-// change of it lets a request through that is running already.
+// Key identifies a request: two requests are the same if they have the same kind and the
+// same canonical arguments. The key is 32 hex digits, the first
+// half of SHA-256 over the kind, a line feed and the canonical JSON of the arguments
+// without requested_by. It must not change: the ledger and Redis store it, and with a
+// different key the same request would run twice at once.
 func Key[A Args[A]](kind string, args A) string {
 	text, err := json.Marshal(args.identity())
-	if err != nil {
-		// Arguments are strings, numbers and booleans; encoding them cannot fail.
+	if err != nil { // impossible for strings, numbers and booleans
 		panic(fmt.Sprintf("tasks: arguments of %s: %v", kind, err))
 	}
 	sum := sha256.Sum256(append([]byte(kind+"\n"), text...))
 	return hex.EncodeToString(sum[:16])
 }
 
-// NewRunID makes a run id: a version 7 uuid, so that ids sort by time, as 32
-// hex digits without hyphens.
+// NewRunID returns a new run id: a version 7 uuid as 32 hex digits without hyphens. Ids
+// sort by time.
 func NewRunID() string {
 	id := uuid.Must(uuid.NewV7())
 	return hex.EncodeToString(id[:])
 }
 
-// parseRunID takes a run id with or without hyphens and returns it as the
-// queue keeps it.
+// parseRunID returns a run id, given with or without hyphens, as 32 hex digits.
 func parseRunID(s string) (string, error) {
 	if len(s) == 32 || len(s) == 36 {
 		if id, err := uuid.Parse(s); err == nil {
@@ -43,8 +41,8 @@ func parseRunID(s string) (string, error) {
 	return "", fmt.Errorf("run id %q: want 32 hex digits", excerpt([]byte(s), 40))
 }
 
-// excerpt is the beginning of a text from outside, at most n bytes of it, fit
-// for a log line.
+// excerpt returns the first n bytes of a text from outside as valid UTF-8, for logs and
+// errors.
 func excerpt(b []byte, n int) string {
 	more := ""
 	if len(b) > n {

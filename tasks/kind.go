@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,55 +11,55 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// The queues, in the order of their weight. The set is fixed when a server
-// starts, so a new queue needs new workers before its first task.
+// The queues, by descending weight. A server serves the queues that it knows at its
+// start, so deploy workers with a new queue before the first task enters it.
 const (
-	QueueInteractive = "interactive" // somebody waits for it
-	QueueImport      = "import"      // long runs that somebody asked for
-	QueueResync      = "resync"      // runs that the clock asked for
+	QueueInteractive = "interactive" // short runs that a person waits for
+	QueueImport      = "import"      // long runs that a person requested
+	QueueResync      = "resync"      // scheduled runs
 )
 
-// queueNames lists every queue, the likeliest place of a task first.
+// queueNames lists all queues.
 func queueNames() []string { return []string{QueueInteractive, QueueImport, QueueResync} }
 
-// queueWeights is the share of each queue while all of them have work. Not
-// strict: under strict priority a busy queue starves the others.
+// queueWeights are the shares of the queues while all of them have work. The priority is
+// not strict, because then a busy queue would starve the others.
 func queueWeights() map[string]int {
 	return map[string]int{QueueInteractive: 6, QueueImport: 3, QueueResync: 1}
 }
 
-// Args are the arguments of one kind. They are declared in this package only,
-// since both ends must agree on them.
+// Args are the arguments of one kind. Only this package declares them, because client and
+// server must agree on them.
 type Args[A any] interface {
-	// Validate reports everything that is wrong, at once.
+	// Validate reports all faults at once.
 	Validate() error
-	// Canonical is the one spelling of equal arguments. It does not validate.
+	// Canonical returns the one form that equal arguments share. It does not validate.
 	Canonical() A
 
-	identity() any  // what makes two requests the same one; encoded as JSON
-	// Origin says for which tenant and connection, and who asked. Key and Args of the
+	identity() any // the part that makes two requests the same, to be encoded as JSON
+	// Origin returns tenant, connection and requester. Key and Args of the
 	// result are empty.
 	Origin() Stored
 }
 
-// Kind declares one kind of job. Both ends use the same value.
+// Kind declares one kind of job. Client and server use the same value.
 type Kind[A Args[A], R any] struct {
-	// Name is asynq's type name. None may be a prefix of another: asynq's own
-	// ServeMux, which other workers on the same Redis may use, matches by prefix.
+	// Name is asynq's type name. No name may be a prefix of another: asynq's ServeMux,
+	// which other workers on the same Redis may use, matches by prefix.
 	Name string
-	// Queue says where a job with these arguments waits.
+	// Queue returns the queue for a job with these arguments.
 	Queue func(A) string
-	// MaxAttempts is how many failures end a run, at least 2: the death of a
-	// worker counts as one, so that a task which kills its worker stops some day.
+	// MaxAttempts is the number of failures that end a run, at least 2. The death of a
+	// worker counts as one, so that a task that kills its workers ends too.
 	MaxAttempts int
-	// Timeout ends one execution and counts as a failure; whole seconds.
+	// Timeout ends one execution, which counts as a failure. Whole seconds.
 	Timeout time.Duration
-	// Retention is how long the result stays in Redis; whole seconds.
+	// Retention is how long Redis keeps the result. Whole seconds.
 	Retention time.Duration
 }
 
-// fault says what the declaration lacks. asynq's defaults (25 retries, 30
-// minutes, nothing retained) are nobody's decision, so each limit is stated.
+// fault reports what the declaration lacks. Each kind must state all limits: asynq's
+// defaults (25 retries, 30 minutes, no retention) fit none of them.
 func (k Kind[A, R]) fault() error {
 	var faults []error
 	if strings.TrimSpace(k.Name) == "" {
@@ -81,13 +83,12 @@ func (k Kind[A, R]) fault() error {
 	return nil
 }
 
-// options are the limits as asynq takes them.
+// options returns the limits as asynq's options.
 //
-// asynq asks "are the retries used up" before it asks whether the error is a
-// failure at all, so with the number of retries that are meant, a [Later]
-// after the last of them would end the run. One more than that leaves a slot
-// which only a Later ever passes: the server turns the last failure into a
-// [Never] by itself.
+// MaxRetry is one more than the retries that are meant. asynq checks whether retries are
+// left before it checks whether the error is a failure, so without the additional one a
+// [Later] in the last attempt would end the run. No failure uses it, because the server
+// turns the last failure into a [Never].
 func (k Kind[A, R]) options(runID string, args A) []asynq.Option {
 	return []asynq.Option{
 		asynq.TaskID(runID),
@@ -96,4 +97,52 @@ func (k Kind[A, R]) options(runID string, args A) []asynq.Option {
 		asynq.Timeout(k.Timeout),
 		asynq.Retention(k.Retention),
 	}
+}
+
+// Job is one execution, as its handler receives it.
+type Job[A any] struct {
+	RunID string // 32 hex digits
+	Args  A      // valid and canonical
+	// Attempt is the number of failures so far, plus one. A Later does not change it.
+	Attempt int
+	// Final means that this is the last attempt: an ordinary error ends the run.
+	Final bool
+	// Died means that the previous execution lost its lease: its worker died, or was
+	// stopped or disconnected for half a minute.
+	Died bool
+	// Draining is closed when the server begins to shut down. The context remains
+	// valid for ServerConfig.ShutdownTimeout, so that the handler can finish the
+	// current page and return Later(0, ...).
+	Draining <-chan struct{}
+}
+
+// runner executes one task of a kind. It hides the kind's types.
+type runner func(ctx context.Context, x *execution, payload []byte) (result []byte, err error)
+
+// Handle registers h as the handler of kind k. It panics if the kind is incomplete or
+// already has a handler, or if one name is a prefix of another.
+//
+// The context ends with the kind's timeout, with the loss of the task's lease and with
+// the timeout of the shutdown. asynq does not wait for a handler that goes on after that:
+// another worker starts the task. h returns a result, or an error that [Later] or [Never]
+// may wrap. A panic counts as an ordinary error.
+func Handle[A Args[A], R any](s *Server, k Kind[A, R], h func(context.Context, Job[A]) (R, error)) {
+	s.register(k.Name, k.fault(), func(ctx context.Context, x *execution, payload []byte) ([]byte, error) {
+		args, err := decode[A](payload)
+		if err != nil {
+			x.tenant = payloadTenant(payload)
+			return nil, &rejection{err}
+		}
+		x.tenant, x.connection = args.Origin().Tenant, args.Origin().ConnectionID
+		result, err := h(ctx, Job[A]{
+			RunID: x.runID, Args: args, Attempt: x.attempt(), Final: x.final(), Died: x.died, Draining: x.draining,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if ended, ok := any(result).(RunResult); ok {
+			x.result = &ended
+		}
+		return json.Marshal(result)
+	})
 }

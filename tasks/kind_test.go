@@ -9,7 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// kindNames are the names of the contract; a new one belongs here.
+// kindNames are the names of the contract. Add new ones here.
 var kindNames = []string{KindImport, KindMap, KindUnmap, KindResync}
 
 func TestNoKindBeginsWithAnother(t *testing.T) {
@@ -56,8 +56,7 @@ func TestKindFault(t *testing.T) {
 	}
 }
 
-// Every limit is stated: asynq's defaults would be 25 retries, 30 minutes and
-// no result.
+// Each kind states all limits. asynq's defaults are 25 retries, 30 minutes and no result.
 func TestTaskCarriesTheKindsLimits(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/internal/devstack/redistest"
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 func TestMain(m *testing.M) {
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	redistest.Main(m)
 }
 
-// database is the URL of an empty database.
+// database returns the URL of an empty database.
 func database(t testing.TB) string {
 	t.Helper()
 	return redistest.URL(t)
@@ -62,7 +63,7 @@ func openClient(t testing.TB, url string) *Client {
 	return c
 }
 
-// openServer makes a server that the test's end shuts down.
+// openServer returns a server that is shut down at the end of the test.
 func openServer(t *testing.T, url string, cfg ServerConfig) *Server {
 	t.Helper()
 	cfg.Redis = address(t, url)
@@ -90,7 +91,7 @@ func start(t *testing.T, s *Server) {
 	}
 }
 
-// note is a kind for tests whose handler does what the test says.
+// note is a kind for tests.
 type note struct {
 	Text string `json:"text"`
 }
@@ -124,7 +125,7 @@ func enqueueNote(t *testing.T, c *Client, kind Kind[note, RunResult]) string {
 	return id
 }
 
-// ledger collects what the server observed.
+// ledger collects the executions that the server observed.
 type ledger struct {
 	mu   sync.Mutex
 	done []Done
@@ -159,16 +160,16 @@ func eventually(t *testing.T, what string, met func() bool) {
 	}
 }
 
-// hurry lets tasks that wait for another attempt come at once.
+// hurry makes tasks that wait for another attempt due at once.
 func hurry(t *testing.T, c *Client) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for pause(ctx, 20*time.Millisecond) == nil {
+		for sleep.For(ctx, 20*time.Millisecond) == nil {
 			for _, queue := range queueNames() {
-				// A queue that does not exist yet has nothing to hurry.
+				// It fails for a queue that does not exist yet.
 				_, _ = c.inspector.RunAllRetryTasks(queue)
 			}
 		}

@@ -10,13 +10,12 @@ import (
 // KindMap is the name of the job that maps existing companies to clients.
 const KindMap = "halo:map"
 
-// MaxPairs is how many pairs one request may have. With ids that makes a
-// payload of some 400 kB; with long names the payload's own limit, 1 MiB, may
-// come first.
+// MaxPairs bounds the pairs of one request. With ids they make a payload of about 400 kB.
+// With long names the request may reach the payload's limit of 1 MiB first.
 const MaxPairs = 5_000
 
-// interactivePairs is how many pairs are still mapped while somebody waits.
-const interactivePairs = 200
+// maxInteractivePairs is the number of pairs up to which a request is interactive.
+const maxInteractivePairs = 200
 
 // Map declares the mapping of pairs.
 func Map() Kind[MapArgs, RunResult] {
@@ -29,31 +28,31 @@ func Map() Kind[MapArgs, RunResult] {
 	}
 }
 
-// MapArgs says which companies to map to which clients.
+// MapArgs are pairs of companies and clients to map.
 type MapArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
 	Pairs        []Pair `json:"pairs"`         // 1 to [MaxPairs]
-	// Replace re-points what is mapped elsewhere instead of refusing it.
+	// Replace moves mappings that exist elsewhere instead of refusing the pair.
 	Replace bool `json:"replace,omitempty"`
-	// Suggested says that the pairs are suggestions that were accepted.
+	// Suggested means that the pairs are accepted suggestions.
 	Suggested bool `json:"suggested,omitempty"`
-	// RequestedBy is for the record. It does not make a request another one.
+	// RequestedBy is for the record. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// Pair is one company and one client. One of ClientID and ClientName is set.
+// Pair is a company and a client. Either ClientID or ClientName is set.
 type Pair struct {
 	// Company is the id, the external id or the exact name of a company.
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
-	// Line of the file that the pair came from; 0: none. It is for the record
-	// and does not make a request another one.
+	// Line is the line of the file that the pair came from, or 0. It is for the record
+	// and not part of the request's [Key].
 	Line int `json:"line,omitempty"`
 }
 
-// Validate reports everything that is wrong with the arguments, at once.
+// Validate reports all faults of the arguments at once.
 func (a MapArgs) Validate() error {
 	return errors.Join(
 		checkText("tenant", a.Tenant, true),
@@ -64,8 +63,8 @@ func (a MapArgs) Validate() error {
 	)
 }
 
-// checkSize refuses what would not fit into a payload, before anything of it
-// is recorded.
+// checkSize refuses arguments that do not fit into a payload, before anything is
+// recorded.
 func (a MapArgs) checkSize() error {
 	_, err := payloadOf(a)
 	return err
@@ -90,10 +89,10 @@ func checkPairs(pairs []Pair) error {
 	return errors.Join(faults...)
 }
 
-// maxFaults bounds how many faults of the same sort are told.
+// maxFaults bounds the faults of pairs that one error lists.
 const maxFaults = 10
 
-// Validate reports what is wrong with the pair.
+// Validate reports all faults of the pair.
 func (p Pair) Validate() error {
 	err := errors.Join(
 		checkName("company", p.Company, true),
@@ -114,8 +113,8 @@ func (p Pair) Validate() error {
 	return nil
 }
 
-// Canonical is the one spelling of equal arguments. Pairs stay in their order,
-// which decides where two of them contradict each other.
+// Canonical returns the one form that equal arguments share. It keeps the order of the
+// pairs, which decides between contradictory pairs.
 func (a MapArgs) Canonical() MapArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	pairs := make([]Pair, len(a.Pairs))
@@ -142,7 +141,7 @@ func (a MapArgs) Origin() Stored {
 }
 
 func (a MapArgs) queue() string {
-	if len(a.Pairs) <= interactivePairs {
+	if len(a.Pairs) <= maxInteractivePairs {
 		return QueueInteractive
 	}
 	return QueueImport

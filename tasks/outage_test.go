@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
-// line is a connection to Redis that can be cut and mended.
+// line is a connection to Redis that a test cuts and restores.
 type line struct {
 	t      *testing.T
 	target string
@@ -23,7 +25,7 @@ type line struct {
 	wg       sync.WaitGroup
 }
 
-// newLine is not mended yet. The URL leads over it.
+// newLine returns a line that is cut, and the URL of Redis over it.
 func newLine(t *testing.T, to string) (*line, string) {
 	t.Helper()
 	u, err := url.Parse(to)
@@ -31,7 +33,7 @@ func newLine(t *testing.T, to string) (*line, string) {
 		t.Fatal(err)
 	}
 	l := &line{t: t, target: u.Host, addr: "127.0.0.1:0", conns: map[net.Conn]bool{}}
-	l.mend() // to be given a port
+	l.restore() // to be given a port
 	l.cut()
 	t.Cleanup(l.wg.Wait)
 	t.Cleanup(l.cut)
@@ -40,7 +42,7 @@ func newLine(t *testing.T, to string) (*line, string) {
 	return l, u.String()
 }
 
-func (l *line) mend() {
+func (l *line) restore() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	listener, err := net.Listen("tcp", l.addr)
@@ -94,7 +96,7 @@ func pipe(to, from net.Conn) {
 	from.Close()
 }
 
-// Start does not need Redis; the work begins once it is there.
+// Start does not need Redis; the work begins once it is available.
 func TestServerStartsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
@@ -107,20 +109,20 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 	if err := s.Ping(ctx); err == nil {
 		t.Error("ping answered")
 	}
-	l.mend()
+	l.restore()
 	await(t, c, id)
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// Redis goes away just as a task ends, and comes back: the end must not get
-// lost, or the task would run again two minutes later.
+// Redis is unavailable for a moment while a task ends. The result must not be lost, or the
+// task would run again two minutes later.
 func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
 	l, over := newLine(t, direct)
-	l.mend()
+	l.restore()
 	c := openClient(t, direct)
 	var calls atomic.Int64
 	finished := make(chan bool)
@@ -132,24 +134,24 @@ func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	})
 	id := enqueueNote(t, c, noteKind())
 	receive(t, finished)
-	if err := pause(t.Context(), 3*time.Second); err != nil { // the length of the outage
+	if err := sleep.For(t.Context(), 3*time.Second); err != nil { // the length of the outage
 		t.Fatal(err)
 	}
 	if st, err := c.Status(t.Context(), id); err != nil || st.State != StateRunning {
 		t.Errorf("status while Redis is away from the worker: %+v, %v", st, err)
 	}
-	l.mend()
+	l.restore()
 	if result, err := c.Wait(t.Context(), id); err != nil || result.State != "succeeded" || calls.Load() != 1 {
 		t.Errorf("result = %+v, %v after %d executions", result, err, calls.Load())
 	}
 }
 
-// Somebody waits through a restart of Redis.
+// Wait survives a restart of Redis.
 func TestWaitThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
 	l, over := newLine(t, direct)
-	l.mend()
+	l.restore()
 	waiting := openClient(t, over)
 	near := openClient(t, direct)
 	id := enqueueNote(t, near, noteKind())
@@ -161,7 +163,7 @@ func TestWaitThroughAnOutage(t *testing.T) {
 	if _, err := waiting.Status(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if err := pause(t.Context(), 300*time.Millisecond); err != nil { // Wait has seen it, too
+	if err := sleep.For(t.Context(), 300*time.Millisecond); err != nil { // Wait has seen it, too
 		t.Fatal(err)
 	}
 	l.cut()
@@ -172,7 +174,7 @@ func TestWaitThroughAnOutage(t *testing.T) {
 		t.Fatalf("waited through nothing: %v", err)
 	default:
 	}
-	l.mend()
+	l.restore()
 	if err := receive(t, result); err != nil {
 		t.Error(err)
 	}

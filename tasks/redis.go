@@ -1,30 +1,23 @@
 package tasks
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/internal/redisurl"
 )
 
-// Address says where Redis is and how to log in. It is opaque, so that no
-// printing shows the password. The zero value is no address.
-type Address struct {
-	text    string
-	connect func() redis.UniversalClient
-}
-
-// String is the address without credentials and options.
-func (a Address) String() string { return a.text }
-
-// Connect makes a client of its own, which the caller closes. Nothing is
-// dialled before the first command.
-func (a Address) Connect() redis.UniversalClient { return a.connect() }
-
-// MakeRedisClient is [Address.Connect] under the name that asynq's own tools
-// know: an address can be given to them.
-func (a Address) MakeRedisClient() any { return a.Connect() }
+// Address is the location of a Redis and the credentials for it. It is opaque, so
+// that printing it never shows the password. The zero value is no address.
+type Address = redisurl.Address
 
 // ParseAddress reads a Redis URL:
 //
@@ -34,91 +27,201 @@ func (a Address) MakeRedisClient() any { return a.Connect() }
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the latter two over TLS. The options
-// of go-redis' own URLs (dial_timeout, pool_size and so on, but not skip_verify)
-// may follow as a query, and three more with TLS: ca_file names a file with the
-// certificates of private authorities, to be believed instead of the system's;
-// cert_file and key_file are for servers that want clients to show a
-// certificate. The files are read once, here. With Sentinel, user and password are meant for the
-// servers and the sentinels alike; sentinel_username and sentinel_password
-// (also empty ones) are for the sentinels instead.
-//
-// The URL is read by go-redis and not by asynq, whose parser drops the user
-// name and every option, takes a Sentinel's password for the sentinels only
-// and knows no cluster. An error names the fault and never any part of the
-// URL: a password with a "/" in it turns up in the strangest parts.
-func ParseAddress(redisURL string) (Address, error) {
-	if strings.Contains(redisURL, "#") {
-		return Address{}, errURL(`a "#" must be written as %23`)
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
+// the options of go-redis and, with TLS, ca_file, cert_file and key_file. An error
+// never quotes the URL.
+func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
+
+// LogRedis sends the messages of the Redis client library, mostly about connections that
+// failed, to a logger instead of standard error. The library has one logger per process,
+// so a program calls LogRedis once, before it opens anything. The messages contain
+// addresses, but no passwords.
+func LogRedis(log *zap.SugaredLogger) { redis.SetLogger(redisLogger{log.Named("redis")}) }
+
+type redisLogger struct{ log *zap.SugaredLogger }
+
+// Printf implements the library's interface. Its messages are warnings, because the
+// library repeats what failed and returns an error in the end.
+func (l redisLogger) Printf(_ context.Context, format string, args ...any) {
+	l.log.Warnf(format, args...)
+}
+
+const (
+	// minMajor.minMinor is the oldest version that has what asynq's archive (ZRANGE …
+	// BYSCORE) and the list of unrecorded runs (LPOP with a count) need.
+	minMajor, minMinor = 6, 2
+	// maxMemoryPercent is the use of memory above which Check warns.
+	maxMemoryPercent = 70
+	// minMemory is what 50,000 tasks with their results take, in bytes.
+	minMemory = 64 << 20
+)
+
+// ErrUnfit means that Redis answers but cannot hold the queue: it would lose tasks, or
+// refuses commands that the queue needs.
+var ErrUnfit = errors.New("unfit for the queue")
+
+// Check checks the configuration of Redis, in a cluster of each master. The error is
+// [ErrUnfit] with each fault and the setting that mends it, or an error of Redis.
+// Warnings are about faults that the ledger makes up for at least in part. Check skips
+// what the Redis user may not read. It needs INFO and CONFIG GET for most of it.
+func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
 	}
-	scheme, rest, ok := strings.Cut(redisURL, "://")
-	if !ok {
-		return Address{}, errURL("want redis://host:port/db")
+	var (
+		mu     sync.Mutex
+		faults []string
+	)
+	check := func(ctx context.Context, node *redis.Client) error {
+		f, w, err := checkNode(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		faults, warnings = append(faults, f...), append(warnings, w...)
+		return err
 	}
-	rest, files, err := takeTrust(rest)
+	switch rdb := s.rdb.(type) {
+	case *redis.ClusterClient:
+		err = rdb.ForEachMaster(ctx, check)
+	case *redis.Client:
+		err = check(ctx, rdb)
+	}
 	if err != nil {
-		return Address{}, err
+		return nil, err
 	}
-	plain := "redis"
-	if strings.HasPrefix(scheme, "rediss") {
-		plain = "rediss"
+	// The nodes of a cluster usually have the same configuration.
+	slices.Sort(faults)
+	slices.Sort(warnings)
+	if faults = slices.Compact(faults); len(faults) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrUnfit, strings.Join(faults, "; "))
 	}
-	switch scheme {
-	case "redis", "rediss":
-		return parseSingle(scheme, rest, files)
-	case "redis-socket":
-		return parseSocket(rest, files)
-	case "redis-sentinel", "rediss-sentinel":
-		return parseSentinel(scheme, plain, rest, files)
-	case "redis-cluster", "rediss-cluster":
-		return parseCluster(scheme, plain, rest, files)
-	}
-	return Address{}, errURL("unknown scheme; want redis, rediss, redis-socket, redis-sentinel or redis-cluster")
+	return slices.Compact(warnings), s.checkRights(ctx)
 }
 
-func errURL(fault string) error {
-	return fmt.Errorf("redis url: %s", fault)
+// probeScript writes to a queue as most of asynq's scripts do.
+var probeScript = redis.NewScript(`return redis.call('LREM', KEYS[1], 0, ARGV[1])`)
+
+// checkRights sends one command of each type that the queue needs. None of them changes
+// anything. It reports missing rights now, before they stop the queue.
+func (s *Server) checkRights(ctx context.Context) error {
+	const probe = "halosync:probe"
+	for _, err := range []error{
+		s.rdb.SRem(ctx, queuesKey, probe).Err(),
+		s.rdb.Exists(ctx, unrecordedKey).Err(),
+		s.rdb.LRem(ctx, unrecordedKey, 0, probe).Err(),
+		probeScript.Eval(ctx, s.rdb, []string{"asynq:{" + QueueImport + "}:pending"}, probe).Err(),
+		probeScript.Run(ctx, s.rdb, []string{"asynq:{" + QueueImport + "}:pending"}, probe).Err(),
+		s.rdb.Time(ctx).Err(),
+		s.rdb.Publish(ctx, "asynq:probe", probe).Err(),
+	} {
+		if err != nil && (strings.HasPrefix(err.Error(), "NOPERM") || strings.Contains(err.Error(), "ACL failure")) {
+			return fmt.Errorf("%w: its user lacks a right: see docs/operating.md for the list: %w", ErrUnfit, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// errForm hides the parser's own error, which quotes the URL.
-func errForm(want string) error {
-	return errURL("want " + want + " with known options; in user and password write special characters as %xx")
+// checkNode checks one server.
+func checkNode(ctx context.Context, node *redis.Client) (faults, warnings []string, err error) {
+	text, err := node.Info(ctx).Result()
+	if refused(err) {
+		return nil, []string{"its user may not call INFO, so version and eviction policy are unknown"}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	save := "unknown"
+	settings, err := node.ConfigGet(ctx, "save").Result()
+	switch {
+	case err == nil:
+		save = settings["save"]
+	case !refused(err):
+		return nil, nil, err
+	}
+	faults, warnings = judgeRedis(parseInfo(text), save)
+	return faults, warnings, nil
 }
 
-func parseSingle(scheme, rest string, files trust) (Address, error) {
-	o, err := redis.ParseURL(scheme + "://" + rest)
-	if err != nil || o.DB < 0 {
-		return Address{}, errForm(scheme + "://[user:password@]host[:port][/db]")
-	}
-	if strings.Contains(o.Addr, ",") {
-		return Address{}, errURL("several hosts need redis-sentinel or redis-cluster")
-	}
-	if err := files.apply(o.TLSConfig); err != nil {
-		return Address{}, err
-	}
-	return single(fmt.Sprintf("%s://%s/%d", scheme, o.Addr, o.DB), o), nil
+// refused reports whether Redis denies the command to this user or does not have it.
+// Hosted Redis often renames or removes CONFIG.
+func refused(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "NOPERM") || strings.HasPrefix(reply.Error(), "ERR"))
 }
 
-func parseSocket(rest string, files trust) (Address, error) {
-	o, err := redis.ParseURL("unix://" + rest)
-	if err != nil || o.DB < 0 {
-		return Address{}, errForm("redis-socket://[user:password@]/path?db=0")
+// parseInfo reads the reply to INFO, which is headings and lines "name:value".
+func parseInfo(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
 	}
-	if err := files.apply(o.TLSConfig); err != nil {
-		return Address{}, err
-	}
-	return single(fmt.Sprintf("redis-socket://%s?db=%d", o.Addr, o.DB), o), nil
+	return info
 }
 
-func single(text string, o *redis.Options) Address {
-	o.ContextTimeoutEnabled = true
-	o.MaintNotificationsConfig = noMaintenance()
-	return Address{text, func() redis.UniversalClient { return redis.NewClient(o) }}
+// judgeRedis returns the faults, which lose tasks, and the warnings of a server from its
+// INFO and its setting "save", which is "unknown" if it could not be read.
+func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
+	if version := info["redis_version"]; !recent(version) {
+		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))
+	}
+	if info["role"] == "slave" {
+		faults = append(faults, "it is a replica and refuses writes: set REDIS_URL to the master, or to the sentinels with redis-sentinel://")
+	}
+	switch policy := info["maxmemory_policy"]; {
+	case strings.HasPrefix(policy, "allkeys-"):
+		faults = append(faults, "maxmemory-policy is "+policy+", which deletes queued tasks: set maxmemory-policy noeviction")
+	case policy != "noeviction":
+		warnings = append(warnings, "maxmemory-policy is "+orUnknown(policy)+
+			", so the same request may be queued twice: set maxmemory-policy noeviction")
+	}
+	if info["aof_enabled"] == "0" && save == "" {
+		warnings = append(warnings, "it keeps nothing on disk: a restart loses the requests that no worker has recorded yet: set appendonly yes")
+	}
+	return faults, append(warnings, judgeMemory(info)...)
 }
 
-// noMaintenance turns off what go-redis does for one vendor's hosted Redis: a
-// look-up of the host while a client is made, without a context, and one more
-// command per connection.
-func noMaintenance() *maintnotifications.Config {
-	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+// judgeMemory returns warnings about the memory that a server has and uses.
+func judgeMemory(info map[string]string) (warnings []string) {
+	used, limit := size(info, "used_memory"), size(info, "maxmemory")
+	if limit > 0 && limit < minMemory {
+		warnings = append(warnings, fmt.Sprintf("maxmemory is %d MB: set at least %d MB", limit>>20, minMemory>>20))
+	}
+	if limit == 0 {
+		limit = size(info, "total_system_memory")
+	}
+	if limit > 0 && used > limit/100*maxMemoryPercent {
+		warnings = append(warnings, fmt.Sprintf("%d of %d MB are in use: a full Redis stops the queue: add memory", used>>20, limit>>20))
+	}
+	return warnings
+}
+
+func size(info map[string]string, name string) uint64 {
+	n, err := strconv.ParseUint(info[name], 10, 64)
+	if err != nil {
+		return 0 // unknown
+	}
+	return n
+}
+
+// recent reports whether a version such as "7.0.15" is new enough.
+func recent(version string) bool {
+	first, rest, _ := strings.Cut(version, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	major, err1 := strconv.Atoi(first)
+	minor, err2 := strconv.Atoi(second)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	return major > minMajor || major == minMajor && minor >= minMinor
+}
+
+func orUnknown(value string) string {
+	if value == "" {
+		return "unknown"
+	}
+	return value
 }

@@ -1,117 +1,32 @@
 package tasks
 
 import (
-	"fmt"
+	"errors"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/halosync/halosync/internal/devstack"
 )
 
-func TestParseAddress(t *testing.T) {
+func TestOpenRefusesWrongAddresses(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"redis://h":                                            "redis://h:6379/0",
-		"redis://u:p@h:7/3":                                    "redis://h:7/3",
-		"redis://:p@[::1]:7":                                   "redis://[::1]:7/0",
-		"redis://u:p%2Fw@h/1?dial_timeout=2s":                  "redis://h:6379/1",
-		"redis://h/1?db=2":                                     "redis://h:6379/2",
-		"rediss://u:p@h:7/3?pool_size=1":                       "rediss://h:7/3",
-		"redis-socket:///run/redis.sock":                       "redis-socket:///run/redis.sock?db=0",
-		"redis-socket://u:p@/run/r.sock?db=4":                  "redis-socket:///run/r.sock?db=4",
-		"redis-sentinel://h1,h2:7?master=m":                    "redis-sentinel://h1:26379,h2:7/0?master=m",
-		"redis-sentinel://u:p@h/2?master=m&sentinel_password=": "redis-sentinel://h:26379/2?master=m",
-		"rediss-sentinel://[::1],h2?master=m":                  "rediss-sentinel://[::1]:26379,h2:26379/0?master=m",
-		"redis-cluster://u:p@h1:1,h2,h3:3":                     "redis-cluster://h1:1,h2:6379,h3:3",
-		"rediss-cluster://h1,h2/0?read_timeout=5":              "rediss-cluster://h1:6379,h2:6379",
-	} {
-		t.Run(in, func(t *testing.T) {
-			t.Parallel()
-			a, err := ParseAddress(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, verb := range []string{"%v", "%+v", "%s"} {
-				if got := fmt.Sprintf(verb, a); got != want {
-					t.Errorf("%s: %s, want %s", verb, got, want)
-				}
-			}
-		})
-	}
-}
-
-// What asynq's own parser loses: user name, options, database.
-func TestParseAddressKeepsEverything(t *testing.T) {
-	t.Parallel()
-	type options struct {
-		Addr, User, Password string
-		DB, Pool             int
-		TLS                  bool
-	}
-	for in, want := range map[string]options{
-		"redis://u:p%40ss@h/3?pool_size=9":                             {"h:6379", "u", "p@ss", 3, 9, false},
-		"rediss://u:p@h":                                               {"h:6379", "u", "p", 0, 0, true},
-		"redis-socket://u:p@/r.sock?db=2&pool_size=4":                  {"/r.sock", "u", "p", 2, 4, false},
-		"redis-sentinel://u:p@h1,h2/5?master=m&pool_size=6":            {"FailoverClient", "u", "p", 5, 6, false},
-		"redis-sentinel://:p@h1/5?master=m&password=q&username=v":      {"FailoverClient", "v", "q", 5, 0, false},
-		"redis-sentinel://u:p@h1/5?master=m&sentinel_password=s":       {"FailoverClient", "u", "p", 5, 0, false},
-		"rediss-sentinel://u:p@h1/5?master=m&sentinel_username=w&db=6": {"FailoverClient", "u", "p", 6, 0, true},
-	} {
-		t.Run(in, func(t *testing.T) {
-			t.Parallel()
-			o := connect(t, in).(*redis.Client).Options()
-			got := options{o.Addr, o.Username, o.Password, o.DB, o.PoolSize, o.TLSConfig != nil}
-			if want.Pool == 0 {
-				got.Pool = 0 // go-redis' own default
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-			if !o.ContextTimeoutEnabled {
-				t.Error("a context's deadline would be ignored")
-			}
-			if o.MaintNotificationsConfig.Mode != maintnotifications.ModeDisabled {
-				t.Error("making a client would look its host up")
-			}
-		})
-	}
-	o := connect(t, "rediss-cluster://u:p@h1,h2:7?pool_size=3").(*redis.ClusterClient).Options()
-	got := []any{o.Addrs, o.Username, o.Password, o.PoolSize, o.TLSConfig != nil, o.ClusterStateReloadInterval}
-	if diff := cmp.Diff([]any{[]string{"h1:6379", "h2:7"}, "u", "p", 3, true, 2 * time.Second}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// A password that is not escaped lands in the host, the port, the path or the
-// options; no error may show it.
-func TestParseAddressHidesPasswords(t *testing.T) {
-	t.Parallel()
-	for _, in := range []string{
-		"", "hunter2", "hunter2://h", "://hunter2", "redis:hunter2", "http://u:hunter2@h",
-		"redis://u:hunter2/@h/0", "redis://u:12/hunter2@h/0", "redis://u:12?hunter2@h", "redis://u:12#hunter2@h",
-		"redis://u:hunter2@h:port", "redis://u:hunter2@h/hunter2", "redis://u:hunter2@h/-1", "redis://u:hunter2@h/1/hunter2",
-		"redis://u:hunter2@h?dial_timeout=hunter2", "redis://u:%zzhunter2@h", "redis://u:hunter2@h1,h2",
-		"redis-socket://u:hunter2@", "redis-socket:///s?db=hunter2",
-		"redis-sentinel://u:hunter2@h1,h2", "redis-sentinel://u:hunter2@h1,,h2?master=m", "redis-sentinel://u:hunter2@:1?master=m",
-		"redis-sentinel://u:hunter2@h1/x?master=m", "redis-sentinel://u:hun%zzter2@h1?master=m&hunter2", "redis-sentinel://u:hunter2/@h?master=m",
-		"redis-sentinel://h?master=m&hunter2;%zz",
-		"redis-cluster://u:hunter2@h1,", "redis-cluster://u:hunter2@h1/1", "redis-cluster://u:hunter2@a:b:c", "redis-cluster://u:hunter2@[h1", "redis-cluster://h1]", "redis-cluster://[]",
-		"redis-cluster://u:hunter2@h1?hunter2=1",
-	} {
-		a, err := ParseAddress(in)
+	for _, in := range []string{"", "hunter2", "http://u:hunter2@h", "redis://u:hunter2/@h/0", "redis-cluster://u:hunter2@h1,"} {
+		c, err := Open(in)
 		if err == nil {
-			t.Errorf("%s: accepted as %s", in, a)
+			t.Errorf("%s: opened", in)
+			_ = c.Close()
 			continue
 		}
-		if text := err.Error(); strings.Contains(text, "hunter2") || !strings.HasPrefix(text, "redis url: ") {
-			t.Errorf("%s: error %q", in, text)
-		}
-		if _, err := Open(in); err == nil {
-			t.Errorf("%s: opened", in)
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error %q", in, err)
 		}
 	}
 }
@@ -141,24 +56,134 @@ func TestClientLogsInAsUser(t *testing.T) {
 	}
 }
 
-// No error shows the password, wherever it stands.
-func FuzzParseAddress(f *testing.F) {
-	for _, form := range []string{
-		"redis://u:%s@h:6379/0", "rediss://%s@h", "redis-socket://:%s@/s", "redis-sentinel://u:%s@h1,h2/1?master=m",
-		"redis-cluster://u:%s@h1,[::1]:7", "redis://h/0?%s", "%s", "redis-sentinel://h?master=m&password=%s",
+func TestJudgeRedis(t *testing.T) {
+	t.Parallel()
+	good := parseInfo("# Server\r\nredis_version:7.0.15\r\n\r\n# Memory\r\nused_memory:1048576\r\nmaxmemory:0\r\n" +
+		"total_system_memory:8589934592\r\nmaxmemory_policy:noeviction\r\n# Persistence\r\naof_enabled:1\r\n# Replication\r\nrole:master\r\n")
+	for name, c := range map[string]struct {
+		change            map[string]string
+		save              string
+		faults, warnings  int
+		mentions, andThis string
+	}{
+		"as it should be":         {},
+		"6.2":                     {change: map[string]string{"redis_version": "6.2.0"}},
+		"10.0":                    {change: map[string]string{"redis_version": "10.0.1"}},
+		"6.0":                     {change: map[string]string{"redis_version": "6.0.16"}, faults: 1, mentions: "6.0.16", andThis: "6.2"},
+		"5.9":                     {change: map[string]string{"redis_version": "5.9.9"}, faults: 1, mentions: "5.9.9"},
+		"no version":              {change: map[string]string{"redis_version": ""}, faults: 1, mentions: "unknown"},
+		"replica":                 {change: map[string]string{"role": "slave"}, faults: 1, mentions: "REDIS_URL"},
+		"evicts anything":         {change: map[string]string{"maxmemory_policy": "allkeys-lru"}, faults: 1, mentions: "allkeys-lru", andThis: "noeviction"},
+		"evicts anything, limit":  {change: map[string]string{"maxmemory_policy": "allkeys-random", "maxmemory": "1073741824"}, faults: 1, mentions: "allkeys-random"},
+		"evicts keys that expire": {change: map[string]string{"maxmemory_policy": "volatile-ttl"}, warnings: 1, mentions: "volatile-ttl", andThis: "noeviction"},
+		"unknown policy":          {change: map[string]string{"maxmemory_policy": ""}, warnings: 1, mentions: "unknown"},
+		"snapshots":               {change: map[string]string{"aof_enabled": "0"}, save: "3600 1"},
+		"snapshots, perhaps":      {change: map[string]string{"aof_enabled": "0"}, save: "unknown"},
+		"nothing on disk":         {change: map[string]string{"aof_enabled": "0"}, warnings: 1, mentions: "appendonly yes"},
+		"log only":                {change: map[string]string{"aof_enabled": "1"}},
+		"small":                   {change: map[string]string{"maxmemory": "33554432"}, warnings: 1, mentions: "maxmemory is 32 MB"},
+		"nearly full":             {change: map[string]string{"maxmemory": "1073741824", "used_memory": "805306368"}, warnings: 1, mentions: "768 of 1024 MB"},
+		"room left":               {change: map[string]string{"maxmemory": "1073741824", "used_memory": "644245094"}},
+		"machine nearly full":     {change: map[string]string{"used_memory": "7516192768"}, warnings: 1, mentions: "7168 of 8192 MB"},
+		"unknown memory":          {change: map[string]string{"used_memory": "much", "total_system_memory": ""}},
+		"much at once": {
+			change: map[string]string{"redis_version": "2.8", "role": "slave", "maxmemory_policy": "allkeys-lfu", "aof_enabled": "0", "maxmemory": "1"},
+			faults: 3, warnings: 3,
+		},
 	} {
-		for _, password := range []string{"x", "a/b", "a?b#c", "%zz", "@", ",", "[", "a:b"} {
-			f.Add(form, password)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info := maps.Clone(good)
+			maps.Copy(info, c.change)
+			faults, warnings := judgeRedis(info, c.save)
+			text := strings.Join(append(faults, warnings...), "\n")
+			if diff := cmp.Diff([]int{c.faults, c.warnings}, []int{len(faults), len(warnings)}); diff != "" {
+				t.Errorf("faults and warnings: %s\n%s", diff, text)
+			}
+			if !strings.Contains(text, c.mentions) || !strings.Contains(text, c.andThis) {
+				t.Errorf("%q does not mention %q and %q", text, c.mentions, c.andThis)
+			}
+		})
 	}
-	f.Fuzz(func(t *testing.T, form, password string) {
-		secret := "hunter2" + password + "hunter2"
-		a, err := ParseAddress(strings.Replace(form, "%s", secret, 1))
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("error shows the password: %v", err)
-		}
-		if err == nil && (a.connect == nil || a.String() == "") {
-			t.Error("accepted without an address")
-		}
-	})
+}
+
+// Real servers, each with a configuration of its own.
+func TestCheckRedis(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config         []string
+		command        []string // to set it up further
+		fault, warning string
+	}{
+		"as it should be": {config: []string{"appendonly yes"}},
+		"on no disk":      {warning: "appendonly yes"},
+		"evicts":          {config: []string{"maxmemory-policy allkeys-lru", "maxmemory 100mb"}, fault: "maxmemory-policy is allkeys-lru"},
+		"replica":         {config: []string{"replicaof 127.0.0.1 1"}, fault: "replica"},
+		"no CONFIG":       {command: []string{"ACL", "SETUSER", "default", "-config"}},
+		"no INFO":         {command: []string{"ACL", "SETUSER", "default", "-info"}, warning: "INFO"},
+		"CONFIG renamed":  {config: []string{`rename-command CONFIG ""`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: c.config})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeAtEnd(t, node)
+			if c.command != nil {
+				if _, err := node.Do(t.Context(), c.command...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			warnings, err := openServer(t, node.URL(), ServerConfig{}).Check(t.Context())
+			switch {
+			case c.fault == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case c.fault != "" && (!errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), c.fault)):
+				t.Errorf("error %v, want one about %q", err, c.fault)
+			}
+			if text := strings.Join(warnings, "; "); (text == "") != (c.warning == "") || !strings.Contains(text, c.warning) {
+				t.Errorf("warnings %q, want one about %q", text, c.warning)
+			}
+		})
+	}
+}
+
+// One node of a cluster is enough to lose tasks.
+func TestCheckRedisCluster(t *testing.T) {
+	t.Parallel()
+	cluster, err := devstack.StartCluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, cluster)
+	s := openServer(t, cluster.URL(), ServerConfig{})
+	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 1 {
+		t.Errorf("three alike: %q, %v", warnings, err)
+	}
+	if _, err := cluster.Nodes[1].Do(t.Context(), "CONFIG", "SET", "maxmemory-policy", "allkeys-lru"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Check(t.Context()); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "allkeys-lru") {
+		t.Errorf("one evicts: %v", err)
+	}
+}
+
+func TestCheckRedisAway(t *testing.T) {
+	t.Parallel()
+	_, err := openServer(t, "redis://127.0.0.1:1", ServerConfig{}).Check(t.Context())
+	var reply redis.Error
+	if err == nil || errors.Is(err, ErrUnfit) || errors.As(err, &reply) {
+		t.Errorf("no server: %v", err)
+	}
+}
+
+func TestRedisLinesAreWarnings(t *testing.T) {
+	t.Parallel()
+	core, seen := observer.New(zapcore.DebugLevel)
+	redisLogger{zap.New(core).Sugar().Named("redis")}.Printf(t.Context(), "dial %s: %v", "h:1", errors.New("refused"))
+	lines := seen.All()
+	if len(lines) != 1 || lines[0].Level != zapcore.WarnLevel || lines[0].Message != "dial h:1: refused" || lines[0].LoggerName != "redis" {
+		t.Errorf("lines %+v", lines)
+	}
 }

@@ -8,25 +8,26 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
-	// claimGrace is how long a claim without a task is believed: somebody is
-	// between claiming and enqueueing. After that he has died.
-	claimGrace = 10 * time.Second
-	// claimLife is how long a claim is kept. It outlives any wait in the queue
-	// that people would sit out; its task is asked for the rest.
-	claimLife = 7 * 24 * time.Hour
-	claimPoll = 20 * time.Millisecond
+	// dedupGrace is how long a dedup key without a task is respected: its client may
+	// be between storing the key and enqueueing. After that the client has died.
+	dedupGrace = 10 * time.Second
+	// dedupKeep is how long Redis keeps a dedup key, longer than any useful wait in
+	// the queue. The state of its task decides whether it still counts.
+	dedupKeep = 7 * 24 * time.Hour
+	dedupPoll = 20 * time.Millisecond
 )
 
-// request asks for a run, unless the same request is waiting or running.
+// request enqueues a run, unless the same request is waiting or running.
 //
-// asynq's own Unique is of no use for that: its lock outlives an archived task
-// and does not outlive a quick one, and it knows nothing of the first task's
-// id. Instead a claim per request holds the run's id, and asking that run's
-// task says what the claim is worth. In a cluster, whoever dies between claim
-// and enqueue blocks his request for ten seconds.
+// asynq's Unique does not fit: its lock outlives an archived task and does not hold the
+// first task's id. Instead a dedup key per request holds the run's id, and the state of
+// that run's task decides whether the key counts. In a cluster, a client that dies between storing the key and enqueueing
+// blocks the same request for ten seconds.
 func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], args A) (Receipt, error) {
 	if err := kind.fault(); err != nil {
 		return Receipt{}, err
@@ -40,83 +41,87 @@ func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 		return Receipt{}, err
 	}
 	id := NewRunID()
-	w, err := kind.write(ctx, c, id, args, payload)
+	cmd, err := kind.prepare(ctx, c, id, args, payload)
 	if err != nil {
 		return Receipt{}, err
 	}
 	key := "halosync:request:{" + Key(kind.Name, args) + "}"
-	return c.request(ctx, key, w)
+	return c.request(ctx, key, cmd)
 }
 
-// request writes the task, unless the claim is another run's that is alive.
-func (c *Client) request(ctx context.Context, key string, w writing) (Receipt, error) {
-	expired := "" // holder whose claim is worth nothing
+// request writes the task, unless another run holds the key and has not ended.
+func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (Receipt, error) {
+	expired := "" // the holder whose key no longer counts
 	for {
-		holder, age, err := c.enqueueClaiming(ctx, key, expired, w)
+		holder, age, err := c.enqueueOnce(ctx, key, expired, cmd)
 		if err != nil {
 			return Receipt{}, err
 		}
-		if holder == w.runID {
+		if holder == cmd.runID {
 			return Receipt{RunID: holder}, nil
 		}
-		state, err := c.holderState(ctx, holder, w.queue)
+		state, err := c.holderState(ctx, holder, cmd.queue)
 		switch {
 		case err != nil:
 			return Receipt{}, err
 		case state == holderAlive:
 			return Receipt{RunID: holder, Existing: true}, nil
-		case state == holderEnded, age.Abs() >= claimGrace: // before its time, too: Redis' clock was set back
+		case state == holderEnded, age.Abs() >= dedupGrace: // negative if Redis' clock was set back
 			expired = holder
 			continue
 		}
-		if err := pause(ctx, claimPoll); err != nil {
-			return Receipt{}, fmt.Errorf("claim request: %w", err)
+		if err := sleep.For(ctx, dedupPoll); err != nil {
+			return Receipt{}, fmt.Errorf("dedup key: %w", err)
 		}
 	}
 }
 
-// enqueueClaiming queues a run that only Redis knows of, if it gets the claim.
-// It lists the run for the ledger first, so that it cannot be overlooked.
-func (c *Client) enqueueClaiming(ctx context.Context, key, expired string, w writing) (holder string, age time.Duration, err error) {
+// enqueueOnce enqueues a run that is not in the ledger, if it gets the dedup key. It
+// lists the run as unrecorded first, so that a worker adds it to the ledger.
+func (c *Client) enqueueOnce(
+	ctx context.Context, key, expired string, cmd enqueueCommand,
+) (holder string, age time.Duration, err error) {
 	if !c.slots.Load() {
-		keys := append(w.keys, key, unseenKey, announceKey) // after asynq's
-		args := append(w.args, w.runID, w.queue)
+		keys := append(cmd.keys, key, unrecordedKey, queuesKey) // after asynq's
+		args := append(cmd.args, cmd.runID, cmd.queue)
 		if expired != "" {
 			args = append(args, expired)
 		}
-		holder, age, err = claimed(w.runID, w.script.request.Run(ctx, c.rdb, keys, args...))
+		holder, age, err = dedupReply(cmd.runID, cmd.script.request.Run(ctx, c.rdb, keys, args...))
 		if !redis.HasErrorPrefix(err, "CROSSSLOT") {
 			return holder, age, err
 		}
 		c.slots.Store(true)
 	}
-	return c.enqueueStepwise(ctx, key, expired, w)
+	return c.enqueueStepwise(ctx, key, expired, cmd)
 }
 
-// enqueueStepwise is the same where each key has its slot: in a cluster, also
-// one behind a single address. It stays well inside the claim's grace: a task
-// that arrived after it could be the second one.
-func (c *Client) enqueueStepwise(ctx context.Context, key, expired string, w writing) (holder string, age time.Duration, err error) {
-	holder, age, err = claimed(w.runID, claimScript.Run(ctx, c.rdb, []string{key}, w.runID, expired))
-	if err != nil || holder != w.runID {
+// enqueueStepwise does the same one key at a time, for a cluster, also one behind a
+// single address. It takes at most half of dedupGrace: after dedupGrace another client
+// could enqueue the same request.
+func (c *Client) enqueueStepwise(
+	ctx context.Context, key, expired string, cmd enqueueCommand,
+) (holder string, age time.Duration, err error) {
+	holder, age, err = dedupReply(cmd.runID, dedupScript.Run(ctx, c.rdb, []string{key}, cmd.runID, expired))
+	if err != nil || holder != cmd.runID {
 		return holder, age, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, claimGrace/2)
+	ctx, cancel := context.WithTimeout(ctx, dedupGrace/2)
 	defer cancel()
-	if err := c.announce(ctx, w.runID); err != nil {
+	if err := c.listUnrecorded(ctx, cmd.runID); err != nil {
 		return "", 0, err
 	}
-	if err := c.send(ctx, w); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) { // ours, after a lost answer
+	if err := c.send(ctx, cmd); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) { // a repeat after a lost reply
 		return "", 0, err
 	}
 	return holder, age, nil
 }
 
-// holderState says what a claim is worth.
+// holderState is the state of the task whose run holds a dedup key.
 type holderState int
 
 const (
-	holderGone  holderState = iota // no task: not yet, or not any more
+	holderGone  holderState = iota // no task: not yet, or no longer
 	holderAlive                    // waiting or running
 	holderEnded
 )
@@ -132,16 +137,4 @@ func (c *Client) holderState(ctx context.Context, runID, queue string) (holderSt
 		return holderEnded, nil
 	}
 	return holderAlive, nil
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

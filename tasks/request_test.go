@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-func claimKey(args ImportArgs) string {
+func dedupKey(args ImportArgs) string {
 	return "halosync:request:{" + Key(KindImport, args) + "}"
 }
 
-// setClaim leaves a claim as somebody who died after it would have.
-func setClaim(t *testing.T, c *Client, args ImportArgs, runID string, age time.Duration) {
+// setDedupKey stores a dedup key as a client that died after it would have.
+func setDedupKey(t *testing.T, c *Client, args ImportArgs, runID string, age time.Duration) {
 	t.Helper()
 	now, err := c.rdb.Time(t.Context()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
 	value := fmt.Sprintf("%s %d", runID, now.Add(-age).UnixMilli())
-	if err := c.rdb.Set(t.Context(), claimKey(args), value, time.Hour).Err(); err != nil {
+	if err := c.rdb.Set(t.Context(), dedupKey(args), value, time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -70,7 +70,7 @@ func TestSameRequestManyTimesAtOnce(t *testing.T) {
 		}
 	}
 	if first != 1 {
-		t.Errorf("%d were told that theirs is the first", first)
+		t.Errorf("%d requests were the first", first)
 	}
 	info, err := clients[0].inspector.GetQueueInfo(QueueImport)
 	if err != nil || info.Size != 1 {
@@ -93,8 +93,8 @@ func TestOtherRequestsAreOthers(t *testing.T) {
 	}
 }
 
-// While the run waits, runs or is to be tried again, it is the answer; once it
-// has ended in whatever way, a new one begins.
+// A request returns the existing run while that waits, runs or will be tried again. Once
+// the run has ended, in any way, a new one begins.
 func TestSameRequestThroughTheRunsLife(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -146,16 +146,16 @@ func TestSameRequestThroughTheRunsLife(t *testing.T) {
 func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ age, atLeast, atMost time.Duration }{
-		"long ago":        {claimGrace, 0, claimGrace},
-		"just now":        {claimGrace - 700*time.Millisecond, 300 * time.Millisecond, claimGrace},
-		"clock went back": {-time.Hour, 0, claimGrace},
+		"long ago":        {dedupGrace, 0, dedupGrace},
+		"just now":        {dedupGrace - 700*time.Millisecond, 300 * time.Millisecond, dedupGrace},
+		"clock went back": {-time.Hour, 0, dedupGrace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := openClient(t, database(t))
 			dead := NewRunID()
-			started := time.Now() // before the claim, so that a slow machine takes no wait away
-			setClaim(t, c, validImport(), dead, tc.age)
+			started := time.Now() // before the key, so that a slow machine does not shorten the wait
+			setDedupKey(t, c, validImport(), dead, tc.age)
 			r := mustImport(t, c, validImport())
 			if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
 				t.Errorf("took %v, want %v to %v", took, tc.atLeast, tc.atMost)
@@ -170,12 +170,12 @@ func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 	}
 }
 
-// Somebody else is slow between claim and enqueue: his run is the answer.
+// Another client is slow between key and enqueue: the request returns its run.
 func TestRequestWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
 	other := NewRunID()
-	setClaim(t, c, validImport(), other, 0)
+	setDedupKey(t, c, validImport(), other, 0)
 	answer := make(chan Receipt, 1)
 	go func() {
 		r, _ := c.Import(t.Context(), validImport())
@@ -192,7 +192,7 @@ func TestRequestWaitsForTheOther(t *testing.T) {
 func TestRequestEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
-	setClaim(t, c, validImport(), NewRunID(), 0)
+	setDedupKey(t, c, validImport(), NewRunID(), 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := c.Import(ctx, validImport()); !errors.Is(err, context.DeadlineExceeded) {
@@ -203,18 +203,18 @@ func TestRequestEndsWithItsContext(t *testing.T) {
 func TestDamagedClaimIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
-	if err := c.rdb.Set(t.Context(), claimKey(validImport()), "junk", 0).Err(); err != nil {
+	if err := c.rdb.Set(t.Context(), dedupKey(validImport()), "junk", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if r := mustImport(t, c, validImport()); r.Existing {
 		t.Errorf("receipt = %+v", r)
 	}
-	if ttl := c.rdb.TTL(t.Context(), claimKey(validImport())).Val(); ttl < claimLife-time.Minute {
-		t.Errorf("claim lives %v, want %v", ttl, claimLife)
+	if ttl := c.rdb.TTL(t.Context(), dedupKey(validImport())).Val(); ttl < dedupKeep-time.Minute {
+		t.Errorf("the key lives for %v, want %v", ttl, dedupKeep)
 	}
 }
 
-// trips counts how often a client speaks to Redis.
+// trips counts the round trips of a client to Redis.
 type trips struct{ n atomic.Int64 }
 
 func (t *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -236,7 +236,7 @@ func (t *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func TestRequestIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
-	first := mustImport(t, c, validImport()) // brings the script there
+	first := mustImport(t, c, validImport()) // loads the script
 	other := validImport()
 	other.Tenant = "beta"
 	var counted trips
@@ -245,13 +245,13 @@ func TestRequestIsOneRoundTrip(t *testing.T) {
 	if n := counted.n.Load(); n != 1 {
 		t.Errorf("%d round trips", n)
 	}
-	unseen, err := c.TakeUnseen(t.Context(), 10)
-	if err != nil || len(unseen) != 2 || unseen[0].RunID != first.RunID || unseen[1].RunID != second.RunID {
-		t.Errorf("unseen = %+v, %v; want both runs in their order", unseen, err)
+	unrecorded, err := c.TakeUnseen(t.Context(), 10)
+	if err != nil || len(unrecorded) != 2 || unrecorded[0].RunID != first.RunID || unrecorded[1].RunID != second.RunID {
+		t.Errorf("unrecorded = %+v, %v; want both runs in their order", unrecorded, err)
 	}
 }
 
-// A claim is written with its task, so without one it needs no patience.
+// The key is written with its task, so a key without a task blocks no request.
 func TestClaimOfATaskThatIsGone(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -259,7 +259,7 @@ func TestClaimOfATaskThatIsGone(t *testing.T) {
 	if err := c.inspector.DeleteTask(QueueImport, first.RunID); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), claimGrace/2)
+	ctx, cancel := context.WithTimeout(t.Context(), dedupGrace/2)
 	defer cancel()
 	second, err := c.Import(ctx, validImport())
 	if err != nil || second.Existing || second.RunID == first.RunID {

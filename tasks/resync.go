@@ -21,18 +21,18 @@ func Resync() Kind[ResyncArgs, RunResult] {
 	}
 }
 
-// ResyncArgs says which connection's mappings to reconcile.
+// ResyncArgs names the connection whose mappings are reconciled.
 type ResyncArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// Scheduled says that the clock asked and nobody waits. It does not make a
-	// request another one.
+	// Scheduled means that the schedule requested the resync, so that no person waits.
+	// It is not part of the request's [Key].
 	Scheduled bool `json:"scheduled,omitempty"`
-	// RequestedBy is for the record. It does not make a request another one.
+	// RequestedBy is for the record. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// Validate reports everything that is wrong with the arguments, at once.
+// Validate reports all faults of the arguments at once.
 func (a ResyncArgs) Validate() error {
 	return errors.Join(
 		checkText("tenant", a.Tenant, true),
@@ -41,7 +41,7 @@ func (a ResyncArgs) Validate() error {
 	)
 }
 
-// Canonical is the one spelling of equal arguments.
+// Canonical returns the one form that equal arguments share.
 func (a ResyncArgs) Canonical() ResyncArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	return a

@@ -16,75 +16,73 @@ import (
 const (
 	defaultConcurrency     = 10
 	defaultShutdownTimeout = 15 * time.Second
-	// taskCheckInterval is how often an idle server looks for work. asynq's
-	// second would make people wait.
+	// taskCheckInterval is how often an idle server looks for tasks. asynq's default of
+	// a second is too long for people.
 	taskCheckInterval = 200 * time.Millisecond
-	// backgroundCheckInterval is the same where what people wait for has slots of
-	// its own: looking is most of what an idle worker does.
+	// backgroundCheckInterval is the same for a server whose interactive tasks have
+	// their own slots. Looking for tasks is most of the work of an idle worker.
 	backgroundCheckInterval = 500 * time.Millisecond
-	// delayedCheckInterval is how often tasks that are put off are looked at.
+	// delayedCheckInterval is how often the server looks for delayed tasks that are due.
 	delayedCheckInterval = time.Second
-	// cleanUpInterval is how often results whose time is over are removed.
+	// cleanUpInterval is how often the server deletes expired results.
 	cleanUpInterval = 8 * time.Second
-	// elsewhere is the interval of what another of asynq's servers in the same
-	// process does for the same queue.
-	elsewhere = time.Hour
+	// disabledInterval is for work that another asynq server in the same process
+	// does for the same queue.
+	disabledInterval = time.Hour
 )
 
-// ServerConfig says how a server works. Only Redis must be set.
+// ServerConfig configures a [Server]. Only Redis is required.
 type ServerConfig struct {
-	// Redis is where the queues are; the server opens a connection pool of its
-	// own.
+	// Redis holds the queues. The server opens its own connection pool.
 	Redis Address
-	// Concurrency is how many tasks run at once. Default 10.
+	// Concurrency is the number of tasks that run at once. Default 10.
 	Concurrency int
-	// Interactive is how many more tasks run at once that only
-	// [QueueInteractive] may fill, so that a person does not wait for long runs
-	// of others. Default none.
+	// Interactive is the number of additional slots for [QueueInteractive] alone, so
+	// that people do not wait for long runs. Default 0.
 	Interactive int
-	// Logger gets one line per execution, and asynq's own lines under the name
+	// Logger receives one line per execution, and asynq's messages under the name
 	// "asynq". Default none.
 	Logger *zap.SugaredLogger
-	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish before
-	// their tasks are handed back and their contexts cancelled. Default 15 s.
+	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish before it
+	// returns their tasks to the queue and cancels their contexts. Default 15 s.
 	ShutdownTimeout time.Duration
-	// OnReject is called for a task that is archived without its handler having
-	// run, so that the run's record can be closed. An error makes the task come
-	// again for as long as it has attempts. May be nil.
+	// OnReject is called for a task that is archived before its handler ran, so that
+	// the run's record can be closed. After an error the task is tried again while
+	// attempts are left. May be nil.
 	OnReject func(context.Context, Rejected) error
 	// Observe is called at the end of each execution, for metrics. May be nil.
 	Observe func(Done)
-	// Trace is told of each execution before it begins; the context that it
-	// returns is the handler's. May be nil.
+	// Trace is called before each execution and returns the handler's context. May be
+	// nil.
 	Trace func(context.Context, Execution) (context.Context, Span)
 }
 
-// Execution is one execution of a task that is about to begin.
+// Execution is an execution of a task that is about to begin.
 type Execution struct {
 	Kind    string
 	Queue   string
 	RunID   string
 	Attempt int
-	Headers map[string]string // from [Client.SendHeaders]; nil if there are none
+	Headers map[string]string // from [Client.SendHeaders]; may be nil
 }
 
-// Span is how an execution is traced.
+// Span is the trace span of an execution.
 type Span struct {
 	TraceID string // for the log; may be empty
 	End     func(Done)
 }
 
-// Rejected is a task that no handler gets to see: its payload is not what the
-// kind takes, or its attempts were used up by workers that died.
+// Rejected is a task that ends before its handler runs: its payload is invalid, or
+// workers that died used up its attempts.
 type Rejected struct {
 	Kind    string
 	RunID   string
-	Tenant  string // empty if the payload does not tell
-	Payload string // its beginning, at most 200 bytes
+	Tenant  string // empty if the payload does not contain it
+	Payload string // the first 200 bytes
 	Err     error
 }
 
-// Done is one execution of a task that is over.
+// Done is an execution of a task that has ended.
 type Done struct {
 	Kind     string // "other" for a kind that this server has no handler for
 	Queue    string
@@ -92,48 +90,48 @@ type Done struct {
 	Attempt  int
 	Duration time.Duration
 	Verdict  Verdict
-	Tenant   string // empty if the payload does not tell, as Connection
-	// Connection is the id of the connection that the run is about.
+	Tenant   string // empty if the payload does not contain it
+	// Connection is the id of the run's connection, empty if the payload does not
+	// contain it.
 	Connection string
 	Err        error // nil if and only if the verdict is [VerdictDone]
 }
 
-// Server takes tasks from the queues and gives them to handlers, one per kind.
+// Server takes tasks from the queues and passes them to handlers, one per kind.
 //
 // It adds to asynq:
-//   - payloads are decoded strictly; a wrong one is archived, and told
-//   - handlers say [Later] and [Never], and a Later costs no attempt even when
-//     only the last one is left
-//   - handlers learn that the server stops while there is time to finish a page
-//   - a result that Redis does not take at once is offered for a while, and a
-//     task whose result is stored already is not executed again: asynq's own
-//     repeat of a lost "done" never succeeds, because its context is cancelled
-//     by then (v0.25 and v0.26), so the task would run again two minutes later
+//   - It decodes payloads strictly. It archives a task with an invalid payload and
+//     reports it to OnReject.
+//   - Handlers return [Later] and [Never]. A Later costs no attempt, even in the last.
+//   - Handlers learn early that the server stops, so that they can finish a page.
+//   - It repeats the write of a result that Redis does not accept at once, and does not
+//     execute a task again whose result is stored. asynq repeats a lost "done" with a
+//     cancelled context (v0.25 and v0.26), so the task would run again two minutes later.
 //
-// It logs one line per execution and no payload.
+// It logs one line per execution, without the payload.
 type Server struct {
 	cfg       ServerConfig
 	log       *zap.SugaredLogger
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
-	queues    []*asynq.Server // for all queues; perhaps one more for interactive alone
+	queues    []*asynq.Server // one for all queues, and perhaps one for interactive alone
 	kinds     map[string]runner
 
 	draining chan struct{}
 	drain    sync.Once
-	// inFlight is read-locked by each execution. asynq forgets a handler that
-	// ignores its context; Shutdown does not.
+	// inFlight is read-locked by each execution. Shutdown waits for it, also for
+	// handlers that ignore their context, for which asynq does not wait.
 	inFlight sync.RWMutex
 
 	mu      sync.Mutex
 	started bool
 }
 
-// NewServer makes a server that does nothing yet: [Handle] registers kinds,
-// then [Server.Start] begins to work. It has a Redis client of its own, which
-// [Server.Shutdown] closes, started or not.
+// NewServer returns a server. Register kinds with [Handle], then call [Server.Start]. The
+// server has its own Redis client, which [Server.Shutdown] closes even if the server was
+// never started.
 func NewServer(cfg ServerConfig) (*Server, error) {
-	if cfg.Redis.connect == nil {
+	if cfg.Redis.IsZero() {
 		return nil, errors.New("queue server: no redis address")
 	}
 	if cfg.Concurrency < 0 || cfg.Interactive < 0 || cfg.ShutdownTimeout < 0 {
@@ -149,9 +147,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Logger = zap.NewNop().Sugar()
 	}
 	rdb := cfg.Redis.Connect()
-	main := pace{taskCheckInterval, delayedCheckInterval, cleanUpInterval}
+	main := intervals{taskCheckInterval, delayedCheckInterval, cleanUpInterval}
 	if cfg.Interactive > 0 {
-		main.look = backgroundCheckInterval
+		main.check = backgroundCheckInterval
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, rdb: rdb,
@@ -161,24 +159,25 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		draining:  make(chan struct{}),
 	}
 	if cfg.Interactive > 0 {
-		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, pace{taskCheckInterval, elsewhere, elsewhere}))
+		every := intervals{taskCheckInterval, disabledInterval, disabledInterval}
+		s.queues = append(s.queues, newQueueServer(rdb, cfg, cfg.Interactive, map[string]int{QueueInteractive: 1}, every))
 	}
 	return s, nil
 }
 
-// pace is how often an idle server looks for work, for tasks that were put off
-// and are due, and for results to be removed.
-type pace struct{ look, delayed, cleanUp time.Duration }
+// intervals are how often an idle server looks for pending tasks, for delayed tasks that
+// are due, and for expired results.
+type intervals struct{ check, delayed, cleanUp time.Duration }
 
-// newQueueServer makes one of asynq's servers: it has no limit for each queue,
-// so slots for one of them alone take a server of their own.
-func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, p pace) *asynq.Server {
+// newQueueServer returns an asynq server. asynq has no limit per queue, so slots for one
+// queue need a server of their own.
+func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, every intervals) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   queues,
-		TaskCheckInterval:        p.look,
-		DelayedTaskCheckInterval: p.delayed,
-		JanitorInterval:          p.cleanUp,
+		TaskCheckInterval:        every.check,
+		DelayedTaskCheckInterval: every.delayed,
+		JanitorInterval:          every.cleanUp,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
@@ -186,8 +185,8 @@ func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int
 	})
 }
 
-// Start begins to work and returns. It does not need Redis to be there yet;
-// [Server.Ping] says whether it is.
+// Start begins to take tasks and returns. Redis may still be unavailable; [Server.Ping]
+// checks that.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,23 +207,22 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Ping asks Redis for a sign of life.
+// Ping checks that Redis answers.
 func (s *Server) Ping(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
 
-// Drain tells the handlers ([Job].Draining) that the server is about to shut down, so
-// that they end at their next boundary. It does not wait for them. [Server.Shutdown]
-// does the same first.
+// Drain closes [Job].Draining, so that handlers end after their current page. It does not
+// wait for them. [Server.Shutdown] calls it first.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
-// Shutdown stops taking work, tells the handlers ([Job].Draining), waits for
-// them, hands back what is left after ShutdownTimeout and closes the
-// connections. It returns when every handler has, or with ctx's error and the
-// rest still going on. Further calls do the same.
+// Shutdown stops taking tasks, calls [Server.Drain], waits for the handlers, returns the
+// tasks of those that still run after ShutdownTimeout to the queue and closes the
+// connections. It returns when every handler has returned. If ctx ends first, it returns
+// ctx's error and goes on in the background. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
-	over := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(over)
+		defer close(done)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var stopping sync.WaitGroup
@@ -236,21 +234,20 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		stopping.Wait()
 		s.inFlight.Lock()
-		//nolint:staticcheck // SA2001: the lock is there to be waited for
+		//nolint:staticcheck // SA2001: it waits for the executions
 		s.inFlight.Unlock()
-		_ = s.rdb.Close() // closed already at a second call
+		_ = s.rdb.Close() // an error only at a second call
 	}()
 	select {
-	case <-over:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("queue server: shutdown: %w", ctx.Err())
 	}
 }
 
-// register adds a kind. It panics on what is a mistake in the program: an
-// incomplete kind, a late one, a name that is taken or that a prefix-matching
-// mux would confuse with another.
+// register adds a kind. It panics on a mistake of the program: an incomplete kind, a call
+// after Start, or a name that is a prefix of another or has one as a prefix.
 func (s *Server) register(name string, fault error, run runner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

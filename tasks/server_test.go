@@ -47,8 +47,8 @@ func TestNewServerRefuses(t *testing.T) {
 	}
 }
 
-// asynq's ServeMux would give "halo:import:v2" to the handler of
-// "halo:import", so such names must not come up at all.
+// asynq's ServeMux would pass "halo:import:v2" to the handler of "halo:import", so such
+// names are refused.
 func TestHandlePanics(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -83,8 +83,7 @@ func expectPanic(t *testing.T, want string, f func()) {
 	f()
 }
 
-// A shutdown is no error (asynq #1068 is about one that looks like it), and
-// leaves no connection open.
+// A shutdown returns no error (asynq issue 1068) and leaves no connection open.
 func TestCleanShutdown(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -110,8 +109,8 @@ func TestCleanShutdown(t *testing.T) {
 	}
 }
 
-// Handlers learn at once that the server stops, while their context goes on;
-// what they put off is there for the next worker and has cost no attempt.
+// Handlers learn at once that the server stops, and their context remains valid. The tasks
+// that they put off are available for the next worker and have cost no attempt.
 func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -148,8 +147,8 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// A handler that does not listen is cut off after the timeout; its task goes
-// to the next worker with no attempt spent, and Shutdown still waits for it.
+// A handler that ignores Draining is cancelled after the timeout. Its task returns to the
+// queue at no cost of an attempt, and Shutdown still waits for the handler.
 func TestShutdownHandsBack(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -219,7 +218,7 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	for range each {
 		early[receive(t, order)]++
 	}
-	// 6:3:1 of 20, with room for chance: no queue starves, none takes all.
+	// 6:3:1 of 20, with a margin: no queue starves, none takes all.
 	if early[QueueInteractive] <= early[QueueResync] || early[QueueInteractive] == each {
 		t.Errorf("first %d tasks: %v", each, early)
 	}
@@ -228,8 +227,8 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	}
 }
 
-// A person does not wait for a slot that a long run holds; and a shutdown lets
-// both kinds of slots finish at the same time.
+// A person does not wait for a slot that a long run holds. A shutdown waits for both kinds
+// of slots at the same time.
 func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -9,37 +9,37 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// The states of a run in the queue while it has no result. With one, the state
-// is the result's own, such as succeeded or partial.
+// The states of a run in the queue while it has no result. With a result, the state is
+// that of the result, such as succeeded or partial.
 const (
 	StateQueued   = "queued"
 	StateRunning  = "running"
-	StateRetrying = "retrying" // failed or put off; comes again by itself
+	StateRetrying = "retrying" // failed or put off; the queue tries it again
 	StateFailed   = "failed"
 )
 
 var (
-	// ErrUnknownRun says that the queue does not know the run: it never did, or
-	// it ended more than a day ago, or Redis has lost it.
+	// ErrUnknownRun means that the queue does not have the run: it never did, the run
+	// ended more than a day ago, or Redis lost it.
 	ErrUnknownRun = errors.New("unknown run")
-	// ErrFailed says that the run has failed for good.
+	// ErrFailed means that the run has failed for good.
 	ErrFailed = errors.New("run failed")
-	// ErrNoResult says that the run has ended and that its result did not reach
-	// Redis. The run's record in Postgres has it.
+	// ErrNoResult means that the run has ended but its result did not reach Redis. The
+	// run's record in Postgres has it.
 	ErrNoResult = errors.New("no result kept")
 )
 
-// Status is a run as the queue sees it.
+// Status is the state of a run in the queue.
 type Status struct {
 	RunID     string     `json:"id"`
 	State     string     `json:"state"`
-	Attempt   int        `json:"attempt"` // failures so far plus one; 1 is the first
+	Attempt   int        `json:"attempt"` // failures so far, plus one
 	LastError string     `json:"last_error,omitempty"`
 	Result    *RunResult `json:"result,omitempty"`
 }
 
-// Status looks a run up by its id, with or without hyphens. The error is
-// [ErrUnknownRun] or [ErrNoResult], or Redis does not answer.
+// Status returns the state of a run. The id may have hyphens. Status returns
+// [ErrUnknownRun], [ErrNoResult] or an error of Redis.
 func (c *Client) Status(ctx context.Context, runID string) (Status, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {
@@ -69,7 +69,7 @@ func statusOf(info *asynq.TaskInfo) (Status, error) {
 	return s, nil
 }
 
-// lookUp finds a run's task by an id as people write it.
+// lookUp finds a run's task by an id with or without hyphens.
 func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, err
 	return c.find(ctx, id, queueNames()...)
 }
 
-// find looks for a task in the queues; the id alone does not tell its queue.
+// find searches the queues for a task, because the id does not contain its queue.
 func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asynq.TaskInfo, error) {
 	for _, queue := range queues {
 		info, err := c.inspect(ctx, queue, runID)
@@ -93,8 +93,8 @@ func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asy
 	return nil, fmt.Errorf("run %s: %w", runID, ErrUnknownRun)
 }
 
-// inspect gives asynq's look-up, which takes no context, a context: with Redis
-// stalled it takes many seconds, and nobody should have to wait for that.
+// inspect adds a context to asynq's lookup, which can take many seconds while Redis
+// stalls.
 func (c *Client) inspect(ctx context.Context, queue, runID string) (*asynq.TaskInfo, error) {
 	type answer struct {
 		info *asynq.TaskInfo

@@ -77,7 +77,7 @@ func TestWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Millisecond)
 	defer cancel()
 	if _, err := c.Wait(ctx, good.RunID); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("nobody works: %v, want the context's error", err)
+		t.Errorf("no worker: %v, want the context's error", err)
 	}
 
 	start(t, s)

@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// roundTrip asks for an import, does it and waits for it.
+// roundTrip requests an import, executes it and waits for it.
 func roundTrip(t *testing.T, url string) {
 	t.Helper()
 	c := openClient(t, url)
@@ -35,8 +35,7 @@ func roundTrip(t *testing.T, url string) {
 	}
 }
 
-// A cluster refuses a command whose keys live on several nodes; one node with
-// all slots refuses just the same.
+// A cluster refuses a command with keys of several slots, even if one node has all slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: []string{"cluster-enabled yes"}})
@@ -54,8 +53,7 @@ func TestCluster(t *testing.T) {
 	roundTrip(t, "redis-cluster://"+node.Addr())
 }
 
-// The client finds out by itself who serves the slots of a dead master, though
-// nobody is there to tell it.
+// After a master has died, the client finds the node that took over its slots.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -76,11 +74,11 @@ func TestClusterFailover(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, err := c.Status(ctx, first.RunID)
-		return err == nil || errors.Is(err, ErrUnknownRun) // had it not reached the replica
+		return err == nil || errors.Is(err, ErrUnknownRun) // if it did not reach the replica
 	})
 }
 
-// The password is the servers'; a sentinel without one lets it pass.
+// The password is for the servers. A sentinel without a password accepts it.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	binary, err := exec.LookPath("redis-server")

@@ -7,8 +7,7 @@ import (
 
 type traceKey struct{}
 
-// What the one who asks puts into the headers reaches the handler's context,
-// and the payload is what it is without them.
+// The headers of a request reach the handler's context. The payload does not change.
 func TestHeadersTravelWithTheTask(t *testing.T) {
 	t.Parallel()
 	url := database(t)

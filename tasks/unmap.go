@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// KindUnmap is the name of the job that deletes mappings.
+// KindUnmap is the name of the job that unmaps companies and clients.
 const KindUnmap = "halo:unmap"
 
-// MaxMappings is how many mappings one request may delete.
+// MaxMappings bounds the mappings of one request.
 const MaxMappings = 5_000
 
-// Unmap declares the deletion of mappings.
+// Unmap declares the unmapping.
 func Unmap() Kind[UnmapArgs, RunResult] {
 	return Kind[UnmapArgs, RunResult]{
 		Name:        KindUnmap,
@@ -25,16 +25,16 @@ func Unmap() Kind[UnmapArgs, RunResult] {
 	}
 }
 
-// UnmapArgs says which mappings of a connection to delete.
+// UnmapArgs names the mappings of a connection to unmap.
 type UnmapArgs struct {
 	Tenant       string   `json:"tenant"`
 	ConnectionID string   `json:"connection_id"` // uuid
 	MappingIDs   []string `json:"mapping_ids"`   // uuids, 1 to [MaxMappings]
-	// RequestedBy is for the record. It does not make a request another one.
+	// RequestedBy is for the record. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// Validate reports everything that is wrong with the arguments, at once.
+// Validate reports all faults of the arguments at once.
 func (a UnmapArgs) Validate() error {
 	faults := []error{
 		checkText("tenant", a.Tenant, true),
@@ -56,8 +56,8 @@ func (a UnmapArgs) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Canonical is the one spelling of equal arguments: ids in lower case, in
-// order and once each.
+// Canonical returns the one form that equal arguments share: ids in lower case, sorted and
+// without duplicates.
 func (a UnmapArgs) Canonical() UnmapArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	ids := make([]string, len(a.MappingIDs))

@@ -8,40 +8,39 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// Verdict is what became of one execution.
+// Verdict is the outcome of one execution for the queue.
 type Verdict string
 
 // The verdicts.
 const (
 	VerdictDone  Verdict = "done"  // the run has ended and its result is stored
-	VerdictLater Verdict = "later" // put off; no attempt is spent
-	VerdictAgain Verdict = "again" // failed; another attempt follows
-	VerdictNever Verdict = "never" // failed for good, or with the last attempt
-	// VerdictInterrupted says that the context ended before the handler did.
-	// asynq had decided by then: after a timeout, a cancel in asynqmon or a lost
-	// lease it is a failed attempt; at a shutdown the task is handed back.
+	VerdictLater Verdict = "later" // put off, at no cost of an attempt
+	VerdictAgain Verdict = "again" // failed; the queue tries again
+	VerdictNever Verdict = "never" // failed for good, or in the last attempt
+	// VerdictInterrupted means that the context ended before the handler returned.
+	// After a timeout, a cancellation in asynqmon or a lost lease, asynq counts a
+	// failed attempt. At a shutdown it returns the task to the queue.
 	VerdictInterrupted Verdict = "interrupted"
 )
 
 const (
 	firstDelay = 10 * time.Second
 	maxDelay   = 10 * time.Minute
-	// maxErrorText bounds the text that the queue keeps of an error, in bytes.
+	// maxErrorText bounds the text of an error in the queue, in bytes.
 	maxErrorText = 2_000
 )
 
-// Later puts the run off without spending an attempt: for a budget that is
-// used up, a lock that is held, a worker that stops, a slice that is over. It
-// comes again after that time, rounded down to a whole second, at the end of
-// its queue. err says why and may be nil.
+// Later puts the run off without costing an attempt: when the budget is used up, a lock is
+// held, the worker stops or the time slice ends. The run is due again after that time,
+// rounded down to a whole second, at the end of its queue. err is the reason and may be
+// nil.
 //
-// Nothing here bounds how often; the caller's own deadline does.
+// This package does not limit the number of Laters. The handler needs a deadline.
 func Later(after time.Duration, err error) error {
 	return &laterError{max(after, 0), err}
 }
 
-// IsLater says whether an error is a [Later], and after which time the run
-// comes again.
+// IsLater reports whether err wraps a [Later], and after which time the run is due again.
 func IsLater(err error) (after time.Duration, ok bool) {
 	later, ok := errors.AsType[*laterError](err)
 	if !ok {
@@ -50,7 +49,7 @@ func IsLater(err error) (after time.Duration, ok bool) {
 	return later.after, true
 }
 
-// Never ends the run: asynq archives its task. A nil err is a nil result.
+// Never ends the run: asynq archives its task. Never(nil) is nil.
 func Never(err error) error {
 	if err == nil {
 		return nil
@@ -72,21 +71,21 @@ func (e *laterError) Error() string {
 
 func (e *laterError) Unwrap() error { return e.err }
 
-// neverError carries asynq's own word for it, which is found by errors.Is, and
-// keeps it out of the text.
+// neverError wraps asynq.SkipRetry, which asynq finds with errors.Is, and keeps its text
+// out of the message.
 type neverError struct{ err error }
 
 func (e *neverError) Error() string   { return bounded(e.err) }
 func (e *neverError) Unwrap() []error { return []error{e.err, asynq.SkipRetry} }
 
-// againError is a failure as the queue keeps it.
+// againError is a failure that the queue tries again.
 type againError struct{ err error }
 
 func (e *againError) Error() string { return bounded(e.err) }
 func (e *againError) Unwrap() error { return e.err }
 
-// judge turns what a handler said into what asynq is told. final says that
-// this was the last attempt. Never beats Later when an error holds both.
+// judge converts a handler's error to a verdict and the error for asynq. final means that
+// this was the last attempt. If err wraps both a Never and a Later, Never wins.
 func judge(err error, final bool) (Verdict, error) {
 	_, never := errors.AsType[*neverError](err)
 	later, put := errors.AsType[*laterError](err)
@@ -102,15 +101,15 @@ func judge(err error, final bool) (Verdict, error) {
 	}
 }
 
-// isFailure says whether an error spends an attempt. asynq also asks it about
-// a lost lease, which does: a task that kills its worker must end some day.
+// isFailure reports whether an error costs an attempt. asynq also calls it for a lost
+// lease, which does, so that a task that kills its workers ends.
 func isFailure(err error) bool {
 	_, put := errors.AsType[*laterError](err)
 	return err != nil && !put
 }
 
-// retryDelay is asynq's RetryDelayFunc. It receives the very error that the
-// server returned, so the time of a [Later] travels inside the error.
+// retryDelay is asynq's RetryDelayFunc. It receives the error that the server returned,
+// which contains the time of a [Later].
 func retryDelay(failures int, err error, _ *asynq.Task) time.Duration {
 	if later, ok := errors.AsType[*laterError](err); ok {
 		return later.after
@@ -118,16 +117,17 @@ func retryDelay(failures int, err error, _ *asynq.Task) time.Duration {
 	return backoff(failures, rand.Float64()) //nolint:gosec // spreading retries needs no secret
 }
 
-// backoff is the wait after a failure: 10 s, doubled with each failure before
-// it, at most 10 minutes; of that, half for certain and half by chance (0 ≤
-// jitter < 1), so that runs which failed together do not return together.
+// backoff returns the delay after a failure: 10 s, doubled for each earlier failure, at
+// most 10 minutes. Half of it is fixed and half is random (0 ≤ jitter < 1), so that runs
+// that failed together do not return together.
 func backoff(failures int, jitter float64) time.Duration {
 	d := maxDelay
-	if failures < 16 { // 10 s << 16 is beyond the limit, and far below overflow
+	if failures < 16 { // 10 s << 16 is above maxDelay and does not overflow
 		d = min(firstDelay<<max(failures, 0), maxDelay)
 	}
 	return d/2 + time.Duration(jitter*float64(d/2))
 }
 
-// bounded is an error's text, cut: it is kept in Redis and shown in lists.
+// bounded returns the text of an error, cut to a size that Redis can keep and lists can
+// show.
 func bounded(err error) string { return excerpt([]byte(err.Error()), maxErrorText) }

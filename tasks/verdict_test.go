@@ -18,7 +18,7 @@ func TestJudge(t *testing.T) {
 		err      error
 		final    bool
 		verdict  Verdict
-		archived bool // asynq is told to give up
+		archived bool // asynq archives the task
 		failure  bool // asynq counts an attempt
 	}{
 		"nil":                    {nil, true, VerdictDone, false, false},
@@ -65,9 +65,9 @@ func TestErrorTextIsBounded(t *testing.T) {
 	t.Parallel()
 	long := errors.New(strings.Repeat("<html>", 10_000))
 	for _, err := range []error{Never(long), Later(0, long), long} {
-		_, told := judge(err, false)
-		if n := len(told.Error()); n > maxErrorText+len("…") {
-			t.Errorf("%T: %d bytes would be stored", told, n)
+		_, kept := judge(err, false)
+		if n := len(kept.Error()); n > maxErrorText+len("…") {
+			t.Errorf("%T: %d bytes would be stored", kept, n)
 		}
 	}
 }
@@ -109,11 +109,11 @@ func TestBackoffStaysInBounds(t *testing.T) {
 	})
 }
 
-// The time of a Later travels inside the error.
+// The error contains the time of a Later.
 func TestRetryDelay(t *testing.T) {
 	t.Parallel()
-	_, told := judge(fmt.Errorf("budget: %w", Later(42*time.Second, nil)), false)
-	if got := retryDelay(9, told, nil); got != 42*time.Second {
+	_, kept := judge(fmt.Errorf("budget: %w", Later(42*time.Second, nil)), false)
+	if got := retryDelay(9, kept, nil); got != 42*time.Second {
 		t.Errorf("delay = %v, want 42s", got)
 	}
 	if got := retryDelay(0, Later(-time.Second, nil), nil); got != 0 {
@@ -121,5 +121,18 @@ func TestRetryDelay(t *testing.T) {
 	}
 	if got := retryDelay(0, asynq.ErrLeaseExpired, nil); got < 5*time.Second || got > 10*time.Second {
 		t.Errorf("delay after a crash = %v, want 5 to 10 s", got)
+	}
+}
+
+func TestIsLater(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("busy")
+	if after, ok := IsLater(fmt.Errorf("run: %w", Later(time.Minute, cause))); !ok || after != time.Minute {
+		t.Errorf("a wrapped Later: %v, %v", after, ok)
+	}
+	for _, err := range []error{nil, cause, Never(cause)} {
+		if _, ok := IsLater(err); ok {
+			t.Errorf("%v passes for a Later", err)
+		}
 	}
 }

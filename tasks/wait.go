@@ -5,31 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
-	firstWait = 50 * time.Millisecond
-	maxWait   = time.Second
-	// waitPatience is how long Redis may be away while somebody waits: a restart
-	// or a failover, and not a wrong address.
-	waitPatience = 30 * time.Second
-	// lostPatience is how long a run may be gone from Redis after it was there:
-	// the dispatcher of a worker brings it back from the ledger.
-	lostPatience = 2 * time.Minute
-	// newPatience is how long a run may not be in Redis yet: one of the ledger
-	// is put there by a worker, within its tick of 5 s if no sooner.
-	newPatience = 8 * time.Second
+	minWait = 50 * time.Millisecond
+	maxWait = time.Second
+	// redisTimeout is how long Wait tolerates errors of Redis once it has seen the
+	// run: time for a restart or a failover. A wrong address fails at once.
+	redisTimeout = 30 * time.Second
+	// lostTimeout is how long a run may be missing in Redis after it was there. A
+	// worker brings it back from the ledger.
+	lostTimeout = 2 * time.Minute
+	// newTimeout is how long a run may be missing in Redis at first. A worker enqueues
+	// runs of the ledger every 5 s or sooner.
+	newTimeout = 8 * time.Second
 )
 
-// Wait waits until the run has ended and returns its result, which may well
-// say that the run was partial, held or cancelled. The error wraps [ErrFailed]
-// with the run's last error, [ErrUnknownRun] or [ErrNoResult]; or it is ctx's
-// own.
+// Wait waits until the run has ended and returns its result. The run may have ended as
+// partial, held or cancelled. The error wraps [ErrFailed] with the run's last error,
+// [ErrUnknownRun] or [ErrNoResult], or it is the error of ctx.
 //
-// Redis may be away for half a minute in between. It may also lose the run:
-// the workers bring it back from the ledger, unless it had ended, and
-// [ErrUnknownRun] is the answer after two minutes; after 8 s if Redis never had
-// it, which is time for a worker to take a run from the ledger.
+// Redis may be unavailable for half a minute in between. If Redis loses a run that has
+// not ended, the workers bring it back from the ledger. Wait returns [ErrUnknownRun]
+// after two minutes without the run, or after 8 s if Redis never had it. In these 8 s a
+// worker enqueues a run that is only in the ledger.
 func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -37,10 +38,10 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	}
 	var (
 		queues = queueNames()
-		seen   time.Time // when Redis last had it; zero before it ever did
+		seen   time.Time // when Redis last had the run; zero if never
 		began  = time.Now()
 	)
-	for delay := firstWait; ; delay = min(delay*3/2, maxWait) {
+	for delay := minWait; ; delay = min(delay*3/2, maxWait) {
 		info, err := c.find(ctx, id, queues...)
 		switch {
 		case err == nil:
@@ -49,25 +50,26 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 				return outcome(s, err)
 			}
 			queues, seen = []string{info.Queue}, time.Now()
-		case errors.Is(err, ErrUnknownRun) && time.Since(began) < newPatience && ctx.Err() == nil:
-		case ctx.Err() != nil, time.Since(seen) > patience(err):
+		case errors.Is(err, ErrUnknownRun) && time.Since(began) < newTimeout && ctx.Err() == nil:
+		case ctx.Err() != nil, time.Since(seen) > toleratedFor(err):
 			return RunResult{}, err
 		}
-		if err := pause(ctx, delay); err != nil {
+		if err := sleep.For(ctx, delay); err != nil {
 			return RunResult{}, fmt.Errorf("run %s: %w", id, err)
 		}
 	}
 }
 
-// patience is how long an error may last, once the run has been seen.
-func patience(err error) time.Duration {
+// toleratedFor is how long Wait repeats a lookup with that error, once it has seen the
+// run.
+func toleratedFor(err error) time.Duration {
 	if errors.Is(err, ErrUnknownRun) {
-		return lostPatience
+		return lostTimeout
 	}
-	return waitPatience
+	return redisTimeout
 }
 
-// outcome is what a run that has ended gives to those who waited.
+// outcome converts the status of an ended run to the results of Wait.
 func outcome(s Status, err error) (RunResult, error) {
 	switch {
 	case err != nil:

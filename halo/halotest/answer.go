@@ -6,25 +6,26 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
-// answer is what goes over the wire, and how.
+// answer is a response and how to send it.
 type answer struct {
 	status int
 	header http.Header // may be nil
 	body   []byte
 
 	list        bool // a page of clients
-	pooled      bool // body is from the pool and goes back there
+	pooled      bool // body is from the pool and returns there
 	rows, total int  // of that page
 	token       bool // a token was issued
 
 	end   ending
 	bytes int           // of the body, before it ends as endBroken
-	chunk int           // send the body in pieces of so many bytes …
+	chunk int           // size of the pieces in which the body is sent, in bytes …
 	pause time.Duration // … with a pause before each
-	hang  time.Duration // before the end of an answer without status; negative: until the client gives up
+	hang  time.Duration // wait before the connection ends without an answer; negative: until the client gives up
 }
 
 // ending is how an answer ends.
@@ -54,7 +55,7 @@ func (a *answer) text(kind, body string) {
 // complete reports whether the client gets all of a successful answer.
 func (a answer) complete() bool { return a.status == http.StatusOK && a.end == endComplete }
 
-// sent is the number of bytes of the body that are meant to be sent.
+// sent returns the number of bytes of the body that are meant to be sent.
 func (a answer) sent() int {
 	switch {
 	case a.status == 0:
@@ -65,7 +66,7 @@ func (a answer) sent() int {
 	return len(a.body)
 }
 
-// page is a page of HTML, as gateways and maintenance modes send.
+// page returns a page of HTML, as gateways and maintenance modes send.
 func page(title, text string) string {
 	return "<!DOCTYPE html>\n<html><head><title>" + title + "</title></head><body><h1>" +
 		title + "</h1><p>" + text + "</p></body></html>\n"
@@ -119,4 +120,26 @@ func drop(w http.ResponseWriter, reset bool) {
 		_ = tcp.SetLinger(0) // closing then sends RST
 	}
 	_ = conn.Close()
+}
+
+// maxBuffer bounds the size of a buffer that is kept, in bytes.
+const maxBuffer = 1 << 20
+
+// bodyPool reuses the buffers of list pages. A page of 100 rows takes some
+// 100 kB, more than anything else in a request.
+type bodyPool struct{ pool sync.Pool }
+
+// get returns an empty buffer, or nil.
+func (p *bodyPool) get() []byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+// put takes back the body of an answer that has been sent.
+func (p *bodyPool) put(a answer) {
+	if b := a.body; a.pooled && cap(b) <= maxBuffer {
+		p.pool.Put(&b)
+	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // Rights say which clients the agent behind an application may read: [ReadAll],
-// [ReadNone] or [ReadSome]. A token keeps the rights of the moment of its
-// issue (Halo's guide to API permissions, kbid 1566).
+// [ReadNone] or [ReadSome]. A token keeps the rights from the time of its issue
+// (Halo's guide to API permissions, kbid 1566).
 type Rights interface {
 	reads(id int64) bool
 }
@@ -35,7 +35,7 @@ type App struct {
 	id     string
 	scopes []string
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	secret string
 	rights Rights
 	epoch  int // grows when all tokens die
@@ -54,8 +54,8 @@ func WithRights(r Rights) AppOption {
 	return func(a *App) { a.rights = r }
 }
 
-// App registers an application, in place of one with that id and without its
-// tokens.
+// App registers an application. It replaces an application with the same id and
+// ends its tokens.
 func (t *Tenant) App(clientID, secret string, opts ...AppOption) *App {
 	a := &App{tenant: t, id: clientID, secret: secret, scopes: []string{"all"}, rights: ReadAll}
 	for _, o := range opts {
@@ -77,14 +77,14 @@ func (t *Tenant) app(clientID string) *App {
 	return t.apps[clientID]
 }
 
-// Rights changes the rights of the agent for tokens to come.
+// Rights changes the rights of the agent for future tokens.
 func (a *App) Rights(r Rights) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.rights = r
 }
 
-// SetSecret changes the secret. Tokens in use live on.
+// SetSecret changes the secret. Existing tokens stay valid.
 func (a *App) SetSecret(secret string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,8 +104,8 @@ func (a *App) String() string { return "application " + a.id }
 // GoString is String.
 func (a *App) GoString() string { return a.String() }
 
-// grant returns the scopes asked for, separated by blanks; false if one of
-// them does not exist or is not the application's.
+// grant returns the requested scopes, which are separated by blanks; false if one
+// of them does not exist or is not the application's.
 func (a *App) grant(asked string) ([]string, bool) {
 	scopes := strings.Fields(asked)
 	for _, s := range scopes {

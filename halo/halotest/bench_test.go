@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// BenchmarkPage is the handler alone: a page of 100 from the middle of so many
-// clients, without a connection.
+// BenchmarkPage calls the handler without a connection: a page of 100 from the
+// middle of a list.
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{100_000, 1_000_000} {
-		r := newRig(b, WithProfile(Profile{RateLimit: Off}))
+		r := newFixture(b, WithProfile(Profile{RateLimit: Off}))
 		r.tenant.Seed(n, 1)
 		for name, query := range map[string]string{"by id": "order=id", "by name": "order=name", "search": "order=id&search=ltd"} {
 			b.Run(fmt.Sprintf("%d %s", n, name), func(b *testing.B) {
@@ -34,7 +34,7 @@ func BenchmarkPage(b *testing.B) {
 
 // BenchmarkPageAfterChange changes a client before each page.
 func BenchmarkPageAfterChange(b *testing.B) {
-	r := newRig(b, WithProfile(Profile{RateLimit: Off}))
+	r := newFixture(b, WithProfile(Profile{RateLimit: Off}))
 	r.tenant.Seed(100_000, 1)
 	for b.Loop() {
 		r.tenant.Rename(1, "x")
@@ -42,9 +42,9 @@ func BenchmarkPageAfterChange(b *testing.B) {
 	}
 }
 
-// BenchmarkHTTP is a page over a connection, read to its end.
+// BenchmarkHTTP reads a whole page over a connection.
 func BenchmarkHTTP(b *testing.B) {
-	r := newRig(b, WithProfile(Profile{RateLimit: Off}))
+	r := newFixture(b, WithProfile(Profile{RateLimit: Off}))
 	r.tenant.Seed(100_000, 1)
 	b.RunParallel(func(pb *testing.PB) {
 		for page := 1; pb.Next(); page = page%900 + 1 {
@@ -67,7 +67,7 @@ func BenchmarkSeed(b *testing.B) {
 	}
 }
 
-// discard is a response that counts.
+// discard is a response writer that only counts bytes.
 type discard struct {
 	header http.Header
 	status int

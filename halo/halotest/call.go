@@ -3,10 +3,11 @@ package halotest
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
-// call is one request in hand.
+// call is one request that is being answered.
 type call struct {
 	r      *http.Request
 	p      *settings
@@ -24,7 +25,8 @@ type call struct {
 	fault  *Fault
 }
 
-// accept reads what is needed to know whose request it is. It judges nothing.
+// accept parses a request and finds its tenant, application and token. It rejects
+// nothing.
 func (h *Halo) accept(r *http.Request) *call {
 	c := &call{r: r, p: h.settings.Load(), api: isAPI(r)}
 	c.route, c.id, c.method = routeOf(r)
@@ -56,7 +58,7 @@ func (h *Halo) accept(r *http.Request) *call {
 	return c
 }
 
-// tenantName is the name under which the call is limited and logged.
+// tenantName returns the name under which the call is limited and logged.
 func (c *call) tenantName() string {
 	if c.tenant == nil {
 		return ""
@@ -67,10 +69,55 @@ func (c *call) tenantName() string {
 // counts reports whether the limit applies to the call.
 func (c *call) counts() bool { return c.api || c.p.RateCountsToken }
 
-// limitKey names the window that the call counts in.
+// limitKey returns the key of the window that the call counts in.
 func (c *call) limitKey() string {
 	if c.p.RatePerApp && c.app != nil {
 		return c.tenantName() + "\x00" + c.app.id
 	}
 	return c.tenantName()
+}
+
+// Route is a kind of request: its method and the template of its path.
+type Route string
+
+// The routes. Everything else, wrong methods included, is RouteOther.
+const (
+	RouteToken     Route = "POST /token"
+	RouteDiscovery Route = "GET /.well-known/openid-configuration"
+	RouteAuthInfo  Route = "GET /authinfo"
+	RouteList      Route = "GET /Client"
+	RouteDetail    Route = "GET /Client/{id}"
+	RouteOther     Route = "other"
+)
+
+// routeOf returns the route of a request, the id in its path and the method that
+// the path allows, "" for an unknown path. Paths are read in any case (both
+// /api/client and /api/Client are in production use).
+func routeOf(r *http.Request) (route Route, id, method string) {
+	path := strings.ToLower(r.URL.Path)
+	switch path {
+	case "/auth/token":
+		route, method = RouteToken, http.MethodPost
+	case "/auth/.well-known/openid-configuration":
+		route, method = RouteDiscovery, http.MethodGet
+	case "/api/authinfo":
+		route, method = RouteAuthInfo, http.MethodGet
+	case "/api/client":
+		route, method = RouteList, http.MethodGet
+	default:
+		const prefix = "/api/client/"
+		if !strings.HasPrefix(path, prefix) || strings.Contains(path[len(prefix):], "/") || path == prefix {
+			return RouteOther, "", ""
+		}
+		route, id, method = RouteDetail, r.URL.Path[len(prefix):], http.MethodGet
+	}
+	if r.Method != method {
+		return RouteOther, "", method
+	}
+	return route, id, method
+}
+
+// isAPI reports whether a request is for the resource server.
+func isAPI(r *http.Request) bool {
+	return strings.HasPrefix(strings.ToLower(r.URL.Path), "/api/")
 }

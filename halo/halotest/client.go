@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Client is a customer in Halo's words, as the simulator holds it.
+// Client is a customer in Halo's terms, as the simulator stores it.
 type Client struct {
 	ID           int64 // 0 in Add: the next free one
 	Name         string
@@ -22,7 +22,7 @@ type Client struct {
 	Email        string    // of the accounts department
 	Notes        string    // in a list only with includenotes
 	Domain       string    // detail only
-	MainSiteID   int64     // 0 in Add: one is made up; negative: none
+	MainSiteID   int64     // 0 in Add: derived from the id; negative: none
 	Created      time.Time // detail only
 	Updated      time.Time // detail only; set by every change
 	CustomFields []CustomField
@@ -37,7 +37,7 @@ type CustomField struct {
 	Value any // any JSON type; nil is left out
 }
 
-// entry is a client at rest. It does not change; a change replaces it.
+// entry is a stored client. It is immutable; a change replaces it.
 type entry struct {
 	Client
 	row atomic.Pointer[rendered]
@@ -53,8 +53,8 @@ type rendered struct {
 // once rendered, at some 900 bytes each.
 const maxCached = 250_000
 
-// appendRow appends the row as far as it can be kept: without logo, without
-// what parameters add, without the closing brace.
+// appendRow appends the part of the row that can be cached: without the logo,
+// the keys that parameters add, and the closing brace.
 func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
 	if r := e.row.Load(); r != nil && r.form == form {
 		return append(b, r.json...)
@@ -68,7 +68,7 @@ func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
 }
 
 // renderRow writes the keys of a live default row (Midtown-Technology-Group/halocli,
-// sweep of 797 GETs) and those that typed consumers read from rows.
+// sweep of 797 GETs) and the keys that typed consumers read from rows.
 func (e *entry) renderRow(b []byte, form IDForm) []byte {
 	b = appendID(append(b, `{"id":`...), e.ID, form)
 	b = appendText(b, "name", e.Name)
@@ -98,13 +98,13 @@ func (e *entry) renderRow(b []byte, form IDForm) []byte {
 	return append(b, `,"colour":"`+colour(e.ID)+`"`...)
 }
 
-// colour gives each client one of a few.
+// colour returns one of a few colours, by the client's id.
 func colour(id int64) string {
 	palette := [...]string{"#a75ded", "#2bd3c6", "#f5b700", "#e4572e", "#4d9078"}
 	return palette[uint64(id)%uint64(len(palette))] //nolint:gosec // any remainder will do
 }
 
-// appendLogo appends the key that may be large and is never kept.
+// appendLogo appends the logo, which may be large and is never cached.
 func (e *entry) appendLogo(b []byte, p *settings) []byte {
 	b = appendKey(b, "logo")
 	if p.LogoEvery > 0 && e.ID%int64(p.LogoEvery) == 0 {

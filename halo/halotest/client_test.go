@@ -32,7 +32,7 @@ func example() Client {
 
 func TestRow(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(example())
 	for query, want := range map[string]string{
 		"":                     plainRow + "}",
@@ -41,7 +41,7 @@ func TestRow(t *testing.T) {
 		"includedetails=true":  plainRow + "}", // a parameter of the detail, not of the list
 		"idonly=true":          `{"id":12}`,
 	} {
-		for range 2 { // the second time from what was kept
+		for range 2 { // the second time from the cache
 			if d := cmp.Diff(`{"record_count":1,"clients":[`+want+`]}`, r.get("/api/Client?"+query).body); d != "" {
 				t.Errorf("%s: %s", query, d)
 			}
@@ -55,7 +55,7 @@ func TestRow(t *testing.T) {
 // Keys whose value is null are left out, so that rows differ in their keys.
 func TestRowWithoutNulls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(
 		Client{ID: 3, Name: "", MainSiteID: -1},
 		Client{ID: 4, Name: "x", TopLevelID: 1, TopLevelName: "t", Ref: "r", Phone: "p", Email: "e", Notes: "n", Website: "w"},
@@ -69,7 +69,7 @@ func TestRowWithoutNulls(t *testing.T) {
 	some := []string{"accountsemailaddress", "main_phonenumber", "main_site_id", "notes", "ref", "toplevel_id", "toplevel_name", "website"}
 	for _, key := range some {
 		if _, ok := l.Clients[0][key]; ok {
-			t.Errorf("%s is there without a value", key)
+			t.Errorf("%s is present without a value", key)
 		}
 		if _, ok := l.Clients[1][key]; !ok {
 			t.Errorf("%s is missing", key)
@@ -94,7 +94,7 @@ func TestRowWithoutNulls(t *testing.T) {
 
 func TestIDForms(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(example())
 	for form, want := range map[IDForm]string{IDInt: "12 3", IDFloat: "12.0 3.0", IDString: `"12" "3"`} {
 		r.SetProfile(func(p *Profile) { p.IDs = form })
@@ -138,7 +138,7 @@ func TestDates(t *testing.T) {
 
 func TestLogo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{LogoEvery: 3, LogoBytes: 1000}))
+	r := newFixture(t, WithProfile(Profile{LogoEvery: 3, LogoBytes: 1000}))
 	r.fill(7)
 	var l struct {
 		Clients []struct {
@@ -162,7 +162,7 @@ func TestLogo(t *testing.T) {
 
 func TestDetail(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	c := example()
 	c.CustomFields = []CustomField{
 		{ID: 1, Name: "CFA", Label: "A", Value: "text"}, {ID: 2, Name: "CFB", Value: 1.5}, {ID: 3, Name: "CFC", Value: true},
@@ -187,7 +187,7 @@ func TestDetail(t *testing.T) {
 
 func TestDetailOutcomes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(Client{ID: 1, Name: "Gone", Inactive: true}, Client{ID: 2, Name: "Deleted"})
 	r.tenant.Delete(2)
 	for path, want := range map[string]reply{
@@ -217,7 +217,7 @@ func TestDetailOutcomes(t *testing.T) {
 
 func TestRaw(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(Client{ID: 1, Raw: `{"id":null}`}, Client{ID: 2, Raw: `"row"`})
 	if got := r.get("/api/Client?order=id").body; got != `{"record_count":2,"clients":[{"id":null},"row"]}` {
 		t.Error(got)
@@ -228,7 +228,7 @@ func TestRaw(t *testing.T) {
 }
 
 // The detail has every key of the row, with the same value.
-func TestDetailHoldsTheRow(t *testing.T) {
+func TestDetailContainsRow(t *testing.T) {
 	t.Parallel()
 	h := New()
 	h.Tenant("").Seed(500, 3)

@@ -1,7 +1,7 @@
-// Package halotest is a Halo PSA that behaves as the real one does, as far as
-// public evidence tells: state, switches, a script of faults and a log. Tests,
-// the demo and benchmarks talk to it over HTTP; nothing in it knows the client
-// under test.
+// Package halotest simulates a Halo PSA as far as public evidence tells how the
+// real one behaves: state, switches, a script of faults and a log. Tests, the
+// demo and benchmarks talk to it over HTTP; nothing in it knows the client under
+// test.
 //
 //	h := halotest.Start(t)                    // or New and Listen
 //	acme := h.Tenant("")                      // the tenant of the host itself
@@ -21,12 +21,12 @@
 // pageinate, page_size, page_no, count, order, orderdesc, search,
 // search_name_only, toplevel_id, includeactive, includeinactive,
 // activeinactive, idonly, includenotes, include_website and, if switched on,
-// lastupdatefromdate. All others are ignored without a word, as Halo does.
+// lastupdatefromdate. All others are silently ignored, as in Halo.
 //
 // # Where public evidence is thin
 //
-// [Profile] has a switch wherever sources disagree; its zero value is the
-// hosted Halo of 2026, and where nothing is known the less convenient reading.
+// [Profile] has a switch wherever sources disagree. Its zero value is the hosted
+// Halo of 2026; where nothing is known, it is the less convenient reading.
 // Chosen without evidence, and the same in every profile:
 //
 //   - an unknown scope, one outside the application's, and none at all are 400

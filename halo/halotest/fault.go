@@ -28,8 +28,8 @@ const (
 )
 
 // Fault is one way for a request to go wrong. The first group answers in place
-// of Halo, as a gateway would: the request is logged, but neither its token
-// nor the request limit is looked at. The second damages Halo's own answer.
+// of Halo, as a gateway would: the request is logged, but neither its token nor
+// the request limit is checked. The second group damages Halo's own answer.
 type Fault struct {
 	kind   Kind
 	delay  time.Duration
@@ -42,7 +42,8 @@ type Fault struct {
 }
 
 // Status answers with a status and a body. The content type follows from the
-// first character of the body; header, in pairs of key and value, comes on top.
+// first character of the body. header holds further headers, as pairs of key and
+// value.
 func Status(code int, body string, header ...string) Fault {
 	f := Fault{kind: KindStatus, status: code, body: body, header: http.Header{}}
 	switch {
@@ -62,8 +63,8 @@ func Status(code int, body string, header ...string) Fault {
 	return f
 }
 
-// Throttle answers 429 with the profile's body. Above zero, retryAfter is sent
-// in the profile's form, in seconds if that is none.
+// Throttle answers 429 with the profile's body. A retryAfter above zero is sent
+// in the profile's form, or in seconds if the profile has none.
 func Throttle(retryAfter time.Duration) Fault {
 	return Fault{kind: KindThrottle, wait: retryAfter}
 }
@@ -77,8 +78,8 @@ func HTML200() Fault {
 	}
 }
 
-// Hang sends nothing until the client gives up or limit is over, and then
-// closes the connection. A limit of 0 is none.
+// Hang sends nothing until the client gives up or limit has passed, and then
+// closes the connection. 0 means no limit.
 func Hang(limit time.Duration) Fault {
 	if limit <= 0 {
 		limit = -1
@@ -89,17 +90,17 @@ func Hang(limit time.Duration) Fault {
 // Reset resets the connection without an answer.
 func Reset() Fault { return Fault{kind: KindReset} }
 
-// Delay lets the request wait for d and then pass.
+// Delay delays the request by d.
 func Delay(d time.Duration) Fault { return Fault{kind: KindDelay, delay: d} }
 
-// Truncate breaks the connection after so many bytes of the body.
+// Truncate breaks the connection after the given number of bytes of the body.
 func Truncate(bytes int) Fault { return Fault{kind: KindTruncate, bytes: max(bytes, 0)} }
 
-// Cut sends only so many bytes of the body, with a Content-Length that hides
-// it.
+// Cut sends only the given number of bytes of the body, with a Content-Length
+// that hides the cut.
 func Cut(bytes int) Fault { return Fault{kind: KindCut, bytes: max(bytes, 0)} }
 
-// Slow sends the body in pieces of so many bytes with a pause before each.
+// Slow sends the body in pieces of the given size, with a pause before each.
 func Slow(bytes int, pause time.Duration) Fault {
 	return Fault{kind: KindSlow, bytes: max(bytes, 1), wait: pause}
 }
@@ -108,20 +109,21 @@ func Slow(bytes int, pause time.Duration) Fault {
 // agent has lost its rights. Other routes are not affected.
 func EmptyList() Fault { return Fault{kind: KindEmptyList} }
 
-// Expire ends the token of the request, which Halo then refuses with 401.
+// Expire ends the token of the request, so that Halo answers 401.
 func Expire() Fault { return Fault{kind: KindExpire} }
 
-// WrongJSON replaces the body of a 200 with JSON of another shape, an error
-// that came with the status of success.
+// WrongJSON replaces the body of a 200 with JSON of another shape: an error with
+// the status of success.
 func WrongJSON() Fault { return Fault{kind: KindWrongJSON} }
 
-// After lets d pass, on the wall clock, before the fault.
+// After delays the fault by d, on the wall clock.
 func (f Fault) After(d time.Duration) Fault {
 	f.delay += d
 	return f
 }
 
-// instead returns the answer of faults that keep the request from Halo.
+// instead returns the answer of a fault that replaces Halo's; false for other
+// faults.
 func (f *Fault) instead(c *call, h *Halo) (answer, bool) {
 	switch f.kind {
 	case KindStatus, KindHTML200:

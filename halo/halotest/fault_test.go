@@ -46,9 +46,9 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newFixture(t)
 			r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			r.http.Transport.(*http.Transport).DisableKeepAlives = true // else it repeats a request that got no answer
+			r.http.Transport.(*http.Transport).DisableKeepAlives = true // otherwise it repeats a request without an answer
 			r.tenant.Add(Client{ID: 1, Raw: "{}"})
 			r.Fault(Rule{Route: RouteList}, tt.fault)
 
@@ -77,7 +77,7 @@ func TestFaults(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.Fault(Rule{Route: RouteToken}, Reset())
 	rep := r.form("/auth/token", "grant_type", "client_credentials") // a POST is not repeated by the transport
 	if !errors.Is(rep.err, syscall.ECONNRESET) {
@@ -88,11 +88,11 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// Waiting takes as long as it says, and ends when the client has had enough.
+// A request waits for the given time, and no longer than its client.
 func TestHangEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Fault{Hang(0), Delay(time.Hour), Slow(1, time.Hour), Status(500, "").After(time.Hour)} {
-		r := newRig(t)
+		r := newFixture(t)
 		r.Fault(Rule{}, f)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		rep := r.send(ctx, http.MethodGet, "/api/Client", "", "Authorization", "Bearer "+r.token)
@@ -106,7 +106,7 @@ func TestHangEndsWithTheClient(t *testing.T) {
 
 func TestLatencyAndSlowTakeTheirTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{Latency: 20 * time.Millisecond}))
+	r := newFixture(t, WithProfile(Profile{Latency: 20 * time.Millisecond}))
 	r.tenant.Add(Client{ID: 1, Raw: "{}"})
 	start := time.Now()
 	r.list("")
@@ -121,10 +121,10 @@ func TestLatencyAndSlowTakeTheirTime(t *testing.T) {
 	}
 }
 
-// Faults in front of Halo look at neither token nor limit; the others do.
+// Faults in front of Halo check neither token nor limit; the others do.
 func TestFaultsAndTheLimit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{RateLimit: 1}))
+	r := newFixture(t, WithProfile(Profile{RateLimit: 1}))
 	r.Fault(Rule{Times: 2}, Status(502, ""))
 	r.Fault(Rule{Times: Forever}, EmptyList())
 	for i, want := range []int{502, 502, 200, 429} {
@@ -137,8 +137,8 @@ func TestFaultsAndTheLimit(t *testing.T) {
 	}
 }
 
-// struck sends requests and returns a letter each: x struck, . not.
-func (r *rig) struck(paths ...string) string {
+// struck sends requests and returns a letter for each: x struck, . not.
+func (r *fixture) struck(paths ...string) string {
 	var b strings.Builder
 	for _, p := range paths {
 		if r.get(p).status == 418 {
@@ -183,7 +183,7 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newFixture(t)
 			r.Fault(tt.rule, teapot)
 			if got := r.struck(tt.paths...); got != tt.want {
 				t.Errorf("struck %s, want %s", got, tt.want)
@@ -193,7 +193,7 @@ func TestRules(t *testing.T) {
 
 	t.Run("tenant", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newFixture(t)
 		r.Fault(Rule{Tenant: r.Tenant("acme"), Times: Forever}, teapot)
 		r.Tenant("acme").App("app", "secret")
 		if got := r.struck("/api/Client"); got != "." {
@@ -206,9 +206,9 @@ func TestRules(t *testing.T) {
 	})
 	t.Run("several", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newFixture(t)
 		r.Fault(Rule{Nth: 2}, Status(500, ""), Status(502, ""), Status(503, ""))
-		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // its first strike falls to the rule before
+		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // the previous rule takes its first strike
 		r.Fault(Rule{})                         // none: nothing
 		var got []int
 		for range 6 {
@@ -228,7 +228,7 @@ func TestRules(t *testing.T) {
 func TestChance(t *testing.T) {
 	t.Parallel()
 	run := func(rule Rule) string {
-		r := newRig(t, WithProfile(Profile{RateLimit: Off}))
+		r := newFixture(t, WithProfile(Profile{RateLimit: Off}))
 		r.Fault(rule, Status(418, ""))
 		return r.struck(pages(strings.Repeat("1", 300))...)
 	}
@@ -247,17 +247,17 @@ func TestChance(t *testing.T) {
 	rule.Seed, rule.MaxRun = 7, 2
 	bounded := run(rule)
 	if !strings.Contains(first, "xxx") || strings.Contains(bounded, "xxx") || !strings.Contains(bounded, "xx") {
-		t.Errorf("at most two in a row:\n%s\n%s", first, bounded)
+		t.Errorf("more than two in a row:\n%s\n%s", first, bounded)
 	}
 	if got := run(Rule{Chance: 1, Nth: 3, Times: 4}); !strings.HasPrefix(got, "..xxxx..") {
 		t.Errorf("a chance for four requests: %s", got)
 	}
 }
 
-// The bound on strikes in a row holds for each page by itself.
+// The bound on strikes in a row applies to each page separately.
 func TestChanceRunsArePerTarget(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.Fault(Rule{Chance: 1, MaxRun: 1}, Status(418, ""))
 	if got := r.struck(pages("1212")...); got != "xx.." {
 		t.Errorf("struck %s, want xx..", got)
@@ -266,7 +266,7 @@ func TestChanceRunsArePerTarget(t *testing.T) {
 
 func TestChanceMixesKinds(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{RateLimit: Off}))
+	r := newFixture(t, WithProfile(Profile{RateLimit: Off}))
 	r.Fault(Rule{Chance: 0.6, Seed: 1}, Status(500, ""), Throttle(0), EmptyList(), WrongJSON())
 	r.struck(pages(strings.Repeat("1", 100))...)
 	faults := r.Log().Faults

@@ -2,25 +2,26 @@ package halotest
 
 import "sync"
 
-// Gate holds requests back until it is opened. A test that needs something to be
-// still going on holds it with a gate, so that it depends neither on the speed of
-// the machine nor on the size of what is read.
+// Gate holds requests until it is opened. A test that needs something still in
+// progress holds it with a gate, so that it depends neither on the speed of the
+// machine nor on the size of the list.
 type Gate struct {
 	script *script
 	opened chan struct{}
 	pass   chan struct{}
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	open bool
 	held int
 }
 
 // Gate makes the requests of rule wait until the gate is opened, their client
-// gives up or the instance is closed. Rule.Times 0 is [Forever] here. A request
-// that is held has arrived in the [Log], but has no status yet; a request that
-// passes is answered as it would be without a gate.
+// gives up or the instance is closed. Rule.Times 0 means [Forever] here. The
+// [Log] counts a held request as arrived, without a status; a request that
+// passes is answered as if there were no gate.
 //
-// Pages are written in order: while page n is held, n-1 pages at most are written.
+// halosync writes pages in order: while page n is held, at most n-1 pages are
+// written.
 func (h *Halo) Gate(rule Rule) *Gate {
 	if rule.Times == 0 {
 		rule.Times = Forever
@@ -30,8 +31,8 @@ func (h *Halo) Gate(rule Rule) *Gate {
 	return g
 }
 
-// Open lets all requests pass, those that wait and those to come, and forgets the
-// rule, so that a later rule can strike the same requests.
+// Open lets all waiting and future requests pass and removes the rule, so that a
+// later rule can match the same requests.
 func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -42,8 +43,8 @@ func (g *Gate) Open() {
 	}
 }
 
-// PassOne lets one request pass, which must wait already or come until then. It
-// returns when the request has passed, or false if the gate was opened instead.
+// PassOne waits for a request at the gate and lets it pass. It returns true when
+// the request has passed, or false if the gate was opened instead.
 func (g *Gate) PassOne() bool {
 	select {
 	case g.pass <- struct{}{}:
@@ -53,7 +54,7 @@ func (g *Gate) PassOne() bool {
 	}
 }
 
-// Held is the number of requests that wait.
+// Held returns the number of waiting requests.
 func (g *Gate) Held() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,11 +19,11 @@ func (g *Gate) await(t *testing.T, n int) {
 	}
 }
 
-// What matches waits, what does not passes; one may pass alone, and after Open
-// nothing waits any more.
+// Matching requests wait and others pass; a single one may pass, and after Open
+// none waits.
 func TestGate(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.Add(Client{ID: 1, Raw: "{}"})
 	g := r.Gate(Rule{Page: 2})
 	const page = "/api/Client?pageinate=true&page_no="
@@ -37,7 +37,7 @@ func TestGate(t *testing.T) {
 	}
 	g.await(t, 3)
 	if len(answers) != 0 {
-		t.Fatal("an answer came past the gate")
+		t.Fatal("a request passed the closed gate")
 	}
 	if !g.PassOne() {
 		t.Error("one did not pass")
@@ -55,7 +55,7 @@ func TestGate(t *testing.T) {
 		}
 	}
 	if rep := r.get(page + "2"); rep.status != http.StatusOK || g.PassOne() {
-		t.Errorf("a request that comes later: %+v", rep)
+		t.Errorf("a later request: %+v", rep)
 	}
 	again := r.Gate(Rule{Page: 2}) // of the same requests
 	go func() { answers <- r.get(page + "2") }()
@@ -69,10 +69,10 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// A client that gives up does not stay, and neither does one at the end.
+// A request ends when its client gives up, or when the instance is closed.
 func TestGateEndsWithTheClient(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	g := r.Gate(Rule{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan reply, 1)

@@ -19,7 +19,7 @@ type Halo struct {
 	journal  journal
 	hooks    hooks
 	server   server
-	buffers  buffers
+	bodies   bodyPool
 
 	mu      sync.RWMutex
 	tenants map[string]*Tenant
@@ -35,8 +35,8 @@ func WithProfile(p Profile) Option {
 	return func(h *Halo) { h.settings.Store(complete(p)) }
 }
 
-// WithClock replaces the clock that token lives, the request limit and the log
-// go by. Latency and the delays of faults stay on the wall clock. The function
+// WithClock replaces the clock used for token lifetimes, the request limit and
+// the log. Latency and the delays of faults stay on the wall clock. The function
 // must be safe for concurrent use.
 func WithClock(now func() time.Time) Option {
 	return func(h *Halo) { h.now = now }
@@ -75,8 +75,8 @@ func (h *Halo) lookup(name string) *Tenant {
 	return h.tenants[name]
 }
 
-// SetProfile changes switches from the next request on. The function sees the
-// profile in force, defaults filled in.
+// SetProfile changes switches from the next request on. The function gets the
+// current profile, with its defaults.
 func (h *Halo) SetProfile(change func(*Profile)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,5 +85,5 @@ func (h *Halo) SetProfile(change func(*Profile)) {
 	h.settings.Store(complete(p))
 }
 
-// Profile returns the profile in force, defaults filled in.
+// Profile returns the current profile, with its defaults.
 func (h *Halo) Profile() Profile { return h.settings.Load().Profile }

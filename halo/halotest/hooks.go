@@ -2,10 +2,10 @@ package halotest
 
 import "sync"
 
-// PageEvent tells of a list page that was answered.
+// PageEvent describes a list page that was answered.
 type PageEvent struct {
 	Tenant *Tenant
-	Page   int // as asked for; 0 for an unpaged list
+	Page   int // as requested; 0 for an unpaged list
 	Nth    int // counts the answered pages of the tenant from 1
 	Rows   int // rows in the answer
 	Total  int // rows of all pages
@@ -15,31 +15,31 @@ type PageEvent struct {
 type hooks struct {
 	run sync.Mutex // held while a hook runs: one at a time
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	page     []func(PageEvent)
 	request  []func(Request)
 	answered map[*Tenant]int
 }
 
-// AfterPage calls f for every list page answered with 200, once its rows are
-// fixed and before they are sent: what f changes is what the next request of a
-// sequential client sees, never a matter of timing. Hooks run one at a time
-// and must not call [Halo.Close] or make requests of their own.
+// AfterPage calls f for every list page answered with 200, after its rows are
+// fixed and before they are sent. So the next request of a sequential client sees
+// what f changes, independent of timing. Hooks run one at a time and must not
+// call [Halo.Close] or make requests of their own.
 func (h *Halo) AfterPage(f func(PageEvent)) {
 	h.hooks.mu.Lock()
 	defer h.hooks.mu.Unlock()
 	h.hooks.page = append(h.hooks.page, f)
 }
 
-// OnRequest calls f for every request, once its answer is fixed and before it
-// is sent. The rules of [Halo.AfterPage] hold.
+// OnRequest calls f for every request, after its answer is fixed and before it is
+// sent. The rules of [Halo.AfterPage] apply.
 func (h *Halo) OnRequest(f func(Request)) {
 	h.hooks.mu.Lock()
 	defer h.hooks.mu.Unlock()
 	h.hooks.request = append(h.hooks.request, f)
 }
 
-// fire runs the hooks that the answer of c calls for.
+// fire runs the hooks for the answer of c.
 func (k *hooks) fire(c *call, a answer) {
 	k.mu.Lock()
 	idle := len(k.page) == 0 && len(k.request) == 0

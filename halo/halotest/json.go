@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s as a JSON string: UTF-8 as it is, escapes only where
-// JSON demands them, U+FFFD for bytes that are no UTF-8.
+// appendString appends s as a JSON string: UTF-8 unchanged, escapes only where
+// JSON requires them, U+FFFD for bytes that are not UTF-8.
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
@@ -76,10 +76,10 @@ func appendID(b []byte, id int64, form IDForm) []byte {
 	}
 }
 
-// appendTime appends a date as Halo writes it: UTC without saying so, with as
-// many digits of a second as are not zero, at most seven
-// (Midtown-Technology-Group/halocli). An unknown date is left out or one of
-// the years in use for "none", by the client's id.
+// appendTime appends a date as Halo writes it: UTC without a zone, with up to
+// seven digits of a second and no trailing zeros
+// (Midtown-Technology-Group/halocli). An unknown date is left out, or is one of
+// the dates that Halo uses for "none", by the client's id.
 func appendTime(b []byte, key string, t time.Time, id int64) []byte {
 	if t.IsZero() {
 		none := [...]string{"", "1900-01-01T00:00:00", "1899-12-30T00:00:00", "0001-01-01T00:00:00"}

@@ -7,26 +7,27 @@ import (
 	"time"
 )
 
-// Log is what a [Halo] has seen, at one moment.
+// Log counts the requests to a [Halo] up to one moment.
 type Log struct {
 	Tally                    // of all tenants together
-	Tenants map[string]Tally // by name; requests that name no known tenant are ""'s
+	Tenants map[string]Tally // by name; requests without a known tenant count for ""
 }
 
 // Tally counts requests. A request counts in Requests, Routes and Pages when it
-// arrives, in the rest when its answer is fixed.
+// arrives, and in the other fields when its answer is fixed.
 type Tally struct {
 	Requests      int
 	Routes        map[Route]int
 	Pages         map[int]int  // list requests by page_no; 0: unpaged
 	Statuses      map[int]int  // 0: the connection ended without an answer
-	Faults        map[Kind]int // requests that a fault struck
+	Faults        map[Kind]int // requests with a fault
 	Tokens        int          // issued
 	Bytes         int64        // of bodies, as meant to be sent
-	MaxConcurrent int          // most requests in hand at once
-	// MaxInWindow is the greatest number of requests in any rolling
-	// [Profile.RateWindow], of those that the limit is about, refused and
-	// faulted ones included. Peaks of different tenants do not add up.
+	MaxConcurrent int          // maximum number of requests in progress
+	// MaxInWindow is the maximum number of requests in any rolling
+	// [Profile.RateWindow]. It counts the requests that the limit applies to,
+	// refused and faulted ones included. Peaks of different tenants do not add
+	// up.
 	MaxInWindow int
 }
 
@@ -59,7 +60,7 @@ func (h *Halo) Log() Log {
 	return l
 }
 
-// ResetLog starts the counts of the log afresh. Request numbers go on.
+// ResetLog resets the counts of the log. Request numbers go on.
 func (h *Halo) ResetLog() {
 	j := &h.journal
 	j.mu.Lock()
@@ -102,7 +103,7 @@ func (j *journal) both(c *call) [2]*tally {
 	return [2]*tally{&j.total, t}
 }
 
-// arrive notes a request, and on it its number and time.
+// arrive counts a request and sets its number and time.
 func (j *journal) arrive(c *call, now func() time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -125,7 +126,7 @@ func (j *journal) arrive(c *call, now func() time.Time) {
 	}
 }
 
-// settle notes the answer.
+// settle counts the answer.
 func (j *journal) settle(c *call, a answer) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -141,7 +142,7 @@ func (j *journal) settle(c *call, a answer) {
 	}
 }
 
-// leave notes that the request is no longer in hand.
+// leave counts the end of the request.
 func (j *journal) leave(c *call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -157,7 +158,7 @@ func count[K comparable](m *map[K]int, key K) {
 	(*m)[key]++
 }
 
-// request is c for an observer.
+// request returns c as a [Request].
 func (c *call) request(a answer) Request {
 	r := Request{
 		Nth: c.nth, Tenant: c.tenantName(), Route: c.route, Method: c.r.Method, Path: c.r.URL.Path,

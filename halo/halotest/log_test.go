@@ -14,7 +14,7 @@ import (
 func TestLog(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now))
+	r := newFixture(t, WithClock(c.Now))
 	r.tenant.Add(Client{ID: 1, Raw: "{}"})
 	r.Tenant("acme").App("app", "secret")
 
@@ -60,7 +60,7 @@ func TestLog(t *testing.T) {
 
 func TestLogOfConcurrentRequests(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	arrived := make(chan struct{}, 3)
 	r.OnRequest(func(Request) { arrived <- struct{}{} })
 	r.Fault(Rule{Times: 3}, Hang(0))
@@ -79,10 +79,10 @@ func TestLogOfConcurrentRequests(t *testing.T) {
 	wg.Wait()
 }
 
-// Whoever has the answer finds the request in the log.
-func TestLogIsAheadOfTheAnswer(t *testing.T) {
+// A client that has the answer finds the request in the log.
+func TestLogPrecedesAnswer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	for i := range 200 {
 		r.get("/api/Client/1")
 		if n := r.Log().Statuses[404]; n != i+1 {
@@ -94,7 +94,7 @@ func TestLogIsAheadOfTheAnswer(t *testing.T) {
 func TestOnRequest(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now))
+	r := newFixture(t, WithClock(c.Now))
 	var got []Request
 	r.OnRequest(func(q Request) { got = append(got, q) })
 	r.Fault(Rule{Nth: 2}, Status(502, "oops"))
@@ -103,7 +103,7 @@ func TestOnRequest(t *testing.T) {
 	r.login("")
 	for i := range got {
 		got[i].Bytes = min(got[i].Bytes, 10)
-		got[i].Nth -= 1 // the rig's own login
+		got[i].Nth -= 1 // the fixture's own login
 	}
 	want := []Request{
 		{

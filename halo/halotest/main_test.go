@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig is a Halo with an application and a plain HTTP client.
-type rig struct {
+// fixture is a Halo with an application and a plain HTTP client.
+type fixture struct {
 	tb testing.TB
 	*Halo
 	tenant *Tenant
@@ -26,11 +26,11 @@ type rig struct {
 	token  string
 }
 
-func newRig(tb testing.TB, opts ...Option) *rig {
+func newFixture(tb testing.TB, opts ...Option) *fixture {
 	tb.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 8}
 	tb.Cleanup(transport.CloseIdleConnections)
-	r := &rig{tb: tb, Halo: Start(tb, opts...)}
+	r := &fixture{tb: tb, Halo: Start(tb, opts...)}
 	r.http = &http.Client{Transport: transport, Timeout: 10 * time.Second}
 	r.tenant = r.Tenant("")
 	r.app = r.tenant.App("app", "secret")
@@ -39,7 +39,7 @@ func newRig(tb testing.TB, opts ...Option) *rig {
 	return r
 }
 
-// reply is an answer in full; err is what broke it.
+// reply is a response that has been read; err is why that failed.
 type reply struct {
 	status int
 	header http.Header
@@ -47,12 +47,12 @@ type reply struct {
 	err    error
 }
 
-func (r *rig) do(method, path, body string, header ...string) reply {
+func (r *fixture) do(method, path, body string, header ...string) reply {
 	r.tb.Helper()
 	return r.send(context.Background(), method, path, body, header...)
 }
 
-func (r *rig) send(ctx context.Context, method, path, body string, header ...string) reply {
+func (r *fixture) send(ctx context.Context, method, path, body string, header ...string) reply {
 	r.tb.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, r.URL()+path, strings.NewReader(body))
 	if err != nil {
@@ -70,14 +70,14 @@ func (r *rig) send(ctx context.Context, method, path, body string, header ...str
 	return reply{resp.StatusCode, resp.Header, string(b), err}
 }
 
-// get reads a path of the API with the rig's token.
-func (r *rig) get(path string) reply {
+// get reads a path of the API with the fixture's token.
+func (r *fixture) get(path string) reply {
 	r.tb.Helper()
 	return r.do(http.MethodGet, path, "", "Authorization", "Bearer "+r.token)
 }
 
 // form sends a token request of pairs.
-func (r *rig) form(path string, pairs ...string) reply {
+func (r *fixture) form(path string, pairs ...string) reply {
 	r.tb.Helper()
 	v := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -86,8 +86,8 @@ func (r *rig) form(path string, pairs ...string) reply {
 	return r.do(http.MethodPost, path, v.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// login returns a new token of the rig's application in the tenant.
-func (r *rig) login(tenant string) string {
+// login returns a new token of the fixture's application in the tenant.
+func (r *fixture) login(tenant string) string {
 	r.tb.Helper()
 	rep := r.form("/auth/token?tenant="+url.QueryEscape(tenant), "grant_type", "client_credentials",
 		"client_id", "app", "client_secret", "secret", "scope", "all")
@@ -112,7 +112,7 @@ type listing struct {
 }
 
 // list reads /api/Client with a query.
-func (r *rig) list(query string) listing {
+func (r *fixture) list(query string) listing {
 	r.tb.Helper()
 	rep := r.get("/api/Client?" + query)
 	var l listing
@@ -130,8 +130,8 @@ func (l listing) ids() []int64 {
 	return ids
 }
 
-// fill adds n clients with ids from 1 whose names sort the other way round.
-func (r *rig) fill(n int) {
+// fill adds n clients with ids from 1 whose names sort in reverse.
+func (r *fixture) fill(n int) {
 	cs := make([]Client, n)
 	for i := range cs {
 		cs[i] = Client{ID: int64(i + 1), Name: "Client " + string(rune('z'-i%26))}
@@ -139,7 +139,7 @@ func (r *rig) fill(n int) {
 	r.tenant.Add(cs...)
 }
 
-// span is the ids from a to b, downwards if b is less.
+// span returns the ids from a to b, descending if b is less.
 func span(a, b int64) []int64 {
 	ids := []int64{a}
 	for a != b {
@@ -153,7 +153,7 @@ func span(a, b int64) []int64 {
 	return ids
 }
 
-// clock is one that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time

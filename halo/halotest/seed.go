@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Seed adds n clients that look like those of a managed service provider; the
-// same n and seed give the same clients, whatever the time. The first of a
-// tenant without a client 1 is "Unknown", which by convention catches what
-// matches nobody. Ids ascend from the greatest one with gaps. About four in a
-// hundred are inactive, a few have no top level, and from n = 300 on every odd
-// name of the package's list is there, spread out at random. Some ordinary
-// names occur more than once, as they do.
+// Seed adds n clients that look like those of a managed service provider. The
+// same n and seed give the same clients at any time. The first client of a tenant
+// without a client 1 is "Unknown", which by convention collects what matches no
+// client. Ids ascend with gaps from the greatest existing one. About four in a
+// hundred clients are inactive, a few have no top level, and from n = 300 on all
+// hostile names of the package are there, spread at random. Some ordinary names
+// occur more than once, as in reality.
 func (t *Tenant) Seed(n int, seed uint64) {
 	if n <= 0 {
 		return
@@ -40,7 +40,7 @@ func (t *Tenant) Seed(n int, seed uint64) {
 type seeder struct {
 	dice      *rand.Rand
 	regions   []region
-	weights   []int // index of a region, as often as it weighs
+	weights   []int // index of each region, repeated by its weight
 	odd       map[int]string
 	topLevels []string
 	epoch     time.Time
@@ -58,14 +58,14 @@ func newSeeder(n int, seed uint64) *seeder {
 			s.weights = append(s.weights, i)
 		}
 	}
-	s.odd = s.placeOddities(n)
+	s.odd = s.placeHostileNames(n)
 	return s
 }
 
-// placeOddities gives odd names a place among n. Small seeds get some of them,
-// at most every third client.
-func (s *seeder) placeOddities(n int) map[int]string {
-	names := oddities()
+// placeHostileNames spreads the hostile names over n clients. A small seed gets
+// some of them, for at most every third client.
+func (s *seeder) placeHostileNames(n int) map[int]string {
+	names := hostileNames()
 	if 3*len(names) > n {
 		s.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		names = names[:n/3]
@@ -81,7 +81,7 @@ func (s *seeder) placeOddities(n int) map[int]string {
 	return odd
 }
 
-// gap is the distance to the next id: mostly 1, sometimes a few, seldom many.
+// gap returns the distance to the next id: mostly 1, sometimes a few, seldom many.
 func (s *seeder) gap() int64 {
 	switch d := s.dice.IntN(100); {
 	case d < 80:
@@ -93,7 +93,7 @@ func (s *seeder) gap() int64 {
 	}
 }
 
-// client makes the i-th client.
+// client returns the i-th client.
 func (s *seeder) client(i int, id int64) Client {
 	c := Client{ID: id, Name: s.odd[i], MainSiteID: id + 17}
 	if c.Name == "" {
@@ -108,7 +108,7 @@ func (s *seeder) client(i int, id int64) Client {
 		c.Ref = "C" + strconv.FormatInt(10_000+id, 10)
 	}
 	if s.dice.IntN(2) == 0 {
-		c.Phone = fmt.Sprintf("01632 960%03d", s.dice.IntN(1000)) // numbers kept for fiction
+		c.Phone = fmt.Sprintf("01632 960%03d", s.dice.IntN(1000)) // numbers reserved for fiction
 	}
 	if s.dice.IntN(2) == 0 {
 		host := "client" + strconv.FormatInt(id, 10) + ".example"
@@ -119,14 +119,14 @@ func (s *seeder) client(i int, id int64) Client {
 	}
 	const years = 8 * 365 * 24 * time.Hour
 	c.Created = s.epoch.Add(s.moment(years))
-	if s.dice.IntN(20) != 0 { // else never changed
+	if s.dice.IntN(20) != 0 { // otherwise never changed
 		c.Updated = c.Created.Add(s.moment(years / 4))
 	}
 	c.CustomFields = s.customFields(id)
 	return c
 }
 
-// topLevel draws the number of a top level, mostly the first; 0 is none.
+// topLevel returns the number of a random top level, mostly the first; 0: none.
 func (s *seeder) topLevel() int {
 	switch d := s.dice.IntN(100); {
 	case d < 2:
@@ -138,17 +138,19 @@ func (s *seeder) topLevel() int {
 	}
 }
 
-// moment draws a time span whose fraction of a second has 0 to 7 digits.
-func (s *seeder) moment(most time.Duration) time.Duration {
+// moment returns a random duration below limit whose fraction of a second has 0
+// to 7 digits.
+func (s *seeder) moment(limit time.Duration) time.Duration {
 	unit := time.Second
 	for range s.dice.IntN(8) {
 		unit /= 10
 	}
 	unit = max(unit, 100*time.Nanosecond)
-	return time.Duration(s.dice.Int64N(int64(most))).Truncate(unit)
+	return time.Duration(s.dice.Int64N(int64(limit))).Truncate(unit)
 }
 
-// customFields gives one client in ten a field; values are of every JSON type.
+// customFields returns a field for one client in ten, with values of every JSON
+// type.
 func (s *seeder) customFields(id int64) []CustomField {
 	values := []any{
 		"Gold", 12, 12.5, true, nil, "", []string{"Backup", "E-mail"}, map[string]any{"id": 3, "name": "Silver"}, "2026-01-01T00:00:00",

@@ -71,32 +71,32 @@ func TestSeedShape(t *testing.T) {
 		names[c.Name]++
 	}
 	if twice := len(cs) - len(names); twice < 1 || twice > 60 {
-		t.Errorf("%d names are taken already, want a few", twice)
+		t.Errorf("%d names occur more than once, want a few", twice)
 	}
 }
 
-func TestSeedHoldsEveryOddity(t *testing.T) {
+func TestSeedHoldsEveryHostileName(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{300, 2500} {
 		var names []string
 		for _, c := range seeded(n, 9).Clients() {
 			names = append(names, c.Name)
 		}
-		for _, odd := range oddities() {
+		for _, odd := range hostileNames() {
 			i := slices.Index(names, odd)
 			if i < 0 {
 				t.Errorf("%d clients without %q", n, odd)
 				continue
 			}
-			names = slices.Delete(names, i, i+1) // one that is there twice must be there twice
+			names = slices.Delete(names, i, i+1) // a name that is listed twice must occur twice
 		}
 	}
 }
 
-// The list of oddities keeps what it promises.
-func TestOddities(t *testing.T) {
+// The hostile names include every kind that they claim to.
+func TestHostileNames(t *testing.T) {
 	t.Parallel()
-	odd := oddities()
+	odd := hostileNames()
 	some := func(what string, f func(string) bool) {
 		t.Helper()
 		if !slices.ContainsFunc(odd, f) {
@@ -113,7 +113,7 @@ func TestOddities(t *testing.T) {
 	pair("same but for case", func(a, b string) bool { return strings.EqualFold(a, b) })
 	sorted := slices.Sorted(slices.Values(odd))
 	if len(slices.Compact(sorted)) == len(odd) {
-		t.Error("no name is there twice")
+		t.Error("no name occurs twice")
 	}
 	for _, prefix := range []string{"=", "+", "-", "@", " "} {
 		some("one that starts with "+prefix, func(s string) bool { return strings.HasPrefix(s, prefix) })

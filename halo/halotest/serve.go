@@ -2,10 +2,10 @@ package halotest
 
 import "net/http"
 
-// ServeHTTP answers one request. The order is: faults that stand for what is
-// in front of Halo, the request limit, the route, the token, its scope, the
-// parameters; then faults that damage the answer, the log, the hooks, and last
-// the wire, so that whoever has the answer finds it in the log.
+// ServeHTTP answers one request. The order is: faults in front of Halo, the
+// request limit, the route, the token, its scope, the parameters; then faults
+// that damage the answer, the log, the hooks, and last the wire, so that a client
+// that has the answer finds it in the log.
 func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.server.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -22,10 +22,10 @@ func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.journal.settle(c, a)
 	h.hooks.fire(c, a)
 	h.send(w, c, a)
-	h.buffers.put(a)
+	h.bodies.put(a)
 }
 
-// answer makes the answer to c, faults included.
+// answer returns the answer to c, faults included.
 func (h *Halo) answer(c *call) answer {
 	ctx := c.r.Context()
 	if !h.server.wait(ctx, c.p.Latency) || c.fault != nil && !h.server.wait(ctx, c.fault.delay) {
@@ -43,7 +43,7 @@ func (h *Halo) answer(c *call) answer {
 	return c.fault.damage(h.route(c))
 }
 
-// route is Halo itself.
+// route returns Halo's own answer.
 func (h *Halo) route(c *call) answer {
 	if c.counts() {
 		if wait := h.limiter.take(c.limitKey(), h.now, c.p); wait > 0 {
@@ -79,5 +79,5 @@ func (h *Halo) client(c *call) answer {
 	if c.route == RouteDetail {
 		return detail(c)
 	}
-	return list(c, h.buffers.get())
+	return list(c, h.bodies.get())
 }

@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// server is the listener of a [Halo] and the count of requests in hand.
+// server is the listener of a [Halo] and the count of active requests.
 type server struct {
-	closing chan struct{} // closed by Close: whoever waits gives up
+	closing chan struct{} // closed by Close: waiting requests give up
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	closed bool
 	active int
 	idle   chan struct{} // set by Close, closed when active falls to 0
@@ -28,8 +28,8 @@ type server struct {
 	served chan struct{} // closed when http.Serve has returned
 }
 
-// TB is what [Start] needs of a [testing.TB]; the package itself does not
-// import testing, so that the demo does not either.
+// TB is the part of [testing.TB] that [Start] needs. The package does not import
+// testing, so that the demo does not either.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -52,9 +52,9 @@ func Start(tb TB, opts ...Option) *Halo {
 // when requests are accepted. A Halo listens once.
 func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
 
-// ListenTLS is [Halo.Listen] with HTTPS, under the certificate of
-// net/http/httptest: for 127.0.0.1 and [::1], and an authority of its own. It
-// returns that certificate in PEM form.
+// ListenTLS is [Halo.Listen] with HTTPS. It uses the certificate of
+// net/http/httptest, which is valid for 127.0.0.1 and [::1] and is its own
+// authority, and returns it in PEM form.
 func (h *Halo) ListenTLS(addr string) (authority []byte, err error) {
 	lender := httptest.NewTLSServer(nil)
 	defer lender.Close()
@@ -87,7 +87,7 @@ func (h *Halo) listen(addr string, secure *tls.Config) error {
 		Handler:           h,
 		TLSConfig:         secure,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are its business
+		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are intended
 	}
 	go func(srv *http.Server, served chan struct{}) {
 		defer close(served)
@@ -106,8 +106,8 @@ func reachable(a net.Addr) string {
 	return a.String()
 }
 
-// Close stops listening, breaks connections and returns when no request is in
-// hand any more. Closing twice is fine.
+// Close stops listening, breaks connections and returns when no request is active
+// any more. Closing twice is fine.
 func (h *Halo) Close() {
 	s := &h.server
 	s.mu.Lock()
@@ -145,7 +145,7 @@ func (h *Halo) ResourceServer() string { return h.URL() + "/api" }
 // page shows it.
 func (h *Halo) AuthServer() string { return h.URL() + "/auth" }
 
-// enter counts a request in; false means that the instance is closed.
+// enter counts an active request; false means that the instance is closed.
 func (s *server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *server) enter() bool {
 	return true
 }
 
-// leave counts a request out.
+// leave ends an active request.
 func (s *server) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,8 @@ func (s *server) leave() {
 	}
 }
 
-// wait lets d pass, on the wall clock. It reports false if the client gave up
-// or the instance was closed before. A negative d waits for just that.
+// wait waits for d on the wall clock. It returns false if the client gave up or
+// the instance was closed before. A negative d waits until then.
 func (s *server) wait(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true

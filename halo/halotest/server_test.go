@@ -45,7 +45,7 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// fakeTB is a test that notes how it fails.
+// fakeTB is a test that records its failure.
 type fakeTB struct {
 	testing.TB
 	cleanups int
@@ -64,7 +64,7 @@ func TestStartClosesAtCleanup(t *testing.T) {
 	}
 }
 
-// As a plain handler it needs no listener, and cannot break connections.
+// A Halo used as a plain handler needs no listener and cannot break connections.
 func TestHandler(t *testing.T) {
 	t.Parallel()
 	h := New()

@@ -6,8 +6,7 @@ import (
 )
 
 // Tenant is one customer base of a Halo: applications and clients. All methods
-// may be called at any time by any goroutine; a page shows the state of one
-// moment.
+// are safe for concurrent use; a page shows the state of one moment.
 type Tenant struct {
 	halo *Halo
 	name string
@@ -15,7 +14,7 @@ type Tenant struct {
 	appMu sync.Mutex // guards apps
 	apps  map[string]*App
 
-	mu     sync.RWMutex // guards what follows
+	mu     sync.RWMutex // guards the fields below
 	all    index
 	active index
 	views  viewCache
@@ -28,7 +27,8 @@ func newTenant(h *Halo, name string) *Tenant {
 // Name returns the name, "" for the tenant of the host itself.
 func (t *Tenant) Name() string { return t.name }
 
-// Add adds clients, replaces those whose id is taken, and returns their ids.
+// Add adds clients and returns their ids. A client whose id is taken replaces the
+// existing one.
 func (t *Tenant) Add(clients ...Client) []int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,9 +47,9 @@ func (t *Tenant) Add(clients ...Client) []int64 {
 	return ids
 }
 
-// Update changes a client, whose id stays, and sets the time of its last
-// change. It reports whether there is such a client. The function must not
-// call methods of the tenant.
+// Update changes a client and sets the time of its last change; the id stays. It
+// reports whether there is such a client. The function must not call methods of
+// the tenant.
 func (t *Tenant) Update(id int64, change func(*Client)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,31 +70,31 @@ func (t *Tenant) update(id int64, change func(*Client)) bool {
 	return true
 }
 
-// Rename gives a client another name; false means there is none.
+// Rename changes the name of a client; false means there is no such client.
 func (t *Tenant) Rename(id int64, name string) bool {
 	return t.Update(id, func(c *Client) { c.Name = name })
 }
 
-// Deactivate makes a client inactive; false means there is none.
+// Deactivate makes a client inactive; false means there is no such client.
 func (t *Tenant) Deactivate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = true })
 }
 
-// Activate makes a client active; false means there is none.
+// Activate makes a client active; false means there is no such client.
 func (t *Tenant) Activate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = false })
 }
 
-// Delete removes a client without a trace; false means there was none.
+// Delete removes a client; false means there was no such client.
 func (t *Tenant) Delete(id int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.drop(id)
 }
 
-// Merge deletes the client from; what it had belongs to the client into
-// afterwards, which counts as changed. False means that one of them does not
-// exist, or that they are the same; then nothing changes.
+// Merge deletes the client from and marks the client into as changed, as if it
+// had taken over everything. False means that one of them does not exist, or that
+// they are the same; then nothing changes.
 func (t *Tenant) Merge(from, into int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +104,7 @@ func (t *Tenant) Merge(from, into int64) bool {
 	return t.update(into, func(*Client) {}) && t.drop(from)
 }
 
-// Get returns a client; false means there is none.
+// Get returns a client; false means there is no such client.
 func (t *Tenant) Get(id int64) (Client, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

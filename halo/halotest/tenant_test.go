@@ -19,7 +19,7 @@ func TestTenantState(t *testing.T) {
 	h := New(WithClock(c.Now))
 	x := h.Tenant("x")
 	if x.Name() != "x" || h.Tenant("x") != x {
-		t.Error("a tenant is not itself")
+		t.Error("a second call returns another tenant")
 	}
 	ids := x.Add(Client{Name: "one"}, Client{ID: 5, Name: "five", MainSiteID: -1}, Client{Name: "six", MainSiteID: 99}, Client{ID: 3, Name: "three", Inactive: true})
 	if d := cmp.Diff([]int64{1, 5, 6, 3}, ids); d != "" {
@@ -71,7 +71,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// What is handed out is a copy.
+// Get returns a copy.
 func TestStateIsNotShared(t *testing.T) {
 	t.Parallel()
 	x := New().Tenant("")
@@ -87,8 +87,8 @@ func TestStateIsNotShared(t *testing.T) {
 	}
 }
 
-// A change between two pages shows exactly what offset paging does to a
-// reader: rows that are skipped or come twice.
+// A change between two pages has the effect of offset paging: rows are skipped or
+// appear twice.
 func TestChangeBetweenPages(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -111,7 +111,7 @@ func TestChangeBetweenPages(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, WithProfile(Profile{PastEnd: PastEndEmpty}))
+			r := newFixture(t, WithProfile(Profile{PastEnd: PastEndEmpty}))
 			r.fill(8)
 			r.tenant.Add(Client{ID: -1, Name: "hidden", Inactive: true})
 			var events []PageEvent
@@ -121,7 +121,7 @@ func TestChangeBetweenPages(t *testing.T) {
 					tt.change(e.Tenant)
 				}
 			})
-			if tt.name[:3] == "act" { // an inactive client before all others wakes up
+			if tt.name[:3] == "act" { // an inactive client before all others becomes active
 				tt.want[1], tt.want[2] = []int64{3, 4, 5}, []int64{6, 7, 8}
 			}
 			var got [][]int64
@@ -148,7 +148,7 @@ func TestChangeBetweenPages(t *testing.T) {
 // Only whole pages are events.
 func TestAfterPageIsForWholePages(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.fill(1)
 	n := 0
 	r.AfterPage(func(PageEvent) { n++ })
@@ -167,7 +167,7 @@ func TestAfterPageIsForWholePages(t *testing.T) {
 	}
 }
 
-// Whatever happens to a tenant, its lists are those of a naive model.
+// After any sequence of changes, a tenant's lists equal those of a naive model.
 func TestListsAgreeWithAModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -233,10 +233,11 @@ func pickIDs(model map[int64]Client, f filter, desc bool) []int64 {
 	return ids
 }
 
-// Readers, writers, observers and switches at once; the race detector judges.
+// TestConcurrency runs readers, writers, hooks and switches at once, for the race
+// detector.
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, WithProfile(Profile{RateLimit: Off}))
+	r := newFixture(t, WithProfile(Profile{RateLimit: Off}))
 	r.tenant.Seed(300, 1)
 	r.AfterPage(func(e PageEvent) { e.Tenant.Rename(1, fmt.Sprint(e.Nth)) })
 	r.OnRequest(func(Request) {})

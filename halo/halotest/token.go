@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// token is an access token; its fields do not change except under the store's
-// lock.
+// token is an access token. Its fields change only under the store's lock.
 type token struct {
 	app     *App
 	epoch   int
@@ -27,14 +26,14 @@ type token struct {
 	revoked bool
 }
 
-// tokenStore holds the tokens of all tenants. Dead ones stay for a while, to
-// know whose they were.
+// tokenStore holds the tokens of all tenants. Dead tokens stay for a while, so
+// that requests with them are still attributed to their tenant.
 type tokenStore struct {
 	mu sync.Mutex
 	m  map[string]*token
 }
 
-// maxTokens is the size from which dead tokens are swept out.
+// maxTokens is the size from which dead tokens are removed.
 const maxTokens = 10_000
 
 func (s *tokenStore) put(value string, t *token, now time.Time) {
@@ -83,8 +82,8 @@ func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 }
 
 // Tokens returns the access tokens that the instance has issued, dead or alive,
-// in no order; of the dead ones, those that it still remembers: it forgets some
-// after 10,000. Tests search what a program leaves for them.
+// in no order. After 10,000 it forgets dead ones. Tests search everything that a
+// program leaves behind for them.
 func (h *Halo) Tokens() []string {
 	h.tokens.mu.Lock()
 	defer h.tokens.mu.Unlock()

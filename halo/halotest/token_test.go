@@ -12,7 +12,7 @@ import (
 
 func TestToken(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	rep := r.form("/Auth/Token", "grant_type", "client_credentials", "client_id", "app", "client_secret", "secret",
 		"scope", "read:customers offline_access")
 	if rep.status != http.StatusOK || rep.header.Get("Content-Type") != "application/json; charset=utf-8" ||
@@ -71,7 +71,7 @@ func TestTokenErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newFixture(t)
 			rep := r.do(http.MethodPost, "/auth/token", tt.body, "Content-Type", tt.kind)
 			if rep.status != tt.status || rep.body != tt.want {
 				t.Errorf("got %d %s", rep.status, rep.body)
@@ -81,7 +81,7 @@ func TestTokenErrors(t *testing.T) {
 
 	t.Run("parameters in the address", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newFixture(t)
 		rep := r.form("/auth/token?client_secret=secret&client_id=app&scope=all", "grant_type", "client_credentials")
 		if rep.status != 401 {
 			t.Errorf("got %d %s", rep.status, rep.body)
@@ -89,7 +89,7 @@ func TestTokenErrors(t *testing.T) {
 	})
 	t.Run("secret in body and header", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newFixture(t)
 		rep := r.do(http.MethodPost, "/auth/token", "grant_type=client_credentials&client_id=app&client_secret=secret&scope=all",
 			"Content-Type", form, "Authorization", "Basic YXBwOnNlY3JldA==")
 		if rep.status != 400 || rep.body != twice {
@@ -100,7 +100,7 @@ func TestTokenErrors(t *testing.T) {
 
 func TestTokenBasic(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.tenant.App("a b", "s:%")
 	for header, status := range map[string]int{
 		"Basic YXBwOnNlY3JldA==":  200, // app:secret
@@ -120,7 +120,7 @@ func TestTokenBasic(t *testing.T) {
 
 func TestTenants(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	acme := r.Tenant("acme")
 	acme.App("app", "other")
 	acme.App("acme-app", "secret")
@@ -169,7 +169,7 @@ func TestTenants(t *testing.T) {
 }
 
 // refused checks for 401 without a body.
-func (r *rig) refused(why string) {
+func (r *fixture) refused(why string) {
 	r.tb.Helper()
 	for _, path := range []string{"/api/Client", "/api/client/1"} {
 		rep := r.get(path)
@@ -182,7 +182,7 @@ func (r *rig) refused(why string) {
 func TestTokenEnds(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	r := newRig(t, WithClock(c.Now))
+	r := newFixture(t, WithClock(c.Now))
 	r.fill(1)
 	renew := func() {
 		t.Helper()
@@ -223,7 +223,7 @@ func TestTokenEnds(t *testing.T) {
 
 	renew()
 	r.tenant.App("app", "secret")
-	r.refused("application registered anew")
+	r.refused("application registered again")
 
 	r.token = "no such token"
 	r.refused("unknown")
@@ -258,7 +258,7 @@ func TestScopes(t *testing.T) {
 	} {
 		t.Run(tt.own[0]+" "+tt.asked, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newFixture(t)
 			r.fill(1)
 			r.tenant.App("x", "s", WithScopes(tt.own...))
 			rep := r.form("/auth/token", "grant_type", "client_credentials", "client_id", "x", "client_secret", "s", "scope", tt.asked)
@@ -287,7 +287,7 @@ func TestScopes(t *testing.T) {
 
 func TestRights(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.fill(10)
 	r.app.Rights(ReadNone)
 	if got := r.list("").Count; got != 10 {

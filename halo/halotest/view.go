@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// filter is the part of a list query that says which clients it means.
+// filter is the part of a list query that selects clients.
 type filter struct {
 	active, inactive bool
 	search           string // lower case; over several fields
@@ -18,7 +18,7 @@ type filter struct {
 	since            int64 // nanoseconds; last change not before it; 0 for none
 }
 
-// plain reports whether f asks for nothing but active ones or all.
+// plain reports whether f selects just the active clients, or all.
 func (f filter) plain() bool {
 	return f == filter{active: true} || f == filter{active: true, inactive: true}
 }
@@ -38,7 +38,7 @@ func (f filter) match(c *Client) bool {
 		holds(c.Website, f.search) || holds(c.Email, f.search) || holds(c.Phone, f.search)
 }
 
-// holds reports whether part, in lower case, is in s in whatever case.
+// holds reports whether s contains part, which is in lower case, in any case.
 func holds(s, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(s), part)
 }
@@ -52,10 +52,10 @@ type viewKey struct {
 // maxViews bounds the lists that a tenant keeps between two changes.
 const maxViews = 16
 
-// viewCache keeps lists that cost a pass over all clients, until the next
+// viewCache caches lists that cost a pass over all clients, until the next
 // change.
 type viewCache struct {
-	mu    sync.Mutex // held while a list is made: the same is made once
+	mu    sync.Mutex // held while a list is made, so that each is made once
 	lists map[viewKey][]*entry
 }
 
@@ -66,8 +66,8 @@ func (v *viewCache) clear() {
 	clear(v.lists)
 }
 
-// view returns the clients of key in ascending order. It needs the tenant's
-// lock for reading, and so does the use of what it returns.
+// view returns the clients of key in ascending order. It needs the tenant's lock
+// for reading, which must be held as long as the result is used.
 func (t *Tenant) view(key viewKey) []*entry {
 	if key.plain() && key.sort == SortByID {
 		if key.inactive {
@@ -101,8 +101,8 @@ func (x index) pick(f filter) []*entry {
 	return list
 }
 
-// sortByName sorts without regard to case. Among equals it leaves an order
-// that has nothing to do with ids, for a database promises none.
+// sortByName sorts without regard to case. The order of equal names has nothing
+// to do with ids, because a database promises none.
 func sortByName(list []*entry) {
 	type keyed struct {
 		name string
@@ -121,9 +121,9 @@ func sortByName(list []*entry) {
 	}
 }
 
-// cut returns a copy of the rows that span selects of the clients that key
-// names and rights allow, their number before the selection, and whether the
-// tenant is small enough for rows to be kept.
+// cut takes the clients that match key and that rights allow. It returns a copy
+// of the rows that span selects from them, their number before the selection, and
+// whether the tenant is small enough to cache rows.
 func (t *Tenant) cut(key viewKey, desc bool, rights Rights, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -151,4 +151,40 @@ func visible(list []*entry, rights Rights) []*entry {
 		}
 	}
 	return seen
+}
+
+// index is a set of clients in ascending order of id.
+type index []*entry
+
+func (x index) find(id int64) (int, bool) {
+	return slices.BinarySearchFunc(x, id, func(e *entry, id int64) int { return cmp.Compare(e.ID, id) })
+}
+
+func (x index) get(id int64) *entry {
+	if i, ok := x.find(id); ok {
+		return x[i]
+	}
+	return nil
+}
+
+// put adds e or replaces the entry with its id.
+func (x *index) put(e *entry) {
+	if n := len(*x); n == 0 || (*x)[n-1].ID < e.ID {
+		*x = append(*x, e) // the common case; makes seeding linear
+		return
+	}
+	i, ok := x.find(e.ID)
+	if ok {
+		(*x)[i] = e
+		return
+	}
+	*x = slices.Insert(*x, i, e)
+}
+
+func (x *index) drop(id int64) bool {
+	i, ok := x.find(id)
+	if ok {
+		*x = slices.Delete(*x, i, i+1)
+	}
+	return ok
 }

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+
+	"go.uber.org/zap"
 )
 
-// forBrowser says whether a person looks at the answer.
+// forBrowser reports whether a person reads the answer in a browser.
 func forBrowser(r *http.Request) bool {
 	return !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// refuse answers with a sentence: to a person as text, to a program as RFC 9457
-// wants it.
+// refuse answers with a sentence: as text to a browser, as a problem document
+// (RFC 9457) to a program.
 func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	if status == http.StatusServiceUnavailable || forBrowser(r) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -22,69 +25,71 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 		fmt.Fprintln(w, detail)
 		return
 	}
-	doc, _ := json.Marshal(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail}) // of plain values
+	doc, _ := json.Marshal(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail}) // plain values
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = w.Write(doc) // or nobody listens any more
+	_, _ = w.Write(doc) // fails only if the client is gone
 }
 
-// Require serves those alone whose scope covers need: 403 for the others, with
-// the reason, and 401 for a request that belongs to nobody.
-func Require(need Scope, reason string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch p, ok := From(r.Context()); {
-		case !ok:
-			refuse(w, r, http.StatusUnauthorized, "Nobody has signed in.")
-		case !p.Scope.Covers(need):
-			refuse(w, r, http.StatusForbidden, fmt.Sprintf("This needs the scope %s, and yours is %s: %s", need, p.Scope, reason))
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// reserved tells a prober elsewhere whether all is well, and not why not: that
-// names addresses of ours.
-type reserved struct {
+// statusOnly replaces the text of a readiness check by a single word, because
+// the reasons name internal addresses. It is for probes from other machines.
+type statusOnly struct {
 	http.ResponseWriter
-	told bool
+	written bool
 }
 
-// WriteHeader says in a word what the status means.
-func (w *reserved) WriteHeader(status int) {
+// WriteHeader writes the status and its word.
+func (w *statusOnly) WriteHeader(status int) {
 	word := "ready\n"
 	if status != http.StatusOK {
-		word = "not ready; the reasons are told on the machine itself\n"
+		word = "not ready; ask on the machine itself for the reasons\n"
 	}
-	w.told = true
+	w.written = true
 	w.ResponseWriter.WriteHeader(status)
-	_, _ = w.ResponseWriter.Write([]byte(word)) // or nobody listens any more
+	_, _ = w.ResponseWriter.Write([]byte(word)) // fails only if the client is gone
 }
 
-// Write leaves the reasons out.
-func (w *reserved) Write(p []byte) (int, error) {
-	if !w.told {
+// Write discards p.
+func (w *statusOnly) Write(p []byte) (int, error) {
+	if !w.written {
 		w.WriteHeader(http.StatusOK)
 	}
 	return len(p), nil
 }
 
-// turnAway answers whoever has not signed in: a browser is sent to do so, and
-// comes back.
-func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request) {
+// tooManyAttempts answers 429 to a client with too many failed attempts.
+func (g *Guard) tooManyAttempts(w http.ResponseWriter, r *http.Request, e *waitError) {
+	w.Header().Set("Retry-After", strconv.Itoa(e.seconds()))
+	refuse(w, r, http.StatusTooManyRequests, tooManyText)
+}
+
+const tooManyText = "There were too many failed attempts. Wait a little and try again."
+
+// unavailable answers 503 if the database cannot authenticate a request.
+func (g *Guard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() == nil { // otherwise the client has gone away
+		g.log.Warn("authentication unavailable", zap.Error(err))
+	}
+	w.Header().Set("Retry-After", "5")
+	refuse(w, r, http.StatusServiceUnavailable, "The database does not answer, so the request cannot be authenticated. Try again in a few seconds.")
+}
+
+// unauthorized answers 401, or sends a browser to the sign-in page, from where
+// it returns.
+func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case r.Header.Get("Hx-Request") == "true": // a part of a page that is open still
+	case r.Header.Get("Hx-Request") == "true": // a part of a page that is still open
 		w.Header().Set("Hx-Redirect", signInPath(currentPage(r)))
 	case reads && forBrowser(r) && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, signInPath(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
 	w.Header().Set("Www-Authenticate", `Bearer realm="halosync"`)
-	refuse(w, r, http.StatusUnauthorized, "Send an API key that is in force: Authorization: Bearer KEY. In a browser, sign in at /signin.")
+	refuse(w, r, http.StatusUnauthorized, "Send a valid API key: Authorization: Bearer KEY. In a browser, sign in at /signin.")
 }
 
-// currentPage is the page that a part was asked for from.
+// currentPage returns the path of the page that requested a part.
 func currentPage(r *http.Request) string {
 	u, err := url.Parse(r.Header.Get("Hx-Current-Url"))
 	if err != nil || u.Host != r.Host {
@@ -100,19 +105,19 @@ func signInPath(next string) string {
 	return "/signin?" + url.Values{"next": {next}}.Encode()
 }
 
-// localPath is where somebody goes on after signing in: a page of ours, else the
-// first one. No spelling of it leads to another host.
+// localPath returns where to go after signing in: next if it is a page of the
+// console, else the first page. No spelling of next leads to another host.
 func localPath(next string) string {
-	const most = 2000
+	const maxLength = 2000 // bytes
 	u, err := url.Parse(next)
-	if err != nil || len(next) > most || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+	if err != nil || len(next) > maxLength || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return "/"
 	}
 	path := u.EscapedPath()
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(next, `\`) || strings.HasPrefix(path, "/signin") || strings.HasPrefix(path, "/signout") {
 		return "/"
 	}
-	for _, c := range []byte(next) { // browsers drop some of them, and then read on
+	for _, c := range []byte(next) { // browsers drop some of these and read on
 		if c <= ' ' || c == 0x7f {
 			return "/"
 		}

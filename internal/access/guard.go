@@ -15,37 +15,39 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxBody bounds what anybody may send.
+// maxBody bounds the body of any request, in bytes.
 const maxBody = 1 << 20
 
-// mostRequest is how long a request may go on, live progress included. Whoever was
-// let in has to show himself again then: a key may have been revoked meanwhile.
-const mostRequest = 10 * time.Minute
+// maxRequest bounds how long a request may last, live progress included. Clients
+// then reconnect and authenticate again: a key may have been revoked meanwhile.
+const maxRequest = 10 * time.Minute
 
-// mostLookups is how many look-ups of whose request it is take place at a time,
-// so that strangers cannot use up the connections to Postgres.
-const mostLookups = 4
+// maxLookups bounds concurrent authentication queries, so that strangers cannot
+// use up the connections to Postgres.
+const maxLookups = 4
 
-// Config is what a [Guard] works with.
+// Config holds the parameters of a [Guard].
 type Config struct {
 	Store *repo.Store
-	// Ops serves /livez and /readyz, to everybody, and /metrics.
+	// Ops serves /livez and /readyz without authentication, and /metrics.
 	Ops http.Handler
-	// App serves everything else. Its requests carry a [Principal], but for those
+	// App serves everything else. Its requests carry a [Principal], except those
 	// below /assets/, which are public.
 	App http.Handler
 	// SignInPage shows the form that is posted to /signin with the fields key and
-	// next. message says what went wrong, or is empty; next is where to go on.
+	// next. message says what went wrong, or is empty; next is the page to open
+	// after signing in.
 	SignInPage func(w http.ResponseWriter, r *http.Request, status int, message, next string)
-	// Secrets are those of the product's sign-in tokens, see [ParseSecrets];
-	// without any there are no such tokens.
+	// Secrets verify the product's sign-in tokens, see [ParseSecrets]. If there
+	// are none, tokens are not accepted.
 	Secrets []secret.String
-	// EmbedOrigins may show the console in a page of theirs, see [ParseOrigins].
+	// EmbedOrigins may embed the console in their pages, see [ParseOrigins].
 	EmbedOrigins []string
 	Log          *zap.Logger // default: none
 }
 
-// Guard is the one way in by HTTP.
+// Guard is the handler of everything that is served over HTTP. It authenticates
+// each request before it passes it on.
 type Guard struct {
 	store      *repo.Store
 	ops, app   http.Handler
@@ -57,17 +59,17 @@ type Guard struct {
 	origins    *http.CrossOriginProtection
 	throttle   *throttle
 	lookups    chan struct{}
-	door       door
-	own        *http.ServeMux // the paths about signing in and out
+	firstKey   firstKey
+	own        *http.ServeMux // the paths for signing in and out
 	now        func() time.Time
 }
 
-// New returns a guard, which is the handler of everything that is served.
+// New returns a guard.
 func New(cfg Config) *Guard {
 	g := &Guard{
 		store: cfg.Store, ops: cfg.Ops, app: cfg.App, signInPage: cfg.SignInPage, secrets: cfg.Secrets, embed: cfg.EmbedOrigins,
 		policy: policy(cfg.EmbedOrigins), log: cfg.Log, origins: http.NewCrossOriginProtection(), throttle: newThrottle(),
-		lookups: make(chan struct{}, mostLookups), door: door{alwaysOpen: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now,
+		lookups: make(chan struct{}, maxLookups), firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now,
 	}
 	if g.log == nil {
 		g.log = zap.NewNop()
@@ -81,7 +83,7 @@ func New(cfg Config) *Guard {
 	return g
 }
 
-// ServeHTTP lets a request through, or says why not.
+// ServeHTTP passes a request on, or refuses it with the reason.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.secure(w.Header(), r)
 	if r.ContentLength > maxBody {
@@ -93,41 +95,42 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/livez", (path == "/readyz" || path == "/metrics") && local(r):
 		g.ops.ServeHTTP(w, r)
 	case path == "/readyz":
-		g.ops.ServeHTTP(&reserved{ResponseWriter: w}, r)
-	case !g.isOpen(w, r):
+		g.ops.ServeHTTP(&statusOnly{ResponseWriter: w}, r)
+	case !g.hasKey(w, r):
 	case g.origins.Check(r) != nil:
-		refuse(w, r, http.StatusForbidden, "The request was made by a page of another site.")
+		refuse(w, r, http.StatusForbidden, "The request came from a page of another site.")
 	case path == "/signin", path == "/signout", strings.HasPrefix(path, "/signin/"):
 		g.own.ServeHTTP(w, r)
 	case isAsset(r):
 		g.app.ServeHTTP(w, r)
 	case path == "/metrics":
-		g.letIn(w, r, g.ops)
+		g.protect(w, r, g.ops)
 	default:
-		g.letIn(w, r, g.app)
+		g.protect(w, r, g.app)
 	}
 }
 
-// letIn serves a request whose sender is known.
-func (g *Guard) letIn(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	p, err := g.who(r)
+// protect authenticates a request and passes it to next.
+func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	p, err := g.authenticate(r)
 	var wait *waitError
 	switch {
 	case err == nil:
-		ctx, cancel := context.WithTimeout(With(r.Context(), p), mostRequest)
+		ctx, cancel := context.WithTimeout(With(r.Context(), p), maxRequest)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	case errors.As(err, &wait):
-		g.tellToWait(w, r, wait)
+		g.tooManyAttempts(w, r, wait)
 	case errors.Is(err, errRefused):
-		g.turnAway(w, r)
+		g.unauthorized(w, r)
 	default:
 		g.unavailable(w, r, err)
 	}
 }
 
-// who finds out whose request it is: by the key in it, else by the cookie.
-func (g *Guard) who(r *http.Request) (p Principal, err error) {
+// authenticate identifies the caller by its API key, or else by its session
+// cookie.
+func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		err = g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -144,7 +147,7 @@ func (g *Guard) who(r *http.Request) (p Principal, err error) {
 	return p, err
 }
 
-// lookUp runs f when it is its turn.
+// lookUp runs f, at most maxLookups at a time.
 func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error {
 	select {
 	case g.lookups <- struct{}{}:
@@ -155,14 +158,14 @@ func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error
 	}
 }
 
-// tryKey looks at a key, unless there have been too many wrong ones.
+// tryKey verifies a key, unless there were too many failed attempts.
 func (g *Guard) tryKey(r *http.Request, text string) (p Principal, id uuid.UUID, err error) {
 	err = g.attempt(r, text, func(ctx context.Context) error {
 		p, id, err = byKey(ctx, g.store, text)
 		return err
 	})
 	if err == nil {
-		g.throttle.right(sha256.Sum256([]byte(text)))
+		g.throttle.succeeded(sha256.Sum256([]byte(text)))
 	}
 	return p, id, err
 }

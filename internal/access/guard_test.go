@@ -13,11 +13,11 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Whoever should not get in does not, learns nothing by it, and leaves nothing
-// behind. The table is the one of docs/security.md.
+// Requests without a valid credential are refused, learn nothing from the answer
+// and leave no secret behind. The table is the one of docs/security.md.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withTokens)
+	h := newFixture(t, withTokens)
 	_, err := h.store.AddConnection(t.Context(), "acme", "ann", repo.NewConnection{
 		Name: "main", Domain: "https://acme.halopsa.com/api", AuthServer: "https://acme.halopsa.com/auth", ClientID: "0b1f", Secret: secret.NewString("s"),
 	})
@@ -43,7 +43,7 @@ func TestStrangers(t *testing.T) {
 	for name, c := range map[string]struct {
 		request
 		status int
-		body   string // must be the whole of it, unless empty
+		body   string // the whole body; empty: any
 	}{
 		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
 		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
@@ -91,18 +91,18 @@ func TestStrangers(t *testing.T) {
 		if a.status == 401 && (a.header.Get("Www-Authenticate") == "" || a.header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
-		h.guard.throttle = newThrottle() // which has a test of its own
+		h.guard.throttle = newThrottle() // the throttle has its own test
 	}
 	if a := h.do(get("/x").with(cookie)); a.status != 200 {
-		t.Errorf("the session that others tried to end: %d", a.status)
+		t.Errorf("the session that other sites tried to end: %d", a.status)
 	}
 }
 
-// A token is good once, for a few minutes, for one audience, from who has the
-// secret.
+// A token is good once, for a few minutes, for one audience, and only if signed
+// with the secret.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withTokens)
+	h := newFixture(t, withTokens)
 	now := time.Now()
 	with := func(name string, value any) string { return token(t, func(c jwt.MapClaims) { c[name] = value }) }
 	without := func(name string) string { return token(t, func(c jwt.MapClaims) { delete(c, name) }) }
@@ -146,7 +146,7 @@ func TestForgedTokens(t *testing.T) {
 		"alg HS512":         signed(jwt.SigningMethodHS512, []byte(signinSecret)),
 		"another secret":    signed(jwt.SigningMethodHS256, []byte(signinSecret+"x")),
 		"no signature":      good[:strings.LastIndexByte(good, '.')+1],
-		"too large":         good + strings.Repeat("x", mostToken),
+		"too large":         good + strings.Repeat("x", maxToken),
 		"nonsense":          "a.b.c",
 		"nothing":           "",
 	} {
@@ -160,18 +160,18 @@ func TestForgedTokens(t *testing.T) {
 		t.Errorf("by the older of two secrets: %d", a.status)
 	}
 
-	none := newHouse(t, nil)
+	none := newFixture(t, nil)
 	none.key("acme", "key", Read)
 	if a := none.do(get("/signin/token?token=" + good)); a.status != 404 {
 		t.Errorf("tokens without a secret: %d", a.status)
 	}
 }
 
-// A thousand wrong sign-ins: most are not even looked at, and nobody else is
-// kept out by them, nor a program whose key was right before.
+// Of a thousand failed sign-ins most are not even verified. They lock out neither
+// other clients nor a program whose key was valid before.
 func TestThousandWrongSignIns(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newFixture(t, nil)
 	key, fresh := h.key("acme", "key", Read), h.key("acme", "fresh", Read)
 	from := func(q request, client string) request { return q.set("X-Forwarded-For", client) }
 	if a := h.do(from(get("/x").as(key), "198.51.100.7")); a.status != 200 {
@@ -197,8 +197,8 @@ func TestThousandWrongSignIns(t *testing.T) {
 	}{
 		"another client signs in":               {from(signInWith(fresh, "/"), "198.51.100.8"), 303},
 		"another client's program":              {from(get("/x").as(fresh), "198.51.100.9"), 200},
-		"the program beside whoever tried":      {from(get("/x").as(key), "198.51.100.7"), 200},
-		"health, for whoever tried":             {from(get("/livez"), "198.51.100.7"), 200},
+		"a program at the same address":         {from(get("/x").as(key), "198.51.100.7"), 200},
+		"health, at the same address":           {from(get("/livez"), "198.51.100.7"), 200},
 		"another key from where it was tried":   {from(get("/x").as(h.key("acme", "third", Read)), "198.51.100.7"), 429},
 		"a client that made up where it is not": {from(get("/x").as(newProof()), "198.51.100.7, 198.51.100.10"), 401},
 	} {
@@ -209,10 +209,11 @@ func TestThousandWrongSignIns(t *testing.T) {
 	t.Logf("1000 wrong attempts: %v", counts)
 }
 
-// Without a key there is nothing but health, and a word about how to make one.
+// Without a key only the health checks are served, and a text that says how to
+// create one.
 func TestNoKeyAtAll(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newFixture(t, nil)
 	page := map[string]string{"Accept": "text/html"}
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/": 503, "/signin": 503, "/api/v1/runs": 503, "/assets/a.css": 503} {
 		a := h.do(request{method: http.MethodGet, path: path, header: page})
@@ -224,7 +225,7 @@ func TestNoKeyAtAll(t *testing.T) {
 		t.Errorf("metrics past a proxy: %d", a.status)
 	}
 	if a := h.do(get("/readyz").set("X-Forwarded-For", "203.0.113.9")); a.status != 200 || a.body != "ready\n" {
-		t.Errorf("readiness, asked from elsewhere: %d %q", a.status, a.body)
+		t.Errorf("readiness from another machine: %d %q", a.status, a.body)
 	}
 	key := h.key("acme", "first", Read)
 	if a := h.do(get("/x").as(key)); a.status != 200 {
@@ -237,22 +238,23 @@ func TestNoKeyAtAll(t *testing.T) {
 	if a := h.do(get("/x").as(key)); a.status != 503 {
 		t.Errorf("without a key again: %d %s", a.status, a.body)
 	}
-	if a := newKeylessHouse(t).do(get("/api/v1/runs")); a.status != 401 {
+	if a := newKeylessFixture(t).do(get("/api/v1/runs")); a.status != 401 {
 		t.Errorf("without a key, with the product's secret: %d", a.status)
 	}
 }
 
-// newKeylessHouse has the product's tokens alone.
-func newKeylessHouse(t *testing.T) *house {
-	h := newHouse(t, withTokens)
+// newKeylessFixture accepts sign-in tokens and has no key.
+func newKeylessFixture(t *testing.T) *fixture {
+	h := newFixture(t, withTokens)
 	h.secrets = []string{strings.Repeat("nothing to find here", 2)}
 	return h
 }
 
-// Without Postgres nobody is let in, and nobody is told that his key is wrong.
+// Without Postgres no request is authenticated, and no answer says that a key is
+// wrong.
 func TestPostgresAway(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newFixture(t, nil)
 	key := h.key("acme", "key", Read)
 	if a := h.do(get("/x").as(key)); a.status != 200 {
 		t.Fatal(a.status)
@@ -270,12 +272,12 @@ func TestPostgresAway(t *testing.T) {
 	repotest.Exec(t, h.db, `grant select on halosync.api_keys, halosync.sessions to halosync_worker`)
 }
 
-// The headers and cookies of each way to be served.
+// Headers and cookies over plain http, over https and in an embedding page.
 func TestHeadersAndCookies(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newFixture(t, nil)
 	key := h.key("acme", "key", Read)
-	embedded := newHouse(t, func(cfg *Config) { cfg.EmbedOrigins = []string{"https://app.example"} })
+	embedded := newFixture(t, func(cfg *Config) { cfg.EmbedOrigins = []string{"https://app.example"} })
 	theirs := embedded.key("acme", "key", Read)
 
 	plain := h.do(signInWith(key, "/connections"))
@@ -291,7 +293,7 @@ func TestHeadersAndCookies(t *testing.T) {
 		t.Errorf("in a page of the product: %+v", c)
 	}
 	if a := embedded.do(request{method: http.MethodPost, path: "/x", cookie: framed.cookie.Name + "=" + framed.cookie.Value, header: map[string]string{"Origin": "https://app.example"}}); a.status != 403 {
-		t.Errorf("a form of the page around: %d", a.status)
+		t.Errorf("a form of the embedding page: %d", a.status)
 	}
 	if a := h.do(signInWith(key, "/").set("X-Forwarded-For", "203.0.113.9").set("Origin", "http://halosync.example").set("Host", "halosync.example")); a.status != 400 || a.cookie != nil {
 		t.Errorf("without encryption: %d %s", a.status, a.body)
@@ -315,10 +317,11 @@ func TestHeadersAndCookies(t *testing.T) {
 	}
 }
 
-// Whoever signs in comes to where he wanted to go, and nowhere else.
+// After signing in, the browser returns to the page that it had requested, and
+// never to another site.
 func TestSignInLeadsBack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newFixture(t, nil)
 	key := h.key("acme", "key", Read)
 	a := h.do(request{method: http.MethodGet, path: "/mappings?search=a%20b&page=2", header: map[string]string{"Accept": "text/html"}})
 	if a.status != 303 || a.location != "/signin?next=%2Fmappings%3Fsearch%3Da%2520b%26page%3D2" {
@@ -329,7 +332,7 @@ func TestSignInLeadsBack(t *testing.T) {
 	}
 	cookie := h.signedIn(key)
 	if a := h.do(get("/signin?next=/runs").with(cookie)); a.status != 303 || a.location != "/runs" {
-		t.Errorf("signed in already: %+v", a)
+		t.Errorf("already signed in: %+v", a)
 	}
 	htmx := get("/runs/1/live").set("Hx-Request", "true").set("Hx-Current-Url", h.base+"/runs/1").set("Accept", "text/html")
 	if a := h.do(htmx); a.status != 401 || a.header.Get("Hx-Redirect") != "/signin?next=%2Fruns%2F1" {
@@ -337,7 +340,7 @@ func TestSignInLeadsBack(t *testing.T) {
 	}
 	again := h.do(signInWith(key, "/").with(cookie))
 	if a := h.do(get("/x").with(cookie)); again.status != 303 || a.status != 401 {
-		t.Errorf("the session before: %d", a.status)
+		t.Errorf("the previous session: %d", a.status)
 	}
 	for _, next := range evilNexts {
 		if a := h.do(signInWith(key, next)); a.status != 303 || a.location != "/" {
@@ -346,14 +349,14 @@ func TestSignInLeadsBack(t *testing.T) {
 	}
 }
 
-// evilNexts want to lead elsewhere, or round in circles.
+// evilNexts lead to another site, or back to signing in.
 var evilNexts = []string{
 	"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "/\n//evil.example", "javascript:alert(1)", "http:evil.example", "evil.example",
 	"///evil.example", "https:/evil.example", "//evil.example@host/", " //evil.example", "", "/signin?next=/signin", "/signin/token", "/signout", "/" + strings.Repeat("x", 2000), "/%zz", "/\x00", "?x", "#x",
 }
 
 // age changes the session of a cookie.
-func (h *house) age(cookie, set string) {
+func (h *fixture) age(cookie, set string) {
 	h.Helper()
 	_, value, _ := strings.Cut(cookie, "=")
 	repotest.Exec(h.T, h.db, `update halosync.sessions set `+set+` where hash = sha256($1::text::bytea)`, value)
@@ -370,7 +373,7 @@ func (q request) set(name, value string) request {
 	return q
 }
 
-// almost is a key with another last character.
+// almost returns a key with its last character changed.
 func almost(key string) string {
 	if last := len(key) - 1; key[last] == 'A' {
 		return key[:last] + "B"

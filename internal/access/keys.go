@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,9 +20,9 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// A key is hs_<id>_<secret>: its id, in 32 hex digits, by which it is found,
-// and 52 characters of base32, which are 260 random bits. Only their SHA-256 is
-// stored: what nobody can guess needs no slower hash.
+// A key is hs_<id>_<secret>. The id has 32 hex digits and is the key's row; the
+// secret has 52 characters of base32, which are 260 random bits. Only its SHA-256
+// is stored: a secret that cannot be guessed needs no slower hash.
 const (
 	keyMark     = "hs_"
 	idLength    = 32
@@ -28,15 +30,15 @@ const (
 	keyLength   = len(keyMark) + idLength + 1 + proofLength
 )
 
-// newProof makes a text of 260 random bits.
+// newProof returns a text of 260 random bits.
 func newProof() string { return rand.Text() + rand.Text() }
 
-// isProof says whether a text could have come from newProof.
+// isProof reports whether a text could have come from newProof.
 func isProof(text string) bool {
 	return len(text) == proofLength && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
-// parseKey takes a key apart; false for what cannot be one.
+// parseKey splits a key; false if the text is not a key.
 func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 	if len(text) != keyLength || !strings.HasPrefix(text, keyMark) || text[len(keyMark)+idLength] != '_' {
 		return uuid.Nil, "", false
@@ -48,8 +50,8 @@ func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 	return id, proof, isProof(proof)
 }
 
-// NewKey makes a key of a tenant and returns it with its text, which is not
-// stored and cannot be told again. lasts is 0 for a key that does not expire.
+// NewKey creates a key of a tenant and returns it with its text, which is not
+// stored and cannot be shown again. lasts is 0 for a key that does not expire.
 func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, scope Scope, lasts time.Duration) (repo.APIKey, secret.String, error) {
 	if !scope.Valid() {
 		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write, admin or ops", string(scope))}
@@ -64,7 +66,7 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	})
 	switch {
 	case errors.Is(err, repo.ErrConflict):
-		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q exists already: revoke it first, or take another name", name)}
+		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q exists already: revoke it first, or choose another name", name)}
 	case errors.Is(err, repo.ErrInvalid):
 		return key, secret.String{}, &engine.UsageError{Reason: err.Error()}
 	case err != nil:
@@ -73,8 +75,8 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	return key, secret.NewString(keyMark + hex.EncodeToString(id[:]) + "_" + proof), nil
 }
 
-// RevokeKey makes a key worth nothing, by its name or its id, and ends the
-// sessions that it began, of which it says how many. It is safe to repeat.
+// RevokeKey revokes a key, found by its name or its id, and ends the sessions
+// that it started; it returns their number. It is safe to repeat.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
 	if errors.Is(err, repo.ErrNotFound) {
@@ -83,11 +85,11 @@ func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string
 	return key, sessions, err
 }
 
-// errRefused says that whatever was shown does not let anybody in: made up,
-// somebody's once, or spent. Which of them it is, is nobody's business.
-var errRefused = errors.New("not let in")
+// errRefused says that a credential is unknown, expired, revoked or used up. It
+// does not say which, so that strangers learn nothing.
+var errRefused = errors.New("credential rejected")
 
-// byKey is whoever has a key.
+// byKey returns the principal of an API key.
 func byKey(ctx context.Context, store *repo.Store, text string) (Principal, uuid.UUID, error) {
 	id, proof, ok := parseKey(text)
 	if !ok {
@@ -98,7 +100,7 @@ func byKey(ctx context.Context, store *repo.Store, text string) (Principal, uuid
 		return Principal{}, uuid.Nil, err
 	}
 	hash := sha256.Sum256([]byte(proof))
-	if subtle.ConstantTimeCompare(hash[:], key.Hash) != 1 || !key.Valid { // a key that is not there has no hash
+	if subtle.ConstantTimeCompare(hash[:], key.Hash) != 1 || !key.Valid { // an unknown key has no hash
 		return Principal{}, uuid.Nil, errRefused
 	}
 	if key.Stale {
@@ -108,3 +110,52 @@ func byKey(ctx context.Context, store *repo.Store, text string) (Principal, uuid
 	}
 	return Principal{Tenant: key.Tenant, Actor: "key:" + key.Name, Scope: Scope(key.Scope)}, id, nil
 }
+
+// firstKeyTTL is how long firstKey caches the answer.
+const firstKeyTTL = 3 * time.Second
+
+// firstKey caches whether any API key exists. Until there is one, no one can sign
+// in, and the guard says how to create it.
+type firstKey struct {
+	notNeeded bool // sign-in tokens work without a key
+	mu        sync.Mutex
+	exists    bool
+	err       error
+	until     time.Time
+}
+
+// ask reports whether any key exists. One request queries the database while the
+// others wait for its answer.
+func (f *firstKey) ask(ctx context.Context, now func() time.Time, query func(context.Context) (bool, error)) (bool, error) {
+	if f.notNeeded {
+		return true, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now().Before(f.until) {
+		return f.exists, f.err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstKeyTTL)
+	defer cancel()
+	f.exists, f.err = query(ctx)
+	f.until = now().Add(firstKeyTTL)
+	return f.exists, f.err
+}
+
+// hasKey reports whether any API key exists. If not, it answers the request.
+func (g *Guard) hasKey(w http.ResponseWriter, r *http.Request) bool {
+	exists, err := g.firstKey.ask(r.Context(), g.now, g.store.AnyAPIKey)
+	switch {
+	case err != nil:
+		g.unavailable(w, r, err)
+		return false
+	case !exists:
+		refuse(w, r, http.StatusServiceUnavailable, noKeyText)
+		return false
+	}
+	return true
+}
+
+const noKeyText = `There is no API key yet, so signing in is not possible. Create one on a machine that reaches the database, and try again in a few seconds:
+
+  enqueue apikey new NAME --scope admin`

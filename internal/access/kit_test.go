@@ -26,9 +26,9 @@ func TestMain(m *testing.M) { repotest.Main(m) }
 
 const signinSecret = "0123456789abcdef0123456789abcdef-signin"
 
-// house is a guard behind a real listener, before a real database, with an
-// application that says who came in.
-type house struct {
+// fixture is a guard with a real listener, a real database and an application
+// that answers with its principal.
+type fixture struct {
 	*testing.T
 	db    string
 	store *repo.Store
@@ -38,20 +38,20 @@ type house struct {
 
 	mu      sync.Mutex
 	log     bytes.Buffer
-	answers strings.Builder // all of them, but for the cookies that were given
-	secrets []string        // what must be found nowhere
+	answers strings.Builder // all of them, without the session cookies
+	secrets []string        // texts that must not appear anywhere
 }
 
-// Write takes the log.
-func (h *house) Write(p []byte) (int, error) {
+// Write appends to the log.
+func (h *fixture) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.log.Write(p)
 }
 
-func newHouse(t *testing.T, change func(*Config)) *house {
+func newFixture(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
-	h := &house{T: t, db: repotest.URL(t), http: &http.Transport{}}
+	h := &fixture{T: t, db: repotest.URL(t), http: &http.Transport{}}
 	h.store = repotest.Open(t, h.db)
 	log, _, err := telemetry.NewLogger(h, "json", zapcore.DebugLevel)
 	if err != nil {
@@ -84,13 +84,13 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 	return h
 }
 
-// app is something worth guarding.
-func (h *house) app() http.Handler {
+// app returns an application that answers with its principal.
+func (h *fixture) app() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p, ok := From(r.Context())
 		if !ok {
-			h.Errorf("%s came in without a principal", r.URL)
+			h.Errorf("%s reached the application without a principal", r.URL)
 		}
 		if r.Method == http.MethodPost && !p.Scope.Covers(Write) {
 			http.Error(w, "scope", http.StatusForbidden)
@@ -107,8 +107,8 @@ func (h *house) app() http.Handler {
 	return mux
 }
 
-// key makes a key and remembers that nothing may show it.
-func (h *house) key(tenant, name string, scope Scope) string {
+// key creates a key and adds it to the secrets.
+func (h *fixture) key(tenant, name string, scope Scope) string {
 	h.Helper()
 	_, text, err := NewKey(h.Context(), h.store, tenant, "ann", name, scope, 0)
 	if err != nil {
@@ -119,21 +119,21 @@ func (h *house) key(tenant, name string, scope Scope) string {
 	return text.Reveal()
 }
 
-// forget makes the guard ask again whether there is a key.
-func (h *house) forget() {
-	h.guard.door.mu.Lock()
-	h.guard.door.until = time.Time{}
-	h.guard.door.mu.Unlock()
+// forget drops the cached answer about the first key.
+func (h *fixture) forget() {
+	h.guard.firstKey.mu.Lock()
+	h.guard.firstKey.until = time.Time{}
+	h.guard.firstKey.mu.Unlock()
 }
 
 // request is what a client sends.
 type request struct {
 	method, path, bearer, cookie, body string
 	header                             map[string]string
-	chunked                            bool // without saying how long it is
+	chunked                            bool // without a Content-Length
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status   int
 	body     string
@@ -142,12 +142,12 @@ type answer struct {
 	cookie   *http.Cookie
 }
 
-// do sends a request and follows nothing.
-func (h *house) do(q request) answer {
+// do sends a request and follows no redirects.
+func (h *fixture) do(q request) answer {
 	h.Helper()
 	var sent io.Reader = strings.NewReader(q.body)
 	if q.chunked {
-		sent = io.MultiReader(sent) // whose length nobody knows
+		sent = io.MultiReader(sent) // hides the length
 	}
 	req, err := http.NewRequestWithContext(h.Context(), q.method, h.base+q.path, sent)
 	if err != nil {
@@ -195,7 +195,7 @@ func signInWith(key, next string) request {
 }
 
 // signedIn signs in and returns the cookie as a browser sends it.
-func (h *house) signedIn(key string) string {
+func (h *fixture) signedIn(key string) string {
 	h.Helper()
 	a := h.do(signInWith(key, "/"))
 	if a.status != http.StatusSeeOther || a.cookie == nil {
@@ -204,7 +204,7 @@ func (h *house) signedIn(key string) string {
 	return a.cookie.Name + "=" + a.cookie.Value
 }
 
-// token is the product's, with changes.
+// token returns a sign-in token of the product, with changes.
 func token(t *testing.T, change func(jwt.MapClaims)) string {
 	t.Helper()
 	now := time.Now()
@@ -224,8 +224,8 @@ func token(t *testing.T, change func(jwt.MapClaims)) string {
 
 func withTokens(cfg *Config) { cfg.Secrets = []secret.String{secret.NewString(signinSecret)} }
 
-// search looks for what opens a door in everything that was left.
-func (h *house) search() {
+// search looks for the secrets in the database, the log and the answers.
+func (h *fixture) search() {
 	h.Helper()
 	tables := repotest.Value[[]string](h.T, h.db, `select array_agg('halosync.' || tablename) from pg_tables where schemaname = 'halosync'`)
 	var parts []string
@@ -236,8 +236,8 @@ func (h *house) search() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for where, text := range map[string]string{"Postgres": dump, "the log": h.log.String(), "an answer": h.answers.String()} {
-		if text == "" && where != "the log" { // which is empty where all went well
-			h.Errorf("nothing was left in %s to be searched", where)
+		if text == "" && where != "the log" { // which is empty if all went well
+			h.Errorf("nothing to search in %s", where)
 		}
 		for _, s := range h.secrets {
 			for _, form := range []string{s, s[:20], hex.EncodeToString([]byte(s))} {
@@ -248,6 +248,6 @@ func (h *house) search() {
 		}
 	}
 	if len(h.secrets) == 0 {
-		h.Error("nothing was searched for")
+		h.Error("no secrets to search for")
 	}
 }

@@ -31,7 +31,7 @@ func TestParseSecrets(t *testing.T) {
 	}
 }
 
-// evilOrigins would say more in a policy than an origin.
+// evilOrigins would add more to a policy than an origin.
 var evilOrigins = []string{
 	"*", "https://*", "https://*.example.com", "app.example.com", "https:", "https://", "http://app.example.com", "https://app.example.com/path", "https://a.example; script-src *",
 	"https://a.example https://b.example", "'self'", "https://user@a.example", "https://a.example?x", "https://a.example#x", "data:", "https://a.example:x", "https://[::1]", "https://a.example\n", "https://\u00e4.example",
@@ -45,7 +45,7 @@ func TestParseOrigins(t *testing.T) {
 	}
 	for _, origin := range evilOrigins {
 		if origin == "https://a.example\n" {
-			continue // blanks around it are nobody's harm
+			continue // surrounding blanks are harmless
 		}
 		if got, err := ParseOrigins([]string{origin}); err == nil {
 			t.Errorf("%q gives %q", origin, got)
@@ -53,7 +53,8 @@ func TestParseOrigins(t *testing.T) {
 	}
 }
 
-// FuzzParseOrigins: whatever is accepted adds one word to the policy, an origin.
+// FuzzParseOrigins checks that an accepted text adds exactly one word to the
+// policy, an origin.
 func FuzzParseOrigins(f *testing.F) {
 	for _, origin := range evilOrigins {
 		f.Add(origin)
@@ -71,7 +72,7 @@ func FuzzParseOrigins(f *testing.F) {
 	})
 }
 
-// FuzzParseKey: what is a key is written in one way alone.
+// FuzzParseKey checks that each key has only one spelling.
 func FuzzParseKey(f *testing.F) {
 	f.Add(keyMark + strings.Repeat("0a", 16) + "_" + newProof())
 	f.Add(keyMark + strings.Repeat("0a", 16) + "_" + strings.Repeat("\x00", 52))
@@ -85,8 +86,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// FuzzReadToken: without the secret nothing is a token, and with it nothing but
-// what keeps the rules.
+// FuzzReadToken checks that no text is a token without the secret, and that with
+// it only payloads that follow the rules are.
 func FuzzReadToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	secrets := []secret.String{secret.NewString(signinSecret)}
@@ -104,13 +105,13 @@ func FuzzReadToken(f *testing.F) {
 			t.Fatal(err)
 		}
 		p, _, lasts, err := readToken(head+"."+base64.RawURLEncoding.EncodeToString(mac), secrets, now)
-		if err == nil && (p.Tenant == "" || p.Tenant == "*" || plaintext.Check(p.Tenant+p.Actor) != nil || !p.Scope.Valid() || lasts <= 0 || lasts > tokenLasts+2*tokenLeeway+time.Minute) {
+		if err == nil && (p.Tenant == "" || p.Tenant == "*" || plaintext.Check(p.Tenant+p.Actor) != nil || !p.Scope.Valid() || lasts <= 0 || lasts > maxTokenLife+2*tokenLeeway+time.Minute) {
 			t.Errorf("%s: %+v for %v", payload, p, lasts)
 		}
 	})
 }
 
-// FuzzLocalPath: wherever somebody is sent, a browser stays with us.
+// FuzzLocalPath checks that a browser stays on this host wherever it is sent.
 func FuzzLocalPath(f *testing.F) {
 	for _, next := range evilNexts {
 		f.Add(next)
@@ -120,7 +121,8 @@ func FuzzLocalPath(f *testing.F) {
 	f.Add("/a/../..//evil.example")
 	f.Fuzz(func(t *testing.T, next string) {
 		got := localPath(next)
-		// As browsers read an address: without what they drop, a backslash is a slash.
+		// As browsers read an address: they drop some characters and treat a
+		// backslash as a slash.
 		seen := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(strings.TrimLeft(got, " \x00"))
 		base, _ := url.Parse("https://halosync.example/signin")
 		to, err := base.Parse(seen)

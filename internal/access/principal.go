@@ -1,38 +1,42 @@
-// Package access decides who gets in: API keys, console sessions and the
-// product's sign-in tokens come in, a [Principal] comes out. What is served
-// behind it asks [From] whose request it is.
+// Package access authenticates HTTP requests by API key, console session or the
+// product's sign-in token. Handlers behind its [Guard] get the caller from
+// [From].
 package access
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
 
-// Scope is what a principal may do; each includes those before it.
+// Scope is what a principal may do. Each scope includes the scopes before it.
 type Scope string
 
 // Scopes, ascending.
 const (
-	Read  Scope = "read"  // see everything of the tenant, credentials excepted
-	Write Scope = "write" // import, map, unmap, resync and what belongs to runs
+	Read  Scope = "read"  // see everything of the tenant except credentials
+	Write Scope = "write" // import, map, unmap, resync, manage runs
 	Admin Scope = "admin" // connections, schedules
-	// Ops is for who runs the installation: the queues besides, in which the
-	// tasks of all tenants are. The product cannot vouch for it.
+	// Ops is for the operators of the installation. It adds the queues, which
+	// hold the tasks of all tenants. A sign-in token cannot grant it.
 	Ops Scope = "ops"
 )
 
-// rank orders the scopes; 0 is none.
+// rank orders the scopes. An unknown scope has rank 0.
 var rank = map[Scope]int{Read: 1, Write: 2, Admin: 3, Ops: 4}
 
-// Valid says whether there is such a scope.
+// Valid reports whether s is one of the scopes.
 func (s Scope) Valid() bool { return rank[s] > 0 }
 
-// Covers says whether s is enough where other is needed.
+// Covers reports whether s includes other.
 func (s Scope) Covers(other Scope) bool { return rank[s] > 0 && rank[s] >= rank[other] }
 
-// Principal is whose request it is.
+// Principal is the authenticated caller of a request.
 type Principal struct {
 	Tenant string
-	Actor  string // who, for events and requested_by: "key:NAME", or "user:SUB" for whom the product vouches
+	Actor  string // for events and requested_by: "key:NAME", or "user:SUB" from a sign-in token
 	Scope  Scope
-	// Session says that a cookie vouches for the request, as in a browser.
+	// Session says that the request was authenticated by a session cookie.
 	Session bool
 }
 
@@ -43,8 +47,23 @@ func With(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// From is whose request ctx belongs to; false if nobody has signed in.
+// From returns the principal stored in ctx; false if there is none.
 func From(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey{}).(Principal)
 	return p, ok
+}
+
+// Require serves only requests whose scope covers need. It answers 403 and the
+// reason to other principals, and 401 to a request without one.
+func Require(need Scope, reason string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch p, ok := From(r.Context()); {
+		case !ok:
+			refuse(w, r, http.StatusUnauthorized, "You are not signed in.")
+		case !p.Scope.Covers(need):
+			refuse(w, r, http.StatusForbidden, fmt.Sprintf("This needs the scope %s, and yours is %s: %s", need, p.Scope, reason))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }

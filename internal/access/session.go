@@ -12,22 +12,23 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// sessionLasts is how long a sign-in is good for at most. Without a sign of
-// life it is over after [repo.SessionIdle].
-const sessionLasts = 12 * time.Hour
+// maxSession is the life of a session. An unused one ends after
+// [repo.SessionIdle].
+const maxSession = 12 * time.Hour
 
-// The cookie of a session. With the prefix __Host- a browser takes it from this
-// very host alone, over TLS, for all of its paths.
+// The names of the session cookie. With the prefix __Host- a browser accepts the
+// cookie only from this very host, over TLS, and for all its paths.
 const (
 	cookieName      = "__Host-halosync"
 	plainCookieName = "halosync"
 )
 
-// cookie is the session's cookie, without a value. Plain http is for a worker on
-// the technician's own machine. In a page of another site only a cookie that
-// says so is sent, and one that is kept apart for each such site.
+// cookie returns the session's cookie without a value. It is sent over plain http
+// only to a worker on the technician's own machine. For an embedded console it is
+// SameSite=None, because browsers send no other cookie within another site's
+// page, and Partitioned, so that each such site has its own.
 func (g *Guard) cookie(r *http.Request) *http.Cookie {
-	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // plain http on the machine itself: see above
+	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // see above for plain http
 	switch {
 	case len(g.embed) > 0:
 		c.SameSite, c.Partitioned = http.SameSiteNoneMode, true
@@ -37,31 +38,31 @@ func (g *Guard) cookie(r *http.Request) *http.Cookie {
 	return c
 }
 
-// setCookie gives the browser its cookie, or takes it back.
+// setCookie sets the session's cookie; a negative maxAge deletes it.
 func (g *Guard) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
 	c := g.cookie(r) //nolint:gosec // its attributes are set there
 	c.Value, c.MaxAge = value, maxAge
 	http.SetCookie(w, c)
 }
 
-// begin starts a session for p and gives it to the browser. The one that the
-// browser had ends.
+// begin starts a session for p and sets its cookie. It ends the browser's
+// previous session.
 func (g *Guard) begin(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID) error {
 	if err := g.endSession(r); err != nil {
 		return err
 	}
 	proof := newProof()
 	err := g.store.AddSession(r.Context(), p.Tenant, repo.NewSession{
-		Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: sessionLasts,
+		Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession,
 	})
 	if err != nil {
 		return err
 	}
-	g.setCookie(w, r, proof, int(sessionLasts.Seconds()))
+	g.setCookie(w, r, proof, int(maxSession.Seconds()))
 	return nil
 }
 
-// bySession is whoever has the cookie of a session.
+// bySession returns the principal of the request's session cookie.
 func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, error) {
 	hash, ok := g.sessionHash(r)
 	if !ok {
@@ -82,7 +83,7 @@ func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, erro
 	return Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true}, nil
 }
 
-// endSession ends the session that a request has the cookie of, if any.
+// endSession ends the session of the request's cookie, if there is one.
 func (g *Guard) endSession(r *http.Request) error {
 	p, err := g.bySession(r.Context(), r)
 	if errors.Is(err, errRefused) {

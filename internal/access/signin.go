@@ -13,7 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// showSignIn shows the form, to whoever is not signed in already.
+// showSignIn shows the sign-in form. A browser that is already signed in is sent
+// on.
 func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
 	err := g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -22,7 +23,7 @@ func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	})
 	switch {
 	case err == nil:
-		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leads to us alone
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths of ours
 	case errors.Is(err, errRefused):
 		g.signInPage(w, r, http.StatusOK, "", next)
 	default:
@@ -30,7 +31,7 @@ func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signIn begins a session for whoever posts a key.
+// signIn starts a session for a valid API key.
 func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
@@ -53,41 +54,41 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	p, key, err := g.tryKey(r, strings.TrimSpace(r.PostForm.Get("key")))
 	if err != nil {
-		g.notSignedIn(w, r, err, "This key is not known, has expired or was revoked.", next)
+		g.notSignedIn(w, r, err, "This key is unknown, has expired or was revoked.", next)
 		return
 	}
 	g.signedIn(w, r, p, &key, next)
 }
 
-// insecure says whether a form comes over plain http from another machine: the
-// key was seen by whoever is in between, and no browser would keep the cookie.
+// insecure reports whether a form came over plain http from another machine. The
+// key was exposed on the way, and no browser would keep the cookie.
 func insecure(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Origin"), "http://") && !overTLS(r) && !local(r)
 }
 
-const plainHTTP = "This page came without encryption, so nobody can sign in. Open it by https, through a proxy that ends TLS."
+const plainHTTP = "This page is not encrypted, so signing in is not possible. Open it over https, through a proxy that terminates TLS."
 
-// signInByToken begins a session for whoever the product vouches for.
+// signInByToken starts a session for a user with a sign-in token of the product.
 func (g *Guard) signInByToken(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the address
 	query := r.URL.Query()
 	next, text := localPath(query.Get("next")), query.Get("token")
 	var p Principal
 	err := g.attempt(r, text, func(ctx context.Context) error {
-		who, id, lasts, err := readToken(text, g.secrets, g.now())
+		user, id, lasts, err := readToken(text, g.secrets, g.now())
 		if err != nil {
-			g.log.Info("sign-in token refused", zap.Error(err))
+			g.log.Info("sign-in token rejected", zap.Error(err))
 			return errRefused
 		}
-		first, err := g.store.UseSigninToken(ctx, who.Tenant, id, lasts)
+		first, err := g.store.UseSigninToken(ctx, user.Tenant, id, lasts)
 		if err == nil && !first {
 			return errRefused
 		}
-		p = who
+		p = user
 		return err
 	})
 	if err != nil {
-		g.notSignedIn(w, r, err, "This link does not let anybody in any more. Open the page from where you came once again.", next)
+		g.notSignedIn(w, r, err, "This sign-in link has expired. Open the page from your product again.", next)
 		return
 	}
 	g.signedIn(w, r, p, nil, next)
@@ -98,7 +99,7 @@ func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, m
 	switch {
 	case errors.As(err, &wait):
 		w.Header().Set("Retry-After", strconv.Itoa(wait.seconds()))
-		g.signInPage(w, r, http.StatusTooManyRequests, fmt.Sprintf("%s (%d s)", tooMany, wait.seconds()), next)
+		g.signInPage(w, r, http.StatusTooManyRequests, fmt.Sprintf("%s (%d s)", tooManyText, wait.seconds()), next)
 	case errors.Is(err, errRefused):
 		g.signInPage(w, r, http.StatusUnauthorized, message, next)
 	default:
@@ -112,10 +113,10 @@ func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, ke
 		return
 	}
 	g.log.Info("signed in", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor), zap.String("scope", string(p.Scope)))
-	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leads to us alone
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths of ours
 }
 
-// signOut ends the session and takes the cookie back.
+// signOut ends the session and deletes the cookie.
 func (g *Guard) signOut(w http.ResponseWriter, r *http.Request) {
 	if err := g.lookUp(r.Context(), func(context.Context) error { return g.endSession(r) }); err != nil {
 		g.unavailable(w, r, err)

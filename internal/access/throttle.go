@@ -1,6 +1,9 @@
 package access
 
 import (
+	"context"
+	"crypto/sha256"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -8,29 +11,55 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 )
 
-// How many wrong attempts are looked at: of one client, and of all together.
-// Secrets of 260 bits are not found by trying; what this keeps is the database's
-// time and the log.
+// Bounds of failed attempts, for each client and in total. Secrets of 260 bits
+// cannot be guessed; the bounds protect the database's time and the log.
 const (
 	clientBurst = 10
 	clientEvery = 6 * time.Second
 	totalBurst  = 300
 	totalEvery  = 200 * time.Millisecond
-	mostClients = 10_000 // remembered; further ones share one allowance
-	mostGood    = 10_000
+	maxClients  = 10_000 // remembered; further ones share one allowance
+	maxGood     = 10_000
 )
 
-// throttle counts wrong attempts. A key that was right lately is looked at in
-// any case, so that nobody behind the same proxy locks a program out.
+// throttle limits failed attempts. A key that was valid lately is always
+// verified, so that another client behind the same proxy cannot lock a program
+// out.
 type throttle struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
 	others  *rate.Limiter
 	clients map[netip.Prefix]*rate.Limiter
-	good    map[[32]byte]struct{} // hashes of keys that were right
+	good    map[[32]byte]struct{} // hashes of keys that were valid
+}
+
+// waitError says that there were too many failed attempts to verify another.
+type waitError struct{ after time.Duration }
+
+func (e *waitError) Error() string { return "too many failed attempts" }
+
+// seconds returns the wait for the header Retry-After, in whole seconds.
+func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
+
+// attempt calls verify for a credential and counts a failure. It returns a
+// [*waitError] without calling verify if there were too many failures.
+func (g *Guard) attempt(r *http.Request, credential string, verify func(context.Context) error) error {
+	client, hash := clientOf(r), sha256.Sum256([]byte(credential))
+	return g.lookUp(r.Context(), func(ctx context.Context) error {
+		if wait := g.throttle.wait(client, hash, g.now()); wait > 0 {
+			return &waitError{wait}
+		}
+		err := verify(ctx)
+		if errors.Is(err, errRefused) {
+			g.throttle.failed(client, hash, g.now())
+			g.log.Info("authentication failed", zap.Stringer("client", client.Addr()), zap.String("path", r.URL.Path))
+		}
+		return err
+	})
 }
 
 func newThrottle() *throttle {
@@ -42,8 +71,8 @@ func newThrottle() *throttle {
 
 func newClient() *rate.Limiter { return rate.NewLimiter(rate.Every(clientEvery), clientBurst) }
 
-// wait says how long a client has to wait before its next attempt is looked at.
-// key is the hash of what it shows.
+// wait returns how long a client must wait before its next attempt. key is the
+// hash of its credential.
 func (t *throttle) wait(client netip.Prefix, key [32]byte, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,13 +83,13 @@ func (t *throttle) wait(client netip.Prefix, key [32]byte, now time.Time) time.D
 	if l, ok := t.clients[client]; ok {
 		return max(wait, missing(l, now))
 	}
-	if len(t.clients) >= mostClients {
+	if len(t.clients) >= maxClients {
 		return max(wait, missing(t.others, now))
 	}
 	return wait
 }
 
-// missing is the time until a limiter has a turn to give.
+// missing returns the time until a limiter has a token.
 func missing(l *rate.Limiter, now time.Time) time.Duration {
 	lack := 1 - l.TokensAt(now)
 	if lack <= 0 {
@@ -69,18 +98,18 @@ func missing(l *rate.Limiter, now time.Time) time.Duration {
 	return time.Duration(lack / float64(l.Limit()) * float64(time.Second))
 }
 
-// right notes a key that let somebody in.
-func (t *throttle) right(key [32]byte) {
+// succeeded notes a valid key.
+func (t *throttle) succeeded(key [32]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.good) >= mostGood {
+	if len(t.good) >= maxGood {
 		clear(t.good)
 	}
 	t.good[key] = struct{}{}
 }
 
-// wrong counts an attempt.
-func (t *throttle) wrong(client netip.Prefix, key [32]byte, now time.Time) {
+// failed counts a failed attempt.
+func (t *throttle) failed(client netip.Prefix, key [32]byte, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.good, key)
@@ -92,17 +121,17 @@ func (t *throttle) wrong(client netip.Prefix, key [32]byte, now time.Time) {
 	l.AllowN(now, 1)
 }
 
-// remember makes room for a client by forgetting those whose allowance is full
-// again, which is what a new one has.
+// remember adds a client. If there are too many, it first forgets those whose
+// allowance is full again, like that of a new client.
 func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
-	if len(t.clients) >= mostClients {
+	if len(t.clients) >= maxClients {
 		for c, l := range t.clients {
 			if l.TokensAt(now) >= clientBurst {
 				delete(t.clients, c)
 			}
 		}
 	}
-	if len(t.clients) >= mostClients {
+	if len(t.clients) >= maxClients {
 		return t.others
 	}
 	l := newClient()
@@ -110,29 +139,29 @@ func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	return l
 }
 
-// clientOf is the address that a request counts for: an IPv4 address or an IPv6
-// network of 64 bits. Behind a proxy on a private address it is the last one in
-// X-Forwarded-For, which that proxy wrote. It decides about waiting alone, never
-// about trust: somebody in a private network can make it up.
+// clientOf returns the client that a request counts for: an IPv4 address or an
+// IPv6 network of 64 bits. Behind a proxy on a private address it is the last
+// address in X-Forwarded-For, which that proxy wrote. It decides only how long to
+// wait, never about trust: a host in a private network can forge it.
 func clientOf(r *http.Request) netip.Prefix {
 	addr := peer(r)
 	if addr.IsLoopback() || addr.IsPrivate() {
 		all := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 		last := strings.TrimSpace(all[strings.LastIndexByte(all, ',')+1:])
-		if told, err := netip.ParseAddr(last); err == nil {
-			addr = told.Unmap().WithZone("")
+		if forwarded, err := netip.ParseAddr(last); err == nil {
+			addr = forwarded.Unmap().WithZone("")
 		}
 	}
 	bits := 64
 	if addr.Is4() {
 		bits = 32
 	}
-	client, _ := addr.Prefix(bits) // the zero one for no address
+	client, _ := addr.Prefix(bits) // the zero Prefix without an address
 	return client
 }
 
-// peer is the address at the other end of the connection; the zero one if it
-// cannot be told.
+// peer returns the address at the other end of the connection, or the zero Addr
+// if it is unknown.
 func peer(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -142,12 +171,12 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// forwarding are headers by which a proxy shows itself.
+// forwarding are headers that proxies add.
 var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
-// local says whether a request comes from this very machine, past no proxy, and
-// is meant for it: a page elsewhere whose name leads to this machine (DNS
-// rebinding) is asked for by that name.
+// local reports whether a request comes from this machine, without a proxy, and
+// names it as the host. The host matters because of DNS rebinding: a foreign site
+// whose name resolves to this machine is requested by that name.
 func local(r *http.Request) bool {
 	for _, name := range forwarding {
 		if len(r.Header.Values(name)) > 0 {

@@ -7,68 +7,68 @@ import (
 	"time"
 )
 
-// However many clients there are, few are remembered, and what is forgotten is
-// an allowance that was full again.
+// The number of remembered clients is bounded, and only those with a full
+// allowance are forgotten.
 func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()
 	th, now := newThrottle(), time.Unix(1_000_000, 0)
 	client := func(i int) netip.Prefix {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
 	}
-	for i := range mostClients + 50 {
-		th.wrong(client(i), [32]byte{}, now)
+	for i := range maxClients + 50 {
+		th.failed(client(i), [32]byte{}, now)
 	}
-	if len(th.clients) != mostClients {
+	if len(th.clients) != maxClients {
 		t.Errorf("%d clients are remembered", len(th.clients))
 	}
 	now = now.Add(totalBurst * totalEvery)
 	if wait := th.wait(client(0), [32]byte{}, now); wait != 0 {
 		t.Errorf("one wrong attempt makes a client wait %v", wait)
 	}
-	if wait := th.wait(client(mostClients+99), [32]byte{}, now); wait != 0 {
-		t.Errorf("a new client waits %v for the others", wait) // whose allowance is full again
+	if wait := th.wait(client(maxClients+99), [32]byte{}, now); wait != 0 {
+		t.Errorf("a new client waits %v for the others", wait) // their allowance is full again
 	}
-	th.wrong(client(mostClients+99), [32]byte{}, now)
+	th.failed(client(maxClients+99), [32]byte{}, now)
 	if len(th.clients) != 1 {
 		t.Errorf("%d clients are remembered when all are idle", len(th.clients))
 	}
-	for i := range mostGood + 1 {
-		th.right([32]byte{byte(i >> 16), byte(i >> 8), byte(i)})
+	for i := range maxGood + 1 {
+		th.succeeded([32]byte{byte(i >> 16), byte(i >> 8), byte(i)})
 	}
-	if len(th.good) > mostGood {
+	if len(th.good) > maxGood {
 		t.Errorf("%d keys are remembered", len(th.good))
 	}
 }
 
-// What a client has used up comes back; the others are not touched by it; all
-// together have an allowance, too, which a key that was right does not need.
+// A client's allowance recovers and does not affect other clients. All clients
+// together have an allowance, too, which a valid key does not need.
 func TestThrottleTurns(t *testing.T) {
 	t.Parallel()
 	th, now := newThrottle(), time.Unix(1_000_000, 0)
 	one, two := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	key, wrong := [32]byte{1}, [32]byte{2}
-	th.right(key)
+	th.succeeded(key)
 	for range clientBurst {
-		th.wrong(one, wrong, now)
+		th.failed(one, wrong, now)
 	}
 	if wait := th.wait(one, wrong, now); wait != clientEvery {
 		t.Errorf("wait %v", wait)
 	}
 	if th.wait(two, wrong, now) != 0 || th.wait(one, key, now) != 0 {
-		t.Error("somebody else waits")
+		t.Error("another client waits")
 	}
 	if wait := th.wait(one, wrong, now.Add(clientEvery)); wait != 0 {
-		t.Errorf("wait %v after its turn has come back", wait)
+		t.Errorf("wait %v after the allowance has recovered", wait)
 	}
 	for i := range totalBurst {
-		th.wrong(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), wrong, now)
+		th.failed(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), wrong, now)
 	}
 	if th.wait(two, wrong, now) == 0 || th.wait(two, key, now) != 0 {
-		t.Error("the allowance of all together")
+		t.Error("the allowance of all clients together")
 	}
-	th.wrong(two, key, now) // it was revoked
+	th.failed(two, key, now) // it was revoked
 	if th.wait(two, key, now) == 0 {
-		t.Error("a key that is not right any more does not wait")
+		t.Error("a key that is no longer valid does not wait")
 	}
 }
 

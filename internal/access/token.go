@@ -14,19 +14,19 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// The product's sign-in token: a JWT, HS256, that says for a few minutes who its
-// signed-in user is. It is good for one sign-in.
+// The product's sign-in token is a JWT (HS256) that identifies the product's
+// signed-in user. It lives a few minutes and is good for one sign-in.
 const (
 	tokenAudience = "halosync"
-	tokenLasts    = 5 * time.Minute  // at most, from iat to exp
+	maxTokenLife  = 5 * time.Minute  // from iat to exp
 	tokenLeeway   = 30 * time.Second // between two clocks
-	leastSecret   = 32               // bytes
-	mostToken     = 4 << 10
+	minSecret     = 32               // bytes
+	maxToken      = 4 << 10          // bytes
 )
 
-// ParseSecrets reads HALOSYNC_SIGNIN_SECRET: one secret, or several with commas
-// while one takes the place of another. Each has 32 bytes at least. Nothing gives
-// none: there are no tokens then.
+// ParseSecrets reads HALOSYNC_SIGNIN_SECRET: one secret, or several separated by
+// commas while one replaces another. Each has at least 32 bytes. An empty text
+// returns no secrets, which turns sign-in tokens off.
 func ParseSecrets(text secret.String) ([]secret.String, error) {
 	if text.IsZero() {
 		return nil, nil
@@ -34,25 +34,26 @@ func ParseSecrets(text secret.String) ([]secret.String, error) {
 	var all []secret.String
 	for part := range strings.SplitSeq(text.Reveal(), ",") {
 		part = strings.TrimSpace(part)
-		if len(part) < leastSecret {
-			return nil, fmt.Errorf("secret %d has %d bytes: want %d at least, from a random generator (openssl rand -hex 32)", len(all)+1, len(part), leastSecret)
+		if len(part) < minSecret {
+			return nil, fmt.Errorf("secret %d has %d bytes: want %d or more, from a random generator (openssl rand -hex 32)", len(all)+1, len(part), minSecret)
 		}
 		all = append(all, secret.NewString(part))
 	}
 	return all, nil
 }
 
-// claims are what a token says.
+// claims are the contents of a token.
 type claims struct {
 	Tenant string `json:"tenant"`
 	Scope  Scope  `json:"scope"`
 	jwt.RegisteredClaims
 }
 
-// readToken judges a token by itself: whether it was used before is the ledger's
-// business, by the hash and the time that it returns.
+// readToken verifies a token and returns its principal. It does not check whether
+// the token was used before: for that the caller stores id, the hash of its jti,
+// for as long as lasts says.
 func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, lasts time.Duration, err error) {
-	if len(text) > mostToken {
+	if len(text) > maxToken {
 		return p, id, 0, errors.New("token is too long")
 	}
 	keys := jwt.VerificationKeySet{}
@@ -73,14 +74,14 @@ func readToken(text string, secrets []secret.String, now time.Time) (p Principal
 	return p, sha256.Sum256([]byte(c.ID)), c.ExpiresAt.Sub(now) + tokenLeeway + time.Second, nil
 }
 
-// check looks at what the library does not.
+// check verifies the claims that the library does not.
 func (c claims) check() error {
 	switch {
 	case c.IssuedAt == nil:
 		return errors.New("iat is missing")
-	case c.ExpiresAt.Sub(c.IssuedAt.Time) > tokenLasts:
-		return fmt.Errorf("it lasts for %v: at most %v", c.ExpiresAt.Sub(c.IssuedAt.Time), tokenLasts)
-	case !c.Scope.Valid() || c.Scope.Covers(Ops): // ops goes past the tenant
+	case c.ExpiresAt.Sub(c.IssuedAt.Time) > maxTokenLife:
+		return fmt.Errorf("token lasts %v: want at most %v", c.ExpiresAt.Sub(c.IssuedAt.Time), maxTokenLife)
+	case !c.Scope.Valid() || c.Scope.Covers(Ops): // ops reaches beyond the tenant
 		return errors.New("scope: want read, write or admin")
 	}
 	for name, text := range map[string]string{"sub": c.Subject, "tenant": c.Tenant, "jti": c.ID} {

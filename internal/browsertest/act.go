@@ -12,17 +12,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// fields are the roles of what takes a text.
+// fields are the roles of elements that accept text.
 var fields = []string{"textbox", "searchbox", "spinbutton", "combobox"}
 
-// Click clicks the element of a role and a name with the mouse, once it is there
-// and nothing covers it.
+// Click waits until the element with a role and a name is there and not covered,
+// and clicks it with the mouse.
 func (p *Page) Click(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("click %s %q", role, name), func() error { return p.Try(role, name) })
 }
 
-// Try is one try of [Page.Click], for what may not be there.
+// Try is [Page.Click] without waiting, for an element that may be missing.
 func (p *Page) Try(role, name string) error {
 	e, err := p.find(p.ctx, name, role)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *Page) click(e element) error {
 	if err := chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)); err != nil || e.role != "radio" {
 		return err
 	}
-	// It may have moved away, or been replaced, under the click.
+	// It may have moved, or been replaced, during the click.
 	chosen, err := call[bool](p.ctx, e, "function() { return this.isConnected && this.checked }")
 	if err == nil && !chosen {
 		err = fmt.Errorf("%s is not chosen", e)
@@ -62,7 +62,7 @@ func (p *Page) Follow(name string) {
 	p.Click("link", name)
 }
 
-// Fill replaces the text of the field with this label, as typed.
+// Fill replaces the text of the field with this label, as if typed.
 func (p *Page) Fill(label, text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("fill in %q", label), func() error {
@@ -86,8 +86,8 @@ func (p *Page) Fill(label, text string) {
 	})
 }
 
-// Choose picks the option with this text, or whose text begins so, of the
-// drop-down with this label.
+// Choose selects an option of the drop-down with this label: the one with this
+// text, or else the first whose text begins so.
 func (p *Page) Choose(label, option string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("choose %q in %q", option, label), func() error {
@@ -107,20 +107,21 @@ func (p *Page) Choose(label, option string) {
 			return ''
 		}`, option)
 		if err == nil && found != "" {
-			err = errors.New("there are " + found)
+			err = errors.New("the options are: " + found)
 		}
 		return err
 	})
 }
 
-// Type presses keys, one after the other: letters, or those of package kb of
-// chromedp's such as "\t" and "\r".
+// Type presses keys one after the other: letters, or keys of chromedp's package kb
+// such as "\t" and "\r".
 func (p *Page) Type(keys string) {
 	p.t.Helper()
 	p.check(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
 }
 
-// Focused is the role and name of what has the focus, such as `button "Next"`.
+// Focused returns the role and name of the focused element, such as
+// `button "Next"`.
 func (p *Page) Focused() string {
 	p.t.Helper()
 	var focused string
@@ -135,7 +136,7 @@ func (p *Page) Focused() string {
 			return err
 		}
 		if len(tree.Nodes) == 0 {
-			return errors.New("nothing has it")
+			return errors.New("no element has the focus")
 		}
 		focused = elementOf(tree.Nodes[0]).String()
 		return nil
@@ -143,8 +144,8 @@ func (p *Page) Focused() string {
 	return focused
 }
 
-// TabTo presses the tabulator until the element of this role and name has the
-// focus, as a person without a mouse does.
+// TabTo presses Tab until the element with this role and name has the focus, like
+// a person without a mouse.
 func (p *Page) TabTo(role, name string) {
 	p.t.Helper()
 	var passed []string
@@ -156,5 +157,5 @@ func (p *Page) TabTo(role, name string) {
 		}
 		passed = append(passed, at)
 	}
-	p.fail("the tabulator does not reach %s %q, only %v", role, name, passed)
+	p.fail("Tab does not reach %s %q, only %v", role, name, passed)
 }

@@ -17,7 +17,7 @@ var axeSource string
 // serious are the impacts, in axe's words, that fail a test.
 var serious = []string{"serious", "critical"}
 
-// finding is a rule of axe's that a page breaks.
+// finding is a violation of one of axe's rules.
 type finding struct {
 	ID, Impact, Help string
 	Tags             []string
@@ -28,7 +28,7 @@ type finding struct {
 	}
 }
 
-// advice says that a rule is no part of WCAG.
+// advice reports whether the rule is not part of WCAG.
 func (f finding) advice() bool { return slices.Contains(f.Tags, "best-practice") }
 
 func (f finding) String() string {
@@ -40,8 +40,8 @@ func (f finding) String() string {
 	return b.String()
 }
 
-// sticksOut scrolls to the top, where nothing that stays in place hides anything,
-// and names what makes the document wider than the window.
+// sticksOut scrolls to the top, where no fixed element hides another, and names
+// the elements that make the document wider than the window.
 const sticksOut = `(() => {
 	scrollTo(0, 0)
 	if (document.documentElement.scrollWidth <= innerWidth) return []
@@ -50,9 +50,10 @@ const sticksOut = `(() => {
 	return out.slice(-5).map(e => e.localName + (e.id && '#' + e.id) + [...e.classList].map(c => '.' + c).join('') + ' by ' + by(e)).concat('')
 })()`
 
-// Accessible fails the test if axe-core finds something serious in the page, or
-// if it does not fit: in light and dark, in a wide and in a narrow window. What
-// breaks no rule of WCAG is told in the log. The window is light and wide then.
+// Accessible fails the test if axe-core finds a serious violation, or if the page
+// is wider than the window, both in a dark narrow and a light wide window. Lesser
+// findings and advice beyond WCAG go to the test's log. It leaves the window light
+// and wide.
 func (p *Page) Accessible() {
 	p.t.Helper()
 	for _, look := range []struct {
@@ -73,8 +74,7 @@ func (p *Page) Accessible() {
 	}
 }
 
-// Checked is what is to be done on each page: nothing went wrong, and anybody
-// can use it.
+// Checked runs the checks for every page: no faults, and accessible to everyone.
 func (p *Page) Checked() {
 	p.t.Helper()
 	p.Clean()
@@ -82,7 +82,7 @@ func (p *Page) Checked() {
 	p.Clean()
 }
 
-// axe runs the rules of WCAG 2, A and AA, and of good practice.
+// axe runs the rules of WCAG 2, levels A and AA, and best practices.
 func (p *Page) axe() []finding {
 	p.t.Helper()
 	var found []finding

@@ -1,11 +1,10 @@
-// Package browsertest drives a headless Chromium through the console as a
-// person does: what is clicked and filled in is found by its role and its name
-// in the accessibility tree, which is what a screen reader finds. It notices
-// what goes wrong meanwhile (console errors, exceptions, violations of the
-// content security policy, failed requests) and looks at pages with axe-core.
+// Package browsertest drives a headless Chromium like a person. It finds the
+// elements to click and fill in by role and name in the accessibility tree, as a
+// screen reader does. It records faults (console errors, exceptions, violations of
+// the content security policy, failed requests) and checks pages with axe-core.
 //
-// Nothing in it knows the pages. It is a test kit; axe-core, in testdata, is
-// used under the MPL-2.0 and is part of no program.
+// Nothing in it knows the pages. It is a test kit; axe-core, in testdata, is used
+// under the MPL-2.0 and is not part of any program.
 package browsertest
 
 import (
@@ -41,27 +40,27 @@ func Start(ctx context.Context) (*Browser, error) {
 	return b, nil
 }
 
-// Close ends the browser; nothing of it is left.
+// Close ends the browser and removes its files.
 func (b *Browser) Close() error {
 	b.cancel()
 	return b.chromium.Close()
 }
 
-// Shared is a browser that the first test to need one starts. Its zero value is
-// ready.
+// Shared is a browser that starts when a test first needs it. The zero value is
+// ready to use.
 type Shared struct {
 	once    sync.Once
 	browser *Browser
 	err     error
 }
 
-// Browser starts it, or returns the one that was started.
+// Browser returns the browser. The first call starts it.
 func (s *Shared) Browser() (*Browser, error) {
 	s.once.Do(func() { s.browser, s.err = Start(context.Background()) })
 	return s.browser, s.err
 }
 
-// Close ends it if there is one. No test may need it any more.
+// Close ends the browser if it was started. No test may use it afterwards.
 func (s *Shared) Close() error {
 	s.once.Do(func() { s.err = errors.New("the tests are over") })
 	if s.browser == nil {

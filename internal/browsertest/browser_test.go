@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// recorder is a test that may fail without failing the one that it is in.
+// recorder records failures instead of failing the test.
 type recorder struct {
 	testing.TB
 	said []string
@@ -33,7 +33,7 @@ func (r *recorder) Logf(format string, args ...any) {
 	r.said = append(r.said, "log: "+fmt.Sprintf(format, args...))
 }
 
-// open opens a page of a site of its own.
+// open opens a page of a new site.
 func open(t testing.TB, pages map[string]string) (*Page, string) {
 	t.Helper()
 	browser, err := shared.Browser()
@@ -95,7 +95,7 @@ func TestFormIsFilledIn(t *testing.T) {
 	}
 }
 
-func TestFormWithKeysAlone(t *testing.T) {
+func TestFormByKeyboard(t *testing.T) {
 	t.Parallel()
 	p, at := open(t, map[string]string{"GET /": form, "POST /done": head + `<p role="status">FORM</p></main></body></html>`})
 	p.Go(at)
@@ -108,7 +108,7 @@ func TestFormWithKeysAlone(t *testing.T) {
 	p.Status("name=new&secret=&size=10&sure=on")
 }
 
-// What goes wrong is noticed: without that, no finding would mean nothing.
+// Faults are noticed: otherwise the absence of findings would prove nothing.
 func TestFaultsAreNoticed(t *testing.T) {
 	t.Parallel()
 	r := &recorder{TB: t}
@@ -130,17 +130,17 @@ func TestFaultsAreNoticed(t *testing.T) {
 		}
 	}
 	if strings.Contains(all, "/missing") {
-		t.Errorf("what was expected is a fault:\n%s", all)
+		t.Errorf("an expected response is a fault:\n%s", all)
 	}
 	r.said = nil
 	p.Go(at + "/nowhere")
 	p.Clean()
 	if all = strings.Join(r.said, "\n"); !strings.Contains(all, "/nowhere: status 404") {
-		t.Errorf("a page that is not there: %q", all)
+		t.Errorf("a missing page: %q", all)
 	}
 }
 
-func TestWhoCannotUseItIsNoticed(t *testing.T) {
+func TestAccessibilityFaultsAreNoticed(t *testing.T) {
 	t.Parallel()
 	r := &recorder{TB: t}
 	p, at := open(r, map[string]string{

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,12 +12,12 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 )
 
-// reportViolations makes a console error of each violation of the content
-// security policy, with what it was about.
+// reportViolations writes each violation of the content security policy to the
+// console as an error, with its details.
 const reportViolations = `addEventListener('securitypolicyviolation', e =>
 	console.error('content security policy: ' + e.effectiveDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber))`
 
-// faults are what went wrong in a tab.
+// faults collects what went wrong in a tab.
 type faults struct {
 	mu       sync.Mutex
 	said     []string
@@ -24,7 +25,7 @@ type faults struct {
 	paths    map[network.RequestID]string
 }
 
-// answer is one with a status of failure.
+// answer is a response with an error status.
 type answer struct {
 	status int
 	path   string
@@ -34,7 +35,7 @@ func (a answer) String() string { return fmt.Sprintf("request: %s: status %d", a
 
 func newFaults() *faults { return &faults{paths: make(map[network.RequestID]string)} }
 
-// hear takes the browser's events; it runs where they are read.
+// hear handles the browser's events. It runs in the goroutine that reads them.
 func (f *faults) hear(event any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,7 +47,7 @@ func (f *faults) hear(event any) {
 	case *runtime.EventExceptionThrown:
 		f.said = append(f.said, "exception: "+thrown(e.ExceptionDetails))
 	case *log.EventEntryAdded:
-		// What the network says is heard below, with the status.
+		// Network errors are recorded below, with the status.
 		if e.Entry.Source != "network" && (e.Entry.Level == "error" || e.Entry.Level == "warning") {
 			f.said = append(f.said, fmt.Sprintf("log: %s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
@@ -57,13 +58,13 @@ func (f *faults) hear(event any) {
 			f.statuses = append(f.statuses, answer{int(e.Response.Status), f.paths[e.RequestID]})
 		}
 	case *network.EventLoadingFailed:
-		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // those end because the page is left
+		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // aborted because the page was left
 			f.said = append(f.said, fmt.Sprintf("request: %s: %s %s", f.paths[e.RequestID], e.ErrorText, e.BlockedReason))
 		}
 	}
 }
 
-// words are what was given to the console.
+// words returns the arguments of a console call as text.
 func words(args []*runtime.RemoteObject) string {
 	var all []string
 	for _, arg := range args {
@@ -84,7 +85,7 @@ func thrown(d *runtime.ExceptionDetails) string {
 	return fmt.Sprintf("%s (%s:%d)", text, d.URL, d.LineNumber)
 }
 
-// take returns what went wrong since the last time.
+// take returns the faults since the last call.
 func (f *faults) take() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,8 +97,8 @@ func (f *faults) take() []string {
 	return all
 }
 
-// expected takes one answer with this status off the list, and whatever a script
-// of the page has said to the console about it.
+// expected removes one response with this status from the faults, and the console
+// messages of the page's scripts about it. It returns false if there is none.
 func (f *faults) expected(status int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,18 +113,18 @@ func (f *faults) expected(status int) bool {
 	return true
 }
 
-// Expect waits for an answer with this status, which is then no fault.
+// Expect waits for a response with this status and removes it from the faults.
 func (p *Page) Expect(status int) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("an answer with status %d", status), func() error {
 		if !p.faults.expected(status) {
-			return fmt.Errorf("there is none")
+			return errors.New("no such response yet")
 		}
 		return nil
 	})
 }
 
-// Clean fails the test if anything went wrong since the last time.
+// Clean fails the test if there are faults since the last call.
 func (p *Page) Clean() {
 	p.t.Helper()
 	for _, fault := range p.faults.take() {

@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// An element is a node of the accessibility tree.
+// element is a node of the accessibility tree.
 type element struct {
 	node        cdp.BackendNodeID
 	role, name  string
@@ -25,8 +25,8 @@ type element struct {
 
 func (e element) String() string { return fmt.Sprintf("%s %q", e.role, e.name) }
 
-// find returns the element of one of these roles and this name. Names that only
-// begin so are good enough if no other is the same.
+// find returns the element with this name and one of these roles. A single
+// element whose name only begins so is accepted, too.
 func (p *Page) find(ctx context.Context, name string, roles ...string) (element, error) {
 	all, err := p.elements(ctx, roles...)
 	if err != nil {
@@ -47,7 +47,7 @@ func (p *Page) find(ctx context.Context, name string, roles ...string) (element,
 	return element{}, fmt.Errorf("no %s %q among %v", strings.Join(roles, " or "), name, all)
 }
 
-// elements are all of these roles, in the order of the document.
+// elements returns all elements with these roles, in document order.
 func (p *Page) elements(ctx context.Context, roles ...string) ([]element, error) {
 	document, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject]("document"))
 	if err != nil {
@@ -76,7 +76,7 @@ func elementOf(n *accessibility.Node) element {
 	return e
 }
 
-// textOf is the text of a value of the tree, with single blanks.
+// textOf returns the text of a value of the tree, with single blanks.
 func textOf(v *accessibility.Value) string {
 	var text string
 	if v == nil || json.Unmarshal(v.Value, &text) != nil {
@@ -85,7 +85,8 @@ func textOf(v *accessibility.Value) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// centre is a point of the element that can be clicked, scrolled into sight.
+// centre scrolls an element into view and returns a point in it that can be
+// clicked.
 func (p *Page) centre(ctx context.Context, e element) (x, y float64, err error) {
 	if _, err := chromedp.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.node}); err != nil {
 		return 0, 0, err
@@ -95,7 +96,7 @@ func (p *Page) centre(ctx context.Context, e element) (x, y float64, err error) 
 		return 0, 0, err
 	}
 	if len(shape.Quads) == 0 || len(shape.Quads[0]) != 8 {
-		return 0, 0, fmt.Errorf("%s has no place on the page", e)
+		return 0, 0, fmt.Errorf("%s is not visible on the page", e)
 	}
 	q := shape.Quads[0]
 	x, y = (q[0]+q[4])/2, (q[1]+q[5])/2
@@ -104,12 +105,12 @@ func (p *Page) centre(ctx context.Context, e element) (x, y float64, err error) 
 		return !!top && (this.contains(top) || top.contains(this) || [...(this.labels || [])].some(l => l.contains(top)))
 	}`, x, y)
 	if err == nil && !free {
-		err = fmt.Errorf("%s is covered by something else", e)
+		err = fmt.Errorf("%s is covered by another element", e)
 	}
 	return x, y, err
 }
 
-// call calls a function of JavaScript on an element.
+// call calls a JavaScript function on an element.
 func call[T any](ctx context.Context, e element, function string, args ...any) (v T, err error) {
 	object, err := chromedp.Call(ctx, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: e.node})
 	if err != nil {

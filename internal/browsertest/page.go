@@ -16,26 +16,25 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a page may take to show what is waited for, on a machine
-// that does much else.
-const patience = 45 * time.Second
+// waitTimeout bounds every wait for a page, with room for a busy machine.
+const waitTimeout = 45 * time.Second
 
-// Sizes of a window: a desktop's, and the narrowest that pages are made for.
+// Widths of a window in pixels: a desktop's, and the narrowest that pages support.
 const (
 	Wide   = 1280
 	Narrow = 380
 )
 
-// Page is a tab with cookies of its own. It belongs to the goroutine of its
-// test, which it fails when it cannot do what it is told to.
+// Page is a tab with its own cookies. It is for the goroutine of its test. Methods
+// that cannot do their work fail the test.
 type Page struct {
 	t      testing.TB
 	ctx    context.Context //nolint:containedctx // chromedp's handle of the tab
 	faults *faults
 }
 
-// Open opens a tab for a test, which ends with it. What went wrong in it and was
-// not expected fails the test.
+// Open opens a tab for a test and closes it at the test's end. Unexpected faults
+// in the tab fail the test.
 func (b *Browser) Open(t testing.TB) *Page {
 	t.Helper()
 	p := &Page{t: t, faults: newFaults()}
@@ -49,7 +48,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 		chromedp.Do(ctx),
 		void(chromedp.Call(ctx, log.Enable, cdp.Empty{})),
 		void(chromedp.Call(ctx, network.Enable, network.EnableParams{})),
-		// Each tab believes that it has the focus, however many there are.
+		// Let several tabs have the focus at the same time.
 		void(chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})),
 		void(chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: reportViolations})),
 	} {
@@ -64,22 +63,22 @@ func (b *Browser) Open(t testing.TB) *Page {
 // void drops a result.
 func void[T any](_ T, err error) error { return err }
 
-// WithoutScripts switches JavaScript off for the documents to come.
+// WithoutScripts switches JavaScript off for the next documents.
 func (p *Page) WithoutScripts() {
 	p.t.Helper()
 	p.check(void(chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})))
 }
 
-// Scheme is the colours that a person prefers.
+// Scheme is a preferred colour scheme.
 type Scheme string
 
-// Both of them.
+// The colour schemes.
 const (
 	Light Scheme = "light"
 	Dark  Scheme = "dark"
 )
 
-// Look sets the colours and the width of the window.
+// Look sets the colour scheme and the width of the window in pixels.
 func (p *Page) Look(scheme Scheme, width int64) {
 	p.t.Helper()
 	p.check(void(chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -95,21 +94,21 @@ func (p *Page) Look(scheme Scheme, width int64) {
 // Go opens an address and waits until it has loaded.
 func (p *Page) Go(address string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, waitTimeout)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		p.fail("open %s: %v", address, err)
 	}
 }
 
-// Address is where the page is.
+// Address returns the page's address.
 func (p *Page) Address() string {
 	p.t.Helper()
 	return Evaluate[string](p, "location.href")
 }
 
-// Evaluate is what an expression of JavaScript is worth in the page, whose own
-// scripts may be switched off.
+// Evaluate returns the value of a JavaScript expression in the page. It also works
+// after [Page.WithoutScripts].
 func Evaluate[T any](p *Page, expression string) T {
 	p.t.Helper()
 	var v T
@@ -120,16 +119,50 @@ func Evaluate[T any](p *Page, expression string) T {
 	return v
 }
 
-// Text is what can be read on the page.
+// Text returns the visible text of the page.
 func (p *Page) Text() string {
 	p.t.Helper()
 	return Evaluate[string](p, "document.body ? document.body.innerText : ''")
 }
 
-// Eventually waits for a condition, which says what is missing still.
+// HTML returns the current document.
+func (p *Page) HTML() string {
+	p.t.Helper()
+	return Evaluate[string](p, "document.documentElement.outerHTML")
+}
+
+// Cookies returns the values of the tab's cookies by name, HttpOnly ones included.
+func (p *Page) Cookies() map[string]string {
+	p.t.Helper()
+	got, err := chromedp.Call(p.ctx, network.GetCookies, network.GetCookiesParams{})
+	p.check(err)
+	all := make(map[string]string, len(got.Cookies))
+	for _, c := range got.Cookies {
+		all[c.Name] = c.Value
+	}
+	return all
+}
+
+// Save writes a screenshot of the top of the page, in a window of this size, to a
+// file.
+func (p *Page) Save(path string, width, height int64) error {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: height, DeviceScaleFactor: 1,
+	}); err != nil {
+		return err
+	}
+	shot, err := chromedp.Call(p.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation
+}
+
+// Eventually waits until ok returns nil. ok's error says what is still missing.
 func (p *Page) Eventually(what string, ok func() error) {
 	p.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(waitTimeout)
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -139,7 +172,7 @@ func (p *Page) Eventually(what string, ok func() error) {
 		}
 		select {
 		case <-deadline:
-			p.fail("not within %v: %s: %v", patience, what, err)
+			p.fail("not within %v: %s: %v", waitTimeout, what, err)
 		case <-p.ctx.Done():
 			p.fail("the browser has ended: %s: %v", what, err)
 		case <-tick.C:
@@ -154,8 +187,8 @@ func (p *Page) check(err error) {
 	}
 }
 
-// fail ends the test with what the page shows; with go test -artifacts a picture
-// of it is kept, too.
+// fail ends the test and logs what the page shows. With go test -artifacts it also
+// keeps a screenshot.
 func (p *Page) fail(format string, args ...any) {
 	p.t.Helper()
 	p.t.Errorf(format, args...)
@@ -164,7 +197,7 @@ func (p *Page) fail(format string, args ...any) {
 	shown, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
 	p.t.Logf("the page:\n%s\n%s", strings.TrimSpace(shown), strings.Join(p.faults.take(), "\n"))
 	if picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)); err == nil {
-		_ = os.WriteFile(filepath.Join(p.t.ArtifactDir(), "failure.png"), picture, 0o600) // a help, no more
+		_ = os.WriteFile(filepath.Join(p.t.ArtifactDir(), "failure.png"), picture, 0o600) // best effort
 	}
 	p.t.FailNow()
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// See waits until there is an element of a role and a name; "" is any name.
+// See waits until there is an element with a role and a name; "" matches any
+// name.
 func (p *Page) See(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("%s %q", role, name), func() error {
@@ -17,13 +18,13 @@ func (p *Page) See(role, name string) {
 	})
 }
 
-// Has says whether there is such an element now.
+// Has reports whether there is such an element now.
 func (p *Page) Has(role, name string) bool {
 	_, err := p.find(p.ctx, name, role)
 	return err == nil
 }
 
-// Gone waits until there is no such element any more.
+// Gone waits until there is no such element.
 func (p *Page) Gone(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("no %s %q", role, name), func() error {
@@ -40,8 +41,7 @@ func (p *Page) Gone(role, name string) {
 	})
 }
 
-// Heading waits until the page's one main heading is this, and the document has
-// loaded.
+// Heading waits until the document has loaded and its only main heading is text.
 func (p *Page) Heading(text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("heading %q", text), func() error {
@@ -54,22 +54,22 @@ func (p *Page) Heading(text string) {
 	})
 }
 
-// Read waits until a text can be read on the page.
+// Read waits until the page shows a text.
 func (p *Page) Read(text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("text %q", text), func() error {
 		shown, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		if err == nil && !strings.Contains(shown, text) {
-			err = errors.New("it is not there")
+			err = errors.New("the page does not show it")
 		}
 		return err
 	})
 }
 
-// Alert waits until an element of the role alert, or status, says a text.
+// Alert waits until an element of the role alert has a text.
 func (p *Page) Alert(text string) { p.t.Helper(); p.announced("alert", text) }
 
-// Status is [Page.Alert] for what is no failure.
+// Status waits until an element of the role status has a text.
 func (p *Page) Status(text string) { p.t.Helper(); p.announced("status", text) }
 
 func (p *Page) announced(role, text string) {
@@ -78,20 +78,20 @@ func (p *Page) announced(role, text string) {
 		said, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]string](fmt.Sprintf(
 			`[...document.querySelectorAll('[role=%s]%s')].map(e => e.innerText.trim())`, role, map[string]string{"status": ", output"}[role])))
 		if err == nil && !strings.Contains(strings.Join(said, "\n"), text) {
-			err = fmt.Errorf("said is %q", said)
+			err = fmt.Errorf("they say %q", said)
 		}
 		return err
 	})
 }
 
-// Rows are the texts of the cells of the first table, heads left out.
+// Rows returns the texts of the cells of the first table, without its head.
 func (p *Page) Rows() [][]string {
 	p.t.Helper()
 	return Evaluate[[][]string](p, `[...(document.querySelector('main table') || document.createElement('table')).querySelectorAll('tbody tr')]
 		.map(tr => [...tr.cells].map(c => c.innerText.trim().replace(/\s+/g, ' ')))`)
 }
 
-// Options are the texts of what the drop-down with this label offers.
+// Options returns the texts of the options of the drop-down with this label.
 func (p *Page) Options(label string) []string {
 	p.t.Helper()
 	var all []string

@@ -1,5 +1,5 @@
-// Package config turns the environment into one checked struct. All faults
-// are reported at once, by name, and never quote a secret.
+// Package config reads the environment into one checked struct. It reports all faults at once,
+// by the name of the variable, and never quotes a secret.
 package config
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Names of the variables without which a command cannot work.
+// The names of the variables that commands require.
 const (
 	DatabaseURL = "DATABASE_URL"
 	RedisURL    = "REDIS_URL"
@@ -34,24 +34,24 @@ type Config struct {
 	RedisURL    secret.String `env:"REDIS_URL"`
 	Keyset      secret.String `env:"HALOSYNC_KEYSET"`
 
-	// Concurrency is the number of tasks at once in one worker, 1 to 1,000.
+	// Concurrency is the number of tasks that one worker runs at once, 1 to 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
-	// TenantRuns is how many imports and resyncs of one tenant are running at a
-	// time in the whole fleet, 1 to 100.
+	// TenantRuns is the number of imports and resyncs of one tenant that the whole
+	// fleet runs at once, 1 to 100.
 	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
 	// HTTPAddr is the listener's host:port, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`
 	// RateLimit is the request budget of one Halo instance.
 	RateLimit ratelimit.Rate `env:"HALOSYNC_RATE_LIMIT" envDefault:"700/5m"`
-	// ResyncCron is the default schedule of resync; the engine checks it.
+	// ResyncCron is the default schedule of resyncs; the engine checks it.
 	ResyncCron string `env:"HALOSYNC_RESYNC_CRON" envDefault:"30 4 * * *"`
-	// ResyncSpread is the window over which the resyncs of different connections
-	// are spread, 0 to 12 h.
+	// ResyncSpread is the time over which the resyncs of different connections are
+	// spread, 0 to 12 h.
 	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
-	// AllowHosts are hosts or CIDRs that may be called although private or plain http.
+	// AllowHosts are hosts or CIDRs that may be called even if private or plain http.
 	AllowHosts []string `env:"HALOSYNC_ALLOW_HOSTS"`
-	// CAFile is a PEM file with private authorities for calls to Halo, beside the
-	// system's; package halo reads it.
+	// CAFile is a PEM file with private authorities for calls to Halo, in addition to
+	// the system's; package halo reads it.
 	CAFile   string        `env:"HALOSYNC_CA_FILE"`
 	LogLevel zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "json" or "console".
@@ -59,30 +59,30 @@ type Config struct {
 	// Tenant is the default of the CLI's --tenant.
 	Tenant string `env:"HALOSYNC_TENANT"`
 
-	// SigninSecret is what the product signs its sign-in tokens with; package
-	// access reads it.
+	// SigninSecret is the secret with which the product signs its sign-in tokens;
+	// package access reads it.
 	SigninSecret secret.String `env:"HALOSYNC_SIGNIN_SECRET"`
-	// EmbedOrigins may show the console in a page of theirs; package access
-	// reads them.
+	// EmbedOrigins are the origins that may embed the console in a frame; package
+	// access reads them.
 	EmbedOrigins []string `env:"HALOSYNC_EMBED_ORIGINS"`
 
-	// QueuesWritable lets /asynqmon/ change the queues instead of showing them.
+	// QueuesWritable lets /asynqmon/ change the queues instead of only showing them.
 	QueuesWritable bool `env:"HALOSYNC_QUEUES_WRITABLE"`
 
-	// Port is what hosting platforms set; HTTPAddr wins.
+	// Port is set by hosting platforms; HTTPAddr takes precedence.
 	Port string `env:"PORT"`
 
-	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 is for
-	// ever. Events are kept for as long as runs at least.
+	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 keeps it
+	// forever. Events are kept at least as long as runs.
 	KeepRuns    Days `env:"HALOSYNC_KEEP_RUNS" envDefault:"90d"`
 	KeepEvents  Days `env:"HALOSYNC_KEEP_EVENTS" envDefault:"400d"`
 	KeepClients Days `env:"HALOSYNC_KEEP_CLIENTS" envDefault:"180d"`
 }
 
-// secrets are the variables that may come from a file: NAME_FILE.
+// secrets are the variables that a file NAME_FILE may hold instead.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret}
 
-// A FaultsError lists everything that is wrong with the environment.
+// A FaultsError lists all faults of the environment.
 type FaultsError struct{ Faults []string }
 
 func (e *FaultsError) Error() string {
@@ -92,14 +92,14 @@ func (e *FaultsError) Error() string {
 	return "environment: " + strconv.Itoa(len(e.Faults)) + " faults:\n  - " + strings.Join(e.Faults, "\n  - ")
 }
 
-// Add adds a variable's fault, if err is one.
+// Add adds err as a fault of a variable, unless err is nil.
 func (e *FaultsError) Add(name string, err error) {
 	if err != nil {
-		e.Faults = append(e.Faults, brief(name+": "+err.Error()))
+		e.Faults = append(e.Faults, truncate(name+": "+err.Error()))
 	}
 }
 
-// Err is e, or nil without faults.
+// Err returns e, or nil if there are no faults.
 func (e *FaultsError) Err() error {
 	if len(e.Faults) == 0 {
 		return nil
@@ -107,9 +107,9 @@ func (e *FaultsError) Err() error {
 	return e
 }
 
-// Load reads the environment through getenv. required names the variables
-// that this command cannot do without. The error is a [*FaultsError]; what could be
-// read is returned with it, so that the caller can look for more.
+// Load reads the environment through getenv. required names the variables that the command
+// requires. The error is a [*FaultsError]. With it, Load returns what it could read, so that
+// the caller can look for more faults.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {
@@ -127,30 +127,30 @@ func Load(getenv func(string) string, required ...string) (Config, error) {
 	}
 	if len(faults) > 0 {
 		for i := range faults {
-			faults[i] = brief(faults[i])
+			faults[i] = truncate(faults[i])
 		}
 		return cfg, &FaultsError{Faults: faults}
 	}
 	return cfg, nil
 }
 
-// brief cuts a fault that quotes a value of any length.
-func brief(fault string) string {
-	const most = 400
-	if fault = strings.ToValidUTF8(fault, "\uFFFD"); len(fault) <= most {
+// truncate cuts a fault to 400 bytes, because it may quote a value of any length.
+func truncate(fault string) string {
+	const maxBytes = 400
+	if fault = strings.ToValidUTF8(fault, "\uFFFD"); len(fault) <= maxBytes {
 		return fault
 	}
-	return strings.ToValidUTF8(fault[:most], "") + "…"
+	return strings.ToValidUTF8(fault[:maxBytes], "") + "…"
 }
 
-// purpose says of each required variable what it is and where to get it.
+// purpose describes each required variable.
 var purpose = map[string]string{
-	DatabaseURL: "the Postgres to use, e.g. postgres://user:password@host:5432/db",
-	RedisURL:    "the Redis to use, e.g. redis://host:6379/0",
-	Keyset:      `the keys that seal credentials; "enqueue keyset new" makes one`,
+	DatabaseURL: "the address of Postgres, e.g. postgres://user:password@host:5432/db",
+	RedisURL:    "the address of Redis, e.g. redis://host:6379/0",
+	Keyset:      `the keys that seal credentials; create them with "enqueue keyset new"`,
 }
 
-// read collects the variables that Config knows, with secrets from files.
+// read collects the variables of Config, and secrets from files.
 func read(getenv func(string) string) (values map[string]string, faults []string) {
 	values = map[string]string{}
 	params, err := env.GetFieldParams(&Config{})
@@ -179,18 +179,17 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 	return values, faults
 }
 
-// readSecret reads a one-line file of at most 64 KiB; a larger one is surely
-// the wrong file.
+// readSecret reads a file of at most 64 KiB. A larger one is the wrong file.
 func readSecret(path string) (string, error) {
 	if strings.HasPrefix(path, "hsk1:") || strings.Contains(path, "://") {
-		return "", errors.New("holds the secret itself: want the path of a file with it") // which must not be shown
+		return "", errors.New("contains the secret itself: want the path of a file with it") // never quote it
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
 	if !info.Mode().IsRegular() || info.Size() > 64<<10 {
-		return "", fmt.Errorf("%s is not a file of at most 64 KiB", path)
+		return "", fmt.Errorf("%s is not a regular file of at most 64 KiB", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -203,7 +202,7 @@ func readSecret(path string) (string, error) {
 	return v, nil
 }
 
-// check looks at what the types alone do not rule out and fills HTTPAddr.
+// check reports the faults that the types do not exclude, and sets HTTPAddr.
 func (c *Config) check() (faults []string) {
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_CONCURRENCY is %d: want 1 to 1000", c.Concurrency))
@@ -221,7 +220,7 @@ func (c *Config) check() (faults []string) {
 	name := "HALOSYNC_HTTP_ADDR"
 	switch {
 	case c.HTTPAddr == "" && c.Port != "":
-		// A platform that sets PORT routes to every interface.
+		// Platforms that set PORT connect from outside, so listen on all interfaces.
 		c.HTTPAddr, name = ":"+c.Port, "PORT"
 	case c.HTTPAddr == "":
 		c.HTTPAddr = "127.0.0.1:8080"
@@ -241,7 +240,7 @@ func validAddr(addr string) bool {
 	return err == nil
 }
 
-// parseFaults takes the library's errors apart, one fault a variable.
+// parseFaults splits the library's error into one fault per variable.
 func parseFaults(err error) []string {
 	if err == nil {
 		return nil

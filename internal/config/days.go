@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Days is how long something is kept, in days; 0 is for ever.
+// Days is how long something is kept, in days; 0 means forever.
 type Days int
 
-// UnmarshalText reads "90d", or "off" or "0" for ever.
+// UnmarshalText reads "90d", or "off" or "0" for forever.
 func (d *Days) UnmarshalText(text []byte) error {
 	value := string(text)
 	if value == "off" || value == "0" {
@@ -26,37 +26,38 @@ func (d *Days) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxDays is a century, which is for ever with a number on it.
+// maxDays is a century.
 const maxDays = 36_500
 
-// Duration of the days.
+// Duration returns the days as a duration.
 func (d Days) Duration() time.Duration { return time.Duration(d) * 24 * time.Hour }
 
-// The least that may be kept: the queue remembers a request for a week, the
-// database refuses to delete younger events, and an import notes once in 30 days
-// that it has seen a client.
+// The minimums: the queue keeps the key of a request for a week, the database refuses to
+// delete younger events, and imports update a client's last-seen time only every 30 days.
 const (
-	leastRuns    = 7
-	leastEvents  = 30
-	leastClients = 60
+	minRuns    = 7
+	minEvents  = 30
+	minClients = 60
 )
 
-// checkKeep looks at how long history is kept.
+// checkKeep reports faults in how long history is kept.
 func (c *Config) checkKeep() (faults []string) {
 	for _, k := range []struct {
-		name        string
-		days, least Days
+		name      string
+		days, min Days
 	}{
-		{"HALOSYNC_KEEP_RUNS", c.KeepRuns, leastRuns},
-		{"HALOSYNC_KEEP_EVENTS", c.KeepEvents, leastEvents},
-		{"HALOSYNC_KEEP_CLIENTS", c.KeepClients, leastClients},
+		{"HALOSYNC_KEEP_RUNS", c.KeepRuns, minRuns},
+		{"HALOSYNC_KEEP_EVENTS", c.KeepEvents, minEvents},
+		{"HALOSYNC_KEEP_CLIENTS", c.KeepClients, minClients},
 	} {
-		if k.days != 0 && k.days < k.least {
-			faults = append(faults, fmt.Sprintf("%s is %dd: want %dd at least, or off", k.name, k.days, k.least))
+		if k.days != 0 && k.days < k.min {
+			faults = append(faults, fmt.Sprintf("%s is %dd: want at least %dd, or off", k.name, k.days, k.min))
 		}
 	}
 	if c.KeepEvents != 0 && (c.KeepRuns == 0 || c.KeepEvents < c.KeepRuns) {
-		faults = append(faults, fmt.Sprintf("HALOSYNC_KEEP_EVENTS is %dd and HALOSYNC_KEEP_RUNS is longer: an undo reads the events of its run, so keep them as long", c.KeepEvents))
+		faults = append(faults, fmt.Sprintf(
+			"HALOSYNC_KEEP_EVENTS is %dd, shorter than HALOSYNC_KEEP_RUNS: an undo needs the events of its run, so keep them at least as long",
+			c.KeepEvents))
 	}
 	return faults
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How long history is kept: what is read, and what is refused in which words.
+// Retention times are read, or refused with a text that helps.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -19,11 +19,11 @@ func TestKeep(t *testing.T) {
 		{"off", "off", "off", [3]Days{}, ""},
 		{"0", "0", "0", [3]Days{}, ""},
 		{"30d", "off", "", [3]Days{30, 0, 180}, ""},
-		{"off", "", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 400d and HALOSYNC_KEEP_RUNS is longer"},
-		{"500d", "", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 400d and HALOSYNC_KEEP_RUNS is longer"},
-		{"6d", "", "", [3]Days{}, "HALOSYNC_KEEP_RUNS is 6d: want 7d at least, or off"},
-		{"7d", "29d", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 29d: want 30d at least"},
-		{"", "", "59d", [3]Days{}, "HALOSYNC_KEEP_CLIENTS is 59d: want 60d at least"},
+		{"off", "", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 400d, shorter than HALOSYNC_KEEP_RUNS"},
+		{"500d", "", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 400d, shorter than HALOSYNC_KEEP_RUNS"},
+		{"6d", "", "", [3]Days{}, "HALOSYNC_KEEP_RUNS is 6d: want at least 7d, or off"},
+		{"7d", "29d", "", [3]Days{}, "HALOSYNC_KEEP_EVENTS is 29d: want at least 30d"},
+		{"", "", "59d", [3]Days{}, "HALOSYNC_KEEP_CLIENTS is 59d: want at least 60d"},
 		{"90", "", "", [3]Days{}, `HALOSYNC_KEEP_RUNS: "90" is not a number of days such as 90d`},
 		{"-3d", "", "", [3]Days{}, `"-3d" is not`},
 		{"0d", "", "", [3]Days{}, `"0d" is not`},

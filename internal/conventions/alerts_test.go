@@ -18,8 +18,7 @@ const (
 	alertTests = "deploy/prometheus/alerts_test.yml"
 )
 
-// Panels and alerts use metrics that workers have, with labels and values that
-// these have.
+// Panels and alerts use only metrics, labels and values that workers have.
 func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	docs := telemetrytest.Docs(t)
@@ -43,7 +42,7 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 			}
 			doc, ok := docs[name]
 			if !ok {
-				t.Errorf("%s: %s is no metric of docs/metrics.md", where, m[1])
+				t.Errorf("%s: %s is not a metric of docs/metrics.md", where, m[1])
 			}
 			for _, label := range matcher.FindAllStringSubmatch(m[2], -1) {
 				for value := range strings.SplitSeq(label[2], "|") {
@@ -60,7 +59,7 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Each alert has its entry in the runbook, and each entry its alert.
+// Each alert has a runbook entry and a test, and each entry has an alert.
 func TestEachAlertHasARunbookEntry(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, alertRules)
@@ -82,7 +81,7 @@ func TestEachAlertHasARunbookEntry(t *testing.T) {
 	}
 }
 
-// The rules fire when they should, and only then, as Prometheus reads them.
+// Prometheus' own tool confirms that the rules fire when they should, and only then.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")

@@ -29,8 +29,8 @@ func listedModules(t *testing.T) (text string, rows map[string]dependency) {
 // linkable are the licences that the programs may contain.
 var linkable = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC"}
 
-// licenceOf recognises the licence in a module's folder; the strictest wins
-// where there are several.
+// licenceOf returns the licence in a module's folder, the strictest if there are
+// several.
 func licenceOf(t *testing.T, dir string) string {
 	t.Helper()
 	var text strings.Builder
@@ -73,8 +73,8 @@ func licenceOf(t *testing.T, dir string) string {
 	return "unknown"
 }
 
-// Every direct dependency is in the table with its licence and who may import
-// it, and nothing else is.
+// The table lists exactly the direct dependencies, each with its licence and the
+// packages that may import it.
 func TestDependenciesAreDocumented(t *testing.T) {
 	t.Parallel()
 	text, rows := listedModules(t)
@@ -113,7 +113,7 @@ func TestDependenciesAreDocumented(t *testing.T) {
 		}
 	}
 
-	// The rest of the page: tools and packages of the operating system.
+	// The rest of the page lists tools and packages of the operating system.
 	for _, file := range []struct {
 		path string
 		find *regexp.Regexp
@@ -135,8 +135,8 @@ func TestDependenciesAreDocumented(t *testing.T) {
 	}
 }
 
-// What the programs contain, however it got there, is under a licence that
-// asks for no more than to be named.
+// All modules in the programs, indirect ones included, have licences that require
+// only attribution.
 func TestLinkedLicences(t *testing.T) {
 	t.Parallel()
 	all := allPackages(t)
@@ -158,8 +158,7 @@ func TestLinkedLicences(t *testing.T) {
 	}
 }
 
-// Verification of certificates cannot be switched off: no code does it, and
-// none replaces it by its own.
+// No code switches the verification of certificates off or replaces it.
 func TestVerificationIsNeverSwitchedOff(t *testing.T) {
 	t.Parallel()
 	files := 0

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Each setting in the files of deploy is one that the programs read. One that was
-// renamed or mistyped would be without effect, and without an error.
+// The programs read each setting in the files of deploy. A renamed or mistyped
+// setting would have no effect and cause no error.
 func TestDeployedSettingsExist(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}

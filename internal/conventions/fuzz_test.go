@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// fuzzed says which fuzz target each parser of outside input has, or why it
-// needs none. What looks like a parser and is missing here fails the test.
+// fuzzed names the fuzz target of each parser of outside input, or says why it needs
+// none. A function that looks like a parser and is not listed fails the test.
 var fuzzed = map[string]string{
 	"internal/cli parseExpires": "FuzzParseExpires",
 	"internal/cli parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
@@ -27,41 +27,42 @@ var fuzzed = map[string]string{
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
 
-	"internal/access ParseOrigins":  "FuzzParseOrigins",
-	"internal/access parseKey":      "FuzzParseKey",
-	"internal/access readToken":     "FuzzReadToken",
-	"internal/api parseCursor":      "FuzzParseCursor",
-	"internal/config read":          "FuzzLoad",
-	"internal/config readSecret":    "no: it reads a file and bounds it; its content is parsed elsewhere",
-	"internal/console readFlash":    "FuzzReadFlash",
-	"internal/console decodeHidden": "FuzzDecodeHidden", // and all that is in hidden fields
-	"internal/console decodeOffer":  "FuzzDecodeHidden",
-	"internal/console decodePair":   "FuzzDecodeHidden",
-	"internal/console decodePick":   "FuzzDecodeHidden",
-	"internal/console decodeRow":    "FuzzDecodeHidden",
-	"internal/console importFormOf": "FuzzImportForm",
-	"internal/console mapFormOf":    "FuzzMapForm",
-	"internal/schedule Parse":       "FuzzParseSchedule",
-	"internal/engine parseRunID":    "no: uuid.Parse alone",
-	"internal/listing ReadCursor":   "FuzzReadCursor",
-	"internal/ratelimit ParseRate":  "FuzzParseRate",
-	"internal/setup Read":           "no: it calls the parsers of the parts, which have theirs",
-	"internal/worker readSettings":  "no: it calls the parsers of the parts, which have theirs",
-	"internal/secret Parse":         "FuzzParse",
-	"internal/secret decode":        "FuzzParse",
+	"internal/access ParseOrigins":    "FuzzParseOrigins",
+	"internal/access parseKey":        "FuzzParseKey",
+	"internal/access readToken":       "FuzzReadToken",
+	"internal/api parseCursor":        "FuzzParseCursor",
+	"internal/config read":            "FuzzLoad",
+	"internal/config readSecret":      "no: it reads a file and bounds it; its content is parsed elsewhere",
+	"internal/console readFlash":      "FuzzReadFlash",
+	"internal/console decodeHidden":   "FuzzDecodeHidden", // and all hidden fields
+	"internal/console decodeOffer":    "FuzzDecodeHidden",
+	"internal/console decodePair":     "FuzzDecodeHidden",
+	"internal/console decodePick":     "FuzzDecodeHidden",
+	"internal/console decodeRow":      "FuzzDecodeHidden",
+	"internal/console importFormOf":   "FuzzImportForm",
+	"internal/console mapFormOf":      "FuzzMapForm",
+	"internal/schedule Parse":         "FuzzParseSchedule",
+	"internal/engine parseRunID":      "no: uuid.Parse alone",
+	"internal/listing ReadCursor":     "FuzzReadCursor",
+	"internal/ratelimit ParseRate":    "FuzzParseRate",
+	"internal/redisurl Parse":         "FuzzParse",
+	"internal/redisurl parseCluster":  "FuzzParse",
+	"internal/redisurl parseSentinel": "FuzzParse",
+	"internal/redisurl parseSingle":   "FuzzParse",
+	"internal/redisurl parseSocket":   "FuzzParse",
+	"internal/redisurl readPEM":       "no: a file of the operator's, parsed by crypto/x509",
+	"internal/setup Read":             "no: it calls the parsers of the parts, which have theirs",
+	"internal/worker readSettings":    "no: it calls the parsers of the parts, which have theirs",
+	"internal/secret Parse":           "FuzzParse",
+	"internal/secret decode":          "FuzzParse",
 
-	"tasks ParseAddress":  "FuzzParseAddress",
-	"tasks ReadStored":    "FuzzReadStored",
-	"tasks decode":        "FuzzDecode",
-	"tasks parseCluster":  "FuzzParseAddress",
-	"tasks parseInfo":     "no: what our own Redis says of itself",
-	"tasks parseRunID":    "no: uuid.Parse alone",
-	"tasks parseSentinel": "FuzzParseAddress",
-	"tasks parseSingle":   "FuzzParseAddress",
-	"tasks parseSocket":   "FuzzParseAddress",
-	"tasks readPEM":       "no: a file of the operator's, parsed by crypto/x509",
+	"tasks ParseAddress": "no: it calls redisurl.Parse",
+	"tasks ReadStored":   "FuzzReadStored",
+	"tasks decode":       "FuzzDecode",
+	"tasks parseInfo":    "no: what our own Redis says of itself",
+	"tasks parseRunID":   "no: uuid.Parse alone",
 
-	// Parsers by another name.
+	// Parsers with other names.
 	"internal/cli printCSV":         "FuzzOutput",
 	"internal/cli printJSON":        "FuzzOutput",
 	"halo document":                 "FuzzDecodeAsBefore",
@@ -101,7 +102,7 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 		for _, m := range parser.FindAllStringSubmatch(source, -1) {
 			found++
 			if fuzzed[dir+" "+m[1]] == "" {
-				t.Errorf("%s: %s reads from outside: give it a fuzz target, and both a line in this table", file, m[1])
+				t.Errorf("%s: %s parses outside input: write a fuzz target and add a line to this table", file, m[1])
 			}
 		}
 	}
@@ -112,12 +113,12 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 			continue
 		}
 		if used[dir+" "+by] = true; !targets[dir+" "+by] {
-			t.Errorf("%s: there is no %s beside it", name, by)
+			t.Errorf("%s: its package has no %s", name, by)
 		}
 	}
 	for name := range targets {
 		if !used[name] {
-			t.Errorf("%s is for no parser of the table", name)
+			t.Errorf("%s belongs to no parser in the table", name)
 		}
 	}
 	if found < 20 {

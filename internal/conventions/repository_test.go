@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/halosync/halosync"
 
-// once returns a function that computes a value at its first call and fails the
-// test if that is impossible. Tests share what it reads.
+// once returns a function that computes a value at its first call and returns it to
+// all tests. An error fails the test.
 func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 	get := sync.OnceValues(func() (T, error) {
 		root, err := devstack.Root()
@@ -38,7 +38,7 @@ func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 	}
 }
 
-// rootFolder is the path of the repository's root.
+// rootFolder returns the path of the repository's root.
 var rootFolder = once(func(root string) (string, error) { return root, nil })
 
 // readFile reads a file of the repository by its path from the root.
@@ -51,14 +51,14 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// sources are our Go files, tests included, by path from the root with slashes.
+// sources returns our Go files, tests included, by path from the root with slashes.
 var sources = once(func(root string) (map[string]string, error) {
 	return readFolder(root, "", func(path string) bool { return filepath.Ext(path) == ".go" })
 })
 
-// readFolder reads the wanted files of a folder and the folders in it, by path
-// from the root with slashes. It leaves out what is not the repository's own: what
-// git holds, what make builds, and the secrets of deploy/secrets.sh.
+// readFolder reads the wanted files of a folder and its subfolders, by path from the
+// root with slashes. It skips files that are not part of the repository: git's own,
+// the results of make, and the secrets of deploy/secrets.sh.
 func readFolder(root, folder string, want func(path string) bool) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(filepath.Join(root, folder), func(full string, entry fs.DirEntry, err error) error {
@@ -92,7 +92,7 @@ type goPackage struct {
 	Module     *goModule
 }
 
-// name is the path below the module; "" is the root.
+// name returns the path below the module; "" is the root.
 func (p goPackage) name() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
 }
@@ -103,7 +103,7 @@ type goModule struct {
 	Replace            *goModule
 }
 
-// allPackages are our packages and those that they link, by import path.
+// allPackages returns our packages and those that they link, by import path.
 var allPackages = once(func(root string) (map[string]goPackage, error) {
 	all, err := list[goPackage](root, "-deps", "-json=ImportPath,Doc,Imports,Deps,DepOnly,Module", "./...")
 	byPath := make(map[string]goPackage, len(all))
@@ -113,7 +113,7 @@ var allPackages = once(func(root string) (map[string]goPackage, error) {
 	return byPath, err
 })
 
-// packages are our packages.
+// packages returns our packages.
 func packages(t *testing.T) (ours []goPackage) {
 	t.Helper()
 	for _, p := range allPackages(t) {
@@ -124,7 +124,7 @@ func packages(t *testing.T) (ours []goPackage) {
 	return ours
 }
 
-// modules are all modules of the build.
+// modules returns all modules of the build.
 var modules = once(func(root string) ([]goModule, error) { return list[goModule](root, "-m", "-json", "all") })
 
 // list runs go list in the root and decodes its JSON documents.

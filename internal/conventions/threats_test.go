@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every threat of docs/security.md names what answers it and a test that
-// exists: a list that has rotted is worse than none.
+// Every threat in docs/security.md names its answer and an existing test: an outdated
+// list is worse than none.
 func TestEveryThreatHasATest(t *testing.T) {
 	t.Parallel()
 	known := testNames(t)
@@ -25,7 +25,7 @@ func TestEveryThreatHasATest(t *testing.T) {
 			continue
 		}
 		if seen[id[1]] {
-			t.Errorf("threat %s is there twice", id[1])
+			t.Errorf("threat %s is listed twice", id[1])
 		}
 		seen[id[1]] = true
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
@@ -42,7 +42,7 @@ func TestEveryThreatHasATest(t *testing.T) {
 	}
 }
 
-// testNames are the tests and fuzz targets of all packages.
+// testNames returns the tests and fuzz targets of all packages.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)

@@ -18,13 +18,13 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Credentials of the simulated Halo PSA. They open nothing else.
+// Credentials of the simulated Halo PSA. They are good for nothing else.
 const (
 	appID     = "4f1c2a9e-demo"
 	appSecret = "demo-secret-of-no-value"
 )
 
-// workerRole is who worker and CLI are in Postgres.
+// workerRole is the role of worker and CLI in Postgres.
 const workerRole = "halosync_worker"
 
 // stage holds everything that the demo has started.
@@ -36,11 +36,11 @@ type stage struct {
 	worker   *exec.Cmd
 	exited   chan struct{} // closed when the worker has ended
 	opsAddr  string
-	key      string // for the console; of this demo alone, so it may be shown
+	key      string // for the console; valid for this demo only, so it may be shown
 }
 
-// newStage starts the servers and the simulator. What has been started is
-// stopped again if something fails.
+// newStage starts the servers and the simulator. If one fails, it stops the
+// others.
 func newStage(ctx context.Context, bin string, clients int) (d *stage, err error) {
 	d = &stage{bin: bin}
 	defer func() {
@@ -72,13 +72,13 @@ func newStage(ctx context.Context, bin string, clients int) (d *stage, err error
 	return d, nil
 }
 
-// demoProfile answers like a hosted Halo, a bit slowly so that the progress
-// can be seen.
+// demoProfile answers like a hosted Halo, slowly enough for the progress to be
+// seen.
 func demoProfile() halotest.Profile {
 	return halotest.Profile{Latency: 250 * time.Millisecond}
 }
 
-// play is the demo itself, each step a command as a person would type it.
+// play runs the demo. Each step is a command as a person would type it.
 func (d *stage) play(ctx context.Context) error {
 	keyset, err := d.capture(ctx, "enqueue", "keyset", "new")
 	if err != nil {
@@ -108,7 +108,7 @@ func (d *stage) play(ctx context.Context) error {
 	if err := d.perform(ctx, steps); err != nil {
 		return err
 	}
-	say("In Halo, a client is renamed, one is switched off, and one is deleted")
+	say("in Halo, one client is renamed, one deactivated and one deleted")
 	d.changeHalo()
 	return d.perform(ctx, [][]string{
 		{"resync", "--connection", "demo", "--wait"},
@@ -116,19 +116,19 @@ func (d *stage) play(ctx context.Context) error {
 	})
 }
 
-// migrate brings the schema up as the tables' owner, and gives worker and CLI a
+// migrate creates the schema as the tables' owner and gives worker and CLI a
 // weaker role, as docs/security.md advises.
 func (d *stage) migrate(ctx context.Context) error {
 	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
 		return err
 	}
 	cmd := d.program(ctx, "worker", "migrate", "--grant-to", workerRole)
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last one counts
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last one wins
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }
 
-// changeHalo lets happen in Halo what a resync has to notice.
+// changeHalo makes changes in Halo that a resync must notice.
 func (d *stage) changeHalo() {
 	tenant := d.halo.Tenant("")
 	var active []halotest.Client
@@ -142,12 +142,12 @@ func (d *stage) changeHalo() {
 	tenant.Delete(active[30].ID)
 }
 
-// perform types commands one after the other.
+// perform runs commands one after the other.
 func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	for _, args := range steps {
 		say("enqueue %s", quoted(args))
-		// Exit code 3: done, and some clients need a person; that is a fine
-		// result for a demo with realistic data.
+		// Exit code 3 (done, but some clients need a person) is fine here: the
+		// data is realistic.
 		if err := d.command(ctx, "enqueue", args...); err != nil && exitCode(err) != 3 {
 			return err
 		}
@@ -155,9 +155,9 @@ func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	return nil
 }
 
-// familiarNames picks the names of two active clients for companies that the
-// product has already: one that will be linked, and one that two companies
-// share, so that a person has to decide.
+// familiarNames returns the names of two active clients, for companies that the
+// product already has: one will be linked, and one is shared by two companies, so
+// that a person must decide.
 func (d *stage) familiarNames() (link, twice string) {
 	var names []string
 	for _, c := range d.halo.Tenant("").Clients() {
@@ -168,8 +168,8 @@ func (d *stage) familiarNames() (link, twice string) {
 	return names[0], names[1]
 }
 
-// environment is what worker and CLI run with; nothing of the caller's own
-// servers comes in.
+// environment returns the environment of worker and CLI. It overrides the
+// addresses of the caller's own servers.
 func (d *stage) environment() []string {
 	return append(os.Environ(), d.settings()...)
 }
@@ -186,8 +186,8 @@ func (d *stage) settings() []string {
 func (d *stage) keysetFile() string { return filepath.Join(d.dir, "keyset") }
 func (d *stage) workerLog() string  { return filepath.Join(d.dir, "worker.log") }
 
-// command runs a program with our terminal; the client secret waits on its
-// standard input.
+// command runs a program on this terminal, with the client secret on its standard
+// input.
 func (d *stage) command(ctx context.Context, name string, args ...string) error {
 	cmd := d.program(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -218,14 +218,14 @@ func (d *stage) startWorker(ctx context.Context) error {
 	defer log.Close()
 	d.worker = d.program(context.WithoutCancel(ctx), "worker")
 	d.worker.Stdout, d.worker.Stderr = log, log
-	// A group of its own: Ctrl-C is for us, who stop it in an orderly way.
+	// Its own process group: on Ctrl-C close stops it in order.
 	d.worker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.worker.Start(); err != nil {
 		return err
 	}
 	d.exited = make(chan struct{})
 	go func() {
-		_ = d.worker.Wait() // how it ended is in its log
+		_ = d.worker.Wait() // the reason is in its log
 		close(d.exited)
 	}()
 	return d.awaitReady(ctx)
@@ -258,14 +258,14 @@ func (d *stage) awaitReady(ctx context.Context) error {
 	}
 }
 
-// showConsole says how to get into the console.
+// showConsole prints the console's address and its key.
 func (d *stage) showConsole() {
-	say("the console is at http://%s/, this demo's key for it is\n  %s", d.opsAddr, d.key)
+	say("the console is at http://%s/; sign in with this demo's key\n  %s", d.opsAddr, d.key)
 }
 
-// invite prints what can be tried while everything is up.
+// invite prints what to try while everything is running.
 func (d *stage) invite() {
-	fmt.Println("\nEverything stays up until Ctrl-C.")
+	fmt.Println("\nEverything keeps running until Ctrl-C.")
 	d.showConsole()
 	fmt.Println("\nThe worker's other pages:")
 	for _, page := range []string{"/asynqmon/ (the queues, with the same key)", "/readyz", "/metrics"} {
@@ -286,7 +286,7 @@ func (d *stage) invite() {
 	}
 }
 
-// close stops everything in the reverse order.
+// close stops everything in reverse order.
 func (d *stage) close() error {
 	var errs []error
 	if d.worker != nil && d.worker.Process != nil {
@@ -318,7 +318,7 @@ func exitCode(err error) int {
 	return -1
 }
 
-// freeAddr asks the system for an address nobody listens at.
+// freeAddr returns a free address.
 func freeAddr(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -328,7 +328,7 @@ func freeAddr(ctx context.Context) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// quoted writes arguments as one would type them.
+// quoted returns arguments as a person would type them.
 func quoted(args []string) string {
 	words := make([]string, len(args))
 	for i, a := range args {

@@ -9,15 +9,15 @@ import (
 	"regexp"
 )
 
-// Chromium is a running headless browser with a profile of its own, for tests
-// of pages.
+// Chromium is a running headless browser with its own profile, for tests of
+// pages.
 type Chromium struct {
 	*server
 	address string
 }
 
-// StartChromium starts one. When it returns, the browser takes commands at
-// [Chromium.Address]. A [*MissingError] says that none is on the machine.
+// StartChromium starts a browser. When it returns, the browser accepts commands at
+// [Chromium.Address]. It returns a [*MissingError] if none is installed.
 func StartChromium(ctx context.Context) (*Chromium, error) {
 	binary, err := chromium()
 	if err != nil {
@@ -31,7 +31,7 @@ func StartChromium(ctx context.Context) (*Chromium, error) {
 	if err != nil {
 		return nil, err
 	}
-	// env gives the browser a home folder that it may write to.
+	// /usr/bin/env sets a home folder that the browser may write to.
 	args := append([]string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir, binary}, chromiumFlags(dir, who)...)
 	s, err := start("chromium", dir, "TERM", who, "/usr/bin/env", args...)
 	if err != nil {
@@ -47,8 +47,8 @@ func StartChromium(ctx context.Context) (*Chromium, error) {
 	return c, nil
 }
 
-// chromiumFlags keep the browser from calling home, from keeping anything, and
-// from slowing down the pages that nobody looks at.
+// chromiumFlags returns flags that keep the browser from calling home, from
+// storing anything, and from slowing down pages in the background.
 func chromiumFlags(dir string, who *account) []string {
 	flags := []string{
 		"--headless", "--remote-debugging-port=0", "--user-data-dir=" + filepath.Join(dir, "profile"),
@@ -59,16 +59,16 @@ func chromiumFlags(dir string, who *account) []string {
 		"--force-color-profile=srgb", "--font-render-hinting=none", "--lang=en-US", "--no-proxy-server",
 		"--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider",
 	}
-	if who != nil { // root, as in a container, where the kernel rarely lets its sandbox be made
+	if who != nil { // started by root, as in containers, where the sandbox rarely works
 		flags = append(flags, "--no-sandbox")
 	}
 	return append(flags, "about:blank")
 }
 
-// announced is the line in which a browser says where it takes commands.
+// announced matches the log line with the address for commands.
 var announced = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
 
-// listening finds that address in the log.
+// listening returns that address from the log.
 func listening(log string) (string, error) {
 	b, err := os.ReadFile(log)
 	if err != nil {
@@ -76,13 +76,13 @@ func listening(log string) (string, error) {
 	}
 	found := announced.FindSubmatch(b)
 	if found == nil {
-		return "", errors.New("it has not said where it listens")
+		return "", errors.New("no DevTools address in the log")
 	}
 	return string(found[1]), nil
 }
 
-// chromium returns the path of a browser of that family. Debian's wrapper would
-// stand between us and the process, so what it starts comes first.
+// chromium returns the path of Chromium or Chrome. It prefers the program itself
+// to Debian's wrapper script, so that signals reach the browser.
 func chromium() (string, error) {
 	const env = "HALOSYNC_CHROMIUM"
 	if path := os.Getenv(env); path != "" {
@@ -107,8 +107,8 @@ func chromium() (string, error) {
 	return "", &MissingError{Program: "chromium", Looked: []string{"$" + env, "/usr/lib/chromium", "PATH", "/Applications"}}
 }
 
-// Address is where it takes commands: a WebSocket URL of the DevTools protocol.
+// Address returns the WebSocket URL for commands of the DevTools protocol.
 func (c *Chromium) Address() string { return c.address }
 
-// Close stops it and removes its folder.
+// Close stops the browser and removes its folder.
 func (c *Chromium) Close() error { return c.stop() }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A browser takes commands, and leaves neither processes nor files.
+// A browser accepts commands and leaves neither processes nor files behind.
 func TestChromiumAnswersAndGoes(t *testing.T) {
 	t.Parallel()
 	browser, err := StartChromium(t.Context())
@@ -37,19 +37,20 @@ func TestChromiumAnswersAndGoes(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", dir, err)
 	}
-	// Its helpers end by themselves when it does, a moment later.
+	// Its helper processes end by themselves a moment later.
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		left := processesWith(t, dir)
 		if len(left) == 0 {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("processes are left: %q", left)
+			t.Fatalf("processes left: %q", left)
 		}
 	}
 }
 
-// processesWith are the command lines that a text is in; none where it is no Linux.
+// processesWith returns the command lines that contain a text; none outside
+// Linux.
 func processesWith(t *testing.T, text string) (found []string) {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -64,7 +65,8 @@ func processesWith(t *testing.T, text string) (found []string) {
 	return found
 }
 
-// A folder that is named and holds no browser is said to, with what to type.
+// If the configured path is not a browser, the error says so and how to install
+// one.
 func TestChromiumIsMissing(t *testing.T) {
 	t.Setenv("HALOSYNC_CHROMIUM", "/nowhere/chromium")
 	_, err := StartChromium(t.Context())

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// childEnv makes the test binary start both servers, print their folders and
-// wait to be killed.
+// childEnv makes the test binary start both servers, print their folders and wait
+// until it is killed.
 const childEnv = "HALOSYNC_DEVSTACK_CHILD"
 
 func TestMain(m *testing.M) {
@@ -78,7 +78,7 @@ func TestServersAnswerAndGo(t *testing.T) {
 	}
 }
 
-// Two stacks side by side must not see each other.
+// Two servers at the same time are separate.
 func TestTwoRedisAtOnce(t *testing.T) {
 	t.Parallel()
 	start := func() *Redis {
@@ -99,7 +99,7 @@ func TestTwoRedisAtOnce(t *testing.T) {
 	}
 }
 
-// A parent that dies without a chance to clean up leaves nothing behind.
+// A process that is killed leaves no servers and no folders behind.
 func TestNothingSurvivesKill(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -122,7 +122,7 @@ func TestNothingSurvivesKill(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // "signal: killed" is what we asked for
+	_ = cmd.Wait() // "signal: killed" is expected
 
 	eventually(t, "folders are removed", func() bool {
 		_, pg := os.Stat(lines[0])

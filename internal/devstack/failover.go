@@ -9,23 +9,22 @@ import (
 	"strings"
 )
 
-// downAfter is how long a server must be silent, in milliseconds, before its
-// deputy takes over. Less, and a loaded machine shows failovers that nobody
-// asked for.
+// downAfter is how long a server must be silent before its replica takes over, in
+// milliseconds. With less, a loaded machine causes failovers of its own.
 const downAfter = 1500
 
-// MasterName is what the sentinels of a [Sentinel] call their master.
+// MasterName is the name of the master of a [Sentinel].
 const MasterName = "halosync"
 
 // Sentinel is a Redis server with a replica, watched by three sentinels that
-// put the replica in its place when it dies.
+// promote the replica when the server dies.
 type Sentinel struct {
-	Master, Replica *Redis // what they were at the start
+	Master, Replica *Redis // their roles at the start
 	sentinels       []*Redis
 }
 
-// StartSentinel starts all five processes. When it returns, the replica is in
-// step and the sentinels know of it and of each other.
+// StartSentinel starts all five processes. When it returns, the replica is
+// synchronised and the sentinels have discovered it and each other.
 func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 	s := &Sentinel{}
 	defer func() {
@@ -54,7 +53,7 @@ func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 		if err := one.await(ctx, func(ctx context.Context) error {
 			state, err := one.Do(ctx, "SENTINEL", "MASTER", MasterName)
 			if err == nil && (!strings.Contains(state, "num-slaves\n1\n") || !strings.Contains(state, "num-other-sentinels\n2\n")) {
-				err = errors.New("it does not know the others yet")
+				err = errors.New("the sentinel has not discovered the others")
 			}
 			return err
 		}); err != nil {
@@ -64,26 +63,26 @@ func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 	return s, s.Replica.await(ctx, s.Replica.inStep)
 }
 
-// replicated spares a replica the seconds that a server waits for others to
-// join before it sends its data.
+// replicated makes a server send its data to a replica at once. By default it
+// waits some seconds for others to join.
 var replicated = []string{"repl-diskless-sync yes", "repl-diskless-sync-delay 0"}
 
-// inStep says whether a replica has what its master has.
+// inStep returns an error unless a replica is synchronised with its master.
 func (r *Redis) inStep(ctx context.Context) error {
 	state, err := r.Do(ctx, "INFO", "replication")
 	if err == nil && !strings.Contains(state, "master_link_status:up") {
-		err = errors.New("it has no master yet")
+		err = errors.New("the replica has no master yet")
 	}
 	return err
 }
 
-// Promoted says whether the replica is the master now.
+// Promoted reports whether the replica is now the master.
 func (s *Sentinel) Promoted(ctx context.Context) bool {
 	state, err := s.Replica.Do(ctx, "INFO", "replication")
 	return err == nil && strings.Contains(state, "role:master")
 }
 
-// URL addresses database 0 in halosync's way.
+// URL returns the address of database 0 in the form of REDIS_URL.
 func (s *Sentinel) URL() string {
 	return "redis-sentinel://" + addrs(s.sentinels) + "/0?master=" + MasterName
 }
@@ -93,13 +92,13 @@ func (s *Sentinel) Close() error {
 	return closeAll(append(s.sentinels, s.Replica, s.Master))
 }
 
-// Cluster is a Redis Cluster of three masters with a replica each.
+// Cluster is a Redis Cluster of three masters, each with a replica.
 type Cluster struct {
 	Nodes []*Redis // the first three were masters at the start
 }
 
 // StartCluster starts all six processes. When it returns, every slot is served
-// and every replica is in step.
+// and every replica is synchronised.
 func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 	c := &Cluster{}
 	defer func() {
@@ -112,7 +111,7 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 	for range 2 * masters {
 		bus := 0
 		node, err := startRedis(ctx, func(dir string, port int) (_ string, err error) {
-			// By default it is the port plus 10,000, which may not be a port.
+			// The default is the port plus 10,000, which may exceed 65,535.
 			bus, err = freePort(ctx)
 			return redisConf(dir, port, RedisOptions{Config: append([]string{
 				"cluster-enabled yes", "cluster-port " + strconv.Itoa(bus), fmt.Sprintf("cluster-node-timeout %d", downAfter),
@@ -126,7 +125,7 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 	}
 	first := c.Nodes[0]
 	for i, node := range c.Nodes {
-		// Nodes that meet with the same epoch would have to settle that first.
+		// Nodes with equal epochs would first have to resolve the conflict.
 		if _, err := node.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1)); err != nil {
 			return nil, err
 		}
@@ -147,7 +146,7 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 		if err != nil {
 			return nil, err
 		}
-		// It has to have heard of its master first.
+		// The replica must first have discovered its master.
 		if err := node.await(ctx, func(ctx context.Context) error {
 			_, err := node.Do(ctx, "CLUSTER", "REPLICATE", id)
 			return err
@@ -175,10 +174,10 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 // slots is the number of a cluster's hash slots.
 const slots = 16384
 
-// Keeper is the index of the node that serves a key, or -1 while nobody does.
+// Keeper returns the index of the node that serves a key, or -1 while none does.
 func (c *Cluster) Keeper(ctx context.Context, key string) int {
 	for i, node := range c.Nodes {
-		// The others send us on.
+		// The other nodes answer with a redirect.
 		if _, err := node.Do(ctx, "EXISTS", key); err == nil {
 			return i
 		}
@@ -186,7 +185,7 @@ func (c *Cluster) Keeper(ctx context.Context, key string) int {
 	return -1
 }
 
-// URL addresses the cluster in halosync's way.
+// URL returns the address of the cluster in the form of REDIS_URL.
 func (c *Cluster) URL() string { return "redis-cluster://" + addrs(c.Nodes) }
 
 // Close stops all nodes and removes their folders.

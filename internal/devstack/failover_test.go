@@ -42,7 +42,7 @@ func TestClusterPromotes(t *testing.T) {
 	const key = "asynq:{import}:t:1"
 	keeper := c.Keeper(t.Context(), key)
 	if keeper < 0 || keeper > 2 {
-		t.Fatalf("%q is kept by node %d", key, keeper)
+		t.Fatalf("%q is served by node %d", key, keeper)
 	}
 	if _, err := c.Nodes[keeper].Do(t.Context(), "SET", key, "v"); err != nil {
 		t.Error(err)

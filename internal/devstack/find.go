@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// installHint is the command to type when a program is not on the machine.
+// installHint returns the command that installs a missing program.
 func installHint(program string) string {
 	if runtime.GOOS == "darwin" {
 		if program == "chromium" {
@@ -30,7 +30,7 @@ func installHint(program string) string {
 // A MissingError says that a program was not found and how to get it.
 type MissingError struct {
 	Program string   // e.g. "postgres"
-	Looked  []string // where it was looked for
+	Looked  []string // the places searched
 }
 
 func (e *MissingError) Error() string {
@@ -38,8 +38,8 @@ func (e *MissingError) Error() string {
 		e.Program, strings.Join(e.Looked, ", "), installHint(e.Program))
 }
 
-// postgresBin returns the folder that holds initdb and postgres. Debian keeps
-// them outside PATH, one folder a version; the newest wins.
+// postgresBin returns the folder with initdb and postgres. Debian keeps them
+// outside PATH, in a folder for each version; the newest wins.
 func postgresBin() (string, error) {
 	const env = "HALOSYNC_POSTGRES_BIN"
 	var dirs []string
@@ -56,7 +56,8 @@ func postgresBin() (string, error) {
 	return "", &MissingError{Program: "postgres", Looked: []string{"$" + env, "pg_config --bindir", "PATH", "/usr/lib/postgresql/*/bin", "Homebrew"}}
 }
 
-// PostgresProgram finds a program that comes with the server, such as pg_dump.
+// PostgresProgram returns the path of a program that comes with the server, such
+// as pg_dump.
 func PostgresProgram(name string) (string, error) {
 	dir, err := postgresBin()
 	if err != nil {
@@ -139,8 +140,8 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Check reports whether both servers can be had, without starting them. The
-// error, if any, is a [*MissingError] or several joined.
+// Check reports whether both servers are installed, without starting them. Its
+// error is a [*MissingError].
 func Check() error {
 	_, err := postgresBin()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A halted server is gone, its folder stays, and it comes back to the same
-// address; Close then leaves nothing.
+// A halted server does not answer and keeps its folder. It resumes at the same
+// address, and Close then removes everything.
 func TestHaltAndResume(t *testing.T) {
 	t.Parallel()
 	redis, err := StartRedis(t.Context(), RedisOptions{})

@@ -13,16 +13,16 @@ import (
 	"syscall"
 )
 
-// Image is a state of a Postgres data folder that servers start from. It is
-// made once and kept in bin of the repository; each server starts from a copy,
-// which takes a tenth of the time of initdb.
+// Image is a prepared Postgres data folder. It is made once and kept in bin of
+// the repository; each server starts from a copy, which takes a tenth of the time
+// of initdb.
 type Image struct {
 	// Name is part of a file name. There is one folder for each name.
 	Name string
-	// Key changes with everything that Prepare depends on. Another key makes
-	// the image again and removes the old one.
+	// Key changes with everything that Prepare depends on. A new key remakes
+	// the image and removes the old one.
 	Key string
-	// Prepare brings a new cluster into the state.
+	// Prepare prepares a new cluster.
 	Prepare func(ctx context.Context, p *Postgres) error
 }
 
@@ -39,9 +39,9 @@ func initdb(ctx context.Context, bin, data string, who *account) error {
 	return nil
 }
 
-// fill makes the data folder of a new server: a copy of the image, or of an
-// empty cluster if image is nil. Where nothing can be kept, outside the
-// repository or in one that cannot be written to, it makes the state each time.
+// fill creates the data folder of a new server: a copy of the image, or of an
+// empty cluster if image is nil. Outside the repository, or if that is read-only,
+// images cannot be kept and are made each time.
 func fill(ctx context.Context, bin, data string, who *account, image *Image) error {
 	root, err := Root()
 	if err == nil {
@@ -56,9 +56,9 @@ func fill(ctx context.Context, bin, data string, who *account, image *Image) err
 	return build(ctx, bin, who, image, func(made string) error { return copyFolder(ctx, made, data) })
 }
 
-// copyImage copies the image from the folder keep to data, and makes it first
-// if it is missing there. A lock excludes two processes that make it and one
-// that removes it under the feet of one that copies it.
+// copyImage copies the image from the folder keep to data, and first makes it if
+// it is missing. A lock ensures that only one process makes it, and that none
+// removes it while another copies it.
 func copyImage(ctx context.Context, keep, bin, data string, who *account, image *Image) error {
 	stem, err := imageStem(bin, who, image)
 	if err != nil {
@@ -114,9 +114,9 @@ func flock(file *os.File, how int) error {
 	}
 }
 
-// imageStem returns the name of the image's folder: what is before "_" is the
-// same for all versions of it. An image belongs to one account, which alone can
-// read it, and to one version of Postgres.
+// imageStem returns the name of the image's folder. The part before "_" is the
+// same for all its versions. An image belongs to one account, which alone can read
+// it, and to one version of Postgres.
 func imageStem(bin string, who *account, image *Image) (string, error) {
 	server, err := os.Stat(filepath.Join(bin, "postgres"))
 	if err != nil {
@@ -134,8 +134,8 @@ func imageStem(bin string, who *account, image *Image) (string, error) {
 	return fmt.Sprintf("postgres-%d-%s_%x", uid, name, sum[:8]), nil
 }
 
-// removeImages removes older versions of an image, and what a process left that
-// was killed while it made one.
+// removeImages removes older versions of an image, and the remains of a process
+// that was killed while it made one.
 func removeImages(keep, prefix string) error {
 	old, err := filepath.Glob(filepath.Join(keep, prefix+"_*"))
 	if err != nil {
@@ -177,7 +177,7 @@ func build(ctx context.Context, bin string, who *account, image *Image, use func
 }
 
 // copyFolder copies a data folder that no server uses. It keeps owners and
-// rights.
+// permissions.
 func copyFolder(ctx context.Context, from, to string) error {
 	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, out)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// An image is made once by servers that start together, although a process was
-// killed while it made one; another key replaces it.
+// Servers that start together make an image once, even if an earlier process was
+// killed while it made one. A new key replaces the image.
 func TestImageIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	bin, err := postgresBin()
@@ -69,11 +69,11 @@ func TestImageIsMadeOnce(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(keep, prefix+"_*"))
 	if err != nil || len(left) != 1 || filepath.Base(left[0]) == stem || made.Load() != 2 {
-		t.Errorf("kept %v, made %d times, %v", left, made.Load(), err)
+		t.Errorf("images %v, made %d times, %v", left, made.Load(), err)
 	}
 }
 
-// Where an image cannot be kept, a server starts all the same.
+// A server also starts if its image cannot be kept.
 func TestImageThatCannotBeKept(t *testing.T) {
 	t.Chdir(t.TempDir()) // no go.mod above it
 	prepared := false
@@ -90,6 +90,6 @@ func TestImageThatCannotBeKept(t *testing.T) {
 		}
 	}()
 	if err := p.CreateRole(t.Context(), "made"); !prepared || err == nil {
-		t.Errorf("prepared: %v; the role is made again: %v", prepared, err)
+		t.Errorf("prepared: %v; creating the role again: %v", prepared, err)
 	}
 }

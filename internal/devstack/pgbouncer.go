@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// Bouncer is a running PgBouncer that lends connections out for one
-// transaction each. It listens on a Unix socket only.
+// Bouncer is a running PgBouncer in transaction mode. It listens on a Unix socket
+// only.
 type Bouncer struct{ *server }
 
-// StartBouncer starts one in front of the Postgres whose socket is in the
-// folder host, see [Postgres.Dir], for the given roles. A [*MissingError] says
-// that PgBouncer is not on the machine.
+// StartBouncer starts PgBouncer for the given roles, in front of the Postgres
+// whose socket is in the folder host, see [Postgres.Dir]. It returns a
+// [*MissingError] if PgBouncer is not installed.
 func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, error) {
 	binary, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -26,7 +26,7 @@ func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, 
 			return nil, &MissingError{Program: "pgbouncer", Looked: []string{"PATH", "/usr/sbin"}}
 		}
 	}
-	who, err := unprivileged() // it refuses to run as root, too
+	who, err := unprivileged() // PgBouncer refuses to run as root, too
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, 
 	return &Bouncer{s}, nil
 }
 
-// DatabaseURL addresses the named database as a role, with further options of
-// the URL.
+// DatabaseURL returns the URL of the named database for a role, with further URL
+// options.
 func (b *Bouncer) DatabaseURL(role, name string, options url.Values) string {
 	q := url.Values{"host": {b.dir}}
 	for key, values := range options {
@@ -71,5 +71,5 @@ func (b *Bouncer) DatabaseURL(role, name string, options url.Values) string {
 	return "postgres://" + role + "@/" + url.PathEscape(name) + "?" + q.Encode()
 }
 
-// Close stops it and removes its folder.
+// Close stops PgBouncer and removes its folder.
 func (b *Bouncer) Close() error { return b.stop() }

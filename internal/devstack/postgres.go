@@ -12,32 +12,31 @@ import (
 	"path/filepath"
 )
 
-// PostgresOptions says how a private Postgres is to run. The zero value is
-// what tests want.
+// PostgresOptions configures a private Postgres. The zero value suits tests.
 type PostgresOptions struct {
-	// Durable keeps fsync on. Off by default: the data goes with the process.
+	// Durable keeps fsync on. It is off by default, because the data is removed
+	// with the server.
 	Durable bool
 	// Settings are server settings by name, e.g. "max_connections": "200".
 	Settings map[string]string
-	// Image is what the data folder holds at the start; nil means an empty
+	// Image is the initial content of the data folder; nil means an empty
 	// cluster.
 	Image *Image
-	// InMemory keeps the data in memory where the machine has a large enough file
-	// system for it, for many small databases.
+	// InMemory keeps the data in memory if the machine has a large enough file
+	// system for it. It suits many small databases.
 	InMemory bool
 }
 
-// Postgres is a running private server that listens on a Unix socket only, so
-// it can neither collide with another server's port nor be reached from
-// elsewhere.
+// Postgres is a running private server. It listens on a Unix socket only, so it
+// cannot collide with another server's port or be reached from other machines.
 type Postgres struct {
 	*server
 	launch func() (*server, error) // starts the cluster in the folder
 }
 
-// StartPostgres makes a cluster in a temporary folder and starts it. When it
-// returns, the server answers. It takes some 0.3 s, and 1.5 s the first time
-// (see [Image]). A [*MissingError] says that Postgres is not on the machine.
+// StartPostgres creates a cluster in a temporary folder and starts it. When it
+// returns, the server answers. It takes some 0.3 s, and 1.5 s the first time (see
+// [Image]). It returns a [*MissingError] if Postgres is not installed.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -73,8 +72,8 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	}
 	if !opts.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-			// Each session is a process: one that maps less memory starts and ends sooner. And
-			// autovacuum starts one for each of many small databases.
+			// Each session is a process, which starts and ends faster with less memory to map.
+			// And autovacuum starts one for each of many small databases.
 			"-c", "shared_buffers=32MB", "-c", "autovacuum_naptime=10min")
 	}
 	for name, value := range opts.Settings {
@@ -94,8 +93,8 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	return p, nil
 }
 
-// answers succeeds once the server accepts sessions: the pid file's last line
-// says "ready" only after start-up is over, which a mere connect does not tell.
+// answers succeeds once the server accepts sessions. The pid file says "ready"
+// only after start-up, which a successful connect does not prove.
 func (p *Postgres) answers(ctx context.Context) error {
 	status, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -111,18 +110,19 @@ func (p *Postgres) answers(ctx context.Context) error {
 	return conn.Close()
 }
 
-// URL addresses the database "postgres" as superuser.
+// URL returns the URL of the database "postgres" for the superuser.
 func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
 
-// DatabaseURL addresses the named database as superuser; it need not exist.
+// DatabaseURL returns the URL of the named database for the superuser. The
+// database need not exist.
 func (p *Postgres) DatabaseURL(name string) string { return p.URLAs("postgres", name) }
 
-// URLAs addresses the named database as a role; neither need exist.
+// URLAs returns the URL of the named database for a role. Neither need exist.
 func (p *Postgres) URLAs(role, name string) string {
 	return "postgres://" + url.PathEscape(role) + "@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
 }
 
-// CreateRole makes a role that may connect and has no rights yet.
+// CreateRole creates a role that may connect and has no other rights.
 func (p *Postgres) CreateRole(ctx context.Context, role string) error {
 	bin, err := postgresBin()
 	if err != nil {
@@ -135,24 +135,24 @@ func (p *Postgres) CreateRole(ctx context.Context, role string) error {
 	return nil
 }
 
-// Dir is the temporary folder, with server.log in it.
+// Dir returns the temporary folder, which contains server.log.
 func (p *Postgres) Dir() string { return p.dir }
 
-// HaltFast stops the server as "pg_ctl stop -m fast" does and keeps its folder.
+// HaltFast stops the server like "pg_ctl stop -m fast" and keeps its folder.
 func (p *Postgres) HaltFast() error { return p.halt("INT") }
 
-// HaltImmediate stops it as "pg_ctl stop -m immediate" does: the next start
-// recovers from the log. Without the setting synchronous_commit=on it loses
-// the commits of the last moments, as it would in the field.
+// HaltImmediate stops the server like "pg_ctl stop -m immediate": the next start
+// recovers from the log. Without the setting synchronous_commit=on it loses the
+// last commits, as in production.
 func (p *Postgres) HaltImmediate() error { return p.halt("QUIT") }
 
-// Resume starts a halted server again on the same folder and returns when it
-// answers. It must not run alongside a halt or Close.
+// Resume restarts a halted server on the same folder and returns when it answers.
+// It must not run concurrently with a halt or Close.
 func (p *Postgres) Resume(ctx context.Context) error {
 	if err := p.resume(); err != nil {
 		return err
 	}
-	// One that an immediate stop left says "ready".
+	// After an immediate stop the old file still says "ready".
 	if err := removeIfThere(filepath.Join(p.dir, "data", "postmaster.pid")); err != nil {
 		return err
 	}
@@ -167,7 +167,8 @@ func (p *Postgres) Resume(ctx context.Context) error {
 // Close stops the server and removes its folder.
 func (p *Postgres) Close() error { return p.stop() }
 
-// readyLine looks at the state in a postmaster.pid: its eighth line.
+// readyLine reports whether the state in a postmaster.pid, its eighth line, is
+// "ready".
 func readyLine(pidFile []byte) bool {
 	lines := bytes.Split(pidFile, []byte("\n"))
 	return len(lines) >= 8 && bytes.Equal(bytes.TrimSpace(lines[7]), []byte("ready"))

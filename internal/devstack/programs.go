@@ -11,11 +11,11 @@ import (
 	"syscall"
 )
 
-// Programs returns a folder that holds worker and enqueue, built with the race
-// detector as the tests that run them are. The first call in a process builds
-// them, into bin/race of the repository: what is up to date there is not linked
-// again, so the tests of many packages share one build. A lock keeps processes
-// apart that build at the same time.
+// Programs returns a folder with worker and enqueue, built with the race
+// detector like the tests that run them. The first call in a process builds them
+// into bin/race of the repository. Programs that are up to date are not linked
+// again, so the tests of many packages share one build. A lock serialises
+// concurrent builds.
 var Programs = sync.OnceValues(func() (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -63,20 +63,20 @@ func Root() (string, error) {
 // Long reports whether tests run in their long form: HALOSYNC_LONG is set.
 func Long() bool { return os.Getenv("HALOSYNC_LONG") != "" }
 
-// Output is what processes have written, read while they write.
+// Output collects the output of processes and can be read while they write.
 type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-// Write adds to it.
+// Write appends p.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.Write(p)
 }
 
-// String returns all of it so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

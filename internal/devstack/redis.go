@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// RedisOptions says how a private Redis is to run. The zero value is what
-// tests want.
+// RedisOptions configures a private Redis. The zero value suits tests.
 type RedisOptions struct {
 	// Durable turns the append-only file on (fsync every second).
 	Durable bool
 	// Config are lines of redis.conf, e.g. "maxmemory-policy noeviction".
 	Config []string
 	// TLS makes the server listen on a second port, with a certificate of a
-	// private authority, for clients that show one of it: see [Redis.TLS].
+	// private authority, for clients with a certificate of the same authority:
+	// see [Redis.TLS].
 	TLS bool
 }
 
@@ -29,11 +29,11 @@ type Redis struct {
 	*server
 	port   int
 	secure int                     // port with TLS, if any
-	launch func() (*server, error) // starts it in the folder
+	launch func() (*server, error) // starts the server in its folder
 }
 
-// StartRedis starts a server in a temporary folder. When it returns, the
-// server answers. A [*MissingError] says that Redis is not on the machine.
+// StartRedis starts a server in a temporary folder. When it returns, the server
+// answers. It returns a [*MissingError] if Redis is not installed.
 func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	secure := 0
 	r, err := startRedis(ctx, func(dir string, port int) (_ string, err error) {
@@ -53,7 +53,7 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	return r, nil
 }
 
-// tlsConf names the files that every server has, see writeCertificates.
+// tlsConf returns the settings for TLS, with the files of writeCertificates.
 func tlsConf(dir string, port int) []string {
 	return []string{
 		"tls-port " + strconv.Itoa(port), "tls-cert-file " + filepath.Join(dir, serverCertFile),
@@ -62,13 +62,13 @@ func tlsConf(dir string, port int) []string {
 }
 
 // startRedis starts a server, or with further arguments a sentinel, with the
-// configuration that conf makes.
+// configuration that conf returns.
 func startRedis(ctx context.Context, conf func(dir string, port int) (string, error), args ...string) (*Redis, error) {
 	binary, err := redisServer()
 	if err != nil {
 		return nil, err
 	}
-	// The port is free when we look and may be taken when Redis binds it.
+	// Another process may take the free port before Redis binds it.
 	for range 5 {
 		var r *Redis
 		if r, err = tryRedis(ctx, binary, conf, args); err == nil {
@@ -105,7 +105,8 @@ func tryRedis(ctx context.Context, binary string, conf func(dir string, port int
 	return r, nil
 }
 
-// configure picks the port and writes redis.conf, which a sentinel rewrites.
+// configure picks the port and writes redis.conf. A sentinel rewrites that file,
+// so it belongs to the server's account.
 func (r *Redis) configure(ctx context.Context, dir string, who *account, conf func(dir string, port int) (string, error)) (err error) {
 	if r.port, err = freePort(ctx); err != nil {
 		return err
@@ -126,8 +127,8 @@ func (r *Redis) configure(ctx context.Context, dir string, who *account, conf fu
 	return who.own(path)
 }
 
-// redisConf is a configuration that never evicts: asynq loses tasks under any
-// other policy.
+// redisConf returns a configuration that never evicts: asynq loses tasks under
+// any other policy.
 func redisConf(dir string, port int, opts RedisOptions) string {
 	lines := []string{
 		"bind 127.0.0.1", "port " + strconv.Itoa(port), "dir " + dir,
@@ -139,7 +140,7 @@ func redisConf(dir string, port int, opts RedisOptions) string {
 	return strings.Join(append(lines, opts.Config...), "\n") + "\n"
 }
 
-// freePort asks the system for a port nobody listens on.
+// freePort returns a free port.
 func freePort(ctx context.Context) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -149,8 +150,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// answers makes sure that it is our own server behind the port, by its
-// folder, and not one that took the port in between.
+// answers checks by its folder that the server on the port is ours, and not
+// another one that has taken the port meanwhile.
 func (r *Redis) answers(ctx context.Context) error {
 	info, err := r.Do(ctx, "INFO", "server")
 	if err != nil {
@@ -168,31 +169,31 @@ func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
 	return ask(ctx, r.Addr(), args)
 }
 
-// Addr is host:port.
+// Addr returns host:port.
 func (r *Redis) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)) }
 
-// URL addresses database 0.
+// URL returns the URL of database 0.
 func (r *Redis) URL() string { return r.DatabaseURL(0) }
 
-// DatabaseURL addresses database n, 0 to 511.
+// DatabaseURL returns the URL of database n, 0 to 511.
 func (r *Redis) DatabaseURL(n int) string { return fmt.Sprintf("redis://%s/%d", r.Addr(), n) }
 
-// TLS is the host:port with TLS and the files that a client of it needs: the
-// authority's certificate, its own, and that one's key.
+// TLS returns the host:port with TLS and the files for a client: the authority's
+// certificate, the client's certificate and its key.
 func (r *Redis) TLS() (addr, ca, cert, key string) {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.secure)),
 		filepath.Join(r.dir, caFile), filepath.Join(r.dir, clientCertFile), filepath.Join(r.dir, clientKeyFile)
 }
 
-// Dir is the temporary folder, with server.log in it.
+// Dir returns the temporary folder, which contains server.log.
 func (r *Redis) Dir() string { return r.dir }
 
-// Halt kills the server as a crash would and keeps its folder. What it held is
-// lost unless it is durable.
+// Halt kills the server like a crash and keeps its folder. Its data is lost unless
+// it is durable.
 func (r *Redis) Halt() error { return r.halt("KILL") }
 
-// Resume starts a halted server again, on the same port and folder, and
-// returns when it answers. It must not run alongside Halt or Close.
+// Resume restarts a halted server on the same port and folder, and returns when
+// it answers. It must not run concurrently with Halt or Close.
 func (r *Redis) Resume(ctx context.Context) error {
 	if err := r.resume(); err != nil {
 		return err

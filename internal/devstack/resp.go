@@ -15,8 +15,8 @@ import (
 // askTimeout bounds one command to a server on this machine.
 const askTimeout = 5 * time.Second
 
-// ask sends one command on a connection of its own and returns the reply, the
-// values of an array one a line. It spares this package a Redis client.
+// ask sends one command on a new connection and returns the reply, the values of
+// an array one a line. With it this package needs no Redis client.
 func ask(ctx context.Context, addr string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -14,12 +14,11 @@ import (
 	"time"
 )
 
-// supervisor starts "$@" and ends it with signal $1 as soon as its own
-// standard input closes; then it removes folder $2, which stays when the server
-// ends by itself, for its log, and when the file "halted" is in it. A line on
-// the input names another signal than $1. The server's exit status becomes its
-// own. The pipe is moved to descriptor 3 because a shell gives
-// /dev/null to the background jobs it starts.
+// supervisor starts "$@" and ends it with signal $1 when its own standard input
+// closes. A line on the input replaces the signal. Then it removes folder $2,
+// except if the server ended by itself, to keep its log, or if the file "halted"
+// is in it. It exits with the server's status. The pipe moves to descriptor 3
+// because a shell gives /dev/null to its background jobs.
 const supervisor = `
 sig=$1 dir=$2; shift 2
 trap '' INT TERM HUP QUIT
@@ -53,14 +52,14 @@ type server struct {
 	err  error // exit status, valid after done is closed
 }
 
-// account is the user that a server runs as; nil means our own.
+// account is the user that a server runs as; nil means the current user.
 type account struct{ uid, gid uint32 }
 
-// unprivileged returns the account to drop to when we are root, since
-// Postgres refuses to run as root, and nil when we are not.
+// unprivileged returns the account to drop to if the current user is root, since
+// Postgres refuses to run as root, and nil otherwise.
 func unprivileged() (*account, error) {
 	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // nil account means "our own"
+		return nil, nil //nolint:nilnil // a nil account means the current user
 	}
 	for _, name := range []string{"postgres", "_postgres", "nobody", "daemon"} {
 		u, err := user.Lookup(name)
@@ -73,11 +72,11 @@ func unprivileged() (*account, error) {
 			return &account{uint32(uid), uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("running as root and no user postgres, nobody or daemon exists to run Postgres as")
+	return nil, errors.New("Postgres cannot run as root, and there is no user postgres, nobody or daemon to run it as")
 }
 
-// attributes puts a child into a process group of its own, so that a Ctrl-C
-// at the terminal reaches us and not the server, and drops privileges.
+// attributes gives a child its own process group, so that Ctrl-C at the terminal
+// does not reach the server, and drops privileges.
 func (a *account) attributes() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if a != nil {
@@ -86,9 +85,9 @@ func (a *account) attributes() *syscall.SysProcAttr {
 	return attr
 }
 
-// tempBase returns the folder for temporary folders that account a can reach.
-// Unix sockets live in them, whose paths may not exceed some 100 bytes, hence
-// the fall-back.
+// tempBase returns a folder for temporary folders that account a can reach. The
+// paths of Unix sockets in them are limited to some 100 bytes, so a long name is
+// replaced by /tmp.
 func tempBase(a *account) string {
 	if base := os.TempDir(); a == nil && len(base) <= 50 {
 		return base
@@ -96,8 +95,8 @@ func tempBase(a *account) string {
 	return "/tmp"
 }
 
-// memoryFolder is in memory on Linux. Files are made and removed there at half
-// the cost of a disk's, and a database has three hundred.
+// memoryFolder is in memory on Linux. Creating and removing files there costs half
+// as much as on a disk, and a database has three hundred files.
 const memoryFolder = "/dev/shm"
 
 // roomy reports whether a folder exists and has two gigabytes free. In
@@ -107,10 +106,10 @@ func roomy(folder string) bool {
 	return syscall.Statfs(folder, &stat) == nil && stat.Bavail*uint64(stat.Bsize) >= 2<<30 //nolint:gosec // a block has a positive size
 }
 
-// tempDir makes a folder that account a owns and can reach.
+// tempDir creates a folder that account a owns and can reach.
 func tempDir(a *account, pattern string) (string, error) { return tempDirIn(tempBase(a), a, pattern) }
 
-// tempDirIn makes a folder in base that account a owns.
+// tempDirIn creates a folder in base that account a owns.
 func tempDirIn(base string, a *account, pattern string) (string, error) {
 	dir, err := os.MkdirTemp(base, pattern)
 	if err != nil {
@@ -122,7 +121,7 @@ func tempDirIn(base string, a *account, pattern string) (string, error) {
 	return dir, nil
 }
 
-// own gives a file or folder of ours to the account.
+// own changes the owner of a file or folder to the account.
 func (a *account) own(path string) error {
 	if a == nil {
 		return nil
@@ -130,7 +129,7 @@ func (a *account) own(path string) error {
 	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
-// start runs binary under the supervisor with its output in dir/server.log.
+// start runs binary under the supervisor. Its output goes to dir/server.log.
 func start(name, dir, stopSignal string, a *account, binary string, args ...string) (*server, error) {
 	logPath := filepath.Join(dir, "server.log")
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -180,8 +179,7 @@ func (s *server) await(ctx context.Context, ready func(context.Context) error) e
 	}
 }
 
-// stop ends the server, waits for it and removes its folder. Calling it twice
-// is harmless.
+// stop ends the server, waits for it and removes its folder. It is safe to repeat.
 func (s *server) stop() error {
 	s.pipe.Close()
 	select {
@@ -193,7 +191,7 @@ func (s *server) stop() error {
 }
 
 // halt ends the server with a signal, e.g. "KILL", waits for it and keeps its
-// folder for a later start. Halting a server that has ended is harmless.
+// folder for a later start. It does nothing if the server has ended.
 func (s *server) halt(signal string) error {
 	select {
 	case <-s.done:

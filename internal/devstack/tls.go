@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Files of a server with TLS, in its folder.
+// Files in the folder of a server with TLS.
 const (
 	caFile         = "ca.pem"
 	serverCertFile = "server.pem"
@@ -24,8 +24,8 @@ const (
 	clientKeyFile  = "client-key.pem"
 )
 
-// writeCertificates makes an authority of its own and two certificates that
-// are good for a day: a server's for 127.0.0.1, and a client's.
+// writeCertificates creates an authority and two certificates that are valid for
+// a day: one for a server at 127.0.0.1 and one for a client.
 func writeCertificates(dir string, who *account) error {
 	now := time.Now()
 	template := func(serial int64, name string) *x509.Certificate {

@@ -117,7 +117,7 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
 		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
-		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent, RetryBudget: d.cfg.RetryBudget,
+		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent, Limits: halo.Limits{RetryBudget: d.cfg.RetryBudget},
 	})
 }
 

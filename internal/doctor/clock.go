@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// skewWarns is a clock that deserves a look; skewHurts is one by which the
-	// queue takes a living worker for dead: its leases are of 30 s.
-	skewWarns = 2 * time.Second
-	skewHurts = 15 * time.Second
+	// From minWarning on, a skew is a warning. From minFault on it is a fault: the
+	// queue's leases last 30 s, so it could take a live worker for dead.
+	minWarning = 2 * time.Second
+	minFault   = 15 * time.Second
 )
 
 // clock compares this machine's clock with those of Postgres and Redis.
@@ -25,7 +25,7 @@ func (c Config) clock(ctx context.Context, r *Report) {
 		}},
 		{"Redis", c.Queue.Time},
 	} {
-		skew, err := apart(ctx, s.now)
+		skew, err := skewOf(ctx, s.now)
 		if err != nil {
 			r.add("clock", Skipped, s.name+" does not answer", "")
 			continue
@@ -34,10 +34,10 @@ func (c Config) clock(ctx context.Context, r *Report) {
 	}
 }
 
-// apart says by how much a server's clock is ahead of ours. What the answer took
-// is in its favour.
-func apart(ctx context.Context, now func(context.Context) (time.Time, error)) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// skewOf returns by how much a server's clock is ahead of this machine's. It subtracts the time
+// that the reply took.
+func skewOf(ctx context.Context, now func(context.Context) (time.Time, error)) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	before := time.Now()
 	theirs, err := now(ctx)
@@ -55,15 +55,15 @@ func apart(ctx context.Context, now func(context.Context) (time.Time, error)) (t
 
 func judgeClock(server string, skew time.Duration) Finding {
 	f := Finding{Area: "clock", Status: OK, What: fmt.Sprintf("%s' clock and this machine's agree", server)}
-	if skew.Abs() < skewWarns {
+	if skew.Abs() < minWarning {
 		return f
 	}
-	f.Status, f.Do = Warning, "let NTP set the clocks of both machines (timedatectl, chronyc tracking)"
+	f.Status, f.Do = Warning, "synchronize the clocks of both machines with NTP (timedatectl, chronyc tracking)"
 	f.What = fmt.Sprintf("%s' clock is %v ahead of this machine's", server, skew.Round(time.Second))
 	if skew < 0 {
 		f.What = fmt.Sprintf("%s' clock is %v behind this machine's", server, (-skew).Round(time.Second))
 	}
-	if skew.Abs() >= skewHurts {
+	if skew.Abs() >= minFault {
 		f.Status = Fault
 	}
 	return f

@@ -23,19 +23,19 @@ func TestJudgeClock(t *testing.T) {
 	}
 }
 
-// What an answer took is in the server's favour.
-func TestApart(t *testing.T) {
+// The time that the reply took is not part of the skew.
+func TestSkewOf(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ off, least, most time.Duration }{
+	for _, c := range []struct{ off, min, max time.Duration }{
 		{0, 0, 0}, {time.Minute, 59 * time.Second, time.Minute}, {-time.Minute, -time.Minute, -59 * time.Second},
 	} {
-		got, err := apart(t.Context(), func(context.Context) (time.Time, error) { return time.Now().Add(c.off), nil })
-		if err != nil || got < c.least || got > c.most {
+		got, err := skewOf(t.Context(), func(context.Context) (time.Time, error) { return time.Now().Add(c.off), nil })
+		if err != nil || got < c.min || got > c.max {
 			t.Errorf("%v off: %v, %v", c.off, got, err)
 		}
 	}
 	away := errors.New("away")
-	if _, err := apart(t.Context(), func(context.Context) (time.Time, error) { return time.Time{}, away }); !errors.Is(err, away) {
+	if _, err := skewOf(t.Context(), func(context.Context) (time.Time, error) { return time.Time{}, away }); !errors.Is(err, away) {
 		t.Errorf("%v", err)
 	}
 }

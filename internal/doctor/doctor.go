@@ -1,5 +1,5 @@
-// Package doctor looks at everything that a worker needs, from the environment to
-// each connection's Halo, and says of each fault what to do. It changes nothing.
+// Package doctor checks everything that a worker needs, from the environment to each
+// connection's Halo, and reports for each fault what to do. It changes nothing.
 package doctor
 
 import (
@@ -14,15 +14,15 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// What a finding means for the installation.
+// The status of a finding.
 const (
 	OK      = "ok"
-	Warning = "warning" // it works, and something deserves attention
-	Fault   = "fault"   // something does not work
-	Skipped = "skipped" // could not be looked at
+	Warning = "warning" // works, but needs attention
+	Fault   = "fault"   // does not work
+	Skipped = "skipped" // could not be checked
 )
 
-// Finding is one thing that was looked at.
+// Finding is the result of one check.
 type Finding struct {
 	Area    string `json:"area"` // environment, postgres, redis, keys, clock, halo
 	Status  string `json:"status"`
@@ -31,7 +31,7 @@ type Finding struct {
 	Do      string `json:"do,omitempty"`
 }
 
-// Report is all that was found, in the order in which it was looked at.
+// Report is the list of findings, in the order of the checks.
 type Report struct {
 	Findings []Finding `json:"findings"`
 	Faults   int       `json:"faults"`
@@ -53,27 +53,27 @@ func (r *Report) add(area, status, what, do string) {
 	r.Add(Finding{Area: area, Status: status, What: what, Do: do})
 }
 
-// Config is what is looked at.
+// Config is what to check.
 type Config struct {
 	Store  *repo.Store
 	Queue  *tasks.Server
 	Engine *engine.Engine
-	// Connections is how many connections' Halo is asked at most.
+	// Connections bounds the connections that are tested.
 	Connections int
 }
 
-// patience bounds what one server may take to answer.
-const patience = 10 * time.Second
+// checkTimeout bounds the checks of one server.
+const checkTimeout = 10 * time.Second
 
-// Examine looks at everything. It goes on past faults.
+// Examine runs all checks. It continues after faults.
 func Examine(ctx context.Context, c Config) Report {
 	var r Report
 	up := c.postgres(ctx, &r)
 	c.redis(ctx, &r)
 	c.clock(ctx, &r)
 	if !up {
-		r.add("keys", Skipped, "Postgres cannot be used", "")
-		r.add("halo", Skipped, "Postgres cannot be used", "")
+		r.add("keys", Skipped, "Postgres is unavailable", "")
+		r.add("halo", Skipped, "Postgres is unavailable", "")
 		return r
 	}
 	c.keys(ctx, &r)
@@ -81,27 +81,28 @@ func Examine(ctx context.Context, c Config) Report {
 	return r
 }
 
-// minPostgres is the oldest server that has what the schema needs.
+// minPostgres is the oldest version that the schema supports.
 const minPostgres = 15_00_00
 
-// postgres looks at server, schema and role. usable is false if nothing can be
-// read.
+// postgres checks server, schema and role. usable is false if nothing can be read.
 func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	server, err := c.Store.Server(ctx)
 	if err != nil {
-		r.add("postgres", Fault, err.Error(), "check that it runs, that DATABASE_URL names it, and that it takes connections of this user from here (pg_hba.conf)")
+		r.add("postgres", Fault, err.Error(),
+			"check that Postgres runs, that DATABASE_URL is right, and that it accepts this user from this machine (pg_hba.conf)")
 		return false
 	}
 	if server.Number < minPostgres {
 		r.add("postgres", Fault, "version "+server.Version, "upgrade Postgres to 15 or newer")
 	}
 	if server.ReadOnly {
-		r.add("postgres", Fault, "it takes no writes: a standby, or set so", "name the primary in DATABASE_URL")
+		r.add("postgres", Fault, "it is read-only: a standby, or configured so", "set DATABASE_URL to the primary")
 	}
 	if server.InUse*100 > server.Most*80 {
-		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Most), "raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
+		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Most),
+			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
 	}
 	var schema *repo.SchemaError
 	switch err := c.Store.Ready(ctx); {
@@ -119,7 +120,7 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	return c.role(ctx, r)
 }
 
-// role looks at the rights.
+// role checks the rights of the database role.
 func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 	role, err := c.Store.Role(ctx)
 	switch {
@@ -127,45 +128,47 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 		r.add("postgres", Fault, err.Error(), "as the tables' owner: worker migrate --grant-to ROLE")
 		return false
 	case len(role.Missing) > 0:
-		r.add("postgres", Fault, fmt.Sprintf("role %q lacks %v", role.Name, role.Missing), fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
+		r.add("postgres", Fault, fmt.Sprintf("role %q lacks %v", role.Name, role.Missing),
+			fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
 		return false
 	case !role.Walled:
-		r.add("postgres", Warning, fmt.Sprintf("role %q owns the tables or goes past row level security: nothing but the programs' own care keeps tenants apart", role.Name),
-			"give worker and CLI a role of their own: docs/security.md, least rights")
+		r.add("postgres", Warning,
+			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
+			"use a role of its own for worker and CLI: see docs/security.md, least rights")
 	default:
-		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs, and is held by row level security", role.Name), "")
+		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is held by row level security", role.Name), "")
 	}
 	return true
 }
 
-// redis looks at version, eviction, persistence and rights.
+// redis checks version, eviction policy, persistence and rights.
 func (c Config) redis(ctx context.Context, r *Report) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	warnings, err := c.Queue.Check(ctx)
 	switch {
 	case errors.Is(err, tasks.ErrUnfit):
-		r.add("redis", Fault, err.Error(), "set what the text says; docs/operating.md, Redis, has the whole setup")
+		r.add("redis", Fault, err.Error(), "change the setting that the message names; docs/operating.md, Redis, describes the whole setup")
 	case err != nil:
-		r.add("redis", Fault, err.Error(), "check that it runs, that REDIS_URL names it, and its user and password")
+		r.add("redis", Fault, err.Error(), "check that Redis runs and that REDIS_URL has the right address, user and password")
 	case len(warnings) == 0:
-		r.add("redis", OK, "version, eviction policy, persistence and rights are as they should be", "")
+		r.add("redis", OK, "version, eviction policy, persistence and rights are right", "")
 	}
 	for _, w := range warnings {
-		r.add("redis", Warning, w, "set what the text says; docs/operating.md, Redis, has the whole setup")
+		r.add("redis", Warning, w, "change the setting that the message names; docs/operating.md, Redis, describes the whole setup")
 	}
 }
 
-// keys looks whether all credentials are under keys that are here.
+// keys checks that the key set can open all credentials.
 func (c Config) keys(ctx context.Context, r *Report) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	uses, err := c.Store.KeyUses(ctx)
 	if err != nil {
 		r.add("keys", Fault, err.Error(), "")
 		return
 	}
-	sound := 0
+	current := 0
 	for _, u := range uses {
 		switch {
 		case u.Role == repo.KeyMissing:
@@ -173,13 +176,13 @@ func (c Config) keys(ctx context.Context, r *Report) {
 				"give this worker the newest key set (HALOSYNC_KEYSET); enqueue keyset status shows which keys are in use")
 		case u.Role == repo.KeyUnreadable:
 			r.add("keys", Fault, fmt.Sprintf("%d credentials are stored in a form that is not halosync's", u.Secrets),
-				"restore them from a backup, or give them anew: enqueue connection update NAME --client-secret-file FILE")
+				"restore them from a backup, or enter them again: enqueue connection update NAME --client-secret-file FILE")
 		case u.Role == secret.Reads && u.Secrets > 0:
 			r.add("keys", Warning, fmt.Sprintf("%d credentials are still sealed with the older key %d", u.Secrets, u.ID),
-				"nothing: a running worker seals them anew within a minute; do not prune the key before")
+				"nothing: a running worker re-seals them within a minute; do not prune the key before")
 		default:
-			sound += u.Secrets
+			current += u.Secrets
 		}
 	}
-	r.add("keys", OK, fmt.Sprintf("%d credentials are sealed with keys in force", sound), "")
+	r.add("keys", OK, fmt.Sprintf("%d credentials are sealed with the current key", current), "")
 }

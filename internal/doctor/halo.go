@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// haloAtOnce is how many connections are tested at the same time, and
-	// haloPatience what one may take: a token, a page, and a retry.
-	haloAtOnce   = 8
-	haloPatience = 30 * time.Second
-	// refsAtOnce is how many connections are read at a time.
-	refsAtOnce = 500
+	// maxTests is the number of connections that are tested at the same time.
+	maxTests = 8
+	// testTimeout bounds one test: a token, a page and a retry.
+	testTimeout = 30 * time.Second
+	// refsPage is the number of connections that are read at a time.
+	refsPage = 500
 )
 
-// halo gets a token and one client with the credentials of each active
-// connection, up to a number of them.
+// halo reads a token and one client with the credentials of each active connection, up to
+// Config.Connections.
 func (c Config) halo(ctx context.Context, r *Report) {
 	var active []repo.ConnectionRef
 	left, paused := 0, 0
 	for after := uuid.Nil; ; {
-		refs, err := c.Store.ConnectionsAfter(ctx, after, refsAtOnce)
+		refs, err := c.Store.ConnectionsAfter(ctx, after, refsPage)
 		if err != nil {
 			r.add("halo", Fault, err.Error(), "")
 			return
@@ -35,8 +35,10 @@ func (c Config) halo(ctx context.Context, r *Report) {
 		for _, ref := range refs {
 			switch {
 			case ref.State == repo.NeedsReconnect:
-				r.Add(Finding{"halo", Fault, subject(ref), "Halo refused its credentials: it needs to be reconnected",
-					fmt.Sprintf("get new credentials, then: enqueue --tenant %s connection update %s --client-secret-file FILE", word(ref.Tenant), ref.ID)})
+				r.Add(Finding{
+					"halo", Fault, subject(ref), "Halo refused its credentials: it must be reconnected",
+					fmt.Sprintf("get new credentials, then: enqueue --tenant %s connection update %s --client-secret-file FILE", word(ref.Tenant), ref.ID),
+				})
 			case ref.State == repo.Paused:
 				paused++
 			case len(active) < c.Connections:
@@ -45,28 +47,29 @@ func (c Config) halo(ctx context.Context, r *Report) {
 				left++
 			}
 		}
-		if len(refs) < refsAtOnce {
+		if len(refs) < refsPage {
 			break
 		}
 		after = refs[len(refs)-1].ID
 	}
 	good := c.test(ctx, r, active)
-	r.add("halo", OK, fmt.Sprintf("%d of %d connections that were tested get a token and a client", good, len(active)), "")
+	r.add("halo", OK, fmt.Sprintf("%d of %d connections that were tested can get a token and read a client", good, len(active)), "")
 	if left+paused > 0 {
-		r.add("halo", Skipped, fmt.Sprintf("%d more active connections (--connections N tests as many), %d paused ones", left, paused), "")
+		const more = "%d more active connections (use --connections N to test more), %d paused connections"
+		r.add("halo", Skipped, fmt.Sprintf(more, left, paused), "")
 	}
 }
 
-// test tests several connections at a time, and tells in their order.
+// test tests several connections at a time and reports in their order.
 func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) (good int) {
 	errs := make([]error, len(refs))
-	slots := make(chan struct{}, haloAtOnce)
+	slots := make(chan struct{}, maxTests)
 	var testing sync.WaitGroup
 	for i, ref := range refs {
 		slots <- struct{}{}
 		testing.Go(func() {
 			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, haloPatience)
+			ctx, cancel := context.WithTimeout(ctx, testTimeout)
 			defer cancel()
 			_, errs[i] = c.Engine.TestConnection(ctx, ref.Tenant, ref.ID.String())
 		})
@@ -77,22 +80,22 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 			good++
 			continue
 		}
-		r.Add(Finding{"halo", Fault, subject(refs[i]), err.Error(), cure(refs[i], err)})
+		r.Add(Finding{"halo", Fault, subject(refs[i]), err.Error(), advice(refs[i], err)})
 	}
 	return good
 }
 
-// cure says what to do about a connection that does not work, and how to look at it
-// alone.
-func cure(ref repo.ConnectionRef, err error) string {
+// advice returns what to do about a connection that does not work, and the command that tests
+// it alone.
+func advice(ref repo.ConnectionRef, err error) string {
 	p := problem.Of(err)
 	if p.Code == problem.Internal || p.Advice == "" {
-		p.Advice = "do what the text says"
+		p.Advice = "do what the message says"
 	}
 	return fmt.Sprintf("%s, then: enqueue --tenant %s connection test %s", p.Advice, word(ref.Tenant), ref.ID)
 }
 
 func subject(ref repo.ConnectionRef) string { return ref.Tenant + "/" + ref.Name }
 
-// word is a tenant's name as a shell takes it.
+// word quotes a tenant's name for a shell.
 func word(name string) string { return fmt.Sprintf("%q", name) }

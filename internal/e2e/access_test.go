@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker that only serves HTTP: without any key it refuses everyone, then it
-// accepts the key that exists, and no one once that is revoked. It takes no tasks.
-// The keys that were shown to it are found nowhere.
+// A worker that only serves HTTP refuses every request while there is no key. Then
+// it accepts the key that exists, until that is revoked. It takes no tasks, and no
+// key occurs in anything that it leaves behind.
 func TestServeOnlyHTTP(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -24,7 +24,7 @@ func TestServeOnlyHTTP(t *testing.T) {
 	key := strings.TrimSpace(in.Must("apikey", "new", "console", "--scope", "admin", "--expires", "90d"))
 	in.KeepAccess(key)
 	bearer := []string{"Authorization", "Bearer " + key}
-	in.Eventually("the door is open", func() bool {
+	in.Eventually("the key is accepted", func() bool {
 		status, _, _ := w.Request(t, "GET", "/api/v1/nothing", "", bearer...)
 		return status == 404
 	})
@@ -51,8 +51,8 @@ func TestServeOnlyHTTP(t *testing.T) {
 	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	// asynq's servers write such a key. The keys of this database alone: what else
-	// Redis shows, such as its slow log, is of all databases.
+	// asynq's servers write such a key. Search the keys of this database only: other
+	// parts of Redis, such as the slow log, cover all databases.
 	servers := func() []string {
 		return in.ConnectRedis(in.Redis).Keys(t.Context(), "asynq:servers:{*").Val()
 	}
@@ -65,7 +65,7 @@ func TestServeOnlyHTTP(t *testing.T) {
 		t.Errorf("import: %+v", r)
 	}
 	if len(servers()) == 0 {
-		t.Error("a worker that takes tasks does not show itself in Redis")
+		t.Error("a worker that takes tasks does not register in Redis")
 	}
 	second.Stop(t)
 

@@ -13,9 +13,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// Addresses that lead to this machine, each with an open port behind it: the
-// program refuses them and nobody is connected to. halo/hostile_test.go has
-// the long list.
+// The program refuses addresses of this machine and connects to none, although
+// each has an open port. halo/hostile_test.go has the long list.
 func TestProgramRefusesHostileAddresses(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -66,8 +65,8 @@ func TestProgramRefusesHostileAddresses(t *testing.T) {
 	}
 }
 
-// A Halo with a certificate of a private authority: not a byte goes there
-// until HALOSYNC_CA_FILE names the authority, and then CLI and worker call it.
+// A Halo with a certificate of a private authority receives nothing until
+// HALOSYNC_CA_FILE names the authority; then CLI and worker call it.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -87,8 +86,7 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, in.Halo.Log().Requests, errs)
 	}
 
-	// A file that is wrong is named by both programs, by the worker beside what
-	// else is wrong.
+	// Both programs name a wrong file, the worker together with all other faults.
 	if err := os.WriteFile(path, append(authority, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,18 +22,19 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Halo's 700 in 5 minutes, with time compressed: the shares are the same, and
-// 200 in 10 seconds is nine times as fast.
+// Halo's 700 in 5 minutes with compressed time: 200 in 10 seconds is nine times as
+// fast, with the same shares.
 const (
 	budgetLimit  = 200
 	budgetWindow = 10 * time.Second
 	budgetRate   = "200/10s"
 )
 
-// limited is a Halo with that limit, for everything that comes, tokens too. Its pages
-// are small, so that little work makes many requests. In the short form Halo's window
-// is shorter than ours: what a busy machine sends late arrives closer together. A
-// fleet that did not share its budget would still be far above the limit.
+// limited is a Halo with that limit for all requests, token calls included. Its
+// pages are small, so that little work makes many requests. In the short form Halo's
+// window is shorter than ours, because requests that a busy machine sends late arrive
+// closer together. A fleet that did not share its budget would still far exceed the
+// limit.
 func limited() halotest.Option {
 	window := budgetWindow * 6 / 10
 	if installation.Long() {
@@ -45,7 +46,7 @@ func limited() halotest.Option {
 	})
 }
 
-// arrivals notes when requests arrive at a Halo, and which were refused.
+// arrivals records when requests arrive at a Halo, and which were refused.
 type arrivals struct {
 	mu      sync.Mutex
 	times   []time.Time
@@ -92,7 +93,7 @@ func connectTenants(in *installation.Installation, n int) {
 	}
 }
 
-// wantSucceeded wants n runs that have all succeeded without spending an attempt.
+// wantSucceeded checks that all n runs have succeeded without spending an attempt.
 func wantSucceeded(in *installation.Installation, n int) {
 	in.T.Helper()
 	if got := repotest.Value[int](in.T, in.DB, `select count(*) from halosync.runs where state = 'succeeded' and error = ''`); got != n {
@@ -101,8 +102,8 @@ func wantSucceeded(in *installation.Installation, n int) {
 	}
 }
 
-// browseAsPerson browses with an engine of its own, as the CLI does, and returns what
-// the budget let each request wait for.
+// browseAsPerson browses with its own engine, as the CLI does, and returns how long
+// the budget delayed each request.
 func browseAsPerson(ctx context.Context, in *installation.Installation, every time.Duration) (waits []time.Duration, err error) {
 	address, err := tasks.ParseAddress(in.Redis)
 	if err != nil {
@@ -141,12 +142,12 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 	}
 }
 
-// Four worker processes and a person, several connections, one Halo: no 429 that
-// we brought on ourselves, and a person at the screen does not wait. The long form
-// measures besides that nearly the whole budget is used.
+// Four worker processes and a person share several connections to one Halo. They
+// cause no 429, and the person does not wait. The long form also measures that nearly
+// the whole budget is used.
 func TestFourWorkersShareOneBudget(t *testing.T) {
 	tenants, clients, patience := 4, 1000, 5*time.Second // some 100 requests each
-	if installation.Long() {                             // not beside others: it must be able to use all that it is given
+	if installation.Long() {                             // not parallel: it must be able to use its whole budget
 		clients, patience = 2400, time.Second
 	} else {
 		t.Parallel()
@@ -170,7 +171,7 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	var waits []time.Duration
 	var failed error
 	browsing.Go(func() { waits, failed = browseAsPerson(ctx, in, 3*time.Second) })
-	var end time.Time // of the work: from then on one import alone may not use it all
+	var end time.Time // of the measured work: afterwards a single import may not use the whole budget
 	in.Eventually("an import has ended", func() bool {
 		end = time.Now()
 		return in.Unfinished() < tenants
@@ -204,18 +205,18 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	}
 }
 
-func longest(waits []time.Duration) (most time.Duration) {
+func longest(waits []time.Duration) (result time.Duration) {
 	for _, d := range waits {
-		most = max(most, d)
+		result = max(result, d)
 	}
-	return most
+	return result
 }
 
-// Halo answers 429 although the fleet is within what it believes to be the limit, as
-// it does when another system takes its part: the fleet pauses and lowers its limit,
-// the imports end all the same, and no attempt is spent. Which requests get a 429 is
-// fixed, so that it does not depend on the machine's speed. How the limit settles
-// beside another system is in the long form, TestForeignSystemTakesItsPart.
+// Halo answers 429 although the fleet keeps within its limit, as if another system
+// used a part of it. The fleet pauses and lowers its limit, the imports still succeed,
+// and no attempt is spent. Which requests get a 429 is fixed, so that the test does
+// not depend on the machine's speed. The long form, TestForeignSystemTakesItsPart,
+// tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
@@ -233,7 +234,7 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	wantSucceeded(in, tenants)
 	throttled, lowered := throttling(t, workers)
 	t.Logf("%d answers 429 for %d requests; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
-	if throttled != 2 || lowered < 1 || lowered > throttled { // those of one burst lower it once
+	if throttled != 2 || lowered < 1 || lowered > throttled { // 429s of one burst lower it once
 		t.Errorf("%d answers 429, %d times lowered, want two and one or two", throttled, lowered)
 	}
 	for _, w := range workers {
@@ -241,7 +242,7 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	}
 }
 
-// throttling counts the 429s that workers have seen, and how often that lowered the
+// throttling counts the 429s that workers received, and how often these lowered the
 // limit.
 func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowered int) {
 	t.Helper()
@@ -252,11 +253,11 @@ func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowere
 	return throttled, lowered
 }
 
-// Another system uses up a part of the limit without a sign: Halo's 429s make the
-// fleet pause and learn, and the imports end all the same.
+// Another system uses a part of the limit. Halo's 429s make the fleet pause and lower
+// its limit, and the imports still succeed.
 func TestForeignSystemTakesItsPart(t *testing.T) {
 	if !installation.Long() {
-		t.Skip("long form only (make soak): the share of the other system is a matter of time; TestFleetLearnsFromThrottling is the short form")
+		t.Skip("long form only (make soak): the other system's share depends on time; TestFleetLearnsFromThrottling is the short form")
 	}
 	t.Parallel()
 	const tenants, clients = 4, 1200
@@ -316,13 +317,13 @@ func metric(t *testing.T, page, name string) int {
 			return int(n)
 		}
 	}
-	t.Fatalf("%s is not among the metrics", name)
+	t.Fatalf("no metric %s", name)
 	return 0
 }
 
-// Redis goes away in the middle of an import: people go on with their share of
-// the budget, and with all of it when Redis is back. (How the import goes on is
-// for the tests of the dispatcher.)
+// Redis goes away during an import. People continue with a share of the budget, and
+// with all of it when Redis is back. (The tests of the dispatcher show how the import
+// continues.)
 func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, limited())

@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A worker killed in the middle of an import: another one finishes it without
-// a person, at the page that was not committed. The minutes until the queue notices
-// are moved; the long form lets them pass.
+// A worker is killed during an import, and another one continues at the first page
+// that was not committed. The test moves stored times instead of waiting minutes
+// until the queue notices; the long form waits.
 func TestKilledWorkerIsSucceeded(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 12, 7
@@ -41,7 +41,7 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 	if r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages || r.Attempt != 2 {
 		t.Errorf("after the crash: %+v", r)
 	}
-	// Each page committed once, the ones before the crash not even read again.
+	// Each page is committed once, and pages before the crash are not read again.
 	again := 0
 	for page, n := range in.Halo.Log().Pages {
 		if page <= killed.Pages && n > requests[page] && page > 1 {
@@ -59,11 +59,11 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 	}
 }
 
-// smallPages is a Halo whose pages are ten rows: more pages than package halo reads
-// ahead (48), which a worker that stops still takes.
+// smallPages is a Halo with ten rows a page: more pages than package halo reads ahead
+// (48), which a stopping worker still writes.
 var smallPages = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, PageCap: 10})
 
-// A stopped worker hands its run over without an attempt spent, and at once.
+// A stopped worker hands its run over at once, without spending an attempt.
 func TestStoppedWorkerHandsOver(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 120, 4
@@ -89,8 +89,8 @@ func TestStoppedWorkerHandsOver(t *testing.T) {
 	}
 }
 
-// A Redis that lost everything: the same request finds its run in the ledger
-// and puts it back into the queue.
+// Redis has lost everything. The same request finds its run in the ledger and
+// enqueues it again.
 func TestSameRequestHealsALostQueue(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -112,7 +112,7 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 	}
 }
 
-// Without a second request, a worker's dispatcher puts back what a flush took.
+// Without a second request, a worker's dispatcher enqueues the lost runs again.
 func TestDispatcherHealsALostQueue(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -122,7 +122,7 @@ func TestDispatcherHealsALostQueue(t *testing.T) {
 	if err := in.ConnectRedis(in.Redis).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// Instead of two minutes of waiting.
+	// Instead of waiting two minutes.
 	repotest.Exec(t, in.DB, `update halosync.runs set dispatched_at = now() - interval '3 minutes'`)
 	w := in.StartWorker()
 	defer w.Stop(t)
@@ -131,6 +131,6 @@ func TestDispatcherHealsALostQueue(t *testing.T) {
 		t.Errorf("run: %+v", r)
 	}
 	if !strings.Contains(w.Page(t, "/metrics"), "halosync_runs_dispatched_total 1") {
-		t.Error("the metrics do not tell of it")
+		t.Error("the metrics do not show it")
 	}
 }

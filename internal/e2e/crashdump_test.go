@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// SIGQUIT makes Go print every goroutine with the values of its arguments, in
-// the middle of requests with a token; what it prints is searched at the end.
+// SIGQUIT during requests with a token makes Go print every goroutine with the values
+// of its arguments. The output is searched for secrets at the end.
 func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -26,16 +26,16 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-w.Done
-	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/engine.(*Engine).Import") {
-		t.Errorf("no dump in the middle of an import:\n%s", dump)
+	if dump := w.Log.String(); !strings.Contains(dump, "SIGQUIT") || !strings.Contains(dump, "halosync/internal/importer.(*Importer).Import") {
+		t.Errorf("no dump during an import:\n%s", dump)
 	}
 	if n := len(in.Halo.Tokens()); n < 2 {
 		t.Errorf("%d tokens", n)
 	}
 }
 
-// asynqmon shows what is in Redis: its pages for tasks in each state, and for
-// servers, are searched at the end.
+// asynqmon shows the contents of Redis. Its pages for servers and for tasks in each
+// state are searched for secrets at the end.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -45,7 +45,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	defer w.Stop(t)
 	in.Connect()
 	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, although no such company exists
-	// Credentials that do not work any more: refused, so archived.
+	// Credentials that no longer work: refused, so archived.
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")
@@ -56,8 +56,8 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})
 	in.Must("import", "--connection", "halo", "--all")         // active
-	in.Must("resync", "--connection", "halo")                  // put off, so scheduled
-	in.Must("import", "--connection", "halo", "--search", "a") // pending, or put off
+	in.Must("resync", "--connection", "halo")                  // postponed, so scheduled
+	in.Must("import", "--connection", "halo", "--search", "a") // pending or postponed
 	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {
 		for _, queue := range []string{"interactive", "import", "resync"} {
@@ -76,7 +76,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 				pages += page
 			}
 		}
-		return len(seen) == len(installation.TaskStates)-1 // we schedule no tasks: what is put off is in retry
+		return len(seen) == len(installation.TaskStates)-1 // postponed tasks are in retry, never in scheduled
 	})
 	for _, shown := range []string{`"payload":"{\"tenant\":\"msp-1\"`, `"result":"{`, `"error_message":"`, `"servers":[{"id":`} {
 		if !strings.Contains(pages, shown) {

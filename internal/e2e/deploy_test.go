@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// KEDA counts what waits in the lists of asynq's that its file names; each
-// queue is among them.
+// KEDA scales by the length of asynq's lists that its file names; all queues are among
+// them.
 func TestQueuesAreScaledBy(t *testing.T) {
 	t.Parallel()
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
@@ -44,10 +44,10 @@ func TestQueuesAreScaledBy(t *testing.T) {
 	}
 }
 
-// programs is a command line of the programs' in a file.
+// programs matches a command line of worker or enqueue in a file.
 var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bin/|worker: bin/)(worker)(.*)$`)
 
-// The commands of Procfile and units are ones that the programs know.
+// The programs have the commands used in Procfile and units.
 func TestDeployedCommandsExist(t *testing.T) {
 	t.Parallel()
 	var found []string
@@ -66,9 +66,9 @@ func TestDeployedCommandsExist(t *testing.T) {
 	}
 }
 
-// The way of deploy/compose.yml without its containers: the script makes the
-// secrets, Postgres' first start runs the SQL, the owner migrates, and a worker
-// starts from the files and says so to the health check.
+// TestComposeWithoutContainers does what deploy/compose.yml does, without containers:
+// the script makes the secrets, Postgres' first start runs the SQL, the owner
+// migrates, and a worker starts from the files and passes the health check.
 func TestComposeWithoutContainers(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -89,14 +89,14 @@ func TestComposeWithoutContainers(t *testing.T) {
 		t.Errorf("compose.yml mounts %d secrets", len(mounted))
 	}
 	if again, err := exec.Command(installation.RootPath(t, "deploy/secrets.sh"), dir).CombinedOutput(); err != nil || !strings.Contains(string(again), "already") {
-		t.Errorf("secrets.sh once more: %v %s", err, again)
+		t.Errorf("secrets.sh a second time: %v %s", err, again)
 	}
 
 	server := repotest.Server(t, nil)
 	sql := strings.ReplaceAll(installation.ReadFile(t, "deploy/postgres-init.sql"), "/run/secrets", dir)
 	pgProgram(in, server.URL(), "psql", "-X", "-v", "ON_ERROR_STOP=1", "--command", "select 1", "--file", in.File("init.sql", sql))
 
-	// The servers are elsewhere; the rest of the addresses stays.
+	// Replace the servers in the addresses; the rest stays.
 	elsewhere := func(name, role string) string {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.HasPrefix(string(text), "postgres://"+role+":") || !strings.HasSuffix(string(text), "@postgres:5432/halosync\n") {

@@ -19,7 +19,7 @@ type examination struct {
 	Faults, Warnings int
 }
 
-// doctor runs "worker doctor" with some variables set otherwise.
+// doctor runs "worker doctor" with changed variables.
 func doctor(in *installation.Installation, vars ...string) (found examination, text string, code int) {
 	in.T.Helper()
 	run := func(args ...string) (string, int) {
@@ -29,13 +29,13 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 		cmd.Env = append(append(os.Environ(), in.Environ()...), vars...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // the exit code says it
+		_ = cmd.Run() // see the exit code
 		in.Keep("outputs and errors", out.String()+errs.String())
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	text, code = run("-o", "json")
 	found = installation.Decode[examination](in.T, text)
-	if len(vars) == 0 { // as people see it, too
+	if len(vars) == 0 { // also as a table for people
 		table, again := run()
 		if again != code {
 			in.T.Errorf("exit codes %d and %d", code, again)
@@ -45,8 +45,7 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 	return found, text, code
 }
 
-// Each thing that can be wrong is named, with what to do about it; all else goes
-// on being looked at.
+// Each possible fault is named, with advice, and the other checks still run.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

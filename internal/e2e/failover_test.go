@@ -15,8 +15,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The master dies in the middle of an import; Sentinel puts its replica in its
-// place, and the work goes on there.
+// The master dies during an import; Sentinel promotes its replica, and the work
+// continues there.
 func TestImportAcrossSentinelFailover(t *testing.T) {
 	t.Parallel()
 	ha, err := devstack.StartSentinel(t.Context())
@@ -31,8 +31,8 @@ func TestImportAcrossSentinelFailover(t *testing.T) {
 	importAcross(t, ha.URL(), ha.Master.Halt, func() bool { return ha.Promoted(t.Context()) })
 }
 
-// The same in a Cluster, whose three masters each hold a part of the keys: the
-// one that dies has the queue of imports.
+// The same in a Cluster, whose three masters each hold a part of the keys. The master
+// with the queue of imports dies.
 func TestImportAcrossClusterFailover(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -47,7 +47,7 @@ func TestImportAcrossClusterFailover(t *testing.T) {
 	const queue = "asynq:{import}:pending"
 	dies := cluster.Keeper(t.Context(), queue)
 	if dies < 0 {
-		t.Fatal("nobody keeps the queue")
+		t.Fatal("no node serves the queue")
 	}
 	importAcross(t, cluster.URL(), cluster.Nodes[dies].Halt, func() bool {
 		keeper := cluster.Keeper(t.Context(), queue)
@@ -55,9 +55,9 @@ func TestImportAcrossClusterFailover(t *testing.T) {
 	})
 }
 
-// importAcross has a run in hand, another one in the queue and a third one
-// requested while no server keeps the queue. The simulated Halo holds a page until
-// the replica has taken over.
+// importAcross has one run executing, another one in the queue, and a third one
+// requested while no server has the queue. The simulated Halo holds a page until the
+// replica has taken over.
 func importAcross(t *testing.T, url string, halt func() error, promoted func() bool) {
 	t.Helper()
 	const clients, pages, held = 1_000, 10, 4
@@ -117,12 +117,12 @@ func importAcross(t *testing.T, url string, halt func() error, promoted func() b
 		}
 	}
 	rdb := in.ConnectRedis(url)
-	in.Eventually("nothing is left in the queues", func() bool { return backlog(t, rdb) == 0 })
-	t.Logf("nothing was left in the queues after %v", time.Since(killed).Round(10*time.Millisecond))
+	in.Eventually("the queues are empty", func() bool { return backlog(t, rdb) == 0 })
+	t.Logf("the queues were empty after %v", time.Since(killed).Round(10*time.Millisecond))
 	w.Stop(t)
 }
 
-// backlog counts what asynq would still execute, or believes to be executed.
+// backlog counts the tasks that asynq would still execute, or takes for executing.
 func backlog(t *testing.T, rdb redis.UniversalClient) (n int64) {
 	t.Helper()
 	pipe := rdb.Pipeline()

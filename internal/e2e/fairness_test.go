@@ -12,9 +12,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A big tenant's import goes on for long: tenants that come later are done before
-// it, and so is what a person of the big tenant wants. The simulated Halo holds a
-// page of the big import until all others have ended. Two workers, two slots each.
+// During a big tenant's long import, later imports of other tenants end first, and so
+// do the requests of a person of the big tenant. The simulated Halo holds a page of
+// the big import until all others have ended. There are two workers with two slots
+// each.
 func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	const large, small, tenants = 2_000, 100, 10
@@ -32,7 +33,7 @@ func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 		t.Errorf("%d runs of small tenants are complete, want %d", n, tenants)
 	}
 	askAsAPerson(in)
-	in.Eventually("what a person wants has ended", func() bool { return runsOf(in, "big", `not args ? 'all' and finished_at is not null`) == 2 })
+	in.Eventually("the person's requests have ended", func() bool { return runsOf(in, "big", `not args ? 'all' and finished_at is not null`) == 2 })
 	if runsOf(in, "big", `args ? 'all' and finished_at is null and pages = 4`) != 1 {
 		t.Error("the big import was not held, so this proves little")
 	}
@@ -46,15 +47,15 @@ func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	}
 }
 
-// How much longer small tenants take beside one with 100,000 clients: less than
-// three times as long as alone. A measurement, so in the long form only.
+// Small tenants beside one with 100,000 clients take less than three times as long as
+// alone. This measures time, so it is in the long form only.
 func TestSmallTenantsBesideABigOne(t *testing.T) {
 	if !installation.Long() {
 		t.Skip("long form only (make soak): it measures time; TestBigTenantDoesNotStarveOthers is the short form")
 	}
 	const large, tenants = 100_000, 49
-	// With an answer time as in the field: without it, what is shared would be
-	// the two cores that the simulated Halos need, too.
+	// A realistic latency: without it, the bottleneck would be the machine's cores,
+	// which the simulated Halos need, too.
 	in := installation.New(t, installation.Slow(100*time.Millisecond))
 	in.Env = []string{"HALOSYNC_CONCURRENCY=2", "HALOSYNC_TENANT=big-0"}
 	ownHalos(in, "big", 1, large)
@@ -74,8 +75,8 @@ func TestSmallTenantsBesideABigOne(t *testing.T) {
 	}
 }
 
-// besideBig measures how much longer small tenants take when a big import is
-// running, which it leaves running.
+// besideBig measures how much longer small tenants take while a big import is running.
+// That import is still running when it returns.
 func besideBig(in *installation.Installation, tenants int) float64 {
 	in.T.Helper()
 	const small = 200
@@ -108,9 +109,9 @@ func besideBig(in *installation.Installation, tenants int) float64 {
 	return now / before
 }
 
-// Every slot is taken by an import that the simulated Halo holds, more are waiting,
-// and a technician of a tenant whose import is running maps a client and imports
-// another: both are done meanwhile, and the imports go on.
+// Every slot is taken by an import that the simulated Halo holds, and more are
+// waiting. A technician of a tenant whose import is running maps a client and imports
+// another. Both end meanwhile, and the imports continue.
 func TestPeopleDoNotWaitForImports(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -141,8 +142,8 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	}
 }
 
-// ownHalos makes tenants whose names begin so, each with a connection "halo" to
-// a Halo tenant of its own with as many clients.
+// ownHalos creates tenants whose names begin with prefix, each with a connection
+// "halo" to its own Halo tenant with the given number of clients.
 func ownHalos(in *installation.Installation, prefix string, tenants, clients int) {
 	in.T.Helper()
 	store := in.Store()
@@ -156,8 +157,8 @@ func ownHalos(in *installation.Installation, prefix string, tenants, clients int
 	repotest.Exec(in.T, in.DB, `update halosync.connections set next_resync_at = now() + interval '1 day'`)
 }
 
-// importTenants requests the import of everything for all tenants whose name
-// begins so, in one moment.
+// importTenants requests full imports for all tenants whose name begins with prefix,
+// at the same moment.
 func importTenants(in *installation.Installation, prefix string) {
 	in.T.Helper()
 	repotest.Exec(in.T, in.DB, `
@@ -165,7 +166,7 @@ func importTenants(in *installation.Installation, prefix string) {
 		where starts_with(tenant, $1)`, prefix)
 }
 
-// runsOf counts the runs of the tenants whose name begins so.
+// runsOf counts the runs of the tenants whose name begins with prefix.
 func runsOf(in *installation.Installation, prefix, where string) int {
 	in.T.Helper()
 	return repotest.Value[int](in.T, in.DB, `select count(*)::int from halosync.runs where starts_with(tenant, $1) and `+where, prefix)
@@ -180,7 +181,7 @@ func allEnded(in *installation.Installation, prefix string) {
 	}
 }
 
-// took is the time from the request to the end of the last import.
+// took returns the time from the request to the end of the last import.
 func took(in *installation.Installation, prefix string) time.Duration {
 	in.T.Helper()
 	seconds := repotest.Value[float64](in.T, in.DB, `
@@ -189,7 +190,7 @@ func took(in *installation.Installation, prefix string) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// throughput is the clients a second of each tenant, from request to end.
+// throughput returns the clients a second of each tenant, from request to end.
 func throughput(in *installation.Installation, prefix string) []float64 {
 	in.T.Helper()
 	return repotest.Value[[]float64](in.T, in.DB, `
@@ -197,7 +198,7 @@ func throughput(in *installation.Installation, prefix string) []float64 {
 		where starts_with(tenant, $1)`, prefix)
 }
 
-// jain is Jain's fairness index: 1 if all have the same, 1/n if one has all.
+// jain returns Jain's fairness index: 1 if all shares are equal, 1/n if one has all.
 func jain(shares []float64) float64 {
 	var sum, squares float64
 	for _, x := range shares {
@@ -207,8 +208,8 @@ func jain(shares []float64) float64 {
 	return sum * sum / (float64(len(shares)) * squares)
 }
 
-// askAsAPerson maps a client and imports another with the CLI, on the
-// connection of the tenant "big-0", and returns the runs.
+// askAsAPerson maps a client and imports another with the CLI, on the connection of
+// the tenant "big-0". It returns the runs.
 func askAsAPerson(in *installation.Installation) []string {
 	in.T.Helper()
 	ids := in.Halo.Tenant("big-0").IDs()
@@ -224,8 +225,8 @@ func askAsAPerson(in *installation.Installation) []string {
 	return asked
 }
 
-// startedSoon wants runs to have started within ten seconds, by the ledger:
-// that is many times what it takes on a machine that is not busy.
+// startedSoon checks in the ledger that runs started within ten seconds. On an idle
+// machine it takes a small part of that.
 func startedSoon(in *installation.Installation, runIDs []string) {
 	in.T.Helper()
 	for _, id := range runIDs {

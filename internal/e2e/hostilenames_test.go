@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostileNames want to be more than names: to drive a terminal, to be computed
-// by a spreadsheet, to pass for another name, to break a page, a log or a query.
+// hostileNames try to drive a terminal, to be computed by a spreadsheet, to look like
+// another name, or to break a page, a log or a query.
 var hostileNames = []string{
 	"esc \x1b[2J\x1b]0;owned\x07", "csi \u009b31m", "del \x7f\x7f", "nul \x00", "bell \x07", "back \b\b\b", "return \rEVIL", "line \nEVIL", "nel \u0085EVIL",
 	"separator \u2028EVIL", "paragraph \u2029EVIL", "override \u202egpj.exe", "embedding \u202aa\u202c", "isolate \u2067a\u2069", "mark \u200fa", "zero \u200bwidth",
@@ -21,8 +21,8 @@ var hostileNames = []string{
 	strings.Repeat("long ", 400), "می\u200cخواهم", "👩\u200d💻 Ltd",
 }
 
-// TestHostileNamesEndToEnd takes the names through an import by a worker, and
-// looks at everything that shows them then.
+// TestHostileNamesEndToEnd imports the names with a worker and checks everything that
+// shows them.
 func TestHostileNamesEndToEnd(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -67,11 +67,11 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 		}
 	}
 	if !strings.Contains(shown["companies list csv"], "می\u200cخواهم") || !strings.Contains(shown["companies list csv"], "👩\u200d💻 Ltd") {
-		t.Error("names that need joiners have lost them")
+		t.Error("names have lost joiners that they need")
 	}
 }
 
-// checkCells wants no cell that a spreadsheet would compute.
+// checkCells checks that a spreadsheet would compute no cell.
 func checkCells(t *testing.T, what, text string) {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()

@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// keysetCommand runs enqueue keyset with a key set and returns what it prints.
+// keysetCommand runs enqueue keyset with a key set and returns its output.
 func keysetCommand(in *installation.Installation, keyset string, args ...string) string {
 	in.T.Helper()
 	own := *in
@@ -17,9 +17,9 @@ func keysetCommand(in *installation.Installation, keyset string, args ...string)
 	return strings.TrimSpace(own.Must(append([]string{"keyset"}, args...)...))
 }
 
-// A rotation under running imports, worker by worker: runs that an old worker
-// meets after the re-sealing wait for a new one, none fails, no attempt is
-// spent, and at the end nothing needs the old key.
+// Keys are rotated during imports, worker by worker. After the re-sealing, runs of an
+// old worker wait for a new one; none fails and no attempt is spent. At the end
+// nothing needs the old key.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	const clients = 600
@@ -41,7 +41,7 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	before := in.Secrets.Keyset
 	rotated := keysetCommand(in, before, "rotate")
-	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // so that the old worker takes most
+	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // so that the old worker takes most runs
 	fresh := in.StartWorkerWith(rotated)
 	sealed := func() (stale int) {
 		return repotest.Value[int](t, in.DB, `select count(distinct substring(secret_sealed from 1 for 6)) from halosync.connections`)
@@ -49,7 +49,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	in.Eventually("everything is sealed with the new key", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials sealed anew with the primary key")
 	})
-	in.Must(in.AddCommand("late")...) // a CLI that has the old set still
+	in.Must(in.AddCommand("late")...) // a CLI that still has the old set
 	for _, name := range append(names[1:], "late") {
 		request(name)
 	}
@@ -66,14 +66,14 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 	}
 	if n := repotest.Value[int](t, in.DB, `select count(*) from halosync.connections where state <> 'active'`); n != 0 {
-		t.Errorf("%d connections need a person", n)
+		t.Errorf("%d connections need attention", n)
 	}
 	for line := range strings.Lines(old.Log.String() + fresh.Log.String() + second.Log.String()) {
 		if strings.Contains(line, `"msg":"task"`) && !strings.Contains(line, `"attempt":1,`) {
 			t.Errorf("an attempt was spent: %s", line)
 		}
 	}
-	in.Eventually("what the late CLI sealed is sealed with the new key", func() bool { return sealed() == 1 })
+	in.Eventually("the late CLI's credential is sealed with the new key", func() bool { return sealed() == 1 })
 	pruned := keysetCommand(in, in.Secrets.Keyset, "prune")
 	type key struct{ Role string }
 	if keys := installation.Decode[[]key](t, keysetCommand(in, pruned, "status", "-o", "json")); len(keys) != 1 || keys[0].Role != "primary" {

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// After work of every kind, good and bad, a worker has all metrics that are
-// documented and no others, with labels from closed lists.
+// After work of every kind, with and without failures, a worker has exactly the
+// documented metrics, with labels from closed lists.
 func TestMetricsAreAsDocumented(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -34,7 +34,7 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "9001", "--wait") // fails
-	in.Eventually("all is counted", func() bool { return strings.Contains(w.Page(t, "/metrics"), "\nhalosync_mappings{") })
+	in.Eventually("mappings are counted", func() bool { return strings.Contains(w.Page(t, "/metrics"), "\nhalosync_mappings{") })
 	page := w.Page(t, "/metrics")
 	for _, fault := range telemetrytest.Check(page, telemetrytest.Docs(t)) {
 		t.Error(fault)
@@ -49,11 +49,11 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 			t.Errorf("missing: %s", want)
 		}
 	}
-	// Names and labels only: any value may have these digits.
+	// Check names and labels only: any value may have these digits.
 	for line := range strings.Lines(page) {
 		series := line[:strings.LastIndexByte(line, ' ')+1]
 		if strings.Contains(series, "msp-1") || strings.Contains(series, "9001") {
-			t.Errorf("a tenant or an id is among the metrics: %s", line)
+			t.Errorf("a metric shows a tenant or an id: %s", line)
 		}
 	}
 	w.Stop(t)

@@ -15,9 +15,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Whatever is wrong with what a program is told of its servers, it says so
-// without the password: a typing mistake puts that into the strangest parts of
-// a URL. No address of these leads out of the machine.
+// Errors about the addresses of servers never show the password, which a typing
+// mistake can put into any part of a URL. None of these addresses is outside the
+// machine.
 func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -94,7 +94,7 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 		}
 		in.Keep("outputs and errors", text)
 		for _, found := range wanted.Find(text) {
-			t.Errorf("%s (%s) is told: %s", found.Of, found.Form, text)
+			t.Errorf("%s (%s) is shown: %s", found.Of, found.Form, text)
 		}
 	}
 	if refused != 3 {
@@ -103,8 +103,8 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Logf("%d faults", n)
 }
 
-// askingPostgres is a server that wants a password of the role halosync, which
-// may do nothing.
+// askingPostgres starts a server that asks for the password of the role halosync,
+// which has no rights.
 func askingPostgres(t *testing.T, password string) (address string) {
 	t.Helper()
 	server := repotest.Server(t, nil)

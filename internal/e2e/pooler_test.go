@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Postgres behind a pooler in transaction mode: both programs work through it,
-// what is requested in SQL is found without being heard, and the log says so.
+// Both programs work with Postgres behind a pooler in transaction mode. Requests in SQL
+// are found by polling instead of notifications, and the log says so.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -37,5 +37,5 @@ func TestBehindPooler(t *testing.T) {
 	conn := installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "halo", "-o", "json"))
 	id := repotest.Value[uuid.UUID](t, in.DB, `select halosync.enqueue('import', 'msp-1', $1, '{"all":true}', 'sql')`, conn.ID)
 	in.Must("runs", "watch", id.String())
-	in.Eventually("the log says what is not heard", func() bool { return strings.Contains(w.Log.String(), "notifications do not arrive") })
+	in.Eventually("the log says that notifications do not arrive", func() bool { return strings.Contains(w.Log.String(), "notifications do not arrive") })
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A Redis that would throw tasks away is refused by name; one that forgets at a
-// restart is used, and told about.
+// A worker refuses a Redis that would evict tasks and names the reason. It uses a Redis
+// without persistence, with a warning.
 func TestWorkerLooksAtRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -25,11 +25,11 @@ func TestWorkerLooksAtRedis(t *testing.T) {
 	w := in.StartWorker()
 	w.Stop(t)
 	if log := w.Log.String(); !strings.Contains(log, "appendonly yes") {
-		t.Errorf("no warning of a Redis without a disk:\n%s", log)
+		t.Errorf("no warning about a Redis without persistence:\n%s", log)
 	}
 }
 
-// aclRights are those that docs/operating.md tells to give.
+// aclRights returns the rights that docs/operating.md lists.
 func aclRights(t *testing.T) string {
 	t.Helper()
 	const head = "user halosync on >PASSWORD "
@@ -41,9 +41,8 @@ func aclRights(t *testing.T) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// TLS with a private authority and a certificate of the client's, and a user
-// with the rights that the documentation lists: not one too few, and the
-// password nowhere.
+// Redis over TLS with a private authority and a client certificate, as a user with the
+// rights in the documentation: they suffice, and the password occurs nowhere.
 func TestRedisOverTLSAsUser(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -76,7 +75,7 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 	}
 
 	good := in.Redis
-	defer func() { in.Redis = good }() // for the search at the end, whichever fault came last
+	defer func() { in.Redis = good }() // for the search at the end
 	for what, c := range map[string]struct {
 		redis, want string
 		rights      []string
@@ -108,7 +107,7 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 	}
 	for _, secret := range []string{password, "wr0ng"} {
 		if strings.Contains(said, secret) {
-			t.Errorf("%q is in what the programs say", secret)
+			t.Errorf("%q is in the programs' output", secret)
 		}
 	}
 }

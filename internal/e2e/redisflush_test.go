@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Redis loses everything while twenty runs are executed and three times as many
-// wait: all of them end within two minutes, and nothing is done twice. The simulated
-// Halo holds all lists until Redis is flushed.
+// Redis loses everything while twenty runs are executing and three times as many are
+// waiting. All end within two minutes, and nothing is done twice. The simulated Halo
+// holds all lists until Redis is flushed.
 func TestFlushAllInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const connections, clients, tenants, slots = 80, 3, 10, 20
@@ -20,7 +20,7 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 	server := in.PrivateRedis(devstack.RedisOptions{})
 	in.Redis = server.URL()
 	rdb := in.ConnectRedis(in.Redis)
-	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants would just do
+	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants suffice
 	connectMany(in, connections)
 	repotest.Exec(t, in.DB, `delete from halosync.mappings`)
 	repotest.Exec(t, in.DB, `delete from halosync.companies`)

@@ -17,9 +17,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// pgProgram runs a program of Postgres' own on a database. The address is passed by
-// the environment, as docs/operating.md says: a command line shows its password to
-// everyone on the machine.
+// pgProgram runs one of Postgres' programs on a database. It passes the address in the
+// environment, as docs/operating.md says: everyone on the machine can see the password
+// in a command line.
 func pgProgram(in *installation.Installation, db, name string, args ...string) {
 	in.T.Helper()
 	program, err := devstack.PostgresProgram(name)
@@ -42,8 +42,8 @@ func pgProgram(in *installation.Installation, db, name string, args ...string) {
 	}
 }
 
-// restored puts a dump into a database of its own, beside a Redis without
-// anything in it, and has the site use both from now on.
+// restored restores a dump into a new database and makes the installation use it,
+// together with an empty Redis.
 func restored(in *installation.Installation, dump, db string) {
 	in.T.Helper()
 	pgProgram(in, db, "pg_restore", "--exit-on-error", "--no-owner", "--single-transaction", "--dbname="+path.Base(strings.Split(db, "?")[0]), dump)
@@ -51,7 +51,7 @@ func restored(in *installation.Installation, dump, db string) {
 	in.Redis = installation.WithPassword(in.T, in.EmptyRedis(), "default", in.Secrets.Redis)
 }
 
-// rowCounts are what must not double, and what must not go.
+// rowCounts counts rows that must be neither duplicated nor lost.
 type rowCounts struct{ Companies, Mappings, Clients, Events, Runs int }
 
 func countRows(in *installation.Installation) rowCounts {
@@ -63,12 +63,12 @@ func countRows(in *installation.Installation) rowCounts {
 	return rowCounts{n[0], n[1], n[2], n[3], n[4]}
 }
 
-// Postgres is brought back from a dump of an hour ago, and Redis is empty. What
-// was waiting at the time of the dump is executed, credentials open, and what
-// the lost hour had done is done again once, from what Halo says.
+// Postgres is restored from a dump of an hour ago, and Redis is empty. The runs that
+// were waiting at the time of the dump are executed, credentials open, and the work of
+// the lost hour is done again once, from Halo's data.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
-	elsewhere := repotest.EmptyURL(t) // goes after the installation has been searched
+	elsewhere := repotest.EmptyURL(t) // removed after the installation was searched
 	in := installation.New(t)
 	elsewhere = installation.WithPassword(t, elsewhere, "", in.Secrets.Postgres)
 	in.Tenant.Seed(300, 7)
@@ -78,7 +78,7 @@ func TestRestoreFromDump(t *testing.T) {
 	w.Stop(t)
 	first := countRows(in)
 
-	// Waiting at the time of the dump: one run that has a task, one that has none.
+	// Waiting at the time of the dump: one run with a task and one without.
 	for id := range int64(20) {
 		in.Tenant.Add(halotest.Client{ID: 90_000 + id, Name: fmt.Sprint("New client ", id)})
 	}
@@ -102,14 +102,14 @@ func TestRestoreFromDump(t *testing.T) {
 		t.Fatalf("restored %+v of %+v", got, first)
 	}
 	w = in.StartWorker()
-	in.Eventually("the import goes on from the ledger", ended(waiting))
-	in.Eventually("the resync goes on from the ledger", ended(inSQL))
+	in.Eventually("the import continues from the ledger", ended(waiting))
+	in.Eventually("the resync continues from the ledger", ended(inSQL))
 	if got := countRows(in); got != lost || got.Companies != first.Companies+20 || got.Clients != got.Mappings {
 		t.Errorf("after the restore %+v, before it %+v", got, lost)
 	}
 	again := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "--wait", "-o", "json"))
 	if again.Created != 0 || again.Linked != 0 || again.Unchanged+again.Skipped != again.Records || !again.Complete {
-		t.Errorf("imported once more: %+v", again)
+		t.Errorf("imported again: %+v", again)
 	}
 	w.Stop(t)
 }

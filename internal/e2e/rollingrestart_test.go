@@ -10,10 +10,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A deployment in the middle of an import: three workers are replaced one after the
-// other. Each ends with exit code 0, no attempt is spent, and a restart costs one page
-// at most: what was read ahead is still written. The simulated Halo holds a page until the worker that is replaced
-// has noticed its signal, so the import is never over before.
+// A deployment during an import replaces three workers one after the other. Each ends
+// with exit code 0, no attempt is spent, and a restart costs at most one page, because
+// pages read ahead are still written. The simulated Halo holds a page until the
+// replaced worker has noticed its signal, so the import cannot end before.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	const clients, pages = 2_400, 240
@@ -33,7 +33,7 @@ func TestRollingRestart(t *testing.T) {
 	id := in.Request("import", "--all")
 	handed, logs := 0, ""
 	for i, old := range workers {
-		in.Eventually("the import goes on to the page that is held", func() bool { return in.Pages(id) == held[i]-1 })
+		in.Eventually("the import reaches the held page", func() bool { return in.Pages(id) == held[i]-1 })
 		workers[i] = in.StartWorker()
 		old.KeepPages()
 		old.Signal(syscall.SIGTERM)
@@ -46,7 +46,7 @@ func TestRollingRestart(t *testing.T) {
 		}
 	}
 	if handed == 0 {
-		t.Error("no worker that was replaced had the run")
+		t.Error("no replaced worker had the run")
 	}
 	if r := in.AwaitRun(id); r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages {
 		t.Errorf("run: %+v", r)
@@ -63,7 +63,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	repeated := 0
 	for page, n := range in.Halo.Log().Pages {
-		// The first and the last page are read once more for the proof that the listing is complete.
+		// The first and the last page are read again to prove that the list is complete.
 		if page > 1 && page < pages {
 			repeated += max(0, n-before.Pages[page]-1)
 		}

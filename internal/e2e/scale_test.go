@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Many clients: every one exactly once, and an unchanged import after it writes
-// nothing but its run. The long form has a hundred thousand, in bounded memory: with
-// fewer, what the race detector and the collector keep is more than what a list of all
-// clients would take.
+// An import of many clients maps each exactly once, and a second one without changes
+// writes nothing but its run. The long form has a hundred thousand clients, in bounded
+// memory: with fewer, the race detector and the garbage collector keep more memory than
+// a list of all clients would take.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	const maxGrowth = 100 << 20 // bytes
@@ -57,8 +57,8 @@ func TestManyClients(t *testing.T) {
 		t.Errorf("%d companies with more than one mapping", n)
 	}
 
-	// Postgres itself says whether a row was written: ctid is where its
-	// present version lies, xmax who last locked or replaced it.
+	// Postgres shows whether a row was written: ctid is the place of its current
+	// version, xmax the transaction that last locked or replaced it.
 	versions := func() string {
 		var all []string
 		for _, table := range []string{"companies", "clients", "mappings"} {
@@ -79,6 +79,6 @@ func TestManyClients(t *testing.T) {
 		t.Errorf("an unchanged import left %d events", n-events)
 	}
 	if n := count(`select count(*) from halosync.run_pages`); n != 0 {
-		t.Errorf("%d rows left of ended runs", n)
+		t.Errorf("%d rows of ended runs left", n)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Four worker processes, many connections that are due at the same moment, and
-// nights in each of which workers are killed with SIGKILL and replaced: every
-// connection has one run a night, and each of them ends. (Crashes at any point of
-// fourteen nights are in the engine's TestOneResyncPerNight; here the queue has to
-// notice them.) The simulated Halo holds all lists while workers are killed. The
-// minutes until the queue notices a crash are moved; the long form lets them pass.
+// Many connections are due at the same moment each night, and each night some of four
+// worker processes are killed with SIGKILL and replaced. Every connection has one run a
+// night, and each run ends. (The engine's TestOneResyncPerNight has crashes at any point
+// of fourteen nights; here the queue must notice them.) The simulated Halo holds all
+// lists while workers are killed. The test moves stored times instead of waiting minutes
+// until the queue notices a crash; the long form waits.
 func TestNightsWithKilledWorkers(t *testing.T) {
 	t.Parallel()
 	connections, nights := 60, 2
@@ -38,7 +38,7 @@ func TestNightsWithKilledWorkers(t *testing.T) {
 	killed := 0
 	for night := 1; night <= nights; night++ {
 		gate := in.Halo.Gate(halotest.Rule{Route: halotest.RouteList})
-		// Instead of the clock, the schedule is moved.
+		// Move the schedule instead of the clock.
 		repotest.Exec(t, in.DB, `update halosync.connections set next_resync_at = now() - interval '1 second'`)
 		in.Eventually("the night has begun", func() bool { return gate.Held() >= len(workers) })
 		for range 2 {
@@ -74,7 +74,7 @@ func TestNightsWithKilledWorkers(t *testing.T) {
 }
 
 // connectMany adds connections of ten tenants to the installation's Halo, with three
-// mappings each, past the CLI, which would take a while.
+// mappings each, without the CLI, which would be slow.
 func connectMany(in *installation.Installation, n int) {
 	in.T.Helper()
 	store := in.Store()

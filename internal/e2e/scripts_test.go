@@ -20,7 +20,7 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// TestScripts runs testdata/script: sessions at a shell, errors included.
+// TestScripts runs the shell sessions in testdata/script, errors included.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// exits runs a program and wants an exit code: exits 2 enqueue import.
+// exits runs a program and checks its exit code: exits 2 enqueue import.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
@@ -75,7 +75,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitStdout runs a program until its output fits: await-stdout REGEXP
+// awaitStdout runs a program until its output matches: await-stdout REGEXP
 // PROGRAM ARGS...
 func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -91,7 +91,7 @@ func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// grab keeps a part of the last output in a variable, by a regular expression
+// grab stores a part of the last output in a variable, by a regular expression
 // with one group: grab ID '"id": "(.*)"'.
 func grab(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -114,7 +114,7 @@ func grab(ts *testscript.TestScript, neg bool, args []string) {
 //	halo activate 12
 //	halo rename 12 Acme Limited
 //	halo delete 12
-//	halo purge 100           the first hundred clients, but the "Unknown" one
+//	halo purge 100           the first hundred clients, except "Unknown"
 //	halo rights none|all     of the application's agent
 //	halo secret NEW          of the application
 //	halo revoke              its tokens
@@ -156,8 +156,8 @@ func changeHalo(ts *testscript.TestScript, in *installation.Installation, args [
 	}
 }
 
-// webPage is a server that answers everything with a page, as a mistyped
-// address does.
+// webPage starts a server that answers every request with a page, like a mistyped
+// address.
 func webPage(t *testing.T) string {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -167,23 +167,23 @@ func webPage(t *testing.T) string {
 	return page.URL
 }
 
-// workerUp starts a worker that lives until the script ends.
+// workerUp starts a worker that runs until the script ends.
 func workerUp(ts *testscript.TestScript, in *installation.Installation) {
 	w := in.StartWorkerWith(ts.Getenv("HALOSYNC_KEYSET"))
 	ts.Defer(func() { w.Stop(in.T) })
 }
 
-// scriptLog adds a script's log, which has all outputs, to what is searched.
+// scriptLog adds a script's log, which has all outputs, to the search for secrets.
 type scriptLog struct {
 	*testing.T
 	in *installation.Installation
 }
 
-// given are the lines and words of a log that hold secrets because the test put
-// them there, or because that is what the command is for.
+// given matches the lines and words of a log that hold secrets legitimately: the test
+// wrote them, or the command prints them by design.
 var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
-// Log is called once, with everything that a script's programs said.
+// Log is called once, with all output of a script's programs.
 func (l scriptLog) Log(args ...any) {
 	l.in.Keep("outputs and errors", given.ReplaceAllString(fmt.Sprint(args...), ""))
 	l.T.Log(args...)
@@ -194,5 +194,5 @@ func (l scriptLog) Run(name string, f func(testscript.T)) {
 	l.T.Run(name, func(t *testing.T) { f(scriptLog{t, l.in}) })
 }
 
-// Verbose keeps the outputs of what went well in the log.
+// Verbose keeps the outputs of successful commands in the log.
 func (l scriptLog) Verbose() bool { return true }

@@ -11,10 +11,10 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// Secrets that a person typed, and tokens that Halo issued, are looked for in
-// everything the system leaves: logs, outputs, errors, Redis, tables, metrics,
-// process lists, asynqmon. Each end-to-end test ends with the same search; this
-// one provokes what could leak, and counts what was looked at.
+// Secrets that a person typed and tokens that Halo issued occur in nothing that the
+// system leaves behind: logs, outputs, errors, Redis, tables, metrics, process lists,
+// asynqmon. Each end-to-end test ends with the same search; this one provokes leaks,
+// and checks how much was searched.
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -40,7 +40,7 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		in.Halo.Fault(halotest.Rule{}, fault)
 		try("connection", "test", "halo")
 	}
-	// A server that sends back what it was sent.
+	// A server that echoes the request.
 	quoted, err := json.Marshal("bad secret " + in.Secrets.Client + " or " + url.QueryEscape(in.Secrets.Client))
 	if err != nil {
 		t.Fatal(err)
@@ -67,16 +67,16 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	}
 
 	w.KeepPages()
-	looked := in.Search()
-	for place, least := range map[string]int{
+	searched := in.Search()
+	for place, minBytes := range map[string]int{
 		"outputs and errors": 20_000, "the log of worker 1": 1_000, "pages": 10_000, "command lines": 1_000,
 		"Redis": 2_000, "Postgres": 50_000, "asynqmon": 5_000,
 	} {
-		if looked[place] < least {
-			t.Errorf("%s: only %d bytes were looked at, want %d", place, looked[place], least)
+		if searched[place] < minBytes {
+			t.Errorf("%s: only %d bytes were searched, want %d", place, searched[place], minBytes)
 		}
 	}
 	if n := in.Wanted().N; n < 100 {
-		t.Errorf("only %d needles", n)
+		t.Errorf("only %d forms of secrets", n)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// theirs is what another tenant has: ids by placeholder.
+// theirs holds the ids of another tenant, by placeholder.
 type theirs map[string]string
 
 func (ids theirs) in(args []string) []string {
@@ -34,7 +34,7 @@ func (ids theirs) in(args []string) []string {
 	return out
 }
 
-// forget puts the placeholders back into what a program said.
+// forget replaces the ids in a program's output by their placeholders.
 func (ids theirs) forget(said string) string {
 	for name, id := range ids {
 		for _, form := range []string{id, strings.ReplaceAll(id, "-", "")} {
@@ -44,8 +44,9 @@ func (ids theirs) forget(said string) string {
 	return regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(said, "SOME-RUN")
 }
 
-// Two tenants with the same client ids and names, through the same programs: each
-// has its own. (Commands with ids of the other are in [TestCommandsOfAnotherTenant].)
+// Two tenants with the same client ids and names use the same programs, and their data
+// stays separate. ([TestCommandsOfAnotherTenant] has commands with ids of another
+// tenant.)
 func TestTwoTenants(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -72,8 +73,8 @@ func TestTwoTenants(t *testing.T) {
 	}
 }
 
-// Every command, with another tenant's names and ids wherever it takes any,
-// says and does to the letter what it does for those that exist nowhere.
+// Every command with another tenant's names and ids says and does exactly the same as
+// with names and ids that do not exist.
 func TestCommandsOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -125,7 +126,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"runs undo":   run,
 		"events":      {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
 		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // which took part above
-		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // which know no tenant
+		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // these have no tenant
 	}
 	before := rowsOf(in, "msp-1")
 	known := installation.Commands(t)
@@ -150,7 +151,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 			}
 			if code != wantCode || said != wantSaid && c.code != 0 {
 				leaks++
-				t.Errorf("%v: exit code %d, and %d for what exists nowhere\n%s\n%s", args, code, wantCode, said, wantSaid)
+				t.Errorf("%v: exit code %d, and %d for what does not exist\n%s\n%s", args, code, wantCode, said, wantSaid)
 			}
 			if code != c.code || code == 1 && !strings.Contains(errs, "does not exist") {
 				t.Errorf("%v: exit code %d, want %d\n%s%s", args, code, c.code, out, errs)
@@ -170,7 +171,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 	t.Logf("%d commands, %d calls tried, leaks %d", len(known), tried, leaks)
 }
 
-// reasons are what a table of outcomes says, without its ids.
+// reasons returns a table of outcomes without its ids.
 func reasons(t *testing.T, out string) string {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^1 .*no company has this.*$`).FindAllString(out, -1)
@@ -180,7 +181,7 @@ func reasons(t *testing.T, out string) string {
 	return strings.Join(strings.Fields(strings.Join(lines, "\n")), " ")
 }
 
-// rowsOf is a digest of everything of a tenant.
+// rowsOf returns a digest of all rows of a tenant.
 func rowsOf(in *installation.Installation, tenant string) string {
 	return repotest.Value[string](in.T, in.DB, `
 		select md5(string_agg(r, '' order by r)) from (
@@ -195,8 +196,8 @@ func rowsOf(in *installation.Installation, tenant string) string {
 			select e::text from halosync.events e where tenant = $1) everything`, tenant)
 }
 
-// A task in Redis says whatever its writer likes: another tenant with a run or a
-// connection that is not its own. No worker does it, and nobody's rows change.
+// A forged task in Redis combines a tenant with another tenant's run or connection. No
+// worker executes it, and no rows change.
 func TestForgedTask(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -255,7 +256,7 @@ func TestForgedTask(t *testing.T) {
 	}
 }
 
-// documented are the blocks of a kind in docs/security.md.
+// documented returns the code blocks of a kind in docs/security.md.
 func documented(t *testing.T, kind string) []string {
 	t.Helper()
 	var blocks []string
@@ -271,9 +272,9 @@ func documented(t *testing.T, kind string) []string {
 	return blocks
 }
 
-// A whole installation under the rights of docs/security.md, to the letter:
-// the roles in Postgres, the users in Redis, and an application in Halo with one
-// scope, which is asked for nothing but tokens and clients.
+// A whole installation works with exactly the rights of docs/security.md: the roles in
+// Postgres, the users in Redis, and an application in Halo with one scope. It requests
+// nothing from Halo but tokens and clients.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	pg := repotest.Server(t, nil)
@@ -393,7 +394,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// line finds the one of the blocks that begins so, and makes it a single line.
+// line returns the block that begins with head, as a single line.
 func line(t *testing.T, blocks []string, head string) string {
 	t.Helper()
 	for _, b := range blocks {

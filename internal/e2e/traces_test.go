@@ -19,7 +19,7 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// tracesTo is a collector of OpenTelemetry for the site's programs.
+// tracesTo starts an OpenTelemetry collector for the installation's programs.
 func tracesTo(in *installation.Installation) func() []*spans.Span {
 	in.T.Helper()
 	var mu sync.Mutex
@@ -49,9 +49,9 @@ func tracesTo(in *installation.Installation) func() []*spans.Span {
 	}
 }
 
-// One trace covers what a person asked for, from the command to the last
-// statement; one that was asked for in SQL begins with its execution. The site's
-// search finds no secret in any of them.
+// One trace covers a person's request, from the command to the last statement. For a
+// request in SQL it begins with the execution. The installation's search finds no secret
+// in any trace.
 func TestOneTraceFromRequestToSQL(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -97,13 +97,13 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 		}
 	}
 	if len(names) > 20 {
-		t.Errorf("%d traces: ticks are not to be told of", len(names))
+		t.Errorf("%d traces: ticks must not be traced", len(names))
 	}
 }
 
-// A setting of traces that cannot work is told as others are, and a collector
-// that is away changes nothing.
-func TestTracesAreNobodysBurden(t *testing.T) {
+// A wrong setting for traces is reported like others, and an unreachable collector
+// changes nothing.
+func TestTracesChangeNothing(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
 	in.Tenant.Seed(3, 7)

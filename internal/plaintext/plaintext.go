@@ -1,19 +1,19 @@
-// Package plaintext says which characters a text from outside may hold, and
-// makes texts safe to show. There is one policy for names and notes whoever
-// writes them: [Clean] for a system that cannot be asked again (Halo), [Check]
-// for people, [Printable], [Escape] and the like for whatever is shown, because
-// a database may hold what was stored before the policy.
+// Package plaintext defines which characters a text from outside may hold, and
+// makes texts safe to show. Names and notes follow one policy, whatever their
+// source: [Clean] for a system that cannot be asked again (Halo), [Check] for
+// people, [Printable], [Escape] and the like for everything that is shown,
+// because a database may hold texts from before the policy.
 //
-// Refused are: control characters (C0, DEL, C1), line and paragraph separators,
-// whatever embeds, overrides or isolates a reading direction (U+202A to U+202E,
-// U+2066 to U+2069), characters without a shape (zero-width spaces, byte order
+// Refused are control characters (C0, DEL, C1), line and paragraph separators,
+// characters that embed, override or isolate a reading direction (U+202A to
+// U+202E, U+2066 to U+2069), invisible characters (zero-width spaces, byte order
 // marks, tags, fillers, soft hyphens), and noncharacters.
 //
-// Kept are: joiners (U+200C, U+200D) within words of the scripts that need
-// them and within emoji; elsewhere they would only make two names differ that
-// look the same. The marks U+200E, U+200F and U+061C, which Hebrew and Arabic
-// names with Latin parts need: they act on their neighbours alone. Variation
-// selectors, which Japanese names need.
+// Kept are joiners (U+200C, U+200D) within words of the scripts that need them
+// and within emoji; elsewhere they would only let two names differ that look the
+// same. Kept are the marks U+200E, U+200F and U+061C, which Hebrew and Arabic
+// names with Latin parts need and which act on their neighbours alone, and
+// variation selectors, which Japanese names need.
 package plaintext
 
 import (
@@ -29,22 +29,23 @@ const (
 	joiner    = '\u200d'
 )
 
-// mark says that r acts on the reading direction of their neighbours.
+// mark reports whether r acts on the reading direction of its neighbours.
 func mark(r rune) bool { return r == '\u200e' || r == '\u200f' || r == '\u061c' }
 
 func joins(r rune) bool { return r == joiner || r == nonJoiner }
 
-// breaks says that r is a character that ends a line or stands between words as a tab does.
+// breaks reports whether r ends a line or is a tab.
 func breaks(r rune) bool {
 	return r >= '\t' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-// refused says that no text may hold r. Joiners depend on what is beside them.
+// refused reports whether no text may hold r. Joiners are not refused here, as
+// they depend on their neighbours.
 func refused(r rune) bool {
 	switch {
 	case r >= ' ' && r < 0x7f:
 		return false
-	case r < 0x034f: // Latin and accents, as most names have; of these only controls and the soft hyphen
+	case r < 0x034f: // fast path for Latin and accents: only controls and the soft hyphen
 		return r < 0xa0 || r == 0xad
 	case unicode.IsControl(r), breaks(r):
 		return true
@@ -54,31 +55,31 @@ func refused(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
 }
 
-// word says that r can be beside a joiner: a letter, mark or symbol beyond the
-// scripts of Europe, none of which joins.
+// word reports whether r may be next to a joiner: a letter, mark or symbol
+// outside the scripts of Europe, none of which joins.
 func word(r rune) bool {
 	return r >= 0x0590 && !joins(r) && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsSymbol(r))
 }
 
-// Clean makes a text of s that [Check] accepts: breaks become blanks, what is
-// refused or not UTF-8 is dropped, blanks around it are trimmed, and it is cut
-// after most characters. Cleaning twice changes nothing. The result shares no
-// memory with a much longer s.
-func Clean(s string, most int) string {
+// Clean returns s as a text that [Check] accepts: breaks become blanks, refused
+// characters and invalid UTF-8 are dropped, surrounding blanks are trimmed, and
+// it is cut after limit characters. Cleaning twice changes nothing. The result
+// shares no memory with a much longer s.
+func Clean(s string, limit int) string {
 	whole := len(s)
 	s = strings.TrimSpace(s)
-	if _, at := firstFault(s); at == 0 && (len(s) <= most || utf8.RuneCountInString(s) <= most) { // as almost all are
+	if _, at := firstFault(s); at == 0 && (len(s) <= limit || utf8.RuneCountInString(s) <= limit) { // almost always
 		if whole > 2*len(s)+utf8.UTFMax {
 			return strings.Clone(s)
 		}
 		return s
 	}
 	var b strings.Builder
-	b.Grow(min(len(s), most*utf8.UTFMax))
-	var pending, last rune // a joiner that waits for what comes after it
+	b.Grow(min(len(s), limit*utf8.UTFMax))
+	var pending, last rune // pending is a joiner before the next character is known
 	n := 0
 text:
-	for i := 0; i < len(s) && n < most; {
+	for i := 0; i < len(s) && n < limit; {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		i += size
 		switch {
@@ -96,8 +97,8 @@ text:
 			continue // at the start
 		}
 		if pending != 0 && word(last) && word(r) {
-			if n+1 == most {
-				break text // not to join by a cut what the joiner keeps apart
+			if n+1 == limit {
+				break text // do not cut between a joiner and its right neighbour
 			}
 			b.WriteRune(pending)
 			n++
@@ -109,7 +110,7 @@ text:
 	return strings.TrimRightFunc(b.String(), unicode.IsSpace)
 }
 
-// plain says that s is of visible ASCII alone, as most names are.
+// plain reports whether s is visible ASCII only, like most names.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -119,8 +120,8 @@ func plain(s string) bool {
 	return true
 }
 
-// Check says why s is no text, naming the character and where it is; nil if it
-// is one. Length and emptiness are the caller's business.
+// Check returns an error that names the first character that s may not hold, and
+// its position; nil if there is none. It does not check length or emptiness.
 func Check(s string) error {
 	switch r, at := firstFault(s); {
 	case at == 0:
@@ -132,8 +133,8 @@ func Check(s string) error {
 	}
 }
 
-// firstFault returns the first character that makes s no text, and which it
-// is, counted from 1; U+FFFD stands for a byte that is not UTF-8. 0: none.
+// firstFault returns the first character that s may not hold and its position,
+// counted from 1. U+FFFD means a byte that is not UTF-8; position 0, none.
 func firstFault(s string) (r rune, at int) {
 	if plain(s) {
 		return 0, 0
@@ -180,17 +181,17 @@ func fault(r rune, at int) error {
 	return fmt.Errorf("character %d, %U, is not allowed (%s)", at, r, what)
 }
 
-// hostile says that r must not reach a table or a log as it is: what is
-// refused, and the direction marks besides, which could reorder what we print
-// around a text.
+// hostile reports whether r must not be printed to a table or a log: refused
+// characters, and direction marks, which could reorder the text around them.
 func hostile(r rune) bool { return refused(r) || mark(r) }
 
-// Printable puts U+FFFD in place of whatever could move the cursor, recolour
-// the terminal, reverse the reading direction or hide. It leaves one line.
+// Printable replaces by U+FFFD every character that could move the cursor,
+// recolour the terminal, reverse the reading direction or hide. The result is one
+// line.
 func Printable(s string) string { return replace(s, hostile) }
 
 // PrintableLines is [Printable] for a text of several lines, and for cells of a
-// file: whatever [Check] accepts stays as it is, direction marks included.
+// file: it keeps everything that [Check] accepts, direction marks included.
 func PrintableLines(s string) string {
 	return replace(s, func(r rune) bool { return r != '\n' && r != '\t' && refused(r) })
 }
@@ -207,10 +208,10 @@ func replace(s string, bad func(rune) bool) string {
 	}, s)
 }
 
-// Escape writes what [Printable] replaces as JSON does, \u009b, but for tabs and
-// line ends, so that a document that is printed stays the same document. It must
-// be given whole lines of JSON, in which such characters are within strings, or
-// text.
+// Escape writes the characters that [Printable] replaces as JSON escapes, such as
+// \u009b, except tabs and line ends, so that a printed document stays the same
+// document. b must be text or whole lines of JSON, in which such characters occur
+// only within strings.
 func Escape(b []byte) []byte {
 	bad := func(r rune) bool { return r != '\n' && r != '\t' && hostile(r) }
 	first := bytes.IndexFunc(b, bad)

@@ -72,18 +72,18 @@ func TestCleanCuts(t *testing.T) {
 	}
 }
 
-// What is kept of a much longer text does not keep all of it in memory.
+// A short text cut from a much longer one does not keep that in memory.
 func TestCleanLetsGo(t *testing.T) {
 	t.Parallel()
 	padded := strings.Repeat(" ", 1000) + "Acme" + strings.Repeat(" ", 1000)
 	got := Clean(padded, 1000)
 	start, at := uintptr(unsafe.Pointer(unsafe.StringData(padded))), uintptr(unsafe.Pointer(unsafe.StringData(got)))
 	if got != "Acme" || at >= start && at < start+uintptr(len(padded)) {
-		t.Errorf("%q is in the memory of what it was made from", got)
+		t.Errorf("%q shares memory with its source", got)
 	}
 }
 
-// The short cut for Latin says the same as the tables.
+// The fast path for Latin agrees with the tables.
 func TestRefusedLatin(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x400) {
@@ -125,7 +125,7 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("%+q cleaned to %+q", in, out)
 		}
 		if Check(in) == nil && strings.TrimSpace(in) == in && utf8.RuneCountInString(in) <= most && out != in {
-			t.Errorf("%+q is accepted, and yet cleaned to %+q", in, out)
+			t.Errorf("%+q is accepted but cleaned to %+q", in, out)
 		}
 		for _, show := range []func(string) string{Printable, PrintableLines} {
 			if shown := show(in); show(shown) != shown {
@@ -136,7 +136,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// safeJSON says what must hold of a printed document.
+// safeJSON checks what must hold for a printed document.
 func safeJSON(t *testing.T, in string) {
 	t.Helper()
 	raw, err := json.Marshal(in)

@@ -10,44 +10,41 @@ import (
 )
 
 const (
-	// mostShown bounds what is shown of a payload or result, in bytes. A list has
-	// up to a hundred of them.
-	mostShown = 2_000
-	// mostItems and mostText bound a list and a text in what is longer.
-	mostItems = 10
-	mostText  = 200
+	// maxShown bounds a payload or result in bytes. A list shows up to a hundred.
+	maxShown = 2_000
+	// maxItems and maxText bound the lists and texts in a longer one.
+	maxItems = 10
+	maxText  = 200
 )
 
-// format is how a task's payload or result is shown: as the JSON that it is,
-// which the page sets out in lines, with long lists and texts cut. There are no
-// secrets in it by the contract of package tasks.
+// format returns a task's payload or result as asynqmon shows it: JSON, with long lists and
+// texts cut. It contains no secrets, by the contract of package tasks.
 func format(_ string, raw []byte) string {
-	if len(raw) <= mostShown && !bytes.Contains(raw, []byte(`\u`)) {
+	if len(raw) <= maxShown && !bytes.Contains(raw, []byte(`\u`)) {
 		return plaintext.Printable(strings.ToValidUTF8(string(raw), "\uFFFD"))
 	}
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if err := dec.Decode(&v); err != nil {
-		return cut(string(raw), mostShown)
+		return cut(string(raw), maxShown)
 	}
 	short, err := json.Marshal(shorten(v))
 	if err != nil {
-		return cut(string(raw), mostShown)
+		return cut(string(raw), maxShown)
 	}
-	return cut(string(short), mostShown)
+	return cut(string(short), maxShown)
 }
 
-// shorten cuts lists and texts, and takes from texts what could hide or reorder
-// what is beside them.
+// shorten cuts lists and texts, and makes texts printable.
 func shorten(v any) any {
 	switch v := v.(type) {
 	case string:
-		return cut(v, mostText)
+		return cut(v, maxText)
 	case []any:
-		rest := len(v) - mostItems
+		rest := len(v) - maxItems
 		if rest > 0 {
-			v = v[:mostItems]
+			v = v[:maxItems]
 		}
 		for i := range v {
 			v[i] = shorten(v[i])
@@ -65,10 +62,10 @@ func shorten(v any) any {
 }
 
 // cut bounds a text, in bytes, and makes it printable.
-func cut(s string, most int) string {
-	rest := len(s) - most
+func cut(s string, maxBytes int) string {
+	rest := len(s) - maxBytes
 	if rest <= 0 {
 		return plaintext.Printable(strings.ToValidUTF8(s, "\uFFFD"))
 	}
-	return plaintext.Printable(strings.ToValidUTF8(s[:most], "")) + fmt.Sprintf("… (%d bytes more)", rest)
+	return plaintext.Printable(strings.ToValidUTF8(s[:maxBytes], "")) + fmt.Sprintf("… (%d bytes more)", rest)
 }

@@ -1,9 +1,9 @@
-// Package queuemon serves asynqmon, the pages of the queue's own library, for
-// those who run the installation: the queues hold tasks of all tenants, so it
-// takes the scope ops. Unless that is switched on, it shows and changes nothing.
+// Package queuemon serves asynqmon, the web pages of asynq, for operators. The queues hold
+// tasks of all tenants, so the pages need the scope ops. They are read-only unless
+// configured otherwise.
 //
-// asynqmon is a page with a script that asks its JSON API. Both come from
-// asynqmon; the page is changed on its way, so that a strict policy fits it.
+// asynqmon is a page with a script, and a JSON API. This package changes the page so that it
+// works under a strict content security policy.
 package queuemon
 
 import (
@@ -15,17 +15,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/internal/access"
-	"github.com/halosync/halosync/tasks"
+	"github.com/halosync/halosync/internal/redisurl"
 )
 
-// Root is the path below which everything is.
+// Root is the path of the pages.
 const Root = "/asynqmon"
 
-// Config is what a [Monitor] works with.
+// Config configures a [Monitor].
 type Config struct {
-	Redis tasks.Address
-	// Writable lets queues be paused, and tasks be run, archived, cancelled and
-	// deleted.
+	Redis redisurl.Address
+	// Writable lets operators pause queues, and run, archive, cancel and delete tasks.
 	Writable bool
 	Log      *zap.Logger // default: none
 }
@@ -39,8 +38,7 @@ type Monitor struct {
 	handler  http.Handler
 }
 
-// New returns the pages. Redis is not asked before the first request. Close ends
-// the connections to it.
+// New returns the pages. It connects to Redis at the first request.
 func New(cfg Config) (*Monitor, error) {
 	m := &Monitor{writable: cfg.Writable, log: cfg.Log, asynqmon: asynqmon.New(asynqmon.Options{
 		RootPath: Root, RedisConnOpt: cfg.Redis, ReadOnly: !cfg.Writable,
@@ -54,11 +52,12 @@ func New(cfg Config) (*Monitor, error) {
 		_ = m.Close() // nothing was opened yet
 		return nil, err
 	}
-	m.handler = access.Require(access.Ops, "the queues hold tasks of all tenants. Sign in with a key of that scope.", http.HandlerFunc(m.serve))
+	const reason = "the queues hold tasks of all tenants. Sign in with a key of that scope."
+	m.handler = access.Require(access.Ops, reason, http.HandlerFunc(m.serve))
 	return m, nil
 }
 
-// Close ends the connections to Redis.
+// Close closes the connections to Redis.
 func (m *Monitor) Close() error { return m.asynqmon.Close() }
 
 func (m *Monitor) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
@@ -70,11 +69,12 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 	switch api := strings.HasPrefix(below, "/api/"); {
 	case !reads && (!m.writable || !api):
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "The queues are shown and not changed here (HALOSYNC_QUEUES_WRITABLE).", http.StatusMethodNotAllowed)
+		http.Error(w, "These pages are read-only. Set HALOSYNC_QUEUES_WRITABLE to change queues.", http.StatusMethodNotAllowed)
 	case api:
 		if !reads {
 			p, _ := access.From(r.Context())
-			m.log.Info("queues: change", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor), zap.String("method", r.Method), zap.String("path", below))
+			m.log.Info("queue change", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor),
+				zap.String("method", r.Method), zap.String("path", below))
 		}
 		m.asynqmon.ServeHTTP(w, r)
 	case isFile(below):
@@ -88,16 +88,16 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isFile tells asynqmon's files from its pages: the latter have all one
-// document, and the ids in their paths may have dots.
+// isFile reports whether a path is one of asynqmon's files. All pages share one document, and
+// the ids in their paths may contain dots.
 func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// image is an answer with a drawing, whose type asynqmon does not know.
+// image is a response with an SVG image, whose type asynqmon does not know.
 type image struct{ http.ResponseWriter }
 
-// Write sets the type that asynqmon has added another one to.
+// Write replaces the content type, which asynqmon sets wrong.
 func (w *image) Write(p []byte) (int, error) {
 	w.Header().Set("Content-Type", "image/svg+xml")
 	return w.ResponseWriter.Write(p)

@@ -16,15 +16,16 @@ import (
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/devstack/redistest"
 	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/internal/redisurl"
 	"github.com/halosync/halosync/tasks"
 )
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// monitor is one over a Redis of its own, or over an address where none is.
+// monitor returns a monitor for the Redis at the URL, which need not exist.
 func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http.Handler {
 	t.Helper()
-	address, err := tasks.ParseAddress(redisURL)
+	address, err := redisurl.Parse(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http
 	return m
 }
 
-// ask asks as somebody of a scope; "" is nobody.
+// ask sends a request with a scope; "" sends none.
 func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, queuemon.Root+path, nil)
@@ -52,10 +53,10 @@ func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) 
 	return w, w.Body.String()
 }
 
-// enqueue puts a task into a queue that nobody takes from.
+// enqueue puts a task into a queue without a worker.
 func enqueue(t *testing.T, redisURL, id, payload string) {
 	t.Helper()
-	address, err := tasks.ParseAddress(redisURL)
+	address, err := redisurl.Parse(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +67,7 @@ func enqueue(t *testing.T, redisURL, id, payload string) {
 	}
 }
 
-// A tenant's key is not enough for what holds tasks of all tenants, whatever is
-// asked for.
+// A tenant's key opens none of the pages, because they show tasks of all tenants.
 func TestQueuesAreForOpsAlone(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)
@@ -88,7 +88,7 @@ func TestQueuesAreForOpsAlone(t *testing.T) {
 	}
 }
 
-// Nothing is changed unless that is switched on, and then it is told who did.
+// The pages are read-only unless configured otherwise. Changes are logged with their actor.
 func TestChangesAreSwitchedOn(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)
@@ -124,8 +124,7 @@ var (
 	scripts     = regexp.MustCompile(`<script( nonce="(\w+)")?`)
 )
 
-// Only what asynqmon brought runs in its page; anything else that it serves runs
-// nothing.
+// The page runs only asynqmon's scripts. Other responses run nothing.
 func TestPolicyOfThePage(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0", false, nil)
@@ -158,11 +157,11 @@ func TestPolicyOfThePage(t *testing.T) {
 	}
 }
 
-// A Redis that is away is an error of each answer, and of nothing else.
+// Without Redis each response is an error, and nothing else fails.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0?max_retries=-1", true, nil)
-	var asked sync.WaitGroup // each waits for several attempts at connecting
+	var asked sync.WaitGroup // each waits for several attempts to connect
 	for method, paths := range map[string][]string{
 		http.MethodGet: {
 			"queues", "queues/import", "queue_stats", "servers", "scheduler_entries", "redis_info", "metrics", "queues/import/groups", "queues/import/tasks/a1",
@@ -181,8 +180,7 @@ func TestRedisIsAway(t *testing.T) {
 	asked.Wait()
 }
 
-// Payloads are shown as the JSON that they are, bounded, and without what hides
-// or reorders text.
+// Payloads are shown as JSON, bounded and without characters that hide or reorder text.
 func TestPayloadsAreReadable(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)

@@ -1,9 +1,9 @@
--- One grant, as (*state).ask in decide.go decides it; see there for why.
+-- One grant, as (*state).ask in decide.go decides it; the reasons are there.
 --
 -- KEYS: state (hash), log of the common pool, log of the reserve (lists of
 -- microseconds, ascending). All have one hash tag.
--- ARGV: person (0, 1), limit, window, most sleep, settle time, most pause, slip,
--- epoch known to the caller, used (0, 1), whole (0, 1), then pool (0, 1) and age
+-- ARGV: person (0, 1), limit, window, maximum sleep, settle time, maximum pause,
+-- slip, epoch of the caller, used (0, 1), whole (0, 1), then pool (0, 1) and age
 -- of each grant that is reported.
 -- Reply: outcome (0 granted, 1 refused, 2 unknown), wait, epoch, pool.
 local person, limit, window = ARGV[1] == '1', tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -13,7 +13,7 @@ local known, used, whole = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
--- Lua writes 1.7e+15 for a number of this size, unless it is told not to.
+-- By default Lua formats a number of this size as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
 
 local function at(key, index) return tonumber(redis.call('LINDEX', key, index) or 0) end
@@ -43,7 +43,7 @@ if window > s.keep then set('keep', window) end
 for i = 2, 3 do
   local old = now - s.keep
   if at(KEYS[i], 0) < old then
-    local low, high = 0, redis.call('LLEN', KEYS[i]) -- the first to stay is in there
+    local low, high = 0, redis.call('LLEN', KEYS[i]) -- the first entry to keep is in this range
     while low < high do
       local middle = math.floor((low + high) / 2)
       if at(KEYS[i], middle) < old then low = middle + 1 else high = middle end
@@ -57,8 +57,7 @@ if s.learned > 0 then
   factor = math.min(1000, s.learned + 10 * math.floor(math.max(0, now - s.cut) / window))
 end
 
--- The state lives as long as any window reaches, and until what was learned is
--- forgotten.
+-- The state lives for two windows and until the limit has recovered.
 local function reply(outcome, wait, pool)
   if #changed > 0 then redis.call('HSET', KEYS[1], unpack(changed)) end
   local life = math.ceil((2 * s.keep + math.floor((1000 - factor) / 10) * window + 60000000) / 1000)

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// All times in this file are microseconds on the clock of whoever keeps the
-// state: Redis' own, or this process's. ask.lua and throttled.lua decide the
-// same, to the microsecond; a test compares them.
+// All times in this file are microseconds on the clock of the store: that of Redis or of
+// this process. ask.lua and throttled.lua make the same decisions, to the microsecond; a
+// test compares them.
 
-// Class says for whom a request is made.
+// Class is the priority of a request.
 type Class int
 
-// Background requests leave a reserve; a Person's may use everything.
+// Background requests leave a reserve. Person requests may use all of the budget.
 const (
 	Background Class = iota
 	Person
 )
 
-// String is the class as metrics name it.
+// String returns the class as metrics name it.
 func (c Class) String() string {
 	if c == Person {
 		return "person"
@@ -27,48 +27,47 @@ func (c Class) String() string {
 }
 
 const (
-	// maxSleep is how long a request waits for its turn at most. Its turn is
-	// reserved meanwhile.
+	// maxSleep is the longest time that a request sleeps until its reserved turn.
 	maxSleep = 5 * time.Second
-	// settleTime is what everybody gets, after the state was lost, to tell what
-	// they have used; longer than anybody sleeps on a reservation.
+	// settleTime is how long processes have to report their grants after the state was
+	// lost. It is longer than any sleep.
 	settleTime = maxSleep + time.Second
 	// maxPause bounds the pause after a 429, whatever Halo asks for.
 	maxPause = 15 * time.Minute
-	// A state from the future, by more than that, was written by another clock.
+	// clockSlip is how far in the future a time may be. A later one comes from another
+	// clock.
 	clockSlip = time.Second
 
-	// leastSpread is the size from which a budget is spread over its window.
-	leastSpread = 20
+	// minSpread is the smallest limit that is spread over its window.
+	minSpread = 20
 
-	// The learned limit, in thousandths of the configured one: what a 429
-	// leaves of it, the least, and what comes back with each window without one.
-	learnedFull  = 1000
-	learnedCut   = 900
-	learnedLeast = 100
-	learnedBack  = 10
+	// The learned limit in thousandths of the configured one: what a 429 leaves of it,
+	// its minimum, and what each window without a 429 adds.
+	learnedFull = 1000
+	learnedCut  = 900
+	learnedMin  = 100
+	learnedBack = 10
 )
 
-// pool is a part of the budget with a log of its own. Each log is in order of
-// time, and the sizes of both pools add up to the limit, so that no window
-// holds more than that, whoever draws from which.
+// pool is a part of the budget with its own log, in order of time. The sizes of both pools
+// add up to the limit, so no window holds more than the limit.
 type pool int
 
 const (
-	common  pool = iota // anybody's
-	reserve             // people's
+	common  pool = iota // for all requests
+	reserve             // for people
 )
 
-// state is what is known of one instance. The zero value is nothing.
+// state is the state of one instance's budget. The zero value is no state.
 type state struct {
-	epoch   int64      // when the state was made, which names it; 0: there is none
-	keep    int64      // grants are kept for so long: the longest window asked for
+	epoch   int64      // when the state was created, which identifies it; 0: no state
+	keep    int64      // how long grants are kept: the longest window requested
 	grants  [2][]int64 // times of the requests, by pool, ascending
-	pause   int64      // no request before
-	learned int64      // thousandths of the limit, at the time cut; 0: full
-	cut     int64      // of the last 429 that lowered it
-	calm    int64      // 429s of requests made before belong to that one
-	settle  int64      // the reserve alone is given before; 0: nothing was lost
+	pause   int64      // no request before this time
+	learned int64      // thousandths of the limit, at the time cut; 0: all
+	cut     int64      // time of the last 429 that lowered the limit
+	calm    int64      // 429s of requests before this time count as that one
+	settle  int64      // only the reserve is granted before this time; 0: no state was lost
 }
 
 // call is a request for one grant.
@@ -76,37 +75,37 @@ type call struct {
 	class  Class
 	limit  int64 // requests in a window
 	window int64
-	epoch  int64   // of the state that the caller has dealt with; 0: none
-	used   bool    // the caller has grants of its own in the last window
-	report []grant // those of them that the state does not know
-	whole  bool    // report holds all of them
+	epoch  int64   // of the state that the caller used last; 0: none
+	used   bool    // the caller has grants in the last window
+	report []grant // the caller's grants that the state does not have
+	whole  bool    // report holds all of the caller's grants
 }
 
-// grant is one of the caller's own requests, at a time that is relative to now.
+// grant is one of the caller's requests, at a time relative to now.
 type grant struct {
 	pool pool
 	age  int64 // negative: still to come
 }
 
-// outcome says what came of a call.
+// outcome is the decision about a call.
 type outcome int
 
 const (
 	granted outcome = iota
-	refused         // its turn is further away than anybody sleeps
-	unknown         // the state is another one than the caller's: it should report
+	refused         // the turn is further away than maxSleep
+	unknown         // the state is not the one of the caller, who must report its grants
 )
 
-// answer is what comes of a call.
+// answer is the result of a call.
 type answer struct {
 	outcome outcome
-	wait    int64 // until the turn
+	wait    int64 // time until the turn
 	epoch   int64
 	pool    pool
 }
 
-// reserveOf is the part of a limit that is kept for people: 3 %, so that
-// background work alone uses more than 95 %, and one request at least.
+// reserveOf returns the part of a limit that is kept for people: 3 %, at least one request.
+// Background work alone can use more than 95 %.
 func reserveOf(limit int64) int64 {
 	if limit < 2 {
 		return 0
@@ -114,8 +113,7 @@ func reserveOf(limit int64) int64 {
 	return max(1, limit*3/100)
 }
 
-// effective is the limit in force: what was learned from 429s, and has been
-// forgotten again since.
+// effective returns the current limit. 429s lower it, and it recovers with time.
 func (s *state) effective(limit, window, now int64) int64 {
 	return max(1, limit*s.factor(window, now)/learnedFull)
 }
@@ -127,7 +125,7 @@ func (s *state) factor(window, now int64) int64 {
 	return min(learnedFull, s.learned+learnedBack*(max(0, now-s.cut)/window))
 }
 
-// ask decides a call and notes what it grants.
+// ask decides about a call and records the grant.
 func (s *state) ask(now int64, c call) answer {
 	s.forget(now, c.window)
 	if s.epoch != c.epoch && c.used {
@@ -156,8 +154,8 @@ func (s *state) ask(now int64, c call) answer {
 	return answer{wait: turn - now, epoch: s.epoch, pool: chosen}
 }
 
-// next is the earliest time, not before from and not before anything in the
-// log, at which another request keeps every window within n.
+// next returns the earliest time for another request, at or after from and the last
+// request of the log, that keeps every window within n.
 func next(log []int64, n, window, from int64) int64 {
 	turn, size := from, int64(len(log))
 	if size > 0 {
@@ -169,14 +167,13 @@ func next(log []int64, n, window, from int64) int64 {
 	return turn
 }
 
-// spread is next, but once half of n is used, what is left is spread over the
-// time until the first of the requests leaves the window, and in any case no
-// closer than makes 95 % of the window for n of them. One burst of everything
-// would be followed by silence, and by the same burst a window later; spread,
-// there is a turn every moment, for whoever comes.
+// spread is like next, but once half of n is used, it spreads the rest over the time until
+// the first request leaves the window. The gap is at least 95 % of the window divided by
+// n. Without it, a burst of n requests would be followed by silence, and by the same burst
+// a window later. With it, there is always a turn soon.
 func spread(log []int64, n, window, from int64) int64 {
 	turn, size, half := next(log, n, window, from), int64(len(log)), n/2
-	if n < leastSpread || size < half || log[size-half]+window <= turn {
+	if n < minSpread || size < half || log[size-half]+window <= turn {
 		return turn
 	}
 	gap := window * 95 / 100 / n
@@ -186,7 +183,7 @@ func spread(log []int64, n, window, from int64) int64 {
 	return max(turn, log[size-1]+gap)
 }
 
-// merge adds what a caller reports.
+// merge adds the grants that a caller reports.
 func (s *state) merge(now int64, report []grant) {
 	var unordered [2]bool
 	for _, g := range report {
@@ -201,10 +198,9 @@ func (s *state) merge(now int64, report []grant) {
 	}
 }
 
-// forget drops grants that no window reaches any more, and what another clock
-// must have written: after a failover to a server whose clock is behind, the
-// state would lock everybody out. Its loss is noticed like any other. A state
-// that is not there is made.
+// forget drops grants that are older than any window. It replaces a state from another
+// clock, which would block all requests after a failover to a server whose clock is
+// behind; the callers notice that loss like any other. It creates a missing state.
 func (s *state) forget(now, window int64) {
 	newest := max(last(s.grants[common]), last(s.grants[reserve]))
 	if s.epoch == 0 || newest > now+(maxSleep+clockSlip).Microseconds() {
@@ -219,9 +215,9 @@ func (s *state) forget(now, window int64) {
 	}
 }
 
-// sane is a time that lies ahead by most at most, or else none.
-func sane(t, now int64, most time.Duration) int64 {
-	if t > now+(most+clockSlip).Microseconds() {
+// sane returns t, or 0 if t is more than maxAhead in the future.
+func sane(t, now int64, maxAhead time.Duration) int64 {
+	if t > now+(maxAhead+clockSlip).Microseconds() {
 		return 0
 	}
 	return t
@@ -234,16 +230,16 @@ func last(log []int64) int64 {
 	return log[len(log)-1]
 }
 
-// throttled notes a 429 for a request that was sent age ago: nobody sends
-// anything for pause, and the limit is lowered, once for all requests that
-// were granted before anybody knew. It says whether it was.
+// throttled records a 429 for a request that was sent age ago. It stops all requests for
+// pause and lowers the limit, once for all requests that were granted before the 429 was
+// known. It reports whether it lowered the limit.
 func (s *state) throttled(now, age, window, pause int64) bool {
 	s.forget(now, window)
 	s.pause = max(s.pause, now+min(pause, maxPause.Microseconds()))
 	if now-age < sane(s.calm, now, maxPause+maxSleep) {
 		return false
 	}
-	s.learned = max(learnedLeast, s.factor(window, now)*learnedCut/1000)
+	s.learned = max(learnedMin, s.factor(window, now)*learnedCut/1000)
 	s.cut = now
 	s.calm = max(s.pause, now+maxSleep.Microseconds())
 	return true

@@ -1,10 +1,9 @@
-// Package ratelimit keeps the requests to one Halo instance inside its budget:
-// never more than the limit in any rolling window, whoever asks. Halo counts
-// per instance and does not care which of our workers, connections, runs or
-// people a request came from.
+// Package ratelimit keeps the requests to one Halo instance within its budget: in any
+// rolling window, all workers, connections, runs and people together make no more requests
+// than the limit. Halo counts per instance, not per client.
 //
-// The budget is shared through Redis. A process that cannot reach Redis goes
-// on with a tenth of it, counted together with what it used before.
+// Processes share the budget through Redis. A process without Redis continues with a tenth
+// of the budget, less what it used before.
 package ratelimit
 
 import (
@@ -16,110 +15,109 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
-	// assumedProcesses is by how many the budget is divided while they cannot
-	// agree.
+	// assumedProcesses divides the budget while processes cannot share it.
 	assumedProcesses = 10
-	// A Redis that does not answer in askTimeout is tried again every restTime,
-	// by one request.
-	askTimeout = 2 * time.Second
-	restTime   = 5 * time.Second
-	// maxReport bounds what is told to a Redis that has lost its memory.
+	// If Redis does not answer within askTimeout, one request tries it again every
+	// retryInterval.
+	askTimeout    = 2 * time.Second
+	retryInterval = 5 * time.Second
+	// maxReport bounds the grants that are reported to a Redis that lost its data.
 	maxReport = 4000
-	// A turn that was missed by lateBy is asked for again, lateTries times.
-	lateBy    = maxSlack
-	lateTries = 3
+	// A request that wakes up more than maxLate after its turn takes a new turn, up to
+	// maxLateTries times.
+	maxLate      = maxSlack
+	maxLateTries = 3
 )
 
-// Options say how a [Limiter] works. The zero value is a process on its own.
+// Options configure a [Limiter]. The zero value is for a process on its own.
 type Options struct {
-	// Rate is that of instances for which no other is asked; default 700/5m,
-	// Halo's own.
+	// Rate is the default rate of instances. If it is not set, Halo's own: 700/5m.
 	Rate Rate
-	// Redis is where the budget is shared; nil: nowhere.
+	// Redis shares the budget between processes. May be nil.
 	Redis redis.UniversalClient
-	// Patience is how long [Limiter.Wait] waits before it refuses. The default,
-	// and the least, is what a reservation reaches ahead: 5 s.
+	// Patience is how long [Limiter.Wait] waits before it refuses. Default and minimum
+	// 5 s, because turns are reserved that far ahead.
 	Patience time.Duration
-	// Observe is told of everything that happens, from several goroutines. May
-	// be nil.
+	// Observe is called for each event, from several goroutines. May be nil.
 	Observe func(Event)
 }
 
-// Event is something that happened. It names no instance.
+// Event is something that happened in a limiter. It does not contain the instance.
 type Event struct {
 	Kind  EventKind
-	Class Class         // of Granted and Refused
-	Wait  time.Duration // of Granted: what it took
-	Alone bool          // of Granted: out of this process's own share
-	Err   error         // of Lost
+	Class Class         // for Granted and Refused
+	Wait  time.Duration // for Granted: how long the request waited
+	Alone bool          // for Granted: from this process's own share, without Redis
+	Err   error         // for Lost
 }
 
-// EventKind is what happened.
+// EventKind is the kind of an event.
 type EventKind int
 
 // The kinds of events.
 const (
-	Granted   EventKind = iota // a request may go
-	Refused                    // it must come again later
+	Granted   EventKind = iota // a request may be sent
+	Refused                    // a request must be tried later
 	Throttled                  // Halo answered 429
-	Lowered                    // and the limit was lowered for it
-	Lost                       // Redis cannot be asked
-	Found                      // it can again
+	Lowered                    // the limit was lowered after a 429
+	Lost                       // Redis is unavailable
+	Found                      // Redis is available again
 )
 
-// A BudgetError says that an instance's budget is used up for longer than
-// anybody waits.
+// A BudgetError means that an instance's budget is used up for longer than the limiter
+// waits.
 type BudgetError struct {
-	After time.Duration // when to come again, above zero
+	After time.Duration // when to try again, above zero
 }
 
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("request budget of this Halo is used up for %v", max(e.After.Round(time.Second), time.Second))
 }
 
-// Limiter hands out requests per instance. It is safe for concurrent use.
+// Limiter grants requests per instance. It is safe for concurrent use.
 type Limiter struct {
-	rate     Rate
-	fleet    store // nil: none
-	own      *memory
-	patience time.Duration
-	observe  func(Event)
-	lost     atomic.Bool
-	rest     atomic.Int64 // while lost: when to try Redis again, on own's clock
+	rate    Rate
+	shared  store // nil: none
+	local   *memory
+	maxWait time.Duration
+	observe func(Event)
+	lost    atomic.Bool
+	retryAt atomic.Int64 // while lost: when to try Redis again, on local's clock
 
-	mu    sync.Mutex
-	known map[string]*knowledge
+	mu     sync.Mutex
+	synced map[string]*syncState // by instance
 }
 
-// knowledge is what this process and Redis know of each other, for one
-// instance.
-type knowledge struct {
-	mu      sync.Mutex
-	epoch   int64   // of the state that this process has dealt with
-	untold  []taken // what it granted itself meanwhile
-	telling sync.Mutex
+// syncState is what this process and Redis have exchanged about one instance.
+type syncState struct {
+	mu         sync.Mutex
+	epoch      int64        // of the shared state that this process used last
+	unreported []localGrant // grants that Redis does not have
+	reporting  sync.Mutex
 }
 
-// taken is a grant on own's clock.
-type taken struct {
+// localGrant is a grant on local's clock.
+type localGrant struct {
 	pool pool
 	at   int64
 }
 
-// New returns a limiter that knows no instance yet.
+// New returns a limiter.
 func New(opts Options) *Limiter {
 	if opts.Rate == (Rate{}) {
 		opts.Rate = Rate{700, 5 * time.Minute}
 	}
 	l := &Limiter{
-		rate: opts.Rate, own: newMemory(), known: map[string]*knowledge{},
-		patience: max(opts.Patience, maxSleep), observe: opts.Observe,
+		rate: opts.Rate, local: newMemory(), synced: map[string]*syncState{},
+		maxWait: max(opts.Patience, maxSleep), observe: opts.Observe,
 	}
 	if opts.Redis != nil {
-		l.fleet = newShared(opts.Redis)
+		l.shared = newRedisStore(opts.Redis)
 	}
 	if l.observe == nil {
 		l.observe = func(Event) {}
@@ -127,11 +125,11 @@ func New(opts Options) *Limiter {
 	return l
 }
 
-// Wait blocks until one more request may go to the instance. limit is the rate
-// for it, as [ParseRate] reads it; empty for the default. A [*BudgetError] says
-// that the turn is further away than the limiter's patience; any other error is
-// ctx's, or that of limit. All who ask for one instance count together, also
-// with different rates; each then keeps to its own.
+// Wait blocks until one more request may be sent to the instance. limit is the instance's
+// rate, as [ParseRate] reads it, or empty for the default. If the turn is further away than
+// the limiter waits, Wait returns a [*BudgetError]. Other errors are that of ctx or of
+// limit. All requests to an instance count together, even with different rates. Each
+// request keeps to its own rate.
 func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class) error {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -145,35 +143,34 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			return err
 		}
 		wait := time.Duration(got.wait) * time.Microsecond
-		if got.outcome != granted && time.Since(began)+wait > l.patience {
+		if got.outcome != granted && time.Since(began)+wait > l.maxWait {
 			l.observe(Event{Kind: Refused, Class: class})
 			return &BudgetError{After: wait}
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return err // the turn is lost: nobody can take it over safely
+		if err := sleep.For(ctx, wait); err != nil {
+			return err // the turn remains unused: no other request can take it safely
 		}
 		if got.outcome != granted {
 			continue
 		}
-		// A process that was frozen must not send what the window has no room
-		// for any more.
-		if late++; time.Since(got.asked)-wait > lateBy && late <= lateTries {
+		// A process that was suspended must not send a request that the current window
+		// has no room for.
+		if late++; time.Since(got.asked)-wait > maxLate && late <= maxLateTries {
 			continue
 		}
-		l.observe(Event{Kind: Granted, Class: class, Wait: time.Since(began), Alone: got.alone})
+		l.observe(Event{Kind: Granted, Class: class, Wait: time.Since(began), Alone: got.local})
 		return nil
 	}
 }
 
-// Throttled notes that Halo answered 429 to a request that was sent at that
-// time: the whole fleet pauses for after (or, if it is 0, for a tenth of the
-// window, 1 s to 30 s; 15 minutes at most) and the limit is lowered by a tenth.
-// A burst of such answers counts once. The limit comes back by 1 % of the rate
-// with each window. It takes 2 s at most, if Redis does not answer.
+// Throttled records that Halo answered 429 to a request that was sent at that time. The
+// whole fleet pauses for after, at most 15 minutes. If after is 0, it pauses for a tenth of
+// the window, 1 s to 30 s. The limit is lowered by a tenth, once per burst of 429s, and
+// recovers by 1 % of the rate per window. If Redis does not answer, Throttled takes 2 s.
 func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.Duration) {
 	r, err := l.rate.Or(limit)
 	if err != nil {
-		return // then there was no turn for it, either
+		return // Wait has refused the request with that limit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -181,12 +178,12 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 		after = min(max(r.Per/10, time.Second), 30*time.Second)
 	}
 	age, window, pause := max(0, time.Since(sent)).Microseconds(), (r.Per + r.slack()).Microseconds(), after.Microseconds()
-	lowered, _ := l.own.throttled(ctx, instance, age, window, pause) // memory does not fail
+	lowered, _ := l.local.throttled(ctx, instance, age, window, pause) // memory returns no error
 	if l.reachable() {
-		if told, err := l.fleet.throttled(ctx, instance, age, window, pause); err != nil {
-			l.lose(err)
+		if sharedLowered, err := l.shared.throttled(ctx, instance, age, window, pause); err != nil {
+			l.markLost(err)
 		} else {
-			lowered = told
+			lowered = sharedLowered
 		}
 	}
 	l.observe(Event{Kind: Throttled})
@@ -195,159 +192,145 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 	}
 }
 
-// turn is an answer and where it comes from.
+// turn is an answer and its origin.
 type turn struct {
 	answer
-	asked time.Time // the wait begins no earlier
-	alone bool      // out of this process's own share
+	asked time.Time // the wait does not begin before
+	local bool      // from the local store
 }
 
-// ask asks the fleet, or, if it cannot be reached, takes from the own share.
+// ask asks the shared store or, if that is unavailable, takes from the local share.
 func (l *Limiter) ask(ctx context.Context, instance string, c call) (turn, error) {
 	if err := ctx.Err(); err != nil {
 		return turn{}, err
 	}
-	k := l.knowledge(instance)
+	s := l.syncState(instance)
 	if l.reachable() {
 		asked := time.Now()
-		got, err := l.askFleet(ctx, k, instance, c)
+		got, err := l.askShared(ctx, s, instance, c)
 		if err == nil {
-			l.find()
+			l.markBack()
 			return turn{got, asked, false}, nil
 		}
 		if ctx.Err() != nil {
 			return turn{}, ctx.Err()
 		}
-		l.lose(err)
+		l.markLost(err)
 	}
 	c.limit = max(1, c.limit/assumedProcesses)
 	asked := time.Now()
-	got, err := l.own.ask(ctx, instance, c)
-	if err == nil && got.outcome == granted && l.fleet != nil {
-		k.keep(taken{got.pool, l.own.now() + got.wait})
+	got, err := l.local.ask(ctx, instance, c)
+	if err == nil && got.outcome == granted && l.shared != nil {
+		s.add(localGrant{got.pool, l.local.now() + got.wait})
 	}
 	return turn{got, asked, true}, err
 }
 
-// askFleet asks Redis, and tells it what it does not know of this process.
-func (l *Limiter) askFleet(ctx context.Context, k *knowledge, instance string, c call) (answer, error) {
+// askShared asks Redis and reports the grants that it does not have.
+func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, c call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	c.used = !l.own.idle(instance, c.window)
-	epoch, untold := k.take()
+	c.used = !l.local.idle(instance, c.window)
+	epoch, unreported := s.take()
 	c.epoch = epoch
-	for _, t := range untold {
-		c.report = append(c.report, grant{t.pool, l.own.now() - t.at})
+	for _, g := range unreported {
+		c.report = append(c.report, grant{g.pool, l.local.now() - g.at})
 	}
-	got, err := l.fleet.ask(ctx, instance, c)
+	got, err := l.shared.ask(ctx, instance, c)
 	if err == nil && got.outcome == unknown {
-		got, err = l.tell(ctx, k, instance, c, got.epoch)
+		got, err = l.report(ctx, s, instance, c, got.epoch)
 	}
 	if err != nil {
-		k.keep(untold...)
+		s.add(unreported...)
 		return got, err
 	}
-	k.adopt(epoch, got.epoch)
+	s.adopt(epoch, got.epoch)
 	if got.outcome == granted {
-		l.own.note(instance, got.pool, got.wait, c.window)
+		l.local.note(instance, got.pool, got.wait, c.window)
 	}
 	return got, nil
 }
 
-// tell asks a state that is new to this process, with all that this process
-// has used. One goroutine does so for all.
-func (l *Limiter) tell(ctx context.Context, k *knowledge, instance string, c call, epoch int64) (answer, error) {
-	k.telling.Lock()
-	defer k.telling.Unlock()
-	k.mu.Lock()
-	before := k.epoch
-	k.mu.Unlock()
+// report asks a state that is new to this process and reports all grants of the process.
+// One goroutine at a time does so; the others find the state adopted.
+func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c call, epoch int64) (answer, error) {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	s.mu.Lock()
+	before := s.epoch
+	s.mu.Unlock()
 	c.epoch, c.report = before, nil
 	if before != epoch {
-		used := l.own.used(instance, c.window)
+		used := l.local.used(instance, c.window)
 		c.report, c.whole = used[max(0, len(used)-maxReport):], true
 	}
-	got, err := l.fleet.ask(ctx, instance, c)
+	got, err := l.shared.ask(ctx, instance, c)
 	switch {
 	case err != nil:
 		return got, err
 	case got.outcome == unknown:
-		return got, errors.New("request budget: Redis forgets it all the time")
+		return got, errors.New("request budget: Redis keeps losing it")
 	}
-	k.adopt(before, got.epoch)
+	s.adopt(before, got.epoch)
 	return got, nil
 }
 
-func (l *Limiter) knowledge(instance string) *knowledge {
+func (l *Limiter) syncState(instance string) *syncState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.known[instance]
-	if k == nil {
-		k = &knowledge{}
-		l.known[instance] = k
+	s := l.synced[instance]
+	if s == nil {
+		s = &syncState{}
+		l.synced[instance] = s
 	}
-	return k
+	return s
 }
 
-// take returns the epoch and takes what Redis should be told.
-func (k *knowledge) take() (int64, []taken) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	untold := k.untold
-	k.untold = nil
-	return k.epoch, untold
+// take returns the epoch, and returns and removes the grants to report.
+func (s *syncState) take() (int64, []localGrant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unreported := s.unreported
+	s.unreported = nil
+	return s.epoch, unreported
 }
 
-func (k *knowledge) keep(t ...taken) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.untold = append(k.untold, t...)
-	k.untold = k.untold[max(0, len(k.untold)-maxReport):]
+// add adds grants to report.
+func (s *syncState) add(g ...localGrant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unreported = append(s.unreported, g...)
+	s.unreported = s.unreported[max(0, len(s.unreported)-maxReport):]
 }
 
-// adopt goes over to a state, unless somebody else did meanwhile.
-func (k *knowledge) adopt(from, to int64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.epoch == from {
-		k.epoch = to
+// adopt changes the epoch, unless another goroutine did so first.
+func (s *syncState) adopt(from, to int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch == from {
+		s.epoch = to
 	}
 }
 
-// reachable says whether to ask Redis. While it is lost, only one caller at a
-// time finds out whether it still is.
+// reachable reports whether to ask Redis. While Redis is lost, only one caller per
+// retryInterval tries it.
 func (l *Limiter) reachable() bool {
-	if l.fleet == nil || !l.lost.Load() {
-		return l.fleet != nil
+	if l.shared == nil || !l.lost.Load() {
+		return l.shared != nil
 	}
-	now, until := l.own.now(), l.rest.Load()
-	return now >= until && l.rest.CompareAndSwap(until, now+restTime.Microseconds())
+	now, until := l.local.now(), l.retryAt.Load()
+	return now >= until && l.retryAt.CompareAndSwap(until, now+retryInterval.Microseconds())
 }
 
-func (l *Limiter) lose(err error) {
-	l.rest.Store(l.own.now() + restTime.Microseconds())
+func (l *Limiter) markLost(err error) {
+	l.retryAt.Store(l.local.now() + retryInterval.Microseconds())
 	if !l.lost.Swap(true) {
 		l.observe(Event{Kind: Lost, Err: err})
 	}
 }
 
-func (l *Limiter) find() {
+func (l *Limiter) markBack() {
 	if l.lost.Swap(false) {
 		l.observe(Event{Kind: Found})
-	}
-}
-
-// sleep waits for d, or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/halosync/halosync/internal/devstack"
+	"github.com/halosync/halosync/internal/sleep"
 )
 
-// seen collects what a limiter tells.
+// seen collects the events of a limiter.
 type seen struct {
 	mu     sync.Mutex
 	events []Event
@@ -38,7 +39,7 @@ func (s *seen) count(kind EventKind, alone bool) (n int) {
 	return n
 }
 
-// sent collects when requests went out.
+// sent collects the times of requests.
 type sent struct {
 	mu    sync.Mutex
 	times []int64
@@ -50,8 +51,8 @@ func (s *sent) now() {
 	s.times = append(s.times, time.Now().UnixMicro())
 }
 
-// A process on its own has its share, and keeps to it in any window.
-func TestAloneItKeepsToItsShare(t *testing.T) {
+// A process without Redis keeps to its share in any window.
+func TestLocalShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, rate, requests := New(Options{Patience: time.Hour}), Rate{1000, time.Minute}, sent{}
@@ -61,7 +62,7 @@ func TestAloneItKeepsToItsShare(t *testing.T) {
 			}
 			requests.now()
 		}
-		if n := most(requests.times, rate.Per); n > 100 {
+		if n := maxInWindow(requests.times, rate.Per); n > 100 {
 			t.Errorf("%d requests in a minute, want a tenth of the rate", n)
 		}
 		if spent := requests.times[449] - requests.times[0]; spent > (5 * time.Minute).Microseconds() {
@@ -73,7 +74,7 @@ func TestAloneItKeepsToItsShare(t *testing.T) {
 	})
 }
 
-// A wait that nobody would sleep through is an error that says when to come.
+// A wait beyond the limit is an error that says when to try again.
 func TestWaitRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,8 +109,8 @@ func TestWaitRefuses(t *testing.T) {
 	})
 }
 
-// Limiters of several processes, one Redis that forgets everything in between:
-// no window holds more than the limit, and the budget is used.
+// Limiters of several processes share a Redis that loses everything in between. No window
+// holds more than the limit, and the budget is used.
 func TestFleetKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {
@@ -135,7 +136,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			}
 			running.Go(func() {
 				l := New(Options{Redis: rdb})
-				for pause(ctx, 750*time.Millisecond) == nil {
+				for sleep.For(ctx, 750*time.Millisecond) == nil {
 					asked := time.Now()
 					if err := l.Wait(ctx, "halo", rate.String(), Person); err == nil {
 						requests.now()
@@ -147,7 +148,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 				}
 			})
 			if flush {
-				if err := pause(ctx, 5*time.Second); err != nil {
+				if err := sleep.For(ctx, 5*time.Second); err != nil {
 					t.Fatal(err)
 				}
 				if err := rdb.FlushDB(t.Context()).Err(); err != nil {
@@ -155,37 +156,34 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 				}
 			}
 			running.Wait()
-			n := most(requests.times, per)
+			n := maxInWindow(requests.times, per)
 			t.Logf("%d requests in %v, %d of them people's, %d in the fullest window of %d",
 				len(requests.times), time.Since(began).Round(time.Millisecond), len(people.times), n, rate.Requests)
 			if n > rate.Requests {
 				t.Errorf("%d requests in a window of %v", n, per)
 			}
-			least := rate.Requests * 3 * 90 / 100
+			minimum := rate.Requests * 3 * 90 / 100
 			if flush {
-				least -= rate.Requests * 6 / 4 // everybody waits until everything is told
+				minimum -= rate.Requests * 6 / 4 // all wait until all grants are reported
 			}
-			if len(requests.times) < least {
-				t.Errorf("%d requests, want at least %d", len(requests.times), least)
+			if len(requests.times) < minimum {
+				t.Errorf("%d requests, want at least %d", len(requests.times), minimum)
 			}
 		})
 	}
 }
 
-// pause waits for d, or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) error { return sleep(ctx, d) }
-
-// While Redis is away a process goes on with its share, less what it has used;
-// when Redis is back, it learns of it.
+// Without Redis a process continues with its share, less what it has used. It reports its
+// grants once Redis is back.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	// With a sync every second, a killed Redis may have kept what it said back for
-	// two: what it has confirmed must be there.
+	// With a sync every second, a killed Redis could lose writes of two seconds. Here
+	// all confirmed writes must be kept.
 	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Durable: true, Config: []string{"appendfsync always"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() }) // it may be halted
+	t.Cleanup(func() { _ = server.Close() }) // it may have been stopped
 	rdb := connect(t, server.URL())
 	var events seen
 	l, rate := New(Options{Redis: rdb, Observe: events.observe}), Rate{100, time.Hour}
@@ -210,7 +208,7 @@ func TestRedisAway(t *testing.T) {
 		alone++
 	}
 	if alone != 5 || events.count(Granted, true) != 5 {
-		t.Errorf("%d requests alone after 4 of the fleet, want 9 in all", alone)
+		t.Errorf("%d local requests after 4 shared ones, want 9 in all", alone)
 	}
 	if !take(Person) {
 		t.Error("a person is refused although the reserve is free")
@@ -224,18 +222,18 @@ func TestRedisAway(t *testing.T) {
 	}
 	for events.count(Found, false) == 0 {
 		take(Background)
-		if err := pause(t.Context(), 50*time.Millisecond); err != nil {
+		if err := sleep.For(t.Context(), 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
 	total := rdb.LLen(t.Context(), keys("halo")[1]).Val() + rdb.LLen(t.Context(), keys("halo")[2]).Val()
-	if mine := len(l.own.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < 10 {
+	if mine := len(l.local.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < 10 {
 		t.Errorf("Redis knows of %d requests, want %d", total, mine)
 	}
 }
 
-// A Redis that dies without its data comes back empty: what was used before is
-// told to it, exactly once.
+// A Redis that lost its data comes back empty. The grants before are reported to it exactly
+// once.
 func TestRedisComesBackEmpty(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -260,11 +258,11 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	running.Wait()
 	log := rdb.LRange(t.Context(), keys("halo")[1], 0, -1).Val()
 	if len(log) != 150 || !slices.IsSorted(log) {
-		t.Errorf("%d requests told, want 150 in order", len(log))
+		t.Errorf("%d requests reported, want 150 in order", len(log))
 	}
 }
 
-// What is in Redis goes away by itself, but not before it is of no use.
+// The keys in Redis expire, but not before they are useless.
 func TestStateExpires(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -292,7 +290,7 @@ func TestStateExpires(t *testing.T) {
 	}
 }
 
-// What a turn costs when there is one at once, and when there is none.
+// BenchmarkGrant measures a turn that is granted at once and one that is refused.
 func BenchmarkGrant(b *testing.B) {
 	calls := map[string]call{
 		"granted": {limit: 1 << 30, window: (100 * time.Millisecond).Microseconds()},
@@ -313,25 +311,24 @@ func BenchmarkGrant(b *testing.B) {
 	}
 	for name := range calls {
 		b.Run(name+"/memory", func(b *testing.B) { run(b, newMemory(), name) })
-		b.Run(name+"/redis", func(b *testing.B) { run(b, newShared(database(b)), name) })
+		b.Run(name+"/redis", func(b *testing.B) { run(b, newRedisStore(database(b)), name) })
 	}
 }
 
-// A cluster refuses a script whose keys live on several nodes; one node with
-// all slots refuses just the same.
+// A cluster refuses a script with keys of several slots, even if one node has all slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: []string{"cluster-enabled yes"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Close() }) // nothing is lost with it
+	t.Cleanup(func() { _ = node.Close() }) // an error loses nothing
 	plain := connect(t, node.URL())
 	if err := plain.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 		t.Fatal(err)
 	}
 	for !strings.Contains(plain.Do(t.Context(), "CLUSTER", "INFO").String(), "cluster_state:ok") {
-		if err := pause(t.Context(), 10*time.Millisecond); err != nil {
+		if err := sleep.For(t.Context(), 10*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,24 +21,24 @@ func connect(tb testing.TB, url string) redis.UniversalClient {
 	}
 	opts.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(opts)
-	tb.Cleanup(func() { _ = rdb.Close() }) // only read, or its server is gone
+	tb.Cleanup(func() { _ = rdb.Close() }) // an error is harmless
 	return rdb
 }
 
-// database is a client of an empty database.
+// database returns a client of an empty database.
 func database(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
 	return connect(tb, redistest.URL(tb))
 }
 
-// bench is a store whose time stands still until the test moves it.
+// bench is a store whose clock the test moves.
 type bench struct {
 	store
 	t     *testing.T
 	now   int64
 	clock func(int64) // sets the store's clock
-	flush func()      // loses everything
-	// learned is all that a 429 leaves behind.
+	flush func()      // deletes all data
+	// learned is the state that a 429 leaves.
 	learned func() [5]int64
 }
 
@@ -48,7 +48,7 @@ func on(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Run("redis", func(t *testing.T) { t.Parallel(); test(t, inRedis(t)) })
 }
 
-// dawn is when tests begin, with digits that a careless script would lose.
+// dawn is the start of the tests, with digits that careless formatting would lose.
 var dawn = time.Date(2026, 7, 1, 12, 0, 0, 123_457_000, time.UTC).UnixMicro()
 
 func inMemory(t *testing.T) *bench {
@@ -64,7 +64,7 @@ func inMemory(t *testing.T) *bench {
 	return b
 }
 
-// inRedis replaces the one line of the scripts that reads Redis' clock.
+// inRedis replaces the line of the scripts that reads Redis' clock.
 func inRedis(t *testing.T) *bench {
 	const clockKey = "test-clock"
 	rdb := database(t)
@@ -75,7 +75,7 @@ func inRedis(t *testing.T) *bench {
 		}
 		return redis.NewScript(text)
 	}
-	b := &bench{store: shared{rdb, moved(askSource), moved(throttledSource)}, t: t, now: dawn}
+	b := &bench{store: redisStore{rdb, moved(askSource), moved(throttledSource)}, t: t, now: dawn}
 	b.clock = func(now int64) {
 		pipe := rdb.TxPipeline()
 		pipe.Del(t.Context(), clockKey)
@@ -104,7 +104,7 @@ func inRedis(t *testing.T) *bench {
 	return b
 }
 
-// advance lets time pass; it may be negative.
+// advance moves the clock, forward or back.
 func (b *bench) advance(d time.Duration) {
 	b.now += d.Microseconds()
 	b.clock(b.now)
@@ -119,7 +119,7 @@ func (b *bench) must(c call) answer {
 	return got
 }
 
-// strike tells of a 429 for a request sent age ago.
+// strike reports a 429 for a request that was sent age ago.
 func (b *bench) strike(age, window, pause time.Duration) bool {
 	b.t.Helper()
 	lowered, err := b.throttled(b.t.Context(), "halo", age.Microseconds(), window.Microseconds(), pause.Microseconds())

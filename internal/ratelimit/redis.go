@@ -17,26 +17,26 @@ var (
 	throttledSource string
 )
 
-// shared is a store in Redis, which all processes ask: one round trip for a
-// grant, on Redis' own clock.
-type shared struct {
+// redisStore is the store that all processes share, on Redis' clock. A grant takes one
+// round trip.
+type redisStore struct {
 	rdb                        redis.UniversalClient
 	askScript, throttledScript *redis.Script
 }
 
-func newShared(rdb redis.UniversalClient) shared {
-	return shared{rdb, redis.NewScript(askSource), redis.NewScript(throttledSource)}
+func newRedisStore(rdb redis.UniversalClient) redisStore {
+	return redisStore{rdb, redis.NewScript(askSource), redis.NewScript(throttledSource)}
 }
 
-// keys of an instance have one hash tag, so that a cluster keeps them on one
-// node. The name is hashed: it is long, and nobody's business in Redis.
+// keys returns the keys of an instance. They have one hash tag, so that a cluster keeps
+// them on one node. The name is hashed, because it is long and private.
 func keys(instance string) []string {
 	sum := sha256.Sum256([]byte(instance))
 	prefix := "halosync:rate:{" + hex.EncodeToString(sum[:8]) + "}:"
 	return []string{prefix + "state", prefix + "common", prefix + "reserve"}
 }
 
-func (s shared) ask(ctx context.Context, instance string, c call) (answer, error) {
+func (s redisStore) ask(ctx context.Context, instance string, c call) (answer, error) {
 	args := []any{
 		flag(c.class == Person), c.limit, c.window,
 		maxSleep.Microseconds(), settleTime.Microseconds(), maxPause.Microseconds(), clockSlip.Microseconds(),
@@ -55,7 +55,7 @@ func (s shared) ask(ctx context.Context, instance string, c call) (answer, error
 	return answer{outcome(got[0]), got[1], got[2], pool(got[3])}, nil
 }
 
-func (s shared) throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error) {
+func (s redisStore) throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error) {
 	lowered, err := s.throttledScript.Run(ctx, s.rdb, keys(instance), age, window, pause,
 		maxPause.Microseconds(), maxSleep.Microseconds(), clockSlip.Microseconds()).Bool()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The script decides what the function decides, whatever happened before.
+// The script and the function make the same decisions.
 func TestScriptAndFunctionAgree(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -21,7 +21,7 @@ func TestScriptAndFunctionAgree(t *testing.T) {
 	}
 }
 
-// sequence does the same random things to both stores.
+// sequence makes the same random calls to both stores.
 func sequence(t *testing.T, dice *rand.Rand, limit int64, window time.Duration, steps int) {
 	t.Helper()
 	memory, redis := inMemory(t), inRedis(t)

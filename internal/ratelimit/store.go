@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// store keeps the states of instances. There are two: in Redis for the fleet,
-// in memory for one process.
+// store keeps the states of instances. redisStore is for the fleet, memory for one process.
 type store interface {
 	ask(ctx context.Context, instance string, c call) (answer, error)
-	// throttled notes a 429 for a request that was sent age ago and says
-	// whether the limit was lowered. Microseconds.
+	// throttled records a 429 for a request that was sent age ago and reports whether
+	// it lowered the limit. Microseconds.
 	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
 }
 
@@ -26,13 +25,13 @@ func newMemory() *memory {
 	return &memory{now: stopwatch(), states: map[string]*state{}}
 }
 
-// stopwatch is a clock in microseconds that nobody can set.
+// stopwatch returns a monotonic clock in microseconds.
 func stopwatch() func() int64 {
 	began := time.Now().Add(-time.Hour) // 0 means never
 	return func() int64 { return time.Since(began).Microseconds() }
 }
 
-// state is that of an instance. The caller holds m.mu.
+// state returns the state of an instance. The caller holds m.mu.
 func (m *memory) state(instance string) *state {
 	s := m.states[instance]
 	if s == nil {
@@ -54,7 +53,7 @@ func (m *memory) throttled(_ context.Context, instance string, age, window, paus
 	return m.state(instance).throttled(m.now(), age, window, pause), nil
 }
 
-// note adds a request that another store has granted, wait from now.
+// note adds a request that another store has granted for the time now + wait.
 func (m *memory) note(instance string, p pool, wait, window int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,7 +62,7 @@ func (m *memory) note(instance string, p pool, wait, window int64) {
 	s.merge(now, []grant{{p, -wait}})
 }
 
-// used lists the requests of the last window.
+// used returns the requests of the last window.
 func (m *memory) used(instance string, window int64) []grant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,7 +78,7 @@ func (m *memory) used(instance string, window int64) []grant {
 	return all
 }
 
-// idle says whether there was no request in the last window.
+// idle reports whether the last window has no request.
 func (m *memory) idle(instance string, window int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,8 +16,8 @@ func ask(class Class) call {
 	return call{class: class, limit: testLimit, window: testWindow.Microseconds()}
 }
 
-// most is the greatest number of times in any window.
-func most(times []int64, window time.Duration) int {
+// maxInWindow returns the greatest number of times in any window.
+func maxInWindow(times []int64, window time.Duration) int {
 	slices.Sort(times)
 	greatest, first := 0, 0
 	for i, at := range times {
@@ -29,8 +29,8 @@ func most(times []int64, window time.Duration) int {
 	return greatest
 }
 
-// However the requests come: no window holds more than the limit, and none
-// more of the background's than leaves the reserve.
+// No window holds more requests than the limit, or more background requests than the limit
+// without the reserve.
 func TestNoWindowHoldsMore(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -51,17 +51,17 @@ func TestNoWindowHoldsMore(t *testing.T) {
 				b.advance(time.Duration(dice.Int64N(int64(100 * time.Millisecond))))
 			}
 		}
-		if n := most(all, testWindow); n != testLimit {
+		if n := maxInWindow(all, testWindow); n != testLimit {
 			t.Errorf("%d requests in the fullest of all windows, want %d", n, testLimit)
 		}
-		if n := most(background, testWindow); n > testLimit-6 {
+		if n := maxInWindow(background, testWindow); n > testLimit-6 {
 			t.Errorf("%d background requests in the fullest of all windows", n)
 		}
 	})
 }
 
-// Background work alone uses at least 95 % of the limit in each window, and
-// after the first half window there is never a long silence.
+// Background work alone uses at least 95 % of the limit in each window. After the first half
+// window there is never a long silence.
 func TestBackgroundUsesTheBudget(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -93,12 +93,12 @@ func TestBackgroundUsesTheBudget(t *testing.T) {
 	})
 }
 
-// A person does not wait while background work has taken everything it may,
-// and has a turn in sight when the reserve is used up, too.
+// A person does not wait while background work uses all of the common pool, and gets a turn
+// soon when the reserve is used up as well.
 func TestReserveIsForPeople(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
-		for b.must(ask(Background)).outcome == granted { // as far ahead as can be
+		for b.must(ask(Background)).outcome == granted { // as far ahead as possible
 		}
 		for i := range 6 {
 			if got := b.must(ask(Person)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
@@ -108,14 +108,14 @@ func TestReserveIsForPeople(t *testing.T) {
 		if got := b.must(ask(Person)); got.wait == 0 {
 			t.Errorf("more than the reserve: %+v", got)
 		}
-		b.advance(time.Second) // somewhat later, the common pool has a turn for anybody
+		b.advance(time.Second) // a little later the common pool has a turn
 		if got := b.must(ask(Person)); got.outcome != granted || got.pool != common {
 			t.Errorf("after the reserve: %+v", got)
 		}
 	})
 }
 
-// Limits too small for a reserve still let background work through.
+// Limits too small for a reserve still grant background work.
 func TestSmallLimits(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -139,7 +139,7 @@ func TestThrottledPausesEverybody(t *testing.T) {
 	on(t, func(t *testing.T, b *bench) {
 		b.must(ask(Background))
 		b.strike(0, testWindow, 3*time.Second)
-		b.strike(0, testWindow, time.Second) // shortens nothing
+		b.strike(0, testWindow, time.Second) // does not shorten the pause
 		for _, class := range []Class{Background, Person} {
 			if got := b.must(ask(class)); got.outcome != granted || got.wait != 3e6 {
 				t.Errorf("%v: %+v, want a turn in 3 s", class, got)
@@ -156,8 +156,8 @@ func TestThrottledPausesEverybody(t *testing.T) {
 	})
 }
 
-// room is how many background requests have a turn within the next window, one
-// after the other. It lets that window pass.
+// room counts the background requests that get a turn within the next window, one after the
+// other. It moves the clock by that window.
 func (b *bench) room() (n int) {
 	b.t.Helper()
 	for end := b.now + testWindow.Microseconds(); b.now < end; n++ {
@@ -170,8 +170,8 @@ func (b *bench) room() (n int) {
 	return n
 }
 
-// Each burst of 429s takes a tenth of what is left, down to a tenth of the
-// limit; 1 % comes back with each window.
+// Each burst of 429s lowers the limit by a tenth, down to a tenth of the configured one. Each
+// window adds 1 %.
 func TestThrottledLowersTheLimit(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -182,7 +182,7 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 			}
 			b.advance(100 * time.Millisecond)
 		}
-		// Turns that were reserved before come somewhat later.
+		// Turns that were reserved before are a little later.
 		b.advance(4 * time.Second)
 		if b.strike(0, testWindow, time.Second) {
 			lowered++
@@ -194,7 +194,7 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 		count := func(what string, limit int) {
 			t.Helper()
 			want := limit - int(reserveOf(int64(limit)))
-			if n := b.room(); n < want-4 || n > want+4 { // it comes back while we count
+			if n := b.room(); n < want-4 || n > want+4 { // the limit recovers during the count
 				t.Errorf("%s: room for %d requests, want about %d", what, n, want)
 			}
 		}
@@ -215,9 +215,8 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 	})
 }
 
-// A state that was lost does not start from nothing: who has used something is
-// asked to tell it, and there is a time for everybody to do so, in which people
-// have the reserve.
+// After a loss the state does not start from zero: callers must report their grants. While
+// they have time to do so, only people get turns, from the reserve.
 func TestLostStateIsToldAgain(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -244,7 +243,7 @@ func TestLostStateIsToldAgain(t *testing.T) {
 			}
 			c.whole = true
 			if got = b.must(c); got.outcome != refused || got.wait > settleTime.Microseconds() {
-				t.Errorf("process %d: %+v, want a refusal until all have told", process, got)
+				t.Errorf("process %d: %+v, want a refusal until all have reported", process, got)
 			}
 			epoch = got.epoch
 			b.advance(100 * time.Millisecond)
@@ -264,14 +263,13 @@ func TestLostStateIsToldAgain(t *testing.T) {
 			}
 			b.advance(10 * time.Millisecond)
 		}
-		if n := most(all, testWindow); n > testLimit || n < testLimit*9/10 {
+		if n := maxInWindow(all, testWindow); n > testLimit || n < testLimit*9/10 {
 			t.Errorf("%d requests in the fullest of all windows, want nearly %d", n, testLimit)
 		}
 	})
 }
 
-// What a process granted itself while it could not reach the store is told
-// without any fuss.
+// Grants that a process made without the store are reported with its next call.
 func TestOwnGrantsAreToldAfterwards(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -290,8 +288,8 @@ func TestOwnGrantsAreToldAfterwards(t *testing.T) {
 	})
 }
 
-// A server whose clock is behind takes over: it must not wait until its clock
-// has come to where the other's was.
+// A server whose clock is behind takes over. Its requests must not wait until its clock
+// reaches that of the other.
 func TestClockThatIsBehind(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -307,7 +305,7 @@ func TestClockThatIsBehind(t *testing.T) {
 	})
 }
 
-// Different rates for one instance: each keeps to its own, all count.
+// With different rates for one instance, each request keeps to its own, and all count.
 func TestDifferentRatesCountTogether(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -328,7 +326,7 @@ func TestDifferentRatesCountTogether(t *testing.T) {
 	})
 }
 
-// Instances have nothing to do with each other.
+// Instances are independent of each other.
 func TestInstancesAreApart(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {

@@ -1,9 +1,9 @@
--- One 429, as (*state).throttled in decide.go notes it; see there for why.
+-- One 429, as (*state).throttled in decide.go records it; the reasons are there.
 --
--- KEYS as in ask.lua. ARGV: age of the request, window, pause, most pause, most
--- sleep, slip. Reply: 1 if the limit was lowered.
+-- KEYS as in ask.lua. ARGV: age of the request, window, pause, maximum pause,
+-- maximum sleep, slip. Reply: 1 if the limit was lowered.
 local age, window, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local most, sleep, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local maximum, sleep, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -25,15 +25,15 @@ if s.epoch == 0 or newest > now + sleep + slip then
   s.epoch = now
 end
 s.keep = math.max(s.keep, window)
-if s.pause > now + most + slip then s.pause = 0 end
+if s.pause > now + maximum + slip then s.pause = 0 end
 
 local factor = 1000
 if s.learned > 0 then
   factor = math.min(1000, s.learned + 10 * math.floor(math.max(0, now - s.cut) / window))
 end
-s.pause = math.max(s.pause, now + math.min(pause, most))
+s.pause = math.max(s.pause, now + math.min(pause, maximum))
 local calm = s.calm
-if calm > now + most + sleep + slip then calm = 0 end
+if calm > now + maximum + sleep + slip then calm = 0 end
 local lowered = 0
 if now - age >= calm then
   lowered = 1

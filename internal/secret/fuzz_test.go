@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// No text makes Parse panic, and what it accepts can seal and open.
+// FuzzParse checks that Parse never panics, and that every key set it accepts
+// can seal and open.
 func FuzzParse(f *testing.F) {
 	text := newText(f)
 	f.Add(text)
@@ -30,7 +31,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Nothing opens but what was sealed.
+// FuzzOpen checks that only sealed values open.
 func FuzzOpen(f *testing.F) {
 	k := testKeyset(f)
 	sealed := seal(f, k, "acme")

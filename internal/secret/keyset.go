@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// textPrefix names the text form and its version; what follows is Tink's
-	// binary key set in unpadded URL-safe base64.
+	// textPrefix names the text form and its version. Tink's binary key set
+	// follows, in unpadded URL-safe base64.
 	textPrefix = "hsk1:"
-	// maxText bounds what Parse looks at: some 600 keys.
+	// maxText bounds the text of a key set, in bytes: some 600 keys.
 	maxText = 64 << 10
 )
 
-// Role is what a key of a key set is for.
+// Role is the use of a key in a key set.
 type Role string
 
-// Keys stand in the order in which they were made, so the primary one tells
-// those that came before it from those that are to come.
+// The roles. Keys are in the order of their creation: those before the primary
+// key are older, those after it are staged.
 const (
 	Primary Role = "primary" // seals and opens
-	Reads   Role = "reads"   // older than the primary one; opens
-	Staged  Role = "staged"  // newer than the primary one; opens, until a rotation makes it the primary one
+	Reads   Role = "reads"   // older than the primary key; opens
+	Staged  Role = "staged"  // newer than the primary key; opens, until a rotation makes it primary
 )
 
 // Key is one key of a key set, without the key itself. Its id is not secret.
@@ -49,7 +49,7 @@ type Keyset struct {
 	keys    []Key
 }
 
-// New makes a key set with one fresh key and returns its text form.
+// New creates a key set with one key and returns its text form.
 func New() (string, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -58,8 +58,8 @@ func New() (string, error) {
 	return encode(handle)
 }
 
-// Rotate returns the key set with another primary key: the staged one, if there
-// is one, else a fresh one. The old keys stay for opening.
+// Rotate returns the key set with another primary key: the staged key if there
+// is one, otherwise a new key. The old keys still open.
 func Rotate(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -77,15 +77,15 @@ func Rotate(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Stage returns the key set with a fresh key added that only opens; the next
-// [Rotate] makes it the primary one. A set has one staged key at most.
+// Stage returns the key set with a new key that only opens; the next [Rotate]
+// makes it primary. A set has at most one staged key.
 func Stage(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {
 		return "", err
 	}
 	if id, ok := k.staged(); ok {
-		return "", fmt.Errorf("key set: key %d is staged already; rotate makes it the primary one", id)
+		return "", fmt.Errorf("key set: key %d is staged already; rotate makes it primary", id)
 	}
 	if _, err := manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
 		return "", fmt.Errorf("new key: %w", err)
@@ -93,8 +93,8 @@ func Stage(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Prune returns the key set without its older keys ([Reads]), and their ids.
-// That nothing is sealed with them any more is for the caller to know.
+// Prune returns the key set without its older keys ([Reads]), and their ids. The
+// caller must make sure that nothing is sealed with them any more.
 func Prune(text string) (pruned string, gone []uint32, err error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -105,7 +105,7 @@ func Prune(text string) (pruned string, gone []uint32, err error) {
 			continue
 		}
 		if err := manager.Delete(key.ID); err != nil {
-			return "", nil, fmt.Errorf("take out key %d: %w", key.ID, err)
+			return "", nil, fmt.Errorf("remove key %d: %w", key.ID, err)
 		}
 		gone = append(gone, key.ID)
 	}
@@ -113,7 +113,7 @@ func Prune(text string) (pruned string, gone []uint32, err error) {
 	return pruned, gone, err
 }
 
-// manage reads a key set that is to be changed.
+// manage reads a key set for changing it.
 func manage(text string) (*Keyset, *keyset.Manager, error) {
 	k, handle, err := load(text)
 	if err != nil {
@@ -137,7 +137,7 @@ func Parse(text string) (*Keyset, error) {
 	return k, err
 }
 
-// load is [Parse] with Tink's handle, for those who change the set.
+// load is [Parse] that also returns Tink's handle, for changing the set.
 func load(text string) (*Keyset, *keyset.Handle, error) {
 	handle, err := decode(text)
 	if err != nil {
@@ -146,9 +146,9 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 	info := handle.KeysetInfo()
 	keys, role := make([]Key, 0, len(info.GetKeyInfo())), Reads
 	for _, k := range info.GetKeyInfo() {
-		// Sealed values are told apart by the key id in Tink's prefix.
+		// [KeyOf] needs the key id in Tink's prefix.
 		if k.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
-			return nil, nil, errors.New("key set: holds a key of a kind that halosync does not make")
+			return nil, nil, errors.New("key set: has a key of an unknown kind")
 		}
 		if k.GetStatus() != tinkpb.KeyStatusType_ENABLED {
 			continue // it opens nothing
@@ -161,23 +161,23 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
-		// Tink's reason is left out: it is about key material.
-		return nil, nil, errors.New("key set: its keys are not usable for sealing")
+		// Tink's reason is left out, because it can describe key material.
+		return nil, nil, errors.New("key set: its keys cannot seal")
 	}
 	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, handle, nil
 }
 
-// PrimaryID is the id of the key that seals; it is not secret.
+// PrimaryID returns the id of the key that seals. It is not secret.
 func (k *Keyset) PrimaryID() uint32 { return k.primary }
 
-// Keys are the keys of the set, the oldest first.
+// Keys returns the keys of the set, oldest first.
 func (k *Keyset) Keys() []Key { return slices.Clone(k.keys) }
 
 func (k *Keyset) has(id uint32) bool {
 	return slices.ContainsFunc(k.keys, func(key Key) bool { return key.ID == id })
 }
 
-// staged is the key that the next rotation makes the primary one.
+// staged returns the key that the next rotation makes primary.
 func (k *Keyset) staged() (id uint32, ok bool) {
 	last := k.keys[len(k.keys)-1]
 	return last.ID, last.Role == Staged
@@ -186,7 +186,7 @@ func (k *Keyset) staged() (id uint32, ok bool) {
 // Format implements [fmt.Formatter]: a key set prints as "[secret]".
 func (k *Keyset) Format(f fmt.State, _ rune) { String{}.Format(f, 'v') }
 
-// MarshalText gives "[secret]".
+// MarshalText returns "[secret]".
 func (k *Keyset) MarshalText() ([]byte, error) { return String{}.MarshalText() }
 
 func encode(handle *keyset.Handle) (string, error) {
@@ -210,16 +210,16 @@ func decode(text string) (*keyset.Handle, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(body)
 	if err != nil {
-		return nil, errors.New("key set: not base64 after its prefix; was it copied whole?")
+		return nil, errors.New("key set: not base64 after its prefix; was all of it copied?")
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(raw)))
 	if err != nil {
-		return nil, errors.New("key set: damaged; was it copied whole?")
+		return nil, errors.New("key set: damaged; was all of it copied?")
 	}
 	return handle, nil
 }
 
-// appendField adds a field with its length before it, so that ("a","bc") and
+// appendField appends a field preceded by its length, so that ("a","bc") and
 // ("ab","c") differ.
 func appendField(b []byte, field string) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(len(field)))

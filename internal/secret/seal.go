@@ -16,15 +16,15 @@ const (
 )
 
 // ErrOpen says that a sealed value does not open: it was altered, belongs to
-// another row, or was sealed with a key that the key set lacks.
+// another row, or was sealed with a key that is not in the key set.
 var ErrOpen = errors.New("sealed value does not open")
 
-// ErrUnknownKey is the [ErrOpen] of a value that was sealed with a key which
-// the key set lacks: another set, as a newer one in a rotation, may open it.
+// ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the
+// key set. Another set, such as the newer one in a rotation, may open it.
 var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
 
-// Seal encrypts plain under the primary key. The result opens only with the
-// same aad, in the same order: tenant, connection id and column, say. Sealing
+// Seal encrypts plain with the primary key. The result opens only with the same
+// aad in the same order, for example tenant, connection id and column. Sealing
 // twice gives two different results.
 func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	ct, err := k.aead.Encrypt([]byte(plain.Reveal()), bind(aad))
@@ -34,8 +34,8 @@ func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	return append([]byte{sealVersion}, ct...), nil
 }
 
-// Open decrypts what [Keyset.Seal] made. Its error is an [ErrOpen], and an
-// [ErrUnknownKey] if the key is the reason.
+// Open decrypts a value sealed by [Keyset.Seal]. Its error is an [ErrOpen], and
+// also an [ErrUnknownKey] if the key is the reason.
 func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	if len(sealed) < PrefixLen {
 		return String{}, fmt.Errorf("%w: too short", ErrOpen)
@@ -53,19 +53,19 @@ func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	return NewString(string(plain)), nil
 }
 
-// SealedByPrimary says whether sealed was made with the primary key. It looks
-// at the prefix only and opens nothing.
+// SealedByPrimary reports whether a value was sealed with the primary key. It
+// checks only the prefix.
 func (k *Keyset) SealedByPrimary(sealed []byte) bool {
 	return bytes.HasPrefix(sealed, k.PrimaryPrefix())
 }
 
-// PrimaryPrefix is how every value sealed with the primary key begins, for
-// finding them in a database.
+// PrimaryPrefix returns the prefix of every value sealed with the primary key,
+// for finding them in a database.
 func (k *Keyset) PrimaryPrefix() []byte { return prefixOf(k.primary) }
 
-// OlderPrefixes is how values begin that were sealed with keys older than the
-// primary one. Those of staged keys are not among them: another process has
-// gone on to the next key already.
+// OlderPrefixes returns the prefixes of values sealed with keys older than the
+// primary key. It leaves out staged keys: a value sealed with one comes from
+// another process that has already moved on to it.
 func (k *Keyset) OlderPrefixes() [][]byte {
 	prefixes := [][]byte{}
 	for _, key := range k.keys {
@@ -80,11 +80,11 @@ func prefixOf(id uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{sealVersion, tinkStart}, id)
 }
 
-// PrefixLen is how many bytes of a sealed value [KeyOf] looks at.
+// PrefixLen is the number of bytes of a sealed value that [KeyOf] reads.
 const PrefixLen = 1 + 1 + 4
 
-// KeyOf reads the id of the key from how a sealed value begins; false if that
-// is nothing that [Keyset.Seal] writes.
+// KeyOf returns the id of the key from the prefix of a sealed value; false if it
+// is not a prefix that [Keyset.Seal] writes.
 func KeyOf(sealed []byte) (id uint32, ok bool) {
 	if len(sealed) < PrefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
 		return 0, false

@@ -57,11 +57,11 @@ func TestStringNeverPrints(t *testing.T) {
 	hexed := fmt.Sprintf("%x", plain)
 	for _, leak := range []string{plain, hexed, strings.ToUpper(hexed), `104 117 110`} {
 		if strings.Contains(out.String(), leak) {
-			t.Errorf("%q got out", leak)
+			t.Errorf("%q leaked", leak)
 		}
 	}
 	if n := strings.Count(out.String(), "[secret]"); n < 100 {
-		t.Errorf("[secret] was printed %d times only", n)
+		t.Errorf("[secret] was printed only %d times", n)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestString(t *testing.T) {
 		t.Errorf("unmarshalled %q, %v", read.S.Reveal(), err)
 	}
 	if fmt.Sprint(zero) != "[secret]" {
-		t.Error("the zero value tells that it is empty")
+		t.Error("the zero value shows that it is empty")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestSealAndOpen(t *testing.T) {
 	k := testKeyset(t)
 	sealed := seal(t, k, "acme", "id", "column")
 	if bytes.Contains(sealed, []byte(plain)) || bytes.Equal(sealed, seal(t, k, "acme", "id", "column")) {
-		t.Error("the sealed value shows the text, or is the same twice")
+		t.Error("the sealed value shows the text, or two are equal")
 	}
 	if got, err := k.Open(sealed, "acme", "id", "column"); err != nil || got.Reveal() != plain {
 		t.Errorf("opened %q, %v", got.Reveal(), err)
@@ -143,7 +143,7 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// Whatever bit is flipped, wherever it is cut, it does not open.
+// A sealed value with any bit flipped, or cut anywhere, does not open.
 func TestAlteredDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)
@@ -179,7 +179,7 @@ func TestRotate(t *testing.T) {
 	}
 	k := parse(t, rotated)
 	if k.PrimaryID() == old.PrimaryID() || k.SealedByPrimary(before) || !old.SealedByPrimary(before) {
-		t.Error("the primary key is not a new one")
+		t.Error("the primary key is not new")
 	}
 	if got, err := k.Open(before, "acme"); err != nil || got.Reveal() != plain {
 		t.Errorf("sealed before the rotation: %v", err)
@@ -228,7 +228,7 @@ func roles(k *Keyset) string {
 	return strings.Join(all, " ")
 }
 
-// A staged key opens and does not seal; the rotation after it adds no key.
+// A staged key opens and does not seal; the next rotation adds no key.
 func TestStage(t *testing.T) {
 	t.Parallel()
 	text := newText(t)
@@ -248,7 +248,7 @@ func TestStage(t *testing.T) {
 		t.Errorf("roles: %s, %s, %s", roles(old), roles(mid), roles(k))
 	}
 	if mid.PrimaryID() != old.PrimaryID() || k.PrimaryID() != mid.Keys()[1].ID {
-		t.Error("another key has become the primary one")
+		t.Error("another key has become primary")
 	}
 	after := seal(t, k, "acme")
 	if got, err := mid.Open(after, "acme"); err != nil || got.Reveal() != plain {
@@ -278,17 +278,17 @@ func TestPrune(t *testing.T) {
 	}
 	k := parse(t, pruned)
 	if roles(k) != "primary staged" || len(gone) != 2 || gone[0] != first {
-		t.Errorf("%s is left, %v are gone", roles(k), gone)
+		t.Errorf("%s remain, %v removed", roles(k), gone)
 	}
 	if _, err := parse(t, text).Open(seal(t, k)); err != nil {
 		t.Errorf("not the same primary key: %v", err)
 	}
 	if again, gone, err := Prune(pruned); err != nil || len(gone) != 0 || roles(parse(t, again)) != "primary staged" {
-		t.Errorf("again: %v are gone, %v", gone, err)
+		t.Errorf("again: %v removed, %v", gone, err)
 	}
 }
 
-// A key that another set may have is told from a value that nothing opens.
+// An unknown key, which another set may have, is distinguished from a forgery.
 func TestUnknownKeyIsNoForgery(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)

@@ -23,7 +23,7 @@ type String struct {
 // NewString wraps text.
 func NewString(text string) String { return String{&text} }
 
-// Reveal returns the text. Every call is a place to look at in a review.
+// Reveal returns the text. Reviews should look at every call.
 func (s String) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -31,10 +31,10 @@ func (s String) Reveal() string {
 	return *s.text
 }
 
-// IsZero says whether the text is empty.
+// IsZero reports whether the text is empty.
 func (s String) IsZero() bool { return s.Reveal() == "" }
 
-// Equal compares two texts in a time that depends on their lengths only.
+// Equal compares two texts in a time that depends only on their lengths.
 func (s String) Equal(other String) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
@@ -45,7 +45,7 @@ func (s String) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, placehold
 // String implements [fmt.Stringer] with "[secret]".
 func (s String) String() string { return placeholder }
 
-// MarshalText gives "[secret]"; JSON, zap and XML use it too.
+// MarshalText returns "[secret]"; JSON, zap and XML use it, too.
 func (s String) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
 
 // UnmarshalText takes the text as it is, for flags, environment and JSON.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,15 +15,15 @@ type Listener struct {
 	server *http.Server
 	addr   net.Addr
 	failed chan error
-	end    context.CancelFunc // of the requests that are still being answered
+	end    context.CancelFunc // ends the contexts of all requests
 }
 
-// Listen serves handler at addr (host:port; port 0 takes a free one). A request
-// has 5 s for its headers (16 KiB) and 10 s to arrive as a whole, its answer 30 s.
-// An answer that takes longer, as live progress does, moves its own deadline before
-// each write: [http.ResponseController.SetWriteDeadline]. Its context ends when
-// the client goes away or the listener closes. atEnd is called when it begins to
-// close, to end what would go on for long.
+// Listen serves handler at addr (host:port; port 0 takes a free one). A request has 5 s for
+// its headers (16 KiB) and 10 s in all, its response 30 s. A longer response, such as live
+// progress, moves its own deadline before each write with
+// [http.ResponseController.SetWriteDeadline]. The request's context ends when the client
+// disconnects or the listener closes. atEnd is called when the listener begins to close, to
+// end long responses.
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }
@@ -54,14 +55,14 @@ func listen(ctx context.Context, addr string, handler http.Handler, arrival time
 	return l, nil
 }
 
-// Addr is the address in use.
+// Addr returns the listener's address.
 func (l *Listener) Addr() string { return l.addr.String() }
 
-// Failed delivers the error should the listener break.
+// Failed delivers the error if the listener fails.
 func (l *Listener) Failed() <-chan error { return l.failed }
 
-// Close lets requests in hand finish for up to two seconds. Then it ends them: a
-// page that shows live progress would stay for as long as its run.
+// Close lets current requests finish for up to two seconds, then ends them. A page with live
+// progress would stay open for as long as its run.
 func (l *Listener) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -72,4 +73,38 @@ func (l *Listener) Close(ctx context.Context) error {
 		return l.server.Close()
 	}
 	return err
+}
+
+// readyTimeout bounds a readiness check, well below the timeout of probes.
+const readyTimeout = 3 * time.Second
+
+// Check is a check of something that a worker needs.
+type Check struct {
+	Name string // e.g. "postgres"
+	Run  func(context.Context) error
+}
+
+// OpsHandler serves /livez (the process answers), /readyz (all checks pass, else 503 with the
+// reasons) and /metrics.
+func OpsHandler(m *Metrics, checks ...Check) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		var lines []string
+		status := http.StatusOK
+		for _, c := range checks {
+			result := "ok"
+			if err := c.Run(ctx); err != nil {
+				status, result = http.StatusServiceUnavailable, err.Error()
+			}
+			lines = append(lines, c.Name+": "+result)
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		fmt.Fprintln(w, strings.Join(lines, "\n"))
+	})
+	mux.Handle("GET /metrics", m.Handler())
+	return mux
 }

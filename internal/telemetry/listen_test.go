@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// An answer that never ends, as live progress may, outlives the write timeout by
-// moving its deadline, and does not keep the listener from closing.
+// A response that never ends, as live progress may, moves its deadline to outlive the write
+// timeout. It does not keep the listener from closing.
 func TestCloseEndsWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	begun, ended := make(chan struct{}), make(chan error, 1)
@@ -83,8 +83,8 @@ func TestListenerHasBounds(t *testing.T) {
 	}
 }
 
-// What takes longer to answer than to ask is answered, with a body or without
-// one; what does not arrive in time is not.
+// A request whose response takes longer than the read timeout is answered, with a body or
+// without. A request that does not arrive in time is not.
 func TestAnswersTakeTheirTime(t *testing.T) {
 	t.Parallel()
 	const arrival = 200 * time.Millisecond

@@ -1,5 +1,5 @@
-// Package telemetry is what operations see of a worker: its logger, its
-// metrics and the listener with health and metrics pages.
+// Package telemetry has the logger and the metrics of a worker, and the listener with its
+// health and metrics pages.
 package telemetry
 
 import (
@@ -13,9 +13,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// NewLogger writes to w in the given format, "json" (one object a line, times
-// in RFC 3339 UTC) or "console". The level can be changed through the
-// returned handle while the process runs.
+// NewLogger returns a logger that writes to w in the format "json" (one object per line, times
+// in RFC 3339) or "console". The returned level can be changed at any time.
 func NewLogger(w io.Writer, format string, level zapcore.Level) (*zap.Logger, zap.AtomicLevel, error) {
 	enc := zap.NewProductionEncoderConfig()
 	enc.TimeKey, enc.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
@@ -31,19 +30,19 @@ func NewLogger(w io.Writer, format string, level zapcore.Level) (*zap.Logger, za
 		return nil, zap.AtomicLevel{}, fmt.Errorf("log format %q: want json or console", format)
 	}
 	atomic := zap.NewAtomicLevelAt(level)
-	core := zapcore.NewCore(tame{encoder}, zapcore.Lock(zapcore.AddSync(w)), atomic)
+	core := zapcore.NewCore(safeEncoder{encoder}, zapcore.Lock(zapcore.AddSync(w)), atomic)
 	return zap.New(core), atomic, nil
 }
 
-// tame is an encoder whose lines cannot drive the terminal they are read on,
-// nor pass for two: what is logged holds names and errors from elsewhere.
-type tame struct{ zapcore.Encoder }
+// safeEncoder escapes control characters and line breaks, because names and errors from
+// outside could otherwise control a terminal or fake a log line.
+type safeEncoder struct{ zapcore.Encoder }
 
-// Clone returns a copy that is tame as well.
-func (t tame) Clone() zapcore.Encoder { return tame{t.Encoder.Clone()} }
+// Clone returns a copy.
+func (t safeEncoder) Clone() zapcore.Encoder { return safeEncoder{t.Encoder.Clone()} }
 
 // EncodeEntry encodes one line.
-func (t tame) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+func (t safeEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	entry.Message, entry.LoggerName = plaintext.Printable(entry.Message), plaintext.Printable(entry.LoggerName)
 	line, err := t.Encoder.EncodeEntry(entry, fields)
 	if err != nil {
@@ -52,7 +51,7 @@ func (t tame) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.
 	if raw := line.Bytes(); len(raw) > 0 {
 		if safe := plaintext.Escape(raw); &safe[0] != &raw[0] {
 			line.Reset()
-			_, _ = line.Write(safe) // into memory
+			_, _ = line.Write(safe) // into memory, never fails
 		}
 	}
 	return line, nil

@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// What labels may say. Whatever else comes is "other", so that no mistake
-// elsewhere makes series without end.
+// The values of labels. Other values become "other", so that no mistake creates an unbounded
+// number of series.
 var (
 	kinds    = []string{"import", "map", "unmap", "resync"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
 	kept     = []string{"runs", "events", "clients", "visits"}
-	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // as package halo has them
+	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // those of package halo
 )
 
 const other = "other"
@@ -25,8 +25,8 @@ func oneOf(list []string, value string) string {
 	return other
 }
 
-// registerRuns adds the metrics of runs. Counters begin at 0, so that the first
-// event is an increase.
+// registerRuns adds the metrics of runs. Counters start at 0, so that the first event is an
+// increase.
 func (m *Metrics) registerRuns() {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -36,13 +36,13 @@ func (m *Metrics) registerRuns() {
 	m.runs = counter("halosync_runs_total", "Runs that this worker ended, by kind and outcome.", "kind", "outcome")
 	m.runSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "halosync_run_seconds",
-		Help:    "Time from a run's first execution to its end, waits included.",
+		Help:    "Seconds from a run's first execution to its end, including waits.",
 		Buckets: []float64{.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400},
 	}, []string{"kind", "outcome"})
 	m.registry.MustRegister(m.runSeconds)
-	m.pages = counter("halosync_pages_total", "Pages (of map runs: chunks of pairs) that this worker wrote.", "kind")
-	m.records = counter("halosync_records_total", "Clients (of map and unmap runs: pairs, mappings) that this worker decided on.", "kind")
-	m.retries = counter("halosync_halo_retries_total", "HTTP attempts to Halo that repeated a failed one.", "route")
+	m.pages = counter("halosync_pages_total", "Pages that this worker wrote (for map runs: chunks of 50 pairs).", "kind")
+	m.records = counter("halosync_records_total", "Clients, pairs and mappings that this worker processed.", "kind")
+	m.retries = counter("halosync_halo_retries_total", "HTTP attempts to Halo that repeated a failed attempt.", "route")
 	m.forgotten = counter("halosync_retention_deleted_total", "Rows of old history that this worker deleted.", "what")
 	for _, kind := range kinds {
 		for _, outcome := range outcomes {
@@ -56,9 +56,9 @@ func (m *Metrics) registerRuns() {
 	}
 }
 
-// beginAtZero makes one series of each metric that has none before its first
-// event, of each route or kind: a worker that has just started has every metric,
-// and the first event of the usual kind is an increase.
+// beginAtZero creates one series per route or kind for metrics that have none before their
+// first event. A worker that has just started then has every metric, and the first event of
+// the usual kind is an increase.
 func (m *Metrics) beginAtZero() {
 	for _, route := range routes {
 		m.requests.WithLabelValues(route, "200")
@@ -71,7 +71,7 @@ func (m *Metrics) beginAtZero() {
 	}
 }
 
-// RunEnded counts a run that this worker ended. took is 0 if it never ran.
+// RunEnded counts a run that this worker ended. took is 0 if the run never started.
 func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
 	kind, outcome = oneOf(kinds, kind), oneOf(outcomes, outcome)
 	m.runs.WithLabelValues(kind, outcome).Inc()
@@ -80,18 +80,17 @@ func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
 	}
 }
 
-// Wrote counts what one transaction of a run brought.
+// Wrote counts the pages and records of one transaction of a run.
 func (m *Metrics) Wrote(kind string, pages, records int) {
 	kind = oneOf(kinds, kind)
 	m.pages.WithLabelValues(kind).Add(float64(pages))
 	m.records.WithLabelValues(kind).Add(float64(records))
 }
 
-// HaloRetry counts an attempt that repeats a failed one. route is a template.
+// HaloRetry counts an attempt that repeats a failed one. route is a route template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts rows of old history that were deleted. what is "runs", "events",
-// "clients" or "visits".
+// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or "visits".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

@@ -12,31 +12,29 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxStatement bounds a statement's text, in bytes.
+// maxStatement bounds the text of a statement, in bytes.
 const maxStatement = 4_000
 
-// Command begins a trace for a command line, of which only the command's name
-// is told.
+// Command begins a trace for a command. The span contains only the command's name.
 func (t *Traces) Command(ctx context.Context, name string) (_ context.Context, end func(error)) {
 	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient))
 	return ctx, func(err error) { finish(span, err) }
 }
 
-// Task is one execution of a task.
+// Task is an execution of a task.
 type Task struct {
 	Kind, Queue, RunID string
 	Attempt            int
-	Headers            map[string]string // that came with it
+	Headers            map[string]string // of the task
 }
 
-// Ended is how an execution ended.
+// Ended is the end of an execution.
 type Ended struct {
 	Tenant, Connection, Verdict string
 	Err                         error
 }
 
-// Task goes on with the trace that a task's headers name, or begins one. id is
-// that trace's.
+// Task continues the trace of a task's headers, or begins one. id is the trace's id.
 func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id string, end func(Ended)) {
 	ctx = t.context.Extract(ctx, propagation.MapCarrier(task.Headers))
 	ctx, span := t.tracer.Start(ctx, task.Kind, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
@@ -53,14 +51,14 @@ func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id str
 			attribute.String("halosync.verdict", e.Verdict),
 		)
 		if e.Verdict == "later" {
-			e.Err = nil // waiting for one's turn is no failure
+			e.Err = nil // a run that waits has not failed
 		}
 		finish(span, e.Err)
 	}
 }
 
-// Halo is one HTTP attempt, under its route's template. Outside of a trace it
-// is none of anybody's business, as are the statements of a clock's tick.
+// Halo begins a span for an HTTP attempt. route is a route template. Outside of a trace, for
+// example in a tick of the scheduler, it records nothing.
 func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(int, error) {}
@@ -76,8 +74,8 @@ func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, e
 	}
 }
 
-// Statement is one statement of SQL, or several that go together, with
-// placeholders for the values.
+// Statement begins a span for a SQL statement, or a batch of them, with placeholders instead of
+// values. Outside of a trace it records nothing.
 func (t *Traces) Statement(ctx context.Context, text string) (end func(class string, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(string, error) {}
@@ -100,8 +98,8 @@ func (t *Traces) Statement(ctx context.Context, text string) (end func(class str
 	}
 }
 
-// finish ends a span. Of an error its type is told: the text may quote what
-// nobody outside should read, and the log has it.
+// finish ends a span. It records only the type of an error, because the text may contain
+// private data. The log has the text.
 func finish(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "")

@@ -1,11 +1,10 @@
-// Package traces tells a collector of OpenTelemetry what was done for whom and
-// how long it took: from the request through the queue to each request to Halo
-// and each statement of SQL. Nothing of it runs unless the environment names a
+// Package traces sends spans to an OpenTelemetry collector: from the request through the queue
+// to each request to Halo and each SQL statement. It is off unless the environment names a
 // collector.
 //
-// What a span says is chosen here, one by one: ids, routes, statements without
-// their values, classes of errors. No query of a URL, no text of an error of
-// Halo's or Postgres', no name of anybody's company.
+// This package chooses each attribute of a span: ids, routes, statements without their values,
+// types of errors. A span never contains the query of a URL, the text of an error of Halo or
+// Postgres, or the name of a company.
 package traces
 
 import (
@@ -24,23 +23,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// flushTimeout bounds what is sent at the end; a collector that hangs must not
-// hold a worker up that is told to stop.
+// flushTimeout bounds the last export, so that a collector that hangs does not delay the stop
+// of a worker.
 const flushTimeout = 2 * time.Second
 
-// Traces makes spans. Nil is a Traces that is off; only [Traces.On] and
-// [Traces.Close] may be called on it.
+// Traces creates spans. A nil *Traces is off; only [Traces.On] and [Traces.Close] may be called
+// on it.
 type Traces struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	context  propagation.TraceContext
 }
 
-// New starts sending to the collector that OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names; without either it returns nil. The
-// library reads its other settings (headers, certificate, timeout, sampler,
-// resource attributes) from the process's environment. failed is told of what
-// could not be sent.
+// New starts to send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. Without either it returns nil. The library reads its
+// other settings (headers, certificate, timeout, sampler, resource attributes) from the
+// process's environment. failed is called for each export that fails.
 func New(ctx context.Context, getenv func(string) string, service, version string, failed func(error)) (*Traces, error) {
 	on, err := configured(getenv)
 	if !on || err != nil {
@@ -56,13 +54,12 @@ func New(ctx context.Context, getenv func(string) string, service, version strin
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed)) // the library has no other way to say so
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed)) // the library has no other way
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
 	return &Traces{provider: provider, tracer: provider.Tracer("github.com/halosync/halosync")}, nil
 }
 
-// configured says whether there is a collector, and what is wrong with its
-// address or with how it is to be spoken to.
+// configured reports whether there is a collector, and faults in its address or protocol.
 func configured(getenv func(string) string) (on bool, err error) {
 	if getenv("OTEL_SDK_DISABLED") == "true" {
 		return false, nil
@@ -87,10 +84,10 @@ func configured(getenv func(string) string) (on bool, err error) {
 	return on, err
 }
 
-// On says whether spans are made.
+// On reports whether spans are created.
 func (t *Traces) On() bool { return t != nil }
 
-// Close sends what is left and ends.
+// Close sends the remaining spans.
 func (t *Traces) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -103,8 +100,7 @@ func (t *Traces) Close(ctx context.Context) error {
 	return nil
 }
 
-// Headers is the W3C trace context of ctx, to travel with a task; nil if there
-// is none.
+// Headers returns the W3C trace context of ctx, to be sent with a task, or nil.
 func (t *Traces) Headers(ctx context.Context) map[string]string {
 	headers := propagation.MapCarrier{}
 	t.context.Inject(ctx, headers)

@@ -38,7 +38,7 @@ func TestOffUnlessThereIsACollector(t *testing.T) {
 	}
 }
 
-// kept is a Traces whose spans stay here.
+// kept returns a Traces that keeps its spans in memory.
 func kept(t *testing.T) (*Traces, *tracetest.InMemoryExporter) {
 	t.Helper()
 	exporter := tracetest.NewInMemoryExporter()
@@ -76,7 +76,7 @@ func TestTraceTravelsWithTheTask(t *testing.T) {
 	}
 }
 
-// Ticks and listeners ask Postgres all the time, for nobody's request.
+// Statements outside of a trace, such as those of ticks, are not recorded.
 func TestNothingOutsideOfATrace(t *testing.T) {
 	t.Parallel()
 	tr, exporter := kept(t)

@@ -1,8 +1,7 @@
-// Package repotest gives each test a Postgres database of its own: a private
-// server for the test binary, with a migrated template from the server's image,
-// and a clone of the template for each test, which takes some 20 ms. The server
-// ends with the process, however that ends; Postgres that is not installed
-// fails the test.
+// Package repotest gives each test a Postgres database of its own: a private server
+// for the test binary, with a migrated template from the server's image, and a clone
+// of the template for each test, which takes some 20 ms. The server ends with the
+// process, even if that is killed. Without Postgres the test fails.
 package repotest
 
 import (
@@ -24,13 +23,14 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/schema"
 )
 
-// weak is the role that the programs work as: not the owner of the tables, with
-// the rights that they need and no others.
+// weak is the role that the programs work as: it does not own the tables and has
+// only the rights that they need.
 const weak = "halosync_worker"
 
-// template is the migrated database that every test's is a copy of.
+// template is the migrated database that is copied for each test.
 const template = "halosync_template"
 
 // kit is the server that the tests of one binary share.
@@ -49,8 +49,7 @@ var shared = sync.OnceValues(start)
 // Without it the server ends with the process all the same.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is [Main] for tests with a clean-up of their own: it returns the exit
-// code.
+// Run is [Main] for tests with a cleanup of their own: it returns the exit code.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if err := stop(); err != nil {
@@ -111,22 +110,21 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 	if err := errors.Join(err, admin.Close(ctx)); err != nil {
 		return err
 	}
-	if _, err := repo.Migrate(ctx, server.DatabaseURL(template)); err != nil {
+	if _, err := schema.Migrate(ctx, server.DatabaseURL(template)); err != nil {
 		return err
 	}
-	return repo.Grant(ctx, server.DatabaseURL(template), weak)
+	return schema.Grant(ctx, server.DatabaseURL(template), weak)
 }
 
-// schemaKey changes with the migrations and with the code that applies them and
-// grants the rights: with any file of package repo that is not a test, and with
-// this one.
+// schemaKey returns a text that changes with the migrations and with the code that
+// applies them and grants the rights.
 func schemaKey() (string, error) {
 	root, err := devstack.Root()
 	if err != nil {
 		return "", nil //nolint:nilerr // outside the repository no image is kept
 	}
 	var files []string
-	for _, pattern := range []string{"go.mod", "repo/*.go", "repo/migrations/*.sql", "repo/repotest/*.go"} {
+	for _, pattern := range []string{"go.mod", "repo/schema/*.go", "repo/schema/*.sql", "repo/internal/scoped/*.go", "repo/repotest/*.go"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return "", err
@@ -218,22 +216,22 @@ func database(tb testing.TB, with string) string {
 	return k.server.DatabaseURL(name)
 }
 
-// Worker is how the programs address a database that [URL] made, as which they
-// may do what they need and see one tenant at a time. url itself is the owner's,
-// for whom there is no wall. Any other database's is returned as it is.
+// Worker returns the address of a database that [URL] made for the programs' role,
+// which row level security applies to. url itself is the owner's, which it does not
+// apply to. The address of any other database is returned as it is.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
 	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)
 }
 
-// Open opens one more store on a database that [URL] made: another worker,
-// with the same keys, under the programs' own role.
+// Open opens another store on a database that [URL] made: another worker, with the
+// same keys, under the programs' role.
 func Open(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	return OpenAs(tb, Worker(tb, url))
 }
 
-// OpenAs is [Open] as whoever the address says.
+// OpenAs is [Open] as the role in the address.
 func OpenAs(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	return open(tb, url, Keys(tb))
@@ -283,7 +281,7 @@ func Refusal(tb testing.TB, url, sql string, args ...any) (said string) {
 			return fmt.Errorf("not refused: %s", sql)
 		}
 		said = err.Error()
-		return nil // it is what was wanted
+		return nil // as expected
 	})
 	return said
 }
@@ -311,7 +309,8 @@ func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
 }
 
 // with runs f on a connection that the statements of one test share: a condition
-// that is awaited asks many times, and each new session costs the server a process.
+// that is awaited is read many times, and each new session costs the server a
+// process.
 func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	tb.Helper()
 	ctx := context.Background()
@@ -319,7 +318,7 @@ func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	kept.mu.Lock()
 	defer kept.mu.Unlock()
 	conn := kept.by[address]
-	if conn != nil && conn.Ping(ctx) != nil { // the server was halted meanwhile
+	if conn != nil && conn.Ping(ctx) != nil { // the server was stopped in between
 		_ = conn.Close(ctx)
 		conn = nil
 	}

@@ -1,5 +1,5 @@
-// Package redistest gives each test an empty database on a Redis that its test
-// binary starts and stops.
+// Package redistest gives each test an empty database on a Redis server that the
+// test binary starts and stops.
 package redistest
 
 import (
@@ -21,8 +21,8 @@ var kit struct {
 	next  atomic.Int64
 }
 
-// Main is for TestMain: it runs the tests, which must leave no goroutine
-// behind, and exits.
+// Main runs the tests for TestMain and exits. It fails if they leave a goroutine
+// behind.
 func Main(m *testing.M) {
 	redis.SetLogger(quiet{})
 	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
@@ -39,13 +39,13 @@ func Main(m *testing.M) {
 	}))
 }
 
-// quiet keeps go-redis' reports of the outages that tests make out of stderr.
+// quiet hides go-redis' reports of the outages that tests cause.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// URL is that of an empty database, for tests that run at the same time: after
-// 511 others it is given out once more.
+// URL returns the URL of an empty database. Tests may run at the same time: each
+// database is reused only after 511 others.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	url := kit.redis.DatabaseURL(int(1 + kit.next.Add(1)%511))
@@ -54,12 +54,12 @@ func URL(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	rdb := redis.NewClient(opts)
-	defer func() { _ = rdb.Close() }() // nothing was promised by it
+	defer func() { _ = rdb.Close() }()
 	if err := rdb.FlushDB(tb.Context()).Err(); err != nil {
 		tb.Fatal(err)
 	}
 	return url
 }
 
-// Zero is the URL of the database that [URL] never gives out, for examples.
+// Zero returns the URL of database 0, which [URL] never returns, for examples.
 func Zero() string { return kit.redis.URL() }

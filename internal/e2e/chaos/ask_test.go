@@ -21,7 +21,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// What is asked for.
+// The kinds of requests.
 const (
 	importAll    = "import all"
 	importSearch = "import search"
@@ -33,7 +33,7 @@ const (
 	resync       = "resync"
 )
 
-// The ways of asking.
+// The ways to request a run.
 const (
 	byEngine   = "engine"
 	byCLI      = "cli"
@@ -43,20 +43,20 @@ const (
 	byRetry    = "retry"
 )
 
-// plannedAsk is something that a person will do: ask for a run, or cancel or
-// retry one that was asked for.
+// plannedAsk is a planned action of a person: request a run, or cancel or retry an
+// earlier one.
 type plannedAsk struct {
 	at     time.Duration
 	site   int
 	what   string // empty: see act
 	way    string
 	search string
-	picks  []int  // which clients of their zone
+	picks  []int  // indexes of clients in their zone
 	act    string // "cancel" or "retry"
-	of     int    // a number for which of the runs known by then
+	of     int    // random number that selects one of the known runs
 }
 
-// ask is one request for a run and what came of it.
+// ask is one request for a run and its outcome.
 type ask struct {
 	plannedAsk
 	n      int
@@ -64,27 +64,27 @@ type ask struct {
 	args   request
 	began  time.Time
 	answer time.Time
-	id     string // of the run; empty: none was told
-	joined bool   // the run of an earlier request
+	id     string // of the run; empty: not known
+	joined bool   // the run belongs to an earlier request
 	err    error
 }
 
-// by names the asker in the run's record.
+// by returns the requester in the run's record.
 func (a *ask) by() string { return fmt.Sprint("ask-", a.n) }
 
-// accepted says whether somebody may rely on the run.
+// accepted reports whether the caller may rely on the run.
 func (a *ask) accepted() bool { return a.id != "" && a.err == nil && a.way != byRollback }
 
-// request is what a run was asked to do, as JSON of its kind's arguments.
+// request holds a run's kind and arguments.
 type request struct {
-	kind string // the ledger's word
+	kind string // as in the ledger
 	imp  tasks.ImportArgs
 	maps tasks.MapArgs
 	un   tasks.UnmapArgs
 	re   tasks.ResyncArgs
 }
 
-// drawAsks draws what people do in the first stretch of an episode.
+// drawAsks draws people's actions for the first part of an episode.
 func drawAsks(r *rand.Rand, n, sites int, within time.Duration) []plannedAsk {
 	whats := []string{importAll, importAll, importSearch, importIDs, importIDs, importDry, mapPairs, mapReplace, mapReplace, unmapSome, unmapSome, resync}
 	ways := []string{byEngine, byEngine, byEngine, byRedis, byRedis, bySQL, bySQL, bySQL, byRollback, byCLI}
@@ -110,8 +110,8 @@ func drawAsks(r *rand.Rand, n, sites int, within time.Duration) []plannedAsk {
 	return asks
 }
 
-// askAll does what the plan says at its times, each thing on its own, since one
-// that hangs must not hold up the others.
+// askAll performs the planned actions at their times. Each runs in its own
+// goroutine, so that one that hangs does not delay the others.
 func (e *episode) askAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for i, p := range e.plan.asks {
@@ -139,7 +139,7 @@ func (e *episode) askAll(ctx context.Context) {
 	going.Wait()
 }
 
-// request makes the arguments of what is asked for.
+// request returns the kind and arguments of the requested run.
 func (a *ask) request() request {
 	s, tenant, conn := a.site, a.site.tenant, a.site.conn.ID.String()
 	pick := func(n int) []int {
@@ -181,7 +181,7 @@ func (a *ask) request() request {
 	return request{kind: repo.KindImport, imp: imp}
 }
 
-// json is what the SQL function takes.
+// json returns the arguments for the SQL function.
 func (r request) json() ([]byte, error) {
 	switch r.kind {
 	case repo.KindMap:
@@ -194,7 +194,7 @@ func (r request) json() ([]byte, error) {
 	return json.Marshal(r.imp)
 }
 
-// ask asks for a run in its way.
+// ask requests a run in the way of a.
 func (e *episode) ask(ctx context.Context, a *ask) {
 	var id string
 	var joined bool
@@ -253,7 +253,7 @@ func (a *ask) throughEngine(ctx context.Context, e *engine.Engine) (engine.Recei
 	})
 }
 
-// throughSQL asks in a transaction of the caller's own, which it may roll back.
+// throughSQL requests a run in the caller's transaction, which it may roll back.
 func (e *episode) throughSQL(ctx context.Context, a *ask) (string, error) {
 	args, err := a.args.json()
 	if err != nil {
@@ -271,7 +271,7 @@ func (e *episode) throughSQL(ctx context.Context, a *ask) (string, error) {
 	return engine.RunID(id), tx.Commit(ctx)
 }
 
-// throughCLI asks with the command, as a person would.
+// throughCLI requests a run with the command, as a person would.
 func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	args := []string{"--tenant", a.site.tenant}
 	switch a.args.kind {
@@ -285,7 +285,7 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 		}
 	case repo.KindResync:
 		args = append(args, "resync")
-	case repo.KindUnmap: // which the command does at once
+	case repo.KindUnmap: // the command makes the request at once
 		r, err := a.throughEngine(ctx, e.engine)
 		return r.RunID, err
 	default:
@@ -315,7 +315,7 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	return run.ID, err
 }
 
-// known draws one of the runs that somebody was told of; nil: none yet.
+// known selects one of the runs that a caller knows; nil: none yet.
 func (e *episode) known(a *ask) *ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -328,7 +328,7 @@ func (e *episode) known(a *ask) *ask {
 	if len(known) == 0 {
 		return nil
 	}
-	// The latest are likelier to be under way.
+	// The latest runs are more likely to be in progress.
 	return known[max(0, len(known)-1-a.of%8)]
 }
 
@@ -338,14 +338,14 @@ func (e *episode) cancel(ctx context.Context, a *ask) {
 		return
 	}
 	e.mu.Lock()
-	e.cancelled[other.id] = true // if it fails, too: it may have got through
+	e.cancelled[other.id] = true // even after an error: the request may have arrived
 	e.faults["(cancel)"]++
 	e.mu.Unlock()
 	run, err := e.engine.Cancel(ctx, other.site.tenant, other.id, a.by())
 	e.note("%s cancels %s: %s %v", a.by(), other.id, run.State, err)
 }
 
-// retry asks for a known run once more; false: there is none.
+// retry requests a known run again; false: there is none.
 func (e *episode) retry(ctx context.Context, a *ask) bool {
 	other := e.known(a)
 	if other == nil {
@@ -360,7 +360,7 @@ func (e *episode) retry(ctx context.Context, a *ask) bool {
 	return true
 }
 
-// sleepUntil waits for a time of the plan; false: the episode is over.
+// sleepUntil waits until a time of the plan; false: the episode is over.
 func sleepUntil(ctx context.Context, at time.Time) bool {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()

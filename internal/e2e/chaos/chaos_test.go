@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// TestChaos is the short form, or with HALOSYNC_CHAOS_RUNS=n the long one:
-// episodes of seeds from 1 until that many runs have been looked at;
-// HALOSYNC_CHAOS_SEED=n repeats the episode of one seed. HALOSYNC_CHAOS_REPORT
-// names a file for the report, HALOSYNC_CHAOS_LOGS a folder for the workers'
-// logs of episodes that failed.
+// TestChaos is the short form. With HALOSYNC_CHAOS_RUNS=n it is the long form:
+// episodes of seeds from 1 on until n runs have been checked. HALOSYNC_CHAOS_SEED=n
+// repeats the episode of one seed. HALOSYNC_CHAOS_REPORT names a file for the
+// report, HALOSYNC_CHAOS_LOGS a folder for the workers' logs of failed episodes.
 func TestChaos(t *testing.T) {
 	total := newReport()
 	defer func() {
@@ -56,7 +55,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// carryOut runs episodes on so many lanes until there is no next one.
+// carryOut runs episodes on the given number of lanes until there is no next one.
 func carryOut(t *testing.T, total *report, lanes int, next func() (plan, bool)) {
 	var going sync.WaitGroup
 	for range lanes {
@@ -91,14 +90,14 @@ func longPlan(seed uint64) plan {
 	}
 }
 
-// shortPlans are two episodes of fixed seeds that have every kind of fault
-// between them. The clock's leap spares a wait of minutes for what is lost
-// with a worker.
+// shortPlans returns two episodes of fixed seeds that together have every kind of
+// fault. The leap of the clock replaces minutes of waiting for what is lost with a
+// worker.
 func shortPlans() []plan {
-	at := func(seconds float64, kind string, lasts float64, seat, n int) plannedFault {
+	at := func(seconds float64, kind string, lasts float64, worker, n int) plannedFault {
 		return plannedFault{
 			at: time.Duration(seconds * float64(time.Second)), kind: kind,
-			lasts: time.Duration(lasts * float64(time.Second)), seat: seat, n: n,
+			lasts: time.Duration(lasts * float64(time.Second)), worker: worker, n: n,
 		}
 	}
 	workers := plan{seed: 1, sites: 2, asks: drawAsks(dice(1, "asks"), 30, 2, 6*time.Second), faults: []plannedFault{
@@ -115,7 +114,7 @@ func shortPlans() []plan {
 	return []plan{workers, servers}
 }
 
-// number reads a variable of the environment; 0: it is not set.
+// number reads a variable of the environment; 0: not set.
 func number(t *testing.T, name string) int {
 	t.Helper()
 	text := os.Getenv(name)

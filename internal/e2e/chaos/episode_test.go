@@ -30,13 +30,14 @@ const (
 	pageCap = 20 // rows of a page that Halo sends: many pages of few clients
 	appID   = "app-4711"
 	appKey  = "s3cret"
-	// patience is how long an episode waits for all to have ended after the
-	// last fault. A lease takes 30 s to lapse and as long again to be believed
-	// lapsed, which is looked at once a minute; a Halo that is down is asked again after a minute.
-	patience = 6 * time.Minute
+	// settleTimeout bounds the time from the last fault to the end of all runs. A
+	// lease expires after 30 s and counts as expired after another 30 s, which is
+	// checked once a minute; requests to a Halo that is down are repeated after a
+	// minute.
+	settleTimeout = 6 * time.Minute
 )
 
-// plan is what happens in an episode.
+// plan is the plan of an episode.
 type plan struct {
 	seed   uint64
 	sites  int
@@ -48,47 +49,47 @@ type plan struct {
 type site struct {
 	tenant  string
 	conn    repo.Connection
-	clients []halotest.Client // as they are, all the time
-	unmaps  []zoned           // clients that are mapped from the start and may be unmapped
-	maps    []zoned           // clients that may be mapped by hand, to companies of their own
+	clients []halotest.Client // constant during the episode
+	unmaps  []zoned           // clients that are mapped at the start and may be unmapped
+	maps    []zoned           // clients that may be mapped by hand, each to its own company
 }
 
-// zoned is a client with what was made for it.
+// zoned is a client with its company and mapping.
 type zoned struct {
 	client  halotest.Client
 	company uuid.UUID
 	mapping uuid.UUID // zero: none
 }
 
-// episode is a plan while it is carried out.
+// episode is the execution of a plan.
 type episode struct {
 	*testing.T
 	*lane
 	plan  plan
 	began time.Time
 
-	db       string // its name
-	redisURL string // past the link
-	pool     *pgxpool.Pool
-	store    *repo.Store
-	engine   *engine.Engine
-	queue    *tasks.Client
-	sites    []*site
-	seats    []*seat
+	db          string // its name
+	redisURL    string // past the link
+	pool        *pgxpool.Pool
+	store       *repo.Store
+	engine      *engine.Engine
+	queue       *tasks.Client
+	sites       []*site
+	supervisors []*supervisor
 
 	mu        sync.Mutex
 	timeline  []string
 	asks      []*ask          // in the order of the plan
-	cancelled map[string]bool // runs that somebody tried to cancel
-	wipes     []span          // when Redis lost what it held
+	cancelled map[string]bool // runs with an attempt to cancel them
+	wipes     []span          // when Redis lost its data
 	faults    map[string]int
-	lapses    int // executions may have lost their lease so often
+	lapses    int // how often executions may have lost their lease
 	lastFault time.Time
 	quiet     time.Duration // from the last fault to an empty queue
 	recovery  time.Duration // from the last fault to the end of the last run
 }
 
-// span is a stretch of time in which something happened.
+// span is a period of time.
 type span struct{ from, to time.Time }
 
 // note writes a line of the timeline.
@@ -98,7 +99,7 @@ func (e *episode) note(format string, args ...any) {
 	e.timeline = append(e.timeline, fmt.Sprintf("%7.2fs  ", time.Since(e.began).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// run carries out a plan on a lane and checks what came of it.
+// run executes a plan on a lane and checks the outcome.
 func run(t *testing.T, l *lane, p plan, total *report) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
@@ -153,18 +154,18 @@ func (e *episode) setUp(ctx context.Context) error {
 		e.sites = append(e.sites, s)
 	}
 	for range 2 {
-		e.seats = append(e.seats, newSeat(e.environment("")))
+		e.supervisors = append(e.supervisors, newSupervisor(e.environment("")))
 	}
 	return e.await(ctx, "workers are ready", time.Minute, func() (bool, error) {
-		if e.seats[0].ready() && e.seats[1].ready() {
+		if e.supervisors[0].ready() && e.supervisors[1].ready() {
 			return true, nil
 		}
-		return false, errors.New(e.seats[0].tail())
+		return false, errors.New(e.supervisors[0].tail())
 	})
 }
 
-// environment is that of a worker; with a name, of a CLI that this person uses
-// past the links.
+// environment returns a worker's environment, or with a user the environment of
+// that person's CLI, which does not use the links.
 func (e *episode) environment(user string) []string {
 	db, redis := e.workerDatabase(e.db), "redis://"+e.toRedis.addr+"/0"
 	if user != "" {
@@ -177,10 +178,10 @@ func (e *episode) environment(user string) []string {
 	}
 }
 
-// newSite makes a tenant: of its clients, the first are mapped already, the
-// next have companies that a person might map them to, and the rest are for
-// imports alone. What becomes of each kind does not depend on the order of
-// things, or else Postgres knows the order.
+// newSite creates a tenant. Its first clients are already mapped, the next have
+// companies that a person may map them to, and the rest are for imports only. The
+// outcome for each kind does not depend on the order of events, or Postgres has
+// recorded that order.
 func (e *episode) newSite(ctx context.Context, i int) (*site, error) {
 	const clients, unmaps, maps = 250, 20, 20
 	name := fmt.Sprintf("e%d-%d", e.plan.seed, i)
@@ -228,11 +229,11 @@ func (e *episode) newSite(ctx context.Context, i int) (*site, error) {
 
 func (e *episode) tearDown(ctx context.Context) {
 	var closing sync.WaitGroup
-	for _, s := range e.seats {
+	for _, s := range e.supervisors {
 		closing.Go(s.close)
 	}
 	closing.Wait()
-	for i, s := range e.seats {
+	for i, s := range e.supervisors {
 		for _, bad := range []string{"DATA RACE", "panic", "fatal error"} {
 			if strings.Contains(s.log.String(), bad) {
 				e.Errorf("%q in the log of worker %d", bad, i)
@@ -252,9 +253,10 @@ func (e *episode) tearDown(ctx context.Context) {
 	}
 }
 
-// await waits for a condition; an error of it is kept in mind, since it may pass.
-func (e *episode) await(ctx context.Context, what string, most time.Duration, ok func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
+// await waits for a condition. It reports an error of ok only after the timeout,
+// since the error may be temporary.
+func (e *episode) await(ctx context.Context, what string, timeout time.Duration, ok func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -265,13 +267,13 @@ func (e *episode) await(ctx context.Context, what string, most time.Duration, ok
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("not within %v: %s", most, what), err)
+			return errors.Join(fmt.Errorf("not within %v: %s", timeout, what), err)
 		case <-tick.C:
 		}
 	}
 }
 
-// tell leaves the timeline and the workers' logs of an episode that failed.
+// tell logs the timeline and the workers' logs of a failed episode.
 func (e *episode) tell(ctx context.Context) {
 	rows, err := e.ledger(ctx)
 	if err != nil {
@@ -289,7 +291,7 @@ func (e *episode) tell(ctx context.Context) {
 	if dir == "" {
 		return
 	}
-	for i, s := range e.seats {
+	for i, s := range e.supervisors {
 		path := filepath.Join(dir, fmt.Sprintf("seed-%d-worker-%d.log", e.plan.seed, i))
 		if err := os.WriteFile(path, []byte(s.log.String()), 0o600); err != nil {
 			e.Log(err)
@@ -297,8 +299,8 @@ func (e *episode) tell(ctx context.Context) {
 	}
 }
 
-// dice are for what a seed draws; each part of an episode has its own, so that
-// one does not shift the others.
+// dice returns a generator for one part of an episode. The parts are independent:
+// drawing more in one does not change the others.
 func dice(seed uint64, part string) *rand.Rand {
 	var n uint64
 	for _, b := range []byte(part) {

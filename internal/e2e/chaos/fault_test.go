@@ -27,13 +27,13 @@ const (
 	haloError    = "halo: 5xx"
 	haloHang     = "halo: hangs"
 	haloReset    = "halo: resets"
-	// With the name of a link after it:
+	// Followed by the name of a link:
 	linkCut    = "cut: "
 	linkSilent = "silent: "
 	linkSlow   = "slow: "
 )
 
-// faultKinds are all of them.
+// faultKinds returns all kinds of faults.
 func faultKinds() []string {
 	kinds := []string{
 		workerKill, workerTerm, workerFreeze, clockLeap, redisFlush, redisRestart, pgFast, pgImmediate,
@@ -45,17 +45,16 @@ func faultKinds() []string {
 	return kinds
 }
 
-// plannedFault is a fault and its numbers, each of which a kind uses as it
-// likes.
+// plannedFault is a fault and its parameters, whose meaning depends on the kind.
 type plannedFault struct {
-	at    time.Duration
-	kind  string
-	lasts time.Duration
-	seat  int
-	n     int
+	at     time.Duration
+	kind   string
+	lasts  time.Duration
+	worker int
+	n      int
 }
 
-// drawFaults draws faults of the kinds given first, then of any.
+// drawFaults draws faults: one of each kind in first, then of any kind.
 func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []plannedFault {
 	kinds := faultKinds()
 	var faults []plannedFault
@@ -67,14 +66,14 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 		}
 		f := plannedFault{
 			at: time.Second + time.Duration(r.Int64N(int64(within))), kind: kind,
-			lasts: 200*time.Millisecond + time.Duration(r.Int64N(int64(4*time.Second))), seat: r.IntN(2), n: r.IntN(1000),
+			lasts: 200*time.Millisecond + time.Duration(r.Int64N(int64(4*time.Second))), worker: r.IntN(2), n: r.IntN(1000),
 		}
 		if kind == workerKill || kind == workerFreeze {
 			if lapses++; lapses > 5 {
 				continue
 			}
 		}
-		if kind == workerFreeze && !long { // past the lease, and past what is believed of it
+		if kind == workerFreeze && !long { // beyond the lease and the time until it counts as expired
 			f.lasts, long = 65*time.Second+time.Duration(f.n)*10*time.Millisecond, true
 		}
 		faults = append(faults, f)
@@ -83,8 +82,8 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 	return faults
 }
 
-// breakAll lets the faults of the plan happen at their times. Those of one
-// server, link or worker wait for each other, all others overlap.
+// breakAll causes the faults of the plan at their times. Faults of one server, link
+// or worker wait for each other; all others overlap.
 func (e *episode) breakAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for _, f := range e.plan.faults {
@@ -106,9 +105,9 @@ func (e *episode) breakAll(ctx context.Context) {
 }
 
 func (e *episode) inflict(ctx context.Context, f plannedFault) error {
-	e.note("%s: begins (seat %d, %v, %d)", f.kind, f.seat, f.lasts.Round(time.Millisecond), f.n)
+	e.note("%s: begins (worker %d, %v, %d)", f.kind, f.worker, f.lasts.Round(time.Millisecond), f.n)
 	defer e.note("%s: is over", f.kind)
-	s := e.seats[f.seat]
+	s := e.supervisors[f.worker]
 	switch f.kind {
 	case workerKill:
 		s.mu.Lock()
@@ -191,7 +190,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 		switch f.kind {
 		case linkCut + way.name:
 			way.cut()
-		case linkSilent + way.name: // what is sent is lost; the end of it breaks the connections
+		case linkSilent + way.name: // data is lost; its end breaks the connections
 			err = way.toxic("timeout", `"timeout": 0`)
 		case linkSlow + way.name:
 			err = way.toxic("latency", fmt.Sprintf(`"latency": %d, "jitter": 100`, 150+f.n%500))
@@ -207,16 +206,16 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 	return fmt.Errorf("no fault of this kind")
 }
 
-// replace is what a deployment does. clean says that the worker ended with exit
-// code 0.
-func (s *seat) replace() (clean bool, err error) {
+// replace restarts the worker like a deployment. clean says that the worker ended
+// with exit code 0.
+func (s *supervisor) replace() (clean bool, err error) {
 	p := s.current()
 	s.pauseNext(0)
 	s.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode() == 0, nil
-	case <-time.After(25 * time.Second): // 20 s are promised, on a machine that has nothing else to do
+	case <-time.After(25 * time.Second): // 20 s are promised on an idle machine
 		s.signal(syscall.SIGQUIT)
 		return false, errors.New("no end within 25 s")
 	}
@@ -229,7 +228,7 @@ func (e *episode) lapse() {
 	e.lapses++
 }
 
-// wipe does what makes Redis forget, and notes from when to when.
+// wipe makes Redis lose its data and notes when.
 func (e *episode) wipe(forget func() error) error {
 	w := span{from: time.Now()}
 	err := forget()
@@ -240,10 +239,9 @@ func (e *episode) wipe(forget func() error) error {
 	return err
 }
 
-// leap makes every time that is written down as much older: what a worker, a
-// Redis or a Postgres sees whose clock leaps by d, without the rights to set
-// the machine's clock. (A worker that is frozen past its lease is the other
-// half: its own clock leaps for it.)
+// leap makes every stored time older by d. A worker, Redis or Postgres sees the same
+// if its clock leaps by d, but the test need not set the machine's clock. (A worker
+// frozen beyond its lease is the other half: its own clock leaps.)
 func (e *episode) leap(ctx context.Context, d time.Duration) error {
 	script := `for _, q in ipairs({'interactive', 'import', 'resync'}) do
 		for _, set in ipairs({'lease', 'retry', 'scheduled'}) do
@@ -251,7 +249,7 @@ func (e *episode) leap(ctx context.Context, d time.Duration) error {
 			for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -ARGV[1], id) end
 		end
 	end`
-	// Either may be away at this moment; then the other one leaps alone.
+	// Either server may be down at this moment; then only the other one leaps.
 	rerr := e.rdb.Eval(ctx, script, nil, int(d.Seconds())).Err()
 	_, perr := e.pool.Exec(ctx, `
 		update halosync.runs set beat_at = beat_at - $1::interval, dispatched_at = dispatched_at - $1::interval, not_before = not_before - $1::interval
@@ -260,7 +258,7 @@ func (e *episode) leap(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// heal ends what faults are left.
+// heal ends the remaining faults.
 func (e *episode) heal(ctx context.Context) {
 	e.halo.ClearFaults()
 	for _, way := range e.links() {
@@ -280,7 +278,7 @@ func (e *episode) heal(ctx context.Context) {
 	e.note("all faults are over")
 }
 
-// hold lets a fault last.
+// hold lets a fault last for d.
 func hold(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

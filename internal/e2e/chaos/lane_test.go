@@ -19,9 +19,8 @@ import (
 
 const template = "chaos_template"
 
-// lane is a set of servers for one episode after the other: a Postgres that
-// keeps what it committed, a Redis that keeps nothing, a Halo, and the links to
-// them.
+// lane is a set of servers, used by one episode after the other: a durable Postgres, a
+// Redis without persistence, a Halo, and the links to them.
 type lane struct {
 	pg    *devstack.Postgres
 	redis *devstack.Redis
@@ -34,7 +33,7 @@ type lane struct {
 	keyset string
 	keys   *secret.Keyset
 
-	pgMu, redisMu sync.Mutex // one at a time stops and starts the server
+	pgMu, redisMu sync.Mutex // held while the server is stopped and started
 }
 
 func newLane(ctx context.Context) (l *lane, err error) {
@@ -44,8 +43,8 @@ func newLane(ctx context.Context) (l *lane, err error) {
 			err = errors.Join(err, l.close())
 		}
 	}()
-	// As in the field: a commit that was answered outlives the server's crash.
-	// fsync may stay off, since the machine does not crash.
+	// As in production, a confirmed commit survives a crash of the server. fsync may
+	// stay off, since the machine does not crash.
 	l.pg, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Settings: map[string]string{"synchronous_commit": "on"}})
 	if err != nil {
 		return l, err
@@ -103,21 +102,20 @@ func (l *lane) sql(ctx context.Context, statement string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// database makes a migrated database.
+// database creates a migrated database.
 func (l *lane) database(ctx context.Context, name string) error {
 	return l.sql(ctx, "create database "+name+" template "+template)
 }
 
-// workerRole is the database role of the workers, which row level security
-// holds.
+// workerRole is the database role of the workers; row level security applies to it.
 const workerRole = "halosync_worker"
 
-// workerDatabase is the address of a database as workers use it.
+// workerDatabase returns the URL of a database for workers.
 func (l *lane) workerDatabase(name string) string {
 	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", workerRole, l.toPostgres.addr, name)
 }
 
-// links are all ways to the servers.
+// links returns all links to the servers.
 func (l *lane) links() []*link { return []*link{l.toPostgres, l.toRedis, l.toHalo} }
 
 func (l *lane) close() error {

@@ -13,11 +13,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link is the way from the workers to one server. It can be cut, slowed and
-// silenced, and what uses it cannot tell that from a network that fails.
+// link is the connection from the workers to one server. It can be cut, slowed and
+// silenced like a failing network.
 type link struct {
 	name string
-	addr string     // where the workers connect to; it stays the same after a cut
+	addr string     // that the workers connect to; constant
 	mu   sync.Mutex // one fault at a time
 	via  *toxiproxy.Proxy
 }
@@ -32,17 +32,17 @@ func newLink(name, upstream string) (*link, error) {
 	return l, nil
 }
 
-// cut breaks all connections and refuses new ones until mended.
+// cut breaks all connections and refuses new ones until mend.
 func (l *link) cut() { l.via.Stop() }
 
-// toxic lets one of toxiproxy's toxics act on what the server answers.
+// toxic applies one of toxiproxy's toxics to the server's answers.
 func (l *link) toxic(kind, attributes string) error {
 	_, err := l.via.Toxics.AddToxicJson(strings.NewReader(
 		fmt.Sprintf(`{"type": %q, "stream": "downstream", "attributes": {%s}}`, kind, attributes)))
 	return err
 }
 
-// mend makes the link whole again.
+// mend repairs the link.
 func (l *link) mend() error {
 	l.via.Toxics.ResetToxics(context.Background())
 	if err := l.via.Start(); !errors.Is(err, toxiproxy.ErrProxyAlreadyStarted) {
@@ -51,8 +51,8 @@ func (l *link) mend() error {
 	return nil
 }
 
-// socketRelay listens on TCP for a server that has a Unix socket only, as a
-// private Postgres does: toxiproxy knows no sockets.
+// socketRelay listens on TCP for a server that has only a Unix socket, such as a
+// private Postgres: toxiproxy does not support sockets.
 type socketRelay struct {
 	listener net.Listener
 	path     string
@@ -90,7 +90,7 @@ func (r *socketRelay) relay(client net.Conn) {
 	over := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			_, _ = io.Copy(pair[0], pair[1]) // how it ended is for the ends to notice
+			_, _ = io.Copy(pair[0], pair[1]) // both ends notice an error themselves
 			over <- struct{}{}
 		}()
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// kit is what all episodes share: the folder of the built programs.
+// kit holds what all episodes share: the folder of the built programs.
 var kit struct{ bin string }
 
 func TestMain(m *testing.M) {

@@ -11,17 +11,17 @@ import (
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// walkMetrics looks at every metric of each worker after all that has happened:
-// each documented one is there, and no label says what is not listed.
+// walkMetrics checks the metrics of each worker after the episode: all documented ones
+// are there, and every label has a listed value.
 func (e *episode) walkMetrics(ctx context.Context) {
 	docs := telemetrytest.Docs(e)
 	// Mappings are counted once a minute by one worker, which may have been killed.
 	if _, err := e.pool.Exec(ctx, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`); err != nil {
 		e.Errorf("count now: %v", err)
 	}
-	for i, s := range e.seats {
+	for i, s := range e.supervisors {
 		var page string
-		err := e.await(ctx, fmt.Sprintf("worker %d tells of both servers", i), patience, func() (bool, error) {
+		err := e.await(ctx, fmt.Sprintf("worker %d tells of both servers", i), settleTimeout, func() (bool, error) {
 			var err error
 			page, err = s.metrics(ctx)
 			return strings.Contains(page, "\nhalosync_mappings{") && strings.Contains(page, "\nhalosync_queue_tasks{"), err
@@ -34,16 +34,16 @@ func (e *episode) walkMetrics(ctx context.Context) {
 			e.Errorf("metrics of worker %d: %s", i, fault)
 		}
 	}
-	e.note("the metrics of %d workers have been walked", len(e.seats))
+	e.note("the metrics of %d workers have been walked", len(e.supervisors))
 }
 
-// metrics fetches the page of the process that sits here.
-func (s *seat) metrics(ctx context.Context) (string, error) {
+// metrics returns the metrics of the current process.
+func (s *supervisor) metrics(ctx context.Context) (string, error) {
 	var addr string
 	for line := range strings.Lines(s.log.String()) {
 		var entry struct{ Msg, HTTP string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			addr = entry.HTTP // the last one that did
+			addr = entry.HTTP // the latest process
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)

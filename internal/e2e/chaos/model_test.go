@@ -15,12 +15,12 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The model. Nothing of it comes from the code under test: what must be is what
-// was asked for, what the simulated Halo holds, and how the runs ended. Where
-// it matters whether a person unmapped before or after somebody asked for an
-// import, the order is the one that Postgres noted.
+// The model does not use the code under test. It derives the expected state from the
+// requests, the simulated Halo's clients and the states of the runs. Where it matters
+// whether a client was unmapped before or after an import was requested, it uses the
+// times that Postgres recorded.
 
-// check compares what came of an episode with the model and returns its runs.
+// check compares the outcome of an episode with the model and returns its runs.
 func (e *episode) check(ctx context.Context) map[string]row {
 	ledger, err := e.ledger(ctx)
 	if err != nil {
@@ -34,11 +34,11 @@ func (e *episode) check(ctx context.Context) map[string]row {
 	for _, s := range e.sites {
 		e.checkSite(ctx, s, ledger)
 	}
-	e.checkLeftovers(ctx)
+	e.checkTemporaryRows(ctx)
 	return ledger
 }
 
-// checkAsks compares what people were told with the ledger.
+// checkAsks compares the answers to requests with the ledger.
 func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 	for id, asks := range e.accepted() {
 		if r, ok := ledger[id]; ok {
@@ -48,10 +48,10 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 			continue
 		}
 		if !e.mayBeLost(asks) {
-			continue // told by settle
+			continue // reported by settle
 		}
 		if _, err := e.queue.Wait(ctx, id); !errors.Is(err, tasks.ErrUnknownRun) {
-			e.Errorf("run %s is lost, and who waits for it is told %v", id, err)
+			e.Errorf("run %s is lost, and waiting for it returns %v", id, err)
 		}
 	}
 	byAsker := map[string]string{}
@@ -65,20 +65,19 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 		switch {
 		case err != nil || i < 0:
 			if r.asker != "schedule" {
-				e.Errorf("run %s is of %q, who asked for nothing", id, r.RequestedBy)
+				e.Errorf("run %s is of %q, who requested nothing", id, r.RequestedBy)
 			}
 		case e.asks[i].way == byRollback:
-			e.Errorf("run %s of %s is there, and was rolled back", id, r.asker)
+			e.Errorf("run %s of %s exists although it was rolled back", id, r.asker)
 		case e.asks[i].accepted() && e.asks[i].id != id && e.asks[i].way != byRedis:
 			// Through Redis alone, a request may be answered with an earlier run
 			// by a second claim after its first was lost.
-			e.Errorf("%s was told of run %s, and run %s is there in its name", r.asker, e.asks[i].id, id)
+			e.Errorf("%s got run %s, and run %s exists in its name", r.asker, e.asks[i].id, id)
 		}
 	}
 }
 
-// checkRun says whether a run may have ended as it has, and whether its counts
-// can be true.
+// checkRun checks whether a run's end and its counts are possible.
 func (e *episode) checkRun(r row) {
 	bad := func(what string) {
 		e.Errorf("%s %s of %s: %s: state %s, error %q, attempt %d, %+v, records %d of %d",
@@ -88,13 +87,13 @@ func (e *episode) checkRun(r row) {
 	case repo.StateSucceeded:
 	case repo.StateCancelled:
 		if !e.cancelled[r.id] {
-			bad("nobody cancelled it")
+			bad("it was not cancelled")
 		}
 		return
 	case repo.StatePartial:
 		bad("nothing was in its way")
 	case repo.StateFailed:
-		// Only a run that saw its worker die again and again.
+		// Only a run whose workers died repeatedly.
 		if e.lapses < 3 || !strings.HasPrefix(r.Error, "set aside") {
 			bad("it should not have failed")
 		}
@@ -114,7 +113,7 @@ func (e *episode) checkRun(r row) {
 			bad("nothing was in its way")
 		}
 	case repo.KindMap:
-		// Pairs may be refused that an import got to first.
+		// Pairs may be refused because an import mapped their client first.
 		args := argsOf[tasks.MapArgs](e, r)
 		if want = len(args.Pairs); args.Replace && r.Failed > 0 {
 			bad("nothing was in its way")
@@ -133,7 +132,7 @@ func (e *episode) checkRun(r row) {
 	}
 }
 
-// covered are the clients that an import is about, inactive ones included.
+// covered returns the clients that an import selects, inactive ones included.
 func covered(s *site, args tasks.ImportArgs) []halotest.Client {
 	var found []halotest.Client
 	for _, c := range s.clients {
@@ -144,14 +143,14 @@ func covered(s *site, args tasks.ImportArgs) []halotest.Client {
 	return found
 }
 
-// mapsIt says whether an import that is about a client gives it a mapping.
+// mapsIt reports whether an import that selects a client maps it.
 func mapsIt(c halotest.Client, args tasks.ImportArgs) bool {
 	chosen := slices.Contains(args.ClientIDs, c.ID)
 	about := args.All || args.Search != "" && strings.Contains(c.Name, args.Search) || chosen
 	return about && !args.DryRun && c.ID != 1 && (chosen || !c.Inactive)
 }
 
-// held is a mapping as the database has it, deleted or not.
+// held is a mapping in the database, active or unmapped.
 type held struct {
 	ID        uuid.UUID
 	Company   *uuid.UUID
@@ -180,7 +179,7 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 	byName := map[string]int{}
 	for _, c := range companies {
 		if byName[c.Name]++; byName[c.Name] == 2 {
-			e.Errorf("%s: company %q is there twice", s.tenant, c.Name)
+			e.Errorf("%s: company %q exists twice", s.tenant, c.Name)
 		}
 	}
 	inForce := map[int64]held{}
@@ -213,10 +212,10 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 	e.checkCounts(ctx, s, len(companies), mappings, ledger)
 }
 
-// checkClient compares one client's mapping with what was asked for.
+// checkClient compares one client's mapping with the requests.
 func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held, deleted []held, ledger map[string]row) {
 	m, mapped := inForce[c.ID]
-	var gone time.Time // when it was last unmapped
+	var gone time.Time // last unmapped at
 	for _, d := range deleted {
 		if d.DeletedAt.After(gone) {
 			gone = *d.DeletedAt
@@ -232,7 +231,7 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 		}
 		switch r.Kind {
 		case repo.KindImport:
-			// Who unmapped after it was asked for has his way.
+			// An unmap after the request wins.
 			if mapsIt(c, argsOf[tasks.ImportArgs](e, r)) && (unmaps < 0 || r.QueuedAt.After(gone)) {
 				may = true
 				must = must || r.State == repo.StateSucceeded
@@ -244,9 +243,9 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 			}
 			may = true
 			if r.State == repo.StateSucceeded {
-				must = true // by this run, or it was refused because it was already
+				must = true // mapped by this run, or already mapped
 				if refused := !args.Replace && r.Failed > 0; mapped && !refused && *m.Company != s.maps[maps].company {
-					e.Errorf("%s: client %d is not mapped to its company, as %s asked", s.tenant, c.ID, r.asker)
+					e.Errorf("%s: client %d is not mapped to its company, as %s requested", s.tenant, c.ID, r.asker)
 				}
 			}
 		case repo.KindUnmap:
@@ -256,12 +255,12 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 			id := s.unmaps[unmaps].mapping
 			if slices.Contains(argsOf[tasks.UnmapArgs](e, r).MappingIDs, id.String()) &&
 				!slices.ContainsFunc(deleted, func(d held) bool { return d.ID == id }) {
-				e.Errorf("%s: mapping %s is in force, and %s unmapped it", s.tenant, id, r.asker)
+				e.Errorf("%s: mapping %s is active, although %s unmapped it", s.tenant, id, r.asker)
 			}
 		}
 	}
 	if unmaps >= 0 && gone.IsZero() {
-		must, may = true, true // as it was
+		must, may = true, true // unchanged
 	}
 	if mapped && !may || !mapped && must {
 		e.Errorf("%s: client %d (%s) is mapped: %v; it must be: %v, may be: %v; unmapped at %v", s.tenant, c.ID, c.Name, mapped, must, may, gone)
@@ -270,12 +269,12 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 		e.Errorf("%s: client %d has another company than before", s.tenant, c.ID)
 	}
 	if len(deleted) > 0 && unmaps < 0 && maps < 0 {
-		e.Errorf("%s: somebody unmapped client %d, for which nobody asked", s.tenant, c.ID)
+		e.Errorf("%s: client %d was unmapped without a request", s.tenant, c.ID)
 	}
 }
 
-// checkCounts compares what the runs say that they did with what is there:
-// each thing was done, and counted, once.
+// checkCounts compares the runs' counts with the rows and the events: each thing was
+// done and counted once.
 func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappings []held, ledger map[string]row) {
 	var created, linked, removed int
 	for _, r := range ledger {
@@ -310,7 +309,7 @@ func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappi
 		{"mappings deleted", gone, removed, event("mapping.deleted")},
 	} {
 		if c.there != c.told || c.there != c.byHistory {
-			e.Errorf("%s: %s: %d are there, the runs tell of %d, the events of %d", s.tenant, c.what, c.there, c.told, c.byHistory)
+			e.Errorf("%s: %s: %d exist, the runs count %d, the events %d", s.tenant, c.what, c.there, c.told, c.byHistory)
 		}
 	}
 	for _, r := range ledger {
@@ -319,13 +318,13 @@ func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappi
 			told = 0
 		}
 		if r.Tenant == s.tenant && byRun[r.ID] != told {
-			e.Errorf("%s: run %s of %s made %d mappings and tells of %d", s.tenant, r.id, r.asker, byRun[r.ID], told)
+			e.Errorf("%s: run %s of %s made %d mappings and counts %d", s.tenant, r.id, r.asker, byRun[r.ID], told)
 		}
 	}
 }
 
-// checkLeftovers looks for what only a running run needs.
-func (e *episode) checkLeftovers(ctx context.Context) {
+// checkTemporaryRows checks that the rows of running runs are gone.
+func (e *episode) checkTemporaryRows(ctx context.Context) {
 	for _, table := range []string{"run_pages", "run_findings"} {
 		if n := value[int](ctx, e, `select count(*) from halosync.`+table); n > 0 {
 			e.Errorf("%d rows in %s", n, table)

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// report is what all episodes came to.
+// report is the outcome of all episodes.
 type report struct {
 	mu       sync.Mutex
 	began    time.Time
@@ -21,10 +21,10 @@ type report struct {
 	faults   map[string]int
 	endings  map[string]int // by kind and state
 	ways     map[string]int // requests by way and answer
-	ended    map[string]int // worker processes, by how
-	lost     int            // requested through Redis alone, which was wiped before anybody saw them
+	ended    map[string]int // worker processes, by how they ended
+	lost     int            // runs requested through Redis alone, wiped before a worker saw them
 	again    int            // executions beyond a run's first
-	repeated int            // runs that had more than one
+	repeated int            // runs with more than one execution
 	pages    int            // written
 	served   int            // list pages that Halo sent
 	recovery time.Duration
@@ -36,7 +36,7 @@ func newReport() *report {
 	return &report{began: time.Now(), faults: map[string]int{}, endings: map[string]int{}, ways: map[string]int{}, ended: map[string]int{}}
 }
 
-// add takes in an episode and its runs.
+// add adds an episode and its runs.
 func (r *report) add(e *episode, runs map[string]row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +79,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		}
 		r.ways[a.way+": "+answer]++
 	}
-	for _, s := range e.seats {
+	for _, s := range e.supervisors {
 		s.now.Lock()
 		for how, n := range s.ended {
 			r.ended[how] += n
@@ -89,14 +89,14 @@ func (r *report) add(e *episode, runs map[string]row) {
 	r.recovery, r.quiet = max(r.recovery, e.recovery), max(r.quiet, e.quiet)
 }
 
-// fail notes an episode that failed.
+// fail adds a failed episode.
 func (r *report) fail(seed uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = append(r.failed, seed)
 }
 
-// enough says whether as many runs have been looked at.
+// enough reports whether that many runs have been checked.
 func (r *report) enough(runs int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,7 +121,7 @@ func (r *report) String() string {
 			fmt.Fprintf(&b, "  %5d %s\n", part.counts[name], name)
 		}
 	}
-	fmt.Fprintf(&b, "lost with redis before anybody saw them: %d\n", r.lost)
+	fmt.Fprintf(&b, "lost with redis before a worker saw them: %d\n", r.lost)
 	fmt.Fprintf(&b, "repeats: %d executions beyond the first, of %d runs; %d list pages sent by Halo, %d written\n", r.again, r.repeated, r.served, r.pages)
 	fmt.Fprintf(&b, "longest recovery: %v until all runs had ended, %v until the queue was empty\n",
 		r.recovery.Round(100*time.Millisecond), r.quiet.Round(100*time.Millisecond))
@@ -131,7 +131,7 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// argsOf reads a run's arguments.
+// argsOf returns a run's arguments.
 func argsOf[A any](e *episode, r row) (args A) {
 	if err := json.Unmarshal(r.Args, &args); err != nil {
 		e.Errorf("arguments of run %s: %v", r.id, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// row is a run as the ledger has it.
+// row is a run in the ledger.
 type row struct {
 	repo.Run
 
@@ -36,10 +36,10 @@ func (e *episode) ledger(ctx context.Context) (map[string]row, error) {
 	return rows, nil
 }
 
-// settle waits until every run that somebody was told of has ended, and then
-// until nothing is left in the queue.
+// settle waits until every run that a caller knows of has ended, and then until the
+// queue is empty.
 func (e *episode) settle(ctx context.Context) {
-	err := e.await(ctx, "all runs have ended", patience, func() (bool, error) {
+	err := e.await(ctx, "all runs have ended", settleTimeout, func() (bool, error) {
 		rows, err := e.ledger(ctx)
 		if err != nil {
 			return false, err
@@ -55,7 +55,7 @@ func (e *episode) settle(ctx context.Context) {
 		return
 	}
 	e.note("all runs have ended")
-	err = e.await(ctx, "the queue is empty", patience, func() (bool, error) {
+	err = e.await(ctx, "the queue is empty", settleTimeout, func() (bool, error) {
 		left, err := e.queued(ctx)
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("left: %v", left)
@@ -70,7 +70,7 @@ func (e *episode) settle(ctx context.Context) {
 	e.note("the queue is empty")
 }
 
-// open are the runs that have not ended.
+// open returns the runs that have not ended.
 func (e *episode) open(rows map[string]row) []string {
 	var open []string
 	for id, r := range rows {
@@ -86,7 +86,7 @@ func (e *episode) open(rows map[string]row) []string {
 	return open
 }
 
-// accepted are the runs that somebody was told of, with who was.
+// accepted returns the runs that callers know of, with their requests.
 func (e *episode) accepted() map[string][]*ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -99,8 +99,8 @@ func (e *episode) accepted() map[string][]*ask {
 	return told
 }
 
-// mayBeLost says whether a run that is not in the ledger may be missing there:
-// it was requested through Redis alone, which forgot it afterwards.
+// mayBeLost reports whether a run may be missing in the ledger: it was requested
+// through Redis alone, which lost it afterwards.
 func (e *episode) mayBeLost(asks []*ask) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -117,7 +117,7 @@ func (e *episode) mayBeLost(asks []*ask) bool {
 	return false
 }
 
-// queued are the tasks in Redis that would run some day, by queue and state.
+// queued counts the tasks in Redis that would still run, by queue and state.
 func (e *episode) queued(ctx context.Context) (map[string]int64, error) {
 	left := map[string]int64{}
 	pipe := e.rdb.Pipeline()

@@ -12,11 +12,10 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// seat is a place for a worker process, with somebody who puts a new one there
-// whenever it ends, as systemd would.
-type seat struct {
+// supervisor runs a worker process and restarts it whenever it ends, as systemd would.
+type supervisor struct {
 	env []string
-	log devstack.Output // of all processes that sat here
+	log devstack.Output // of all its processes
 
 	mu      sync.Mutex // one fault at a time
 	process *process   // guarded by now
@@ -29,22 +28,22 @@ type seat struct {
 	ended map[string]int
 }
 
-// process is one worker.
+// process is one worker process.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// restartPause is how long a seat stays empty when nothing else was said.
+// restartPause is the default time before a restart.
 const restartPause = 300 * time.Millisecond
 
-func newSeat(env []string) *seat {
-	s := &seat{env: env, pause: restartPause, closing: make(chan struct{}), ended: map[string]int{}}
-	s.over.Go(s.keepTaken)
+func newSupervisor(env []string) *supervisor {
+	s := &supervisor{env: env, pause: restartPause, closing: make(chan struct{}), ended: map[string]int{}}
+	s.over.Go(s.keepRunning)
 	return s
 }
 
-func (s *seat) keepTaken() {
+func (s *supervisor) keepRunning() {
 	for {
 		select {
 		case <-s.closing:
@@ -72,7 +71,7 @@ func (s *seat) keepTaken() {
 	}
 }
 
-func (s *seat) start() (*process, error) {
+func (s *supervisor) start() (*process, error) {
 	p := &process{cmd: exec.Command(filepath.Join(kit.bin, "worker")), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), s.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &s.log, &s.log
@@ -84,38 +83,38 @@ func (s *seat) start() (*process, error) {
 	}
 	s.process = p
 	go func() {
-		_ = p.cmd.Wait() // how it ended is in its state
+		_ = p.cmd.Wait() // see its ProcessState
 		close(p.done)
 	}()
 	return p, nil
 }
 
-// current is the process that sits here, or the last one that did; nil before the first.
-func (s *seat) current() *process {
+// current returns the current or last process; nil before the first.
+func (s *supervisor) current() *process {
 	s.now.Lock()
 	defer s.now.Unlock()
 	return s.process
 }
 
-// pauseNext says how long the seat stays empty after this process.
-func (s *seat) pauseNext(d time.Duration) {
+// pauseNext sets the time before the next restart.
+func (s *supervisor) pauseNext(d time.Duration) {
 	s.now.Lock()
 	defer s.now.Unlock()
 	s.pause = d
 }
 
-// signal sends one to the process that sits here.
-func (s *seat) signal(sig os.Signal) {
+// signal sends a signal to the current process.
+func (s *supervisor) signal(sig os.Signal) {
 	if p := s.current(); p != nil {
-		_ = p.cmd.Process.Signal(sig) // it may have ended at this moment
+		_ = p.cmd.Process.Signal(sig) // an error means that it has just ended
 	}
 }
 
-// ready says whether the process that sits here has begun to work.
-func (s *seat) ready() bool { return strings.Contains(s.log.String(), `"msg":"worker started"`) }
+// ready reports whether a process has started to work.
+func (s *supervisor) ready() bool { return strings.Contains(s.log.String(), `"msg":"worker started"`) }
 
 // close ends the process for good.
-func (s *seat) close() {
+func (s *supervisor) close() {
 	close(s.closing)
 	s.signal(syscall.SIGCONT)
 	s.signal(syscall.SIGTERM)
@@ -129,8 +128,8 @@ func (s *seat) close() {
 	}
 }
 
-// tail is the end of what its processes wrote.
-func (s *seat) tail() string {
+// tail returns the end of the log.
+func (s *supervisor) tail() string {
 	text := s.log.String()
 	return text[max(0, len(text)-2000):]
 }

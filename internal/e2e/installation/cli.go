@@ -19,12 +19,12 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Enqueue runs the CLI and returns what it printed. The client secret is on its
-// standard input.
+// Enqueue runs the CLI and returns its output and exit code. The client secret is
+// on its standard input.
 func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int) {
 	in.T.Helper()
-	program := Program(in.T, "enqueue") // built before the time begins
-	// A command with --wait is as long as its run.
+	program := Program(in.T, "enqueue") // built before the timeout starts
+	// A command with --wait takes as long as its run.
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -36,7 +36,7 @@ func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int
 		in.T.Fatal(err)
 	}
 	in.evidence.addCommandLine(cmd.Process.Pid)
-	_ = cmd.Wait()                                                    // the exit code says it
+	_ = cmd.Wait()                                                    // see the exit code
 	if len(args) == 0 || args[0] != "keyset" && args[0] != "apikey" { // these print a secret by design
 		in.evidence.add("outputs and errors", out.String())
 	}
@@ -44,7 +44,8 @@ func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Must runs the CLI, wants exit code 0 and returns its output.
+// Must runs the CLI and returns its output. The test fails unless the exit code
+// is 0.
 func (in *Installation) Must(args ...string) string {
 	in.T.Helper()
 	out, errs, code := in.Enqueue(args...)
@@ -54,16 +55,16 @@ func (in *Installation) Must(args ...string) string {
 	return out
 }
 
-// Work runs a command of the worker's, such as "doctor", wants its exit code and
-// returns what it printed.
+// Work runs a command of the worker, such as "doctor", and returns its output. The
+// test fails if the exit code is another than code.
 func (in *Installation) Work(code int, args ...string) string {
 	in.T.Helper()
-	program := Program(in.T, "worker") // built before the time begins
+	program := Program(in.T, "worker") // built before the timeout starts
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), in.Environ()...)
-	text, _ := cmd.CombinedOutput() // the exit code says it
+	text, _ := cmd.CombinedOutput() // see the exit code
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		in.T.Errorf("worker %v: exit code %d, want %d\n%s", args, got, code, text)
 	}
@@ -82,8 +83,8 @@ func (in *Installation) Shell(dir, line string) (string, error) {
 	return string(text), err
 }
 
-// AddCommand is the command that adds a connection; its secret waits on standard
-// input.
+// AddCommand returns the arguments of the command that adds a connection; it reads
+// the secret from standard input.
 func (in *Installation) AddCommand(name string) []string {
 	return []string{
 		"connection", "add", name, "--domain", in.Halo.ResourceServer(), "--auth-server", in.Halo.AuthServer(),
@@ -97,8 +98,8 @@ func (in *Installation) Connect() {
 	in.Must(in.AddCommand("halo")...)
 }
 
-// AddConnection adds a connection to the installation's Halo past the CLI, which
-// would take a while for many.
+// AddConnection adds a connection to the installation's Halo without the CLI,
+// which would be slow for many.
 func (in *Installation) AddConnection(store *repo.Store, tenant, name, haloTenant string) repo.Connection {
 	in.T.Helper()
 	conn, err := store.AddConnection(in.T.Context(), tenant, "test", repo.NewConnection{
@@ -111,7 +112,7 @@ func (in *Installation) AddConnection(store *repo.Store, tenant, name, haloTenan
 	return conn
 }
 
-// Run is the part of a run's JSON that tests look at.
+// Run is the part of a run's JSON that tests use.
 type Run struct {
 	ID, State, Error                                                                   string
 	Pages, Records, Created, Linked, Unchanged, Refreshed, Skipped, Ambiguous, Attempt int
@@ -128,7 +129,8 @@ func (in *Installation) Run(id string) Run {
 	return Decode[Run](in.T, in.Must("runs", "show", id, "-o", "json"))
 }
 
-// AwaitRun waits for a run's end, by the ledger, and reads it with the CLI.
+// AwaitRun waits until the ledger shows that a run has ended, and reads the run
+// with the CLI.
 func (in *Installation) AwaitRun(id string) Run {
 	in.T.Helper()
 	in.Eventually("run "+id+" has ended", func() bool {
@@ -145,8 +147,8 @@ func (in *Installation) Request(args ...string) string {
 	return Decode[Run](in.T, in.Must(append(args, "-o", "json")...)).ID
 }
 
-// ImportAll imports everything with the CLI, waits, and returns the run. Exit code
-// 3 is fine, too.
+// ImportAll imports everything with the CLI, waits, and returns the run. It
+// accepts exit codes 0 and 3.
 func (in *Installation) ImportAll() Run {
 	in.T.Helper()
 	out, errs, code := in.Enqueue("import", "--connection", "halo", "--all", "--wait", "-o", "json")
@@ -156,19 +158,20 @@ func (in *Installation) ImportAll() Run {
 	return Decode[Run](in.T, out)
 }
 
-// Pages is the number of pages that a run has written, by the ledger.
+// Pages returns the number of pages that a run has written, according to the
+// ledger.
 func (in *Installation) Pages(run string) int {
 	in.T.Helper()
 	return repotest.Value[int](in.T, in.DB, `select pages from halosync.runs where id = $1`, uuid.MustParse(run))
 }
 
-// Unfinished is the number of runs that have not ended.
+// Unfinished returns the number of runs that have not ended.
 func (in *Installation) Unfinished() int {
 	in.T.Helper()
 	return repotest.Value[int](in.T, in.DB, `select count(*) from halosync.runs where finished_at is null`)
 }
 
-// Decode decodes a JSON document, which must be one.
+// Decode decodes a JSON document. The test fails if the text is not one.
 func Decode[T any](t *testing.T, text string) (v T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -177,7 +180,8 @@ func Decode[T any](t *testing.T, text string) (v T) {
 	return v
 }
 
-// Commands are the commands that the CLI itself lists, each as its words.
+// Commands returns the commands that the CLI lists in its help, with their words
+// separated by blanks.
 func Commands(t *testing.T, path ...string) []string {
 	t.Helper()
 	out, err := exec.Command(Program(t, "enqueue"), append(slices.Clone(path), "--help")...).Output()
@@ -198,7 +202,8 @@ func Commands(t *testing.T, path ...string) []string {
 	return all
 }
 
-// RootPath is the path of a file of the repository, by its path from the root.
+// RootPath returns the path of a file in the repository, given its path from the
+// root.
 func RootPath(t testing.TB, path string) string {
 	t.Helper()
 	root, err := devstack.Root()
@@ -208,7 +213,8 @@ func RootPath(t testing.TB, path string) string {
 	return filepath.Join(root, path)
 }
 
-// ReadFile reads a file of the repository by its path from the root.
+// ReadFile returns the text of a file in the repository, given its path from the
+// root.
 func ReadFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(RootPath(t, path))

@@ -27,18 +27,18 @@ const ClientID = "app-4711"
 // Unlimited is a Halo without a request limit, for tests of everything else.
 var Unlimited = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off})
 
-// Slow is [Unlimited] with a latency for each answer. What must still be going on
-// when something else happens is held by a [halotest.Gate], never by latency.
+// Slow is [Unlimited] with a latency for each answer. To keep something in
+// progress use a [halotest.Gate], never latency.
 func Slow(latency time.Duration) halotest.Option {
 	return halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: latency})
 }
 
-// shared is what the tests of one binary share. Each part starts at its first use.
+// shared holds what the tests of one binary share. Redis starts at its first use.
 var shared struct {
 	start     sync.Once
 	redis     *devstack.Redis
 	err       error
-	databases atomic.Int64 // handed out
+	databases atomic.Int64 // assigned so far
 }
 
 func sharedRedis() (*devstack.Redis, error) {
@@ -48,9 +48,9 @@ func sharedRedis() (*devstack.Redis, error) {
 	return shared.redis, shared.err
 }
 
-// Main runs the tests of a package and stops the shared servers; for TestMain.
+// Main runs the tests of a package for TestMain and stops the shared servers.
 func Main(m *testing.M) int {
-	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports each outage that a test makes
+	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports each outage that a test causes
 	code := repotest.Run(m)
 	if shared.redis != nil {
 		if err := shared.redis.Close(); err != nil {
@@ -61,17 +61,17 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Secrets are the secrets of one installation. They are random, so that nothing
-// else on the machine has them by chance. The client secret has characters that
-// every encoding treats in its own way; Core is its plain part.
+// Secrets are the secrets of one installation. They are random, so that they occur
+// nowhere else on the machine. The client secret has characters that each encoding
+// treats differently; Core is its plain part.
 type Secrets struct {
 	Client, Core    string
-	Postgres, Redis string // passwords in the URLs, of servers that ask for none
+	Postgres, Redis string // passwords in the URLs; the servers do not ask for them
 	Keyset          string
 }
 
-// Installation is one installation of halosync. Its fields may be changed between
-// commands and starts of workers.
+// Installation is one installation of halosync. A test may change its fields
+// between commands and starts of workers.
 type Installation struct {
 	T          *testing.T
 	DB         string // URL of the database as its owner
@@ -83,13 +83,13 @@ type Installation struct {
 	Env        []string // further variables of worker and commands
 	WorkerArgs []string
 
-	firstRedis string // the one that it began with
+	firstRedis string // URL of the initial Redis
 	evidence   *evidence
 	workers    *[]*Worker
 	last       *[]func() error // to close after the search
 }
 
-// New makes an installation with a Halo without clients. The tenant is msp-1.
+// New creates an installation whose Halo has no clients. The tenant is msp-1.
 func New(t *testing.T, opts ...halotest.Option) *Installation {
 	t.Helper()
 	keyset, err := secret.New()
@@ -123,11 +123,11 @@ func New(t *testing.T, opts ...halotest.Option) *Installation {
 	return in
 }
 
-// CloseLast closes something at the test's end, after it was searched.
+// CloseLast calls f at the test's end, after the search for secrets.
 func (in *Installation) CloseLast(f func() error) { *in.last = append(*in.last, f) }
 
-// EmptyRedis is the URL of a Redis database that no other test uses, with a
-// password.
+// EmptyRedis returns the URL, with a password, of a Redis database that no other
+// test uses.
 func (in *Installation) EmptyRedis() string {
 	in.T.Helper()
 	redis, err := sharedRedis()
@@ -137,8 +137,8 @@ func (in *Installation) EmptyRedis() string {
 	return WithPassword(in.T, redis.DatabaseURL(int(shared.databases.Add(1))), "default", in.Secrets.Redis)
 }
 
-// PrivateRedis starts a Redis that no one else uses and that ends with the test,
-// for tests that halt, flush or set it up. The installation does not use it yet.
+// PrivateRedis starts a Redis server for this test only, for tests that halt, flush
+// or configure it. The installation does not use it yet.
 func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis {
 	in.T.Helper()
 	server, err := devstack.StartRedis(in.T.Context(), opts)
@@ -149,8 +149,8 @@ func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis
 	return server
 }
 
-// WithPassword puts a password into a URL whose server asks for none. user ""
-// leaves the URL's.
+// WithPassword returns a URL with a password, for a server that does not ask for
+// one. An empty user keeps the URL's user.
 func WithPassword(t *testing.T, address, user, password string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -164,13 +164,13 @@ func WithPassword(t *testing.T, address, user, password string) string {
 	return u.String()
 }
 
-// Environ is the installation's environment, for worker and commands.
+// Environ returns the environment of worker and commands.
 func (in *Installation) Environ() []string {
 	return append([]string{
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
-		"GORACE=atexit_sleep_ms=0", // otherwise each process of the race detector's waits a second before it ends
+		"GORACE=atexit_sleep_ms=0", // otherwise each process with the race detector ends a second later
 	}, in.Env...)
 }
 
@@ -180,21 +180,21 @@ func (in *Installation) Store() *repo.Store {
 	return repotest.OpenKeyed(in.T, in.DB, in.Secrets.Keyset)
 }
 
-// Eventually waits until a condition holds. The time that it allows is for a
-// machine that is busy; it is never used up on one that is not.
+// Eventually waits until a condition holds. Its timeout is long enough for a busy
+// machine.
 func (in *Installation) Eventually(what string, holds func() bool) {
 	in.T.Helper()
-	const patience = 4 * time.Minute
-	deadline := time.Now().Add(patience)
+	const timeout = 4 * time.Minute
+	deadline := time.Now().Add(timeout)
 	for pause := 10 * time.Millisecond; !holds(); pause = min(2*pause, 100*time.Millisecond) {
 		if time.Now().After(deadline) {
-			in.T.Fatalf("not within %v: %s", patience, what)
+			in.T.Fatalf("not within %v: %s", timeout, what)
 		}
 		time.Sleep(pause)
 	}
 }
 
-// File writes a file that goes with the test and returns its path.
+// File writes a file, which is removed at the test's end, and returns its path.
 func (in *Installation) File(name, text string) string {
 	in.T.Helper()
 	path := filepath.Join(in.T.TempDir(), name)
@@ -202,4 +202,36 @@ func (in *Installation) File(name, text string) string {
 		in.T.Fatal(err)
 	}
 	return path
+}
+
+// Long reports whether tests run in their long form, see [devstack.Long].
+func Long() bool { return devstack.Long() }
+
+// Queues are the names of all queues.
+var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
+
+// Leap makes every stored time older by d, as if d had passed without any event.
+// So a test need not wait until a lease expires, a heartbeat is overdue or a retry
+// is due. The timers of running processes do not change. In their long form the
+// tests let the time pass instead.
+func (in *Installation) Leap(d time.Duration) {
+	in.T.Helper()
+	rdb := in.ConnectRedis(in.Redis)
+	for _, queue := range Queues {
+		for _, set := range []string{"lease", "retry", "scheduled"} {
+			key := "asynq:{" + queue + "}:" + set
+			members, err := rdb.ZRange(in.T.Context(), key, 0, -1).Result()
+			if err != nil {
+				in.T.Fatal(err)
+			}
+			for _, member := range members {
+				if err := rdb.ZIncrBy(in.T.Context(), key, -d.Seconds(), member).Err(); err != nil {
+					in.T.Fatal(err)
+				}
+			}
+		}
+	}
+	repotest.Exec(in.T, in.DB, `
+		update halosync.runs set beat_at = beat_at - $1::interval, dispatched_at = dispatched_at - $1::interval, not_before = not_before - $1::interval
+		where finished_at is null`, d)
 }

@@ -15,21 +15,21 @@ import (
 	"testing"
 )
 
-// window is the length of the shortest text that is searched for, in bytes.
+// window is the minimum length of a text to search for, in bytes.
 const window = 8
 
-// SecretForm is one form of a secret that must not be found anywhere.
+// SecretForm is one form of a secret that must not occur anywhere.
 type SecretForm struct {
-	Of, Form string // what it is, without the text
+	Of, Form string // description, without the text
 	text     string
 }
 
-// SecretForms finds many texts in one pass: a filter of the first eight bytes,
-// then a comparison.
+// SecretForms searches for many texts in one pass: it filters by the first eight
+// bytes and then compares.
 type SecretForms struct {
 	filter [1 << 14]uint64 // a bit for each hash of 20 bits
 	by     map[uint64][]SecretForm
-	N      int // how many
+	N      int // number of forms
 }
 
 func hash(w uint64) uint64 { return (w * 0x9E3779B97F4A7C15) >> 44 }
@@ -51,7 +51,7 @@ func (s *SecretForms) Add(of, text string) {
 		}
 		n := SecretForm{of, form, text}
 		if slices.ContainsFunc(s.by[w], func(o SecretForm) bool { return o.Of == of && o.text == text }) {
-			continue // several forms are the same for plain characters
+			continue // plain characters have the same text in several forms
 		}
 		s.by[w] = append(s.by[w], n)
 		h := hash(w)
@@ -60,7 +60,7 @@ func (s *SecretForms) Add(of, text string) {
 	}
 }
 
-// Find returns the forms that are in a text, each once.
+// Find returns the forms that occur in a text, each once.
 func (s *SecretForms) Find(text string) (found []SecretForm) {
 	var w uint64
 	for i := range len(text) {
@@ -78,7 +78,7 @@ func (s *SecretForms) Find(text string) (found []SecretForm) {
 	return found
 }
 
-// formsOf are the ways in which a text hides.
+// formsOf returns the encodings of a text, by name.
 func formsOf(text string) map[string]string {
 	var numbers, percent []string
 	for _, b := range []byte(text) {
@@ -106,8 +106,9 @@ func formsOf(text string) map[string]string {
 
 func unquoted(text string) string { return text[1 : len(text)-1] }
 
-// alignedBase64 is the part of a longer text's base64 that depends on text
-// alone, if text begins there offset bytes after a multiple of three.
+// alignedBase64 returns the base64 of text inside a longer text, if text begins
+// offset bytes after a multiple of three: the characters that depend on text
+// alone.
 func alignedBase64(text string, offset int) string {
 	padded := append(make([]byte, offset), text...)
 	encoded := base64.RawStdEncoding.EncodeToString(padded)
@@ -118,7 +119,7 @@ func alignedBase64(text string, offset int) string {
 	return encoded[from:to]
 }
 
-// keysIn are the AES keys in a key set's text.
+// keysIn returns the AES keys in a key set's text.
 func keysIn(t testing.TB, keyset string) (keys []string) {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(strings.TrimSpace(keyset), "hsk1:"))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What is hidden is found, in whatever is around it; what is not, is not.
+// A secret is found in each form, whatever surrounds it, and nothing else is.
 func TestSecretForms(t *testing.T) {
 	t.Parallel()
 	const text = `s3cret/of+mine & "yours" é`

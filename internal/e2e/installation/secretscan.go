@@ -23,17 +23,18 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// tokenHead is how the simulated Halo's tokens begin: the head of a JWT.
+// tokenHead is the beginning of the simulated Halo's tokens: the head of a JWT.
 var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
-// evidence is what an installation has left, by place, and the key sets, API keys
-// and sessions that it had. [Installation.Search] searches it for secrets.
+// evidence holds the texts that an installation has left behind, by place, and its
+// key sets, API keys and sessions. [Installation.Search] searches the texts for
+// secrets.
 type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
 	keysets []string
 	access  []string
-	halos   []*halotest.Halo // besides the installation's own
+	halos   []*halotest.Halo // other than the installation's own
 }
 
 func (e *evidence) add(place, text string) {
@@ -49,8 +50,8 @@ func (e *evidence) add(place, text string) {
 	e.places[place].WriteByte('\n')
 }
 
-// addCommandLine adds the command line of a process of the installation's own. What
-// others on the machine show is not its fault.
+// addCommandLine adds the command line of a process of the installation. Other
+// processes on the machine do not matter.
 func (e *evidence) addCommandLine(pid int) {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err == nil { // otherwise it has ended, or this is not Linux
@@ -67,7 +68,7 @@ func (e *evidence) addKeyset(text string) {
 	}
 }
 
-// Keep adds a text to what is searched at the end, under the name of its place.
+// Keep adds a text to be searched at the end, under the name of its place.
 func (in *Installation) Keep(place, text string) { in.evidence.add(place, text) }
 
 // KeepKeyset adds a key set to the secrets that are searched for.
@@ -80,15 +81,15 @@ func (in *Installation) KeepAccess(text string) {
 	in.evidence.access = append(in.evidence.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id is no secret
 }
 
-// KeepHalo adds the tokens of one more Halo to the secrets.
+// KeepHalo adds the tokens of another Halo to the secrets.
 func (in *Installation) KeepHalo(h *halotest.Halo) {
 	in.evidence.mu.Lock()
 	defer in.evidence.mu.Unlock()
 	in.evidence.halos = append(in.evidence.halos, h)
 }
 
-// Search searches everything that the installation has left until now for each of
-// its secrets, and returns how many bytes it has searched in each place.
+// Search searches everything that the installation has left behind so far for each
+// of its secrets. It returns the number of bytes searched in each place.
 func (in *Installation) Search() map[string]int {
 	in.T.Helper()
 	places := in.everything()
@@ -104,7 +105,7 @@ func (in *Installation) Search() map[string]int {
 	return searched
 }
 
-// Wanted are the secrets in all forms.
+// Wanted returns the secrets to search for, in all forms.
 func (in *Installation) Wanted() *SecretForms {
 	in.T.Helper()
 	wanted := &SecretForms{}
@@ -125,7 +126,7 @@ func (in *Installation) Wanted() *SecretForms {
 	wanted.Add("the head of a token", tokenHead)
 	for _, h := range append(in.evidence.halos, in.Halo) {
 		for _, token := range h.Tokens() {
-			// Its last part: what a token is worth, and enough to find the whole.
+			// The last part is the secret one, and enough to find a whole token.
 			wanted.Add("a token", token[strings.LastIndexByte(token, '.')+1:])
 		}
 	}
@@ -134,8 +135,8 @@ func (in *Installation) Wanted() *SecretForms {
 
 func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything is what the installation has left in logs, outputs, pages, Postgres
-// and Redis.
+// everything returns what the installation has left behind in logs, outputs, pages,
+// Postgres and Redis, by place.
 func (in *Installation) everything() map[string]string {
 	in.T.Helper()
 	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
@@ -154,8 +155,7 @@ func (in *Installation) everything() map[string]string {
 	return places
 }
 
-// ConnectRedis connects to a Redis, whatever its URL looks like, until the test's
-// end.
+// ConnectRedis connects to a Redis of any form of URL until the test's end.
 func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	in.T.Helper()
 	a, err := tasks.ParseAddress(address)
@@ -167,7 +167,8 @@ func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	return rdb
 }
 
-// DumpRedis returns every key with its value, and what else a client can see.
+// DumpRedis returns every key with its value, and everything else that a client can
+// see.
 func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	t.Helper()
 	var mu sync.Mutex
@@ -223,8 +224,8 @@ func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	return all.String()
 }
 
-// scanned is how many rows of one table are searched in the short form: the newest
-// ones. All rows of a table are written by the same statements.
+// scanned is how many of a table's rows, the newest, are searched in the short
+// form. All rows of a table are written by the same statements.
 const scanned = 400
 
 // dumpDatabase returns the rows of every table as text, and the statements that
@@ -249,10 +250,10 @@ func dumpDatabase(t *testing.T, db string) string {
 	return repotest.Value[string](t, db, `select string_agg(line, E'\n') from (`+strings.Join(parts, " union all ")+`) as everything`)
 }
 
-// TaskStates are asynqmon's lists.
+// TaskStates are the lists of tasks in asynqmon.
 var TaskStates = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 
-// MonitorPages are all pages of asynqmon's that show something of ours.
+// MonitorPages returns all pages of asynqmon that show data of halosync.
 func MonitorPages(t *testing.T, address string) string {
 	t.Helper()
 	a, err := tasks.ParseAddress(address)

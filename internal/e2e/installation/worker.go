@@ -28,7 +28,7 @@ type Worker struct {
 }
 
 // StartWorker starts a worker with the installation's key set and waits until it
-// is ready. It ends with the test at the latest.
+// is ready. The worker ends at the test's end at the latest.
 func (in *Installation) StartWorker() *Worker {
 	in.T.Helper()
 	return in.StartWorkerWith(in.Secrets.Keyset)
@@ -49,10 +49,10 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	}
 	w.Process = w.cmd.Process
 	go func() {
-		_ = w.cmd.Wait() // how it ended is for the test to judge
+		_ = w.cmd.Wait() // the test judges the exit code
 		close(w.Done)
 	}()
-	in.T.Cleanup(func() { // it has ended unless the test failed
+	in.T.Cleanup(func() { // the worker has ended unless the test failed
 		select {
 		case <-w.Done:
 		default:
@@ -83,7 +83,7 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	return w
 }
 
-// address finds the listener's address in the log.
+// address returns the listener's address from the log.
 func (w *Worker) address() string {
 	for line := range strings.Lines(w.Log.String()) {
 		var entry struct{ Msg, HTTP string }
@@ -94,7 +94,7 @@ func (w *Worker) address() string {
 	return ""
 }
 
-// Page fetches one of the worker's pages without a key.
+// Page returns one of the worker's pages, requested without a key.
 func (w *Worker) Page(t *testing.T, path string) string {
 	t.Helper()
 	resp, err := http.Get("http://" + w.HTTP + path)
@@ -109,8 +109,8 @@ func (w *Worker) Page(t *testing.T, path string) string {
 	return string(body)
 }
 
-// Request sends a request to the worker and follows no redirect. header is pairs
-// of name and value. The answer is kept for the search, without its cookies.
+// Request sends a request to the worker and follows no redirect. header holds pairs
+// of name and value. The answer without its cookies is kept for the search.
 func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+w.HTTP+path, strings.NewReader(form))
@@ -158,7 +158,8 @@ func (w *Worker) Signal(sig os.Signal) { _ = w.Process.Signal(sig) }
 // Stopping reports whether the worker has noticed a signal to stop.
 func (w *Worker) Stopping() bool { return strings.Contains(w.Log.String(), `"msg":"stopping`) }
 
-// Stop ends the worker with SIGTERM and wants exit code 0 in time.
+// Stop ends the worker with SIGTERM. The test fails if it does not end in time with
+// exit code 0.
 func (w *Worker) Stop(t *testing.T) {
 	t.Helper()
 	select {
@@ -171,8 +172,9 @@ func (w *Worker) Stop(t *testing.T) {
 	w.Stopped(t)
 }
 
-// Stopped waits for the end of a worker that was told to stop, and wants exit code
-// 0. The program promises 20 s; what is more is for a machine that is busy.
+// Stopped waits for the end of a worker after a signal. The test fails unless the
+// exit code is 0. The program promises to end within 20 s; a busy machine gets a
+// minute.
 func (w *Worker) Stopped(t *testing.T) {
 	t.Helper()
 	select {
@@ -185,18 +187,17 @@ func (w *Worker) Stopped(t *testing.T) {
 	}
 }
 
-// ExitCode is that of a worker that has ended.
+// ExitCode returns the exit code of a worker that has ended.
 func (w *Worker) ExitCode() int { return w.cmd.ProcessState.ExitCode() }
 
-// Kill ends the worker as a crash would.
+// Kill ends the worker like a crash.
 func (w *Worker) Kill() {
-	_ = w.Process.Kill() // it may end at this moment
+	_ = w.Process.Kill() // an error means that it has just ended
 	<-w.Done
 }
 
-// PeakMemory is the greatest resident size that the worker has had, in bytes. It
-// carries the race detector, so the figure is larger than in the field. Without
-// /proc the test is skipped.
+// PeakMemory returns the worker's peak resident size in bytes. With the race
+// detector it is larger than in production. Without /proc the test is skipped.
 func (w *Worker) PeakMemory(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.Process.Pid))
@@ -216,7 +217,7 @@ func (w *Worker) PeakMemory(t *testing.T) int {
 	return 0
 }
 
-// Program is the path of worker or enqueue, built with the race detector.
+// Program returns the path of worker or enqueue, built with the race detector.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := devstack.Programs()

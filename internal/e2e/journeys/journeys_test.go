@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Technicians use the console in a browser, with the programs as they are installed
-// and a Halo PSA for each. On no page anything goes wrong in the browser, and
-// axe-core finds nothing serious in any kind of page.
+// Technicians use the console in a browser, with the installed programs and their own
+// Halo PSA. No page causes a fault in the browser, and axe-core finds nothing serious in
+// any kind of page.
 func TestJourneys(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

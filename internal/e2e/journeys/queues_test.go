@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A tenant's admin does not see the queues. The scope ops shows them, in asynqmon as it
-// is, and allows no change there. axe-core does not audit asynqmon's pages.
+// A tenant's admin does not see the queues. The scope ops shows them in the original
+// asynqmon and allows no change there. axe-core does not audit asynqmon's pages.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()
@@ -45,11 +45,11 @@ func (tech *technician) queuesInBrowser() {
 		tech.Read(`"tenant": "` + tech.msp + `"`)
 		tech.monitored()
 	}
-	tech.visit("/asynqmon/queues/interactive?status=retry") // the search is in this list
+	tech.visit("/asynqmon/queues/interactive?status=retry") // only this list has the search
 	tech.Read(ids["retry"])
 	tech.Fill("search", ids["retry"])
 	tech.Type("\r")
-	tech.Read("Task Info") // the search finds ids, which are those of runs
+	tech.Read("Task Info") // the search finds ids of runs
 	tech.Read(ids["retry"])
 	tech.monitored()
 	tech.visit("/asynqmon/servers")
@@ -58,15 +58,15 @@ func (tech *technician) queuesInBrowser() {
 	tech.refusesChanges(ids["archived"])
 }
 
-// monitored is what [desk.looked] is to pages of ours.
+// monitored is [technician.inspect] for asynqmon's pages.
 func (tech *technician) monitored() {
 	tech.T.Helper()
 	tech.Clean()
 	tech.Keep("asynqmon in a browser", tech.HTML())
 }
 
-// exhibits makes tasks in several states and returns their ids by state: two of runs
-// that Halo PSA fails, two in a queue that no worker serves.
+// exhibits creates tasks in several states and returns their ids by state: two of runs
+// that fail in Halo PSA, two in a queue that no worker serves.
 func (tech *technician) exhibits() map[string]string {
 	tech.T.Helper()
 	ids := map[string]string{}
@@ -76,7 +76,7 @@ func (tech *technician) exhibits() map[string]string {
 	ids["archived"] = installation.Decode[installation.Run](tech.T, out).ID
 	tech.App.SetSecret(tech.Secrets.Client)
 	tech.Must("connection", "update", "halo", "--client-secret-file", "-")
-	tech.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: halotest.Forever}, halotest.HTML200()) // no JSON, so the task is tried again
+	tech.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: halotest.Forever}, halotest.HTML200()) // not JSON, so the task is retried
 	ids["retry"] = installation.Decode[installation.Run](tech.T, tech.Must("import", "--connection", "halo", "--client", "13", "-o", "json")).ID
 
 	address, err := tasks.ParseAddress(tech.Redis)
@@ -95,8 +95,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges requests changes as a script in the page could, and wants them
-// refused. The page itself must offer none.
+// refusesChanges checks that changes requested by a script in the page are refused. The
+// page itself must offer none.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {

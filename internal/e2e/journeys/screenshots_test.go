@@ -114,7 +114,7 @@ func (tech *technician) liveForAMonth() {
 		where r.tenant = $1 and r.kind = 'resync' and n <> 12`, tech.msp)
 }
 
-// clientNames are 120 names as in the field.
+// clientNames returns 120 realistic names.
 func clientNames() (all []string) {
 	for _, trade := range strings.Fields("Dental Logistics Bakery Architects Solicitors Motors Brewing Textiles Pharmacy Joinery") {
 		for i, place := range strings.Fields("Northgate Harbour Willow Kestrel Ashford Meridian Beacon Larkfield Sterling Oakridge Bäumler Riverside") {

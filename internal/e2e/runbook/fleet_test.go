@@ -63,13 +63,13 @@ func (f *fleet) awaitAlerts(alerts ...string) {
 	})
 }
 
-// awaitResolved waits until an alert does not fire any more.
+// awaitResolved waits until an alert stops firing.
 func (f *fleet) awaitResolved(alert string) {
 	f.T.Helper()
 	f.await(alert+" is resolved", func(firing []string) bool { return !slices.Contains(firing, alert) })
 }
 
-// awaitQuiet waits until no alert fires. What was counted before is forgotten.
+// awaitQuiet waits until no alert fires. It forgets what was counted before.
 func (f *fleet) awaitQuiet(when string) {
 	f.T.Helper()
 	f.alerts.newWindow()
@@ -103,9 +103,9 @@ func (f *fleet) logDuration(began time.Time, what string) {
 
 var commandBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// follow types what an alert's entry in the runbook says to type, and returns the
-// output. replacements are pairs of a word of the entry and what stands for it. Where
-// the entry says "worker", start is called instead.
+// follow runs the commands of an alert's runbook entry and returns their output.
+// replacements are pairs of a word in the entry and its replacement. For the command
+// "worker" it calls start instead.
 func (f *fleet) follow(alert string, start func(), replacements ...string) string {
 	f.T.Helper()
 	_, entry, ok := strings.Cut(f.runbook, "\n## "+alert+"\n")
@@ -135,7 +135,7 @@ func (f *fleet) follow(alert string, start func(), replacements ...string) strin
 		}
 	}
 	if lines == 0 {
-		f.T.Errorf("%s: the runbook has nothing to type", alert)
+		f.T.Errorf("%s: the runbook entry has no commands", alert)
 	}
 	return output.String()
 }
@@ -149,7 +149,7 @@ func exitedWith(err error, code int) bool {
 	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
-// wantOutput wants a text in the output of a command.
+// wantOutput checks that the output of a command contains a text.
 func (f *fleet) wantOutput(output, text string) {
 	f.T.Helper()
 	if !strings.Contains(output, text) {

@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// What hangs rather than breaks: a forgotten transaction locks the rows that the
-// clock and the dispatcher need, a mapping is not verified for a week, the counts
-// are old. Each alert fires, and what the runbook says repairs it.
-func TestHangingNightByTheRunbook(t *testing.T) {
+// Faults that hang: a forgotten transaction locks the rows that the clock and the
+// dispatcher need, a mapping is not verified for a week, and the counts are old. Each
+// alert fires, and the commands in its runbook entry repair the fault.
+func TestRunbookRepairsHangs(t *testing.T) {
 	t.Parallel()
 	f, _, _ := newFleet(t)
 	f.Connect()

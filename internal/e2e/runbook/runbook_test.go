@@ -16,10 +16,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Postgres, Redis, Halo, a credential, a key set and a worker break, one after the
-// other. The alert of each fires on what the workers show, and what its entry in the
-// runbook says to type brings the system back.
-func TestNightByTheRunbook(t *testing.T) {
+// Postgres, Redis, Halo, a credential, a key set and a worker fail, one after the other.
+// The alert of each fires on the workers' metrics, and the commands in its runbook entry
+// repair the system.
+func TestRunbookRepairsFaults(t *testing.T) {
 	t.Parallel()
 	f, pg, redis := newFleet(t)
 	f.Connect()

@@ -10,8 +10,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// What the runbook says to type can be typed: commands and flags exist, and the
-// SQL runs under the programs' own role.
+// The runbook's commands and flags exist, and its SQL runs under the programs' own role.
 func TestRunbookCanBeTyped(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -35,8 +34,8 @@ func TestRunbookCanBeTyped(t *testing.T) {
 	}
 }
 
-// checkCommand asks a command for its help, which must be its own, and looks for
-// the flags there.
+// checkCommand checks that a command has its own help, and that the help lists the
+// flags.
 func checkCommand(t *testing.T, line string, helps map[string]string) {
 	t.Helper()
 	words := strings.Fields(line)

@@ -8,17 +8,16 @@ import (
 	"strings"
 )
 
-// mostSeries bounds what one worker has; histograms have a dozen each.
-const mostSeries = 1500
+// maxSeries bounds the series of one worker. A histogram has about a dozen.
+const maxSeries = 1500
 
 var (
 	sample = regexp.MustCompile(`^(halosync_\w+?)(\{(.*)\})? \S+$`)
 	pair   = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// Check walks over a worker's page and says what is not as in the
-// documentation: a metric that is missing, another one, a label or a value of
-// one that is not listed, series without end.
+// Check compares a worker's metrics page with the documentation. It reports missing and
+// unknown metrics, unknown labels and label values, and too many series.
 func Check(page string, docs map[string]Metric) (faults []string) {
 	seen, types, series := map[string]bool{}, map[string]string{}, 0
 	for line := range strings.Lines(page) {
@@ -53,13 +52,13 @@ func Check(page string, docs map[string]Metric) (faults []string) {
 			faults = append(faults, name+" is in docs/metrics.md and not among the metrics")
 		}
 	}
-	if series > mostSeries {
+	if series > maxSeries {
 		faults = append(faults, fmt.Sprintf("%d series", series))
 	}
 	return faults
 }
 
-// check looks at the labels of one line.
+// check checks the labels of one line.
 func (m Metric) check(line, labels string) (faults []string) {
 	found := 0
 	for _, p := range pair.FindAllStringSubmatch(labels, -1) {

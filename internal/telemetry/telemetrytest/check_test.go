@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// Whatever is wrong with a page is seen.
+// Check finds every fault of a page.
 func TestCheckSeesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	docs := map[string]telemetrytest.Metric{

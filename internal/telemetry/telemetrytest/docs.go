@@ -1,5 +1,5 @@
-// Package telemetrytest compares what a worker shows at /metrics with
-// docs/metrics.md, for every test that has a worker.
+// Package telemetrytest compares a worker's /metrics with docs/metrics.md, and reads the
+// expressions of alerts and dashboard, for every test that has a worker.
 package telemetrytest
 
 import (
@@ -13,10 +13,10 @@ import (
 // Metric is a row of docs/metrics.md.
 type Metric struct {
 	Kind   string              // counter, gauge, histogram
-	Labels map[string][]string // by name as it is shown, with the values that it may have; nil: see [Status] and version
+	Labels map[string][]string // allowed values by label; nil for status, see [Status], and version
 }
 
-// Status is what the label "status" may say.
+// Status matches the values of the label "status".
 var Status = regexp.MustCompile(`^(0|[1-9]xx|[1-5]\d\d)$`)
 
 var code = regexp.MustCompile("`([^`]+)`")
@@ -77,7 +77,7 @@ func labelValues(table string) map[string][]string {
 	return values
 }
 
-// root is the module's folder: a test runs in that of its package.
+// root returns the module's folder. A test runs in the folder of its package.
 func root(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.Getwd()

@@ -14,8 +14,8 @@ var (
 	blank = regexp.MustCompile(`\s+`)
 )
 
-// Alerts returns the expressions of deploy/prometheus/alerts.yml by the name of
-// their alert, each on one line.
+// Alerts returns the expressions of deploy/prometheus/alerts.yml by the name of the alert, each
+// on one line.
 func Alerts(tb testing.TB) map[string]string {
 	tb.Helper()
 	all := map[string]string{}
@@ -25,8 +25,8 @@ func Alerts(tb testing.TB) map[string]string {
 	return all
 }
 
-// Panels returns the queries of deploy/grafana/halosync.json by the title of their
-// panel, one a line.
+// Panels returns the queries of deploy/grafana/halosync.json by the title of the panel, one per
+// line.
 func Panels(tb testing.TB) map[string]string {
 	tb.Helper()
 	var board struct {
@@ -47,7 +47,7 @@ func Panels(tb testing.TB) map[string]string {
 	return all
 }
 
-// fileText is the text of a file of the repository by its path from the root.
+// fileText reads a file of the repository by its path from the root.
 func fileText(tb testing.TB, path string) string {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(root(tb), path))

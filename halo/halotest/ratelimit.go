@@ -1,0 +1,110 @@
+package halotest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// window holds the times of the requests in the last span, oldest first.
+type window struct {
+	times []int64 // nanoseconds
+	head  int     // index of the first time that is still in the window
+}
+
+// add adds a request at now.
+func (w *window) add(now time.Time) { w.times = append(w.times, now.UnixNano()) }
+
+// prune removes times that are span old or older, and returns how many remain.
+func (w *window) prune(now time.Time, span time.Duration) int {
+	from := now.Add(-span).UnixNano()
+	for w.head < len(w.times) && w.times[w.head] <= from {
+		w.head++
+	}
+	if w.head > 1024 && w.head > len(w.times)/2 {
+		w.times = append(w.times[:0], w.times[w.head:]...)
+		w.head = 0
+	}
+	return len(w.times) - w.head
+}
+
+// limiter refuses requests beyond a number in any rolling span.
+type limiter struct {
+	mu      sync.Mutex
+	windows map[string]*window // by tenant, or by tenant and application
+}
+
+// take counts a request at the time of now against the window of key. If the
+// limit is reached it returns the time until there is room again, above zero.
+func (l *limiter) take(key string, now func() time.Time, p *settings) time.Duration {
+	if p.RateLimit < 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.windows[key]
+	if w == nil {
+		if l.windows == nil {
+			l.windows = make(map[string]*window)
+		}
+		w = new(window)
+		l.windows[key] = w
+	}
+
+	at := now() // under the lock, so that a window's times ascend
+	n := w.prune(at, p.RateWindow)
+	if n < p.RateLimit {
+		w.add(at)
+		return 0
+	}
+	if p.RateCountsRejected {
+		w.add(at)
+	}
+	// The request that must leave the window before there is room for another.
+	last := time.Unix(0, w.times[len(w.times)-p.RateLimit])
+	return last.Add(p.RateWindow).Sub(at)
+}
+
+// throttled answers 429 in the forms of the profile. Halo's wording is from
+// homotechsual/HaloAPI #31.
+func throttled(p *settings, now time.Time, wait time.Duration) answer {
+	text := fmt.Sprintf("Rate Limit Reached - %d Requests per rolling %s window", p.RateLimit, spanText(p.RateWindow))
+	a := answer{status: http.StatusTooManyRequests, header: http.Header{}}
+	switch p.ThrottleBody {
+	case ThrottleError:
+		a.json(object("error", text))
+	case ThrottleString:
+		a.json(appendString(nil, text))
+	case ThrottleText:
+		a.text("text/plain; charset=utf-8", text)
+	case ThrottleHTML:
+		a.text(htmlType, page("429 Too Many Requests", text))
+	default:
+		a.json(object("Message", text))
+	}
+	switch p.RetryAfter {
+	case RetryAfterSeconds:
+		a.header.Set("Retry-After", wholeSeconds(wait))
+	case RetryAfterDate:
+		// Dates have whole seconds: round up, so that it is not too early.
+		at := now.Add(wait + time.Second - time.Nanosecond).Truncate(time.Second)
+		a.header.Set("Retry-After", at.UTC().Format(http.TimeFormat))
+	case RetryAfterNone:
+	}
+	return a
+}
+
+// wholeSeconds returns d in seconds, rounded up, so that a client that waits that
+// long is not too early.
+func wholeSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+func spanText(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return strconv.Itoa(int(d/time.Minute)) + " minute"
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " second"
+}

@@ -1,0 +1,128 @@
+// Package redisurl parses the addresses of Redis: single servers, sockets, Sentinel
+// and Cluster, with or without TLS. The queue, the request budget and the queues'
+// pages connect through it.
+package redisurl
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Address is the location of a Redis and the credentials for it. It is opaque, so
+// that printing it never shows the password. The zero value is no address.
+type Address struct {
+	text    string
+	connect func() redis.UniversalClient
+}
+
+// String returns the address without credentials and options.
+func (a Address) String() string { return a.text }
+
+// IsZero reports whether a is the zero value.
+func (a Address) IsZero() bool { return a.connect == nil }
+
+// Connect returns a new client, which the caller closes. It connects at the first
+// command.
+func (a Address) Connect() redis.UniversalClient { return a.connect() }
+
+// MakeRedisClient is [Address.Connect] under the name that asynq's own tools call.
+func (a Address) MakeRedisClient() any { return a.Connect() }
+
+// Parse reads a Redis URL:
+//
+//	redis://[user:password@]host[:6379][/db]
+//	rediss://…                                 the same over TLS
+//	redis-socket://[user:password@]/path?db=0
+//	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
+//	redis-cluster://[user:password@]host[:6379],…
+//
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
+// the options of go-redis (dial_timeout, pool_size and so on, but not skip_verify).
+// With TLS it may also hold ca_file, a PEM file of private authorities that replaces
+// the system's, and cert_file and key_file, a client certificate. Parse reads these
+// files once.
+//
+// With Sentinel, user and password are for the servers and the sentinels.
+// sentinel_username and sentinel_password, even if empty, replace them for the
+// sentinels.
+//
+// go-redis parses the URL. asynq's parser drops the user name and all options, uses
+// a Sentinel's password for the sentinels only, and has no cluster. An error never
+// quotes the URL, because a password with a "/" can end up in any part of it.
+func Parse(redisURL string) (Address, error) {
+	if strings.Contains(redisURL, "#") {
+		return Address{}, errURL(`write "#" as %23`)
+	}
+	scheme, rest, ok := strings.Cut(redisURL, "://")
+	if !ok {
+		return Address{}, errURL("want redis://host:port/db")
+	}
+	rest, files, err := cutTLSFiles(rest)
+	if err != nil {
+		return Address{}, err
+	}
+	plain := "redis"
+	if strings.HasPrefix(scheme, "rediss") {
+		plain = "rediss"
+	}
+	switch scheme {
+	case "redis", "rediss":
+		return parseSingle(scheme, rest, files)
+	case "redis-socket":
+		return parseSocket(rest, files)
+	case "redis-sentinel", "rediss-sentinel":
+		return parseSentinel(scheme, plain, rest, files)
+	case "redis-cluster", "rediss-cluster":
+		return parseCluster(scheme, plain, rest, files)
+	}
+	return Address{}, errURL("unknown scheme; want redis, rediss, redis-socket, redis-sentinel or redis-cluster")
+}
+
+func errURL(fault string) error {
+	return fmt.Errorf("redis url: %s", fault)
+}
+
+// errForm replaces an error of go-redis, which would quote the URL.
+func errForm(want string) error {
+	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
+}
+
+func parseSingle(scheme, rest string, files tlsFiles) (Address, error) {
+	o, err := redis.ParseURL(scheme + "://" + rest)
+	if err != nil || o.DB < 0 {
+		return Address{}, errForm(scheme + "://[user:password@]host[:port][/db]")
+	}
+	if strings.Contains(o.Addr, ",") {
+		return Address{}, errURL("several hosts need redis-sentinel or redis-cluster")
+	}
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
+	}
+	return single(fmt.Sprintf("%s://%s/%d", scheme, o.Addr, o.DB), o), nil
+}
+
+func parseSocket(rest string, files tlsFiles) (Address, error) {
+	o, err := redis.ParseURL("unix://" + rest)
+	if err != nil || o.DB < 0 {
+		return Address{}, errForm("redis-socket://[user:password@]/path?db=0")
+	}
+	if err := files.apply(o.TLSConfig); err != nil {
+		return Address{}, err
+	}
+	return single(fmt.Sprintf("redis-socket://%s?db=%d", o.Addr, o.DB), o), nil
+}
+
+func single(text string, o *redis.Options) Address {
+	o.ContextTimeoutEnabled = true
+	o.MaintNotificationsConfig = noMaintenance()
+	return Address{text, func() redis.UniversalClient { return redis.NewClient(o) }}
+}
+
+// noMaintenance turns off go-redis' support for one vendor's hosted Redis. It costs a
+// host lookup without a context for each client and a command for each connection.
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}

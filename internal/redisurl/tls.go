@@ -1,0 +1,108 @@
+package redisurl
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// tlsOptions are the options of a Redis URL that this package adds to go-redis'.
+var tlsOptions = []string{"ca_file", "cert_file", "key_file"}
+
+// maxPEM is the maximum size of a PEM file in bytes, above that of any bundle of
+// certificates.
+const maxPEM = 4 << 20
+
+// tlsFiles is the content of the files that a URL's options name.
+type tlsFiles struct {
+	roots  *x509.CertPool   // nil: the system's
+	client *tls.Certificate // nil: none
+}
+
+// cutTLSFiles reads the files that the options of a URL name and returns the URL
+// without these options. Its errors name the option and do not quote the URL.
+func cutTLSFiles(rest string) (string, tlsFiles, error) {
+	head, query, _ := strings.Cut(rest, "?")
+	q, err := url.ParseQuery(query)
+	if q.Has("skip_verify") { // before err: go-redis ignores malformed options
+		return "", tlsFiles{}, errURL("skip_verify is not supported: set ca_file to the certificate of the server's authority")
+	}
+	if err != nil {
+		return rest, tlsFiles{}, nil //nolint:nilerr // the parser of the whole URL reports it
+	}
+	files := map[string][]byte{}
+	for _, name := range tlsOptions {
+		if !q.Has(name) {
+			continue
+		}
+		if files[name], err = readPEM(q.Get(name)); err != nil {
+			return "", tlsFiles{}, errURL(name + ": " + err.Error())
+		}
+		q.Del(name)
+	}
+	if len(files) == 0 {
+		return rest, tlsFiles{}, nil
+	}
+	var t tlsFiles
+	if ca, ok := files["ca_file"]; ok {
+		t.roots = x509.NewCertPool()
+		if !t.roots.AppendCertsFromPEM(ca) {
+			return "", tlsFiles{}, errURL("ca_file: no PEM certificate in the file")
+		}
+	}
+	cert, hasCert := files["cert_file"]
+	key, hasKey := files["key_file"]
+	if hasCert != hasKey {
+		return "", tlsFiles{}, errURL("set both cert_file and key_file")
+	}
+	if hasCert {
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return "", tlsFiles{}, errURL("cert_file and key_file: want a PEM certificate and its key")
+		}
+		t.client = &pair
+	}
+	if len(q) > 0 {
+		head += "?" + q.Encode()
+	}
+	return head, t, nil
+}
+
+func readPEM(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxPEM {
+		return nil, errors.New("want a regular file of at most 4 MiB")
+	}
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	return b, withoutPath(err)
+}
+
+// withoutPath returns an error of the file system without the path.
+func withoutPath(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// apply adds the files to a client's TLS configuration, which is nil without TLS.
+func (t tlsFiles) apply(cfg *tls.Config) error {
+	if t.roots == nil && t.client == nil {
+		return nil
+	}
+	if cfg == nil {
+		return errURL("ca_file, cert_file and key_file need TLS: use rediss, rediss-sentinel or rediss-cluster")
+	}
+	cfg.RootCAs = t.roots
+	if t.client != nil {
+		cfg.Certificates = []tls.Certificate{*t.client}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package telemetry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// cacheTime is how long the replies of Redis and Postgres serve all scrapes.
+	cacheTime = 5 * time.Second
+	// sourceTimeout is how long a scrape waits for Redis and Postgres.
+	sourceTimeout = 2 * time.Second
+)
+
+// Queue is the state of one queue.
+type Queue struct {
+	Name    string
+	Tasks   map[string]int // by state
+	Latency time.Duration  // how long the next task has been waiting
+	Paused  bool
+}
+
+// Fleet is the state of the whole installation.
+type Fleet struct {
+	Mappings         map[string]int            // active mappings by state
+	Connections      map[string]int            // by state
+	Unfinished       map[string]map[string]int // runs by kind and state
+	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0: none
+	Undispatched     time.Duration             // how long the oldest run has been due without being in the queue; 0: none
+	CountedAt        time.Time                 // zero: not yet
+	SweptAt          time.Time                 // last deletion of old history; zero: never
+	SweepLate        time.Duration             // how long that deletion is overdue
+}
+
+// Pool is the use of a connection pool.
+type Pool struct {
+	Used, Idle, Most int
+	Waits            int64 // waits for a connection, including those that failed, since the start
+}
+
+// Sources return the numbers that are read at a scrape.
+type Sources struct {
+	Queues                  func(context.Context) ([]Queue, error)
+	Fleet                   func(context.Context) (Fleet, error)
+	RedisPool, PostgresPool func() Pool
+}
+
+// Watch adds the metrics of the sources. Whatever the number of scrapes, it reads each source
+// at most once in five seconds and waits two seconds for it. If a source fails, its server
+// is down and its metrics are left out, because old numbers would mislead.
+func (m *Metrics) Watch(from Sources) { m.registry.MustRegister(&collector{from: from}) }
+
+// collector caches the replies of the sources.
+type collector struct {
+	from Sources
+
+	mu       sync.Mutex
+	at       time.Time
+	queues   []Queue
+	fleet    Fleet
+	redis    error
+	postgres error
+}
+
+// Describe sends nothing, because the metrics depend on the servers that answer.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) >= cacheTime {
+		c.read()
+	}
+	up := func(err error) float64 {
+		if err != nil {
+			return 0
+		}
+		return 1
+	}
+	gauge(out, serverUp, up(c.redis), "redis")
+	gauge(out, serverUp, up(c.postgres), "postgres")
+	if c.redis == nil {
+		collectQueues(out, c.queues)
+	}
+	if c.postgres == nil {
+		collectFleet(out, c.fleet)
+	}
+	collectPool(out, "redis", c.from.RedisPool())
+	collectPool(out, "postgres", c.from.PostgresPool())
+}
+
+// read reads both servers at the same time.
+func (c *collector) read() {
+	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() { c.queues, c.redis = c.from.Queues(ctx) })
+	both.Go(func() { c.fleet, c.postgres = c.from.Fleet(ctx) })
+	both.Wait()
+	c.at = time.Now()
+}
+
+// The states that have a series even if nothing is in them.
+var (
+	taskStates       = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
+	mappingStates    = []string{"ok", "inactive", "missing", "unverified"}
+	connectionStates = []string{"active", "paused", "needs_reconnect"}
+	unfinishedStates = []string{"queued", "running"}
+)
+
+var (
+	serverUp = desc("server_up", "1 if the server answered within two seconds, else 0.", "server")
+
+	queueTasks   = desc("queue_tasks", "Tasks of the queue, by asynq's state.", "queue", "state")
+	queueLatency = desc("queue_latency_seconds", "Waiting time of the queue's next task in seconds; 0 if the queue is empty.", "queue")
+	queuePaused  = desc("queue_paused", "1 if the queue is paused, else 0.", "queue")
+
+	poolConnections = desc("pool_connections", "This worker's connections to the server, by state.", "server", "state")
+	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
+	poolWaits       = desc("pool_waits_total", "Waits of this worker for a connection (Postgres), or waits that timed out (Redis).", "server")
+
+	mappings         = desc("mappings", "Active mappings of all tenants, by state; counted about once a minute.", "state")
+	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")
+	connections      = desc("connections", "Connections of all tenants, by state.", "state")
+	unfinished       = desc("runs_unfinished", "Runs of all tenants that have not ended, by kind and state.", "kind", "state")
+	dispatcherLag    = desc("dispatcher_lag_seconds", "Seconds for which the oldest run has been due but not enqueued; 0 if there is none.")
+	countedAt        = desc("fleet_counted_timestamp_seconds", "Time of the last count over all tenants.")
+	sweptAt          = desc("retention_done_timestamp_seconds", "Time of the last deletion of old history; 0 if never.")
+	sweepLate        = desc("retention_overdue_seconds", "Seconds for which the deletion of old history has been overdue; 0 if it is not.")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("halosync_"+name, help, labels, nil)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func collectQueues(out chan<- prometheus.Metric, queues []Queue) {
+	for _, q := range queues {
+		for _, state := range taskStates {
+			gauge(out, queueTasks, float64(q.Tasks[state]), q.Name, state)
+		}
+		gauge(out, queueLatency, q.Latency.Seconds(), q.Name)
+		paused := 0.0
+		if q.Paused {
+			paused = 1
+		}
+		gauge(out, queuePaused, paused, q.Name)
+	}
+}
+
+func collectPool(out chan<- prometheus.Metric, server string, p Pool) {
+	gauge(out, poolConnections, float64(p.Used), server, "used")
+	gauge(out, poolConnections, float64(p.Idle), server, "idle")
+	gauge(out, poolMax, float64(p.Most), server)
+	out <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(p.Waits), server)
+}
+
+func collectFleet(out chan<- prometheus.Metric, f Fleet) {
+	gauge(out, sweptAt, unix(f.SweptAt))
+	gauge(out, sweepLate, f.SweepLate.Seconds())
+	if f.CountedAt.IsZero() {
+		return
+	}
+	gauge(out, countedAt, unix(f.CountedAt))
+	for _, state := range mappingStates {
+		gauge(out, mappings, float64(f.Mappings[state]), state)
+	}
+	for _, state := range connectionStates {
+		gauge(out, connections, float64(f.Connections[state]), state)
+	}
+	for _, kind := range kinds {
+		for _, state := range unfinishedStates {
+			gauge(out, unfinished, float64(f.Unfinished[kind][state]), kind, state)
+		}
+	}
+	gauge(out, oldestUnverified, f.OldestUnverified.Seconds())
+	gauge(out, dispatcherLag, f.Undispatched.Seconds())
+}
+
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}

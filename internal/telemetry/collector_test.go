@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func scrape(m *Metrics) string {
+	page := httptest.NewRecorder()
+	m.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	return page.Body.String()
+}
+
+// Ten scrapes read Redis and Postgres once. A server that does not answer is down and delays
+// no scrape for long, and the metrics of the other are there.
+func TestScrapesShareOneLook(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics("test")
+	var asked atomic.Int32
+	m.Watch(Sources{
+		Queues: func(ctx context.Context) ([]Queue, error) {
+			asked.Add(1)
+			<-ctx.Done() // a Redis that does not answer
+			return nil, ctx.Err()
+		},
+		Fleet: func(context.Context) (Fleet, error) {
+			asked.Add(1)
+			return Fleet{Mappings: map[string]int{"ok": 7, "made up": 1}, CountedAt: time.Now(), SweepLate: time.Hour}, nil
+		},
+		RedisPool: func() Pool { return Pool{} }, PostgresPool: func() Pool { return Pool{Used: 2, Idle: 1, Most: 9} },
+	})
+	began := time.Now()
+	var scrapers sync.WaitGroup
+	for range 10 {
+		scrapers.Go(func() {
+			page := scrape(m)
+			for _, want := range []string{
+				`halosync_server_up{server="redis"} 0`, `halosync_server_up{server="postgres"} 1`, `halosync_mappings{state="ok"} 7`,
+				`halosync_mappings{state="missing"} 0`, `halosync_retention_overdue_seconds 3600`, `halosync_pool_connections{server="postgres",state="used"} 2`,
+			} {
+				if !strings.Contains(page, want+"\n") {
+					t.Errorf("missing: %s", want)
+				}
+			}
+			if strings.Contains(page, "made up") || strings.Contains(page, "halosync_queue_tasks{") {
+				t.Error("metrics of a server that is down, or of an unknown state")
+			}
+		})
+	}
+	scrapers.Wait()
+	if n, took := asked.Load(), time.Since(began); n != 2 || took > sourceTimeout+2*time.Second {
+		t.Errorf("%d reads in %v, want 2 in %v", n, took, sourceTimeout)
+	}
+}
+
+// Before the first count in Postgres, a worker shows no zeros.
+func TestNothingCountedIsNotZero(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics("test")
+	m.Watch(Sources{
+		Queues:    func(context.Context) ([]Queue, error) { return nil, errors.New("away") },
+		Fleet:     func(context.Context) (Fleet, error) { return Fleet{}, nil },
+		RedisPool: func() Pool { return Pool{} }, PostgresPool: func() Pool { return Pool{} },
+	})
+	if page := scrape(m); strings.Contains(page, "halosync_mappings{") || strings.Contains(page, "halosync_dispatcher_lag_seconds 0") {
+		t.Error("zeros")
+	}
+}
+
+// Unknown kinds and outcomes share one series.
+func TestLabelsAreBounded(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics("test")
+	for _, evil := range []string{"acme", "tenant-2", "x\ny", ""} {
+		m.RunEnded(evil, evil, time.Second)
+		m.Wrote(evil, 1, 1)
+		m.Forgot(evil, 1)
+	}
+	page := scrape(m)
+	if strings.Contains(page, "acme") || !strings.Contains(page, `halosync_runs_total{kind="other",outcome="other"} 4`) {
+		t.Error("labels from outside are among the metrics")
+	}
+}

@@ -1,0 +1,130 @@
+package repo
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/internal/secret"
+)
+
+var (
+	// ErrBusy means that a request with this key is being executed.
+	ErrBusy = errors.New("a request with this key is being executed")
+	// ErrOtherRequest means that the key was used for another request.
+	ErrOtherRequest = errors.New("the key was used for another request")
+)
+
+// Answer is the response to a request.
+type Answer struct {
+	Status int
+	Header json.RawMessage // those headers of the HTTP response that are kept
+	Body   []byte
+}
+
+// ClaimedRequest is the result of [Store.ClaimRequest].
+type ClaimedRequest struct {
+	Owner  uuid.UUID // id of the execution that must answer; zero: it was answered
+	Answer Answer
+}
+
+// answerLife is how long an answer is kept. A run is kept for at least seven days
+// after its end, so the run that an answer names still exists.
+const answerLife = 24 * time.Hour
+
+// printColumn is part of what the sealed fingerprint of a request is bound to.
+const printColumn = "answers.print"
+
+// ClaimRequest returns the answer to the tenant's request with this key within the
+// last day, or claims the request for the caller, who must then call
+// [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
+// request and is stored sealed. It returns [ErrBusy] while another execution has the
+// request, and [ErrOtherRequest] if the key was used for another request. A claim
+// without an answer expires after five minutes; the next caller gets it.
+func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (claim ClaimedRequest, err error) {
+	if err := checkText("idempotency key", key, 1, 200); err != nil {
+		return claim, err
+	}
+	if s.keys == nil {
+		return claim, errNoKeys
+	}
+	owner, err := newID()
+	if err != nil {
+		return claim, err
+	}
+	sealed, err := s.keys.Seal(secret.NewString(print), tenant, key, printColumn)
+	if err != nil {
+		return claim, wrap("claim request", err)
+	}
+	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `delete from halosync.answers where tenant = $1 and claimed_at < now() - $2::interval`, tenant, answerLife); err != nil {
+			return err
+		}
+		added, err := tx.Exec(ctx, `insert into halosync.answers (tenant, key, owner, print) values ($1, $2, $3, $4) on conflict do nothing`,
+			tenant, key, owner, sealed)
+		if err != nil {
+			return err
+		}
+		if added.RowsAffected() == 1 {
+			claim.Owner = owner
+			return nil
+		}
+		claim, err = s.takeRequest(ctx, tx, tenant, key, print, owner)
+		return err
+	})
+	return claim, wrap("claim request", err)
+}
+
+// takeRequest reads the row of a key that exists, and takes it over if its claim has
+// expired.
+func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print string, owner uuid.UUID) (claim ClaimedRequest, err error) {
+	var sealed []byte
+	var answered, abandoned bool
+	err = tx.QueryRow(ctx, `
+		select print, status is not null, claimed_at < now() - interval '5 minutes',
+			coalesce(status, 0), coalesce(header, '{}'), coalesce(body, '')
+		from halosync.answers where tenant = $1 and key = $2 for update`, tenant, key).
+		Scan(&sealed, &answered, &abandoned, &claim.Answer.Status, &claim.Answer.Header, &claim.Answer.Body)
+	if errors.Is(err, pgx.ErrNoRows) { // released at this moment
+		return claim, ErrBusy
+	}
+	if err != nil {
+		return claim, err
+	}
+	known, err := s.keys.Open(sealed, tenant, key, printColumn)
+	if err != nil || subtle.ConstantTimeCompare([]byte(known.Reveal()), []byte(print)) == 0 {
+		return claim, ErrOtherRequest // or unknown, if the key that sealed it is gone
+	}
+	switch {
+	case answered:
+		return claim, nil
+	case !abandoned:
+		return claim, ErrBusy
+	}
+	claim.Owner = owner
+	_, err = tx.Exec(ctx, `update halosync.answers set owner = $3, claimed_at = now() where tenant = $1 and key = $2`, tenant, key, owner)
+	return claim, err
+}
+
+// AnswerRequest stores the answer to a request that the caller claimed.
+func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uuid.UUID, a Answer) error {
+	if a.Body == nil {
+		a.Body = []byte{}
+	}
+	_, err := s.forTenant(tenant).Exec(ctx, `
+		update halosync.answers set status = $4, header = $5, body = $6
+		where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner, a.Status, a.Header, a.Body)
+	return wrap("answer request", err)
+}
+
+// ReleaseRequest gives up a claim: nothing was done, and the same request may be
+// made again.
+func (s *Store) ReleaseRequest(ctx context.Context, tenant, key string, owner uuid.UUID) error {
+	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
+	return wrap("release request", err)
+}

@@ -1,0 +1,74 @@
+package scoped
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrUnavailable means that Postgres could not be reached, went away or had no
+// resources: the same may succeed later.
+var ErrUnavailable = errors.New("postgres is unavailable")
+
+// Explain adds [ErrUnavailable] to an error of the connection or of the server's
+// state, and advice to one that comes from a pooler. It returns other errors, and
+// nil, as they are.
+func Explain(err error) error {
+	switch {
+	case isPooler(err):
+		return fmt.Errorf("%w; behind a pooler that lends connections out for a transaction, "+
+			"the URL needs default_query_exec_mode=cache_describe", err)
+	case isUnavailable(err):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// isUnavailable reports whether an error is of the connection or of the server's
+// state, and not of the statement. It is false for an end of the caller's context,
+// and for an error that is an ErrUnavailable already.
+func isUnavailable(err error) bool {
+	if err == nil || errors.Is(err, ErrUnavailable) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code[:2] {
+		case "08", // connection exceptions
+			"53": // no resources: too many connections, disk full
+			return true
+		}
+		switch pg.Code {
+		case "57P01", "57P02", "57P03", "57P05", // shut down, crashed, starting up, idle session ended
+			"25P03",          // idle in a transaction for too long: this process was frozen
+			"25006",          // read only: a standby after a failover
+			"40001", "40P01": // serialisation failure, deadlock
+			return true
+		}
+		return false
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var refused *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &refused) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// isPooler reports whether an error comes from a session that is not made for a
+// pooler in transaction mode: its settings are refused, or its prepared statements
+// belong to another session.
+func isPooler(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	return pg.Code == "08P01" && strings.Contains(pg.Message, "startup parameter") ||
+		pg.Code == "42P05" || pg.Code == "26000" // statement exists, does not exist
+}

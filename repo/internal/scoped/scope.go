@@ -1,0 +1,143 @@
+package scoped
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// tenantSetting is the session setting that the policies of row level security
+// read; see migration 0009.
+const tenantSetting = "halosync.tenant"
+
+const (
+	noTenant   = "" // no tenant's name is empty
+	allTenants = "*"
+)
+
+const setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
+
+// Scope is a [Pool] restricted to some rows. The setting is made for one statement
+// or transaction, in the same round trip. Between them it is empty.
+type Scope struct {
+	p       *Pool
+	setting string
+}
+
+// ForTenant returns the pool restricted to one tenant's rows. A text that cannot be
+// a tenant's name sees no rows: "*", which would see all, and what Postgres would
+// refuse as text.
+func (p *Pool) ForTenant(tenant string) Scope {
+	if tenant == allTenants || !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
+		return Scope{p, noTenant}
+	}
+	return Scope{p, tenant}
+}
+
+// ForAllTenants returns the pool with the rows of every tenant, for what serves the
+// whole installation.
+func (p *Pool) ForAllTenants() Scope { return Scope{p, allTenants} }
+
+// ForNoTenant returns the pool without the rows of any tenant, for tables that
+// belong to no tenant.
+func (p *Pool) ForNoTenant() Scope { return Scope{p, noTenant} }
+
+// begin returns the text that starts a transaction in this scope, in one round
+// trip. The value is written in hex, which cannot end the literal.
+func (s Scope) begin(options string) string {
+	return fmt.Sprintf(`begin%s; select set_config('%s', convert_from('\x%s', 'UTF8'), true)`,
+		options, tenantSetting, hex.EncodeToString([]byte(s.setting)))
+}
+
+// Exec runs one statement within [Pool.Timeout].
+func (s Scope) Exec(caller context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	rows, err := s.Query(caller, sql, args...)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	rows.Close()
+	return rows.CommandTag(), rows.Err()
+}
+
+// Query runs one statement within [Pool.Timeout], up to the last row. The setting
+// and the statement are one pipeline, which Postgres makes one transaction.
+func (s Scope) Query(caller context.Context, sql string, args ...any) (pgx.Rows, error) {
+	ctx, cancel := s.p.bound(caller)
+	b := &pgx.Batch{}
+	b.Queue(setTenantSQL, s.setting)
+	b.Queue(sql, args...)
+	results := s.p.pool.SendBatch(ctx, b)
+	finish := func() error {
+		defer cancel()
+		return results.Close()
+	}
+	if _, err := results.Exec(); err != nil {
+		_ = finish() // returns the same error
+		return nil, AsUnavailable(caller, err)
+	}
+	rows, err := results.Query()
+	if err != nil {
+		_ = finish() // returns the same error
+		return nil, AsUnavailable(caller, err)
+	}
+	return &boundedRows{Rows: rows, caller: caller, finish: finish}, nil
+}
+
+// QueryRow runs one statement within [Pool.Timeout] and returns its first row.
+func (s Scope) QueryRow(caller context.Context, sql string, args ...any) pgx.Row {
+	rows, err := s.Query(caller, sql, args...)
+	return boundedRow{rows, err}
+}
+
+// InTx runs f in a transaction that commits if f returns nil. It takes at most
+// [Pool.Timeout]. f must use the context that it gets for every statement.
+func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := s.p.bound(caller)
+	defer cancel()
+	return AsUnavailable(caller, s.InLongTx(ctx, "", func(tx pgx.Tx) error { return f(ctx, tx) }))
+}
+
+// InLongTx is like [Scope.InTx] without a limit of time. options follow "begin".
+func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.p.pool, pgx.TxOptions{BeginQuery: s.begin(options)}, f)
+}
+
+// WithConn runs f with a connection of its own for at most [Pool.Timeout], for
+// pipelines that begin a transaction by [Scope.QueueBegin]. A transaction that f
+// leaves open is rolled back.
+func (s Scope) WithConn(caller context.Context, f func(context.Context, *pgxpool.Conn) error) error {
+	ctx, cancel := s.p.bound(caller)
+	defer cancel()
+	conn, err := s.p.pool.Acquire(ctx)
+	if err != nil {
+		return AsUnavailable(caller, err)
+	}
+	defer conn.Release()
+	err = f(ctx, conn)
+	rollback(ctx, conn)
+	return AsUnavailable(caller, err)
+}
+
+// rollback ends a transaction that is open or failed. If that fails too, the pool
+// drops the connection.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback")
+}
+
+// QueueBegin queues the beginning of a transaction in this scope.
+func (s Scope) QueueBegin(b *pgx.Batch) {
+	b.Queue("begin")
+	b.Queue(setTenantSQL, s.setting)
+}

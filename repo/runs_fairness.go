@@ -1,0 +1,109 @@
+package repo
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// lockTenantRunsSQL serialises the claims of a tenant's bulk runs. It is another
+// lock than lockTenantSQL, so that claims do not wait for batches that are being
+// written.
+const lockTenantRunsSQL = `select pg_advisory_xact_lock(hashtextextended('halosync runs of tenant ' || $1, 0))`
+
+func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
+	if n.TenantRuns != 0 && (n.Kind == KindImport || n.Kind == KindResync) {
+		b.Queue(lockTenantRunsSQL, n.Tenant)
+	}
+}
+
+// checkFree returns a [*BusyError] if a bulk run must wait: another one is running
+// on the connection, or the tenant has maxRuns of them running (0: no maximum).
+func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
+	var bulk bool
+	var other *uuid.UUID
+	var running int
+	err := tx.QueryRow(ctx, `
+		with others as (
+			select id, connection_id from halosync.runs
+			where tenant = $1 and state = 'running' and halosync.is_bulk(kind, args) and id <> $3)
+		select halosync.is_bulk($4, $5), (select id from others where connection_id = $2 limit 1), (select count(*) from others)`,
+		run.Tenant, run.ConnectionID, run.ID, run.Kind, run.Args).Scan(&bulk, &other, &running)
+	switch {
+	case err != nil:
+		return err
+	case !bulk:
+		return nil
+	case other != nil:
+		return &BusyError{RunID: *other}
+	case maxRuns == 0 || running < maxRuns:
+		return nil
+	}
+	lost, err := fenceOffLost(ctx, tx, run)
+	if err != nil || running-lost < maxRuns {
+		return err
+	}
+	return &BusyError{Running: running - lost}
+}
+
+// fenceOffLost counts the other bulk runs of the tenant whose execution has had no
+// heartbeat for a minute, and fences those executions off, in case they are frozen
+// and not dead: then they certainly do not run. They are claimed again like any
+// other run. A run that is being written at this moment is alive and skipped.
+func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
+	tag, err := tx.Exec(ctx, `
+		update halosync.runs set fence = fence + 1
+		where tenant = $1 and id in (
+			select id from halosync.runs
+			where tenant = $1 and state = 'running' and halosync.is_bulk(kind, args) and id <> $2
+				and beat_at < now() - interval '1 minute'
+			for no key update skip locked)`, run.Tenant, run.ID)
+	return int(tag.RowsAffected()), err
+}
+
+// maxNext is how many runs NextRuns returns at most.
+const maxNext = 20
+
+// NextRuns returns the tenant's bulk runs that were refused with a [*BusyError] and
+// may continue now that ref's run does not run any more: as many as maxRuns leaves
+// room for (0: no maximum), up to 20, and none on a connection with a running bulk
+// run. Those that have not run for the longest time come first, so that many runs
+// take turns.
+func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.UUID, error) {
+	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
+		with running as (
+			select connection_id from halosync.runs where tenant = $1 and state = 'running' and halosync.is_bulk(kind, args))
+		select id from halosync.runs
+		where tenant = $1 and state = 'queued' and halosync.is_bulk(kind, args) and id <> $2
+			and wait_reason <> '' and (not_before is null or not_before <= now())
+			and connection_id not in (select connection_id from running)
+		order by beat_at nulls first, queued_at
+		limit least($4, case when $3 = 0 then $4 else greatest($3 - (select count(*) from running), 0) end)`,
+		ref.Tenant, ref.ID, maxRuns, maxNext)
+	if err != nil {
+		return nil, wrap("next runs", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return ids, wrap("next runs", err)
+}
+
+// OthersWait reports whether any run, of any tenant, could be executed if ref's run
+// made room: it is in the queue and due, and neither its connection nor the maximum
+// of its tenant (maxRuns; 0: none) makes it wait, other than by ref's run.
+func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
+	var waiting bool
+	err := s.forAllTenants().QueryRow(ctx, `
+		with running as (
+			select tenant, connection_id from halosync.runs
+			where state = 'running' and halosync.is_bulk(kind, args) and id <> $1),
+		full_tenants as (
+			select tenant from running where $2 > 0 group by tenant having count(*) >= $2)
+		select exists (
+			select from halosync.runs
+			where state = 'queued' and dispatched_at is not null and (not_before is null or not_before <= now())
+				and (not halosync.is_bulk(kind, args)
+					or connection_id not in (select connection_id from running)
+					and tenant not in (select tenant from full_tenants)))`, ref.ID, maxRuns).Scan(&waiting)
+	return waiting, wrap("waiting runs", err)
+}

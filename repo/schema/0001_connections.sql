@@ -1,0 +1,39 @@
+-- Files 0001 to 0009 are the schema of the first release, one file for each
+-- subject. Migrations only go forward: a new migration corrects a mistake in an
+-- old one. Each runs once, in a transaction, and one process at a time applies
+-- them. Each index has a comment that names the query that needs it; Store is the
+-- type in Go package repo.
+
+-- +goose Up
+-- A tenant's set of Halo credentials.
+create table halosync.connections (
+    id               uuid primary key,
+    tenant           text not null check (length(tenant) between 1 and 200),
+    name             text not null check (length(name) between 1 and 200),
+    domain           text not null check (length(domain) between 1 and 2000),
+    auth_server      text not null check (length(auth_server) between 1 and 2000),
+    halo_tenant      text not null default '' check (length(halo_tenant) <= 200),
+    client_id        text not null check (length(client_id) between 1 and 200),
+    secret_sealed    bytea not null, -- encrypted; bound to tenant, id and column
+    state            text not null default 'active' check (state in ('active', 'paused', 'needs_reconnect')),
+    state_reason     text not null default '',
+    rate_limit       text check (length(rate_limit) between 1 and 100),
+    resync_cron      text check (length(resync_cron) between 1 and 200),
+    next_resync_at   timestamptz,
+    last_success_at  timestamptz,
+    created_at       timestamptz not null default now(),
+    updated_at       timestamptz not null default now(),
+    verified_at      timestamptz, -- start of the last complete resync, which verified every mapping that is not unverified
+    clients_pages    integer check (clients_pages >= 0), -- pages of the last complete listing
+    instance_unsure  boolean not null default false, -- address or credentials changed: it may be another Halo
+    next_resync_spec text not null default '', -- the schedule that next_resync_at was computed from
+    missed_resyncs   integer not null default 0, -- nights without a resync because no worker was running
+    -- Referenced by other tables with the tenant, so that no row can refer to
+    -- another tenant's connection.
+    constraint connections_tenant_id unique (tenant, id),
+    -- Store.FindConnection finds a connection by its name.
+    constraint connections_name unique (tenant, name)
+) with (fillfactor = 80);
+
+-- Store.ClaimDue and Store.LateResyncs: resyncs that are due, of all tenants.
+create index connections_due on halosync.connections (next_resync_at) where state = 'active';

@@ -1,0 +1,105 @@
+-- +goose Up
+-- The catalogue: Halo's clients as last seen.
+create table halosync.clients (
+    tenant        text not null check (length(tenant) between 1 and 200),
+    connection_id uuid not null,
+    client_id     bigint not null check (client_id > 0),
+    name          text not null check (length(name) <= 1000),
+    inactive      boolean not null,
+    toplevel_id   bigint check (toplevel_id > 0),
+    toplevel_name text check (length(toplevel_name) between 1 and 1000),
+    first_seen_at timestamptz not null default now(),
+    changed_at    timestamptz not null default now(),
+    -- When an import last saw the client, to the month: an unchanged row is
+    -- written once in 30 days and not at each import.
+    seen_at       timestamptz not null default now(),
+    primary key (connection_id, client_id),
+    foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade
+) with (fillfactor = 90);
+
+-- A company and a client of Halo that are the same customer. An unmapped pair
+-- stays, with deleted_at. If an undo deletes the company, the deleted mapping stays
+-- without it, so that a run that was requested earlier does not map it again.
+create table halosync.mappings (
+    tenant           text not null check (length(tenant) between 1 and 200),
+    id               uuid not null,
+    connection_id    uuid not null,
+    company_id       uuid,
+    client_id        bigint not null check (client_id > 0),
+    client_name      text not null check (length(client_name) <= 1000),
+    client_inactive  boolean not null,
+    mapped_at        timestamptz not null default now(),
+    mapped_by        text not null check (mapped_by in ('import', 'map', 'suggest', 'restore')),
+    state            text not null check (state in ('ok', 'inactive', 'missing', 'unverified')),
+    state_reason     text not null default '',
+    last_verified_at timestamptz,
+    deleted_at       timestamptz,
+    deleted_by       text,
+    run_id           uuid, -- the run that created it; no foreign key, because old runs are deleted
+    primary key (tenant, id),
+    foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
+    foreign key (tenant, company_id) references halosync.companies (tenant, id) on delete set null (company_id),
+    check ((deleted_at is null) = (deleted_by is null)),
+    constraint mappings_company_known check (company_id is not null or deleted_at is not null)
+) with (fillfactor = 90);
+
+-- One client for each company on a connection. Store.MapPairs and Store.Companies
+-- find a company's active mapping.
+create unique index mappings_company on halosync.mappings (company_id, connection_id) where deleted_at is null;
+-- One company for each client. Store.ImportPage and Store.ClientsMapped find a
+-- client's active mapping; Store.MappedClients reads them in order.
+create unique index mappings_client on halosync.mappings (connection_id, client_id) where deleted_at is null;
+-- Store.ImportPage: clients unmapped since the run was requested, which it leaves alone.
+create index mappings_deleted on halosync.mappings (connection_id, client_id) where deleted_at is not null;
+-- Store.MapPairs: pairs unmapped since the run was requested.
+create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;
+-- The foreign key, when an undo deletes a company, and Store.UndoCompanies; deleted
+-- mappings included.
+create index mappings_by_company on halosync.mappings (company_id, tenant);
+-- Store.UndoMappings: the mappings that a run created.
+create index mappings_by_run on halosync.mappings (run_id, id) where run_id is not null;
+-- Store.Mappings with Troubled: the few that are not ok, by age.
+create index mappings_troubled on halosync.mappings (id, tenant) where deleted_at is null and state <> 'ok';
+-- Store.Mappings with Deleted: the few that were unmapped, by age.
+create index mappings_deleted_by_age on halosync.mappings (id, tenant) where deleted_at is not null;
+
+-- Pairs that must not be suggested again, because a person dismissed them.
+create table halosync.dismissals (
+    tenant        text not null check (length(tenant) between 1 and 200),
+    connection_id uuid not null,
+    company_id    uuid not null,
+    client_id     bigint not null check (client_id > 0),
+    dismissed_at  timestamptz not null default now(),
+    dismissed_by  text not null,
+    primary key (connection_id, company_id, client_id),
+    foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
+    foreign key (tenant, company_id) references halosync.companies (tenant, id) on delete cascade
+);
+-- The foreign key, when an undo deletes a company.
+create index dismissals_of_company on halosync.dismissals (tenant, company_id);
+
+-- The active mappings with names, for people and programs that read the tables.
+-- A resync does not write rows that it finds unchanged, so last_verified_at takes
+-- the connection's last complete resync into account.
+create view halosync.current_mappings as
+select m.tenant, m.id, m.connection_id, n.name as connection, m.company_id, c.name as company_name,
+    m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason,
+    case when m.state = 'unverified' then m.last_verified_at
+        else greatest(m.last_verified_at, n.verified_at) end as last_verified_at
+from halosync.mappings m
+join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
+join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
+where m.deleted_at is null;
+
+-- Suggestions by similar names (Store.Suggest) need pg_trgm. If it is not installed
+-- or the role may not create it, everything else works, and "suggest" reports what
+-- is missing.
+-- +goose StatementBegin
+do $$
+begin
+    create extension if not exists pg_trgm with schema halosync;
+exception when insufficient_privilege or undefined_file or feature_not_supported then
+    raise notice 'pg_trgm is not available: %', sqlerrm;
+end
+$$;
+-- +goose StatementEnd

@@ -1,0 +1,117 @@
+-- +goose Up
+-- One row for each run: the ledger. It is written when the run is requested.
+create table halosync.runs (
+    id                  uuid primary key,
+    tenant              text not null check (length(tenant) between 1 and 200),
+    connection_id       uuid not null,
+    kind                text not null check (kind in ('import', 'map', 'unmap', 'resync')),
+    args                jsonb not null default '{}',
+    request_key         text not null check (length(request_key) between 1 and 200), -- equal for equal requests
+    requested_by        text not null default '',
+    state               text not null default 'queued'
+        check (state in ('queued', 'running', 'succeeded', 'partial', 'held', 'failed', 'cancelled')),
+    attempt             integer not null default 0, -- executions so far
+    fence               bigint not null default 0,  -- grows with each execution; only the newest may write
+    queued_at           timestamptz not null default now(),
+    started_at          timestamptz,
+    finished_at         timestamptz,
+    cancel_requested_at timestamptz,
+    not_before          timestamptz,
+    wait_reason         text not null default '',
+    pages               integer not null default 0,
+    passes              integer not null default 0,
+    records             integer not null default 0,
+    records_total       integer not null default 0, -- 0 while unknown
+    complete            boolean not null default false,
+    created             integer not null default 0,
+    linked              integer not null default 0,
+    refreshed           integer not null default 0,
+    unchanged           integer not null default 0,
+    ambiguous           integer not null default 0,
+    skipped             integer not null default 0,
+    failed              integer not null default 0,
+    error               text not null default '',
+    cursor              jsonb, -- checkpoint, written with each batch
+    missing             integer not null default 0, -- mappings whose client no longer exists in Halo
+    unverified          integer not null default 0, -- mappings whose client could not be read
+    removed             integer not null default 0, -- mappings that the run unmapped
+    dispatched_at       timestamptz, -- when its task was last put into the queue
+    approved_at         timestamptz,
+    approved_by         text not null default '',
+    approved_missing    integer not null default 0, -- how many mappings an approved run may mark missing
+    beat_at             timestamptz, -- running: last heartbeat of its execution
+    deaths              integer not null default 0, -- executions in a row that ended with a worker crash and wrote no batch
+    stack               text not null default '',   -- of the panic that failed it
+    constraint runs_tenant_id unique (tenant, id),
+    foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
+    check (state <> 'running' or started_at is not null),
+    check ((finished_at is null) = (state in ('queued', 'running')))
+) with (fillfactor = 50); -- rewritten with each batch: the new version fits beside the old one
+
+-- is_bulk reports whether a run reads through a connection's clients. An import of
+-- up to 100 clients by id is not a bulk run, because a person waits for it; the
+-- queue's contract has the same number. It runs beside a bulk run.
+-- +goose StatementBegin
+create function halosync.is_bulk(kind text, args jsonb) returns boolean
+language sql immutable parallel safe as $$
+    select case
+        when kind = 'resync' then true
+        when kind <> 'import' then false
+        when jsonb_typeof(args -> 'client_ids') = 'array' then jsonb_array_length(args -> 'client_ids') > 100
+        else true end
+$$;
+-- +goose StatementEnd
+
+-- Store.CreateRun and Store.ClaimRun: one live run for each request.
+create unique index runs_same_request on halosync.runs (tenant, connection_id, kind, request_key)
+    where state in ('queued', 'running');
+-- Store.ClaimRun: one bulk run at a time on a connection.
+create unique index runs_one_bulk on halosync.runs (connection_id)
+    where state = 'running' and halosync.is_bulk(kind, args);
+-- Store.Runs lists the newest first; Store.ForgetRuns deletes the oldest.
+create index runs_by_time on halosync.runs (tenant, queued_at desc, id desc);
+-- Store.ClaimUndispatched, Store.UndispatchAll, Store.OthersWait: the runs that
+-- have not ended, of all tenants.
+create index runs_live on halosync.runs (dispatched_at nulls first) where state in ('queued', 'running');
+
+-- What needs a person, up to 1,000 items a run, and the outcome of each pair of a
+-- map request.
+create table halosync.run_items (
+    tenant     text not null check (length(tenant) between 1 and 200),
+    run_id     uuid not null,
+    seq        integer not null check (seq between 1 and 10000),
+    client_id  bigint check (client_id > 0),
+    company_id uuid,
+    outcome    text not null,
+    reason     text not null default '',
+    pair       integer check (pair > 0), -- of the request, counted from 1
+    settled    boolean not null default false, -- needs no person
+    primary key (run_id, seq),
+    foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
+);
+
+-- The client ids of each page that was written: a run that continues after a crash
+-- reads from it what it has seen. Deleted when the run ends.
+create table halosync.run_pages (
+    tenant     text not null check (length(tenant) between 1 and 200),
+    run_id     uuid not null,
+    pass       integer not null check (pass >= 0),
+    page       integer not null check (page >= 0),
+    client_ids bigint[] not null,
+    primary key (run_id, pass, page),
+    foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
+);
+
+-- Findings of a resync that differ from the mapping, kept until the run knows
+-- whether the listing is complete. Deleted when the run ends.
+create table halosync.run_findings (
+    tenant    text not null check (length(tenant) between 1 and 200),
+    run_id    uuid not null,
+    client_id bigint not null check (client_id > 0),
+    outcome   text not null check (outcome in ('seen', 'missing', 'unverified')),
+    name      text not null default '' check (length(name) <= 1000),
+    inactive  boolean not null default false,
+    reason    text not null default '',
+    primary key (run_id, client_id),
+    foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
+);

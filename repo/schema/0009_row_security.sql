@@ -1,0 +1,24 @@
+-- +goose Up
+-- Row level security keeps tenants apart, behind the tenant in each WHERE. The
+-- programs name the tenant of each statement in the setting halosync.tenant. The
+-- empty text sees no rows; "*" sees those of all tenants, for statements that serve
+-- the whole installation. A session that has never set it is not one of the
+-- programs', but the product's or a person's, and sees what it was granted. The
+-- policy does not apply to the tables' owner, who migrates, dumps and repairs.
+--
+-- The sub-selects read the setting once a statement and not once a row.
+-- +goose StatementBegin
+do $$
+declare
+    tab text;
+begin
+    foreach tab in array '{connections,companies,clients,mappings,dismissals,runs,run_items,run_pages,run_findings,events,api_keys,sessions,signin_tokens_used,answers}'::text[] loop
+        execute format('alter table halosync.%I enable row level security', tab);
+        execute format($policy$
+            create policy tenant_wall on halosync.%I using (
+                tenant = (select current_setting('halosync.tenant', true))
+                or (select coalesce(current_setting('halosync.tenant', true), '*') = '*'))$policy$, tab);
+    end loop;
+end
+$$;
+-- +goose StatementEnd

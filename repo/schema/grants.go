@@ -1,0 +1,136 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
+)
+
+// rights are what the programs need on each table, and no more. Foreign keys delete
+// dependent rows with the owner's rights. Locking a row needs the right to update.
+var rights = []struct{ table, verbs string }{
+	{"schema_versions", "select"},
+	{"schema_floor", "select"},
+	{"connections", "select, insert, update, delete"},
+	{"companies", "select, insert, delete"},
+	{"clients", "select, insert, update, delete"},
+	{"mappings", "select, insert, update"},
+	{"runs", "select, insert, update, delete"},
+	{"run_items", "select, insert, delete"},
+	{"run_pages", "select, insert, delete"},
+	{"run_findings", "select, insert, update, delete"},
+	{"events", "select, insert"},
+	{"dismissals", "select, insert"},
+	{"api_keys", "select, insert, update"},
+	{"sessions", "select, insert, update, delete"},
+	{"signin_tokens_used", "select, insert, delete"},
+	{"answers", "select, insert, update, delete"},
+	{"upkeep", "select, update"},
+}
+
+// forgetEvents is the only way in which the programs' role may delete events.
+const forgetEvents = "halosync.forget_events(text, interval, integer)"
+
+// RoleError reports a role that [Grant] does not grant rights to.
+type RoleError struct {
+	Role   string
+	Reason string // e.g. "does not exist: create role … login"
+}
+
+func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
+
+// Grant gives a role exactly the rights that the worker and the CLI need, and
+// revokes any other right on tables in the schema. The role must exist, or the error
+// is a [*RoleError]; url must be the owner's. It is safe to repeat, and must be
+// repeated after a migration that adds tables. It grants TEMP on the database, for
+// suggestions, only if the role does not have it.
+func Grant(ctx context.Context, url, role string) (err error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return scoped.ErrURL
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return wrap("grant", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return wrap("grant", pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return grant(ctx, tx, role) }))
+}
+
+func grant(ctx context.Context, tx pgx.Tx, role string) error {
+	var database string
+	var owns, temp bool
+	err := tx.QueryRow(ctx, `
+		select current_database(), r.rolsuper or r.rolbypassrls or pg_has_role(r.oid, c.relowner, 'member'),
+			has_database_privilege(r.oid, current_database(), 'temp')
+		from pg_roles r, pg_class c where r.rolname = $1 and c.oid = 'halosync.mappings'::regclass`, role).Scan(&database, &owns, &temp)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return &RoleError{Role: role, Reason: "does not exist: create role … login"}
+	case err != nil:
+		return err
+	case owns:
+		return &RoleError{Role: role, Reason: "is a superuser, bypasses row level security or can act as the tables' owner: use a weaker one"}
+	}
+	to := pgx.Identifier{role}.Sanitize()
+	sql := []string{
+		"revoke all on all tables in schema halosync from " + to,
+		"grant usage on schema halosync to " + to,
+		"grant execute on function " + forgetEvents + " to " + to,
+	}
+	for _, r := range rights {
+		sql = append(sql, fmt.Sprintf("grant %s on halosync.%s to %s", r.verbs, r.table, to))
+	}
+	if !temp {
+		sql = append(sql, fmt.Sprintf("grant temporary on database %s to %s", pgx.Identifier{database}.Sanitize(), to))
+	}
+	for _, s := range sql {
+		if _, err := tx.Exec(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rights returns the rights that [Grant] gives, by table: "select, insert".
+func Rights() map[string]string {
+	all := make(map[string]string)
+	for _, r := range rights {
+		all[r.table] = r.verbs
+	}
+	return all
+}
+
+// Role is what a session's role may do.
+type Role struct {
+	// Name as the session has it.
+	Name string
+	// Walled reports whether row level security applies to the role. It does not
+	// apply to the tables' owner, a superuser, or a role with BYPASSRLS.
+	Walled bool
+	// Missing are rights that some statement needs, e.g. "select on halosync.runs".
+	Missing []string
+}
+
+// CheckRole returns what the role of a session may do. It needs a schema that passes
+// [Check].
+func CheckRole(ctx context.Context, q querier) (Role, error) {
+	var tables, verbs []string
+	for _, r := range rights {
+		for verb := range strings.SplitSeq(r.verbs, ", ") {
+			tables, verbs = append(tables, "halosync."+r.table), append(verbs, verb)
+		}
+	}
+	var role Role
+	err := q.QueryRow(ctx, `
+		select current_user, row_security_active('halosync.mappings'), array(
+			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
+			where not has_table_privilege(tab, verb) order by ord)
+			|| case when has_function_privilege($3, 'execute') then '{}' else array['execute on ' || $3] end`, tables, verbs, forgetEvents).Scan(&role.Name, &role.Walled, &role.Missing)
+	return role, wrap("rights", err)
+}

@@ -1,0 +1,171 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
+)
+
+// versionTable is the table in which goose records the applied migrations.
+const versionTable = "halosync.schema_versions"
+
+// Result is what [Migrate] did; if From equals To, it did nothing.
+type Result struct {
+	From, To int64 // schema versions; 0 is an empty database
+}
+
+// Migrate brings the schema up to the program's version. Several processes may call
+// it at once: one migrates, the others wait. It leaves a database that is newer
+// than the program as it is; if the program cannot work with it, the error is an
+// [*Error]. If a migration fails, those before it stay applied.
+func Migrate(ctx context.Context, url string) (Result, error) {
+	return migrate(ctx, url, embedded, baseline)
+}
+
+// migrate applies migrations. oldest is the lowest floor of a schema that they lead
+// away from.
+func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
+	want, err := checkNumbers(migrations)
+	if err != nil {
+		return res, err
+	}
+	floor, err := oldestProgram(migrations)
+	if err != nil {
+		return res, err
+	}
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return res, scoped.ErrURL
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	s, err := prepare(ctx, cfg, want, floor, oldest)
+	if err != nil {
+		return res, wrap("schema version", err)
+	}
+	res.From, res.To = s.version, s.version
+	if s.version >= want || s.unreleased(oldest) {
+		return res, s.check(want, oldest) // without waiting for the lock
+	}
+	if err := alone(ctx, cfg, func() error { return apply(ctx, db, migrations) }); err != nil {
+		return res, fmt.Errorf("migrate: %w", err)
+	}
+	res.To = want
+	return res, nil
+}
+
+// prepare creates the schema, in which goose keeps its table, and reads its state.
+// It raises the floor before anything is migrated, so that every released schema has
+// one. The lock is needed because "if not exists" is not safe against another
+// session that does the same.
+func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (s state, err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`select pg_advisory_xact_lock(hashtextextended('halosync schema', 0))`,
+			`create schema if not exists halosync`, createFloor,
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	if s, err = read(ctx, conn); err != nil || s.version > want || s.unreleased(oldest) {
+		return s, err
+	}
+	_, err = conn.Exec(ctx, raiseFloor, floor)
+	return s, err
+}
+
+// alone runs f while no other process does, after waiting for up to five minutes.
+// The lock belongs to a transaction. goose's own lock belongs to a session, which a
+// pooler lends to another client a moment later.
+func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`set local lock_timeout = '5min'`, `set local idle_in_transaction_session_timeout = 0`,
+			`select pg_advisory_xact_lock(hashtextextended('halosync migrations', 0))`,
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return f()
+	})
+}
+
+// apply applies the pending migrations.
+func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// migrationName matches the name of a migration's file: four digits and its subject.
+var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
+
+// checkNumbers returns the newest version. Numbers must run from 1 without gaps and
+// duplicates, which a merge of two branches easily produces.
+func checkNumbers(migrations fs.FS) (int64, error) {
+	entries, err := fs.ReadDir(migrations, ".")
+	if err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	var numbers []int64
+	for _, e := range entries {
+		match := migrationName.FindStringSubmatch(e.Name())
+		if match == nil {
+			return 0, fmt.Errorf("migrations: %s: want a name like 0001_what.sql", e.Name())
+		}
+		n, err := strconv.ParseInt(match[1], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("migrations: %s: %w", e.Name(), err)
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		switch want := int64(i + 1); {
+		case n > want:
+			return 0, fmt.Errorf("migrations: number %04d is missing", want)
+		case n < want && n == 0:
+			return 0, fmt.Errorf("migrations: number %04d: they begin with 0001", n)
+		case n < want:
+			return 0, fmt.Errorf("migrations: number %04d is there twice", n)
+		}
+	}
+	if len(numbers) == 0 {
+		return 0, errors.New("migrations: none")
+	}
+	return numbers[len(numbers)-1], nil
+}

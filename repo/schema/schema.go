@@ -1,0 +1,173 @@
+// Package schema creates and checks halosync's schema in Postgres: its migrations,
+// the versions of programs that work with it, and the rights of the programs' role.
+// The migrations are the SQL files beside this one.
+package schema
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/halosync/halosync/repo/internal/scoped"
+)
+
+//go:embed *.sql
+var embedded embed.FS
+
+// baseline is the version of the first release's schema. Its migrations name no
+// oldest program, so the floor of every released schema is at least as high. The
+// schemas before it had floors of up to 7.
+const baseline = 9
+
+// The floor of a schema is the version of the oldest program that works with it.
+// The version of a program is that of the schema that it was written for. The floor
+// lets workers of one release continue while those of the next start: the schema is
+// migrated first. A migration names its floor in a line of its file:
+//
+//	-- halosync:oldest-program 9
+//
+// Such a migration only adds what an older program can ignore: columns with
+// defaults, tables, indexes, wider checks. Without the line, only programs of its
+// own release work with it.
+const (
+	createFloor = `create table if not exists halosync.schema_floor (
+		one boolean primary key default true check (one), floor bigint not null)`
+	raiseFloor = `insert into halosync.schema_floor as f (floor) values ($1)
+		on conflict (one) do update set floor = excluded.floor where f.floor < excluded.floor`
+)
+
+var floorLine = regexp.MustCompile(`(?m)^-- halosync:oldest-program (\d{1,9})\s*$`)
+
+// Error reports a schema that this program does not work with.
+type Error struct {
+	Have, Want int64 // versions; 0 is an empty database
+	// Floor is the version of the oldest program that works with a newer schema.
+	Floor int64
+	// Unreleased is true for a schema from before the first release, which no
+	// migration leads away from.
+	Unreleased bool
+}
+
+func (e *Error) Error() string {
+	if e.Unreleased {
+		return "this database has a schema from before the first release; create a new database"
+	}
+	if e.Newer() {
+		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
+	}
+	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
+}
+
+// Newer reports whether the schema is of a later release than the program.
+func (e *Error) Newer() bool { return !e.Unreleased && e.Have > e.Want }
+
+// querier is what a pool, a connection and a transaction have in common.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Version returns the version that this program was written for. A test checks the
+// names of the embedded files.
+func Version() int64 {
+	names, err := fs.Glob(embedded, "*.sql")
+	if err != nil {
+		return 0
+	}
+	return int64(len(names))
+}
+
+// Applied returns the version of the database's schema; 0 if it has none.
+func Applied(ctx context.Context, q querier) (int64, error) {
+	s, err := read(ctx, q)
+	return s.version, err
+}
+
+// Check returns an [*Error] unless this program works with the database's schema:
+// it has the version that the program was written for, or a later one that says so.
+func Check(ctx context.Context, q querier) error {
+	s, err := read(ctx, q)
+	if err != nil {
+		return wrap("schema version", err)
+	}
+	return s.check(Version(), baseline)
+}
+
+// state is what a database says about its schema.
+type state struct {
+	version int64 // the newest migration that was applied; 0: none
+	floor   int64 // 0: not stored
+}
+
+// read reads the version and the floor; both are zero if the database has no schema.
+func read(ctx context.Context, q querier) (s state, err error) {
+	err = q.QueryRow(ctx, `
+		select coalesce(max(version_id), 0), coalesce((select max(floor) from halosync.schema_floor), 0)
+		from halosync.schema_versions where is_applied`).Scan(&s.version, &s.floor)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") { // no such table, no such schema
+		return state{}, nil
+	}
+	return s, err
+}
+
+// unreleased reports whether the schema is from before the first release. oldest is
+// the lowest floor of a released schema.
+func (s state) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
+
+// check returns an [*Error] unless a program of version want works with the schema.
+func (s state) check(want, oldest int64) error {
+	switch {
+	case s.unreleased(oldest):
+		return &Error{Have: s.version, Want: want, Unreleased: true}
+	case s.version < want:
+		return &Error{Have: s.version, Want: want}
+	case s.version > want && s.floor > want:
+		return &Error{Have: s.version, Want: want, Floor: s.floor}
+	}
+	return nil
+}
+
+// oldestProgram returns the floor of the schema after all migrations, the highest
+// that any of them names.
+func oldestProgram(migrations fs.FS) (floor int64, err error) {
+	names, err := fs.Glob(migrations, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			return 0, err
+		}
+		number, err := strconv.ParseInt(migrationName.FindStringSubmatch(name)[1], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		oldest := number
+		if line := floorLine.FindSubmatch(text); line != nil {
+			if oldest, err = strconv.ParseInt(string(line[1]), 10, 64); err != nil {
+				return 0, err
+			}
+			if oldest < 1 || oldest > number {
+				return 0, fmt.Errorf("migrations: %s: oldest-program is %d, want 1 to %d", name, oldest, number)
+			}
+		}
+		floor = max(floor, oldest)
+	}
+	return floor, nil
+}
+
+// wrap puts what was tried before an error. nil stays nil.
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", op, scoped.Explain(err))
+}

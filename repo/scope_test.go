@@ -1,0 +1,269 @@
+package repo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
+)
+
+// tenantTables returns all tables that have a tenant, from the catalogue of the
+// database.
+func tenantTables(t *testing.T, url string) []string {
+	t.Helper()
+	return repotest.Value[[]string](t, url, `
+		select array_agg(c.relname::text order by c.relname) from pg_class c join pg_attribute a on a.attrelid = c.oid
+		where c.relnamespace = 'halosync'::regnamespace and c.relkind = 'r' and a.attname = 'tenant'`)
+}
+
+// Every table with a tenant, of later migrations too, has row level security; its
+// rights are decided, and it has none that no statement needs.
+func TestEveryTableIsWalled(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	equal(t, "tables with a tenant and the policy", repotest.Value[[]string](t, url, `
+		select array_agg(c.relname::text order by c.relname) from pg_class c join pg_policy p on p.polrelid = c.oid
+		where c.relrowsecurity and p.polname = 'tenant_wall' and p.polcmd = '*' and p.polroles = '{0}'`), tenantTables(t, url))
+	rights := schema.Rights()
+	var tables []string
+	for table := range rights {
+		tables = append(tables, table)
+	}
+	slices.Sort(tables)
+	equal(t, "tables with rights", tables, repotest.Value[[]string](t, url, `
+		select array_agg(tablename::text order by tablename) from pg_tables where schemaname = 'halosync'`))
+	equal(t, "rights", rights, statements(t))
+}
+
+// statements returns the verbs of all statements in the package's own files, by
+// table.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	files := must[[]string](t)(filepath.Glob("*.go"))
+	used := make(map[string]map[string]bool)
+	note := func(table, verb string) {
+		if used[table] == nil {
+			used[table] = map[string]bool{"select": true} // each WHERE reads
+		}
+		used[table][verb] = true
+	}
+	verbs := map[string]*regexp.Regexp{
+		"select": regexp.MustCompile(`(?:from|join) halosync\.([a-z_]+)`),
+		"insert": regexp.MustCompile(`insert into halosync\.([a-z_]+)`),
+		"update": regexp.MustCompile(`update halosync\.([a-z_]+)|insert into halosync\.([a-z_]+)[^` + "`" + `]* do update`),
+		"delete": regexp.MustCompile(`delete from halosync\.([a-z_]+)`),
+	}
+	for _, name := range append(files, "schema/schema.go") {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text := string(must[[]byte](t)(os.ReadFile(name)))
+		if name == "schema/schema.go" {
+			text = text[strings.Index(text, "\nfunc "):] // past what only a migration does
+		}
+		for verb, re := range verbs {
+			for _, match := range re.FindAllStringSubmatch(text, -1) {
+				note(strings.Join(match[1:], ""), verb)
+			}
+		}
+		for _, match := range regexp.MustCompile(`table := range \[\]string\{([^}]*)\}`).FindAllStringSubmatch(text, -1) { // clean-up of a run
+			for _, table := range strings.Split(match[1], ",") {
+				note(strings.Trim(table, `" `), "delete")
+			}
+		}
+	}
+	all := make(map[string]string)
+	for table, by := range used {
+		var list []string
+		for _, verb := range []string{"select", "insert", "update", "delete"} {
+			if by[verb] {
+				list = append(list, verb)
+			}
+		}
+		all[table] = strings.Join(list, ", ")
+	}
+	return all
+}
+
+// fill puts a row of a tenant into every table.
+func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
+	t.Helper()
+	for _, sql := range []string{
+		`insert into halosync.companies (tenant, id, name, norm_name) values ($1, $2, 'n', 'n')`,
+		`insert into halosync.clients (tenant, connection_id, client_id, name, inactive) values ($1, $2, 1, 'n', false)`,
+		`insert into halosync.mappings (tenant, id, connection_id, company_id, client_id, client_name, client_inactive, mapped_by, state)
+			values ($1, $2, $2, $2, 1, 'n', false, 'map', 'ok')`,
+		`insert into halosync.runs (id, tenant, connection_id, kind, request_key) values ($2, $1, $2, 'import', 'k')`,
+		`insert into halosync.run_items (tenant, run_id, seq, outcome) values ($1, $2, 1, 'skipped')`,
+		`insert into halosync.run_pages (tenant, run_id, pass, page, client_ids) values ($1, $2, 0, 0, '{1}')`,
+		`insert into halosync.run_findings (tenant, run_id, client_id, outcome) values ($1, $2, 1, 'seen')`,
+		`insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by) values ($1, $2, $2, 1, 'ann')`,
+		`insert into halosync.events (tenant, actor, action, run_id) values ($1, 'ann', 'test', $2)`,
+		`insert into halosync.api_keys (tenant, id, name, scope, hash, created_by) values ($1, $2, 'n', 'read', sha256($1::text::bytea), 'ann')`,
+		`insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, expires_at) values ($1, sha256($1::text::bytea), 'ann', 'read', $2, now() + interval '1 hour')`,
+		`insert into halosync.signin_tokens_used (tenant, hash, expires_at) values ($1, sha256($2::text::bytea), now())`,
+		`insert into halosync.answers (tenant, key, owner, print) values ($1, 'k', $2, '')`,
+	} {
+		repotest.Exec(t, url, sql, tenant, conn)
+	}
+}
+
+// Raw SQL without a condition on the tenant, under a role with all rights on every
+// table: a session of one tenant neither reads, adds, changes, takes over nor
+// deletes rows of another.
+func TestWallMatrix(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	eve := join(t, w.Store, w.url, "globex", "main")
+	fill(t, w.url, "acme", w.conn)
+	fill(t, w.url, "globex", eve.conn)
+	repotest.Exec(t, w.url, `grant all on all tables in schema halosync to halosync_worker`)
+	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
+	defer func() { _ = conn.Close(context.Background()) }() // with the test
+
+	try := func(setting, sql string, args ...any) (int64, error) {
+		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
+		defer func() { _ = tx.Rollback(t.Context()) }() // nothing is to stay
+		if setting != "unset" {
+			if _, err := tx.Exec(t.Context(), `select set_config('halosync.tenant', $1, true)`, setting); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tag, err := tx.Exec(t.Context(), sql, args...)
+		return tag.RowsAffected(), err
+	}
+	refused := func(err error, code string) bool {
+		var pg *pgconn.PgError
+		return errors.As(err, &pg) && pg.Code == code
+	}
+	tables := tenantTables(t, w.url)
+	// A session that never set it is not one of the programs', and must come first:
+	// afterwards the setting is empty and no longer unset.
+	for _, table := range tables {
+		if n, err := try("unset", `select from halosync.`+table); err != nil || n < 2 {
+			t.Errorf("%s, for a session that is not the programs': %d rows, %v", table, n, err)
+		}
+	}
+	tried, leaks := 0, 0
+	for _, table := range tables {
+		columns := repotest.Value[string](t, w.url, `
+			select string_agg(quote_ident(attname), ', ') from pg_attribute
+			where attrelid = ('halosync.' || $1)::regclass and attnum > 0 and not attisdropped and attgenerated = ''`, table)
+		row := repotest.Value[string](t, w.url, fmt.Sprintf(`select to_jsonb(t)::text from halosync.%s t where tenant = 'acme' limit 1`, table))
+		ours := repotest.Value[int64](t, w.url, fmt.Sprintf(`select count(*) from halosync.%s where tenant = 'globex'`, table))
+		const wall, appendOnly = "42501", "55000"
+		for verb, c := range map[string]struct {
+			sql  string
+			rows int64  // that it may touch, its own ones
+			code string // with which it may be refused
+		}{
+			"select":        {`select from halosync.` + table, ours, ""},
+			"select theirs": {`select from halosync.` + table + ` where tenant = 'acme'`, 0, ""},
+			"insert":        {fmt.Sprintf(`insert into halosync.%[1]s (%[2]s) overriding system value select %[2]s from jsonb_populate_record(null::halosync.%[1]s, '%[3]s')`, table, columns, strings.ReplaceAll(row, "'", "''")), 0, wall},
+			"update theirs": {`update halosync.` + table + ` set tenant = tenant where tenant = 'acme'`, 0, appendOnly},
+			"take over":     {`update halosync.` + table + ` set tenant = 'globex' where tenant = 'acme'`, 0, appendOnly},
+			"give away":     {`update halosync.` + table + ` set tenant = 'acme' where tenant = 'globex'`, 0, wall},
+			"delete theirs": {`delete from halosync.` + table + ` where tenant = 'acme'`, 0, appendOnly},
+			"lock theirs":   {`select from halosync.` + table + ` where tenant = 'acme' for update`, 0, ""},
+			"by a copy":     {`copy (select * from halosync.` + table + ` where tenant = 'acme') to stdout`, 0, ""},
+		} {
+			tried++
+			if verb == "give away" && table == "events" {
+				c.code = appendOnly
+			}
+			if n, err := try("globex", c.sql); n > c.rows || err != nil && !refused(err, c.code) || err == nil && c.code == wall {
+				leaks++
+				t.Errorf("%s, %s: %d rows, %v", table, verb, n, err)
+			}
+		}
+		for _, setting := range []string{"", "nobody", "acme' or true --", "%"} {
+			tried++
+			if n, err := try(setting, `select from halosync.`+table); err != nil || n != 0 {
+				leaks++
+				t.Errorf("%s, as tenant %q: %d rows, %v", table, setting, n, err)
+			}
+		}
+		if n, err := try("*", `select from halosync.`+table); err != nil || n < 2 {
+			t.Errorf("%s, for all: %d rows, %v", table, n, err)
+		}
+	}
+	t.Logf("%d tables, %d statements tried, leaks %d", len(tables), tried, leaks)
+}
+
+// A name that would mean all tenants, or that Postgres would refuse to set, sees no
+// rows, and what it adds is refused.
+func TestTenantsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	for _, name := range []string{"*", "", "\xff", "a\x00b"} {
+		if list, err := w.Connections(t.Context(), name); len(list) > 0 {
+			t.Errorf("tenant %q: %d connections, %v", name, len(list), err)
+		}
+		if _, err := w.AddCompanies(t.Context(), name, "eve", []repo.NewCompany{{Name: "x", NormName: "x"}}); err == nil {
+			t.Errorf("tenant %q: a company was added", name)
+		}
+	}
+	odd := `o'Neill\ "& Söhne" `
+	must[[]repo.Company](t)(w.AddCompanies(t.Context(), odd, "ann", []repo.NewCompany{{Name: "x", NormName: "x"}}))
+	equal(t, "companies of an odd tenant", len(must[[]repo.Company](t)(w.Companies(t.Context(), odd, repo.CompanyFilter{}))), 1)
+}
+
+// A session of the store that names no tenant sees no rows, even after one that did.
+func TestSessionsAreNobodys(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	n, err := repo.RawCount(t.Context(), w.Store, `select count(*) from halosync.connections`)
+	if err != nil || n != 0 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// The rights are exact, whatever the role had; a role that row level security does
+// not apply to is refused; missing rights are named.
+func TestGrant(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	equal(t, "role", must[repo.Role](t)(w.Role(t.Context())), repo.Role{Name: "halosync_worker", Walled: true, Missing: []string{}})
+	equal(t, "owner", must[repo.Role](t)(repotest.OpenAs(t, w.url).Role(t.Context())).Walled, false)
+	repotest.Exec(t, w.url, `revoke update on halosync.runs from halosync_worker`)
+	repotest.Exec(t, w.url, `grant truncate, trigger on halosync.events to halosync_worker`)
+	equal(t, "missing", must[repo.Role](t)(w.Role(t.Context())).Missing, []string{"update on halosync.runs"})
+	for range 2 {
+		if err := schema.Grant(t.Context(), w.url, "halosync_worker"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for table, verbs := range schema.Rights() {
+		equal(t, "rights on "+table, repotest.Value[string](t, w.url, `
+			select string_agg(lower(privilege_type), ', ' order by array_position('{SELECT,INSERT,UPDATE,DELETE}', privilege_type::text))
+			from information_schema.table_privileges where grantee = 'halosync_worker' and table_schema = 'halosync' and table_name = $1`, table), verbs)
+	}
+	for role, want := range map[string]string{"no such role": "does not exist", "postgres": "use a weaker one"} {
+		if err := schema.Grant(t.Context(), w.url, role); !errors.As(err, new(*schema.RoleError)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("grant to %s: %v", role, err)
+		}
+	}
+	for _, sql := range []string{
+		`create table halosync.x ()`, `alter table halosync.runs add column x int`, `truncate halosync.runs`,
+		`drop policy tenant_wall on halosync.runs`, `alter table halosync.runs disable row level security`,
+		`select * from halosync.current_mappings`, `delete from halosync.events`, `update halosync.companies set name = 'x'`,
+		`select halosync.enqueue('import', 'acme', null, '{}', '')`,
+	} {
+		if err := tryExec(t, repotest.Worker(t, w.url), sql); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package repo_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/repotest"
+)
+
+// silentConn is a connection that dies silently: what is written to it vanishes, and
+// nothing comes back.
+type silentConn struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (c silentConn) Write(b []byte) (int, error) {
+	if c.dead.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// A connection that died silently is given up, whatever it is used for, and the next
+// call gets a new one.
+func TestSilentPostgres(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	claim := w.claim(t, "k")
+	var dead atomic.Bool
+	store, err := repo.OpenWrapped(t.Context(), w.url, repotest.Keys(t), func(c net.Conn) net.Conn {
+		dead.Store(false) // of the new one
+		return silentConn{c, &dead}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	repo.SetTimeout(store, time.Second) // enough for a new connection on a busy machine
+	for name, call := range map[string]func(context.Context) error{
+		"row":       func(ctx context.Context) error { _, err := store.OthersWait(ctx, claim.Ref, 0); return err },
+		"rows":      func(ctx context.Context) error { _, err := store.Connections(ctx, w.tenant); return err },
+		"statement": func(ctx context.Context) error { return store.Beat(ctx, claim.Ref) },
+		"transaction": func(ctx context.Context) error {
+			_, err := store.RequestCancel(ctx, w.tenant, claim.Run.ID, "ann")
+			return err
+		},
+		"page": func(ctx context.Context) error {
+			_, err := store.ImportPage(ctx, claim.Ref, page(1), decider(nil))
+			return err
+		},
+	} {
+		if err := call(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		dead.Store(true)
+		if err := call(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := call(t.Context()); err != nil {
+			t.Errorf("%s, once more: %v", name, err)
+		}
+	}
+	// An end of the caller's context is not the database's fault.
+	if err := store.Beat(within(t, 0), claim.Ref); errors.Is(err, repo.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("own timeout: %v", err)
+	}
+	if _, err := store.Run(t.Context(), "globex", claim.Run.ID); !errors.Is(err, repo.ErrNotFound) || errors.Is(err, pgx.ErrTxClosed) {
+		t.Errorf("no row: %v", err)
+	}
+}

@@ -1,0 +1,72 @@
+package tasks
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// dedupLua stores run "id" as the holder of the dedup key "key" if the key is free or
+// held by the run "expired". Otherwise it returns the holder and how long it has held
+// the key, in milliseconds on Redis' clock.
+const dedupLua = `
+local time = redis.call('TIME')
+local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
+local held = redis.call('GET', key)
+if held then
+  local holder, since = string.match(held, '^(%x+) (%d+)$')
+  if holder and holder ~= id and holder ~= expired then
+    return {holder, string.format('%d', now - since)}
+  end
+end
+redis.call('SET', key, id .. ' ' .. now, 'PX', keep)`
+
+// dedupScript is dedupLua alone.
+var dedupScript = redis.NewScript(fmt.Sprintf(`
+local key, id, expired, keep = KEYS[1], ARGV[1], ARGV[2], %d
+%s
+return {}`, dedupKeep.Milliseconds(), dedupLua))
+
+// requestLua does all of a request in one call. It follows asynq's script, wrapped in
+// the function enqueue, which takes the first %[1]d keys and %[2]d arguments. It
+// stores the dedup key, lists the run as unrecorded, adds the queue to asynq's set
+// and writes the task. It returns nothing if it stored the dedup key.
+//
+// The key and the task are written together, so a key without a task is worthless at
+// once: its time is 0. If go-redis repeats the call after a lost reply, it finds its own
+// key and does no harm.
+const requestLua = `
+local key, unrecorded, queues = KEYS[%[1]d + 1], KEYS[%[1]d + 2], KEYS[%[1]d + 3]
+local id, queue, expired = ARGV[%[2]d + 1], ARGV[%[2]d + 2], ARGV[%[2]d + 3]
+local keep = '%[3]d'
+if not redis.call('SET', key, id .. ' 0', 'NX', 'PX', keep) then
+%[5]s
+end
+if redis.call('RPUSH', unrecorded, id) > %[4]d then
+  redis.call('LTRIM', unrecorded, -%[4]d, -1)
+end
+redis.call('SADD', queues, queue)
+enqueue()
+return {}`
+
+// dedupReply reads the reply of dedupLua: the holder, which is runID if it has the key,
+// and for how long another run has held it.
+func dedupReply(runID string, cmd *redis.Cmd) (holder string, age time.Duration, err error) {
+	reply, err := cmd.StringSlice()
+	if err != nil {
+		return "", 0, fmt.Errorf("dedup key: %w", err)
+	}
+	if len(reply) == 0 {
+		return runID, 0, nil
+	}
+	if len(reply) != 2 {
+		return "", 0, fmt.Errorf("dedup key: script: %d values", len(reply))
+	}
+	ms, err := strconv.ParseInt(reply[1], 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("dedup key: script: %w", err)
+	}
+	return reply[0], time.Duration(ms) * time.Millisecond, nil
+}

@@ -1,0 +1,99 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// epochKey exists for as long as Redis keeps its data.
+const epochKey = "halosync:mark"
+
+// Marked reports whether Redis still has the key that [Client.Mark] stored. If not,
+// Redis is new, was flushed or restarted without its data, and all queued tasks are lost.
+func (c *Client) Marked(ctx context.Context) (bool, error) {
+	n, err := c.rdb.Exists(ctx, epochKey).Result()
+	if err != nil {
+		return false, fmt.Errorf("queue epoch: %w", err)
+	}
+	return n > 0, nil
+}
+
+// Mark stores the key that [Client.Marked] looks for. Call it once all lost runs are
+// due to be enqueued again.
+func (c *Client) Mark(ctx context.Context) error {
+	if err := c.rdb.Set(ctx, epochKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
+		return fmt.Errorf("queue epoch: %w", err)
+	}
+	return nil
+}
+
+// repairScript repairs two states of the task KEYS[1] with the id ARGV[1] that asynq
+// v0.26 never leaves by itself. It returns 1 if the id is free.
+//
+//   - No hash, or a hash without a message, while lists still hold the id: the hash was
+//     evicted, or a late write of a result created it (asynq issue 1167). A task enqueued
+//     on top would run twice, so the script removes the id from KEYS[2] to KEYS[8].
+//   - Active without a lease in KEYS[2], which no recoverer finds (asynq issues 1051 and
+//     1144): the script adds an expired lease.
+var repairScript = redis.NewScript(`
+if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
+  redis.call('DEL', KEYS[1])
+  redis.call('LREM', KEYS[7], 0, ARGV[1])
+  redis.call('LREM', KEYS[8], 0, ARGV[1])
+  for i = 2, 6 do
+    redis.call('ZREM', KEYS[i], ARGV[1])
+  end
+  return 1
+end
+if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
+  redis.call('ZADD', KEYS[2], redis.call('TIME')[1] - 60, ARGV[1])
+end
+return 0`)
+
+// repair makes asynq handle a stuck task again. free reports whether its id is unused.
+func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, err error) {
+	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
+	for i, key := range keys {
+		keys[i] = "asynq:{" + queue + "}:" + key
+	}
+	free, err = repairScript.Run(ctx, c.rdb, keys, runID).Bool()
+	if err != nil {
+		return false, fmt.Errorf("run %s: repair: %w", runID, err)
+	}
+	return free, nil
+}
+
+// Hurry makes a run that was put off due at once. It does nothing to a run in another
+// state.
+func (c *Client) Hurry(ctx context.Context, runID string) error {
+	info, err := c.lookUp(ctx, runID)
+	return c.runTask(ctx, info, err, asynq.TaskStateRetry, asynq.TaskStateScheduled)
+}
+
+// runTask takes the result of a lookup and makes the task due if it is in one of the
+// given states.
+func (c *Client) runTask(ctx context.Context, info *asynq.TaskInfo, err error, from ...asynq.TaskState) error {
+	switch {
+	case errors.Is(err, ErrUnknownRun):
+		return nil // it has ended and is no longer kept
+	case err != nil:
+		return err
+	case !slices.Contains(from, info.State):
+		return nil
+	}
+	err = c.inspector.RunTask(info.Queue, info.ID)
+	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) {
+		return nil
+	}
+	// The state may have changed in the meantime.
+	if now, ferr := c.find(ctx, info.ID, info.Queue); ferr == nil && now.State != info.State {
+		return nil
+	}
+	return fmt.Errorf("run %s: run now: %w", info.ID, err)
+}

@@ -1,0 +1,82 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// unrecordedKey lists the runs that were requested through Redis and are not in
+	// the ledger yet, oldest first.
+	unrecordedKey = "halosync:unseen"
+	// maxUnrecorded bounds the list while no worker is up. A run that is dropped from
+	// it is recorded when it is executed.
+	maxUnrecorded = 100_000
+)
+
+// Unseen is a run that may be missing in the ledger.
+type Unseen struct {
+	RunID  string // 32 hex digits
+	Kind   string // such as [KindImport]
+	Tenant string
+	Args   []byte // the payload: JSON of the kind's arguments, not validated
+	Ended  bool   // its task is archived or completed and will not be executed again
+}
+
+// listUnrecorded lists a run that is about to be enqueued.
+func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
+	if err := c.rdb.RPush(ctx, unrecordedKey, runID).Err(); err != nil {
+		return fmt.Errorf("list unrecorded run: %w", err)
+	}
+	return c.rdb.LTrim(ctx, unrecordedKey, -maxUnrecorded, -1).Err()
+}
+
+// TakeUnseen removes up to limit runs from the list of unrecorded runs and returns those
+// that have a task. Each run is returned to one caller. If the caller loses it, the run
+// is recorded when it is executed.
+func (c *Client) TakeUnseen(ctx context.Context, limit int) ([]Unseen, error) {
+	ids, err := c.rdb.LPopCount(ctx, unrecordedKey, limit).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unrecorded runs: %w", err)
+	}
+	var runs []Unseen
+	for i, id := range ids {
+		run, err := c.Lookup(ctx, id)
+		if errors.Is(err, ErrUnknownRun) {
+			continue
+		}
+		if err != nil {
+			c.putBack(ctx, ids[i:])
+			return runs, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+// putBack lists runs again after an error of Redis. If that fails too, they are
+// recorded when they are executed.
+func (c *Client) putBack(ctx context.Context, ids []string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dedupGrace)
+	defer cancel()
+	for _, id := range ids {
+		_ = c.rdb.RPush(ctx, unrecordedKey, id).Err()
+	}
+}
+
+// Lookup returns the request of a run in the queue, or [ErrUnknownRun].
+func (c *Client) Lookup(ctx context.Context, runID string) (Unseen, error) {
+	info, err := c.lookUp(ctx, runID)
+	if err != nil {
+		return Unseen{}, err
+	}
+	return Unseen{RunID: info.ID, Kind: info.Type, Tenant: payloadTenant(info.Payload), Args: info.Payload,
+		Ended: info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted}, nil
+}
