@@ -13,58 +13,57 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Prefix is where everything of the API is.
+// Prefix is the path of the API.
 const Prefix = "/api/v1"
 
-// Config is what a [Handler] works with.
+// Config configures a [Handler].
 type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: none
-	// Look is how often a run is looked at that somebody watches live; default
-	// 500 ms.
-	Look time.Duration
-	// Sign is after how long without a change such a stream shows that it is
-	// alive; default 15 s.
-	Sign time.Duration
-	// Streams is how many of them there may be at a time; default 100, and a
-	// tenth of it for one tenant.
-	Streams int
+	// PollEvery is how often a run that is watched live is read; default 500 ms.
+	PollEvery time.Duration
+	// KeepAlive is the time without a change after which a stream sends a comment;
+	// default 15 s.
+	KeepAlive time.Duration
+	// MaxStreams is the maximum number of open streams; default 100. A tenant may have
+	// a tenth of it.
+	MaxStreams int
 }
 
 // Handler serves the API. It is safe for concurrent use.
 type Handler struct {
-	engine  *engine.Engine
-	store   *repo.Store
-	log     *zap.Logger
-	mux     *http.ServeMux
-	huma    huma.API
-	look    time.Duration
-	sign    time.Duration
-	streams *streams
-	ended   chan struct{}
-	end     sync.Once
+	engine    *engine.Engine
+	store     *repo.Store
+	log       *zap.Logger
+	mux       *http.ServeMux
+	huma      huma.API
+	pollEvery time.Duration
+	keepAlive time.Duration
+	streams   *streams
+	ended     chan struct{}
+	end       sync.Once
 }
 
-// New makes a handler for everything below [Prefix].
+// New returns a handler for everything below [Prefix].
 func New(cfg Config) *Handler {
 	h := &Handler{
 		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, mux: http.NewServeMux(),
-		look: cfg.Look, sign: cfg.Sign, ended: make(chan struct{}),
+		pollEvery: cfg.PollEvery, keepAlive: cfg.KeepAlive, ended: make(chan struct{}),
 	}
 	if h.log == nil {
 		h.log = zap.NewNop()
 	}
-	if h.look == 0 {
-		h.look = 500 * time.Millisecond
+	if h.pollEvery == 0 {
+		h.pollEvery = 500 * time.Millisecond
 	}
-	if h.sign == 0 {
-		h.sign = 15 * time.Second
+	if h.keepAlive == 0 {
+		h.keepAlive = 15 * time.Second
 	}
-	if cfg.Streams == 0 {
-		cfg.Streams = 100
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = 100
 	}
-	h.streams = newStreams(cfg.Streams)
+	h.streams = newStreams(cfg.MaxStreams)
 	h.huma = humago.NewWithPrefix(h.mux, Prefix, h.document())
 	h.huma.UseMiddleware(h.authorise, h.readBody, h.onlyOnce)
 	h.connections()
@@ -82,6 +81,6 @@ func New(cfg Config) *Handler {
 	return h
 }
 
-// EndStreams ends the streams of runs that somebody watches, which otherwise
-// keep a server from shutting down. It is for [http.Server.RegisterOnShutdown].
+// EndStreams ends all open streams, which would otherwise delay the shutdown of a
+// server. It is for [http.Server.RegisterOnShutdown].
 func (h *Handler) EndStreams() { h.end.Do(func() { close(h.ended) }) }

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// The technician's way: connect, look, import, look at the run and at what came
-// of it, delete a mapping, bring it back, undo.
+// The main journey: connect, browse, import, read the run and its results, unmap, restore,
+// undo.
 func TestJourney(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -52,7 +52,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("restored: %s", back.body)
 	}
 	undone := w.do("POST", "/runs/"+run+"/undo", nil).want(200)
-	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // the restored one was touched
+	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // the restored one was changed by a person
 		t.Errorf("undone: %s", undone.body)
 	}
 	if n := len(w.do("GET", "/events?run="+run, nil).want(200).items()); n == 0 {
@@ -60,7 +60,7 @@ func TestJourney(t *testing.T) {
 	}
 }
 
-// What Halo does not answer is an error that says what to do.
+// If Halo fails, the error says what to do.
 func TestHaloFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,7 +89,7 @@ func TestHaloFails(t *testing.T) {
 		}
 		w.sim.ClearFaults()
 	}
-	// Credentials: the caller's own are 422, those that are stored 502.
+	// Refused credentials are 422 if the caller sent them, 502 if they are stored.
 	bad := map[string]any{"name": "bad", "domain": w.sim.ResourceServer(), "auth_server": w.sim.AuthServer(), "client_id": testApp, "client_secret": "wrong"}
 	if got := w.do("POST", "/connections", bad).want(422); !strings.Contains(got.text("detail"), "check client ID") {
 		t.Error(got.body)
@@ -99,7 +99,7 @@ func TestHaloFails(t *testing.T) {
 	w.do("GET", "/connections/halo/clients", nil).want(http.StatusBadGateway)
 }
 
-// What is wrong with a request is told with its place, and without quoting it.
+// Errors of a request have the place, but do not quote the value.
 func TestWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -134,7 +134,7 @@ func TestWrongRequests(t *testing.T) {
 			t.Errorf("%s: %s", name, got.body)
 		}
 	}
-	big := `{"name":"` + strings.Repeat("x", mostBody) + `"}`
+	big := `{"name":"` + strings.Repeat("x", maxBody) + `"}`
 	w.do("POST", "/companies", big).want(http.StatusRequestEntityTooLarge)
 	w.do("POST", "/companies", `{"name":"x"}`, "Content-Type", "text/plain").want(http.StatusUnsupportedMediaType)
 	secretly := `{"name":"x","client_secret":"` + testSecret + `","` + testSecret[:6] + `":1}`
@@ -142,7 +142,7 @@ func TestWrongRequests(t *testing.T) {
 	w.mustNotHold("a refusal", w.do("POST", "/connections", secretly[:len(secretly)-1]).want(400))
 }
 
-// What is broken here is told by an id that the log has.
+// An internal error has only the id of its log entry.
 func TestInternalErrors(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -155,7 +155,7 @@ func TestInternalErrors(t *testing.T) {
 	}
 }
 
-// Nobody gets in without a principal, or with too small a scope.
+// Requests without a principal or with too small a scope are refused.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -174,7 +174,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// Nothing of another tenant exists.
+// Data of other tenants does not exist.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

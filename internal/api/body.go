@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// mostBody bounds the body of a request, in bytes.
-	mostBody = 1 << 20
-	// reading is how long a caller may take over sending it.
-	reading = 20 * time.Second
+	// maxBody bounds the body of a request, in bytes.
+	maxBody = 1 << 20
+	// bodyTimeout bounds how long a caller may take to send it.
+	bodyTimeout = 20 * time.Second
 )
 
-// readBody reads a request's body once, within bounds, for all that follow.
+// readBody reads the body of a request once, within its bounds, for the later handlers.
 func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Body == nil {
@@ -31,29 +31,29 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(reading)) // a recorder has none
-	body, err := io.ReadAll(io.LimitReader(r.Body, mostBody+1))
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a recorder has none
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	_ = control.SetReadDeadline(time.Time{})
 	network, isNetwork := errors.AsType[net.Error](err)
 	switch {
-	case len(body) > mostBody, errors.As(err, new(*http.MaxBytesError)):
+	case len(body) > maxBody, errors.As(err, new(*http.MaxBytesError)):
 		h.refuse(ctx, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB: split the request")
 		return
 	case isNetwork && network.Timeout():
 		h.refuse(ctx, http.StatusRequestTimeout, "the body did not arrive in time")
 		return
 	case err != nil:
-		h.refuse(ctx, http.StatusBadRequest, "the body broke off")
+		h.refuse(ctx, http.StatusBadRequest, "the body is incomplete")
 		return
 	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
-		h.refuse(ctx, http.StatusUnsupportedMediaType, "the body has another type: want Content-Type: application/json")
+		h.refuse(ctx, http.StatusUnsupportedMediaType, "unsupported type of body: want Content-Type: application/json")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next(ctx)
 }
 
-// isJSON says whether a type is JSON's; none will do.
+// isJSON reports whether a content type is JSON. An empty one counts as JSON.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -62,14 +62,14 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json"
 }
 
-// format is JSON as it is read and written here: what is twice, unknown or
-// spelled otherwise is refused, where encoding/json would take it.
+// format reads and writes JSON. Unlike encoding/json it refuses members that are
+// duplicate, unknown or differ in case.
 func format() huma.Format {
 	return huma.Format{
 		Marshal: func(w io.Writer, v any) error { return huma.DefaultJSONFormat.Marshal(w, v) },
 		Unmarshal: func(data []byte, v any) error {
 			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
-			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // it may quote a value, and names our types
+			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // its text may quote a value, and names our types
 				return errors.New("not as described, at " + place(semantic.JSONPointer))
 			}
 			if whole, ok := v.(*any); ok && err == nil {
@@ -80,8 +80,8 @@ func format() huma.Format {
 	}
 }
 
-// refuseNull finds a null, which no field of a request may be: the library would
-// take it for one that is left out.
+// refuseNull returns an error for a null, which the library would treat like a missing
+// field.
 func refuseNull(v any, at jsontext.Pointer) error {
 	switch v := v.(type) {
 	case nil:

@@ -12,17 +12,17 @@ import (
 type browse struct {
 	OneConnection
 	Search   string `query:"search" maxLength:"200" doc:"Only clients that Halo finds for this text."`
-	Page     int    `query:"page" minimum:"1" maximum:"100000" default:"1" doc:"From 1."`
+	Page     int    `query:"page" minimum:"1" maximum:"100000" default:"1" doc:"Number of the page, from 1."`
 	PageSize int    `query:"page_size" minimum:"1" maximum:"100" default:"50" doc:"Halo's own limit is 100."`
-	Inactive bool   `query:"inactive" doc:"Inactive clients, too."`
+	Inactive bool   `query:"inactive" doc:"Include inactive clients."`
 }
 
 func (h *Handler) clients() {
 	type out struct{ Body view.Clients }
 	add(h, operation{
 		id: "list-clients", method: http.MethodGet, path: "/connections/{connection}/clients", tag: "Clients", scope: access.Read,
-		halo: true, summary: "One page of Halo's clients, read from Halo now",
-		about: "A Halo that cannot be read is an error, never an empty list. Pages are Halo's own, so this list has no cursor.",
+		halo: true, summary: "List one page of Halo's clients, read from Halo now",
+		about: "If Halo cannot be read, the answer is an error, never an empty list. The pages are Halo's, so this list has no cursor.",
 	}, func(ctx context.Context, p access.Principal, in *browse) (*out, error) {
 		got, err := h.engine.Browse(ctx, p.Tenant, in.Connection, engine.BrowseQuery{
 			Search: in.Search, IncludeInactive: in.Inactive, Page: in.Page, PageSize: in.PageSize,

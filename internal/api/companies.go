@@ -11,9 +11,9 @@ import (
 
 type companyFilter struct {
 	Page
-	Search     string `query:"search" maxLength:"200" doc:"Only names that contain this text, in any case."`
+	Search     string `query:"search" maxLength:"200" doc:"Only names that contain this text, ignoring case."`
 	Unmapped   bool   `query:"unmapped" doc:"Only companies without any mapping."`
-	Connection string `query:"connection" maxLength:"200" doc:"Look at the mappings of this connection only (id or name)."`
+	Connection string `query:"connection" maxLength:"200" doc:"Consider only the mappings of this connection (id or name)."`
 }
 
 type newCompany struct {
@@ -28,7 +28,7 @@ type companyOut struct{ Body view.Company }
 func (h *Handler) companies() {
 	add(h, operation{
 		id: "list-companies", method: http.MethodGet, path: "/companies", tag: "Companies", scope: access.Read,
-		summary: "The product's companies, oldest first", errors: []int{http.StatusNotFound},
+		summary: "List the companies of the product, oldest first", errors: []int{http.StatusNotFound},
 	}, h.listCompanies)
 	add(h, operation{
 		id: "add-company", method: http.MethodPost, path: "/companies", tag: "Companies", scope: access.Write,
@@ -52,10 +52,7 @@ func (h *Handler) listCompanies(ctx context.Context, p access.Principal, in *com
 		return nil, err
 	}
 	rows, err := h.store.Companies(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Company]{cut(rows, in.Limit, view.NewCompany, func(c repo.Company) string {
+	return page(rows, err, in.Limit, view.NewCompany, func(c repo.Company) string {
 		return cursor("companies", c.ID.String())
-	})}, nil
+	})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// OneConnection is in the path of what is about a connection.
+// OneConnection is the path parameter of operations on a connection.
 type OneConnection struct {
 	Connection string `path:"connection" maxLength:"200" doc:"Id or name of the connection."`
 }
@@ -35,30 +35,25 @@ type newConnection struct {
 	Body struct {
 		Name         string        `json:"name" minLength:"1" maxLength:"200" doc:"Unique within the tenant." example:"Acme Halo"`
 		Domain       string        `json:"domain" minLength:"1" maxLength:"2000" doc:"Resource server: host, host/path or URL, as Halo shows it." example:"acme.halopsa.com/api"`
-		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server: likewise." example:"acme.halopsa.com/auth"`
-		HaloTenant   string        `json:"halo_tenant,omitempty" maxLength:"200" doc:"For a hosted Halo only."`
+		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server, in the same forms." example:"acme.halopsa.com/auth"`
+		HaloTenant   string        `json:"halo_tenant,omitempty" maxLength:"200" doc:"For hosted Halo only."`
 		ClientID     string        `json:"client_id" minLength:"1" maxLength:"200"`
-		ClientSecret secret.String `json:"client_secret" minLength:"1" maxLength:"2000" writeOnly:"true" doc:"Is stored sealed, and never shown again."`
+		ClientSecret secret.String `json:"client_secret" minLength:"1" maxLength:"2000" writeOnly:"true" doc:"Stored encrypted, never shown again."`
 		RateLimit    string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Requests per window." example:"300/5m"`
 	}
 }
 
-type listOf[T any] struct{ Body list[T] }
-
 func (h *Handler) connections() {
 	add(h, operation{
 		id: "list-connections", method: http.MethodGet, path: "/connections", tag: "Connections", scope: access.Read,
-		summary: "The connections, by name",
+		summary: "List the connections, by name",
 	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[view.Connection], error) {
 		rows, err := h.connectionPage(ctx, p, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Connection]{cut(rows, in.Limit, view.NewConnection, byName)}, nil
+		return page(rows, err, in.Limit, view.NewConnection, byName)
 	})
 	add(h, operation{
 		id: "get-connection", method: http.MethodGet, path: "/connections/{connection}", tag: "Connections", scope: access.Read,
-		summary: "One connection", errors: []int{http.StatusNotFound},
+		summary: "Show a connection", errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, p access.Principal, in *OneConnection) (*connectionOut, error) {
 		conn, err := h.engine.FindConnection(ctx, p.Tenant, in.Connection)
 		if err != nil {
@@ -68,8 +63,8 @@ func (h *Handler) connections() {
 	})
 	add(h, operation{
 		id: "add-connection", method: http.MethodPost, path: "/connections", tag: "Connections", scope: access.Admin,
-		status: http.StatusCreated, halo: true, summary: "Test credentials and store them",
-		about: "A token is fetched and one client read before anything is stored. Credentials that Halo does not accept are 422, a Halo that does not answer is 502 or 504.",
+		status: http.StatusCreated, halo: true, summary: "Test and store credentials",
+		about: "Fetches a token and reads one client before it stores anything. The answer is 422 if Halo refuses the credentials, and 502 or 504 if Halo does not answer.",
 	}, h.addConnection)
 }
 
@@ -91,7 +86,7 @@ const connectionsCursor = "connections"
 
 func byName(c repo.Connection) string { return cursor(connectionsCursor, c.Name) }
 
-// connectionPage is a page of the tenant's connections, which are few.
+// connectionPage returns a page of the tenant's connections, which are few.
 func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Page) ([]repo.Connection, error) {
 	after, err := parseCursor(connectionsCursor, in.After, 1)
 	if err != nil {
@@ -105,7 +100,7 @@ func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Pag
 	return slices.DeleteFunc(rows, func(c repo.Connection) bool { return after != nil && c.Name <= after[0] }), nil
 }
 
-// only finds the connection that a list is narrowed to; nil for none.
+// only returns the id of the connection that a list is restricted to, nil without one.
 func (h *Handler) only(ctx context.Context, p access.Principal, ref string) (*uuid.UUID, error) {
 	if ref == "" {
 		return nil, nil //nolint:nilnil // no filter

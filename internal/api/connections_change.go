@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
@@ -12,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Changed is in the path and the head of what changes a connection.
+// Changed has the parameters of operations that change a connection.
 type Changed struct {
 	OneConnection
 	Condition
@@ -22,12 +25,12 @@ type connectionPatch struct {
 	Changed
 	Body struct {
 		Name         *string        `json:"name,omitempty" minLength:"1" maxLength:"200"`
-		Domain       *string        `json:"domain,omitempty" minLength:"1" maxLength:"2000" doc:"Another address needs the client secret anew."`
-		AuthServer   *string        `json:"auth_server,omitempty" minLength:"1" maxLength:"2000" doc:"Likewise."`
+		Domain       *string        `json:"domain,omitempty" minLength:"1" maxLength:"2000" doc:"A new address needs the client secret again."`
+		AuthServer   *string        `json:"auth_server,omitempty" minLength:"1" maxLength:"2000" doc:"A new address needs the client secret again."`
 		HaloTenant   *string        `json:"halo_tenant,omitempty" maxLength:"200"`
 		ClientID     *string        `json:"client_id,omitempty" minLength:"1" maxLength:"200"`
 		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`
-		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty: back to the default."`
+		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty for the default."`
 	}
 }
 
@@ -35,17 +38,17 @@ type patched struct {
 	ETag string `header:"ETag" doc:"For If-Match."`
 	Body struct {
 		Connection view.Connection `json:"connection"`
-		Resync     *string         `json:"resync_run_id" doc:"The run that compares the mappings with Halo, if the change called for one."`
+		Resync     *string         `json:"resync_run_id" doc:"The resync that the change requires, if any."`
 	}
 }
 
-// removalView says what goes with a connection. Companies and events stay.
+// removalView counts what is removed with a connection. Companies and events stay.
 type removalView struct {
-	Mappings int `json:"mappings" doc:"In force."`
-	Unmapped int `json:"unmapped" doc:"Mappings that had been deleted before."`
-	Clients  int `json:"clients" doc:"Entries of the catalogue of Halo's clients."`
+	Mappings int `json:"mappings" doc:"Active mappings."`
+	Unmapped int `json:"unmapped" doc:"Former mappings."`
+	Clients  int `json:"clients" doc:"Stored clients of Halo."`
 	Runs     int `json:"runs"`
-	Active   int `json:"active_runs" doc:"Of the runs, those that are waiting or running; they are lost."`
+	Active   int `json:"active_runs" doc:"Runs that have not ended."`
 }
 
 type removal struct{ Body removalView }
@@ -63,14 +66,14 @@ func (h *Handler) connectionChanges() {
 	}
 	patch := with(http.MethodPatch, "", "update-connection", "Change a connection in place; its mappings stay")
 	patch.halo, patch.errors = true, append(patch.errors, http.StatusConflict)
-	patch.about = "What the body does not name stays. The result is tested as a new connection is, and nothing is stored if Halo does not agree. A connection that needed to be reconnected is active again."
+	patch.about = "Fields that are missing from the body stay. The result is tested like a new connection, and nothing is stored if the test fails. A connection in state needs_reconnect becomes active."
 	add(h, patch, h.patchConnection)
-	add(h, with(http.MethodPost, "/pause", "pause-connection", "Refuse new runs until it is resumed"), h.setState((*engine.Engine).PauseConnection))
-	add(h, with(http.MethodPost, "/resume", "resume-connection", "Take it into use again"), h.setState((*engine.Engine).ResumeConnection))
-	test := with(http.MethodPost, "/test", "test-connection", "Test the stored credentials: a token, and one client")
+	add(h, with(http.MethodPost, "/pause", "pause-connection", "Pause a connection: refuse new runs until it is resumed"), h.setState((*engine.Engine).PauseConnection))
+	add(h, with(http.MethodPost, "/resume", "resume-connection", "Resume a paused connection"), h.setState((*engine.Engine).ResumeConnection))
+	test := with(http.MethodPost, "/test", "test-connection", "Test the stored credentials: fetch a token, read one client")
 	test.halo = true
 	add(h, test, h.testConnection)
-	preview := with(http.MethodGet, "/removal", "preview-removal", "What would go with a connection")
+	preview := with(http.MethodGet, "/removal", "preview-removal", "Show what is removed with a connection")
 	add(h, preview, func(ctx context.Context, p access.Principal, in *OneConnection) (*removal, error) {
 		conn, err := h.engine.FindConnection(ctx, p.Tenant, in.Connection)
 		if err != nil {
@@ -79,8 +82,8 @@ func (h *Handler) connectionChanges() {
 		what, err := h.store.PreviewRemoval(ctx, p.Tenant, conn.ID)
 		return viewRemoval(what), err
 	})
-	remove := with(http.MethodDelete, "", "remove-connection", "Remove a connection with its mappings, catalogue and runs; companies stay")
-	remove.about = "Needs confirm=true; without it nothing is removed, and the problem says what would go."
+	remove := with(http.MethodDelete, "", "remove-connection", "Remove a connection with its mappings, stored clients and runs; companies stay")
+	remove.about = "Needs confirm=true. Without it nothing is removed, and the error says what would be."
 	add(h, remove, h.removeConnection)
 }
 
@@ -130,7 +133,7 @@ func (h *Handler) testConnection(ctx context.Context, p access.Principal, in *On
 
 type removing struct {
 	Changed
-	Confirm bool `query:"confirm" doc:"Really remove it."`
+	Confirm bool `query:"confirm" doc:"Confirms the removal."`
 }
 
 func (h *Handler) removeConnection(ctx context.Context, p access.Principal, in *removing) (*removal, error) {
@@ -143,8 +146,48 @@ func (h *Handler) removeConnection(ctx context.Context, p access.Principal, in *
 		return nil, err
 	}
 	if !in.Confirm {
-		return nil, fault("query.confirm", fmt.Sprintf("would remove connection %q with %d mappings, %d runs and %d entries of the catalogue; say confirm=true to do it",
+		return nil, fault("query.confirm", fmt.Sprintf("would remove connection %q with %d mappings, %d runs and %d stored clients; confirm with confirm=true",
 			conn.Name, what.Mappings, what.Runs, what.Clients))
 	}
 	return viewRemoval(what), store.RemoveConnection(ctx, p.Tenant, p.Actor, conn.ID)
+}
+
+// Condition makes a change depend on the ETag of the connection.
+type Condition struct {
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
+}
+
+// etag returns the version of what people can edit in a connection. Counts, such as the
+// number of mappings, do not change it.
+func etag(c repo.Connection) string {
+	return `"` + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) + `"`
+}
+
+// edit finds a connection to change. The engine and the store that it returns check, in
+// the transaction of the change, that the connection is still as the caller read it.
+func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
+	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
+	if err != nil {
+		return conn, nil, nil, err
+	}
+	seen, ok := c.met(conn)
+	if !ok {
+		return conn, nil, nil, repo.ErrChanged
+	}
+	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
+}
+
+// met reports whether the condition holds, and for which version of the connection;
+// the zero time without a condition.
+func (c Condition) met(conn repo.Connection) (time.Time, bool) {
+	given := strings.TrimSpace(c.IfMatch)
+	if given == "" || given == "*" {
+		return time.Time{}, true
+	}
+	for tag := range strings.SplitSeq(given, ",") {
+		if strings.TrimSpace(tag) == etag(conn) {
+			return conn.UpdatedAt, true
+		}
+	}
+	return time.Time{}, false
 }

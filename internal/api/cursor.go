@@ -10,21 +10,26 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// Page is what every list with a cursor takes.
+// Page has the parameters of every list with a cursor.
 type Page struct {
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at most."`
-	After string `query:"after" maxLength:"400" doc:"The next of the page before, as it came. Empty: the first page." example:""`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of items."`
+	After string `query:"after" maxLength:"400" doc:"Cursor: the next of the previous page. Empty for the first page." example:""`
 }
 
 // list is one page of a list.
 type list[T any] struct {
 	Items []T     `json:"items" nullable:"false" doc:"In the order that the operation describes."`
-	Next  *string `json:"next" doc:"The after of the next page; null: this is the last one."`
+	Next  *string `json:"next" doc:"Cursor of the next page; null on the last page."`
 }
 
-// cut makes a page of rows, of which one more than wanted was read. where gives
-// the cursor of the last one that is shown.
-func cut[R, V any](rows []R, limit int, view func(R) V, where func(R) string) list[V] {
+type listOf[T any] struct{ Body list[T] }
+
+// page returns a page of rows, of which limit+1 were read with err. where returns the
+// cursor of a row.
+func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R) string) (*listOf[V], error) {
+	if err != nil {
+		return nil, err
+	}
 	out := list[V]{Items: make([]V, 0, min(limit, len(rows)))}
 	for _, row := range rows[:min(limit, len(rows))] {
 		out.Items = append(out.Items, view(row))
@@ -33,16 +38,16 @@ func cut[R, V any](rows []R, limit int, view func(R) V, where func(R) string) li
 		next := where(rows[limit-1])
 		out.Next = &next
 	}
-	return out
+	return &listOf[V]{out}, nil
 }
 
-// cursor makes a place in a list opaque, so that nobody relies on what is in
-// it. kind is the list's.
+// cursor encodes a position in a list. It is opaque, so that clients do not rely on its
+// parts. kind names the list.
 func cursor(kind string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(append([]string{kind}, parts...), "\n")))
 }
 
-// parseCursor reads what cursor made: n parts. An empty text has none.
+// parseCursor returns the n parts of a cursor, none for an empty text.
 func parseCursor(kind, text string, n int) ([]string, error) {
 	if text == "" {
 		return nil, nil
@@ -50,12 +55,13 @@ func parseCursor(kind, text string, n int) ([]string, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	parts := strings.SplitN(string(raw), "\n", n+1)
 	if err != nil || len(parts) != n+1 || parts[0] != kind || plaintext.Check(strings.Join(parts[1:], "")) != nil {
-		return nil, fault("query.after", "not a cursor of this list: take the next of the page before")
+		return nil, fault("query.after", "not a cursor of this list: use the next of the previous page")
 	}
 	return parts[1:], nil
 }
 
-// afterID is the id in a list that is ordered by ids; zero: from the start.
+// afterID returns the id in the cursor of a list that is ordered by ids, zero for the
+// first page.
 func afterID(kind, text string) (uuid.UUID, error) {
 	parts, err := parseCursor(kind, text, 1)
 	if err != nil || parts == nil {
@@ -68,5 +74,5 @@ func afterID(kind, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// fault says what is wrong with a part of a request that the library takes for right.
+// fault reports an invalid part of a request that the library accepts.
 func fault(place, why string) error { return &problem.InputError{Place: place, Reason: why} }

@@ -1,5 +1,5 @@
-// Package api is the HTTP API below /api/v1, for programs: JSON in and out,
-// problem+json for errors, described by an OpenAPI document that is made from
-// the code. The use cases are package engine's; this one translates. Whose
-// request it is, [access.From] says; what guards the listener has put it there.
+// Package api is the HTTP API below /api/v1 for programs: JSON in and out,
+// problem+json for errors, and an OpenAPI document that is generated from the code.
+// It translates between HTTP and the use cases of package engine. The principal of a
+// request comes from [access.From].
 package api

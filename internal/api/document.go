@@ -9,14 +9,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-const about = `Connects Halo PSA, browses its clients, imports them as companies, maps existing companies, and shows what became of it.
+const about = `Connects Halo PSA, browses its clients, imports them as companies, maps existing companies, and reports the results.
 
-Words: Halo's customer is a *client*, the product's is a *company*, the pair is a *mapping*; a set of credentials is a *connection*; one execution of a request, with all its attempts, is a *run*.
+Terms: a customer in Halo is a *client*, a customer in the product is a *company*, and a *mapping* is a pair of them. A *connection* is a set of credentials. A *run* is one request with all its attempts.
 
-Times are RFC 3339 in UTC, durations are in seconds, scores go from 0 to 1. Errors are application/problem+json (RFC 9457): detail says what happened and what to do, errors which field is wrong. Lists have a limit and an opaque cursor: give a page's next as the after of the next one. What Halo does not answer is an error (502, 504, or 429 when it limits requests), never an empty list. Unknown fields and parameters are refused.`
+Times are RFC 3339 in UTC, durations are in seconds, scores go from 0 to 1. Errors are application/problem+json (RFC 9457): detail says what happened and what to do, errors lists the invalid fields. Lists have a limit and an opaque cursor: pass the next of a page as the after of the following request. If Halo does not answer, the response is an error (502, 504, or 429 when Halo limits requests), never an empty list. Unknown fields and parameters are refused.`
 
-// document is what the library starts the document with. Its own routes for the
-// document and for pages that load scripts from elsewhere are off.
+// document returns the parts of the OpenAPI document that no operation declares. The
+// library's own routes are off: they serve pages that load scripts from other hosts.
 func (h *Handler) document() huma.Config {
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -29,14 +29,14 @@ func (h *Handler) document() huma.Config {
 				{Name: "Suggestions", Description: "Pairs that may be the same customer."},
 				{Name: "Companies", Description: "The product's customers."},
 				{Name: "Mappings", Description: "Which company is which client."},
-				{Name: "Runs", Description: "What was requested, and what becomes of it."},
-				{Name: "Schedules", Description: "When connections are resynced by themselves."},
+				{Name: "Runs", Description: "Requests and their results."},
+				{Name: "Schedules", Description: "When connections are resynced automatically."},
 				{Name: "Events", Description: "Who changed what."},
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {
-					Type: "http", Scheme: "bearer", Description: "An API key of the tenant, as \"enqueue apikey new\" shows it once.",
+					Type: "http", Scheme: "bearer", Description: "An API key of the tenant. \"enqueue apikey new\" creates one.",
 				}},
 			},
 		},
@@ -47,21 +47,21 @@ func (h *Handler) document() huma.Config {
 	}
 }
 
-// schemaName is a type's name in the document: the caller sees no views.
+// schemaName returns the name of a type in the document, without "View".
 func schemaName(t reflect.Type, hint string) string {
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
 }
 
-// serveDocument serves the document, which is written at the first request for it:
-// that takes longer than all else at a worker's start. Everyone who can reach the API
-// may read it; it holds nothing of any tenant.
+// serveDocument serves the document. It is generated at the first request, since that
+// would dominate the start of a worker. Anyone who can reach the API may read it: it
+// contains no data of a tenant.
 func (h *Handler) serveDocument() {
 	doc := h.huma.OpenAPI()
 	if model := doc.Components.Schemas.Map()["ErrorModel"]; model != nil {
 		model.Description = "An RFC 9457 problem."
 	}
 	if detail := doc.Components.Schemas.Map()["ErrorDetail"]; detail != nil {
-		delete(detail.Properties, "value") // which is never told
+		delete(detail.Properties, "value") // which is never reported
 	}
 	if event := doc.Components.Schemas.Map()["Event"]; event != nil {
 		for _, name := range []string{"before", "after"} { // JSON objects as they are stored

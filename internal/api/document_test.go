@@ -11,7 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// judge is the document that the API serves, as a stranger reads it.
+// judge validates answers against the document that the API serves.
 type judge struct{ doc *openapi3.T }
 
 func (w *world) judge() judge {
@@ -23,7 +23,7 @@ func (w *world) judge() judge {
 	return judge{doc}
 }
 
-// input is a request to an operation of the document.
+// input returns the validation input of a request.
 func (j judge) input(o described, r *http.Request, path map[string]string) *openapi3filter.RequestValidationInput {
 	item := j.doc.Paths.Value(o.path)
 	return &openapi3filter.RequestValidationInput{
@@ -66,7 +66,7 @@ func TestDocument(t *testing.T) {
 	w.mustBeComplete()
 }
 
-// mustBeComplete compares the operations with those that were asked for.
+// mustBeComplete compares the operations with the expected ones.
 func (w *world) mustBeComplete() {
 	w.t.Helper()
 	var have []string

@@ -15,31 +15,28 @@ import (
 
 type eventFilter struct {
 	Page
-	Mapping string    `query:"mapping" format:"uuid" doc:"Only those of this mapping (id)."`
-	Run     string    `query:"run" pattern:"^[0-9a-fA-F]{32}$" doc:"Only those of this run (id)."`
-	Since   time.Time `query:"since" doc:"Only those from this time on."`
+	Mapping string    `query:"mapping" format:"uuid" doc:"Only events of this mapping (id)."`
+	Run     string    `query:"run" pattern:"^[0-9a-fA-F]{32}$" doc:"Only events of this run (id)."`
+	Since   time.Time `query:"since" doc:"Only events at or after this time."`
 }
 
 func (h *Handler) events() {
 	add(h, operation{
 		id: "list-events", method: http.MethodGet, path: "/events", tag: "Events", scope: access.Read,
-		summary: "Who changed what, when and how; newest first",
+		summary: "List events: who changed what, when and how; newest first",
 	}, func(ctx context.Context, p access.Principal, in *eventFilter) (*listOf[view.Event], error) {
 		f, err := in.filter()
 		if err != nil {
 			return nil, err
 		}
 		rows, err := h.store.Events(ctx, p.Tenant, f)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Event]{cut(rows, in.Limit, view.NewEvent, func(e repo.Event) string {
+		return page(rows, err, in.Limit, view.NewEvent, func(e repo.Event) string {
 			return cursor("events", strconv.FormatInt(e.ID, 10))
-		})}, nil
+		})
 	})
 }
 
-// filter is the filter for the store. The library has checked the forms of ids.
+// filter returns the filter for the store.
 func (in eventFilter) filter() (repo.EventFilter, error) {
 	f := repo.EventFilter{Since: in.Since, Limit: in.Limit + 1}
 	parts, err := parseCursor("events", in.After, 1)

@@ -11,12 +11,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// generator makes requests from the document's schemas: such as are right, and
-// such as are wrong in one way.
+// generator makes requests from the schemas of the document: valid ones, and ones that
+// are invalid in one way.
 type generator struct {
 	t       *rapid.T
 	schemas map[string]any
-	pools   map[string][]any // values that lead somewhere, by the name of a field or parameter
+	pools   map[string][]any // values of existing records, by name of field or parameter
 	wrong   string           // the way, of ways; empty: none
 	used    bool             // it was used
 }
@@ -29,7 +29,7 @@ func pick[T any](g *generator, label string, from ...T) T {
 	return rapid.SampledFrom(from).Draw(g.t, label)
 }
 
-// once says whether this is the place to do it wrong.
+// once reports whether to make the request invalid here.
 func (g *generator) once(way string) bool {
 	if g.wrong != way || g.used || !g.coin(way) {
 		return false
@@ -45,7 +45,7 @@ func (g *generator) resolve(schema map[string]any) map[string]any {
 	return schema
 }
 
-// value is one that fits a schema.
+// value returns a value for a schema.
 func (g *generator) value(name string, schema map[string]any) any {
 	schema = g.resolve(schema)
 	kind := schema["type"]
@@ -131,7 +131,7 @@ func (g *generator) object(schema map[string]any) any {
 	return object
 }
 
-// request makes one for an operation of the document.
+// request returns a request for an operation of the document.
 func (g *generator) request(w *world, o described, spec map[string]any) (*http.Request, map[string]string) {
 	in := map[string]string{} // the path's parameters
 	query, path, headers := url.Values{}, o.path, []string{}

@@ -24,19 +24,19 @@ import (
 const keyHeader = "Idempotency-Key"
 
 func keyParam() *huma.Param {
-	least, most := 1, 200
+	minLength, maxLength := 1, 200
 	return &huma.Param{
 		Name: keyHeader, In: "header",
-		Description: "A text of the caller's that names this request, such as a UUID. The same request under it again within 24 hours " +
-			"gets the first one's answer and does nothing; another request gets 422. Only what succeeded is kept: a request that was refused may be tried again.",
-		Schema: &huma.Schema{Type: "string", MinLength: &least, MaxLength: &most, Pattern: "^[!-~]+$"},
+		Description: "A unique text that identifies this request, such as a UUID. Repeating the same request with the same key within 24 hours " +
+			"returns the first answer and does nothing; another request with that key gets 422. Only successful answers are kept, so a refused request can be repeated.",
+		Schema: &huma.Schema{Type: "string", MinLength: &minLength, MaxLength: &maxLength, Pattern: "^[!-~]+$"},
 	}
 }
 
-// kept are the headers of an answer that are kept with it.
+// kept lists the headers that are stored with an answer.
 var kept = []string{"Content-Type", "ETag", "Location"}
 
-// onlyOnce executes a POST with a key once.
+// onlyOnce executes a POST with an idempotency key at most once.
 func (h *Handler) onlyOnce(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	key := r.Header.Get(keyHeader)
@@ -71,8 +71,8 @@ func (h *Handler) onlyOnce(ctx huma.Context, next func(huma.Context)) {
 	rec.copyTo(w)
 }
 
-// settle keeps the answer to a request that did something, and lets one that
-// did not be tried again.
+// settle stores the answer to a request that succeeded and releases the key of one that
+// did not, so that it can be repeated.
 func (h *Handler) settle(ctx context.Context, p access.Principal, key string, owner uuid.UUID, rec *recorder) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -82,12 +82,13 @@ func (h *Handler) settle(ctx context.Context, p access.Principal, key string, ow
 	} else {
 		err = h.store.ReleaseRequest(ctx, p.Tenant, key, owner)
 	}
-	if err != nil { // the caller has an answer; the same again is refused for five minutes
-		h.log.Warn("answer not kept", zap.String("tenant", p.Tenant), zap.Error(err))
+	if err != nil { // the caller has an answer; a repetition is refused for five minutes
+		h.log.Warn("store answer failed", zap.String("tenant", p.Tenant), zap.Error(err))
 	}
 }
 
-// answerError is add's translation, for what happens before.
+// answerError answers with the problem of an error from a middleware, where [add] does
+// not translate it.
 func (h *Handler) answerError(ctx huma.Context, err error) {
 	err = h.problemOf(err)
 	if with, ok := errors.AsType[huma.HeadersError](err); ok {
@@ -109,8 +110,8 @@ func visible(key string) bool {
 	return key != "" && len(key) <= 200
 }
 
-// printOf tells requests apart. Of a request with a secret it is itself one:
-// the store seals it.
+// printOf returns a fingerprint of the request. If the request has a secret, so does
+// the fingerprint: the store encrypts it.
 func printOf(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body) // it is in memory
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -120,7 +121,7 @@ func printOf(r *http.Request) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// replay gives an answer once more.
+// replay repeats a stored answer.
 func replay(w http.ResponseWriter, a repo.Answer) {
 	var header http.Header
 	if err := json.Unmarshal(a.Header, &header); err == nil {
@@ -133,7 +134,7 @@ func replay(w http.ResponseWriter, a repo.Answer) {
 	_, _ = w.Write(a.Body) // the caller may be gone
 }
 
-// recorder holds an answer back until it is kept.
+// recorder buffers an answer until it is stored.
 type recorder struct {
 	header http.Header
 	status int

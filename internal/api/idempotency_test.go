@@ -26,14 +26,14 @@ func TestSameRequestAgain(t *testing.T) {
 	if n := len(w.do("GET", "/companies", nil).items()); n != 2 {
 		t.Errorf("%d companies, want 2", n)
 	}
-	// Another tenant's keys are others; a smaller scope does not see the answer.
+	// Keys are separate for each tenant. A smaller scope does not get the answer.
 	eve := access.Principal{Tenant: "globex", Actor: "key:eve", Scope: access.Write}
 	if got := w.as(eve, w.request("POST", "/companies", body, keyHeader, "k-1")).want(201); got.text("tenant") != "globex" {
 		t.Errorf("globex got %s", got.body)
 	}
 	reader := access.Principal{Tenant: "acme", Actor: "key:reader", Scope: access.Read}
 	w.as(reader, w.request("POST", "/companies", body, keyHeader, "k-1")).want(403)
-	// After a day it is forgotten.
+	// A key expires after a day.
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = claimed_at - interval '25 hours'`)
 	if got := w.do("POST", "/companies", body, keyHeader, "k-1").want(201); got.body == first.body {
 		t.Error("the answer was kept for more than a day")
@@ -43,7 +43,7 @@ func TestSameRequestAgain(t *testing.T) {
 	}
 }
 
-// What was refused did nothing, and may be tried again under its key.
+// A refused request did nothing and can be repeated with its key.
 func TestRefusedRequestAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -55,8 +55,8 @@ func TestRefusedRequestAgain(t *testing.T) {
 	if again.body != made.body || again.header.Get("ETag") != made.header.Get("ETag") || again.header.Get("Location") == "" {
 		t.Errorf("again: %v %s", again.header, again.body)
 	}
-	// Another secret is another request, and no secret can be guessed from what
-	// is kept: it is sealed, and differs for the same request.
+	// Another secret is another request. The stored fingerprint reveals no secret: it is
+	// encrypted, and differs for the same request.
 	body["client_secret"] = "another"
 	w.do("POST", "/connections", body, keyHeader, "k-1").want(422)
 	kept := repotest.Value[string](t, w.url, `select encode(print, 'escape') || body::text || header::text || key from halosync.answers`)
@@ -70,7 +70,7 @@ func TestRefusedRequestAgain(t *testing.T) {
 	}
 }
 
-// Of those who ask at the same time one executes.
+// Of concurrent requests with the same key, one is executed.
 func TestSameRequestTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -94,7 +94,7 @@ func TestSameRequestTogether(t *testing.T) {
 	}
 }
 
-// Whoever took a request and died is replaced after five minutes.
+// The claim of a crashed request expires after five minutes.
 func TestAbandonedRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,20 +19,19 @@ import (
 )
 
 const (
-	// patience is how long a caller may take over reading an event.
-	patience = 20 * time.Second
-	// stretch is how long a stream lasts at most: whoever goes on watching
-	// comes again, and shows that he may.
-	stretch = 15 * time.Minute
+	// eventTimeout bounds how long a caller may take to read an event.
+	eventTimeout = 20 * time.Second
+	// maxStream limits one stream. Clients reconnect and are authorized again.
+	maxStream = 15 * time.Minute
 )
 
-// live registers the stream of a run's progress.
+// live registers the stream of the progress of a run.
 func (h *Handler) live() {
 	o := operation{
 		id: "watch-run", method: http.MethodGet, path: "/runs/{run}/live", tag: "Runs", scope: access.Read,
 		summary: "Watch a run to its end, as server-sent events", errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
-		about: "An event `run` with the run, without its items, at the start and at each change; a comment every 15 s as a sign of life; " +
-			"at the run's end an event `end` with all of it, after which the stream ends. A stream that ends otherwise, after 15 minutes at the latest, can be opened again.",
+		about: "Sends an event `run` with the run, without its items, at the start and at each change, and a comment every 15 s as keep-alive. " +
+			"When the run ends, sends an event `end` with the whole run and closes the stream. A stream lasts at most 15 minutes; open it again if it closes before the event `end`.",
 	}
 	op := o.described()
 	run := h.huma.OpenAPI().Components.Schemas.Schema(runType, true, "")
@@ -49,7 +50,7 @@ func (h *Handler) live() {
 		}
 		leave, ok := h.streams.enter(p.Tenant)
 		if !ok {
-			full := newProblem(http.StatusTooManyRequests, "so many runs are being watched already: close other streams, or read /runs/{run} now and then")
+			full := newProblem(http.StatusTooManyRequests, "too many open streams: close some, or poll /runs/{run}")
 			return nil, huma.ErrorWithHeaders(full, http.Header{"Retry-After": {"10"}})
 		}
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
@@ -60,16 +61,16 @@ func (h *Handler) live() {
 	})
 }
 
-// watch writes a run's events until it ends, or somebody does.
+// watch writes the events of a run until the run, the request or the server ends.
 func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant string, run repo.Run) {
 	s := &stream{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect events
-	ctx, cancel := context.WithTimeout(ctx, stretch)
+	w.Header().Set("X-Accel-Buffering", "no") // keeps proxies from buffering events
+	ctx, cancel := context.WithTimeout(ctx, maxStream)
 	defer cancel()
-	look, sign := time.NewTicker(h.look), time.NewTicker(h.sign)
-	defer look.Stop()
-	defer sign.Stop()
+	poll, keepAlive := time.NewTicker(h.pollEvery), time.NewTicker(h.keepAlive)
+	defer poll.Stop()
+	defer keepAlive.Stop()
 	for {
 		if run.Ended() {
 			h.last(ctx, s, tenant, run.ID)
@@ -77,19 +78,19 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 		}
 		run.Items, run.Pairs = nil, nil
 		if s.changed(run) {
-			sign.Reset(h.sign)
+			keepAlive.Reset(h.keepAlive)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.ended:
 			return
-		case <-sign.C:
+		case <-keepAlive.C:
 			s.write(": still " + run.State + "\n\n")
-		case <-look.C:
+		case <-poll.C:
 			var err error
 			if run, err = h.store.RunAlone(ctx, tenant, run.ID); err != nil {
-				return // the caller comes again, and is told
+				return // the client reconnects and gets the error
 			}
 		}
 		if s.err != nil {
@@ -98,14 +99,14 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 	}
 }
 
-// last writes the ended run, with all that is in it.
+// last writes the ended run with its items and pairs.
 func (h *Handler) last(ctx context.Context, s *stream, tenant string, id uuid.UUID) {
 	if run, err := h.store.Run(ctx, tenant, id); err == nil {
 		s.event("end", run)
 	}
 }
 
-// stream writes events. Its first error stays.
+// stream writes events. It keeps the first error.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -113,7 +114,7 @@ type stream struct {
 	err     error
 }
 
-// changed writes a run if it is not as it was shown before.
+// changed writes a run if it differs from the last one written.
 func (s *stream) changed(run repo.Run) bool {
 	data, err := json.Marshal(view.NewRun(run))
 	if err != nil || string(data) == s.shown {
@@ -130,13 +131,48 @@ func (s *stream) event(name string, run repo.Run) {
 	}
 }
 
-// write sends a text at once. A caller who does not read it is left alone.
+// write sends a text at once. It fails if the caller does not read it in time.
 func (s *stream) write(text string) {
 	if s.err != nil {
 		return
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(patience)) // a recorder has none
+	_ = s.control.SetWriteDeadline(time.Now().Add(eventTimeout)) // a recorder has none
 	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
 		s.err = s.control.Flush()
 	}
+}
+
+var runType = reflect.TypeFor[view.Run]()
+
+// streams counts the open streams, in total and per tenant.
+type streams struct {
+	max, maxPerTenant int
+
+	mu       sync.Mutex
+	all      int
+	byTenant map[string]int
+}
+
+func newStreams(limit int) *streams {
+	return &streams{max: limit, maxPerTenant: max(1, limit/10), byTenant: make(map[string]int)}
+}
+
+// enter counts a stream of a tenant until leave is called. It returns false if a limit
+// is reached.
+func (s *streams) enter(tenant string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= s.max || s.byTenant[tenant] >= s.maxPerTenant {
+		return nil, false
+	}
+	s.all++
+	s.byTenant[tenant]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		if s.byTenant[tenant]--; s.byTenant[tenant] == 0 {
+			delete(s.byTenant, tenant)
+		}
+	}, true
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/internal/access"
 )
 
-// server serves the world's API over HTTP, to acme.
+// server serves the API over HTTP to tenant acme.
 func (w *world) server() *httptest.Server {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.ServeHTTP(rw, r.WithContext(access.With(r.Context(), w.actor)))
@@ -24,7 +24,7 @@ func (w *world) server() *httptest.Server {
 	return s
 }
 
-// follow opens a run's stream and gives its lines as they come.
+// follow opens the stream of a run and returns its lines as they arrive.
 func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end context.CancelFunc) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -55,8 +55,8 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 	return out, cancel
 }
 
-// until reads lines up to one that has a text, and gives it; empty: the stream
-// ended.
+// until reads lines up to one with a prefix and returns it, or an empty text if the
+// stream ends.
 func until(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -74,14 +74,14 @@ func until(t *testing.T, lines <-chan string, text string) string {
 
 func TestLive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.Sign = 20 * time.Millisecond })
+	w := newWorld(t, func(c *Config) { c.KeepAlive = 20 * time.Millisecond })
 	s := w.server()
 	run := w.do("POST", "/imports", map[string]any{"connection": "halo", "all": true}).want(202).text("run_id")
 	lines, _ := w.follow(s, run)
 	if until(t, lines, `"state":"queued"`) == "" {
 		t.Fatal("no event at the start")
 	}
-	until(t, lines, ": still queued") // a sign of life, more than once, past the server's own time limit
+	until(t, lines, ": still queued") // keep-alive comments beyond the time limit of the server
 	until(t, lines, ": still queued")
 	until(t, lines, ": still queued")
 	until(t, lines, ": still queued")
@@ -110,7 +110,7 @@ func TestLive(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.Streams = 20 }) // 2 for a tenant
+	w := newWorld(t, func(c *Config) { c.MaxStreams = 20 }) // 2 for a tenant
 	s := w.server()
 	run := w.do("POST", "/imports", map[string]any{"connection": "halo", "all": true}).want(202).text("run_id")
 	one, end := w.follow(s, run)
@@ -121,7 +121,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Error("429 does not say when to come again")
 	}
 	w.do("GET", "/runs/"+strings.Repeat("0", 32)+"/live", nil).want(404)
-	end() // there is room again
+	end() // a stream is free again
 	for deadline := time.Now().Add(30 * time.Second); w.streams.watching("acme") == 2; {
 		if time.Now().After(deadline) {
 			t.Fatal("a stream that its reader left is still counted")
@@ -130,7 +130,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	three, _ := w.follow(s, run)
 	until(t, three, "event: run")
-	// A server that shuts down does not wait for them.
+	// A shutdown does not wait for streams.
 	if err := s.Config.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -139,7 +139,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
-// watching is how many streams a tenant has.
+// watching returns the number of open streams of a tenant.
 func (s *streams) watching(tenant string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

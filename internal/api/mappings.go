@@ -13,15 +13,15 @@ import (
 
 type mappingFilter struct {
 	Page
-	Connection string `query:"connection" maxLength:"200" doc:"Only those of this connection (id or name)."`
-	Search     string `query:"search" maxLength:"200" doc:"Only those whose company's or client's name contains this text, in any case."`
-	State      string `query:"state" enum:"ok,inactive,missing,unverified" doc:"Only those in this state."`
-	Deleted    bool   `query:"deleted" doc:"Those that were deleted, instead of those in force."`
+	Connection string `query:"connection" maxLength:"200" doc:"Only mappings of this connection (id or name)."`
+	Search     string `query:"search" maxLength:"200" doc:"Only mappings whose company name or client name contains this text, ignoring case."`
+	State      string `query:"state" enum:"ok,inactive,missing,unverified" doc:"Only mappings in this state."`
+	Deleted    bool   `query:"deleted" doc:"Former mappings instead of active ones."`
 }
 
 type newPair struct {
 	Company    string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
-	ClientID   int64  `json:"client_id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"One of client_id and client_name is needed."`
+	ClientID   int64  `json:"client_id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"Either client_id or client_name is required."`
 	ClientName string `json:"client_name,omitempty" maxLength:"1000" doc:"The exact name in Halo."`
 }
 
@@ -29,20 +29,20 @@ type newPairs struct {
 	Body struct {
 		Connection string    `json:"connection" minLength:"1" maxLength:"200" doc:"Id or name."`
 		Pairs      []newPair `json:"pairs" minItems:"1" maxItems:"5000" nullable:"false"`
-		Replace    bool      `json:"replace,omitempty" doc:"Re-point what is mapped elsewhere instead of refusing it."`
-		Suggested  bool      `json:"suggested,omitempty" doc:"The pairs are suggestions that were accepted."`
+		Replace    bool      `json:"replace,omitempty" doc:"Replace mappings of the same company or client instead of refusing the pair."`
+		Suggested  bool      `json:"suggested,omitempty" doc:"The pairs are accepted suggestions."`
 	}
 }
 
 func (h *Handler) mappings() {
 	add(h, operation{
 		id: "list-mappings", method: http.MethodGet, path: "/mappings", tag: "Mappings", scope: access.Read,
-		summary: "The mappings, oldest first", errors: []int{http.StatusNotFound},
+		summary: "List the mappings, oldest first", errors: []int{http.StatusNotFound},
 	}, h.listMappings)
 	add(h, operation{
 		id: "map", method: http.MethodPost, path: "/mappings", tag: "Mappings", scope: access.Write, status: http.StatusAccepted,
 		summary: "Map existing companies to clients, as a run", errors: []int{http.StatusNotFound},
-		about: "The run's pairs say what became of each.",
+		about: "The pairs of the run show the outcome of each.",
 	}, func(ctx context.Context, p access.Principal, in *newPairs) (*receipt, error) {
 		b := in.Body
 		pairs := make([]tasks.Pair, len(b.Pairs))
@@ -66,10 +66,7 @@ func (h *Handler) listMappings(ctx context.Context, p access.Principal, in *mapp
 		return nil, err
 	}
 	rows, err := h.store.Mappings(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Mapping]{cut(rows, in.Limit, view.NewMapping, func(m repo.Mapping) string {
+	return page(rows, err, in.Limit, view.NewMapping, func(m repo.Mapping) string {
 		return cursor("mappings", m.ID.String())
-	})}, nil
+	})
 }

@@ -16,7 +16,7 @@ type someMappings struct {
 	}
 }
 
-// outcomeOf drops the advice for the command line.
+// outcomeOf returns the view of an outcome without advice for the command line.
 func outcomeOf(o repo.MappingOutcome) view.Outcome {
 	v := view.NewOutcome(o)
 	if o.Outcome == repo.DoesNotExist {
@@ -25,7 +25,7 @@ func outcomeOf(o repo.MappingOutcome) view.Outcome {
 	return v
 }
 
-// outcomesView has one item for each mapping of the request, in its order.
+// outcomesView has one item per mapping of the request, in the same order.
 type outcomesView struct {
 	Items []view.Outcome `json:"items" nullable:"false"`
 }
@@ -46,8 +46,8 @@ func (h *Handler) mappingChanges() {
 	type outcome struct{ Body view.Outcome }
 	add(h, operation{
 		id: "delete-mapping", method: http.MethodDelete, path: "/mappings/{mapping}", tag: "Mappings", scope: access.Write,
-		summary: "Delete a mapping; company and client stay", errors: []int{http.StatusNotFound},
-		about: "It can be restored. No import that was requested before brings it back.",
+		summary: "Unmap a company from its client; both stay", errors: []int{http.StatusNotFound},
+		about: "The mapping can be restored. Imports that were requested before do not map the pair again.",
 	}, func(ctx context.Context, p access.Principal, in *oneMapping) (*outcome, error) {
 		done, err := h.engine.UnmapNow(ctx, p.Tenant, p.Actor, []string{in.Mapping})
 		if err != nil {
@@ -60,14 +60,14 @@ func (h *Handler) mappingChanges() {
 	})
 	add(h, operation{
 		id: "delete-mappings", method: http.MethodPost, path: "/mappings/delete", tag: "Mappings", scope: access.Write,
-		summary: "Delete several mappings", about: "Each item says what became of it.",
+		summary: "Unmap several companies", about: "Each item has the outcome of one mapping.",
 	}, func(ctx context.Context, p access.Principal, in *someMappings) (*outcomes, error) {
 		return outcomesOf(h.engine.UnmapNow(ctx, p.Tenant, p.Actor, in.Body.IDs))
 	})
 	add(h, operation{
 		id: "restore-mappings", method: http.MethodPost, path: "/mappings/restore", tag: "Mappings", scope: access.Write,
-		summary: "Bring deleted mappings back",
-		about:   "Each client is read from Halo; one that cannot be read makes its mapping unverified until the next resync. A mapping is refused if its company is gone, or its company or client is mapped otherwise by now.",
+		summary: "Restore former mappings",
+		about:   "Each client is read from Halo. If that fails, its mapping is unverified until the next resync. A mapping is refused if its company was deleted, or if its company or client is mapped elsewhere.",
 	}, func(ctx context.Context, p access.Principal, in *someMappings) (*outcomes, error) {
 		return outcomesOf(h.engine.Restore(ctx, p.Tenant, p.Actor, in.Body.IDs))
 	})

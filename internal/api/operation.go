@@ -10,31 +10,31 @@ import (
 	"github.com/halosync/halosync/internal/access"
 )
 
-// operation says what [add] cannot tell from the types.
+// operation describes what [add] cannot derive from the types.
 type operation struct {
 	id, method, path string
 	summary, about   string
 	tag              string
 	scope            access.Scope
 	status           int   // of success; 0: 200
-	halo             bool  // Halo is asked, and may fail
-	errors           []int // that it has besides those of all
+	halo             bool  // sends requests to Halo
+	errors           []int // besides the common ones
 }
 
 const scopeKey = "scope"
 
-// principalOf is whose request it is; [Handler.authorise] let nobody else in.
+// principalOf returns the principal of a request that passed [Handler.authorise].
 func principalOf(ctx context.Context) access.Principal {
 	p, _ := access.From(ctx)
 	return p
 }
 
-// add registers an operation. What its handler gets is valid; an error that it
-// returns is translated by the table of package problem.
+// add registers an operation. Its handler gets valid input; package problem translates
+// the error that it returns.
 func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p access.Principal, in *I) (*O, error)) {
 	op := o.described()
 	huma.Register(h.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(ctx, longest)
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		out, err := handle(ctx, principalOf(ctx), in)
 		if err != nil {
@@ -44,14 +44,14 @@ func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p a
 	})
 }
 
-// described is the operation for the library, with the errors that it can have.
+// described returns the operation for the library, with its possible errors.
 func (o operation) described() huma.Operation {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{o.tag},
 		DefaultStatus: o.status, Metadata: map[string]any{scopeKey: o.scope},
 		Security:        []map[string][]string{{"key": {}}},
-		MaxBodyBytes:    mostBody + 1, // readBody was first
-		BodyReadTimeout: -1,           // likewise
+		MaxBodyBytes:    maxBody + 1, // readBody has read it
+		BodyReadTimeout: -1,          // readBody has read it
 	}
 	op.Description += "\n\nScope: `" + string(o.scope) + "`."
 	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
@@ -72,7 +72,7 @@ func (o operation) described() huma.Operation {
 	return op
 }
 
-// authorise lets in whom the operation's scope is for.
+// authorise refuses a request without a principal that has the scope of the operation.
 func (h *Handler) authorise(ctx huma.Context, next func(huma.Context)) {
 	p, ok := access.From(ctx.Context())
 	needed, _ := ctx.Operation().Metadata[scopeKey].(access.Scope)
@@ -81,7 +81,7 @@ func (h *Handler) authorise(ctx huma.Context, next func(huma.Context)) {
 		ctx.SetHeader("WWW-Authenticate", `Bearer realm="halosync"`)
 		h.refuse(ctx, http.StatusUnauthorized, "an API key is needed: Authorization: Bearer KEY")
 	case !p.Scope.Covers(needed):
-		h.refuse(ctx, http.StatusForbidden, "this needs the scope "+string(needed)+", and the key has "+string(p.Scope))
+		h.refuse(ctx, http.StatusForbidden, "this needs the scope "+string(needed)+"; the key has "+string(p.Scope))
 	default:
 		next(ctx)
 	}

@@ -19,7 +19,7 @@ type described struct {
 	op               *huma.Operation
 }
 
-// operations are all of the document.
+// operations returns all operations of the document.
 func (w *world) operations() []described {
 	var all []described
 	for path, item := range w.huma.OpenAPI().Paths {
@@ -36,20 +36,20 @@ func (w *world) operations() []described {
 	return all
 }
 
-// filled is the path with ids that lead nowhere but for the connection's.
+// filled returns the path with unknown ids, except for the connection.
 func (d described) filled(connection string) string {
 	return strings.NewReplacer("{connection}", connection, "{run}", strings.Repeat("0", 32),
 		"{mapping}", "00000000-0000-0000-0000-000000000000").Replace(d.path)
 }
 
-// serve serves a request of nobody's.
+// serve serves a request without a principal.
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	return rec
 }
 
-// dump is all that acme has.
+// dump returns all data of acme.
 func (w *world) dump() string {
 	return repotest.Value[string](w.t, w.url, `
 		select md5(string_agg(r, '' order by r)) from (

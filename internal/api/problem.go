@@ -2,52 +2,57 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/internal/problem"
 )
 
 const problemType = "application/problem+json"
 
-// newProblem is an RFC 9457 problem.
+// newProblem returns an RFC 9457 problem.
 func newProblem(status int, detail string) *huma.ErrorModel {
 	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
 }
 
-// internal is the problem that somebody here has to mend. The caller gets an id
-// under which the log has the rest.
+// internal logs an error and returns its problem, which has only the id of the log
+// entry.
 func (h *Handler) internal(err error) *huma.ErrorModel {
 	id := uuid.New()
 	h.log.Error("request failed", zap.Stringer("id", id), zap.Error(err))
-	p := newProblem(http.StatusInternalServerError, "something went wrong here; whoever runs halosync finds it in the log under "+id.String())
+	p := newProblem(http.StatusInternalServerError, "something went wrong; ask the operator of halosync to look up "+id.String()+" in the log")
 	p.Instance = "urn:uuid:" + id.String()
 	return p
 }
 
-// writeProblem answers where no operation is at work.
+// writeProblem answers a request outside of an operation.
 func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the caller may be gone
 }
 
-// refuse answers from within the chain of an operation.
+// refuse answers a request from a middleware of an operation.
 func (h *Handler) refuse(ctx huma.Context, status int, detail string) {
 	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may be gone
 }
 
-// mostFaults bounds how many faults of a request are told, longestPlace how
-// long the place of one may be: both are the caller's text.
+// maxFaults bounds the reported faults of a request, maxPlace the length of the place
+// of one in bytes: both come from the caller.
 const (
-	mostFaults   = 20
-	longestPlace = 200
+	maxFaults = 20
+	maxPlace  = 200
 )
 
-// withoutValues takes out of a problem what the library quotes from the
-// request: it may be a client secret.
+// withoutValues removes the values that the library quotes from the request: they may
+// be client secrets.
 func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -59,14 +64,31 @@ func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 		if fault == nil {
 			continue
 		}
-		if len(clean.Errors) == mostFaults {
+		if len(clean.Errors) == maxFaults {
 			break
 		}
 		place := fault.Location
-		if len(place) > longestPlace {
-			place = strings.ToValidUTF8(place[:longestPlace], "") + "…"
+		if len(place) > maxPlace {
+			place = strings.ToValidUTF8(place[:maxPlace], "") + "…"
 		}
 		clean.Errors = append(clean.Errors, &huma.ErrorDetail{Message: fault.Message, Location: place})
 	}
 	return &clean, nil
+}
+
+// problemOf returns the RFC 9457 problem of an error.
+func (h *Handler) problemOf(err error) error {
+	p := problem.Of(err)
+	if p.Code == problem.Internal {
+		return h.internal(err)
+	}
+	model := newProblem(p.Status, p.Text())
+	if input, ok := errors.AsType[*problem.InputError](err); ok { // reported like the errors of the library
+		model.Detail, model.Errors = "validation failed", []*huma.ErrorDetail{{Message: input.Reason, Location: input.Place}}
+	}
+	if p.RetryAfter > 0 {
+		seconds := strconv.Itoa(int((p.RetryAfter + time.Second - 1) / time.Second))
+		return huma.ErrorWithHeaders(model, http.Header{"Retry-After": {seconds}})
+	}
+	return model
 }

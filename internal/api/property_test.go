@@ -24,12 +24,12 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// rounds is how often each operation is driven.
+// rounds is how often each operation is called.
 const rounds = 12
 
-// Every operation of the document is driven with requests that its schemas
-// allow and with such as are wrong in one way, while Halo is well or not.
-// Whatever it answers is described, and nothing of it is our fault.
+// Every operation is called with valid requests and with requests that are invalid in one
+// way, while Halo works or fails. Every answer matches the document, and none is an
+// internal error.
 func TestEveryOperation(t *testing.T) {
 	limitRounds(t)
 	t.Parallel()
@@ -68,7 +68,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// limitRounds keeps the test cheap, unless somebody asks for more.
+// limitRounds keeps the test cheap unless rounds are configured.
 func limitRounds(t *testing.T) {
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
@@ -79,7 +79,7 @@ func limitRounds(t *testing.T) {
 	}
 }
 
-// driver sends requests and judges the answers.
+// driver sends requests and validates the answers.
 type driver struct {
 	*world
 	judge  judge
@@ -87,7 +87,7 @@ type driver struct {
 	driven map[string]map[int]int // operation, status: how often
 }
 
-// ready makes a round begin with a usable connection, and a Halo in some state.
+// ready starts a round with a usable connection and a Halo in some state.
 func (d *driver) ready(t *rapid.T) {
 	d.sim.ClearFaults()
 	conn, err := d.store.Connection(t.Context(), "acme", d.conn.ID)
@@ -121,7 +121,7 @@ func (d *driver) ready(t *rapid.T) {
 	}
 }
 
-// pools are values that lead somewhere.
+// pools returns values of existing records.
 func (d *driver) pools() map[string][]any {
 	id := any(d.conn.ID.String())
 	pools := map[string][]any{
@@ -176,7 +176,7 @@ func (d *driver) drive(t *rapid.T, o described, r *http.Request, path map[string
 	}
 }
 
-// bodyOf reads a request's body and leaves it there.
+// bodyOf returns the body of a request, which stays readable.
 func bodyOf(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body) // it is in memory
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -13,14 +13,14 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// oneRun is in the path of what is about a run.
+// oneRun is the path parameter of operations on a run.
 type oneRun struct {
 	Run string `path:"run" pattern:"^[0-9a-fA-F]{32}$" doc:"Id of the run." example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
 }
 
 type runFilter struct {
 	Page
-	Connection string `query:"connection" maxLength:"200" doc:"Only those of this connection (id or name)."`
+	Connection string `query:"connection" maxLength:"200" doc:"Only runs of this connection (id or name)."`
 	Kind       string `query:"kind" enum:"import,map,unmap,resync"`
 	State      string `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
 }
@@ -30,10 +30,10 @@ type runOut struct{ Body view.Run }
 func (h *Handler) runs() {
 	add(h, operation{
 		id: "list-runs", method: http.MethodGet, path: "/runs", tag: "Runs", scope: access.Read,
-		summary: "The runs, newest first, without their items", errors: []int{http.StatusNotFound},
+		summary: "List the runs, newest first, without their items", errors: []int{http.StatusNotFound},
 	}, h.listRuns)
 	o := operation{tag: "Runs", method: http.MethodGet, scope: access.Read, errors: []int{http.StatusNotFound}}
-	o.id, o.path, o.summary = "get-run", "/runs/{run}", "One run, and what of it needs a person"
+	o.id, o.path, o.summary = "get-run", "/runs/{run}", "Show a run and the items that need a person"
 	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*runOut, error) {
 		run, err := h.engine.Run(ctx, p.Tenant, in.Run)
 		if err != nil {
@@ -42,7 +42,7 @@ func (h *Handler) runs() {
 		return &runOut{view.NewRun(run)}, nil
 	})
 	o.method, o.scope = http.MethodPost, access.Write
-	o.id, o.path, o.summary = "cancel-run", "/runs/{run}/cancel", "Stop a run after the page in hand; what it did stays"
+	o.id, o.path, o.summary = "cancel-run", "/runs/{run}/cancel", "Cancel a run after the current page; its changes stay"
 	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*runOut, error) {
 		run, err := h.engine.Cancel(ctx, p.Tenant, in.Run, p.Actor)
 		if err != nil {
@@ -50,8 +50,8 @@ func (h *Handler) runs() {
 		}
 		return &runOut{view.NewRun(run)}, nil
 	})
-	o.id, o.path, o.summary = "undo-run", "/runs/{run}/undo", "Take back what an ended import or map run made and nobody has touched since"
-	o.about = "What stays is told with the reason. It is safe to repeat."
+	o.id, o.path, o.summary = "undo-run", "/runs/{run}/undo", "Undo an ended import or map run"
+	o.about = "Unmaps the mappings and deletes the companies that the run created, unless a person changed them since. The answer lists what was left unchanged, with the reason. It is safe to repeat."
 	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*struct{ Body view.Undo }, error) {
 		undo, err := h.engine.UndoRun(ctx, p.Tenant, p.Actor, in.Run)
 		if err != nil {
@@ -60,10 +60,10 @@ func (h *Handler) runs() {
 		return &struct{ Body view.Undo }{view.NewUndo(undo)}, nil
 	})
 	o.status = http.StatusAccepted
-	o.id, o.path, o.summary = "retry-run", "/runs/{run}/retry", "Request again what an ended run was asked for; hurry one that waits"
+	o.id, o.path, o.summary = "retry-run", "/runs/{run}/retry", "Repeat the request of an ended run; start a waiting run now"
 	o.about = ""
 	add(h, o, h.again((*engine.Engine).Retry))
-	o.id, o.path, o.summary = "approve-run", "/runs/{run}/approve", "Let a held run go on, by what Halo says now"
+	o.id, o.path, o.summary = "approve-run", "/runs/{run}/approve", "Approve a held run, which starts again with the current data of Halo"
 	add(h, o, h.again((*engine.Engine).Approve))
 }
 
@@ -93,10 +93,7 @@ func (h *Handler) listRuns(ctx context.Context, p access.Principal, in *runFilte
 		return nil, err
 	}
 	rows, err := h.store.Runs(ctx, p.Tenant, f)
-	if err != nil {
-		return nil, err
-	}
-	return &listOf[view.Run]{cut(rows, in.Limit, view.NewRun, func(r repo.Run) string {
+	return page(rows, err, in.Limit, view.NewRun, func(r repo.Run) string {
 		return cursor("runs", r.QueuedAt.UTC().Format(time.RFC3339Nano), r.ID.String())
-	})}, nil
+	})
 }

@@ -11,34 +11,31 @@ import (
 type newSchedule struct {
 	Changed
 	Body struct {
-		Schedule string `json:"schedule" minLength:"1" maxLength:"200" doc:"Standard cron notation: minute, hour, day, month, day of the week, in UTC, or with CRON_TZ=Zone in front." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
+		Schedule string `json:"schedule" minLength:"1" maxLength:"200" doc:"Cron notation: minute, hour, day, month, day of the week; in UTC unless it starts with CRON_TZ=Zone." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
 	}
 }
 
 type scheduleOut struct {
-	ETag string `header:"ETag" doc:"The connection's, for If-Match."`
+	ETag string `header:"ETag" doc:"ETag of the connection, for If-Match."`
 	Body view.Schedule
 }
 
 func (h *Handler) schedules() {
 	add(h, operation{
 		id: "list-schedules", method: http.MethodGet, path: "/schedules", tag: "Schedules", scope: access.Read,
-		summary: "When each connection is resynced, by the connection's name",
+		summary: "List the schedules, by name of the connection",
 	}, func(ctx context.Context, p access.Principal, in *struct{ Page }) (*listOf[view.Schedule], error) {
 		rows, err := h.connectionPage(ctx, p, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		return &listOf[view.Schedule]{cut(rows, in.Limit, view.NewSchedule, byName)}, nil
+		return page(rows, err, in.Limit, view.NewSchedule, byName)
 	})
 	o := operation{
 		id: "set-schedule", method: http.MethodPut, path: "/connections/{connection}/schedule", tag: "Schedules", scope: access.Admin,
-		summary: "Give a connection a schedule of its own", errors: []int{http.StatusNotFound, http.StatusPreconditionFailed},
+		summary: "Set the schedule of a connection", errors: []int{http.StatusNotFound, http.StatusPreconditionFailed},
 	}
 	add(h, o, func(ctx context.Context, p access.Principal, in *newSchedule) (*scheduleOut, error) {
 		return h.setSchedule(ctx, p, in.Changed, in.Body.Schedule)
 	})
-	o.id, o.method, o.summary = "clear-schedule", http.MethodDelete, "Give a connection the default schedule again"
+	o.id, o.method, o.summary = "clear-schedule", http.MethodDelete, "Reset a connection to the default schedule"
 	add(h, o, func(ctx context.Context, p access.Principal, in *Changed) (*scheduleOut, error) {
 		return h.setSchedule(ctx, p, *in, "")
 	})

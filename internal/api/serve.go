@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// longest is how long an answer may take, Halo's part included.
-	longest = 2 * time.Minute
-	// writing is how long a caller may take over reading an answer.
-	writing = 30 * time.Second
+	// requestTimeout bounds the time to answer, including requests to Halo.
+	requestTimeout = 2 * time.Minute
+	// writeTimeout bounds how long a caller may take to read the answer.
+	writeTimeout = 30 * time.Second
 )
 
-// ServeHTTP answers a request below [Prefix]. Whatever there is no operation
-// for is a problem, too.
+// ServeHTTP answers a request below [Prefix]. A request without an operation gets a
+// problem, too.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r.Header.Del("Accept") // there is JSON, and nothing to choose from
+	r.Header.Del("Accept") // the answer is always JSON
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -32,23 +32,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeProblem(w, h.internal(fmt.Errorf("panic: %v", p)))
 		}
 	}()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longest + writing)) // a recorder has none
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // a recorder has none
 	handler, pattern := h.mux.Handler(r)
 	if pattern != "" {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
-	var said refusal
-	handler.ServeHTTP(&said, r)
-	if allow := said.Header().Get("Allow"); said.status == http.StatusMethodNotAllowed {
+	var answer refusal
+	handler.ServeHTTP(&answer, r)
+	if allow := answer.Header().Get("Allow"); answer.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allow)
-		writeProblem(w, newProblem(said.status, fmt.Sprintf("%s is not possible here: %s", r.Method, allow)))
+		writeProblem(w, newProblem(answer.status, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allow)))
 		return
 	}
-	writeProblem(w, newProblem(http.StatusNotFound, "there is no such operation; "+Prefix+"/openapi.json describes all"))
+	writeProblem(w, newProblem(http.StatusNotFound, "no such operation; see "+Prefix+"/openapi.json"))
 }
 
-// refusal takes what the router says of a request that it has no place for.
+// refusal records the answer of the router to a request without a route.
 type refusal struct {
 	header http.Header
 	status int

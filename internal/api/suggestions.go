@@ -10,18 +10,18 @@ import (
 )
 
 type suggestionsView struct {
-	Items   []view.Suggestion `json:"items" nullable:"false" doc:"The best ones first."`
-	Total   int               `json:"total" doc:"How many there are without the limit."`
-	Notices []string          `json:"notices" nullable:"false" doc:"What may be missing, and why."`
+	Items   []view.Suggestion `json:"items" nullable:"false" doc:"Best score first."`
+	Total   int               `json:"total" doc:"Number of pairs without the limit."`
+	Notices []string          `json:"notices" nullable:"false" doc:"What may be missing from the list, and why."`
 }
 
 type suggesting struct {
 	OneConnection
 	Min   float64 `query:"min" minimum:"0" maximum:"1" default:"0.5" doc:"Only pairs with this score or more."`
-	Limit int     `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many pairs at most."`
+	Limit int     `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of pairs."`
 }
 
-// wrongPair is a suggestion that is none.
+// wrongPair is a suggestion to dismiss.
 type wrongPair struct {
 	Company  string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
 	ClientID int64  `json:"client_id" minimum:"1" maximum:"9007199254740991"`
@@ -36,7 +36,7 @@ type dismissal struct {
 
 type dismissed struct {
 	Body struct {
-		Dismissed int `json:"dismissed" doc:"How many were new."`
+		Dismissed int `json:"dismissed" doc:"Number of pairs that were not dismissed before."`
 	}
 }
 
@@ -44,8 +44,8 @@ func (h *Handler) suggestions() {
 	type out struct{ Body suggestionsView }
 	add(h, operation{
 		id: "list-suggestions", method: http.MethodGet, path: "/connections/{connection}/suggestions", tag: "Suggestions", scope: access.Read,
-		halo: true, summary: "Pairs of unmapped companies and clients that may be the same customer",
-		about: "Reads all of Halo's active clients, which takes a while for a large Halo. To map pairs, send them to /mappings with suggested=true.",
+		halo: true, summary: "List pairs of unmapped companies and clients that may be the same customer",
+		about: "Reads all active clients of Halo, which can take a while. To map pairs, send them to /mappings with suggested=true.",
 	}, func(ctx context.Context, p access.Principal, in *suggesting) (*out, error) {
 		found, err := h.engine.Suggest(ctx, p.Tenant, in.Connection, in.Min)
 		if err != nil {
@@ -57,7 +57,7 @@ func (h *Handler) suggestions() {
 	})
 	add(h, operation{
 		id: "dismiss-suggestions", method: http.MethodPost, path: "/connections/{connection}/dismissals", tag: "Suggestions", scope: access.Write,
-		summary: "Never suggest these pairs again", errors: []int{http.StatusNotFound},
+		summary: "Dismiss pairs, which are never suggested again", errors: []int{http.StatusNotFound},
 		about: "Nothing is dismissed if a company is unknown or ambiguous.",
 	}, func(ctx context.Context, p access.Principal, in *dismissal) (*dismissed, error) {
 		pairs := make([]tasks.Pair, len(in.Body.Pairs))

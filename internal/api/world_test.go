@@ -55,8 +55,7 @@ const (
 	testSecret = "canary-s3cret-4711"
 )
 
-// world is the API of an installation with a tenant "acme", who has a
-// connection, and whoever else a test makes up.
+// world is the API of an installation with a tenant "acme" that has a connection.
 type world struct {
 	*Handler
 	t      *testing.T
@@ -87,7 +86,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	core, logs := observer.New(zap.InfoLevel)
 	w.log = logs
 	cfg := Config{
-		Store: store, Log: zap.New(core), Look: 5 * time.Millisecond,
+		Store: store, Log: zap.New(core), PollEvery: 5 * time.Millisecond,
 	}
 	w.worker = enginetest.New(enginetest.Config{Store: store, Queue: queue, Allow: allow, RetryBudget: time.Millisecond, Budget: w.budget})
 	cfg.Engine = w.worker.Engine
@@ -112,7 +111,7 @@ func (w *world) budget(ctx context.Context, _, _ string, _ ratelimit.Class) erro
 	return nil
 }
 
-// reply is an answer, read.
+// reply is a received answer.
 type reply struct {
 	t      *testing.T
 	status int
@@ -120,7 +119,7 @@ type reply struct {
 	body   string
 }
 
-// field is a value in the body, by its name.
+// field returns a value of the body by name.
 func (r reply) field(name string) any {
 	r.t.Helper()
 	var doc map[string]any
@@ -153,8 +152,8 @@ func (r reply) want(status int) reply {
 	return r
 }
 
-// request is a request of acme's; body is JSON, or a value to be it; headers
-// are pairs.
+// request returns a request of acme. body is JSON or a value to marshal; headers are
+// pairs.
 func (w *world) request(method, path string, body any, headers ...string) *http.Request {
 	w.t.Helper()
 	var text []byte
@@ -178,7 +177,7 @@ func (w *world) request(method, path string, body any, headers ...string) *http.
 	return r
 }
 
-// as serves a request of somebody's.
+// as serves a request of a principal.
 func (w *world) as(p access.Principal, r *http.Request) reply {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
@@ -191,7 +190,7 @@ func (w *world) do(method, path string, body any, headers ...string) reply {
 	return w.as(w.actor, w.request(method, path, body, headers...))
 }
 
-// perform executes an import as the queue's worker would.
+// perform executes an import like a worker.
 func (w *world) perform(runID string) error {
 	run, err := w.engine.Run(context.Background(), "acme", runID)
 	if err != nil {
@@ -200,7 +199,7 @@ func (w *world) perform(runID string) error {
 	return w.worker.Execute(context.Background(), run)
 }
 
-// imported imports the first n clients, and returns the run's id.
+// imported imports the first n clients and returns the id of the run.
 func (w *world) imported(n int) string {
 	w.t.Helper()
 	ids := w.sim.Tenant("").IDs()[1 : n+1] // the first one is "Unknown"
@@ -211,7 +210,7 @@ func (w *world) imported(n int) string {
 	return id
 }
 
-// mustNotHold looks for the client secret in an answer.
+// mustNotHold fails the test if an answer contains the client secret.
 func (w *world) mustNotHold(what string, r reply) {
 	w.t.Helper()
 	if strings.Contains(r.body, testSecret) || strings.Contains(fmt.Sprint(r.header), testSecret) {
@@ -228,7 +227,7 @@ func readAll(t *testing.T, r io.Reader) string {
 	return string(b)
 }
 
-// between calls f before the next request to Halo, and says whether it did.
+// between calls f before the next request to Halo. The result is true once f was called.
 func (w *world) between(f func()) *bool {
 	called := new(bool)
 	gate := func(context.Context) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// apiKeyView is a key as the CLI prints it.
+// apiKeyView is the JSON record of an API key.
 type apiKeyView struct {
 	ID         string     `json:"id"`
 	Name       string     `json:"name"`
@@ -26,7 +26,7 @@ type apiKeyView struct {
 	LastUsedAt *time.Time `json:"last_used_at"` // to the minute
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
-	// Key is told by "apikey new" alone.
+	// Key is the key itself, which only "apikey new" prints.
 	Key string `json:"key,omitempty"`
 }
 
@@ -57,7 +57,7 @@ var apiKeyColumns = []column[apiKeyView]{
 
 func (a *app) apikeyCommand() *cobra.Command {
 	group := &cobra.Command{
-		Use: "apikey", Aliases: []string{"apikeys"}, Short: "Keys for the HTTP API and the console",
+		Use: "apikey", Aliases: []string{"apikeys"}, Short: "Manage API keys for the HTTP API and the console",
 		Example: "  enqueue apikey new \"Anna's browser\" --scope write --expires 90d\n  enqueue apikey list",
 	}
 	group.AddCommand(a.apikeyNew(), a.apikeyList(), a.apikeyRevoke())
@@ -67,14 +67,15 @@ func (a *app) apikeyCommand() *cobra.Command {
 func (a *app) apikeyNew() *cobra.Command {
 	var scope, expires string
 	cmd := &cobra.Command{
-		Use: "new NAME --scope read|write|admin|ops", Short: "Make a key, and print it this once", Args: exactly("the key's name"),
-		Long: `new prints a key of the tenant. It is not stored and cannot be shown again. Programs
-send it as "Authorization: Bearer KEY", people sign in to the console with it.
+		Use: "new NAME --scope read|write|admin|ops", Short: "Create an API key and print it once", Args: exactly("the key's name"),
+		Long: `new creates an API key of the tenant and prints it. The key itself is not stored and
+cannot be shown again. Programs send it as "Authorization: Bearer KEY"; people sign in
+to the console with it.
 
-Scopes: "read" sees everything but credentials, "write" may also import, map, unmap
-and resync, "admin" also add, change and remove connections and schedules. "ops" is for
-who runs the installation: everything of its tenant, and the queues at /asynqmon/, which
-hold the tasks of all tenants.`,
+Scopes: "read" shows everything but credentials; "write" can also import, map, unmap
+and resync; "admin" can also add, change and remove connections and schedules. "ops" is
+for the operators of the installation: it can do everything in its tenant and shows the
+queues at /asynqmon/, which hold the tasks of all tenants.`,
 		Example: "  enqueue apikey new console --scope admin --expires 90d\n  (umask 077; enqueue apikey new nightly-report --scope read > key.txt)",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			lasts, err := parseExpires(expires)
@@ -87,7 +88,7 @@ hold the tasks of all tenants.`,
 					return err
 				}
 				view := viewAPIKey(key)
-				if a.format != "table" { // for programs: the key beside what it is
+				if a.format != "table" { // for programs: the record with the key
 					view.Key = text.Reveal()
 					return one(a, view, append(apiKeyColumns[:len(apiKeyColumns):len(apiKeyColumns)], column[apiKeyView]{
 						title: "key", value: func(k apiKeyView) string { return k.Key }}))
@@ -102,13 +103,16 @@ hold the tasks of all tenants.`,
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&scope, "scope", "", "what it may do: read, write, admin or ops")
-	cmd.Flags().StringVar(&expires, "expires", "", "how long it is good for, such as 90d or 12h; default for ever")
+	cmd.Flags().StringVar(&scope, "scope", "", "scope of the key: read, write, admin or ops")
+	cmd.Flags().StringVar(&expires, "expires", "", "how long the key is valid, such as 90d or 12h; default: no expiry")
 	required(cmd, "scope")
 	return cmd
 }
 
-// parseExpires reads a length of time; nothing is 0, for ever.
+// maxExpires is the longest life of a key that expires.
+const maxExpires = 3650 * 24 * time.Hour
+
+// parseExpires parses a duration. An empty text is 0: no expiry.
 func parseExpires(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
@@ -119,15 +123,15 @@ func parseExpires(text string) (time.Duration, error) {
 		n, err = strconv.ParseUint(days, 10, 16)
 		d = time.Duration(n) * 24 * time.Hour
 	}
-	if most := 3650 * 24 * time.Hour; err != nil || d < time.Minute || d > most {
-		return 0, fmt.Errorf("want a length of time from 1m to 3650d, such as 90d or 12h")
+	if err != nil || d < time.Minute || d > maxExpires {
+		return 0, fmt.Errorf("want a duration from 1m to 3650d, such as 90d or 12h")
 	}
 	return d, nil
 }
 
 func (a *app) apikeyList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The keys of the tenant, without what makes them work", Args: cobra.NoArgs,
+		Use: "list", Short: "List the API keys of the tenant, without the keys themselves", Args: cobra.NoArgs,
 		Example: "  enqueue apikey list -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -143,8 +147,8 @@ func (a *app) apikeyList() *cobra.Command {
 
 func (a *app) apikeyRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke NAME|ID", Short: "Make a key worth nothing and end its sessions", Args: exactly("a key's name or id"),
-		Long:    "revoke works at once, in every worker. It is safe to repeat. The name is free again afterwards.",
+		Use: "revoke NAME|ID", Short: "Revoke an API key and end its sessions", Args: exactly("a key's name or id"),
+		Long:    "revoke takes effect in every worker at once. It is safe to repeat. The name can be used again.",
 		Example: "  enqueue apikey revoke console",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {

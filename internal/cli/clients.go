@@ -45,7 +45,7 @@ func (a *app) clientsCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if q.Page < 1 || q.PageSize < 1 || q.PageSize > 100 {
-				return usagef("--page counts from 1 and --page-size is 1 to 100, Halo's own limit")
+				return usagef("--page starts at 1; --page-size is 1 to 100, the limit of Halo")
 			}
 			return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
 				if all {
@@ -64,9 +64,9 @@ func (a *app) clientsCommand() *cobra.Command {
 	connectionFlag(cmd, &connection)
 	cmd.Flags().StringVar(&q.Search, "search", "", "only clients that Halo finds for this text")
 	cmd.Flags().IntVar(&q.Page, "page", 1, "page, from 1")
-	cmd.Flags().IntVar(&q.PageSize, "page-size", 50, "clients a page, 1 to 100")
-	cmd.Flags().BoolVar(&all, "all", false, "all pages")
-	cmd.Flags().BoolVar(&q.IncludeInactive, "inactive", false, "inactive clients, too")
+	cmd.Flags().IntVar(&q.PageSize, "page-size", 50, "clients per page, 1 to 100")
+	cmd.Flags().BoolVar(&all, "all", false, "read all pages")
+	cmd.Flags().BoolVar(&q.IncludeInactive, "inactive", false, "include inactive clients")
 	cmd.MarkFlagsMutuallyExclusive("all", "page")
 	cmd.MarkFlagsMutuallyExclusive("all", "page-size")
 	return cmd
@@ -77,8 +77,8 @@ func connectionFlag(cmd *cobra.Command, target *string) {
 	required(cmd, "connection")
 }
 
-// allClients reads everything before it prints, so that a failure half way
-// never looks like a short list.
+// allClients reads all pages before it prints, so that a failure never looks like a
+// short list.
 func (a *app) allClients(ctx context.Context, p parts, connection string, q engine.BrowseQuery) error {
 	v := view.Clients{Page: 1, Clients: []view.Client{}}
 	for page, err := range p.engine.BrowseAll(ctx, p.tenant, connection, q) {

@@ -22,7 +22,7 @@ var companyColumns = []column[view.Company]{
 func (a *app) companiesCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use: "companies", Aliases: []string{"company"},
-		Short:   "The product's own companies",
+		Short:   "List and create companies of the product",
 		Example: "  enqueue companies list --unmapped",
 	}
 	group.AddCommand(a.companiesAdd(), a.companiesList())
@@ -45,7 +45,7 @@ func (a *app) companiesAdd() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&externalID, "external-id", "", "the product's own key, unique in the tenant")
+	cmd.Flags().StringVar(&externalID, "external-id", "", "key of the company in the product, unique in the tenant")
 	return cmd
 }
 
@@ -53,7 +53,7 @@ func (a *app) companiesList() *cobra.Command {
 	var filter repo.CompanyFilter
 	var connection string
 	cmd := &cobra.Command{
-		Use: "list", Short: "The companies and what they are mapped to",
+		Use: "list", Short: "List companies and the clients that they are mapped to",
 		Example: "  enqueue companies list --search bakery -o csv\n  enqueue companies list --unmapped --connection \"Acme Halo\"",
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
@@ -71,19 +71,19 @@ func (a *app) companiesList() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&filter.Unmapped, "unmapped", false, "only companies without any mapping")
-	cmd.Flags().StringVar(&connection, "connection", "", "look at mappings of this connection only (name or id)")
+	cmd.Flags().StringVar(&connection, "connection", "", "consider only the mappings of this connection (name or id)")
 	cmd.Flags().StringVar(&filter.Search, "search", "", "only names that contain this text")
 	limitFlag(cmd, &filter.Limit)
 	return cmd
 }
 
-// limitFlag is shared by the listings; 0 means all.
+// limitFlag adds the flag --limit of a listing; 0 means all.
 func limitFlag(cmd *cobra.Command, limit *int) {
-	cmd.Flags().IntVar(limit, "limit", 0, "at most this many; 0 for all")
+	cmd.Flags().IntVar(limit, "limit", 0, "maximum number of rows; 0 for all")
 }
 
-// collect views at most limit items (0: all), or none if reading them fails,
-// so that a failure half way never looks like a short list.
+// collect returns the views of at most limit items (0: all). If reading fails it returns
+// none, so that a failure never looks like a short list.
 func collect[T, V any](items iter.Seq2[T, error], limit int, view func(T) V) ([]V, error) {
 	var views []V
 	for item, err := range items {

@@ -27,7 +27,7 @@ var connectionColumns = []column[view.Connection]{
 	{title: "state_reason", wide: true, value: func(c view.Connection) string { return c.StateReason }},
 }
 
-// connectionDetail is what "show" adds.
+// connectionDetail has the columns of a single connection.
 var connectionDetail = append(connectionColumns[:len(connectionColumns):len(connectionColumns)],
 	column[view.Connection]{title: "auth_server", value: func(c view.Connection) string { return c.AuthServer }},
 	column[view.Connection]{title: "client_id", value: func(c view.Connection) string { return c.ClientID }},
@@ -37,7 +37,7 @@ var connectionDetail = append(connectionColumns[:len(connectionColumns):len(conn
 func (a *app) connectionCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use: "connection", Aliases: []string{"connections"},
-		Short:   "Halo PSA credentials of the tenant",
+		Short:   "Manage the Halo PSA connections of the tenant",
 		Example: "  enqueue connection list\n  enqueue connection test \"Acme Halo\"",
 	}
 	group.AddCommand(a.connectionAdd(), a.connectionList(), a.connectionShow(), a.connectionTest(),
@@ -63,10 +63,10 @@ func (a *app) connectionAdd() *cobra.Command {
 	var f credentialFlags
 	cmd := &cobra.Command{
 		Use:   "add NAME --domain D --auth-server A --client-id I",
-		Short: "Test a set of credentials and store it, sealed",
-		Long: `add fetches a token and reads one client before anything is stored. The client
-secret never appears on the command line: it comes from a file, from standard
-input, from HALO_CLIENT_SECRET or from a prompt.`,
+		Short: "Test and store a set of credentials",
+		Long: `add fetches a token and reads one client before it stores anything. The secret is
+stored encrypted. It never appears on the command line: it comes from a file, from
+standard input, from HALO_CLIENT_SECRET or from a prompt.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com/auth --client-id 1f0c9e62 --client-secret-file secret.txt`,
 		Args:    exactly("the connection's name"),
 		RunE: a.do(func(ctx context.Context, args []string) error {
@@ -95,11 +95,11 @@ input, from HALO_CLIENT_SECRET or from a prompt.`,
 	return cmd
 }
 
-// required marks flags that a command cannot do without.
+// required marks flags as mandatory.
 func required(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a flag that was never registered
+			panic(err) // an unregistered flag
 		}
 	}
 }
@@ -114,7 +114,7 @@ func checkRate(s string) error {
 	return nil
 }
 
-// secret reads a client secret from the first place that has one. It is never
+// secret reads the client secret from a file, the environment or a prompt. It is never
 // an argument, which every process on the machine could see.
 func (a *app) secret(file string) (secret.String, error) {
 	if file == "" {
@@ -132,19 +132,19 @@ func (a *app) secret(file string) (secret.String, error) {
 		defer f.Close()
 		in = f
 	}
-	const most = 64 << 10
-	b, err := io.ReadAll(io.LimitReader(in, most+1))
+	const maxSecret = 64 << 10
+	b, err := io.ReadAll(io.LimitReader(in, maxSecret+1))
 	if err != nil {
 		return secret.String{}, fmt.Errorf("client secret: %w", err)
 	}
 	value := strings.TrimSpace(string(b))
-	if value == "" || len(b) > most || strings.ContainsAny(value, "\r\n") {
+	if value == "" || len(b) > maxSecret || strings.ContainsAny(value, "\r\n") {
 		return secret.String{}, usagef("--client-secret-file: want one line with the client secret")
 	}
 	return secret.NewString(value), nil
 }
 
-// prompt asks for the secret at the terminal without showing it.
+// prompt reads the secret from the terminal without echoing it.
 func (a *app) prompt() (secret.String, error) {
 	in, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
@@ -159,7 +159,7 @@ func (a *app) prompt() (secret.String, error) {
 	return secret.NewString(strings.TrimSpace(string(b))), nil
 }
 
-// exactly wants one argument and says what it is.
+// exactly requires one argument; what describes it.
 func exactly(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {

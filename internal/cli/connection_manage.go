@@ -14,7 +14,7 @@ import (
 
 func (a *app) connectionList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The connections of the tenant", Args: cobra.NoArgs,
+		Use: "list", Short: "List the connections of the tenant", Args: cobra.NoArgs,
 		Example: "  enqueue connection list -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -22,25 +22,21 @@ func (a *app) connectionList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				views := make([]view.Connection, len(all))
-				for i, c := range all {
-					views[i] = view.NewConnection(c)
-				}
-				return list(a, views, connectionColumns)
+				return list(a, view.Each(all, view.NewConnection), connectionColumns)
 			})
 		}),
 	}
 }
 
 func (a *app) connectionShow() *cobra.Command {
-	return a.onConnection("show", "One connection", needStore,
+	return a.onConnection("show", "Show a connection", needStore,
 		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
 			return p.engine.FindConnection(ctx, p.tenant, ref)
 		})
 }
 
 func (a *app) connectionTest() *cobra.Command {
-	return a.onConnection("test", "Fetch a token and read a client with the stored credentials", needHalo,
+	return a.onConnection("test", "Test the stored credentials: fetch a token, read one client", needHalo,
 		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
 			conn, err := p.engine.TestConnection(ctx, p.tenant, ref)
 			if err == nil {
@@ -51,21 +47,20 @@ func (a *app) connectionTest() *cobra.Command {
 }
 
 func (a *app) connectionPause() *cobra.Command {
-	return a.onConnection("pause", "Refuse new runs for a connection", needStore,
+	return a.onConnection("pause", "Pause a connection: refuse new runs until it is resumed", needStore,
 		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
 			return p.engine.PauseConnection(ctx, p.tenant, a.actor(), ref)
 		})
 }
 
 func (a *app) connectionResume() *cobra.Command {
-	return a.onConnection("resume", "Take a connection into use again", needStore,
+	return a.onConnection("resume", "Resume a paused connection", needStore,
 		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
 			return p.engine.ResumeConnection(ctx, p.tenant, a.actor(), ref)
 		})
 }
 
-// onConnection makes a command that does one thing to one connection and
-// prints it.
+// onConnection returns a command that calls do for a connection and prints the result.
 func (a *app) onConnection(name, short string, required []string, do func(context.Context, parts, string) (repo.Connection, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " NAME|ID", Short: short, Args: exactly("a connection's name or id"),
@@ -89,11 +84,11 @@ func (a *app) connectionUpdate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update NAME|ID",
 		Short: "Change a connection in place; its mappings stay",
-		Long: `update changes what is given and keeps the rest. The result is tested before it
-is stored. A new client secret comes from --client-secret-file, or, with
---rotate-secret, from HALO_CLIENT_SECRET or a prompt. Another --domain or
---auth-server needs the secret anew, so that the stored one never goes to a
-server that it was not typed for.`,
+		Long: `update changes the given fields and keeps the others. The result is tested before
+it is stored. A new client secret comes from --client-secret-file, or, with
+--rotate-secret, from HALO_CLIENT_SECRET or a prompt. A new --domain or
+--auth-server needs the secret again, so that the stored secret is never sent to
+another server.`,
 		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
 		Args:    exactly("a connection's name or id"),
 	}
@@ -129,13 +124,13 @@ server that it was not typed for.`,
 			}
 			fmt.Fprintln(a.Err, "tested and stored")
 			if receipt.RunID != "" {
-				fmt.Fprintf(a.Err, "its mappings are compared with Halo: enqueue runs watch %s\n", receipt.RunID)
+				fmt.Fprintf(a.Err, "a resync of its mappings was requested: enqueue runs watch %s\n", receipt.RunID)
 			}
 			return one(a, view.NewConnection(conn), connectionDetail)
 		})
 	})
 	f.register(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "a new name")
+	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().BoolVar(&rotate, "rotate-secret", false, "read a new client secret from $HALO_CLIENT_SECRET or a prompt")
 	return cmd
 }
@@ -145,7 +140,7 @@ func (a *app) connectionRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove NAME|ID",
 		Short: "Remove a connection with its mappings and runs; companies stay",
-		Long:  "remove says what would go. It does so only with --yes.",
+		Long:  "remove shows what would be removed. It removes the connection only with --yes.",
 		Example: `  enqueue connection remove "Acme Halo"
   enqueue connection remove "Acme Halo" --yes`,
 		Args: exactly("a connection's name or id"),
@@ -159,10 +154,10 @@ func (a *app) connectionRemove() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				text := fmt.Sprintf("connection %q with %d mappings, %d runs and %d catalogue entries (companies stay)",
+				text := fmt.Sprintf("connection %q with %d mappings, %d runs and %d stored clients (companies stay)",
 					conn.Name, what.Mappings, what.Runs, what.Clients)
 				if !yes {
-					return usagef("would remove %s; say --yes to do it", text)
+					return usagef("would remove %s; confirm with --yes", text)
 				}
 				if err := p.store.RemoveConnection(ctx, p.tenant, a.actor(), conn.ID); err != nil {
 					return err
@@ -172,6 +167,6 @@ func (a *app) connectionRemove() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "really remove it")
+	cmd.Flags().BoolVar(&yes, "yes", false, "remove the connection")
 	return cmd
 }

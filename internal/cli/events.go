@@ -31,7 +31,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	var mapping, run, since string
 	var limit int
 	cmd := &cobra.Command{
-		Use: "events", Short: "Who changed what, when and how; newest first", Args: cobra.NoArgs,
+		Use: "events", Short: "List events: who changed what, when and how; newest first", Args: cobra.NoArgs,
 		Example: `  enqueue events --mapping 0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172
   enqueue events --since 24h -o json
   enqueue events --run 0193f2a4c5d77e0a9b1c2d3e4f506172 --limit 0`,
@@ -49,10 +49,10 @@ func (a *app) eventsCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&mapping, "mapping", "", "only those of this mapping (id)")
-	cmd.Flags().StringVar(&run, "run", "", "only those of this run (id)")
-	cmd.Flags().StringVar(&since, "since", "", "only those from this time on: 2026-01-31, 2026-01-31T08:00:00Z, 24h or 7d ago; UTC")
-	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many; 0 for all")
+	cmd.Flags().StringVar(&mapping, "mapping", "", "only events of this mapping (id)")
+	cmd.Flags().StringVar(&run, "run", "", "only events of this run (id)")
+	cmd.Flags().StringVar(&since, "since", "", "only events at or after this time in UTC: 2026-01-31, 2026-01-31T08:00:00Z, or 24h or 7d ago")
+	cmd.Flags().IntVar(&limit, "limit", 100, "maximum number of events; 0 for all")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func eventFilter(mapping, run, since string, now time.Time) (f repo.EventFilter,
 	return f, nil
 }
 
-// parseSince reads a time, a date (its start in UTC), or how long ago.
+// parseSince parses a time, a date (its start in UTC) or a duration before now.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {

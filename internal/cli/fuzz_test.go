@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostile are names that want to be more than names.
+// hostile has names that attack terminals and spreadsheets.
 var hostile = []string{
 	"a\x1b[2Jb", "\x1b]0;title\x07", "a\u009b31mb", "a\x7fb", "a\u202egpj.exe", "\u2066a\u2069", "a\u200bb", "\ufeffa", "a\rb", "a\nb", "a\u2028b", "a\u0085b",
 	"\u200ea", "a\u00adb", "a\U000e0041b", "a\ufffe", "a\x00b", "a\xffb", "\xc3\x28",
@@ -20,7 +20,7 @@ var hostile = []string{
 	"a,b", `a"b`, "a;b", "<script>alert(1)</script>", "{{.}}", "%s%n", "$(id)", "';drop table runs;--", "../../etc/passwd", strings.Repeat("ä", 1000), "می\u200cخواهم", "👩\u200d💻",
 }
 
-// checkOutputs prints a name in every form and says what must hold.
+// checkOutputs prints a name in every format and checks the output.
 func checkOutputs(t *testing.T, name string) {
 	t.Helper()
 	rows := []row{{Name: name, Note: "n"}}
@@ -89,14 +89,14 @@ func FuzzParseSince(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What Postgres can hold, and never a time to come unless it was named.
+		// A time that Postgres can store, in the future only if given as a date.
 		if y := since.UTC().Year(); y < -1 || y > 10_000 || since.After(now) && !strings.Contains(text, "-") {
 			t.Errorf("%q is %v", text, since)
 		}
 	})
 }
 
-// TestFilesHaveBounds gives files that are no files.
+// TestFilesHaveBounds reads endless and invalid files.
 func TestFilesHaveBounds(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ file, want string }{

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command explains itself with an example that starts with its name.
+// Every command has a help text and an example that starts with its name.
 func TestHelpEverywhere(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -31,7 +31,7 @@ func TestHelpEverywhere(t *testing.T) {
 	}
 }
 
-// What an argument says of itself must never be taken for data.
+// Errors must never be mistaken for data.
 func TestErrorsGoToStandardError(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"import", "--colour"}, {"mappings"}, {"runs"}, {"frob"}} {

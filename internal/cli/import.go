@@ -24,14 +24,14 @@ func (a *app) importCommand() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "import --connection C (--all | --search S | --client ID... | --file F)",
-		Short: "Make companies of Halo's clients, each with a mapping",
-		Long: `import requests a run that goes through the chosen clients. Each is created as a
-company with a mapping, linked to the one unmapped company of the same name,
-refreshed if it is mapped already, or left for a person when several companies
-have its name. Inactive clients are skipped unless chosen by id.
+		Short: "Import clients of Halo as companies",
+		Long: `import requests a run that processes the chosen clients. A client that is already
+mapped is refreshed. Any other client is linked to the unmapped company of the
+same name, or created as a company. If several unmapped companies have the name,
+a person has to decide. Inactive clients are skipped unless chosen by id.
 
-The file has one client id a line, or CSV with the id in the first column;
-blank lines and lines that start with # are passed over.`,
+The file has one client id per line, or is CSV with the id in the first column.
+Blank lines and lines that start with # are ignored.`,
 		Example: `  enqueue import --connection "Acme Halo" --all --wait
   enqueue import --connection "Acme Halo" --search bakery --dry-run --wait
   enqueue import --connection "Acme Halo" --client 12,15 --client 20
@@ -53,11 +53,11 @@ blank lines and lines that start with # are passed over.`,
 		}),
 	}
 	connectionFlag(cmd, &req.Connection)
-	cmd.Flags().BoolVar(&req.All, "all", false, "all clients")
-	cmd.Flags().StringVar(&req.Search, "search", "", "all clients that Halo finds for this text")
-	cmd.Flags().StringSliceVar(&ids, "client", nil, "a client's id; may be repeated, or several with commas")
-	cmd.Flags().StringVar(&file, "file", "", `a file of client ids, "-" for standard input`)
-	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "only say what would happen")
+	cmd.Flags().BoolVar(&req.All, "all", false, "import all clients")
+	cmd.Flags().StringVar(&req.Search, "search", "", "import the clients that Halo finds for this text")
+	cmd.Flags().StringSliceVar(&ids, "client", nil, "id of a client; repeat it, or separate several ids by commas")
+	cmd.Flags().StringVar(&file, "file", "", `file of client ids, "-" for standard input`)
+	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "show what would happen, write nothing")
 	cmd.MarkFlagsOneRequired("all", "search", "client", "file")
 	cmd.MarkFlagsMutuallyExclusive("all", "search", "client", "file")
 	waitFlag(cmd, &wait)
@@ -65,13 +65,13 @@ blank lines and lines that start with # are passed over.`,
 }
 
 func waitFlag(cmd *cobra.Command, wait *bool) {
-	cmd.Flags().BoolVar(wait, "wait", false, "show the progress and wait for the end")
+	cmd.Flags().BoolVar(wait, "wait", false, "show the progress and wait until the run ends")
 }
 
-// requested says which run it is and, if asked to, waits for it.
+// requested reports the run of a request and, if wait is set, waits until it ends.
 func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wait bool) error {
 	if receipt.Existing {
-		fmt.Fprintf(a.Err, "the same request is under way already: run %s\n", receipt.RunID)
+		fmt.Fprintf(a.Err, "the same request is already in progress: run %s\n", receipt.RunID)
 	}
 	a.noteQueue(receipt)
 	if wait {
@@ -84,15 +84,15 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 	return a.printRun(run)
 }
 
-// noteQueue says that a request was taken although the queue is away.
+// noteQueue reports that a request was saved although the queue is unavailable.
 func (a *app) noteQueue(receipt engine.Receipt) {
 	if receipt.NotQueued != nil {
-		fmt.Fprintf(a.Err, "the queue does not take run %s now: %s\nthe run is kept; a worker starts it once the queue answers\n",
+		fmt.Fprintf(a.Err, "cannot enqueue run %s: %s\nthe run is saved and starts as soon as the queue is available\n",
 			receipt.RunID, plaintext.Printable(receipt.NotQueued.Error()))
 	}
 }
 
-// clientIDs gathers ids from the flags and the file.
+// clientIDs returns the ids of the flags and the file.
 func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 	var ids []int64
 	for _, s := range flags {
@@ -105,7 +105,7 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 	return withFile(a, ids, file, readIDs)
 }
 
-// withFile adds what a file has, if one is named; "-" is standard input.
+// withFile appends the items of a file, if one is given; "-" is standard input.
 func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, error)) ([]T, error) {
 	if file == "" {
 		return items, nil
@@ -126,11 +126,11 @@ func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, 
 	return append(items, fromFile...), nil
 }
 
-// maxFile bounds a file of ids or pairs, in bytes: more than the longest
-// request. Standard input may never end.
+// maxFile bounds a file of ids or pairs, in bytes. It exceeds the longest request.
+// Standard input may never end.
 const maxFile = 8 << 20
 
-// readFile reads a file of text in UTF-8.
+// readFile reads a text in UTF-8.
 func readFile(r io.Reader) ([]byte, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	switch {
@@ -144,12 +144,12 @@ func readFile(r io.Reader) ([]byte, error) {
 	return raw, nil
 }
 
-// maxFaults bounds how many broken lines of a file are named.
+// maxFaults bounds how many invalid lines of a file are listed.
 const maxFaults = 10
 
-// readIDs reads one client id a line, or the first column of CSV. A first
-// line without digits is a heading. All broken lines are named, the first
-// ten of them at least.
+// readIDs reads one client id per line, or the first column of CSV. A first line without
+// digits is a heading. The error lists the first [maxFaults] invalid lines and counts
+// the others.
 func readIDs(r io.Reader) ([]int64, error) {
 	raw, err := readFile(r)
 	if err != nil {
@@ -180,7 +180,7 @@ func readIDs(r io.Reader) ([]int64, error) {
 		return nil, fmt.Errorf("line %d: %w", n+1, err)
 	}
 	if more > 0 {
-		faults = append(faults, fmt.Errorf("and %d more broken lines", more))
+		faults = append(faults, fmt.Errorf("and %d more invalid lines", more))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

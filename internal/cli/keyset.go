@@ -17,12 +17,12 @@ import (
 
 func (a *app) keysetCommand() *cobra.Command {
 	group := &cobra.Command{
-		Use: "keyset", Short: "The keys that seal credentials",
+		Use: "keyset", Short: "Manage the keys that encrypt credentials",
 		Example: "  enqueue keyset new > keyset.txt",
 	}
 	group.AddCommand(&cobra.Command{
 		Use: "new", Short: "Print a new key set for HALOSYNC_KEYSET", Args: cobra.NoArgs,
-		Long:    "new prints a new key set. Whoever has it can open every stored credential: keep it where secrets are kept.",
+		Long:    "new prints a new key set. A key set decrypts every stored credential, so keep it like a password.",
 		Example: "  (umask 077; enqueue keyset new > keyset.txt)\n  export HALOSYNC_KEYSET_FILE=keyset.txt",
 		RunE: a.do(func(context.Context, []string) error {
 			text, err := secret.New()
@@ -39,16 +39,16 @@ func (a *app) keysetCommand() *cobra.Command {
 func (a *app) keysetRotate() *cobra.Command {
 	var reseal, stage bool
 	cmd := &cobra.Command{
-		Use: "rotate", Short: "Print the key set with another key that seals", Args: cobra.NoArgs,
-		Long: `rotate prints HALOSYNC_KEYSET with a new key that seals; the old keys stay in it
-for reading. Give the result to every worker and CLI: workers that have it seal
-all stored credentials (of every tenant) anew by themselves, which "keyset status"
-shows; "rotate --reseal" does it at once. Until all workers have it, those that
-do not put runs off for those that do.
+		Use: "rotate", Short: "Print the key set with a new primary key", Args: cobra.NoArgs,
+		Long: `rotate prints HALOSYNC_KEYSET with a new primary key, which encrypts. The old keys
+stay in the set for reading. Give the result to every worker and CLI. Workers that
+have it re-encrypt all stored credentials of every tenant automatically, as
+"keyset status" shows; "rotate --reseal" does so at once. Workers that do not have
+it yet postpone runs whose credentials they cannot decrypt.
 
-In two steps no run is put off: "rotate --stage" prints the set with a new key
-that only reads. Give that to every worker, then "rotate" prints the set in which
-the staged key seals.`,
+To avoid postponed runs, rotate in two steps: "rotate --stage" prints the set with a
+new key that only reads. Give it to every worker, then run "rotate", which prints the
+set with the staged key as primary key.`,
 		Example: "  enqueue keyset rotate > keyset-2.txt\n  HALOSYNC_KEYSET_FILE=keyset-2.txt enqueue keyset rotate --reseal\n  enqueue keyset rotate --stage > keyset-2.txt",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if reseal {
@@ -70,15 +70,15 @@ the staged key seals.`,
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&reseal, "reseal", false, "seal all stored credentials with the key set's primary key, now")
-	cmd.Flags().BoolVar(&stage, "stage", false, "the new key only reads, until the next rotate")
+	cmd.Flags().BoolVar(&reseal, "reseal", false, "re-encrypt all stored credentials with the primary key now")
+	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only reads until the next rotate")
 	cmd.MarkFlagsMutuallyExclusive("reseal", "stage")
 	return cmd
 }
 
-// keyView is a key as the CLI prints it.
+// keyView is the JSON record of a key.
 type keyView struct {
-	KeyID       *uint32     `json:"key_id"` // null for what is in no form of ours
+	KeyID       *uint32     `json:"key_id"` // null for credentials in an unknown format
 	Role        secret.Role `json:"role"`
 	Credentials int         `json:"credentials"`
 }
@@ -96,12 +96,12 @@ var keyColumns = []column[keyView]{
 
 func (a *app) keysetStatus() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "The keys, and how many credentials each seals", Args: cobra.NoArgs,
-		Long: `status lists the keys of HALOSYNC_KEYSET, the oldest first, and how many stored
-credentials (of all tenants) each seals. Roles: "primary" seals and reads, "reads"
-is an older key, "staged" a newer one that only reads yet. "missing" is a key that
-is not in the set, "unreadable" is what no key has sealed: both need a person
-(exit code 3).`,
+		Use: "status", Short: "List the keys and the number of credentials that each encrypts", Args: cobra.NoArgs,
+		Long: `status lists the keys of HALOSYNC_KEYSET, oldest first, and how many stored
+credentials of all tenants each encrypts. Roles: the "primary" key encrypts and reads,
+a key that "reads" is older, a "staged" key is newer and does not encrypt yet. A
+"missing" key is not in the set; "unreadable" credentials were encrypted by no key.
+Both need a person (exit code 3).`,
 		Example: "  enqueue keyset status\n  enqueue keyset status -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, _ config.Config) error {
@@ -123,7 +123,7 @@ is not in the set, "unreadable" is what no key has sealed: both need a person
 					return err
 				}
 				if lost > 0 {
-					return &needsPersonError{fmt.Sprintf("this key set does not open %d of the stored credentials", lost)}
+					return &needsPersonError{fmt.Sprintf("this key set cannot decrypt %d of the stored credentials", lost)}
 				}
 				return nil
 			})
@@ -133,12 +133,11 @@ is not in the set, "unreadable" is what no key has sealed: both need a person
 
 func (a *app) keysetPrune() *cobra.Command {
 	return &cobra.Command{
-		Use: "prune", Short: "Print the key set without the keys that nothing needs any more", Args: cobra.NoArgs,
-		Long: `prune prints HALOSYNC_KEYSET without its older keys. It refuses (exit code 1) if a
-stored credential is sealed with one of them, or with a key that is not in the set.
-Every worker and CLI must have the set with the present primary key by then: one
-that has not may seal with an old key at any moment. Keep the old set as long as
-backups of the database.`,
+		Use: "prune", Short: "Print the key set without unused keys", Args: cobra.NoArgs,
+		Long: `prune prints HALOSYNC_KEYSET without its older keys. It fails (exit code 1) if a stored
+credential is encrypted with one of them, or with a key that is not in the set. First
+give every worker and CLI the set with the current primary key: without it, they may
+still encrypt with an old key. Keep the old set as long as backups of the database.`,
 		Example: "  enqueue keyset status\n  enqueue keyset prune > keyset-3.txt",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, cfg config.Config) error {
@@ -153,7 +152,7 @@ backups of the database.`,
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.Err, "%d keys taken out\n", len(gone))
+				fmt.Fprintf(a.Err, "%d keys removed\n", len(gone))
 				fmt.Fprintln(a.Out, text)
 				return nil
 			})
@@ -161,22 +160,23 @@ backups of the database.`,
 	}
 }
 
-// needed says which credentials would be lost with a set that is pruned.
+// needed returns an error if credentials still need a key that prune would remove, or
+// one that is missing.
 func needed(uses []repo.KeyUse) error {
 	var why []error
 	for _, u := range uses {
 		switch {
 		case u.Secrets == 0:
 		case u.Role == secret.Reads:
-			why = append(why, fmt.Errorf("key %d seals %d credentials still: a worker seals them anew, or \"enqueue keyset rotate --reseal\"", u.ID, u.Secrets))
+			why = append(why, fmt.Errorf("key %d still encrypts %d credentials: wait for a worker to re-encrypt them, or run \"enqueue keyset rotate --reseal\"", u.ID, u.Secrets))
 		case u.Role == repo.KeyMissing:
-			why = append(why, fmt.Errorf("%d credentials are sealed with key %d, which is not in this set: is there a newer one?", u.Secrets, u.ID))
+			why = append(why, fmt.Errorf("%d credentials are encrypted with key %d, which is not in this set: check whether there is a newer set", u.Secrets, u.ID))
 		}
 	}
 	return errors.Join(why...)
 }
 
-// withKeys opens the store of all tenants with the environment's key set.
+// withKeys calls f with the store and the key set of the environment.
 func (a *app) withKeys(ctx context.Context, f func(*repo.Store, config.Config) error) (err error) {
 	set, err := setup.Read(a.getenv, needHalo...)
 	if err != nil {
@@ -193,7 +193,7 @@ func (a *app) withKeys(ctx context.Context, f func(*repo.Store, config.Config) e
 const (
 	// resealBatch is how many credentials share a transaction.
 	resealBatch = 100
-	// maxNamed is how many credentials that do not open are named.
+	// maxNamed bounds how many unreadable credentials are listed.
 	maxNamed = 20
 )
 
@@ -212,9 +212,9 @@ func (a *app) reseal(ctx context.Context) error {
 				named = append(named, s.String())
 			}
 		}
-		fmt.Fprintf(a.Err, "%d credentials sealed anew\n", total)
+		fmt.Fprintf(a.Err, "%d credentials re-encrypted\n", total)
 		if stuck > 0 {
-			return fmt.Errorf("%d credentials do not open and stay as they are: %s", stuck, strings.Join(named, "; "))
+			return fmt.Errorf("%d credentials cannot be decrypted and were left unchanged: %s", stuck, strings.Join(named, "; "))
 		}
 		return nil
 	})

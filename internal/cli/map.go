@@ -14,23 +14,23 @@ import (
 func (a *app) mapCommand() *cobra.Command {
 	var req engine.MapRequest
 	var file string
-	var least float64
+	var minScore float64
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "map --connection C [COMPANY=CLIENT...] [--file pairs.csv]",
-		Short: "Map existing companies to clients of Halo",
+		Short: "Map companies to clients of Halo",
 		Long: `map requests a run that maps each pair. COMPANY is the id, the external id or
-the exact name of a company, CLIENT the id or the exact name of a client in
-Halo; digits alone are an id. A pair is split at its last "=".
+the exact name of a company. CLIENT is the id or the exact name of a client in
+Halo; digits only are an id. A pair is split at its last "=".
 
-The file is CSV with a company and a client a line, separated by commas or
-semicolons. A heading may name the columns: company, company_id, external_id
+The file is CSV with a company and a client per line, separated by commas or
+semicolons. A heading can name the columns: company, company_id, external_id
 or company_name; client, client_id or client_name. Lines that start with # are
-passed over; put a name that starts with # in quotes.
+ignored; put a name that starts with # in quotes.
 
-Each client is read from Halo first. All pairs are checked and the good ones
-done. A pair is refused if its company or client is unknown, inactive,
-ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
+Each client is read from Halo first. Valid pairs are mapped even if others are
+refused. A pair is refused if its company or client is unknown, inactive,
+ambiguous or mapped elsewhere; --replace replaces mappings to others.`,
 		Example: `  enqueue map --connection "Acme Halo" "Bakery Brown=12" crm-4711="Bakery White" --wait
   enqueue map --connection "Acme Halo" --file pairs.csv --replace --wait
   enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
@@ -38,23 +38,23 @@ ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
 			if req.Pairs, err = a.mapPairs(args, file); err != nil {
 				return err
 			}
-			if least < 0 || least > 1 {
-				return usagef("--from-suggest %v: want a score of 0 to 1", least)
+			if minScore < 0 || minScore > 1 {
+				return usagef("--from-suggest %v: want a score of 0 to 1", minScore)
 			}
-			if len(req.Pairs) == 0 && least == 0 {
+			if len(req.Pairs) == 0 && minScore == 0 {
 				return usagef("nothing to map: give pairs COMPANY=CLIENT, a --file of them, or --from-suggest 0.9")
 			}
-			if len(req.Pairs) > 0 && least > 0 {
+			if len(req.Pairs) > 0 && minScore > 0 {
 				return usagef("pairs and --from-suggest: want one of them")
 			}
 			req.RequestedBy = a.actor()
 			needs := needQueue
-			if least > 0 {
+			if minScore > 0 {
 				needs = append(needs[:len(needs):len(needs)], config.Keyset)
 			}
 			return a.with(ctx, needs, func(ctx context.Context, p parts) error {
-				if least > 0 {
-					if none, err := a.takeSuggestions(ctx, p, &req, least); none || err != nil {
+				if minScore > 0 {
+					if none, err := a.takeSuggestions(ctx, p, &req, minScore); none || err != nil {
 						return err
 					}
 				}
@@ -67,14 +67,14 @@ ambiguous or mapped elsewhere; --replace re-points what is mapped elsewhere.`,
 		}),
 	}
 	connectionFlag(cmd, &req.Connection)
-	cmd.Flags().StringVar(&file, "file", "", `a file of pairs, "-" for standard input`)
-	cmd.Flags().Float64Var(&least, "from-suggest", 0, "map what \"enqueue suggest\" is sure of, from this score on, 0 to 1")
-	cmd.Flags().BoolVar(&req.Replace, "replace", false, "re-point what is mapped elsewhere")
+	cmd.Flags().StringVar(&file, "file", "", `file of pairs, "-" for standard input`)
+	cmd.Flags().Float64Var(&minScore, "from-suggest", 0, "map unambiguous suggestions with at least this score, 0 to 1")
+	cmd.Flags().BoolVar(&req.Replace, "replace", false, "replace mappings of the same company or client")
 	waitFlag(cmd, &wait)
 	return cmd
 }
 
-// pairColumnsOf leaves the line out where no pair has one.
+// pairColumnsOf returns the columns of pairs, with the line only if a pair has one.
 func pairColumnsOf(pairs []view.Pair) []column[view.Pair] {
 	columns := []column[view.Pair]{{title: "pair", value: func(v view.Pair) string { return fmt.Sprint(v.Pair) }}}
 	for _, v := range pairs {

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +38,7 @@ func (a *app) mappingsCommand() *cobra.Command {
 	var filter repo.MappingFilter
 	cmd := &cobra.Command{
 		Use:   "mappings",
-		Short: "The mappings: company, Halo client, mapped date, state, last verified",
+		Short: "List mappings: company, Halo client, mapped date, state, last verified",
 		Example: `  enqueue mappings --connection "Acme Halo" --search bakery
   enqueue mappings --state inactive -o csv > mappings.csv
   enqueue mappings --unmapped --sort mapped`,
@@ -61,11 +64,11 @@ func (a *app) mappingsCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&connection, "connection", "", "only those of this connection (name or id)")
-	cmd.Flags().StringVar(&filter.Search, "search", "", "only those whose company or client name contains this text")
-	cmd.Flags().StringVar(&filter.State, "state", "", "only those in this state: ok, inactive, missing or unverified")
-	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "those that were deleted, instead of those in force")
-	cmd.Flags().StringVar(&order, "sort", "worst", "worst state first, or by company, client, mapped (newest first) or verified (longest ago first)")
+	cmd.Flags().StringVar(&connection, "connection", "", "only mappings of this connection (name or id)")
+	cmd.Flags().StringVar(&filter.Search, "search", "", "only mappings whose company or client name contains this text")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only mappings in this state: ok, inactive, missing or unverified")
+	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "former mappings instead of active ones")
+	cmd.Flags().StringVar(&order, "sort", "worst", "worst (state), company, client, mapped (newest first) or verified (oldest first)")
 	limitFlag(cmd, &filter.Limit)
 	return cmd
 }
@@ -76,4 +79,43 @@ func checkMappingState(state string) error {
 		return nil
 	}
 	return usagef("--state %q: want ok, inactive, missing or unverified", state)
+}
+
+// worstFirst orders states by urgency.
+var worstFirst = []string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
+
+// mappingOrders are the values of --sort. Equal mappings stay sorted by age.
+var mappingOrders = map[string]func(a, b view.Mapping) int{
+	"worst": func(a, b view.Mapping) int {
+		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))
+	},
+	"company":  func(a, b view.Mapping) int { return byName(a.CompanyName, b.CompanyName) },
+	"client":   func(a, b view.Mapping) int { return byName(a.ClientName, b.ClientName) },
+	"mapped":   func(a, b view.Mapping) int { return b.MappedAt.Compare(a.MappedAt) },
+	"verified": func(a, b view.Mapping) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
+}
+
+// sortMappings sorts by one of mappingOrders and returns at most limit mappings (0: all).
+func sortMappings(mappings []view.Mapping, order string, limit int) []view.Mapping {
+	slices.SortStableFunc(mappings, mappingOrders[order])
+	if limit > 0 && len(mappings) > limit {
+		return mappings[:limit]
+	}
+	return mappings
+}
+
+func checkSort(order string) error {
+	if _, ok := mappingOrders[order]; !ok {
+		return usagef("--sort %q: want worst, company, client, mapped or verified", order)
+	}
+	return nil
+}
+
+func byName(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) }
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }

@@ -3,25 +3,28 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/traces"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-// patience is how long a command waits for its turn at Halo. A person can end
-// it at any time.
-const patience = 10 * time.Minute
+// budgetTimeout bounds how long a command waits for the request budget of Halo. A person
+// can interrupt it at any time.
+const budgetTimeout = 10 * time.Minute
 
-// maxConns is how many connections to Postgres a command uses, at most.
+// maxConns bounds the connections of a command to Postgres.
 const maxConns = 4
 
-// parts is what a command works with.
+// parts has the opened parts that a command uses.
 type parts struct {
 	tenant string
 	store  *repo.Store
@@ -29,8 +32,8 @@ type parts struct {
 	engine *engine.Engine
 }
 
-// with opens what the environment names and calls f. required lists the
-// variables that the command needs; all faults are reported at once.
+// with opens the parts that the environment configures and calls f. required lists the
+// variables that the command needs. All faults are reported at once.
 func (a *app) with(ctx context.Context, required []string, f func(context.Context, parts) error) (err error) {
 	set, err := setup.Read(a.getenv, required...)
 	tenant, terr := a.needTenant()
@@ -42,7 +45,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 		return err
 	}
 	defer func() { endTrace(err) }()
-	opened, err := setup.Open(ctx, set, setup.Options{Version: a.version, MaxConns: maxConns, Patience: patience, Traces: trace})
+	opened, err := setup.Open(ctx, set, setup.Options{Version: a.version, MaxConns: maxConns, Patience: budgetTimeout, Traces: trace})
 	if err != nil {
 		return err
 	}
@@ -53,19 +56,39 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: opened.Engine})
 }
 
-// onlyOf turns a --connection flag that narrows a listing into an id; nil if
-// the flag was not given.
+// onlyOf returns the id of the connection that a listing is restricted to, nil without
+// one.
 func (p parts) onlyOf(ctx context.Context, connection string) (*uuid.UUID, error) {
 	if connection == "" {
-		return nil, nil //nolint:nilnil // a filter that is not there
+		return nil, nil //nolint:nilnil // no filter
 	}
 	conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
 	return &conn.ID, err
 }
 
-// What commands need of the environment.
+// Variables that commands require.
 var (
 	needStore = []string{config.DatabaseURL}
 	needHalo  = []string{config.DatabaseURL, config.Keyset}
 	needQueue = []string{config.DatabaseURL, config.RedisURL}
 )
+
+// trace starts a trace of the command if the environment configures a collector.
+// Failures to export it are reported and otherwise ignored.
+func (a *app) trace(ctx context.Context) (_ context.Context, t *traces.Traces, end func(error), err error) {
+	failed := func(err error) { fmt.Fprintln(a.Err, "enqueue: "+plaintext.PrintableLines(err.Error())) }
+	t, err = traces.New(ctx, a.getenv, "halosync-enqueue", a.version, failed)
+	if err != nil {
+		return ctx, nil, nil, &config.FaultsError{Faults: []string{err.Error()}}
+	}
+	if !t.On() {
+		return ctx, nil, func(error) {}, nil
+	}
+	ctx, finish := t.Command(ctx, a.command)
+	return ctx, t, func(err error) {
+		finish(err)
+		if err := t.Close(ctx); err != nil {
+			failed(err)
+		}
+	}, nil
+}

@@ -21,12 +21,12 @@ import (
 type column[T any] struct {
 	title string // as in the JSON: snake_case
 	value func(T) string
-	wide  bool // may be cut to make a table fit the terminal
-	extra bool // left out of a table that would not fit otherwise
+	wide  bool // may be cut so that a table fits the terminal
+	extra bool // left out of a table that does not fit
 }
 
-// list prints items in the chosen format: a table for people, one JSON array
-// or CSV with a header for programs.
+// list prints items in the chosen format: a table for people; a JSON array or CSV with
+// a header for programs.
 func list[T any](a *app, items []T, columns []column[T]) error {
 	switch a.format {
 	case "json":
@@ -42,8 +42,7 @@ func list[T any](a *app, items []T, columns []column[T]) error {
 	}
 }
 
-// one prints a single thing: an object in JSON, a row in CSV, and one line a
-// field in a table.
+// one prints an item: an object in JSON, a row in CSV, one line per field in a table.
 func one[T any](a *app, item T, columns []column[T]) error {
 	switch a.format {
 	case "json":
@@ -64,8 +63,8 @@ func one[T any](a *app, item T, columns []column[T]) error {
 	}
 }
 
-// printJSON prints a document that a terminal can be shown: what could drive
-// it is escaped, which is the same to whoever reads JSON.
+// printJSON prints an indented document. Terminal control characters are escaped, which
+// does not change the value.
 func printJSON(w io.Writer, v any) error {
 	var doc bytes.Buffer
 	enc := json.NewEncoder(&doc)
@@ -99,9 +98,9 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 	return out.Error()
 }
 
-// noFormula makes a spreadsheet show a cell as text that it would compute
-// otherwise: names come from strangers. Some skip blanks and quotes before the
-// sign, and some take its full-width form (OWASP, "CSV Injection").
+// noFormula keeps a spreadsheet from evaluating a cell as a formula: names are untrusted.
+// Some programs skip blanks and quotes before the sign, and some accept its full-width
+// form (OWASP, "CSV Injection").
 func noFormula(cell string) string {
 	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
 	if strings.IndexAny(sign, "=+-@＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
@@ -110,8 +109,8 @@ func noFormula(cell string) string {
 	return cell
 }
 
-// printTable prints a plain table. On a terminal of the given width (0: not a
-// terminal) the wide columns share what the others leave.
+// printTable prints a plain table. On a terminal of the given width (0: not a terminal)
+// the wide columns share the space that the others leave.
 func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	t := table.NewWriter()
 	style := table.StyleDefault
@@ -144,12 +143,10 @@ func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	}
 }
 
-// comfortable is the width that a wide column should have before others are
-// left out in its favour.
+// comfortable is the width up to which a wide column is preferred to extra columns.
 const comfortable = 24
 
-// fitting leaves out the extra columns if the wide ones had to be cut short
-// because of them.
+// fitting drops the extra columns if the wide ones would have to be cut for them.
 func fitting[T any](width int, items []T, columns []column[T]) []column[T] {
 	if width <= 0 {
 		return columns
@@ -191,7 +188,7 @@ func fit[T any](width int, used []int, columns []column[T]) []table.ColumnConfig
 			continue
 		}
 		share := max(8, rest/wide)
-		if used[i] <= share { // what it does not need is for the others
+		if used[i] <= share { // the others share the rest
 			rest, wide = rest-used[i], wide-1
 			continue
 		}

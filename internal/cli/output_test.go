@@ -108,7 +108,7 @@ func TestReadIDs(t *testing.T) {
 		}
 	}
 	_, err = readIDs(strings.NewReader(strings.Repeat("x\n", 50)))
-	if err == nil || !strings.Contains(err.Error(), "more broken lines") || strings.Count(err.Error(), "\n") > 11 {
+	if err == nil || !strings.Contains(err.Error(), "more invalid lines") || strings.Count(err.Error(), "\n") > 11 {
 		t.Errorf("many broken lines: %v", err)
 	}
 	if _, err = readIDs(strings.NewReader("# only\n")); err == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// parsePair reads COMPANY=CLIENT, split at the last "=".
+// parsePair parses COMPANY=CLIENT, split at the last "=".
 func parsePair(text string) (tasks.Pair, error) {
 	i := strings.LastIndexByte(text, '=')
 	if i < 0 {
@@ -25,8 +25,8 @@ func parsePair(text string) (tasks.Pair, error) {
 	return p, nil
 }
 
-// newPair makes a pair of texts. A client of digits alone is an id, anything
-// else a name.
+// newPair returns the pair of a company and a client. A client of digits only is an id,
+// any other a name.
 func newPair(company, client string) (p tasks.Pair, err error) {
 	p.Company, client = strings.TrimSpace(company), strings.TrimSpace(client)
 	if client != "" && strings.Trim(client, "0123456789") == "" {
@@ -39,7 +39,7 @@ func newPair(company, client string) (p tasks.Pair, err error) {
 	return p, p.Validate()
 }
 
-// mapPairs gathers pairs from the arguments and the file.
+// mapPairs returns the pairs of the arguments and the file.
 func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 	var pairs []tasks.Pair
 	for _, arg := range args {
@@ -52,13 +52,13 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 	return withFile(a, pairs, file, readPairs)
 }
 
-// maxColumns bounds a row: in memory a column is many times its comma.
+// maxColumns bounds a row: a column takes much more memory than its comma.
 const maxColumns = 1000
 
-// readPairs reads CSV with a company and a client a line, separated by commas
-// or semicolons. A heading may name the columns; without one they are the
-// first two. Lines that start with # are passed over. All broken lines are
-// named, the first ten of them at least.
+// readPairs reads CSV with a company and a client per line, separated by commas or
+// semicolons. A heading can name the columns; without one they are the first two. Lines
+// that start with # are ignored. The error lists the first [maxFaults] invalid lines
+// and counts the others.
 func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	raw, err := readFile(r)
 	if err != nil {
@@ -80,7 +80,7 @@ func readPairs(r io.Reader) ([]tasks.Pair, error) {
 		p, err := rows.next()
 		switch {
 		case errors.Is(err, io.EOF) && more > 0:
-			return nil, errors.Join(append(faults, fmt.Errorf("and %d more broken lines", more))...)
+			return nil, errors.Join(append(faults, fmt.Errorf("and %d more invalid lines", more))...)
 		case errors.Is(err, io.EOF) && len(faults) > 0:
 			return nil, errors.Join(faults...)
 		case errors.Is(err, io.EOF) && len(pairs) == 0:
@@ -97,7 +97,7 @@ func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	}
 }
 
-// pairRows reads a file of pairs row by row.
+// pairRows reads a file of pairs by row.
 type pairRows struct {
 	csv     *csv.Reader
 	columns *pairColumns // nil until the first row is read
@@ -113,8 +113,8 @@ func pairCSV(raw []byte, comma rune) *csv.Reader {
 	return c
 }
 
-// next returns the next pair; [io.EOF] at the end. Any other error names its
-// line, and the next row can be read.
+// next returns the next pair, or [io.EOF] at the end. After any other error, which names
+// its line, the next row can be read.
 func (r *pairRows) next() (tasks.Pair, error) {
 	for {
 		row, err := r.csv.Read()
@@ -147,7 +147,7 @@ func (r *pairRows) next() (tasks.Pair, error) {
 	}
 }
 
-// unformula takes away the quote that noFormula puts before a cell.
+// unformula removes the quote that noFormula puts before a cell.
 func unformula(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, "'"); ok && noFormula(rest) != rest {
 		return rest
@@ -155,20 +155,19 @@ func unformula(cell string) string {
 	return cell
 }
 
-// separator tells by the first row whether commas or semicolons separate: the
-// one that gives a heading, else an id in the second of two columns, else two
-// columns. A comma if that does not decide.
+// separator decides by the first row between comma and semicolon: the one that gives a
+// heading, else an id in the second column, else two columns. The default is a comma.
 func separator(raw []byte) rune {
-	best, most := ',', 0
+	best, score := ',', 0
 	for _, comma := range []rune{',', ';'} {
-		if n := likelihood(firstRow(raw, comma)); n > most {
-			best, most = comma, n
+		if n := likelihood(firstRow(raw, comma)); n > score {
+			best, score = comma, n
 		}
 	}
 	return best
 }
 
-// firstRow is the first row that holds anything; nil if it cannot be read.
+// firstRow returns the first row that is not empty, nil if it cannot be read.
 func firstRow(raw []byte, comma rune) []string {
 	first := pairCSV(raw, comma)
 	for {
@@ -193,4 +192,72 @@ func likelihood(row []string) int {
 		return 2
 	}
 	return 1
+}
+
+// pairColumns has the indexes of the columns of a file of pairs. Of several columns for
+// a side, the first that is not empty counts.
+type pairColumns struct {
+	company    []int
+	clientID   []int
+	client     []int // an id or a name
+	clientName []int
+}
+
+// readHeading parses the first row as a heading. If it is not one, it returns the first
+// two columns and false.
+func readHeading(row []string) (c pairColumns, ok bool) {
+	at := make(map[string]int)
+	for i, cell := range row {
+		name := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(cell)))
+		if _, taken := at[name]; !taken {
+			at[name] = i
+		}
+	}
+	find := func(names ...string) (found []int) {
+		for _, name := range names {
+			if i, ok := at[name]; ok {
+				found = append(found, i)
+			}
+		}
+		return found
+	}
+	c = pairColumns{
+		company:  find("company_id", "external_id", "company", "company_name"),
+		clientID: find("client_id"), client: find("client"), clientName: find("client_name"),
+	}
+	if len(c.company) > 0 && len(c.clientID)+len(c.client)+len(c.clientName) > 0 {
+		return c, true
+	}
+	return pairColumns{company: []int{0}, client: []int{1}}, false
+}
+
+// pair returns the pair of a row.
+func (c *pairColumns) pair(row []string) (tasks.Pair, error) {
+	company := cell(row, c.company)
+	if id := cell(row, c.clientID); id != "" {
+		p := tasks.Pair{Company: company}
+		var err error
+		if p.ClientID, err = clientID(id); err != nil {
+			return p, err
+		}
+		return p, p.Validate()
+	}
+	if client := cell(row, c.client); client != "" {
+		return newPair(company, client)
+	}
+	p := tasks.Pair{Company: company, ClientName: cell(row, c.clientName)}
+	if company == "" && p.ClientName == "" {
+		return p, errors.New("neither company nor client")
+	}
+	return p, p.Validate()
+}
+
+// cell returns the first value of the columns that is not empty.
+func cell(row []string, columns []int) string {
+	for _, i := range columns {
+		if i < len(row) && row[i] != "" {
+			return row[i]
+		}
+	}
+	return ""
 }

@@ -69,7 +69,7 @@ func TestReadPairs(t *testing.T) {
 	}
 }
 
-// Faults are told by line, ten of them, and the rest is counted.
+// The first ten faults are listed by line, the others counted.
 func TestReadPairsFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
@@ -80,7 +80,7 @@ func TestReadPairsFaults(t *testing.T) {
 		"not an id":       {"company,client_id\nA,x1\n", `line 2: "x1" is not a client id: want a whole number from 1`},
 		"a stray quote":   {"A,1\nB \"x\" y,2\n,3\n", "line 2: bare \" in non-quoted-field\nline 3: company: missing"},
 		"an open quote":   {"A,1\n\"B,2\nC,3\n", "line 2: extraneous or missing \" in quoted-field"},
-		"more than ten":   {"A,1\n" + strings.Repeat("B\n", 13), "and 3 more broken lines"},
+		"more than ten":   {"A,1\n" + strings.Repeat("B\n", 13), "and 3 more invalid lines"},
 		"names the tenth": {"A,1\n" + strings.Repeat("B\n", 13), "line 11: no client"},
 	} {
 		_, err := readPairs(strings.NewReader(tc.text))
@@ -90,8 +90,8 @@ func TestReadPairsFaults(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, each pair is valid, has a line of the file, and
-// survives being written as CSV and read again.
+// For any file, each pair is valid, has a line of the file, and survives being written as
+// CSV and read again.
 func FuzzReadPairs(f *testing.F) {
 	for _, seed := range []string{
 		"Bakery,11\n", "company;client\nBakery;The Bakery\n", "\ufeffclient_id,external_id\r\n12,crm-1\r\n",

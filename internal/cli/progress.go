@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// progress shows how a run gets on: a bar on a terminal, a line every few
-// seconds otherwise. It writes to standard error only.
+// progress shows the progress of a run: a bar on a terminal, otherwise a line every few
+// seconds. It writes to standard error only.
 type progress struct {
 	out   io.Writer
 	bar   *progressbar.ProgressBar // nil: lines
@@ -36,7 +36,7 @@ func newProgress(out io.Writer, terminal bool) *progress {
 	return p
 }
 
-// show is called with the run as it stands.
+// show shows the current state of the run.
 func (p *progress) show(run repo.Run) {
 	if p.bar != nil {
 		p.showBar(run)
@@ -50,7 +50,7 @@ func (p *progress) show(run repo.Run) {
 	fmt.Fprintln(p.out, line(run, now))
 }
 
-// line is a run's progress in words.
+// line returns the progress of a run in words.
 func line(run repo.Run, now time.Time) string {
 	text := run.State
 	if run.WaitReason != "" && run.State == repo.StateQueued {
@@ -67,7 +67,7 @@ func line(run repo.Run, now time.Time) string {
 	return text
 }
 
-// noun is what a run of a kind goes through.
+// noun names what a run of a kind processes.
 func noun(kind string) string {
 	switch kind {
 	case repo.KindMap:
@@ -83,10 +83,10 @@ func (p *progress) showBar(run repo.Run) {
 		p.bar.ChangeMax(max(run.RecordsTotal, run.Records))
 	}
 	p.bar.Describe(fmt.Sprintf("%s, %d pages", run.State, run.Pages))
-	_ = p.bar.Set(run.Records) // fails only beyond the maximum, which was raised
+	_ = p.bar.Set(run.Records) // fails only above the maximum
 }
 
-// end removes the bar, so that the result stands alone.
+// end removes the bar before the result is printed.
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Finish() // cosmetic

@@ -19,11 +19,11 @@ func (a *app) resyncCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resync (--connection C | --all)",
 		Short: "Reconcile the mappings with Halo now",
-		Long: `resync compares every mapping of a connection with Halo: renamed, inactive and
-active again are taken over, what is gone becomes missing, what cannot be read
-unverified. Nothing is deleted, and nothing is changed unless Halo's answers
-prove it. A run that would mark too many mappings missing is held for a person:
-see "enqueue runs approve". Every night the workers do the same by themselves.`,
+		Long: `resync compares every mapping of a connection with Halo. It updates names and marks
+mappings whose client is inactive, missing in Halo, or could not be read. It unmaps
+nothing, and changes nothing unless the answers of Halo prove it. A run that would
+mark too many mappings as missing is held until a person approves it with
+"enqueue runs approve". Workers resync every connection by its schedule as well.`,
 		Example: "  enqueue resync --connection \"Acme Halo\" --wait\n  enqueue resync --all",
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
@@ -40,7 +40,7 @@ see "enqueue runs approve". Every night the workers do the same by themselves.`,
 		}),
 	}
 	cmd.Flags().StringVar(&connection, "connection", "", "name or id of the connection")
-	cmd.Flags().BoolVar(&all, "all", false, "every active connection of the tenant")
+	cmd.Flags().BoolVar(&all, "all", false, "resync all active connections of the tenant")
 	cmd.MarkFlagsOneRequired("connection", "all")
 	cmd.MarkFlagsMutuallyExclusive("connection", "all")
 	waitFlag(cmd, &wait)
@@ -56,7 +56,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 	var receipts []engine.Receipt
 	for _, c := range conns {
 		if c.State != repo.Active {
-			fmt.Fprintf(a.Err, "connection %q is left out: it is %s\n", plaintext.Printable(c.Name), c.State)
+			fmt.Fprintf(a.Err, "connection %q skipped: it is %s\n", plaintext.Printable(c.Name), c.State)
 			continue
 		}
 		receipt, err := p.engine.RequestResync(ctx, p.tenant, c.ID.String(), a.actor())
@@ -82,7 +82,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 	return worst(endings)
 }
 
-// follow reads a run, at its end if one waits for it.
+// follow returns a run; if wait is set, when it has ended.
 func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (repo.Run, error) {
 	if !wait {
 		return p.engine.Run(ctx, p.tenant, runID)
@@ -92,8 +92,8 @@ func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (rep
 	return p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
 }
 
-// worst is what decides the exit code of several runs: one that failed before
-// one that needs a person.
+// worst returns the error that decides the exit code of several runs: a failed run
+// takes precedence over one that needs a person.
 func worst(endings []error) error {
 	var person *needsPersonError
 	var failed, waiting []error
@@ -109,23 +109,4 @@ func worst(endings []error) error {
 		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // of which none is a needsPersonError
 	}
 	return errors.Join(waiting...)
-}
-
-func (a *app) runsApprove() *cobra.Command {
-	var wait bool
-	cmd := &cobra.Command{
-		Use: "approve RUN", Short: "Let a held run go on, by what Halo says now", Args: exactly("a run's id"),
-		Example: "  enqueue runs approve 0193f2a4c5d77e0a9b1c2d3e4f506172 --wait",
-		RunE: a.do(func(ctx context.Context, args []string) error {
-			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
-				receipt, err := p.engine.Approve(ctx, p.tenant, args[0], a.actor())
-				if err != nil {
-					return err
-				}
-				return a.requested(ctx, p, receipt, wait)
-			})
-		}),
-	}
-	waitFlag(cmd, &wait)
-	return cmd
 }

@@ -1,6 +1,6 @@
 // Package cli is the command line of halosync: connections, companies, imports,
-// mappings and their runs. Each command checks its flags, calls a use case of package
-// engine, and prints a table, JSON or CSV.
+// mappings and runs. Each command checks its flags, calls a use case of package engine
+// and prints a table, JSON or CSV.
 package cli
 
 import (
@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // schedules name zones, which not every machine has
+	_ "time/tzdata" // for the time zones of schedules, which are not installed on every machine
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -27,7 +27,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Exit codes, as promised to scripts.
+// Exit codes, which are stable for scripts.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -41,29 +41,29 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// app is one invocation.
+// app is one invocation of the program.
 type app struct {
 	Streams
 	version string
 	getenv  func(string) string
 	tenant  string // --tenant
 	format  string // -o
-	width   int    // of the terminal at Out, 0 if it is none
+	width   int    // of the terminal at Out, 0 if Out is not a terminal
 
-	command string // its path, such as "enqueue runs show"
-	started bool   // the command line was understood
+	command string // path of the command, such as "enqueue runs show"
+	started bool   // the command line is valid
 }
 
 // Main executes the command line of this process and returns its exit code.
-// SIGINT and SIGTERM end the command, not the run that it waits for.
+// SIGINT and SIGTERM end the command, but not the run that it waits for.
 func Main(version string) int {
-	tasks.LogRedis(zap.NewNop().Sugar()) // the error that comes of it says enough
+	tasks.LogRedis(zap.NewNop().Sugar()) // the resulting error has the reason
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return Run(ctx, setup.Version(version), os.Args[1:], os.Getenv, Streams{os.Stdin, os.Stdout, os.Stderr})
 }
 
-// Command is the command line, for those who describe it.
+// Command returns the command line, for generating its documentation.
 func Command(version string) *cobra.Command {
 	return (&app{version: version, getenv: func(string) string { return "" }}).root()
 }
@@ -85,14 +85,14 @@ func Run(ctx context.Context, version string, args []string, getenv func(string)
 	}
 	if a.usage(err) {
 		if !a.started {
-			fmt.Fprintln(s.Err, `Type "enqueue --help", or --help after a command, for how to use it.`)
+			fmt.Fprintln(s.Err, `For help, type "enqueue --help", or --help after a command.`)
 		}
 		return exitUsage
 	}
 	return exitFailed
 }
 
-// message is an error with what to do about it. Most errors say that themselves.
+// message returns the text of an error with the advice of package problem, if any.
 func message(err error) string {
 	text := err.Error()
 	switch p := problem.Of(err); {
@@ -103,25 +103,26 @@ func message(err error) string {
 	}
 }
 
-// usage tells a wrong use from a failure: whatever happens before a command
-// starts, and what the engine or the environment's reader call one.
+// usage reports whether an error is wrong usage: any error before a command starts, a
+// [*engine.UsageError], or a fault of the environment.
 func (a *app) usage(err error) bool {
 	var usage *engine.UsageError
 	var faults *config.FaultsError
 	return !a.started || errors.As(err, &usage) || errors.As(err, &faults)
 }
 
-// needsPersonError ends a command that finished and left work for a person.
+// needsPersonError ends a command that finished and needs a person.
 type needsPersonError struct{ what string }
 
 func (e *needsPersonError) Error() string { return e.what }
 
-// usagef is a wrong use that only shows once a command runs.
+// usagef returns an error of wrong usage that shows only when the command runs.
 func usagef(format string, args ...any) error {
 	return &engine.UsageError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// do makes a command's body of f and notes that the command line was fine.
+// do returns the RunE of a command. It records that the command line is valid and calls
+// f.
 func (a *app) do(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"table", "json", "csv"}, a.format) {
@@ -136,12 +137,12 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "enqueue",
 		Short: "Import and map the companies of a Halo PSA",
-		Long: `enqueue works on the companies of one tenant: it connects Halo PSA instances,
-browses their clients, requests imports and shows what became of them.
-The work itself is done by workers; --wait waits for them.
+		Long: `enqueue manages the companies of one tenant: it connects Halo PSA instances, browses
+their clients, requests imports, mappings and resyncs, and shows the results.
+Workers execute the requests; --wait waits until they have finished.
 
-Data goes to standard output, everything else to standard error. Exit code 0:
-done; 1: failed; 2: wrong usage; 3: finished, but something needs a person.`,
+Data goes to standard output, everything else to standard error. Exit codes: 0 done,
+1 failed, 2 wrong usage, 3 finished, but something needs a person.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com --client-id 1f0c…
   enqueue clients --connection "Acme Halo" --search bakery
   enqueue import --connection "Acme Halo" --all --wait
@@ -153,11 +154,13 @@ done; 1: failed; 2: wrong usage; 3: finished, but something needs a person.`,
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.tenant, "tenant", a.getenv("HALOSYNC_TENANT"), "the tenant (MSP) to work for; default $HALOSYNC_TENANT")
-	flags.StringVarP(&a.format, "output", "o", "table", "output: table, json or csv")
+	flags.StringVar(&a.tenant, "tenant", a.getenv("HALOSYNC_TENANT"), "the tenant (MSP); default $HALOSYNC_TENANT")
+	flags.StringVarP(&a.format, "output", "o", "table", "output format: table, json or csv")
 	root.AddCommand(
 		a.connectionCommand(), a.clientsCommand(), a.companiesCommand(),
-		a.importCommand(), a.resyncCommand(), a.scheduleCommand(), a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(), a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
+		a.importCommand(), a.resyncCommand(), a.scheduleCommand(),
+		a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(),
+		a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		strict(cmd)
@@ -165,8 +168,8 @@ done; 1: failed; 2: wrong usage; 3: finished, but something needs a person.`,
 	return root
 }
 
-// strict makes a group of commands refuse an unknown one, where cobra would
-// print help and succeed.
+// strict makes command groups refuse an unknown command, where cobra would print help
+// and succeed.
 func strict(cmd *cobra.Command) {
 	if cmd.HasSubCommands() {
 		cmd.Args = cobra.NoArgs
@@ -187,7 +190,7 @@ func names(cmds []*cobra.Command) string {
 	return strings.Join(all, ", ")
 }
 
-// needTenant returns the tenant, which nearly every command needs.
+// needTenant returns the tenant, or an error of wrong usage without one.
 func (a *app) needTenant() (string, error) {
 	if strings.TrimSpace(a.tenant) == "" {
 		return "", usagef("no tenant: give --tenant or set HALOSYNC_TENANT")
@@ -195,7 +198,7 @@ func (a *app) needTenant() (string, error) {
 	return a.tenant, nil
 }
 
-// actor is who the events of this invocation are attributed to.
+// actor returns the actor of the events of this invocation.
 func (a *app) actor() string {
 	for _, name := range []string{"HALOSYNC_ACTOR", "USER", "LOGNAME"} {
 		if v := a.getenv(name); v != "" {

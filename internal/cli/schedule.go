@@ -27,7 +27,7 @@ var scheduleColumns = []column[view.Schedule]{
 
 func (a *app) scheduleCommand() *cobra.Command {
 	group := &cobra.Command{
-		Use: "schedule", Short: "When the connections are resynced by themselves",
+		Use: "schedule", Short: "Manage when connections are resynced automatically",
 		Example: "  enqueue schedule list",
 	}
 	group.AddCommand(a.scheduleList(), a.scheduleSet(), a.scheduleClear())
@@ -36,7 +36,7 @@ func (a *app) scheduleCommand() *cobra.Command {
 
 func (a *app) scheduleList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The schedule of each connection, and how it stands", Args: cobra.NoArgs,
+		Use: "list", Short: "List the schedule and the next resync of each connection", Args: cobra.NoArgs,
 		Example: "  enqueue schedule list -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -54,11 +54,11 @@ func (a *app) scheduleSet() *cobra.Command {
 	var connection string
 	cmd := &cobra.Command{
 		Use:   "set --connection C CRON",
-		Short: "Give a connection a schedule of its own",
+		Short: "Set the schedule of a connection",
 		Long: `set takes standard cron notation: minute, hour, day, month, day of the week. The
-zone is UTC unless CRON_TZ=Zone stands in front. Nothing is skipped or doubled
-when summer time begins or ends. Start times are shifted by up to
-HALOSYNC_RESYNC_SPREAD, each connection's by the same bit every time.`,
+time zone is UTC unless the text starts with CRON_TZ=Zone. No resync is skipped or
+doubled when daylight saving time begins or ends. Each connection starts later by a
+fixed delay of up to HALOSYNC_RESYNC_SPREAD.`,
 		Example: `  enqueue schedule set --connection "Acme Halo" "CRON_TZ=Europe/Berlin 30 4 * * *"`,
 		Args:    exactly("a schedule in cron notation, in quotes"),
 		RunE: a.do(func(ctx context.Context, args []string) error {
@@ -81,7 +81,7 @@ HALOSYNC_RESYNC_SPREAD, each connection's by the same bit every time.`,
 func (a *app) scheduleClear() *cobra.Command {
 	var connection string
 	cmd := &cobra.Command{
-		Use: "clear --connection C", Short: "Give a connection the default schedule again", Args: cobra.NoArgs,
+		Use: "clear --connection C", Short: "Reset a connection to the default schedule", Args: cobra.NoArgs,
 		Example: `  enqueue schedule clear --connection "Acme Halo"`,
 		RunE:    a.do(func(ctx context.Context, _ []string) error { return a.setSchedule(ctx, connection, "") }),
 	}

@@ -24,24 +24,24 @@ var suggestionColumns = []column[view.Suggestion]{
 
 func (a *app) suggestCommand() *cobra.Command {
 	var connection string
-	var least float64
+	var minScore float64
 	var limit int
 	var dismiss []string
 	cmd := &cobra.Command{
 		Use:   "suggest --connection C",
-		Short: "Pairs of unmapped companies and clients that may be the same",
-		Long: `suggest reads Halo's active clients and compares them with the companies that are
-not mapped on the connection: by key (the external id against Halo's reference,
-accounts id or number), by name, by name without its legal form, by likeness.
-Where several fit nearly as well they are all shown, as ambiguous. Pairs that
-were dismissed or unmapped are not suggested again.`,
+		Short: "Suggest pairs of unmapped companies and clients",
+		Long: `suggest reads the active clients of Halo and compares them with the companies that
+are not mapped on the connection: by key (external id with Halo's reference, accounts
+id or number), by name, by name without legal form, and by similarity. If several
+pairs fit nearly as well, all are shown as ambiguous. Pairs that were dismissed or
+unmapped are not suggested again.`,
 		Example: `  enqueue suggest --connection "Acme Halo" --min 0.8
   enqueue suggest --connection "Acme Halo" --dismiss crm-4711=12
   enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			if least < 0 || least > 1 {
-				return usagef("--min %v: want a score of 0 to 1", least)
+			if minScore < 0 || minScore > 1 {
+				return usagef("--min %v: want a score of 0 to 1", minScore)
 			}
 			pairs := make([]tasks.Pair, len(dismiss))
 			for i, text := range dismiss {
@@ -58,19 +58,19 @@ were dismissed or unmapped are not suggested again.`,
 					}
 					return err
 				}
-				return a.suggest(ctx, p, connection, least, limit)
+				return a.suggest(ctx, p, connection, minScore, limit)
 			})
 		}),
 	}
 	connectionFlag(cmd, &connection)
-	cmd.Flags().Float64Var(&least, "min", 0.5, "only pairs with this score or more, 0 to 1")
+	cmd.Flags().Float64Var(&minScore, "min", 0.5, "only pairs with at least this score, 0 to 1")
 	cmd.Flags().StringArrayVar(&dismiss, "dismiss", nil, "never suggest the pair COMPANY=CLIENT again; may be repeated")
 	limitFlag(cmd, &limit)
 	return cmd
 }
 
-func (a *app) suggest(ctx context.Context, p parts, connection string, least float64, limit int) error {
-	found, err := p.engine.Suggest(ctx, p.tenant, connection, least)
+func (a *app) suggest(ctx context.Context, p parts, connection string, minScore float64, limit int) error {
+	found, err := p.engine.Suggest(ctx, p.tenant, connection, minScore)
 	if err != nil {
 		return err
 	}
@@ -85,28 +85,28 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, least flo
 		return err
 	}
 	if n := len(found.Certain(0.9)); n > 0 {
-		fmt.Fprintf(a.Err, "sure pairs with 0.9 or more: %d; to map them: enqueue map --connection %q --from-suggest 0.9\n", n, connection)
+		fmt.Fprintf(a.Err, "unambiguous pairs with a score of at least 0.9: %d; to map them: enqueue map --connection %q --from-suggest 0.9\n", n, connection)
 	}
 	return nil
 }
 
-// takeSuggestions fills a request with what is sure. It says none if there is
-// nothing, which is no fault.
-func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapRequest, least float64) (none bool, err error) {
-	found, err := p.engine.Suggest(ctx, p.tenant, req.Connection, least)
+// takeSuggestions fills a request with the unambiguous suggestions of at least minScore.
+// It returns true if there are none.
+func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapRequest, minScore float64) (none bool, err error) {
+	found, err := p.engine.Suggest(ctx, p.tenant, req.Connection, minScore)
 	if err != nil {
 		return false, err
 	}
 	for _, notice := range found.Notices {
 		fmt.Fprintln(a.Err, plaintext.Printable(notice))
 	}
-	req.Suggested, req.Pairs = true, found.Certain(least)
+	req.Suggested, req.Pairs = true, found.Certain(minScore)
 	if len(req.Pairs) > tasks.MaxPairs {
-		fmt.Fprintf(a.Err, "the best %d of %d pairs; ask again for the rest\n", tasks.MaxPairs, len(req.Pairs))
+		fmt.Fprintf(a.Err, "mapping the best %d of %d pairs; repeat the command for the rest\n", tasks.MaxPairs, len(req.Pairs))
 		req.Pairs = req.Pairs[:tasks.MaxPairs]
 	}
 	if len(req.Pairs) == 0 {
-		fmt.Fprintf(a.Err, "nothing is suggested with a score of %v or more that is not ambiguous\n", least)
+		fmt.Fprintf(a.Err, "no unambiguous suggestion with a score of at least %v\n", minScore)
 	}
 	return len(req.Pairs) == 0, nil
 }

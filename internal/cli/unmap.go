@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
@@ -22,46 +23,45 @@ var outcomeColumns = []column[view.Outcome]{
 
 func (a *app) unmapCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unmap MAPPING...", Short: "Delete mappings; companies and clients stay",
-		Long: `unmap deletes mappings at once, also while an import or a resync of their
-connection runs: that run does not bring them back. A deleted mapping is kept;
-"enqueue mappings --unmapped" shows it and "enqueue restore" brings it back.`,
+		Use: "unmap MAPPING...", Short: "Unmap companies from clients; both stay",
+		Long: `unmap takes effect at once, even during an import or a resync of the connection,
+which does not map the pair again. "enqueue mappings --unmapped" lists former
+mappings; "enqueue restore" restores them.`,
 		Example: "  enqueue unmap 0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172",
 		Args:    someMappings,
-		RunE: a.do(func(ctx context.Context, ids []string) error {
-			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				outcomes, err := p.engine.UnmapNow(ctx, p.tenant, a.actor(), ids)
-				if err != nil {
-					return err
-				}
-				return a.printOutcomes(outcomes)
-			})
-		}),
+		RunE:    a.changeMappings((*engine.Engine).UnmapNow),
 	}
 }
 
 func (a *app) restoreCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "restore MAPPING...", Short: "Bring deleted mappings back",
-		Long: `restore brings deleted mappings back under their ids. Each client is read from
-Halo, for which HALOSYNC_KEYSET is needed; a client that cannot be read makes
-the mapping unverified until the next resync. A mapping is refused if its
-company is gone, or its company or client is mapped otherwise by now.`,
+		Use: "restore MAPPING...", Short: "Restore former mappings",
+		Long: `restore makes former mappings active again, with the same ids. Each client is read
+from Halo, which needs HALOSYNC_KEYSET. If a client cannot be read, its mapping is
+unverified until the next resync. A mapping is refused if its company was deleted,
+or if its company or client is mapped elsewhere.`,
 		Example: "  enqueue restore 0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172",
 		Args:    someMappings,
-		RunE: a.do(func(ctx context.Context, ids []string) error {
-			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
-				outcomes, err := p.engine.Restore(ctx, p.tenant, a.actor(), ids)
-				if err != nil {
-					return err
-				}
-				return a.printOutcomes(outcomes)
-			})
-		}),
+		RunE:    a.changeMappings((*engine.Engine).Restore),
 	}
 }
 
-// someMappings wants at least one argument.
+type mappingChange = func(e *engine.Engine, ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
+
+// changeMappings returns the body of a command that changes the mappings in its arguments.
+func (a *app) changeMappings(change mappingChange) func(*cobra.Command, []string) error {
+	return a.do(func(ctx context.Context, ids []string) error {
+		return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+			outcomes, err := change(p.engine, ctx, p.tenant, a.actor(), ids)
+			if err != nil {
+				return err
+			}
+			return a.printOutcomes(outcomes)
+		})
+	})
+}
+
+// someMappings requires at least one argument.
 func someMappings(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef(`want the id of a mapping, as "enqueue mappings" shows it`)
@@ -69,8 +69,7 @@ func someMappings(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// printOutcomes prints what became of each mapping. What was refused needs a
-// person.
+// printOutcomes prints the outcome of each mapping. Refused ones need a person.
 func (a *app) printOutcomes(outcomes []repo.MappingOutcome) error {
 	if err := list(a, view.Each(outcomes, view.NewOutcome), outcomeColumns); err != nil {
 		return err

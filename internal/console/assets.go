@@ -15,11 +15,11 @@ import (
 //go:embed assets/*
 var assetFiles embed.FS
 
-// assets are the style, scripts and icon. Their addresses hold a hash of what
-// is in them, so that browsers may keep them for ever. They are public.
+// assets are the style sheets, scripts and icon. Their URLs contain a hash of the content,
+// so that browsers can cache them forever. They are public.
 type assets struct {
-	urls   map[string]string // by the name of the file
-	bodies map[string][]byte // by the name in the address
+	urls   map[string]string // by file name
+	bodies map[string][]byte // by name in the URL
 }
 
 func loadAssets() assets {
@@ -42,7 +42,7 @@ func loadAssets() assets {
 	return a
 }
 
-// url is where a file is served.
+// url returns the URL of a file.
 func (a assets) url(name string) (string, error) {
 	u, ok := a.urls[name]
 	if !ok {

@@ -9,30 +9,30 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// companiesPage is what the page of companies shows.
+// companiesPage is the data of the page of companies.
 type companiesPage struct {
 	listed[repo.Company]
 	Search   string
 	Unmapped bool
-	// What was typed to add some, if that failed:
+	// Values of the form that adds companies, if that failed:
 	Names, ExternalID string
-	visit             *visit
+	request           *request
 }
 
-// companies lists the product's companies, all or those without a mapping.
-func (c *Console) companies(v *visit) error {
-	p, err := c.companiesPage(v)
+// companies lists the companies of the product, all or the unmapped ones.
+func (c *Console) companies(r *request) error {
+	p, err := c.companiesPage(r)
 	if err != nil {
 		return err
 	}
-	return v.render("companies", p.title(), p)
+	return r.render("companies", p.title(), p)
 }
 
-func (c *Console) companiesPage(v *visit) (*companiesPage, error) {
-	p := &companiesPage{Search: v.value("search"), Unmapped: v.value("unmapped") != "", visit: v}
-	rows, err := list(v, func(c repo.Company) uuid.UUID { return c.ID },
+func (c *Console) companiesPage(r *request) (*companiesPage, error) {
+	p := &companiesPage{Search: r.value("search"), Unmapped: r.value("unmapped") != "", request: r}
+	rows, err := paginate(r, func(c repo.Company) uuid.UUID { return c.ID },
 		func(backwards bool, from uuid.UUID, limit int) ([]repo.Company, error) {
-			return c.store.Companies(v.r.Context(), v.Tenant, repo.CompanyFilter{
+			return c.store.Companies(r.Context(), r.Tenant, repo.CompanyFilter{
 				Search: p.Search, Unmapped: p.Unmapped, NewestFirst: !backwards, After: from, Limit: limit,
 			})
 		})
@@ -47,7 +47,7 @@ func (p *companiesPage) title() string {
 	return "Companies"
 }
 
-// Found says in words what is shown.
+// Found describes the rows.
 func (p *companiesPage) Found() string {
 	text := plural(len(p.Rows), "company", "companies") + " on this page"
 	if p.Next != "" {
@@ -56,31 +56,31 @@ func (p *companiesPage) Found() string {
 	return text + "."
 }
 
-// addCompanies adds one company a line.
-func (c *Console) addCompanies(v *visit) error {
+// addCompanies adds one company per line.
+func (c *Console) addCompanies(r *request) error {
 	var names []string
-	typed := v.value("names")
+	typed := r.value("names")
 	for line := range strings.Lines(typed) {
 		if name := strings.TrimSpace(line); name != "" {
 			names = append(names, name)
 		}
 	}
-	err := error(&problem.InputError{Reason: "no name was typed: write one on each line"})
+	err := error(&problem.InputError{Reason: "No name. Enter one per line."})
 	var added []repo.Company
 	if len(names) > 0 {
-		added, err = c.engine.AddCompanies(v.r.Context(), v.Tenant, v.Actor, names, v.value("external_id"))
+		added, err = c.engine.AddCompanies(r.Context(), r.Tenant, r.Actor, names, r.value("external_id"))
 	}
 	if err != nil {
-		p, listErr := c.companiesPage(v)
+		p, listErr := c.companiesPage(r)
 		if listErr != nil {
 			return listErr
 		}
-		p.Names, p.ExternalID = typed, v.value("external_id")
-		return v.renderFailed(err, "companies", p.title(), p)
+		p.Names, p.ExternalID = typed, r.value("external_id")
+		return r.renderFailed(err, "companies", p.title(), p)
 	}
-	said := &flash{Text: plural(len(added), "company is", "companies are") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
+	message := &flash{Text: plural(len(added), "company", "companies") + " added.", Link: "/map", Go: "Map to Halo PSA companies"}
 	if len(added) == 1 {
-		said.Text = "“" + added[0].Name + "” is added."
+		message.Text = "“" + added[0].Name + "” added."
 	}
-	return v.redirect("/companies", said)
+	return r.redirect("/companies", message)
 }

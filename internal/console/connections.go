@@ -12,9 +12,9 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// connections shows all connections with their health.
-func (c *Console) connections(v *visit) error {
-	list, err := c.store.Connections(v.r.Context(), v.Tenant)
+// connections lists all connections with their health.
+func (c *Console) connections(r *request) error {
+	list, err := c.store.Connections(r.Context(), r.Tenant)
 	if err != nil {
 		return err
 	}
@@ -22,14 +22,14 @@ func (c *Console) connections(v *visit) error {
 	for i, conn := range list {
 		rows[i] = c.row(conn)
 	}
-	return v.render("connections", "Connections", rows)
+	return r.render("connections", "Connections", rows)
 }
 
-// connectionRow is a connection as the pages show it.
+// connectionRow is a connection as shown on the pages.
 type connectionRow struct {
 	repo.Connection
-	Schedule string // in force, as far as is known
-	Late     bool   // its resync is overdue
+	Schedule string // its own or the default; may be unknown
+	Late     bool   // the resync is overdue
 }
 
 func (c *Console) row(conn repo.Connection) connectionRow {
@@ -41,22 +41,22 @@ func (c *Console) row(conn repo.Connection) connectionRow {
 	return r
 }
 
-// connectionForm is what a person types to add or change a connection. The
-// secret is no part of it: it is never shown again.
+// connectionForm has the fields of a connection but the secret, which is never shown
+// again.
 type connectionForm struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit string
-	// Wrong are the fields that the fault is about, by their names in the form.
+	// Wrong has the names of the invalid fields.
 	Wrong map[string]bool
 }
 
-func (v *visit) connectionForm() connectionForm {
+func (r *request) connectionForm() connectionForm {
 	return connectionForm{
-		Name: v.value("name"), Domain: v.value("domain"), AuthServer: v.value("auth_server"),
-		HaloTenant: v.value("halo_tenant"), ClientID: v.value("client_id"), RateLimit: v.value("rate_limit"),
+		Name: r.value("name"), Domain: r.value("domain"), AuthServer: r.value("auth_server"),
+		HaloTenant: r.value("halo_tenant"), ClientID: r.value("client_id"), RateLimit: r.value("rate_limit"),
 	}
 }
 
-// faults of a form, by the words in which the engine tells them.
+// faultWords maps words in errors of the engine to fields of the form.
 var faultWords = []struct{ words, field string }{
 	{"connection's name", "name"},
 	{"connection named", "name"},
@@ -68,7 +68,7 @@ var faultWords = []struct{ words, field string }{
 	{"tenant name", "halo_tenant"},
 }
 
-// blame marks the fields that an error is about.
+// blame marks the fields that an error mentions.
 func (f *connectionForm) blame(err error) {
 	f.Wrong = make(map[string]bool)
 	for _, w := range faultWords {
@@ -78,68 +78,64 @@ func (f *connectionForm) blame(err error) {
 	}
 }
 
-func (c *Console) newConnection(v *visit) error {
-	return v.render("connection_new", "Connect Halo PSA", connectionForm{})
+func (c *Console) newConnection(r *request) error {
+	return r.render("connection_new", "Connect Halo PSA", connectionForm{})
 }
 
-// addConnection tests the credentials and stores them. If they do not do,
-// what was typed is there again, but for the secret.
-func (c *Console) addConnection(v *visit) error {
-	form := v.connectionForm()
-	conn, err := c.engine.AddConnection(v.r.Context(), v.Tenant, v.Actor, engine.ConnectionInput{
+// addConnection tests and stores the credentials. If that fails, the form keeps its
+// values but the secret.
+func (c *Console) addConnection(r *request) error {
+	form := r.connectionForm()
+	conn, err := c.engine.AddConnection(r.Context(), r.Tenant, r.Actor, engine.ConnectionInput{
 		Name: form.Name, Domain: form.Domain, AuthServer: form.AuthServer, HaloTenant: form.HaloTenant,
-		ClientID: form.ClientID, RateLimit: form.RateLimit, Secret: secret.NewString(v.value("client_secret")),
+		ClientID: form.ClientID, RateLimit: form.RateLimit, Secret: secret.NewString(r.value("client_secret")),
 	})
 	if err != nil {
 		form.blame(err)
-		return v.renderFailed(err, "connection_new", "Connect Halo PSA", form)
+		return r.renderFailed(err, "connection_new", "Connect Halo PSA", form)
 	}
-	return v.redirect("/connections/"+conn.ID.String(), &flash{
+	return r.redirect("/connections/"+conn.ID.String(), &flash{
 		Text: "Halo PSA accepted the credentials and showed its companies. The connection “" + conn.Name + "” is ready.",
 		Link: "/import?connection=" + conn.ID.String(), Go: "Import companies",
 	})
 }
 
-// connectionPage is what the page of one connection shows.
+// connectionPage is the data of the page of a connection.
 type connectionPage struct {
 	Conn    connectionRow
 	Form    connectionForm
-	Seen    string // when the connection was last changed, for the editor
-	Nights  nights
+	Seen    string // version of the connection in the form
+	Chart   resyncChart
 	Removal *repo.Removal
-	Cron    string // what is in the field of the schedule
+	Cron    string // value of the field of the schedule
 }
 
-// connection shows one connection; with ?remove=1 also what would go with it.
-func (c *Console) connection(v *visit) error {
-	conn, err := v.connection()
+// connection shows a connection; with ?remove=1 also what is removed with it.
+func (c *Console) connection(r *request, conn repo.Connection) error {
+	p, err := c.connectionPage(r, conn)
 	if err != nil {
 		return err
 	}
-	p, err := c.connectionPage(v, conn)
-	if err != nil {
-		return err
-	}
-	if v.value("remove") != "" && v.may().Admin {
-		removal, err := c.store.PreviewRemoval(v.r.Context(), v.Tenant, conn.ID)
+	if r.value("remove") != "" && r.may().Admin {
+		removal, err := c.store.PreviewRemoval(r.Context(), r.Tenant, conn.ID)
 		if err != nil {
 			return err
 		}
 		p.Removal = &removal
 	}
-	return v.render("connection", conn.Name, p)
+	return r.render("connection", conn.Name, p)
 }
 
-// connection reads the connection of the path.
-func (v *visit) connection() (repo.Connection, error) {
-	id, err := v.id()
+// connection returns the connection in the path.
+func (r *request) connection() (repo.Connection, error) {
+	id, err := r.id()
 	if err != nil {
 		return repo.Connection{}, err
 	}
-	return v.c.store.Connection(v.r.Context(), v.Tenant, id)
+	return r.c.store.Connection(r.Context(), r.Tenant, id)
 }
 
-func (c *Console) connectionPage(v *visit, conn repo.Connection) (connectionPage, error) {
+func (c *Console) connectionPage(r *request, conn repo.Connection) (connectionPage, error) {
 	p := connectionPage{
 		Conn: c.row(conn), Seen: conn.UpdatedAt.UTC().Format(time.RFC3339Nano), Cron: conn.ResyncCron,
 		Form: connectionForm{
@@ -148,26 +144,26 @@ func (c *Console) connectionPage(v *visit, conn repo.Connection) (connectionPage
 		},
 	}
 	now := c.now()
-	runs, err := c.store.Runs(v.r.Context(), v.Tenant, repo.RunFilter{
-		ConnectionID: &conn.ID, Kind: repo.KindResync, Since: firstNight(now), Limit: 1000,
+	runs, err := c.store.Runs(r.Context(), r.Tenant, repo.RunFilter{
+		ConnectionID: &conn.ID, Kind: repo.KindResync, Since: chartStart(now), Limit: 1000,
 	})
 	if err != nil {
 		return p, err
 	}
-	p.Nights = chart(runs, now)
+	p.Chart = chart(runs, now)
 	return p, nil
 }
 
-// showConnection answers an action that failed with the connection's page.
-func (c *Console) showConnection(v *visit, conn repo.Connection, failed error, change func(*connectionPage)) error {
-	p, err := c.connectionPage(v, conn)
+// showConnection answers a failed action with the page of the connection.
+func (c *Console) showConnection(r *request, conn repo.Connection, failed error, change func(*connectionPage)) error {
+	p, err := c.connectionPage(r, conn)
 	if err != nil {
 		return err
 	}
 	if change != nil {
 		change(&p)
 	}
-	return v.renderFailed(failed, "connection", conn.Name, p)
+	return r.renderFailed(failed, "connection", conn.Name, p)
 }
 
 func connectionPath(id uuid.UUID) string { return "/connections/" + id.String() }

@@ -11,121 +11,98 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// testConnection asks Halo whether the stored credentials still do.
-func (c *Console) testConnection(v *visit) error {
-	conn, err := v.connection()
-	if err != nil {
-		return err
+// onConnection returns the page that calls do with the connection in the path.
+func onConnection(do func(*request, repo.Connection) error) func(*request) error {
+	return func(r *request) error {
+		conn, err := r.connection()
+		if err != nil {
+			return err
+		}
+		return do(r, conn)
 	}
-	if _, err := c.engine.TestConnection(v.r.Context(), v.Tenant, conn.ID.String()); err != nil {
-		return c.showConnection(v, conn, err, nil)
-	}
-	return v.redirect(connectionPath(conn.ID), &flash{Text: "Halo PSA accepts the credentials and shows its companies."})
 }
 
-// updateConnection changes what was typed. An editor who was overtaken is told.
-func (c *Console) updateConnection(v *visit) error {
-	conn, err := v.connection()
-	if err != nil {
-		return err
+// testConnection tests the stored credentials.
+func (c *Console) testConnection(r *request, conn repo.Connection) error {
+	if _, err := c.engine.TestConnection(r.Context(), r.Tenant, conn.ID.String()); err != nil {
+		return c.showConnection(r, conn, err, nil)
 	}
-	form := v.connectionForm()
-	seen, err := time.Parse(time.RFC3339Nano, v.value("seen"))
+	return r.redirect(connectionPath(conn.ID), &flash{Text: "Halo PSA accepts the credentials and shows its companies."})
+}
+
+// updateConnection saves the form unless someone else changed the connection since.
+func (c *Console) updateConnection(r *request, conn repo.Connection) error {
+	form := r.connectionForm()
+	seen, err := time.Parse(time.RFC3339Nano, r.value("seen"))
 	if err != nil {
-		return &problem.InputError{Reason: "the form does not say which state of the connection it is about: open the page again"}
+		return &problem.InputError{Reason: "The form is incomplete. Open the page again."}
 	}
 	change := engine.ConnectionChange{
 		Name: &form.Name, Domain: &form.Domain, AuthServer: &form.AuthServer,
 		HaloTenant: &form.HaloTenant, ClientID: &form.ClientID, RateLimit: &form.RateLimit,
 	}
-	if typed := v.value("client_secret"); typed != "" {
+	if typed := r.value("client_secret"); typed != "" {
 		fresh := secret.NewString(typed)
 		change.Secret = &fresh
 	}
-	_, receipt, err := c.engine.IfUnchanged(seen).UpdateConnection(v.r.Context(), v.Tenant, v.Actor, conn.ID.String(), change)
+	_, receipt, err := c.engine.IfUnchanged(seen).UpdateConnection(r.Context(), r.Tenant, r.Actor, conn.ID.String(), change)
 	if err != nil {
 		form.blame(err)
-		return c.showConnection(v, conn, err, func(p *connectionPage) { p.Form = form })
+		return c.showConnection(r, conn, err, func(p *connectionPage) { p.Form = form })
 	}
-	said := &flash{Text: "Saved. Halo PSA accepts the credentials."}
+	message := &flash{Text: "Saved. Halo PSA accepts the credentials."}
 	if receipt.RunID != "" {
-		said.Text += " The mappings are now compared with Halo."
-		said.Link, said.Go = "/runs/"+receipt.RunID, "Watch"
+		message.Text += " A resync of the mappings was requested."
+		message.Link, message.Go = "/runs/"+receipt.RunID, "Show the run"
 	}
-	return v.redirect(connectionPath(conn.ID), said)
+	return r.redirect(connectionPath(conn.ID), message)
 }
 
-// stateChange is what pauses or resumes a connection.
+// stateChange pauses or resumes a connection.
 type stateChange func(ctx context.Context, tenant, actor, ref string) (repo.Connection, error)
 
-func (c *Console) pauseConnection(v *visit) error {
-	return c.changeState(v, c.engine.PauseConnection, "Paused: nothing is imported or compared until it is resumed.")
+func (c *Console) pauseConnection(r *request, conn repo.Connection) error {
+	return c.changeState(r, conn, c.engine.PauseConnection, "Connection paused. Imports and resyncs stop until you resume it.")
 }
 
-func (c *Console) resumeConnection(v *visit) error {
-	return c.changeState(v, c.engine.ResumeConnection, "In use again.")
+func (c *Console) resumeConnection(r *request, conn repo.Connection) error {
+	return c.changeState(r, conn, c.engine.ResumeConnection, "Connection resumed.")
 }
 
-func (c *Console) changeState(v *visit, change stateChange, said string) error {
-	conn, err := v.connection()
+func (c *Console) changeState(r *request, conn repo.Connection, change stateChange, message string) error {
+	if _, err := change(r.Context(), r.Tenant, r.Actor, conn.ID.String()); err != nil {
+		return err
+	}
+	return r.redirect(connectionPath(conn.ID), &flash{Text: message})
+}
+
+// scheduleConnection sets the schedule; an empty field resets it to the default.
+func (c *Console) scheduleConnection(r *request, conn repo.Connection) error {
+	cron := r.value("cron")
+	if _, err := c.engine.SetSchedule(r.Context(), r.Tenant, r.Actor, conn.ID.String(), cron); err != nil {
+		return c.showConnection(r, conn, err, func(p *connectionPage) { p.Cron = cron })
+	}
+	return r.redirect(connectionPath(conn.ID), &flash{Text: "Schedule saved. The next resync is planned within seconds."})
+}
+
+// resyncConnection requests a resync.
+func (c *Console) resyncConnection(r *request, conn repo.Connection) error {
+	receipt, err := c.engine.RequestResync(r.Context(), r.Tenant, conn.ID.String(), r.Actor)
 	if err != nil {
-		return err
+		return c.showConnection(r, conn, err, nil)
 	}
-	if _, err := change(v.r.Context(), v.Tenant, v.Actor, conn.ID.String()); err != nil {
-		return err
-	}
-	return v.redirect(connectionPath(conn.ID), &flash{Text: said})
+	return r.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Resync requested."))
 }
 
-// scheduleConnection sets when it is resynced; an empty field is the default.
-func (c *Console) scheduleConnection(v *visit) error {
-	conn, err := v.connection()
-	if err != nil {
+// removeConnection removes the connection if that is confirmed, else shows what would be
+// removed.
+func (c *Console) removeConnection(r *request, conn repo.Connection) error {
+	if r.value("confirm") != "yes" {
+		return r.redirect(connectionPath(conn.ID)+"?remove=1#remove", nil)
+	}
+	if err := c.store.RemoveConnection(r.Context(), r.Tenant, r.Actor, conn.ID); err != nil {
 		return err
 	}
-	cron := v.value("cron")
-	if _, err := c.engine.SetSchedule(v.r.Context(), v.Tenant, v.Actor, conn.ID.String(), cron); err != nil {
-		return c.showConnection(v, conn, err, func(p *connectionPage) { p.Cron = cron })
-	}
-	return v.redirect(connectionPath(conn.ID), &flash{Text: "Schedule saved. The next resync is planned within seconds."})
-}
-
-// resyncConnection compares all mappings with Halo now.
-func (c *Console) resyncConnection(v *visit) error {
-	conn, err := v.connection()
-	if err != nil {
-		return err
-	}
-	receipt, err := c.engine.RequestResync(v.r.Context(), v.Tenant, conn.ID.String(), v.Actor)
-	if err != nil {
-		return c.showConnection(v, conn, err, nil)
-	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "The resync is on its way."))
-}
-
-// removeConnection removes it if that was confirmed, else shows what would go.
-func (c *Console) removeConnection(v *visit) error {
-	conn, err := v.connection()
-	if err != nil {
-		return err
-	}
-	if v.value("confirm") != "yes" {
-		return v.redirect(connectionPath(conn.ID)+"?remove=1#remove", nil)
-	}
-	if err := c.store.RemoveConnection(v.r.Context(), v.Tenant, v.Actor, conn.ID); err != nil {
-		return err
-	}
-	return v.redirect("/connections", &flash{Text: fmt.Sprintf(
-		"The connection “%s” is removed, with its %s. The companies stay.", conn.Name, plural(conn.Mappings, "mapping", "mappings"))})
-}
-
-// receiptFlash says what became of a request.
-func receiptFlash(r engine.Receipt, said string) *flash {
-	switch {
-	case r.NotQueued != nil:
-		return &flash{Kind: "warn", Text: "The queue does not answer just now. The run is noted and starts as soon as a worker finds it."}
-	case r.Existing:
-		return &flash{Text: "The same was asked for already. This is its run."}
-	}
-	return &flash{Text: said}
+	return r.redirect("/connections", &flash{Text: fmt.Sprintf(
+		"Connection “%s” removed with its %s. The companies stay.", conn.Name, plural(conn.Mappings, "mapping", "mappings"))})
 }

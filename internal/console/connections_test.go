@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// credentials are the fields of the form, with some changed.
+// credentials returns the fields of the form with some changes.
 func (s *stage) credentials(changed ...string) []string {
 	fields := map[string]string{
 		"name": "Acme Halo", "domain": s.halo.ResourceServer(), "auth_server": s.halo.AuthServer(),
@@ -35,8 +35,8 @@ func TestConnectHalo(t *testing.T) {
 	s.get("/connections").wants(http.StatusOK, "No Halo PSA is connected yet", "Connect Halo PSA")
 	a := s.follow(s.post("/connections", s.credentials()...))
 	a.wants(http.StatusOK, "Acme Halo", "active")
-	if said := a.role("status"); !strings.Contains(said, "is ready") || a.link("Import companies") == "" {
-		t.Errorf("said %q", said)
+	if message := a.role("status"); !strings.Contains(message, "is ready") || a.link("Import companies") == "" {
+		t.Errorf("message %q", message)
 	}
 	if s.get("/connections").lacks(stageSecret).role("status") != "" {
 		t.Error("the message is shown twice")
@@ -47,7 +47,7 @@ func TestConnectHalo(t *testing.T) {
 	}
 }
 
-// What cannot be saved says why, and keeps what was typed but for the secret.
+// A form that cannot be saved shows the reason and keeps its values but the secret.
 func TestConnectHaloFails(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -104,7 +104,7 @@ func TestChangeConnection(t *testing.T) {
 	}
 	old := seen()
 	s.follow(s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "renamed")...)).wants(http.StatusOK, "renamed", "Saved")
-	// Somebody who still has the page of before does not undo that unawares.
+	// An older version of the page cannot overwrite the change.
 	a := s.post(path+"/update", s.credentials("seen", old, "client_secret", "", "name", "other")...)
 	a.wants(http.StatusPreconditionFailed)
 	if !strings.Contains(a.role("alert"), "Someone else changed this") {
@@ -116,16 +116,16 @@ func TestChangeConnection(t *testing.T) {
 	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusUnprocessableEntity).lacks("wr0ng")
 	s.post(path+"/update", s.credentials("client_secret", "")...).wants(http.StatusUnprocessableEntity)
 
-	// Halo has a new secret; a broken connection is taken into use again.
+	// Halo has a new secret, which makes the connection active again.
 	s.tenant.App(stageApp, "second-s3cret")
 	repotest.Exec(t, s.url, `update halosync.connections set state = 'needs_reconnect', state_reason = 'refused'`)
-	if alert := s.get(path).role("alert"); !strings.Contains(alert, "does not accept these credentials any more") {
+	if alert := s.get(path).role("alert"); !strings.Contains(alert, "no longer accepts these credentials") {
 		t.Errorf("alert %q", alert)
 	}
 	a = s.follow(s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "second-s3cret", "name", "renamed")...))
 	a.wants(http.StatusOK, "active").lacks("second-s3cret")
-	if !strings.HasPrefix(a.link("Watch"), "/runs/") || len(s.mappings(repo.MappingFilter{})) == 0 {
-		t.Errorf("no resync is told: %q", a.role("status"))
+	if !strings.HasPrefix(a.link("Show the run"), "/runs/") || len(s.mappings(repo.MappingFilter{})) == 0 {
+		t.Errorf("no link to the resync: %q", a.role("status"))
 	}
 }
 
@@ -147,7 +147,7 @@ func TestConnectionActions(t *testing.T) {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	s.follow(s.post(path+"/resume")).wants(http.StatusOK, "active", "Pause")
-	s.follow(s.post(path+"/resync")).wants(http.StatusOK, "Resync", "waits for a worker")
+	s.follow(s.post(path+"/resync")).wants(http.StatusOK, "Resync", "is waiting for a worker")
 	s.follow(s.post(path+"/schedule", "cron", "CRON_TZ=Europe/Berlin 0 3 * * *")).wants(http.StatusOK, "Schedule saved")
 	a = s.post(path+"/schedule", "cron", "0 0 31 2 *")
 	if a.wants(http.StatusUnprocessableEntity); !strings.Contains(a.role("alert"), "never comes") {
@@ -161,7 +161,7 @@ func TestConnectionActions(t *testing.T) {
 	}
 }
 
-// Nothing is removed before it was shown and confirmed.
+// A connection is removed only after a preview and a confirmation.
 func TestRemoveConnection(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)
@@ -169,12 +169,12 @@ func TestRemoveConnection(t *testing.T) {
 	s.importAll(conn)
 	path := "/connections/" + conn.ID.String()
 	n := len(s.mappings(repo.MappingFilter{}))
-	s.follow(s.post(path+"/remove")).wants(http.StatusOK, plural(n, "mapping", "mappings"), "cannot be undone", "Remove for good")
+	s.follow(s.post(path+"/remove")).wants(http.StatusOK, plural(n, "mapping", "mappings"), "cannot be undone", "Remove permanently")
 	s.post(path+"/remove", "confirm", "no").wants(http.StatusSeeOther)
 	if len(s.mappings(repo.MappingFilter{})) != n {
 		t.Fatal("removed without being confirmed")
 	}
-	s.follow(s.post(path+"/remove", "confirm", "yes")).wants(http.StatusOK, "is removed", "No Halo PSA is connected yet")
+	s.follow(s.post(path+"/remove", "confirm", "yes")).wants(http.StatusOK, "Connection “main” removed", "No Halo PSA is connected yet")
 	s.get(path).wants(http.StatusNotFound)
 }
 
@@ -188,7 +188,7 @@ func TestChart(t *testing.T) {
 	}
 	n := chart([]repo.Run{
 		at(0, repo.StateSucceeded, time.Minute), at(1, repo.StateFailed, 15*time.Second),
-		at(1, repo.StateSucceeded, time.Hour), // earlier the same day: not what the day ended with
+		at(1, repo.StateSucceeded, time.Hour), // earlier the same day, so not shown
 		at(29, repo.StatePartial, 0),
 	}, now)
 	last, failed, first := n.Days[29], n.Days[28], n.Days[0]
@@ -206,7 +206,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// The chart is for eyes; the table behind it says the same.
+// The table has the same data as the chart.
 func TestNightsHaveATable(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -220,7 +220,7 @@ func TestNightsHaveATable(t *testing.T) {
 	}
 	s.perform(receipt.RunID)
 	a := s.get(path)
-	if len(a.find("svg", "role", "img")) != 1 || len(a.find("rect", "", "")) != nightCount {
+	if len(a.find("svg", "role", "img")) != 1 || len(a.find("rect", "", "")) != chartDays {
 		t.Error("no chart")
 	}
 	rows := a.rows()

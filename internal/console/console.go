@@ -1,12 +1,11 @@
-// Package console is the technician's way in a browser: pages rendered by the
-// server, which work without JavaScript and are quicker with it. What a page
-// does ends in the engine, as the CLI and the API do.
+// Package console is the web interface for technicians: pages rendered by the server,
+// which work without JavaScript and are faster with it. Like the CLI and the API, it
+// calls the use cases of package engine.
 //
-// A page is a file below pages, which defines "main", and a function of
-// [Console] that gives it its data. Who may see it is said where its route is.
-// Every page goes through [visit.render]: into memory first, so that a fault in
-// a template is an error and no half page, and with what could reorder or hide
-// text made visible, whoever wrote it.
+// A page is a file below pages that defines "main", and a method of [Console] that
+// provides its data. Its route states the scope that it needs. [request.render] renders a
+// page into memory first, so that an error in a template does not leave half a page, and
+// makes characters visible that could reorder or hide text.
 package console
 
 import (
@@ -24,15 +23,15 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Config is what a [Console] works with.
+// Config configures a [Console].
 type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: none
-	// Embedded says that pages may be shown inside the product's, of another
-	// site: the cookie of messages is then sent there as well.
+	// Embedded allows pages to be shown in a frame on another site: the cookie of
+	// messages is then sent there, too.
 	Embedded bool
-	// Now is the clock of what is shown relative to it; nil is time.Now.
+	// Now is the clock; default: time.Now.
 	Now func() time.Time
 }
 
@@ -48,8 +47,8 @@ type Console struct {
 	mux      *http.ServeMux
 }
 
-// New returns the console. It expects a principal in the context of each
-// request (package access) but for the assets.
+// New returns the console. Each request but those for assets needs a principal in its
+// context (package access).
 func New(cfg Config) *Console {
 	c := &Console{
 		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, embedded: cfg.Embedded, now: cfg.Now,
@@ -69,15 +68,15 @@ func New(cfg Config) *Console {
 
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
-// routes says which page is where, and what one must be allowed to see it.
+// routes registers the pages with the scopes that they need.
 func (c *Console) routes() {
 	c.mux.Handle("GET /assets/{name}", c.assets)
-	c.handle("/", access.Read, func(*visit) error { return problem.ErrNoPage })
-	c.handle("GET /{$}", access.Read, func(v *visit) error { return v.redirect("/connections", nil) })
+	c.handle("/", access.Read, func(*request) error { return problem.ErrNoPage })
+	c.handle("GET /{$}", access.Read, func(r *request) error { return r.redirect("/connections", nil) })
 	c.connectionRoutes()
 
 	c.handle("GET /mappings", access.Read, c.mappings)
-	c.handle("POST /mappings/delete", access.Write, c.deleteMappings)
+	c.handle("POST /mappings/delete", access.Write, c.unmapMappings)
 	c.handle("POST /mappings/restore", access.Write, c.restoreMappings)
 	c.handle("GET /companies", access.Read, c.companies)
 	c.handle("POST /companies", access.Write, c.addCompanies)
@@ -85,10 +84,10 @@ func (c *Console) routes() {
 	c.handle("GET /runs", access.Read, c.runs)
 	c.handle("GET /runs/{id}", access.Read, c.run)
 	c.handle("GET /runs/{id}/live", access.Read, c.runLive)
-	c.handle("POST /runs/{id}/cancel", access.Write, c.cancelRun)
-	c.handle("POST /runs/{id}/retry", access.Write, c.retryRun)
-	c.handle("POST /runs/{id}/approve", access.Write, c.approveRun)
-	c.handle("POST /runs/{id}/undo", access.Write, c.undoRun)
+	c.handle("POST /runs/{id}/cancel", access.Write, runAction(c.cancelRun))
+	c.handle("POST /runs/{id}/retry", access.Write, runAction(c.retryRun))
+	c.handle("POST /runs/{id}/approve", access.Write, runAction(c.approveRun))
+	c.handle("POST /runs/{id}/undo", access.Write, runAction(c.undoRun))
 	c.handle("GET /events", access.Read, c.events)
 }
 
@@ -96,54 +95,79 @@ func (c *Console) connectionRoutes() {
 	c.handle("GET /connections", access.Read, c.connections)
 	c.handle("GET /connections/new", access.Admin, c.newConnection)
 	c.handle("POST /connections", access.Admin, c.addConnection)
-	c.handle("GET /connections/{id}", access.Read, c.connection)
-	c.handle("POST /connections/{id}/test", access.Admin, c.testConnection)
-	c.handle("POST /connections/{id}/update", access.Admin, c.updateConnection)
-	c.handle("POST /connections/{id}/pause", access.Admin, c.pauseConnection)
-	c.handle("POST /connections/{id}/resume", access.Admin, c.resumeConnection)
-	c.handle("POST /connections/{id}/schedule", access.Admin, c.scheduleConnection)
-	c.handle("POST /connections/{id}/remove", access.Admin, c.removeConnection)
-	c.handle("POST /connections/{id}/resync", access.Write, c.resyncConnection)
+	c.handle("GET /connections/{id}", access.Read, onConnection(c.connection))
+	c.handle("POST /connections/{id}/test", access.Admin, onConnection(c.testConnection))
+	c.handle("POST /connections/{id}/update", access.Admin, onConnection(c.updateConnection))
+	c.handle("POST /connections/{id}/pause", access.Admin, onConnection(c.pauseConnection))
+	c.handle("POST /connections/{id}/resume", access.Admin, onConnection(c.resumeConnection))
+	c.handle("POST /connections/{id}/schedule", access.Admin, onConnection(c.scheduleConnection))
+	c.handle("POST /connections/{id}/remove", access.Admin, onConnection(c.removeConnection))
+	c.handle("POST /connections/{id}/resync", access.Write, onConnection(c.resyncConnection))
+}
+
+// wizardRoutes registers the wizards that import and map companies.
+func (c *Console) wizardRoutes() {
+	c.handle("GET /import", access.Write, c.importPage)
+	c.handle("POST /import/pick", access.Write, c.importPick)
+	c.handle("POST /import/preview", access.Write, c.importPreview)
+	c.handle("GET /import/preview", access.Write, func(r *request) error { return r.redirect("/import", nil) })
+	c.handle("GET /import/preview/{id}", access.Write, c.importLive)
+	c.handle("POST /import", access.Write, c.importFinish)
+	c.handle("GET /map", access.Write, c.mapPage)
+	c.handle("POST /map", access.Write, c.mapAct)
 }
 
 const (
-	// patience is how long an answer may take, Halo's part included.
-	patience = time.Minute
-	// reading is how long a browser may take over reading it.
-	reading = 30 * time.Second
+	// requestTimeout bounds the time to answer, including requests to Halo.
+	requestTimeout = time.Minute
+	// writeTimeout bounds how long a browser may take to read the answer.
+	writeTimeout = 30 * time.Second
 )
 
-// handle registers what serves a pattern for those whose scope covers need.
-func (c *Console) handle(pattern string, need access.Scope, do func(*visit) error) {
-	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+// handle registers a page. It needs a principal whose scope covers need.
+func (c *Console) handle(pattern string, need access.Scope, do func(*request) error) {
+	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, hr *http.Request) {
+		ctx, cancel := context.WithTimeout(hr.Context(), requestTimeout)
 		defer cancel()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience + reading)) // a recorder has none
-		v := &visit{c: c, w: w, r: r.WithContext(ctx)}
-		if err := v.answer(need, do); err != nil {
-			v.fail(err)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // a recorder has none
+		r := &request{Request: hr.WithContext(ctx), c: c, w: w}
+		if err := r.answer(need, do); err != nil {
+			r.fail(err)
 		}
 	})
 }
 
-// answer lets in whose scope covers need. A panic is an error, so that it
-// becomes a page and is logged like others.
-func (v *visit) answer(need access.Scope, do func(*visit) error) (err error) {
+// answer checks the scope and calls do. It returns a panic as an error, so that it is
+// logged and shown like other errors.
+func (r *request) answer(need access.Scope, do func(*request) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	principal, ok := access.From(v.r.Context())
+	principal, ok := access.From(r.Context())
 	if !ok {
 		return problem.ErrNotSignedIn
 	}
-	v.Principal = principal
+	r.Principal = principal
 	if !principal.Scope.Covers(need) {
 		return &problem.ScopeError{Need: string(need)}
 	}
-	if err := v.readForm(); err != nil {
+	if err := r.readForm(); err != nil {
 		return err
 	}
-	return do(v)
+	return do(r)
+}
+
+// SignInPage shows the form for an API key. message says why the last attempt failed;
+// next is the path to go to afterwards. It needs no principal.
+func (c *Console) SignInPage(w http.ResponseWriter, hr *http.Request, status int, message, next string) {
+	r := &request{Request: hr, c: c, w: w}
+	if !localPath(next) {
+		next = ""
+	}
+	p := page{Title: "Sign in", Nav: "-", Data: struct{ Message, Next string }{message, next}}
+	if err := r.show(status, "signin", p); err != nil {
+		r.fail(err)
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// full is a stage with something on each page, and the addresses of all pages.
+// full returns a stage with data on each page, and the URLs of all pages.
 func full(t *testing.T) (*stage, []string) {
 	t.Helper()
 	s := newStage(t, 5)
@@ -39,8 +39,8 @@ func full(t *testing.T) (*stage, []string) {
 	}
 }
 
-// Each page has what people without eyes or without scripts need, and nothing
-// that the content security policy would refuse.
+// Each page is accessible, works without scripts, and contains nothing that the content
+// security policy refuses.
 func TestPagesAreSound(t *testing.T) {
 	t.Parallel()
 	s, paths := full(t)
@@ -137,13 +137,12 @@ func (a *answer) soundElement(n *html.Node, labels map[string]bool) {
 	}
 }
 
-// A reader sees everything and is offered nothing else; what he tries all the
-// same is refused.
+// A reader sees everything but no actions, and is refused if it tries one.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s, paths := full(t)
 	conn := s.mappings(repo.MappingFilter{})[0].ConnectionID.String()
-	reader, writer, nobody := s.as("acme", access.Read), s.as("acme", access.Write), s.as("", "")
+	reader, writer, anonymous := s.as("acme", access.Read), s.as("acme", access.Write), s.as("", "")
 	for scope, shown := range map[access.Scope]bool{access.Admin: false, access.Ops: true} {
 		if a := s.as("acme", scope).get("/connections"); strings.Contains(a.body, `<a href="/asynqmon/">Queues</a>`) != shown {
 			t.Errorf("the way to the queues, for %s: %v", scope, !shown)
@@ -152,7 +151,7 @@ func TestScopes(t *testing.T) {
 	for _, path := range paths {
 		a := reader.get(path)
 		if strings.HasPrefix(path, "/connections/new") {
-			a.wants(http.StatusForbidden, "You may not do that", "admin")
+			a.wants(http.StatusForbidden, "You do not have permission", "admin")
 			continue
 		}
 		for _, form := range a.find("form", "method", "post") {
@@ -165,7 +164,7 @@ func TestScopes(t *testing.T) {
 				t.Errorf("%s offers a reader %q", path, text)
 			}
 		}
-		nobody.get(path).wants(http.StatusUnauthorized, "You are not signed in")
+		anonymous.get(path).wants(http.StatusUnauthorized, "You are not signed in")
 	}
 	before := repotest.Value[int](t, s.url, `select count(*) from halosync.events`)
 	for path, need := range map[string]access.Scope{
@@ -176,8 +175,8 @@ func TestScopes(t *testing.T) {
 		"/companies": access.Write, "/runs/" + conn + "/cancel": access.Write, "/runs/" + conn + "/retry": access.Write,
 		"/runs/" + conn + "/approve": access.Write, "/runs/" + conn + "/undo": access.Write,
 	} {
-		reader.post(path, "confirm", "yes").wants(http.StatusForbidden, "You may not do that")
-		nobody.post(path, "confirm", "yes").wants(http.StatusUnauthorized)
+		reader.post(path, "confirm", "yes").wants(http.StatusForbidden, "You do not have permission")
+		anonymous.post(path, "confirm", "yes").wants(http.StatusUnauthorized)
 		if need == access.Admin {
 			writer.post(path, "confirm", "yes").wants(http.StatusForbidden, "admin")
 		}
@@ -187,7 +186,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// What is another tenant's does not exist, in the same words as what never did.
+// Another tenant's data does not exist: the answer is the same as for unknown ids.
 func TestAnotherTenantsIDs(t *testing.T) {
 	t.Parallel()
 	s, _ := full(t)
@@ -211,7 +210,7 @@ func TestAnotherTenantsIDs(t *testing.T) {
 		a, b := eve.get(strings.ReplaceAll(path, "%s", id)), eve.get(strings.ReplaceAll(path, "%s", nothing))
 		a.wants(http.StatusNotFound)
 		if a.body != b.body {
-			t.Errorf("%s: what is another's and what is nobody's differ:\n%s\n%s", path, textOf(a.doc), textOf(b.doc))
+			t.Errorf("%s: another tenant's and unknown ids differ:\n%s\n%s", path, textOf(a.doc), textOf(b.doc))
 		}
 	}
 	for _, path := range []string{
@@ -221,14 +220,14 @@ func TestAnotherTenantsIDs(t *testing.T) {
 	} {
 		eve.post(path, "confirm", "yes", "id", m.ID.String(), "cron", "@daily", "name", "x").wants(http.StatusNotFound)
 	}
-	eve.get("/mappings?connection="+conn).wants(http.StatusOK, "No mapping fits")
-	eve.get("/events?mapping="+m.ID.String()).wants(http.StatusOK, "No event fits")
+	eve.get("/mappings?connection="+conn).wants(http.StatusOK, "No mapping matches")
+	eve.get("/events?mapping="+m.ID.String()).wants(http.StatusOK, "No event matches")
 	if snapshot() != before {
 		t.Error("something has changed")
 	}
 }
 
-// A stranger at the MSP chooses the names of companies.
+// Names of companies are untrusted.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -238,7 +237,7 @@ func TestHostileNames(t *testing.T) {
 	if run := s.importAll(conn); run.Created != 2 {
 		t.Fatalf("%+v", run)
 	}
-	// As a release before the policy on texts may have stored it:
+	// A release before the policy on texts may have stored this.
 	repotest.Exec(t, s.url, "update halosync.mappings set state_reason = E'\\u202Egnp.exe\\u0007'")
 	repotest.Exec(t, s.url, `update halosync.runs set error = $1, state = 'failed'`, evil)
 	run := repo.Hex(*s.mappings(repo.MappingFilter{})[0].RunID)
@@ -305,7 +304,7 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-// A form that is too large is told to be, whatever its page.
+// A form that is too large is refused on every page.
 func TestOversizedForm(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

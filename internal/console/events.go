@@ -9,13 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
 
-// eventsPage is what the page of events shows.
+// eventsPage is the data of the page of events.
 type eventsPage struct {
 	Rows         []eventRow
 	Next, Newest string
@@ -24,39 +22,39 @@ type eventsPage struct {
 	Filtered     bool
 }
 
-// eventRow is an event with what changed in words.
+// eventRow is an event with its changes.
 type eventRow struct {
 	repo.Event
 	Changes    []change
-	Connection string // its name; empty: it is gone
+	Connection string // name; empty if it was removed
 }
 
-// change is one field before and after.
+// change is a field before and after.
 type change struct{ Field, Before, After string }
 
 // events lists who did what, newest first.
-func (c *Console) events(v *visit) error {
-	p := eventsPage{Mapping: v.value("mapping"), Run: v.value("run"), Since: v.value("since")}
+func (c *Console) events(r *request) error {
+	p := eventsPage{Mapping: r.value("mapping"), Run: r.value("run"), Since: r.value("since")}
 	p.Filtered = p.Mapping != "" || p.Run != "" || p.Since != ""
-	filter, err := p.filter(v.value("before"))
+	filter, err := p.filter(r.value("before"))
 	if err != nil {
 		return err
 	}
 	filter.Limit = pageRows + 1
-	events, err := c.store.Events(v.r.Context(), v.Tenant, filter)
+	events, err := c.store.Events(r.Context(), r.Tenant, filter)
 	if err != nil {
 		return err
 	}
-	connections, err := c.store.ConnectionNames(v.r.Context(), v.Tenant)
+	connections, err := c.store.ConnectionNames(r.Context(), r.Tenant)
 	if err != nil {
 		return err
 	}
 	if len(events) > pageRows {
 		events = events[:pageRows]
-		p.Next = v.with("before", fmt.Sprint(events[pageRows-1].ID))
+		p.Next = r.with("before", fmt.Sprint(events[pageRows-1].ID))
 	}
 	if filter.Before > 0 {
-		p.Newest = v.with("before", "")
+		p.Newest = r.with("before", "")
 	}
 	names := namesOf(connections)
 	for _, e := range events {
@@ -66,27 +64,19 @@ func (c *Console) events(v *visit) error {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	return v.render("events", "Events", p)
+	return r.render("events", "Events", p)
 }
 
 func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
-	if p.Mapping != "" {
-		id, err := uuid.Parse(p.Mapping)
-		if err != nil {
-			return f, &problem.InputError{Reason: "the mapping is no id: follow the link in the list of mappings"}
-		}
-		f.MappingID = &id
+	if f.MappingID, err = filterID(p.Mapping, "Invalid mapping id. Follow the link in the list of mappings."); err != nil {
+		return f, err
 	}
-	if p.Run != "" {
-		id, err := uuid.Parse(p.Run)
-		if err != nil {
-			return f, &problem.InputError{Reason: "the run is no id: follow the link on its page"}
-		}
-		f.RunID = &id
+	if f.RunID, err = filterID(p.Run, "Invalid run id. Follow the link on the page of the run."); err != nil {
+		return f, err
 	}
 	if p.Since != "" {
 		if f.Since, err = time.Parse(time.DateOnly, p.Since); err != nil {
-			return f, &problem.InputError{Reason: "the day is none: write it as 2026-11-28"}
+			return f, &problem.InputError{Reason: "Invalid date. Enter it as 2026-11-28."}
 		}
 	}
 	if before != "" {
@@ -97,8 +87,8 @@ func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
 	return f, nil
 }
 
-// changes compares two JSON objects field by field. What is the same on both
-// sides is left out; what is no object is shown whole.
+// changes compares two JSON objects and returns the fields that differ. A value that is
+// not an object is compared as a whole.
 func changes(before, after json.RawMessage) []change {
 	old, new := fieldsOf(before), fieldsOf(after)
 	var names []string
@@ -132,8 +122,8 @@ func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
 	return fields
 }
 
-// plainValue shows a value without JSON's quotes, and a time as the pages do;
-// null and nothing are empty.
+// plainValue returns a JSON value as text: a string without quotes, a time in UTC, null
+// as an empty text.
 func plainValue(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {

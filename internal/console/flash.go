@@ -9,26 +9,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// flash is a message that the next page shows once. It travels in a cookie, so
-// that no name gets into an address, which logs and histories keep.
+// flash is a message that the next page shows once. It travels in a cookie, since URLs,
+// which end up in logs and histories, must not contain names.
 type flash struct {
-	Kind string      `json:"k,omitempty"` // "" is good news, "warn" not quite
+	Kind string      `json:"k,omitempty"` // "" for success, or "warn"
 	Text string      `json:"t"`
 	Link string      `json:"l,omitempty"` // a path of the console
 	Go   string      `json:"g,omitempty"` // the link's text
-	Undo []uuid.UUID `json:"u,omitempty"` // deleted mappings to offer back
+	Undo []uuid.UUID `json:"u,omitempty"` // mappings to restore by one button
 }
 
 const (
 	flashCookie  = "halosync_flash"
 	flashSeconds = 60
 	flashText    = 400  // characters
-	flashUndo    = 50   // mappings; more are in the deleted view
-	flashBytes   = 3800 // browsers keep 4,096 of a cookie
+	flashUndo    = 50   // mappings; for more, see the former mappings
+	flashBytes   = 3800 // browsers limit a cookie to 4,096
 )
 
-// setFlash lets the next page show f; nil: nothing.
-func (v *visit) setFlash(f *flash) {
+// setFlash makes the next page show f; nil for no message.
+func (r *request) setFlash(f *flash) {
 	if f == nil {
 		return
 	}
@@ -41,27 +41,27 @@ func (v *visit) setFlash(f *flash) {
 	}
 	text, err := json.Marshal(short)
 	if err != nil {
-		return // it has texts and ids only
+		return // strings and ids always marshal
 	}
 	value := base64.RawURLEncoding.EncodeToString(text)
 	if len(value) > flashBytes {
 		return
 	}
-	http.SetCookie(v.w, v.cookie(value, flashSeconds))
+	http.SetCookie(r.w, r.cookie(value, flashSeconds))
 }
 
-// takeFlash reads the message and forgets it. Whatever is in the cookie is
-// shown as text, so one that somebody else made does no more than that.
-func (v *visit) takeFlash() *flash {
-	sent, err := v.r.Cookie(flashCookie)
+// takeFlash returns the message and deletes its cookie. The content is only shown as
+// text, so a forged cookie is harmless.
+func (r *request) takeFlash() *flash {
+	sent, err := r.Cookie(flashCookie)
 	if err != nil {
 		return nil
 	}
-	http.SetCookie(v.w, v.cookie("", -1))
+	http.SetCookie(r.w, r.cookie("", -1))
 	return readFlash(sent.Value)
 }
 
-// readFlash decodes a message; nil if it is none.
+// readFlash decodes a message; it returns nil if it is invalid.
 func readFlash(value string) *flash {
 	text, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
@@ -80,18 +80,18 @@ func readFlash(value string) *flash {
 	return &f
 }
 
-// localPath says that a link stays in the console.
+// localPath reports whether a link stays on this host.
 func localPath(p string) bool {
 	return len(p) > 1 && p[0] == '/' && p[1] != '/' && p[1] != '\\'
 }
 
-func (v *visit) cookie(value string, seconds int) *http.Cookie {
+func (r *request) cookie(value string, seconds int) *http.Cookie {
 	c := &http.Cookie{
 		Name: flashCookie, Value: value, Path: "/", MaxAge: seconds,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: v.r.TLS != nil || v.r.Header.Get("X-Forwarded-Proto") == "https",
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	}
-	if v.c.embedded {
+	if r.c.embedded {
 		c.SameSite, c.Secure, c.Partitioned = http.SameSiteNoneMode, true, true
 	}
 	return c

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A message from elsewhere is text, and leads nowhere.
+// A forged message is shown as text without a link.
 func TestForgedMessages(t *testing.T) {
 	t.Parallel()
 	encoded := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
@@ -27,7 +27,7 @@ func TestForgedMessages(t *testing.T) {
 	}
 }
 
-// FuzzReadFlash gives the cookie of messages whatever a browser may send.
+// FuzzReadFlash decodes arbitrary cookies.
 func FuzzReadFlash(f *testing.F) {
 	f.Add([]byte(`{"t":"hello","l":"/runs","g":"Watch","k":"warn","u":["0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172"]}`))
 	f.Add([]byte(`{"t":"hello","l":"/\\\\evil.example"}`))

@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 )
 
-// What an import takes.
+// Values of the field choice.
 const (
-	choosePicked = "picked" // the ones that were chosen one by one
-	chooseSearch = "search" // all that match the text in the search box
+	choosePicked = "picked" // the companies chosen one by one
+	chooseSearch = "search" // all that match the search text
 	chooseAll    = "all"
 )
 
@@ -23,7 +23,7 @@ const (
 	maxPageSize = 100
 )
 
-// listQuery is what the search fields ask for.
+// listQuery has the values of the search fields.
 type listQuery struct {
 	Connection string `json:"connection"` // id
 	Search     string `json:"search,omitempty"`
@@ -32,7 +32,7 @@ type listQuery struct {
 	Inactive   bool   `json:"inactive,omitempty"`
 }
 
-// values are the query of the address that shows the same list.
+// values returns the query of the URL of this list.
 func (q listQuery) values() url.Values {
 	v := url.Values{"connection": {q.Connection}, "page": {strconv.Itoa(q.Page)}, "page_size": {strconv.Itoa(q.PageSize)}}
 	if q.Search != "" {
@@ -46,19 +46,19 @@ func (q listQuery) values() url.Values {
 
 func (q listQuery) path() string { return "/import?" + q.values().Encode() }
 
-// settled is q without the page: two that are equal list the same.
+// settled returns q without the page: equal ones are the same list.
 func (q listQuery) settled() listQuery { q.Page = 0; return q }
 
-// listing is the page of Halo's companies that is being shown.
+// listing is the page of Halo's companies that is shown.
 type listing struct {
 	listQuery
-	Total int `json:"total"` // by Halo's count; -1: it did not say
+	Total int `json:"total"` // according to Halo; -1 if unknown
 }
 
-// Hidden is the field that carries l.
+// Hidden returns the hidden field of l.
 func (l listing) Hidden() (string, error) { return hidden(l) }
 
-// PageCount is how many pages there are; 0: that is not known.
+// PageCount returns the number of pages, 0 if unknown.
 func (l listing) PageCount() int {
 	if l.Total < 0 || l.PageSize < 1 {
 		return 0
@@ -66,10 +66,10 @@ func (l listing) PageCount() int {
 	return max(1, (l.Total+l.PageSize-1)/l.PageSize)
 }
 
-// Back is the page before; 0: none.
+// Back returns the previous page, 0 if there is none.
 func (l listing) Back() int { return l.Page - 1 }
 
-// Further is the page after; 0: none.
+// Further returns the next page, 0 if there is none.
 func (l listing) Further() int {
 	if n := l.PageCount(); n == 0 || l.Page >= n {
 		return 0
@@ -77,20 +77,19 @@ func (l listing) Further() int {
 	return l.Page + 1
 }
 
-// importForm is all that the wizard knows: the page carries it from one
-// request to the next.
+// importForm is the state of the wizard, which the form carries between requests.
 type importForm struct {
 	listQuery
 	Choice  string
 	Picked  picks
-	Listed  *listing // nil: nothing has been listed yet
+	Listed  *listing // nil before the first list
 	Rows    []row    // of Listed
 	ticked  map[int64]bool
-	Dropped string // why what had been chosen was dropped
+	Dropped string // why the selection was cleared
 }
 
-// importFormOf reads what the browser sent. All faults are found; what is at
-// fault has its default.
+// importFormOf parses the form. It reports all faults; invalid fields have their
+// defaults.
 func importFormOf(v url.Values) (importForm, faults) {
 	f, wrong := importForm{}, faults{}
 	f.listQuery = listQueryOf(v, wrong)
@@ -119,7 +118,7 @@ func listQueryOf(v url.Values, wrong faults) listQuery {
 	return q
 }
 
-// readHidden reads what the page remembers.
+// readHidden parses the hidden fields.
 func (f *importForm) readHidden(v url.Values, wrong faults) {
 	if text := v.Get("listed"); text != "" {
 		f.Listed = new(listing)
@@ -136,20 +135,20 @@ func (f *importForm) readHidden(v url.Values, wrong faults) {
 	for _, text := range v["tick"] {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || !slices.ContainsFunc(f.Rows, func(r row) bool { return r.ID == id }) {
-			wrong.add("picked", "A company was chosen that is not on this page: get the companies again.")
+			wrong.add("picked", "A chosen company is not on this page. Get the companies again.")
 			continue
 		}
 		f.ticked[id] = true
 	}
 }
 
-// forget drops what belongs to another connection.
+// forget clears the selection and the list of another connection.
 func (f *importForm) forget() {
 	if f.Listed != nil && f.Listed.Connection == f.Connection {
 		return
 	}
 	if len(f.Picked) > 0 || len(f.ticked) > 0 {
-		f.Dropped = "What had been chosen belonged to another connection and was dropped."
+		f.Dropped = "Your choice was cleared because it belonged to another connection."
 	}
 	if f.Listed != nil {
 		f.Page = 1
@@ -157,8 +156,8 @@ func (f *importForm) forget() {
 	f.Listed, f.Rows, f.Picked, f.ticked = nil, nil, nil, nil
 }
 
-// turned is the query to list next: another search starts at its first page,
-// unless another page was asked for as well.
+// turned returns the query to list next: a new search starts at its first page, unless
+// the page was changed as well.
 func (f importForm) turned() listQuery {
 	q := f.listQuery
 	if f.Listed != nil && q.settled() != f.Listed.settled() && q.Page == f.Listed.Page {
@@ -167,7 +166,7 @@ func (f importForm) turned() listQuery {
 	return q
 }
 
-// request is what the engine is asked for.
+// request returns the request to the engine.
 func (f importForm) request(by string) engine.ImportRequest {
 	req := engine.ImportRequest{Connection: f.Connection, RequestedBy: by}
 	switch f.Choice {
@@ -181,12 +180,12 @@ func (f importForm) request(by string) engine.ImportRequest {
 	return req
 }
 
-// check says what keeps the choice from being imported.
+// check reports what prevents the import.
 func (f importForm) check(wrong faults) {
 	switch {
 	case f.Choice == choosePicked && len(f.Picked) == 0:
-		wrong.add("choice", "No company is chosen: tick some in the list, or import all.")
+		wrong.add("choice", "No company is chosen. Select some in the list, or import all.")
 	case f.Choice == chooseSearch && f.Search == "":
-		wrong.add("search", "Type what to search for, or import all companies.")
+		wrong.add("search", "Enter a search text, or import all companies.")
 	}
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/halosync/halosync/internal/engine"
@@ -11,26 +12,26 @@ import (
 
 const importTitle = "Import companies"
 
-// importView is the first step of the wizard, where companies are chosen.
+// importView is the first step of the wizard, which chooses companies.
 type importView struct {
 	importForm
 	Connections []repo.Connection
 	Wrong       faults
 	Alert       *failure
-	Mapped      map[int64]repo.CompanyRef // the rows that are mapped already, and to what
-	Said        string                    // what has just happened
-	Focus       string                    // the element that goes on having the focus
-	OOB         bool                      // the status goes into the element that is there
+	Mapped      map[int64]repo.CompanyRef // companies of the mapped rows
+	Message     string                    // result of the last action
+	Focus       string                    // element that keeps the focus
+	OOB         bool                      // swap the status out of band
 	conn        repo.Connection
 }
 
-// Can says whether a row can be chosen.
+// Can reports whether a row can be chosen.
 func (w *importView) Can(r row) bool { _, mapped := w.Mapped[r.ID]; return !mapped }
 
-// Has says whether a row is chosen.
+// Has reports whether a row is chosen.
 func (w *importView) Has(r row) bool { return w.Picked.Has(r.ID) }
 
-// Sizes are the page sizes to choose from.
+// Sizes returns the page sizes to choose from.
 func (w *importView) Sizes() []int {
 	sizes := []int{10, 20, 25, 50, 100}
 	if i, there := slices.BinarySearch(sizes, w.PageSize); !there {
@@ -39,53 +40,52 @@ func (w *importView) Sizes() []int {
 	return sizes
 }
 
-// Status is what a screen reader is told.
+// Status returns the text for screen readers.
 func (w *importView) Status() string {
-	return strings.TrimSpace(w.Said + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
+	return strings.TrimSpace(w.Message + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
 }
 
-// importPage shows the wizard, and the companies that the address asks for.
-func (c *Console) importPage(v *visit) error {
+// importPage shows the wizard with the list that the URL names.
+func (c *Console) importPage(r *request) error {
 	w := &importView{Wrong: faults{}}
-	query := v.r.URL.Query()
+	query := r.URL.Query()
 	w.listQuery = listQueryOf(query, w.Wrong)
 	w.Choice = choiceOf(query, w.Wrong)
-	if err := c.findImport(v, w); err != nil {
+	if err := c.findImport(r, w); err != nil {
 		return err
 	}
 	if w.conn.ID.String() == w.Connection && (query.Has("search") || query.Has("page") || query.Has("page_size")) {
-		c.list(v, w, w.listQuery)
+		c.list(r, w, w.listQuery)
 	}
-	return c.showImport(v, w)
+	return c.showImport(r, w)
 }
 
-// importPick takes over what was ticked and does what the button says.
-func (c *Console) importPick(v *visit) error {
-	w, err := c.importOf(v)
+// importPick updates the selection and executes the action of the button.
+func (c *Console) importPick(r *request) error {
+	w, err := c.importOf(r)
 	if err != nil {
 		return err
 	}
-	if err := c.actImport(v, w, v.r.PostForm.Get("do")); err != nil {
+	if err := c.actImport(r, w, r.PostForm.Get("do")); err != nil {
 		return err
 	}
-	return c.showImport(v, w)
+	return c.showImport(r, w)
 }
 
-// importOf reads the form and merges what was ticked into what was chosen
-// before.
-func (c *Console) importOf(v *visit) (*importView, error) {
-	if err := v.r.ParseForm(); err != nil {
+// importOf parses the form and merges the ticked rows into the selection.
+func (c *Console) importOf(r *request) (*importView, error) {
+	if err := r.ParseForm(); err != nil {
 		return nil, err
 	}
 	w := &importView{}
-	w.importForm, w.Wrong = importFormOf(v.r.PostForm)
-	if err := c.findImport(v, w); err != nil {
+	w.importForm, w.Wrong = importFormOf(r.PostForm)
+	if err := c.findImport(r, w); err != nil {
 		return nil, err
 	}
 	if w.conn.ID.String() != w.Connection {
 		w.Wrong.add("connection", "Choose a connection.")
 	}
-	if err := c.readMapped(v, w); err != nil {
+	if err := c.readMapped(r, w); err != nil {
 		return nil, err
 	}
 	w.tick(w.ticked)
@@ -95,25 +95,25 @@ func (c *Console) importOf(v *visit) (*importView, error) {
 func (w *importView) tick(ticked map[int64]bool) {
 	var left int
 	if w.Picked, left = w.Picked.merge(w.Rows, ticked, w.Can); left > 0 {
-		w.Wrong.add("picked", "At most %s companies can be chosen one by one; %s left out. Import these first, or import all that match a search.",
+		w.Wrong.add("picked", "You can choose at most %s companies one by one; %s left out. Import these first, or import all that match a search.",
 			count(maxPicks), plural(left, "was", "were"))
 	}
 }
 
-// findImport reads the connections. One that the tenant does not have is an
-// error; none at all is a choice still to be made, unless there is one only.
-func (c *Console) findImport(v *visit, w *importView) (err error) {
-	w.Connections, w.conn, err = c.connectionOf(v, w.Connection)
+// findImport reads the connections. An unknown connection is an error; a missing one is
+// the only one, or still to be chosen.
+func (c *Console) findImport(r *request, w *importView) (err error) {
+	w.Connections, w.conn, err = c.connectionOf(r, w.Connection)
 	if err == nil && w.Connection == "" && len(w.Connections) == 1 {
 		w.Connection = w.conn.ID.String()
 	}
 	return err
 }
 
-// connectionOf reads the tenant's connections and finds the one asked for, or
-// the only one.
-func (c *Console) connectionOf(v *visit, ref string) ([]repo.Connection, repo.Connection, error) {
-	all, err := c.store.Connections(v.r.Context(), v.Tenant)
+// connectionOf returns the connections of the tenant, and the one with the id ref or the
+// only one.
+func (c *Console) connectionOf(r *request, ref string) ([]repo.Connection, repo.Connection, error) {
+	all, err := c.store.Connections(r.Context(), r.Tenant)
 	if err != nil {
 		return nil, repo.Connection{}, err
 	}
@@ -123,29 +123,29 @@ func (c *Console) connectionOf(v *visit, ref string) ([]repo.Connection, repo.Co
 		}
 	}
 	if ref != "" {
-		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref, Hint: `"Connections" has those of this tenant`}
+		return nil, repo.Connection{}, &engine.NotFoundError{What: "connection", Name: ref}
 	}
 	return all, repo.Connection{}, nil
 }
 
-func (c *Console) readMapped(v *visit, w *importView) (err error) {
+func (c *Console) readMapped(r *request, w *importView) (err error) {
 	if len(w.Rows) == 0 {
 		return nil
 	}
 	ids := make([]int64, len(w.Rows))
-	for i, r := range w.Rows {
-		ids[i] = r.ID
+	for i, shown := range w.Rows {
+		ids[i] = shown.ID
 	}
-	w.Mapped, err = c.store.ClientsMapped(v.r.Context(), v.Tenant, w.conn.ID, ids)
+	w.Mapped, err = c.store.ClientsMapped(r.Context(), r.Tenant, w.conn.ID, ids)
 	return err
 }
 
-// plain says that an address tells all there is: a list, and no choice.
+// plain reports whether a URL can hold the whole state: a list without a selection.
 func (w *importView) plain() bool { return len(w.Picked) == 0 && w.Choice == choosePicked }
 
-// showImport answers with the wizard. A list without a choice has an address
-// of its own, which can be bookmarked.
-func (c *Console) showImport(v *visit, w *importView) error {
+// showImport answers with the wizard. A list without a selection has its own URL, which
+// can be bookmarked.
+func (c *Console) showImport(r *request, w *importView) error {
 	status := http.StatusOK
 	switch {
 	case w.Alert != nil:
@@ -153,19 +153,93 @@ func (c *Console) showImport(v *visit, w *importView) error {
 	case len(w.Wrong) > 0:
 		status = http.StatusUnprocessableEntity
 	case w.Listed == nil:
-	case v.htmx():
-		v.w.Header().Set("HX-Replace-Url", w.Listed.path())
-	case w.plain() && v.r.PostForm.Get("do") == "list":
-		return v.redirect(w.Listed.path(), nil)
+	case r.htmx():
+		r.w.Header().Set("HX-Replace-Url", w.Listed.path())
+	case w.plain() && r.PostForm.Get("do") == "list":
+		return r.redirect(w.Listed.path(), nil)
 	}
-	if block := v.r.Header.Get("HX-Target"); v.htmx() {
+	if block := r.Header.Get("HX-Target"); r.htmx() {
 		w.OOB = true
 		if block == "chosen" {
 			block = "chosen-alone"
 		} else {
 			block = "wizard"
 		}
-		return v.fragment(status, "import", block, w)
+		return r.fragment(status, "import", block, w)
 	}
-	return v.show(status, "import", page{Title: importTitle, Nav: "/import", Data: w})
+	return r.show(status, "import", page{Title: importTitle, Nav: "/import", Data: w})
+}
+
+// actImport executes the action of a button.
+func (c *Console) actImport(r *request, w *importView, do string) error {
+	do, arg, _ := strings.Cut(do, ":")
+	switch do {
+	case "list", "":
+		if len(w.Wrong) == 0 {
+			c.list(r, w, w.turned())
+		}
+	case "page":
+		page, err := strconv.Atoi(arg)
+		if err != nil || page < 1 || page > maxPage || w.Listed == nil {
+			return errGarbled
+		}
+		q := w.Listed.listQuery
+		q.Page = page
+		c.list(r, w, q)
+	case "tick": // importOf has merged them
+	case "tick-all":
+		all := make(map[int64]bool, len(w.Rows))
+		for _, shown := range w.Rows {
+			all[shown.ID] = true
+		}
+		w.tick(all)
+		w.Focus = "tick-all"
+	case "untick-all":
+		w.tick(nil)
+		w.Focus = "tick-all"
+	case "remove":
+		w.remove(arg)
+	case "clear":
+		w.Picked, w.Focus, w.Message = nil, "chosen-list", "Choice cleared."
+	case "back":
+		return c.cancelPreview(r)
+	default:
+		return errGarbled
+	}
+	return nil
+}
+
+func (w *importView) remove(arg string) {
+	id, _ := strconv.ParseInt(arg, 10, 64) // 0 if invalid, which no company has
+	if i := w.Picked.at(id); i >= 0 {
+		w.Message = w.Picked[i].Name + " removed."
+	}
+	w.Picked, w.Focus = w.Picked.without(id), "chosen-list"
+}
+
+// list reads a page of Halo's companies. If it fails, the old list stays.
+func (c *Console) list(r *request, w *importView, q listQuery) {
+	if len(w.Wrong) > 0 {
+		return
+	}
+	page, err := c.engine.Browse(r.Context(), r.Tenant, w.conn.ID.String(), engine.BrowseQuery{
+		Search: q.Search, IncludeInactive: q.Inactive, Page: q.Page, PageSize: q.PageSize,
+	})
+	if err != nil {
+		w.Alert = r.explain(err)
+		return
+	}
+	found := &listing{listQuery: q, Total: page.RecordCount}
+	if n := found.PageCount(); n > 0 && q.Page > n {
+		w.Wrong.add("page", "The list has only %s.", plural(n, "page", "pages"))
+		return
+	}
+	w.listQuery, w.Listed = q, found
+	w.Rows, w.Mapped = nil, map[int64]repo.CompanyRef{}
+	for _, client := range page.Clients {
+		w.Rows = append(w.Rows, rowOf(client))
+		if client.Company != nil {
+			w.Mapped[client.ID] = *client.Company
+		}
+	}
 }

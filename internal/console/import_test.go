@@ -16,18 +16,18 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// named gives the Halo of a stage clients with these names, and their ids.
+// named adds clients with these names to Halo and returns their ids.
 func (s *stage) named(names ...string) (ids []string) {
 	for _, name := range names {
-		id := int64(len(s.tenant.IDs()) + 11) // 1 is Halo's own
+		id := int64(len(s.tenant.IDs()) + 11) // 1 is built into Halo
 		s.tenant.Add(halotest.Client{ID: id, Name: name})
 		ids = append(ids, fmt.Sprint(id))
 	}
 	return ids
 }
 
-// Search, two pages, one of three taken out again, preview, finish: what was
-// chosen is imported and nothing else.
+// Search, choose three companies on two pages, remove one, preview, finish: exactly the
+// chosen companies are imported.
 func TestImportWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -49,10 +49,10 @@ func TestImportWizard(t *testing.T) {
 	}
 	p = s.press(p, "Remove Brown Bakery").wants(200, "2 companies chosen", "Brown Bakery removed.")
 
-	p = s.press(p, "Next").wants(200, "2 chosen companies of Main", "The preview waits for its turn")
+	p = s.press(p, "Next").wants(200, "2 chosen companies of Main", "The preview is waiting to start")
 	p.lacks(`id="finish"`)
 	s.perform(s.previewOf(p))
-	p = s.press(p, "Show the progress").wants(200, "will be created 2", "will be skipped 0", "Finish")
+	p = s.press(p, "Refresh").wants(200, "will be created 2", "will be skipped 0", "Finish")
 	if n := len(s.mappings(repo.MappingFilter{})); n != 0 {
 		t.Fatalf("the preview mapped %d companies", n)
 	}
@@ -71,7 +71,7 @@ func TestImportWizard(t *testing.T) {
 	if r := s.perform(run); r.Created != 2 || r.ConnectionID != conn.ID || r.RequestedBy != "key:test" {
 		t.Errorf("run: %+v", r)
 	}
-	// What is mapped says to what, and cannot be chosen.
+	// A mapped company shows its mapping and cannot be chosen.
 	p = s.get("/import?" + url.Values{"connection": {conn.ID.String()}, "search": {"bakery"}}.Encode())
 	p.wants(200, "mapped to Aaron Bakery")
 	if n := len(p.find("input", "name", "tick")); n != 1 {
@@ -79,7 +79,7 @@ func TestImportWizard(t *testing.T) {
 	}
 }
 
-// names are the companies in the table.
+// names returns the companies in the table.
 func names(a *answer) (names []string) {
 	for _, r := range a.rows() {
 		names = append(names, r[1])
@@ -87,7 +87,7 @@ func names(a *answer) (names []string) {
 	return names
 }
 
-// id is the number of a company in the table.
+// id returns the id of a company in the table.
 func (s *stage) id(a *answer, name string) string {
 	s.t.Helper()
 	for _, r := range a.rows() {
@@ -99,7 +99,7 @@ func (s *stage) id(a *answer, name string) string {
 	return ""
 }
 
-// previewOf is the run that a preview shows.
+// previewOf returns the run of a preview.
 func (s *stage) previewOf(a *answer) string {
 	s.t.Helper()
 	fields := a.find("input", "name", "run")
@@ -121,17 +121,17 @@ func TestImportWholePageSearchAndAll(t *testing.T) {
 	p = s.press(p, "Remove all").wants(200, "0 companies chosen")
 
 	s.press(p, "Next").wants(422, "No company is chosen")
-	s.press(p, "Next", ticked("choice", "search"), typed("search", " ")).wants(422, "Type what to search for")
+	s.press(p, "Next", ticked("choice", "search"), typed("search", " ")).wants(422, "Enter a search text")
 	for choice, want := range map[string]string{"search": "3", "all": "4"} {
 		p := s.press(p, "Next", ticked("choice", choice))
 		p.wants(200, map[string]string{"search": "All companies that match “bakery ” of Main", "all": "All companies of Main"}[choice])
 		s.perform(s.previewOf(p))
-		s.press(p, "Show the progress").wants(200, "will be created "+want)
+		s.press(p, "Refresh").wants(200, "will be created "+want)
 	}
 }
 
-// A list has an address; a search that has changed starts at its first page,
-// and a page beyond the last says so.
+// A list has a URL. A new search starts at its first page. A page after the last is
+// refused.
 func TestImportListing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 30)
@@ -143,16 +143,15 @@ func TestImportListing(t *testing.T) {
 	if err != nil || at.Query().Get("page") != "1" || at.Query().Get("search") != "a" {
 		t.Errorf("a new search leads to %s", at)
 	}
-	s.press(first, "Get companies", typed("page", "9")).wants(422, "There 3 pages are all there are.")
+	s.press(first, "Get companies", typed("page", "9")).wants(422, "The list has only 3 pages.")
 	empty := s.follow(s.press(first, "Get companies", typed("search", "nobody has this name")))
-	empty.wants(200, "Halo PSA has no such company", "It answered")
+	empty.wants(200, "No company in Halo PSA matches", "Inactive companies are not included")
 	if empty.role("alert") != "" {
 		t.Errorf("an empty answer is no failure: %s", empty.role("alert"))
 	}
 }
 
-// Halo fails in the middle: an alert with the status of a failure, and the
-// choice and the list stay.
+// Halo fails in between: the page shows an alert and keeps the selection and the list.
 func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 30)
@@ -166,7 +165,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	}{
 		{halotest.Status(503, "<html>"), 502, "Halo PSA has a problem"},
 		{halotest.Throttle(time.Hour), 429, "Wait a few minutes"},
-		{halotest.HTML200(), 502, "The answer is not Halo PSA's"},
+		{halotest.HTML200(), 502, "The answer is not from Halo PSA"},
 	} {
 		s.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, fault.Fault)
 		for _, button := range []string{"Next page", "Get companies"} {
@@ -178,13 +177,13 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 				t.Errorf("%s after %d: %d of 10 are still chosen", button, fault.code, n)
 			}
 		}
-		s.get("/import?page=1").wants(fault.code).lacks("Halo PSA has no such company", "<table")
+		s.get("/import?page=1").wants(fault.code).lacks("No company in Halo PSA matches", "<table")
 		s.halo.ClearFaults()
 		s.press(p, "Next page").wants(200, "10 companies chosen", "Page 2 of 3")
 	}
 }
 
-// Whoever may only read, or belongs elsewhere, gets neither pages nor runs.
+// Readers and other tenants get neither pages nor runs.
 func TestImportStrangers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -209,8 +208,7 @@ func TestImportStrangers(t *testing.T) {
 	}
 }
 
-// Values that no page of ours sends are refused at their field; nothing is
-// asked for.
+// Values that no page sends are refused at their field, and no run is requested.
 func TestImportRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -220,7 +218,7 @@ func TestImportRefusesNonsense(t *testing.T) {
 		{"page", "x", "from 1 to 1000000"},
 		{"page_size", "101", "from 1 to 100"},
 		{"page_size", "-1", "from 1 to 100"},
-		{"search", strings.Repeat("a", 201), "too long"},
+		{"search", strings.Repeat("a", 201), "Too long"},
 		{"search", "a\x00b", "cannot be searched for"},
 		{"choice", "none", "Choose one of the three"},
 	} {
@@ -236,15 +234,15 @@ func TestImportRefusesNonsense(t *testing.T) {
 		s.post("/import/preview", "connection", conn, "choice", "all", field, value).wants(422)
 	}
 	s.post("/import/pick", "connection", conn, "do", "nonsense").wants(422)
-	s.post("/import/pick", "connection", "").wants(200) // the only one is meant
+	s.post("/import/pick", "connection", "").wants(200) // it is the only one
 	runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{})
 	if err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
 	}
 }
 
-// A connection that is not in use is refused with the choice kept, and so is
-// one company more than can be chosen one by one.
+// A paused connection is refused and the selection kept, and so is one company more than
+// the maximum.
 func TestImportRefusalsKeepTheChoice(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -258,7 +256,7 @@ func TestImportRefusalsKeepTheChoice(t *testing.T) {
 		}
 	}
 	over := s.press(p, "Next", full).wants(422, "1,000 companies chosen", "2 were left out")
-	if !strings.Contains(over.role("alert"), "At most 1,000 companies") {
+	if !strings.Contains(over.role("alert"), "at most 1,000 companies") {
 		t.Errorf("the alert says %q", over.role("alert"))
 	}
 	if _, err := s.engine.PauseConnection(t.Context(), "acme", "test", conn.ID.String()); err != nil {

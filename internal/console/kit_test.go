@@ -30,8 +30,8 @@ const (
 	stageSecret = "canary-s3cret"
 )
 
-// stage is a console between a real database and a simulated Halo, and a
-// browser without JavaScript that is signed in.
+// stage is a console with a real database, a simulated Halo, and a signed-in browser
+// without JavaScript.
 type stage struct {
 	t       testing.TB
 	url     string // of the database
@@ -44,8 +44,7 @@ type stage struct {
 	cookies map[string]string
 }
 
-// newStage starts a Halo with n realistic clients; tenant acme looks at it
-// with all rights.
+// newStage starts a Halo with n realistic clients, for tenant acme with all scopes.
 func newStage(t testing.TB, n int) *stage {
 	t.Helper()
 	address := repotest.URL(t)
@@ -65,7 +64,7 @@ func newStage(t testing.TB, n int) *stage {
 	return s
 }
 
-// as is the same browser with another principal.
+// as returns the browser with another principal.
 func (s *stage) as(tenant string, scope access.Scope) *stage {
 	other := *s
 	other.who.Tenant, other.who.Scope = tenant, scope
@@ -73,7 +72,7 @@ func (s *stage) as(tenant string, scope access.Scope) *stage {
 	return &other
 }
 
-// connect adds a connection to the stage's Halo.
+// connect adds a connection to Halo.
 func (s *stage) connect(name string) repo.Connection {
 	s.t.Helper()
 	conn, err := s.engine.AddConnection(s.t.Context(), s.who.Tenant, "test", engine.ConnectionInput{
@@ -86,7 +85,7 @@ func (s *stage) connect(name string) repo.Connection {
 	return conn
 }
 
-// perform executes a run that was requested, as the queue would.
+// perform executes a requested run, like the queue.
 func (s *stage) perform(runID string) repo.Run {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -123,7 +122,7 @@ func (s *stage) mappings(f repo.MappingFilter) []repo.Mapping {
 	return list
 }
 
-// answer is a page as the browser has it.
+// answer is a page as received by the browser.
 type answer struct {
 	t    testing.TB
 	what string
@@ -138,7 +137,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form; fields are names and values in turn.
+// post sends a form; fields alternates names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}
@@ -183,7 +182,7 @@ func (s *stage) ask(method, path string, form url.Values, header ...string) *ans
 	return a
 }
 
-// follow expects a redirect and gives the page that it leads to.
+// follow expects a redirect and returns its target page.
 func (s *stage) follow(a *answer) *answer {
 	s.t.Helper()
 	a.wants(http.StatusSeeOther)
@@ -216,8 +215,8 @@ func (a *answer) lacks(texts ...string) *answer {
 	return a
 }
 
-// find gives the elements of a name with an attribute of a value; "" as the
-// attribute takes all, "*" as the value any.
+// find returns the elements with a name and an attribute; an empty attribute matches all,
+// the value "*" any.
 func (a *answer) find(tag, attr, value string) (found []*html.Node) {
 	for n := range a.doc.Descendants() {
 		if n.Type == html.ElementNode && (tag == "*" || n.Data == tag) {
@@ -230,7 +229,7 @@ func (a *answer) find(tag, attr, value string) (found []*html.Node) {
 	return found
 }
 
-// role gives the text of the elements with a role, such as alert.
+// role returns the text of the elements with a role, such as alert.
 func (a *answer) role(role string) string {
 	var texts []string
 	for _, n := range a.find("*", "role", role) {
@@ -239,7 +238,7 @@ func (a *answer) role(role string) string {
 	return strings.Join(texts, "\n")
 }
 
-// rows gives the cells of the page's table bodies, row by row.
+// rows returns the cells of the table bodies by row.
 func (a *answer) rows() (rows [][]string) {
 	for _, body := range a.find("tbody", "", "") {
 		for n := range body.Descendants() {
@@ -258,7 +257,7 @@ func (a *answer) rows() (rows [][]string) {
 	return rows
 }
 
-// link gives the address of the link with a text; empty if there is none.
+// link returns the URL of the link with a text, empty if there is none.
 func (a *answer) link(text string) string {
 	for _, n := range a.find("a", "href", "*") {
 		if textOf(n) == text {
@@ -278,12 +277,12 @@ func attrOf(n *html.Node, name string) (string, bool) {
 	return "", false
 }
 
-// named says that an element's name is the given one.
+// named reports whether an element has a name.
 func named(attrs []html.Attribute, name string) bool {
 	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }
 
-// textOf is what a node shows, with single blanks.
+// textOf returns the text of a node with single blanks.
 func textOf(n *html.Node) string {
 	var b strings.Builder
 	var walk func(*html.Node)

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	maxMapPairs = 200 // which are mapped while somebody waits
+	maxMapPairs = 200 // in one run
 	maxOffers   = 50
-	maxOptions  = 20 // of a picker
+	maxOptions  = 20 // in a picker
 	reasonText  = 200
 )
 
-// mapPair is a pair that was added to the list.
+// mapPair is a pair on the list.
 type mapPair struct {
 	Company    uuid.UUID `json:"company"`
 	Client     int64     `json:"client"`
@@ -26,10 +26,10 @@ type mapPair struct {
 	Suggested  bool      `json:"suggested,omitempty"`
 }
 
-// Hidden is the field that carries p.
+// Hidden returns the hidden field of p.
 func (p mapPair) Hidden() (string, error) { return hidden(p) }
 
-// offer is a suggestion that nobody has decided on yet.
+// offer is a suggestion that is not decided yet.
 type offer struct {
 	Company    uuid.UUID `json:"company"`
 	Client     int64     `json:"client"`
@@ -39,7 +39,7 @@ type offer struct {
 	Ambiguous  bool      `json:"ambiguous,omitempty"`
 }
 
-// Hidden is the field that carries o.
+// Hidden returns the hidden field of o.
 func (o offer) Hidden() (string, error) { return hidden(o) }
 
 func (o offer) pair() mapPair {
@@ -70,33 +70,31 @@ func decodeOffer(text string) (offer, error) {
 	return o, checkClientID(o.Client)
 }
 
-// mapForm is all that the wizard knows: the page carries it from one request
-// to the next.
+// mapForm is the state of the wizard, which the form carries between requests.
 type mapForm struct {
 	Connection    string
 	CompanySearch string
 	ClientSearch  string
-	Company       uuid.UUID // chosen on the left; zero: none
-	Client        int64     // chosen on the right; 0: none
+	Company       uuid.UUID // chosen on the left; zero for none
+	Client        int64     // chosen on the right; 0 for none
 	Listed        *clientList
 	Rows          []row // of Listed
 	Pairs         []mapPair
 	Offers        []offer
-	Offered       bool // suggestions were asked for
+	Offered       bool // suggestions are shown
 	Replace       bool
 }
 
-// clientList is which of Halo's companies are on the right.
+// clientList describes the companies of Halo on the right.
 type clientList struct {
 	Search string `json:"search,omitempty"`
-	Total  int    `json:"total"` // by Halo's count; -1: it did not say
+	Total  int    `json:"total"` // according to Halo; -1 if unknown
 }
 
-// Hidden is the field that carries l.
+// Hidden returns the hidden field of l.
 func (l clientList) Hidden() (string, error) { return hidden(l) }
 
-// mapFormOf reads what the browser sent. All faults are found; what is at
-// fault is left out.
+// mapFormOf parses the form. It reports all faults and ignores invalid values.
 func mapFormOf(v url.Values) (mapForm, faults) {
 	wrong := faults{}
 	f := mapForm{
@@ -120,12 +118,12 @@ func mapFormOf(v url.Values) (mapForm, faults) {
 	return f, wrong
 }
 
-// readChosen reads what is chosen in the two pickers.
+// readChosen parses the choice in the two pickers.
 func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	if text := v.Get("company"); text != "" {
 		id, err := uuid.Parse(text)
 		if err != nil || id == uuid.Nil {
-			wrong.add("company", "That is none of the existing companies: choose again.")
+			wrong.add("company", "Unknown existing company. Choose again.")
 		} else {
 			f.Company = id
 		}
@@ -133,14 +131,14 @@ func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	if text := v.Get("client"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || f.rowOf(id) == nil {
-			wrong.add("client", "That is none of the Halo PSA companies in the list: choose again.")
+			wrong.add("client", "This Halo PSA company is not on the list. Choose again.")
 			return
 		}
 		f.Client = id
 	}
 }
 
-// rowOf is a row of the right picker.
+// rowOf returns a row of the right picker, nil if there is none.
 func (f *mapForm) rowOf(client int64) *row {
 	for i := range f.Rows {
 		if f.Rows[i].ID == client {
@@ -150,8 +148,8 @@ func (f *mapForm) rowOf(client int64) *row {
 	return nil
 }
 
-// contradicts says which pair of the list is about the company or the client
-// already: its number from 1; 0: none.
+// contradicts returns the number, from 1, of the pair on the list with the same company
+// or client; 0 if there is none.
 func (f *mapForm) contradicts(p mapPair) int {
 	for i, q := range f.Pairs {
 		if q.Company == p.Company || q.Client == p.Client {
@@ -161,18 +159,18 @@ func (f *mapForm) contradicts(p mapPair) int {
 	return 0
 }
 
-// add puts a pair on the list.
+// add adds a pair to the list. It returns false and reports a fault if it cannot.
 func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	n := f.contradicts(p)
 	switch {
 	case n > 0 && f.Pairs[n-1].Company == p.Company && f.Pairs[n-1].Client == p.Client:
-		wrong.add(field, "This pair is on the list already, as pair %d.", n)
+		wrong.add(field, "This pair is already on the list, as pair %d.", n)
 	case n > 0 && f.Pairs[n-1].Company == p.Company:
-		wrong.add(field, "Pair %d maps this existing company already: remove that one first.", n)
+		wrong.add(field, "Pair %d already maps this existing company. Remove that pair first.", n)
 	case n > 0:
-		wrong.add(field, "Pair %d maps this Halo PSA company already: remove that one first.", n)
+		wrong.add(field, "Pair %d already maps this Halo PSA company. Remove that pair first.", n)
 	case len(f.Pairs) >= maxMapPairs:
-		wrong.add(field, "%d pairs are the most in one go: finish these, then go on.", maxMapPairs)
+		wrong.add(field, "You can map at most %d pairs at a time. Finish these first.", maxMapPairs)
 	default:
 		f.Pairs = append(f.Pairs, p)
 		return true
@@ -180,8 +178,8 @@ func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	return false
 }
 
-// request is what the engine is asked for. A list of accepted suggestions
-// alone is recorded as such; one pair by hand makes it a list by hand.
+// request returns the request to the engine. It is marked as suggested if all pairs are
+// accepted suggestions.
 func (f *mapForm) request(by string) engine.MapRequest {
 	req := engine.MapRequest{Connection: f.Connection, Replace: f.Replace, Suggested: len(f.Pairs) > 0, RequestedBy: by}
 	for _, p := range f.Pairs {

@@ -12,26 +12,24 @@ import (
 )
 
 const (
-	// leastScore is from where on a suggestion is worth a look.
-	leastScore = 0.5
-	// suggestPatience bounds how long a person waits: a large Halo has a thousand
-	// pages to read, within its limit of requests.
-	suggestPatience = 45 * time.Second
+	// minScore is the lowest score of a suggestion that is shown.
+	minScore = 0.5
+	// suggestTimeout bounds how long a person waits: a large Halo has a thousand pages,
+	// which its request limit slows down.
+	suggestTimeout = 45 * time.Second
 )
 
-// suggest asks for pairs that may be the same customer. A failure leaves what
-// was there.
-func (c *Console) suggest(v *visit, w *mapView) {
-	ctx, cancel := context.WithTimeout(v.r.Context(), suggestPatience)
+// suggest finds pairs that may be the same customer. If it fails, the suggestions stay.
+func (c *Console) suggest(r *request, w *mapView) {
+	ctx, cancel := context.WithTimeout(r.Context(), suggestTimeout)
 	defer cancel()
-	found, err := c.engine.Suggest(ctx, v.Tenant, w.Connection, leastScore)
+	found, err := c.engine.Suggest(ctx, r.Tenant, w.Connection, minScore)
 	if err != nil {
-		f := v.explain(err)
+		w.Alert = r.explain(err)
 		if ctx.Err() == context.DeadlineExceeded {
-			f.Title = "Halo PSA has too many companies to compare them all while you wait"
-			f.Advice = "Use the two searches."
+			w.Alert.Title = "Halo PSA has too many companies to compare while you wait"
+			w.Alert.Advice = "Use the two searches."
 		}
-		w.Alert = &f
 		return
 	}
 	w.Offered, w.Offers, w.Notices = true, nil, found.Notices
@@ -43,9 +41,9 @@ func (c *Console) suggest(v *visit, w *mapView) {
 	}
 	if n := len(w.Offers); n > maxOffers {
 		w.Offers = w.Offers[:maxOffers]
-		w.Notices = append(w.Notices, fmt.Sprintf("These are the best %d of %s: decide on them, then ask again.", maxOffers, count(n)))
+		w.Notices = append(w.Notices, fmt.Sprintf("These are the best %d of %s. Decide on them, then refresh the suggestions.", maxOffers, count(n)))
 	}
-	w.Said, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
+	w.Message, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
 }
 
 func offerOf(s suggest.Suggestion) offer {
@@ -55,23 +53,22 @@ func offerOf(s suggest.Suggestion) offer {
 	}
 }
 
-// decideOffer adds a suggestion to the list, or lets it never come back.
-func (c *Console) decideOffer(v *visit, w *mapView, do string, o offer) error {
+// decideOffer adds a suggestion to the list, or dismisses it for good.
+func (c *Console) decideOffer(r *request, w *mapView, do string, o offer) error {
 	w.Focus = "offers"
 	if do == "accept" {
 		if w.add(o.pair(), "offers", w.Wrong) {
-			w.Said = "Pair added."
+			w.Message = "Pair added."
 			w.Offers = slices.DeleteFunc(w.Offers, func(other offer) bool { return other.Company == o.Company || other.Client == o.Client })
 		}
 		return nil
 	}
-	_, err := c.engine.Dismiss(v.r.Context(), v.Tenant, v.Actor, w.Connection, []tasks.Pair{{Company: o.Company.String(), ClientID: o.Client}})
+	_, err := c.engine.Dismiss(r.Context(), r.Tenant, r.Actor, w.Connection, []tasks.Pair{{Company: o.Company.String(), ClientID: o.Client}})
 	if err != nil {
-		f := v.explain(err)
-		w.Alert = &f
+		w.Alert = r.explain(err)
 		return nil
 	}
 	w.Offers = slices.DeleteFunc(w.Offers, func(other offer) bool { return other.Company == o.Company && other.Client == o.Client })
-	w.Said = "Suggestion dismissed: it will not come back."
+	w.Message = "Suggestion dismissed. It will not be shown again."
 	return nil
 }

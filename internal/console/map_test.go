@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// existing adds companies and gives their ids.
+// existing adds companies and returns their ids.
 func (s *stage) existing(names ...string) (ids []string) {
 	s.t.Helper()
 	added, err := s.engine.AddCompanies(s.t.Context(), s.who.Tenant, "test", names, "")
@@ -28,7 +28,7 @@ func (s *stage) existing(names ...string) (ids []string) {
 	return ids
 }
 
-// mapped are the pairs in force, by name.
+// mapped returns the active mappings by name.
 func (s *stage) mapped() (pairs []string) {
 	for _, m := range s.mappings(repo.MappingFilter{}) {
 		pairs = append(pairs, m.CompanyName+" = "+m.ClientName+" by "+m.MappedBy)
@@ -37,8 +37,8 @@ func (s *stage) mapped() (pairs []string) {
 	return pairs
 }
 
-// Two pairs by + and a third that is only chosen, one of them taken out again:
-// what is on the list is mapped.
+// Add two pairs, remove one, choose a third: the pairs on the list and the chosen one are
+// mapped.
 func TestMapWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -57,7 +57,7 @@ func TestMapWizard(t *testing.T) {
 	p = s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(200, "1 pair to map", "Pair added.")
 	p = s.press(p, "Find", typed("company_search", ""), typed("client_search", "")).wants(200, "1 pair to map")
 
-	// What is chosen stays chosen while the other side is searched.
+	// A choice stays while the other side is searched.
 	p = s.press(p, "Find", ticked("company", own[2]), typed("client_search", "brown"))
 	p = s.press(p, "add", ticked("client", ids[1])).wants(200, "2 pairs to map")
 	p = s.press(p, "Remove pair 2: Cole and Brown Ltd").wants(200, "1 pair to map", "Pair removed.")
@@ -74,7 +74,7 @@ func TestMapWizard(t *testing.T) {
 	if got, want := s.mapped(), []string{"Aaron = Aaron Ltd by map", "Brown = Brown Ltd by map"}; !slices.Equal(got, want) {
 		t.Errorf("mapped: %q, want %q", got, want)
 	}
-	// Unmapped ones come first, and what is mapped says to what.
+	// Unmapped companies come first; mapped ones show their mapping.
 	got := s.get("/map").entries("options")
 	if !strings.HasPrefix(got[0], "Cole not mapped") || !strings.HasPrefix(got[1], "Aaron mapped to Aaron Ltd") {
 		t.Errorf("existing companies: %q", got)
@@ -88,36 +88,36 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 	own := s.existing("Aaron", "Brown")
 	s.connect("Main")
 	p := s.get("/map")
-	s.press(p, "Finish").wants(422, "There is no pair yet")
+	s.press(p, "Finish").wants(422, "No pair yet")
 	s.press(p, "add").wants(422, "Choose an existing company here.", "Choose a Halo PSA company here.")
 	half := s.press(p, "add", ticked("company", own[0])).wants(422, "Choose a Halo PSA company here.")
 	p = s.press(half, "add", ticked("client", ids[0])).wants(200, "1 pair to map")
-	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(422, "on the list already, as pair 1")
-	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[1])).wants(422, "Pair 1 maps this existing company already")
-	s.press(p, "add", ticked("company", own[1]), ticked("client", ids[0])).wants(422, "Pair 1 maps this Halo PSA company already")
+	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(422, "already on the list, as pair 1")
+	s.press(p, "add", ticked("company", own[0]), ticked("client", ids[1])).wants(422, "Pair 1 already maps this existing company")
+	s.press(p, "add", ticked("company", own[1]), ticked("client", ids[0])).wants(422, "Pair 1 already maps this Halo PSA company")
 
 	conn := attr(p.find("input", "name", "connection")[0], "value")
 	for _, c := range []struct{ field, value, says string }{
-		{"company", "nobody", "none of the existing companies"},
-		{"client", "99", "none of the Halo PSA companies"},
+		{"company", "nobody", "Unknown existing company"},
+		{"client", "99", "This Halo PSA company is not on the list"},
 		{"pair", "{}", "could not be read"},
 		{"offer", "7", "could not be read"},
-		{"company_search", strings.Repeat("x", 201), "too long"},
+		{"company_search", strings.Repeat("x", 201), "Too long"},
 		{"client_search", "\x1b[0m", "cannot be searched for"},
-		{"do", "drop:7", "start again"},
-		{"do", "nonsense", "start again"},
+		{"do", "drop:7", "Start again"},
+		{"do", "nonsense", "Start again"},
 	} {
 		s.post("/map", "connection", conn, c.field, c.value).wants(422, c.says)
 	}
 	stranger := s.as("globex", access.Write).existing("Theirs")[0]
 	s.press(p, "add", func(_ *answer, _ *html.Node, v url.Values) { v.Set("company", stranger); v.Set("client", ids[1]) }).
-		wants(422, "does not exist any more").lacks("Theirs")
+		wants(422, "no longer exists").lacks("Theirs")
 	if runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{}); err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
 	}
 }
 
-// What is mapped elsewhere is shown, and replaced only if that is agreed to.
+// Current mappings are shown, and replaced only after confirmation.
 func TestMapReplaces(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -126,8 +126,8 @@ func TestMapReplaces(t *testing.T) {
 	own := s.existing("Aaron & Sons")
 
 	p := s.press(s.get("/map"), "add", ticked("company", own[0]), ticked("client", ids[0]))
-	p.wants(200, "Replaces: the Halo PSA company is mapped to “Aaron Ltd”", "it concerns 1 pair")
-	s.press(p, "Finish").wants(422, "1 pair is mapped elsewhere: agree to replace that")
+	p.wants(200, "Replaces: the Halo PSA company is mapped to “Aaron Ltd”", "Replace current mappings of 1 pair")
+	s.press(p, "Finish").wants(422, "1 pair is mapped elsewhere. Choose to replace")
 	done := s.press(p, "Finish", ticked("replace", "1")).wants(http.StatusSeeOther)
 	s.perform(strings.TrimPrefix(done.head.Get("Location"), "/runs/"))
 	if got, want := s.mapped(), []string{"Aaron & Sons = Aaron Ltd by map", "Brown Ltd = Brown Ltd by import"}; !slices.Equal(got, want) {
@@ -142,9 +142,9 @@ func TestMapSuggestions(t *testing.T) {
 	s.existing("Aaron Bakery", "Brown Bakery", "Nobody")
 	conn := s.connect("Main")
 	p := s.press(s.get("/map"), "Show suggestions").wants(200, "2 suggestions.", "%")
-	p = s.press(p, "Dismiss Brown Bakery and Brown Bakery Ltd").wants(200, "it will not come back")
+	p = s.press(p, "Dismiss Brown Bakery and Brown Bakery Ltd").wants(200, "It will not be shown again")
 	p = s.press(p, "Add Aaron Bakery and Aaron Bakery Ltd").wants(200, "1 pair to map")
-	p = s.press(p, "Suggest anew").wants(200, "0 suggestions.", "Nothing that is not mapped looks alike", "1 pair to map")
+	p = s.press(p, "Refresh suggestions").wants(200, "0 suggestions.", "No unmapped companies look alike", "1 pair to map")
 	done := s.press(p, "Finish").wants(http.StatusSeeOther)
 	s.perform(strings.TrimPrefix(done.head.Get("Location"), "/runs/"))
 	if got, want := s.mapped(), []string{"Aaron Bakery = Aaron Bakery Ltd by suggest"}; !slices.Equal(got, want) {
@@ -156,8 +156,7 @@ func TestMapSuggestions(t *testing.T) {
 	}
 }
 
-// Halo fails in the middle: an alert with the status of a failure; pairs,
-// lists and the choice stay.
+// Halo fails in between: the page shows an alert and keeps pairs, lists and the choice.
 func TestMapKeepsPairsOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -200,7 +199,7 @@ func TestMapStrangers(t *testing.T) {
 	other.post("/map", "do", "dismiss:1").wants(422)
 }
 
-// Names are shown as text, whoever chose them.
+// Names are always shown as text.
 func TestWizardsEscapeNames(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -218,7 +217,7 @@ func TestWizardsEscapeNames(t *testing.T) {
 	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
 }
 
-// Links of other pages choose a company beforehand, on either side.
+// Links of other pages preselect a company on either side.
 func TestMapPreselects(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -242,7 +241,7 @@ func TestMapPreselects(t *testing.T) {
 	if v.Get("company") != own {
 		t.Errorf("chosen: %v", v)
 	}
-	s.connect("Other") // now the connection is to be chosen first, and the company is not forgotten
+	s.connect("Other") // now the connection has to be chosen first, and the company stays chosen
 	p = s.press(s.get("/map?company="+own).wants(200), "Use this connection", typed("connection", conn.ID.String()))
 	if _, v = s.filled(p, "add"); v.Get("company") != own {
 		t.Errorf("chosen after the connection: %v", v)
@@ -250,5 +249,5 @@ func TestMapPreselects(t *testing.T) {
 	s.get("/map?connection=" + conn.ID.String() + "&client=x").wants(422)
 	s.get("/map?company=x").wants(404)
 	theirs := s.as("globex", access.Write).existing("Theirs")[0]
-	s.get("/map?connection="+conn.ID.String()+"&company="+theirs).wants(422, "does not exist any more").lacks("Theirs")
+	s.get("/map?connection="+conn.ID.String()+"&company="+theirs).wants(422, "no longer exists").lacks("Theirs")
 }

@@ -15,31 +15,30 @@ type mapView struct {
 	mapForm
 	Connections   []repo.Connection
 	Wrong         faults
-	Alert         *failure // of suggestions and of the request
+	Alert         *failure // of the suggestions or the request
 	ClientAlert   *failure // of the right picker
-	Said          string   // what has just happened
-	Focus         string   // the element that gets the focus
-	OOB           bool     // the status goes into the element that is there
-	Notices       []string // of suggestions
+	Message       string   // result of the last action
+	Focus         string   // element that gets the focus
+	OOB           bool     // swap the status out of band
+	Notices       []string // of the suggestions
 	Companies     []repo.Company
 	MoreCompanies bool
-	Known         map[uuid.UUID]repo.Company // those of pairs, offers and the choice
-	Mapped        map[int64]repo.CompanyRef  // of all clients on the page
+	Known         map[uuid.UUID]repo.Company // companies of the pairs, offers and the choice
+	Mapped        map[int64]repo.CompanyRef  // by client, for all clients on the page
 	conn          repo.Connection
 }
 
-// shownPair is a pair as the page shows it.
+// shownPair is a pair as shown on the page.
 type shownPair struct {
 	mapPair
 	N           int
 	CompanyName string
-	Gone        bool     // the company does not exist any more
-	Same        bool     // the two are mapped to each other already
-	InWay       []string // what mapping them replaces
+	Gone        bool     // the company no longer exists
+	Same        bool     // already mapped to each other
+	Conflicts   []string // mappings that it replaces
 }
 
-// Picked is the company that is chosen on the left, as an address has it;
-// empty: none.
+// Picked returns the id of the company chosen on the left, empty for none.
 func (w *mapView) Picked() string {
 	if w.Company == uuid.Nil {
 		return ""
@@ -47,12 +46,12 @@ func (w *mapView) Picked() string {
 	return w.Company.String()
 }
 
-// Status is what a screen reader is told.
+// Status returns the text for screen readers.
 func (w *mapView) Status() string {
-	return strings.TrimSpace(w.Said + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
+	return strings.TrimSpace(w.Message + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
 }
 
-// Shown are the pairs with what is known of them.
+// Shown returns the pairs with their details.
 func (w *mapView) Shown() []shownPair {
 	shown := make([]shownPair, len(w.Pairs))
 	for i, p := range w.Pairs {
@@ -69,46 +68,46 @@ func (w *mapView) shown(n int, p mapPair) shownPair {
 		return s
 	}
 	if company.ClientID != nil {
-		s.InWay = append(s.InWay, fmt.Sprintf("the existing company is mapped to “%s” (%d)", *company.ClientName, *company.ClientID))
+		s.Conflicts = append(s.Conflicts, fmt.Sprintf("the existing company is mapped to “%s” (%d)", *company.ClientName, *company.ClientID))
 	}
 	if held {
-		s.InWay = append(s.InWay, fmt.Sprintf("the Halo PSA company is mapped to “%s”", holder.Name))
+		s.Conflicts = append(s.Conflicts, fmt.Sprintf("the Halo PSA company is mapped to “%s”", holder.Name))
 	}
 	return s
 }
 
-// InWay is how many pairs replace something.
-func (w *mapView) InWay() (n int) {
+// Conflicts returns how many pairs replace a mapping.
+func (w *mapView) Conflicts() (n int) {
 	for _, s := range w.Shown() {
-		if len(s.InWay) > 0 {
+		if len(s.Conflicts) > 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// More says that Halo has more than the list shows.
+// More reports whether Halo has more companies than the list shows.
 func (w *mapView) More() bool {
 	return w.Listed != nil && (w.Listed.Total > len(w.Rows) || w.Listed.Total < 0 && len(w.Rows) == maxOptions)
 }
 
-// check says what keeps the pairs from being mapped.
+// check reports what prevents the mapping.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
-		w.Wrong.add("pairs", "There is no pair yet: choose an existing company and a Halo PSA company.")
+		w.Wrong.add("pairs", "No pair yet. Choose an existing company and a Halo PSA company.")
 	}
 	for _, s := range w.Shown() {
 		if s.Gone {
-			w.Wrong.add("pairs", "The existing company of pair %d does not exist any more: remove the pair.", s.N)
+			w.Wrong.add("pairs", "The existing company of pair %d no longer exists. Remove the pair.", s.N)
 		}
 	}
-	if n := w.InWay(); n > 0 && !w.Replace {
-		w.Wrong.add("replace", "%s mapped elsewhere: agree to replace that, or remove what is on the list.",
+	if n := w.Conflicts(); n > 0 && !w.Replace {
+		w.Wrong.add("replace", "%s mapped elsewhere. Choose to replace the current mappings, or remove the pairs from the list.",
 			plural(n, "pair is", "pairs are"))
 	}
 }
 
-// load looks up what the page shows beside what it remembers.
+// loadMap reads the data of the page that the form does not carry.
 func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	if w.conn.ID == uuid.Nil {
 		return nil
@@ -132,8 +131,8 @@ func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	return c.loadCompanies(ctx, w)
 }
 
-// loadCompanies fills the left picker: the unmapped ones first, and the one
-// that is chosen whatever the search.
+// loadCompanies fills the left picker: the chosen company in any case, then unmapped
+// ones first.
 func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
 	found, err := c.store.PickCompanies(ctx, w.conn.Tenant, w.conn.ID, w.CompanySearch, maxOptions+1)
 	if err != nil {
@@ -146,13 +145,13 @@ func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
 		found = withChosen(found, chosen)
 	} else if w.Company != uuid.Nil {
 		w.Company = uuid.Nil
-		w.Wrong.add("company", "This existing company does not exist any more: choose another one.")
+		w.Wrong.add("company", "This existing company no longer exists. Choose another one.")
 	}
 	w.Companies = found
 	return nil
 }
 
-// withChosen puts the chosen company in front, unless it is there.
+// withChosen puts the chosen company first unless it is on the list.
 func withChosen(found []repo.Company, chosen repo.Company) []repo.Company {
 	for _, company := range found {
 		if company.ID == chosen.ID {
@@ -162,5 +161,5 @@ func withChosen(found []repo.Company, chosen repo.Company) []repo.Company {
 	return append([]repo.Company{chosen}, found...)
 }
 
-// Number is the number of a row, from 1.
+// Number returns the number of a row, from 1.
 func (w *mapView) Number(i int) int { return i + 1 }

@@ -9,68 +9,64 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// mappingsPage is what the page of mappings shows.
+// mappingsPage is the data of the page of mappings.
 type mappingsPage struct {
 	listed[repo.Mapping]
 	Connections []repo.ConnectionName
-	Connection  string // chosen one, by id
+	Connection  string // id of the chosen one
 	Search      string
 	State       string
 	States      []string
 	Deleted     bool
 	Sort        string
 	Sorts       []mappingSort
-	Unsorted    bool   // there are too many to be sorted as was asked for
-	Most        int    // how many can be
-	Here        string // this page, to come back to
+	Unsorted    bool   // there are too many for the chosen order
+	MaxSorted   int    // limit for other orders than by age
+	Here        string // URL of this page
 	Filtered    bool
-	visit       *visit
+	request     *request
 }
 
-// troubled stands for every state but ok in the filter.
+// troubled is the filter for all states but ok.
 const troubled = "trouble"
 
 var mappingStates = []string{troubled, repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified}
 
-// mappings lists mappings by age, which any number of them can be listed by at
-// the same cost, or sorted otherwise, as long as they are not too many.
-func (c *Console) mappings(v *visit) error {
+// mappings lists mappings by age, which costs the same for any number of them, or in
+// another order if there are fewer than [maxSorted].
+func (c *Console) mappings(r *request) error {
 	p := mappingsPage{
-		Connection: v.value("connection"), Search: v.value("search"), State: v.value("state"),
-		Deleted: v.value("deleted") != "", Sort: v.value("sort"),
-		States: mappingStates, Sorts: mappingSorts, Most: sortMost, Here: v.r.URL.RequestURI(), visit: v,
+		Connection: r.value("connection"), Search: r.value("search"), State: r.value("state"),
+		Deleted: r.value("deleted") != "", Sort: r.value("sort"),
+		States: mappingStates, Sorts: mappingSorts, MaxSorted: maxSorted, Here: r.URL.RequestURI(), request: r,
 	}
 	filter, err := p.filter()
 	if err != nil {
 		return err
 	}
-	if p.Connections, err = c.store.ConnectionNames(v.r.Context(), v.Tenant); err != nil {
+	if p.Connections, err = c.store.ConnectionNames(r.Context(), r.Tenant); err != nil {
 		return err
 	}
-	if p.listed, err = c.listMappings(v, &p, filter); err != nil {
+	if p.listed, err = c.listMappings(r, &p, filter); err != nil {
 		return err
 	}
 	title := "Mappings"
 	if p.Deleted {
-		title = "Deleted mappings"
+		title = "Former mappings"
 	}
-	return v.render("mappings", title, &p)
+	return r.render("mappings", title, &p)
 }
 
-// filter makes the store's filter of what was chosen. What cannot be chosen
-// on the page is refused rather than left out, for else it would show what was
-// not asked for.
+// filter returns the filter for the store. It refuses values that the page does not
+// offer: ignoring them would show the wrong rows.
 func (p *mappingsPage) filter() (repo.MappingFilter, error) {
 	f := repo.MappingFilter{Search: p.Search, State: p.State, Deleted: p.Deleted}
-	if p.Connection != "" {
-		id, err := uuid.Parse(p.Connection)
-		if err != nil {
-			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
-		}
-		f.ConnectionID = &id
+	var err error
+	if f.ConnectionID, err = filterID(p.Connection, "Unknown connection. Choose one from the list."); err != nil {
+		return f, err
 	}
 	if p.State != "" && !slices.Contains(mappingStates, p.State) {
-		return f, &problem.InputError{Reason: "there is no such state: choose one from the list"}
+		return f, &problem.InputError{Reason: "Unknown state. Choose one from the list."}
 	}
 	if p.State == troubled {
 		f.State, f.Troubled = "", true
@@ -84,28 +80,28 @@ func (p *mappingsPage) filter() (repo.MappingFilter, error) {
 
 func mappingID(m repo.Mapping) uuid.UUID { return m.ID }
 
-func (c *Console) listMappings(v *visit, p *mappingsPage, filter repo.MappingFilter) (listed[repo.Mapping], error) {
-	ctx := v.r.Context()
+func (c *Console) listMappings(r *request, p *mappingsPage, filter repo.MappingFilter) (listed[repo.Mapping], error) {
+	ctx := r.Context()
 	if sort := sortOf(p.Sort); sort.compare != nil {
-		filter.Limit = sortMost
-		all, err := c.store.Mappings(ctx, v.Tenant, filter)
+		filter.Limit = maxSorted
+		all, err := c.store.Mappings(ctx, r.Tenant, filter)
 		if err != nil {
 			return listed[repo.Mapping]{}, err
 		}
-		if len(all) < sortMost {
+		if len(all) < maxSorted {
 			sort.sort(all)
-			return list(v, mappingID, within(all, mappingID))
+			return paginate(r, mappingID, fetchFrom(all, mappingID))
 		}
 		p.Unsorted, p.Sort = true, ""
 	}
 	newest := p.Sort != sortOldest
-	return list(v, mappingID, func(backwards bool, from uuid.UUID, limit int) ([]repo.Mapping, error) {
+	return paginate(r, mappingID, func(backwards bool, from uuid.UUID, limit int) ([]repo.Mapping, error) {
 		filter.NewestFirst, filter.After, filter.Limit = newest != backwards, from, limit
-		return c.store.Mappings(ctx, v.Tenant, filter)
+		return c.store.Mappings(ctx, r.Tenant, filter)
 	})
 }
 
-// Found says in words what is shown, for the ear, too.
+// Found describes the rows, also for screen readers.
 func (p *mappingsPage) Found() string {
 	text := plural(len(p.Rows), "mapping", "mappings") + " on this page"
 	if p.Next != "" {
@@ -114,12 +110,12 @@ func (p *mappingsPage) Found() string {
 	return text + "."
 }
 
-// View is the address of the list in force or of the deleted ones.
+// View returns the URL of the active mappings, or of the former ones.
 func (p *mappingsPage) View(deleted string) string {
-	return p.visit.with("deleted", deleted, "after", "", "before", "", "sort", "")
+	return p.request.with("deleted", deleted, "after", "", "before", "", "sort", "")
 }
 
-// Clear is the address of the list without filters.
+// Clear returns the URL of the list without filters.
 func (p *mappingsPage) Clear() string {
-	return p.visit.with("connection", "", "search", "", "state", "", "after", "", "before", "")
+	return p.request.with("connection", "", "search", "", "state", "", "after", "", "before", "")
 }

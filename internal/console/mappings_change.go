@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -10,93 +11,83 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// chosen are the mappings that a form is about: the one whose own button was
-// pressed, or those that are ticked.
-func (v *visit) chosen() ([]string, error) {
-	if only := v.value("only"); only != "" {
+// chosen returns the mappings of a form: the one whose button was pressed, or those that
+// are ticked.
+func (r *request) chosen() ([]string, error) {
+	if only := r.value("only"); only != "" {
 		return []string{only}, nil
 	}
-	ids := v.r.PostForm["id"]
+	ids := r.PostForm["id"]
 	if len(ids) == 0 {
-		return nil, &problem.InputError{Reason: "no mapping is selected: tick one at least"}
+		return nil, &problem.InputError{Reason: "No mapping is selected. Select at least one."}
 	}
 	for _, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
-			return nil, &problem.InputError{Reason: "one of the mappings is none: open the list again"}
+			return nil, &problem.InputError{Reason: "Invalid mapping id. Open the list again."}
 		}
 	}
 	return ids, nil
 }
 
-// back is the list that a form was on.
-func (v *visit) back() string {
-	here := v.value("back")
+// back returns the URL of the list that the form was on.
+func (r *request) back() string {
+	here := r.value("back")
 	if here == "/mappings" || strings.HasPrefix(here, "/mappings?") {
 		return here
 	}
 	return "/mappings"
 }
 
-// deleteMappings deletes at once and offers to take that back.
-func (c *Console) deleteMappings(v *visit) error {
-	ids, err := v.chosen()
-	if err != nil {
-		return err
-	}
-	outcomes, err := c.engine.UnmapNow(v.r.Context(), v.Tenant, v.Actor, ids)
-	if err != nil {
-		return err
-	}
-	said := &flash{}
-	for _, o := range outcomes {
-		if o.Outcome == repo.Unmapped {
-			said.Undo = append(said.Undo, o.ID)
-		}
-	}
-	done := len(said.Undo)
-	said.Text = plural(done, "mapping is", "mappings are") + " deleted."
-	if done == 1 {
-		for _, o := range outcomes {
-			if o.Outcome == repo.Unmapped && o.Mapping != nil {
-				said.Text = fmt.Sprintf("The mapping of “%s” to “%s” is deleted.", o.Mapping.CompanyName, o.Mapping.ClientName)
-			}
-		}
-	}
-	if done < len(outcomes) {
-		said.Kind = "warn"
-		said.Text += " " + others(outcomes, repo.Unmapped)
-	}
-	if done == 0 && allOf(outcomes, repo.DoesNotExist) {
-		return repo.ErrNotFound
-	}
-	return v.redirect(v.back(), said)
-}
+// mappingChange changes mappings and returns an outcome for each.
+type mappingChange func(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
 
-// restoreMappings brings deleted mappings back.
-func (c *Console) restoreMappings(v *visit) error {
-	ids, err := v.chosen()
+// changeMappings calls change for the mappings of a form and shows the list again.
+// describe returns the message for the mappings with the wanted outcome.
+func changeMappings(r *request, change mappingChange, wanted string, describe func(done []repo.MappingOutcome) *flash) error {
+	ids, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	outcomes, err := c.engine.Restore(v.r.Context(), v.Tenant, v.Actor, ids)
+	outcomes, err := change(r.Context(), r.Tenant, r.Actor, ids)
 	if err != nil {
 		return err
 	}
 	if allOf(outcomes, repo.DoesNotExist) {
 		return repo.ErrNotFound
 	}
-	done := 0
+	var done []repo.MappingOutcome
 	for _, o := range outcomes {
-		if o.Outcome == repo.Restored {
-			done++
+		if o.Outcome == wanted {
+			done = append(done, o)
 		}
 	}
-	said := &flash{Text: plural(done, "mapping is", "mappings are") + " back in force."}
-	if done < len(outcomes) {
-		said.Kind = "warn"
-		said.Text += " " + others(outcomes, repo.Restored)
+	message := describe(done)
+	if len(done) < len(outcomes) {
+		message.Kind = "warn"
+		message.Text += " " + others(outcomes, wanted)
 	}
-	return v.redirect(v.back(), said)
+	return r.redirect(r.back(), message)
+}
+
+// unmapMappings unmaps at once and offers to undo it.
+func (c *Console) unmapMappings(r *request) error {
+	return changeMappings(r, c.engine.UnmapNow, repo.Unmapped, func(done []repo.MappingOutcome) *flash {
+		message := &flash{Text: plural(len(done), "company", "companies") + " unmapped."}
+		for _, o := range done {
+			message.Undo = append(message.Undo, o.ID)
+		}
+		if len(done) == 1 && done[0].Mapping != nil {
+			message.Text = fmt.Sprintf("“%s” unmapped from “%s”.", done[0].Mapping.CompanyName, done[0].Mapping.ClientName)
+		}
+		return message
+	})
+}
+
+// restoreMappings restores former mappings.
+func (c *Console) restoreMappings(r *request) error {
+	return changeMappings(r, c.engine.Restore, repo.Restored, func(done []repo.MappingOutcome) *flash {
+		return &flash{Text: plural(len(done), "mapping", "mappings") + " restored."}
+	})
 }
 
 func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
@@ -108,8 +99,8 @@ func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
 	return true
 }
 
-// others says what became of those that did not have the wanted outcome: how
-// many, and why the first of them.
+// others describes the mappings without the wanted outcome: how many, and the reason of
+// the first.
 func others(outcomes []repo.MappingOutcome, wanted string) string {
 	n, why := 0, ""
 	for _, o := range outcomes {
@@ -124,7 +115,7 @@ func others(outcomes []repo.MappingOutcome, wanted string) string {
 		}
 	}
 	if n == 1 {
-		return "1 is not: " + why + "."
+		return "1 was not changed: " + why + "."
 	}
-	return count(n) + " are not, the first because: " + why + "."
+	return count(n) + " were not changed, the first because: " + why + "."
 }

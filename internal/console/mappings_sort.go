@@ -11,18 +11,17 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// sortMost is up to how many mappings are sorted by something else than their
-// age. No index serves that, and reading more than so many for one page would
-// make it the slower the more there are.
-const sortMost = 1000
+// maxSorted bounds how many mappings are sorted by another order than age. No index
+// serves these orders, so all mappings are read for a page.
+const maxSorted = 1000
 
-// sortOldest is the one other order that any number of mappings has.
+// sortOldest is the other order for any number of mappings.
 const sortOldest = "oldest"
 
 // mappingSort is an order of the list.
 type mappingSort struct {
 	Key, Text string
-	Column    string // whose heading leads to it
+	Column    string // column whose heading links to it
 	Down      bool
 	compare   func(a, b repo.Mapping, names *collate.Collator) int // nil: by age
 }
@@ -34,8 +33,8 @@ var mappingSorts = []mappingSort{
 	{"company-", "Existing company, Z to A", "company", true, byCompany},
 	{"client", "Halo PSA company, A to Z", "client", false, byClient},
 	{"client-", "Halo PSA company, Z to A", "client", true, byClient},
-	{"state", "What needs a look first", "state", false, byState},
-	{"verified", "Verified longest ago first", "verified", false, byVerified},
+	{"state", "Needs attention first", "state", false, byState},
+	{"verified", "Oldest verification first", "verified", false, byVerified},
 }
 
 func byCompany(a, b repo.Mapping, names *collate.Collator) int {
@@ -46,7 +45,7 @@ func byClient(a, b repo.Mapping, names *collate.Collator) int {
 	return names.CompareString(a.ClientName, b.ClientName)
 }
 
-// byState puts first what is furthest from well.
+// byState sorts by urgency.
 func byState(a, b repo.Mapping, _ *collate.Collator) int {
 	rank := func(m repo.Mapping) int {
 		return slices.Index([]string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}, m.State)
@@ -73,7 +72,7 @@ func sortOf(key string) mappingSort {
 	return mappingSorts[0]
 }
 
-// sort sorts in place; what is equal stays in the order of its age.
+// sort sorts in place. Equal mappings stay sorted by age.
 func (s mappingSort) sort(all []repo.Mapping) {
 	names := collate.New(language.Und, collate.IgnoreCase)
 	slices.SortStableFunc(all, func(a, b repo.Mapping) int {
@@ -84,11 +83,11 @@ func (s mappingSort) sort(all []repo.Mapping) {
 	})
 }
 
-// heading is what the heading of a column says about its order.
+// heading is the link and the aria-sort of a column heading.
 type heading struct{ URL, Aria string }
 
-// Heading is where the heading of a column leads: to its order, or if that is
-// in force to the other way.
+// Heading returns the heading of a column. It links to the order of the column, or to the
+// reverse one if the list has that order.
 func (p *mappingsPage) Heading(column string) heading {
 	now, h := sortOf(p.Sort), heading{Aria: "none"}
 	var ways []mappingSort
@@ -107,6 +106,6 @@ func (p *mappingsPage) Heading(column string) heading {
 			next = ways[(i+1)%len(ways)]
 		}
 	}
-	h.URL = p.visit.with("sort", next.Key, "after", "", "before", "")
+	h.URL = p.request.with("sort", next.Key, "after", "", "before", "")
 	return h
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// numbered is a stage with mappings of clients 1 to n, by age.
+// numbered returns a stage with mappings of clients 1 to n, by age.
 func numbered(t testing.TB, n int) (*stage, repo.Connection) {
 	t.Helper()
 	s := newStage(t, 2)
@@ -22,8 +22,8 @@ func numbered(t testing.TB, n int) (*stage, repo.Connection) {
 	return s, conn
 }
 
-// mapInOrder maps clients 1 to n of a connection, with ids that grow with
-// time, as those are that a run makes.
+// mapInOrder maps clients 1 to n of a connection with ids that grow with time, like a
+// run.
 func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
 	t.Helper()
 	repotest.Exec(t, s.url, `
@@ -36,7 +36,7 @@ func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
 		conn.Tenant, n, conn.ID)
 }
 
-// names are the companies of a page, without their "Company 000".
+// names returns the companies of a page, without "Company 000".
 func (a *answer) names() string {
 	a.t.Helper()
 	var names []string
@@ -54,8 +54,8 @@ func (a *answer) names() string {
 	return fmt.Sprintf("%s to %s, %d", names[0], names[len(names)-1], len(names))
 }
 
-// Pages follow each other without gap or double, in both directions, in each
-// order, and at both ends.
+// Pages have no gaps and no duplicates, in both directions, in each order, and at both
+// ends.
 func TestMappingsByPages(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 120)
@@ -109,7 +109,7 @@ func TestMappingsAreFiltered(t *testing.T) {
 		if got := a.names(); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
-		if want == "" && !strings.Contains(textOf(a.doc), "No mapping fits") {
+		if want == "" && !strings.Contains(textOf(a.doc), "No mapping matches") {
 			t.Errorf("%s: an empty page says nothing", query)
 		}
 	}
@@ -122,12 +122,12 @@ func TestMappingsAreFiltered(t *testing.T) {
 	}
 }
 
-// Sorting by a name reads no more than it may, and says when it does not.
+// Sorting by name is limited, and the page says so.
 func TestManyMappingsAreNotSorted(t *testing.T) {
 	t.Parallel()
-	s, _ := numbered(t, sortMost)
+	s, _ := numbered(t, maxSorted)
 	a := s.get("/mappings?sort=client")
-	a.wants(http.StatusOK, "1,000 mappings or more", "by age alone")
+	a.wants(http.StatusOK, "1,000 or more mappings", "by age only")
 	if got := a.names(); got != "1000 to 951, 50" {
 		t.Errorf("shown %s", got)
 	}
@@ -143,26 +143,26 @@ func TestDeleteAndUndo(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 5)
 	list := s.mappings(repo.MappingFilter{})
-	if a := s.post("/mappings/delete"); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.role("alert"), "tick one") {
+	if a := s.post("/mappings/delete"); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.role("alert"), "Select at least one") {
 		t.Errorf("nothing ticked: %d %q", a.code, a.role("alert"))
 	}
 	s.post("/mappings/delete", "id", "x").wants(http.StatusUnprocessableEntity)
 	s.post("/mappings/delete", "id", "0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172").wants(http.StatusNotFound)
 
-	// The button of a row is about that row, whatever is ticked.
+	// The button of a row ignores the ticked rows.
 	one := s.post("/mappings/delete", "id", list[0].ID.String(), "only", list[1].ID.String(), "back", "/mappings?sort=oldest")
 	if to := one.head.Get("Location"); to != "/mappings?sort=oldest" {
 		t.Errorf("back to %q", to)
 	}
 	a := s.follow(one)
-	if said := a.role("status"); !strings.Contains(said, "“Company 000002” to “Client 2” is deleted") || a.names() != "1 to 5, 4" {
-		t.Errorf("said %q, shown %s", said, a.names())
+	if message := a.role("status"); !strings.Contains(message, "“Company 000002” unmapped from “Client 2”") || a.names() != "1 to 5, 4" {
+		t.Errorf("message %q, shown %s", message, a.names())
 	}
 	undo := a.find("form", "action", "/mappings/restore")
 	if len(undo) != 1 || textOf(undo[0]) != "Undo" {
 		t.Fatal("no undo is offered")
 	}
-	s.follow(s.post("/mappings/restore", "id", list[1].ID.String())).wants(http.StatusOK, "1 mapping is back in force")
+	s.follow(s.post("/mappings/restore", "id", list[1].ID.String())).wants(http.StatusOK, "1 mapping restored")
 
 	several := s.follow(s.post("/mappings/delete", "id", list[0].ID.String(), "id", list[2].ID.String(), "back", "//evil.example/"))
 	if several.names() != "5 to 2, 3" || len(several.find("input", "name", "id")) != 2+3 {
@@ -172,19 +172,19 @@ func TestDeleteAndUndo(t *testing.T) {
 	if deleted.names() != "3 to 1, 2" || !strings.Contains(strings.Join(deleted.rows()[0], "|"), "by key:test") {
 		t.Errorf("deleted view: %s %q", deleted.names(), deleted.rows())
 	}
-	s.follow(s.post("/mappings/delete", "id", list[0].ID.String())).wants(http.StatusOK, "0 mappings are deleted", "already unmapped")
-	s.follow(s.post("/mappings/restore", "id", list[0].ID.String(), "id", list[2].ID.String())).wants(http.StatusOK, "2 mappings are back")
-	s.get("/mappings?deleted=1").wants(http.StatusOK, "Nothing has been deleted")
+	s.follow(s.post("/mappings/delete", "id", list[0].ID.String())).wants(http.StatusOK, "0 companies unmapped", "already unmapped")
+	s.follow(s.post("/mappings/restore", "id", list[0].ID.String(), "id", list[2].ID.String())).wants(http.StatusOK, "2 mappings restored")
+	s.get("/mappings?deleted=1").wants(http.StatusOK, "No former mappings")
 	if got := s.mappings(repo.MappingFilter{}); len(got) != 5 || got[0].ID != list[0].ID {
-		t.Errorf("%d mappings in force", len(got))
+		t.Errorf("%d active mappings", len(got))
 	}
 }
 
 func TestCompanies(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 60)
-	s.follow(s.post("/companies", "names", "Alone & Co\r\n\r\n  Ärger GmbH ")).wants(http.StatusOK, "2 companies are added")
-	s.follow(s.post("/companies", "names", "Keyed", "external_id", "k-1")).wants(http.StatusOK, "“Keyed” is added")
+	s.follow(s.post("/companies", "names", "Alone & Co\r\n\r\n  Ärger GmbH ")).wants(http.StatusOK, "2 companies added")
+	s.follow(s.post("/companies", "names", "Keyed", "external_id", "k-1")).wants(http.StatusOK, "“Keyed” added")
 	for names, code := range map[string]int{"": 422, "a\nb": 422, "Other": 409} {
 		a := s.post("/companies", "names", names, "external_id", "k-1")
 		a.wants(code)
@@ -209,10 +209,9 @@ func TestCompanies(t *testing.T) {
 	s.as("empty", access.Admin).get("/companies").wants(http.StatusOK, "No companies yet")
 }
 
-// BenchmarkMappingsPage asks for pages of a connection's mappings in turn of one
-// with 1,000 and of one with 100,000, so that both meet the same machine, and
-// tells the medians and their ratio. A page is served in one piece, so its whole
-// time is that to the first byte.
+// BenchmarkMappingsPage alternates between pages of a connection with 1,000 mappings and
+// of one with 100,000, and reports the medians and their ratio. A page is sent in one
+// piece, so its total time is the time to the first byte.
 func BenchmarkMappingsPage(b *testing.B) {
 	sizes := []int{1_000, 100_000}
 	stages, queries := make([]*stage, 2), make([]func(string) string, 2)

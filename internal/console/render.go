@@ -17,13 +17,13 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-// pages are the templates by the name of their file without its ending.
+// pages are the templates by file name without extension.
 type pages map[string]*template.Template
 
-// shared are the files that every page is parsed with.
+// shared lists the files that are part of every page.
 var shared = []string{"pages/layout.html", "pages/parts.html", "pages/wizard_parts.html"}
 
-// loadPages parses what is embedded. That it parses is shown by any test.
+// loadPages parses the embedded templates. It panics if they are invalid.
 func loadPages(calls template.FuncMap) pages {
 	base := template.Must(template.New("").Funcs(calls).ParseFS(pageFiles, shared...))
 	files, err := pageFiles.ReadDir("pages")
@@ -54,7 +54,7 @@ func (p pages) execute(name, block string, data any) (string, error) {
 	return b.String(), nil
 }
 
-// funcs are what templates may call.
+// funcs returns the functions for templates.
 func funcs(a assets, now func() time.Time) template.FuncMap {
 	return template.FuncMap{
 		"asset":  a.url,
@@ -89,7 +89,7 @@ var navigation = []navItem{
 	{"/events", "Events"},
 }
 
-// stamp shows a time in UTC; a missing one as a dash.
+// stamp formats a time in UTC; a missing one is a dash.
 func stamp(at any) template.HTML {
 	var t time.Time
 	switch at := at.(type) {
@@ -104,12 +104,12 @@ func stamp(at any) template.HTML {
 		return `<span class="none">–</span>`
 	}
 	t = t.UTC()
-	// The format has digits and fixed letters only.
+	// The format has only digits and fixed letters.
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // see above
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
 }
 
-// count writes a number with its thousands apart: 12,345.
+// count formats a number with thousands separators: 12,345.
 func count(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -118,7 +118,7 @@ func count(n int) string {
 	return s
 }
 
-// plural writes a number with its noun.
+// plural formats a number with a noun.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -126,7 +126,7 @@ func plural(n int, one, many string) string {
 	return count(n) + " " + many
 }
 
-// dict makes a map of names and values, for blocks that take several.
+// dict returns a map of names and values, for blocks with several parameters.
 func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
 		return nil, fmt.Errorf("dict: %d arguments, not pairs", len(pairs))

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// runsPage is what the page of runs shows.
+// runsPage is the data of the page of runs.
 type runsPage struct {
 	Rows          []runRow
 	Next, Newest  string
@@ -41,53 +41,49 @@ var (
 )
 
 // runs lists runs, newest first.
-func (c *Console) runs(v *visit) error {
-	p := runsPage{Connection: v.value("connection"), Kind: v.value("kind"), State: v.value("state"), Kinds: runKinds, States: runStates}
+func (c *Console) runs(r *request) error {
+	p := runsPage{Connection: r.value("connection"), Kind: r.value("kind"), State: r.value("state"), Kinds: runKinds, States: runStates}
 	p.Filtered = p.Connection != "" || p.Kind != "" || p.State != ""
-	filter, err := c.runFilter(v, p)
+	filter, err := c.runFilter(r, p)
 	if err != nil {
 		return err
 	}
-	if p.Connections, err = c.store.ConnectionNames(v.r.Context(), v.Tenant); err != nil {
+	if p.Connections, err = c.store.ConnectionNames(r.Context(), r.Tenant); err != nil {
 		return err
 	}
 	filter.Limit = pageRows + 1
-	runs, err := c.store.Runs(v.r.Context(), v.Tenant, filter)
+	runs, err := c.store.Runs(r.Context(), r.Tenant, filter)
 	if err != nil {
 		return err
 	}
 	if len(runs) > pageRows {
 		runs = runs[:pageRows]
-		p.Next = v.with("before", repo.Hex(runs[pageRows-1].ID))
+		p.Next = r.with("before", repo.Hex(runs[pageRows-1].ID))
 	}
 	if filter.BeforeID != (uuid.UUID{}) {
-		p.Newest = v.with("before", "")
+		p.Newest = r.with("before", "")
 	}
 	names := namesOf(p.Connections)
 	for _, run := range runs {
 		p.Rows = append(p.Rows, runRow{run, names[run.ConnectionID], engine.IsDryRun(run)})
 	}
-	return v.render("runs", "Runs", p)
+	return r.render("runs", "Runs", p)
 }
 
-func (c *Console) runFilter(v *visit, p runsPage) (f repo.RunFilter, err error) {
+func (c *Console) runFilter(r *request, p runsPage) (f repo.RunFilter, err error) {
 	if p.Kind != "" && !slices.Contains(runKinds, p.Kind) || p.State != "" && !slices.Contains(runStates, p.State) {
-		return f, &problem.InputError{Reason: "there is no such kind or state of runs: choose one from the list"}
+		return f, &problem.InputError{Reason: "Unknown kind or state. Choose one from the list."}
 	}
 	f.Kind, f.State = p.Kind, p.State
-	if p.Connection != "" {
-		id, err := uuid.Parse(p.Connection)
-		if err != nil {
-			return f, &problem.InputError{Reason: "the connection is none: choose one from the list"}
-		}
-		f.ConnectionID = &id
+	if f.ConnectionID, err = filterID(p.Connection, "Unknown connection. Choose one from the list."); err != nil {
+		return f, err
 	}
-	if before := v.value("before"); before != "" {
+	if before := r.value("before"); before != "" {
 		id, err := uuid.Parse(before)
 		if err != nil {
 			return f, problem.ErrNoPage
 		}
-		last, err := c.store.RunAlone(v.r.Context(), v.Tenant, id)
+		last, err := c.store.RunAlone(r.Context(), r.Tenant, id)
 		if err != nil {
 			return f, err
 		}
@@ -104,46 +100,55 @@ func namesOf(connections []repo.ConnectionName) map[uuid.UUID]string {
 	return names
 }
 
-// runPage is what the page of one run shows.
+// runPage is the data of the page of a run.
 type runPage struct {
 	live
 	Connection string
 	Items      []runItem
 	Pairs      []runItem
-	Asked      string // what the run was requested for, in words
+	Asked      string // the request in words
 }
 
-// runItem is something that needs a person, or what became of a pair.
+// runItem is an item that needs a person, or the outcome of a pair.
 type runItem struct {
 	repo.RunItem
-	Company string // empty: nobody knows it
-	Client  string // likewise
+	Company string // empty if unknown
+	Client  string // empty if unknown
 }
 
-func (c *Console) run(v *visit) error {
-	run, err := v.run()
+func (c *Console) run(r *request) error {
+	run, err := r.run()
 	if err != nil {
 		return err
 	}
-	p, err := c.runPage(v, run)
+	p, err := c.runPage(r, run)
 	if err != nil {
 		return err
 	}
-	return v.render("run", p.Title(), p)
+	return r.render("run", p.Title(), p)
 }
 
-// run reads the run of the path with its items.
-func (v *visit) run() (repo.Run, error) {
-	id, err := v.id()
+// run returns the run in the path with its items.
+func (r *request) run() (repo.Run, error) {
+	id, err := r.id()
 	if err != nil {
 		return repo.Run{}, err
 	}
-	return v.c.store.Run(v.r.Context(), v.Tenant, id)
+	return r.c.store.Run(r.Context(), r.Tenant, id)
 }
 
-func (c *Console) runPage(v *visit, run repo.Run) (runPage, error) {
-	p := runPage{live: c.live(v, run), Asked: asked(run)}
-	connections, err := c.store.ConnectionNames(v.r.Context(), v.Tenant)
+// runAlone returns the run in the path without its items.
+func (r *request) runAlone() (repo.Run, error) {
+	id, err := r.id()
+	if err != nil {
+		return repo.Run{}, err
+	}
+	return r.c.store.RunAlone(r.Context(), r.Tenant, id)
+}
+
+func (c *Console) runPage(r *request, run repo.Run) (runPage, error) {
+	p := runPage{live: c.live(r, run), Asked: asked(run)}
+	connections, err := c.store.ConnectionNames(r.Context(), r.Tenant)
 	if err != nil {
 		return p, err
 	}
@@ -152,7 +157,7 @@ func (c *Console) runPage(v *visit, run repo.Run) (runPage, error) {
 	if err != nil {
 		return p, err
 	}
-	names, err := c.itemNames(v, run, pairs)
+	names, err := c.itemNames(r, run, pairs)
 	if err != nil {
 		return p, err
 	}
@@ -165,14 +170,14 @@ func (c *Console) runPage(v *visit, run repo.Run) (runPage, error) {
 	return p, nil
 }
 
-// itemNames are the names behind the ids of a run's items.
+// itemNames has the names for the ids in the items of a run.
 type itemNames struct {
 	pairs     []tasks.Pair
 	companies map[uuid.UUID]string
 	clients   map[int64]string
 }
 
-func (c *Console) itemNames(v *visit, run repo.Run, pairs []tasks.Pair) (names itemNames, err error) {
+func (c *Console) itemNames(r *request, run repo.Run, pairs []tasks.Pair) (names itemNames, err error) {
 	names.pairs = pairs
 	var companies []uuid.UUID
 	var clients []int64
@@ -188,15 +193,15 @@ func (c *Console) itemNames(v *visit, run repo.Run, pairs []tasks.Pair) (names i
 	if len(clients) == 0 {
 		return names, nil
 	}
-	if names.companies, err = c.store.CompanyNames(v.r.Context(), v.Tenant, companies); err != nil {
+	if names.companies, err = c.store.CompanyNames(r.Context(), r.Tenant, companies); err != nil {
 		return names, err
 	}
-	names.clients, err = c.store.ClientNames(v.r.Context(), v.Tenant, run.ConnectionID, clients)
+	names.clients, err = c.store.ClientNames(r.Context(), r.Tenant, run.ConnectionID, clients)
 	return names, err
 }
 
-// item names an item's company and client as well as is known: by the names
-// of today, else as they were asked for.
+// item adds the current names of the company and the client of an item, or else those of
+// the request.
 func (n itemNames) item(i repo.RunItem) runItem {
 	shown := runItem{RunItem: i, Company: n.companies[i.CompanyID], Client: n.clients[i.ClientID]}
 	if i.Pair < 1 || i.Pair > len(n.pairs) {
@@ -218,7 +223,7 @@ func (n itemNames) item(i repo.RunItem) runItem {
 	return shown
 }
 
-// asked says what a run was requested for.
+// asked returns the request of a run in words.
 func asked(run repo.Run) string {
 	var args struct {
 		All        bool     `json:"all"`
@@ -232,7 +237,7 @@ func asked(run repo.Run) string {
 	}
 	switch {
 	case args.All:
-		return "all companies of Halo PSA"
+		return "all Halo PSA companies"
 	case args.Search != "":
 		return fmt.Sprintf("companies whose name contains “%s”", args.Search)
 	case len(args.ClientIDs) > 0:

@@ -5,81 +5,76 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// runID is the id in the path as the engine takes it.
-func (v *visit) runID() (string, error) {
-	id, err := v.id()
-	return repo.Hex(id), err
+// runAction returns the page that calls do with the id of the run in the path, and then
+// shows the run that do returns, with a message.
+func runAction(do func(r *request, id string) (runID string, message *flash, err error)) func(*request) error {
+	return func(r *request) error {
+		id, err := r.id()
+		if err != nil {
+			return err
+		}
+		runID, message, err := do(r, repo.Hex(id))
+		if err != nil {
+			return err
+		}
+		return r.redirect("/runs/"+runID, message)
+	}
 }
 
-func (c *Console) cancelRun(v *visit) error {
-	id, err := v.runID()
-	if err != nil {
-		return err
-	}
-	run, err := c.engine.Cancel(v.r.Context(), v.Tenant, id, v.Actor)
-	if err != nil {
-		return err
-	}
-	said := &flash{Text: "The run stops after the page in hand."}
+func (c *Console) cancelRun(r *request, id string) (string, *flash, error) {
+	run, err := c.engine.Cancel(r.Context(), r.Tenant, id, r.Actor)
+	message := &flash{Text: "The run stops after the current page."}
 	switch {
 	case run.State == repo.StateCancelled:
-		said.Text = "The run is cancelled."
+		message.Text = "Run cancelled."
 	case run.Ended():
-		said = &flash{Kind: "warn", Text: "The run had ended before."}
+		message = &flash{Kind: "warn", Text: "The run had already ended."}
 	}
-	return v.redirect("/runs/"+id, said)
+	return id, message, err
 }
 
-func (c *Console) retryRun(v *visit) error {
-	id, err := v.runID()
-	if err != nil {
-		return err
-	}
-	receipt, err := c.engine.Retry(v.r.Context(), v.Tenant, id, v.Actor)
-	if err != nil {
-		return err
-	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "This run does the same again."))
+func (c *Console) retryRun(r *request, id string) (string, *flash, error) {
+	receipt, err := c.engine.Retry(r.Context(), r.Tenant, id, r.Actor)
+	return receipt.RunID, receiptFlash(receipt, "This run repeats the request."), err
 }
 
-func (c *Console) approveRun(v *visit) error {
-	id, err := v.runID()
-	if err != nil {
-		return err
-	}
-	receipt, err := c.engine.Approve(v.r.Context(), v.Tenant, id, v.Actor)
-	if err != nil {
-		return err
-	}
-	return v.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Approved. The run starts afresh, by what Halo PSA says now."))
+func (c *Console) approveRun(r *request, id string) (string, *flash, error) {
+	receipt, err := c.engine.Approve(r.Context(), r.Tenant, id, r.Actor)
+	return receipt.RunID, receiptFlash(receipt, "Approved. The run starts again with what Halo PSA reports now."), err
 }
 
-// undoRun takes back what a run made and nobody has touched since.
-func (c *Console) undoRun(v *visit) error {
-	id, err := v.runID()
-	if err != nil {
-		return err
-	}
-	undo, err := c.engine.UndoRun(v.r.Context(), v.Tenant, v.Actor, id)
-	if err != nil {
-		return err
-	}
-	return v.redirect("/runs/"+id, undoFlash(undo))
+func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
+	undo, err := c.engine.UndoRun(r.Context(), r.Tenant, r.Actor, id)
+	return id, undoFlash(undo), err
 }
 
-// undoFlash says what undoing came to.
+// receiptFlash returns the message for a request that started a run: done, which may be
+// empty for none, unless the run waits for the queue or existed before.
+func receiptFlash(receipt engine.Receipt, done string) *flash {
+	switch {
+	case receipt.NotQueued != nil:
+		return &flash{Kind: "warn", Text: "The queue is unavailable. The run is saved and starts as soon as the queue is back."}
+	case receipt.Existing:
+		return &flash{Text: "The same request is already in progress. This is its run."}
+	case done == "":
+		return nil
+	}
+	return &flash{Text: done}
+}
+
+// undoFlash returns the message for an undone run.
 func undoFlash(undo engine.Undo) *flash {
-	said := &flash{Text: "Taken back: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
+	message := &flash{Text: "Undone: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
 	if undo.Gone > 0 {
-		said.Text += " " + plural(undo.Gone, "more was", "more were") + " deleted before."
+		message.Text += " " + count(undo.Gone) + " more had already been deleted."
 	}
 	if undo.LeftCount > 0 {
-		said.Kind = "warn"
-		said.Text += " Left as they are: " + count(undo.LeftCount)
+		message.Kind = "warn"
+		message.Text += " Left unchanged: " + count(undo.LeftCount)
 		if len(undo.Left) > 0 {
-			said.Text += ", the first because " + undo.Left[0].Reason
+			message.Text += ", the first because " + undo.Left[0].Reason
 		}
-		said.Text += "."
+		message.Text += "."
 	}
-	return said
+	return message
 }

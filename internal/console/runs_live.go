@@ -9,53 +9,49 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// live is a run as its page shows it, and each second again while it lasts.
+// live is a run as shown on its page, which reloads it every second until it ends.
 type live struct {
 	repo.Run
 	DryRun bool
 	Now    time.Time
 	May    may
-	Swap   bool // the parts around the progress go along, for htmx to put in their places
+	Swap   bool // include the parts around the progress, for htmx to swap
 }
 
-func (c *Console) live(v *visit, run repo.Run) live {
-	return live{Run: run, DryRun: engine.IsDryRun(run), Now: c.now(), May: v.may()}
+func (c *Console) live(r *request, run repo.Run) live {
+	return live{Run: run, DryRun: engine.IsDryRun(run), Now: c.now(), May: r.may()}
 }
 
-// runLive answers htmx, which asks each second while a run lasts. With the
-// last answer comes what stops it asking, and what the end has changed.
-func (c *Console) runLive(v *visit) error {
-	id, err := v.id()
+// runLive answers htmx, which polls every second until the run ends. The last answer
+// stops the polling and replaces the parts that the end changes.
+func (c *Console) runLive(r *request) error {
+	run, err := r.runAlone()
 	if err != nil {
 		return err
 	}
-	run, err := c.store.RunAlone(v.r.Context(), v.Tenant, id)
-	if err != nil {
-		return err
-	}
-	if !v.htmx() { // a link that somebody kept
-		return v.redirect("/runs/"+repo.Hex(id), nil)
+	if !r.htmx() { // a saved link
+		return r.redirect("/runs/"+repo.Hex(run.ID), nil)
 	}
 	if !run.Ended() {
-		return v.fragment(http.StatusOK, "run", "progress", c.live(v, run))
+		return r.fragment(http.StatusOK, "run", "progress", c.live(r, run))
 	}
-	if run, err = c.store.Run(v.r.Context(), v.Tenant, id); err != nil {
+	if run, err = c.store.Run(r.Context(), r.Tenant, run.ID); err != nil {
 		return err
 	}
-	p, err := c.runPage(v, run)
+	p, err := c.runPage(r, run)
 	if err != nil {
 		return err
 	}
 	p.Swap = true
-	v.w.Header().Set("HX-Reswap", "outerHTML") // without what asks again
-	return v.fragment(http.StatusOK, "run", "ended", p)
+	r.w.Header().Set("HX-Reswap", "outerHTML") // which removes the polling
+	return r.fragment(http.StatusOK, "run", "ended", p)
 }
 
-// Title names a run's page.
+// Title returns the title of the page.
 func (l live) Title() string {
 	title := map[string]string{
 		repo.KindImport: "Import of companies", repo.KindMap: "Mapping of companies",
-		repo.KindUnmap: "Deletion of mappings", repo.KindResync: "Resync",
+		repo.KindUnmap: "Unmapping of companies", repo.KindResync: "Resync",
 	}[l.Kind]
 	if l.DryRun {
 		return "Preview of an import"
@@ -63,8 +59,8 @@ func (l live) Title() string {
 	return title
 }
 
-// Does says in words how far the run is.
-func (l live) Does() string {
+// ProgressText returns the progress in words.
+func (l live) ProgressText() string {
 	done := count(l.Records)
 	if l.RecordsTotal > 0 {
 		done += " of " + count(l.RecordsTotal)
@@ -80,7 +76,7 @@ func (l live) Does() string {
 	return text
 }
 
-// left estimates how long a running run goes on, from its rate so far.
+// left estimates the remaining time of a running run from its rate.
 func (l live) left() (time.Duration, bool) {
 	took := tookOf(l.Run, l.Now)
 	if l.State != repo.StateRunning || l.Records == 0 || l.RecordsTotal <= l.Records || took < 2*time.Second {
@@ -90,55 +86,55 @@ func (l live) left() (time.Duration, bool) {
 	return max(rest.Round(time.Second), time.Second), true
 }
 
-// Share is how much of the run is done, for the bar; false if nobody knows.
+// Share reports whether the progress bar has a value.
 func (l live) Share() bool { return l.RecordsTotal > 0 }
 
-// Done is the value of the bar, within its bounds.
+// Done returns the value of the progress bar.
 func (l live) Done() int { return min(l.Records, l.RecordsTotal) }
 
-// Says tells the state in a sentence.
-func (l live) Says() string {
+// StateText returns the state in a sentence.
+func (l live) StateText() string {
 	switch l.State {
 	case repo.StateQueued:
 		if l.CancelRequestedAt != nil {
-			return "It is being cancelled."
+			return "The run is being cancelled."
 		}
 		if l.WaitReason != "" {
-			return "It waits: " + l.WaitReason + "."
+			return "The run is waiting: " + l.WaitReason + "."
 		}
-		return "It waits for a worker."
+		return "The run is waiting for a worker."
 	case repo.StateRunning:
 		if l.CancelRequestedAt != nil {
-			return "It stops after the page in hand."
+			return "The run stops after the current page."
 		}
-		return "It is running."
+		return "The run is in progress."
 	case repo.StateSucceeded:
 		if l.DryRun {
-			return "This is what an import would do. Nothing was written."
+			return "This is what the import would do. Nothing was written."
 		}
-		return "It is done."
+		return "The run is done."
 	case repo.StatePartial:
-		return "It has ended, and not all was seen or done."
+		return "The run ended without seeing or doing everything."
 	case repo.StateHeld:
-		return "It stopped before a change that a person must approve."
+		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:
-		return "It was cancelled. What was done before stays."
+		return "The run was cancelled. What it did before stays."
 	}
-	return "It has failed. What was done before stays."
+	return "The run failed. What it did before stays."
 }
 
-// figure is a count with its name.
+// figure is a named count.
 type figure struct {
 	Name  string
 	Value int
 }
 
-// Figures are the counts that say something about a run of this kind.
+// Figures returns the counts to show for a run of this kind.
 func (l live) Figures() []figure {
 	all := []figure{
-		{"Looked at", l.Records}, {"Created", l.Created}, {"Linked", l.Linked}, {"Refreshed", l.Refreshed},
+		{"Processed", l.Records}, {"Created", l.Created}, {"Linked", l.Linked}, {"Refreshed", l.Refreshed},
 		{"Unchanged", l.Unchanged}, {"Ambiguous", l.Ambiguous}, {"Skipped", l.Skipped}, {"Failed", l.Failed},
-		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Removed", l.Removed},
+		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Unmapped", l.Removed},
 	}
 	always := 4
 	if l.Kind == repo.KindMap || l.Kind == repo.KindUnmap {
@@ -153,16 +149,16 @@ func (l live) Figures() []figure {
 	return shown
 }
 
-// CanCancel and the like say which actions make sense.
+// CanCancel reports whether the run can be cancelled.
 func (l live) CanCancel() bool { return l.May.Write && !l.Ended() && l.CancelRequestedAt == nil }
 
-// CanRetry says whether the same can be asked for again.
+// CanRetry reports whether the request can be repeated.
 func (l live) CanRetry() bool { return l.May.Write && l.Ended() && l.State != repo.StateHeld }
 
-// CanApprove says whether the run waits for a person's word.
+// CanApprove reports whether the run waits for approval.
 func (l live) CanApprove() bool { return l.May.Write && l.State == repo.StateHeld }
 
-// CanUndo says whether the run has made something that can be taken back.
+// CanUndo reports whether the run created anything that can be undone.
 func (l live) CanUndo() bool {
 	made := l.Created+l.Linked > 0
 	return l.May.Write && l.Ended() && !l.DryRun && made && (l.Kind == repo.KindImport || l.Kind == repo.KindMap)

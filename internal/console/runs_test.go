@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// request asks for an import of everything.
+// request requests an import of all clients.
 func (s *stage) request(conn repo.Connection) string {
 	s.t.Helper()
 	receipt, err := s.engine.RequestImport(s.t.Context(), s.who.Tenant, engine.ImportRequest{Connection: conn.ID.String(), All: true, RequestedBy: "key:ann"})
@@ -24,7 +24,7 @@ func (s *stage) request(conn repo.Connection) string {
 	return receipt.RunID
 }
 
-// A run is watched from its queue to its end, and then nothing asks any more.
+// The page of a run polls from the queue to the end, then stops.
 func TestWatchRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 7)
@@ -32,10 +32,10 @@ func TestWatchRun(t *testing.T) {
 	id := s.request(conn)
 	live := "/runs/" + id + "/live"
 
-	a := s.get("/runs/"+id).wants(http.StatusOK, "Import of companies", "It waits for a worker", "all companies of Halo PSA", "key:ann", "main")
+	a := s.get("/runs/"+id).wants(http.StatusOK, "Import of companies", "The run is waiting for a worker", "all Halo PSA companies", "key:ann", "main")
 	polled := a.find("*", "hx-get", live)
 	if len(polled) != 1 {
-		t.Fatal("nothing asks how it goes on")
+		t.Fatal("the page does not poll")
 	}
 	if swap, _ := attrOf(polled[0], "hx-swap"); swap != "innerHTML" || len(a.find("progress", "", "")) != 1 {
 		t.Errorf("swap %q", swap)
@@ -49,21 +49,21 @@ func TestWatchRun(t *testing.T) {
 	begun := time.Now().Truncate(time.Second)
 	s.console.now = func() time.Time { return begun.Add(10 * time.Second) }
 	repotest.Exec(t, s.url, `update halosync.runs set state = 'running', started_at = $1, records = 100, records_total = 400, created = 90`, begun)
-	part := s.get(live, "HX-Request", "true").wants(http.StatusOK, "It is running", "100 of 400 companies, about 30s left", "Created 90")
+	part := s.get(live, "HX-Request", "true").wants(http.StatusOK, "The run is in progress", "100 of 400 companies, about 30s left", "Created 90")
 	bar := part.find("progress", "", "")[0]
 	value, _ := attrOf(bar, "value")
-	if most, _ := attrOf(bar, "max"); value != "100" || most != "400" || strings.Contains(part.body, "<html") || part.head.Get("HX-Reswap") != "" {
-		t.Errorf("%s of %s, %v\n%s", value, most, part.head, part.body)
+	if limit, _ := attrOf(bar, "max"); value != "100" || limit != "400" || strings.Contains(part.body, "<html") || part.head.Get("HX-Reswap") != "" {
+		t.Errorf("%s of %s, %v\n%s", value, limit, part.head, part.body)
 	}
 	s.console.now = time.Now
 	repotest.Exec(t, s.url, `update halosync.runs set state = 'queued', started_at = null, records = 0, records_total = 0, created = 0`)
 
 	run := s.perform(id)
-	last := s.get(live, "HX-Request", "true").wants(http.StatusOK, "It is done", fmt.Sprintf("Created %d", run.Created))
+	last := s.get(live, "HX-Request", "true").wants(http.StatusOK, "The run is done", fmt.Sprintf("Created %d", run.Created))
 	if last.head.Get("HX-Reswap") != "outerHTML" || len(last.find("*", "hx-get", "*")) != 0 || len(last.find("*", "hx-swap-oob", "*")) != 2 {
 		t.Errorf("asking does not end: %v\n%s", last.head, last.body)
 	}
-	ended := s.get("/runs/"+id).wants(http.StatusOK, "It is done", "complete")
+	ended := s.get("/runs/"+id).wants(http.StatusOK, "The run is done", "complete")
 	if len(ended.find("*", "hx-get", "*")) != 0 || strings.Contains(ended.body, "http-equiv") {
 		t.Error("the page of an ended run asks on")
 	}
@@ -75,11 +75,11 @@ func TestRunActions(t *testing.T) {
 	s := newStage(t, 7)
 	conn := s.connect("main")
 	id := s.request(conn)
-	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "The run is cancelled", "It was cancelled", "Retry")
-	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "The run is cancelled") // once more is safe
+	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "Run cancelled", "The run was cancelled", "Retry")
+	s.follow(s.post("/runs/"+id+"/cancel")).wants(http.StatusOK, "Run cancelled") // repeating it is safe
 
 	again := s.post("/runs/" + id + "/retry")
-	s.follow(again).wants(http.StatusOK, "It waits")
+	s.follow(again).wants(http.StatusOK, "The run is waiting")
 	second := strings.TrimPrefix(again.head.Get("Location"), "/runs/")
 	if second == id {
 		t.Fatal("the retry is the run itself")
@@ -92,16 +92,16 @@ func TestRunActions(t *testing.T) {
 		t.Fatalf("created %d", run.Created)
 	}
 	s.get("/runs/"+second).wants(http.StatusOK, "Run again", "Undo this run")
-	s.follow(s.post("/runs/"+second+"/cancel")).wants(http.StatusOK, "The run had ended before")
+	s.follow(s.post("/runs/"+second+"/cancel")).wants(http.StatusOK, "The run had already ended")
 	s.post("/runs/" + second + "/approve").wants(http.StatusConflict)
-	s.follow(s.post("/runs/"+second+"/undo")).wants(http.StatusOK, "Taken back: 6 mappings and 6 companies")
+	s.follow(s.post("/runs/"+second+"/undo")).wants(http.StatusOK, "Undone: 6 mappings and 6 companies")
 	if n := len(s.mappings(repo.MappingFilter{})); n != 0 {
 		t.Errorf("%d mappings are left", n)
 	}
 	s.post("/runs/nonsense/cancel").wants(http.StatusNotFound)
 }
 
-// A held run waits for a person, who sees why.
+// A held run shows why it waits for a person.
 func TestApproveRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -116,10 +116,10 @@ func TestApproveRun(t *testing.T) {
 	if strings.Contains(textOf(a.doc), "Retry") {
 		t.Error("a held run is not for retrying")
 	}
-	s.follow(s.post("/runs/"+receipt.RunID+"/approve")).wants(http.StatusOK, "The run is noted", "It waits") // the stage has no queue
+	s.follow(s.post("/runs/"+receipt.RunID+"/approve")).wants(http.StatusOK, "The run is saved", "The run is waiting") // the stage has no queue
 }
 
-// What needs a person is there by name, with a way on.
+// Items that need a person have names and links.
 func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)
@@ -158,9 +158,9 @@ func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 func TestRunsAreListed(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 2)
-	s.get("/runs").wants(http.StatusOK, "Nothing has run yet")
+	s.get("/runs").wants(http.StatusOK, "No runs yet")
 	conn := s.connect("main")
-	// All of one moment, as a clock's tick makes them.
+	// All have the same time, like scheduled runs.
 	repotest.Exec(t, s.url, `
 		insert into halosync.runs (id, tenant, connection_id, kind, request_key, state, finished_at, error)
 		select gen_random_uuid(), 'acme', $1, 'resync', 'k' || i, 'failed', now(), 'nr ' || i from generate_series(1, 70) i`, conn.ID)
@@ -187,7 +187,7 @@ func TestRunsAreListed(t *testing.T) {
 		}
 	}
 	s.get("/runs?kind=x").wants(http.StatusUnprocessableEntity)
-	s.get("/runs?kind=map").wants(http.StatusOK, "No run fits")
+	s.get("/runs?kind=map").wants(http.StatusOK, "No run matches")
 }
 
 func TestDryRunIsAPreview(t *testing.T) {
@@ -208,7 +208,7 @@ func TestDryRunIsAPreview(t *testing.T) {
 func TestEventsAreReadable(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)
-	s.get("/events").wants(http.StatusOK, "Nothing has happened yet")
+	s.get("/events").wants(http.StatusOK, "No events yet")
 	conn := s.connect("main")
 	s.importAll(conn)
 	m := s.mappings(repo.MappingFilter{})[0]
@@ -226,7 +226,7 @@ func TestEventsAreReadable(t *testing.T) {
 	if rows := s.get("/events?run=" + repo.Hex(*m.RunID)).rows(); len(rows) != 6 { // three companies and their mappings
 		t.Errorf("%d events of the run: %q", len(rows), rows)
 	}
-	s.get("/events?since="+time.Now().AddDate(0, 0, 2).Format(time.DateOnly)).wants(http.StatusOK, "No event fits")
+	s.get("/events?since="+time.Now().AddDate(0, 0, 2).Format(time.DateOnly)).wants(http.StatusOK, "No event matches")
 	for _, query := range []string{"since=yesterday", "mapping=x", "run=1"} {
 		s.get("/events?" + query).wants(http.StatusUnprocessableEntity)
 	}
@@ -247,15 +247,15 @@ func TestReceipts(t *testing.T) {
 		kind, want string
 	}{
 		{engine.Receipt{}, "", "done"},
-		{engine.Receipt{Existing: true}, "", "asked for already"},
-		{engine.Receipt{NotQueued: http.ErrServerClosed}, "warn", "as soon as a worker finds it"},
+		{engine.Receipt{Existing: true}, "", "already in progress"},
+		{engine.Receipt{NotQueued: http.ErrServerClosed}, "warn", "as soon as the queue is back"},
 	} {
 		if f := receiptFlash(tt.receipt, "done"); f.Kind != tt.kind || !strings.Contains(f.Text, tt.want) {
 			t.Errorf("%+v: %+v", tt.receipt, f)
 		}
 	}
 	undo := undoFlash(engine.Undo{Unmapped: 1, Removed: 2, Gone: 1, LeftCount: 2, Left: []repo.Kept{{Reason: "somebody renamed it"}}})
-	if want := "Taken back: 1 mapping and 2 companies. 1 more was deleted before. Left as they are: 2, the first because somebody renamed it."; undo.Text != want || undo.Kind != "warn" {
+	if want := "Undone: 1 mapping and 2 companies. 1 more had already been deleted. Left unchanged: 2, the first because somebody renamed it."; undo.Text != want || undo.Kind != "warn" {
 		t.Errorf("%+v", undo)
 	}
 }

@@ -33,7 +33,7 @@ func schemes(t *testing.T) map[string]map[string]string {
 	return map[string]map[string]string{"light": read(light), "dark": read(dark)}
 }
 
-// luminance and contrast are WCAG 2's.
+// luminance and contrast are computed as in WCAG 2.
 func luminance(hex string) float64 {
 	n, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil {
@@ -54,8 +54,8 @@ func contrast(a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// Text has a contrast of 4.5 to 1 with what is behind it, and the borders of
-// fields 3 to 1, in both schemes.
+// In both schemes text has a contrast of at least 4.5 to 1 with its background, and
+// borders of fields 3 to 1.
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	pairs := map[string][]string{
@@ -65,9 +65,9 @@ func TestContrast(t *testing.T) {
 		"good": {"good-sunk"}, "warn": {"warn-sunk"}, "bad": {"bad-sunk", "card", "sunk"},
 	}
 	for scheme, colours := range schemes(t) {
-		check := func(front, back string, least float64) {
-			if c := contrast(colours[front], colours[back]); !(c >= least) {
-				t.Errorf("%s: %s on %s is %.2f to 1, want %.1f", scheme, front, back, c, least)
+		check := func(front, back string, minimum float64) {
+			if c := contrast(colours[front], colours[back]); !(c >= minimum) {
+				t.Errorf("%s: %s on %s is %.2f to 1, want %.1f", scheme, front, back, c, minimum)
 			}
 		}
 		for front, backs := range pairs {

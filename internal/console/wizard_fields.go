@@ -9,49 +9,49 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// faults are what is wrong with a form, by the name of the field.
+// faults are the errors of a form by field.
 type faults map[string]string
 
-// add notes what is wrong with a field; what was found first is told.
+// add records an error of a field, unless it has one.
 func (f faults) add(field, format string, args ...any) {
 	if f[field] == "" {
 		f[field] = fmt.Sprintf(format, args...)
 	}
 }
 
-// searchOf reads the text of a search box.
+// searchOf returns the text of a search box.
 func searchOf(v url.Values, field string, wrong faults) string {
 	text := strings.TrimSpace(v.Get(field))
 	if len(text) > maxSearch {
-		wrong.add(field, "That is too long: at most %d characters, fewer with accents.", maxSearch)
+		wrong.add(field, "Too long. Enter at most %d characters, fewer with accents.", maxSearch)
 		return ""
 	}
 	if err := plaintext.Check(text); err != nil {
-		wrong.add(field, "That cannot be searched for: %v.", err)
+		wrong.add(field, "This text cannot be searched for: %v.", err)
 		return ""
 	}
 	return text
 }
 
-// numberOf reads a whole number from 1 to most.
-func numberOf(v url.Values, field string, unset, most int, wrong faults) int {
+// numberOf returns a whole number from 1 to limit, or unset if the field is empty or
+// invalid.
+func numberOf(v url.Values, field string, unset, limit int, wrong faults) int {
 	text := strings.TrimSpace(v.Get(field))
 	if text == "" {
 		return unset
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > most {
-		wrong.add(field, "Give a whole number from 1 to %d.", most)
+	if err != nil || n < 1 || n > limit {
+		wrong.add(field, "Enter a whole number from 1 to %d.", limit)
 		return unset
 	}
 	return n
 }
 
-// eachHidden decodes the hidden fields of one name; what is wrong with them is
-// told at field.
-func eachHidden[T any](texts []string, field string, most int, decode func(string) (T, error), wrong faults) []T {
-	if len(texts) > most {
-		wrong.add(field, "%s chosen, and %s are the most: start again from the menu.", count(len(texts)), count(most))
+// eachHidden decodes at most limit hidden fields of a name. Errors are reported at field.
+func eachHidden[T any](texts []string, field string, limit int, decode func(string) (T, error), wrong faults) []T {
+	if len(texts) > limit {
+		wrong.add(field, "%s are chosen, but %s is the maximum. Start again from the menu.", count(len(texts)), count(limit))
 		return nil
 	}
 	var all []T
@@ -66,8 +66,8 @@ func eachHidden[T any](texts []string, field string, most int, decode func(strin
 	return all
 }
 
-// sentence makes an error's text one for a page.
+// sentence returns the text of an error as a sentence.
 func sentence(err error) string {
-	text := err.Error()
+	text := strings.TrimSuffix(err.Error(), ".")
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// again decodes what v has encoded: whatever was taken once is taken again and
-// stays what it is.
-func again[T interface{ Hidden() (string, error) }](t *testing.T, v T, err error, decode func(string) (T, error), name string, most int) {
+// again decodes the hidden field of v: a value that was accepted once is accepted again
+// without a change.
+func again[T interface{ Hidden() (string, error) }](t *testing.T, v T, err error, decode func(string) (T, error), name string, limit int) {
 	t.Helper()
 	if err != nil {
 		return
 	}
-	if err := plaintext.Check(name); err != nil || utf8.RuneCountInString(name) > most {
+	if err := plaintext.Check(name); err != nil || utf8.RuneCountInString(name) > limit {
 		t.Errorf("name %q: %v", name, err)
 	}
 	text, err := v.Hidden()
@@ -49,8 +49,7 @@ func FuzzDecodeHidden(f *testing.F) {
 	})
 }
 
-// A form that was taken can be sent again and is the same: nothing that was
-// chosen gets lost or made up on the way.
+// An accepted form can be sent again without a change: nothing is lost or added.
 func FuzzImportForm(f *testing.F) {
 	f.Add("connection=c&search=x&page=2&page_size=5&inactive=1&choice=all")
 	f.Add(url.Values{
@@ -77,7 +76,7 @@ func FuzzImportForm(f *testing.F) {
 	})
 }
 
-// formValues are the fields of a page that shows form.
+// formValues returns the fields of a page that shows form.
 func formValues(t testing.TB, form importForm) url.Values {
 	t.Helper()
 	v := form.values()

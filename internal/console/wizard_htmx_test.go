@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// quick presses a button as htmx does, for the part of the page with an id.
+// quick presses a button like htmx, for the part of the page with an id.
 func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	s.t.Helper()
 	_, v := s.filled(a, button, changes...)
@@ -24,8 +24,8 @@ func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	return s.ask(http.MethodPost, path, v, "HX-Request", "true", "HX-Target", into)
 }
 
-// With htmx the same buttons bring the part that changes, and the status for
-// screen readers into the element that is there.
+// With htmx the same buttons return the part that changes, and the status for screen
+// readers as a swap.
 func TestWizardsWithHTMX(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -75,8 +75,7 @@ func TestWizardsWithHTMX(t *testing.T) {
 	}
 }
 
-// The preview's progress asks for itself until the run has ended, and then for
-// the whole.
+// The progress of the preview polls until the run ends, then loads the whole page.
 func TestImportPreviewLive(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -86,7 +85,7 @@ func TestImportPreviewLive(t *testing.T) {
 	p := s.press(s.get("/import"), "Get companies")
 	p = s.press(p, "Next", ticked("tick", ids[0]), ticked("tick", ids[1])).wants(200)
 	run := s.previewOf(p)
-	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "waits for its turn").lacks("<html")
+	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "is waiting to start").lacks("<html")
 	if got := live.find("div", "hx-trigger", "every 1s"); len(got) != 1 || len(live.find("progress", "", "")) != 1 {
 		t.Errorf("it does not go on asking:\n%s", live.body)
 	}
@@ -95,8 +94,8 @@ func TestImportPreviewLive(t *testing.T) {
 	if got := live.find("div", "hx-trigger", "load"); len(got) != 1 || attr(got[0], "hx-post") != "/import/preview" {
 		t.Errorf("it does not ask for the whole:\n%s", live.body)
 	}
-	// The item that needs a person has the name that it was chosen by.
-	s.press(p, "Show the progress").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
+	// The item that needs a person shows the name of the chosen company.
+	s.press(p, "Refresh").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
 	if other := s.get("/runs/" + run); other.code == 200 {
 		other.lacks("will be created")
 	}
@@ -104,8 +103,8 @@ func TestImportPreviewLive(t *testing.T) {
 	s.get("/import/preview/" + real.ID.String()).wants(http.StatusNotFound)
 }
 
-// A preview that fails says why and offers another; going back from one that
-// is under way stops it.
+// A failed preview shows the reason and offers to repeat it. Going back cancels a running
+// preview.
 func TestImportPreviewFailsAndStops(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 5)
@@ -116,14 +115,14 @@ func TestImportPreviewFailsAndStops(t *testing.T) {
 	if run, err := s.engine.Run(t.Context(), "acme", first); err != nil || run.State != "cancelled" {
 		t.Errorf("the preview is %s, %v", run.State, err)
 	}
-	p = s.press(p, "Show the progress").wants(200, "The preview was cancelled").lacks(`id="finish"`)
-	p = s.press(p, "Make the preview again").wants(200, "waits for its turn")
+	p = s.press(p, "Refresh").wants(200, "The preview was cancelled").lacks(`id="finish"`)
+	p = s.press(p, "Repeat the preview").wants(200, "is waiting to start")
 	if s.previewOf(p) == first {
 		t.Error("the same preview again")
 	}
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(403, ""))
 	s.perform(s.previewOf(p))
-	p = s.press(p, "Show the progress").wants(200, "The preview did not succeed").lacks(`id="finish"`)
+	p = s.press(p, "Refresh").wants(200, "The preview failed").lacks(`id="finish"`)
 	if p.role("alert") == "" {
 		t.Error("no alert")
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
-// edit is what a person does to a form before pressing a button.
+// edit changes a form before a button is pressed.
 type edit func(a *answer, form *html.Node, v url.Values)
 
-// typed fills a field in.
+// typed fills in a field.
 func typed(name, text string) edit {
 	return func(a *answer, form *html.Node, v url.Values) {
 		a.t.Helper()
@@ -28,8 +28,7 @@ func typed(name, text string) edit {
 	}
 }
 
-// ticked ticks a check box or a radio button by its value; ticking a box
-// again takes the tick away.
+// ticked toggles a checkbox or selects a radio button by its value.
 func ticked(name, value string) edit {
 	return func(a *answer, form *html.Node, v url.Values) {
 		a.t.Helper()
@@ -53,8 +52,8 @@ func ticked(name, value string) edit {
 	}
 }
 
-// press submits the form of a button, by its text, label or id, as a browser
-// without scripts does.
+// press submits the form of a button, by its text, label or id, like a browser without
+// scripts.
 func (s *stage) press(a *answer, button string, changes ...edit) *answer {
 	s.t.Helper()
 	target, v := s.filled(a, button, changes...)
@@ -66,7 +65,7 @@ func (s *stage) press(a *answer, button string, changes ...edit) *answer {
 
 type target struct{ method, action string }
 
-// filled is the form of a button as it would be sent.
+// filled returns the values of the form of a button.
 func (s *stage) filled(a *answer, button string, changes ...edit) (target, url.Values) {
 	s.t.Helper()
 	b, form := a.button(button)
@@ -87,7 +86,7 @@ func (s *stage) filled(a *answer, button string, changes ...edit) (target, url.V
 	return to, v
 }
 
-// button finds a button that a person calls so, and its form.
+// button returns a button by its text, label or id, and its form.
 func (a *answer) button(name string) (button, form *html.Node) {
 	a.t.Helper()
 	for _, b := range elements(a.doc, "button") {
@@ -104,7 +103,7 @@ func (a *answer) button(name string) (button, form *html.Node) {
 	return nil, nil
 }
 
-// sentBy are the fields of a form as a browser sends them.
+// sentBy returns the fields of a form as a browser sends them.
 func sentBy(form *html.Node) url.Values {
 	v := url.Values{}
 	for _, n := range elements(form, "input", "select") {
@@ -125,7 +124,7 @@ func sentBy(form *html.Node) url.Values {
 	return v
 }
 
-// selected is the value of a select: the selected option or the first.
+// selected returns the value of a select: the selected option or the first.
 func selected(sel *html.Node) string {
 	options := elements(sel, "option")
 	i := max(0, slices.IndexFunc(options, func(o *html.Node) bool { _, is := attrOf(o, "selected"); return is }))
@@ -135,7 +134,7 @@ func selected(sel *html.Node) string {
 	return textOf(options[i])
 }
 
-// elements are those of some names, in the order of the page.
+// elements returns the elements with the names, in the order of the page.
 func elements(n *html.Node, tags ...string) (found []*html.Node) {
 	for d := range n.Descendants() {
 		if d.Type == html.ElementNode && slices.Contains(tags, d.Data) {
@@ -150,7 +149,7 @@ func attr(n *html.Node, name string) string {
 	return value
 }
 
-// entries are the items of a list of the page, by the list's class.
+// entries returns the items of the list with a class.
 func (a *answer) entries(class string) (texts []string) {
 	for _, ul := range a.find("ul", "class", class) {
 		for _, li := range elements(ul, "li") {
@@ -160,7 +159,7 @@ func (a *answer) entries(class string) (texts []string) {
 	return texts
 }
 
-// hasty is a stage whose engine gives up on Halo at once.
+// hasty returns a stage whose engine does not retry.
 func hasty(t testing.TB, n int) *stage {
 	t.Helper()
 	s := newStage(t, n)

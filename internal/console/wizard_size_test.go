@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The largest forms stay below the limit on bodies, 1 MiB, whatever the names.
+// The largest forms stay below the limit of a body, 1 MiB, with any names.
 func TestFormsStayBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
@@ -50,7 +50,7 @@ func TestFormsStayBelowTheLimit(t *testing.T) {
 	}
 }
 
-// What is chosen grows to its bound and no further, and says so.
+// The selection is limited, and reports what did not fit.
 func TestPicksAreBounded(t *testing.T) {
 	t.Parallel()
 	all := func(row) bool { return true }

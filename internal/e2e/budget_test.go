@@ -340,7 +340,7 @@ func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	if err := server.Halt(); err != nil {
 		t.Fatal(err)
 	}
-	in.Eventually("the worker has noticed", func() bool { return strings.Contains(w.Log.String(), "going on with a share") })
+	in.Eventually("the worker has noticed", func() bool { return strings.Contains(w.Log.String(), "using a local share") })
 	browse := func(what string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

@@ -101,7 +101,7 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := in.Enqueue("import", "--connection", "halo", "--all", "-o", "json")
-	if again := installation.Decode[installation.Run](t, out); code != 0 || again.ID != first.ID || !strings.Contains(errs, "under way already") {
+	if again := installation.Decode[installation.Run](t, out); code != 0 || again.ID != first.ID || !strings.Contains(errs, "already in progress") {
 		t.Fatalf("same request: exit code %d, %s%s", code, out, errs)
 	}
 	w := in.StartWorker()

@@ -1,6 +1,5 @@
-// Package problem says what each error means to a person: an HTTP status, a code for
-// programs, a title, and what to do. API, console, command line and doctor render it,
-// each in its own manner.
+// Package problem maps each error to an HTTP status, a code for programs, a title and
+// advice. The API, the console, the command line and doctor render it in their own way.
 package problem
 
 import (
@@ -19,29 +18,29 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// A Problem is an error as a person sees it. Its texts hold no control characters.
+// A Problem is an error as shown to a person. Its texts contain no control characters.
 type Problem struct {
 	Status int
 	Code   string // stable, for programs, such as "halo-credentials"
 	Title  string // what happened, in a few words
-	Detail string // what exactly, in the error's own words; empty where those are ours alone
-	Advice string // what to do: a sentence without its capital and its period; may be empty
+	Detail string // the text of the error; empty if it is for the log only
+	Advice string // what to do: clauses without a capital and a period; may be empty
 	// RetryAfter is how long to wait before the same can work; 0: unknown.
 	RetryAfter time.Duration
 }
 
-// Internal is the code of a problem that no one but a developer can mend.
+// Internal is the code of a problem that only a developer can fix.
 const Internal = "internal"
 
-// Errors of a request that reach no use case.
+// Errors that end a request before it reaches a use case.
 var (
-	// ErrNotSignedIn says that the request has no principal.
+	// ErrNotSignedIn means that the request has no principal.
 	ErrNotSignedIn = errors.New("not signed in")
-	// ErrNoPage says that there is nothing at the address.
+	// ErrNoPage means that there is nothing at the URL.
 	ErrNoPage = errors.New("no such page")
 )
 
-// An InputError says what is wrong with a field of a request.
+// An InputError reports what is wrong with a field of a request.
 type InputError struct {
 	Place  string // such as "query.after"; may be empty
 	Reason string
@@ -49,7 +48,7 @@ type InputError struct {
 
 func (e *InputError) Error() string { return e.Reason }
 
-// A ScopeError says that the principal lacks a scope.
+// A ScopeError means that the principal lacks a scope.
 type ScopeError struct{ Need string }
 
 func (e *ScopeError) Error() string { return fmt.Sprintf("scope %s is needed", e.Need) }
@@ -57,54 +56,145 @@ func (e *ScopeError) Error() string { return fmt.Sprintf("scope %s is needed", e
 // row is one line of the table.
 type row struct {
 	is     func(error) bool
-	detail bool // the error's own words help a person
+	detail bool // show the text of the error
 	as     Problem
 }
 
-// table has every error that a person can meet; the first row that fits counts. What
-// fits none is internal.
+// table lists every error that a person can see. The first matching row applies; an
+// error without a row is internal.
 var table = []row{
-	{is(ErrNotSignedIn), false, Problem{Status: 401, Code: "not-signed-in", Title: "You are not signed in", Advice: "sign in, then try again"}},
-	{is(ErrNoPage), false, Problem{Status: 404, Code: "no-page", Title: "There is nothing here", Advice: "it may have been removed, or the address is mistyped"}},
-	{isA[*InputError], true, Problem{Status: 422, Code: "input", Title: "Something is missing or misspelt"}},
-	{isA[*http.MaxBytesError], false, Problem{Status: 413, Code: "too-large", Title: "That is too much at once", Advice: "send less"}},
+	{is(ErrNotSignedIn), false, Problem{
+		Status: 401, Code: "not-signed-in", Title: "You are not signed in",
+		Advice: "sign in, then try again",
+	}},
+	{is(ErrNoPage), false, Problem{
+		Status: 404, Code: "no-page", Title: "Page not found",
+		Advice: "it may have been removed, or the address is mistyped",
+	}},
+	{isA[*InputError], true, Problem{Status: 422, Code: "input", Title: "Some input is missing or invalid"}},
+	{isA[*http.MaxBytesError], false, Problem{
+		Status: 413, Code: "too-large", Title: "The request is too large",
+		Advice: "send less at once",
+	}},
 
-	{isConflict, true, Problem{Status: 409, Code: "conflict", Title: "That cannot be done just now"}},
-	{isA[*engine.UsageError], true, Problem{Status: 422, Code: "usage", Title: "That cannot be done as it stands"}},
-	{is(repo.ErrChanged), false, Problem{Status: 412, Code: "changed", Title: "Someone else changed this since you opened it", Advice: "nothing was saved; open it again to see the change, then repeat yours if it still makes sense"}},
-	{is(repo.ErrNotHeld), false, Problem{Status: 409, Code: "not-held", Title: "The run is not held", Advice: "only a held run can be approved; look at its present state"}},
-	{is(repo.ErrNotFound), false, Problem{Status: 404, Code: "not-found", Title: "There is nothing here", Advice: "it may have been removed"}},
-	{is(repo.ErrConflict), true, Problem{Status: 409, Code: "exists", Title: "That exists already", Advice: "choose another name, or use what is there"}},
-	{is(repo.ErrInvalid), true, Problem{Status: 422, Code: "invalid", Title: "That cannot be stored", Advice: "correct it and try again"}},
-	{isA[*repo.BusyError], true, Problem{Status: 409, Code: "busy", Title: "Another run is active", Advice: "wait until it has ended"}},
+	{isConflict, true, Problem{Status: 409, Code: "conflict", Title: "This is not possible at the moment"}},
+	{isA[*engine.UsageError], true, Problem{Status: 422, Code: "usage", Title: "This request is not valid"}},
+	{is(repo.ErrChanged), false, Problem{
+		Status: 412, Code: "changed", Title: "Someone else changed this since you opened it",
+		Advice: "nothing was saved; open it again to see the change, then repeat yours if it still makes sense",
+	}},
+	{is(repo.ErrNotHeld), false, Problem{
+		Status: 409, Code: "not-held", Title: "The run is not held",
+		Advice: "only a held run can be approved; check its current state",
+	}},
+	{is(repo.ErrNotFound), false, Problem{
+		Status: 404, Code: "not-found", Title: "Not found",
+		Advice: "it may have been removed",
+	}},
+	{is(repo.ErrConflict), true, Problem{
+		Status: 409, Code: "exists", Title: "This already exists",
+		Advice: "choose another name, or use the existing one",
+	}},
+	{is(repo.ErrInvalid), true, Problem{
+		Status: 422, Code: "invalid", Title: "This cannot be saved",
+		Advice: "correct it and try again",
+	}},
+	{isA[*repo.BusyError], true, Problem{
+		Status: 409, Code: "busy", Title: "Another run is active",
+		Advice: "wait until it has ended",
+	}},
 	{is(repo.ErrEnded), true, Problem{Status: 409, Code: "ended", Title: "The run has ended"}},
-	{is(repo.ErrBusy), true, Problem{Status: 409, Code: "in-progress", Title: "The same request is being executed", Advice: "ask again in a moment for its answer", RetryAfter: time.Second}},
-	{is(repo.ErrOtherRequest), true, Problem{Status: 422, Code: "key-reused", Title: "The key was used for another request", Advice: "take a new key for each request"}},
-	{is(repo.ErrUnavailable), false, Problem{Status: 503, Code: "database", Title: "The database does not answer", Advice: "nothing was changed; try again in a moment", RetryAfter: 5 * time.Second}},
-	{is(secret.ErrUnknownKey), true, Problem{Status: 503, Code: "unknown-key", Title: "This worker does not have the key of the credentials yet", Advice: "try again in a moment", RetryAfter: 5 * time.Second}},
-	{is(secret.ErrOpen), true, Problem{Status: 502, Code: "sealed", Title: "The stored credentials cannot be opened", Advice: "enter the client secret again"}},
+	{is(repo.ErrBusy), true, Problem{
+		Status: 409, Code: "in-progress", Title: "The same request is in progress",
+		Advice:     "repeat it in a moment to get its answer",
+		RetryAfter: time.Second,
+	}},
+	{is(repo.ErrOtherRequest), true, Problem{
+		Status: 422, Code: "key-reused", Title: "The key was used for another request",
+		Advice: "use a new key for each request",
+	}},
+	{is(repo.ErrUnavailable), false, Problem{
+		Status: 503, Code: "database", Title: "The database is unavailable",
+		Advice:     "nothing was changed; try again in a moment",
+		RetryAfter: 5 * time.Second,
+	}},
+	{is(secret.ErrUnknownKey), true, Problem{
+		Status: 503, Code: "unknown-key", Title: "This worker does not have the key of the credentials yet",
+		Advice:     "try again in a moment",
+		RetryAfter: 5 * time.Second,
+	}},
+	{is(secret.ErrOpen), true, Problem{
+		Status: 502, Code: "sealed", Title: "The stored credentials cannot be decrypted",
+		Advice: "enter the client secret again",
+	}},
 
-	{isA[*ratelimit.BudgetError], true, Problem{Status: 429, Code: "budget", Title: "The request budget of this Halo PSA is used up", Advice: "wait a few minutes, then try again"}},
-	{is(halo.ErrThrottled), true, Problem{Status: 429, Code: "halo-throttled", Title: "Halo PSA limits requests", Advice: "wait a few minutes, then try again"}},
-	{is(engine.ErrNoClients), true, Problem{Status: 502, Code: "halo-no-clients", Title: "Halo PSA shows no client", Advice: "give the application's agent in Halo the right to read customers"}},
-	{is(halo.ErrCredentials), true, Problem{Status: 502, Code: "halo-credentials", Title: "Halo PSA does not accept the credentials", Advice: "check client ID, client secret and tenant name in Halo (Configuration, Integrations, HaloPSA API), and update the connection"}},
-	{is(halo.ErrUnauthorized), true, Problem{Status: 502, Code: "halo-token", Title: "Halo PSA does not accept its own token", Advice: "check that resource server and authorisation server belong to the same Halo, and that the application has the permission read:customers"}},
-	{is(halo.ErrForbidden), true, Problem{Status: 502, Code: "halo-forbidden", Title: "Halo PSA refuses access", Advice: "give the application in Halo the permission read:customers, and its agent the right to read customers"}},
-	{isSilence, true, Problem{Status: 504, Code: "halo-silent", Title: "Halo PSA does not answer", Advice: "check that the host name is right and can be reached from here, then try again"}},
-	{is(halo.ErrUnavailable), true, Problem{Status: 502, Code: "halo-unavailable", Title: "Halo PSA has a problem", Advice: "nothing was changed; try again in a few minutes; if it stays like this, check the tenant name"}},
-	{is(halo.ErrNotHalo), true, Problem{Status: 502, Code: "not-halo", Title: "The answer is not Halo PSA's", Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api"}},
-	{is(halo.ErrTooLarge), true, Problem{Status: 502, Code: "halo-too-large", Title: "Halo PSA's answer is too large", Advice: "ask for fewer clients with a search or a smaller page"}},
-	{is(halo.ErrNotFound), true, Problem{Status: 502, Code: "halo-not-found", Title: "Halo PSA does not have that", Advice: "it may have been deleted in Halo; otherwise check the connection's resource server, which usually ends in /api"}},
-	{is(halo.ErrInvalid), true, Problem{Status: 502, Code: "halo-invalid", Title: "Halo PSA refused the request", Advice: "try other words or a smaller page"}},
-	{is(halo.ErrRefused), true, Problem{Status: 422, Code: "address-refused", Title: "That address must not be called", Advice: "nothing was sent; a private address has to be listed in HALOSYNC_ALLOW_HOSTS"}},
-	{is(context.DeadlineExceeded), false, Problem{Status: 504, Code: "timeout", Title: "That took too long", Advice: "try again in a moment"}},
-	{is(context.Canceled), false, Problem{Status: 503, Code: "canceled", Title: "The request was canceled", Advice: "try again", RetryAfter: 5 * time.Second}},
+	{isA[*ratelimit.BudgetError], true, Problem{
+		Status: 429, Code: "budget", Title: "The request budget of this Halo PSA is used up",
+		Advice: "wait a few minutes, then try again",
+	}},
+	{is(halo.ErrThrottled), true, Problem{
+		Status: 429, Code: "halo-throttled", Title: "Halo PSA limits requests",
+		Advice: "wait a few minutes, then try again",
+	}},
+	{is(engine.ErrNoClients), true, Problem{
+		Status: 502, Code: "halo-no-clients", Title: "Halo PSA shows no client",
+		Advice: "give the application's agent in Halo the right to read customers",
+	}},
+	{is(halo.ErrCredentials), true, Problem{
+		Status: 502, Code: "halo-credentials", Title: "Halo PSA does not accept the credentials",
+		Advice: "check client ID, client secret and tenant name in Halo (Configuration, Integrations, HaloPSA API), and update the connection",
+	}},
+	{is(halo.ErrUnauthorized), true, Problem{
+		Status: 502, Code: "halo-token", Title: "Halo PSA does not accept its own token",
+		Advice: "check that resource server and authorisation server belong to the same Halo, and that the application has the permission read:customers",
+	}},
+	{is(halo.ErrForbidden), true, Problem{
+		Status: 502, Code: "halo-forbidden", Title: "Halo PSA refuses access",
+		Advice: "give the application in Halo the permission read:customers, and its agent the right to read customers",
+	}},
+	{isSilence, true, Problem{
+		Status: 504, Code: "halo-silent", Title: "Halo PSA does not answer",
+		Advice: "check that the host name is right and can be reached from here, then try again",
+	}},
+	{is(halo.ErrUnavailable), true, Problem{
+		Status: 502, Code: "halo-unavailable", Title: "Halo PSA has a problem",
+		Advice: "nothing was changed; try again in a few minutes; if the problem persists, check the tenant name",
+	}},
+	{is(halo.ErrNotHalo), true, Problem{
+		Status: 502, Code: "not-halo", Title: "The answer is not from Halo PSA",
+		Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api",
+	}},
+	{is(halo.ErrTooLarge), true, Problem{
+		Status: 502, Code: "halo-too-large", Title: "Halo PSA's answer is too large",
+		Advice: "request fewer clients with a search or a smaller page",
+	}},
+	{is(halo.ErrNotFound), true, Problem{
+		Status: 502, Code: "halo-not-found", Title: "Halo PSA has no such record",
+		Advice: "it may have been deleted in Halo; otherwise check the connection's resource server, which usually ends in /api",
+	}},
+	{is(halo.ErrInvalid), true, Problem{
+		Status: 502, Code: "halo-invalid", Title: "Halo PSA refused the request",
+		Advice: "try other words or a smaller page",
+	}},
+	{is(halo.ErrRefused), true, Problem{
+		Status: 422, Code: "address-refused", Title: "This address is not allowed",
+		Advice: "nothing was sent; add a private address to HALOSYNC_ALLOW_HOSTS",
+	}},
+	{is(context.DeadlineExceeded), false, Problem{
+		Status: 504, Code: "timeout", Title: "The request took too long",
+		Advice: "try again in a moment",
+	}},
+	{is(context.Canceled), false, Problem{
+		Status: 503, Code: "canceled", Title: "The request was canceled",
+		Advice:     "try again",
+		RetryAfter: 5 * time.Second,
+	}},
 }
 
-// Of returns what an error means. An error that is unknown has the code [Internal]
-// and no detail: its words are for the log.
+// Of returns the problem of an error. An unknown error has the code [Internal] and no
+// detail, since its text is for the log.
 func Of(err error) Problem {
-	p := Problem{Status: http.StatusInternalServerError, Code: Internal, Title: "Something went wrong here", Advice: "it has been logged; try again"}
+	p := Problem{Status: http.StatusInternalServerError, Code: Internal, Title: "Something went wrong", Advice: "the error was logged; try again"}
 	if missing, ok := errors.AsType[*engine.NotFoundError](err); ok {
 		return Problem{
 			Status: http.StatusNotFound, Code: "not-found", Title: "There is no such " + missing.What,
@@ -112,7 +202,7 @@ func Of(err error) Problem {
 		}
 	}
 	if scope, ok := errors.AsType[*ScopeError](err); ok {
-		return Problem{Status: http.StatusForbidden, Code: "scope", Title: "You may not do that", Advice: fmt.Sprintf("use an API key with the scope %q", scope.Need)}
+		return Problem{Status: http.StatusForbidden, Code: "scope", Title: "You do not have permission", Advice: fmt.Sprintf("use an API key with the scope %q", scope.Need)}
 	}
 	for _, r := range table {
 		if r.is(err) {
@@ -128,14 +218,14 @@ func Of(err error) Problem {
 	} else if after, ok := halo.RetryAfter(err); ok {
 		p.RetryAfter = after
 	}
-	// Credentials that the caller offers are input; those that are stored are not.
+	// Credentials in the request are input; stored ones are not.
 	if probe, ok := errors.AsType[*engine.ProbeError](err); ok && !probe.Stored && p.Status == http.StatusBadGateway && !errors.Is(err, halo.ErrUnavailable) {
 		p.Status = http.StatusUnprocessableEntity
 	}
 	return p
 }
 
-// Text is the problem in one line: detail, or title, and advice.
+// Text returns the problem in one line: its detail, or else its title, and its advice.
 func (p Problem) Text() string {
 	text := p.Detail
 	if text == "" {
@@ -147,7 +237,7 @@ func (p Problem) Text() string {
 	return text + "; " + p.Advice
 }
 
-// withoutCommands leaves out the advice that is for the command line.
+// withoutCommands drops clauses that are advice for the command line.
 func withoutCommands(err error) string {
 	var kept []string
 	for clause := range strings.SplitSeq(err.Error(), "; ") {
@@ -167,13 +257,13 @@ func isA[E error](err error) bool {
 	return ok
 }
 
-// isConflict: the state of something is in the way.
+// isConflict reports whether the state of a record prevents the request.
 func isConflict(err error) bool {
 	usage, ok := errors.AsType[*engine.UsageError](err)
 	return ok && usage.Conflict
 }
 
-// isSilence: nothing came from Halo at all.
+// isSilence reports whether Halo sent no response at all.
 func isSilence(err error) bool {
 	e, ok := errors.AsType[*halo.Error](err)
 	return ok && e.Status == 0 && errors.Is(err, halo.ErrUnavailable)

@@ -53,8 +53,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// Codes are for programs, so each means one thing; advice is a clause that can follow
-// another or stand alone.
+// Each code is unique. Advice is a clause that can follow another one.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -1,5 +1,5 @@
-// Package setup turns the environment into the parts that both programs work
-// with: the store, the queue, the request budget and the use cases. Nothing else reads
+// Package setup opens the parts that both programs use, as the environment configures
+// them: the store, the queue, the request budget and the use cases. No other package reads
 // the environment.
 package setup
 
@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,7 +24,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Settings is the environment and what was parsed from it.
+// Settings is the environment and the values parsed from it.
 type Settings struct {
 	config.Config
 	Allow       *halo.Allow
@@ -33,8 +34,8 @@ type Settings struct {
 	Redis       tasks.Address  // the zero value without REDIS_URL
 }
 
-// Read reads and checks the environment. required names the variables that the
-// command cannot do without. The error is a [*config.FaultsError] with all faults.
+// Read reads and checks the environment. required lists the variables that must be set.
+// The error is a [*config.FaultsError] with all faults.
 func Read(getenv func(string) string, required ...string) (Settings, error) {
 	var set Settings
 	var err error
@@ -59,22 +60,22 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 	return set, faults.Err()
 }
 
-// Options are what the two programs want of their parts in different ways.
+// Options are the settings in which the two programs differ.
 type Options struct {
 	Version  string
 	MaxConns int // to Postgres; 0: pgx's default
-	// Patience is how long a request waits for the budget, at most; default
-	// ratelimit's.
+	// Patience bounds how long a request waits for the budget; default: that of package
+	// ratelimit.
 	Patience time.Duration
-	// Observe is called with what the budget decides. May be nil.
+	// Observe is called with each decision of the budget. It may be nil.
 	Observe func(ratelimit.Event)
-	// ObserveHalo is called after every HTTP attempt. May be nil.
+	// ObserveHalo is called after every HTTP attempt. It may be nil.
 	ObserveHalo func(halo.Attempt)
 	Traces      *traces.Traces // nil: none
 	Log         *zap.Logger    // nil: none
 }
 
-// Parts are opened; [Parts.Close] closes them.
+// Parts are the opened parts of a program.
 type Parts struct {
 	Settings
 	Store    *repo.Store
@@ -86,8 +87,8 @@ type Parts struct {
 	close []func() error
 }
 
-// Open opens the parts that the settings name. It does not connect to Postgres or
-// Redis yet. Without REDIS_URL the budget is the process's own.
+// Open opens the parts. It does not connect to Postgres or Redis yet. Without REDIS_URL
+// the budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	p := &Parts{Settings: set}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
@@ -121,7 +122,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	return p, nil
 }
 
-// Close closes what [Open] opened.
+// Close closes the parts.
 func (p *Parts) Close() error {
 	var err error
 	for _, f := range p.close {
@@ -129,4 +130,25 @@ func (p *Parts) Close() error {
 	}
 	p.Store.Close()
 	return err
+}
+
+// Version returns the version of the program: the one that the linker set, else that of
+// the module, else the revision, else "dev".
+func Version(linked string) string {
+	if linked != "" {
+		return linked
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "dev"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "dev"
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/halosync/halosync/internal/config"
 )
 
-// All faults at once: those of the variables themselves and those that only their
-// parsers find.
+// Read reports all faults at once, including those that the parsers of the values find.
 func TestReadReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{

@@ -7,20 +7,20 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Client is one of Halo's clients, and what it is mapped to.
+// Client is a client in Halo and the company that it is mapped to.
 type Client struct {
 	ID           int64   `json:"id"`
 	Name         string  `json:"name"`
 	Inactive     bool    `json:"inactive"`
 	TopLevelID   int64   `json:"toplevel_id"`
 	TopLevelName string  `json:"toplevel_name"`
-	CompanyID    *string `json:"company_id" format:"uuid" doc:"The company that it is mapped to on this connection; null: none."`
+	CompanyID    *string `json:"company_id" format:"uuid" doc:"The company that the client is mapped to on this connection; null if unmapped."`
 	CompanyName  *string `json:"company_name"`
 }
 
-// Clients is a page of them.
+// Clients is a page of clients.
 type Clients struct {
-	RecordCount int      `json:"record_count" doc:"Over all pages, by Halo's count."`
+	RecordCount int      `json:"record_count" doc:"Number of clients on all pages, according to Halo."`
 	Page        int      `json:"page"`
 	PageSize    int      `json:"page_size"`
 	Clients     []Client `json:"clients" nullable:"false"`
@@ -36,14 +36,14 @@ func NewClient(c engine.BrowsedClient) Client {
 	return v
 }
 
-// Company is a company of the product's.
+// Company is a company of the product.
 type Company struct {
 	ID         string    `json:"id" format:"uuid"`
 	Tenant     string    `json:"tenant"`
 	Name       string    `json:"name" example:"Bakery Brown"`
 	ExternalID string    `json:"external_id" doc:"The product's own key, unique in the tenant; may be empty."`
 	CreatedAt  time.Time `json:"created_at"`
-	ClientID   *int64    `json:"client_id" doc:"Halo's client of its first mapping; null: not mapped."`
+	ClientID   *int64    `json:"client_id" doc:"The client of its first mapping; null if unmapped."`
 	ClientName *string   `json:"client_name"`
 }
 

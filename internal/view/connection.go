@@ -7,22 +7,22 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Connection is a connection; its secret is not in it.
+// Connection is a connection without its secret.
 type Connection struct {
 	ID            string     `json:"id" format:"uuid"`
 	Tenant        string     `json:"tenant"`
 	Name          string     `json:"name" doc:"Unique within the tenant." example:"Acme Halo"`
 	Domain        string     `json:"domain" doc:"Halo's resource server." example:"https://acme.halopsa.com/api"`
 	AuthServer    string     `json:"auth_server" doc:"Halo's authorisation server." example:"https://acme.halopsa.com/auth"`
-	HaloTenant    string     `json:"halo_tenant" doc:"The tenant's name at a hosted Halo; else empty."`
-	ClientID      string     `json:"client_id" doc:"The client ID of the application at Halo."`
-	RateLimit     string     `json:"rate_limit" doc:"Requests per window, e.g. 300/5m; empty: the installation's default."`
+	HaloTenant    string     `json:"halo_tenant" doc:"Tenant name, for hosted Halo only; may be empty."`
+	ClientID      string     `json:"client_id" doc:"Client ID of the application in Halo."`
+	RateLimit     string     `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the default of the installation."`
 	State         string     `json:"state" enum:"active,paused,needs_reconnect"`
 	StateReason   string     `json:"state_reason"`
-	ResyncCron    string     `json:"resync_cron" doc:"Its own schedule; empty: the installation's default."`
+	ResyncCron    string     `json:"resync_cron" doc:"Its own schedule; empty for the default of the installation."`
 	NextResyncAt  *time.Time `json:"next_resync_at"`
-	LastSuccessAt *time.Time `json:"last_success_at" doc:"When the last run that succeeded ended."`
-	Mappings      int        `json:"mappings" doc:"How many are in force."`
+	LastSuccessAt *time.Time `json:"last_success_at" doc:"End of the last successful run."`
+	Mappings      int        `json:"mappings" doc:"Number of active mappings."`
 }
 
 // NewConnection returns the view of a connection.
@@ -35,17 +35,17 @@ func NewConnection(c repo.Connection) Connection {
 	}
 }
 
-// Schedule is when a connection is resynced, and how that stands.
+// Schedule says when a connection is resynced.
 type Schedule struct {
 	ConnectionID  string     `json:"connection_id" format:"uuid"`
-	Connection    string     `json:"connection" doc:"Its name."`
-	Schedule      string     `json:"schedule" doc:"In cron notation; empty: not planned yet." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
-	Own           bool       `json:"own" doc:"Not the default."`
+	Connection    string     `json:"connection" doc:"Name of the connection."`
+	Schedule      string     `json:"schedule" doc:"In cron notation; empty if not planned yet." example:"CRON_TZ=Europe/Berlin 30 4 * * *"`
+	Own           bool       `json:"own" doc:"Whether the connection has its own schedule."`
 	NextResyncAt  *time.Time `json:"next_resync_at"`
 	LastSuccessAt *time.Time `json:"last_success_at"`
 	VerifiedAt    *time.Time `json:"verified_at" doc:"Start of the last resync that verified all mappings."`
-	MissedResyncs int        `json:"missed_resyncs" doc:"Nights without a resync because no worker was up."`
-	Status        string     `json:"status" doc:"How it stands, in words."`
+	MissedResyncs int        `json:"missed_resyncs" doc:"Number of resyncs that were missed because no worker was running."`
+	Status        string     `json:"status" doc:"Summary for people."`
 }
 
 // NewSchedule returns the view of a connection's schedule, as it is now.

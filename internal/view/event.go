@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -15,26 +14,21 @@ type Event struct {
 	At           time.Time       `json:"at"`
 	Actor        string          `json:"actor"`
 	Action       string          `json:"action" example:"mapping.created"`
-	How          string          `json:"how" doc:"In words; may be empty."`
+	How          string          `json:"how" doc:"For people; may be empty."`
 	RunID        *string         `json:"run_id"`
 	ConnectionID *string         `json:"connection_id" format:"uuid"`
 	MappingID    *string         `json:"mapping_id" format:"uuid"`
 	CompanyID    *string         `json:"company_id" format:"uuid"`
 	ClientID     *int64          `json:"client_id"`
-	Before       json.RawMessage `json:"before" doc:"Null: there was nothing before."`
-	After        json.RawMessage `json:"after" doc:"Null: there is nothing any more."`
+	Before       json.RawMessage `json:"before" doc:"Null if it was created."`
+	After        json.RawMessage `json:"after" doc:"Null if it was deleted."`
 }
 
 // NewEvent returns the view of an event.
 func NewEvent(e repo.Event) Event {
-	v := Event{
+	return Event{
 		ID: e.ID, Tenant: e.Tenant, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, How: e.How,
 		ConnectionID: idText(e.ConnectionID), MappingID: idText(e.MappingID), CompanyID: idText(e.CompanyID),
-		ClientID: e.ClientID, Before: e.Before, After: e.After,
+		ClientID: e.ClientID, RunID: runID(e.RunID), Before: e.Before, After: e.After,
 	}
-	if e.RunID != nil {
-		id := engine.RunID(*e.RunID)
-		v.RunID = &id
-	}
-	return v
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
 )
@@ -14,19 +13,19 @@ import (
 type Mapping struct {
 	ID             string     `json:"id" format:"uuid"`
 	ConnectionID   string     `json:"connection_id" format:"uuid"`
-	Connection     string     `json:"connection" doc:"Its name."`
-	CompanyID      string     `json:"company_id" doc:"Empty: the mapping is deleted, and its company is gone."`
+	Connection     string     `json:"connection" doc:"Name of the connection."`
+	CompanyID      string     `json:"company_id" doc:"Empty for a former mapping whose company was deleted."`
 	CompanyName    string     `json:"company_name"`
 	ClientID       int64      `json:"client_id"`
-	ClientName     string     `json:"client_name" doc:"As Halo last told it."`
+	ClientName     string     `json:"client_name" doc:"As last read from Halo."`
 	ClientInactive bool       `json:"client_inactive"`
 	MappedAt       time.Time  `json:"mapped_at"`
 	MappedBy       string     `json:"mapped_by" enum:"import,map,suggest,restore"`
-	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"What Halo says of the client."`
+	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"State of the client in Halo."`
 	StateReason    string     `json:"state_reason"`
 	LastVerifiedAt *time.Time `json:"last_verified_at"`
-	RunID          *string    `json:"run_id" doc:"The run that made it; null: a person did without one."`
-	DeletedAt      *time.Time `json:"deleted_at" doc:"Null: in force."`
+	RunID          *string    `json:"run_id" doc:"The run that created it; null if a person did so without a run."`
+	DeletedAt      *time.Time `json:"deleted_at" doc:"When it was unmapped; null for an active mapping."`
 	DeletedBy      *string    `json:"deleted_by"`
 }
 
@@ -38,14 +37,10 @@ func NewMapping(m repo.Mapping) Mapping {
 		ClientID: m.ClientID, ClientName: m.ClientName, ClientInactive: m.ClientInactive,
 		MappedAt: m.MappedAt.UTC(), MappedBy: m.MappedBy,
 		State: m.State, StateReason: m.StateReason, LastVerifiedAt: UTC(m.LastVerifiedAt),
-		DeletedAt: UTC(m.DeletedAt),
+		RunID: runID(m.RunID), DeletedAt: UTC(m.DeletedAt),
 	}
 	if m.CompanyID == uuid.Nil {
 		v.CompanyID = ""
-	}
-	if m.RunID != nil {
-		id := engine.RunID(*m.RunID)
-		v.RunID = &id
 	}
 	if m.DeletedAt != nil {
 		v.DeletedBy = &m.DeletedBy
@@ -53,7 +48,7 @@ func NewMapping(m repo.Mapping) Mapping {
 	return v
 }
 
-// Outcome is what became of one mapping of a request.
+// Outcome is the outcome of a request for one mapping.
 type Outcome struct {
 	ID          string  `json:"id" format:"uuid"`
 	CompanyID   *string `json:"company_id" format:"uuid"`
@@ -84,7 +79,7 @@ type Suggestion struct {
 	ClientID    int64   `json:"client_id"`
 	ClientName  string  `json:"client_name"`
 	Reason      string  `json:"reason"`
-	Ambiguous   bool    `json:"ambiguous" doc:"Something else fits nearly as well: for a person to decide."`
+	Ambiguous   bool    `json:"ambiguous" doc:"Another pair fits nearly as well, so a person has to decide."`
 }
 
 // NewSuggestion returns the view of a suggestion.

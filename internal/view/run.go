@@ -11,43 +11,43 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Run is one execution of a request, with all its attempts.
+// Run is one request with all its attempts.
 type Run struct {
 	ID           string     `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
 	Kind         string     `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string     `json:"tenant"`
 	ConnectionID string     `json:"connection_id" format:"uuid"`
-	State        string     `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, and not all was seen or done; held: ended without doing what a person must approve."`
+	State        string     `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended without seeing or doing everything; held: ended before a change that a person must approve."`
 	Attempt      int        `json:"attempt"`
 	RequestedBy  string     `json:"requested_by"`
 	QueuedAt     time.Time  `json:"queued_at"`
 	StartedAt    *time.Time `json:"started_at"`
 	FinishedAt   *time.Time `json:"finished_at"`
-	Pages        int        `json:"pages" doc:"Of Halo's list, written."`
-	Records      int        `json:"records" doc:"Clients, pairs or mappings decided on."`
-	RecordsTotal int        `json:"records_total" doc:"As far as is known; 0: unknown."`
-	Complete     bool       `json:"complete" doc:"Everything there was to see has been seen."`
-	Created      int        `json:"created" doc:"Companies made, with their mapping."`
-	Linked       int        `json:"linked" doc:"Mappings made to existing companies."`
+	Pages        int        `json:"pages" doc:"Pages of Halo's list that were written."`
+	Records      int        `json:"records" doc:"Clients, pairs or mappings processed."`
+	RecordsTotal int        `json:"records_total" doc:"0 if unknown."`
+	Complete     bool       `json:"complete" doc:"Whether the run has seen everything."`
+	Created      int        `json:"created" doc:"Companies created, with their mapping."`
+	Linked       int        `json:"linked" doc:"Mappings created for existing companies."`
 	Refreshed    int        `json:"refreshed"`
 	Unchanged    int        `json:"unchanged"`
 	Ambiguous    int        `json:"ambiguous"`
 	Skipped      int        `json:"skipped"`
 	Failed       int        `json:"failed"`
-	Missing      int        `json:"missing" doc:"Mappings whose client is gone."`
+	Missing      int        `json:"missing" doc:"Mappings whose client no longer exists."`
 	Unverified   int        `json:"unverified" doc:"Mappings whose client could not be read."`
-	Removed      int        `json:"removed" doc:"Mappings taken away."`
+	Removed      int        `json:"removed" doc:"Mappings unmapped."`
 	DryRun       bool       `json:"dry_run" doc:"Nothing was written."`
-	WaitReason   string     `json:"wait_reason" doc:"What it waits for."`
+	WaitReason   string     `json:"wait_reason" doc:"What the run is waiting for."`
 	Error        string     `json:"error"`
-	// Stack is the trace of the panic that failed the run. It is for operations: the
-	// CLI fills it in, the API does not.
+	// Stack is the stack trace of a panic. The CLI sets it, for operators; the API does
+	// not.
 	Stack string `json:"stack,omitempty" hidden:"true"`
-	Items []Item `json:"items" nullable:"false" doc:"What needs a person, at most 1,000; empty in lists."`
-	Pairs []Pair `json:"pairs" nullable:"false" doc:"What became of each pair of a map run; empty in lists."`
+	Items []Item `json:"items" nullable:"false" doc:"Items that need a person, at most 1,000; empty in lists."`
+	Pairs []Pair `json:"pairs" nullable:"false" doc:"Outcome of each pair of a map run; empty in lists."`
 }
 
-// Item is something of a run that needs a person.
+// Item is a client or company of a run that needs a person.
 type Item struct {
 	ClientID  *int64  `json:"client_id,omitempty"`
 	CompanyID *string `json:"company_id,omitempty" format:"uuid"`
@@ -55,12 +55,12 @@ type Item struct {
 	Reason    string  `json:"reason"`
 }
 
-// Pair is what became of one pair of a request.
+// Pair is the outcome of one pair of a request.
 type Pair struct {
-	Pair      int     `json:"pair" doc:"In the request, from 1."`
-	Line      int     `json:"line,omitempty" doc:"Of the file that it came from."`
-	Company   string  `json:"company" doc:"As it was asked for."`
-	Client    string  `json:"client" doc:"Likewise."`
+	Pair      int     `json:"pair" doc:"Number of the pair in the request, from 1."`
+	Line      int     `json:"line,omitempty" doc:"Line of the file that the pair came from."`
+	Company   string  `json:"company" doc:"As given in the request."`
+	Client    string  `json:"client" doc:"As given in the request."`
 	CompanyID *string `json:"company_id" format:"uuid"`
 	ClientID  *int64  `json:"client_id"`
 	Outcome   string  `json:"outcome"`
@@ -93,12 +93,12 @@ func NewRun(r repo.Run) Run {
 	return v
 }
 
-// NewPairs returns what became of the pairs of a map run.
+// NewPairs returns the outcomes of the pairs of a map run.
 func NewPairs(run repo.Run) []Pair {
 	views := []Pair{}
 	var asked []tasks.Pair
 	if len(run.Pairs) > 0 {
-		asked, _ = engine.Pairs(run) // what is stored was valid
+		asked, _ = engine.Pairs(run) // stored arguments were valid
 	}
 	for _, item := range run.Pairs {
 		v := Pair{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
@@ -115,7 +115,7 @@ func NewPairs(run repo.Run) []Pair {
 	return views
 }
 
-// where names a pair for a person: by its line if it came from a file.
+// where names a pair for a person, by its line if it came from a file.
 func (v Pair) where() string {
 	if v.Line > 0 {
 		return fmt.Sprintf("line %d", v.Line)
@@ -123,19 +123,19 @@ func (v Pair) where() string {
 	return fmt.Sprintf("pair %d", v.Pair)
 }
 
-// Undo is what undoing a run came to.
+// Undo is the result of undoing a run.
 type Undo struct {
 	RunID     string `json:"run_id"`
-	Unmapped  int    `json:"unmapped" doc:"Mappings taken back."`
-	Removed   int    `json:"companies_removed" doc:"Companies taken back."`
-	Gone      int    `json:"gone" doc:"Had been deleted before."`
-	LeftCount int    `json:"left_count" doc:"Left as they are."`
-	Left      []Left `json:"left" nullable:"false" doc:"At most 1,000 of them."`
+	Unmapped  int    `json:"unmapped" doc:"Mappings unmapped."`
+	Removed   int    `json:"companies_removed" doc:"Companies deleted."`
+	Gone      int    `json:"gone" doc:"Mappings and companies that had already been deleted."`
+	LeftCount int    `json:"left_count" doc:"Mappings and companies left unchanged."`
+	Left      []Left `json:"left" nullable:"false" doc:"What was left unchanged, at most 1,000."`
 }
 
-// Left is a mapping or a company that was left as it is.
+// Left is a mapping or a company that was left unchanged.
 type Left struct {
-	MappingID   *string `json:"mapping_id" format:"uuid" doc:"Null: a company."`
+	MappingID   *string `json:"mapping_id" format:"uuid" doc:"Null for a company."`
 	CompanyID   string  `json:"company_id" format:"uuid"`
 	CompanyName string  `json:"company_name"`
 	ClientID    *int64  `json:"client_id"`

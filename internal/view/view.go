@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/repo"
 )
 
-// Each returns the views of all items. Without items it is empty, not nil: an empty
-// list is [] in JSON.
+// Each returns the views of items. It is never nil: an empty list is [] in JSON.
 func Each[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, len(items))
 	for i, item := range items {
@@ -30,7 +30,7 @@ func UTC(t *time.Time) *time.Time {
 	return &u
 }
 
-// itemIDs are an item's company and client, nil for none.
+// itemIDs returns the company and the client of an item, nil if it has none.
 func itemIDs(item repo.RunItem) (company *string, client *int64) {
 	if item.CompanyID != uuid.Nil {
 		company = idText(&item.CompanyID)
@@ -39,6 +39,14 @@ func itemIDs(item repo.RunItem) (company *string, client *int64) {
 		client = &item.ClientID
 	}
 	return company, client
+}
+
+func runID(id *uuid.UUID) *string {
+	if id == nil {
+		return nil
+	}
+	text := engine.RunID(*id)
+	return &text
 }
 
 func idText(id *uuid.UUID) *string {

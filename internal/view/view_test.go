@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// An empty list is [], what is absent is null, a time is in UTC, and a stack is shown
-// by those alone who fill it in.
+// An empty list is [], a missing value is null, a time is in UTC, and a stack trace is
+// omitted unless set.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	berlin := time.Date(2026, 7, 1, 6, 30, 0, 0, time.FixedZone("", 2*60*60))

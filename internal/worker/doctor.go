@@ -23,10 +23,10 @@ func (p *program) doctorCommand() *cobra.Command {
 	var output string
 	var connections int
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check environment, Postgres, Redis, keys, clock and each connection's Halo, and say what to do", Args: cobra.NoArgs,
-		Long: `doctor looks at everything that a worker needs, changes nothing, and says of each
-fault what to do. Run it with the worker's environment, where the worker runs.
-Exit code 0: no faults (there may be warnings), 1: faults, 2: the environment is wrong.`,
+		Use: "doctor", Short: "Check the environment, Postgres, Redis, keys, clock and each connection", Args: cobra.NoArgs,
+		Long: `doctor checks everything that a worker needs, and says what to do about each fault. It
+changes nothing. Run it on the machine and with the environment of the worker.
+Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment.`,
 		Example: "  worker doctor\n  worker doctor -o json --connections 1000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
@@ -47,12 +47,12 @@ Exit code 0: no faults (there may be warnings), 1: faults, 2: the environment is
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	cmd.Flags().IntVar(&connections, "connections", 100, "test the Halo of so many active connections at most, two requests each")
+	cmd.Flags().IntVar(&connections, "connections", 100, "maximum number of active connections to test, with two requests each")
 	return cmd
 }
 
-// examine builds what is to be looked at, as a worker would. The error says
-// that the environment is wrong.
+// examine opens the parts like a worker and returns the findings. It returns an error if
+// the environment is invalid.
 func (p *program) examine(ctx context.Context, connections int) (report doctor.Report, err error) {
 	set, err := readSettings(p.getenv)
 	var opened *setup.Parts
@@ -68,9 +68,9 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 		return report, err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all variables can be used"})
+	report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all variables are valid"})
 
-	tasks.LogRedis(zap.NewNop().Sugar()) // what it has to tell is in the findings
+	tasks.LogRedis(zap.NewNop().Sugar()) // the findings report it
 	server, err := tasks.NewServer(tasks.ServerConfig{Redis: set.Redis})
 	if err != nil {
 		return report, err
@@ -81,8 +81,7 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	return report, shutdown(ctx, server)
 }
 
-// printReport writes a report as one JSON document, or as lines with what to do
-// below each that wants something done.
+// printReport writes a report as a JSON document, or as lines with advice below them.
 func printReport(out io.Writer, format string, report doctor.Report) error {
 	if format == "json" {
 		enc := json.NewEncoder(out)
@@ -106,7 +105,7 @@ func printReport(out io.Writer, format string, report doctor.Report) error {
 	return table.Flush()
 }
 
-// line makes one harmless line of a text that holds what others have said.
+// line returns a text in one line and without control characters: it may quote servers.
 func line(text string) string {
 	return plaintext.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }

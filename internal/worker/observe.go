@@ -2,11 +2,20 @@ package worker
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/scheduler"
 	"github.com/halosync/halosync/internal/telemetry"
+	"github.com/halosync/halosync/internal/traces"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -31,7 +40,7 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	}
 }
 
-// watch lets the metrics ask for what only Redis and Postgres know.
+// watch connects the metrics to the values that are read from Redis and Postgres.
 func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
 	m.Watch(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
@@ -62,3 +71,63 @@ func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, 
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// switchLevel switches the log to debug with one SIGUSR1, and back to the configured
+// level with the next. The function that it returns stops that.
+func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	usual := level.Level()
+	var running sync.WaitGroup
+	running.Go(func() {
+		for range signals {
+			next := zapcore.DebugLevel
+			if level.Level() == next {
+				next = usual
+			}
+			level.SetLevel(zapcore.InfoLevel) // so that this entry is always written
+			log.Info("log level", zap.Stringer("level", next))
+			level.SetLevel(next)
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		running.Wait()
+	}
+}
+
+// spans creates the spans of the worker, if the environment configures a collector.
+type spans struct {
+	*traces.Traces
+	log *zap.Logger
+}
+
+func (p *program) newSpans(ctx context.Context, log *zap.Logger) (spans, error) {
+	t, err := traces.New(ctx, p.getenv, "halosync-worker", p.version, func(err error) {
+		log.Warn("traces", zap.Error(err))
+	})
+	if err != nil {
+		return spans{}, &config.FaultsError{Faults: []string{err.Error()}}
+	}
+	return spans{t, log}, nil
+}
+
+// close exports the remaining spans. It logs a failure and otherwise ignores it.
+func (s spans) close(ctx context.Context) {
+	if err := s.Close(ctx); err != nil {
+		s.log.Warn("traces", zap.Error(err))
+	}
+}
+
+func (s spans) tasks() func(context.Context, tasks.Execution) (context.Context, tasks.Span) {
+	if !s.On() {
+		return nil
+	}
+	return func(ctx context.Context, x tasks.Execution) (context.Context, tasks.Span) {
+		ctx, id, end := s.Task(ctx, traces.Task{Kind: x.Kind, Queue: x.Queue, RunID: x.RunID, Attempt: x.Attempt, Headers: x.Headers})
+		return ctx, tasks.Span{TraceID: id, End: func(d tasks.Done) {
+			end(traces.Ended{Tenant: d.Tenant, Connection: d.Connection, Verdict: string(d.Verdict), Err: d.Err})
+		}}
+	}
+}

@@ -15,18 +15,18 @@ import (
 	"github.com/halosync/halosync/internal/config"
 )
 
-// probeTimeout is longer than what /readyz gives Postgres and Redis.
+// probeTimeout is longer than the timeout of /readyz for Postgres and Redis.
 const probeTimeout = 5 * time.Second
 
-// probeCommand asks the worker beside it how it is: for a container's health
-// check, in an image without shell and curl.
+// probeCommand checks the worker on the same machine. It serves as the health check of a
+// container whose image has no shell and no curl.
 func (p *program) probeCommand() *cobra.Command {
 	page := "/readyz"
 	var alive bool
 	cmd := &cobra.Command{
-		Use: "probe", Short: "Ask the worker on this machine whether it is ready", Args: cobra.NoArgs,
-		Long: `probe asks the worker that listens at HALOSYNC_HTTP_ADDR (or PORT) for /readyz,
-prints the answer and exits with 0 if it is ready and 1 if it is not.`,
+		Use: "probe", Short: "Check whether the worker on this machine is ready", Args: cobra.NoArgs,
+		Long: `probe requests /readyz from the worker that listens at HALOSYNC_HTTP_ADDR (or PORT),
+prints the answer, and exits with 0 if the worker is ready and 1 if it is not.`,
 		Example: "  worker probe\n  worker probe --live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.started = true
@@ -40,14 +40,14 @@ prints the answer and exits with 0 if it is ready and 1 if it is not.`,
 			return probe(cmd.Context(), cfg.HTTPAddr, page, p.out)
 		},
 	}
-	cmd.Flags().BoolVar(&alive, "live", false, "ask for /livez: whether the process answers at all")
+	cmd.Flags().BoolVar(&alive, "live", false, "request /livez instead: whether the process answers at all")
 	return cmd
 }
 
 // probe fetches a page of the worker that listens at addr.
 func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	if addr == "off" {
-		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: there is nobody to ask"}}
+		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: the worker serves no HTTP"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -55,24 +55,25 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// No proxy of the environment: the worker is on this machine.
+	// Without a proxy: the worker is on this machine.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("no worker answers at %s: %w", addr, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(said)))
+		return errors.New(strings.TrimSpace(string(body)))
 	}
-	_, err = out.Write(said)
+	_, err = out.Write(body)
 	return err
 }
 
-// reachable is where to find a listener on all interfaces.
+// reachable returns the address to reach a listener; for one on all interfaces, the
+// loopback address.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

@@ -1,6 +1,6 @@
-// Package worker is the program that executes runs: it takes tasks from the queue,
-// starts what is due by the clock, and serves the console, the API and the pages for
-// operations. Its other commands bring the schema up and examine an installation.
+// Package worker is the program that executes runs. It takes tasks from the queue, starts
+// scheduled jobs, and serves the console, the API and the pages for operations. Its other
+// commands migrate the schema and check an installation.
 package worker
 
 import (
@@ -23,12 +23,12 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// program is one invocation.
+// program is one invocation of the program.
 type program struct {
 	version  string
 	getenv   func(string) string
-	out, err io.Writer // what was asked for, and the log
-	started  bool      // the command line was understood
+	out, err io.Writer // results, and the log
+	started  bool      // the command line is valid
 }
 
 // Main executes the command line of this process and returns its exit code: 0 done,
@@ -38,7 +38,7 @@ func Main(version string) int {
 	return p.run(context.Background(), os.Args[1:])
 }
 
-// Command is the command line, for those who describe it.
+// Command returns the command line, for generating its documentation.
 func Command(version string) *cobra.Command {
 	return (&program{version: version, getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard}).command()
 }
@@ -59,7 +59,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return 1
 }
 
-// twoDashes lets -only be written with one dash, as Go's own programs do.
+// twoDashes accepts -only with one dash, like the programs of Go.
 func twoDashes(args []string) []string {
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -74,12 +74,11 @@ func (p *program) command() *cobra.Command {
 	var only string
 	root := &cobra.Command{
 		Use:   "worker",
-		Short: "Execute halosync's runs until told to stop",
+		Short: "Execute runs until a signal arrives",
 		Long: `worker takes tasks from the queue until SIGTERM or SIGINT. Then it takes no more
-work, finishes the page in hand, hands the rest back and exits within 20 s; a
-second signal ends it at once. The environment configures it: see the README.
-The same process serves the console and the API; "worker --only http" does that
-and nothing else.`,
+tasks, finishes the current pages, returns the rest to the queue and exits within
+20 s. A second signal ends it at once. The environment configures it: see the README.
+The same process serves the console and the API; "worker --only http" does only that.`,
 		Example: "  worker migrate && worker\n  worker --only http",
 		Version: p.version, Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
@@ -93,25 +92,25 @@ and nothing else.`,
 			return p.work(ctx, only == "http")
 		},
 	}
-	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API, take no tasks, start no resyncs`)
+	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API only, without tasks and resyncs`)
 	var role string
 	schema := &cobra.Command{
-		Use: "migrate", Short: "Bring the database's schema up to this version", Args: cobra.NoArgs,
+		Use: "migrate", Short: "Migrate the database schema to this version", Args: cobra.NoArgs,
 		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.started = true
 			return p.migrate(cmd.Context(), role)
 		},
 	}
-	schema.Flags().StringVar(&role, "grant-to", "", "give this role the rights that worker and CLI need, and no others; it must exist")
+	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that worker and CLI need, and no others")
 	root.AddCommand(schema, p.probeCommand(), p.doctorCommand())
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	return root
 }
 
-// untilSignal gives a context that ends with the first SIGTERM or SIGINT. The
-// second one ends the process at once, whatever it is doing.
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT. The second
+// one ends the process at once.
 func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
@@ -130,8 +129,8 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// migrate brings the schema up and, if a role is named, gives it its rights.
-// Workers that start together may all do it.
+// migrate migrates the schema and, if a role is named, grants it its rights. It is safe
+// to run concurrently.
 func (p *program) migrate(ctx context.Context, role string) error {
 	cfg, err := config.Load(p.getenv, config.DatabaseURL)
 	if err != nil {
@@ -142,7 +141,7 @@ func (p *program) migrate(ctx context.Context, role string) error {
 		return err
 	}
 	if result.From == result.To {
-		fmt.Fprintf(p.err, "schema is at version %d already\n", result.To)
+		fmt.Fprintf(p.err, "schema is already at version %d\n", result.To)
 	} else {
 		fmt.Fprintf(p.err, "schema migrated from version %d to %d\n", result.From, result.To)
 	}

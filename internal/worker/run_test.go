@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command explains itself with an example.
+// Every command has a help text and an example.
 func TestHelpEverywhere(t *testing.T) {
 	t.Parallel()
 	root := Command("dev")
@@ -19,7 +19,8 @@ func TestHelpEverywhere(t *testing.T) {
 	}
 }
 
-// Wrong usage and a wrong environment are exit code 2, all faults on standard error.
+// Wrong usage and an invalid environment have exit code 2 and report all faults on standard
+// error.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{

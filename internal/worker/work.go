@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // schedules name zones, which not every machine has
+	_ "time/tzdata" // for the time zones of schedules, which are not installed on every machine
 
 	"go.uber.org/zap"
 
@@ -28,20 +28,19 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// shutdownTimeout is what a page in hand may take when the worker stops. The
-// rest of the shutdown takes 4 s at most, which stays below the promised 20 s
-// on a busy machine, too.
+// shutdownTimeout bounds the current pages when the worker stops. The rest of the
+// shutdown takes at most 4 s, so that the total stays below the promised 20 s even on a
+// busy machine.
 const shutdownTimeout = 12 * time.Second
 
-// startTimeout bounds the checks before work is taken.
+// startTimeout bounds the checks at startup.
 const startTimeout = 30 * time.Second
 
-// interactive is how many slots a worker has beside its HALOSYNC_CONCURRENCY
-// for what a person waits for: short runs, of which few come at a time.
+// interactive returns the number of slots for short runs that a person waits for, in
+// addition to HALOSYNC_CONCURRENCY.
 func interactive(concurrency int) int { return max(2, concurrency/5) }
 
-// work builds a worker from the environment and runs it until ctx ends; onlyHTTP:
-// one that serves and does no work.
+// work runs a worker until ctx ends. With onlyHTTP it serves HTTP and executes no runs.
 func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	set, err := readSettings(p.getenv)
 	if err != nil {
@@ -56,7 +55,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		return err
 	}
 	log = log.With(zap.String("version", p.version))
-	defer func() { _ = log.Sync() }() // not every output can sync
+	defer func() { _ = log.Sync() }() // fails for some outputs
 	defer switchLevel(level, log)()
 	trace, err := p.newSpans(ctx, log)
 	if err != nil {
@@ -64,7 +63,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	}
 	defer trace.close(ctx)
 	tasks.LogRedis(log.Sugar())
-	log.Debug("settings", zap.Any("settings", cfg)) // secrets do not show themselves
+	log.Debug("settings", zap.Any("settings", cfg)) // secrets are redacted
 
 	metrics := telemetry.NewMetrics(p.version)
 	opened, err := setup.Open(ctx, set.Settings, setup.Options{
@@ -110,8 +109,8 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
-		server.Drain() // not after the clock, whose tick may be waiting for Postgres
-		log.Info("stopping: finishing the pages in hand")
+		server.Drain() // before the clock, whose tick may be waiting for Postgres
+		log.Info("stopping, finishing the current pages")
 	case err = <-failed:
 		log.Error("stopping", zap.Error(err))
 	}
@@ -124,12 +123,12 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	return err
 }
 
-// keep is how long history is kept.
+// keep returns how long history is kept.
 func keep(cfg config.Config) scheduler.Retention {
 	return scheduler.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
 }
 
-// observeBudget makes metrics and log entries of what the budget decides.
+// observeBudget returns a function that counts and logs the decisions of the budget.
 func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.Event) {
 	return func(e ratelimit.Event) {
 		switch e.Kind {
@@ -140,17 +139,16 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 		case ratelimit.Throttled:
 			metrics.BudgetThrottled()
 		case ratelimit.Lowered:
-			log.Warn("Halo throttles: everybody pauses, and the limit is lowered for a while")
+			log.Warn("throttled by Halo, all requests pause and the limit is lowered")
 		case ratelimit.Lost:
-			log.Warn("request budget: Redis cannot be asked, going on with a share of it", zap.Error(e.Err))
+			log.Warn("redis failed, using a local share of the request budget", zap.Error(e.Err))
 		case ratelimit.Found:
-			log.Info("request budget: shared through Redis again")
+			log.Info("request budget shared through redis again")
 		}
 	}
 }
 
-// startClock starts what is due by the clock; the function that it returns
-// stops it.
+// startClock starts the scheduled jobs. The function that it returns stops them.
 func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -163,22 +161,21 @@ func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *teleme
 	}
 }
 
-// shutdown stops the server in the time that is left of the promised 20 s.
+// shutdown stops the server within the promised 20 s.
 func shutdown(ctx context.Context, server *tasks.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+2*time.Second)
 	defer cancel()
 	return server.Shutdown(ctx)
 }
 
-// settings are the environment of a worker.
+// settings is the environment of a worker.
 type settings struct {
 	setup.Settings
 	signin []secret.String // of HALOSYNC_SIGNIN_SECRET
 	embed  []string        // of HALOSYNC_EMBED_ORIGINS
 }
 
-// readSettings reads and checks the whole environment. It reports all faults at
-// once.
+// readSettings reads and checks the environment. It reports all faults at once.
 func readSettings(getenv func(string) string) (set settings, err error) {
 	faults := &config.FaultsError{}
 	if set.Settings, err = setup.Read(getenv, config.DatabaseURL, config.RedisURL, config.Keyset); err != nil && !errors.As(err, &faults) {
@@ -195,7 +192,7 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 	return set, faults.Err()
 }
 
-// newServer makes the queue's server with the use cases behind it.
+// newServer returns the server of the queue, which calls the use cases.
 func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
 	runs := run.New(run.Config{
 		Store: p.Store, Dispatch: p.Dispatch, TenantRuns: set.TenantRuns, KeepRuns: set.KeepRuns.Duration(), Log: log,
@@ -219,8 +216,8 @@ func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace s
 	return server, nil
 }
 
-// ready refuses to start a worker that could not work: better a clear error
-// at deployment than a queue that is emptied into failures.
+// ready checks Postgres and Redis at startup: better a clear error at deployment than a
+// queue that is emptied into failures.
 func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -241,20 +238,19 @@ func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *za
 	return errors.Join(dbErr, redisErr)
 }
 
-// checkRole refuses a role that lacks a right, and warns of one that no wall
-// between tenants holds.
+// checkRole returns an error for a role that lacks a right, and logs a warning for one
+// to which row level security does not apply.
 func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 	role, err := store.Role(ctx)
 	if err != nil {
 		return err
 	}
 	if len(role.Missing) > 0 {
-		return fmt.Errorf("role %q lacks %s: run \"worker migrate --grant-to %s\" as the tables' owner",
+		return fmt.Errorf("role %q lacks %s: run \"worker migrate --grant-to %s\" as the owner of the tables",
 			role.Name, strings.Join(role.Missing, ", "), role.Name)
 	}
 	if !role.Walled {
-		log.Warn("postgres: this role owns the tables or goes past row level security, so nothing but the programs' own care "+
-			"keeps tenants apart; give the worker a weaker one (worker migrate --grant-to)", zap.String("role", role.Name))
+		log.Warn("postgres role bypasses row level security; use a weaker role (worker migrate --grant-to)", zap.String("role", role.Name))
 	}
 	return nil
 }

@@ -1,16 +1,16 @@
 "use strict";
 // The pages work without this file. It adds what HTML alone cannot do.
 
-// What htmx swaps in must be found by people who do not see the screen: if the
-// focus was in what has gone, it goes to what asks for it.
+// If htmx replaces the focused element, the focus moves to an element with data-focus, so
+// that people with a screen reader find the new content.
 document.addEventListener("htmx:afterSettle", () => {
   if (document.activeElement && document.activeElement !== document.body) return;
   const next = document.querySelector("[data-focus]");
   if (next) next.focus();
 });
 
-// A tick box with data-all="id" ticks all boxes named id of its form. Without
-// this script it stays hidden.
+// A checkbox with data-all="id" ticks all checkboxes named id in its form. Without this
+// script it stays hidden.
 function showTickAll() {
   for (const all of document.querySelectorAll("input[data-all][hidden]")) all.hidden = false;
 }
@@ -24,8 +24,8 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// A list with data-keep that is swapped while somebody chooses from it, by the
-// late answer to a search, keeps the choice if the new one has it as well.
+// A list with data-keep that is replaced by a late search result keeps the chosen option
+// if the new list has it.
 const chosenIn = new WeakMap();
 document.addEventListener("htmx:beforeSwap", (event) => {
   const list = event.detail.target;
@@ -42,8 +42,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 
-// An answer that is no page of ours must not take a page's place: it would look
-// like an empty list. Whoever is not signed in any more is led to signing in.
+// An answer that is not a page of the console must not replace a part of a page: it would
+// look like an empty list. Without a session, the page reloads to show the sign-in.
 function trouble(text) {
   const main = document.getElementById("main");
   let notice = document.getElementById("trouble");
@@ -56,9 +56,9 @@ function trouble(text) {
   notice.id = "trouble";
   notice.className = "notice bad";
   notice.setAttribute("role", "alert");
-  const said = document.createElement("p");
-  said.textContent = text;
-  notice.append(said);
+  const message = document.createElement("p");
+  message.textContent = text;
+  notice.append(message);
   main.prepend(notice);
 }
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -62,7 +62,7 @@ func (tech *technician) previewed() {
 			return nil
 		}
 		if !tech.scripts {
-			_ = tech.Try("button", "Show the progress") // which may be gone by now
+			_ = tech.Try("button", "Refresh") // which may be gone by now
 		}
 		return errors.New("it is not ready")
 	})

@@ -93,18 +93,18 @@ func (tech *technician) deleteInBrowser() {
 	tech.Follow("Mappings")
 	tech.Heading("Mappings")
 	tech.inspect()
-	tech.Press("Delete Forge")
-	tech.Status("deleted")
+	tech.Press("Unmap Forge")
+	tech.Status("unmapped")
 	tech.audit()
 	tech.wantMapped("Bakery=Bakery")
 	tech.Press("Undo")
-	tech.Status("back in force")
+	tech.Status("restored")
 	tech.inspect()
 	tech.wantMapped("Bakery=Bakery", "Forge=Forge")
 
 	tech.Fill("Search", "bak")
-	tech.Gone("button", "Delete Forge")
-	tech.See("button", "Delete Bakery")
+	tech.Gone("button", "Unmap Forge")
+	tech.See("button", "Unmap Bakery")
 	tech.inspect()
 }
 
@@ -119,7 +119,7 @@ func (tech *technician) haloDown() {
 	tech.Press("Get companies")
 	tech.Expect(http.StatusBadGateway)
 	tech.Alert("Halo PSA")
-	if text := tech.Text(); strings.Contains(text, "no such company") || strings.Contains(text, "Page 1") {
+	if text := tech.Text(); strings.Contains(text, "No company in Halo PSA matches") || strings.Contains(text, "Page 1") {
 		tech.T.Errorf("a failure looks like a list:\n%s", text)
 	}
 	tech.audit()

@@ -38,7 +38,7 @@ func (tech *technician) everyPage() {
 	tech.See("link", "Unmapped")
 	tech.inspect()
 	tech.visit("/mappings?deleted=1")
-	tech.See("link", "Deleted")
+	tech.See("link", "Former")
 	tech.audit()
 	tech.visit("/runs")
 	tech.Follow(tech.Rows()[0][0]) // the start of the newest, a resync
@@ -74,7 +74,7 @@ func (tech *technician) everyWizard() {
 	tech.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
 	tech.Read("1 pair to map")
 	tech.Press("Show suggestions")
-	tech.See("button", "Suggest anew")
+	tech.See("button", "Refresh suggestions")
 	tech.audit()
 	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
 }

@@ -2,35 +2,35 @@ package console
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/problem"
 )
 
-// The wizards keep no sessions: what has been chosen so far travels in the
-// form, in hidden fields of one JSON document each. Whoever changes them by
-// hand deceives nobody but himself: names are for showing, ids are looked up
-// again, and all of it is bounded so that a form stays below the limit on
-// bodies (wizard_size_test.go).
+// The wizards keep no sessions: the selection travels in hidden fields of the form, each a
+// JSON document. Changing them by hand is harmless: names are only shown, ids are looked
+// up again, and all bounds keep a form below the limit of a request body
+// (wizard_size_test.go).
 const (
-	maxPicks    = 1000 // companies chosen one by one
-	maxRows     = 100  // of one page
-	pickName    = 50   // characters that a chosen one keeps of its name
-	rowName     = 200  // characters that a row keeps
+	maxPicks    = 1000 // chosen one by one
+	maxRows     = 100  // on a page
+	pickName    = 50   // characters of the name of a chosen company
+	rowName     = 200  // characters of the name in a row
 	maxClientID = 1 << 53
 )
 
-// pick is a Halo company that was chosen.
+// pick is a chosen Halo company.
 type pick struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
 }
 
-// row is a Halo company as the page shows it.
+// row is a Halo company as shown on the page.
 type row struct {
 	ID       int64  `json:"id"`
 	Name     string `json:"name"`
@@ -38,12 +38,19 @@ type row struct {
 	Parent   string `json:"parent,omitempty"`
 }
 
+// rowOf returns the row of a client.
+func rowOf(c engine.BrowsedClient) row {
+	return row{
+		ID: c.ID, Name: shorten(c.Name, rowName), Inactive: c.Inactive, Parent: shorten(c.TopLevelName, pickName),
+	}
+}
+
 func (r row) pick() pick { return pick{ID: r.ID, Name: shorten(r.Name, pickName)} }
 
-// errGarbled is for hidden fields that no page of ours has sent.
-var errGarbled = errors.New("what this page remembers could not be read: start again from the menu")
+// errGarbled reports hidden fields that no page of the console sends.
+var errGarbled error = &problem.InputError{Reason: "The form could not be read. Start again from the menu."}
 
-// decodeHidden reads one hidden field, strictly.
+// decodeHidden decodes a hidden field strictly.
 func decodeHidden(text string, into any) error {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -56,16 +63,16 @@ func decodeHidden(text string, into any) error {
 	return nil
 }
 
-// hidden writes what [decodeHidden] reads.
+// hidden encodes a hidden field for [decodeHidden].
 func hidden(value any) (string, error) {
 	text, err := json.Marshal(value)
 	return string(text), err
 }
 
-// Hidden is the field that carries p.
+// Hidden returns the hidden field of p.
 func (p pick) Hidden() (string, error) { return hidden(p) }
 
-// Hidden is the field that carries r.
+// Hidden returns the hidden field of r.
 func (r row) Hidden() (string, error) { return hidden(r) }
 
 func decodePick(text string) (pick, error) {
@@ -93,23 +100,23 @@ func checkClientID(id int64) error {
 	return nil
 }
 
-// shorten cleans a name and cuts it to most characters, visibly.
-func shorten(name string, most int) string {
-	name = plaintext.Clean(name, most+1)
-	if utf8.RuneCountInString(name) <= most {
+// shorten cleans a name and cuts it to limit characters with an ellipsis.
+func shorten(name string, limit int) string {
+	name = plaintext.Clean(name, limit+1)
+	if utf8.RuneCountInString(name) <= limit {
 		return name
 	}
-	return plaintext.Clean(name, most-1) + "…"
+	return plaintext.Clean(name, limit-1) + "…"
 }
 
-// picks are the chosen ones, in the order in which they were chosen, each once.
+// picks are the chosen companies in the order of choice, each once.
 type picks []pick
 
 func (p picks) at(id int64) int {
 	return slices.IndexFunc(p, func(c pick) bool { return c.ID == id })
 }
 
-// Has says whether a company is chosen.
+// Has reports whether a company is chosen.
 func (p picks) Has(id int64) bool { return p.at(id) >= 0 }
 
 func (p picks) ids() []int64 {
@@ -120,7 +127,7 @@ func (p picks) ids() []int64 {
 	return ids
 }
 
-// with adds c, if it is not there yet; full says that there is no room.
+// with adds c unless it is present. It returns full if there is no room.
 func (p picks) with(c pick) (_ picks, full bool) {
 	switch {
 	case p.Has(c.ID):
@@ -135,8 +142,8 @@ func (p picks) without(id int64) picks {
 	return slices.DeleteFunc(p, func(c pick) bool { return c.ID == id })
 }
 
-// merge takes over what is ticked on a page and takes out what is not. It
-// says how many did not fit. Rows that cannot be ticked stay as they are.
+// merge adds the ticked rows and removes the others. It returns how many did not fit.
+// Rows that cannot be ticked stay as they are.
 func (p picks) merge(rows []row, ticked map[int64]bool, can func(row) bool) (_ picks, left int) {
 	for _, r := range rows {
 		switch {

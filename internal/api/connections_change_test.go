@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Of two editors who read the same, the second is told, whatever they do.
+// Of two editors of the same version, the second is refused, for every change.
 func TestEditorsDoNotUndoEachOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -46,8 +46,8 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 	w.do("GET", "/connections/renamed", nil).want(404)
 }
 
-// The check is made where the change is: an editor who comes between the look
-// and the write is not overwritten.
+// The version is checked in the transaction of the change: a change between reading and
+// writing is not overwritten.
 func TestEditorInBetween(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -55,13 +55,12 @@ func TestEditorInBetween(t *testing.T) {
 	between := w.between(func() { w.do("POST", "/connections/halo/pause", nil).want(200) }) // while the credentials are tested
 	w.do("PATCH", "/connections/halo", map[string]any{"rate_limit": "100/1m"}, "If-Match", tag).want(http.StatusPreconditionFailed)
 	if !*between {
-		t.Fatal("nobody came in between")
+		t.Fatal("no change in between")
 	}
 	if got := w.do("GET", "/connections/halo", nil); got.text("rate_limit") != "" || got.text("state") != "paused" {
 		t.Errorf("overwritten: %s", got.body)
 	}
-	// The credentials of one that needs to be reconnected, with a condition: two
-	// writes of one editor.
+	// Reconnecting with a condition takes two writes by the same editor.
 	if err := w.store.SetConnectionState(t.Context(), "acme", "test", w.conn.ID, "needs_reconnect", "broken"); err != nil {
 		t.Fatal(err)
 	}

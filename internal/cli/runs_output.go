@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/view"
+	"github.com/halosync/halosync/repo"
+)
+
+var runColumns = []column[view.Run]{
+	{title: "id", value: func(r view.Run) string { return r.ID }},
+	{title: "kind", value: func(r view.Run) string { return r.Kind }},
+	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "queued_at", value: func(r view.Run) string { return stamp(&r.QueuedAt) }},
+	{title: "took", value: took},
+	{title: "records", value: func(r view.Run) string { return fmt.Sprint(r.Records) }},
+	{title: "created", value: func(r view.Run) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r view.Run) string { return fmt.Sprint(r.Linked) }},
+	{title: "requested_by", wide: true, value: func(r view.Run) string { return r.RequestedBy }},
+	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
+}
+
+// took returns the duration of a run, until now if it has not ended.
+func took(r view.Run) string {
+	if r.StartedAt == nil {
+		return ""
+	}
+	end := time.Now()
+	if r.FinishedAt != nil {
+		end = *r.FinishedAt
+	}
+	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
+}
+
+// handled returns how much of its request a run has done, empty for another kind.
+func handled(r view.Run, kind string) string {
+	if r.Kind != kind {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", r.Records, r.RecordsTotal)
+}
+
+// runDetail has the lines of a single run.
+var runDetail = []column[view.Run]{
+	{title: "run", value: func(r view.Run) string { return r.ID }},
+	{title: "kind", value: func(r view.Run) string {
+		if r.DryRun {
+			return r.Kind + " (dry run: nothing was written)"
+		}
+		return r.Kind
+	}},
+	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "error", value: func(r view.Run) string { return r.Error }},
+	{title: "waiting_for", value: func(r view.Run) string { return r.WaitReason }},
+	{title: "took", value: took},
+	{title: "pairs", value: func(r view.Run) string { return handled(r, repo.KindMap) }},
+	{title: "mappings", value: func(r view.Run) string { return handled(r, repo.KindUnmap) }},
+	{title: "clients_seen", value: func(r view.Run) string {
+		if r.Kind == repo.KindMap || r.Kind == repo.KindUnmap {
+			return ""
+		}
+		text := fmt.Sprintf("%d on %d pages", r.Records, r.Pages)
+		if r.Complete {
+			return text + ", complete"
+		}
+		if r.RecordsTotal > 0 {
+			text += fmt.Sprintf(", of %d", r.RecordsTotal)
+		}
+		return text
+	}},
+	{title: "created", value: func(r view.Run) string { return fmt.Sprint(r.Created) }},
+	{title: "linked", value: func(r view.Run) string { return fmt.Sprint(r.Linked) }},
+	{title: "refreshed", value: func(r view.Run) string { return fmt.Sprint(r.Refreshed) }},
+	{title: "unchanged", value: func(r view.Run) string { return fmt.Sprint(r.Unchanged) }},
+	{title: "ambiguous", value: func(r view.Run) string { return fmt.Sprint(r.Ambiguous) }},
+	{title: "skipped", value: func(r view.Run) string { return fmt.Sprint(r.Skipped) }},
+	{title: "failed", value: func(r view.Run) string { return fmt.Sprint(r.Failed) }},
+	{title: "missing", value: func(r view.Run) string { return some(r.Missing) }},
+	{title: "unverified", value: func(r view.Run) string { return some(r.Unverified) }},
+	{title: "removed", value: func(r view.Run) string { return some(r.Removed) }},
+}
+
+var itemColumns = []column[view.Item]{
+	{title: "client_id", value: func(i view.Item) string { return number(i.ClientID) }},
+	{title: "outcome", value: func(i view.Item) string { return i.Outcome }},
+	{title: "reason", wide: true, value: func(i view.Item) string { return i.Reason }},
+}
+
+// some formats a number; 0 is empty.
+func some(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
+}
+
+// viewRun returns the view of a run with the stack trace of its panic, if any.
+func viewRun(r repo.Run) view.Run {
+	v := view.NewRun(r)
+	v.Stack = r.Stack
+	return v
+}
+
+// printRun prints a run; as a table, with its pairs or the items that need a person.
+func (a *app) printRun(run repo.Run) error {
+	v := viewRun(run)
+	detail := runDetail
+	if a.format == "csv" {
+		detail = runColumns
+	}
+	if err := one(a, v, detail); err != nil {
+		return err
+	}
+	if a.format == "table" && v.Stack != "" {
+		fmt.Fprintln(a.Out, "\nstack trace (for support):")
+		for line := range strings.Lines(v.Stack) {
+			fmt.Fprintln(a.Out, " ", plaintext.Printable(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")))
+		}
+	}
+	if a.format == "table" && len(v.Pairs) > 0 {
+		fmt.Fprintln(a.Out)
+		return list(a, v.Pairs, pairColumnsOf(v.Pairs))
+	}
+	if a.format == "table" && len(v.Items) > 0 {
+		fmt.Fprintf(a.Out, "\nneeds a person (%d):\n", len(v.Items))
+		return list(a, v.Items, itemColumns)
+	}
+	return nil
+}
+
+// ended returns the error of a command for the state of an ended run, nil for success.
+func ended(run repo.Run) error {
+	id := engine.RunID(run.ID)
+	switch run.State {
+	case repo.StateSucceeded:
+		if n := len(run.Items); n > 0 {
+			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person", id, needs(n))}
+		}
+		return nil
+	case repo.StatePartial, repo.StateHeld:
+		return &needsPersonError{fmt.Sprintf("run %s is %s: %s", id, run.State, run.Error)}
+	default:
+		return fmt.Errorf("run %s is %s: %s", id, run.State, strings.TrimSpace(run.Error))
+	}
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "1 item needs"
+	}
+	return fmt.Sprintf("%d items need", n)
+}
+
+var undoColumns = []column[view.Undo]{
+	{title: "run_id", value: func(u view.Undo) string { return u.RunID }},
+	{title: "unmapped", value: func(u view.Undo) string { return fmt.Sprint(u.Unmapped) }},
+	{title: "companies_removed", value: func(u view.Undo) string { return fmt.Sprint(u.Removed) }},
+	{title: "gone", value: func(u view.Undo) string { return fmt.Sprint(u.Gone) }},
+	{title: "left_count", value: func(u view.Undo) string { return fmt.Sprint(u.LeftCount) }},
+}
+
+var leftColumns = []column[view.Left]{
+	{title: "company_name", wide: true, value: func(l view.Left) string { return l.CompanyName }},
+	{title: "client_id", value: func(l view.Left) string { return number(l.ClientID) }},
+	{title: "mapping_id", value: func(l view.Left) string { return orEmpty(l.MappingID) }},
+	{title: "company_id", extra: true, value: func(l view.Left) string { return l.CompanyID }},
+	{title: "reason", wide: true, value: func(l view.Left) string { return l.Reason }},
+}
+
+func (a *app) printUndo(v view.Undo) error {
+	if err := one(a, v, undoColumns); err != nil {
+		return err
+	}
+	if a.format == "table" && len(v.Left) > 0 {
+		fmt.Fprintf(a.Out, "\nleft unchanged (%d):\n", v.LeftCount)
+		if err := list(a, v.Left, leftColumns); err != nil {
+			return err
+		}
+	}
+	if v.LeftCount > 0 {
+		return &needsPersonError{fmt.Sprintf("run %s is undone except for %d mappings or companies", v.RunID, v.LeftCount)}
+	}
+	return nil
+}
