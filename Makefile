@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # -trimpath and no VCS stamp: the same source gives the same binary.
 BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 # Tests that have a long form: CONTRIBUTING.md says what it proves.
-LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestNightsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne
+LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestScheduledRunsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne
 # Time that fuzzing takes, all targets together.
 FUZZTIME ?= 10m
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 const (
@@ -49,7 +51,7 @@ func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 		if !ok {
 			return e
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep.For(ctx, wait); err != nil {
 			return opError(e.Op, err)
 		}
 	}
@@ -80,21 +82,6 @@ func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return wait, true
-}
-
-// sleep waits for d, or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // retryAfter reads the header Retry-After: seconds, or a date, which is taken

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/halosync/halosync/internal/sleep"
 )
 
 func noWait(time.Duration) time.Duration { return 0 }
@@ -172,7 +174,7 @@ func TestWaitingForTheGateCostsNoRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n int
 		a := wired(t, script(&n, step{status: 502}, step{status: 502}), func(c *Config) {
-			c.Gate = func(ctx context.Context) error { return sleep(ctx, time.Minute) }
+			c.Gate = func(ctx context.Context) error { return sleep.For(ctx, time.Minute) }
 		})
 		if _, err := a.Client(t.Context(), 5); err != nil || n != 3 {
 			t.Errorf("%d attempts, error %v", n, err)

@@ -46,7 +46,7 @@ func benchmarkPages(b *testing.B, next func(*fixture, int) []repo.Client) {
 }
 
 func (w *fixture) write(b *testing.B, ref repo.RunRef, number int, list []repo.Client) {
-	if _, err := w.ImportPage(b.Context(), ref, page(number, list...), decider(list)); err != nil {
+	if _, err := w.ImportBatch(b.Context(), ref, page(number, list...), decider(list)); err != nil {
 		b.Fatal(err)
 	}
 }

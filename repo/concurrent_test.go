@@ -49,7 +49,7 @@ func TestNoDeadlock(t *testing.T) {
 				}
 				var inner sync.WaitGroup
 				list := clients(40 + round)
-				inner.Go(func() { _, _ = w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)) })
+				inner.Go(func() { _, _ = w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)) })
 				inner.Go(func() { _, err := rivals[0].Unmap(t.Context(), w.tenant, "bob", w.mappingIDs()); check(t, err) })
 				inner.Go(func() {
 					_, _, err := rivals[1].UndoMappings(t.Context(), w.tenant, "bob", "undo", n.ID, uuid.Nil, func(repo.UndoMapping) string { return "" })
@@ -94,7 +94,7 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	entered, thaw := make(chan struct{}), make(chan struct{})
 	done := make(chan error)
 	go func() {
-		_, err := w.ImportPage(t.Context(), claim.Ref, page(1, list...), func(s repo.PageState) ([]repo.Decision, error) {
+		_, err := w.ImportBatch(t.Context(), claim.Ref, page(1, list...), func(s repo.BatchState) ([]repo.Decision, error) {
 			close(entered)
 			<-thaw
 			return decider(list)(s)
@@ -109,7 +109,7 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("the frozen worker wrote its page")
 	}
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), next.Ref, page(1, list...), decider(list)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), next.Ref, page(1, list...), decider(list)))
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), 2)
 }
 
@@ -126,7 +126,7 @@ func TestRemoveDuringImport(t *testing.T) {
 		entered := make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, err := w.ImportPage(t.Context(), claim.Ref, page(1, list...), func(s repo.PageState) ([]repo.Decision, error) {
+			_, err := w.ImportBatch(t.Context(), claim.Ref, page(1, list...), func(s repo.BatchState) ([]repo.Decision, error) {
 				close(entered)
 				return decider(list)(s)
 			})

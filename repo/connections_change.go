@@ -225,9 +225,9 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// TrustInstance records that a connection reads the Halo that its mappings come
+// ConfirmInstance records that a connection reads the Halo that its mappings come
 // from.
-func (s *Store) TrustInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
+func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
 	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)
 	if err == nil && tag.RowsAffected() == 0 {

@@ -171,7 +171,7 @@ func TestRemoveConnection(t *testing.T) {
 	for table, want := range map[string]int{"connections": 1, "mappings": 2, "clients": 2, "runs": 1, "companies": 3} {
 		equal(t, table, repotest.Value[int](t, w.url, `select count(*) from halosync.`+table), want)
 	}
-	_, err := w.ImportPage(t.Context(), running.Ref, page(1), decider(nil))
+	_, err := w.ImportBatch(t.Context(), running.Ref, page(1), decider(nil))
 	if !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("run of a removed connection: %v", err)
 	}

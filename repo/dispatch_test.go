@@ -54,7 +54,7 @@ func TestRunsThatAreDispatchedAgain(t *testing.T) {
 		"running and a page just written": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.age(t, claim.Run.ID, "1 h", "61 s")
-			must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)))
+			must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1), decider(nil)))
 			return claim.Run.ID
 		}, 0},
 		"running without a heartbeat": {func(t *testing.T, w *fixture) uuid.UUID {
@@ -140,10 +140,10 @@ func TestWorkerCrashesInARow(t *testing.T) {
 		t.Helper()
 		n.Died = died
 		claim = must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
-		return claim.Run.Deaths
+		return claim.Run.WorkerCrashes
 	}
 	equal(t, "deaths", []int{deaths(true), deaths(false), deaths(true)}, []int{1, 1, 2})
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1), decider(nil)))
 	equal(t, "after a page", deaths(true), 1)
 	if err := w.ReleaseRun(t.Context(), claim.Ref, "slice over", time.Time{}); err != nil {
 		t.Fatal(err)

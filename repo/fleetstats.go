@@ -84,16 +84,16 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 
 // Pool is how the connections to Postgres are used.
 type Pool struct {
-	Used, Idle, Most int
-	Waits            int64         // how often a call waited for a connection, so far
-	Waited           time.Duration // in total
+	Used, Idle, Max int
+	Waits           int64         // how often a call waited for a connection, so far
+	Waited          time.Duration // in total
 }
 
 // PoolStat returns how the pool is used now.
 func (s *Store) PoolStat() Pool {
 	stat := s.pool.Stat()
 	return Pool{
-		Used: int(stat.AcquiredConns()), Idle: int(stat.IdleConns()), Most: int(stat.MaxConns()),
+		Used: int(stat.AcquiredConns()), Idle: int(stat.IdleConns()), Max: int(stat.MaxConns()),
 		Waits: stat.EmptyAcquireCount(), Waited: stat.EmptyAcquireWaitTime(),
 	}
 }
@@ -126,7 +126,7 @@ type Server struct {
 	Wanted   int64 // this program's
 	ReadOnly bool  // a standby, or set to be
 	InUse    int   // connections of all programs
-	Most     int   // maximum number of connections
+	Max      int   // maximum number of connections
 }
 
 // Server reads the description of the database's server. It needs no schema.
@@ -136,7 +136,7 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 	err := s.pool.ForNoTenant().QueryRow(ctx, `
 		select current_setting('server_version'), current_setting('server_version_num'), clock_timestamp(),
 			current_setting('transaction_read_only'), (select count(*) from pg_stat_activity where backend_type = 'client backend'),
-			current_setting('max_connections')::integer`).Scan(&v.Version, &number, &v.Now, &readOnly, &v.InUse, &v.Most)
+			current_setting('max_connections')::integer`).Scan(&v.Version, &number, &v.Now, &readOnly, &v.InUse, &v.Max)
 	if err != nil {
 		return v, wrap("server", err)
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	// ErrBusy means that a request with this key is being executed.
-	ErrBusy = errors.New("a request with this key is being executed")
-	// ErrOtherRequest means that the key was used for another request.
-	ErrOtherRequest = errors.New("the key was used for another request")
+	// ErrRequestInProgress means that a request with this key is being executed.
+	ErrRequestInProgress = errors.New("a request with this key is being executed")
+	// ErrKeyReused means that the key was used for another request.
+	ErrKeyReused = errors.New("the key was used for another request")
 )
 
 // Answer is the response to a request.
@@ -43,8 +43,8 @@ const printColumn = "answers.print"
 // ClaimRequest returns the answer to the tenant's request with this key within the
 // last day, or claims the request for the caller, who must then call
 // [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
-// request and is stored sealed. It returns [ErrBusy] while another execution has the
-// request, and [ErrOtherRequest] if the key was used for another request. A claim
+// request and is stored sealed. It returns [ErrRequestInProgress] while another execution has the
+// request, and [ErrKeyReused] if the key was used for another request. A claim
 // without an answer expires after five minutes; the next caller gets it.
 func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (claim ClaimedRequest, err error) {
 	if err := checkText("idempotency key", key, 1, 200); err != nil {
@@ -91,20 +91,20 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 		from halosync.answers where tenant = $1 and key = $2 for update`, tenant, key).
 		Scan(&sealed, &answered, &abandoned, &claim.Answer.Status, &claim.Answer.Header, &claim.Answer.Body)
 	if errors.Is(err, pgx.ErrNoRows) { // released at this moment
-		return claim, ErrBusy
+		return claim, ErrRequestInProgress
 	}
 	if err != nil {
 		return claim, err
 	}
 	known, err := s.keys.Open(sealed, tenant, key, printColumn)
 	if err != nil || subtle.ConstantTimeCompare([]byte(known.Reveal()), []byte(print)) == 0 {
-		return claim, ErrOtherRequest // or unknown, if the key that sealed it is gone
+		return claim, ErrKeyReused // or unknown, if the key that sealed it is gone
 	}
 	switch {
 	case answered:
 		return claim, nil
 	case !abandoned:
-		return claim, ErrBusy
+		return claim, ErrRequestInProgress
 	}
 	claim.Owner = owner
 	_, err = tx.Exec(ctx, `update halosync.answers set owner = $3, claimed_at = now() where tenant = $1 and key = $2`, tenant, key, owner)

@@ -17,10 +17,10 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	claim := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "k", "print"))
-	if _, err := w.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrBusy) {
+	if _, err := w.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrRequestInProgress) {
 		t.Errorf("while it is executed: %v", err)
 	}
-	if _, err := w.ClaimRequest(t.Context(), "acme", "k", "another"); !errors.Is(err, repo.ErrOtherRequest) {
+	if _, err := w.ClaimRequest(t.Context(), "acme", "k", "another"); !errors.Is(err, repo.ErrKeyReused) {
 		t.Errorf("another request: %v", err)
 	}
 	answer := repo.Answer{Status: 201, Header: []byte(`{"Location": ["x"]}`), Body: []byte("body")}
@@ -60,12 +60,12 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 
 // A fingerprint that cannot be decrypted, because its key is gone, does not prove
 // that a request is the same.
-func TestPrintOfAnotherKeyset(t *testing.T) {
+func TestFingerprintOfAnotherKeyset(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "k", "print"))
 	other := repotest.OpenKeyed(t, w.url, must[string](t)(secret.New()))
-	if _, err := other.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrOtherRequest) {
+	if _, err := other.ClaimRequest(t.Context(), "acme", "k", "print"); !errors.Is(err, repo.ErrKeyReused) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -25,8 +25,8 @@ const (
 	Seen = "seen"
 )
 
-// ImportPage is a batch: clients to be written in one transaction.
-type ImportPage struct {
+// ImportBatch is a batch: clients to be written in one transaction.
+type ImportBatch struct {
 	Pass, Page int      // ≥ 0; the pair is unique within the run
 	Pages      int      // how many of Halo's pages the batch has; Page is the last; 0 means 1
 	Clients    []Client // in ascending order of id, without duplicates
@@ -67,8 +67,8 @@ type Candidate struct {
 // maxCandidates is how many candidates are read for a name, unmapped ones first.
 const maxCandidates = 20
 
-// PageState is what the database has about a batch's clients.
-type PageState struct {
+// BatchState is what the database has about a batch's clients.
+type BatchState struct {
 	// Mapped are the clients that have an active mapping.
 	Mapped map[int64]MappingState
 	// Unmapped are the clients that a person unmapped since the run was queued, and
@@ -92,15 +92,15 @@ type Decision struct {
 	NeedsPerson bool
 }
 
-// PageResult is the outcome of one batch.
-type PageResult struct {
+// ImportResult is the outcome of one batch.
+type ImportResult struct {
 	Counts
 	Findings  int  // written
 	Cancelled bool // the run should end here; this batch is written
 	Repeated  bool // the batch was written before, and nothing was done now
 }
 
-// ImportPage writes one batch in one transaction: it reads what is known about the
+// ImportBatch writes one batch in one transaction: it reads what is known about the
 // clients, calls decide, and writes the outcome with counts, events and checkpoint.
 // It takes two round trips, whatever the size of the batch. decide is called at most
 // once and must not use the Store.
@@ -110,47 +110,47 @@ type PageResult struct {
 // [ErrFenced] if another execution has the run. After any error nothing is written,
 // unless the connection to the database was lost during the commit: then the
 // checkpoint of the run's next claim shows whether it was.
-func (s *Store) ImportPage(ctx context.Context, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	if err := p.check(); err != nil {
-		return PageResult{}, wrap("import batch", err)
+		return ImportResult{}, wrap("import batch", err)
 	}
 	scope := s.forTenant(ref.Tenant)
-	var res PageResult
+	var res ImportResult
 	err := scope.WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
 		res, err = importBatch(ctx, conn, scope, ref, p, decide)
 		return err
 	})
 	if err != nil {
-		return PageResult{}, wrap("import batch", err)
+		return ImportResult{}, wrap("import batch", err)
 	}
 	return res, nil
 }
 
 // importBatch does the two round trips. If it returns an error, or a batch that was
 // written before, the transaction is open or failed.
-func importBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage, decide func(PageState) ([]Decision, error)) (PageResult, error) {
+func importBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	state, run, err := readBatch(ctx, conn, scope, ref, p)
 	if err != nil {
-		return PageResult{}, err
+		return ImportResult{}, err
 	}
 	if run.repeated {
-		return PageResult{Cancelled: state.Cancelled, Repeated: true}, nil
+		return ImportResult{Cancelled: state.Cancelled, Repeated: true}, nil
 	}
 	decisions, err := decide(state)
 	if err != nil {
-		return PageResult{}, err
+		return ImportResult{}, err
 	}
 	w, err := newBatchWrite(p, decisions)
 	if err != nil {
-		return PageResult{}, err
+		return ImportResult{}, err
 	}
 	if err := w.send(ctx, conn, ref, run.requestedBy); err != nil {
-		return PageResult{}, err
+		return ImportResult{}, err
 	}
-	return PageResult{Counts: w.counts, Findings: len(w.findings.clientIDs), Cancelled: state.Cancelled}, nil
+	return ImportResult{Counts: w.counts, Findings: len(w.findings.clientIDs), Cancelled: state.Cancelled}, nil
 }
 
-func (p ImportPage) check() error {
+func (p ImportBatch) check() error {
 	if len(p.NormNames) != len(p.Clients) {
 		return &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d normalised names", len(p.Clients), len(p.NormNames))}
 	}

@@ -23,7 +23,7 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 	all := clients(pages * size)
 	for n := range pages {
 		list := all[n*size : (n+1)*size]
-		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
+		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
 	w.Close() // sessions tell what they have read at their end at the latest
 	// Reading small tables whole is fine: with so many rows that is a tenth of the
@@ -95,12 +95,12 @@ func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	}
 	compared := page(1, renamed...)
 	compared.Compare = true
-	must[repo.PageResult](t)(w.ImportPage(ctx, work.Ref, compared, decider(renamed)))
+	must[repo.ImportResult](t)(w.ImportBatch(ctx, work.Ref, compared, decider(renamed)))
 	if n := must[int](t)(w.ApplyFindings(ctx, work.Ref, few)); n != few {
 		t.Errorf("%d findings applied, want %d", n, few)
 	}
 	for i, list := range [][]repo.Client{renamed, known, fresh} {
-		must[repo.PageResult](t)(w.ImportPage(ctx, work.Ref, page(i+2, list...), decider(list)))
+		must[repo.ImportResult](t)(w.ImportBatch(ctx, work.Ref, page(i+2, list...), decider(list)))
 	}
 	w.finish(t, work.Ref)
 

@@ -72,8 +72,8 @@ const (
 
 // readBatch is the first round trip: begin, locks, reads. It leaves the transaction
 // open, or failed if it returns an error.
-func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportPage) (PageState, batchRun, error) {
-	state := PageState{
+func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch) (BatchState, batchRun, error) {
+	state := BatchState{
 		Mapped:     make(map[int64]MappingState),
 		Unmapped:   make(map[int64]time.Time),
 		Candidates: make(map[string][]Candidate),
@@ -125,7 +125,7 @@ func each(rows pgx.Rows, f func(), dest ...any) error {
 }
 
 // ids returns the ids of the batch's clients.
-func (p ImportPage) ids() []int64 {
+func (p ImportBatch) ids() []int64 {
 	ids := make([]int64, len(p.Clients))
 	for i, c := range p.Clients {
 		ids[i] = c.ID
@@ -134,7 +134,7 @@ func (p ImportPage) ids() []int64 {
 }
 
 // distinctNorms returns the names to look up, without those that no row can have.
-func (p ImportPage) distinctNorms() []string {
+func (p ImportBatch) distinctNorms() []string {
 	norms := []string{}
 	asked := make(map[string]bool, len(p.NormNames))
 	for _, norm := range p.NormNames {

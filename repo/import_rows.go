@@ -9,7 +9,7 @@ import (
 
 // batchWrite holds a batch's decisions as columns, which unnest turns into rows.
 type batchWrite struct {
-	page     ImportPage
+	page     ImportBatch
 	counts   Counts
 	clients  clientColumns // the catalogue
 	added    addedColumns
@@ -50,7 +50,7 @@ type itemColumns struct {
 
 // newBatchWrite sorts decisions by what is to be written. There must be one for each
 // client of the batch, in the same order.
-func newBatchWrite(p ImportPage, decisions []Decision) (*batchWrite, error) {
+func newBatchWrite(p ImportBatch, decisions []Decision) (*batchWrite, error) {
 	if len(decisions) != len(p.Clients) {
 		return nil, &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}
 	}

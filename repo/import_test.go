@@ -30,11 +30,11 @@ func TestImportBatch(t *testing.T) {
 	p := page(1, list...)
 	p.RecordsTotal = 70
 	p.Skips = []repo.RunItem{{ClientID: 99, Outcome: repo.Skipped, Reason: "does not exist in Halo"}}
-	res, err := w.ImportPage(t.Context(), claim.Ref, p, decider(list))
+	res, err := w.ImportBatch(t.Context(), claim.Ref, p, decider(list))
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "result", res, repo.PageResult{Counts: repo.Counts{Created: 2, Linked: 1, Ambiguous: 1, Skipped: 1, Failed: 3}})
+	equal(t, "result", res, repo.ImportResult{Counts: repo.Counts{Created: 2, Linked: 1, Ambiguous: 1, Skipped: 1, Failed: 3}})
 
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, claim.Run.ID))
 	equal(t, "counts", run.Counts, res.Counts)
@@ -117,7 +117,7 @@ func TestImportDryRun(t *testing.T) {
 	p := page(1, list...)
 	p.DryRun = true
 	p.Skips = []repo.RunItem{{ClientID: 99, Outcome: repo.Skipped, Reason: "none"}}
-	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, decider(list)))
+	res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, p, decider(list)))
 	equal(t, "counts", res.Counts, repo.Counts{Created: 3, Skipped: 1})
 	for _, table := range []string{"companies", "mappings", "clients"} {
 		equal(t, table, repotest.Value[int](t, w.url, `select count(*) from halosync.`+table), 0)
@@ -139,7 +139,7 @@ func TestImportBatchRepeated(t *testing.T) {
 	claim := w.claim(t, "k")
 	list := clients(2)
 	for i, want := range []bool{false, true} {
-		res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
+		res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 		equal(t, fmt.Sprint("repeated ", i), res.Repeated, want)
 	}
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, claim.Run.ID))
@@ -156,7 +156,7 @@ func TestImportBatchUnmapped(t *testing.T) {
 	repotest.Exec(t, w.url, `update halosync.mappings set deleted_at = now() - interval '1 hour', deleted_by = 'bob' where client_id = 1`)
 	claim := w.claim(t, "second")
 	repotest.Exec(t, w.url, `update halosync.mappings set deleted_at = now(), deleted_by = 'bob' where client_id = 2`)
-	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), func(s repo.PageState) ([]repo.Decision, error) {
+	res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), func(s repo.BatchState) ([]repo.Decision, error) {
 		if _, ok := s.Unmapped[2]; !ok || len(s.Unmapped) != 1 || len(s.Mapped) != 0 {
 			t.Errorf("state %+v", s)
 		}
@@ -174,7 +174,7 @@ func TestImportBatchItemsAreBounded(t *testing.T) {
 		for i := range 300 {
 			p.Skips = append(p.Skips, repo.RunItem{ClientID: int64(1000*number + i + 1), Outcome: repo.Skipped, Reason: "none"})
 		}
-		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, decider(nil)))
+		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, p, decider(nil)))
 	}
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, claim.Run.ID))
 	equal(t, "items and count", []int{len(run.Items), run.Skipped}, []int{1000, 1200})
@@ -192,21 +192,21 @@ func TestImportBatchRefuses(t *testing.T) {
 	short.NormNames = short.NormNames[:1]
 	nul := page(1, two...)
 	nul.Cursor = json.RawMessage(`{"a":"\u0000"}`)
-	answer := func(d ...repo.Decision) func(repo.PageState) ([]repo.Decision, error) {
-		return func(repo.PageState) ([]repo.Decision, error) { return d, nil }
+	answer := func(d ...repo.Decision) func(repo.BatchState) ([]repo.Decision, error) {
+		return func(repo.BatchState) ([]repo.Decision, error) { return d, nil }
 	}
 	ok := decider(two)
 	for _, tt := range []struct {
 		name   string
-		page   repo.ImportPage
-		decide func(repo.PageState) ([]repo.Decision, error)
+		page   repo.ImportBatch
+		decide func(repo.BatchState) ([]repo.Decision, error)
 		want   error
 	}{
 		{"double", twice, ok, repo.ErrInvalid},
 		{"norms", short, ok, repo.ErrInvalid},
-		{"negative", repo.ImportPage{Page: -1}, ok, repo.ErrInvalid},
+		{"negative", repo.ImportBatch{Page: -1}, ok, repo.ErrInvalid},
 		{"cursor with NUL", nul, ok, repo.ErrInvalid},
-		{"decide", page(1, two...), func(repo.PageState) ([]repo.Decision, error) { return nil, broken }, broken},
+		{"decide", page(1, two...), func(repo.BatchState) ([]repo.Decision, error) { return nil, broken }, broken},
 		{"too few", page(1, two...), answer(repo.Decision{Client: two[0], Outcome: repo.Unchanged}), repo.ErrInvalid},
 		{"other client", page(1, two[0]), answer(repo.Decision{Client: two[1], Outcome: repo.Unchanged}), repo.ErrInvalid},
 		{"outcome", page(1, two[0]), answer(repo.Decision{Client: two[0], Outcome: "sold"}), repo.ErrInvalid},
@@ -214,14 +214,14 @@ func TestImportBatchRefuses(t *testing.T) {
 		{"unknown company", page(1, two[0]), answer(repo.Decision{Client: two[0], Outcome: repo.Linked, CompanyID: uuid.New()}), repo.ErrNotFound},
 		{"no name", page(1, repo.Client{ID: 1}), answer(repo.Decision{Client: repo.Client{ID: 1}, Outcome: repo.Created}), repo.ErrInvalid},
 	} {
-		if _, err := w.ImportPage(t.Context(), ref, tt.page, tt.decide); !errors.Is(err, tt.want) {
+		if _, err := w.ImportBatch(t.Context(), ref, tt.page, tt.decide); !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
 		}
 	}
 	run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, ref.ID))
 	equal(t, "pages", run.Pages, 0)
 	// The store still works.
-	must[repo.PageResult](t)(w.ImportPage(within(t, time.Minute), ref, page(1, two...), ok))
+	must[repo.ImportResult](t)(w.ImportBatch(within(t, time.Minute), ref, page(1, two...), ok))
 }
 
 // A name shared by many companies does not load them all.
@@ -236,7 +236,7 @@ func TestImportBatchCandidatesAreBounded(t *testing.T) {
 	free := must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: "Same", NormName: "same"}}))[0]
 	claim := w.claim(t, "second")
 	one := []repo.Client{{ID: 60, Name: "Same"}}
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, one...), func(s repo.PageState) ([]repo.Decision, error) {
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, one...), func(s repo.BatchState) ([]repo.Decision, error) {
 		found := s.Candidates["same"]
 		equal(t, "candidates", len(found), 20)
 		equal(t, "first", found[0], repo.Candidate{CompanyID: free.ID, Name: "Same"})

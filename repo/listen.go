@@ -15,14 +15,14 @@ const (
 	echoTimeout = 5 * time.Second
 )
 
-// ErrDeaf means that notifications do not arrive, so that [Store.Listen] is of no
+// ErrNoNotifications means that notifications do not arrive, so that [Store.Listen] is of no
 // use.
-var ErrDeaf = errors.New("notifications do not arrive, as behind a pooler that lends connections out for a transaction")
+var ErrNoNotifications = errors.New("notifications do not arrive, as behind a pooler that lends connections out for a transaction")
 
 // Listen calls heard at once and then whenever runs, of any tenants, are requested
 // in SQL, until ctx ends or the connection breaks. It always returns an error. It
 // uses a connection of its own. It first notifies itself; if that does not arrive
-// within five seconds, it returns [ErrDeaf].
+// within five seconds, it returns [ErrNoNotifications].
 func (s *Store) Listen(ctx context.Context, heard func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Store) Listen(ctx context.Context, heard func()) error {
 		n, err := conn.WaitForNotification(wait)
 		switch {
 		case err != nil && ctx.Err() == nil && wait.Err() != nil:
-			return wrap("listen", ErrDeaf)
+			return wrap("listen", ErrNoNotifications)
 		case err != nil:
 			return wrap("listen", err)
 		case n.Channel == probe:

@@ -83,7 +83,7 @@ func (w *fixture) importAll(t testing.TB, key string, clients ...repo.Client) re
 	number := 0
 	for chunk := range slices.Chunk(clients, 100) {
 		number++
-		if _, err := w.ImportPage(t.Context(), claim.Ref, page(number, chunk...), decider(chunk)); err != nil {
+		if _, err := w.ImportBatch(t.Context(), claim.Ref, page(number, chunk...), decider(chunk)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,8 +96,8 @@ func (w *fixture) importAll(t testing.TB, key string, clients ...repo.Client) re
 }
 
 // page returns batch number of a first pass.
-func page(number int, clients ...repo.Client) repo.ImportPage {
-	p := repo.ImportPage{Pass: 1, Page: number, Clients: clients, Cursor: json.RawMessage(fmt.Sprintf(`{"page":%d}`, number))}
+func page(number int, clients ...repo.Client) repo.ImportBatch {
+	p := repo.ImportBatch{Pass: 1, Page: number, Clients: clients, Cursor: json.RawMessage(fmt.Sprintf(`{"page":%d}`, number))}
 	for _, c := range clients {
 		p.NormNames = append(p.NormNames, strings.ToLower(c.Name))
 		p.PageIDs = append(p.PageIDs, c.ID)
@@ -106,8 +106,8 @@ func page(number int, clients ...repo.Client) repo.ImportPage {
 }
 
 // decider is a short form of the importer's decisions.
-func decider(clients []repo.Client) func(repo.PageState) ([]repo.Decision, error) {
-	return func(state repo.PageState) ([]repo.Decision, error) {
+func decider(clients []repo.Client) func(repo.BatchState) ([]repo.Decision, error) {
+	return func(state repo.BatchState) ([]repo.Decision, error) {
 		var out []repo.Decision
 		for _, c := range clients {
 			d := decide(c, state)
@@ -118,7 +118,7 @@ func decider(clients []repo.Client) func(repo.PageState) ([]repo.Decision, error
 	}
 }
 
-func decide(c repo.Client, state repo.PageState) repo.Decision {
+func decide(c repo.Client, state repo.BatchState) repo.Decision {
 	if m, ok := state.Mapped[c.ID]; ok {
 		state := repo.MappingOK
 		if c.Inactive {

@@ -44,8 +44,8 @@ type CompanyMatch struct {
 	Name string
 }
 
-// InForce is an active mapping.
-type InForce struct {
+// ActiveMapping is an active mapping.
+type ActiveMapping struct {
 	ID, CompanyID uuid.UUID
 	CompanyName   string
 	ClientID      int64
@@ -71,8 +71,8 @@ type MapState struct {
 	// id, else by external id, else by exact name, else by normalised name. Up to
 	// five of a name, the oldest.
 	Companies [][]CompanyMatch
-	ByCompany map[uuid.UUID]InForce // on this connection
-	ByClient  map[int64]InForce
+	ByCompany map[uuid.UUID]ActiveMapping // on this connection
+	ByClient  map[int64]ActiveMapping
 	// Settled are the earlier pairs of the request with one of these companies or
 	// clients.
 	Settled []SettledPair
@@ -82,13 +82,13 @@ type MapState struct {
 
 // PairDecision is what to do with one pair.
 type PairDecision struct {
-	Pair      int       // its number
-	Outcome   string    // [Mapped], [AlreadyMapped] or [Refused]
-	Reason    string    // why it was refused
-	Ambiguous bool      // refused because several companies or clients fit
-	CompanyID uuid.UUID // zero if unknown
-	Client    Client    // zero if unknown
-	Replaces  []InForce // [Mapped]: active mappings that it replaces
+	Pair      int             // its number
+	Outcome   string          // [Mapped], [AlreadyMapped] or [Refused]
+	Reason    string          // why it was refused
+	Ambiguous bool            // refused because several companies or clients fit
+	CompanyID uuid.UUID       // zero if unknown
+	Client    Client          // zero if unknown
+	Replaces  []ActiveMapping // [Mapped]: active mappings that it replaces
 }
 
 // MapPairs maps a chunk of pairs in one transaction: it reads what is known about

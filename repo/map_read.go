@@ -50,8 +50,8 @@ const maxMatches = 5
 // readMapState reads what is known about the companies and clients of a chunk.
 func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapState, error) {
 	state := MapState{
-		Companies: make([][]CompanyMatch, len(c.Pairs)), ByCompany: make(map[uuid.UUID]InForce),
-		ByClient: make(map[int64]InForce), Unmapped: make(map[CompanyClient]bool),
+		Companies: make([][]CompanyMatch, len(c.Pairs)), ByCompany: make(map[uuid.UUID]ActiveMapping),
+		ByClient: make(map[int64]ActiveMapping), Unmapped: make(map[CompanyClient]bool),
 	}
 	if err := state.readCompanies(ctx, tx, ref, c); err != nil {
 		return state, err
@@ -66,7 +66,7 @@ func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapSt
 
 	b := &pgx.Batch{}
 	b.Queue(activeMappingsSQL, ref.Tenant, ref.ConnectionID, companies, clients).Query(func(rows pgx.Rows) error {
-		var f InForce
+		var f ActiveMapping
 		return each(rows, func() { state.ByCompany[f.CompanyID], state.ByClient[f.ClientID] = f, f },
 			&f.ID, &f.CompanyID, &f.CompanyName, &f.ClientID, &f.ClientName)
 	})

@@ -40,7 +40,7 @@ func TestBehindPooler(t *testing.T) {
 		t.Error(err)
 	}
 	heard := 0
-	if err := store.Listen(t.Context(), func() { heard++ }); !errors.Is(err, repo.ErrDeaf) || heard != 1 {
+	if err := store.Listen(t.Context(), func() { heard++ }); !errors.Is(err, repo.ErrNoNotifications) || heard != 1 {
 		t.Errorf("listen: heard %d times, %v", heard, err)
 	}
 }

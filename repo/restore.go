@@ -11,8 +11,8 @@ import (
 
 // Outcomes of restoring a mapping, in addition to [Refused] and [DoesNotExist].
 const (
-	Restored       = "restored"
-	AlreadyInForce = "in force already"
+	Restored      = "restored"
+	AlreadyActive = "in force already"
 )
 
 // HaloSide is what Halo just answered about a mapping's client.
@@ -62,7 +62,7 @@ func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, si
 	o := MappingOutcome{ID: m.ID, Outcome: Refused, Mapping: &m}
 	switch {
 	case m.DeletedAt == nil:
-		o.Outcome = AlreadyInForce
+		o.Outcome = AlreadyActive
 		return o, nil
 	case m.CompanyID == uuid.Nil:
 		o.Reason = "its company was deleted"

@@ -87,10 +87,10 @@ func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Durati
 	return gone, gone > 0, wrap("forget events", err) // ids and times are not in exactly the same order, so a part may have young events
 }
 
-// ForgetVisits deletes the tenant's expired sessions, sign-in tokens and answers to
+// DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and answers to
 // requests. New sessions delete the tenant's expired ones; this is for tenants that
 // no one visits any more.
-func (s *Store) ForgetVisits(ctx context.Context, tenant string) (gone int, err error) {
+func (s *Store) DeleteExpiredSessions(ctx context.Context, tenant string) (gone int, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (
 			delete from halosync.sessions

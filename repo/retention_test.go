@@ -43,7 +43,7 @@ func TestForgetRuns(t *testing.T) {
 		claim := w.claim(t, key)
 		p := page(1, list...)
 		p.Skips = []repo.RunItem{{ClientID: 7, Outcome: repo.Skipped}}
-		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, decider(list)))
+		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, p, decider(list)))
 		w.finish(t, claim.Ref)
 		w.older(t, claim.Run.ID, days)
 		return claim.Run.ID
@@ -108,7 +108,7 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	w := newFixture(t)
 	list := clients(4)
 	claim := w.claim(t, "k")
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	ids := w.mappingIDs()
 	// A person changed one mapping, and a resync, whose run is deleted, another.
@@ -119,7 +119,7 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	rc := must[repo.Claim](t)(w.ClaimRun(t.Context(), resync))
 	compare := page(1)
 	compare.Compare, compare.Absent = true, []repo.Finding{{ClientID: 2, Outcome: repo.FoundMissing, Reason: "404"}}
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), rc.Ref, compare, decider(nil)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), rc.Ref, compare, decider(nil)))
 	if _, err := w.ApplyFindings(t.Context(), rc.Ref, 10); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	w.older(t, claim.Run.ID, 1000)
 	repotest.Exec(t, w.url, `delete from halosync.runs`)
 	outcomes := must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[:1], nil))
-	equal(t, "restored before", outcomes[0].Outcome, repo.AlreadyInForce)
+	equal(t, "restored before", outcomes[0].Outcome, repo.AlreadyActive)
 }
 
 // Events are deleted when they are old, the oldest first, a part at a time, and only
@@ -233,13 +233,13 @@ func TestDeleteExpiredSessions(t *testing.T) {
 		return repotest.Value[[]int](t, w.url, `select array[(select count(*) from halosync.sessions),
 			(select count(*) from halosync.signin_tokens_used), (select count(*) from halosync.answers)]::int[]`)
 	}
-	equal(t, "young ones", []any{must[int](t)(w.ForgetVisits(t.Context(), "gone")), left()}, []any{0, []int{3, 3, 3}})
+	equal(t, "young ones", []any{must[int](t)(w.DeleteExpiredSessions(t.Context(), "gone")), left()}, []any{0, []int{3, 3, 3}})
 	repotest.Exec(t, w.url, `update halosync.sessions set expires_at = now() where hash = $1`, []byte(string(make([]byte, 32))))
 	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '1 hour' where substring(hash from 1 for 1) = '\x01'`)
 	repotest.Exec(t, w.url, `update halosync.signin_tokens_used set expires_at = now() where substring(hash from 1 for 1) = '\x01'`)
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = now() - interval '25 hours' where key = 'k1'`)
-	equal(t, "another tenant's", must[int](t)(w.ForgetVisits(t.Context(), w.tenant)), 0)
-	equal(t, "gone and left", []any{must[int](t)(w.ForgetVisits(t.Context(), "gone")), left()}, []any{4, []int{1, 2, 2}})
+	equal(t, "another tenant's", must[int](t)(w.DeleteExpiredSessions(t.Context(), w.tenant)), 0)
+	equal(t, "gone and left", []any{must[int](t)(w.DeleteExpiredSessions(t.Context(), "gone")), left()}, []any{4, []int{1, 2, 2}})
 	equal(t, "tenants", must[[]string](t)(w.TenantsAfter(t.Context(), "b", 9)), []string{"gone"})
 	repotest.Exec(t, w.url, `delete from halosync.sessions`)
 	repotest.Exec(t, w.url, `delete from halosync.answers`)

@@ -54,11 +54,11 @@ func TestImportBatchRoundTrips(t *testing.T) {
 
 	warm := w.claim(t, "warm")
 	first := all[:2]
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), warm.Ref, page(1, first...), decider(first)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), warm.Ref, page(1, first...), decider(first)))
 	first[0].Name = "Renamed"
 	p := page(2, first...)
 	p.Skips = []repo.RunItem{{ClientID: 9, Outcome: repo.Skipped}}
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), warm.Ref, p, decider(first)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), warm.Ref, p, decider(first)))
 	w.finish(t, warm.Ref)
 
 	claim := w.claim(t, "counted")
@@ -67,7 +67,7 @@ func TestImportBatchRoundTrips(t *testing.T) {
 		t.Helper()
 		number++
 		before := trips.Load()
-		res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(number, list...), decider(list)))
+		res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(number, list...), decider(list)))
 		equal(t, what+" counts", res.Counts, want)
 		equal(t, what+" round trips", trips.Load()-before, int64(2))
 	}

@@ -71,7 +71,7 @@ type Run struct {
 	DispatchedAt    *time.Time // when its task was last put into the queue, or found there
 	ApprovedAt      *time.Time // of a held run
 	ApprovedBy      string
-	Deaths          int       // executions in a row that ended with a worker crash and wrote no batch
+	WorkerCrashes   int       `db:"deaths"` // executions in a row that ended with a worker crash and wrote no batch
 	Stack           string    // of the panic that failed the run
 	ApprovedMissing int       // how many mappings an approved run may mark missing
 	Items           []RunItem `db:"-"` // what needs a person; nil in listings
@@ -133,15 +133,15 @@ func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, err
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Run])
 }
 
-// RunAlone reads one run without its items, for callers that poll.
-func (s *Store) RunAlone(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
+// RunSummary reads one run without its items, for callers that poll.
+func (s *Store) RunSummary(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
 	run, err := queryRun(ctx, s.forTenant(tenant), `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)
 	return run, wrap("run", err)
 }
 
 // Run reads one run with its items.
 func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, error) {
-	run, err := s.RunAlone(ctx, tenant, id)
+	run, err := s.RunSummary(ctx, tenant, id)
 	if err != nil {
 		return Run{}, err
 	}

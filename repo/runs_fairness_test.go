@@ -166,7 +166,7 @@ func TestLostRunsDoNotCount(t *testing.T) {
 	repotest.Exec(t, a.url, `update halosync.runs set beat_at = now() - interval '61 seconds' where id = $1`, n.ID)
 	claim := must[repo.Claim](t)(b.ClaimRun(t.Context(), next))
 	one := clients(1)
-	_, err := a.ImportPage(t.Context(), frozen.Ref, page(1, one...), decider(one))
+	_, err := a.ImportBatch(t.Context(), frozen.Ref, page(1, one...), decider(one))
 	for what, err := range map[string]error{
 		"page": err, "beat": a.Beat(t.Context(), frozen.Ref), "release": a.ReleaseRun(t.Context(), frozen.Ref, "", time.Time{}),
 		"finish": a.FinishRun(t.Context(), frozen.Ref, repo.Finish{State: repo.StateFailed}),

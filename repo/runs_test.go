@@ -80,7 +80,7 @@ func TestClaimFencesOff(t *testing.T) {
 	w := newFixture(t)
 	first := w.claim(t, "k")
 	list := clients(3)
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), first.Ref, page(1, list[0]), decider(list[:1])))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), first.Ref, page(1, list[0]), decider(list[:1])))
 
 	n := repo.NewRun{ID: first.Run.ID, Kind: repo.KindImport, Tenant: w.tenant, ConnectionID: w.conn, RequestKey: "k"}
 	second := must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
@@ -89,7 +89,7 @@ func TestClaimFencesOff(t *testing.T) {
 	equal(t, "started", second.Run.StartedAt, first.Run.StartedAt)
 
 	stale := func() map[string]error {
-		_, err := w.ImportPage(t.Context(), first.Ref, page(2, list...), func(repo.PageState) ([]repo.Decision, error) {
+		_, err := w.ImportBatch(t.Context(), first.Ref, page(2, list...), func(repo.BatchState) ([]repo.Decision, error) {
 			t.Error("decide was called")
 			return nil, nil
 		})
@@ -103,7 +103,7 @@ func TestClaimFencesOff(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), second.Ref, page(2, list[1:]...), decider(list[1:])))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), second.Ref, page(2, list[1:]...), decider(list[1:])))
 	w.finish(t, second.Ref)
 	for what, err := range stale() {
 		if !errors.Is(err, repo.ErrFenced) {
@@ -169,7 +169,7 @@ func TestReleaseAndResume(t *testing.T) {
 	for number := range pages {
 		p := page(number + 1)
 		p.PageIDs = []int64{int64(number), int64(number) + 1000}
-		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, decider(nil)))
+		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, p, decider(nil)))
 	}
 	at := time.Now().Add(time.Hour).Truncate(time.Microsecond)
 	if err := w.ReleaseRun(t.Context(), claim.Ref, "Halo is \x00 down \xff"+strings.Repeat("é", 4000), at); err != nil {
@@ -179,7 +179,7 @@ func TestReleaseAndResume(t *testing.T) {
 	if run.State != repo.StateQueued || !run.NotBefore.Equal(at) || !strings.HasPrefix(run.WaitReason, "Halo is \uFFFD down \uFFFD") {
 		t.Errorf("released: %+v", run)
 	}
-	if _, err := w.ImportPage(t.Context(), claim.Ref, page(999), decider(nil)); !errors.Is(err, repo.ErrFenced) {
+	if _, err := w.ImportBatch(t.Context(), claim.Ref, page(999), decider(nil)); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("write after release: %v", err)
 	}
 
@@ -224,11 +224,11 @@ func TestRequestCancel(t *testing.T) {
 		}
 	}
 	list := clients(1)
-	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), func(s repo.PageState) ([]repo.Decision, error) {
+	res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), func(s repo.BatchState) ([]repo.Decision, error) {
 		equal(t, "told", s.Cancelled, true)
 		return decider(list)(s)
 	}))
-	equal(t, "result", res, repo.PageResult{Counts: repo.Counts{Created: 1}, Cancelled: true})
+	equal(t, "result", res, repo.ImportResult{Counts: repo.Counts{Created: 1}, Cancelled: true})
 	n := w.newRun("running")
 	n.ID = claim.Run.ID
 	again := must[repo.Claim](t)(w.ClaimRun(t.Context(), n)) // after a crash
@@ -254,7 +254,7 @@ func TestRejectRun(t *testing.T) {
 	if err := w.RejectRun(t.Context(), w.tenant, claim.Run.ID, "no payload"); err != nil || state(claim.Run.ID) != repo.StateFailed {
 		t.Errorf("RejectRun: %v %s", err, state(claim.Run.ID))
 	}
-	if _, err := w.ImportPage(t.Context(), claim.Ref, page(1), decider(nil)); !errors.Is(err, repo.ErrFenced) {
+	if _, err := w.ImportBatch(t.Context(), claim.Ref, page(1), decider(nil)); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("write after rejection: %v", err)
 	}
 	queued := w.newRun("q")

@@ -31,7 +31,7 @@ func tenantTables(t *testing.T, url string) []string {
 
 // Every table with a tenant, of later migrations too, has row level security; its
 // rights are decided, and it has none that no statement needs.
-func TestEveryTableIsWalled(t *testing.T) {
+func TestEveryTableHasRowSecurity(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
 	equal(t, "tables with a tenant and the policy", repotest.Value[[]string](t, url, `
@@ -124,7 +124,7 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 // Raw SQL without a condition on the tenant, under a role with all rights on every
 // table: a session of one tenant neither reads, adds, changes, takes over nor
 // deletes rows of another.
-func TestWallMatrix(t *testing.T) {
+func TestRowSecurityMatrix(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	eve := join(t, w.Store, w.url, "globex", "main")
@@ -205,7 +205,7 @@ func TestWallMatrix(t *testing.T) {
 
 // A name that would mean all tenants, or that Postgres would refuse to set, sees no
 // rows, and what it adds is refused.
-func TestTenantsThatCannotBe(t *testing.T) {
+func TestInvalidTenants(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	for _, name := range []string{"*", "", "\xff", "a\x00b"} {
@@ -222,7 +222,7 @@ func TestTenantsThatCannotBe(t *testing.T) {
 }
 
 // A session of the store that names no tenant sees no rows, even after one that did.
-func TestSessionsAreNobodys(t *testing.T) {
+func TestSessionsSeeNoTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	n, err := repo.RawCount(t.Context(), w.Store, `select count(*) from halosync.connections`)
@@ -236,8 +236,8 @@ func TestSessionsAreNobodys(t *testing.T) {
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	equal(t, "role", must[repo.Role](t)(w.Role(t.Context())), repo.Role{Name: "halosync_worker", Walled: true, Missing: []string{}})
-	equal(t, "owner", must[repo.Role](t)(repotest.OpenAs(t, w.url).Role(t.Context())).Walled, false)
+	equal(t, "role", must[repo.Role](t)(w.Role(t.Context())), repo.Role{Name: "halosync_worker", RowSecurity: true, Missing: []string{}})
+	equal(t, "owner", must[repo.Role](t)(repotest.OpenAs(t, w.url).Role(t.Context())).RowSecurity, false)
 	repotest.Exec(t, w.url, `revoke update on halosync.runs from halosync_worker`)
 	repotest.Exec(t, w.url, `grant truncate, trigger on halosync.events to halosync_worker`)
 	equal(t, "missing", must[repo.Role](t)(w.Role(t.Context())).Missing, []string{"update on halosync.runs"})

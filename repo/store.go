@@ -112,15 +112,6 @@ func (s *Store) Role(ctx context.Context) (Role, error) {
 	return schema.CheckRole(ctx, s.pool.ForNoTenant())
 }
 
-// MigrateResult is the old name of [schema.Result].
-type MigrateResult = schema.Result
-
-// Migrate is the old name of [schema.Migrate].
-func Migrate(ctx context.Context, url string) (MigrateResult, error) { return schema.Migrate(ctx, url) }
-
-// Grant is the old name of [schema.Grant].
-func Grant(ctx context.Context, url, role string) error { return schema.Grant(ctx, url, role) }
-
 // querier is what a pool, a connection and a transaction have in common.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)

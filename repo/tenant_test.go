@@ -89,7 +89,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		return nothing(slices.DeleteFunc(names, func(n repo.ConnectionName) bool { return n.ID != w.conn }), err)
 	})
 	add("Run", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Run(ctx, t, run); return err })
-	add("RunAlone", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RunAlone(ctx, t, run); return err })
+	add("RunSummary", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RunSummary(ctx, t, run); return err })
 	add("ClaimRequest", errNothing, func(ctx context.Context, t string) error {
 		claimed, err := w.ClaimRequest(ctx, t, "key-1", "print")
 		if err != nil || claimed.Answer.Status != 0 {
@@ -124,8 +124,8 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		}
 		return errNothing
 	})
-	add("ImportPage", repo.ErrFenced, func(ctx context.Context, t string) error {
-		_, err := w.ImportPage(ctx, ref(t), page(9, list...), decider(list))
+	add("ImportBatch", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.ImportBatch(ctx, ref(t), page(9, list...), decider(list))
 		return err
 	})
 	add("RequestCancel", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.RequestCancel(ctx, t, run, "eve"); return err })
@@ -136,7 +136,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	add("ApplyFindings", repo.ErrFenced, func(ctx context.Context, t string) error { _, err := w.ApplyFindings(ctx, ref(t), 10); return err })
 	add("Findings", errNothing, func(ctx context.Context, t string) error { return nothing(w.Findings(ctx, ref(t), repo.FoundSeen)) })
 	add("ApproveRun", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ApproveRun(ctx, t, run, "eve"); return err })
-	add("TrustInstance", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.TrustInstance(ctx, t, w.conn) })
+	add("ConfirmInstance", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.ConfirmInstance(ctx, t, w.conn) })
 	add("SampleMapped", errNothing, func(ctx context.Context, t string) error { return nothing(w.SampleMapped(ctx, t, w.conn, 9)) })
 	add("MappedClients", errNothing, func(ctx context.Context, t string) error {
 		for _, err := range w.MappedClients(ctx, t, w.conn) {
@@ -247,8 +247,8 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		gone, _, err := w.ForgetEvents(ctx, t, 0, 100)
 		return nothing(make([]int, gone), err)
 	})
-	add("ForgetVisits", errNothing, func(ctx context.Context, t string) error {
-		gone, err := w.ForgetVisits(ctx, t)
+	add("DeleteExpiredSessions", errNothing, func(ctx context.Context, t string) error {
+		gone, err := w.DeleteExpiredSessions(ctx, t)
 		return nothing(make([]int, gone), err)
 	})
 	add("ForgetClients", errNothing, func(ctx context.Context, t string) error {
@@ -323,7 +323,7 @@ func TestTenantsAreApart(t *testing.T) {
 	one := clients(1)
 	p := page(1, one...)
 	p.Skips = []repo.RunItem{{ClientID: 5, Outcome: repo.Skipped}}
-	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, p, func(s repo.PageState) ([]repo.Decision, error) {
+	res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, p, func(s repo.BatchState) ([]repo.Decision, error) {
 		equal(t, "candidates of the other tenant", len(s.Candidates), 0)
 		return decider(one)(s)
 	}))
@@ -437,7 +437,7 @@ func TestForeignKeysHoldTheTenant(t *testing.T) {
 	}
 	// Nor can a decision of an import refer to it.
 	claim, one := w.claim(t, "k"), clients(1)
-	_, err := w.ImportPage(t.Context(), claim.Ref, page(1, one...), func(repo.PageState) ([]repo.Decision, error) {
+	_, err := w.ImportBatch(t.Context(), claim.Ref, page(1, one...), func(repo.BatchState) ([]repo.Decision, error) {
 		return []repo.Decision{{Client: one[0], Outcome: repo.Linked, CompanyID: theirs[0].ID}}, nil
 	})
 	if !errors.Is(err, repo.ErrNotFound) {

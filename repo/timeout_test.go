@@ -53,7 +53,7 @@ func TestSilentPostgres(t *testing.T) {
 			return err
 		},
 		"page": func(ctx context.Context) error {
-			_, err := store.ImportPage(ctx, claim.Ref, page(1), decider(nil))
+			_, err := store.ImportBatch(ctx, claim.Ref, page(1), decider(nil))
 			return err
 		},
 	} {

@@ -17,14 +17,14 @@ type UndoMapping struct {
 
 // UndoCompany is a company that a run created and that still exists.
 type UndoCompany struct {
-	ID         uuid.UUID
-	Name       string
-	ExternalID string
-	Changed    bool   // since it was created
-	Mapped     bool   // it has an active mapping, to ClientID
-	Other      bool   // another run or a person mapped it too, active or not
-	ClientID   int64  // 0: not Mapped
-	ClientName string // empty: not Mapped
+	ID              uuid.UUID
+	Name            string
+	ExternalID      string
+	Changed         bool   // since it was created
+	Mapped          bool   // it has an active mapping, to ClientID
+	MappedElsewhere bool   // another run or a person mapped it too, active or not
+	ClientID        int64  // 0: not Mapped
+	ClientName      string // empty: not Mapped
 }
 
 // Undone is the result of undoing a part of a run.
@@ -180,7 +180,7 @@ func createdCompanies(ctx context.Context, tx pgx.Tx, tenant string, run uuid.UU
 	var last int64
 	var c createdCompany
 	err = each(rows, func() { found = append(found, c) },
-		&last, &c.ID, &c.Name, &c.ExternalID, &c.Changed, &c.Mapped, &c.own, &c.Other, &c.ClientID, &c.ClientName)
+		&last, &c.ID, &c.Name, &c.ExternalID, &c.Changed, &c.Mapped, &c.own, &c.MappedElsewhere, &c.ClientID, &c.ClientName)
 	if len(found) == undoPart {
 		next = last
 	}

@@ -17,7 +17,7 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	w := newFixture(t)
 	list := clients(3)
 	claim := w.claim(t, "k")
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	earlier := w.claim(t, "earlier")
 	ids := w.mappingIDs()
@@ -35,7 +35,7 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	equal(t, "companies", []any{done.Removed, len(done.Kept), last, err}, []any{2, 0, int64(0), nil})
 	equal(t, "mappings without a company", repotest.Value[int](t, w.url, `select count(*) from halosync.mappings where company_id is null and deleted_at is not null`), 2)
 
-	res := must[repo.PageResult](t)(w.ImportPage(t.Context(), earlier.Ref, page(1, list...), decider(list)))
+	res := must[repo.ImportResult](t)(w.ImportBatch(t.Context(), earlier.Ref, page(1, list...), decider(list)))
 	equal(t, "import that was requested before", res.Counts, repo.Counts{Refreshed: 1, Skipped: 2})
 	outcomes = must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[1:], nil))
 	equal(t, "restore", fmt.Sprint(outcomes[0].Outcome, ", ", outcomes[0].Reason), "refused, its company was deleted")
@@ -59,7 +59,7 @@ func TestUndoReadsLaterChanges(t *testing.T) {
 	w := newFixture(t)
 	claim := w.claim(t, "k")
 	list := clients(5)
-	must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(1, list...), decider(list)))
+	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	byHand, _ := w.claimMap(t, "m")
 	ids := w.mappingIDs()
@@ -86,7 +86,7 @@ func TestUndoGoesPartByPart(t *testing.T) {
 	list := clients(1100)
 	for i := range 11 {
 		part := list[i*100 : i*100+100]
-		must[repo.PageResult](t)(w.ImportPage(t.Context(), claim.Ref, page(i+1, part...), decider(part)))
+		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(i+1, part...), decider(part)))
 	}
 	w.finish(t, claim.Ref)
 	var parts []int

@@ -14,9 +14,9 @@ import (
 // epochKey exists for as long as Redis keeps its data.
 const epochKey = "halosync:mark"
 
-// Marked reports whether Redis still has the key that [Client.Mark] stored. If not,
+// HasEpoch reports whether Redis still has the key that [Client.SetEpoch] stored. If not,
 // Redis is new, was flushed or restarted without its data, and all queued tasks are lost.
-func (c *Client) Marked(ctx context.Context) (bool, error) {
+func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	n, err := c.rdb.Exists(ctx, epochKey).Result()
 	if err != nil {
 		return false, fmt.Errorf("queue epoch: %w", err)
@@ -24,9 +24,9 @@ func (c *Client) Marked(ctx context.Context) (bool, error) {
 	return n > 0, nil
 }
 
-// Mark stores the key that [Client.Marked] looks for. Call it once all lost runs are
+// SetEpoch stores the key that [Client.HasEpoch] looks for. Call it once all lost runs are
 // due to be enqueued again.
-func (c *Client) Mark(ctx context.Context) error {
+func (c *Client) SetEpoch(ctx context.Context) error {
 	if err := c.rdb.Set(ctx, epochKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
 		return fmt.Errorf("queue epoch: %w", err)
 	}
@@ -69,9 +69,9 @@ func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, er
 	return free, nil
 }
 
-// Hurry makes a run that was put off due at once. It does nothing to a run in another
+// RunNow makes a run that was put off due at once. It does nothing to a run in another
 // state.
-func (c *Client) Hurry(ctx context.Context, runID string) error {
+func (c *Client) RunNow(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)
 	return c.runTask(ctx, info, err, asynq.TaskStateRetry, asynq.TaskStateScheduled)
 }

@@ -18,13 +18,13 @@ func TestEpoch(t *testing.T) {
 	marked := func(want bool) {
 		t.Helper()
 		for _, c := range []*Client{one, two, one} {
-			if got, err := c.Marked(t.Context()); got != want || err != nil {
+			if got, err := c.HasEpoch(t.Context()); got != want || err != nil {
 				t.Errorf("marked: %v, %v", got, err)
 			}
 		}
 	}
 	marked(false)
-	if err := one.Mark(t.Context()); err != nil {
+	if err := one.SetEpoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	marked(true)
@@ -33,10 +33,10 @@ func TestEpoch(t *testing.T) {
 	}
 	marked(false)
 	gone := openClient(t, "redis://127.0.0.1:1")
-	if _, err := gone.Marked(t.Context()); err == nil {
+	if _, err := gone.HasEpoch(t.Context()); err == nil {
 		t.Error("no error without a Redis")
 	}
-	if err := gone.Mark(t.Context()); err == nil {
+	if err := gone.SetEpoch(t.Context()); err == nil {
 		t.Error("no error without a Redis")
 	}
 }
@@ -188,16 +188,16 @@ func TestRunNow(t *testing.T) {
 		info, err := c.find(t.Context(), id, QueueInteractive)
 		return err == nil && info.State == asynq.TaskStateRetry
 	})
-	if err := c.Hurry(t.Context(), id); err != nil {
+	if err := c.RunNow(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	await(t, c, id)
 	for _, id := range []string{id, NewRunID()} { // ended, unknown
-		if err := c.Hurry(t.Context(), id); err != nil {
+		if err := c.RunNow(t.Context(), id); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := c.Hurry(t.Context(), "x"); err == nil {
+	if err := c.RunNow(t.Context(), "x"); err == nil {
 		t.Error("x was accepted as a run id")
 	}
 }
@@ -219,7 +219,7 @@ func TestUnrecorded(t *testing.T) {
 	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // its task never came
 		t.Fatal(err)
 	}
-	got, err := c.TakeUnseen(ctx, 10)
+	got, err := c.TakeUnrecorded(ctx, 10)
 	if err != nil || len(got) != 1 || got[0].RunID != receipt.RunID || got[0].Kind != KindImport || got[0].Tenant != args.Tenant {
 		t.Fatalf("unrecorded: %+v %v", got, err)
 	}
@@ -227,14 +227,14 @@ func TestUnrecorded(t *testing.T) {
 	if err != nil || stored.ConnectionID != args.ConnectionID || stored.Key != Key(KindImport, args) {
 		t.Errorf("stored: %+v %v", stored, err)
 	}
-	if got, err := c.TakeUnseen(ctx, 10); err != nil || len(got) != 0 {
+	if got, err := c.TakeUnrecorded(ctx, 10); err != nil || len(got) != 0 {
 		t.Errorf("a second time: %+v %v", got, err)
 	}
 	// A run of the ledger is not listed.
 	if err := Enqueue(ctx, c, Import(), NewRunID(), args); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.TakeUnseen(ctx, 10); err != nil || len(got) != 0 {
+	if got, err := c.TakeUnrecorded(ctx, 10); err != nil || len(got) != 0 {
 		t.Errorf("of the ledger: %+v %v", got, err)
 	}
 	if _, err := c.Lookup(ctx, NewRunID()); !errors.Is(err, ErrUnknownRun) {

@@ -245,7 +245,7 @@ func TestRequestIsOneRoundTrip(t *testing.T) {
 	if n := counted.n.Load(); n != 1 {
 		t.Errorf("%d round trips", n)
 	}
-	unrecorded, err := c.TakeUnseen(t.Context(), 10)
+	unrecorded, err := c.TakeUnrecorded(t.Context(), 10)
 	if err != nil || len(unrecorded) != 2 || unrecorded[0].RunID != first.RunID || unrecorded[1].RunID != second.RunID {
 		t.Errorf("unrecorded = %+v, %v; want both runs in their order", unrecorded, err)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueueNumbers are the statistics of one queue.
-type QueueNumbers struct {
+// QueueStats are the statistics of one queue.
+type QueueStats struct {
 	Name string
 	// Tasks counts tasks by asynq's state: pending, active, scheduled, retry, archived,
 	// completed.
@@ -23,7 +23,7 @@ type QueueNumbers struct {
 
 // Queues returns the statistics of each queue. It takes one round trip, and one more for
 // each queue with pending tasks. asynq's inspector has no context and measures memory too.
-func (s *Server) Queues(ctx context.Context) ([]QueueNumbers, error) {
+func (s *Server) Queues(ctx context.Context) ([]QueueStats, error) {
 	type replies struct {
 		counts map[string]*redis.IntCmd
 		paused *redis.IntCmd
@@ -47,9 +47,9 @@ func (s *Server) Queues(ctx context.Context) ([]QueueNumbers, error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("queues: %w", err)
 	}
-	queues := make([]QueueNumbers, len(names))
+	queues := make([]QueueStats, len(names))
 	for i, name := range names {
-		queues[i] = QueueNumbers{Name: name, Tasks: map[string]int{}, Paused: got[i].paused.Val() > 0}
+		queues[i] = QueueStats{Name: name, Tasks: map[string]int{}, Paused: got[i].paused.Val() > 0}
 		for state, n := range got[i].counts {
 			queues[i].Tasks[state] = int(n.Val())
 		}
@@ -81,8 +81,8 @@ func (s *Server) latency(ctx context.Context, queue, id string) (time.Duration, 
 
 // Pool is the use of the server's connection pool to Redis.
 type Pool struct {
-	Used, Idle, Most int
-	Timeouts         int64 // waits for a connection that timed out, since the start
+	Used, Idle, Max int
+	Timeouts        int64 // waits for a connection that timed out, since the start
 }
 
 // PoolStat returns the current use of the pool.
@@ -91,9 +91,9 @@ func (s *Server) PoolStat() Pool {
 	pool := Pool{Used: int(stat.TotalConns) - int(stat.IdleConns), Idle: int(stat.IdleConns), Timeouts: int64(stat.Timeouts)}
 	switch rdb := s.rdb.(type) {
 	case *redis.Client:
-		pool.Most = rdb.Options().PoolSize
+		pool.Max = rdb.Options().PoolSize
 	case *redis.ClusterClient:
-		pool.Most = rdb.Options().PoolSize // per node
+		pool.Max = rdb.Options().PoolSize // per node
 	}
 	return pool
 }

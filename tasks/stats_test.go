@@ -53,7 +53,7 @@ func TestQueuesAreCountedAsAsynqDoes(t *testing.T) {
 			t.Errorf("%+v, asynq says %+v", q, info)
 		}
 	}
-	if p := s.PoolStat(); p.Most < 1 || p.Used+p.Idle < 1 {
+	if p := s.PoolStat(); p.Max < 1 || p.Used+p.Idle < 1 {
 		t.Errorf("pool %+v", p)
 	}
 }

@@ -18,8 +18,8 @@ const (
 	maxUnrecorded = 100_000
 )
 
-// Unseen is a run that may be missing in the ledger.
-type Unseen struct {
+// Unrecorded is a run that may be missing in the ledger.
+type Unrecorded struct {
 	RunID  string // 32 hex digits
 	Kind   string // such as [KindImport]
 	Tenant string
@@ -35,10 +35,10 @@ func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
 	return c.rdb.LTrim(ctx, unrecordedKey, -maxUnrecorded, -1).Err()
 }
 
-// TakeUnseen removes up to limit runs from the list of unrecorded runs and returns those
+// TakeUnrecorded removes up to limit runs from the list of unrecorded runs and returns those
 // that have a task. Each run is returned to one caller. If the caller loses it, the run
 // is recorded when it is executed.
-func (c *Client) TakeUnseen(ctx context.Context, limit int) ([]Unseen, error) {
+func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, error) {
 	ids, err := c.rdb.LPopCount(ctx, unrecordedKey, limit).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -46,7 +46,7 @@ func (c *Client) TakeUnseen(ctx context.Context, limit int) ([]Unseen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unrecorded runs: %w", err)
 	}
-	var runs []Unseen
+	var runs []Unrecorded
 	for i, id := range ids {
 		run, err := c.Lookup(ctx, id)
 		if errors.Is(err, ErrUnknownRun) {
@@ -72,11 +72,11 @@ func (c *Client) putBack(ctx context.Context, ids []string) {
 }
 
 // Lookup returns the request of a run in the queue, or [ErrUnknownRun].
-func (c *Client) Lookup(ctx context.Context, runID string) (Unseen, error) {
+func (c *Client) Lookup(ctx context.Context, runID string) (Unrecorded, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {
-		return Unseen{}, err
+		return Unrecorded{}, err
 	}
-	return Unseen{RunID: info.ID, Kind: info.Type, Tenant: payloadTenant(info.Payload), Args: info.Payload,
+	return Unrecorded{RunID: info.ID, Kind: info.Type, Tenant: payloadTenant(info.Payload), Args: info.Payload,
 		Ended: info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted}, nil
 }

@@ -89,7 +89,7 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 			s.write(": still " + run.State + "\n\n")
 		case <-poll.C:
 			var err error
-			if run, err = h.store.RunAlone(ctx, tenant, run.ID); err != nil {
+			if run, err = h.store.RunSummary(ctx, tenant, run.ID); err != nil {
 				return // the client reconnects and gets the error
 			}
 		}

@@ -83,7 +83,7 @@ func (c *Console) runFilter(r *request, p runsPage) (f repo.RunFilter, err error
 		if err != nil {
 			return f, problem.ErrNoPage
 		}
-		last, err := c.store.RunAlone(r.Context(), r.Tenant, id)
+		last, err := c.store.RunSummary(r.Context(), r.Tenant, id)
 		if err != nil {
 			return f, err
 		}
@@ -143,7 +143,7 @@ func (r *request) runAlone() (repo.Run, error) {
 	if err != nil {
 		return repo.Run{}, err
 	}
-	return r.c.store.RunAlone(r.Context(), r.Tenant, id)
+	return r.c.store.RunSummary(r.Context(), r.Tenant, id)
 }
 
 func (c *Console) runPage(r *request, run repo.Run) (runPage, error) {

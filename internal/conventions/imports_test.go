@@ -20,7 +20,7 @@ var house = map[string]struct {
 	},
 	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages, which know the queue alone"},
 	"tasks":                {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it: no database, no engine behind it"},
-	"halo":                 {[]string{"internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
+	"halo":                 {[]string{"internal/sleep", "internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
 	"halo/halotest":        {[]string{"halo"}, "a simulator knows the API at most"},
 	"repo":                 {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
 	"repo/schema":          {[]string{"repo/internal/scoped"}, "it creates the tables, which repo reads and writes"},
@@ -43,7 +43,7 @@ var house = map[string]struct {
 	"internal/mapper":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/names", "internal/run", "repo", "tasks"}, "one use case, which does not know the others"},
 	"internal/resync":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/ratelimit", "internal/run", "repo", "tasks"}, "one use case, which does not know the others"},
 	"internal/suggest":   {[]string{"halo", "halo/proof", "internal/names", "repo", "tasks"}, "one use case, which does not know the others"},
-	"internal/scheduler": {[]string{"internal/dispatch", "internal/schedule", "internal/secret", "repo", "tasks"}, "what the fleet does by itself"},
+	"internal/scheduler": {[]string{"internal/sleep", "internal/dispatch", "internal/schedule", "internal/secret", "repo", "tasks"}, "what the fleet does by itself"},
 	"internal/engine": {
 		[]string{
 			"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/mapper", "internal/names", "internal/plaintext", "internal/ratelimit",
@@ -90,7 +90,7 @@ var house = map[string]struct {
 	},
 	"internal/worker": {
 		[]string{
-			"halo", "tasks", "repo", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
+			"halo", "tasks", "repo", "repo/schema", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
 			"internal/importer", "internal/mapper", "internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/resync", "internal/run",
 			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/telemetry", "internal/traces",
 		},

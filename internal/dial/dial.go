@@ -155,7 +155,7 @@ func CredentialsError(conn repo.Connection, err error) error {
 // the queue for people is interactive.
 func ClassOf(queue string) ratelimit.Class {
 	if queue == tasks.QueueInteractive {
-		return ratelimit.Person
+		return ratelimit.Interactive
 	}
 	return ratelimit.Background
 }

@@ -128,7 +128,7 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
 	}
-	marked, err := d.queue.Marked(ctx)
+	marked, err := d.queue.HasEpoch(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("dispatch: %w", err)
 	}
@@ -139,7 +139,7 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 		}
 		// Not before: Postgres may be away just now, and the next tick must see
 		// that nothing has been done about it.
-		if err := d.queue.Mark(ctx); err != nil {
+		if err := d.queue.SetEpoch(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
 	}
@@ -209,7 +209,7 @@ func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 // from then on nothing that happens to Redis can lose them.
 func (d *Dispatcher) recordUnseen(ctx context.Context) error {
 	for {
-		unseen, err := d.queue.TakeUnseen(ctx, batch)
+		unseen, err := d.queue.TakeUnrecorded(ctx, batch)
 		for _, u := range unseen {
 			if rerr := d.record(ctx, u); rerr != nil {
 				// It is recorded when it is executed. Others must not wait for that.
@@ -228,7 +228,7 @@ func (d *Dispatcher) recordUnseen(ctx context.Context) error {
 // record writes a run of the queue into the ledger. One whose request is running already
 // under another id, or whose arguments are wrong, is left to its execution, which
 // reports it.
-func (d *Dispatcher) record(ctx context.Context, u tasks.Unseen) error {
+func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	stored, err := tasks.ReadStored(u.Kind, u.Args)
 	if errors.Is(err, tasks.ErrArguments) {
 		return nil
@@ -273,7 +273,7 @@ func (d *Dispatcher) RunNow(ctx context.Context, id uuid.UUID) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, enqueueTimeout)
 	defer cancel()
-	if err := d.queue.Hurry(ctx, repo.Hex(id)); err != nil {
+	if err := d.queue.RunNow(ctx, repo.Hex(id)); err != nil {
 		d.log.Warn("run not started early", zap.String("run", repo.Hex(id)), zap.Error(err))
 	}
 }

@@ -100,12 +100,15 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	if server.ReadOnly {
 		r.add("postgres", Fault, "it is read-only: a standby, or configured so", "set DATABASE_URL to the primary")
 	}
-	if server.InUse*100 > server.Most*80 {
-		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Most),
+	if server.InUse*100 > server.Max*80 {
+		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Max),
 			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
 	}
 	var schema *repo.SchemaError
 	switch err := c.Store.Ready(ctx); {
+	case errors.As(err, &schema) && schema.Unreleased:
+		r.add("postgres", Fault, err.Error(), "name a new database in DATABASE_URL, then: worker migrate")
+		return false
 	case errors.As(err, &schema) && schema.Newer():
 		r.add("postgres", Fault, err.Error(), "deploy the release that the schema belongs to")
 		return false
@@ -131,7 +134,7 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 		r.add("postgres", Fault, fmt.Sprintf("role %q lacks %v", role.Name, role.Missing),
 			fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
 		return false
-	case !role.Walled:
+	case !role.RowSecurity:
 		r.add("postgres", Warning,
 			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
 			"use a role of its own for worker and CLI: see docs/security.md, least rights")

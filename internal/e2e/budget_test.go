@@ -115,7 +115,7 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 	if err != nil {
 		return nil, err
 	}
-	limiter := ratelimit.New(ratelimit.Options{Redis: rdb, Rate: rate, Patience: time.Minute})
+	limiter := ratelimit.New(ratelimit.Options{Redis: rdb, Rate: rate, MaxWait: time.Minute})
 	allow, err := halo.ParseAllow([]string{"127.0.0.1"})
 	if err != nil {
 		return nil, err

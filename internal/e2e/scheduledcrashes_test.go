@@ -17,7 +17,7 @@ import (
 // of fourteen nights; here the queue must notice them.) The simulated Halo holds all
 // lists while workers are killed. The test moves stored times instead of waiting minutes
 // until the queue notices a crash; the long form waits.
-func TestNightsWithKilledWorkers(t *testing.T) {
+func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	t.Parallel()
 	connections, nights := 60, 2
 	if installation.Long() {

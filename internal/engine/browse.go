@@ -81,7 +81,7 @@ func (e *Engine) browsable(ctx context.Context, tenant, ref string) (repo.Connec
 	if err != nil {
 		return conn, nil, err
 	}
-	return e.dial.Open(ctx, tenant, conn.ID, ratelimit.Person)
+	return e.dial.Open(ctx, tenant, conn.ID, ratelimit.Interactive)
 }
 
 // withCompanies says of each client which company it is mapped to.

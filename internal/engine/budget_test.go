@@ -30,7 +30,7 @@ func TestBudgetPutsARunOff(t *testing.T) {
 			if instance != dial.Instance(conn.Domain, "") || limit != "" {
 				t.Errorf("budget of %q at %q", instance, limit)
 			}
-			if class == ratelimit.Person {
+			if class == ratelimit.Interactive {
 				people.Add(1)
 			}
 			if n := requests.Add(1); n > 6 && n < 100 {

@@ -123,7 +123,7 @@ func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) e
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 		Unproved: tenant,
-	}, ratelimit.Person)
+	}, ratelimit.Interactive)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.C
 	if err != nil {
 		return conn, err
 	}
-	conn, api, err := e.dial.Open(ctx, tenant, conn.ID, ratelimit.Person)
+	conn, api, err := e.dial.Open(ctx, tenant, conn.ID, ratelimit.Interactive)
 	if err != nil {
 		return conn, err
 	}

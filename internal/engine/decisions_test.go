@@ -18,8 +18,8 @@ func TestUndoKeepsWhatTheProductUses(t *testing.T) {
 		"untouched":         {repo.UndoCompany{}, ""},
 		"external id":       {repo.UndoCompany{ExternalID: "crm-1"}, "it has an external id by now (crm-1)"},
 		"renamed":           {repo.UndoCompany{Changed: true}, "it was changed since"},
-		"mapped elsewhere":  {repo.UndoCompany{Mapped: true, Other: true, ClientID: 7, ClientName: "Seven"}, "it is mapped to client 7 (Seven)"},
-		"was mapped before": {repo.UndoCompany{Other: true}, "it was mapped otherwise since"},
+		"mapped elsewhere":  {repo.UndoCompany{Mapped: true, MappedElsewhere: true, ClientID: 7, ClientName: "Seven"}, "it is mapped to client 7 (Seven)"},
+		"was mapped before": {repo.UndoCompany{MappedElsewhere: true}, "it was mapped otherwise since"},
 	} {
 		if got := keepCompany(tc.company); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

@@ -20,6 +20,7 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
+	"github.com/halosync/halosync/repo/schema"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -136,7 +137,7 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, map[string]string{"synchronous_commit": "on"})
-	if _, err := repo.Migrate(t.Context(), server.URL()); err != nil {
+	if _, err := schema.Migrate(t.Context(), server.URL()); err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t, 0)

@@ -36,7 +36,7 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 		r := readers[m.ConnectionID]
 		if r == nil {
 			r = &sideReader{}
-			_, r.api, r.down = e.dial.Open(ctx, tenant, m.ConnectionID, ratelimit.Person)
+			_, r.api, r.down = e.dial.Open(ctx, tenant, m.ConnectionID, ratelimit.Interactive)
 			readers[m.ConnectionID] = r
 		}
 		sides[id] = r.read(ctx, m.ClientID)

@@ -55,8 +55,8 @@ func TestRestore(t *testing.T) {
 	got := w.restore(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[8].ID, uuid.New())
 	same(t, "outcomes", told(got), []string{
 		"restored", "restored", "restored: restored; the client does not exist in Halo",
-		"refused: its company is mapped to client 50 (Fifty) by now",
-		"refused: its client is mapped to company " + w.companyOf(6).String() + " (Other) by now",
+		"refused: its company is now mapped to client 50 (Fifty)",
+		"refused: its client is now mapped to company " + w.companyOf(6).String() + " (Other)",
 		"in force already", `does not exist: "enqueue mappings --unmapped" shows those that can be restored`,
 	})
 	after := make(map[int64]string)
@@ -105,7 +105,7 @@ func TestRestoreOneOfTwo(t *testing.T) {
 	second := w.mappings("t1")[0]
 	w.unmap(second.ID)
 	got := told(w.restore(second.ID, first.ID))
-	same(t, "outcomes", got, []string{"restored", "refused: its client is mapped to company " + second.CompanyID.String() + " (Other) by now"})
+	same(t, "outcomes", got, []string{"restored", "refused: its client is now mapped to company " + second.CompanyID.String() + " (Other)"})
 }
 
 // An agent that may read nothing gets 404 for each client, which proves

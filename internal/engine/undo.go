@@ -88,7 +88,7 @@ func keepCompany(c repo.UndoCompany) string {
 		return fmt.Sprintf("it has an external id by now (%s)", c.ExternalID)
 	case c.Changed:
 		return "it was changed since"
-	case c.Other:
+	case c.MappedElsewhere:
 		return "it was mapped otherwise since"
 	}
 	return ""

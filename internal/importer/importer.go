@@ -108,11 +108,11 @@ func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.Run
 	if err != nil {
 		return false, err
 	}
-	res, err := i.store.ImportPage(ctx, i.run.Ref, repo.ImportPage{
+	res, err := i.store.ImportBatch(ctx, i.run.Ref, repo.ImportBatch{
 		Pass: b.Pass, Page: b.Page, Pages: b.Pages,
 		Clients: rows, NormNames: norms, PageIDs: b.IDs, Skips: skips,
 		Cursor: raw, RecordsTotal: i.Total, DryRun: i.args.DryRun,
-	}, func(state repo.PageState) ([]repo.Decision, error) {
+	}, func(state repo.BatchState) ([]repo.Decision, error) {
 		return i.planner.plan(rows, norms, state), nil
 	})
 	if err == nil && !res.Repeated {

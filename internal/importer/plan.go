@@ -26,7 +26,7 @@ func newPlanner(chosen bool) *planner {
 // plan gives one decision per client, in order. norms are the clients'
 // normalised names. A company that one decision links is no candidate for the
 // clients after it.
-func (p *planner) plan(clients []repo.Client, norms []string, state repo.PageState) []repo.Decision {
+func (p *planner) plan(clients []repo.Client, norms []string, state repo.BatchState) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {
 		d := p.decide(c, norms[i], state)
@@ -39,7 +39,7 @@ func (p *planner) plan(clients []repo.Client, norms []string, state repo.PageSta
 	return decisions
 }
 
-func (p *planner) decide(c repo.Client, normName string, state repo.PageState) repo.Decision {
+func (p *planner) decide(c repo.Client, normName string, state repo.BatchState) repo.Decision {
 	if m, ok := state.Mapped[c.ID]; ok {
 		return listing.Refresh(c, m)
 	}

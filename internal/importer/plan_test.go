@@ -21,16 +21,16 @@ func TestPlan(t *testing.T) {
 		acme   = repo.Client{ID: 7, Name: "Acme"}
 		closed = repo.Client{ID: 7, Name: "Acme", Inactive: true}
 	)
-	mapped := func(m repo.MappingState) repo.PageState {
+	mapped := func(m repo.MappingState) repo.BatchState {
 		m.CompanyID = a
-		return repo.PageState{Mapped: map[int64]repo.MappingState{7: m}}
+		return repo.BatchState{Mapped: map[int64]repo.MappingState{7: m}}
 	}
-	candidates := func(c ...repo.Candidate) repo.PageState {
-		return repo.PageState{Candidates: map[string][]repo.Candidate{"acme": c}}
+	candidates := func(c ...repo.Candidate) repo.BatchState {
+		return repo.BatchState{Candidates: map[string][]repo.Candidate{"acme": c}}
 	}
 	for name, tt := range map[string]struct {
 		client repo.Client
-		state  repo.PageState
+		state  repo.BatchState
 		chosen bool
 		want   string
 		linked uuid.UUID
@@ -52,8 +52,8 @@ func TestPlan(t *testing.T) {
 		"unknown client":            {client: repo.Client{ID: 1, Name: "Unknown"}, want: repo.Skipped},
 		"unknown client chosen":     {client: repo.Client{ID: 1, Name: "Unknown"}, chosen: true, want: repo.Skipped, person: true},
 		"no name":                   {client: repo.Client{ID: 7, Name: "\u200b"}, want: repo.Skipped, person: true},
-		"a person unmapped it":      {client: acme, state: repo.PageState{Unmapped: map[int64]time.Time{7: time.Now()}}, want: repo.Skipped},
-		"unmapped, another company": {client: acme, state: repo.PageState{Unmapped: map[int64]time.Time{8: time.Now()}}, want: repo.Created},
+		"a person unmapped it":      {client: acme, state: repo.BatchState{Unmapped: map[int64]time.Time{7: time.Now()}}, want: repo.Skipped},
+		"unmapped, another company": {client: acme, state: repo.BatchState{Unmapped: map[int64]time.Time{8: time.Now()}}, want: repo.Created},
 	} {
 		got := newPlanner(tt.chosen).plan([]repo.Client{tt.client}, []string{names.Normalise(tt.client.Name)}, tt.state)[0]
 		if got.Outcome != tt.want || got.CompanyID != tt.linked || got.NeedsPerson != tt.person {
@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 // a dry run, which leaves nothing in the database.
 func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	t.Parallel()
-	free := repo.PageState{Candidates: map[string][]repo.Candidate{"acme": {{CompanyID: uuid.UUID{1}}}}}
+	free := repo.BatchState{Candidates: map[string][]repo.Candidate{"acme": {{CompanyID: uuid.UUID{1}}}}}
 	clients := []repo.Client{{ID: 5, Name: "ACME"}, {ID: 6, Name: "Acme"}, {ID: 7, Name: "Other"}}
 	norms := []string{"acme", "acme", "other"}
 	p := newPlanner(false)
@@ -100,8 +100,8 @@ func TestRowsOf(t *testing.T) {
 // companies waiting as not, and one after it.
 func BenchmarkPlan(b *testing.B) {
 	page := make([]halo.Client, 100)
-	waiting := repo.PageState{Candidates: map[string][]repo.Candidate{}}
-	known := repo.PageState{Mapped: map[int64]repo.MappingState{}}
+	waiting := repo.BatchState{Candidates: map[string][]repo.Candidate{}}
+	known := repo.BatchState{Mapped: map[int64]repo.MappingState{}}
 	for i := range page {
 		page[i] = halo.Client{ID: int64(1000 + i), Name: fmt.Sprintf("Client No. %d", i)}
 		if i%2 == 0 {
@@ -118,8 +118,8 @@ func BenchmarkPlan(b *testing.B) {
 	})
 	for _, c := range []struct {
 		name  string
-		state repo.PageState
-	}{{"new", repo.PageState{}}, {"half of them wait", waiting}, {"known", known}} {
+		state repo.BatchState
+	}{{"new", repo.BatchState{}}, {"half of them wait", waiting}, {"known", known}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -36,7 +36,7 @@ func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Executi
 		return conn, api, run.Result{}, err
 	}
 	if sameInstance(same, len(sample)) {
-		return conn, api, run.Result{}, store.TrustInstance(ctx, tenant, id)
+		return conn, api, run.Result{}, store.ConfirmInstance(ctx, tenant, id)
 	}
 	why := fmt.Sprintf("frozen: of %d known clients only %d are there under their names, so this looks like another Halo,"+
 		" or the agent may not read them; mend it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %s\"",

@@ -99,8 +99,8 @@ func ResolveCompany(matches []repo.CompanyMatch) (repo.CompanyMatch, string) {
 
 // conflicts are the active mappings of the company and of the client. If the
 // two are mapped to each other, it is that mapping.
-func (m *decider) conflicts(company uuid.UUID, client int64) []repo.InForce {
-	var conflicts []repo.InForce
+func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMapping {
+	var conflicts []repo.ActiveMapping
 	if f, ok := m.state.ByCompany[company]; ok {
 		conflicts = append(conflicts, f)
 		if f.ClientID == client {
@@ -129,7 +129,7 @@ func (m *decider) contradiction(company uuid.UUID, client int64) string {
 }
 
 // elsewhere says what the company and the client are mapped to.
-func elsewhere(conflicts []repo.InForce, company uuid.UUID) string {
+func elsewhere(conflicts []repo.ActiveMapping, company uuid.UUID) string {
 	var told []string
 	for _, f := range conflicts {
 		if f.CompanyID == company {
@@ -154,6 +154,6 @@ func (m *decider) note(d repo.PairDecision) {
 		delete(m.state.ByCompany, f.CompanyID)
 		delete(m.state.ByClient, f.ClientID)
 	}
-	f := repo.InForce{CompanyID: d.CompanyID, ClientID: d.Client.ID, ClientName: d.Client.Name}
+	f := repo.ActiveMapping{CompanyID: d.CompanyID, ClientID: d.Client.ID, ClientName: d.Client.Name}
 	m.state.ByCompany[d.CompanyID], m.state.ByClient[d.Client.ID] = f, f
 }

@@ -16,8 +16,8 @@ func companyN(n int) uuid.UUID {
 }
 
 // force is a mapping in force of company n and a client.
-func force(n int, client int64) repo.InForce {
-	return repo.InForce{
+func force(n int, client int64) repo.ActiveMapping {
+	return repo.ActiveMapping{
 		ID: companyN(1000 + n), CompanyID: companyN(n), CompanyName: fmt.Sprintf("Company %d", n),
 		ClientID: client, ClientName: fmt.Sprintf("Client %d", client),
 	}
@@ -30,8 +30,8 @@ func asking(number int, client int64) askedPair {
 
 // mapState is a state in which pair i means company companies[i], and these
 // mappings are in force.
-func mapState(companies []int, inForce ...repo.InForce) repo.MapState {
-	s := repo.MapState{ByCompany: map[uuid.UUID]repo.InForce{}, ByClient: map[int64]repo.InForce{}, Unmapped: map[repo.CompanyClient]bool{}}
+func mapState(companies []int, inForce ...repo.ActiveMapping) repo.MapState {
+	s := repo.MapState{ByCompany: map[uuid.UUID]repo.ActiveMapping{}, ByClient: map[int64]repo.ActiveMapping{}, Unmapped: map[repo.CompanyClient]bool{}}
 	for _, n := range companies {
 		s.Companies = append(s.Companies, []repo.CompanyMatch{{ID: companyN(n), Name: fmt.Sprintf("Company %d", n)}})
 	}

@@ -104,12 +104,12 @@ var table = []row{
 		Advice: "wait until it has ended",
 	}},
 	{is(repo.ErrEnded), true, Problem{Status: 409, Code: "ended", Title: "The run has ended"}},
-	{is(repo.ErrBusy), true, Problem{
+	{is(repo.ErrRequestInProgress), true, Problem{
 		Status: 409, Code: "in-progress", Title: "The same request is in progress",
 		Advice:     "repeat it in a moment to get its answer",
 		RetryAfter: time.Second,
 	}},
-	{is(repo.ErrOtherRequest), true, Problem{
+	{is(repo.ErrKeyReused), true, Problem{
 		Status: 422, Code: "key-reused", Title: "The key was used for another request",
 		Advice: "use a new key for each request",
 	}},

@@ -12,15 +12,15 @@ import (
 // Class is the priority of a request.
 type Class int
 
-// Background requests leave a reserve. Person requests may use all of the budget.
+// Background requests leave a reserve. Interactive requests may use all of the budget.
 const (
 	Background Class = iota
-	Person
+	Interactive
 )
 
 // String returns the class as metrics name it.
 func (c Class) String() string {
-	if c == Person {
+	if c == Interactive {
 		return "person"
 	}
 	return "background"
@@ -142,7 +142,7 @@ func (s *state) ask(now int64, c call) answer {
 	kept := reserveOf(limit)
 	from := max(now, s.pause)
 	turn, chosen := spread(s.grants[common], limit-kept, c.window, max(from, s.settle)), common
-	if c.class == Person && kept > 0 && turn > now {
+	if c.class == Interactive && kept > 0 && turn > now {
 		if early := next(s.grants[reserve], kept, c.window, from); early < turn {
 			turn, chosen = early, reserve
 		}

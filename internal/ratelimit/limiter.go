@@ -40,9 +40,9 @@ type Options struct {
 	Rate Rate
 	// Redis shares the budget between processes. May be nil.
 	Redis redis.UniversalClient
-	// Patience is how long [Limiter.Wait] waits before it refuses. Default and minimum
+	// MaxWait is how long [Limiter.Wait] waits before it refuses. Default and minimum
 	// 5 s, because turns are reserved that far ahead.
-	Patience time.Duration
+	MaxWait time.Duration
 	// Observe is called for each event, from several goroutines. May be nil.
 	Observe func(Event)
 }
@@ -52,7 +52,7 @@ type Event struct {
 	Kind  EventKind
 	Class Class         // for Granted and Refused
 	Wait  time.Duration // for Granted: how long the request waited
-	Alone bool          // for Granted: from this process's own share, without Redis
+	Local bool          // for Granted: from this process's own share, without Redis
 	Err   error         // for Lost
 }
 
@@ -66,7 +66,7 @@ const (
 	Throttled                  // Halo answered 429
 	Lowered                    // the limit was lowered after a 429
 	Lost                       // Redis is unavailable
-	Found                      // Redis is available again
+	Back                       // Redis is available again
 )
 
 // A BudgetError means that an instance's budget is used up for longer than the limiter
@@ -114,7 +114,7 @@ func New(opts Options) *Limiter {
 	}
 	l := &Limiter{
 		rate: opts.Rate, local: newMemory(), synced: map[string]*syncState{},
-		maxWait: max(opts.Patience, maxSleep), observe: opts.Observe,
+		maxWait: max(opts.MaxWait, maxSleep), observe: opts.Observe,
 	}
 	if opts.Redis != nil {
 		l.shared = newRedisStore(opts.Redis)
@@ -158,7 +158,7 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 		if late++; time.Since(got.asked)-wait > maxLate && late <= maxLateTries {
 			continue
 		}
-		l.observe(Event{Kind: Granted, Class: class, Wait: time.Since(began), Alone: got.local})
+		l.observe(Event{Kind: Granted, Class: class, Wait: time.Since(began), Local: got.local})
 		return nil
 	}
 }
@@ -331,6 +331,6 @@ func (l *Limiter) markLost(err error) {
 
 func (l *Limiter) markBack() {
 	if l.lost.Swap(false) {
-		l.observe(Event{Kind: Found})
+		l.observe(Event{Kind: Back})
 	}
 }

@@ -32,7 +32,7 @@ func (s *seen) count(kind EventKind, alone bool) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.events {
-		if e.Kind == kind && e.Alone == alone {
+		if e.Kind == kind && e.Local == alone {
 			n++
 		}
 	}
@@ -55,7 +55,7 @@ func (s *sent) now() {
 func TestLocalShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, rate, requests := New(Options{Patience: time.Hour}), Rate{1000, time.Minute}, sent{}
+		l, rate, requests := New(Options{MaxWait: time.Hour}), Rate{1000, time.Minute}, sent{}
 		for range 450 {
 			if err := l.Wait(t.Context(), "a", rate.String(), Background); err != nil {
 				t.Fatal(err)
@@ -96,11 +96,11 @@ func TestWaitRefuses(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := New(Options{Patience: 2 * time.Hour}).Wait(ctx, "b", rate.String(), Background); err != nil {
+		if err := New(Options{MaxWait: 2 * time.Hour}).Wait(ctx, "b", rate.String(), Background); err != nil {
 			t.Error(err)
 		}
 		l.Throttled("c", rate.String(), time.Now(), 4*time.Second)
-		if err := l.Wait(ctx, "c", rate.String(), Person); !errors.Is(err, context.DeadlineExceeded) {
+		if err := l.Wait(ctx, "c", rate.String(), Interactive); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want the context's end", err)
 		}
 		if events.count(Throttled, false) != 1 || events.count(Lowered, false) != 1 {
@@ -125,7 +125,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			began := time.Now()
 			var running sync.WaitGroup
 			for range 4 {
-				l := New(Options{Redis: rdb, Patience: time.Hour})
+				l := New(Options{Redis: rdb, MaxWait: time.Hour})
 				for range 5 {
 					running.Go(func() {
 						for l.Wait(ctx, "halo", rate.String(), Background) == nil {
@@ -138,7 +138,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 				l := New(Options{Redis: rdb})
 				for sleep.For(ctx, 750*time.Millisecond) == nil {
 					asked := time.Now()
-					if err := l.Wait(ctx, "halo", rate.String(), Person); err == nil {
+					if err := l.Wait(ctx, "halo", rate.String(), Interactive); err == nil {
 						requests.now()
 						people.now()
 						if took := time.Since(asked); took > time.Second {
@@ -210,7 +210,7 @@ func TestRedisAway(t *testing.T) {
 	if alone != 5 || events.count(Granted, true) != 5 {
 		t.Errorf("%d local requests after 4 shared ones, want 9 in all", alone)
 	}
-	if !take(Person) {
+	if !take(Interactive) {
 		t.Error("a person is refused although the reserve is free")
 	}
 	if events.count(Lost, false) != 1 {
@@ -220,7 +220,7 @@ func TestRedisAway(t *testing.T) {
 	if err := server.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for events.count(Found, false) == 0 {
+	for events.count(Back, false) == 0 {
 		take(Background)
 		if err := sleep.For(t.Context(), 50*time.Millisecond); err != nil {
 			t.Fatal(err)
@@ -269,7 +269,7 @@ func TestStateExpires(t *testing.T) {
 	l, rate := New(Options{Redis: rdb}), Rate{700, 5 * time.Minute}
 	life := func() time.Duration {
 		t.Helper()
-		if err := l.Wait(t.Context(), "halo", rate.String(), Person); err != nil {
+		if err := l.Wait(t.Context(), "halo", rate.String(), Interactive); err != nil {
 			if budget := (*BudgetError)(nil); !errors.As(err, &budget) {
 				t.Fatal(err)
 			}
@@ -337,7 +337,7 @@ func TestCluster(t *testing.T) {
 	var events seen
 	l := New(Options{Redis: rdb, Observe: events.observe})
 	for _, instance := range []string{"a", "b", "c"} {
-		for _, class := range []Class{Background, Person} {
+		for _, class := range []Class{Background, Interactive} {
 			if err := l.Wait(t.Context(), instance, "", class); err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func keys(instance string) []string {
 
 func (s redisStore) ask(ctx context.Context, instance string, c call) (answer, error) {
 	args := []any{
-		flag(c.class == Person), c.limit, c.window,
+		flag(c.class == Interactive), c.limit, c.window,
 		maxSleep.Microseconds(), settleTime.Microseconds(), maxPause.Microseconds(), clockSlip.Microseconds(),
 		c.epoch, flag(c.used), flag(c.whole),
 	}

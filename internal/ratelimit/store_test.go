@@ -101,15 +101,15 @@ func TestReserveIsForPeople(t *testing.T) {
 		for b.must(ask(Background)).outcome == granted { // as far ahead as possible
 		}
 		for i := range 6 {
-			if got := b.must(ask(Person)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
+			if got := b.must(ask(Interactive)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
 				t.Fatalf("person's request %d: %+v", i+1, got)
 			}
 		}
-		if got := b.must(ask(Person)); got.wait == 0 {
+		if got := b.must(ask(Interactive)); got.wait == 0 {
 			t.Errorf("more than the reserve: %+v", got)
 		}
 		b.advance(time.Second) // a little later the common pool has a turn
-		if got := b.must(ask(Person)); got.outcome != granted || got.pool != common {
+		if got := b.must(ask(Interactive)); got.outcome != granted || got.pool != common {
 			t.Errorf("after the reserve: %+v", got)
 		}
 	})
@@ -140,17 +140,17 @@ func TestThrottledPausesEverybody(t *testing.T) {
 		b.must(ask(Background))
 		b.strike(0, testWindow, 3*time.Second)
 		b.strike(0, testWindow, time.Second) // does not shorten the pause
-		for _, class := range []Class{Background, Person} {
+		for _, class := range []Class{Background, Interactive} {
 			if got := b.must(ask(class)); got.outcome != granted || got.wait != 3e6 {
 				t.Errorf("%v: %+v, want a turn in 3 s", class, got)
 			}
 		}
 		b.strike(0, testWindow, time.Minute)
-		if got := b.must(ask(Person)); got.outcome != refused || got.wait != 60e6 {
+		if got := b.must(ask(Interactive)); got.outcome != refused || got.wait != 60e6 {
 			t.Errorf("%+v, want a refusal for a minute", got)
 		}
 		b.strike(0, testWindow, 20*time.Hour)
-		if got := b.must(ask(Person)); got.wait != maxPause.Microseconds() {
+		if got := b.must(ask(Interactive)); got.wait != maxPause.Microseconds() {
 			t.Errorf("%+v, want a refusal for %v", got, maxPause)
 		}
 	})
@@ -248,7 +248,7 @@ func TestLostStateIsToldAgain(t *testing.T) {
 			epoch = got.epoch
 			b.advance(100 * time.Millisecond)
 		}
-		c := ask(Person)
+		c := ask(Interactive)
 		c.epoch = epoch
 		if got := b.must(c); got.outcome != granted || got.wait != 0 {
 			t.Errorf("person: %+v", got)

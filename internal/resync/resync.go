@@ -141,10 +141,10 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 	if err != nil {
 		return false, err
 	}
-	res, err := x.store.ImportPage(ctx, x.run.Ref, repo.ImportPage{
+	res, err := x.store.ImportBatch(ctx, x.run.Ref, repo.ImportBatch{
 		Pass: b.Pass, Page: b.Page, Pages: b.Pages, Clients: rows, NormNames: norms, PageIDs: b.IDs,
 		Cursor: raw, RecordsTotal: x.Total, Compare: true, Absent: absent,
-	}, func(state repo.PageState) ([]repo.Decision, error) { return compare(rows, state, again), nil })
+	}, func(state repo.BatchState) ([]repo.Decision, error) { return compare(rows, state, again), nil })
 	x.found = x.found || res.Findings > 0
 	if err == nil && !res.Repeated {
 		x.run.Wrote(max(1, b.Pages), len(rows))
@@ -154,7 +154,7 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 
 // compare says of each client whether its mapping diffex. A client that is
 // asked for again is told in any case: it replaces what was found first.
-func compare(clients []repo.Client, state repo.PageState, again bool) []repo.Decision {
+func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {
 		d := repo.Decision{Outcome: repo.Seen}

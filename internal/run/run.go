@@ -185,9 +185,9 @@ func (e *Executor) guarded(ctx context.Context, t task, x *Execution, body func(
 	switch {
 	case x.Run.CancelRequestedAt != nil:
 		return Result{State: repo.StateCancelled, Reason: "cancelled"}, nil
-	case x.Run.Deaths >= maxCrashes:
+	case x.Run.WorkerCrashes >= maxCrashes:
 		return Result{State: repo.StateFailed, Reason: fmt.Sprintf("set aside: %d workers in a row died while they executed it;"+
-			" look at their logs, then \"enqueue runs retry %s\"", x.Run.Deaths, t.runID)}, nil
+			" look at their logs, then \"enqueue runs retry %s\"", x.Run.WorkerCrashes, t.runID)}, nil
 	}
 	ctx, secrets := dial.WithSecrets(ctx)
 	ctx, stop := e.heartbeat(ctx, x.Ref)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/sleep"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -29,7 +30,7 @@ func (s *Scheduler) fleetJobs(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("fleet job failed", zap.Error(err))
 		}
-		if rest(ctx, upkeepEvery) != nil {
+		if sleep.For(ctx, upkeepEvery) != nil {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/sleep"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -117,7 +118,7 @@ func (s *sweeper) pass(ctx context.Context) error {
 // tenant removes what is old of one tenant: runs first, since events that they
 // need stay. What nobody can use any more goes whatever is to be kept.
 func (s *sweeper) tenant(ctx context.Context, tenant string) error {
-	n, err := s.store.ForgetVisits(ctx, tenant)
+	n, err := s.store.DeleteExpiredSessions(ctx, tenant)
 	if err = s.add(Removed{Visits: n}, err); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (s *sweeper) parts(ctx context.Context, keep time.Duration, part func() (mo
 		if err := s.store.HoldUpkeep(ctx, repo.JobRetention, s.holder, upkeepLife); err != nil {
 			return err
 		}
-		if err := rest(ctx, restBetween); err != nil {
+		if err := sleep.For(ctx, restBetween); err != nil {
 			return err
 		}
 	}
@@ -176,16 +177,4 @@ func (s *sweeper) add(f Removed, err error) error {
 		s.report(f)
 	}
 	return nil
-}
-
-// rest waits for d, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

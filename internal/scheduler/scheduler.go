@@ -191,7 +191,7 @@ func (s *Scheduler) listen(ctx context.Context, ring func()) {
 		}
 		s.cfg.Log.Warn("listen failed, polling", zap.Error(err))
 		pause := listenAgain
-		if errors.Is(err, repo.ErrDeaf) {
+		if errors.Is(err, repo.ErrNoNotifications) {
 			pause = listenRetry
 		}
 		select {

@@ -99,7 +99,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	if p.Store, err = repo.Open(ctx, stored); err != nil {
 		return nil, &config.FaultsError{Faults: []string{config.DatabaseURL + ": " + err.Error()}}
 	}
-	budget := ratelimit.Options{Rate: set.RateLimit, Patience: opts.Patience, Observe: opts.Observe}
+	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.Patience, Observe: opts.Observe}
 	if set.RedisURL.Reveal() != "" {
 		p.Queue = tasks.NewClient(set.Redis)
 		if opts.Traces.On() {

@@ -37,8 +37,8 @@ type Fleet struct {
 
 // Pool is the use of a connection pool.
 type Pool struct {
-	Used, Idle, Most int
-	Waits            int64 // waits for a connection, including those that failed, since the start
+	Used, Idle, Max int
+	Waits           int64 // waits for a connection, including those that failed, since the start
 }
 
 // Sources return the numbers that are read at a scrape.
@@ -48,10 +48,10 @@ type Sources struct {
 	RedisPool, PostgresPool func() Pool
 }
 
-// Watch adds the metrics of the sources. Whatever the number of scrapes, it reads each source
+// CollectFrom adds the metrics of the sources. Whatever the number of scrapes, it reads each source
 // at most once in five seconds and waits two seconds for it. If a source fails, its server
 // is down and its metrics are left out, because old numbers would mislead.
-func (m *Metrics) Watch(from Sources) { m.registry.MustRegister(&collector{from: from}) }
+func (m *Metrics) CollectFrom(from Sources) { m.registry.MustRegister(&collector{from: from}) }
 
 // collector caches the replies of the sources.
 type collector struct {
@@ -158,7 +158,7 @@ func collectQueues(out chan<- prometheus.Metric, queues []Queue) {
 func collectPool(out chan<- prometheus.Metric, server string, p Pool) {
 	gauge(out, poolConnections, float64(p.Used), server, "used")
 	gauge(out, poolConnections, float64(p.Idle), server, "idle")
-	gauge(out, poolMax, float64(p.Most), server)
+	gauge(out, poolMax, float64(p.Max), server)
 	out <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(p.Waits), server)
 }
 

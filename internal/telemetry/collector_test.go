@@ -23,7 +23,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
 	var asked atomic.Int32
-	m.Watch(Sources{
+	m.CollectFrom(Sources{
 		Queues: func(ctx context.Context) ([]Queue, error) {
 			asked.Add(1)
 			<-ctx.Done() // a Redis that does not answer
@@ -33,7 +33,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 			asked.Add(1)
 			return Fleet{Mappings: map[string]int{"ok": 7, "made up": 1}, CountedAt: time.Now(), SweepLate: time.Hour}, nil
 		},
-		RedisPool: func() Pool { return Pool{} }, PostgresPool: func() Pool { return Pool{Used: 2, Idle: 1, Most: 9} },
+		RedisPool: func() Pool { return Pool{} }, PostgresPool: func() Pool { return Pool{Used: 2, Idle: 1, Max: 9} },
 	})
 	began := time.Now()
 	var scrapers sync.WaitGroup
@@ -63,7 +63,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 func TestNothingCountedIsNotZero(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
-	m.Watch(Sources{
+	m.CollectFrom(Sources{
 		Queues:    func(context.Context) ([]Queue, error) { return nil, errors.New("away") },
 		Fleet:     func(context.Context) (Fleet, error) { return Fleet{}, nil },
 		RedisPool: func() Pool { return Pool{} }, PostgresPool: func() Pool { return Pool{} },

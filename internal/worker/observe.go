@@ -42,7 +42,7 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 
 // watch connects the metrics to the values that are read from Redis and Postgres.
 func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
-	m.Watch(telemetry.Sources{
+	m.CollectFrom(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
 			numbers, err := server.Queues(ctx)
 			queues := make([]telemetry.Queue, len(numbers))
@@ -61,11 +61,11 @@ func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, 
 		},
 		RedisPool: func() telemetry.Pool {
 			p := server.PoolStat()
-			return telemetry.Pool{Used: p.Used, Idle: p.Idle, Most: p.Most, Waits: p.Timeouts}
+			return telemetry.Pool{Used: p.Used, Idle: p.Idle, Max: p.Max, Waits: p.Timeouts}
 		},
 		PostgresPool: func() telemetry.Pool {
 			p := store.PoolStat()
-			return telemetry.Pool{Used: p.Used, Idle: p.Idle, Most: p.Most, Waits: p.Waits}
+			return telemetry.Pool{Used: p.Used, Idle: p.Idle, Max: p.Max, Waits: p.Waits}
 		},
 	})
 }

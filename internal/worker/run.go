@@ -20,7 +20,7 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/setup"
-	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 // program is one invocation of the program.
@@ -136,7 +136,7 @@ func (p *program) migrate(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
-	result, err := repo.Migrate(ctx, cfg.DatabaseURL.Reveal())
+	result, err := schema.Migrate(ctx, cfg.DatabaseURL.Reveal())
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (p *program) migrate(ctx context.Context, role string) error {
 	if role == "" {
 		return nil
 	}
-	if err := repo.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
+	if err := schema.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.err, "%s has the rights that worker and enqueue need\n", role)

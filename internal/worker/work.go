@@ -133,7 +133,7 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	return func(e ratelimit.Event) {
 		switch e.Kind {
 		case ratelimit.Granted:
-			metrics.BudgetGranted(e.Class.String(), e.Wait, e.Alone)
+			metrics.BudgetGranted(e.Class.String(), e.Wait, e.Local)
 		case ratelimit.Refused:
 			metrics.BudgetRefused(e.Class.String())
 		case ratelimit.Throttled:
@@ -142,7 +142,7 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 			log.Warn("throttled by Halo, all requests pause and the limit is lowered")
 		case ratelimit.Lost:
 			log.Warn("redis failed, using a local share of the request budget", zap.Error(e.Err))
-		case ratelimit.Found:
+		case ratelimit.Back:
 			log.Info("request budget shared through redis again")
 		}
 	}
@@ -249,7 +249,7 @@ func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 		return fmt.Errorf("role %q lacks %s: run \"worker migrate --grant-to %s\" as the owner of the tables",
 			role.Name, strings.Join(role.Missing, ", "), role.Name)
 	}
-	if !role.Walled {
+	if !role.RowSecurity {
 		log.Warn("postgres role bypasses row level security; use a weaker role (worker migrate --grant-to)", zap.String("role", role.Name))
 	}
 	return nil

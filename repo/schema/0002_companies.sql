@@ -25,5 +25,5 @@ create table halosync.companies (
 -- Store.FindCompanies and Store.MapPairs find a company by its external id.
 create unique index companies_external_id on halosync.companies (tenant, external_id) where external_id is not null;
 
--- Store.ImportPage, Store.FindCompanies and Store.MapPairs find companies by name.
+-- Store.ImportBatch, Store.FindCompanies and Store.MapPairs find companies by name.
 create index companies_by_name on halosync.companies (norm_hash, tenant);

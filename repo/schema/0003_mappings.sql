@@ -46,10 +46,10 @@ create table halosync.mappings (
 -- One client for each company on a connection. Store.MapPairs and Store.Companies
 -- find a company's active mapping.
 create unique index mappings_company on halosync.mappings (company_id, connection_id) where deleted_at is null;
--- One company for each client. Store.ImportPage and Store.ClientsMapped find a
+-- One company for each client. Store.ImportBatch and Store.ClientsMapped find a
 -- client's active mapping; Store.MappedClients reads them in order.
 create unique index mappings_client on halosync.mappings (connection_id, client_id) where deleted_at is null;
--- Store.ImportPage: clients unmapped since the run was requested, which it leaves alone.
+-- Store.ImportBatch: clients unmapped since the run was requested, which it leaves alone.
 create index mappings_deleted on halosync.mappings (connection_id, client_id) where deleted_at is not null;
 -- Store.MapPairs: pairs unmapped since the run was requested.
 create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;

@@ -29,7 +29,7 @@ create table halosync.sessions (
     expires_at   timestamptz not null,
     foreign key (tenant, api_key_id) references halosync.api_keys (tenant, id) on delete cascade
 );
--- Store.AddSession and Store.ForgetVisits delete expired sessions; Store.TenantsAfter
+-- Store.AddSession and Store.DeleteExpiredSessions delete expired sessions; Store.TenantsAfter
 -- lists tenants.
 create index sessions_of_tenant on halosync.sessions (tenant, expires_at);
 -- Store.RevokeAPIKey ends the sessions of a key.
@@ -59,5 +59,5 @@ create table halosync.answers (
     primary key (tenant, key),
     check ((status is null) = (body is null))
 );
--- Store.ClaimRequest and Store.ForgetVisits delete old answers.
+-- Store.ClaimRequest and Store.DeleteExpiredSessions delete old answers.
 create index answers_age on halosync.answers (tenant, claimed_at);

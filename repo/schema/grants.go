@@ -110,9 +110,9 @@ func Rights() map[string]string {
 type Role struct {
 	// Name as the session has it.
 	Name string
-	// Walled reports whether row level security applies to the role. It does not
+	// RowSecurity reports whether row level security applies to the role. It does not
 	// apply to the tables' owner, a superuser, or a role with BYPASSRLS.
-	Walled bool
+	RowSecurity bool
 	// Missing are rights that some statement needs, e.g. "select on halosync.runs".
 	Missing []string
 }
@@ -131,6 +131,6 @@ func CheckRole(ctx context.Context, q querier) (Role, error) {
 		select current_user, row_security_active('halosync.mappings'), array(
 			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
 			where not has_table_privilege(tab, verb) order by ord)
-			|| case when has_function_privilege($3, 'execute') then '{}' else array['execute on ' || $3] end`, tables, verbs, forgetEvents).Scan(&role.Name, &role.Walled, &role.Missing)
+			|| case when has_function_privilege($3, 'execute') then '{}' else array['execute on ' || $3] end`, tables, verbs, forgetEvents).Scan(&role.Name, &role.RowSecurity, &role.Missing)
 	return role, wrap("rights", err)
 }

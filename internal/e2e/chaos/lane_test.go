@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/devstack"
 	"github.com/halosync/halosync/internal/secret"
-	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/repo/schema"
 )
 
 const template = "chaos_template"
@@ -86,10 +86,10 @@ func newLane(ctx context.Context) (l *lane, err error) {
 	if err = l.pg.CreateRole(ctx, workerRole); err != nil {
 		return l, err
 	}
-	if _, err = repo.Migrate(ctx, l.pg.DatabaseURL(template)); err != nil {
+	if _, err = schema.Migrate(ctx, l.pg.DatabaseURL(template)); err != nil {
 		return l, err
 	}
-	return l, repo.Grant(ctx, l.pg.DatabaseURL(template), workerRole)
+	return l, schema.Grant(ctx, l.pg.DatabaseURL(template), workerRole)
 }
 
 // sql runs one statement in the database "postgres".
