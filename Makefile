@@ -28,7 +28,7 @@ demo: servers build ## import 2,500 clients of a simulated Halo; half a minute (
 # information, which no test reads, is left out: it takes a fifth of the build.
 test: export GOFLAGS := $(GOFLAGS) -gcflags=all=-dwarf=false
 test: testkit promtool ## run every test in its short form, race detector on; 8 minutes, 10 with an empty build cache
-	$(GO) test -race -vet=off -shuffle=on -parallel 8 -timeout 12m ./...
+	$(GO) test -race -vet=off -shuffle=on -p 4 -parallel 8 -timeout 12m ./...
 
 check: ## run what a change must pass: verify, lint, test; 9 minutes, 16 with an empty build cache
 	@$(MAKE) verify lint
