@@ -12,9 +12,9 @@ import (
 
 // States of a connection.
 const (
-	Active         = "active"
-	Paused         = "paused"          // by a person
-	NeedsReconnect = "needs_reconnect" // Halo refused its credentials
+	Active         ConnectionState = "active"
+	Paused         ConnectionState = "paused"          // by a person
+	NeedsReconnect ConnectionState = "needs_reconnect" // Halo refused its credentials
 )
 
 // Connection is a stored set of Halo credentials, without the secret.
@@ -26,7 +26,7 @@ type Connection struct {
 	AuthServer    string
 	HaloTenant    string // hosted Halo only
 	ClientID      string // OAuth client id
-	State         string // [Active], [Paused] or [NeedsReconnect]
+	State         ConnectionState
 	StateReason   string
 	RateLimit     string // empty: the default
 	ResyncCron    string // empty: the default

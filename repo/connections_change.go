@@ -12,7 +12,7 @@ import (
 )
 
 // ConnectionState is [Active], [Paused] or [NeedsReconnect].
-type ConnectionState = string
+type ConnectionState string
 
 // NewConnection is what [Store.AddConnection] stores.
 type NewConnection struct {
@@ -98,7 +98,7 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 // SetConnectionState pauses or resumes a connection, or marks it for reconnecting.
 // Setting the state that it already has changes nothing.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
-	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+state, note(reason), nil, func(c *Connection) {
+	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), nil, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
 			c.NextResyncAt = nil // planned again when it is active
@@ -210,7 +210,7 @@ func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
 		"client_id": c.ClientID, "rate_limit": c.RateLimit, "resync_cron": c.ResyncCron,
-		"state": c.State, "state_reason": c.StateReason,
+		"state": string(c.State), "state_reason": c.StateReason,
 	})
 	if err != nil {
 		return nil // cannot happen: strings always marshal

@@ -147,7 +147,7 @@ func TestSetConnectionState(t *testing.T) {
 		}
 	}
 	conn := must[repo.Connection](t)(w.Connection(t.Context(), w.tenant, w.conn))
-	equal(t, "state", []string{conn.State, conn.StateReason}, []string{repo.NeedsReconnect, "status 401"})
+	equal(t, "state", []string{string(conn.State), conn.StateReason}, []string{"needs_reconnect", "status 401"})
 	equal(t, "events", repotest.Value[int](t, w.url, `select count(*) from halosync.events where action = 'connection.needs_reconnect'`), 1)
 	if err := w.SetConnectionState(t.Context(), w.tenant, "worker", w.conn, "sold", ""); !errors.Is(err, repo.ErrInvalid) {
 		t.Errorf("unknown state: %v", err)

@@ -81,7 +81,7 @@ func TestEnqueueIsTransactional(t *testing.T) {
 		await("the commit")
 		equal(t, "heard of the rollback, too", len(heard), 0)
 		run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, id))
-		equal(t, "run", []string{run.State, run.Kind, run.RequestedBy}, []string{repo.StateQueued, repo.KindImport, "crm"})
+		equal(t, "run", []string{string(run.State), string(run.Kind), run.RequestedBy}, []string{"queued", "import", "crm"})
 		taken := must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))
 		equal(t, "for the dispatcher", len(taken), 1)
 		equal(t, "a second time", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)

@@ -9,16 +9,16 @@ import (
 
 // Outcomes of a [Finding].
 const (
-	FoundSeen       = "seen"       // Halo shows the client, and it differs from the mapping
-	FoundMissing    = "missing"    // Halo has no such client
-	FoundUnverified = "unverified" // the client could not be read
+	FoundSeen       Outcome = "seen"       // Halo shows the client, and it differs from the mapping
+	FoundMissing    Outcome = "missing"    // Halo has no such client
+	FoundUnverified Outcome = "unverified" // the client could not be read
 )
 
 // Finding is what a resync found about one mapped client. It is stored apart from
 // the mapping until the run knows whether the listing is complete.
 type Finding struct {
 	ClientID int64
-	Outcome  string
+	Outcome  Outcome
 	Name     string // only for [FoundSeen]
 	Inactive bool   // only for [FoundSeen]
 	Reason   string // only for the other outcomes
@@ -33,7 +33,7 @@ type findingColumns struct {
 
 func (fc *findingColumns) add(f Finding) {
 	fc.clientIDs = append(fc.clientIDs, f.ClientID)
-	fc.outcomes = append(fc.outcomes, f.Outcome)
+	fc.outcomes = append(fc.outcomes, string(f.Outcome))
 	fc.names = append(fc.names, f.Name)
 	fc.inactive = append(fc.inactive, f.Inactive)
 	fc.reasons = append(fc.reasons, note(f.Reason))
@@ -132,7 +132,7 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 }
 
 // Findings reads the client ids of a run's findings with one outcome, ascending.
-func (s *Store) Findings(ctx context.Context, ref RunRef, outcome string) ([]int64, error) {
+func (s *Store) Findings(ctx context.Context, ref RunRef, outcome Outcome) ([]int64, error) {
 	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		select client_id from halosync.run_findings
 		where tenant = $1 and run_id = $2 and outcome = $3 order by client_id`, ref.Tenant, ref.ID, outcome)

@@ -12,17 +12,20 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
+// Outcome is what a run did about one client, pair or mapping.
+type Outcome string
+
 // Outcomes of one client.
 const (
-	Created   = "created"
-	Linked    = "linked"
-	Refreshed = "refreshed"
-	Unchanged = "unchanged"
-	Ambiguous = "ambiguous"
-	Skipped   = "skipped"
-	Failed    = "failed"
+	Created   Outcome = "created"
+	Linked    Outcome = "linked"
+	Refreshed Outcome = "refreshed"
+	Unchanged Outcome = "unchanged"
+	Ambiguous Outcome = "ambiguous"
+	Skipped   Outcome = "skipped"
+	Failed    Outcome = "failed"
 	// Seen is for a client that is only written to the catalogue. It is not counted.
-	Seen = "seen"
+	Seen Outcome = "seen"
 )
 
 // ImportBatch is a batch: clients to be written in one transaction.
@@ -47,14 +50,14 @@ type ImportBatch struct {
 	Absent  []Finding
 }
 
-// MappingState is the active mapping of one client.
-type MappingState struct {
+// StoredMapping is the active mapping of one client.
+type StoredMapping struct {
 	ID             uuid.UUID
 	CompanyID      uuid.UUID
 	CompanyName    string
 	ClientName     string
 	ClientInactive bool
-	State          string
+	State          MappingState
 }
 
 // Candidate is a company with the name of a client.
@@ -70,7 +73,7 @@ const maxCandidates = 20
 // BatchState is what the database has about a batch's clients.
 type BatchState struct {
 	// Mapped are the clients that have an active mapping.
-	Mapped map[int64]MappingState
+	Mapped map[int64]StoredMapping
 	// Unmapped are the clients that a person unmapped since the run was queued, and
 	// when: the person's decision is newer than the run.
 	Unmapped map[int64]time.Time
@@ -85,7 +88,7 @@ type BatchState struct {
 type Decision struct {
 	Client    Client
 	Norm      string
-	Outcome   string    // [Created], [Linked], [Refreshed] …
+	Outcome   Outcome   // [Created], [Linked], [Refreshed] …
 	CompanyID uuid.UUID // [Linked]: the company
 	Reason    string
 	// NeedsPerson adds an item to the run.

@@ -74,7 +74,7 @@ const (
 // open, or failed if it returns an error.
 func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch) (BatchState, batchRun, error) {
 	state := BatchState{
-		Mapped:     make(map[int64]MappingState),
+		Mapped:     make(map[int64]StoredMapping),
 		Unmapped:   make(map[int64]time.Time),
 		Candidates: make(map[string][]Candidate),
 	}
@@ -95,7 +95,7 @@ func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref 
 	})
 	b.Queue(mappedSQL, ref.Tenant, ref.ConnectionID, ids).Query(func(rows pgx.Rows) error {
 		var id int64
-		var m MappingState
+		var m StoredMapping
 		return each(rows, func() { state.Mapped[id] = m },
 			&id, &m.ID, &m.CompanyID, &m.CompanyName, &m.ClientName, &m.ClientInactive, &m.State)
 	})

@@ -140,9 +140,9 @@ func (w *batchWrite) link(d Decision, company uuid.UUID, norm string) error {
 	return nil
 }
 
-func (w *batchWrite) count(outcome string) error {
+func (w *batchWrite) count(outcome Outcome) error {
 	c := &w.counts
-	counter, ok := map[string]*int{
+	counter, ok := map[Outcome]*int{
 		Created: &c.Created, Linked: &c.Linked, Refreshed: &c.Refreshed, Unchanged: &c.Unchanged,
 		Ambiguous: &c.Ambiguous, Skipped: &c.Skipped, Failed: &c.Failed,
 	}[outcome]
@@ -175,6 +175,6 @@ func (m *mappingColumns) addClient(c Client) {
 func (it *itemColumns) add(item RunItem) {
 	it.clientIDs = append(it.clientIDs, item.ClientID)
 	it.companyIDs = append(it.companyIDs, orNilID(item.CompanyID))
-	it.outcomes = append(it.outcomes, note(item.Outcome))
+	it.outcomes = append(it.outcomes, note(string(item.Outcome)))
 	it.reasons = append(it.reasons, note(item.Reason))
 }

@@ -12,9 +12,9 @@ import (
 
 // Outcomes of one pair of a request.
 const (
-	Mapped        = "mapped"
-	AlreadyMapped = "already mapped" // to each other
-	Refused       = "refused"
+	Mapped        Outcome = "mapped"
+	AlreadyMapped Outcome = "already mapped" // to each other
+	Refused       Outcome = "refused"
 )
 
 // MapChunk is some pairs of a request, to be mapped in one transaction.
@@ -83,7 +83,7 @@ type MapState struct {
 // PairDecision is what to do with one pair.
 type PairDecision struct {
 	Pair      int             // its number
-	Outcome   string          // [Mapped], [AlreadyMapped] or [Refused]
+	Outcome   Outcome         // [Mapped], [AlreadyMapped] or [Refused]
 	Reason    string          // why it was refused
 	Ambiguous bool            // refused because several companies or clients fit
 	CompanyID uuid.UUID       // zero if unknown

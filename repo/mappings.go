@@ -11,12 +11,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// MappingState is what Halo last said of a mapping's client.
+type MappingState string
+
 // States of a mapping.
 const (
-	MappingOK         = "ok"
-	MappingInactive   = "inactive"   // the client is inactive in Halo
-	MappingMissing    = "missing"    // the client no longer exists in Halo
-	MappingUnverified = "unverified" // the client could not be read
+	MappingOK         MappingState = "ok"
+	MappingInactive   MappingState = "inactive"   // the client is inactive in Halo
+	MappingMissing    MappingState = "missing"    // the client no longer exists in Halo
+	MappingUnverified MappingState = "unverified" // the client could not be read
 )
 
 // Mapping is a company and a client of Halo that are the same customer.
@@ -31,7 +34,7 @@ type Mapping struct {
 	ClientInactive bool
 	MappedAt       time.Time
 	MappedBy       string // "import", "map", "suggest" or "restore"
-	State          string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
+	State          MappingState
 	StateReason    string
 	// LastVerifiedAt is when Halo's side was last known to be as stored: when it was
 	// written, or the start of the connection's last complete resync, which does not
@@ -46,7 +49,7 @@ type Mapping struct {
 type MappingFilter struct {
 	ConnectionID *uuid.UUID
 	Search       string // only company or client names that contain this text, in any case
-	State        string
+	State        MappingState
 	Troubled     bool      // only those that are not "ok"
 	Deleted      bool      // the unmapped ones instead of the active ones
 	NewestFirst  bool      // instead of the oldest; After then means older ones
@@ -167,8 +170,8 @@ func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 // MappedClient is Halo's side of an active mapping.
 type MappedClient struct {
 	ClientID   int64
-	ClientName string // as Halo last returned it
-	State      string // of the mapping
+	ClientName string       // as Halo last returned it
+	State      MappingState // of the mapping
 }
 
 // MappedClients reads the mapped clients of a connection in ascending order of id, a

@@ -11,13 +11,13 @@ import (
 
 // Outcomes of restoring a mapping, in addition to [Refused] and [DoesNotExist].
 const (
-	Restored      = "restored"
-	AlreadyActive = "in force already"
+	Restored      Outcome = "restored"
+	AlreadyActive Outcome = "in force already"
 )
 
 // HaloSide is what Halo just answered about a mapping's client.
 type HaloSide struct {
-	State    string // [MappingOK], [MappingInactive], [MappingMissing] or [MappingUnverified]
+	State    MappingState
 	Reason   string // for the last two
 	Name     string // for the first two
 	Inactive bool

@@ -9,24 +9,30 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// RunKind is the kind of a run; the task of a run has the same name behind "halo:".
+type RunKind string
+
 // Kinds of runs.
 const (
-	KindImport = "import"
-	KindMap    = "map"
-	KindUnmap  = "unmap"
-	KindResync = "resync"
+	KindImport RunKind = "import"
+	KindMap    RunKind = "map"
+	KindUnmap  RunKind = "unmap"
+	KindResync RunKind = "resync"
 )
+
+// RunState is the state of a run.
+type RunState string
 
 // States of a run. A resync is a bulk run, and so is an import unless it names up to
 // 100 clients. One bulk run at a time is running on a connection.
 const (
-	StateQueued    = "queued"
-	StateRunning   = "running"
-	StateSucceeded = "succeeded"
-	StatePartial   = "partial"   // ended without seeing or doing everything
-	StateHeld      = "held"      // ended before changes that a person must approve
-	StateFailed    = "failed"    // ended with an error
-	StateCancelled = "cancelled" // ended because a person asked for it
+	StateQueued    RunState = "queued"
+	StateRunning   RunState = "running"
+	StateSucceeded RunState = "succeeded"
+	StatePartial   RunState = "partial"   // ended without seeing or doing everything
+	StateHeld      RunState = "held"      // ended before changes that a person must approve
+	StateFailed    RunState = "failed"    // ended with an error
+	StateCancelled RunState = "cancelled" // ended because a person asked for it
 )
 
 // Counts are the numbers of clients by outcome.
@@ -47,13 +53,13 @@ type Counts struct {
 // Run is one request with all its executions.
 type Run struct {
 	ID                uuid.UUID
-	Kind              string // [KindImport], [KindMap], [KindUnmap] or [KindResync]
+	Kind              RunKind
 	Tenant            string
 	ConnectionID      uuid.UUID
 	Args              json.RawMessage
 	RequestKey        string // equal requests have the same key
 	RequestedBy       string
-	State             string
+	State             RunState
 	Attempt           int // executions so far, waits included
 	QueuedAt          time.Time
 	StartedAt         *time.Time // of the first execution
@@ -86,7 +92,7 @@ func (r Run) Ended() bool { return r.State != StateQueued && r.State != StateRun
 type RunItem struct {
 	ClientID  int64
 	CompanyID uuid.UUID
-	Outcome   string
+	Outcome   Outcome
 	Reason    string
 	Pair      int  // number in the request, from 1; 0: not about a pair
 	Settled   bool // needs no person
@@ -102,8 +108,8 @@ const (
 // RunFilter restricts [Store.Runs]; the zero value of a field does not.
 type RunFilter struct {
 	ConnectionID *uuid.UUID
-	Kind         string
-	State        string
+	Kind         RunKind
+	State        RunState
 	Since        time.Time // only what was queued then or later
 	QueuedBefore time.Time // the next page: only what was queued before this time,
 	BeforeID     uuid.UUID // or at it, with a smaller id

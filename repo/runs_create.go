@@ -12,7 +12,7 @@ import (
 // NewRun describes a run that is not in the ledger yet.
 type NewRun struct {
 	ID           uuid.UUID
-	Kind         string
+	Kind         RunKind
 	Tenant       string
 	ConnectionID uuid.UUID
 	Args         json.RawMessage // JSON object; nil means {}

@@ -10,10 +10,10 @@ import (
 
 // Finish is how a run ended.
 type Finish struct {
-	State        string // [StateSucceeded], [StatePartial], [StateHeld], [StateFailed] or [StateCancelled]
-	Error        string // why, if it did not succeed
-	Complete     bool   // the whole list was read
-	RecordsTotal int    // 0: as the batches reported
+	State        RunState // [StateSucceeded], [StatePartial], [StateHeld], [StateFailed] or [StateCancelled]
+	Error        string   // why, if it did not succeed
+	Complete     bool     // the whole list was read
+	RecordsTotal int      // 0: as the batches reported
 	// Verified is true if every mapping that the connection had when the run began
 	// is as Halo has it, except those that are unverified now.
 	Verified bool
@@ -55,7 +55,7 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 
 // lockToFinish locks the connection's row and then the run's, as claims do, so that
 // the two cannot wait for each other. It returns the state of the run.
-func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state string, err error) {
+func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state RunState, err error) {
 	b := &pgx.Batch{}
 	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	b.Queue(`
@@ -97,7 +97,7 @@ func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
 }
 
 // end gives a run its last state and deletes what only a running run needs.
-func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state, why string) error {
+func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state RunState, why string) error {
 	b := &pgx.Batch{}
 	b.Queue(`
 		update halosync.runs set state = $3, error = $4, finished_at = now(), wait_reason = '', not_before = null
@@ -135,7 +135,7 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 			}
 		}
 		return addEvent(ctx, tx, Event{
-			Tenant: tenant, Actor: actor, Action: "run.cancelled", How: "while " + run.State,
+			Tenant: tenant, Actor: actor, Action: "run.cancelled", How: "while " + string(run.State),
 			RunID: &id, ConnectionID: &run.ConnectionID,
 		})
 	})

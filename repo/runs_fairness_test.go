@@ -69,7 +69,7 @@ func TestTenantRuns(t *testing.T) {
 		ID: again.ID, Kind: again.Kind, Tenant: again.Tenant, ConnectionID: again.ConnectionID, RequestKey: "k", TenantRuns: most}))
 
 	// A run that a person waits for is not held up, and holds nothing up.
-	for i, kind := range []string{repo.KindImport, repo.KindMap, repo.KindUnmap} {
+	for i, kind := range []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindUnmap} {
 		n := a.limited(fmt.Sprint("small", i), most)
 		n.Kind, n.Args = kind, someIDs(100)
 		must[repo.Claim](t)(a.ClaimRun(t.Context(), n))

@@ -247,7 +247,7 @@ func TestRequestCancel(t *testing.T) {
 func TestRejectRun(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	state := func(id uuid.UUID) string {
+	state := func(id uuid.UUID) repo.RunState {
 		return must[repo.Run](t)(w.Run(t.Context(), w.tenant, id)).State
 	}
 	claim := w.claim(t, "k")

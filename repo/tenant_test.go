@@ -281,7 +281,7 @@ func giveAccess(t *testing.T, w *fixture) {
 func missing(outcomes []repo.MappingOutcome, err error) error {
 	for _, o := range outcomes {
 		if o.Outcome != repo.DoesNotExist || o.Mapping != nil {
-			return errors.New("another tenant's mapping: " + o.Outcome)
+			return errors.New("another tenant's mapping: " + string(o.Outcome))
 		}
 	}
 	return nothing([]int(nil), err)

@@ -10,15 +10,15 @@ import (
 
 // Outcomes of one mapping of a request, in addition to [Refused].
 const (
-	Unmapped        = "unmapped"
-	AlreadyUnmapped = "already unmapped"
-	DoesNotExist    = "does not exist"
+	Unmapped        Outcome = "unmapped"
+	AlreadyUnmapped Outcome = "already unmapped"
+	DoesNotExist    Outcome = "does not exist"
 )
 
 // MappingOutcome is the outcome of one mapping of a request.
 type MappingOutcome struct {
 	ID      uuid.UUID
-	Outcome string
+	Outcome Outcome
 	Reason  string
 	Mapping *Mapping // as it was before; nil: does not exist
 }

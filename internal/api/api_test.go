@@ -41,7 +41,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("pages: %s %s", first.body, rest.body)
 	}
 	mapping, _ := first.items()[0].(map[string]any)["id"].(string)
-	if got := w.do("DELETE", "/mappings/"+mapping, nil).want(200).text("outcome"); got != repo.Unmapped {
+	if got := w.do("DELETE", "/mappings/"+mapping, nil).want(200).text("outcome"); got != string(repo.Unmapped) {
 		t.Errorf("deleted: %s", got)
 	}
 	if n := len(w.do("GET", "/companies?unmapped=true", nil).want(200).items()); n != 1 {

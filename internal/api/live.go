@@ -86,7 +86,7 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 		case <-h.ended:
 			return
 		case <-keepAlive.C:
-			s.write(": still " + run.State + "\n\n")
+			s.write(": still " + string(run.State) + "\n\n")
 		case <-poll.C:
 			var err error
 			if run, err = h.store.RunSummary(ctx, tenant, run.ID); err != nil {

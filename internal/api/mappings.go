@@ -13,10 +13,10 @@ import (
 
 type mappingFilter struct {
 	Page
-	Connection string `query:"connection" maxLength:"200" doc:"Only mappings of this connection (id or name)."`
-	Search     string `query:"search" maxLength:"200" doc:"Only mappings whose company name or client name contains this text, ignoring case."`
-	State      string `query:"state" enum:"ok,inactive,missing,unverified" doc:"Only mappings in this state."`
-	Deleted    bool   `query:"deleted" doc:"Former mappings instead of active ones."`
+	Connection string            `query:"connection" maxLength:"200" doc:"Only mappings of this connection (id or name)."`
+	Search     string            `query:"search" maxLength:"200" doc:"Only mappings whose company name or client name contains this text, ignoring case."`
+	State      repo.MappingState `query:"state" enum:"ok,inactive,missing,unverified" doc:"Only mappings in this state."`
+	Deleted    bool              `query:"deleted" doc:"Former mappings instead of active ones."`
 }
 
 type newPair struct {

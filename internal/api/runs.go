@@ -20,9 +20,9 @@ type oneRun struct {
 
 type runFilter struct {
 	Page
-	Connection string `query:"connection" maxLength:"200" doc:"Only runs of this connection (id or name)."`
-	Kind       string `query:"kind" enum:"import,map,unmap,resync"`
-	State      string `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
+	Connection string        `query:"connection" maxLength:"200" doc:"Only runs of this connection (id or name)."`
+	Kind       repo.RunKind  `query:"kind" enum:"import,map,unmap,resync"`
+	State      repo.RunState `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
 }
 
 type runOut struct{ Body view.Run }

@@ -19,7 +19,7 @@ import (
 var connectionColumns = []column[view.Connection]{
 	{title: "id", value: func(c view.Connection) string { return c.ID }},
 	{title: "name", wide: true, value: func(c view.Connection) string { return c.Name }},
-	{title: "state", value: func(c view.Connection) string { return c.State }},
+	{title: "state", value: func(c view.Connection) string { return string(c.State) }},
 	{title: "mappings", value: func(c view.Connection) string { return fmt.Sprint(c.Mappings) }},
 	{title: "last_success", value: func(c view.Connection) string { return stamp(c.LastSuccessAt) }},
 	{title: "domain", wide: true, value: func(c view.Connection) string { return c.Domain }},

@@ -86,7 +86,7 @@ func pairColumnsOf(pairs []view.Pair) []column[view.Pair] {
 	return append(columns,
 		column[view.Pair]{title: "company", wide: true, value: func(v view.Pair) string { return v.Company }},
 		column[view.Pair]{title: "client", wide: true, value: func(v view.Pair) string { return v.Client }},
-		column[view.Pair]{title: "outcome", value: func(v view.Pair) string { return v.Outcome }},
+		column[view.Pair]{title: "outcome", value: func(v view.Pair) string { return string(v.Outcome) }},
 		column[view.Pair]{title: "reason", wide: true, value: func(v view.Pair) string { return v.Reason }},
 	)
 }

@@ -21,7 +21,7 @@ var mappingColumns = []column[view.Mapping]{
 	{title: "client_id", value: func(m view.Mapping) string { return fmt.Sprint(m.ClientID) }},
 	{title: "mapped_at", value: func(m view.Mapping) string { return stamp(&m.MappedAt) }},
 	{title: "mapped_by", extra: true, value: func(m view.Mapping) string { return m.MappedBy }},
-	{title: "state", value: func(m view.Mapping) string { return m.State }},
+	{title: "state", value: func(m view.Mapping) string { return string(m.State) }},
 	{title: "state_reason", wide: true, extra: true, value: func(m view.Mapping) string { return m.StateReason }},
 	{title: "last_verified_at", extra: true, value: func(m view.Mapping) string { return stamp(m.LastVerifiedAt) }},
 	{title: "connection", wide: true, extra: true, value: func(m view.Mapping) string { return m.Connection }},
@@ -66,14 +66,14 @@ func (a *app) mappingsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&connection, "connection", "", "only mappings of this connection (name or id)")
 	cmd.Flags().StringVar(&filter.Search, "search", "", "only mappings whose company or client name contains this text")
-	cmd.Flags().StringVar(&filter.State, "state", "", "only mappings in this state: ok, inactive, missing or unverified")
+	cmd.Flags().StringVar((*string)(&filter.State), "state", "", "only mappings in this state: ok, inactive, missing or unverified")
 	cmd.Flags().BoolVar(&filter.Deleted, "unmapped", false, "former mappings instead of active ones")
 	cmd.Flags().StringVar(&order, "sort", "worst", "worst (state), company, client, mapped (newest first) or verified (oldest first)")
 	limitFlag(cmd, &filter.Limit)
 	return cmd
 }
 
-func checkMappingState(state string) error {
+func checkMappingState(state repo.MappingState) error {
 	switch state {
 	case "", repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified:
 		return nil
@@ -82,7 +82,7 @@ func checkMappingState(state string) error {
 }
 
 // worstFirst orders states by urgency.
-var worstFirst = []string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
+var worstFirst = []repo.MappingState{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
 
 // mappingOrders are the values of --sort. Equal mappings stay sorted by age.
 var mappingOrders = map[string]func(a, b view.Mapping) int{

@@ -18,7 +18,7 @@ type progress struct {
 	bar   *progressbar.ProgressBar // nil: lines
 	start time.Time
 	last  time.Time
-	state string
+	state repo.RunState
 }
 
 const lineEvery = 5 * time.Second
@@ -52,7 +52,7 @@ func (p *progress) show(run repo.Run) {
 
 // line returns the progress of a run in words.
 func line(run repo.Run, now time.Time) string {
-	text := run.State
+	text := string(run.State)
 	if run.WaitReason != "" && run.State == repo.StateQueued {
 		text += " (" + plaintext.Printable(run.WaitReason) + ")"
 	}
@@ -68,7 +68,7 @@ func line(run repo.Run, now time.Time) string {
 }
 
 // noun names what a run of a kind processes.
-func noun(kind string) string {
+func noun(kind repo.RunKind) string {
 	switch kind {
 	case repo.KindMap:
 		return "pairs"

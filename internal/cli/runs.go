@@ -40,13 +40,13 @@ func (a *app) runsList() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only runs of this kind: import, map, unmap or resync")
-	cmd.Flags().StringVar(&filter.State, "state", "", "only runs in this state")
+	cmd.Flags().StringVar((*string)(&filter.Kind), "kind", "", "only runs of this kind: import, map, unmap or resync")
+	cmd.Flags().StringVar((*string)(&filter.State), "state", "", "only runs in this state")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "maximum number of runs")
 	return cmd
 }
 
-func checkKind(kind string) error {
+func checkKind(kind repo.RunKind) error {
 	switch kind {
 	case "", repo.KindImport, repo.KindMap, repo.KindUnmap, repo.KindResync:
 		return nil

@@ -13,8 +13,8 @@ import (
 
 var runColumns = []column[view.Run]{
 	{title: "id", value: func(r view.Run) string { return r.ID }},
-	{title: "kind", value: func(r view.Run) string { return r.Kind }},
-	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "kind", value: func(r view.Run) string { return string(r.Kind) }},
+	{title: "state", value: func(r view.Run) string { return string(r.State) }},
 	{title: "queued_at", value: func(r view.Run) string { return stamp(&r.QueuedAt) }},
 	{title: "took", value: took},
 	{title: "records", value: func(r view.Run) string { return fmt.Sprint(r.Records) }},
@@ -37,7 +37,7 @@ func took(r view.Run) string {
 }
 
 // handled returns how much of its request a run has done, empty for another kind.
-func handled(r view.Run, kind string) string {
+func handled(r view.Run, kind repo.RunKind) string {
 	if r.Kind != kind {
 		return ""
 	}
@@ -49,11 +49,11 @@ var runDetail = []column[view.Run]{
 	{title: "run", value: func(r view.Run) string { return r.ID }},
 	{title: "kind", value: func(r view.Run) string {
 		if r.DryRun {
-			return r.Kind + " (dry run: nothing was written)"
+			return string(r.Kind) + " (dry run: nothing was written)"
 		}
-		return r.Kind
+		return string(r.Kind)
 	}},
-	{title: "state", value: func(r view.Run) string { return r.State }},
+	{title: "state", value: func(r view.Run) string { return string(r.State) }},
 	{title: "error", value: func(r view.Run) string { return r.Error }},
 	{title: "waiting_for", value: func(r view.Run) string { return r.WaitReason }},
 	{title: "took", value: took},
@@ -86,7 +86,7 @@ var runDetail = []column[view.Run]{
 
 var itemColumns = []column[view.Item]{
 	{title: "client_id", value: func(i view.Item) string { return number(i.ClientID) }},
-	{title: "outcome", value: func(i view.Item) string { return i.Outcome }},
+	{title: "outcome", value: func(i view.Item) string { return string(i.Outcome) }},
 	{title: "reason", wide: true, value: func(i view.Item) string { return i.Reason }},
 }
 

@@ -16,8 +16,8 @@ var outcomeColumns = []column[view.Outcome]{
 	{title: "company_name", wide: true, value: func(o view.Outcome) string { return orEmpty(o.CompanyName) }},
 	{title: "client_id", value: func(o view.Outcome) string { return number(o.ClientID) }},
 	{title: "client_name", wide: true, value: func(o view.Outcome) string { return orEmpty(o.ClientName) }},
-	{title: "state", extra: true, value: func(o view.Outcome) string { return o.State }},
-	{title: "outcome", value: func(o view.Outcome) string { return o.Outcome }},
+	{title: "state", extra: true, value: func(o view.Outcome) string { return string(o.State) }},
+	{title: "outcome", value: func(o view.Outcome) string { return string(o.Outcome) }},
 	{title: "reason", wide: true, value: func(o view.Outcome) string { return o.Reason }},
 }
 

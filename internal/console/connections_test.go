@@ -181,7 +181,7 @@ func TestRemoveConnection(t *testing.T) {
 func TestChart(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
-	at := func(days int, state string, took time.Duration) repo.Run {
+	at := func(days int, state repo.RunState, took time.Duration) repo.Run {
 		start := now.AddDate(0, 0, -days)
 		end := start.Add(took)
 		return repo.Run{ID: uuid.New(), State: state, QueuedAt: start, StartedAt: &start, FinishedAt: &end}

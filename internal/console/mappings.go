@@ -15,8 +15,8 @@ type mappingsPage struct {
 	Connections []repo.ConnectionName
 	Connection  string // id of the chosen one
 	Search      string
-	State       string
-	States      []string
+	State       repo.MappingState
+	States      []repo.MappingState
 	Deleted     bool
 	Sort        string
 	Sorts       []mappingSort
@@ -30,13 +30,13 @@ type mappingsPage struct {
 // troubled is the filter for all states but ok.
 const troubled = "trouble"
 
-var mappingStates = []string{troubled, repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified}
+var mappingStates = []repo.MappingState{troubled, repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified}
 
 // mappings lists mappings by age, which costs the same for any number of them, or in
 // another order if there are fewer than [maxSorted].
 func (c *Console) mappings(r *request) error {
 	p := mappingsPage{
-		Connection: r.value("connection"), Search: r.value("search"), State: r.value("state"),
+		Connection: r.value("connection"), Search: r.value("search"), State: repo.MappingState(r.value("state")),
 		Deleted: r.value("deleted") != "", Sort: r.value("sort"),
 		States: mappingStates, Sorts: mappingSorts, MaxSorted: maxSorted, Here: r.URL.RequestURI(), request: r,
 	}

@@ -43,7 +43,7 @@ type mappingChange func(ctx context.Context, tenant, actor string, ids []string)
 
 // changeMappings calls change for the mappings of a form and shows the list again.
 // describe returns the message for the mappings with the wanted outcome.
-func changeMappings(r *request, change mappingChange, wanted string, describe func(done []repo.MappingOutcome) *flash) error {
+func changeMappings(r *request, change mappingChange, wanted repo.Outcome, describe func(done []repo.MappingOutcome) *flash) error {
 	ids, err := r.chosen()
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (c *Console) restoreMappings(r *request) error {
 	})
 }
 
-func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
+func allOf(outcomes []repo.MappingOutcome, outcome repo.Outcome) bool {
 	for _, o := range outcomes {
 		if o.Outcome != outcome {
 			return false
@@ -101,14 +101,14 @@ func allOf(outcomes []repo.MappingOutcome, outcome string) bool {
 
 // others describes the mappings without the wanted outcome: how many, and the reason of
 // the first.
-func others(outcomes []repo.MappingOutcome, wanted string) string {
+func others(outcomes []repo.MappingOutcome, wanted repo.Outcome) string {
 	n, why := 0, ""
 	for _, o := range outcomes {
 		if o.Outcome == wanted {
 			continue
 		}
 		if n++; n == 1 {
-			why = o.Outcome
+			why = string(o.Outcome)
 			if o.Reason != "" {
 				why = o.Reason
 			}

@@ -48,7 +48,7 @@ func byClient(a, b repo.Mapping, names *collate.Collator) int {
 // byState sorts by urgency.
 func byState(a, b repo.Mapping, _ *collate.Collator) int {
 	rank := func(m repo.Mapping) int {
-		return slices.Index([]string{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}, m.State)
+		return slices.Index([]repo.MappingState{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}, m.State)
 	}
 	return cmp.Compare(rank(a), rank(b))
 }

@@ -70,7 +70,7 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 		},
 		"hex":   func(id uuid.UUID) string { return repo.Hex(id) },
 		"short": func(id uuid.UUID) string { return repo.Hex(id)[:8] },
-		"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // of a state
 		"nav":   func() []navItem { return navigation },
 	}
 }

@@ -64,7 +64,7 @@ func chart(runs []repo.Run, now time.Time) resyncChart {
 	day, good := chartStart(now), 0
 	for i := range chartDays {
 		bar := layBar(i, day, last[day], longest, now)
-		if bar.Class == repo.StateSucceeded {
+		if bar.Run != nil && bar.Run.State == repo.StateSucceeded {
 			good++
 		}
 		n.Days = append(n.Days, bar)
@@ -84,7 +84,7 @@ func layBar(i int, day time.Time, run *repo.Run, longest time.Duration, now time
 	bar.Title = day.Format("2 Jan") + ": no resync"
 	if run != nil {
 		took := tookOf(*run, now)
-		bar.Class, bar.Mark = run.State, chartMarks[run.State]
+		bar.Class, bar.Mark = string(run.State), chartMarks[run.State]
 		bar.Title = fmt.Sprintf("%s: %s, took %s", day.Format("2 Jan"), run.State, took.Round(100*time.Millisecond))
 		share := 1.0
 		if longest > 0 {
@@ -96,7 +96,7 @@ func layBar(i int, day time.Time, run *repo.Run, longest time.Duration, now time
 	return bar
 }
 
-var chartMarks = map[string]string{
+var chartMarks = map[repo.RunState]string{
 	repo.StateFailed: "×", repo.StatePartial: "!", repo.StateHeld: "!", repo.StateCancelled: "–",
 }
 

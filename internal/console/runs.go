@@ -16,13 +16,15 @@ import (
 
 // runsPage is the data of the page of runs.
 type runsPage struct {
-	Rows          []runRow
-	Next, Newest  string
-	Connections   []repo.ConnectionName
-	Kinds, States []string
-	Connection    string
-	Kind, State   string
-	Filtered      bool
+	Rows         []runRow
+	Next, Newest string
+	Connections  []repo.ConnectionName
+	Kinds        []repo.RunKind
+	States       []repo.RunState
+	Connection   string
+	Kind         repo.RunKind
+	State        repo.RunState
+	Filtered     bool
 }
 
 // runRow is a run in a list.
@@ -33,8 +35,8 @@ type runRow struct {
 }
 
 var (
-	runKinds  = []string{repo.KindImport, repo.KindMap, repo.KindResync, repo.KindUnmap}
-	runStates = []string{
+	runKinds  = []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindResync, repo.KindUnmap}
+	runStates = []repo.RunState{
 		repo.StateQueued, repo.StateRunning, repo.StateSucceeded, repo.StatePartial,
 		repo.StateHeld, repo.StateFailed, repo.StateCancelled,
 	}
@@ -42,7 +44,7 @@ var (
 
 // runs lists runs, newest first.
 func (c *Console) runs(r *request) error {
-	p := runsPage{Connection: r.value("connection"), Kind: r.value("kind"), State: r.value("state"), Kinds: runKinds, States: runStates}
+	p := runsPage{Connection: r.value("connection"), Kind: repo.RunKind(r.value("kind")), State: repo.RunState(r.value("state")), Kinds: runKinds, States: runStates}
 	p.Filtered = p.Connection != "" || p.Kind != "" || p.State != ""
 	filter, err := c.runFilter(r, p)
 	if err != nil {

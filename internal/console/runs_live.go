@@ -49,7 +49,7 @@ func (c *Console) runLive(r *request) error {
 
 // Title returns the title of the page.
 func (l live) Title() string {
-	title := map[string]string{
+	title := map[repo.RunKind]string{
 		repo.KindImport: "Import of companies", repo.KindMap: "Mapping of companies",
 		repo.KindUnmap: "Unmapping of companies", repo.KindResync: "Resync",
 	}[l.Kind]
@@ -65,7 +65,7 @@ func (l live) ProgressText() string {
 	if l.RecordsTotal > 0 {
 		done += " of " + count(l.RecordsTotal)
 	}
-	what := map[string]string{repo.KindMap: "pairs", repo.KindUnmap: "mappings"}[l.Kind]
+	what := map[repo.RunKind]string{repo.KindMap: "pairs", repo.KindUnmap: "mappings"}[l.Kind]
 	if what == "" {
 		what = "companies"
 	}

@@ -65,7 +65,7 @@ type Receipt struct {
 
 // NewRun is the ledger's row of a request. kind is the ledger's word, such as
 // [repo.KindImport].
-func NewRun[A tasks.Args[A]](kind, runID string, args A) (repo.NewRun, error) {
+func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewRun, error) {
 	id, err := uuid.Parse(runID)
 	if err != nil {
 		return repo.NewRun{}, fmt.Errorf("run id %q: %w", runID, err)
@@ -86,10 +86,12 @@ func NewRun[A tasks.Args[A]](kind, runID string, args A) (repo.NewRun, error) {
 }
 
 // taskKind is the queue's name of a kind of run.
-func taskKind(kind string) string { return kindPrefix + kind }
+func taskKind(kind repo.RunKind) string { return kindPrefix + string(kind) }
 
 // KindOf returns the kind of run that a task is for.
-func KindOf(taskKind string) string { return strings.TrimPrefix(taskKind, kindPrefix) }
+func KindOf(taskKind string) repo.RunKind {
+	return repo.RunKind(strings.TrimPrefix(taskKind, kindPrefix))
+}
 
 // Reason is an error as a run's record keeps it, at most 2,000 bytes and a mark.
 func Reason(err error) string {

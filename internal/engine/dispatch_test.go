@@ -303,7 +303,7 @@ func TestRetryAndCancelInEveryState(t *testing.T) {
 		return tasks.ImportArgs{Tenant: "acme", ConnectionID: q.conn.ID.String(), ClientIDs: []int64{client}, RequestedBy: "ann"}
 	}
 	retry := func(id string) (engine.Receipt, error) { return q.engine.Retry(ctx, "acme", id, "bob") }
-	cancel := func(id string) string {
+	cancel := func(id string) repo.RunState {
 		t.Helper()
 		run, err := q.engine.Cancel(ctx, "acme", id, "bob")
 		if err != nil {

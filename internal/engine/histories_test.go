@@ -129,12 +129,13 @@ func (st *stage) between(f func(), during func()) {
 
 // side is what a mapping says of Halo.
 type side struct {
-	Client      int64
-	Company     uuid.UUID
-	Name, State string
-	Inactive    bool
-	Reason      string
-	verified    *time.Time
+	Client   int64
+	Company  uuid.UUID
+	Name     string
+	State    repo.MappingState
+	Inactive bool
+	Reason   string
+	verified *time.Time
 }
 
 func (s *saga) sides() map[uuid.UUID]side {

@@ -20,7 +20,8 @@ func TestHostileHalos(t *testing.T) {
 	good := w.connect("good", "c")
 	tests := []struct {
 		name, body     string
-		state, reason  string
+		state          repo.RunState
+		reason         string
 		companies      int
 		companiesNames string // of them, joined
 	}{

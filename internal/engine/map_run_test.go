@@ -174,7 +174,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pairs   int
 		listing bool // fails as well
-		outcome string
+		outcome repo.RunState
 	}{
 		"broken clients": {5, false, "succeeded"},
 		"outage":         {1, true, "queued"},

@@ -203,7 +203,7 @@ func TestMapTellsWhatHaloSays(t *testing.T) {
 	run := w.mapAll(mapJob(conn, false, pairsOf("One=11")...))
 	same(t, "outcomes", outcomes(run), []string{"1 already mapped: the client is inactive in Halo"})
 	m := w.mappings("t1")[0]
-	same(t, "mapping", []string{m.ClientName, m.State}, []string{"Eleven B", repo.MappingInactive})
+	same(t, "mapping", []string{m.ClientName, string(m.State)}, []string{"Eleven B", "inactive"})
 	same(t, "items for a person", len(run.Items), 0)
 	id := run.ID
 	events, err := w.store.Events(t.Context(), "t1", repo.EventFilter{RunID: &id})

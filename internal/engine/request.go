@@ -98,7 +98,7 @@ func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo
 }
 
 // request writes a run into the ledger and puts it into the queue.
-func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind string, args A) (Receipt, error) {
+func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind, args A) (Receipt, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
 		return Receipt{}, usagef("%v", err)

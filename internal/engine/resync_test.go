@@ -53,8 +53,8 @@ func (w *world) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 }
 
 // states is each client's mapping in a word.
-func (w *world) states(tenant string) map[int64]string {
-	all := map[int64]string{}
+func (w *world) states(tenant string) map[int64]repo.MappingState {
+	all := map[int64]repo.MappingState{}
 	for _, m := range w.mappings(tenant) {
 		all[m.ClientID] = m.State
 	}
@@ -88,7 +88,7 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 				t.Errorf("%s, %d missing, items %v, %s", counts(run), run.Missing, run.Items, run.Error)
 			}
 			for _, m := range w.mappings("t1") {
-				want := map[int64]string{6: repo.MappingInactive, 7: repo.MappingMissing, 8: repo.MappingMissing}[m.ClientID]
+				want := map[int64]repo.MappingState{6: repo.MappingInactive, 7: repo.MappingMissing, 8: repo.MappingMissing}[m.ClientID]
 				if want == "" {
 					want = repo.MappingOK
 				}

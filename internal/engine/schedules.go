@@ -32,7 +32,7 @@ func ScheduleStatus(c repo.Connection, now time.Time) string {
 	text := "on time"
 	switch {
 	case c.State != repo.Active:
-		text = c.State + ": no resync until it is active again"
+		text = string(c.State) + ": no resync until it is active again"
 	case c.NextResyncAt == nil:
 		text = "not planned yet: a worker does so within seconds"
 	case now.Sub(*c.NextResyncAt) > schedule.LateAfter:

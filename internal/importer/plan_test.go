@@ -21,9 +21,9 @@ func TestPlan(t *testing.T) {
 		acme   = repo.Client{ID: 7, Name: "Acme"}
 		closed = repo.Client{ID: 7, Name: "Acme", Inactive: true}
 	)
-	mapped := func(m repo.MappingState) repo.BatchState {
+	mapped := func(m repo.StoredMapping) repo.BatchState {
 		m.CompanyID = a
-		return repo.BatchState{Mapped: map[int64]repo.MappingState{7: m}}
+		return repo.BatchState{Mapped: map[int64]repo.StoredMapping{7: m}}
 	}
 	candidates := func(c ...repo.Candidate) repo.BatchState {
 		return repo.BatchState{Candidates: map[string][]repo.Candidate{"acme": c}}
@@ -32,7 +32,7 @@ func TestPlan(t *testing.T) {
 		client repo.Client
 		state  repo.BatchState
 		chosen bool
-		want   string
+		want   repo.Outcome
 		linked uuid.UUID
 		person bool
 	}{
@@ -41,12 +41,12 @@ func TestPlan(t *testing.T) {
 		"its company is taken":      {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}), want: repo.Created},
 		"one of two is free":        {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}, repo.Candidate{CompanyID: b}), want: repo.Linked, linked: b},
 		"two free companies":        {client: acme, state: candidates(repo.Candidate{CompanyID: a}, repo.Candidate{CompanyID: b}), want: repo.Ambiguous, person: true},
-		"mapped, same":              {client: acme, state: mapped(repo.MappingState{ClientName: "Acme", State: repo.MappingOK}), want: repo.Unchanged, linked: a},
-		"mapped, renamed":           {client: acme, state: mapped(repo.MappingState{ClientName: "Acne", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
-		"mapped, case changed":      {client: acme, state: mapped(repo.MappingState{ClientName: "ACME", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
-		"mapped, deactivated":       {client: closed, state: mapped(repo.MappingState{ClientName: "Acme", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
-		"mapped, inactive as known": {client: closed, state: mapped(repo.MappingState{ClientName: "Acme", ClientInactive: true, State: repo.MappingInactive}), want: repo.Unchanged, linked: a},
-		"mapped, came back":         {client: acme, state: mapped(repo.MappingState{ClientName: "Acme", State: repo.MappingMissing}), want: repo.Refreshed, linked: a},
+		"mapped, same":              {client: acme, state: mapped(repo.StoredMapping{ClientName: "Acme", State: repo.MappingOK}), want: repo.Unchanged, linked: a},
+		"mapped, renamed":           {client: acme, state: mapped(repo.StoredMapping{ClientName: "Acne", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
+		"mapped, case changed":      {client: acme, state: mapped(repo.StoredMapping{ClientName: "ACME", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
+		"mapped, deactivated":       {client: closed, state: mapped(repo.StoredMapping{ClientName: "Acme", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
+		"mapped, inactive as known": {client: closed, state: mapped(repo.StoredMapping{ClientName: "Acme", ClientInactive: true, State: repo.MappingInactive}), want: repo.Unchanged, linked: a},
+		"mapped, came back":         {client: acme, state: mapped(repo.StoredMapping{ClientName: "Acme", State: repo.MappingMissing}), want: repo.Refreshed, linked: a},
 		"inactive":                  {client: closed, want: repo.Skipped},
 		"inactive and chosen":       {client: closed, chosen: true, want: repo.Created},
 		"unknown client":            {client: repo.Client{ID: 1, Name: "Unknown"}, want: repo.Skipped},
@@ -74,11 +74,11 @@ func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	clients := []repo.Client{{ID: 5, Name: "ACME"}, {ID: 6, Name: "Acme"}, {ID: 7, Name: "Other"}}
 	norms := []string{"acme", "acme", "other"}
 	p := newPlanner(false)
-	var got []string
+	var got []repo.Outcome
 	for _, d := range append(p.plan(clients, norms, free), p.plan(clients[:1], norms[:1], free)...) {
 		got = append(got, d.Outcome)
 	}
-	want := []string{repo.Linked, repo.Created, repo.Created, repo.Created}
+	want := []repo.Outcome{repo.Linked, repo.Created, repo.Created, repo.Created}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
@@ -101,13 +101,13 @@ func TestRowsOf(t *testing.T) {
 func BenchmarkPlan(b *testing.B) {
 	page := make([]halo.Client, 100)
 	waiting := repo.BatchState{Candidates: map[string][]repo.Candidate{}}
-	known := repo.BatchState{Mapped: map[int64]repo.MappingState{}}
+	known := repo.BatchState{Mapped: map[int64]repo.StoredMapping{}}
 	for i := range page {
 		page[i] = halo.Client{ID: int64(1000 + i), Name: fmt.Sprintf("Client No. %d", i)}
 		if i%2 == 0 {
 			waiting.Candidates[names.Normalise(page[i].Name)] = []repo.Candidate{{CompanyID: uuid.UUID{byte(i)}}}
 		}
-		known.Mapped[page[i].ID] = repo.MappingState{ClientName: page[i].Name, State: repo.MappingOK}
+		known.Mapped[page[i].ID] = repo.StoredMapping{ClientName: page[i].Name, State: repo.MappingOK}
 	}
 	rows, norms := listing.Rows(page)
 	b.Run("rows", func(b *testing.B) {

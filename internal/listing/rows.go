@@ -30,7 +30,7 @@ func Row(c halo.Client) repo.Client {
 }
 
 // Refresh compares a mapping's Halo side with what Halo says now.
-func Refresh(c repo.Client, m repo.MappingState) repo.Decision {
+func Refresh(c repo.Client, m repo.StoredMapping) repo.Decision {
 	state := repo.MappingOK
 	if c.Inactive {
 		state = repo.MappingInactive

@@ -92,7 +92,7 @@ func TestMapper(t *testing.T) {
 	} {
 		var got []string
 		for i, d := range newDecider(tc.state, tc.replace).decide(tc.pairs) {
-			line := d.Outcome
+			line := string(d.Outcome)
 			if d.Ambiguous {
 				line += ", ambiguous"
 			}

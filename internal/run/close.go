@@ -137,7 +137,7 @@ func (e *Executor) stored(ctx context.Context, tenant string, id uuid.UUID) (tas
 
 func resultOf(run repo.Run) tasks.RunResult {
 	return tasks.RunResult{
-		RunID: repo.Hex(run.ID), State: run.State,
+		RunID: repo.Hex(run.ID), State: string(run.State),
 		Pages: run.Pages, Records: run.Records, RecordsTotal: run.RecordsTotal, Complete: run.Complete,
 		Created: run.Created, Linked: run.Linked, Refreshed: run.Refreshed, Unchanged: run.Unchanged,
 		Ambiguous: run.Ambiguous, Skipped: run.Skipped, Failed: run.Failed,
@@ -146,7 +146,7 @@ func resultOf(run repo.Run) tasks.RunResult {
 }
 
 // reject closes the record of a run that could not be executed.
-func (e *Executor) reject(ctx context.Context, kind, tenant string, id uuid.UUID, why string) error {
+func (e *Executor) reject(ctx context.Context, kind repo.RunKind, tenant string, id uuid.UUID, why string) error {
 	err := e.cfg.Store.RejectRun(ctx, tenant, id, why)
 	if errors.Is(err, repo.ErrNotFound) {
 		err = nil // enqueued through Redis alone: there is no record

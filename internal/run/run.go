@@ -39,7 +39,7 @@ type Config struct {
 	// Ended is called after each run that has ended, Wrote after each committed
 	// transaction of a run; for metrics. They may be nil.
 	Ended func(Ended)
-	Wrote func(kind string, pages, records int)
+	Wrote func(kind repo.RunKind, pages, records int)
 	Log   *zap.Logger // default: none
 }
 
@@ -61,7 +61,7 @@ func New(cfg Config) *Executor {
 		cfg.Ended = func(Ended) {}
 	}
 	if cfg.Wrote == nil {
-		cfg.Wrote = func(string, int, int) {}
+		cfg.Wrote = func(repo.RunKind, int, int) {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
@@ -72,7 +72,7 @@ func New(cfg Config) *Executor {
 // Result is how an execution of a run ended, if not with an error. The zero value means
 // that the run goes on.
 type Result struct {
-	State    string // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
+	State    repo.RunState // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
 	Complete bool
 	Reason   string
 
@@ -85,7 +85,8 @@ type Result struct {
 
 // Ended is a run that has ended.
 type Ended struct {
-	Kind, State string
+	Kind  repo.RunKind
+	State repo.RunState
 	// Took is the time since its first execution began, waits included. It is 0 if no
 	// execution did, or if that is unknown.
 	Took time.Duration
@@ -124,7 +125,7 @@ type task struct {
 // Execute executes a run of a kind, from its checkpoint to its end or to where body
 // stops. What it returns is what the queue acts upon: a result ends the task,
 // [tasks.Later] and [tasks.Never] say so, any other error spends an attempt.
-func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind string, job tasks.Job[A], body func(context.Context, *Execution) (Result, error)) (tasks.RunResult, error) {
+func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind repo.RunKind, job tasks.Job[A], body func(context.Context, *Execution) (Result, error)) (tasks.RunResult, error) {
 	row, err := dispatch.NewRun(kind, job.RunID, job.Args)
 	if err != nil {
 		return tasks.RunResult{}, tasks.Never(err)

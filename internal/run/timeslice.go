@@ -75,7 +75,7 @@ const wakeTimeout = 3 * time.Second
 
 // wakeWaiting starts the runs that waited for one which does not execute any more. If
 // that fails, or the process dies on the way, they start at their own time.
-func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind string) {
+func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.RunKind) {
 	if kind != repo.KindImport && kind != repo.KindResync {
 		return
 	}

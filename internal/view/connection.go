@@ -9,20 +9,20 @@ import (
 
 // Connection is a connection without its secret.
 type Connection struct {
-	ID            string     `json:"id" format:"uuid"`
-	Tenant        string     `json:"tenant"`
-	Name          string     `json:"name" doc:"Unique within the tenant." example:"Acme Halo"`
-	Domain        string     `json:"domain" doc:"Halo's resource server." example:"https://acme.halopsa.com/api"`
-	AuthServer    string     `json:"auth_server" doc:"Halo's authorisation server." example:"https://acme.halopsa.com/auth"`
-	HaloTenant    string     `json:"halo_tenant" doc:"Tenant name, for hosted Halo only; may be empty."`
-	ClientID      string     `json:"client_id" doc:"Client ID of the application in Halo."`
-	RateLimit     string     `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the default of the installation."`
-	State         string     `json:"state" enum:"active,paused,needs_reconnect"`
-	StateReason   string     `json:"state_reason"`
-	ResyncCron    string     `json:"resync_cron" doc:"Its own schedule; empty for the default of the installation."`
-	NextResyncAt  *time.Time `json:"next_resync_at"`
-	LastSuccessAt *time.Time `json:"last_success_at" doc:"End of the last successful run."`
-	Mappings      int        `json:"mappings" doc:"Number of active mappings."`
+	ID            string               `json:"id" format:"uuid"`
+	Tenant        string               `json:"tenant"`
+	Name          string               `json:"name" doc:"Unique within the tenant." example:"Acme Halo"`
+	Domain        string               `json:"domain" doc:"Halo's resource server." example:"https://acme.halopsa.com/api"`
+	AuthServer    string               `json:"auth_server" doc:"Halo's authorisation server." example:"https://acme.halopsa.com/auth"`
+	HaloTenant    string               `json:"halo_tenant" doc:"Tenant name, for hosted Halo only; may be empty."`
+	ClientID      string               `json:"client_id" doc:"Client ID of the application in Halo."`
+	RateLimit     string               `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the default of the installation."`
+	State         repo.ConnectionState `json:"state" enum:"active,paused,needs_reconnect"`
+	StateReason   string               `json:"state_reason"`
+	ResyncCron    string               `json:"resync_cron" doc:"Its own schedule; empty for the default of the installation."`
+	NextResyncAt  *time.Time           `json:"next_resync_at"`
+	LastSuccessAt *time.Time           `json:"last_success_at" doc:"End of the last successful run."`
+	Mappings      int                  `json:"mappings" doc:"Number of active mappings."`
 }
 
 // NewConnection returns the view of a connection.

@@ -11,22 +11,22 @@ import (
 
 // Mapping is a company and a client that are the same customer.
 type Mapping struct {
-	ID             string     `json:"id" format:"uuid"`
-	ConnectionID   string     `json:"connection_id" format:"uuid"`
-	Connection     string     `json:"connection" doc:"Name of the connection."`
-	CompanyID      string     `json:"company_id" doc:"Empty for a former mapping whose company was deleted."`
-	CompanyName    string     `json:"company_name"`
-	ClientID       int64      `json:"client_id"`
-	ClientName     string     `json:"client_name" doc:"As last read from Halo."`
-	ClientInactive bool       `json:"client_inactive"`
-	MappedAt       time.Time  `json:"mapped_at"`
-	MappedBy       string     `json:"mapped_by" enum:"import,map,suggest,restore"`
-	State          string     `json:"state" enum:"ok,inactive,missing,unverified" doc:"State of the client in Halo."`
-	StateReason    string     `json:"state_reason"`
-	LastVerifiedAt *time.Time `json:"last_verified_at"`
-	RunID          *string    `json:"run_id" doc:"The run that created it; null if a person did so without a run."`
-	DeletedAt      *time.Time `json:"deleted_at" doc:"When it was unmapped; null for an active mapping."`
-	DeletedBy      *string    `json:"deleted_by"`
+	ID             string            `json:"id" format:"uuid"`
+	ConnectionID   string            `json:"connection_id" format:"uuid"`
+	Connection     string            `json:"connection" doc:"Name of the connection."`
+	CompanyID      string            `json:"company_id" doc:"Empty for a former mapping whose company was deleted."`
+	CompanyName    string            `json:"company_name"`
+	ClientID       int64             `json:"client_id"`
+	ClientName     string            `json:"client_name" doc:"As last read from Halo."`
+	ClientInactive bool              `json:"client_inactive"`
+	MappedAt       time.Time         `json:"mapped_at"`
+	MappedBy       string            `json:"mapped_by" enum:"import,map,suggest,restore"`
+	State          repo.MappingState `json:"state" enum:"ok,inactive,missing,unverified" doc:"State of the client in Halo."`
+	StateReason    string            `json:"state_reason"`
+	LastVerifiedAt *time.Time        `json:"last_verified_at"`
+	RunID          *string           `json:"run_id" doc:"The run that created it; null if a person did so without a run."`
+	DeletedAt      *time.Time        `json:"deleted_at" doc:"When it was unmapped; null for an active mapping."`
+	DeletedBy      *string           `json:"deleted_by"`
 }
 
 // NewMapping returns the view of a mapping.
@@ -50,14 +50,14 @@ func NewMapping(m repo.Mapping) Mapping {
 
 // Outcome is the outcome of a request for one mapping.
 type Outcome struct {
-	ID          string  `json:"id" format:"uuid"`
-	CompanyID   *string `json:"company_id" format:"uuid"`
-	CompanyName *string `json:"company_name"`
-	ClientID    *int64  `json:"client_id"`
-	ClientName  *string `json:"client_name"`
-	State       string  `json:"state,omitempty"`
-	Outcome     string  `json:"outcome" enum:"unmapped,already unmapped,restored,in force already,refused,does not exist"`
-	Reason      string  `json:"reason"`
+	ID          string            `json:"id" format:"uuid"`
+	CompanyID   *string           `json:"company_id" format:"uuid"`
+	CompanyName *string           `json:"company_name"`
+	ClientID    *int64            `json:"client_id"`
+	ClientName  *string           `json:"client_name"`
+	State       repo.MappingState `json:"state,omitempty"`
+	Outcome     repo.Outcome      `json:"outcome" enum:"unmapped,already unmapped,restored,in force already,refused,does not exist"`
+	Reason      string            `json:"reason"`
 }
 
 // NewOutcome returns the view of the outcome of a change to a mapping.

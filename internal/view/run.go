@@ -13,33 +13,33 @@ import (
 
 // Run is one request with all its attempts.
 type Run struct {
-	ID           string     `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
-	Kind         string     `json:"kind" enum:"import,map,unmap,resync"`
-	Tenant       string     `json:"tenant"`
-	ConnectionID string     `json:"connection_id" format:"uuid"`
-	State        string     `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended without seeing or doing everything; held: ended before a change that a person must approve."`
-	Attempt      int        `json:"attempt"`
-	RequestedBy  string     `json:"requested_by"`
-	QueuedAt     time.Time  `json:"queued_at"`
-	StartedAt    *time.Time `json:"started_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	Pages        int        `json:"pages" doc:"Pages of Halo's list that were written."`
-	Records      int        `json:"records" doc:"Clients, pairs or mappings processed."`
-	RecordsTotal int        `json:"records_total" doc:"0 if unknown."`
-	Complete     bool       `json:"complete" doc:"Whether the run has seen everything."`
-	Created      int        `json:"created" doc:"Companies created, with their mapping."`
-	Linked       int        `json:"linked" doc:"Mappings created for existing companies."`
-	Refreshed    int        `json:"refreshed"`
-	Unchanged    int        `json:"unchanged"`
-	Ambiguous    int        `json:"ambiguous"`
-	Skipped      int        `json:"skipped"`
-	Failed       int        `json:"failed"`
-	Missing      int        `json:"missing" doc:"Mappings whose client no longer exists."`
-	Unverified   int        `json:"unverified" doc:"Mappings whose client could not be read."`
-	Removed      int        `json:"removed" doc:"Mappings unmapped."`
-	DryRun       bool       `json:"dry_run" doc:"Nothing was written."`
-	WaitReason   string     `json:"wait_reason" doc:"What the run is waiting for."`
-	Error        string     `json:"error"`
+	ID           string        `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
+	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
+	Tenant       string        `json:"tenant"`
+	ConnectionID string        `json:"connection_id" format:"uuid"`
+	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended without seeing or doing everything; held: ended before a change that a person must approve."`
+	Attempt      int           `json:"attempt"`
+	RequestedBy  string        `json:"requested_by"`
+	QueuedAt     time.Time     `json:"queued_at"`
+	StartedAt    *time.Time    `json:"started_at"`
+	FinishedAt   *time.Time    `json:"finished_at"`
+	Pages        int           `json:"pages" doc:"Pages of Halo's list that were written."`
+	Records      int           `json:"records" doc:"Clients, pairs or mappings processed."`
+	RecordsTotal int           `json:"records_total" doc:"0 if unknown."`
+	Complete     bool          `json:"complete" doc:"Whether the run has seen everything."`
+	Created      int           `json:"created" doc:"Companies created, with their mapping."`
+	Linked       int           `json:"linked" doc:"Mappings created for existing companies."`
+	Refreshed    int           `json:"refreshed"`
+	Unchanged    int           `json:"unchanged"`
+	Ambiguous    int           `json:"ambiguous"`
+	Skipped      int           `json:"skipped"`
+	Failed       int           `json:"failed"`
+	Missing      int           `json:"missing" doc:"Mappings whose client no longer exists."`
+	Unverified   int           `json:"unverified" doc:"Mappings whose client could not be read."`
+	Removed      int           `json:"removed" doc:"Mappings unmapped."`
+	DryRun       bool          `json:"dry_run" doc:"Nothing was written."`
+	WaitReason   string        `json:"wait_reason" doc:"What the run is waiting for."`
+	Error        string        `json:"error"`
 	// Stack is the stack trace of a panic. The CLI sets it, for operators; the API does
 	// not.
 	Stack string `json:"stack,omitempty" hidden:"true"`
@@ -49,22 +49,22 @@ type Run struct {
 
 // Item is a client or company of a run that needs a person.
 type Item struct {
-	ClientID  *int64  `json:"client_id,omitempty"`
-	CompanyID *string `json:"company_id,omitempty" format:"uuid"`
-	Outcome   string  `json:"outcome"`
-	Reason    string  `json:"reason"`
+	ClientID  *int64       `json:"client_id,omitempty"`
+	CompanyID *string      `json:"company_id,omitempty" format:"uuid"`
+	Outcome   repo.Outcome `json:"outcome"`
+	Reason    string       `json:"reason"`
 }
 
 // Pair is the outcome of one pair of a request.
 type Pair struct {
-	Pair      int     `json:"pair" doc:"Number of the pair in the request, from 1."`
-	Line      int     `json:"line,omitempty" doc:"Line of the file that the pair came from."`
-	Company   string  `json:"company" doc:"As given in the request."`
-	Client    string  `json:"client" doc:"As given in the request."`
-	CompanyID *string `json:"company_id" format:"uuid"`
-	ClientID  *int64  `json:"client_id"`
-	Outcome   string  `json:"outcome"`
-	Reason    string  `json:"reason"`
+	Pair      int          `json:"pair" doc:"Number of the pair in the request, from 1."`
+	Line      int          `json:"line,omitempty" doc:"Line of the file that the pair came from."`
+	Company   string       `json:"company" doc:"As given in the request."`
+	Client    string       `json:"client" doc:"As given in the request."`
+	CompanyID *string      `json:"company_id" format:"uuid"`
+	ClientID  *int64       `json:"client_id"`
+	Outcome   repo.Outcome `json:"outcome"`
+	Reason    string       `json:"reason"`
 }
 
 // NewRun returns the view of a run, without its stack.

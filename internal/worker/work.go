@@ -196,7 +196,8 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
 	runs := run.New(run.Config{
 		Store: p.Store, Dispatch: p.Dispatch, TenantRuns: set.TenantRuns, KeepRuns: set.KeepRuns.Duration(), Log: log,
-		Ended: func(r run.Ended) { metrics.RunEnded(r.Kind, r.State, r.Took) }, Wrote: metrics.Wrote,
+		Ended: func(r run.Ended) { metrics.RunEnded(string(r.Kind), string(r.State), r.Took) },
+		Wrote: func(kind repo.RunKind, pages, records int) { metrics.Wrote(string(kind), pages, records) },
 	})
 	maps := mapper.New(p.Store, p.Dial, runs)
 	server, err := tasks.NewServer(tasks.ServerConfig{

@@ -77,7 +77,7 @@ func (a *ask) accepted() bool { return a.id != "" && a.err == nil && a.way != by
 
 // request holds a run's kind and arguments.
 type request struct {
-	kind string // as in the ledger
+	kind repo.RunKind // as in the ledger
 	imp  tasks.ImportArgs
 	maps tasks.MapArgs
 	un   tasks.UnmapArgs

@@ -198,9 +198,9 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 			e.Errorf("%s: a mapping of client %d has no counterpart", s.tenant, m.Client)
 			continue
 		}
-		c, state := s.clients[i], repo.MappingOK
+		c, state := s.clients[i], string(repo.MappingOK)
 		if c.Inactive {
-			state = repo.MappingInactive
+			state = string(repo.MappingInactive)
 		}
 		if m.Called != c.Name || m.Inactive != c.Inactive || m.State != state {
 			e.Errorf("%s: the mapping says %q, inactive %v, %s; Halo has %+v", s.tenant, m.Called, m.Inactive, m.State, c)

@@ -46,7 +46,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		r.faults[kind] += n
 	}
 	for _, run := range runs {
-		r.endings[run.Kind+" "+run.State]++
+		r.endings[fmt.Sprint(run.Kind, " ", run.State)]++
 		r.again += max(0, run.Attempt-1)
 		if run.Attempt > 1 {
 			r.repeated++
