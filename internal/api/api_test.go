@@ -48,7 +48,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("%d unmapped companies", n)
 	}
 	back := w.do("POST", "/mappings/restore", map[string]any{"ids": []string{mapping}}).want(200)
-	if got := back.items()[0].(map[string]any)["outcome"]; got != repo.Restored {
+	if got := back.items()[0].(map[string]any)["outcome"]; got != string(repo.Restored) {
 		t.Errorf("restored: %s", back.body)
 	}
 	undone := w.do("POST", "/runs/"+run+"/undo", nil).want(200)
@@ -216,7 +216,7 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 	for _, path := range []string{"/mappings/delete", "/mappings/restore"} {
 		got := w.as(eve, w.request("POST", path, map[string]any{"ids": []string{mapping}})).want(200)
-		if outcome := got.items()[0].(map[string]any); outcome["outcome"] != repo.DoesNotExist || outcome["company_id"] != nil {
+		if outcome := got.items()[0].(map[string]any); outcome["outcome"] != string(repo.DoesNotExist) || outcome["company_id"] != nil {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}

@@ -135,7 +135,8 @@ func TestOneWorkerSweepsANight(t *testing.T) {
 		t.Errorf("the two workers removed %v runs, want one of them all", told)
 	}
 	fleet, err := w.first.Fleet(t.Context())
-	if err != nil || fleet.SweepLate != 0 || time.Since(fleet.SweptAt) > time.Minute {
+	// The next night may have begun meanwhile.
+	if err != nil || fleet.SweepLate > time.Minute || time.Since(fleet.SweptAt) > time.Minute {
 		t.Errorf("afterwards: %+v, %v", fleet, err)
 	}
 }
