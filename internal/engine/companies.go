@@ -11,7 +11,7 @@ import (
 )
 
 // AddCompanies creates companies of the product by name. externalID is the
-// product's own key, for a single company only; it is unique per tenant.
+// product's own key, unique per tenant. It is allowed for a single company only.
 func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted []string, externalID string) ([]repo.Company, error) {
 	if externalID != "" && len(wanted) != 1 {
 		return nil, usagef("an external id belongs to one company, and %d names were given", len(wanted))
@@ -24,7 +24,7 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 		}
 		norm := names.Normalise(name)
 		if norm == "" || len(name) > 1000 {
-			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", plaintext.Printable(name))
+			return nil, usagef("company name %.80q: want 1 to 1000 bytes with a visible character", plaintext.Printable(name))
 		}
 		rows[i] = repo.NewCompany{Name: name, NormName: norm, ExternalID: externalID}
 	}

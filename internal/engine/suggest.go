@@ -13,7 +13,7 @@ import (
 // Suggest pairs the unmapped companies with the unmapped, active clients of a
 // connection; see [suggest.Find].
 func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
-	if !(minScore >= 0 && minScore <= 1) { // nor NaN
+	if !(minScore >= 0 && minScore <= 1) { // also refuses NaN
 		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
 	}
 	conn, api, err := e.browsable(ctx, tenant, ref)
@@ -23,8 +23,9 @@ func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float
 	return suggest.Find(ctx, e.store, api, conn, minScore)
 }
 
-// Dismiss lets pairs never be suggested again. Each pair has its client by id.
-// Nothing is dismissed if a company is unknown or ambiguous.
+// Dismiss excludes pairs from future suggestions and returns how many it dismissed.
+// Each pair names its client by id. If a company is unknown or ambiguous, Dismiss
+// dismisses nothing.
 func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {

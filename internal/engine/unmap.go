@@ -10,10 +10,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// UnmapNow deletes mappings at once, without queue and Halo, and says what
-// became of each, in the order given. It wins against runs that are under
-// way: what they do after it leaves the clients alone. A [*UsageError] names
-// an id that is none; then nothing is deleted.
+// UnmapNow unmaps mappings at once, without the queue and without Halo, and returns the
+// outcome of each, in the order given. It wins over runs in progress: they do not map
+// these clients again. An invalid id is a [*UsageError]; then nothing is unmapped.
 func (e *Engine) UnmapNow(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
 	mappings, err := mappingIDs(ids)
 	if err != nil {
@@ -22,7 +21,7 @@ func (e *Engine) UnmapNow(ctx context.Context, tenant, actor string, ids []strin
 	return e.store.Unmap(ctx, tenant, actor, mappings)
 }
 
-// mappingIDs reads ids as people write them, each once.
+// mappingIDs parses mapping ids and drops duplicates.
 func mappingIDs(texts []string) ([]uuid.UUID, error) {
 	var ids []uuid.UUID
 	for _, text := range texts {
