@@ -20,8 +20,7 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// tenantTables returns all tables that have a tenant, from the catalogue of the
-// database.
+// tenantTables returns all tables with a tenant, from the database's catalogue.
 func tenantTables(t *testing.T, url string) []string {
 	t.Helper()
 	return repotest.Value[[]string](t, url, `
@@ -29,8 +28,8 @@ func tenantTables(t *testing.T, url string) []string {
 		where c.relnamespace = 'halosync'::regnamespace and c.relkind = 'r' and a.attname = 'tenant'`)
 }
 
-// Every table with a tenant, of later migrations too, has row level security; its
-// rights are decided, and it has none that no statement needs.
+// Every table with a tenant, including those of later migrations, has row level
+// security. The programs' rights on it are declared, and no right is unused.
 func TestEveryTableHasRowSecurity(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -48,15 +47,14 @@ func TestEveryTableHasRowSecurity(t *testing.T) {
 	equal(t, "rights", rights, statements(t))
 }
 
-// statements returns the verbs of all statements in the package's own files, by
-// table.
+// statements returns the verbs of all statements in the package's own files, by table.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
 	files := must[[]string](t)(filepath.Glob("*.go"))
 	used := make(map[string]map[string]bool)
 	note := func(table, verb string) {
 		if used[table] == nil {
-			used[table] = map[string]bool{"select": true} // each WHERE reads
+			used[table] = map[string]bool{"select": true} // every WHERE reads
 		}
 		used[table][verb] = true
 	}
@@ -72,7 +70,7 @@ func statements(t *testing.T) map[string]string {
 		}
 		text := string(must[[]byte](t)(os.ReadFile(name)))
 		if name == "schema/schema.go" {
-			text = text[strings.Index(text, "\nfunc "):] // past what only a migration does
+			text = text[strings.Index(text, "\nfunc "):] // skips the part that only a migration runs
 		}
 		for verb, re := range verbs {
 			for _, match := range re.FindAllStringSubmatch(text, -1) {
