@@ -83,8 +83,9 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	}
 }
 
-// touchOf runs every operation on pages and chunks with a few of the mapped clients in
-// all. The last two thirds of all are not mapped yet.
+// touchOf runs every operation on pages and chunks with a few of the clients in
+// all: the first few, which are mapped, and twice as many at the end, which are
+// not mapped yet.
 func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()
 	ctx := t.Context()

@@ -96,7 +96,7 @@ func statements(t *testing.T) map[string]string {
 	return all
 }
 
-// fill puts a row of a tenant into every table.
+// fill adds a row of a tenant to every table.
 func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	t.Helper()
 	for _, sql := range []string{
@@ -119,9 +119,9 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	}
 }
 
-// Raw SQL without a condition on the tenant, under a role with all rights on every
-// table: a session of one tenant neither reads, adds, changes, takes over nor
-// deletes rows of another.
+// Raw SQL without a condition on the tenant runs under a role with all rights on every
+// table. A session of one tenant neither reads, adds, changes, takes over nor deletes
+// another tenant's rows.
 func TestRowSecurityMatrix(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -130,11 +130,11 @@ func TestRowSecurityMatrix(t *testing.T) {
 	fill(t, w.url, "globex", eve.conn)
 	repotest.Exec(t, w.url, `grant all on all tables in schema halosync to halosync_worker`)
 	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
-	defer func() { _ = conn.Close(context.Background()) }() // with the test
+	defer func() { _ = conn.Close(context.Background()) }() // with the test's
 
 	try := func(setting, sql string, args ...any) (int64, error) {
 		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
-		defer func() { _ = tx.Rollback(t.Context()) }() // nothing is to stay
+		defer func() { _ = tx.Rollback(t.Context()) }() // no change may stay
 		if setting != "unset" {
 			if _, err := tx.Exec(t.Context(), `select set_config('halosync.tenant', $1, true)`, setting); err != nil {
 				t.Fatal(err)
@@ -148,8 +148,8 @@ func TestRowSecurityMatrix(t *testing.T) {
 		return errors.As(err, &pg) && pg.Code == code
 	}
 	tables := tenantTables(t, w.url)
-	// A session that never set it is not one of the programs', and must come first:
-	// afterwards the setting is empty and no longer unset.
+	// A session that has never set the tenant is not one of halosync's. It must come
+	// first, because afterwards the setting is empty and no longer unset.
 	for _, table := range tables {
 		if n, err := try("unset", `select from halosync.`+table); err != nil || n < 2 {
 			t.Errorf("%s, for a session that is not the programs': %d rows, %v", table, n, err)
@@ -165,8 +165,8 @@ func TestRowSecurityMatrix(t *testing.T) {
 		const wall, appendOnly = "42501", "55000"
 		for verb, c := range map[string]struct {
 			sql  string
-			rows int64  // that it may touch, its own ones
-			code string // with which it may be refused
+			rows int64  // its own rows, which it may change
+			code string // error code of a possible refusal
 		}{
 			"select":        {`select from halosync.` + table, ours, ""},
 			"select theirs": {`select from halosync.` + table + ` where tenant = 'acme'`, 0, ""},
@@ -202,7 +202,7 @@ func TestRowSecurityMatrix(t *testing.T) {
 }
 
 // A name that would mean all tenants, or that Postgres would refuse to set, sees no
-// rows, and what it adds is refused.
+// rows. Rows that it adds are refused.
 func TestInvalidTenants(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -219,7 +219,8 @@ func TestInvalidTenants(t *testing.T) {
 	equal(t, "companies of an odd tenant", len(must[[]repo.Company](t)(w.Companies(t.Context(), odd, repo.CompanyFilter{}))), 1)
 }
 
-// A session of the store that names no tenant sees no rows, even after one that did.
+// A session of the store that names no tenant sees no rows, even after a session that
+// named one.
 func TestSessionsSeeNoTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -229,8 +230,8 @@ func TestSessionsSeeNoTenant(t *testing.T) {
 	}
 }
 
-// The rights are exact, whatever the role had; a role that row level security does
-// not apply to is refused; missing rights are named.
+// Grant sets exactly the declared rights, whatever rights the role had before. A role
+// that row level security does not apply to is refused, and missing rights are named.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
