@@ -25,12 +25,12 @@ func Unmap() Kind[UnmapArgs, RunResult] {
 	}
 }
 
-// UnmapArgs names the mappings of a connection to unmap.
+// UnmapArgs names a connection's mappings to unmap.
 type UnmapArgs struct {
 	Tenant       string   `json:"tenant"`
 	ConnectionID string   `json:"connection_id"` // uuid
 	MappingIDs   []string `json:"mapping_ids"`   // uuids, 1 to [MaxMappings]
-	// RequestedBy is for the record. It is not part of the request's [Key].
+	// RequestedBy is only recorded. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
