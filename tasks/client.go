@@ -86,7 +86,7 @@ func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 
 // Enqueue enqueues a run that is already in the ledger. It is safe to repeat:
 //   - A task that is waiting, running or completed stays as it is.
-//   - An archived task runs again, because the ledger says that its run has not ended.
+//   - An archived task runs again, because its run has not ended in the ledger.
 //   - A task that asynq has lost track of comes back within two minutes.
 //   - An evicted task is written again.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {

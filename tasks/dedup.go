@@ -34,9 +34,9 @@ return {}`, dedupKeep.Milliseconds(), dedupLua))
 // It stores the dedup key, lists the run as unrecorded, adds the queue to asynq's set
 // and writes the task. It returns nothing if it stored the dedup key.
 //
-// The key and the task are written together, so a key without a task loses its value at
-// once: its time is 0. If go-redis repeats the call after a lost reply, the call finds
-// its own key and does no harm.
+// The key and the task are written together, so a key without a task expires at once:
+// its time is 0. If go-redis repeats the call after a lost reply, the call finds its
+// own key and does no harm.
 const requestLua = `
 local key, unrecorded, queues = KEYS[%[1]d + 1], KEYS[%[1]d + 2], KEYS[%[1]d + 3]
 local id, queue, expired = ARGV[%[2]d + 1], ARGV[%[2]d + 2], ARGV[%[2]d + 3]

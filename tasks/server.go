@@ -103,10 +103,10 @@ type Done struct {
 // It adds to asynq:
 //   - It decodes payloads strictly. It archives a task with an invalid payload and
 //     reports it to OnReject.
-//   - Handlers return [Later] and [Never]. A Later costs no attempt, even in the last.
+//   - Handlers return [Later] and [Never]. A Later uses up no attempt, not even the last.
 //   - Handlers learn early that the server stops, so that they can finish a page.
 //   - It repeats the write of a result that Redis does not accept at once, and does not
-//     execute a task again whose result is stored. asynq repeats a lost "done" with a
+//     execute a task again if its result is stored. asynq repeats a lost "done" with a
 //     cancelled context (v0.25 and v0.26), so the task would run again two minutes later.
 //
 // It logs one line per execution, without the payload.
