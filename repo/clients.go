@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Client is one of Halo's clients, as a page of its API shows it.
+// Client is one of Halo's clients, with the fields that a page of the API returns.
 type Client struct {
 	ID           int64 // > 0
 	Name         string

@@ -44,7 +44,7 @@ const (
 // countTimeout bounds the time for counting, which reads a whole table.
 const countTimeout = 10 * time.Minute
 
-// CountFleet counts over all tenants. Its cost grows with the number of mappings, so
+// CountFleet counts rows of all tenants. Its cost grows with the number of mappings, so
 // call it rarely.
 func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 	ctx, cancel := context.WithTimeout(caller, countTimeout)

@@ -86,7 +86,7 @@ type BatchState struct {
 	Cancelled bool
 }
 
-// Decision is what to do with one client.
+// Decision is the importer's decision about one client.
 type Decision struct {
 	Client    Client
 	Norm      string

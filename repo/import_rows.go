@@ -48,8 +48,8 @@ type itemColumns struct {
 	outcomes, reasons []string
 }
 
-// newBatchWrite groups decisions by what is to be written. There must be one decision
-// per client of the batch, in the same order.
+// newBatchWrite groups decisions by the tables that they change. There must be one
+// decision per client of the batch, in the same order.
 func newBatchWrite(p ImportBatch, decisions []Decision) (*batchWrite, error) {
 	if len(decisions) != len(p.Clients) {
 		return nil, &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}

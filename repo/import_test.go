@@ -224,7 +224,7 @@ func TestImportBatchRefuses(t *testing.T) {
 	must[repo.ImportResult](t)(w.ImportBatch(within(t, time.Minute), ref, page(1, two...), ok))
 }
 
-// For a name that many companies share, only some of them are loaded.
+// If many companies share a name, only some of them are loaded as candidates.
 func TestImportBatchCandidatesAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

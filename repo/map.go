@@ -80,7 +80,7 @@ type MapState struct {
 	Unmapped map[CompanyClient]bool
 }
 
-// PairDecision is what to do with one pair.
+// PairDecision is the mapper's decision about one pair.
 type PairDecision struct {
 	Pair      int             // number of the pair
 	Outcome   Outcome         // [Mapped], [AlreadyMapped] or [Refused]

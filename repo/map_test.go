@@ -49,7 +49,7 @@ func mapEach(clients ...repo.Client) func(repo.MapState) ([]repo.PairDecision, e
 	}
 }
 
-// mappingIDs returns the ids of the tenant's active mappings; nil on an error.
+// mappingIDs returns the ids of the tenant's active mappings, or nil after an error.
 func (w *fixture) mappingIDs() []uuid.UUID {
 	var ids []uuid.UUID
 	for m, err := range w.AllMappings(context.Background(), w.tenant, repo.MappingFilter{}) {

@@ -152,5 +152,5 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	return uses, nil
 }
 
-// String returns the connection and why its secret cannot be decrypted.
+// String names the connection and says why its secret cannot be decrypted.
 func (s StuckSecret) String() string { return fmt.Sprintf("connection %s: %v", s.Connection, s.Err) }

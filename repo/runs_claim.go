@@ -181,7 +181,7 @@ type SeenPage struct {
 	ClientIDs  []int64
 }
 
-// SeenPages reads the client ids of the run's batches, by pass and page, a few
+// SeenPages reads the client ids of the run's batches, by pass and page. It reads a few
 // hundred batches at a time. It stops at the first error, which it yields last.
 func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, error] {
 	return func(yield func(SeenPage, error) bool) {

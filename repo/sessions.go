@@ -30,7 +30,7 @@ type NewSession struct {
 // SessionIdle is how long a session lasts without use.
 const SessionIdle = time.Hour
 
-// AddSession starts a session and deletes the tenant's expired ones.
+// AddSession starts a session and deletes the tenant's expired sessions.
 func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from halosync.sessions
@@ -61,7 +61,7 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
 	return session, wrap("session", err)
 }
 
-// TouchSession records that a session was used, once a minute.
+// TouchSession records that a session was used, at most once a minute.
 func (s *Store) TouchSession(ctx context.Context, tenant string, hash [32]byte) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
 		where tenant = $1 and hash = $2 and last_seen_at < now() - interval '1 minute'`, tenant, hash[:])

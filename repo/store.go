@@ -95,9 +95,9 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping returns an error unless the database answers.
 func (s *Store) Ping(ctx context.Context) error { return wrap("ping database", s.pool.Ping(ctx)) }
 
-// Ready returns an error unless the database answers and has the schema that this
-// program was written for, or a later one that it works with. For any other schema
-// the error is a [*SchemaError].
+// Ready returns an error unless the database answers and has a schema that this program
+// works with: the one that it was written for, or a compatible later one. For any other
+// schema the error is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
 	return schema.Check(ctx, s.pool.ForNoTenant())
 }

@@ -1,5 +1,5 @@
 -- +goose Up
--- One row for each run: the ledger. It is written when the run is requested.
+-- The ledger: one row for each run, written when the run is requested.
 create table halosync.runs (
     id                  uuid primary key,
     tenant              text not null check (length(tenant) between 1 and 200),

@@ -26,16 +26,16 @@ var embedded embed.FS
 // had floors of up to 7.
 const baseline = 9
 
-// The floor of a schema is the version of the oldest program that works with it.
-// The version of a program is that of the schema that it was written for. The floor
-// lets workers of one release continue while those of the next start: the schema is
-// migrated first. A migration names its floor in a line of its file:
+// The floor of a schema is the version of the oldest program that works with it. The
+// version of a program is that of the schema that it was written for. With a floor,
+// workers of one release can continue after the schema has been migrated for the next
+// release. A migration names its floor in a line of its file:
 //
 //	-- halosync:oldest-program 9
 //
-// Such a migration only adds what an older program can ignore: columns with
-// defaults, tables, indexes, wider checks. Without the line, only programs of its
-// own release work with it.
+// Such a migration only adds what an older program can ignore: columns with defaults,
+// tables, indexes, wider checks. Without this line, only programs of the migration's
+// own release work with the schema.
 const (
 	createFloor = `create table if not exists halosync.schema_floor (
 		one boolean primary key default true check (one), floor bigint not null)`
@@ -83,7 +83,7 @@ func Version() int64 {
 	return int64(len(names))
 }
 
-// Applied returns the version of the database's schema; 0 if it has none.
+// Applied returns the version of the database's schema, or 0 if it has none.
 func Applied(ctx context.Context, q querier) (int64, error) {
 	s, err := read(ctx, q)
 	return s.version, err
@@ -118,8 +118,8 @@ func read(ctx context.Context, q querier) (s state, err error) {
 	return s, err
 }
 
-// unreleased reports whether the schema is from before the first release. oldest is the
-// lowest floor of a released schema.
+// unreleased reports whether the schema dates from before the first release. oldest is
+// the lowest floor of a released schema.
 func (s state) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
 
 // check returns an [*Error] unless a program of version want works with the schema.
