@@ -27,7 +27,7 @@ type Client struct {
 type Receipt struct {
 	RunID string `json:"run_id"` // 32 hex digits
 	// Existing means that the same request was already waiting or running. RunID is
-	// the id of its run.
+	// then the id of that run.
 	Existing bool `json:"existing"`
 }
 

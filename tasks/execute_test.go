@@ -291,7 +291,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A cancellation in asynqmon ends the context and costs an attempt.
+// A cancellation in asynqmon ends the context and uses up an attempt.
 func TestCancelFromOutside(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -46,7 +46,7 @@ func Import() Kind[ImportArgs, RunResult] {
 type ImportArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// All imports every client that the connection can see.
+	// All imports every client that the connection can access.
 	All bool `json:"all,omitempty"`
 	// Search imports the clients that Halo finds for this text.
 	Search string `json:"search,omitempty"`

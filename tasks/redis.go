@@ -32,10 +32,10 @@ type Address = redisurl.Address
 // never quotes the URL.
 func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
 
-// LogRedis sends the messages of the Redis client library, mostly about connections that
-// failed, to a logger instead of standard error. The library has one logger per process,
-// so a program calls LogRedis once, before it opens anything. The messages contain
-// addresses, but no passwords.
+// LogRedis sends the messages of the Redis client library, mostly about failed
+// connections, to a logger instead of standard error. The library has one logger per
+// process, so a program calls LogRedis once, before it opens anything. The messages
+// contain addresses, but no passwords.
 func LogRedis(log *zap.SugaredLogger) { redis.SetLogger(redisLogger{log.Named("redis")}) }
 
 type redisLogger struct{ log *zap.SugaredLogger }

@@ -39,7 +39,7 @@ type Status struct {
 }
 
 // Status returns the state of a run. The id may have hyphens. Status returns
-// [ErrUnknownRun], [ErrNoResult] or an error of Redis.
+// [ErrUnknownRun], [ErrNoResult] or an error from Redis.
 func (c *Client) Status(ctx context.Context, runID string) (Status, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {

@@ -14,7 +14,7 @@ const KindUnmap = "halo:unmap"
 // MaxMappings bounds the mappings of one request.
 const MaxMappings = 5_000
 
-// Unmap declares the unmapping.
+// Unmap declares the unmapping of mappings.
 func Unmap() Kind[UnmapArgs, RunResult] {
 	return Kind[UnmapArgs, RunResult]{
 		Name:        KindUnmap,

@@ -19,7 +19,7 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// The names of the variables that commands require.
+// Names of the variables that commands may require.
 const (
 	DatabaseURL = "DATABASE_URL"
 	RedisURL    = "REDIS_URL"
@@ -34,10 +34,11 @@ type Config struct {
 	RedisURL    secret.String `env:"REDIS_URL"`
 	Keyset      secret.String `env:"HALOSYNC_KEYSET"`
 
-	// Concurrency is the number of tasks that one worker runs at once, 1 to 1,000.
+	// Concurrency is the maximum number of tasks that one worker runs at once, 1 to
+	// 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
-	// TenantRuns is the number of imports and resyncs of one tenant that the whole
-	// fleet runs at once, 1 to 100.
+	// TenantRuns is the maximum number of imports and resyncs of one tenant that the
+	// whole fleet runs at once, 1 to 100.
 	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
 	// HTTPAddr is the listener's host:port, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`

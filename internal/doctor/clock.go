@@ -14,7 +14,7 @@ const (
 	minFault   = 15 * time.Second
 )
 
-// clock compares this machine's clock with those of Postgres and Redis.
+// clock compares this machine's clock with the clocks of Postgres and Redis.
 func (c Config) clock(ctx context.Context, r *Report) {
 	for _, s := range []struct {
 		name string

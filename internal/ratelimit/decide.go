@@ -51,8 +51,8 @@ const (
 	learnedBack = 10
 )
 
-// pool is a part of the budget with its own log, in order of time. The sizes of both pools
-// add up to the limit, so no window holds more than the limit.
+// pool is a part of the budget with its own log in order of time. The sizes of both
+// pools add up to the limit, so no window holds more than the limit.
 type pool int
 
 const (
@@ -60,7 +60,8 @@ const (
 	reserve             // for interactive requests
 )
 
-// state is the state of one instance's budget. The zero value is no state.
+// state is the state of one instance's budget. The zero value means that there is no
+// state.
 type state struct {
 	epoch   int64      // when the state was created, which identifies it; 0: no state
 	keep    int64      // how long grants are kept: the longest window requested so far

@@ -71,8 +71,8 @@ const (
 	Back                       // Redis is available again
 )
 
-// A BudgetError means that an instance's budget is used up for longer than the limiter
-// waits.
+// A BudgetError means that an instance's budget stays used up for longer than the
+// limiter waits.
 type BudgetError struct {
 	After time.Duration // when to try again, above zero
 }
@@ -95,7 +95,7 @@ type Limiter struct {
 	synced map[string]*syncState // by instance
 }
 
-// syncState is what this process and Redis know from each other about one instance.
+// syncState is what this process and Redis have exchanged about one instance.
 type syncState struct {
 	mu         sync.Mutex
 	epoch      int64        // epoch of the shared state that this process used last
@@ -291,7 +291,7 @@ func (l *Limiter) syncState(instance string) *syncState {
 	return s
 }
 
-// take returns the epoch, and returns and removes the grants to report.
+// take removes the grants to report and returns them with the epoch.
 func (s *syncState) take() (int64, []localGrant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,7 +86,7 @@ func errURL(fault string) error {
 	return fmt.Errorf("redis url: %s", fault)
 }
 
-// errForm replaces an error of go-redis, which would quote the URL.
+// errForm replaces an error from go-redis, which would quote the URL.
 func errForm(want string) error {
 	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
 }

@@ -24,7 +24,7 @@ const (
 	maxText = 64 << 10
 )
 
-// Role is the use of a key in a key set.
+// Role is the purpose of a key in a key set.
 type Role string
 
 // The roles. Keys are in the order of their creation: keys before the primary key are

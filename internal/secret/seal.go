@@ -59,8 +59,8 @@ func (k *Keyset) SealedByPrimary(sealed []byte) bool {
 	return bytes.HasPrefix(sealed, k.PrimaryPrefix())
 }
 
-// PrimaryPrefix returns the prefix of every value sealed with the primary key,
-// for finding them in a database.
+// PrimaryPrefix returns the prefix of every value sealed with the primary key, for
+// searching a database.
 func (k *Keyset) PrimaryPrefix() []byte { return prefixOf(k.primary) }
 
 // OlderPrefixes returns the prefixes of values sealed with keys older than the primary

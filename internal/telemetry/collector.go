@@ -11,7 +11,7 @@ import (
 const (
 	// cacheTime is how long all scrapes use the same replies from Redis and Postgres.
 	cacheTime = 5 * time.Second
-	// sourceTimeout is how long a scrape waits for Redis and Postgres.
+	// sourceTimeout is how long a scrape waits for replies from Redis and Postgres.
 	sourceTimeout = 2 * time.Second
 )
 
@@ -94,7 +94,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectPool(out, "postgres", c.from.PostgresPool())
 }
 
-// read reads both servers at the same time.
+// read reads from both servers at the same time.
 func (c *collector) read() {
 	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
 	defer cancel()

@@ -90,7 +90,8 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 // HaloRetry counts an attempt that repeats a failed one. route is a route template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or "visits".
+// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or
+// "visits".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

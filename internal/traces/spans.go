@@ -21,7 +21,7 @@ func (t *Traces) Command(ctx context.Context, name string) (_ context.Context, e
 	return ctx, func(err error) { finish(span, err) }
 }
 
-// Task is an execution of a task.
+// Task describes an execution of a task.
 type Task struct {
 	Kind, Queue, RunID string
 	Attempt            int
