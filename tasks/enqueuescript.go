@@ -19,7 +19,7 @@ type enqueueCommand struct {
 	args   []any
 }
 
-// enqueueScript is asynq's script with the version of it that requestLua wraps.
+// enqueueScript holds asynq's script, alone and wrapped in requestLua.
 type enqueueScript struct {
 	digest, source string
 	request        *redis.Script
