@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// APIKey is a credential for HTTP, without its secret, of which only a hash is
+// APIKey is a credential for HTTP without its secret. Only a hash of the secret is
 // stored.
 type APIKey struct {
 	ID         uuid.UUID
@@ -23,7 +23,7 @@ type APIKey struct {
 	RevokedAt  *time.Time
 }
 
-// NewAPIKey is what [Store.AddAPIKey] stores.
+// NewAPIKey holds the values that [Store.AddAPIKey] stores.
 type NewAPIKey struct {
 	ID    uuid.UUID
 	Name  string // 1 to 100 characters
@@ -32,7 +32,7 @@ type NewAPIKey struct {
 	For   time.Duration // 0: it does not expire
 }
 
-// APIKeyProof is an API key with what is needed to authenticate it.
+// APIKeyProof is an API key with the data that is needed to authenticate it.
 type APIKeyProof struct {
 	APIKey
 	Hash  []byte
@@ -53,9 +53,9 @@ func queryAPIKeys(ctx context.Context, q querier, where string, args ...any) ([]
 	return pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
 }
 
-// facts returns the key as events record it.
+// facts returns the key in the form that events record.
 func (k APIKey) facts() json.RawMessage {
-	doc, _ := json.Marshal(map[string]any{"id": k.ID, "name": k.Name, "scope": k.Scope, "expires_at": k.ExpiresAt}) // of plain values
+	doc, _ := json.Marshal(map[string]any{"id": k.ID, "name": k.Name, "scope": k.Scope, "expires_at": k.ExpiresAt}) // plain values always marshal
 	return doc
 }
 
@@ -92,9 +92,9 @@ func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
 	return keys, wrap("API keys", err)
 }
 
-// RevokeAPIKey revokes a key, by name or id, and ends the sessions that were started
-// with it; it returns their number. A key that is revoked already is returned as it
-// is. It returns [ErrNotFound] if no key matches.
+// RevokeAPIKey revokes a key, found by name or id, and ends the sessions that were
+// started with it. It returns the key and the number of sessions. A key that was
+// already revoked is returned unchanged. It returns [ErrNotFound] if no key matches.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
 	if unstorable(nameOrID, 1, 200) != "" {
 		return key, 0, wrap("API key", ErrNotFound)
@@ -142,7 +142,7 @@ func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, err
 	return proof, wrap("API key", err)
 }
 
-// TouchAPIKey records that a key was used, once a minute.
+// TouchAPIKey records that a key was used, at most once a minute.
 func (s *Store) TouchAPIKey(ctx context.Context, tenant string, id uuid.UUID) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.api_keys set last_used_at = now()
 		where tenant = $1 and id = $2 and coalesce(last_used_at < now() - interval '1 minute', true)`, tenant, id)

@@ -69,8 +69,8 @@ func TestAPIKeys(t *testing.T) {
 		[]string{"apikey.added", "apikey.added", "apikey.revoked", "apikey.added"})
 }
 
-// A session ends after its time, after an hour without use, or with its key; a
-// sign-in deletes expired ones.
+// A session ends after its lifetime, after an hour without use, or with its key. A
+// sign-in deletes expired sessions.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

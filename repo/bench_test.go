@@ -14,7 +14,7 @@ import (
 const pageSize = 100
 
 // BenchmarkImportBatch writes batches of 100 clients; "rows/s" is clients per second.
-// Compare each case with that of BenchmarkBaseline.
+// Compare each case with the same case of BenchmarkBaseline.
 func BenchmarkImportBatch(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		benchmarkPages(b, func(w *fixture, n int) []repo.Client { return clients((n + 1) * pageSize)[n*pageSize:] })
@@ -51,9 +51,9 @@ func (w *fixture) write(b *testing.B, ref repo.RunRef, number int, list []repo.C
 	}
 }
 
-// BenchmarkBaseline is the simple way: one transaction a page and in it, for each
-// new client, one statement for the catalogue, one for the company, one for the
-// mapping and two for the events; for a known one, a read and an upsert.
+// BenchmarkBaseline measures the naive approach: one transaction per page. In it, each
+// new client takes one statement for the catalogue, one for the company, one for the
+// mapping and two for the events. A known client takes a read and an upsert.
 func BenchmarkBaseline(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		baseline(b, func(ctx context.Context, tx pgx.Tx, w *fixture, n int) error {
@@ -132,9 +132,9 @@ func insertOne(ctx context.Context, tx pgx.Tx, w *fixture, c repo.Client) error 
 	return nil
 }
 
-// BenchmarkImport100k imports a tenant of 100,000 clients into an empty database
-// that was never analysed. "last/first" compares the time of the last hundred
-// batches with that of the first; it grows if a plan or an index is wrong.
+// BenchmarkImport100k imports a tenant of 100,000 clients into an empty database that
+// was never analysed. "last/first" divides the time of the last hundred batches by the
+// time of the first hundred. It grows if a plan or an index is wrong.
 func BenchmarkImport100k(b *testing.B) {
 	all := clients(100_000)
 	for range b.N {

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Client is one of Halo's clients, as a page of its API shows it.
+// Client is one of Halo's clients, with the fields that a page of the API returns.
 type Client struct {
 	ID           int64 // > 0
 	Name         string
@@ -22,8 +22,8 @@ type CompanyRef struct {
 	Name string
 }
 
-// ClientsMapped returns the companies that the given clients of a connection are
-// mapped to. Clients without a mapping are absent.
+// ClientsMapped returns the companies that the given clients of a connection are mapped
+// to. Clients without a mapping are absent from the result.
 func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]CompanyRef, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select m.client_id, c.id, c.name
@@ -44,7 +44,7 @@ func (s *Store) ClientsMapped(ctx context.Context, tenant string, connectionID u
 	return mapped, wrap("mapped clients", err)
 }
 
-// unstorableClient returns why a client cannot be stored; empty if it can.
+// unstorableClient returns the reason why a client cannot be stored, or "" if it can.
 func unstorableClient(c Client) string {
 	if c.ID <= 0 {
 		return "id is not positive"
@@ -58,7 +58,8 @@ func unstorableClient(c Client) string {
 	return ""
 }
 
-// CompanyNames reads the names of companies by id. Unknown ids are absent.
+// CompanyNames reads the names of companies by id. Unknown ids are absent from the
+// result.
 func (s *Store) CompanyNames(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]string, error) {
 	names, err := namesByID[uuid.UUID](ctx, s.forTenant(tenant),
 		`select id, name from halosync.companies where tenant = $1 and id = any($2)`, tenant, ids)
@@ -66,7 +67,7 @@ func (s *Store) CompanyNames(ctx context.Context, tenant string, ids []uuid.UUID
 }
 
 // ClientNames reads the names of a connection's clients, as Halo last returned them.
-// Clients that Halo never showed are absent.
+// Clients that Halo never returned are absent from the result.
 func (s *Store) ClientNames(ctx context.Context, tenant string, connectionID uuid.UUID, ids []int64) (map[int64]string, error) {
 	names, err := namesByID[int64](ctx, s.forTenant(tenant), `
 		select client_id, name from halosync.clients

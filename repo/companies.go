@@ -16,29 +16,30 @@ type Company struct {
 	Name       string // need not be unique
 	ExternalID string // the product's own id, unique within the tenant; may be empty
 	CreatedAt  time.Time
-	ClientID   *int64  // Halo client of its first mapping; nil: not mapped
+	ClientID   *int64  // Halo client of the company's first mapping; nil: not mapped
 	ClientName *string // nil: not mapped
 }
 
-// NewCompany is what [Store.AddCompanies] stores.
+// NewCompany holds the values that [Store.AddCompanies] stores.
 type NewCompany struct {
 	Name       string // 1 to 1,000 characters
-	NormName   string // the form in which names are compared, computed by the caller
-	ExternalID string // up to 200 characters; empty for none
+	NormName   string // the normalised form that names are compared in, computed by the caller
+	ExternalID string // up to 200 characters; may be empty
 }
 
-// CompanyFilter restricts [Store.Companies]; the zero value of a field does not.
+// CompanyFilter restricts [Store.Companies]. The zero value of a field means no
+// restriction.
 type CompanyFilter struct {
 	Unmapped     bool       // only companies without any mapping
 	ConnectionID *uuid.UUID // consider only mappings of this connection
-	Search       string     // only names that contain this text, in any case
-	NewestFirst  bool       // instead of the oldest; After then means older ones
+	Search       string     // only names that contain this text, ignoring case
+	NewestFirst  bool       // newest first instead of oldest first; After then means older ones
 	After        uuid.UUID  // only companies after this one: the next page
 	Limit        int        // 1 to 1,000; 0 means 100
 }
 
-// AddCompanies stores companies, all or none, and returns them in the same order. It
-// returns a [*ConflictError] with the external id if one is taken.
+// AddCompanies stores all of the companies or none, and returns them in the same order.
+// It returns a [*ConflictError] with the external id if an external id is taken.
 func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companies []NewCompany) ([]Company, error) {
 	rows, err := newCompanyRows(tenant, companies)
 	if err != nil {
@@ -102,7 +103,7 @@ func (c NewCompany) check() error {
 	return checkText("external id", c.ExternalID, 0, 200)
 }
 
-// insertCompanies writes companies with an event each.
+// insertCompanies writes companies, with an event for each.
 func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows companyRows) (at time.Time, err error) {
 	var taken string
 	err = tx.QueryRow(ctx, `
@@ -128,8 +129,8 @@ func insertCompanies(ctx context.Context, tx pgx.Tx, tenant, actor string, rows 
 	return at, err
 }
 
-// Companies lists the tenant's companies, oldest first unless f says otherwise, each
-// with the client of its first mapping.
+// Companies lists the tenant's companies, each with the client of its first mapping.
+// The oldest come first unless f says otherwise.
 func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) ([]Company, error) {
 	way := "c.id > $2 order by c.id"
 	switch {
@@ -155,8 +156,8 @@ func (s *Store) Companies(ctx context.Context, tenant string, f CompanyFilter) (
 	return companies, wrap("companies", err)
 }
 
-// AllCompanies reads every company that matches f, a thousand at a time, as
-// [Store.AllMappings] does. It ignores f.Limit.
+// AllCompanies returns all companies that match f. It reads a thousand at a time, like
+// [Store.AllMappings], and ignores f.Limit.
 func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter) iter.Seq2[Company, error] {
 	return chunks(func(last *Company) ([]Company, error) {
 		f := f
@@ -168,8 +169,8 @@ func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter
 	})
 }
 
-// FindCompanies finds the companies that a word may refer to: by id, else by
-// external id, else by name. norm is the normalised word.
+// FindCompanies finds the companies that a word may refer to: by id, otherwise by
+// external id, otherwise by name. norm is the normalised word.
 func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([]CompanyMatch, error) {
 	if unstorable(word, 1, maxNorm) != "" {
 		return nil, nil
@@ -184,7 +185,7 @@ func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([
 }
 
 // CompaniesByID reads the tenant's companies by id, each with its client on the
-// connection. Unknown ids are absent.
+// connection. Unknown ids are absent from the result.
 func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]Company, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select c.id, c.tenant, c.name, coalesce(c.external_id, '') as external_id, c.created_at, m.client_id, m.client_name
@@ -207,12 +208,12 @@ func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID u
 	return byID, wrap("companies by id", err)
 }
 
-// PickCompanies lists up to maxRows companies for a person to map one of them on a
-// connection: those that are not mapped on it first, then the oldest, each with its
-// client on the connection. search, unless empty, restricts them to names that
-// contain it, in any case.
+// PickCompanies lists up to maxRows companies, from which a person picks one to map on
+// a connection. Companies that are not mapped on the connection come first, then the
+// oldest, each with its client on the connection. If search is not empty, only names
+// that contain it are listed, ignoring case.
 //
-// If all are mapped, each company must be looked at. The planner must not look up
+// If all companies are mapped, each one must be checked. The planner must not look up
 // their mappings one by one: without statistics it uses the wrong index, which takes
 // minutes for 100,000 companies.
 func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, maxRows int) (found []Company, err error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Two workers import two connections of one tenant, with the same names, at
-// the same time: each name becomes one company, which the second links to.
+// Two workers import two connections of one tenant at the same time, with the same
+// names. Each name becomes one company, and the second import links to it.
 func TestConcurrentImportsShareCompanies(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -30,7 +30,7 @@ func TestConcurrentImportsShareCompanies(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), n)
 }
 
-// Batches, claims, cancellations, finishes and removals at once never deadlock.
+// Concurrent batches, claims, cancellations, finishes and removals never deadlock.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -74,7 +74,7 @@ func TestNoDeadlock(t *testing.T) {
 	wg.Wait()
 }
 
-// check accepts the errors of losing a race.
+// check accepts the errors that a caller gets when it loses a race.
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && !isAny(err, repo.ErrFenced, repo.ErrEnded) {
@@ -82,9 +82,9 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// A worker that is frozen in the middle of a batch holds its locks; the database
-// ends its session, and the worker that takes over continues. The frozen worker,
-// thawed, writes nothing.
+// A worker that freezes in the middle of a batch holds its locks. The database ends its
+// session, and the worker that takes over continues. When the frozen worker resumes, it
+// writes nothing.
 func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -113,8 +113,8 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), 2)
 }
 
-// Removing a connection while a batch of it is being written: one of the two
-// waits for the other, and nothing of the connection is left.
+// If a connection is removed while one of its batches is being written, one of the two
+// waits for the other, and nothing of the connection remains.
 func TestRemoveDuringImport(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

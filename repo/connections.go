@@ -13,16 +13,16 @@ import (
 // States of a connection.
 const (
 	Active         ConnectionState = "active"
-	Paused         ConnectionState = "paused"          // by a person
+	Paused         ConnectionState = "paused"          // paused by a person
 	NeedsReconnect ConnectionState = "needs_reconnect" // Halo refused its credentials
 )
 
-// Connection is a stored set of Halo credentials, without the secret.
+// Connection is a stored set of Halo credentials without the secret.
 type Connection struct {
 	ID            uuid.UUID
 	Tenant        string
 	Name          string // unique within the tenant
-	Domain        string // resource server
+	Domain        string // URL of the resource server
 	AuthServer    string
 	HaloTenant    string // hosted Halo only
 	ClientID      string // OAuth client id
@@ -31,19 +31,19 @@ type Connection struct {
 	RateLimit     string // empty: the default
 	ResyncCron    string // empty: the default
 	NextResyncAt  *time.Time
-	LastSuccessAt *time.Time // end of the last run that succeeded
+	LastSuccessAt *time.Time // end of the last successful run
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
-	Mappings      int // active ones
+	Mappings      int // number of active mappings
 
-	VerifiedAt     *time.Time // start of the last complete resync, which verified every mapping that is not unverified
+	VerifiedAt     *time.Time // start of the last complete resync, which verified every mapping except the unverified ones
 	ClientsPages   int        // pages of the last complete listing; 0: unknown
-	InstanceUnsure bool       // address or credentials changed: it may be another Halo
-	NextResyncSpec string     // the schedule that NextResyncAt was computed from
-	MissedResyncs  int        // resyncs that were missed because no worker was running, in total
+	InstanceUnsure bool       // address or credentials have changed, so it may be another Halo
+	NextResyncSpec string     // the schedule from which NextResyncAt was computed
+	MissedResyncs  int        // total number of resyncs missed because no worker was running
 }
 
-// connectionSQL reads connections c; a WHERE clause follows.
+// connectionSQL reads connections as c. A WHERE clause follows.
 const connectionSQL = `
 select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.state, c.state_reason,
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
@@ -78,7 +78,7 @@ func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, e
 	return list, wrap("connections", err)
 }
 
-// ConnectionName is a connection in short, for lists to choose from.
+// ConnectionName is the short form of a connection, for lists to choose from.
 type ConnectionName struct {
 	ID    uuid.UUID
 	Name  string
@@ -86,7 +86,7 @@ type ConnectionName struct {
 }
 
 // ConnectionNames lists the tenant's connections by name. It does not count their
-// mappings, whose cost grows with their number.
+// mappings, because the cost of that grows with their number.
 func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]ConnectionName, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
 	if err != nil {
@@ -96,13 +96,13 @@ func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]Connectio
 	return names, wrap("names of connections", err)
 }
 
-// Connection reads one connection. It returns [ErrNotFound] if the tenant has none
-// with this id.
+// Connection reads one connection. It returns [ErrNotFound] if the tenant has no
+// connection with this id.
 func (s *Store) Connection(ctx context.Context, tenant string, id uuid.UUID) (Connection, error) {
 	return queryConnection(ctx, s.forTenant(tenant), `where c.tenant = $1 and c.id = $2`, tenant, id)
 }
 
-// FindConnection reads a connection by its name or its id, in any of the forms that
+// FindConnection reads a connection by its name or id. The id may have any form that
 // [uuid.Parse] accepts. If both match, the id wins.
 func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Connection, error) {
 	if unstorable(nameOrID, 1, 200) != "" {
@@ -116,8 +116,8 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
 }
 
-// ConnectionSecret decrypts the connection's secret. The error is a [secret.ErrOpen]
-// if the key set is not the one that sealed it.
+// ConnectionSecret decrypts the connection's secret. The error is a [secret.ErrOpen] if
+// a different key set sealed it.
 func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
 	var sealed []byte
 	err := s.forTenant(tenant).QueryRow(ctx,
@@ -129,7 +129,7 @@ func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUI
 	return plain, wrap("connection secret", err)
 }
 
-// secretColumn is part of what a sealed secret is bound to.
+// secretColumn is part of the context that a sealed secret is bound to.
 const secretColumn = "connections.secret_sealed"
 
 func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID) ([]byte, error) {

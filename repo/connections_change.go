@@ -14,7 +14,7 @@ import (
 // ConnectionState is [Active], [Paused] or [NeedsReconnect].
 type ConnectionState string
 
-// NewConnection is what [Store.AddConnection] stores.
+// NewConnection holds the values that [Store.AddConnection] stores.
 type NewConnection struct {
 	Name       string // 1 to 200 characters, unique within the tenant
 	Domain     string // normalised by the caller
@@ -26,17 +26,17 @@ type NewConnection struct {
 	ResyncCron string // empty: the default
 }
 
-// ConnectionChange is what [Store.UpdateConnection] changes; nil leaves a field as
-// it is.
+// ConnectionChange holds the changes for [Store.UpdateConnection]. A nil field is not
+// changed.
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID *string
 	RateLimit, ResyncCron                          *string        // empty: the default
-	NextResyncAt                                   *time.Time     // zero time: none
-	Secret                                         *secret.String // sealed again
+	NextResyncAt                                   *time.Time     // zero time: no planned resync
+	Secret                                         *secret.String // replaces the sealed secret
 }
 
-// AddConnection stores a connection with its secret sealed. It returns a
-// [*ConflictError] if the name is taken.
+// AddConnection stores a connection and seals its secret. It returns a [*ConflictError]
+// if the name is taken.
 func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewConnection) (Connection, error) {
 	conn := Connection{
 		Tenant: tenant, Name: n.Name, Domain: n.Domain, AuthServer: n.AuthServer,
@@ -77,7 +77,7 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 // UpdateConnection changes a connection and records an event if anything differs. It
 // does not touch mappings.
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
-	var sealed []byte // nil: as it is
+	var sealed []byte // nil: unchanged
 	how := ""
 	if change.Secret != nil {
 		how = "secret replaced"
@@ -95,20 +95,20 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 	})
 }
 
-// SetConnectionState pauses or resumes a connection, or marks it for reconnecting.
-// Setting the state that it already has changes nothing.
+// SetConnectionState pauses or resumes a connection, or marks it as needing to be
+// reconnected. If the connection already has that state, nothing changes.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), nil, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
-			c.NextResyncAt = nil // planned again when it is active
+			c.NextResyncAt = nil // planned again once it is active
 		}
 	})
 	return err
 }
 
-// changeConnection reads a connection under a lock, changes it, writes it back and
-// records an event, if anything differs.
+// changeConnection reads a connection under a lock and changes it. If anything differs,
+// it writes the connection back and records an event.
 func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
@@ -157,8 +157,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 	return err
 }
 
-// instance returns what decides which Halo a connection reads, and as which
-// application.
+// instance returns the fields that determine which Halo a connection reads, and as
+// which application.
 func (c Connection) instance() [4]string {
 	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }
@@ -205,7 +205,7 @@ func (c Connection) check() error {
 	return &InvalidError{What: "connection state", Reason: "is unknown"}
 }
 
-// facts returns the connection as events record it.
+// facts returns the connection in the form that events record.
 func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
@@ -225,8 +225,8 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// ConfirmInstance records that a connection reads the Halo that its mappings come
-// from.
+// ConfirmInstance records that a connection reads the Halo from which its mappings
+// come.
 func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
 	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)
@@ -236,16 +236,17 @@ func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID
 	return wrap("trust instance", err)
 }
 
-// Removal counts what is removed with a connection. Companies and events stay.
+// Removal counts the rows that are removed with a connection. Companies and events
+// stay.
 type Removal struct {
-	Mappings int // active ones
-	Unmapped int // mappings that were unmapped before
+	Mappings int // active mappings
+	Unmapped int // mappings that were already unmapped
 	Clients  int // entries of the catalogue
-	Runs     int // of all states
+	Runs     int // runs in all states
 	Active   int // runs that are queued or running; they end without a result
 }
 
-// PreviewRemoval counts what [Store.RemoveConnection] would remove.
+// PreviewRemoval counts the rows that [Store.RemoveConnection] would remove.
 func (s *Store) PreviewRemoval(ctx context.Context, tenant string, id uuid.UUID) (Removal, error) {
 	r, err := previewRemoval(ctx, s.forTenant(tenant), tenant, id)
 	return r, wrap("preview of removal", err)
@@ -271,7 +272,7 @@ func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID)
 }
 
 // RemoveConnection removes a connection with its mappings, catalogue and runs. A run
-// that is executing gets [ErrFenced] at its next write.
+// that is being executed gets [ErrFenced] at its next write.
 func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// undispatchedSQL reads the runs that were never dispatched and those that were
-// dispatched over a minute ago separately. Otherwise each tick would read every run
-// that waits in the queue: a tenth of a second for 100,000 of them.
+// undispatchedSQL reads runs that were never dispatched and runs that were dispatched
+// over a minute ago in two subqueries. A single condition would make each tick read
+// every run that waits in the queue, which takes a tenth of a second for 100,000 runs.
 const undispatchedSQL = `
 	with never as materialized (
 		select id from halosync.runs
@@ -28,16 +28,16 @@ const dispatchable = `
 	and (state = 'queued' and (not_before is null or not_before <= now())
 		or state = 'running' and (beat_at is null or beat_at < now() - interval '1 minute'))`
 
-// ClaimUndispatched returns up to limit runs, of all tenants, that should be put
-// into the queue: queued runs that were never dispatched, or over a minute ago and
-// should have started; and running ones without a heartbeat for a minute. Concurrent
-// calls get different runs.
+// ClaimUndispatched returns up to limit runs, of all tenants, that should be put into
+// the queue. These are queued runs that were never dispatched, queued runs that were
+// dispatched over a minute ago and should have started, and running ones without a
+// heartbeat for a minute. Concurrent calls get different runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
 	runs, err := queryRuns(ctx, s.forAllTenants(), undispatchedSQL, limit)
 	return runs, wrap("undispatched runs", err)
 }
 
-// Undispatch records that runs, of any tenants, did not get into the queue.
+// Undispatch records that runs, of any tenant, did not reach the queue.
 func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	ids := make([]uuid.UUID, len(runs))
 	for i, run := range runs {
@@ -47,8 +47,8 @@ func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	return wrap("undispatch runs", err)
 }
 
-// UndispatchAll records that the queue has lost its tasks: every run, of all
-// tenants, that has not ended is put into it again.
+// UndispatchAll records that the queue has lost its tasks. Every run of all tenants
+// that has not ended will be put into the queue again.
 func (s *Store) UndispatchAll(ctx context.Context) error {
 	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.runs set dispatched_at = null where state in ('queued', 'running') and dispatched_at is not null`)
@@ -56,7 +56,7 @@ func (s *Store) UndispatchAll(ctx context.Context) error {
 }
 
 // SetRequestKey gives a run that was requested in SQL the key that an equal request
-// has elsewhere, unless a live run has it already.
+// gets elsewhere, unless a live run already has that key.
 func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, key string) error {
 	if err := checkText("request key", key, 1, 200); err != nil {
 		return wrap("request key", err)

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// age makes a run's dispatch and its last heartbeat older.
+// age sets how long ago a run was dispatched and had its last heartbeat.
 func (w *fixture) age(t testing.TB, id uuid.UUID, dispatched, beat string) {
 	t.Helper()
 	repotest.Exec(t, w.url, `update halosync.runs set dispatched_at = now() - $2::interval, beat_at = now() - $3::interval where id = $1`,
@@ -77,8 +77,8 @@ func TestRunsThatAreDispatchedAgain(t *testing.T) {
 			if len(taken) != tt.want {
 				t.Fatalf("%d runs taken, want %d", len(taken), tt.want)
 			}
-			// When the queue is known to be empty, every run that has not ended is
-			// returned, except those with a heartbeat.
+			// If the queue is known to be empty, every run that has not ended is
+			// returned, except runs with a heartbeat.
 			if err := w.UndispatchAll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func TestDispatchersShareTheWork(t *testing.T) {
 	}
 }
 
-// Worker crashes in a row are counted, and progress resets the count.
+// Consecutive worker crashes are counted, and progress resets the count.
 func TestWorkerCrashesInARow(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -151,7 +151,7 @@ func TestWorkerCrashesInARow(t *testing.T) {
 	equal(t, "after it was handed back", deaths(true), 0)
 }
 
-// A Postgres that is down, or starting, is reported as unavailable.
+// A Postgres that is down or starting is reported as unavailable.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, nil)
@@ -165,7 +165,7 @@ func TestUnavailable(t *testing.T) {
 		if err := halt(); err != nil {
 			t.Fatal(err)
 		}
-		for range 3 { // a connection that is broken, and one that is refused
+		for range 3 { // a broken connection, then a refused one
 			if err := w.Beat(t.Context(), claim.Ref); !errors.Is(err, repo.ErrUnavailable) {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -20,7 +20,7 @@ import (
 
 const enqueueSQL = `select halosync.enqueue($1, $2, $3, $4::jsonb, $5)`
 
-// sqlConn is a connection of a program that only uses the function.
+// sqlConn returns a connection of a program that uses only the function.
 func sqlConn(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -42,8 +42,8 @@ func (w *fixture) enqueue(t testing.TB, q querier, kind, args string) (id uuid.U
 	return id, err
 }
 
-// A request in SQL is part of the caller's transaction: it is not visible, and no
-// worker is notified, before that commits, and a rollback discards it.
+// A request in SQL is part of the caller's transaction. Before the commit it is not
+// visible and no worker is notified. A rollback discards it.
 func TestEnqueueIsTransactional(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -92,8 +92,8 @@ func TestEnqueueIsTransactional(t *testing.T) {
 	}
 }
 
-// Of the transactions that commit at the same time one notifies the workers, so that
-// the others need not wait for it.
+// Of several transactions that commit at the same time, only one notifies the workers,
+// so that the others need not wait for it.
 func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -122,8 +122,8 @@ func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	equal(t, "for the dispatcher", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 3)
 }
 
-// The cost of a request does not grow with the runs that wait: an equal one is found
-// by its hash, whatever the planner estimated when the session began.
+// The cost of a request does not grow with the number of waiting runs: an equal request
+// is found by its hash, whatever the planner estimated when the session began.
 func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -147,8 +147,8 @@ func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	}
 }
 
-// Equal requests, however spelled and however many at once, are one run until it
-// ends.
+// Equal requests share one run until it ends, however they are spelled and however many
+// arrive at once.
 func TestEnqueueFindsEqualRequest(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -189,7 +189,8 @@ func TestEnqueueFindsEqualRequest(t *testing.T) {
 	}
 }
 
-// A request of the scheduler or of Go code equals one in SQL.
+// A request in SQL finds the run of an equal request from the scheduler or from Go
+// code.
 func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -202,7 +203,7 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	id := must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"all": true}`))
 	equal(t, "run", id, run.ID)
 
-	// With the key that it has in Go, a run requested in SQL is found by Go.
+	// Once a run requested in SQL has the key that Go computes, Go finds it.
 	id = must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"search": "bakery"}`))
 	if err := w.SetRequestKey(t.Context(), w.tenant, id, "bakery-key"); err != nil {
 		t.Fatal(err)
@@ -211,7 +212,7 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	if err != nil || !existing || run.ID != id {
 		t.Errorf("%v %v %v, want the run of SQL %v", run.ID, existing, err, id)
 	}
-	// A key is not given to a second live run.
+	// A key is never given to a second live run.
 	id = must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"search": "café"}`))
 	if err := w.SetRequestKey(t.Context(), w.tenant, id, "bakery-key"); err != nil {
 		t.Fatal(err)
@@ -222,7 +223,7 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	}
 }
 
-// A wrong request is refused before anything is written.
+// An invalid request is refused before anything is written.
 func TestEnqueueRefuses(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -263,7 +264,7 @@ func TestEnqueueRefuses(t *testing.T) {
 	equal(t, "runs", repotest.Value[int](t, w.url, `select count(*) from halosync.runs`), 0)
 }
 
-// A program needs only the right to execute the function, and does not have it by
+// A program needs only the right to execute the function, which it does not have by
 // default.
 func TestEnqueueNeedsOneRight(t *testing.T) {
 	t.Parallel()

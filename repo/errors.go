@@ -18,23 +18,23 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid matches every [*InvalidError].
 	ErrInvalid = errors.New("invalid")
-	// ErrFenced means that another execution has taken the run over, or that the run
+	// ErrFenced means that another execution has taken over the run, or that the run
 	// has ended or was removed. Nothing was written.
 	ErrFenced = errors.New("run was taken over")
-	// ErrUnavailable means that Postgres could not be reached, went away or had no
-	// resources: the same may succeed later.
+	// ErrUnavailable means that Postgres could not be reached, closed the connection or
+	// had no resources. The same call may succeed later.
 	ErrUnavailable = scoped.ErrUnavailable
-	// ErrChanged means that a connection was changed since it was read; see
+	// ErrChanged means that a connection has changed since it was read; see
 	// [Store.IfUnchanged]. Nothing was written.
 	ErrChanged = errors.New("the connection was changed since it was read")
 	// ErrEnded means that a run has ended and cannot be claimed.
 	ErrEnded = errors.New("run has ended")
 )
 
-// ConflictError reports that something which must be unique exists already.
+// ConflictError reports that something that must be unique already exists.
 type ConflictError struct {
 	What string // "connection", "company", "mapping", "run" or "API key"
-	Name string // which one, if known
+	Name string // its name, if known
 }
 
 func (e *ConflictError) Error() string {
@@ -47,8 +47,7 @@ func (e *ConflictError) Error() string {
 // Is makes a ConflictError match [ErrConflict].
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// InvalidError reports which value cannot be stored and why. Trying again does not
-// help.
+// InvalidError reports which value cannot be stored and why. A retry does not help.
 type InvalidError struct {
 	What   string // e.g. "company name"
 	Reason string // e.g. "is empty"
@@ -64,7 +63,7 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 // runs running.
 type BusyError struct {
 	RunID   uuid.UUID // the other run; zero if unknown
-	Running int       // bulk runs of the tenant, if their number is the reason
+	Running int       // number of the tenant's running bulk runs, if that is the reason
 }
 
 func (e *BusyError) Error() string {
@@ -77,7 +76,7 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }
 
-// named adds a name to a ConflictError without one.
+// named adds a name to a ConflictError that has none.
 func named(err error, name string) error {
 	var conflict *ConflictError
 	if errors.As(err, &conflict) && conflict.Name == "" {
@@ -90,8 +89,8 @@ func named(err error, name string) error {
 // digits without hyphens.
 func Hex(id uuid.UUID) string { return fmt.Sprintf("%x", id[:]) }
 
-// wrap adds what was attempted to an error and translates errors of Postgres that
-// are about the data. nil stays nil.
+// wrap adds what was attempted to an error and translates Postgres errors about the
+// data. nil stays nil.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil
@@ -99,8 +98,8 @@ func wrap(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, translate(err))
 }
 
-// translate turns an error of the driver into one of this package. The driver's
-// error stays in the chain where it says more.
+// translate converts a driver error to an error of this package. It keeps the driver's
+// error in the chain where that error says more.
 func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
@@ -113,16 +112,16 @@ func translate(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
-	if pg.Code == "42501" && pg.Routine == "ExecWithCheckOptions" { // row level security refused a row: another tenant's
+	if pg.Code == "42501" && pg.Routine == "ExecWithCheckOptions" { // row level security refused a row of another tenant
 		return ErrNotFound
 	}
 	switch pg.Code {
 	case "23505": // unique_violation
 		return &ConflictError{What: noun(pg.TableName)}
-	case "23503": // foreign_key_violation: the referenced row is gone or another tenant's
+	case "23503": // foreign_key_violation: the referenced row is gone or belongs to another tenant
 		return fmt.Errorf("%w: %s", ErrNotFound, pg.ConstraintName)
 	case "23514", // check_violation
-		"22021", "22P05", // invalid text, usually a NUL
+		"22021", "22P05", // invalid text, usually because of a NUL
 		"22P02", // invalid JSON
 		"54000": // too long for an index
 		return &InvalidError{What: "value", Reason: "refused by the database: " + pg.Message}

@@ -10,26 +10,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Event is one change: who, when, how, before and after. Events are never changed,
-// and are deleted only when they are old ([Store.ForgetEvents]); the database
-// refuses anything else.
+// Event is one change: who made it, when and how, with the state before and after.
+// Events are never changed. They are deleted only when they are old
+// ([Store.ForgetEvents]); the database refuses everything else.
 type Event struct {
-	ID           int64 // grows with time, within the tenant
+	ID           int64 // grows with time within the tenant
 	Tenant       string
 	At           time.Time
 	Actor        string
 	Action       string // e.g. "mapping.created", "connection.removed"
-	How          string // in words, may be empty
+	How          string // free text, may be empty
 	RunID        *uuid.UUID
 	ConnectionID *uuid.UUID
 	MappingID    *uuid.UUID
 	CompanyID    *uuid.UUID
 	ClientID     *int64
-	Before       json.RawMessage // nil: did not exist before
-	After        json.RawMessage // nil: does not exist any more
+	Before       json.RawMessage // nil: it did not exist before
+	After        json.RawMessage // nil: it no longer exists
 }
 
-// EventFilter restricts [Store.Events]; the zero value of a field does not.
+// EventFilter restricts [Store.Events]. The zero value of a field means no restriction.
 type EventFilter struct {
 	MappingID *uuid.UUID
 	RunID     *uuid.UUID
@@ -55,8 +55,8 @@ func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Eve
 	return events, wrap("events", err)
 }
 
-// AllEvents reads every event that matches f, newest first, a thousand at a time, as
-// [Store.AllMappings] does. It ignores f.Limit.
+// AllEvents returns all events that match f, newest first. It reads a thousand at a
+// time, like [Store.AllMappings], and ignores f.Limit.
 func (s *Store) AllEvents(ctx context.Context, tenant string, f EventFilter) iter.Seq2[Event, error] {
 	return chunks(func(last *Event) ([]Event, error) {
 		f := f
@@ -85,7 +85,7 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// limit returns how many rows a listing returns: 1 to 1,000, 100 by default.
+// limit returns the number of rows that a listing returns: 1 to 1,000, 100 by default.
 func limit(wanted int) int {
 	const standard, maxRows = 100, 1000
 	if wanted <= 0 {

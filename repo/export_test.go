@@ -10,18 +10,18 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Statements of each tick, for the test of their plans.
+// Statements that each tick runs, for the test of their plans.
 const (
 	LockDueSQL      = lockDueSQL
 	LateSQL         = lateSQL
 	UndispatchedSQL = undispatchedSQL
 )
 
-// OverrideTenant makes a store run every statement in one tenant's scope, whatever
-// tenant it is asked for: row level security must stop that.
+// OverrideTenant makes a store run every statement in the scope of one tenant,
+// whichever tenant the caller names. Row level security must stop that.
 func OverrideTenant(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
 
-// RawCount runs a statement on a session of the store that names no tenant.
+// RawCount runs a statement in a session of the store that names no tenant.
 func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 	err = s.pool.ForNoTenant().WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return conn.QueryRow(ctx, sql).Scan(&n)
@@ -29,11 +29,10 @@ func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 	return n, err
 }
 
-// SetTimeout sets the limit of time of statements.
+// SetTimeout sets the time limit for statements.
 func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
-// OpenWrapped opens a store with one connection, whose network side passes
-// through wrap.
+// OpenWrapped opens a store with one connection whose network side passes through wrap.
 func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func(net.Conn) net.Conn) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -7,21 +7,21 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcomes of a [Finding].
+// Outcomes in a [Finding].
 const (
-	FoundSeen       Outcome = "seen"       // Halo shows the client, and it differs from the mapping
+	FoundSeen       Outcome = "seen"       // Halo returned the client, and it differs from the mapping
 	FoundMissing    Outcome = "missing"    // Halo has no such client
 	FoundUnverified Outcome = "unverified" // the client could not be read
 )
 
-// Finding is what a resync found about one mapped client. It is stored apart from
-// the mapping until the run knows whether the listing is complete.
+// Finding is the result of a resync for one mapped client. It is stored apart from the
+// mapping until the run knows whether the listing is complete.
 type Finding struct {
 	ClientID int64
 	Outcome  Outcome
 	Name     string // only for [FoundSeen]
 	Inactive bool   // only for [FoundSeen]
-	Reason   string // only for the other outcomes
+	Reason   string // empty for [FoundSeen]
 }
 
 type findingColumns struct {
@@ -50,9 +50,9 @@ const (
 		on conflict (run_id, client_id) do update
 		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason`
 
-	// Findings are removed from their table and applied to the active mappings. A
-	// mapping that was created after the run began is newer than the finding and
-	// stays.
+	// The statement removes findings from their table and applies them to the active
+	// mappings. A mapping that was created after the run began is newer than the
+	// finding and does not change.
 	applyFindingsSQL = `
 		with taken as (
 			delete from halosync.run_findings where tenant = $1 and run_id = $2 and client_id in (
@@ -104,11 +104,11 @@ const (
 			(select count(*) from hit where outcome = 'unverified')`
 )
 
-// ApplyFindings applies up to limit of a run's findings to the active mappings, with
-// an event for each change. It counts them and adds items for those that need a
-// person. It returns how many findings it took; 0 means none are left. Each call is
-// one transaction, so no finding is applied twice. It returns [ErrFenced] if another
-// execution has the run.
+// ApplyFindings applies up to limit of a run's findings to the active mappings, with an
+// event for each change. It counts the findings and adds items for those that need a
+// person. It returns the number of findings that it processed; 0 means that none are
+// left. Each call is one transaction, so no finding is applied twice. It returns
+// [ErrFenced] if another execution has the run.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {
@@ -131,7 +131,8 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 	return taken, nil
 }
 
-// Findings reads the client ids of a run's findings with one outcome, ascending.
+// Findings returns the client ids of a run's findings with one outcome, in ascending
+// order.
 func (s *Store) Findings(ctx context.Context, ref RunRef, outcome Outcome) ([]int64, error) {
 	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		select client_id from halosync.run_findings

@@ -12,23 +12,23 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Fleet holds figures of the whole installation that only the database knows, for
-// monitoring. It is stored as JSON and read by workers that did not count.
+// Fleet holds figures about the whole installation that only the database has, for
+// monitoring. It is stored as JSON, so that workers that did not count can read it.
 type Fleet struct {
-	Mappings    map[string]int            `json:"mappings"`    // active, by state
+	Mappings    map[string]int            `json:"mappings"`    // active mappings by state
 	Connections map[string]int            `json:"connections"` // by state
 	Unfinished  map[string]map[string]int `json:"unfinished"`  // runs, by kind and state
-	// OldestUnverified is the age of the oldest unverified mapping in seconds; 0:
-	// none is unverified.
+	// OldestUnverified is the age of the oldest unverified mapping in seconds, or 0 if
+	// no mapping is unverified.
 	OldestUnverified float64 `json:"oldest_unverified"`
-	// Undispatched is for how many seconds the oldest due queued run has not been
-	// put into the queue; 0: there is no such run.
+	// Undispatched is the number of seconds for which the oldest due queued run has
+	// been missing from the queue, or 0 if no run is missing.
 	Undispatched float64 `json:"undispatched"`
 }
 
 const (
-	// countMappingsSQL reads the whole table: an index that could count it cheaper
-	// would be written by each import.
+	// countMappingsSQL reads the whole table. An index would make counting cheaper, but
+	// every import would have to write it.
 	countMappingsSQL = `
 		select state, count(*), coalesce(extract(epoch from now() - min(case when state = 'unverified' then coalesce(last_verified_at, mapped_at) end)), 0)::float8
 		from halosync.mappings where deleted_at is null group by state`
@@ -41,10 +41,10 @@ const (
 		from halosync.runs where state in ('queued', 'running') group by kind, state`
 )
 
-// countTimeout is how long counting may take: it reads a whole table.
+// countTimeout bounds the time for counting, which reads a whole table.
 const countTimeout = 10 * time.Minute
 
-// CountFleet counts over all tenants. Its cost grows with the number of mappings, so
+// CountFleet counts rows of all tenants. Its cost grows with the number of mappings, so
 // call it rarely.
 func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 	ctx, cancel := context.WithTimeout(caller, countTimeout)
@@ -82,14 +82,14 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 	return f, wrap("count", scoped.AsUnavailable(caller, err))
 }
 
-// Pool is how the connections to Postgres are used.
+// Pool describes the use of the connections to Postgres.
 type Pool struct {
 	Used, Idle, Max int
-	Waits           int64         // how often a call waited for a connection, so far
-	Waited          time.Duration // in total
+	Waits           int64         // waits for a connection since the start
+	Waited          time.Duration // total time of these waits
 }
 
-// PoolStat returns how the pool is used now.
+// PoolStat returns the current use of the pool.
 func (s *Store) PoolStat() Pool {
 	stat := s.pool.Stat()
 	return Pool{
@@ -98,7 +98,7 @@ func (s *Store) PoolStat() Pool {
 	}
 }
 
-// ConnectionRef is a connection of any tenant, for monitoring.
+// ConnectionRef identifies a connection of any tenant, for monitoring.
 type ConnectionRef struct {
 	ID     uuid.UUID
 	Tenant string
@@ -106,8 +106,8 @@ type ConnectionRef struct {
 	State  ConnectionState
 }
 
-// ConnectionsAfter lists up to limit connections, of all tenants, by id, after the
-// given one.
+// ConnectionsAfter lists up to limit connections of all tenants whose id is after the
+// given one, ordered by id.
 func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int) ([]ConnectionRef, error) {
 	rows, err := s.forAllTenants().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
 	if err != nil {
@@ -117,19 +117,19 @@ func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int
 	return refs, wrap("connections", err)
 }
 
-// Server describes the database's server.
+// Server describes the database server.
 type Server struct {
 	Version  string // e.g. "15.18"
 	Number   int    // e.g. 150018
 	Now      time.Time
-	Schema   int64 // the applied version
-	Wanted   int64 // this program's
-	ReadOnly bool  // a standby, or set to be
+	Schema   int64 // version of the applied schema
+	Wanted   int64 // version that this program needs
+	ReadOnly bool  // a standby, or configured as read-only
 	InUse    int   // connections of all programs
 	Max      int   // maximum number of connections
 }
 
-// Server reads the description of the database's server. It needs no schema.
+// Server reads the description of the database server. It needs no schema.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	v := Server{Wanted: schema.Version()}
 	var readOnly, number string

@@ -14,38 +14,40 @@ import (
 )
 
 var (
-	// ErrRequestInProgress means that a request with this key is being executed.
+	// ErrRequestInProgress means that a request with this key is still being executed.
 	ErrRequestInProgress = errors.New("a request with this key is being executed")
-	// ErrKeyReused means that the key was used for another request.
+	// ErrKeyReused means that the key was used for a different request.
 	ErrKeyReused = errors.New("the key was used for another request")
 )
 
 // Answer is the response to a request.
 type Answer struct {
 	Status int
-	Header json.RawMessage // those headers of the HTTP response that are kept
+	Header json.RawMessage // the headers of the HTTP response that are kept
 	Body   []byte
 }
 
 // ClaimedRequest is the result of [Store.ClaimRequest].
 type ClaimedRequest struct {
-	Owner  uuid.UUID // id of the execution that must answer; zero: it was answered
+	Owner  uuid.UUID // id of the execution that must answer; zero: already answered
 	Answer Answer
 }
 
-// answerLife is how long an answer is kept. A run is kept for at least seven days
-// after its end, so the run that an answer names still exists.
+// answerLife is how long an answer is kept. A run is kept for at least seven days after
+// its end, so the run that an answer names still exists.
 const answerLife = 24 * time.Hour
 
-// printColumn is part of what the sealed fingerprint of a request is bound to.
+// printColumn is part of the context that the sealed fingerprint of a request is bound
+// to.
 const printColumn = "answers.print"
 
-// ClaimRequest returns the answer to the tenant's request with this key within the
-// last day, or claims the request for the caller, who must then call
+// ClaimRequest returns the answer to the tenant's request with this key within the last
+// day, or claims the request. A caller that has claimed it must call
 // [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
-// request and is stored sealed. It returns [ErrRequestInProgress] while another execution has the
-// request, and [ErrKeyReused] if the key was used for another request. A claim
-// without an answer expires after five minutes; the next caller gets it.
+// request and is stored sealed. It returns [ErrRequestInProgress] while another
+// execution has the request, and [ErrKeyReused] if the key was used for a different
+// request. A claim without an answer expires after five minutes and passes to the next
+// caller.
 func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (claim ClaimedRequest, err error) {
 	if err := checkText("idempotency key", key, 1, 200); err != nil {
 		return claim, err
@@ -80,8 +82,8 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 	return claim, wrap("claim request", err)
 }
 
-// takeRequest reads the row of a key that exists, and takes it over if its claim has
-// expired.
+// takeRequest reads the row of an existing key and takes the request over if its claim
+// has expired.
 func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print string, owner uuid.UUID) (claim ClaimedRequest, err error) {
 	var sealed []byte
 	var answered, abandoned bool
@@ -90,7 +92,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 			coalesce(status, 0), coalesce(header, '{}'), coalesce(body, '')
 		from halosync.answers where tenant = $1 and key = $2 for update`, tenant, key).
 		Scan(&sealed, &answered, &abandoned, &claim.Answer.Status, &claim.Answer.Header, &claim.Answer.Body)
-	if errors.Is(err, pgx.ErrNoRows) { // released at this moment
+	if errors.Is(err, pgx.ErrNoRows) { // released in the meantime
 		return claim, ErrRequestInProgress
 	}
 	if err != nil {
@@ -98,7 +100,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 	}
 	known, err := s.keys.Open(sealed, tenant, key, printColumn)
 	if err != nil || subtle.ConstantTimeCompare([]byte(known.Reveal()), []byte(print)) == 0 {
-		return claim, ErrKeyReused // or unknown, if the key that sealed it is gone
+		return claim, ErrKeyReused // or unverifiable, if the key that sealed it is gone
 	}
 	switch {
 	case answered:
@@ -111,7 +113,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 	return claim, err
 }
 
-// AnswerRequest stores the answer to a request that the caller claimed.
+// AnswerRequest stores the answer to a request that the caller has claimed.
 func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uuid.UUID, a Answer) error {
 	if a.Body == nil {
 		a.Body = []byte{}
@@ -122,8 +124,7 @@ func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uui
 	return wrap("answer request", err)
 }
 
-// ReleaseRequest gives up a claim: nothing was done, and the same request may be
-// made again.
+// ReleaseRequest gives up a claim: nothing was done, and the request may be made again.
 func (s *Store) ReleaseRequest(ctx context.Context, tenant, key string, owner uuid.UUID) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
 	return wrap("release request", err)

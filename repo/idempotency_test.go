@@ -37,7 +37,8 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	again := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	equal(t, "kept after a day", repotest.Value[string](t, w.url, `select string_agg(key, ' ') from halosync.answers`), "other")
 
-	// Taken over after five minutes: the previous owner cannot answer any more.
+	// After five minutes the request is taken over, and the previous owner can no
+	// longer answer.
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = claimed_at - interval '6 minutes'`)
 	heir := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	if heir.Owner == uuid.Nil || heir.Owner == again.Owner {
@@ -58,8 +59,8 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	}
 }
 
-// A fingerprint that cannot be decrypted, because its key is gone, does not prove
-// that a request is the same.
+// A fingerprint that cannot be decrypted, because its key is gone, does not prove that
+// two requests are the same.
 func TestFingerprintOfAnotherKeyset(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -99,7 +100,7 @@ func TestIfUnchanged(t *testing.T) {
 	}
 }
 
-// Runs that were queued at the same moment are all listed, page by page.
+// Runs that were queued at the same time are all listed, page by page.
 func TestRunsByPage(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

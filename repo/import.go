@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// Outcome is what a run did about one client, pair or mapping.
+// Outcome is the result of a run for one client, pair or mapping.
 type Outcome string
 
 // Outcomes of one client.
@@ -24,28 +24,29 @@ const (
 	Ambiguous Outcome = "ambiguous"
 	Skipped   Outcome = "skipped"
 	Failed    Outcome = "failed"
-	// Seen is for a client that is only written to the catalogue. It is not counted.
+	// Seen means that the client is only written to the catalogue. It is not counted.
 	Seen Outcome = "seen"
 )
 
-// ImportBatch is a batch: clients to be written in one transaction.
+// ImportBatch holds the clients to be written in one transaction.
 type ImportBatch struct {
 	Pass, Page int      // ≥ 0; the pair is unique within the run
-	Pages      int      // how many of Halo's pages the batch has; Page is the last; 0 means 1
+	Pages      int      // number of Halo's pages in the batch; Page is the last one; 0 means 1
 	Clients    []Client // in ascending order of id, without duplicates
-	NormNames  []string // of Clients, in the same order
-	PageIDs    []int64  // what [Store.SeenPages] returns
-	// Cursor is the checkpoint after this batch; nil keeps the last one.
+	NormNames  []string // normalised names of Clients, in the same order
+	PageIDs    []int64  // the ids that [Store.SeenPages] returns for this batch
+	// Cursor is the checkpoint after this batch. If it is nil, the last checkpoint
+	// stays.
 	Cursor json.RawMessage
 	// RecordsTotal is the expected number of clients; 0: unknown.
 	RecordsTotal int
-	// DryRun writes only to the run: counts, items, checkpoint.
+	// DryRun writes only to the run: counts, items and checkpoint.
 	DryRun bool
-	// Skips become items as they are and are counted by their outcome.
+	// Skips become items unchanged and are counted by their outcome.
 	Skips []RunItem
-	// Compare leaves mappings as they are: those with the outcome [Refreshed], and
-	// Absent, become findings, which [Store.ApplyFindings] applies and counts when
-	// the run knows that the listing is complete.
+	// Compare leaves mappings unchanged. Decisions with the outcome [Refreshed], and
+	// Absent, become findings. [Store.ApplyFindings] applies and counts them once the
+	// run knows that the listing is complete.
 	Compare bool
 	Absent  []Finding
 }
@@ -60,59 +61,60 @@ type StoredMapping struct {
 	State          MappingState
 }
 
-// Candidate is a company with the name of a client.
+// Candidate is a company that has the name of a client.
 type Candidate struct {
 	CompanyID uuid.UUID
 	Name      string
-	Mapped    bool // has an active mapping on this connection
+	Mapped    bool // the company has an active mapping on this connection
 }
 
-// maxCandidates is how many candidates are read for a name, unmapped ones first.
+// maxCandidates is the maximum number of candidates read for a name, unmapped ones
+// first.
 const maxCandidates = 20
 
-// BatchState is what the database has about a batch's clients.
+// BatchState is what the database holds about the clients of a batch.
 type BatchState struct {
-	// Mapped are the clients that have an active mapping.
+	// Mapped has the clients with an active mapping.
 	Mapped map[int64]StoredMapping
-	// Unmapped are the clients that a person unmapped since the run was queued, and
-	// when: the person's decision is newer than the run.
+	// Unmapped has the clients that a person unmapped after the run was queued, with
+	// the time. The person's decision is newer than the run.
 	Unmapped map[int64]time.Time
-	// Candidates are the companies by normalised name: up to 20 for each, unmapped
+	// Candidates has the companies by normalised name, up to 20 for each name: unmapped
 	// ones first, then the oldest.
 	Candidates map[string][]Candidate
-	// Cancelled is true if the cancellation of the run was requested.
+	// Cancelled reports whether cancellation of the run was requested.
 	Cancelled bool
 }
 
-// Decision is what to do with one client.
+// Decision is the importer's decision about one client.
 type Decision struct {
 	Client    Client
 	Norm      string
 	Outcome   Outcome   // [Created], [Linked], [Refreshed] …
 	CompanyID uuid.UUID // [Linked]: the company
 	Reason    string
-	// NeedsPerson adds an item to the run.
+	// NeedsPerson adds an item to the run for a person to decide on.
 	NeedsPerson bool
 }
 
 // ImportResult is the outcome of one batch.
 type ImportResult struct {
 	Counts
-	Findings  int  // written
+	Findings  int  // number of findings written
 	Cancelled bool // the run should end here; this batch is written
-	Repeated  bool // the batch was written before, and nothing was done now
+	Repeated  bool // the batch was already written, and this call did nothing
 }
 
-// ImportBatch writes one batch in one transaction: it reads what is known about the
-// clients, calls decide, and writes the outcome with counts, events and checkpoint.
-// It takes two round trips, whatever the size of the batch. decide is called at most
-// once and must not use the Store.
+// ImportBatch writes one batch in one transaction: it reads the state of the clients,
+// calls decide, and writes the outcome with counts, events and checkpoint. It takes two
+// round trips, whatever the size of the batch. decide is called at most once and must
+// not use the Store.
 //
 // A client that the database cannot hold (NUL in its name, a name of more than 1,000
-// characters) fails alone and becomes an item; the others are written. It returns
-// [ErrFenced] if another execution has the run. After any error nothing is written,
-// unless the connection to the database was lost during the commit: then the
-// checkpoint of the run's next claim shows whether it was.
+// characters) fails alone and becomes an item; the other clients are written. It
+// returns [ErrFenced] if another execution has the run. After any error nothing is
+// written, unless the connection to the database was lost during the commit: then the
+// checkpoint of the run's next claim shows whether the batch was written.
 func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	if err := p.check(); err != nil {
 		return ImportResult{}, wrap("import batch", err)
@@ -130,7 +132,7 @@ func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, deci
 }
 
 // importBatch does the two round trips. If it returns an error, or a batch that was
-// written before, the transaction is open or failed.
+// already written, the transaction is open or failed.
 func importBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	state, run, err := readBatch(ctx, conn, scope, ref, p)
 	if err != nil {

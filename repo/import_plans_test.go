@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Tables that the statistics say are empty must not be read from end to end for each
-// row while they fill.
+// While tables that the statistics report as empty are filling, they must not be
+// scanned in full for each row.
 func TestImportIntoVacuumedTables(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -25,9 +25,9 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 		list := all[n*size : (n+1)*size]
 		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
-	w.Close() // sessions tell what they have read at their end at the latest
-	// Reading small tables whole is fine: with so many rows that is a tenth of the
-	// reads that a wrong plan makes.
+	w.Close() // a session reports what it has read when it ends, at the latest
+	// Scanning small tables is fine: at this size it causes a tenth of the reads of a
+	// wrong plan.
 	const most = 200 * pages * size
 	for _, table := range []string{"companies", "mappings", "clients"} {
 		awaitRows(t, w.url, table, pages*size)
@@ -37,7 +37,7 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 	}
 }
 
-// awaitRows waits until the statistics know of so many new rows.
+// awaitRows waits until the statistics show the new rows.
 func awaitRows(t *testing.T, url, table string, rows int) {
 	t.Helper()
 	for range 1000 {
@@ -48,9 +48,10 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 	t.Fatalf("%s: the statistics do not come", table)
 }
 
-// A tenant that the statistics do not know, because it grew after they were made, is
-// estimated to have no rows: then one condition seems as good as two, and an index
-// that is read for the whole tenant, once for each client, as good as the right one.
+// The statistics do not contain a tenant that has grown since they were made, so the
+// planner estimates that it has no rows. One condition then seems as good as two, and
+// an index that is read for the whole tenant, once for each client, seems as good as
+// the right one.
 func TestTenantUnknownToStatistics(t *testing.T) {
 	t.Parallel()
 	for name, others := range map[string]struct{ tenants, each int }{
@@ -70,10 +71,10 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 			repotest.MapClients(t, w.url, repo.Connection{Tenant: w.tenant, ID: w.conn}, 1, mapped)
 			before := rowsRead(t, w.url)
 			w.touchOf(t, clients(mapped+2*size), size)
-			w.Close() // sessions tell what they have read at their end at the latest
+			w.Close() // a session reports what it has read when it ends, at the latest
 			awaitRows(t, w.url, "clients", size)
 			for table, rows := range rowsRead(t, w.url) {
-				// Each of some ten statements may read everything once or twice.
+				// About ten statements may each read everything once or twice.
 				if read := rows - before[table]; read > 20*mapped {
 					t.Errorf("%s: %d rows read for requests of %d of %d mappings", table, read, size, mapped)
 				}
@@ -82,8 +83,9 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	}
 }
 
-// touchOf does with a few of many mapped clients all that is done with pages
-// and chunks of them. The last twice as many of all are not mapped yet.
+// touchOf runs every operation on pages and chunks with a few of the clients in
+// all: the first few, which are mapped, and twice as many at the end, which are
+// not mapped yet.
 func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()
 	ctx := t.Context()
@@ -139,7 +141,7 @@ func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	}
 }
 
-// ids are those of clients.
+// ids returns the ids of clients.
 func ids(list []repo.Client) (ids []int64) {
 	for _, c := range list {
 		ids = append(ids, c.ID)
@@ -147,8 +149,7 @@ func ids(list []repo.Client) (ids []int64) {
 	return ids
 }
 
-// rowsRead returns how many rows of the tables, and entries of their indexes, have
-// been read.
+// rowsRead returns the number of rows and index entries read so far, by table.
 func rowsRead(t *testing.T, url string) map[string]int {
 	t.Helper()
 	read := map[string]int{}

@@ -11,10 +11,10 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// batchRun is what a batch needs to know of its run.
+// batchRun is the part of a run that a batch needs.
 type batchRun struct {
 	requestedBy string
-	repeated    bool // this batch has been written
+	repeated    bool // this batch was already written
 }
 
 const (
@@ -25,15 +25,15 @@ const (
 		where r.tenant = $1 and r.id = $2 and r.fence = $3 and r.connection_id = $6 and r.state = 'running'
 		for update of r`
 
-	// The rows of a batch are looked up one by one: a lateral join with a limit
-	// leaves the planner no choice but an index. With a fresh table without
-	// statistics it would otherwise choose a scan. It has no choice among indexes
-	// either: no index serves "is not distinct from", which means "=" here. Without
-	// it, and without statistics that know the tenant, all indexes look alike, and
-	// the planner read one of the whole tenant, or of the whole connection, for each
-	// client. All lookups of many rows are written like this, and tables that are
-	// joined take the tenant from them: a value that the statistics have never seen
-	// is estimated to have no rows.
+	// The rows of a batch are looked up one by one. A lateral join with a limit forces
+	// the planner to use an index. With a fresh table without statistics it would
+	// otherwise choose a scan. It cannot choose the wrong index either, because no
+	// index serves "is not distinct from", which means "=" here. With "=", and without
+	// statistics for the tenant, all indexes look equally good: the planner read an
+	// index of the whole tenant, or of the whole connection, for each client. All
+	// lookups of many rows are written like this. Joined tables take the tenant from
+	// the looked-up rows, because the planner estimates no rows for a value that the
+	// statistics have never seen.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
@@ -52,11 +52,11 @@ const (
 			where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
-	// The lookup is by the hash, which is in the index. The hash is computed first:
-	// under row level security, a condition that computes one may not use an index.
-	// The limit keeps a name that thousands of companies share as cheap as any
+	// The lookup uses the hash, which is in the index. The hash is computed first:
+	// under row level security, a condition that computes a hash may not use an index.
+	// With the limit, a name that thousands of companies share costs no more than any
 	// other. The tenant is a column of n: as a value that the statistics have never
-	// seen it would make the index of the tenant's ids look as good.
+	// seen, it would make the index of the tenant's ids look equally good.
 	candidatesSQL = `
 		with n as materialized (select $1 as tenant, norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped
@@ -83,7 +83,7 @@ func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref 
 
 	b := &pgx.Batch{}
 	scope.QueueBegin(b)
-	if !p.Compare { // which creates neither companies nor mappings
+	if !p.Compare { // a resync creates neither companies nor mappings
 		b.Queue(lockTenantSQL, ref.Tenant)
 	}
 	b.Queue(lockRunSQL, ref.Tenant, ref.ID, ref.Fence, p.Pass, p.Page, ref.ConnectionID).QueryRow(func(row pgx.Row) error {
@@ -99,7 +99,7 @@ func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref 
 		return each(rows, func() { state.Mapped[id] = m },
 			&id, &m.ID, &m.CompanyID, &m.CompanyName, &m.ClientName, &m.ClientInactive, &m.State)
 	})
-	if !p.Compare { // which needs neither
+	if !p.Compare { // a resync needs neither
 		b.Queue(unmappedSQL, ref.Tenant, ref.ConnectionID, ids, ref.ID).Query(func(rows pgx.Rows) error {
 			var id int64
 			var at time.Time
@@ -115,7 +115,7 @@ func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref 
 	return state, run, conn.SendBatch(ctx, b).Close()
 }
 
-// each scans every row into dest and calls f after each.
+// each scans every row into dest and then calls f.
 func each(rows pgx.Rows, f func(), dest ...any) error {
 	_, err := pgx.ForEachRow(rows, dest, func() error {
 		f()

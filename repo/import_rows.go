@@ -11,9 +11,9 @@ import (
 type batchWrite struct {
 	page     ImportBatch
 	counts   Counts
-	clients  clientColumns // the catalogue
+	clients  clientColumns // rows of the catalogue
 	added    addedColumns
-	refresh  mappingColumns // to be updated; only names, states and client ids
+	refresh  mappingColumns // mappings to update: only names, states and client ids
 	items    itemColumns
 	findings findingColumns
 }
@@ -26,13 +26,13 @@ type clientColumns struct {
 	topNames []string
 }
 
-// addedColumns has for each client of the catalogue, in the same order, what is to
-// be created for it, if anything.
+// addedColumns has one entry per client of the catalogue, in the same order: the
+// mapping and company to create for it, if any.
 type addedColumns struct {
 	any bool
-	// Not []uuid.UUID: pgx would turn each into a text and back.
+	// Not []uuid.UUID: pgx would convert each id to text and back.
 	mappings, companies pgtype.FlatArray[pgtype.UUID]
-	norms               []string // empty: creates no company
+	norms               []string // empty: create no company
 }
 
 type mappingColumns struct {
@@ -48,8 +48,8 @@ type itemColumns struct {
 	outcomes, reasons []string
 }
 
-// newBatchWrite sorts decisions by what is to be written. There must be one for each
-// client of the batch, in the same order.
+// newBatchWrite groups decisions by the tables that they change. There must be one
+// decision per client of the batch, in the same order.
 func newBatchWrite(p ImportBatch, decisions []Decision) (*batchWrite, error) {
 	if len(decisions) != len(p.Clients) {
 		return nil, &InvalidError{What: "batch", Reason: fmt.Sprintf("has %d clients and %d decisions", len(p.Clients), len(decisions))}
@@ -123,8 +123,8 @@ func (w *batchWrite) create(d Decision) error {
 	return w.link(d, id, d.Norm)
 }
 
-// link adds a mapping, and the company with this norm unless it is empty, to the
-// client that was added last.
+// link adds a mapping to the client that was added last, and also a company with this
+// norm unless norm is empty.
 func (w *batchWrite) link(d Decision, company uuid.UUID, norm string) error {
 	if company == uuid.Nil {
 		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", d.Client.ID)}

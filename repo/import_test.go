@@ -84,7 +84,7 @@ func TestImportBatchRefresh(t *testing.T) {
 	})
 }
 
-// An identical second import writes no row of companies, mappings or clients.
+// A second, identical import writes no row of companies, mappings or clients.
 func TestImportUnchangedWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -102,7 +102,7 @@ func TestImportUnchangedWritesNothing(t *testing.T) {
 	equal(t, "counts", w.importAll(t, "second", list...), repo.Counts{Unchanged: 250})
 	equal(t, "rows", fingerprint(), before)
 
-	list[17].TopLevelName = "Other" // the test must be able to fail
+	list[17].TopLevelName = "Other" // proves that the test can fail
 	w.importAll(t, "third", list...)
 	if fingerprint() == before {
 		t.Error("a changed client left no trace")
@@ -146,8 +146,8 @@ func TestImportBatchRepeated(t *testing.T) {
 	equal(t, "counts", run.Counts, repo.Counts{Created: 2})
 }
 
-// A mapping that a person unmapped after the run was requested stays unmapped; one
-// that was unmapped earlier does not prevent a new one.
+// A mapping that a person unmapped after the run was requested stays unmapped. An
+// earlier unmapping does not prevent a new mapping.
 func TestImportBatchUnmapped(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -224,7 +224,7 @@ func TestImportBatchRefuses(t *testing.T) {
 	must[repo.ImportResult](t)(w.ImportBatch(within(t, time.Minute), ref, page(1, two...), ok))
 }
 
-// A name shared by many companies does not load them all.
+// If many companies share a name, only some of them are loaded as candidates.
 func TestImportBatchCandidatesAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

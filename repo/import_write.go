@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// Only rows that differ are inserted: "on conflict" locks, and so writes, even a
-	// row that its own WHERE then leaves alone. n are the clients. An unchanged row
-	// is written once in 30 days, to record that the client still exists.
+	// Only rows that differ are inserted, because "on conflict" locks, and therefore
+	// writes, even a row that its own WHERE then skips. n holds the clients. An
+	// unchanged row is written once in 30 days, to record that the client still exists.
 	upsertNSQL = `
 		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
 		select $1, $2, n.client_id, n.name, n.inactive, nullif(n.top_id, 0), nullif(n.top_name, '')
@@ -33,9 +33,9 @@ const (
 			select * from unnest($3::bigint[], $4::text[], $5::boolean[], $6::bigint[], $7::text[])
 				as n(client_id, name, inactive, top_id, top_name))` + upsertNSQL
 
-	// New rows come in one statement, so that each name is sent and parsed once. A
-	// client without a new mapping has null for its id; one without a new company
-	// has an empty norm.
+	// One statement writes all new rows, so that each name is sent and parsed once. A
+	// client without a new mapping has a null mapping id. A client without a new
+	// company has an empty norm.
 	addMappingsSQL = `
 		with n as materialized (
 			select *, norm <> '' as creates, mapping_id is not null as maps
@@ -104,8 +104,8 @@ const (
 		where tenant = $1 and id = $2 and fence = $3`
 )
 
-// send is the second round trip: the writes, ending with the commit. Statements
-// without rows are left out.
+// send is the second round trip: the writes, ending with the commit. It leaves out
+// statements that have no rows.
 func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, actor string) error {
 	b := &pgx.Batch{}
 	if !w.page.DryRun {
@@ -130,12 +130,12 @@ func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, a
 	return conn.SendBatch(ctx, b).Close()
 }
 
-// discardPlansSQL makes Postgres plan the foreign keys' own checks again, once for
-// each batch. Otherwise their plans are kept, and a plan made when a table was empty
-// reads all of it for each row, until autovacuum has seen how it grows.
+// discardPlansSQL makes Postgres plan the foreign keys' own checks again, once for each
+// batch. Otherwise Postgres keeps their plans. A plan made while a table was empty
+// scans it for each row, until autovacuum notices that it has grown.
 const discardPlansSQL = `discard plans`
 
-// queueRows queues what a dry run leaves out.
+// queueRows queues the writes that a dry run skips.
 func (w *batchWrite) queueRows(b *pgx.Batch, ref RunRef, actor string) {
 	cl := w.clients
 	args := []any{ref.Tenant, ref.ConnectionID, cl.ids, cl.names, cl.inactive, cl.topIDs, cl.topNames}

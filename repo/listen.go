@@ -9,26 +9,28 @@ import (
 )
 
 const (
-	// queuedChannel carries the id, as [Hex], of each run that is requested in SQL.
+	// queuedChannel carries the id of each run that is requested in SQL, in the form of
+	// [Hex].
 	queuedChannel = "halosync_queued"
-	// echoTimeout is how long our own notification may take to arrive.
+	// echoTimeout is the maximum time until the store's own notification arrives.
 	echoTimeout = 5 * time.Second
 )
 
-// ErrNoNotifications means that notifications do not arrive, so that [Store.Listen] is of no
-// use.
+// ErrNoNotifications means that notifications do not arrive, so [Store.Listen] does not
+// work.
 var ErrNoNotifications = errors.New("notifications do not arrive, as behind a pooler that lends connections out for a transaction")
 
-// Listen calls heard at once and then whenever runs, of any tenants, are requested
-// in SQL, until ctx ends or the connection breaks. It always returns an error. It
-// uses a connection of its own. It first notifies itself; if that does not arrive
-// within five seconds, it returns [ErrNoNotifications].
+// Listen calls heard once at the start and then whenever runs, of any tenant, are
+// requested in SQL, until ctx ends or the connection breaks. It always returns an
+// error. It uses a connection of its own, on which it first notifies itself. If that
+// notification does not arrive within five seconds, Listen returns
+// [ErrNoNotifications].
 func (s *Store) Listen(ctx context.Context, heard func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {
 		return wrap("listen", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it is broken or not needed any more
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it is broken or no longer needed
 	id, err := newID()
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func (s *Store) Listen(ctx context.Context, heard func()) error {
 			return wrap("listen", err)
 		}
 	}
-	heard() // for what was requested before
+	heard() // for earlier requests
 	if _, err := s.pool.ForNoTenant().Exec(ctx, `select pg_notify($1, '')`, probe); err != nil {
 		return wrap("listen", err)
 	}

@@ -19,7 +19,7 @@ func TestCompanies(t *testing.T) {
 	added := must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{
 		{Name: "Client 1", NormName: "client 1", ExternalID: "x-1"},
 		{Name: "100% _Café_", NormName: "100% _café_"},
-		{Name: strings.Repeat("\U0001F950", 1000), NormName: strings.Repeat("\uFDFA", 18_000)}, // larger than an index row
+		{Name: strings.Repeat("\U0001F950", 1000), NormName: strings.Repeat("\uFDFA", 18_000)}, // too long for an index row
 	}))
 	equal(t, "company", []any{added[0].Name, added[0].ExternalID, added[0].Tenant}, []any{"Client 1", "x-1", "acme"})
 	w.importAll(t, "k", clients(2)...)

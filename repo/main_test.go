@@ -95,7 +95,7 @@ func (w *fixture) importAll(t testing.TB, key string, clients ...repo.Client) re
 	return run.Counts
 }
 
-// page returns batch number of a first pass.
+// page returns the batch with this number in a first pass.
 func page(number int, clients ...repo.Client) repo.ImportBatch {
 	p := repo.ImportBatch{Pass: 1, Page: number, Clients: clients, Cursor: json.RawMessage(fmt.Sprintf(`{"page":%d}`, number))}
 	for _, c := range clients {
@@ -105,7 +105,7 @@ func page(number int, clients ...repo.Client) repo.ImportBatch {
 	return p
 }
 
-// decider is a short form of the importer's decisions.
+// decider is a simplified version of the importer's decisions.
 func decider(clients []repo.Client) func(repo.BatchState) ([]repo.Decision, error) {
 	return func(state repo.BatchState) ([]repo.Decision, error) {
 		var out []repo.Decision
@@ -169,7 +169,7 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// within bounds a test's waits.
+// within bounds the waiting time of a test.
 func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -177,6 +177,6 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// shortNames removes runs of one letter, so that differences of long names are
-// readable.
+// shortNames removes the repeated byte of long names, so that their differences
+// are readable.
 var shortNames = cmp.Transformer("short", func(s string) string { return strings.ReplaceAll(s, "\xc3", "") })

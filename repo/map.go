@@ -10,31 +10,31 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcomes of one pair of a request.
+// Outcomes of one pair in a request.
 const (
 	Mapped        Outcome = "mapped"
-	AlreadyMapped Outcome = "already mapped" // to each other
+	AlreadyMapped Outcome = "already mapped" // the company and the client are mapped to each other
 	Refused       Outcome = "refused"
 )
 
-// MapChunk is some pairs of a request, to be mapped in one transaction.
+// MapChunk is a part of a request's pairs, to be mapped in one transaction.
 type MapChunk struct {
-	Number int // of the chunk, from 1; unique within the run
+	Number int // number of the chunk, from 1; unique within the run
 	Pairs  []PairLookup
 	// Cursor is the checkpoint after this chunk.
 	Cursor json.RawMessage
-	// RecordsTotal is how many pairs the request has.
+	// RecordsTotal is the number of pairs in the request.
 	RecordsTotal int
-	MappedBy     string // of new mappings: "map" or "suggest"
-	How          string // in the events, in words
+	MappedBy     string // MappedBy of new mappings: "map" or "suggest"
+	How          string // free text for the events
 }
 
-// PairLookup is what a pair of the request names.
+// PairLookup is a pair of the request, as its author wrote it.
 type PairLookup struct {
-	Number    int       // in the request, from 1
+	Number    int       // position in the request, from 1
 	CompanyID uuid.UUID // zero if Company is not an id
 	Company   string    // id, external id or name
-	Norm      string    // Company in the form in which names are compared
+	Norm      string    // Company in the normalised form that names are compared in
 	ClientID  int64     // 0: Halo has no such client
 }
 
@@ -52,7 +52,7 @@ type ActiveMapping struct {
 	ClientName    string
 }
 
-// SettledPair is a pair of the request that is mapped.
+// SettledPair is a pair of the request that is already mapped.
 type SettledPair struct {
 	Pair      int
 	CompanyID uuid.UUID
@@ -65,36 +65,36 @@ type CompanyClient struct {
 	ClientID  int64
 }
 
-// MapState is what the database has about a chunk's companies and clients.
+// MapState is what the database holds about the companies and clients of a chunk.
 type MapState struct {
-	// Companies are those that each pair may refer to, in the order of the pairs: by
-	// id, else by external id, else by exact name, else by normalised name. Up to
-	// five of a name, the oldest.
+	// Companies has the companies that each pair may refer to, in the order of the
+	// pairs: by id, otherwise by external id, otherwise by exact name, otherwise by
+	// normalised name. For a name it has up to five companies, the oldest first.
 	Companies [][]CompanyMatch
 	ByCompany map[uuid.UUID]ActiveMapping // on this connection
 	ByClient  map[int64]ActiveMapping
-	// Settled are the earlier pairs of the request with one of these companies or
+	// Settled has the earlier pairs of the request with one of these companies or
 	// clients.
 	Settled []SettledPair
-	// Unmapped are the pairs that were unmapped after the run was queued.
+	// Unmapped has the pairs that were unmapped after the run was queued.
 	Unmapped map[CompanyClient]bool
 }
 
-// PairDecision is what to do with one pair.
+// PairDecision is the mapper's decision about one pair.
 type PairDecision struct {
-	Pair      int             // its number
+	Pair      int             // number of the pair
 	Outcome   Outcome         // [Mapped], [AlreadyMapped] or [Refused]
 	Reason    string          // why it was refused
-	Ambiguous bool            // refused because several companies or clients fit
+	Ambiguous bool            // refused because several companies or clients match
 	CompanyID uuid.UUID       // zero if unknown
 	Client    Client          // zero if unknown
-	Replaces  []ActiveMapping // [Mapped]: active mappings that it replaces
+	Replaces  []ActiveMapping // [Mapped]: the active mappings that it replaces
 }
 
-// MapPairs maps a chunk of pairs in one transaction: it reads what is known about
-// them, calls decide, and writes mappings, events, outcomes, counts and checkpoint.
-// decide is called at most once and must not use the Store. A chunk that was written
-// before is left as it is.
+// MapPairs maps a chunk of pairs in one transaction: it reads the state of their
+// companies and clients, calls decide, and writes mappings, events, outcomes, counts
+// and checkpoint. decide is called at most once and must not use the Store. A chunk
+// that was already written stays unchanged.
 //
 // cancelled reports that the run should end here. It returns [ErrFenced] if another
 // execution has the run. After any error nothing is written.
@@ -124,7 +124,7 @@ func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide fun
 	return cancelled, wrap("map pairs", err)
 }
 
-// chunkRun is what a chunk needs to know of its run.
+// chunkRun is the part of a run that a chunk needs.
 type chunkRun struct {
 	requestedBy         string
 	cancelled, repeated bool
@@ -140,7 +140,7 @@ func lockChunk(ctx context.Context, tx pgx.Tx, ref RunRef, number int) (run chun
 	return run, err
 }
 
-// check compares a chunk with the decisions on it.
+// check returns an error unless the decisions match the chunk.
 func (c MapChunk) check(decisions []PairDecision) error {
 	if len(decisions) != len(c.Pairs) {
 		return &InvalidError{What: "chunk", Reason: fmt.Sprintf("has %d pairs and %d decisions", len(c.Pairs), len(decisions))}

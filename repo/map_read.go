@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// The best kind of match comes first; the reader keeps only that kind.
+	// The best kind of match comes first, and the reader keeps only that kind.
 	matchingCompaniesSQL = `
 		with n as materialized (
 			select $1 as tenant, id, word, norm, ord, hashtextextended(norm, 0) as hash
@@ -44,10 +44,10 @@ const (
 			and deleted_at >= (select queued_at from halosync.runs where tenant = $1 and id = $5)`
 )
 
-// maxMatches is how many companies of a name are read.
+// maxMatches is the maximum number of companies read for a name.
 const maxMatches = 5
 
-// readMapState reads what is known about the companies and clients of a chunk.
+// readMapState reads the state of the companies and clients in a chunk.
 func readMapState(ctx context.Context, tx pgx.Tx, ref RunRef, c MapChunk) (MapState, error) {
 	state := MapState{
 		Companies: make([][]CompanyMatch, len(c.Pairs)), ByCompany: make(map[uuid.UUID]ActiveMapping),

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// lookup is a pair of a company, by name or id, and a client.
+// lookup returns a pair of a company, by name or id, and a client.
 func lookup(number int, company string, client int64) repo.PairLookup {
 	id, _ := uuid.Parse(company)
 	return repo.PairLookup{Number: number, Company: company, CompanyID: id, Norm: strings.ToLower(company), ClientID: client}
@@ -27,8 +27,8 @@ func chunk(number int, pairs ...repo.PairLookup) repo.MapChunk {
 	}
 }
 
-// mapEach maps the company that each pair refers to, to the client in the same
-// place, and replaces what conflicts.
+// mapEach maps the company of each pair to the client at the same position and replaces
+// conflicting mappings.
 func mapEach(clients ...repo.Client) func(repo.MapState) ([]repo.PairDecision, error) {
 	return func(state repo.MapState) ([]repo.PairDecision, error) {
 		out := make([]repo.PairDecision, len(clients))
@@ -49,7 +49,7 @@ func mapEach(clients ...repo.Client) func(repo.MapState) ([]repo.PairDecision, e
 	}
 }
 
-// mappingIDs returns the ids of the tenant's active mappings; nil on an error.
+// mappingIDs returns the ids of the tenant's active mappings, or nil after an error.
 func (w *fixture) mappingIDs() []uuid.UUID {
 	var ids []uuid.UUID
 	for m, err := range w.AllMappings(context.Background(), w.tenant, repo.MappingFilter{}) {
@@ -73,8 +73,8 @@ func (w *fixture) claimMap(t testing.TB, key string) (repo.Claim, repo.NewRun) {
 	return claim, n
 }
 
-// What a pair refers to: an id before an external id before an exact name before an
-// equal normalised name.
+// A pair refers to a company by id, then by external id, then by exact name, then by
+// normalised name.
 func TestMapReadsCompanies(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -86,7 +86,7 @@ func TestMapReadsCompanies(t *testing.T) {
 	byExternal, byName := add("Other", "Twin"), add("Exact", "")
 	add("EXACT", "")
 	low1, low2 := add("Loose", ""), add("LOOSE", "")
-	add(byID, "") // a company whose name is another's id
+	add(byID, "") // a company named like another one's id
 	var many []string
 	for range 7 {
 		many = append(many, add("Many", ""))
@@ -118,7 +118,7 @@ func TestMapPairs(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	list := clients(3)
-	w.importAll(t, "first", list...) // companies "Client 1" to 3, mapped to 1 to 3
+	w.importAll(t, "first", list...) // companies "Client 1" to "Client 3", mapped to clients 1 to 3
 	w.addNamed(t, "Free")
 	claim, n := w.claimMap(t, "k")
 	two := repo.Client{ID: 2, Name: "Client 2, renamed", TopLevelID: 9}
@@ -151,7 +151,8 @@ func TestMapPairs(t *testing.T) {
 		"mapping.deleted replaced 2 true false", "mapping.deleted replaced 1 true false",
 	})
 
-	// The next chunk sees what this one has settled, and that the run was cancelled.
+	// The next chunk sees the pairs that this one has settled, and that the run was
+	// cancelled.
 	must[repo.Run](t)(w.RequestCancel(t.Context(), w.tenant, n.ID, "bob"))
 	cancelled, err := w.MapPairs(t.Context(), claim.Ref, chunk(2, lookup(4, "Free", 8)), func(s repo.MapState) ([]repo.PairDecision, error) {
 		equal(t, "settled", []any{len(s.Settled), s.Settled[0].Pair, s.Settled[0].ClientID}, []any{1, 3, int64(7)})
@@ -159,7 +160,7 @@ func TestMapPairs(t *testing.T) {
 	})
 	equal(t, "cancelled", []any{cancelled, err}, []any{true, nil})
 
-	// Another execution takes over: nothing is written any more.
+	// After another execution takes over, nothing more is written.
 	must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	if _, err := w.MapPairs(t.Context(), claim.Ref, chunk(3, lookup(5, "Free", 8)), mapAll); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("a chunk of an execution that was overtaken: %v", err)
@@ -171,7 +172,7 @@ func (w *fixture) addNamed(t testing.TB, name string) repo.Company {
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: name, NormName: strings.ToLower(name)}}))[0]
 }
 
-// Decisions that do not match their chunk are refused as a whole.
+// Decisions that do not match their chunk are all refused.
 func TestMapPairsChecks(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -32,7 +32,7 @@ const (
 		select $1, $2, n.pair, n.pair, nullif(n.client_id, 0), n.company_id, n.outcome, n.reason, n.outcome <> $8
 		from unnest($3::integer[], $4::bigint[], $5::uuid[], $6::text[], $7::text[]) as n(pair, client_id, company_id, outcome, reason)`
 
-	// For runs that work through a request and not a listing.
+	// For runs that process a request and not a listing.
 	countRunSQL = `
 		update halosync.runs set
 			pages = pages + 1, beat_at = now(), deaths = 0, records = records + $4, records_total = $5, cursor = coalesce($6::jsonb, cursor),
@@ -45,16 +45,16 @@ const (
 type mapWrite struct {
 	chunk    MapChunk
 	counts   Counts
-	clients  clientColumns // for the catalogue, each once
+	clients  clientColumns // for the catalogue, without duplicates
 	refresh  mappingColumns
 	mappings mappingColumns
-	before   [][]byte // of mappings: what each replaces
+	before   [][]byte // per mapping: the mappings that it replaces
 	replaced []uuid.UUID
-	pairs    []int // of items
+	pairs    []int // numbers of the items' pairs
 	items    itemColumns
 }
 
-// newMapWrite sorts decisions by what is to be written.
+// newMapWrite groups decisions by the tables that they change.
 func newMapWrite(c MapChunk, decisions []PairDecision) (*mapWrite, error) {
 	if err := c.check(decisions); err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func (w *mapWrite) link(d PairDecision) error {
 	return nil
 }
 
-// replacedFacts returns what the company and the client of a new mapping were mapped
-// to, for its event; nil if to nothing.
+// replacedFacts returns the previous mappings of a new mapping's company and client,
+// for its event. It returns nil if there were none.
 func replacedFacts(d PairDecision) ([]byte, error) {
 	if len(d.Replaces) == 0 {
 		return nil, nil
@@ -129,7 +129,7 @@ func replacedFacts(d PairDecision) ([]byte, error) {
 	return json.Marshal(facts)
 }
 
-// send writes the chunk. It unmaps what is replaced before it maps.
+// send writes the chunk. It unmaps the replaced mappings before it adds new ones.
 func (w *mapWrite) send(ctx context.Context, tx pgx.Tx, ref RunRef, actor string) error {
 	gone := deletion{tenant: ref.Tenant, actor: actor, how: "replaced", runID: &ref.ID, ids: w.replaced}
 	if _, err := deleteMappings(ctx, tx, gone); err != nil {
@@ -151,8 +151,8 @@ func (w *mapWrite) send(ctx context.Context, tx pgx.Tx, ref RunRef, actor string
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// queueChunk queues the record that a chunk is done: the chunk as a page of pass 0,
-// and the run's counts and checkpoint.
+// queueChunk queues the writes that mark a chunk as done: the chunk as a page of pass
+// 0, and the run's counts and checkpoint.
 func queueChunk(b *pgx.Batch, ref RunRef, number, records, total int, cursor json.RawMessage, c Counts) {
 	b.Queue(addPageSQL, ref.Tenant, ref.ID, 0, number, []int64{})
 	b.Queue(countRunSQL, ref.Tenant, ref.ID, ref.Fence, records, total, cursor,

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// MappingState is what Halo last said of a mapping's client.
+// MappingState is the last known state of a mapping's client in Halo.
 type MappingState string
 
 // States of a mapping.
@@ -26,7 +26,7 @@ const (
 type Mapping struct {
 	ID             uuid.UUID
 	ConnectionID   uuid.UUID
-	Connection     string // its name
+	Connection     string // name of the connection
 	CompanyID      uuid.UUID
 	CompanyName    string
 	ClientID       int64
@@ -36,29 +36,30 @@ type Mapping struct {
 	MappedBy       string // "import", "map", "suggest" or "restore"
 	State          MappingState
 	StateReason    string
-	// LastVerifiedAt is when Halo's side was last known to be as stored: when it was
-	// written, or the start of the connection's last complete resync, which does not
-	// write the rows of unchanged mappings.
+	// LastVerifiedAt is the last time at which Halo's data was known to match the
+	// stored data. It is the time of the last write, or the start of the connection's
+	// last complete resync, which does not write unchanged mappings.
 	LastVerifiedAt *time.Time
-	RunID          *uuid.UUID // the run that created it; nil: created without a run
+	RunID          *uuid.UUID // the run that created it; nil: none did
 	DeletedAt      *time.Time // nil: active
 	DeletedBy      string
 }
 
-// MappingFilter restricts [Store.Mappings]; the zero value of a field does not.
+// MappingFilter restricts [Store.Mappings]. The zero value of a field means no
+// restriction.
 type MappingFilter struct {
 	ConnectionID *uuid.UUID
-	Search       string // only company or client names that contain this text, in any case
+	Search       string // only company or client names that contain this text, ignoring case
 	State        MappingState
-	Troubled     bool      // only those that are not "ok"
-	Deleted      bool      // the unmapped ones instead of the active ones
-	NewestFirst  bool      // instead of the oldest; After then means older ones
+	Troubled     bool      // only mappings that are not "ok"
+	Deleted      bool      // unmapped mappings instead of active ones
+	NewestFirst  bool      // newest first instead of oldest first; After then means older ones
 	After        uuid.UUID // only mappings after this one: the next page
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
-// mappingSQL reads mappings m with their names; a WHERE clause on m, n and c
-// follows. The company of a deleted mapping may not exist.
+// mappingSQL reads mappings as m, with their names. A WHERE clause on m, n and c
+// follows. The company of a deleted mapping may no longer exist.
 const mappingSQL = `
 	select m.id, m.connection_id, n.name as connection,
 		coalesce(m.company_id, '00000000-0000-0000-0000-000000000000') as company_id, coalesce(c.name, '') as company_name,
@@ -72,7 +73,7 @@ const mappingSQL = `
 		select co.name from halosync.companies co where co.tenant = m.tenant and co.id = m.company_id limit 1) c on true
 	`
 
-// Mappings lists the tenant's mappings, oldest first unless f says otherwise.
+// Mappings lists the tenant's mappings. The oldest come first unless f says otherwise.
 func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([]Mapping, error) {
 	where, args := f.where(tenant)
 	rows, err := s.forTenant(tenant).Query(ctx, mappingSQL+where, args...)
@@ -83,9 +84,9 @@ func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([
 	return mappings, wrap("mappings", err)
 }
 
-// where returns the end of the statement. It has only the conditions that apply, and
-// those of partial indexes literally: Postgres plans the statement once for all its
-// values, and would not use the indexes otherwise.
+// where returns the end of the statement. It contains only the conditions that apply.
+// The conditions of partial indexes are literals, because Postgres plans the statement
+// once for all values and would not use these indexes otherwise.
 func (f MappingFilter) where(tenant string) (string, []any) {
 	sql, args := "where m.tenant = $1", []any{tenant}
 	add := func(condition string, values ...any) {
@@ -125,9 +126,9 @@ func (f MappingFilter) where(tenant string) (string, []any) {
 	return sql + order + fmt.Sprintf(" limit %d", limit(f.Limit)), args
 }
 
-// AllMappings reads every mapping that matches f, a thousand at a time. It ignores
-// f.Limit. It holds no connection in between, so it may miss a mapping that is added
-// meanwhile. It stops at the first error, which it yields last.
+// AllMappings returns all mappings that match f. It reads a thousand at a time and
+// ignores f.Limit. It holds no connection between reads, so it may miss a mapping that
+// is added in the meantime. It stops at the first error, which it yields last.
 func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter) iter.Seq2[Mapping, error] {
 	return chunks(func(last *Mapping) ([]Mapping, error) {
 		f := f
@@ -139,11 +140,12 @@ func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter)
 	})
 }
 
-// chunkSize is how many rows an iterator reads at once.
+// chunkSize is the number of rows that an iterator reads at a time.
 const chunkSize = 1000
 
-// chunks yields one by one what next reads at once. next gets the last item that it
-// returned, nil at first. Fewer than chunkSize items are the end.
+// chunks yields, one by one, the items that next reads in chunks. next receives the
+// last item that it returned, or nil at first. A chunk with fewer than chunkSize items
+// is the last one.
 func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last *T
@@ -167,15 +169,15 @@ func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 	}
 }
 
-// MappedClient is Halo's side of an active mapping.
+// MappedClient is the client of an active mapping.
 type MappedClient struct {
 	ClientID   int64
 	ClientName string       // as Halo last returned it
-	State      MappingState // of the mapping
+	State      MappingState // state of the mapping
 }
 
-// MappedClients reads the mapped clients of a connection in ascending order of id, a
-// thousand at a time. It stops at the first error, which it yields last.
+// MappedClients yields the mapped clients of a connection in ascending order of id. It
+// reads a thousand at a time. It stops at the first error, which it yields last.
 func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID uuid.UUID) iter.Seq2[MappedClient, error] {
 	return chunks(func(last *MappedClient) ([]MappedClient, error) {
 		after := int64(0)
@@ -194,8 +196,8 @@ func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID u
 	})
 }
 
-// SampleMapped reads up to n mapped clients that Halo has shown before, the same
-// ones each time, spread over the list.
+// SampleMapped reads up to n mapped clients that Halo has returned before. They are
+// spread over the list, and every call returns the same ones.
 func (s *Store) SampleMapped(ctx context.Context, tenant string, connectionID uuid.UUID, n int) ([]MappedClient, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select client_id, client_name, state from halosync.mappings

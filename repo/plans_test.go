@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// plan is a node of an executed plan.
+// plan is a node of an executed query plan.
 type plan struct {
 	Table   string  `json:"Relation Name"`
 	Rows    float64 `json:"Actual Rows"`
@@ -21,7 +21,7 @@ type plan struct {
 	Plans   []plan
 }
 
-// read returns how many rows were read from tables.
+// read returns the number of rows read from tables.
 func (p plan) read() (n float64) {
 	if p.Table != "" {
 		n = (p.Rows + p.Removed) * p.Loops
@@ -32,8 +32,8 @@ func (p plan) read() (n float64) {
 	return n
 }
 
-// The cost of each statement of a tick depends on what it finds and not on the size
-// of the tables, with row level security too.
+// The cost of each statement in a tick depends on the rows that it finds, not on the
+// size of the tables, even with row level security.
 func TestTicksReadWhatTheyFind(t *testing.T) {
 	t.Parallel()
 	const connections = 5_000
@@ -80,7 +80,7 @@ func TestTicksReadWhatTheyFind(t *testing.T) {
 		repotest.Exec(t, url, `update halosync.connections set next_resync_at = `+next)
 		repotest.Exec(t, url, `vacuum analyze halosync.connections`)
 		cheap(what+": due", repo.LockDueSQL, time.Now(), 200)
-		if what != "all due" { // of which most are to be counted
+		if what != "all due" { // most of which are to be counted
 			cheap(what+": late", repo.LateSQL, nil, 15*time.Minute)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Behind a pooler in transaction mode the URL must name it, and everything but
-// notifications works, which is reported.
+// Behind a pooler in transaction mode, the URL must say so. Then everything works
+// except notifications, which the store reports.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)

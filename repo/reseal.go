@@ -31,16 +31,16 @@ type StuckSecret struct {
 
 // Resealed is the result of one call of [Store.ResealSecrets].
 type Resealed struct {
-	Sealed int           // with the primary key
-	Stuck  []StuckSecret // left as they are
+	Sealed int           // secrets sealed with the primary key
+	Stuck  []StuckSecret // secrets that were left unchanged
 	Next   ResealCursor  // where the pass continues
 	Done   bool          // the pass is over
 }
 
 // ResealSecrets seals up to limit secrets after a cursor, of all tenants, with the
-// primary key if an older key sealed them. It leaves secrets as they are whose key
-// is newer or not in the set. Several processes may call it at once: each skips the
-// rows that another one has locked.
+// primary key if an older key sealed them. It skips secrets whose key is newer or not
+// in the set. Several processes may call it at once; each skips the rows that another
+// process has locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)
@@ -96,21 +96,21 @@ func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after Resea
 	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecret])
 }
 
-// Roles of keys, in addition to those in the key set.
+// Roles of keys that are not in the key set.
 const (
 	KeyMissing    secret.Role = "missing"    // the key is not in the set
 	KeyUnreadable secret.Role = "unreadable" // the value was not written by halosync
 )
 
-// KeyUse is the number of stored secrets that one key seals.
+// KeyUse is the number of stored secrets sealed by one key.
 type KeyUse struct {
 	ID      uint32 // 0 if the role is [KeyUnreadable]
 	Role    secret.Role
 	Secrets int
 }
 
-// KeyUses counts the stored secrets of all tenants by the key that sealed them:
-// first the keys of the set, oldest first, then unknown keys.
+// KeyUses counts the stored secrets of all tenants by the key that sealed them. The
+// keys of the set come first, oldest first, followed by unknown keys.
 func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	if s.keys == nil {
 		return nil, wrap("keys", errNoKeys)
@@ -152,5 +152,5 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	return uses, nil
 }
 
-// String returns the connection and why its secret cannot be decrypted.
+// String names the connection and says why its secret cannot be decrypted.
 func (s StuckSecret) String() string { return fmt.Sprintf("connection %s: %v", s.Connection, s.Err) }

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// sealing opens a store of a database with the key set of a text.
+// sealing opens a store on a database with the key set in text.
 func sealing(t *testing.T, url, text string) *repo.Store {
 	t.Helper()
 	store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: url, Keys: must[*secret.Keyset](t)(secret.Parse(text))}))
@@ -22,7 +22,7 @@ func sealing(t *testing.T, url, text string) *repo.Store {
 	return store
 }
 
-// uses returns the key uses as a line to compare.
+// uses returns the key uses as one line, for comparison.
 func uses(t *testing.T, store *repo.Store) string {
 	t.Helper()
 	var all []string
@@ -47,8 +47,8 @@ func reseal(t *testing.T, store *repo.Store, limit int) (sealed int, stuck []rep
 	return 0, nil
 }
 
-// A pass seals what older keys sealed, tenant by tenant; it leaves secrets of
-// unknown and of newer keys as they are and reports those that cannot be decrypted.
+// A pass reseals secrets of older keys, tenant by tenant. It skips secrets of unknown
+// and newer keys and reports those that cannot be decrypted.
 func TestResealSecrets(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -80,8 +80,9 @@ func TestResealSecrets(t *testing.T) {
 	}
 }
 
-// In the second of two steps, workers of the first, whose set has the new key as a
-// staged one, decrypt what it sealed and do not seal it back.
+// In the second step of a rotation, workers of the first step still have the new key as
+// a staged one. They decrypt secrets sealed with it and do not reseal them with the old
+// key.
 func TestResealIsNoTugOfWar(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -117,12 +118,12 @@ func TestResealAtOnce(t *testing.T) {
 	}
 	wait.Wait()
 	store := sealing(t, url, rotated)
-	rest, _ := reseal(t, store, 3) // what was skipped because it was locked
+	rest, _ := reseal(t, store, 3) // secrets that were skipped because they were locked
 	equal(t, "sealed", totals[0]+totals[1]+totals[2]+totals[3]+rest, 40)
 	equal(t, "afterwards", uses(t, store), "reads 0, primary 40")
 }
 
-// A sealed value can only be decrypted in its own row, not in a copy elsewhere.
+// A sealed value can be decrypted only in its own row, not in a copy elsewhere.
 func TestCopiedSecretDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -135,13 +136,13 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The whole row, under its id, in the other tenant.
+	// The whole row is copied to the other tenant, under its id.
 	repotest.Exec(t, w.url, `update halosync.connections set tenant = 'globex', name = 'stolen' where id = $1`, w.conn)
 	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)
 	}
-	// Sealed again by a rotation, the copy is still of no use.
-	if sealed, stuck := reseal(t, w.Store, 10); sealed != 0 || len(stuck) != 0 { // all is under the primary key
+	// Resealing does not make the copy usable.
+	if sealed, stuck := reseal(t, w.Store, 10); sealed != 0 || len(stuck) != 0 { // the primary key sealed everything
 		t.Errorf("%d sealed, %v", sealed, stuck)
 	}
 }

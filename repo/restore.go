@@ -15,7 +15,7 @@ const (
 	AlreadyActive Outcome = "in force already"
 )
 
-// HaloSide is what Halo just answered about a mapping's client.
+// HaloSide is Halo's current answer about the client of a mapping.
 type HaloSide struct {
 	State    MappingState
 	Reason   string // for the last two
@@ -23,10 +23,10 @@ type HaloSide struct {
 	Inactive bool
 }
 
-// Restore makes unmapped mappings active again under their ids and returns the
-// outcome of each. sides has Halo's side of them; a mapping without one becomes
+// Restore makes unmapped mappings active again under their ids and returns the outcome
+// of each. sides has Halo's answer about each; a mapping without one becomes
 // unverified. A mapping is refused if its company was deleted, or if its company or
-// client has another mapping now. ids must not have duplicates.
+// client now has another mapping. ids must not have duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -57,7 +57,7 @@ func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UU
 	return outcomes, wrap("restore", err)
 }
 
-// restore restores one mapping, unless another one conflicts with it.
+// restore restores one mapping, unless another mapping conflicts with it.
 func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, side HaloSide) (MappingOutcome, error) {
 	o := MappingOutcome{ID: m.ID, Outcome: Refused, Mapping: &m}
 	switch {
@@ -101,8 +101,8 @@ func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, si
 	return o, err
 }
 
-// blocked returns which active mapping conflicts with an unmapped one; empty if none
-// does.
+// blocked describes the active mapping that conflicts with an unmapped one. It returns
+// "" if none does.
 func blocked(ctx context.Context, tx pgx.Tx, tenant string, m Mapping) (string, error) {
 	var companyID uuid.UUID
 	var company, client string

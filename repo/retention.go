@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// forgetItems is how many items of runs are deleted in one transaction; a run has up
+// forgetItems is the number of a run's items that one transaction deletes; a run has up
 // to 10,000.
 const forgetItems = 5000
 
-// tenantsSQL goes from name to name, so that its cost is the number of tenants and
-// not of their rows. A tenant without connections may have events, and one without
-// either may have sessions, tokens or answers.
+// tenantsSQL skips from one tenant's name to the next, so that its cost depends on the
+// number of tenants and not on the number of their rows. A tenant without connections
+// may have events, and a tenant without either may have sessions, tokens or answers.
 const tenantsSQL = `
 	with recursive walk(tenant, nth) as (
 		select $1::text, 0
@@ -29,8 +29,9 @@ const tenantsSQL = `
 		from walk w where w.nth < $2 and w.tenant is not null)
 	select tenant from walk where nth > 0 and tenant is not null order by nth`
 
-// TenantsAfter lists up to limit tenants after a name, of all tenants, that have
-// anything that may be deleted by age. The order is the database's.
+// TenantsAfter lists up to limit tenants whose name is after the given one and that
+// have rows that may be deleted by age. It considers all tenants and uses the
+// database's order.
 func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]string, error) {
 	rows, err := s.forAllTenants().Query(ctx, tenantsSQL, after, limit)
 	if err != nil {
@@ -40,16 +41,16 @@ func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]st
 	return tenants, wrap("tenants", err)
 }
 
-// expiredSQL has a condition on both times: the index is by the first.
+// expiredSQL has a condition on both times, because the index is on the first.
 const expiredSQL = `
 	select id from halosync.runs
 	where tenant = $1 and queued_at < now() - $2::interval and finished_at < now() - $2::interval
 	order by queued_at limit $3 for update skip locked`
 
-// ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than
-// age, with their items and pages; a run with very many items takes more than one
-// call. more reports that others are left. A run that has not ended stays, however
-// old it is.
+// ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than age,
+// with their items and pages. A run with very many items takes more than one call. more
+// reports that runs are left to delete. A run that has not ended stays, however old it
+// is.
 func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, expiredSQL, tenant, age, limit)
@@ -79,17 +80,18 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 	return gone, more, wrap("forget runs", err)
 }
 
-// ForgetEvents deletes, among limit of the tenant's oldest events, those that are
-// older than age, than 30 days, and than each run that still exists: an undo reads
-// what came after its run. more reports that others may be left.
+// ForgetEvents checks up to limit of the tenant's oldest events. It deletes those that
+// are older than age, older than 30 days, and older than every run that still exists,
+// because the undo of a run reads the events after it. more reports that there may be
+// more to delete.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
-	return gone, gone > 0, wrap("forget events", err) // ids and times are not in exactly the same order, so a part may have young events
+	return gone, gone > 0, wrap("forget events", err) // the orders of ids and times differ slightly, so a part may contain young events
 }
 
-// DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and answers to
-// requests. New sessions delete the tenant's expired ones; this is for tenants that
-// no one visits any more.
+// DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and
+// answers to requests. A new session does the same for its tenant, so this method is
+// for tenants without visits.
 func (s *Store) DeleteExpiredSessions(ctx context.Context, tenant string) (gone int, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (
@@ -109,8 +111,8 @@ type CatalogueCursor struct {
 	ClientID     int64
 }
 
-// unseenClientsSQL reads a part of one connection's catalogue: that of the cursor,
-// or of the next connection if the cursor is at its end.
+// unseenClientsSQL deletes from a part of one connection's catalogue. The part starts
+// at the cursor, or at the next connection if the cursor is at the end of its own.
 const unseenClientsSQL = `
 	with n as materialized (
 		select id from halosync.connections
@@ -132,9 +134,9 @@ const unseenClientsSQL = `
 		case when (select count(*) from part) < $4 then 9223372036854775807 else (select max(client_id) from part) end
 	from n`
 
-// ForgetClients deletes, among up to limit rows of the tenant's catalogue after a
-// cursor, those that no import has seen for age and that no active mapping refers
-// to. next is the start of the next part, zero at the end.
+// ForgetClients checks up to limit rows of the tenant's catalogue after a cursor. It
+// deletes the clients that no import has seen for age and that have no active mapping.
+// next is the start of the next part, or zero at the end.
 func (s *Store) ForgetClients(ctx context.Context, tenant string, age time.Duration, after CatalogueCursor, limit int) (gone int, next CatalogueCursor, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
 		Scan(&next.ConnectionID, &gone, &next.ClientID)

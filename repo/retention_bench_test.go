@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// BenchmarkForget deletes 100,000 runs with two items each, and 200,000 events,
-// among as many that stay, in the same parts as the program. "slowest-ms" is the
-// longest of them: so long are its rows locked.
+// BenchmarkForget deletes 100,000 runs with two items each, and 200,000 events, while
+// the same number of each stays. It deletes in the same parts as the program.
+// "slowest-ms" is the time of the slowest part, which is how long its rows are locked.
 func BenchmarkForget(b *testing.B) {
 	w := newFixture(b)
 	for _, sql := range []string{
@@ -34,7 +34,7 @@ func BenchmarkForget(b *testing.B) {
 			}
 			n, more, slowest = n+gone, again, max(slowest, time.Since(at))
 		}
-		if n == 0 { // everything went the first time
+		if n == 0 { // the first call deleted everything
 			return
 		}
 		b.ReportMetric(time.Since(began).Seconds(), what+"-s")
@@ -47,8 +47,8 @@ func BenchmarkForget(b *testing.B) {
 	}
 }
 
-// BenchmarkForgetNothing is a night of a tenant without anything to delete: the cost
-// of each of very many.
+// BenchmarkForgetNothing measures a nightly deletion for a tenant with nothing to
+// delete. An installation pays this cost for each tenant.
 func BenchmarkForgetNothing(b *testing.B) {
 	w := newFixture(b)
 	w.importAll(b, "k", clients(200)...)
@@ -71,7 +71,7 @@ func BenchmarkForgetNothing(b *testing.B) {
 	}
 }
 
-// BenchmarkCountFleet counts a million mappings of a thousand tenants; one in a
+// BenchmarkCountFleet counts a million mappings of a thousand tenants. One mapping in a
 // hundred is not ok.
 func BenchmarkCountFleet(b *testing.B) {
 	w := newFixture(b)

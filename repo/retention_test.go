@@ -15,7 +15,7 @@ import (
 
 const day = 24 * time.Hour
 
-// older makes a run of the fixture, and what it wrote, days older.
+// older moves the times of a run and its events back by a number of days.
 func (w *fixture) older(t testing.TB, run uuid.UUID, days int) {
 	t.Helper()
 	repotest.Exec(t, w.url, `update halosync.runs set queued_at = queued_at - make_interval(days => $2),
@@ -23,7 +23,7 @@ func (w *fixture) older(t testing.TB, run uuid.UUID, days int) {
 	ageEvents(t, w.url, `run_id = '`+run.String()+`'`, days)
 }
 
-// ageEvents makes events older in spite of the trigger.
+// ageEvents moves the times of events back, which the trigger would otherwise refuse.
 func ageEvents(t testing.TB, url, where string, days int) {
 	t.Helper()
 	repotest.Exec(t, url, fmt.Sprintf(`do $$ begin
@@ -33,8 +33,8 @@ func ageEvents(t testing.TB, url, where string, days int) {
 	end $$`, days, where))
 }
 
-// Only runs that ended long enough ago are deleted, with their items and pages; what
-// a run created stays.
+// Only runs that ended long enough ago are deleted, with their items and pages. The
+// companies and mappings that a run created stay.
 func TestForgetRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -73,12 +73,12 @@ func TestForgetRuns(t *testing.T) {
 	equal(t, "mappings of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.mappings where run_id = $1 and deleted_at is null`, old), 3)
 	equal(t, "events of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.events where run_id = $1`, old), 6)
 
-	// The same request is a new run then, and the id of the old one is unused.
+	// The same request is now a new run, and the id of the old run is unused.
 	again, existed, err := w.CreateRun(t.Context(), w.newRun("old"))
 	equal(t, "same request", []any{existed, err, again.ID == old}, []any{false, nil, false})
 }
 
-// A run with very many items takes several bounded transactions.
+// Deleting a run with very many items takes several bounded transactions.
 func TestForgetRunsInParts(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -101,8 +101,8 @@ func TestForgetRunsInParts(t *testing.T) {
 	equal(t, "items", repotest.Value[int](t, w.url, `select count(*) from halosync.run_items`), 0)
 }
 
-// An undo finds everything that it reads for as long as its run exists, whatever
-// else was deleted.
+// As long as a run exists, its undo finds everything that it reads, whatever else was
+// deleted.
 func TestForgettingLeavesUndoRight(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -111,7 +111,8 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	ids := w.mappingIDs()
-	// A person changed one mapping, and a resync, whose run is deleted, another.
+	// A person changed one mapping. A resync, whose run has been deleted, changed
+	// another.
 	must[[]repo.MappingOutcome](t)(w.Unmap(t.Context(), w.tenant, "bob", ids[:1]))
 	must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[:1], nil))
 	resync := w.newRun("r")
@@ -149,13 +150,13 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	equal(t, "restored before", outcomes[0].Outcome, repo.AlreadyActive)
 }
 
-// Events are deleted when they are old, the oldest first, a part at a time, and only
-// by the function, which keeps what is younger than 30 days for every caller.
+// Old events are deleted, the oldest first and a part at a time. Only the function can
+// delete them, and it keeps events of the last 30 days for every caller.
 func TestForgetEvents(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	eve := join(t, w.Store, w.url, "globex", "main")
-	w.importAll(t, "k", clients(10)...) // 20 events, and one of the connection
+	w.importAll(t, "k", clients(10)...) // 20 events, and one for the connection
 	repotest.Exec(t, w.url, `delete from halosync.runs`)
 	ageEvents(t, w.url, `true`, 500)
 	ageEvents(t, w.url, `client_id > 5`, -490) // 10 days
@@ -182,9 +183,9 @@ func TestForgetEvents(t *testing.T) {
 	}
 }
 
-// A client that no import has seen for long is deleted from the catalogue, unless it
-// is mapped; an import of an unchanged client records once a month that it still
-// exists.
+// A client that no import has seen for a long time is deleted from the catalogue,
+// unless it is mapped. An import of an unchanged client records once a month that the
+// client still exists.
 func TestForgetClients(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -216,8 +217,8 @@ func TestForgetClients(t *testing.T) {
 	equal(t, "left", repotest.Value[[]int64](t, w.url, `select array_agg(client_id order by client_id) from halosync.clients`), []int64{1, 2, 3, 4, 9, 10})
 }
 
-// Expired sessions, tokens and answers are deleted, also of a tenant that has
-// nothing else and is not used again.
+// Expired sessions, tokens and answers are deleted, even for a tenant that has nothing
+// else and is not used again.
 func TestDeleteExpiredSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -255,7 +256,7 @@ func TestTenantsAfter(t *testing.T) {
 		join(t, w.Store, w.url, name, "one")
 		join(t, w.Store, w.url, name, "two")
 	}
-	if err := w.RemoveConnection(t.Context(), "acme", "ann", w.conn); err != nil { // its events stay
+	if err := w.RemoveConnection(t.Context(), "acme", "ann", w.conn); err != nil { // the connection's events stay
 		t.Fatal(err)
 	}
 	var all []string
@@ -269,7 +270,7 @@ func TestTenantsAfter(t *testing.T) {
 	equal(t, "tenants", all, repotest.Value[[]string](t, w.url, `select array_agg(tenant order by tenant) from (select distinct tenant from halosync.events) e`))
 }
 
-// One worker has a job at a time; without heartbeats it loses it.
+// Only one worker has a job at a time. Without heartbeats it loses the job.
 func TestUpkeepIsOneWorkersJob(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -285,7 +286,7 @@ func TestUpkeepIsOneWorkersJob(t *testing.T) {
 	equal(t, "who gets it", []bool{take(one), take(two)}, []bool{true, false})
 	job := must[map[string]repo.Upkeep](t)(w.Upkeep(t.Context()))[repo.JobRetention]
 	equal(t, "running", []any{job.Running, job.DoneAt == nil}, []any{true, true})
-	if err := w.HoldUpkeep(t.Context(), repo.JobRetention, one, -time.Second); err != nil { // goes silent
+	if err := w.HoldUpkeep(t.Context(), repo.JobRetention, one, -time.Second); err != nil { // stops its heartbeats
 		t.Fatal(err)
 	}
 	equal(t, "taken over", take(two), true)

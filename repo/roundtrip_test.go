@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// tripCounter counts how often the client's side of a connection changes from
-// writing to waiting for an answer.
+// tripCounter counts how often the client's side of a connection changes from writing
+// to waiting for a reply.
 type tripCounter struct {
 	net.Conn
 	wrote atomic.Bool
@@ -30,7 +30,7 @@ func (c *tripCounter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// newCountedFixture is newFixture with a count of the round trips.
+// newCountedFixture is like newFixture and also returns the number of round trips.
 func newCountedFixture(t *testing.T) (*fixture, *atomic.Int64) {
 	t.Helper()
 	url := repotest.URL(t)
@@ -45,8 +45,8 @@ func newCountedFixture(t *testing.T) (*fixture, *atomic.Int64) {
 	return join(t, store, url, "acme", "main"), trips
 }
 
-// A batch takes two round trips, whatever its size and outcome, once the connection
-// has prepared the statements.
+// Once the connection has prepared the statements, a batch takes two round trips,
+// whatever its size and outcome.
 func TestImportBatchRoundTrips(t *testing.T) {
 	t.Parallel()
 	w, trips := newCountedFixture(t)

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RunKind is the kind of a run; the task of a run has the same name behind "halo:".
+// RunKind is the kind of a run. The task of a run has the same name with the prefix
+// "halo:".
 type RunKind string
 
 // Kinds of runs.
@@ -23,28 +24,28 @@ const (
 // RunState is the state of a run.
 type RunState string
 
-// States of a run. A resync is a bulk run, and so is an import unless it names up to
-// 100 clients. One bulk run at a time is running on a connection.
+// States of a run. A resync is a bulk run. An import is one too, unless it names up to
+// 100 clients. A connection has at most one running bulk run.
 const (
 	StateQueued    RunState = "queued"
 	StateRunning   RunState = "running"
 	StateSucceeded RunState = "succeeded"
-	StatePartial   RunState = "partial"   // ended without seeing or doing everything
+	StatePartial   RunState = "partial"   // ended without reading or doing everything
 	StateHeld      RunState = "held"      // ended before changes that a person must approve
 	StateFailed    RunState = "failed"    // ended with an error
-	StateCancelled RunState = "cancelled" // ended because a person asked for it
+	StateCancelled RunState = "cancelled" // ended at a person's request
 )
 
-// Counts are the numbers of clients by outcome.
+// Counts holds the numbers of clients by outcome.
 type Counts struct {
 	Created   int // company and mapping created
 	Linked    int // mapping to an existing company created
-	Refreshed int // mapping updated with Halo's answer
+	Refreshed int // mapping updated from Halo's answer
 	Unchanged int
-	Ambiguous int // several companies fit
+	Ambiguous int // several companies match
 	Skipped   int
 	Failed    int
-	// Of mappings, not of clients:
+	// The rest counts mappings, not clients:
 	Missing    int // the client no longer exists in Halo
 	Unverified int // the client could not be read
 	Removed    int
@@ -60,59 +61,59 @@ type Run struct {
 	RequestKey        string // equal requests have the same key
 	RequestedBy       string
 	State             RunState
-	Attempt           int // executions so far, waits included
+	Attempt           int // executions so far, including those that only waited
 	QueuedAt          time.Time
-	StartedAt         *time.Time // of the first execution
+	StartedAt         *time.Time // start of the first execution
 	FinishedAt        *time.Time
 	CancelRequestedAt *time.Time
 	NotBefore         *time.Time // queued: not executed before this time
-	WaitReason        string     // queued: why it waits
-	Pages             int        // written
-	Passes            int        // readings of the list that were started
-	Records           int        // clients decided on
+	WaitReason        string     // queued: the reason for waiting
+	Pages             int        // pages written
+	Passes            int        // passes started
+	Records           int        // clients decided
 	RecordsTotal      int        // 0: unknown
 	Complete          bool       // the whole list was read
 	Counts
 	Error           string
-	DispatchedAt    *time.Time // when its task was last put into the queue, or found there
-	ApprovedAt      *time.Time // of a held run
+	DispatchedAt    *time.Time // last time that its task was put into the queue, or found there
+	ApprovedAt      *time.Time // approval time of a held run
 	ApprovedBy      string
-	WorkerCrashes   int       `db:"deaths"` // executions in a row that ended with a worker crash and wrote no batch
-	Stack           string    // of the panic that failed the run
-	ApprovedMissing int       // how many mappings an approved run may mark missing
-	Items           []RunItem `db:"-"` // what needs a person; nil in listings
-	Pairs           []RunItem `db:"-"` // the outcome of each pair of a request; nil in listings
+	WorkerCrashes   int       `db:"deaths"` // consecutive executions that ended with a worker crash and wrote no batch
+	Stack           string    // stack of the panic that failed the run
+	ApprovedMissing int       // number of mappings that an approved run may mark missing
+	Items           []RunItem `db:"-"` // results that need a person; nil in listings
+	Pairs           []RunItem `db:"-"` // the outcome of each pair in a request; nil in listings
 }
 
 // Ended reports whether the run has ended.
 func (r Run) Ended() bool { return r.State != StateQueued && r.State != StateRunning }
 
-// RunItem is a result of a run that needs a person, or the outcome of a pair.
-// ClientID and CompanyID are zero where they do not apply.
+// RunItem is a result that needs a person, or the outcome of a pair. ClientID and
+// CompanyID are zero where they do not apply.
 type RunItem struct {
 	ClientID  int64
 	CompanyID uuid.UUID
 	Outcome   Outcome
 	Reason    string
-	Pair      int  // number in the request, from 1; 0: not about a pair
-	Settled   bool // needs no person
+	Pair      int  // position in the request, from 1; 0: not about a pair
+	Settled   bool // does not need a person
 }
 
-// maxItems and maxPairs are how many items that need a person, and how many outcomes
-// of pairs, a run keeps.
+// maxItems bounds the items that need a person, and maxPairs the outcomes of pairs,
+// that a run keeps.
 const (
 	maxItems = 1000
 	maxPairs = 5000
 )
 
-// RunFilter restricts [Store.Runs]; the zero value of a field does not.
+// RunFilter restricts [Store.Runs]. The zero value of a field means no restriction.
 type RunFilter struct {
 	ConnectionID *uuid.UUID
 	Kind         RunKind
 	State        RunState
-	Since        time.Time // only what was queued then or later
-	QueuedBefore time.Time // the next page: only what was queued before this time,
-	BeforeID     uuid.UUID // or at it, with a smaller id
+	Since        time.Time // only runs that were queued at or after this time
+	QueuedBefore time.Time // the next page: only runs that were queued before this time,
+	BeforeID     uuid.UUID // or at this time with a smaller id
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
@@ -130,7 +131,7 @@ func queryRuns(ctx context.Context, q querier, sql string, args ...any) ([]Run, 
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Run])
 }
 
-// queryRun expects one row; if there is none, the error is [pgx.ErrNoRows].
+// queryRun reads exactly one row. Without a row, the error is [pgx.ErrNoRows].
 func queryRun(ctx context.Context, q querier, sql string, args ...any) (Run, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
@@ -163,8 +164,8 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 	return run, err
 }
 
-// RunItems reads what needs a person, up to 1,000 items, and the outcomes of pairs,
-// up to 5,000, in the order in which they were written.
+// RunItems reads up to 1,000 items that need a person and up to 5,000 outcomes of
+// pairs, in the order in which they were written.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select coalesce(client_id, 0) as client_id,

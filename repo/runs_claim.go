@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RunRef is the right to write to a run. It ends when the run is claimed again:
-// Fence is then too small.
+// RunRef is the right to write to a run. It expires when the run is claimed again,
+// because its Fence is then too small.
 type RunRef struct {
 	ID           uuid.UUID
 	Tenant       string
@@ -22,19 +22,19 @@ type RunRef struct {
 
 // Claim is a run that this execution may write to.
 type Claim struct {
-	Run    Run // if CancelRequestedAt is set, it should only be ended
+	Run    Run // if CancelRequestedAt is set, the caller should only end the run
 	Ref    RunRef
 	Cursor json.RawMessage // checkpoint of the last batch; nil at the start
 }
 
 // ClaimRun marks the run as running and makes the caller the only execution that may
-// write to it. It first inserts a run that was queued through Redis only.
+// write to it. If the run was queued only through Redis, ClaimRun inserts it first.
 //
 // It returns [ErrEnded], with the run in the Claim, if the run has ended; a
-// [*BusyError] if another bulk run is running on the connection or the tenant has
-// its maximum of bulk runs running (both with the run in the Claim), or if another
-// live run has the same request; [ErrNotFound] if the tenant has no such connection,
-// or the id is another tenant's.
+// [*BusyError] if another bulk run is running on the connection or the tenant has its
+// maximum of bulk runs running (both with the run in the Claim), or if another live run
+// has the same request; [ErrNotFound] if the tenant has no such connection, or the id
+// is another tenant's.
 func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	if err := n.check(); err != nil {
 		return Claim{}, wrap("claim run", err)
@@ -51,7 +51,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		}
 		err = checkFree(ctx, tx, run, n.TenantRuns)
 		if errors.As(err, &busy) {
-			return wait(ctx, tx, run, busy) // and keep its row
+			return wait(ctx, tx, run, busy) // commits, so that the row stays
 		}
 		if err != nil {
 			return err
@@ -69,8 +69,9 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	return claim, nil
 }
 
-// wait records what the run waits for, and that its task exists: this execution is
-// it. If all tasks have been lost since, dispatched_at is null and stays null.
+// wait records the reason for which the run waits, and that its task exists, because
+// this execution runs it. If all tasks have been lost since, dispatched_at is null and
+// stays null.
 func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	_, err := tx.Exec(ctx, `
 		update halosync.runs set wait_reason = $3, dispatched_at = case when dispatched_at is not null then now() end
@@ -78,10 +79,11 @@ func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	return err
 }
 
-// lockForClaim locks the tenant's claims of bulk runs, then the connection, so that
-// claims on it are made one after the other, and the run, which it inserts if it
-// does not exist: one that was queued through Redis only. The locks take one round
-// trip, and few follow, because others of the tenant wait for them.
+// lockForClaim takes three locks: on the tenant's claims of bulk runs, on the
+// connection, so that its claims are made one after another, and on the run. If the run
+// does not exist, because it was queued only through Redis, lockForClaim inserts it.
+// Taking the locks costs one round trip. Few round trips follow, because other claims
+// of the tenant wait for the locks.
 func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (run Run, err error) {
 	b := &pgx.Batch{}
 	queueTenantRunsLock(b, n)
@@ -115,7 +117,7 @@ const claimedSQL = `
 	select ` + runColumns + ` from halosync.runs
 	where tenant = $1 and id = $2 and connection_id = $3 and kind = $4 for update`
 
-// sameRequest returns why a run could be neither inserted nor found.
+// sameRequest returns the reason why a run could neither be inserted nor found.
 func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	var other uuid.UUID
 	err := tx.QueryRow(ctx, `
@@ -123,13 +125,13 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 		where tenant = $1 and connection_id = $2 and kind = $3 and request_key = $4 and state in ('queued', 'running')`,
 		n.Tenant, n.ConnectionID, n.Kind, n.RequestKey).Scan(&other)
 	if err != nil {
-		return err // no row: the id is in use elsewhere
+		return err // no row: another run has the id
 	}
 	return &BusyError{RunID: other}
 }
 
-// start marks the claimed run as running and increases its fence. died reports that
-// the execution before this one ended with a worker crash.
+// start marks the claimed run as running and increases its fence. died reports that the
+// previous execution ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	rows, err := tx.Query(ctx, `
@@ -151,9 +153,9 @@ func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) 
 	return err
 }
 
-// ReleaseRun puts a run back into the queue with its checkpoint, for a later
-// execution. If its cancellation was requested, it ends as cancelled instead. It
-// returns [ErrFenced] if another execution has the run.
+// ReleaseRun returns a run to the queue with its checkpoint, for a later execution. If
+// cancellation was requested, the run ends as cancelled instead. ReleaseRun returns
+// [ErrFenced] if another execution has the run.
 func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
 	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var cancelled bool
@@ -173,13 +175,13 @@ func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBe
 	return wrap("release run", err)
 }
 
-// SeenPage is the ids of the clients of one batch of a run.
+// SeenPage holds the client ids of one batch of a run.
 type SeenPage struct {
 	Pass, Page int
 	ClientIDs  []int64
 }
 
-// SeenPages reads the client ids of the run's batches, by pass and page, a few
+// SeenPages reads the client ids of the run's batches, by pass and page. It reads a few
 // hundred batches at a time. It stops at the first error, which it yields last.
 func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, error] {
 	return func(yield func(SeenPage, error) bool) {

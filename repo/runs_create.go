@@ -18,13 +18,13 @@ type NewRun struct {
 	Args         json.RawMessage // JSON object; nil means {}
 	RequestKey   string          // 1 to 200 characters; equal requests have the same key
 	RequestedBy  string
-	Waiting      bool // the caller does not put it into the queue: [Store.ClaimUndispatched] returns it
-	Died         bool // of a claim: the execution before this one ended with a worker crash
-	TenantRuns   int  // of a claim: maximum of bulk runs of the tenant that run at a time; 0: none
+	Waiting      bool // the caller does not enqueue it; [Store.ClaimUndispatched] will return it
+	Died         bool // for a claim: the previous execution ended with a worker crash
+	TenantRuns   int  // for a claim: maximum number of the tenant's bulk runs that run at a time; 0: no maximum
 }
 
-// insertRunSQL writes a queued run unless its id, or a live run of an equal request,
-// exists.
+// insertRunSQL writes a queued run, unless its id or a live run of an equal request
+// already exists.
 const insertRunSQL = `
 	insert into halosync.runs (id, kind, tenant, connection_id, args, request_key, requested_by, dispatched_at)
 	values ($1, $2, $3, $4, $5, $6, $7, case when $8 then null else now() end)
@@ -55,16 +55,16 @@ func (n NewRun) check() error {
 	return &InvalidError{What: "kind of run", Reason: "is unknown"}
 }
 
-// CreateRun writes a queued run. If an equal request is queued or running, it
-// returns that run, and existed is true. It returns [ErrNotFound] if the tenant does
-// not have the connection, and a [*ConflictError] if the id is in use for another
-// run.
+// CreateRun writes a queued run. If the run of an equal request is queued or running,
+// CreateRun returns that run and existed is true. It returns [ErrNotFound] if the
+// tenant does not have the connection, and a [*ConflictError] if another run has the
+// id.
 func (s *Store) CreateRun(ctx context.Context, n NewRun) (run Run, existed bool, err error) {
 	if err := n.check(); err != nil {
 		return Run{}, false, wrap("create run", err)
 	}
-	// Between the insert and the select, the other run may end, or the transaction
-	// that wrote its row may be rolled back: then try again.
+	// Between the insert and the select, the other run may end, or the transaction that
+	// wrote its row may be rolled back. Then try again.
 	for range 10 {
 		tag, err := s.forTenant(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
 		if err != nil {

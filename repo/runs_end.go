@@ -8,36 +8,37 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Finish is how a run ended.
+// Finish describes the end of a run.
 type Finish struct {
 	State        RunState // [StateSucceeded], [StatePartial], [StateHeld], [StateFailed] or [StateCancelled]
-	Error        string   // why, if it did not succeed
+	Error        string   // the reason, if it did not succeed
 	Complete     bool     // the whole list was read
-	RecordsTotal int      // 0: as the batches reported
-	// Verified is true if every mapping that the connection had when the run began
-	// is as Halo has it, except those that are unverified now.
+	RecordsTotal int      // 0: as reported by the batches
+	// Verified reports whether every mapping that the connection had at the start of
+	// the run is up to date with Halo, except the ones that are now unverified.
 	Verified bool
-	// ClientsPages is how many pages a complete listing took; 0: none was read.
+	// ClientsPages is the number of pages in a complete listing; 0: no complete listing
+	// was read.
 	ClientsPages int
-	Stack        string // of the panic that failed the run
-	// WouldMiss is how many mappings a held run would have marked missing.
+	Stack        string // stack of the panic that failed the run
+	// WouldMiss is the number of mappings that a held run would have marked missing.
 	WouldMiss int
 }
 
-// endedChannel carries the id, as [Hex], of each run that ends.
+// endedChannel carries the id of each run that ends, in the form of [Hex].
 const endedChannel = "halosync_runs"
 
-// FinishRun writes a run's last state. It returns [ErrFenced] if another execution
-// has the run. Finishing again with the same state is no error, for a caller that
-// does not know whether the first call committed. On success it sets the
-// connection's time of last success.
+// FinishRun writes the final state of a run. On success it sets the connection's time
+// of last success. It returns [ErrFenced] if another execution has the run. A second
+// call with the same state is not an error, so a caller that does not know whether the
+// first call was committed can repeat it.
 func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	if f.State == "" || !(Run{State: f.State}).Ended() {
 		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
 	}
 	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		state, err := lockToFinish(ctx, tx, ref, f)
-		if err != nil || state == f.State { // finished before
+		if err != nil || state == f.State { // already finished
 			return err
 		}
 		b := &pgx.Batch{}
@@ -53,8 +54,8 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	return wrap("finish run", err)
 }
 
-// lockToFinish locks the connection's row and then the run's, as claims do, so that
-// the two cannot wait for each other. It returns the state of the run.
+// lockToFinish locks the connection's row and then the run's row, in the order of
+// claims, so that the two cannot deadlock. It returns the state of the run.
 func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state RunState, err error) {
 	b := &pgx.Batch{}
 	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
@@ -89,14 +90,14 @@ func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 
 const lockConnectionSQL = `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`
 
-// lockConnection locks the connection's row before the run's, as claims do, so that
-// the two cannot wait for each other.
+// lockConnection locks the connection's row before the run's row, in the order of
+// claims, so that the two cannot deadlock.
 func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
 	_, err := tx.Exec(ctx, lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	return err
 }
 
-// end gives a run its last state and deletes what only a running run needs.
+// end writes the final state of a run and deletes what only a running run needs.
 func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state RunState, why string) error {
 	b := &pgx.Batch{}
 	b.Queue(`
@@ -106,8 +107,8 @@ func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state RunS
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// queueEnded deletes what only a running run needs, and notifies those that wait for
-// its end.
+// queueEnded deletes what only a running run needs, and notifies those who wait for the
+// end of the run.
 func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	for _, table := range []string{"run_pages", "run_findings"} {
 		b.Queue(`delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id)
@@ -115,8 +116,8 @@ func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	b.Queue(`select pg_notify($1, $2)`, endedChannel, Hex(id))
 }
 
-// RequestCancel ends a queued run at once and requests a running one to end at its
-// next batch. An ended run stays as it is. It is safe to repeat.
+// RequestCancel ends a queued run at once and requests a running one to end at its next
+// batch. It does not change an ended run. It is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
@@ -145,8 +146,8 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 	return s.Run(ctx, tenant, id)
 }
 
-// RejectRun fails a queued or running run that no execution can accept. An ended run
-// stays as it is. It returns [ErrNotFound] if the tenant has no such run.
+// RejectRun fails a queued or running run that no execution can accept. It does not
+// change an ended run. It returns [ErrNotFound] if the tenant has no such run.
 func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
@@ -165,13 +166,13 @@ func lockRun(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID) (Run, 
 // ErrNotHeld means that a run cannot be approved because it is not held.
 var ErrNotHeld = errors.New("run is not held")
 
-// ApproveRun queues a held run again. It starts over, so that it decides by what
-// Halo answers now. It may mark as many mappings missing as it would have when it
-// was held, and its connection's Halo counts as confirmed. The connection becomes
-// active if it needed to be reconnected.
+// ApproveRun queues a held run again. The run starts over and decides by Halo's current
+// answers. It may mark as many mappings missing as it would have when it was held, and
+// its connection's Halo counts as confirmed. If the connection needed to be
+// reconnected, it becomes active.
 //
-// It returns [ErrNotHeld]; a [*ConflictError] while a run of an equal request is
-// queued or running; or [ErrNotFound].
+// It returns [ErrNotHeld] if the run is not held, a [*ConflictError] while the run of
+// an equal request is queued or running, or [ErrNotFound].
 func (s *Store) ApproveRun(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := queryRun(ctx, tx, `select `+runColumns+` from halosync.runs where tenant = $1 and id = $2`, tenant, id)

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockTenantRunsSQL serialises the claims of a tenant's bulk runs. It is another
-// lock than lockTenantSQL, so that claims do not wait for batches that are being
+// lockTenantRunsSQL serialises the claims of a tenant's bulk runs. It is a different
+// lock from lockTenantSQL, so that claims do not wait for batches that are being
 // written.
 const lockTenantRunsSQL = `select pg_advisory_xact_lock(hashtextextended('halosync runs of tenant ' || $1, 0))`
 
@@ -18,8 +18,9 @@ func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
 	}
 }
 
-// checkFree returns a [*BusyError] if a bulk run must wait: another one is running
-// on the connection, or the tenant has maxRuns of them running (0: no maximum).
+// checkFree returns a [*BusyError] if a bulk run must wait, because another bulk run is
+// running on the connection or the tenant already has maxRuns of them running (0: no
+// maximum).
 func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	var bulk bool
 	var other *uuid.UUID
@@ -47,10 +48,10 @@ func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	return &BusyError{Running: running - lost}
 }
 
-// fenceOffLost counts the other bulk runs of the tenant whose execution has had no
-// heartbeat for a minute, and fences those executions off, in case they are frozen
-// and not dead: then they certainly do not run. They are claimed again like any
-// other run. A run that is being written at this moment is alive and skipped.
+// fenceOffLost counts the tenant's other bulk runs whose execution has had no heartbeat
+// for a minute. It fences these executions off, because they may be frozen and not
+// dead; a fenced execution can no longer write. The runs are claimed again like any
+// others. A run that is being written right now is alive and is skipped.
 func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
 	tag, err := tx.Exec(ctx, `
 		update halosync.runs set fence = fence + 1
@@ -62,14 +63,13 @@ func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
 	return int(tag.RowsAffected()), err
 }
 
-// maxNext is how many runs NextRuns returns at most.
+// maxNext is the maximum number of runs that NextRuns returns.
 const maxNext = 20
 
-// NextRuns returns the tenant's bulk runs that were refused with a [*BusyError] and
-// may continue now that ref's run does not run any more: as many as maxRuns leaves
-// room for (0: no maximum), up to 20, and none on a connection with a running bulk
-// run. Those that have not run for the longest time come first, so that many runs
-// take turns.
+// NextRuns returns the tenant's bulk runs that were refused with a [*BusyError] and may
+// continue now that ref's run is no longer running. It returns as many as maxRuns
+// leaves room for (0: no maximum), at most 20, and none on a connection with a running
+// bulk run. The runs that have waited longest come first, so that runs take turns.
 func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.UUID, error) {
 	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		with running as (
@@ -89,8 +89,8 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.U
 }
 
 // OthersWait reports whether any run, of any tenant, could be executed if ref's run
-// made room: it is in the queue and due, and neither its connection nor the maximum
-// of its tenant (maxRuns; 0: none) makes it wait, other than by ref's run.
+// made room. Such a run is in the queue and due, and only ref's run makes it wait for
+// its connection or for the maximum of its tenant (maxRuns; 0: no maximum).
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `

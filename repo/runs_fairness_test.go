@@ -16,14 +16,14 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// limited describes an import of a tenant with a maximum of bulk runs.
+// limited describes an import of a tenant with a maximum number of running bulk runs.
 func (w *fixture) limited(key string, most int) repo.NewRun {
 	n := w.newRun(key)
 	n.TenantRuns = most
 	return n
 }
 
-// someIDs returns the arguments of an import of n clients by id.
+// someIDs returns the arguments of an import that names n clients by id.
 func someIDs(n int) json.RawMessage {
 	ids := make([]int, n)
 	for i := range ids {
@@ -33,7 +33,7 @@ func someIDs(n int) json.RawMessage {
 	return raw
 }
 
-// refused checks that a claim is refused with this reason, in the error and in the
+// refused checks that a claim is refused for this reason, in the error and in the
 // ledger.
 func (w *fixture) refused(t *testing.T, n repo.NewRun, running int) {
 	t.Helper()
@@ -65,10 +65,10 @@ func TestTenantRuns(t *testing.T) {
 	c.refused(t, third, most)
 	must[repo.Claim](t)(stranger.ClaimRun(t.Context(), stranger.limited("k", most)))
 	again := first.Run
-	must[repo.Claim](t)(a.ClaimRun(t.Context(), repo.NewRun{ // after a crash: it does not stand in its own way
+	must[repo.Claim](t)(a.ClaimRun(t.Context(), repo.NewRun{ // after a crash: the run does not block itself
 		ID: again.ID, Kind: again.Kind, Tenant: again.Tenant, ConnectionID: again.ConnectionID, RequestKey: "k", TenantRuns: most}))
 
-	// A run that a person waits for is not held up, and holds nothing up.
+	// A run that a person waits for neither waits for a bulk run nor blocks one.
 	for i, kind := range []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindUnmap} {
 		n := a.limited(fmt.Sprint("small", i), most)
 		n.Kind, n.Args = kind, someIDs(100)
@@ -78,7 +78,7 @@ func TestTenantRuns(t *testing.T) {
 	large.Args = someIDs(101)
 	c.refused(t, large, most)
 
-	// Its task is known to exist, so it is not put into the queue again.
+	// The run's task is known to exist, so it is not put into the queue again.
 	repotest.Exec(t, a.url, `update halosync.runs set dispatched_at = now() - interval '2 minutes' where id = $1`, third.ID)
 	c.refused(t, third, most)
 	equal(t, "seen in the queue", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 0)
@@ -96,7 +96,7 @@ func TestTenantRuns(t *testing.T) {
 	c.refused(t, b.limited("later", most), most)
 }
 
-// Many workers claim runs of two tenants: the maximum of running runs is never
+// Many workers claim runs of two tenants. The maximum number of running runs is never
 // exceeded.
 func TestTenantRunsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -119,8 +119,8 @@ func TestTenantRunsAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					// Counted after the claim and until before the end, so never
-					// more than there are.
+					// The count starts after the claim and stops before the end, so it
+					// never exceeds the true number.
 					if now := running.Add(1); now > most {
 						t.Errorf("%d runs of tenant %s at a time", now, tenant)
 					}
@@ -148,8 +148,8 @@ func TestTenantRunsAtOnce(t *testing.T) {
 	}
 }
 
-// A run whose worker crashed does not count after a minute; if the worker is only
-// frozen, it cannot write any more.
+// A minute after its worker crashed, a run no longer counts. If the worker was only
+// frozen, it can no longer write.
 func TestLostRunsDoNotCount(t *testing.T) {
 	t.Parallel()
 	a := newFixture(t)
@@ -160,7 +160,7 @@ func TestLostRunsDoNotCount(t *testing.T) {
 	b.refused(t, next, 1)
 	repotest.Exec(t, a.url, `update halosync.runs set beat_at = now() - interval '59 seconds' where id = $1`, n.ID)
 	b.refused(t, next, 1)
-	repotest.Exec(t, a.url, `update halosync.runs set beat_at = null where id = $1`, n.ID) // of an older worker
+	repotest.Exec(t, a.url, `update halosync.runs set beat_at = null where id = $1`, n.ID) // from an older worker
 	b.refused(t, next, 1)
 
 	repotest.Exec(t, a.url, `update halosync.runs set beat_at = now() - interval '61 seconds' where id = $1`, n.ID)
@@ -184,7 +184,7 @@ func TestLostRunsDoNotCount(t *testing.T) {
 	equal(t, "executions", again.Run.Attempt, 2)
 }
 
-// NextRuns returns those that were refused and whose connection is free, in turn.
+// NextRuns returns the runs that were refused and whose connection is free, in turn.
 func TestNextRuns(t *testing.T) {
 	t.Parallel()
 	const most = 2
@@ -216,7 +216,7 @@ func TestNextRuns(t *testing.T) {
 	equal(t, "after one, of two places", next(claims[0].Ref, most+1), []uuid.UUID{waiting[0], waiting[2]})
 	equal(t, "without a limit", next(claims[0].Ref, 0), []uuid.UUID{waiting[0], waiting[2], waiting[3], waiting[4]})
 
-	// A run that has had its turn comes after those that have not.
+	// A run that has had its turn comes after the runs that have not.
 	n := repo.NewRun{ID: waiting[0], Kind: repo.KindImport, Tenant: a.tenant, ConnectionID: a.conn, RequestKey: "waits", TenantRuns: most}
 	claim := must[repo.Claim](t)(a.ClaimRun(t.Context(), n))
 	if err := a.ReleaseRun(t.Context(), claim.Ref, "slice", time.Time{}); err != nil {
@@ -225,7 +225,7 @@ func TestNextRuns(t *testing.T) {
 	equal(t, "not itself", next(claim.Ref, most), []uuid.UUID{waiting[2]})
 	equal(t, "last of all", next(claims[0].Ref, most+9), []uuid.UUID{waiting[2], waiting[3], waiting[4], waiting[0]})
 
-	// Runs that are not due yet are left out, and runs that were not refused.
+	// Runs that are not due yet and runs that were not refused are left out.
 	repotest.Exec(t, a.url, `update halosync.runs set not_before = now() + interval '1 hour' where id = $1`, waiting[2])
 	repotest.Exec(t, a.url, `update halosync.runs set wait_reason = '' where id = $1`, waiting[3])
 	equal(t, "whose time has come", next(claim.Ref, most), []uuid.UUID{waiting[4]})
@@ -266,7 +266,7 @@ func TestOthersWait(t *testing.T) {
 		wait(what+", not in the queue", false)
 		end(w, n)
 	}
-	// A run that would have to wait anyway is no reason.
+	// A run that would have to wait in any case is not a reason to make room.
 	theirs := must[repo.Claim](t)(stranger.ClaimRun(t.Context(), stranger.limited("k", 1)))
 	other := join(t, a.Store, a.url, "globex", "other")
 	on, beside := queue(stranger, "waits"), queue(other, "waits")

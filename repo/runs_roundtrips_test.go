@@ -6,8 +6,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each resync is claimed and finished once a night, and others of its tenant wait
-// for its claim: neither takes a round trip for each of its statements.
+// Each resync is claimed and finished once a night, while other runs of its tenant wait
+// for the claim. Neither step may take a round trip for each of its statements.
 func TestClaimAndFinishRoundTrips(t *testing.T) {
 	t.Parallel()
 	w, trips := newCountedFixture(t)
@@ -24,7 +24,7 @@ func TestClaimAndFinishRoundTrips(t *testing.T) {
 		before = trips.Load()
 		w.finish(t, claim.Ref)
 		finishing := trips.Load() - before
-		if round == "counted" { // begin, locks, may it, start, commit; begin, locks, writes, commit
+		if round == "counted" { // begin, locks, check, start, commit; begin, locks, writes, commit
 			equal(t, "round trips of claim and finish", []int64{claiming, finishing}, []int64{5, 4})
 		}
 	}

@@ -54,7 +54,7 @@ func TestCreateRun(t *testing.T) {
 	}
 }
 
-// Equal requests from many sides at once make one run.
+// Concurrent equal requests from several callers create one run.
 func TestCreateRunTogether(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -134,12 +134,12 @@ func TestClaimBusyAndEnded(t *testing.T) {
 	}
 	mapping := w.newRun("m")
 	mapping.Kind = repo.KindMap
-	must[repo.Claim](t)(w.ClaimRun(t.Context(), mapping)) // is no bulk run
+	must[repo.Claim](t)(w.ClaimRun(t.Context(), mapping)) // not a bulk run
 	second := join(t, w.Store, w.url, w.tenant, "second")
 	second.claim(t, "k") // another connection is free
 
 	w.finish(t, first.Ref)
-	w.finish(t, first.Ref) // a lost answer is asked for again
+	w.finish(t, first.Ref) // a lost reply is requested again
 	if err := w.FinishRun(t.Context(), first.Ref, repo.Finish{State: repo.StateFailed}); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("another end: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestReleaseAndResume(t *testing.T) {
 	n.ID = claim.Run.ID
 	again := must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	equal(t, "cursor", string(again.Cursor), fmt.Sprintf(`{"page": %d}`, pages))
-	for range 2 { // the iterator starts again each time
+	for range 2 { // the iterator starts over each time
 		number := 0
 		for seen, err := range w.SeenPages(t.Context(), again.Ref) {
 			if err != nil {
@@ -293,8 +293,7 @@ func TestRunsListings(t *testing.T) {
 		count(repo.RunFilter{State: repo.StateSucceeded}), count(repo.RunFilter{Kind: repo.KindMap}),
 		count(repo.RunFilter{ConnectionID: &w.conn}), count(repo.RunFilter{ConnectionID: &other}),
 	}, []int{1, 0, 6, 0})
-	// Each of the five that have not ended was put into the queue when it was
-	// created.
+	// All five unfinished runs were enqueued when they were created.
 	equal(t, "undispatched", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 	live := must[[]repo.Run](t)(w.Runs(t.Context(), w.tenant, repo.RunFilter{State: repo.StateQueued}))
 	if err := w.Undispatch(t.Context(), live); err != nil {
@@ -305,7 +304,7 @@ func TestRunsListings(t *testing.T) {
 	equal(t, "undispatched, none", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 }
 
-// Every end is notified, once it is committed.
+// The end of every run is notified once it is committed.
 func TestRunEndIsNotified(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

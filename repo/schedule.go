@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// DueConnection is a connection whose resync is due, or whose next one is not
-// planned yet.
+// DueConnection is a connection whose resync is due or whose next resync is not planned
+// yet.
 type DueConnection struct {
 	ID           uuid.UUID
 	Tenant       string
@@ -18,25 +18,25 @@ type DueConnection struct {
 	NextResyncAt *time.Time // nil: not planned
 }
 
-// Slot is what the scheduler decides for a due connection.
+// Slot is the scheduler's decision about a due connection.
 type Slot struct {
-	Next   time.Time // the next resync; zero: none
+	Next   time.Time // time of the next resync; zero: none
 	Spec   string    // what Next was computed from
-	Missed int       // slots that passed while no worker was running
-	Run    *NewRun   // to be started; nil: none
+	Missed int       // slots that were missed because no worker was running
+	Run    *NewRun   // the run to start; nil: none
 }
 
 // ClaimedSlots is the result of one call of [Store.ClaimDue].
 type ClaimedSlots struct {
-	Connections int // looked at
+	Connections int // connections checked
 	Started     int // runs written; a resync that is still running is not started again
 	Missed      int
 }
 
-// ClaimDue locks up to limit active connections, of all tenants, whose resync is
-// due, and in the same transaction writes their runs and their next times.
-// Concurrent calls get different connections, so each slot has one run. plan
-// decides; it must not use the Store. now is the caller's time, or the database's if
+// ClaimDue locks up to limit active connections, of all tenants, whose resync is due,
+// and in the same transaction writes their runs and the times of their next resyncs.
+// Concurrent calls get different connections, so each slot has one run. plan makes the
+// decision and must not use the Store. now is the caller's time, or the database's if
 // it is zero.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
@@ -75,9 +75,9 @@ func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan fun
 	return claimed, nil
 }
 
-// lockDueSQL reads what is due and what is not planned yet separately. As one
-// condition they would cost each call a sort of all that is due: with 100,000
-// connections due at once, half a second for each 200 of them.
+// lockDueSQL reads connections that are due and connections that are not planned yet in
+// two subqueries. A single condition would make each call sort everything that is due:
+// with 100,000 connections due at once, that takes half a second for every 200 of them.
 const lockDueSQL = `
 	with due as materialized (
 		select id, tenant, coalesce(resync_cron, '') as resync_cron, next_resync_at from halosync.connections
@@ -91,7 +91,7 @@ const lockDueSQL = `
 		for no key update skip locked)
 	select * from due union all select * from unplanned`
 
-// lockDue locks the due connections and returns the time by which they are due.
+// lockDue locks the due connections and returns the time that "due" refers to.
 func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Time, []DueConnection, error) {
 	if now.IsZero() {
 		if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
@@ -106,22 +106,22 @@ func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Tim
 	return now, due, err
 }
 
-// lateSQL has "case" where "coalesce" would do: under row level security no index
-// serves a condition with "coalesce".
+// lateSQL uses "case" where "coalesce" would do, because under row level security no
+// index serves a condition with "coalesce".
 const lateSQL = `
 	select count(*) from halosync.connections
 	where state = 'active' and next_resync_at < case when $1::timestamptz is null then now() else $1 end - $2::interval`
 
-// LateResyncs counts the active connections, of all tenants, whose resync has been
-// due for longer than tolerance. now is as for [Store.ClaimDue].
+// LateResyncs counts the active connections, of all tenants, whose resync has been due
+// for longer than tolerance. now has the same meaning as in [Store.ClaimDue].
 func (s *Store) LateResyncs(ctx context.Context, now time.Time, tolerance time.Duration) (n int, err error) {
 	err = s.forAllTenants().QueryRow(ctx, lateSQL, orNull(now), tolerance).Scan(&n)
 	return n, wrap("late resyncs", err)
 }
 
-// ForgetPlans deletes the planned time of the next resync of all connections, of all
-// tenants, that was planned by another schedule than the connection's own, or the
-// default, with a suffix.
+// ForgetPlans deletes the planned time of the next resync from all connections, of all
+// tenants, that were planned by a schedule other than their current one: the
+// connection's own or the default, with a suffix.
 func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
 	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.connections set next_resync_at = null

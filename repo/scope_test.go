@@ -20,8 +20,7 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// tenantTables returns all tables that have a tenant, from the catalogue of the
-// database.
+// tenantTables returns all tables with a tenant, from the database's catalogue.
 func tenantTables(t *testing.T, url string) []string {
 	t.Helper()
 	return repotest.Value[[]string](t, url, `
@@ -29,8 +28,8 @@ func tenantTables(t *testing.T, url string) []string {
 		where c.relnamespace = 'halosync'::regnamespace and c.relkind = 'r' and a.attname = 'tenant'`)
 }
 
-// Every table with a tenant, of later migrations too, has row level security; its
-// rights are decided, and it has none that no statement needs.
+// Every table with a tenant, including those of later migrations, has row level
+// security. The programs' rights on it are declared, and no right is unused.
 func TestEveryTableHasRowSecurity(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -48,15 +47,14 @@ func TestEveryTableHasRowSecurity(t *testing.T) {
 	equal(t, "rights", rights, statements(t))
 }
 
-// statements returns the verbs of all statements in the package's own files, by
-// table.
+// statements returns the verbs of all statements in the package's own files, by table.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
 	files := must[[]string](t)(filepath.Glob("*.go"))
 	used := make(map[string]map[string]bool)
 	note := func(table, verb string) {
 		if used[table] == nil {
-			used[table] = map[string]bool{"select": true} // each WHERE reads
+			used[table] = map[string]bool{"select": true} // every WHERE reads
 		}
 		used[table][verb] = true
 	}
@@ -72,7 +70,7 @@ func statements(t *testing.T) map[string]string {
 		}
 		text := string(must[[]byte](t)(os.ReadFile(name)))
 		if name == "schema/schema.go" {
-			text = text[strings.Index(text, "\nfunc "):] // past what only a migration does
+			text = text[strings.Index(text, "\nfunc "):] // skips the part that only a migration runs
 		}
 		for verb, re := range verbs {
 			for _, match := range re.FindAllStringSubmatch(text, -1) {
@@ -98,7 +96,7 @@ func statements(t *testing.T) map[string]string {
 	return all
 }
 
-// fill puts a row of a tenant into every table.
+// fill adds a row of a tenant to every table.
 func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	t.Helper()
 	for _, sql := range []string{
@@ -121,9 +119,9 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	}
 }
 
-// Raw SQL without a condition on the tenant, under a role with all rights on every
-// table: a session of one tenant neither reads, adds, changes, takes over nor
-// deletes rows of another.
+// Raw SQL without a condition on the tenant runs under a role with all rights on every
+// table. A session of one tenant neither reads, adds, changes, takes over nor deletes
+// another tenant's rows.
 func TestRowSecurityMatrix(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -132,11 +130,11 @@ func TestRowSecurityMatrix(t *testing.T) {
 	fill(t, w.url, "globex", eve.conn)
 	repotest.Exec(t, w.url, `grant all on all tables in schema halosync to halosync_worker`)
 	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
-	defer func() { _ = conn.Close(context.Background()) }() // with the test
+	defer func() { _ = conn.Close(context.Background()) }() // with the test's
 
 	try := func(setting, sql string, args ...any) (int64, error) {
 		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
-		defer func() { _ = tx.Rollback(t.Context()) }() // nothing is to stay
+		defer func() { _ = tx.Rollback(t.Context()) }() // no change may stay
 		if setting != "unset" {
 			if _, err := tx.Exec(t.Context(), `select set_config('halosync.tenant', $1, true)`, setting); err != nil {
 				t.Fatal(err)
@@ -150,8 +148,8 @@ func TestRowSecurityMatrix(t *testing.T) {
 		return errors.As(err, &pg) && pg.Code == code
 	}
 	tables := tenantTables(t, w.url)
-	// A session that never set it is not one of the programs', and must come first:
-	// afterwards the setting is empty and no longer unset.
+	// A session that has never set the tenant is not one of halosync's. It must come
+	// first, because afterwards the setting is empty and no longer unset.
 	for _, table := range tables {
 		if n, err := try("unset", `select from halosync.`+table); err != nil || n < 2 {
 			t.Errorf("%s, for a session that is not the programs': %d rows, %v", table, n, err)
@@ -167,8 +165,8 @@ func TestRowSecurityMatrix(t *testing.T) {
 		const wall, appendOnly = "42501", "55000"
 		for verb, c := range map[string]struct {
 			sql  string
-			rows int64  // that it may touch, its own ones
-			code string // with which it may be refused
+			rows int64  // its own rows, which it may change
+			code string // error code of a possible refusal
 		}{
 			"select":        {`select from halosync.` + table, ours, ""},
 			"select theirs": {`select from halosync.` + table + ` where tenant = 'acme'`, 0, ""},
@@ -204,7 +202,7 @@ func TestRowSecurityMatrix(t *testing.T) {
 }
 
 // A name that would mean all tenants, or that Postgres would refuse to set, sees no
-// rows, and what it adds is refused.
+// rows. Rows that it adds are refused.
 func TestInvalidTenants(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -221,7 +219,8 @@ func TestInvalidTenants(t *testing.T) {
 	equal(t, "companies of an odd tenant", len(must[[]repo.Company](t)(w.Companies(t.Context(), odd, repo.CompanyFilter{}))), 1)
 }
 
-// A session of the store that names no tenant sees no rows, even after one that did.
+// A session of the store that names no tenant sees no rows, even after a session that
+// named one.
 func TestSessionsSeeNoTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -231,8 +230,8 @@ func TestSessionsSeeNoTenant(t *testing.T) {
 	}
 }
 
-// The rights are exact, whatever the role had; a role that row level security does
-// not apply to is refused; missing rights are named.
+// Grant sets exactly the declared rights, whatever rights the role had before. A role
+// that row level security does not apply to is refused, and missing rights are named.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

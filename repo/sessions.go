@@ -30,7 +30,7 @@ type NewSession struct {
 // SessionIdle is how long a session lasts without use.
 const SessionIdle = time.Hour
 
-// AddSession starts a session and deletes the tenant's expired ones.
+// AddSession starts a session and deletes the tenant's expired sessions.
 func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from halosync.sessions
@@ -46,8 +46,8 @@ func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) err
 }
 
 // Session finds a session of any tenant by its hash, because the tenant is unknown
-// before authentication. It returns [ErrNotFound] if the session does not exist or
-// has expired, or if the key that started it has expired or was revoked.
+// before authentication. It returns [ErrNotFound] if the session does not exist or has
+// expired, or if its API key has expired or was revoked.
 func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
 	rows, err := s.forAllTenants().Query(ctx, `
 		select s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale
@@ -61,7 +61,7 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
 	return session, wrap("session", err)
 }
 
-// TouchSession records that a session was used, once a minute.
+// TouchSession records that a session was used, at most once a minute.
 func (s *Store) TouchSession(ctx context.Context, tenant string, hash [32]byte) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
 		where tenant = $1 and hash = $2 and last_seen_at < now() - interval '1 minute'`, tenant, hash[:])
@@ -74,9 +74,9 @@ func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) er
 	return wrap("end session", err)
 }
 
-// UseSigninToken reports whether a sign-in token of the product is used for the
-// first time. The token is stored until it expires; the tenant's expired ones are
-// deleted.
+// UseSigninToken reports whether a sign-in token of the product is used for the first
+// time. It stores the token until the token expires, and deletes the tenant's expired
+// tokens.
 func (s *Store) UseSigninToken(ctx context.Context, tenant string, hash [32]byte, lasts time.Duration) (first bool, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from halosync.signin_tokens_used where tenant = $1 and expires_at <= now()`, tenant); err != nil {

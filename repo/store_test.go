@@ -70,7 +70,7 @@ func TestReadyAndClose(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts goroutines.
+// The test is not parallel because it counts goroutines.
 func TestCloseLeavesNothingRunning(t *testing.T) {
 	url := repotest.URL(t)
 	before := goleak.IgnoreCurrent()
@@ -82,7 +82,7 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// When its context ends, an iterator yields the error and does not end early without
+// When its context ends, an iterator yields the error. It does not end early without
 // one.
 func TestIteratorsYieldTheirError(t *testing.T) {
 	t.Parallel()
@@ -102,7 +102,7 @@ func TestIteratorsYieldTheirError(t *testing.T) {
 	}
 }
 
-// startRecorder records what a session sends.
+// startRecorder records the data that a session sends.
 type startRecorder struct {
 	net.Conn
 	sent *strings.Builder
@@ -113,7 +113,7 @@ func (r startRecorder) Write(b []byte) (int, error) {
 	return r.Conn.Write(b)
 }
 
-// Every session frees its locks when its process is frozen.
+// The database releases the locks of every session whose process is frozen.
 func TestSessionSettings(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{

@@ -7,17 +7,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Why a company and a client may be the same customer.
+// Reasons why a company and a client may be the same customer.
 const (
-	MatchRef        = "ref"         // the external id is the client's ref
-	MatchAccountsID = "accounts_id" // the external id is the client's key in the accounting package
-	MatchNumber     = "number"      // the external id is the client's number, and the stems are alike
-	MatchName       = "name"        // the normalised names are the same
-	MatchStem       = "stem"        // the stems are the same
+	MatchRef        = "ref"         // the company's external id is the client's ref
+	MatchAccountsID = "accounts_id" // the company's external id is the client's key in the accounting package
+	MatchNumber     = "number"      // the company's external id is the client's number, and the stems are similar
+	MatchName       = "name"        // the normalised names are equal
+	MatchStem       = "stem"        // the stems are equal
 	MatchSimilar    = "similar"     // the stems are similar
 )
 
-// SuggestClient is a client to find a company for.
+// SuggestClient is a client for which to find a company.
 type SuggestClient struct {
 	ID              int64
 	Norm            string // the normalised name; may be empty
@@ -26,24 +26,25 @@ type SuggestClient struct {
 	Ref, AccountsID string // keys set by people and other programs; may be empty
 }
 
-// SuggestOptions are the options of [Store.Suggest]. Similarities are of stems, in
-// pg_trgm's measure from 0 to 1.
+// SuggestOptions are the options of [Store.Suggest]. Similarities compare stems with
+// pg_trgm, from 0 to 1.
 type SuggestOptions struct {
-	// Split splits a company's normalised name as the caller did the clients'.
+	// Split splits a company's normalised name in the way in which the caller split the
+	// clients' names.
 	Split func(norm string) (stem, form string)
-	// Similar is the minimum similarity of stems; more than 1 turns similar names
-	// off.
+	// Similar is the minimum similarity of stems. A value above 1 turns off matching by
+	// similarity.
 	Similar float64
-	// SimilarWithNumber is the minimum for two whose external id and number are the
-	// same.
+	// SimilarWithNumber is the minimum similarity if the external id and the number are
+	// equal.
 	SimilarWithNumber float64
-	// PerClient is the maximum of pairs of one client with the same stem, and of
-	// those with similar ones: the best.
+	// PerClient is the maximum number of pairs per client with the same stem, and of
+	// pairs with similar stems. The best ones are kept.
 	PerClient int
 }
 
-// SuggestPair is a company and a client with something in common. Two that match in
-// several ways are returned several times.
+// SuggestPair is a company and a client that match. A pair that matches in several ways
+// is returned several times.
 type SuggestPair struct {
 	CompanyID               uuid.UUID
 	CompanyName, ExternalID string
@@ -59,14 +60,14 @@ type Suggested struct {
 	Similar bool          // Postgres has pg_trgm, which similarity needs
 }
 
-// Suggest pairs companies that are not mapped on the connection with those of the
-// given clients that are not: by key, by name, and the rest by similarity. It leaves
-// out pairs that a person dismissed or unmapped. It works on temporary tables and
-// locks nothing that others write. Its time grows with the product of both sides:
-// 20,000 by 20,000 take some 20 s.
+// Suggest pairs companies that are not mapped on the connection with the given clients
+// that are not mapped: first by key, then by name, then by similarity. It leaves out
+// pairs that a person dismissed or unmapped. It works on temporary tables and locks
+// nothing that others write. Its time grows with the product of both sides: 20,000
+// companies and 20,000 clients take about 20 s.
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
-	// One snapshot for all statements.
+	// All statements see one snapshot.
 	err := s.forTenant(tenant).InLongTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(ctx, `select true from halosync.connections where tenant = $1 and id = $2`,
 			tenant, connectionID).Scan(new(bool)); err != nil {
@@ -91,7 +92,7 @@ func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UU
 	return out, wrap("suggest", err)
 }
 
-// pairSuggest fills the table of pairs, one kind of match after the other.
+// pairSuggest fills the table of pairs, one kind of match after another.
 func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptions) error {
 	steps := []struct {
 		sql  string
@@ -120,9 +121,9 @@ func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptio
 	return err
 }
 
-// DismissPairs records pairs that must not be suggested again, with an event each,
-// and returns how many were new. It returns [ErrNotFound] if the tenant does not
-// have the connection or one of the companies.
+// DismissPairs records pairs that must not be suggested again, with an event for each.
+// It returns how many pairs were not dismissed before. It returns [ErrNotFound] if the
+// tenant does not have the connection or one of the companies.
 func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connectionID uuid.UUID, pairs []CompanyClient) (n int, err error) {
 	companies, clients := make([]uuid.UUID, len(pairs)), make([]int64, len(pairs))
 	for i, p := range pairs {

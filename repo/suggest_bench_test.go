@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// BenchmarkSuggest pairs n companies with n clients with different names, so that
+// BenchmarkSuggest pairs n companies with n clients that have different names, so that
 // all of them are compared by similarity.
 func BenchmarkSuggest(b *testing.B) {
 	for _, n := range []int{2000, 20_000} {
@@ -21,7 +21,7 @@ func BenchmarkSuggest(b *testing.B) {
 			for i := range n {
 				name := companyName(dice)
 				companies[i] = repo.NewCompany{Name: name, NormName: name}
-				names[i] = name[:3] + name[4:] + " uk" // a letter less, a word more
+				names[i] = name[:3] + name[4:] + " uk" // one letter less, one word more
 			}
 			must[[]repo.Company](b)(w.AddCompanies(b.Context(), w.tenant, "ann", companies))
 			for b.Loop() {
@@ -32,7 +32,7 @@ func BenchmarkSuggest(b *testing.B) {
 	}
 }
 
-// companyName returns names of two words of their own and a trade.
+// companyName returns a name of two random words and a trade.
 func companyName(dice *rand.Rand) string {
 	trades := strings.Fields("accountants bakery builders engineering logistics solicitors recruitment property dental transport")
 	word := func() string {

@@ -1,8 +1,8 @@
 package repo
 
-// The statements of [Store.Suggest]. Those without a tenant only read temporary
-// tables of the transaction, which hold one tenant's rows. "short" is the beginning
-// of the stem, for similarity.
+// The statements of [Store.Suggest]. Statements without a tenant read only temporary
+// tables of the transaction, which hold the rows of one tenant. "short" is the
+// beginning of the stem, for similarity.
 const (
 	suggestTablesSQL = `
 		create temporary table suggest_companies (id uuid, name text, external_id text, norm text, stem text, form text, short text) on commit drop;
@@ -10,9 +10,9 @@ const (
 		create temporary table suggest_barred (company_id uuid, client_id bigint) on commit drop;
 		create temporary table suggest_pairs (company_id uuid, client_id bigint, match text, similarity float8) on commit drop`
 
-	// Sub-selects that are evaluated once, and no joins: a planner that estimates
-	// that the tenant has no rows would read all mappings for each company, and for
-	// each client.
+	// These sub-selects are evaluated once, and there are no joins: a planner that
+	// estimates that the tenant has no rows would read all mappings for each company
+	// and for each client.
 	suggestCompaniesSQL = `
 		select co.id, co.name, coalesce(co.external_id, ''), co.norm_name
 		from halosync.companies co
@@ -33,7 +33,7 @@ const (
 		select company_id, client_id from halosync.mappings
 		where tenant = $1 and connection_id = $2 and deleted_at is not null and company_id is not null`
 
-	// The hash, because a long name does not fit into an index row.
+	// The index uses the hash, because a long name does not fit into an index row.
 	suggestIndexSQL = `
 		create index on pg_temp.suggest_companies (hashtextextended(stem, 0));
 		create index on pg_temp.suggest_barred (client_id, company_id);
@@ -46,15 +46,15 @@ const (
 		where k.external_id <> ''
 			and not exists (select from pg_temp.suggest_barred b where b.client_id = c.id and b.company_id = k.id)`
 
-	// The condition on the names follows.
+	// The caller appends the condition on the names.
 	suggestNumbersSQL = `
 		insert into pg_temp.suggest_pairs
 		select k.id, c.id, 'number', 0 from pg_temp.suggest_clients c
 		join pg_temp.suggest_companies k on k.external_id = c.id::text
 		where not exists (select from pg_temp.suggest_barred b where b.client_id = c.id and b.company_id = k.id) and `
 
-	// Client by client with a limit, so that thousands of one name on both sides do
-	// not multiply.
+	// Clients are matched one by one with a limit. Otherwise thousands with one name on
+	// both sides would multiply.
 	suggestNamesSQL = `
 		insert into pg_temp.suggest_pairs
 		select k.id, c.id, case when k.same then 'name' else 'stem' end, 0

@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// trigrams makes the functions of pg_trgm available to this transaction, whatever
-// schema they are in, and reports whether it is installed.
+// trigrams makes the functions of pg_trgm available to this transaction, in whatever
+// schema they are, and reports whether the extension is installed.
 func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
-	// pg_trgm compares its float4 with a float8, in which 0.45 is a little
-	// more than in a float4.
+	// pg_trgm compares its float4 with a float8. The float8 0.45 is slightly more than
+	// the float4 0.45.
 	err := tx.QueryRow(ctx, `
 		select set_config('search_path', quote_ident(n.nspname), true) || set_config('pg_trgm.similarity_threshold', $1, true)
 		from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
@@ -25,8 +25,8 @@ func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
 	return err == nil, err
 }
 
-// loadSuggest fills the temporary tables: companies and clients that are not mapped,
-// and the pairs that must not be suggested.
+// loadSuggest fills the temporary tables with unmapped companies and clients, and with
+// the pairs that must not be suggested.
 func loadSuggest(ctx context.Context, tx pgx.Tx, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) error {
 	if _, err := tx.Exec(ctx, suggestTablesSQL); err != nil {
 		return err
@@ -52,8 +52,8 @@ func loadSuggest(ctx context.Context, tx pgx.Tx, tenant string, connectionID uui
 	return err
 }
 
-// copyCompanies fills the table of companies that are not mapped on the
-// connection, with the parts of their names.
+// copyCompanies fills the table of companies that are not mapped on the connection,
+// with the parts of their names.
 func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID uuid.UUID, opts SuggestOptions) error {
 	rows, err := tx.Query(ctx, suggestCompaniesSQL, tenant, connectionID)
 	if err != nil {
@@ -74,8 +74,8 @@ func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID u
 	return err
 }
 
-// short returns what similarity compares: the first 200 characters are enough, and a
-// name can be very long.
+// short returns the part of a stem that similarity compares. The first 200 characters
+// are enough, and a name can be very long.
 func short(stem string) string {
 	const maxShort = 200
 	n := 0

@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// splitName takes "ltd" and "inc" for legal forms.
+// splitName treats "ltd" and "inc" as legal forms.
 func splitName(norm string) (stem, form string) {
 	for _, form := range []string{"ltd", "inc"} {
 		if stem, ok := strings.CutSuffix(norm, " "+form); ok {
@@ -29,7 +29,7 @@ func suggestOptions() repo.SuggestOptions {
 	return repo.SuggestOptions{Split: splitName, Similar: 0.45, SimilarWithNumber: 0.3, PerClient: 5}
 }
 
-// askFor returns clients with these names and ids from 1.
+// askFor returns clients with these names and with ids from 1.
 func askFor(names ...string) []repo.SuggestClient {
 	list := make([]repo.SuggestClient, len(names))
 	for i, name := range names {
@@ -61,7 +61,7 @@ func (w *fixture) addKeyed(t testing.TB, name, external string) uuid.UUID {
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{c}))[0].ID
 }
 
-// everyMatch has a company and a client for each way to match.
+// everyMatch creates a company and a client for each way to match.
 func everyMatch(t testing.TB) (*fixture, []repo.SuggestClient) {
 	w := newFixture(t)
 	for name, external := range map[string]string{
@@ -86,7 +86,7 @@ func TestSuggest(t *testing.T) {
 	equal(t, "pairs", got, want)
 	equal(t, "similar", similar, true)
 
-	// pg_trgm in another schema, then not at all.
+	// pg_trgm is first in another schema, then not installed.
 	repotest.Exec(t, w.url, `create schema "my Own"`)
 	repotest.Exec(t, w.url, `grant usage on schema "my Own" to halosync_worker`)
 	repotest.Exec(t, w.url, `alter extension pg_trgm set schema "my Own"`)
@@ -99,8 +99,8 @@ func TestSuggest(t *testing.T) {
 	equal(t, "similar", similar, false)
 }
 
-// Companies and clients that are mapped on this connection are left out, not those
-// mapped on another; a pair that was unmapped is not suggested.
+// Companies and clients that are mapped on this connection are left out, but not those
+// that are mapped on another one. An unmapped pair is not suggested.
 func TestSuggestLeavesOutWhatIsMapped(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -117,7 +117,8 @@ func TestSuggestLeavesOutWhatIsMapped(t *testing.T) {
 	equal(t, "after unmapping", got, []string{"Client 1=2 name", "Client 1=3 name", "Client 2=1 similar 0.64"})
 }
 
-// A dismissed pair does not use up a place, so that similar pairs are suggested.
+// A dismissed pair does not count toward the limit, so similar pairs are still
+// suggested.
 func TestDismissedPairsMakeWay(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -152,8 +153,8 @@ func TestDismissedPairsMakeWay(t *testing.T) {
 	equal(t, "events", events, 7)
 }
 
-// Two thousand of one name on each side are four million pairs, most of them
-// useless.
+// Two thousand companies and two thousand clients with one name make four million
+// pairs, most of them useless.
 func TestSuggestIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -163,13 +164,13 @@ func TestSuggestIsBounded(t *testing.T) {
 	equal(t, "pairs", len(got), 5*n)
 }
 
-// While suggestions are computed, others can write.
+// While suggestions are computed, other sessions can write.
 func TestSuggestBlocksNoWriter(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	w.addKeyed(t, "Acme", "")
 	opts := suggestOptions()
-	opts.Split = func(norm string) (string, string) { // amid the transaction
+	opts.Split = func(norm string) (string, string) { // in the middle of the transaction
 		w.importAll(t, "k", clients(3)...)
 		return norm, ""
 	}

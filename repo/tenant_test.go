@@ -17,10 +17,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// errNothing means an empty list, which is how a listing says "not found".
+// errNothing represents an empty list, which is how a listing reports "not found".
 var errNothing = errors.New("nothing")
 
-// answerOwner executes a request of acme's.
+// answerOwner is the execution of a request by acme.
 var answerOwner = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
 
 var errNotOne = errors.New("want one row")
@@ -97,7 +97,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		}
 		return errors.Join(errNothing, w.ReleaseRequest(ctx, t, "key-1", claimed.Owner))
 	})
-	add("AnswerRequest", errNothing, func(ctx context.Context, t string) error { // the snapshot shows what it did
+	add("AnswerRequest", errNothing, func(ctx context.Context, t string) error { // the snapshot shows its effect
 		return errors.Join(errNothing, w.AnswerRequest(ctx, t, "key-1", answerOwner, repo.Answer{Status: 500}))
 	})
 	add("ReleaseRequest", errNothing, func(ctx context.Context, t string) error {
@@ -228,7 +228,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		return err
 	})
 	add("TouchAPIKey", errNothing, func(ctx context.Context, t string) error {
-		return cmp.Or(w.TouchAPIKey(ctx, t, apiKeyID), errNothing) // the snapshot says whether it did
+		return cmp.Or(w.TouchAPIKey(ctx, t, apiKeyID), errNothing) // the snapshot shows whether it had an effect
 	})
 	add("AddSession", repo.ErrNotFound, func(ctx context.Context, t string) error {
 		return w.AddSession(ctx, t, repo.NewSession{Hash: [32]byte{9}, Actor: "eve", Scope: "read", APIKeyID: &apiKeyID, For: time.Hour})
@@ -255,14 +255,15 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
 		return nothing(make([]int, gone), err)
 	})
-	// Methods that belong to no tenant, and those that add to the caller's own.
+	// Methods that are not limited to a tenant, and methods that only add to the
+	// caller's tenant.
 	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
 }
 
-// What acme signs in with.
+// Credentials with which acme signs in.
 var (
 	apiKeyID    = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
 	sessionHash = [32]byte{1, 2, 3}
@@ -310,8 +311,8 @@ func onlyOf(tenant string, row any) error {
 	return nil
 }
 
-// Two tenants have the same names and the same client ids. Neither reads nor
-// changes anything of the other through any method of the store.
+// Two tenants have the same names and the same client ids. Neither can read or change
+// the other's data through any method of the store.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -368,8 +369,8 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 	}
 
-	// Row level security alone: the WHERE of every statement matches acme's rows,
-	// but the scope is globex.
+	// Only row level security protects here: the WHERE of every statement matches
+	// acme's rows, but the scope is globex.
 	store := repotest.Open(t, w.url)
 	repo.OverrideTenant(store, "globex")
 	below := *w
@@ -379,7 +380,7 @@ func TestTenantsAreApart(t *testing.T) {
 	for method, s := range table {
 		err := s.call(t.Context(), "acme")
 		switch method {
-		case "Connections", "Companies", "PickCompanies": // which want the caller's own
+		case "Connections", "Companies", "PickCompanies": // these return the caller's own rows
 			s.want = errNotOne
 		case "AddConnection":
 			_, err = store.AddConnection(t.Context(), "acme", "eve", newConnection("stolen"))
@@ -435,7 +436,7 @@ func TestForeignKeysHoldTheTenant(t *testing.T) {
 			t.Errorf("%s of another tenant was accepted", what)
 		}
 	}
-	// Nor can a decision of an import refer to it.
+	// A decision in an import cannot refer to it either.
 	claim, one := w.claim(t, "k"), clients(1)
 	_, err := w.ImportBatch(t.Context(), claim.Ref, page(1, one...), func(repo.BatchState) ([]repo.Decision, error) {
 		return []repo.Decision{{Client: one[0], Outcome: repo.Linked, CompanyID: theirs[0].ID}}, nil

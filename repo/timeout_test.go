@@ -14,8 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// silentConn is a connection that dies silently: what is written to it vanishes, and
-// nothing comes back.
+// silentConn is a connection that dies silently: writes vanish and nothing comes back.
 type silentConn struct {
 	net.Conn
 	dead *atomic.Bool
@@ -28,22 +27,22 @@ func (c silentConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// A connection that died silently is given up, whatever it is used for, and the next
-// call gets a new one.
+// The store gives up a connection that died silently, in every kind of call, and the
+// next call gets a new connection.
 func TestSilentPostgres(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	claim := w.claim(t, "k")
 	var dead atomic.Bool
 	store, err := repo.OpenWrapped(t.Context(), w.url, repotest.Keys(t), func(c net.Conn) net.Conn {
-		dead.Store(false) // of the new one
+		dead.Store(false) // a new connection works
 		return silentConn{c, &dead}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	repo.SetTimeout(store, time.Second) // enough for a new connection on a busy machine
+	repo.SetTimeout(store, time.Second) // enough to open a connection on a busy machine
 	for name, call := range map[string]func(context.Context) error{
 		"row":       func(ctx context.Context) error { _, err := store.OthersWait(ctx, claim.Ref, 0); return err },
 		"rows":      func(ctx context.Context) error { _, err := store.Connections(ctx, w.tenant); return err },
@@ -68,7 +67,7 @@ func TestSilentPostgres(t *testing.T) {
 			t.Errorf("%s, once more: %v", name, err)
 		}
 	}
-	// An end of the caller's context is not the database's fault.
+	// If the caller's context ends, the database is not reported as unavailable.
 	if err := store.Beat(within(t, 0), claim.Ref); errors.Is(err, repo.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("own timeout: %v", err)
 	}

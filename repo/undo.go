@@ -10,8 +10,8 @@ import (
 // UndoMapping is an active mapping that a run created.
 type UndoMapping struct {
 	Mapping
-	// TouchedBy and TouchedHow are the actor and the action of the first later
-	// change that was not made by a sync; empty: none.
+	// TouchedBy and TouchedHow are the actor and the action of the first later change
+	// that no sync made. Both are empty if there was no such change.
 	TouchedBy, TouchedHow string
 }
 
@@ -22,7 +22,7 @@ type UndoCompany struct {
 	ExternalID      string
 	Changed         bool   // since it was created
 	Mapped          bool   // it has an active mapping, to ClientID
-	MappedElsewhere bool   // another run or a person mapped it too, active or not
+	MappedElsewhere bool   // another run or a person has mapped it, even if that mapping is not active
 	ClientID        int64  // 0: not Mapped
 	ClientName      string // empty: not Mapped
 }
@@ -30,26 +30,26 @@ type UndoCompany struct {
 // Undone is the result of undoing a part of a run.
 type Undone struct {
 	Removed int
-	Gone    int // were deleted before
+	Gone    int // already deleted
 	Kept    []Kept
 }
 
-// Kept is a mapping, or a company, that was left as it is.
+// Kept is a mapping or a company that was left unchanged.
 type Kept struct {
-	MappingID   uuid.UUID // zero: a company
+	MappingID   uuid.UUID // zero: this is a company
 	CompanyID   uuid.UUID
 	CompanyName string
 	ClientID    int64 // 0: none
 	Reason      string
 }
 
-// undoPart is how many mappings or companies are undone in one transaction: others
-// of the tenant wait for it.
+// undoPart is the number of mappings or companies undone in one transaction, while
+// other transactions of the tenant wait.
 const undoPart = 500
 
-// UndoMappings unmaps mappings that a run created, a part at a time: those with an
-// id after the given one. keep returns why one stays; empty: it is unmapped. next is
-// the start of the next part, zero at the end. how is recorded in the events.
+// UndoMappings unmaps mappings that a run created, one part at a time, starting after
+// the given id. keep returns the reason why a mapping stays, or "" to unmap it. next is
+// the start of the next part, or zero at the end. how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -89,8 +89,8 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 	return done, next, wrap("undo mappings", err)
 }
 
-// touches reads who first changed each of the mappings after it was created. What a
-// sync read from Halo is no change; its run may have been deleted.
+// touches reads who first changed each of the mappings after its creation. Data that a
+// sync read from Halo is not a change; the run of the sync may have been deleted.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
 	for i, m := range mappings {
@@ -114,10 +114,10 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 	return touched, each(rows, func() { touched[id] = u }, &id, &u.TouchedBy, &u.TouchedHow)
 }
 
-// UndoCompanies deletes companies that a run created, a part at a time: those whose
-// creation has an event after the given one. Unmapped mappings of a deleted company
-// stay, without it; an active one cannot, so keep must keep what is Mapped. See
-// [Store.UndoMappings].
+// UndoCompanies deletes companies that a run created, one part at a time, starting
+// after the given creation event. A deleted company's unmapped mappings stay without
+// it. A company with an active mapping cannot be deleted, so keep must keep every
+// company that is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -133,7 +133,7 @@ func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, ru
 			if c.ID == uuid.Nil {
 				done.Gone++
 			} else if c.own {
-				continue // reported with its mapping, which stayed
+				continue // already reported with its mapping, which stayed
 			} else if reason := keep(c.UndoCompany); reason != "" {
 				done.Kept = append(done.Kept, Kept{CompanyID: c.ID, CompanyName: c.Name, ClientID: c.ClientID, Reason: reason})
 			} else {
@@ -152,8 +152,7 @@ func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, ru
 	return done, next, wrap("undo companies", err)
 }
 
-// createdCompany is a company that a run created. One that was deleted has the zero
-// id.
+// createdCompany is a company that a run created. A deleted company has the zero id.
 type createdCompany struct {
 	UndoCompany
 	own bool // it has an active mapping that the run created

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Unmapping and restoring keep the row and its id. A mapping whose company was
-// deleted cannot be restored, but still stops an earlier import.
+// Unmapping and restoring keep the row and its id. A mapping whose company was deleted
+// cannot be restored, but it still stops an earlier import.
 func TestUnmapRestoreUndo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -52,8 +52,8 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	equal(t, "events", actions, []string{"company.deleted undo", "company.deleted undo", "mapping.deleted undo", "mapping.deleted undo"})
 }
 
-// A change by a sync does not count, whatever the event is called; a change by a
-// person or by a map run does.
+// A change by a sync does not count, whatever the name of its event. A change by a
+// person or a map run does.
 func TestUndoReadsLaterChanges(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -78,7 +78,7 @@ func TestUndoReadsLaterChanges(t *testing.T) {
 	equal(t, "touched", []any{kept, err}, []any{map[uuid.UUID]bool{ids[0]: false, ids[1]: false, ids[2]: true, ids[3]: true, ids[4]: false}, nil})
 }
 
-// A long undo goes part by part, and each part begins where the last ended.
+// A long undo proceeds part by part, and each part begins where the previous one ended.
 func TestUndoGoesPartByPart(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -8,24 +8,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcomes of one mapping of a request, in addition to [Refused].
+// Outcomes of one mapping in a request, in addition to [Refused].
 const (
 	Unmapped        Outcome = "unmapped"
 	AlreadyUnmapped Outcome = "already unmapped"
 	DoesNotExist    Outcome = "does not exist"
 )
 
-// MappingOutcome is the outcome of one mapping of a request.
+// MappingOutcome is the outcome of one mapping in a request.
 type MappingOutcome struct {
 	ID      uuid.UUID
 	Outcome Outcome
 	Reason  string
-	Mapping *Mapping // as it was before; nil: does not exist
+	Mapping *Mapping // the mapping before the change; nil: it does not exist
 }
 
-// Unmap unmaps mappings of any connection and returns the outcome of each. An
-// unmapped mapping stays, with the time and who did it, and no import that was
-// requested before maps it again. ids must not have duplicates.
+// Unmap unmaps mappings of any connection and returns the outcome of each. The row of
+// an unmapped mapping stays, with the time and the actor. An import that was requested
+// earlier does not map the pair again. ids must not have duplicates.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -37,10 +37,10 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 	return outcomes, wrap("unmap", err)
 }
 
-// UnmapRun is [Store.Unmap] for a run: only mappings of its connection, with
-// outcomes, counts and checkpoint in the same transaction. Repeating it after that
-// does nothing. cancelled reports that the run was cancelled and nothing was done.
-// It returns [ErrFenced] if another execution has the run.
+// UnmapRun is like [Store.Unmap], for a run. It unmaps only mappings of the run's
+// connection and writes outcomes, counts and checkpoint in the same transaction.
+// Repeating the call does nothing. cancelled reports that the run was cancelled and
+// nothing was done. UnmapRun returns [ErrFenced] if another execution has the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
@@ -60,7 +60,8 @@ func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (canc
 	return cancelled, wrap("unmap", err)
 }
 
-// recordUnmap writes a run's outcomes. What needs no person is only counted.
+// recordUnmap writes the outcomes to the run. Outcomes that need no person are only
+// counted.
 func recordUnmap(ctx context.Context, tx pgx.Tx, ref RunRef, outcomes []MappingOutcome) error {
 	var counts Counts
 	var items itemColumns
@@ -81,8 +82,8 @@ func recordUnmap(ctx context.Context, tx pgx.Tx, ref RunRef, outcomes []MappingO
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// unmap unmaps those of the mappings that are active. They must belong to
-// connection, unless it is nil.
+// unmap unmaps the active ones among the mappings. If connection is not nil, the
+// mappings must belong to it.
 func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([]MappingOutcome, error) {
 	before, err := mappingsByID(ctx, tx, d.tenant, d.ids)
 	if err != nil {
@@ -112,17 +113,17 @@ func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([
 	return outcomes, err
 }
 
-// deletion is the mappings to be unmapped, and the words for it.
+// deletion holds the mappings to unmap and the texts that record it.
 type deletion struct {
 	tenant, actor, how string
 	runID              *uuid.UUID
 	ids                []uuid.UUID
 }
 
-// deleteMappings unmaps those of the mappings that are active, with an event each,
-// and counts them. The time is the current one and not the start of the transaction,
-// which may have waited for the batch of an import: a run that was queued meanwhile
-// must respect it.
+// deleteMappings unmaps the active ones among the mappings, with an event for each, and
+// returns their number. It records the current time, not the start of the transaction,
+// because the transaction may have waited for the batch of an import. A run that was
+// queued during the wait must respect the unmapping.
 func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 	if len(d.ids) == 0 {
 		return 0, nil
@@ -143,7 +144,8 @@ func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 	return int(tag.RowsAffected()), err
 }
 
-// MappingsByID reads mappings by id, unmapped ones included. Unknown ids are absent.
+// MappingsByID reads mappings by id, including unmapped ones. Unknown ids are absent
+// from the result.
 func (s *Store) MappingsByID(ctx context.Context, tenant string, ids []uuid.UUID) (map[uuid.UUID]Mapping, error) {
 	mappings, err := mappingsByID(ctx, s.forTenant(tenant), tenant, ids)
 	return mappings, wrap("mappings", err)

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Jobs that one worker of the fleet does at a time.
+// Jobs that at most one worker of the fleet does at a time.
 const (
 	JobRetention = "retention"
 	JobNumbers   = "numbers"
@@ -22,14 +22,14 @@ type Upkeep struct {
 	Now     time.Time       // the database's clock
 	NextAt  *time.Time      // nil: not planned yet
 	DoneAt  *time.Time      // nil: never
-	Running bool            // some worker is doing it
-	Result  json.RawMessage // of the last time, a JSON object
+	Running bool            // a worker is doing the job
+	Result  json.RawMessage // result of the last time, a JSON object
 }
 
 const upkeepSQL = `
 	select job, now() as now, next_at, done_at, coalesce(held_until > now(), false) as running, result from halosync.upkeep`
 
-// Upkeep reads the state of the jobs of the fleet, which belong to no tenant.
+// Upkeep reads the state of the fleet's jobs, which belong to no tenant.
 func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
 	rows, err := s.pool.ForNoTenant().Query(ctx, upkeepSQL)
 	if err != nil {
@@ -43,14 +43,14 @@ func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
 	return jobs, wrap("upkeep", err)
 }
 
-// PlanUpkeep sets when a job that is not planned yet is due.
+// PlanUpkeep sets the due time of a job that is not planned yet.
 func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) error {
 	_, err := s.pool.ForNoTenant().Exec(ctx, `update halosync.upkeep set next_at = $2 where job = $1 and next_at is null`, job, next)
 	return wrap("plan upkeep", err)
 }
 
-// TakeUpkeep gives a job that is due and not leased to holder. The lease lasts for
-// life, and [Store.HoldUpkeep] renews it. taken is false if there is nothing to do.
+// TakeUpkeep leases a job to holder if the job is due and not leased. The lease lasts
+// for life, and [Store.HoldUpkeep] renews it. taken is false if there is nothing to do.
 func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
 	tag, err := s.pool.ForNoTenant().Exec(ctx, `
 		update halosync.upkeep set holder = $2, held_until = now() + $3::interval
@@ -65,7 +65,7 @@ func (s *Store) HoldUpkeep(ctx context.Context, job string, holder uuid.UUID, li
 		update halosync.upkeep set held_until = now() + $3::interval where job = $1 and holder = $2 returning true`, job, holder, life)
 }
 
-// EndUpkeep records that a job is done, its result, and when it is due again. It
+// EndUpkeep records that a job is done, with its result and its next due time. It
 // returns [ErrFenced] if another worker now owns the job.
 func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, next time.Time, result any) error {
 	raw, err := json.Marshal(result)
@@ -77,7 +77,7 @@ func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, nex
 		where job = $1 and holder = $2 returning true`, job, holder, next, json.RawMessage(raw))
 }
 
-// holding runs a statement that finds its row if the holder still owns the job.
+// holding runs a statement that finds its row only if the holder still owns the job.
 func (s *Store) holding(ctx context.Context, what, sql string, args ...any) error {
 	var held bool
 	err := s.pool.ForNoTenant().QueryRow(ctx, sql, args...).Scan(&held)

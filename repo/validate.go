@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// checkText returns an [*InvalidError] unless a text that people see can be stored:
-// it has minLen to maxLen characters that [plaintext.Check] accepts.
+// checkText returns an [*InvalidError] unless a string that people see can be stored.
+// It must have minLen to maxLen characters that [plaintext.Check] accepts.
 func checkText(what, s string, minLen, maxLen int) error {
 	if reason := unstorable(s, minLen, maxLen); reason != "" {
 		return &InvalidError{What: what, Reason: reason}
@@ -20,8 +20,9 @@ func checkText(what, s string, minLen, maxLen int) error {
 	return nil
 }
 
-// unstorable returns why Postgres and the schema cannot hold a text; empty if they
-// can. It must be valid UTF-8 without NUL, of minLen to maxLen characters.
+// unstorable returns the reason why Postgres and the schema cannot hold a string, or ""
+// if they can. The string must be valid UTF-8 without NUL and have minLen to maxLen
+// characters.
 func unstorable(s string, minLen, maxLen int) string {
 	switch n := utf8.RuneCountInString(s); {
 	case strings.ContainsRune(s, 0):
@@ -38,15 +39,15 @@ func unstorable(s string, minLen, maxLen int) string {
 	return ""
 }
 
-// maxNorm is the maximum length of a normalised name, which may be longer than the
-// name: some characters unfold to eighteen.
+// maxNorm is the maximum length of a normalised name in characters. It may be longer
+// than the name, because some characters expand to eighteen.
 const maxNorm = 100_000
 
-// maxNote is the maximum length of free text in bytes: reasons, errors, actors.
+// maxNote is the maximum length of free text in bytes: reasons, errors and actors.
 const maxNote = 4000
 
-// note makes free text storable instead of refusing it: it must be possible to end a
-// run whatever its error says.
+// note makes free text storable instead of refusing it, because a run must be able to
+// end whatever its error says.
 func note(s string) string {
 	if len(s) > maxNote {
 		s = s[:maxNote] + "…"

@@ -72,8 +72,8 @@ func TestArgumentsOfMappings(t *testing.T) {
 	}
 }
 
-// The requester, a person or the schedule, is not part of a request's identity. The order
-// of mappings is not either, but that of pairs is.
+// The requester, a person or the schedule, is not part of a request's identity. Neither
+// is the order of mappings, but the order of pairs is.
 func TestSameRequests(t *testing.T) {
 	t.Parallel()
 	one := ResyncArgs{Tenant: "acme", ConnectionID: otherUUID}

@@ -10,8 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// BenchmarkEnqueue compares a request through a client with asynq's own client, with the
-// same payload and options.
+// BenchmarkEnqueue compares a request through a Client with asynq's own client. Payload
+// and options are the same.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, parallel := range []int{1, 10} {
 		b.Run(fmt.Sprintf("atOnce=%d/by=tasks", parallel), func(b *testing.B) {
@@ -48,10 +48,10 @@ func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 	b.Helper()
 	b.ReportAllocs()
 	var next atomic.Int64
-	if err := do(next.Add(1)); err != nil { // connections, scripts
+	if err := do(next.Add(1)); err != nil { // opens connections, loads scripts
 		b.Fatal(err)
 	}
-	b.SetParallelism(max(1, atOnce/2)) // times GOMAXPROCS
+	b.SetParallelism(max(1, atOnce/2)) // multiplied by GOMAXPROCS
 	b.ResetTimer()
 	if atOnce == 1 {
 		for range b.N {
@@ -71,7 +71,7 @@ func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 	})
 }
 
-// BenchmarkEncode writes arguments as a payload, and the request's key.
+// BenchmarkEncode encodes arguments as a payload and computes the request's key.
 func BenchmarkEncode(b *testing.B) {
 	for name, args := range benchArgs() {
 		b.Run(name, func(b *testing.B) {
@@ -86,7 +86,7 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// BenchmarkDecode reads a payload as the server does.
+// BenchmarkDecode decodes a payload as the server does.
 func BenchmarkDecode(b *testing.B) {
 	for name, args := range benchArgs() {
 		b.Run(name, func(b *testing.B) {

@@ -43,7 +43,7 @@ func TestEnqueueImportIsIdempotent(t *testing.T) {
 	}
 }
 
-// A run whose record is open but whose task is archived must not hang.
+// A run must not hang if its record is open but its task is archived.
 func TestEnqueueImportRevivesArchived(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -66,8 +66,8 @@ func TestEnqueueImportRevivesArchived(t *testing.T) {
 	}
 }
 
-// asynq registers a queue once per client. After a flush its tasks would be invisible to
-// asynqmon and Status.
+// asynq registers a queue once per client. After a flush, asynqmon and Status could no
+// longer see the queue's tasks.
 func TestQueueIsVisibleAfterFlush(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))

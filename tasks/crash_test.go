@@ -39,9 +39,10 @@ func child(url string) int {
 	select {}
 }
 
-// A worker that dies keeps its task for a minute or two: the lease lasts 30 s, must be
-// over for 30 s, and servers look for it at their start and once a minute. The short form
-// ends the lease in Redis before a server starts. The long form waits for all of it.
+// When a worker dies, its task stays unavailable for a minute or two. The lease lasts
+// 30 s and must have been over for 30 s, and servers check for such leases at their
+// start and once a minute. The short form ends the lease in Redis before a server
+// starts. The long form waits for all of it.
 func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -68,14 +69,14 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 
 	const leases = "asynq:{interactive}:lease"
 	if devstack.Long() {
-		// A server that starts two seconds after the task was taken finds it 62 s
-		// after. One that starts at once might just miss it.
+		// A server that starts two seconds after the task was taken finds it after 62
+		// s. A server that starts at once might just miss it.
 		eventually(t, "two seconds", func() bool {
 			return time.Until(time.Unix(int64(c.rdb.ZScore(t.Context(), leases, id).Val()), 0)) < 28*time.Second
 		})
 	} else {
 		over := redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: id}
-		// Change a lease only after the child has it.
+		// Change the lease only after the child process holds it.
 		if n, err := c.rdb.ZAddArgs(t.Context(), leases, redis.ZAddArgs{XX: true, Ch: true, Members: []redis.Z{over}}).Result(); n != 1 || err != nil {
 			t.Fatalf("%d leases ended, %v", n, err)
 		}
@@ -123,8 +124,8 @@ func recovered(t *testing.T, c *Client, id string, failures int) {
 	})
 }
 
-// A task that kills each worker ends and is reported to OnReject, because no handler can
-// close the record.
+// A task that kills every worker ends and is reported to OnReject, because no handler
+// can close the run's record.
 func TestDeathsUseUpAttempts(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// maxPayload bounds a payload, in bytes. The longest valid import has 220 kB; a request
-// with pairs may be longer.
+// maxPayload bounds a payload, in bytes. The longest valid import takes 220 kB; a
+// request with pairs may be longer.
 const maxPayload = 1 << 20
 
 // encode returns the payload for arguments: canonical JSON on one line. It validates them.
@@ -30,8 +30,8 @@ func payloadOf(args any) ([]byte, error) {
 	return payload, err
 }
 
-// decode reads a payload and refuses unknown fields, because this version must not execute
-// half of a request. It accepts everything that encode writes.
+// decode decodes a payload. It refuses unknown fields, because this version must not
+// execute only a part of a request. It accepts everything that encode writes.
 func decode[A Args[A]](payload []byte) (A, error) {
 	var args, none A
 	if len(payload) > maxPayload {

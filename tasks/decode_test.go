@@ -87,7 +87,8 @@ func TestPayloadTenant(t *testing.T) {
 	}
 }
 
-// Accepted arguments are valid and canonical, and encode to the same arguments.
+// Accepted arguments are valid and canonical, and encoding them gives the same
+// arguments.
 func FuzzDecode(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	f.Add([]byte(head + `,"all":true}`))

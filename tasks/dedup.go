@@ -9,8 +9,8 @@ import (
 )
 
 // dedupLua stores run "id" as the holder of the dedup key "key" if the key is free or
-// held by the run "expired". Otherwise it returns the holder and how long it has held
-// the key, in milliseconds on Redis' clock.
+// the run "expired" holds it. Otherwise it returns the holder and how long the holder
+// has had the key, in milliseconds on Redis' clock.
 const dedupLua = `
 local time = redis.call('TIME')
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -23,20 +23,20 @@ if held then
 end
 redis.call('SET', key, id .. ' ' .. now, 'PX', keep)`
 
-// dedupScript is dedupLua alone.
+// dedupScript is dedupLua as a script of its own.
 var dedupScript = redis.NewScript(fmt.Sprintf(`
 local key, id, expired, keep = KEYS[1], ARGV[1], ARGV[2], %d
 %s
 return {}`, dedupKeep.Milliseconds(), dedupLua))
 
-// requestLua does all of a request in one call. It follows asynq's script, wrapped in
-// the function enqueue, which takes the first %[1]d keys and %[2]d arguments. It
-// stores the dedup key, lists the run as unrecorded, adds the queue to asynq's set
+// requestLua makes a whole request in one call. It comes after asynq's script, which is
+// wrapped in the function enqueue and takes the first %[1]d keys and %[2]d arguments.
+// It stores the dedup key, lists the run as unrecorded, adds the queue to asynq's set
 // and writes the task. It returns nothing if it stored the dedup key.
 //
-// The key and the task are written together, so a key without a task is worthless at
-// once: its time is 0. If go-redis repeats the call after a lost reply, it finds its own
-// key and does no harm.
+// The key and the task are written together, so a key without a task expires at once:
+// its time is 0. If go-redis repeats the call after a lost reply, the call finds its
+// own key and does no harm.
 const requestLua = `
 local key, unrecorded, queues = KEYS[%[1]d + 1], KEYS[%[1]d + 2], KEYS[%[1]d + 3]
 local id, queue, expired = ARGV[%[2]d + 1], ARGV[%[2]d + 2], ARGV[%[2]d + 3]
@@ -51,8 +51,8 @@ redis.call('SADD', queues, queue)
 enqueue()
 return {}`
 
-// dedupReply reads the reply of dedupLua: the holder, which is runID if it has the key,
-// and for how long another run has held it.
+// dedupReply parses the reply of dedupLua. holder is runID if the run now has the key;
+// otherwise age is how long the holder has had it.
 func dedupReply(runID string, cmd *redis.Cmd) (holder string, age time.Duration, err error) {
 	reply, err := cmd.StringSlice()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// enqueueCommand is asynq's command that writes one task: a call of a script whose keys
-// are in one slot of a cluster.
+// enqueueCommand is the command with which asynq writes one task: a call of a script
+// whose keys are all in one slot of a cluster.
 type enqueueCommand struct {
 	queue, runID string
 
@@ -19,7 +19,7 @@ type enqueueCommand struct {
 	args   []any
 }
 
-// enqueueScript is asynq's script, and requestLua around it.
+// enqueueScript holds asynq's script, alone and wrapped in requestLua.
 type enqueueScript struct {
 	digest, source string
 	request        *redis.Script
@@ -48,15 +48,16 @@ func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A
 }
 
 // captureRedis is the Redis client for one call of asynq. It keeps the command and
-// reports success. It makes asynq send the source of a script that is new to it.
+// reports success. For a script that it has not seen, it makes asynq send the source.
 type captureRedis struct {
 	redis.UniversalClient
 	enqueueCommand
 }
 
-// SAdd ignores asynq's registration of a queue, which asynq sends once per client. After
-// a flush, or after someone deletes the queue in asynqmon, its tasks would run unseen.
-// [Client.send] and requestLua therefore register the queue with each task.
+// SAdd ignores asynq's registration of a queue, which asynq sends once per client.
+// After a flush, or after someone deletes the queue in asynqmon, its tasks would run
+// but not be visible. [Client.send] and requestLua therefore register the queue with
+// each task.
 func (r *captureRedis) SAdd(ctx context.Context, _ string, _ ...any) *redis.IntCmd {
 	return redis.NewIntCmd(ctx)
 }
@@ -87,7 +88,7 @@ func (r *captureRedis) capture(ctx context.Context, keys []string, args []any) *
 }
 
 // send writes the task and registers its queue. It returns [asynq.ErrTaskIDConflict] if
-// a task with that id exists.
+// a task with the same id exists.
 func (c *Client) send(ctx context.Context, cmd enqueueCommand) error {
 	var registered *redis.IntCmd
 	var written *redis.Cmd

@@ -14,14 +14,14 @@ import (
 func ExampleClient_Import() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	stop := startWorker() // usually another program
+	stop := startWorker() // usually in another program
 	defer stop()
 
-	queue, err := tasks.Open(tasks.RedisURL()) // REDIS_URL
+	queue, err := tasks.Open(tasks.RedisURL()) // the value of REDIS_URL
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = queue.Close() }() // an error loses nothing
+	defer func() { _ = queue.Close() }() // after an error nothing is lost
 
 	receipt, err := queue.Import(ctx, tasks.ImportArgs{
 		Tenant:       "acme",
@@ -30,7 +30,7 @@ func ExampleClient_Import() {
 		RequestedBy:  "ann@acme.example",
 	})
 	if err != nil {
-		log.Fatal(err) // lists all faults of the arguments
+		log.Fatal(err) // err lists all faults of the arguments
 	}
 	result, err := queue.Wait(ctx, receipt.RunID)
 	if err != nil {
@@ -49,7 +49,7 @@ func ExampleStatement() {
 		RequestedBy:  "ann@acme.example",
 	})
 	if err != nil {
-		log.Fatal(err) // lists all faults of the arguments
+		log.Fatal(err) // err lists all faults of the arguments
 	}
 	// With pgx: err = tx.QueryRow(ctx, query, params...).Scan(&runID)
 	fmt.Println(query)
@@ -68,7 +68,7 @@ func ExampleImportArgs_Validate() {
 	// want one of all, search and client ids, not several
 }
 
-// A worker serves the import. Its handler decides how a run goes on.
+// A worker executes the import. Its handler decides how the run continues.
 func ExampleHandle() {
 	address, err := tasks.ParseAddress("redis://127.0.0.1:6379/0")
 	if err != nil {
@@ -85,11 +85,11 @@ func ExampleHandle() {
 				return tasks.RunResult{}, tasks.Later(0, errors.New("worker is stopping"))
 			default:
 			}
-			// Read the page, write it in one transaction.
+			// Here the handler reads the page and writes it in one transaction.
 		}
 		return tasks.RunResult{RunID: job.RunID, State: "succeeded", Pages: 3}, ctx.Err()
 	})
-	// server.Start() and, on SIGTERM:
+	// After this, the program calls server.Start(). On SIGTERM it calls:
 	if err := server.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
 	}

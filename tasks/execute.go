@@ -14,7 +14,7 @@ import (
 
 const (
 	// resultTimeout is how long the server tries to write a result to Redis. A lost
-	// lease or a shutdown ends that earlier.
+	// lease or a shutdown cuts this time short.
 	resultTimeout = 20 * time.Second
 	resultRetry   = 500 * time.Millisecond
 )
@@ -28,10 +28,10 @@ var (
 type execution struct {
 	kind, queue, runID, tenant, connection string
 
-	failures    int // attempts spent before this one
+	failures    int // failed attempts before this one
 	maxAttempts int
 	span        Span
-	result      *RunResult // of the handler; nil after an error
+	result      *RunResult // from the handler; nil after an error
 	died        bool       // the previous execution lost its worker
 	draining    <-chan struct{}
 }
@@ -39,13 +39,13 @@ type execution struct {
 func (x *execution) attempt() int { return x.failures + 1 }
 func (x *execution) final() bool  { return x.attempt() >= x.maxAttempts }
 
-// rejection is the fault of a task that its handler must not execute.
+// rejection is the reason why a handler must not execute a task.
 type rejection struct{ err error }
 
 func (e *rejection) Error() string { return e.err.Error() }
 func (e *rejection) Unwrap() error { return e.err }
 
-// panicError is a handler's panic. Only the log shows the stack.
+// panicError is a panic in a handler. Only the log shows its stack.
 type panicError struct {
 	value any
 	stack []byte
@@ -69,7 +69,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	}
 	verdict, verr := judge(err, x.final())
 	if ctx.Err() != nil {
-		// asynq ignores the result by now.
+		// At this point asynq ignores the result.
 		verdict, verr = VerdictInterrupted, errors.Join(context.Cause(ctx), err)
 	}
 	s.logExecution(x, verdict, verr, time.Since(started))
@@ -78,7 +78,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 
 func (s *Server) newExecution(ctx context.Context, t *asynq.Task) *execution {
 	x := &execution{kind: t.Type(), draining: s.draining}
-	// Outside of asynq the values are missing and remain zero.
+	// Outside of asynq these values are missing and stay zero.
 	x.queue, _ = asynq.GetQueueName(ctx)
 	x.runID, _ = asynq.GetTaskID(ctx)
 	x.failures, _ = asynq.GetRetryCount(ctx)
@@ -134,8 +134,8 @@ func (s *Server) reject(ctx context.Context, x *execution, t *asynq.Task, cause 
 	return Never(cause)
 }
 
-// storedResult returns the result that an earlier execution stored although its "done"
-// did not reach Redis, or nil. It also sets x.died.
+// storedResult returns the result that an earlier execution stored but could not mark
+// as done in Redis, or nil. It also sets x.died.
 func (s *Server) storedResult(x *execution) []byte {
 	info, err := s.inspector.GetTaskInfo(x.queue, x.runID)
 	if err != nil {
@@ -148,8 +148,8 @@ func (s *Server) storedResult(x *execution) []byte {
 	return info.Result
 }
 
-// store writes the result before asynq marks the task as done. It waits for a Redis that
-// restarts. If Redis does not come back, the run has still ended: its record says so.
+// store writes the result before asynq marks the task as done. It waits for Redis to
+// restart. If Redis does not return, the run has still ended, and its record says so.
 func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result []byte) {
 	var err error
 	for end := time.Now().Add(resultTimeout); ; {

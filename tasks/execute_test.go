@@ -26,7 +26,8 @@ func serve(t *testing.T, url string, cfg ServerConfig, kind Kind[note, RunResult
 	return s
 }
 
-// script returns a handler that returns one error after the other, then success.
+// script returns a handler that returns the given errors one after another, then
+// succeeds.
 func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]) (RunResult, error) {
 	var n atomic.Int64
 	return func(_ context.Context, job Job[note]) (RunResult, error) {
@@ -38,8 +39,8 @@ func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]
 	}
 }
 
-// asynq checks for used up retries before it checks for a failure. Without care, a Later in
-// the last attempt would end the run.
+// asynq checks whether retries are left before it checks whether the error is a
+// failure. Without care, a Later in the last attempt would end the run.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	fail, later := errors.New("status 502"), Later(0, errors.New("budget"))
@@ -75,7 +76,7 @@ func TestAttempts(t *testing.T) {
 			t.Parallel()
 			url := database(t)
 			c := openClient(t, url)
-			var seen []step // written by one execution after the other
+			var seen []step // each execution writes one after the other
 			serve(t, url, ServerConfig{}, noteKind(), script(tc.steps, func(j Job[note]) {
 				seen = append(seen, step{j.Attempt, j.Final})
 			}))
@@ -94,7 +95,8 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// A Later's time has a precision of a second; asynq looks once a second.
+// The time of a Later has a precision of one second, because asynq checks once a
+// second.
 func TestLaterComesLater(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -208,8 +210,8 @@ func TestRejections(t *testing.T) {
 	}
 }
 
-// The record must be closed before the task is archived. If that fails, the task is tried
-// again.
+// The record must be closed before the task is archived. If closing it fails, the task
+// is tried again.
 func TestRejectionIsToldUntilHeard(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -238,7 +240,8 @@ func TestRejectionIsToldUntilHeard(t *testing.T) {
 	}
 }
 
-// A kind of a newer version is left to newer workers and is not a metric label.
+// A task of a kind from a newer version is left to newer workers, and its kind does not
+// become a metric label.
 func TestUnknownKind(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -257,8 +260,8 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// asynq frees the slot at the timeout, also if the handler ignores it. That is a failed
-// attempt.
+// asynq frees the slot at the timeout, even if the handler ignores it. This counts as a
+// failed attempt.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -288,7 +291,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A cancellation in asynqmon ends the context and costs an attempt.
+// A cancellation in asynqmon ends the context and uses up an attempt.
 func TestCancelFromOutside(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -303,7 +306,7 @@ func TestCancelFromOutside(t *testing.T) {
 	})
 	id := enqueueNote(t, c, noteKind())
 	receive(t, running)
-	// The server may not be subscribed yet.
+	// The server may not have subscribed yet.
 	eventually(t, "cancel", func() bool {
 		if err := c.inspector.CancelProcessing(id); err != nil {
 			t.Fatal(err)

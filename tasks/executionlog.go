@@ -31,13 +31,14 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 	}
 	if s.cfg.Observe != nil {
 		if s.kinds[x.kind] == nil {
-			done.Kind = "other" // a name from outside must not become a label
+			done.Kind = "other" // an unknown name must not become a label
 		}
 		s.cfg.Observe(done)
 	}
 }
 
-// fields returns the log fields of an execution and of its result, without counts of zero.
+// fields returns the log fields of an execution and its result. It leaves out counts of
+// zero.
 func (x *execution) fields() []any {
 	fields := []any{
 		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "queue", x.queue, "attempt", x.attempt(),

@@ -2,5 +2,5 @@ package tasks
 
 import "github.com/halosync/halosync/internal/devstack/redistest"
 
-// RedisURL is the test binary's Redis, for the examples.
+// RedisURL returns the URL of the test binary's Redis, for the examples.
 func RedisURL() string { return redistest.Zero() }

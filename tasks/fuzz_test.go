@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// FuzzReadStored checks that accepted arguments of any kind can be read again with the same
-// key, and that the error of refused ones is short.
+// FuzzReadStored checks that accepted arguments of any kind can be read again with the
+// same key, and that refused arguments give a short error.
 func FuzzReadStored(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	for kind, args := range map[string][]string{

@@ -17,11 +17,11 @@ import (
 const KindImport = "halo:import"
 
 const (
-	// MaxClientIDs bounds the clients that one import names. A list of that length makes
-	// a payload of about 100 kB.
+	// MaxClientIDs bounds the clients that one import names. A full list makes a
+	// payload of about 100 kB.
 	MaxClientIDs = 10_000
-	// maxInteractiveIDs is the number of clients up to which an import is interactive.
-	// Each client takes one request to Halo.
+	// maxInteractiveIDs is the maximum number of clients in an interactive import. Each
+	// client takes one request to Halo.
 	maxInteractiveIDs = 100
 	// maxText bounds each piece of free text, in bytes.
 	maxText = 200
@@ -29,8 +29,8 @@ const (
 	maxName = 4_000
 )
 
-// Import declares the import. An execution is one time slice of the run: the engine stops
-// well before the timeout and returns [Later].
+// Import declares the import. An execution is one time slice of the run: the engine
+// stops well before the timeout and returns [Later].
 func Import() Kind[ImportArgs, RunResult] {
 	return Kind[ImportArgs, RunResult]{
 		Name:        KindImport,
@@ -46,26 +46,27 @@ func Import() Kind[ImportArgs, RunResult] {
 type ImportArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// All imports every client that the connection can see.
+	// All imports every client that the connection can access.
 	All bool `json:"all,omitempty"`
-	// Search imports the clients that Halo finds for the text.
+	// Search imports the clients that Halo finds for this text.
 	Search string `json:"search,omitempty"`
 	// ClientIDs imports 1 to [MaxClientIDs] clients by their id in Halo.
 	ClientIDs []int64 `json:"client_ids,omitempty"`
-	// DryRun makes all decisions and writes none of them.
+	// DryRun makes all decisions but writes none of them.
 	DryRun bool `json:"dry_run,omitempty"`
-	// RequestedBy is for the record. It is not part of the request's [Key].
+	// RequestedBy is only recorded. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// RunResult is the result of a run, with the names of the run's record.
+// RunResult is the result of a run. Its fields have the names that the run's record
+// uses.
 type RunResult struct {
 	RunID        string `json:"id"`
 	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
 	Pages        int    `json:"pages"`
 	Records      int    `json:"records"`
 	RecordsTotal int    `json:"records_total"`
-	Complete     bool   `json:"complete"` // everything requested has been read
+	Complete     bool   `json:"complete"` // everything that was requested has been read
 	Created      int    `json:"created"`
 	Linked       int    `json:"linked"`
 	Refreshed    int    `json:"refreshed"`
@@ -73,9 +74,9 @@ type RunResult struct {
 	Ambiguous    int    `json:"ambiguous"`
 	Skipped      int    `json:"skipped"`
 	Failed       int    `json:"failed"`
-	Missing      int    `json:"missing"`    // mappings whose client is gone from Halo
+	Missing      int    `json:"missing"`    // mappings whose client no longer exists in Halo
 	Unverified   int    `json:"unverified"` // mappings whose client could not be read
-	Removed      int    `json:"removed"`    // mappings that were unmapped
+	Removed      int    `json:"removed"`    // mappings that the run unmapped
 	Error        string `json:"error"`
 }
 
@@ -93,7 +94,7 @@ func (a ImportArgs) Validate() error {
 
 // Canonical returns the one form that equal arguments share: the connection id in lower
 // case, the search without surrounding space, the client ids sorted and without
-// duplicates. It does not change its receiver.
+// duplicates. It does not change a.
 func (a ImportArgs) Canonical() ImportArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	a.Search = strings.TrimSpace(a.Search)
@@ -151,7 +152,7 @@ func checkUUID(name, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s: missing", name)
 	}
-	// Parse alone accepts braces and prefixes.
+	// Parse alone would accept braces and prefixes.
 	if id, err := uuid.Parse(s); err != nil || len(s) != 36 || id == uuid.Nil {
 		return fmt.Errorf("%s: not a uuid of the form 0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6", name)
 	}
@@ -162,7 +163,8 @@ func checkText(name, s string, required bool) error {
 	return checkLength(name, s, required, maxText)
 }
 
-// checkName is checkText for the names of companies and clients, which may be longer.
+// checkName is like checkText for the names of companies and clients, which may be
+// longer.
 func checkName(name, s string, required bool) error {
 	return checkLength(name, s, required, maxName)
 }

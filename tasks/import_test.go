@@ -110,7 +110,7 @@ func TestImportQueue(t *testing.T) {
 	}
 }
 
-// The names are part of the contract; scripts read them.
+// The field names are part of the contract, because scripts read them.
 func TestRunResultJSON(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(RunResult{RunID: "r", State: "partial", Pages: 1, RecordsTotal: 2, Error: "e"})

@@ -10,11 +10,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Key identifies a request: two requests are the same if they have the same kind and the
-// same canonical arguments. The key is 32 hex digits, the first
-// half of SHA-256 over the kind, a line feed and the canonical JSON of the arguments
-// without requested_by. It must not change: the ledger and Redis store it, and with a
-// different key the same request would run twice at once.
+// Key identifies a request. Two requests are the same if they have the same kind and
+// the same canonical arguments. The key is 32 hex digits: the first half of the SHA-256
+// of the kind, a line feed and the canonical JSON of the arguments without
+// requested_by. The algorithm must not change, because the ledger and Redis store keys:
+// with a different key the same request would run twice at once.
 func Key[A Args[A]](kind string, args A) string {
 	text, err := json.Marshal(args.identity())
 	if err != nil { // impossible for strings, numbers and booleans
@@ -31,7 +31,8 @@ func NewRunID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// parseRunID returns a run id, given with or without hyphens, as 32 hex digits.
+// parseRunID returns a run id as 32 hex digits. The id may be given with or without
+// hyphens.
 func parseRunID(s string) (string, error) {
 	if len(s) == 32 || len(s) == 36 {
 		if id, err := uuid.Parse(s); err == nil {
@@ -41,8 +42,8 @@ func parseRunID(s string) (string, error) {
 	return "", fmt.Errorf("run id %q: want 32 hex digits", excerpt([]byte(s), 40))
 }
 
-// excerpt returns the first n bytes of a text from outside as valid UTF-8, for logs and
-// errors.
+// excerpt returns up to n leading bytes of b as valid UTF-8, for logs and errors. b
+// comes from outside.
 func excerpt(b []byte, n int) string {
 	more := ""
 	if len(b) > n {

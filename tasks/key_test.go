@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Postgres and Redis store keys, so this one must never change.
+// Postgres and Redis store keys, so this key must never change.
 func TestKeyIsStable(t *testing.T) {
 	t.Parallel()
 	if got, want := Key(KindImport, validImport()), "5c85126d6ccc5e8197905b43ef6d1332"; got != want {
@@ -86,7 +86,7 @@ func TestExcerpt(t *testing.T) {
 	}{
 		{"abc", 3, "abc"},
 		{"abcd", 3, "abc…"},
-		{"aé", 2, "a�…"}, // cut inside a character
+		{"aé", 2, "a�…"}, // cut in the middle of a character
 		{"\xff", 9, "�"},
 	} {
 		if got := excerpt([]byte(tc.in), tc.n); got != tc.want {

@@ -91,7 +91,7 @@ func start(t *testing.T, s *Server) {
 	}
 }
 
-// note is a kind for tests.
+// note is the arguments of a kind for tests.
 type note struct {
 	Text string `json:"text"`
 }
@@ -147,7 +147,7 @@ func (l *ledger) verdicts() []Verdict {
 	return v
 }
 
-// eventually waits for a condition.
+// eventually waits until a condition is met.
 func eventually(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -160,7 +160,7 @@ func eventually(t *testing.T, what string, met func() bool) {
 	}
 }
 
-// hurry makes tasks that wait for another attempt due at once.
+// hurry makes tasks that wait for a retry due at once.
 func hurry(t *testing.T, c *Client) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -169,7 +169,7 @@ func hurry(t *testing.T, c *Client) {
 		defer close(over)
 		for sleep.For(ctx, 20*time.Millisecond) == nil {
 			for _, queue := range queueNames() {
-				// It fails for a queue that does not exist yet.
+				// The call fails for a queue that does not exist yet.
 				_, _ = c.inspector.RunAllRetryTasks(queue)
 			}
 		}

@@ -10,11 +10,12 @@ import (
 // KindMap is the name of the job that maps existing companies to clients.
 const KindMap = "halo:map"
 
-// MaxPairs bounds the pairs of one request. With ids they make a payload of about 400 kB.
-// With long names the request may reach the payload's limit of 1 MiB first.
+// MaxPairs bounds the pairs of one request. With ids, this number makes a payload of
+// about 400 kB. With long names, the request may reach the payload's limit of 1 MiB
+// first.
 const MaxPairs = 5_000
 
-// maxInteractivePairs is the number of pairs up to which a request is interactive.
+// maxInteractivePairs is the maximum number of pairs in an interactive request.
 const maxInteractivePairs = 200
 
 // Map declares the mapping of pairs.
@@ -28,16 +29,17 @@ func Map() Kind[MapArgs, RunResult] {
 	}
 }
 
-// MapArgs are pairs of companies and clients to map.
+// MapArgs holds the pairs of companies and clients to map.
 type MapArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
 	Pairs        []Pair `json:"pairs"`         // 1 to [MaxPairs]
-	// Replace moves mappings that exist elsewhere instead of refusing the pair.
+	// Replace moves existing mappings of a pair's company or client instead of refusing
+	// the pair.
 	Replace bool `json:"replace,omitempty"`
 	// Suggested means that the pairs are accepted suggestions.
 	Suggested bool `json:"suggested,omitempty"`
-	// RequestedBy is for the record. It is not part of the request's [Key].
+	// RequestedBy is only recorded. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
@@ -47,8 +49,8 @@ type Pair struct {
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
-	// Line is the line of the file that the pair came from, or 0. It is for the record
-	// and not part of the request's [Key].
+	// Line is the line in the file that the pair came from, or 0. It is only recorded
+	// and is not part of the request's [Key].
 	Line int `json:"line,omitempty"`
 }
 
@@ -89,7 +91,7 @@ func checkPairs(pairs []Pair) error {
 	return errors.Join(faults...)
 }
 
-// maxFaults bounds the faults of pairs that one error lists.
+// maxFaults bounds the number of faulty pairs that one error lists.
 const maxFaults = 10
 
 // Validate reports all faults of the pair.
@@ -114,7 +116,7 @@ func (p Pair) Validate() error {
 }
 
 // Canonical returns the one form that equal arguments share. It keeps the order of the
-// pairs, which decides between contradictory pairs.
+// pairs, because of two contradictory pairs the first one counts.
 func (a MapArgs) Canonical() MapArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	pairs := make([]Pair, len(a.Pairs))

@@ -25,7 +25,7 @@ type line struct {
 	wg       sync.WaitGroup
 }
 
-// newLine returns a line that is cut, and the URL of Redis over it.
+// newLine returns a cut line and the URL of Redis through it.
 func newLine(t *testing.T, to string) (*line, string) {
 	t.Helper()
 	u, err := url.Parse(to)
@@ -33,12 +33,12 @@ func newLine(t *testing.T, to string) (*line, string) {
 		t.Fatal(err)
 	}
 	l := &line{t: t, target: u.Host, addr: "127.0.0.1:0", conns: map[net.Conn]bool{}}
-	l.restore() // to be given a port
+	l.restore() // listens once to get a port
 	l.cut()
 	t.Cleanup(l.wg.Wait)
 	t.Cleanup(l.cut)
 	u.Host = l.addr
-	u.RawQuery = "max_retries=-1" // go-redis' own retries would sit out a short cut
+	u.RawQuery = "max_retries=-1" // go-redis would retry until a short cut is over
 	return l, u.String()
 }
 
@@ -79,7 +79,7 @@ func (l *line) accept(listener net.Listener) {
 			continue
 		}
 		l.mu.Lock()
-		if l.listener != listener { // cut in between
+		if l.listener != listener { // the line was cut in the meantime
 			near.Close()
 			far.Close()
 		}
@@ -96,7 +96,7 @@ func pipe(to, from net.Conn) {
 	from.Close()
 }
 
-// Start does not need Redis; the work begins once it is available.
+// Start does not need Redis. The work begins once Redis is available.
 func TestServerStartsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
@@ -116,8 +116,8 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 	}
 }
 
-// Redis is unavailable for a moment while a task ends. The result must not be lost, or the
-// task would run again two minutes later.
+// Redis is unavailable for a short time while a task ends. The result must not be lost,
+// or the task would run again two minutes later.
 func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
@@ -134,7 +134,7 @@ func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	})
 	id := enqueueNote(t, c, noteKind())
 	receive(t, finished)
-	if err := sleep.For(t.Context(), 3*time.Second); err != nil { // the length of the outage
+	if err := sleep.For(t.Context(), 3*time.Second); err != nil { // duration of the outage
 		t.Fatal(err)
 	}
 	if st, err := c.Status(t.Context(), id); err != nil || st.State != StateRunning {
@@ -163,7 +163,7 @@ func TestWaitThroughAnOutage(t *testing.T) {
 	if _, err := waiting.Status(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if err := sleep.For(t.Context(), 300*time.Millisecond); err != nil { // Wait has seen it, too
+	if err := sleep.For(t.Context(), 300*time.Millisecond); err != nil { // time for Wait to notice the outage
 		t.Fatal(err)
 	}
 	l.cut()

@@ -15,8 +15,8 @@ import (
 	"github.com/halosync/halosync/internal/redisurl"
 )
 
-// Address is the location of a Redis and the credentials for it. It is opaque, so
-// that printing it never shows the password. The zero value is no address.
+// Address is the location of a Redis and the credentials for it. It is opaque, so that
+// printing it never shows the password. The zero value means no address.
 type Address = redisurl.Address
 
 // ParseAddress reads a Redis URL:
@@ -32,38 +32,39 @@ type Address = redisurl.Address
 // never quotes the URL.
 func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
 
-// LogRedis sends the messages of the Redis client library, mostly about connections that
-// failed, to a logger instead of standard error. The library has one logger per process,
-// so a program calls LogRedis once, before it opens anything. The messages contain
-// addresses, but no passwords.
+// LogRedis sends the messages of the Redis client library, mostly about failed
+// connections, to a logger instead of standard error. The library has one logger per
+// process, so a program calls LogRedis once, before it opens anything. The messages
+// contain addresses, but no passwords.
 func LogRedis(log *zap.SugaredLogger) { redis.SetLogger(redisLogger{log.Named("redis")}) }
 
 type redisLogger struct{ log *zap.SugaredLogger }
 
-// Printf implements the library's interface. Its messages are warnings, because the
-// library repeats what failed and returns an error in the end.
+// Printf implements the library's interface. Its messages are logged as warnings,
+// because the library retries and returns an error in the end.
 func (l redisLogger) Printf(_ context.Context, format string, args ...any) {
 	l.log.Warnf(format, args...)
 }
 
 const (
-	// minMajor.minMinor is the oldest version that has what asynq's archive (ZRANGE …
-	// BYSCORE) and the list of unrecorded runs (LPOP with a count) need.
+	// minMajor.minMinor is the oldest supported version. asynq's archive needs ZRANGE …
+	// BYSCORE, and the list of unrecorded runs needs LPOP with a count.
 	minMajor, minMinor = 6, 2
-	// maxMemoryPercent is the use of memory above which Check warns.
+	// maxMemoryPercent is the memory use, in percent, above which Check warns.
 	maxMemoryPercent = 70
-	// minMemory is what 50,000 tasks with their results take, in bytes.
+	// minMemory is the memory for 50,000 tasks with their results, in bytes.
 	minMemory = 64 << 20
 )
 
 // ErrUnfit means that Redis answers but cannot hold the queue: it would lose tasks, or
-// refuses commands that the queue needs.
+// it refuses commands that the queue needs.
 var ErrUnfit = errors.New("unfit for the queue")
 
-// Check checks the configuration of Redis, in a cluster of each master. The error is
-// [ErrUnfit] with each fault and the setting that mends it, or an error of Redis.
-// Warnings are about faults that the ledger makes up for at least in part. Check skips
-// what the Redis user may not read. It needs INFO and CONFIG GET for most of it.
+// Check checks the configuration of Redis; in a cluster, of each master. The error is
+// [ErrUnfit] with each fault and the setting that fixes it, or an error from Redis.
+// Warnings report faults for which the ledger at least partly compensates. Check skips
+// settings that the Redis user may not read. For most checks it needs INFO and CONFIG
+// GET.
 func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The nodes of a cluster usually have the same configuration.
+	// The nodes of a cluster usually have the same configuration, so faults repeat.
 	slices.Sort(faults)
 	slices.Sort(warnings)
 	if faults = slices.Compact(faults); len(faults) > 0 {
@@ -97,11 +98,11 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	return slices.Compact(warnings), s.checkRights(ctx)
 }
 
-// probeScript writes to a queue as most of asynq's scripts do.
+// probeScript writes to a queue in the way in which most of asynq's scripts do.
 var probeScript = redis.NewScript(`return redis.call('LREM', KEYS[1], 0, ARGV[1])`)
 
 // checkRights sends one command of each type that the queue needs. None of them changes
-// anything. It reports missing rights now, before they stop the queue.
+// anything. Missing rights are thus reported now, before they stop the queue.
 func (s *Server) checkRights(ctx context.Context) error {
 	const probe = "halosync:probe"
 	for _, err := range []error{
@@ -151,7 +152,8 @@ func refused(err error) bool {
 	return errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "NOPERM") || strings.HasPrefix(reply.Error(), "ERR"))
 }
 
-// parseInfo reads the reply to INFO, which is headings and lines "name:value".
+// parseInfo parses the reply to INFO, which consists of headings and lines
+// "name:value".
 func parseInfo(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -162,8 +164,8 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// judgeRedis returns the faults, which lose tasks, and the warnings of a server from its
-// INFO and its setting "save", which is "unknown" if it could not be read.
+// judgeRedis returns the faults of a server, which lose tasks, and its warnings. save
+// is the server's setting "save", or "unknown" if it could not be read.
 func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
 	if version := info["redis_version"]; !recent(version) {
 		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))
@@ -184,7 +186,7 @@ func judgeRedis(info map[string]string, save string) (faults, warnings []string)
 	return faults, append(warnings, judgeMemory(info)...)
 }
 
-// judgeMemory returns warnings about the memory that a server has and uses.
+// judgeMemory returns warnings about a server's memory and its use.
 func judgeMemory(info map[string]string) (warnings []string) {
 	used, limit := size(info, "used_memory"), size(info, "maxmemory")
 	if limit > 0 && limit < minMemory {
@@ -207,7 +209,7 @@ func size(info map[string]string, name string) uint64 {
 	return n
 }
 
-// recent reports whether a version such as "7.0.15" is new enough.
+// recent reports whether a version such as "7.0.15" is supported.
 func recent(version string) bool {
 	first, rest, _ := strings.Cut(version, ".")
 	second, _, _ := strings.Cut(rest, ".")

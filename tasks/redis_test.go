@@ -107,12 +107,12 @@ func TestJudgeRedis(t *testing.T) {
 	}
 }
 
-// Real servers, each with a configuration of its own.
+// Each case runs a real server with its own configuration.
 func TestCheckRedis(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		config         []string
-		command        []string // to set it up further
+		command        []string // to configure it further
 		fault, warning string
 	}{
 		"as it should be": {config: []string{"appendonly yes"}},
@@ -149,7 +149,7 @@ func TestCheckRedis(t *testing.T) {
 	}
 }
 
-// One node of a cluster is enough to lose tasks.
+// One faulty node of a cluster is enough to lose tasks.
 func TestCheckRedisCluster(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())

@@ -9,7 +9,7 @@ import (
 // ErrArguments means that stored arguments do not fit their kind.
 var ErrArguments = errors.New("arguments of the run")
 
-// Stored is a request as the ledger keeps it.
+// Stored is a request in the form in which the ledger keeps it.
 type Stored struct {
 	Tenant, ConnectionID, RequestedBy string
 
@@ -17,7 +17,7 @@ type Stored struct {
 	Args []byte // canonical JSON
 }
 
-// entry is a kind in the registry, with its types hidden: its arguments are JSON.
+// entry is a kind in the registry without its types: its arguments are JSON.
 type entry struct {
 	read    func(args []byte) (Stored, error)
 	enqueue func(ctx context.Context, c *Client, runID string, args []byte) error
@@ -67,8 +67,8 @@ func newEntry[A Args[A], R any](kind Kind[A, R]) entry {
 	}
 }
 
-// ReadStored reads a request from the name of its kind and the JSON of its arguments. It
-// decodes strictly and returns [ErrArguments] with the fault.
+// ReadStored reads a request from the name of its kind and the JSON of its arguments.
+// It decodes strictly and returns [ErrArguments] with the fault.
 func ReadStored(kind string, args []byte) (Stored, error) {
 	k, err := kindByName(kind)
 	if err != nil {
@@ -77,8 +77,8 @@ func ReadStored(kind string, args []byte) (Stored, error) {
 	return k.read(args)
 }
 
-// EnqueueStored is [Enqueue] with the name of the kind and the JSON of its arguments, as
-// the ledger keeps them.
+// EnqueueStored is like [Enqueue], but takes the name of the kind and the JSON of its
+// arguments, as the ledger keeps them.
 func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []byte) error {
 	k, err := kindByName(kind)
 	if err != nil {
@@ -90,11 +90,11 @@ func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []by
 // statementSQL calls the function of the ledger's schema.
 const statementSQL = `select replace(halosync.enqueue($1, $2, $3::uuid, $4::jsonb, $5)::text, '-', '')`
 
-// Statement returns the SQL that requests a run in the caller's own transaction, and its
-// parameters, for any Postgres driver. The statement returns the run's id as text. Once
-// the transaction commits, the run will be executed even if Redis loses its data.
-// [Client.Wait] waits for it. While the same request (see [Key]) is waiting or running,
-// the statement returns the id of that run.
+// Statement returns the SQL that requests a run in the caller's own transaction, and
+// its parameters, for any Postgres driver. The statement returns the run's id as text.
+// Once the transaction commits, the run will be executed even if Redis loses its data.
+// [Client.Wait] waits for the run. While the run of the same request (see [Key]) is
+// waiting or running, the statement returns that run's id.
 //
 // Statement reports invalid arguments itself, before anything reaches the database.
 func Statement[A Args[A], R any](kind Kind[A, R], args A) (query string, params []any, err error) {

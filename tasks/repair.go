@@ -11,11 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// epochKey exists for as long as Redis keeps its data.
+// epochKey exists as long as Redis keeps its data.
 const epochKey = "halosync:mark"
 
-// HasEpoch reports whether Redis still has the key that [Client.SetEpoch] stored. If not,
-// Redis is new, was flushed or restarted without its data, and all queued tasks are lost.
+// HasEpoch reports whether Redis still has the key that [Client.SetEpoch] stored. If
+// not, Redis is new, was flushed or restarted without its data, and all queued tasks
+// are lost.
 func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	n, err := c.rdb.Exists(ctx, epochKey).Result()
 	if err != nil {
@@ -24,8 +25,8 @@ func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	return n > 0, nil
 }
 
-// SetEpoch stores the key that [Client.HasEpoch] looks for. Call it once all lost runs are
-// due to be enqueued again.
+// SetEpoch stores the key that [Client.HasEpoch] checks for. Call it once all lost runs
+// are due to be enqueued again.
 func (c *Client) SetEpoch(ctx context.Context) error {
 	if err := c.rdb.Set(ctx, epochKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
 		return fmt.Errorf("queue epoch: %w", err)
@@ -69,19 +70,18 @@ func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, er
 	return free, nil
 }
 
-// RunNow makes a run that was put off due at once. It does nothing to a run in another
-// state.
+// RunNow makes a delayed run due at once. It does nothing to a run in another state.
 func (c *Client) RunNow(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)
 	return c.runTask(ctx, info, err, asynq.TaskStateRetry, asynq.TaskStateScheduled)
 }
 
-// runTask takes the result of a lookup and makes the task due if it is in one of the
-// given states.
+// runTask takes the result of a lookup and makes the task due if its state is one of
+// from.
 func (c *Client) runTask(ctx context.Context, info *asynq.TaskInfo, err error, from ...asynq.TaskState) error {
 	switch {
 	case errors.Is(err, ErrUnknownRun):
-		return nil // it has ended and is no longer kept
+		return nil // the task has ended and is no longer kept
 	case err != nil:
 		return err
 	case !slices.Contains(from, info.State):

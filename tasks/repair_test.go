@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The epoch is there for as long as Redis keeps its data.
+// The epoch exists as long as Redis keeps its data.
 func TestEpoch(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -41,8 +41,8 @@ func TestEpoch(t *testing.T) {
 	}
 }
 
-// A result that is written after its task was deleted leaves a hash with the id that is
-// not a task.
+// If a result is written after its task was deleted, it leaves a hash that has the
+// task's id but is not a task.
 func TestEnqueueReplacesAStub(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -62,8 +62,7 @@ func TestEnqueueReplacesAStub(t *testing.T) {
 	}
 }
 
-// An active task without a lease, lost by a crash or a failover, is never recovered by
-// asynq.
+// asynq never recovers an active task whose lease was lost in a crash or a failover.
 func TestEnqueueRepairsALostLease(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -77,7 +76,7 @@ func TestEnqueueRepairsALostLease(t *testing.T) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second must not take a lease away
+	for range 2 { // the second repair must not take the new lease away
 		if err := Enqueue(ctx, c, noteKind(), id, note{"hello"}); err != nil {
 			t.Fatal(err)
 		}
@@ -98,8 +97,8 @@ func TestEnqueueRepairsALostLease(t *testing.T) {
 	}
 }
 
-// A Redis that evicts deletes the task and leaves its id in a list. Once enqueued again, it
-// is executed once.
+// A Redis that evicts keys deletes the task and leaves its id in a list. Once the task
+// is enqueued again, it is executed once.
 func TestEnqueueAfterAnEviction(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"pending", "retry", "active"} {
@@ -115,10 +114,10 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 			}
 			switch state {
 			case "retry":
-				c.rdb.ZAdd(ctx, queue+"retry", redis.Z{Score: 1, Member: id}) // due long ago
+				c.rdb.ZAdd(ctx, queue+"retry", redis.Z{Score: 1, Member: id}) // due for a long time
 			case "active":
 				c.rdb.LPush(ctx, queue+"active", id)
-				c.rdb.ZAdd(ctx, queue+"lease", redis.Z{Score: 1, Member: id}) // over long ago
+				c.rdb.ZAdd(ctx, queue+"lease", redis.Z{Score: 1, Member: id}) // expired for a long time
 			}
 			if n := c.rdb.Del(ctx, queue+"t:"+id).Val(); n != 1 {
 				t.Fatal("no task")
@@ -133,7 +132,7 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 			Handle(s, noteKind(), succeed)
 			start(t, s)
 			await(t, c, id)
-			last := enqueueNote(t, c, noteKind()) // comes after all that was there
+			last := enqueueNote(t, c, noteKind()) // comes after everything that was there
 			await(t, c, last)
 			shutdown(t, s)
 			if got := observed.verdicts(); len(got) != 2 {
@@ -213,10 +212,10 @@ func TestUnrecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Import(ctx, args); err != nil { // the same request: not listed twice
+	if _, err := c.Import(ctx, args); err != nil { // the same request is not listed twice
 		t.Fatal(err)
 	}
-	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // its task never came
+	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // its task was never written
 		t.Fatal(err)
 	}
 	got, err := c.TakeUnrecorded(ctx, 10)
@@ -230,7 +229,7 @@ func TestUnrecorded(t *testing.T) {
 	if got, err := c.TakeUnrecorded(ctx, 10); err != nil || len(got) != 0 {
 		t.Errorf("a second time: %+v %v", got, err)
 	}
-	// A run of the ledger is not listed.
+	// A run that is in the ledger is not listed.
 	if err := Enqueue(ctx, c, Import(), NewRunID(), args); err != nil {
 		t.Fatal(err)
 	}

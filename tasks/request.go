@@ -13,21 +13,23 @@ import (
 )
 
 const (
-	// dedupGrace is how long a dedup key without a task is respected: its client may
-	// be between storing the key and enqueueing. After that the client has died.
+	// dedupGrace is how long a dedup key without a task is respected, because its
+	// client may be about to enqueue the task. After that time the client is assumed
+	// dead.
 	dedupGrace = 10 * time.Second
-	// dedupKeep is how long Redis keeps a dedup key, longer than any useful wait in
-	// the queue. The state of its task decides whether it still counts.
+	// dedupKeep is how long Redis keeps a dedup key, longer than any useful wait in the
+	// queue. The state of its task decides whether the key still counts.
 	dedupKeep = 7 * 24 * time.Hour
 	dedupPoll = 20 * time.Millisecond
 )
 
 // request enqueues a run, unless the same request is waiting or running.
 //
-// asynq's Unique does not fit: its lock outlives an archived task and does not hold the
-// first task's id. Instead a dedup key per request holds the run's id, and the state of
-// that run's task decides whether the key counts. In a cluster, a client that dies between storing the key and enqueueing
-// blocks the same request for ten seconds.
+// asynq's Unique is unsuitable: its lock outlives an archived task and does not hold
+// the first task's id. Instead, each request has a dedup key that holds the run's id,
+// and the state of that run's task decides whether the key counts. In a cluster, a
+// client that dies between storing the key and enqueueing blocks the same request for
+// ten seconds.
 func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], args A) (Receipt, error) {
 	if err := kind.fault(); err != nil {
 		return Receipt{}, err
@@ -49,7 +51,7 @@ func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return c.request(ctx, key, cmd)
 }
 
-// request writes the task, unless another run holds the key and has not ended.
+// request writes the task, unless another run that has not ended holds the key.
 func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (Receipt, error) {
 	expired := "" // the holder whose key no longer counts
 	for {
@@ -76,13 +78,13 @@ func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (R
 	}
 }
 
-// enqueueOnce enqueues a run that is not in the ledger, if it gets the dedup key. It
-// lists the run as unrecorded first, so that a worker adds it to the ledger.
+// enqueueOnce enqueues a run that is not in the ledger, if the run gets the dedup key.
+// It lists the run as unrecorded first, so that a worker adds it to the ledger.
 func (c *Client) enqueueOnce(
 	ctx context.Context, key, expired string, cmd enqueueCommand,
 ) (holder string, age time.Duration, err error) {
 	if !c.slots.Load() {
-		keys := append(cmd.keys, key, unrecordedKey, queuesKey) // after asynq's
+		keys := append(cmd.keys, key, unrecordedKey, queuesKey) // after the keys of asynq's script
 		args := append(cmd.args, cmd.runID, cmd.queue)
 		if expired != "" {
 			args = append(args, expired)
@@ -96,9 +98,9 @@ func (c *Client) enqueueOnce(
 	return c.enqueueStepwise(ctx, key, expired, cmd)
 }
 
-// enqueueStepwise does the same one key at a time, for a cluster, also one behind a
-// single address. It takes at most half of dedupGrace: after dedupGrace another client
-// could enqueue the same request.
+// enqueueStepwise does the same one key at a time. It is for a cluster, even one behind
+// a single address. It takes at most half of dedupGrace, because after dedupGrace
+// another client could enqueue the same request.
 func (c *Client) enqueueStepwise(
 	ctx context.Context, key, expired string, cmd enqueueCommand,
 ) (holder string, age time.Duration, err error) {
@@ -111,7 +113,7 @@ func (c *Client) enqueueStepwise(
 	if err := c.listUnrecorded(ctx, cmd.runID); err != nil {
 		return "", 0, err
 	}
-	if err := c.send(ctx, cmd); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) { // a repeat after a lost reply
+	if err := c.send(ctx, cmd); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) { // repeated after a lost reply
 		return "", 0, err
 	}
 	return holder, age, nil

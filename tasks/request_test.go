@@ -17,7 +17,7 @@ func dedupKey(args ImportArgs) string {
 	return "halosync:request:{" + Key(KindImport, args) + "}"
 }
 
-// setDedupKey stores a dedup key as a client that died after it would have.
+// setDedupKey stores a dedup key and no task, like a client that died in between.
 func setDedupKey(t *testing.T, c *Client, args ImportArgs, runID string, age time.Duration) {
 	t.Helper()
 	now, err := c.rdb.Time(t.Context()).Result()
@@ -43,7 +43,7 @@ func TestSameRequestManyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	var clients []*Client
-	for range 3 { // as many processes
+	for range 3 { // like three processes
 		clients = append(clients, openClient(t, url))
 	}
 	const askers = 50
@@ -93,8 +93,8 @@ func TestOtherRequestsAreOthers(t *testing.T) {
 	}
 }
 
-// A request returns the existing run while that waits, runs or will be tried again. Once
-// the run has ended, in any way, a new one begins.
+// While a run waits, runs or will be tried again, the same request returns it. Once the
+// run has ended, in any way, the request starts a new one.
 func TestSameRequestThroughTheRunsLife(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -154,7 +154,7 @@ func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 			t.Parallel()
 			c := openClient(t, database(t))
 			dead := NewRunID()
-			started := time.Now() // before the key, so that a slow machine does not shorten the wait
+			started := time.Now() // before storing the key, so that a slow machine does not shorten the wait
 			setDedupKey(t, c, validImport(), dead, tc.age)
 			r := mustImport(t, c, validImport())
 			if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
@@ -170,7 +170,8 @@ func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 	}
 }
 
-// Another client is slow between key and enqueue: the request returns its run.
+// If another client is slow between key and task, the request returns that client's
+// run.
 func TestRequestWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -214,7 +215,7 @@ func TestDamagedClaimIsReplaced(t *testing.T) {
 	}
 }
 
-// trips counts the round trips of a client to Redis.
+// trips counts a client's round trips to Redis.
 type trips struct{ n atomic.Int64 }
 
 func (t *trips) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -25,10 +25,10 @@ func Resync() Kind[ResyncArgs, RunResult] {
 type ResyncArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// Scheduled means that the schedule requested the resync, so that no person waits.
-	// It is not part of the request's [Key].
+	// Scheduled means that the schedule requested the resync, so no person waits for
+	// it. It is not part of the request's [Key].
 	Scheduled bool `json:"scheduled,omitempty"`
-	// RequestedBy is for the record. It is not part of the request's [Key].
+	// RequestedBy is only recorded. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 

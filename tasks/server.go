@@ -16,18 +16,19 @@ import (
 const (
 	defaultConcurrency     = 10
 	defaultShutdownTimeout = 15 * time.Second
-	// taskCheckInterval is how often an idle server looks for tasks. asynq's default of
-	// a second is too long for people.
+	// taskCheckInterval is how often an idle server checks for tasks. asynq's default
+	// of one second is too long when a person waits.
 	taskCheckInterval = 200 * time.Millisecond
-	// backgroundCheckInterval is the same for a server whose interactive tasks have
-	// their own slots. Looking for tasks is most of the work of an idle worker.
+	// backgroundCheckInterval replaces taskCheckInterval if interactive tasks have
+	// their own slots. Checking for tasks is most of the work of an idle worker.
 	backgroundCheckInterval = 500 * time.Millisecond
-	// delayedCheckInterval is how often the server looks for delayed tasks that are due.
+	// delayedCheckInterval is how often the server checks for delayed tasks that are
+	// due.
 	delayedCheckInterval = time.Second
 	// cleanUpInterval is how often the server deletes expired results.
 	cleanUpInterval = 8 * time.Second
 	// disabledInterval is for work that another asynq server in the same process
-	// does for the same queue.
+	// already does for the same queue.
 	disabledInterval = time.Hour
 )
 
@@ -35,25 +36,25 @@ const (
 type ServerConfig struct {
 	// Redis holds the queues. The server opens its own connection pool.
 	Redis Address
-	// Concurrency is the number of tasks that run at once. Default 10.
+	// Concurrency is the number of tasks that run at once. The default is 10.
 	Concurrency int
-	// Interactive is the number of additional slots for [QueueInteractive] alone, so
-	// that people do not wait for long runs. Default 0.
+	// Interactive is the number of additional slots that only [QueueInteractive] uses,
+	// so that people do not wait for long runs. The default is 0.
 	Interactive int
 	// Logger receives one line per execution, and asynq's messages under the name
-	// "asynq". Default none.
+	// "asynq". The default logs nothing.
 	Logger *zap.SugaredLogger
 	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish before it
-	// returns their tasks to the queue and cancels their contexts. Default 15 s.
+	// returns their tasks to the queue and cancels their contexts. The default is 15 s.
 	ShutdownTimeout time.Duration
 	// OnReject is called for a task that is archived before its handler ran, so that
 	// the run's record can be closed. After an error the task is tried again while
-	// attempts are left. May be nil.
+	// attempts are left. It may be nil.
 	OnReject func(context.Context, Rejected) error
-	// Observe is called at the end of each execution, for metrics. May be nil.
+	// Observe is called at the end of each execution, for metrics. It may be nil.
 	Observe func(Done)
-	// Trace is called before each execution and returns the handler's context. May be
-	// nil.
+	// Trace is called before each execution and returns the handler's context. It may
+	// be nil.
 	Trace func(context.Context, Execution) (context.Context, Span)
 }
 
@@ -72,8 +73,8 @@ type Span struct {
 	End     func(Done)
 }
 
-// Rejected is a task that ends before its handler runs: its payload is invalid, or
-// workers that died used up its attempts.
+// Rejected is a task that ends before its handler runs, because its payload is invalid
+// or worker crashes used up its attempts.
 type Rejected struct {
 	Kind    string
 	RunID   string
@@ -84,14 +85,14 @@ type Rejected struct {
 
 // Done is an execution of a task that has ended.
 type Done struct {
-	Kind     string // "other" for a kind that this server has no handler for
+	Kind     string // "other" for a kind without a handler in this server
 	Queue    string
 	RunID    string
 	Attempt  int
 	Duration time.Duration
 	Verdict  Verdict
 	Tenant   string // empty if the payload does not contain it
-	// Connection is the id of the run's connection, empty if the payload does not
+	// Connection is the id of the run's connection. It is empty if the payload does not
 	// contain it.
 	Connection string
 	Err        error // nil if and only if the verdict is [VerdictDone]
@@ -102,10 +103,10 @@ type Done struct {
 // It adds to asynq:
 //   - It decodes payloads strictly. It archives a task with an invalid payload and
 //     reports it to OnReject.
-//   - Handlers return [Later] and [Never]. A Later costs no attempt, even in the last.
+//   - Handlers return [Later] and [Never]. A Later uses up no attempt, not even the last.
 //   - Handlers learn early that the server stops, so that they can finish a page.
 //   - It repeats the write of a result that Redis does not accept at once, and does not
-//     execute a task again whose result is stored. asynq repeats a lost "done" with a
+//     execute a task again if its result is stored. asynq repeats a lost "done" with a
 //     cancelled context (v0.25 and v0.26), so the task would run again two minutes later.
 //
 // It logs one line per execution, without the payload.
@@ -114,13 +115,13 @@ type Server struct {
 	log       *zap.SugaredLogger
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
-	queues    []*asynq.Server // one for all queues, and perhaps one for interactive alone
+	queues    []*asynq.Server // one for all queues, and possibly one for interactive tasks alone
 	kinds     map[string]runner
 
 	draining chan struct{}
 	drain    sync.Once
-	// inFlight is read-locked by each execution. Shutdown waits for it, also for
-	// handlers that ignore their context, for which asynq does not wait.
+	// inFlight is read-locked by each execution. Shutdown waits for it, and thus also
+	// for handlers that ignore their context, for which asynq does not wait.
 	inFlight sync.RWMutex
 
 	mu      sync.Mutex
@@ -165,8 +166,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-// intervals are how often an idle server looks for pending tasks, for delayed tasks that
-// are due, and for expired results.
+// intervals are how often an idle server checks for pending tasks, for delayed tasks
+// that are due, and for expired results.
 type intervals struct{ check, delayed, cleanUp time.Duration }
 
 // newQueueServer returns an asynq server. asynq has no limit per queue, so slots for one
@@ -185,8 +186,8 @@ func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int
 	})
 }
 
-// Start begins to take tasks and returns. Redis may still be unavailable; [Server.Ping]
-// checks that.
+// Start begins to take tasks and returns. Redis may still be unavailable; use
+// [Server.Ping] to check.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,14 +211,15 @@ func (s *Server) Start() error {
 // Ping checks that Redis answers.
 func (s *Server) Ping(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
 
-// Drain closes [Job].Draining, so that handlers end after their current page. It does not
-// wait for them. [Server.Shutdown] calls it first.
+// Drain closes [Job].Draining, so that handlers end after their current page. It does
+// not wait for them. [Server.Shutdown] calls it first.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
-// Shutdown stops taking tasks, calls [Server.Drain], waits for the handlers, returns the
-// tasks of those that still run after ShutdownTimeout to the queue and closes the
-// connections. It returns when every handler has returned. If ctx ends first, it returns
-// ctx's error and goes on in the background. It may be called again.
+// Shutdown stops taking tasks, calls [Server.Drain] and waits for the handlers. It puts
+// the tasks of handlers that still run after ShutdownTimeout back into the queue, and
+// closes the connections. It returns when every handler has returned. If ctx ends
+// first, Shutdown returns ctx's error and continues in the background. It may be called
+// again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	done := make(chan struct{})
@@ -236,7 +238,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.inFlight.Lock()
 		//nolint:staticcheck // SA2001: it waits for the executions
 		s.inFlight.Unlock()
-		_ = s.rdb.Close() // an error only at a second call
+		_ = s.rdb.Close() // fails only at a second call
 	}()
 	select {
 	case <-done:
@@ -246,8 +248,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// register adds a kind. It panics on a mistake of the program: an incomplete kind, a call
-// after Start, or a name that is a prefix of another or has one as a prefix.
+// register adds a kind. It panics on a programming error: an incomplete kind, a call
+// after Start, or a name that is a prefix of another name or has another name as a
+// prefix.
 func (s *Server) register(name string, fault error, run runner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

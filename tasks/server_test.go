@@ -47,8 +47,8 @@ func TestNewServerRefuses(t *testing.T) {
 	}
 }
 
-// asynq's ServeMux would pass "halo:import:v2" to the handler of "halo:import", so such
-// names are refused.
+// asynq's ServeMux would pass "halo:import:v2" to the handler of "halo:import". Such
+// names are therefore refused.
 func TestHandlePanics(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -97,7 +97,7 @@ func TestCleanShutdown(t *testing.T) {
 	}
 	await(t, c, enqueueNote(t, c, noteKind()))
 	shutdown(t, s)
-	shutdown(t, s) // once more does nothing
+	shutdown(t, s) // a second call does nothing
 	if bad := logs.FilterLevelExact(zapcore.ErrorLevel).All(); len(bad) > 0 {
 		t.Errorf("errors logged: %v", bad)
 	}
@@ -109,8 +109,8 @@ func TestCleanShutdown(t *testing.T) {
 	}
 }
 
-// Handlers learn at once that the server stops, and their context remains valid. The tasks
-// that they put off are available for the next worker and have cost no attempt.
+// Handlers learn at once that the server stops, and their context remains valid. Tasks
+// that they postpone are available to the next worker and have not used up an attempt.
 func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -121,14 +121,14 @@ func TestShutdownDrains(t *testing.T) {
 	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
 		running <- true
 		<-job.Draining
-		return RunResult{}, Later(0, ctx.Err()) // the context must still be alive
+		return RunResult{}, Later(0, ctx.Err()) // the context must not have ended
 	})
 	start(t, s)
 	id := enqueueNote(t, c, noteKind())
 	receive(t, running)
 	began := time.Now()
 	shutdown(t, s)
-	if took := time.Since(began); took > 20*time.Second { // less than the timeout
+	if took := time.Since(began); took > 20*time.Second { // shorter than the timeout
 		t.Errorf("shutdown took %v", took)
 	}
 	if v := seen.verdicts(); len(v) != 1 || v[0] != VerdictLater {
@@ -147,8 +147,8 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// A handler that ignores Draining is cancelled after the timeout. Its task returns to the
-// queue at no cost of an attempt, and Shutdown still waits for the handler.
+// A handler that ignores Draining is cancelled after the timeout. Its task returns to
+// the queue without using up an attempt, and Shutdown still waits for the handler.
 func TestShutdownHandsBack(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -218,7 +218,7 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	for range each {
 		early[receive(t, order)]++
 	}
-	// 6:3:1 of 20, with a margin: no queue starves, none takes all.
+	// 6:3:1 of 20, with a margin: no queue starves, and none takes all slots.
 	if early[QueueInteractive] <= early[QueueResync] || early[QueueInteractive] == each {
 		t.Errorf("first %d tasks: %v", each, early)
 	}
@@ -227,8 +227,8 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	}
 }
 
-// A person does not wait for a slot that a long run holds. A shutdown waits for both kinds
-// of slots at the same time.
+// A person does not wait for a slot that a long run occupies. A shutdown waits for both
+// kinds of slots at the same time.
 func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -241,7 +241,7 @@ func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	running := make(chan string, 9)
 	Handle(s, long, func(ctx context.Context, job Job[note]) (RunResult, error) {
 		running <- job.RunID
-		<-ctx.Done() // hears nothing else
+		<-ctx.Done() // ignores everything else
 		return RunResult{}, Later(0, nil)
 	})
 	Handle(s, deaf, func(ctx context.Context, job Job[note]) (RunResult, error) {

@@ -13,16 +13,17 @@ import (
 // QueueStats are the statistics of one queue.
 type QueueStats struct {
 	Name string
-	// Tasks counts tasks by asynq's state: pending, active, scheduled, retry, archived,
-	// completed.
+	// Tasks counts tasks by asynq's states: pending, active, scheduled, retry,
+	// archived, completed.
 	Tasks map[string]int
-	// Latency is how long the next task has been waiting; 0 if the queue is empty.
+	// Latency is how long the next task has been waiting, or 0 if the queue is empty.
 	Latency time.Duration
 	Paused  bool
 }
 
-// Queues returns the statistics of each queue. It takes one round trip, and one more for
-// each queue with pending tasks. asynq's inspector has no context and measures memory too.
+// Queues returns the statistics of each queue. It takes one round trip, plus one for
+// each queue with pending tasks. asynq's inspector is not used, because it takes no
+// context and also measures memory.
 func (s *Server) Queues(ctx context.Context) ([]QueueStats, error) {
 	type replies struct {
 		counts map[string]*redis.IntCmd
@@ -60,7 +61,8 @@ func (s *Server) Queues(ctx context.Context) ([]QueueStats, error) {
 	return queues, nil
 }
 
-// latency returns how long a task has been pending, or 0 if it no longer is.
+// latency returns how long a task has been pending, or 0 if the task is no longer
+// pending.
 func (s *Server) latency(ctx context.Context, queue, id string) (time.Duration, error) {
 	if id == "" {
 		return 0, nil
@@ -79,10 +81,10 @@ func (s *Server) latency(ctx context.Context, queue, id string) (time.Duration, 
 	return max(0, time.Since(time.Unix(0, nanos))), nil
 }
 
-// Pool is the use of the server's connection pool to Redis.
+// Pool describes the use of the server's connection pool to Redis.
 type Pool struct {
 	Used, Idle, Max int
-	Timeouts        int64 // waits for a connection that timed out, since the start
+	Timeouts        int64 // waits for a connection that timed out since the start
 }
 
 // PoolStat returns the current use of the pool.

@@ -8,7 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// The counts are those of asynq, in every state of a task.
+// The counts equal asynq's in every state of a task.
 func TestQueuesAreCountedAsAsynqDoes(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -9,23 +9,23 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// The states of a run in the queue while it has no result. With a result, the state is
-// that of the result, such as succeeded or partial.
+// States of a run in the queue before it has a result. A run with a result has the
+// state of the result, such as succeeded or partial.
 const (
 	StateQueued   = "queued"
 	StateRunning  = "running"
-	StateRetrying = "retrying" // failed or put off; the queue tries it again
+	StateRetrying = "retrying" // failed or postponed; the queue will try it again
 	StateFailed   = "failed"
 )
 
 var (
-	// ErrUnknownRun means that the queue does not have the run: it never did, the run
-	// ended more than a day ago, or Redis lost it.
+	// ErrUnknownRun means that the queue does not have the run. Either it never had it,
+	// or the run ended more than a day ago, or Redis lost it.
 	ErrUnknownRun = errors.New("unknown run")
 	// ErrFailed means that the run has failed for good.
 	ErrFailed = errors.New("run failed")
 	// ErrNoResult means that the run has ended but its result did not reach Redis. The
-	// run's record in Postgres has it.
+	// result is in the run's record in Postgres.
 	ErrNoResult = errors.New("no result kept")
 )
 
@@ -39,7 +39,7 @@ type Status struct {
 }
 
 // Status returns the state of a run. The id may have hyphens. Status returns
-// [ErrUnknownRun], [ErrNoResult] or an error of Redis.
+// [ErrUnknownRun], [ErrNoResult] or an error from Redis.
 func (c *Client) Status(ctx context.Context, runID string) (Status, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {
@@ -69,7 +69,7 @@ func statusOf(info *asynq.TaskInfo) (Status, error) {
 	return s, nil
 }
 
-// lookUp finds a run's task by an id with or without hyphens.
+// lookUp finds a run's task by its id, with or without hyphens.
 func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -78,7 +78,8 @@ func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, err
 	return c.find(ctx, id, queueNames()...)
 }
 
-// find searches the queues for a task, because the id does not contain its queue.
+// find searches the queues for a task, because the id does not tell which queue it is
+// in.
 func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asynq.TaskInfo, error) {
 	for _, queue := range queues {
 		info, err := c.inspect(ctx, queue, runID)
@@ -93,7 +94,7 @@ func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asy
 	return nil, fmt.Errorf("run %s: %w", runID, ErrUnknownRun)
 }
 
-// inspect adds a context to asynq's lookup, which can take many seconds while Redis
+// inspect lets a context end asynq's lookup, which can take many seconds while Redis
 // stalls.
 func (c *Client) inspect(ctx context.Context, queue, runID string) (*asynq.TaskInfo, error) {
 	type answer struct {

@@ -35,7 +35,8 @@ func roundTrip(t *testing.T, url string) {
 	}
 }
 
-// A cluster refuses a command with keys of several slots, even if one node has all slots.
+// A cluster refuses a command with keys in several slots, even if one node has all
+// slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: []string{"cluster-enabled yes"}})
@@ -53,7 +54,7 @@ func TestCluster(t *testing.T) {
 	roundTrip(t, "redis-cluster://"+node.Addr())
 }
 
-// After a master has died, the client finds the node that took over its slots.
+// After a master dies, the client finds the node that took over its slots.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -74,11 +75,11 @@ func TestClusterFailover(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, err := c.Status(ctx, first.RunID)
-		return err == nil || errors.Is(err, ErrUnknownRun) // if it did not reach the replica
+		return err == nil || errors.Is(err, ErrUnknownRun) // the request may not have reached the replica
 	})
 }
 
-// The password is for the servers. A sentinel without a password accepts it.
+// The password is for the servers. A sentinel that has no password accepts it.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	binary, err := exec.LookPath("redis-server")
@@ -115,7 +116,7 @@ func TestSentinel(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait() // it was killed, and says so
+		_ = cmd.Wait() // it was killed and reports that
 	})
 	url := "redis-sentinel://:open-sesame@" + sentinel + "/2?master=main"
 	eventually(t, "sentinel", func() bool { return openClient(t, url).Ping(t.Context()) == nil })

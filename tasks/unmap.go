@@ -14,7 +14,7 @@ const KindUnmap = "halo:unmap"
 // MaxMappings bounds the mappings of one request.
 const MaxMappings = 5_000
 
-// Unmap declares the unmapping.
+// Unmap declares the unmapping of mappings.
 func Unmap() Kind[UnmapArgs, RunResult] {
 	return Kind[UnmapArgs, RunResult]{
 		Name:        KindUnmap,
@@ -25,12 +25,12 @@ func Unmap() Kind[UnmapArgs, RunResult] {
 	}
 }
 
-// UnmapArgs names the mappings of a connection to unmap.
+// UnmapArgs names a connection's mappings to unmap.
 type UnmapArgs struct {
 	Tenant       string   `json:"tenant"`
 	ConnectionID string   `json:"connection_id"` // uuid
 	MappingIDs   []string `json:"mapping_ids"`   // uuids, 1 to [MaxMappings]
-	// RequestedBy is for the record. It is not part of the request's [Key].
+	// RequestedBy is only recorded. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 

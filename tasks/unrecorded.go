@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// unrecordedKey lists the runs that were requested through Redis and are not in
-	// the ledger yet, oldest first.
+	// unrecordedKey holds the list of runs that were requested through Redis and are
+	// not in the ledger yet, oldest first.
 	unrecordedKey = "halosync:unseen"
-	// maxUnrecorded bounds the list while no worker is up. A run that is dropped from
-	// it is recorded when it is executed.
+	// maxUnrecorded bounds the list while no worker is running. A run that is dropped
+	// from the list is recorded when it is executed.
 	maxUnrecorded = 100_000
 )
 
-// Unrecorded is a run that may be missing in the ledger.
+// Unrecorded is a run that may be missing from the ledger.
 type Unrecorded struct {
 	RunID  string // 32 hex digits
-	Kind   string // such as [KindImport]
+	Kind   string // for example [KindImport]
 	Tenant string
-	Args   []byte // the payload: JSON of the kind's arguments, not validated
+	Args   []byte // the payload: the kind's arguments as JSON, not validated
 	Ended  bool   // its task is archived or completed and will not be executed again
 }
 
@@ -35,9 +35,9 @@ func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
 	return c.rdb.LTrim(ctx, unrecordedKey, -maxUnrecorded, -1).Err()
 }
 
-// TakeUnrecorded removes up to limit runs from the list of unrecorded runs and returns those
-// that have a task. Each run is returned to one caller. If the caller loses it, the run
-// is recorded when it is executed.
+// TakeUnrecorded removes up to limit runs from the list of unrecorded runs and returns
+// those that have a task. Each run is returned to one caller. If the caller loses a
+// run, it is recorded when it is executed.
 func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, error) {
 	ids, err := c.rdb.LPopCount(ctx, unrecordedKey, limit).Result()
 	if errors.Is(err, redis.Nil) {
@@ -61,7 +61,7 @@ func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, e
 	return runs, nil
 }
 
-// putBack lists runs again after an error of Redis. If that fails too, they are
+// putBack lists runs again after a Redis error. If that fails too, the runs are
 // recorded when they are executed.
 func (c *Client) putBack(ctx context.Context, ids []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dedupGrace)

@@ -14,12 +14,12 @@ type Verdict string
 // The verdicts.
 const (
 	VerdictDone  Verdict = "done"  // the run has ended and its result is stored
-	VerdictLater Verdict = "later" // put off, at no cost of an attempt
-	VerdictAgain Verdict = "again" // failed; the queue tries again
+	VerdictLater Verdict = "later" // postponed without using up an attempt
+	VerdictAgain Verdict = "again" // failed; the queue will try it again
 	VerdictNever Verdict = "never" // failed for good, or in the last attempt
 	// VerdictInterrupted means that the context ended before the handler returned.
 	// After a timeout, a cancellation in asynqmon or a lost lease, asynq counts a
-	// failed attempt. At a shutdown it returns the task to the queue.
+	// failed attempt. At a shutdown, it returns the task to the queue.
 	VerdictInterrupted Verdict = "interrupted"
 )
 
@@ -30,17 +30,19 @@ const (
 	maxErrorText = 2_000
 )
 
-// Later puts the run off without costing an attempt: when the budget is used up, a lock is
-// held, the worker stops or the time slice ends. The run is due again after that time,
-// rounded down to a whole second, at the end of its queue. err is the reason and may be
-// nil.
+// Later postpones the run without using up an attempt: the budget is used up, a lock is
+// held, the worker stops or the time slice ends. The run is due again after the given
+// time, rounded down to a whole second, at the end of its queue. err is the reason and
+// may be nil.
 //
-// This package does not limit the number of Laters. The handler needs a deadline.
+// This package does not limit the number of Laters. The handler must have its own
+// deadline.
 func Later(after time.Duration, err error) error {
 	return &laterError{max(after, 0), err}
 }
 
-// IsLater reports whether err wraps a [Later], and after which time the run is due again.
+// IsLater reports whether err wraps a [Later], and returns the time after which the run
+// is due again.
 func IsLater(err error) (after time.Duration, ok bool) {
 	later, ok := errors.AsType[*laterError](err)
 	if !ok {
@@ -71,21 +73,22 @@ func (e *laterError) Error() string {
 
 func (e *laterError) Unwrap() error { return e.err }
 
-// neverError wraps asynq.SkipRetry, which asynq finds with errors.Is, and keeps its text
-// out of the message.
+// neverError wraps asynq.SkipRetry, which asynq finds with errors.Is. It keeps the text
+// of SkipRetry out of the message.
 type neverError struct{ err error }
 
 func (e *neverError) Error() string   { return bounded(e.err) }
 func (e *neverError) Unwrap() []error { return []error{e.err, asynq.SkipRetry} }
 
-// againError is a failure that the queue tries again.
+// againError is a failure after which the queue tries the run again.
 type againError struct{ err error }
 
 func (e *againError) Error() string { return bounded(e.err) }
 func (e *againError) Unwrap() error { return e.err }
 
-// judge converts a handler's error to a verdict and the error for asynq. final means that
-// this was the last attempt. If err wraps both a Never and a Later, Never wins.
+// judge converts a handler's error to a verdict and an error for asynq. final means
+// that this was the last attempt. If err wraps both a Never and a Later, the Never
+// wins.
 func judge(err error, final bool) (Verdict, error) {
 	_, never := errors.AsType[*neverError](err)
 	later, put := errors.AsType[*laterError](err)
@@ -101,7 +104,7 @@ func judge(err error, final bool) (Verdict, error) {
 	}
 }
 
-// isFailure reports whether an error costs an attempt. asynq also calls it for a lost
+// isFailure reports whether an error uses up an attempt. asynq also calls it for a lost
 // lease, which does, so that a task that kills its workers ends.
 func isFailure(err error) bool {
 	_, put := errors.AsType[*laterError](err)
@@ -114,12 +117,12 @@ func retryDelay(failures int, err error, _ *asynq.Task) time.Duration {
 	if later, ok := errors.AsType[*laterError](err); ok {
 		return later.after
 	}
-	return backoff(failures, rand.Float64()) //nolint:gosec // spreading retries needs no secret
+	return backoff(failures, rand.Float64()) //nolint:gosec // spreading retries needs no secure randomness
 }
 
 // backoff returns the delay after a failure: 10 s, doubled for each earlier failure, at
-// most 10 minutes. Half of it is fixed and half is random (0 ≤ jitter < 1), so that runs
-// that failed together do not return together.
+// most 10 minutes. Half of it is fixed and half is random (0 ≤ jitter < 1), so that
+// runs that failed at the same time are not retried at the same time.
 func backoff(failures int, jitter float64) time.Duration {
 	d := maxDelay
 	if failures < 16 { // 10 s << 16 is above maxDelay and does not overflow

@@ -1,5 +1,5 @@
-// Package config reads the environment into one checked struct. It reports all faults at once,
-// by the name of the variable, and never quotes a secret.
+// Package config reads the environment into one validated struct. It reports all faults
+// at once, by the name of the variable, and never quotes a secret.
 package config
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// The names of the variables that commands require.
+// Names of the variables that commands may require.
 const (
 	DatabaseURL = "DATABASE_URL"
 	RedisURL    = "REDIS_URL"
@@ -28,30 +28,32 @@ const (
 	signinSecret = "HALOSYNC_SIGNIN_SECRET"
 )
 
-// Config is the environment of one process. Secrets print as "[secret]".
+// Config is the configuration of one process. Secrets print as "[secret]".
 type Config struct {
 	DatabaseURL secret.String `env:"DATABASE_URL"`
 	RedisURL    secret.String `env:"REDIS_URL"`
 	Keyset      secret.String `env:"HALOSYNC_KEYSET"`
 
-	// Concurrency is the number of tasks that one worker runs at once, 1 to 1,000.
+	// Concurrency is the maximum number of tasks that one worker runs at once, 1 to
+	// 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
-	// TenantRuns is the number of imports and resyncs of one tenant that the whole
-	// fleet runs at once, 1 to 100.
+	// TenantRuns is the maximum number of imports and resyncs of one tenant that the
+	// whole fleet runs at once, 1 to 100.
 	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
 	// HTTPAddr is the listener's host:port, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`
 	// RateLimit is the request budget of one Halo instance.
 	RateLimit ratelimit.Rate `env:"HALOSYNC_RATE_LIMIT" envDefault:"700/5m"`
-	// ResyncCron is the default schedule of resyncs; the engine checks it.
+	// ResyncCron is the default schedule of resyncs. The engine validates it.
 	ResyncCron string `env:"HALOSYNC_RESYNC_CRON" envDefault:"30 4 * * *"`
 	// ResyncSpread is the time over which the resyncs of different connections are
 	// spread, 0 to 12 h.
 	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
-	// AllowHosts are hosts or CIDRs that may be called even if private or plain http.
+	// AllowHosts are hosts or CIDRs to which calls are allowed even if they are private
+	// or use plain HTTP.
 	AllowHosts []string `env:"HALOSYNC_ALLOW_HOSTS"`
 	// CAFile is a PEM file with private authorities for calls to Halo, in addition to
-	// the system's; package halo reads it.
+	// the system's. Package halo reads it.
 	CAFile   string        `env:"HALOSYNC_CA_FILE"`
 	LogLevel zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "json" or "console".
@@ -59,27 +61,28 @@ type Config struct {
 	// Tenant is the default of the CLI's --tenant.
 	Tenant string `env:"HALOSYNC_TENANT"`
 
-	// SigninSecret is the secret with which the product signs its sign-in tokens;
-	// package access reads it.
+	// SigninSecret is the secret with which the product signs its sign-in tokens.
+	// Package access parses it.
 	SigninSecret secret.String `env:"HALOSYNC_SIGNIN_SECRET"`
-	// EmbedOrigins are the origins that may embed the console in a frame; package
-	// access reads them.
+	// EmbedOrigins are the origins that may embed the console in a frame. Package
+	// access parses them.
 	EmbedOrigins []string `env:"HALOSYNC_EMBED_ORIGINS"`
 
-	// QueuesWritable lets /asynqmon/ change the queues instead of only showing them.
+	// QueuesWritable allows changes to the queues on /asynqmon/, which otherwise only
+	// shows them.
 	QueuesWritable bool `env:"HALOSYNC_QUEUES_WRITABLE"`
 
 	// Port is set by hosting platforms; HTTPAddr takes precedence.
 	Port string `env:"PORT"`
 
-	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 keeps it
+	// KeepRuns, KeepEvents and KeepClients are how long history is kept. 0 keeps it
 	// forever. Events are kept at least as long as runs.
 	KeepRuns    Days `env:"HALOSYNC_KEEP_RUNS" envDefault:"90d"`
 	KeepEvents  Days `env:"HALOSYNC_KEEP_EVENTS" envDefault:"400d"`
 	KeepClients Days `env:"HALOSYNC_KEEP_CLIENTS" envDefault:"180d"`
 }
 
-// secrets are the variables that a file NAME_FILE may hold instead.
+// secrets are the variables whose value may come from a file that NAME_FILE names.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret}
 
 // A FaultsError lists all faults of the environment.
@@ -107,9 +110,9 @@ func (e *FaultsError) Err() error {
 	return e
 }
 
-// Load reads the environment through getenv. required names the variables that the command
-// requires. The error is a [*FaultsError]. With it, Load returns what it could read, so that
-// the caller can look for more faults.
+// Load reads the environment through getenv. required names the variables that the
+// command requires. The error is a [*FaultsError]. With the error, Load returns the
+// values that it could read, so that the caller can check for more faults.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {
@@ -150,7 +153,7 @@ var purpose = map[string]string{
 	Keyset:      `the keys that seal credentials; create them with "enqueue keyset new"`,
 }
 
-// read collects the variables of Config, and secrets from files.
+// read collects the values of Config's variables, and of secrets from files.
 func read(getenv func(string) string) (values map[string]string, faults []string) {
 	values = map[string]string{}
 	params, err := env.GetFieldParams(&Config{})
@@ -179,10 +182,10 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 	return values, faults
 }
 
-// readSecret reads a file of at most 64 KiB. A larger one is the wrong file.
+// readSecret reads a file of at most 64 KiB. A larger file is not a secret.
 func readSecret(path string) (string, error) {
 	if strings.HasPrefix(path, "hsk1:") || strings.Contains(path, "://") {
-		return "", errors.New("contains the secret itself: want the path of a file with it") // never quote it
+		return "", errors.New("contains the secret itself: want the path of a file with it") // the error must not quote the secret
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -202,7 +205,7 @@ func readSecret(path string) (string, error) {
 	return v, nil
 }
 
-// check reports the faults that the types do not exclude, and sets HTTPAddr.
+// check reports faults that the types do not exclude, and sets HTTPAddr.
 func (c *Config) check() (faults []string) {
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_CONCURRENCY is %d: want 1 to 1000", c.Concurrency))
@@ -220,7 +223,8 @@ func (c *Config) check() (faults []string) {
 	name := "HALOSYNC_HTTP_ADDR"
 	switch {
 	case c.HTTPAddr == "" && c.Port != "":
-		// Platforms that set PORT connect from outside, so listen on all interfaces.
+		// Platforms that set PORT connect from outside, so the process listens on all
+		// interfaces.
 		c.HTTPAddr, name = ":"+c.Port, "PORT"
 	case c.HTTPAddr == "":
 		c.HTTPAddr = "127.0.0.1:8080"
@@ -268,7 +272,7 @@ func parseFaults(err error) []string {
 	return faults
 }
 
-// variable returns the environment's name for a field of Config.
+// variable returns the environment variable for a field of Config.
 func variable(field string) string {
 	params, err := env.GetFieldParams(&Config{})
 	if err != nil {

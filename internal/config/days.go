@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Days is how long something is kept, in days; 0 means forever.
+// Days is a retention time in days. 0 means forever.
 type Days int
 
-// UnmarshalText reads "90d", or "off" or "0" for forever.
+// UnmarshalText parses "90d". "off" and "0" mean forever.
 func (d *Days) UnmarshalText(text []byte) error {
 	value := string(text)
 	if value == "off" || value == "0" {
@@ -29,18 +29,19 @@ func (d *Days) UnmarshalText(text []byte) error {
 // maxDays is a century.
 const maxDays = 36_500
 
-// Duration returns the days as a duration.
+// Duration converts the days to a duration.
 func (d Days) Duration() time.Duration { return time.Duration(d) * 24 * time.Hour }
 
-// The minimums: the queue keeps the key of a request for a week, the database refuses to
-// delete younger events, and imports update a client's last-seen time only every 30 days.
+// The minimums. The queue keeps the key of a request for a week. The database refuses
+// to delete younger events. Imports update a client's last-seen time only every 30
+// days.
 const (
 	minRuns    = 7
 	minEvents  = 30
 	minClients = 60
 )
 
-// checkKeep reports faults in how long history is kept.
+// checkKeep reports faults in the retention times.
 func (c *Config) checkKeep() (faults []string) {
 	for _, k := range []struct {
 		name      string

@@ -7,13 +7,14 @@ import (
 )
 
 const (
-	// From minWarning on, a skew is a warning. From minFault on it is a fault: the
-	// queue's leases last 30 s, so it could take a live worker for dead.
+	// A skew of at least minWarning is a warning. A skew of at least minFault is a
+	// fault: the queue's leases last 30 s, so the queue could take a live worker for
+	// dead.
 	minWarning = 2 * time.Second
 	minFault   = 15 * time.Second
 )
 
-// clock compares this machine's clock with those of Postgres and Redis.
+// clock compares this machine's clock with the clocks of Postgres and Redis.
 func (c Config) clock(ctx context.Context, r *Report) {
 	for _, s := range []struct {
 		name string
@@ -34,8 +35,8 @@ func (c Config) clock(ctx context.Context, r *Report) {
 	}
 }
 
-// skewOf returns by how much a server's clock is ahead of this machine's. It subtracts the time
-// that the reply took.
+// skewOf returns how far a server's clock is ahead of this machine's clock. It
+// subtracts the time that the reply took.
 func skewOf(ctx context.Context, now func(context.Context) (time.Time, error)) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package doctor checks everything that a worker needs, from the environment to each
-// connection's Halo, and reports for each fault what to do. It changes nothing.
+// Package doctor checks everything that a worker needs, from the environment to the
+// Halo of each connection. It reports each fault with its remedy. It changes nothing.
 package doctor
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The status of a finding.
+// Statuses of a finding.
 const (
 	OK      = "ok"
-	Warning = "warning" // works, but needs attention
+	Warning = "warning" // works but needs attention
 	Fault   = "fault"   // does not work
 	Skipped = "skipped" // could not be checked
 )
@@ -26,7 +26,7 @@ const (
 type Finding struct {
 	Area    string `json:"area"` // environment, postgres, redis, keys, clock, halo
 	Status  string `json:"status"`
-	Subject string `json:"subject,omitempty"` // e.g. "acme/main", tenant and connection
+	Subject string `json:"subject,omitempty"` // for example "acme/main", tenant and connection
 	What    string `json:"what"`
 	Do      string `json:"do,omitempty"`
 }
@@ -53,19 +53,19 @@ func (r *Report) add(area, status, what, do string) {
 	r.Add(Finding{Area: area, Status: status, What: what, Do: do})
 }
 
-// Config is what to check.
+// Config specifies what to check.
 type Config struct {
 	Store  *repo.Store
 	Queue  *tasks.Server
 	Engine *engine.Engine
-	// Connections bounds the connections that are tested.
+	// Connections bounds the number of connections that are tested.
 	Connections int
 }
 
 // checkTimeout bounds the checks of one server.
 const checkTimeout = 10 * time.Second
 
-// Examine runs all checks. It continues after faults.
+// Examine runs all checks. It continues after a fault.
 func Examine(ctx context.Context, c Config) Report {
 	var r Report
 	up := c.postgres(ctx, &r)

@@ -15,14 +15,14 @@ import (
 const (
 	// maxTests is the number of connections that are tested at the same time.
 	maxTests = 8
-	// testTimeout bounds one test: a token, a page and a retry.
+	// testTimeout bounds one test: a token, one client and a retry.
 	testTimeout = 30 * time.Second
 	// refsPage is the number of connections that are read at a time.
 	refsPage = 500
 )
 
-// halo reads a token and one client with the credentials of each active connection, up to
-// Config.Connections.
+// halo tests the credentials of active connections, up to Config.Connections: it
+// requests a token and reads one client.
 func (c Config) halo(ctx context.Context, r *Report) {
 	var active []repo.ConnectionRef
 	left, paused := 0, 0
@@ -60,7 +60,8 @@ func (c Config) halo(ctx context.Context, r *Report) {
 	}
 }
 
-// test tests several connections at a time and reports in their order.
+// test tests several connections at a time and reports the results in the order of
+// refs.
 func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) (good int) {
 	errs := make([]error, len(refs))
 	slots := make(chan struct{}, maxTests)
@@ -85,8 +86,8 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 	return good
 }
 
-// advice returns what to do about a connection that does not work, and the command that tests
-// it alone.
+// advice returns the remedy for a connection that does not work, and the command that
+// tests it alone.
 func advice(ref repo.ConnectionRef, err error) string {
 	p := problem.Of(err)
 	if p.Code == problem.Internal || p.Advice == "" {

@@ -1,19 +1,19 @@
-// Package plaintext defines which characters a text from outside may hold, and
-// makes texts safe to show. Names and notes follow one policy, whatever their
-// source: [Clean] for a system that cannot be asked again (Halo), [Check] for
-// people, [Printable], [Escape] and the like for everything that is shown,
-// because a database may hold texts from before the policy.
+// Package plaintext defines which characters text from outside may contain, and makes
+// text safe to show. One policy applies to all names and notes. [Clean] is for text
+// from a system that cannot correct it (Halo), and [Check] is for text from people.
+// [Printable], [Escape] and similar functions are for everything that is shown, because
+// a database may contain text that is older than the policy.
 //
-// Refused are control characters (C0, DEL, C1), line and paragraph separators,
-// characters that embed, override or isolate a reading direction (U+202A to
-// U+202E, U+2066 to U+2069), invisible characters (zero-width spaces, byte order
-// marks, tags, fillers, soft hyphens), and noncharacters.
+// The policy refuses control characters (C0, DEL, C1), line and paragraph separators,
+// characters that embed, override or isolate a reading direction (U+202A to U+202E,
+// U+2066 to U+2069), invisible characters (zero-width spaces, byte order marks, tags,
+// fillers, soft hyphens), and noncharacters.
 //
-// Kept are joiners (U+200C, U+200D) within words of the scripts that need them
-// and within emoji; elsewhere they would only let two names differ that look the
-// same. Kept are the marks U+200E, U+200F and U+061C, which Hebrew and Arabic
-// names with Latin parts need and which act on their neighbours alone, and
-// variation selectors, which Japanese names need.
+// It keeps joiners (U+200C, U+200D) within emoji and within words of the scripts that
+// need them; elsewhere, joiners would only make identical-looking names differ. It
+// keeps the marks U+200E, U+200F and U+061C, which Hebrew and Arabic names with Latin
+// parts need and which affect only their neighbours. It also keeps variation selectors,
+// which Japanese names need.
 package plaintext
 
 import (
@@ -29,7 +29,7 @@ const (
 	joiner    = '\u200d'
 )
 
-// mark reports whether r acts on the reading direction of its neighbours.
+// mark reports whether r affects the reading direction of its neighbours.
 func mark(r rune) bool { return r == '\u200e' || r == '\u200f' || r == '\u061c' }
 
 func joins(r rune) bool { return r == joiner || r == nonJoiner }
@@ -39,13 +39,13 @@ func breaks(r rune) bool {
 	return r >= '\t' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-// refused reports whether no text may hold r. Joiners are not refused here, as
-// they depend on their neighbours.
+// refused reports whether r is refused everywhere. Joiners are not refused here,
+// because they depend on their neighbours.
 func refused(r rune) bool {
 	switch {
 	case r >= ' ' && r < 0x7f:
 		return false
-	case r < 0x034f: // fast path for Latin and accents: only controls and the soft hyphen
+	case r < 0x034f: // fast path for Latin letters and accents: only controls and the soft hyphen
 		return r < 0xa0 || r == 0xad
 	case unicode.IsControl(r), breaks(r):
 		return true
@@ -55,20 +55,20 @@ func refused(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
 }
 
-// word reports whether r may be next to a joiner: a letter, mark or symbol
-// outside the scripts of Europe, none of which joins.
+// word reports whether r may be next to a joiner. It must be a letter, mark or symbol
+// that does not belong to a European script, because no European script uses joiners.
 func word(r rune) bool {
 	return r >= 0x0590 && !joins(r) && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsSymbol(r))
 }
 
-// Clean returns s as a text that [Check] accepts: breaks become blanks, refused
-// characters and invalid UTF-8 are dropped, surrounding blanks are trimmed, and
-// it is cut after limit characters. Cleaning twice changes nothing. The result
+// Clean returns s as a string that [Check] accepts. It replaces line breaks and tabs by
+// spaces, drops refused characters and invalid UTF-8, trims surrounding spaces, and
+// cuts the result to limit characters. Cleaning twice changes nothing. The result
 // shares no memory with a much longer s.
 func Clean(s string, limit int) string {
 	whole := len(s)
 	s = strings.TrimSpace(s)
-	if _, at := firstFault(s); at == 0 && (len(s) <= limit || utf8.RuneCountInString(s) <= limit) { // almost always
+	if _, at := firstFault(s); at == 0 && (len(s) <= limit || utf8.RuneCountInString(s) <= limit) { // the usual case
 		if whole > 2*len(s)+utf8.UTFMax {
 			return strings.Clone(s)
 		}
@@ -76,7 +76,7 @@ func Clean(s string, limit int) string {
 	}
 	var b strings.Builder
 	b.Grow(min(len(s), limit*utf8.UTFMax))
-	var pending, last rune // pending is a joiner before the next character is known
+	var pending, last rune // pending is a joiner whose next character is not known yet
 	n := 0
 text:
 	for i := 0; i < len(s) && n < limit; {
@@ -98,7 +98,7 @@ text:
 		}
 		if pending != 0 && word(last) && word(r) {
 			if n+1 == limit {
-				break text // do not cut between a joiner and its right neighbour
+				break text // do not cut between a joiner and the character after it
 			}
 			b.WriteRune(pending)
 			n++
@@ -110,7 +110,7 @@ text:
 	return strings.TrimRightFunc(b.String(), unicode.IsSpace)
 }
 
-// plain reports whether s is visible ASCII only, like most names.
+// plain reports whether s consists only of visible ASCII, like most names.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -120,8 +120,9 @@ func plain(s string) bool {
 	return true
 }
 
-// Check returns an error that names the first character that s may not hold, and
-// its position; nil if there is none. It does not check length or emptiness.
+// Check returns an error that names the first character that s may not contain, and its
+// position. It returns nil if there is no such character. It does not check whether s
+// is too long or empty.
 func Check(s string) error {
 	switch r, at := firstFault(s); {
 	case at == 0:
@@ -133,8 +134,9 @@ func Check(s string) error {
 	}
 }
 
-// firstFault returns the first character that s may not hold and its position,
-// counted from 1. U+FFFD means a byte that is not UTF-8; position 0, none.
+// firstFault returns the first character that s may not contain, and its position,
+// counted from 1. U+FFFD means a byte that is not UTF-8. Position 0 means that s has no
+// fault.
 func firstFault(s string) (r rune, at int) {
 	if plain(s) {
 		return 0, 0
@@ -181,17 +183,16 @@ func fault(r rune, at int) error {
 	return fmt.Errorf("character %d, %U, is not allowed (%s)", at, r, what)
 }
 
-// hostile reports whether r must not be printed to a table or a log: refused
-// characters, and direction marks, which could reorder the text around them.
+// hostile reports whether r must not be printed to a table or a log. This applies to
+// refused characters and to direction marks, which could reorder the text around them.
 func hostile(r rune) bool { return refused(r) || mark(r) }
 
-// Printable replaces by U+FFFD every character that could move the cursor,
-// recolour the terminal, reverse the reading direction or hide. The result is one
-// line.
+// Printable replaces every character that could move the cursor, recolour the terminal,
+// reverse the reading direction or hide by U+FFFD. The result is one line.
 func Printable(s string) string { return replace(s, hostile) }
 
-// PrintableLines is [Printable] for a text of several lines, and for cells of a
-// file: it keeps everything that [Check] accepts, direction marks included.
+// PrintableLines is like [Printable] for text with several lines and for cells of a
+// file. It keeps everything that [Check] accepts, including direction marks.
 func PrintableLines(s string) string {
 	return replace(s, func(r rune) bool { return r != '\n' && r != '\t' && refused(r) })
 }
@@ -209,9 +210,9 @@ func replace(s string, bad func(rune) bool) string {
 }
 
 // Escape writes the characters that [Printable] replaces as JSON escapes, such as
-// \u009b, except tabs and line ends, so that a printed document stays the same
-// document. b must be text or whole lines of JSON, in which such characters occur
-// only within strings.
+// \u009b. It keeps tabs and line ends, so that a printed document stays the same
+// document. b must be text or whole lines of JSON, in which such characters occur only
+// within strings.
 func Escape(b []byte) []byte {
 	bad := func(r rune) bool { return r != '\n' && r != '\t' && hostile(r) }
 	first := bytes.IndexFunc(b, bad)

@@ -72,7 +72,8 @@ func TestCleanCuts(t *testing.T) {
 	}
 }
 
-// A short text cut from a much longer one does not keep that in memory.
+// A short string that Clean cuts from a much longer one does not keep the longer one in
+// memory.
 func TestCleanLetsGo(t *testing.T) {
 	t.Parallel()
 	padded := strings.Repeat(" ", 1000) + "Acme" + strings.Repeat(" ", 1000)
@@ -83,7 +84,7 @@ func TestCleanLetsGo(t *testing.T) {
 	}
 }
 
-// The fast path for Latin agrees with the tables.
+// The fast path for Latin letters agrees with the Unicode tables.
 func TestRefusedLatin(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x400) {
@@ -136,7 +137,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// safeJSON checks what must hold for a printed document.
+// safeJSON checks the guarantees for a printed document.
 func safeJSON(t *testing.T, in string) {
 	t.Helper()
 	raw, err := json.Marshal(in)

@@ -10,15 +10,17 @@ import (
 )
 
 const (
-	// maxShown bounds a payload or result in bytes. A list shows up to a hundred.
+	// maxShown bounds a payload or result, in bytes. A page lists up to a hundred of
+	// them.
 	maxShown = 2_000
-	// maxItems and maxText bound the lists and texts in a longer one.
+	// maxItems and maxText bound the lists and strings in a payload or result that is
+	// longer.
 	maxItems = 10
 	maxText  = 200
 )
 
-// format returns a task's payload or result as asynqmon shows it: JSON, with long lists and
-// texts cut. It contains no secrets, by the contract of package tasks.
+// format returns a task's payload or result for asynqmon to show: as JSON, with long
+// lists and strings cut. By the contract of package tasks, it contains no secrets.
 func format(_ string, raw []byte) string {
 	if len(raw) <= maxShown && !bytes.Contains(raw, []byte(`\u`)) {
 		return plaintext.Printable(strings.ToValidUTF8(string(raw), "\uFFFD"))
@@ -36,7 +38,7 @@ func format(_ string, raw []byte) string {
 	return cut(string(short), maxShown)
 }
 
-// shorten cuts lists and texts, and makes texts printable.
+// shorten cuts lists and strings, and makes strings printable.
 func shorten(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -61,7 +63,7 @@ func shorten(v any) any {
 	return v
 }
 
-// cut bounds a text, in bytes, and makes it printable.
+// cut cuts a string to maxBytes and makes it printable.
 func cut(s string, maxBytes int) string {
 	rest := len(s) - maxBytes
 	if rest <= 0 {

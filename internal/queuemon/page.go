@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// noncePlaceholder marks the places of the nonce in the page.
+// noncePlaceholder marks where the nonce goes in the page.
 const noncePlaceholder = "NONCE-OF-THIS-ANSWER"
 
-// page is asynqmon's document, split at the places of the nonce.
+// page is asynqmon's HTML document, split where the nonce goes.
 type page []string
 
 var (
-	// foreign matches what the page loads from other sites (two fonts), and the
+	// foreign matches elements that load from other sites (two fonts), and the
 	// manifest, which browsers request without the session's cookie.
 	foreign = regexp.MustCompile(`<link [^>]*(?:href="https?://|rel="manifest")[^>]*>`)
 	script  = regexp.MustCompile(`<script\b`)
@@ -38,7 +38,7 @@ func pageOf(from http.Handler) (page, error) {
 	return strings.Split(text, noncePlaceholder), nil
 }
 
-// answer records the response of a handler.
+// answer records a handler's response.
 type answer struct {
 	bytes.Buffer
 	header http.Header
@@ -57,15 +57,16 @@ func (p page) serve(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(strings.Join(p, nonce))) // fails only if the client has disconnected
 }
 
-// policy returns the content security policy of asynqmon's page: scripts and styles with the
-// nonce, images and data from this site, no frames.
+// policy returns the content security policy of asynqmon's page. It allows scripts and
+// styles with the nonce, images and data from this site, and no frames.
 func policy(nonce string) string {
 	return "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; " +
 		"img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// secure sets the headers of all responses. Only a page runs scripts. No site may embed the
-// pages in a frame, not even the product, because they show all tenants.
+// secure sets the headers of all responses. Only a page runs scripts. No site, not even
+// the product, may embed the pages in a frame, because they show the tasks of all
+// tenants.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Frame-Options", "DENY")

@@ -1,9 +1,9 @@
-// Package queuemon serves asynqmon, the web pages of asynq, for operators. The queues hold
-// tasks of all tenants, so the pages need the scope ops. They are read-only unless
-// configured otherwise.
+// Package queuemon serves asynqmon, the web pages of asynq, for operators. The queues
+// hold tasks of all tenants, so the pages require the scope ops. They are read-only
+// unless configured otherwise.
 //
-// asynqmon is a page with a script, and a JSON API. This package changes the page so that it
-// works under a strict content security policy.
+// asynqmon consists of a page with a script, and a JSON API. This package changes the
+// page so that it works under a strict content security policy.
 package queuemon
 
 import (
@@ -24,9 +24,10 @@ const Root = "/asynqmon"
 // Config configures a [Monitor].
 type Config struct {
 	Redis redisurl.Address
-	// Writable lets operators pause queues, and run, archive, cancel and delete tasks.
+	// Writable allows operators to pause queues, and to run, archive, cancel and delete
+	// tasks.
 	Writable bool
-	Log      *zap.Logger // default: none
+	Log      *zap.Logger // nil: no log
 }
 
 // Monitor serves asynqmon. It is safe for concurrent use.
@@ -38,7 +39,7 @@ type Monitor struct {
 	handler  http.Handler
 }
 
-// New returns the pages. It connects to Redis at the first request.
+// New returns a monitor. It connects to Redis at the first request.
 func New(cfg Config) (*Monitor, error) {
 	m := &Monitor{writable: cfg.Writable, log: cfg.Log, asynqmon: asynqmon.New(asynqmon.Options{
 		RootPath: Root, RedisConnOpt: cfg.Redis, ReadOnly: !cfg.Writable,
@@ -49,7 +50,7 @@ func New(cfg Config) (*Monitor, error) {
 	}
 	var err error
 	if m.page, err = pageOf(m.asynqmon); err != nil {
-		_ = m.Close() // nothing was opened yet
+		_ = m.Close() // nothing has been opened yet
 		return nil, err
 	}
 	const reason = "the queues hold tasks of all tenants. Sign in with a key of that scope."
@@ -88,16 +89,16 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isFile reports whether a path is one of asynqmon's files. All pages share one document, and
-// the ids in their paths may contain dots.
+// isFile reports whether a path is one of asynqmon's files. All pages share one
+// document, and the ids in their paths may contain dots.
 func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// image is a response with an SVG image, whose type asynqmon does not know.
+// image is a response with an SVG image, a type that asynqmon does not know.
 type image struct{ http.ResponseWriter }
 
-// Write replaces the content type, which asynqmon sets wrong.
+// Write replaces the content type, which asynqmon sets incorrectly.
 func (w *image) Write(p []byte) (int, error) {
 	w.Header().Set("Content-Type", "image/svg+xml")
 	return w.ResponseWriter.Write(p)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// monitor returns a monitor for the Redis at the URL, which need not exist.
+// monitor returns a monitor for the Redis at the URL, which need not be running.
 func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http.Handler {
 	t.Helper()
 	address, err := redisurl.Parse(redisURL)
@@ -41,7 +41,7 @@ func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http
 	return m
 }
 
-// ask sends a request with a scope; "" sends none.
+// ask sends a request with a scope, or without one if scope is "".
 func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, queuemon.Root+path, nil)
@@ -88,7 +88,8 @@ func TestQueuesAreForOpsAlone(t *testing.T) {
 	}
 }
 
-// The pages are read-only unless configured otherwise. Changes are logged with their actor.
+// The pages are read-only unless configured otherwise. Changes are logged with their
+// actor.
 func TestChangesAreSwitchedOn(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)
@@ -124,7 +125,7 @@ var (
 	scripts     = regexp.MustCompile(`<script( nonce="(\w+)")?`)
 )
 
-// The page runs only asynqmon's scripts. Other responses run nothing.
+// The page runs only asynqmon's scripts. Other responses run no scripts.
 func TestPolicyOfThePage(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0", false, nil)
@@ -157,11 +158,11 @@ func TestPolicyOfThePage(t *testing.T) {
 	}
 }
 
-// Without Redis each response is an error, and nothing else fails.
+// Without Redis, each response is an error, and nothing else fails.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0?max_retries=-1", true, nil)
-	var asked sync.WaitGroup // each waits for several attempts to connect
+	var asked sync.WaitGroup // each request waits for several attempts to connect
 	for method, paths := range map[string][]string{
 		http.MethodGet: {
 			"queues", "queues/import", "queue_stats", "servers", "scheduler_entries", "redis_info", "metrics", "queues/import/groups", "queues/import/tasks/a1",
@@ -180,7 +181,8 @@ func TestRedisIsAway(t *testing.T) {
 	asked.Wait()
 }
 
-// Payloads are shown as JSON, bounded and without characters that hide or reorder text.
+// Payloads are shown as JSON. They are bounded and contain no characters that hide or
+// reorder text.
 func TestPayloadsAreReadable(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)

@@ -1,11 +1,11 @@
--- One grant, as (*state).ask in decide.go decides it; the reasons are there.
+-- One grant, with the same decisions as (*state).ask in decide.go, which gives the
+-- reasons.
 --
 -- KEYS: state (hash), log of the common pool, log of the reserve (lists of
--- microseconds, ascending). All have one hash tag.
--- ARGV: person (0, 1), limit, window, maximum sleep, settle time, maximum pause,
--- slip, epoch of the caller, used (0, 1), whole (0, 1), then pool (0, 1) and age
--- of each grant that is reported.
--- Reply: outcome (0 granted, 1 refused, 2 unknown), wait, epoch, pool.
+-- microseconds, ascending). All have one hash tag. ARGV: person (0, 1), limit, window,
+-- maximum sleep, settle time, maximum pause, slip, epoch of the caller, used (0, 1),
+-- whole (0, 1), then pool (0, 1) and age of each reported grant. Reply: outcome (0
+-- granted, 1 refused, 2 unknown), wait, epoch, pool.
 local person, limit, window = ARGV[1] == '1', tonumber(ARGV[2]), tonumber(ARGV[3])
 local sleep, settle, pause, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local known, used, whole = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1'
@@ -57,7 +57,7 @@ if s.learned > 0 then
   factor = math.min(1000, s.learned + 10 * math.floor(math.max(0, now - s.cut) / window))
 end
 
--- The state lives for two windows and until the limit has recovered.
+-- The state expires after two windows, but not before the limit has recovered.
 local function reply(outcome, wait, pool)
   if #changed > 0 then redis.call('HSET', KEYS[1], unpack(changed)) end
   local life = math.ceil((2 * s.keep + math.floor((1000 - factor) / 10) * window + 60000000) / 1000)

@@ -1,9 +1,9 @@
-// Package ratelimit keeps the requests to one Halo instance within its budget: in any
-// rolling window, all workers, connections, runs and people together make no more requests
-// than the limit. Halo counts per instance, not per client.
+// Package ratelimit keeps the requests to one Halo instance within its budget. In any
+// rolling window, all workers, connections, runs and people together make no more
+// requests than the limit. Halo counts per instance, not per client.
 //
-// Processes share the budget through Redis. A process without Redis continues with a tenth
-// of the budget, less what it used before.
+// Processes share the budget through Redis. A process without Redis continues with a
+// tenth of the budget, minus the requests that it has already made.
 package ratelimit
 
 import (
@@ -22,11 +22,12 @@ import (
 const (
 	// assumedProcesses divides the budget while processes cannot share it.
 	assumedProcesses = 10
-	// If Redis does not answer within askTimeout, one request tries it again every
+	// If Redis does not answer within askTimeout, one request retries it every
 	// retryInterval.
 	askTimeout    = 2 * time.Second
 	retryInterval = 5 * time.Second
-	// maxReport bounds the grants that are reported to a Redis that lost its data.
+	// maxReport bounds the number of grants that are reported to a Redis that lost its
+	// data.
 	maxReport = 4000
 	// A request that wakes up more than maxLate after its turn takes a new turn, up to
 	// maxLateTries times.
@@ -34,16 +35,17 @@ const (
 	maxLateTries = 3
 )
 
-// Options configure a [Limiter]. The zero value is for a process on its own.
+// Options configure a [Limiter]. The zero value is for a single process.
 type Options struct {
-	// Rate is the default rate of instances. If it is not set, Halo's own: 700/5m.
+	// Rate is the default rate for instances. If it is not set, Halo's own rate
+	// applies: 700/5m.
 	Rate Rate
-	// Redis shares the budget between processes. May be nil.
+	// Redis shares the budget between processes. It may be nil.
 	Redis redis.UniversalClient
-	// MaxWait is how long [Limiter.Wait] waits before it refuses. Default and minimum
-	// 5 s, because turns are reserved that far ahead.
+	// MaxWait is how long [Limiter.Wait] waits before it refuses. The default and
+	// minimum is 5 s, because turns are reserved that far ahead.
 	MaxWait time.Duration
-	// Observe is called for each event, from several goroutines. May be nil.
+	// Observe is called for each event, from several goroutines. It may be nil.
 	Observe func(Event)
 }
 
@@ -61,16 +63,16 @@ type EventKind int
 
 // The kinds of events.
 const (
-	Granted   EventKind = iota // a request may be sent
-	Refused                    // a request must be tried later
+	Granted   EventKind = iota // a request was granted and may be sent
+	Refused                    // a request must be retried later
 	Throttled                  // Halo answered 429
 	Lowered                    // the limit was lowered after a 429
 	Lost                       // Redis is unavailable
 	Back                       // Redis is available again
 )
 
-// A BudgetError means that an instance's budget is used up for longer than the limiter
-// waits.
+// A BudgetError means that an instance's budget stays used up for longer than the
+// limiter waits.
 type BudgetError struct {
 	After time.Duration // when to try again, above zero
 }
@@ -82,12 +84,12 @@ func (e *BudgetError) Error() string {
 // Limiter grants requests per instance. It is safe for concurrent use.
 type Limiter struct {
 	rate    Rate
-	shared  store // nil: none
+	shared  store // nil: the budget is not shared
 	local   *memory
 	maxWait time.Duration
 	observe func(Event)
 	lost    atomic.Bool
-	retryAt atomic.Int64 // while lost: when to try Redis again, on local's clock
+	retryAt atomic.Int64 // while Redis is lost: when to retry it, on local's clock
 
 	mu     sync.Mutex
 	synced map[string]*syncState // by instance
@@ -96,8 +98,8 @@ type Limiter struct {
 // syncState is what this process and Redis have exchanged about one instance.
 type syncState struct {
 	mu         sync.Mutex
-	epoch      int64        // of the shared state that this process used last
-	unreported []localGrant // grants that Redis does not have
+	epoch      int64        // epoch of the shared state that this process used last
+	unreported []localGrant // grants that Redis has not received
 	reporting  sync.Mutex
 }
 
@@ -125,11 +127,11 @@ func New(opts Options) *Limiter {
 	return l
 }
 
-// Wait blocks until one more request may be sent to the instance. limit is the instance's
-// rate, as [ParseRate] reads it, or empty for the default. If the turn is further away than
-// the limiter waits, Wait returns a [*BudgetError]. Other errors are that of ctx or of
-// limit. All requests to an instance count together, even with different rates. Each
-// request keeps to its own rate.
+// Wait blocks until one more request may be sent to the instance. limit is the
+// instance's rate, as [ParseRate] reads it, or empty for the default. If the wait would
+// exceed MaxWait, Wait returns a [*BudgetError]. Any other error is ctx's error or a
+// fault in limit. All requests to an instance count together, even if their rates
+// differ. Each request keeps to its own rate.
 func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class) error {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -148,13 +150,13 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			return &BudgetError{After: wait}
 		}
 		if err := sleep.For(ctx, wait); err != nil {
-			return err // the turn remains unused: no other request can take it safely
+			return err // the turn stays unused, because no other request can take it safely
 		}
 		if got.outcome != granted {
 			continue
 		}
-		// A process that was suspended must not send a request that the current window
-		// has no room for.
+		// A process that was suspended must not send a request for which the current
+		// window has no room.
 		if late++; time.Since(got.asked)-wait > maxLate && late <= maxLateTries {
 			continue
 		}
@@ -164,13 +166,14 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 }
 
 // Throttled records that Halo answered 429 to a request that was sent at that time. The
-// whole fleet pauses for after, at most 15 minutes. If after is 0, it pauses for a tenth of
-// the window, 1 s to 30 s. The limit is lowered by a tenth, once per burst of 429s, and
-// recovers by 1 % of the rate per window. If Redis does not answer, Throttled takes 2 s.
+// whole fleet pauses for after, at most 15 minutes. If after is 0, it pauses for a
+// tenth of the window, 1 s to 30 s. The limit is lowered by a tenth, once per burst of
+// 429s, and recovers by 1 % of the rate per window. If Redis does not answer, Throttled
+// takes up to 2 s.
 func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.Duration) {
 	r, err := l.rate.Or(limit)
 	if err != nil {
-		return // Wait has refused the request with that limit
+		return // Wait has already refused the request with that limit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -178,7 +181,7 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 		after = min(max(r.Per/10, time.Second), 30*time.Second)
 	}
 	age, window, pause := max(0, time.Since(sent)).Microseconds(), (r.Per + r.slack()).Microseconds(), after.Microseconds()
-	lowered, _ := l.local.throttled(ctx, instance, age, window, pause) // memory returns no error
+	lowered, _ := l.local.throttled(ctx, instance, age, window, pause) // the local store returns no error
 	if l.reachable() {
 		if sharedLowered, err := l.shared.throttled(ctx, instance, age, window, pause); err != nil {
 			l.markLost(err)
@@ -192,14 +195,15 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 	}
 }
 
-// turn is an answer and its origin.
+// turn is an answer with its origin.
 type turn struct {
 	answer
-	asked time.Time // the wait does not begin before
+	asked time.Time // the wait starts no earlier than this
 	local bool      // from the local store
 }
 
-// ask asks the shared store or, if that is unavailable, takes from the local share.
+// ask asks the shared store. If that store is unavailable, ask grants from the local
+// share.
 func (l *Limiter) ask(ctx context.Context, instance string, c call) (turn, error) {
 	if err := ctx.Err(); err != nil {
 		return turn{}, err
@@ -226,7 +230,7 @@ func (l *Limiter) ask(ctx context.Context, instance string, c call) (turn, error
 	return turn{got, asked, true}, err
 }
 
-// askShared asks Redis and reports the grants that it does not have.
+// askShared sends a call to Redis and reports the grants that Redis does not have.
 func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, c call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -251,8 +255,9 @@ func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, 
 	return got, nil
 }
 
-// report asks a state that is new to this process and reports all grants of the process.
-// One goroutine at a time does so; the others find the state adopted.
+// report sends the call to a state that is new to this process and reports all grants
+// of the process. Only one goroutine at a time does this. The others then find the
+// state adopted.
 func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c call, epoch int64) (answer, error) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
@@ -286,7 +291,7 @@ func (l *Limiter) syncState(instance string) *syncState {
 	return s
 }
 
-// take returns the epoch, and returns and removes the grants to report.
+// take removes the grants to report and returns them with the epoch.
 func (s *syncState) take() (int64, []localGrant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -303,7 +308,7 @@ func (s *syncState) add(g ...localGrant) {
 	s.unreported = s.unreported[max(0, len(s.unreported)-maxReport):]
 }
 
-// adopt changes the epoch, unless another goroutine did so first.
+// adopt changes the epoch, unless another goroutine has already changed it.
 func (s *syncState) adopt(from, to int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -312,7 +317,7 @@ func (s *syncState) adopt(from, to int64) {
 	}
 }
 
-// reachable reports whether to ask Redis. While Redis is lost, only one caller per
+// reachable reports whether to use Redis. While Redis is lost, only one caller per
 // retryInterval tries it.
 func (l *Limiter) reachable() bool {
 	if l.shared == nil || !l.lost.Load() {

@@ -51,7 +51,7 @@ func (s *sent) now() {
 	s.times = append(s.times, time.Now().UnixMicro())
 }
 
-// A process without Redis keeps to its share in any window.
+// A process without Redis keeps to its share in every window.
 func TestLocalShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestLocalShare(t *testing.T) {
 	})
 }
 
-// A wait beyond the limit is an error that says when to try again.
+// If the wait would be too long, the error says when to try again.
 func TestWaitRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,8 +109,8 @@ func TestWaitRefuses(t *testing.T) {
 	})
 }
 
-// Limiters of several processes share a Redis that loses everything in between. No window
-// holds more than the limit, and the budget is used.
+// Limiters of several processes share a Redis that loses all its data in between. No
+// window holds more requests than the limit, and the budget is used.
 func TestFleetKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {
@@ -164,7 +164,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			}
 			minimum := rate.Requests * 3 * 90 / 100
 			if flush {
-				minimum -= rate.Requests * 6 / 4 // all wait until all grants are reported
+				minimum -= rate.Requests * 6 / 4 // during the settle time, all limiters wait for grants to be reported
 			}
 			if len(requests.times) < minimum {
 				t.Errorf("%d requests, want at least %d", len(requests.times), minimum)
@@ -173,17 +173,17 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 	}
 }
 
-// Without Redis a process continues with its share, less what it has used. It reports its
-// grants once Redis is back.
+// Without Redis, a process continues with its share, minus what it has used. It reports
+// its grants once Redis is back.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	// With a sync every second, a killed Redis could lose writes of two seconds. Here
-	// all confirmed writes must be kept.
+	// With an fsync every second, a killed Redis could lose the writes of two seconds.
+	// This test needs all confirmed writes to survive.
 	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Durable: true, Config: []string{"appendfsync always"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() }) // it may have been stopped
+	t.Cleanup(func() { _ = server.Close() }) // it may already have been stopped
 	rdb := connect(t, server.URL())
 	var events seen
 	l, rate := New(Options{Redis: rdb, Observe: events.observe}), Rate{100, time.Hour}
@@ -232,8 +232,8 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// A Redis that lost its data comes back empty. The grants before are reported to it exactly
-// once.
+// A Redis that lost its data comes back empty. The earlier grants are reported to it
+// exactly once.
 func TestRedisComesBackEmpty(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -262,7 +262,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	}
 }
 
-// The keys in Redis expire, but not before they are useless.
+// The keys in Redis expire, but not while they are needed.
 func TestStateExpires(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -290,7 +290,7 @@ func TestStateExpires(t *testing.T) {
 	}
 }
 
-// BenchmarkGrant measures a turn that is granted at once and one that is refused.
+// BenchmarkGrant measures a call that is granted at once and a call that is refused.
 func BenchmarkGrant(b *testing.B) {
 	calls := map[string]call{
 		"granted": {limit: 1 << 30, window: (100 * time.Millisecond).Microseconds()},
@@ -315,14 +315,15 @@ func BenchmarkGrant(b *testing.B) {
 	}
 }
 
-// A cluster refuses a script with keys of several slots, even if one node has all slots.
+// A cluster refuses a script with keys in several slots, even if one node has all
+// slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	node, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Config: []string{"cluster-enabled yes"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Close() }) // an error loses nothing
+	t.Cleanup(func() { _ = node.Close() }) // after an error nothing is lost
 	plain := connect(t, node.URL())
 	if err := plain.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 		t.Fatal(err)
@@ -333,7 +334,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{node.Addr()}})
-	t.Cleanup(func() { _ = rdb.Close() }) // only read
+	t.Cleanup(func() { _ = rdb.Close() }) // only used for reading
 	var events seen
 	l := New(Options{Redis: rdb, Observe: events.observe})
 	for _, instance := range []string{"a", "b", "c"} {

@@ -21,11 +21,11 @@ func connect(tb testing.TB, url string) redis.UniversalClient {
 	}
 	opts.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(opts)
-	tb.Cleanup(func() { _ = rdb.Close() }) // an error is harmless
+	tb.Cleanup(func() { _ = rdb.Close() }) // an error does no harm
 	return rdb
 }
 
-// database returns a client of an empty database.
+// database returns a client for an empty database.
 func database(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
 	return connect(tb, redistest.URL(tb))
@@ -38,7 +38,7 @@ type bench struct {
 	now   int64
 	clock func(int64) // sets the store's clock
 	flush func()      // deletes all data
-	// learned is the state that a 429 leaves.
+	// learned returns the part of the state that a 429 changes.
 	learned func() [5]int64
 }
 
@@ -48,7 +48,8 @@ func on(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Run("redis", func(t *testing.T) { t.Parallel(); test(t, inRedis(t)) })
 }
 
-// dawn is the start of the tests, with digits that careless formatting would lose.
+// dawn is the start time of the tests. Careless formatting would lose some of its
+// digits.
 var dawn = time.Date(2026, 7, 1, 12, 0, 0, 123_457_000, time.UTC).UnixMicro()
 
 func inMemory(t *testing.T) *bench {
@@ -64,7 +65,8 @@ func inMemory(t *testing.T) *bench {
 	return b
 }
 
-// inRedis replaces the line of the scripts that reads Redis' clock.
+// inRedis returns a bench on Redis. In its scripts it replaces the line that reads
+// Redis' clock.
 func inRedis(t *testing.T) *bench {
 	const clockKey = "test-clock"
 	rdb := database(t)
@@ -104,7 +106,7 @@ func inRedis(t *testing.T) *bench {
 	return b
 }
 
-// advance moves the clock, forward or back.
+// advance moves the clock forward or backward.
 func (b *bench) advance(d time.Duration) {
 	b.now += d.Microseconds()
 	b.clock(b.now)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Rate is a maximum number of requests in any window of a length.
+// Rate is the maximum number of requests in any window of the given length.
 type Rate struct {
 	Requests int           // 1 to 100,000
 	Per      time.Duration // 1 s to 24 h
 }
 
-// ParseRate reads a rate of the environment or of a connection, such as "700/5m", "60/1m"
-// or "5/s". A unit without a number means one of it.
+// ParseRate parses a rate from the environment or from a connection, such as "700/5m",
+// "60/1m" or "5/s". A unit without a number means one unit.
 func ParseRate(s string) (Rate, error) {
 	bad := fmt.Errorf("rate %q: want requests/window, for example 700/5m", s)
 	count, window, ok := strings.Cut(strings.TrimSpace(s), "/")
@@ -39,13 +39,13 @@ func ParseRate(s string) (Rate, error) {
 	return Rate{Requests: n, Per: per}, nil
 }
 
-// slack is added to the window, because one request may reach Halo late and the next one
-// early.
+// slack is added to the window, because one request may reach Halo late and the next
+// one early.
 func (r Rate) slack() time.Duration { return min(max(r.Per/50, 20*time.Millisecond), maxSlack) }
 
 const maxSlack = 250 * time.Millisecond
 
-// Or returns the rate of a connection, as [ParseRate] reads it, or r if limit is empty.
+// Or returns the rate of a connection, parsed by [ParseRate], or r if limit is empty.
 func (r Rate) Or(limit string) (Rate, error) {
 	if limit == "" {
 		return r, nil
@@ -53,7 +53,7 @@ func (r Rate) Or(limit string) (Rate, error) {
 	return ParseRate(limit)
 }
 
-// String returns the form that [ParseRate] reads.
+// String returns the rate in the form that [ParseRate] accepts.
 func (r Rate) String() string {
 	per := r.Per.String()
 	per = strings.TrimSuffix(per, "m0s") + map[bool]string{true: "m"}[strings.HasSuffix(per, "m0s")]

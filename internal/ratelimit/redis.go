@@ -28,8 +28,8 @@ func newRedisStore(rdb redis.UniversalClient) redisStore {
 	return redisStore{rdb, redis.NewScript(askSource), redis.NewScript(throttledSource)}
 }
 
-// keys returns the keys of an instance. They have one hash tag, so that a cluster keeps
-// them on one node. The name is hashed, because it is long and private.
+// keys returns the keys of an instance. They share one hash tag, so that a cluster
+// keeps them on one node. The instance is hashed, because its name is long and private.
 func keys(instance string) []string {
 	sum := sha256.Sum256([]byte(instance))
 	prefix := "halosync:rate:{" + hex.EncodeToString(sum[:8]) + "}:"

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The script and the function make the same decisions.
+// The scripts and the Go functions make the same decisions.
 func TestScriptAndFunctionAgree(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {

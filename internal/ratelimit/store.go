@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// store keeps the states of instances. redisStore is for the fleet, memory for one process.
+// store keeps the states of instances. redisStore serves the fleet, memory serves one
+// process.
 type store interface {
 	ask(ctx context.Context, instance string, c call) (answer, error)
 	// throttled records a 429 for a request that was sent age ago and reports whether
-	// it lowered the limit. Microseconds.
+	// it lowered the limit. Times are in microseconds.
 	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
 }
 
-// memory is a store in this process.
+// memory is a store within this process.
 type memory struct {
 	now    func() int64
 	mu     sync.Mutex
@@ -27,11 +28,11 @@ func newMemory() *memory {
 
 // stopwatch returns a monotonic clock in microseconds.
 func stopwatch() func() int64 {
-	began := time.Now().Add(-time.Hour) // 0 means never
+	began := time.Now().Add(-time.Hour) // an hour ago, because 0 means never
 	return func() int64 { return time.Since(began).Microseconds() }
 }
 
-// state returns the state of an instance. The caller holds m.mu.
+// state returns the state of an instance. The caller must hold m.mu.
 func (m *memory) state(instance string) *state {
 	s := m.states[instance]
 	if s == nil {
@@ -62,7 +63,7 @@ func (m *memory) note(instance string, p pool, wait, window int64) {
 	s.merge(now, []grant{{p, -wait}})
 }
 
-// used returns the requests of the last window.
+// used returns the requests in the last window.
 func (m *memory) used(instance string, window int64) []grant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +79,7 @@ func (m *memory) used(instance string, window int64) []grant {
 	return all
 }
 
-// idle reports whether the last window has no request.
+// idle reports whether the last window is empty.
 func (m *memory) idle(instance string, window int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

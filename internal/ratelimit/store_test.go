@@ -16,7 +16,7 @@ func ask(class Class) call {
 	return call{class: class, limit: testLimit, window: testWindow.Microseconds()}
 }
 
-// maxInWindow returns the greatest number of times in any window.
+// maxInWindow returns the greatest number of times within any one window.
 func maxInWindow(times []int64, window time.Duration) int {
 	slices.Sort(times)
 	greatest, first := 0, 0
@@ -29,8 +29,8 @@ func maxInWindow(times []int64, window time.Duration) int {
 	return greatest
 }
 
-// No window holds more requests than the limit, or more background requests than the limit
-// without the reserve.
+// No window holds more requests than the limit, or more background requests than the
+// limit minus the reserve.
 func TestNoWindowHoldsMore(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -60,8 +60,8 @@ func TestNoWindowHoldsMore(t *testing.T) {
 	})
 }
 
-// Background work alone uses at least 95 % of the limit in each window. After the first half
-// window there is never a long silence.
+// Background work alone uses at least 95 % of the limit in each window. After the first
+// half window there is never a long gap.
 func TestBackgroundUsesTheBudget(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -72,7 +72,7 @@ func TestBackgroundUsesTheBudget(t *testing.T) {
 			if got.outcome == granted {
 				times = append(times, b.now+got.wait)
 			}
-			b.advance(time.Duration(got.wait) * time.Microsecond) // one after the other
+			b.advance(time.Duration(got.wait) * time.Microsecond) // one after another
 		}
 		for w := range int64(windows) {
 			n := 0
@@ -93,12 +93,12 @@ func TestBackgroundUsesTheBudget(t *testing.T) {
 	})
 }
 
-// A person does not wait while background work uses all of the common pool, and gets a turn
-// soon when the reserve is used up as well.
+// While background work uses the whole common pool, a person does not wait. If the
+// reserve is used up too, the person gets a turn soon.
 func TestReserveIsForPeople(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
-		for b.must(ask(Background)).outcome == granted { // as far ahead as possible
+		for b.must(ask(Background)).outcome == granted { // reserves turns as far ahead as possible
 		}
 		for i := range 6 {
 			if got := b.must(ask(Interactive)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
@@ -108,14 +108,14 @@ func TestReserveIsForPeople(t *testing.T) {
 		if got := b.must(ask(Interactive)); got.wait == 0 {
 			t.Errorf("more than the reserve: %+v", got)
 		}
-		b.advance(time.Second) // a little later the common pool has a turn
+		b.advance(time.Second) // shortly afterwards the common pool has a turn
 		if got := b.must(ask(Interactive)); got.outcome != granted || got.pool != common {
 			t.Errorf("after the reserve: %+v", got)
 		}
 	})
 }
 
-// Limits too small for a reserve still grant background work.
+// Limits that are too small for a reserve still grant background work.
 func TestSmallLimits(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -156,8 +156,8 @@ func TestThrottledPausesEverybody(t *testing.T) {
 	})
 }
 
-// room counts the background requests that get a turn within the next window, one after the
-// other. It moves the clock by that window.
+// room counts the background requests that get a turn within the next window, one after
+// another. It advances the clock by that window.
 func (b *bench) room() (n int) {
 	b.t.Helper()
 	for end := b.now + testWindow.Microseconds(); b.now < end; n++ {
@@ -170,8 +170,8 @@ func (b *bench) room() (n int) {
 	return n
 }
 
-// Each burst of 429s lowers the limit by a tenth, down to a tenth of the configured one. Each
-// window adds 1 %.
+// Each burst of 429s lowers the limit by a tenth, to no less than a tenth of the
+// configured limit. Each window adds 1 %.
 func TestThrottledLowersTheLimit(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -182,7 +182,7 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 			}
 			b.advance(100 * time.Millisecond)
 		}
-		// Turns that were reserved before are a little later.
+		// Turns that were already reserved come slightly later.
 		b.advance(4 * time.Second)
 		if b.strike(0, testWindow, time.Second) {
 			lowered++
@@ -194,7 +194,7 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 		count := func(what string, limit int) {
 			t.Helper()
 			want := limit - int(reserveOf(int64(limit)))
-			if n := b.room(); n < want-4 || n > want+4 { // the limit recovers during the count
+			if n := b.room(); n < want-4 || n > want+4 { // the limit recovers while the requests are counted
 				t.Errorf("%s: room for %d requests, want about %d", what, n, want)
 			}
 		}
@@ -215,13 +215,13 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 	})
 }
 
-// After a loss the state does not start from zero: callers must report their grants. While
-// they have time to do so, only people get turns, from the reserve.
+// After a loss, the state does not start from zero: callers must report their grants.
+// Until the settle time ends, only people get turns, from the reserve.
 func TestLostStateIsToldAgain(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
 		first := b.must(ask(Background))
-		var own [2][]int64 // of two processes
+		var own [2][]int64 // of the two processes
 		for i := range 180 {
 			got := b.must(call{limit: testLimit, window: testWindow.Microseconds(), epoch: first.epoch, used: true})
 			own[i%2] = append(own[i%2], b.now+got.wait)
@@ -288,8 +288,8 @@ func TestOwnGrantsAreToldAfterwards(t *testing.T) {
 	})
 }
 
-// A server whose clock is behind takes over. Its requests must not wait until its clock
-// reaches that of the other.
+// After a failover to a server whose clock is behind, requests must not wait until its
+// clock reaches the time of the other server.
 func TestClockThatIsBehind(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -305,7 +305,8 @@ func TestClockThatIsBehind(t *testing.T) {
 	})
 }
 
-// With different rates for one instance, each request keeps to its own, and all count.
+// If the rates for one instance differ, each request keeps to its own rate, and all
+// requests count.
 func TestDifferentRatesCountTogether(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {

@@ -1,7 +1,8 @@
--- One 429, as (*state).throttled in decide.go records it; the reasons are there.
+-- One 429, recorded in the same way as by (*state).throttled in decide.go, which gives
+-- the reasons.
 --
--- KEYS as in ask.lua. ARGV: age of the request, window, pause, maximum pause,
--- maximum sleep, slip. Reply: 1 if the limit was lowered.
+-- KEYS as in ask.lua. ARGV: age of the request, window, pause, maximum pause, maximum
+-- sleep, slip. Reply: 1 if the limit was lowered.
 local age, window, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local maximum, sleep, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 

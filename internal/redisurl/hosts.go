@@ -57,9 +57,9 @@ func parseSentinel(scheme, plain, rest string, files tlsFiles) (Address, error) 
 	}}, nil
 }
 
-// clusterReload is the maximum age of a client's map of the cluster. After a failover
-// go-redis uses its old map until it reloads it, and fails. Its default of a minute
-// would stop the queue for that long.
+// clusterReload is the maximum age of a client's map of the cluster. After a failover,
+// go-redis fails until it reloads its map. Its default of one minute would stop the
+// queue for that long.
 const clusterReload = 2 * time.Second
 
 func parseCluster(scheme, plain, rest string, files tlsFiles) (Address, error) {
@@ -88,8 +88,8 @@ func parseCluster(scheme, plain, rest string, files tlsFiles) (Address, error) {
 	}}, nil
 }
 
-// splitHosts converts "user:password@h1:p1,h2/path?query" into a URL as go-redis
-// expects it: one host, and an addr option for each of the others.
+// splitHosts converts "user:password@h1:p1,h2/path?query" to a URL in the form that
+// go-redis expects: one host, and an addr option for each other host.
 func splitHosts(scheme, rest, port string) (*url.URL, error) {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {

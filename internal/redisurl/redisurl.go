@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Address is the location of a Redis and the credentials for it. It is opaque, so
-// that printing it never shows the password. The zero value is no address.
+// Address is the location of a Redis and the credentials for it. It is opaque, so that
+// printing it never shows the password. The zero value means no address.
 type Address struct {
 	text    string
 	connect func() redis.UniversalClient
@@ -24,7 +24,7 @@ func (a Address) String() string { return a.text }
 // IsZero reports whether a is the zero value.
 func (a Address) IsZero() bool { return a.connect == nil }
 
-// Connect returns a new client, which the caller closes. It connects at the first
+// Connect returns a new client, which the caller must close. It connects at the first
 // command.
 func (a Address) Connect() redis.UniversalClient { return a.connect() }
 
@@ -39,19 +39,20 @@ func (a Address) MakeRedisClient() any { return a.Connect() }
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
-// the options of go-redis (dial_timeout, pool_size and so on, but not skip_verify).
-// With TLS it may also hold ca_file, a PEM file of private authorities that replaces
-// the system's, and cert_file and key_file, a client certificate. Parse reads these
-// files once.
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold the
+// options of go-redis (dial_timeout, pool_size and so on, but not skip_verify). With
+// TLS it may also hold ca_file, a PEM file of private authorities that replaces the
+// system's, and cert_file and key_file, a client certificate. Parse reads these files
+// once.
 //
 // With Sentinel, user and password are for the servers and the sentinels.
 // sentinel_username and sentinel_password, even if empty, replace them for the
 // sentinels.
 //
-// go-redis parses the URL. asynq's parser drops the user name and all options, uses
-// a Sentinel's password for the sentinels only, and has no cluster. An error never
-// quotes the URL, because a password with a "/" can end up in any part of it.
+// Parse uses go-redis' parser. asynq's parser drops the user name and all options, uses
+// the password of a Sentinel URL only for the sentinels, and does not support Cluster.
+// An error never quotes the URL, because a password with a "/" can end up in any part
+// of the URL.
 func Parse(redisURL string) (Address, error) {
 	if strings.Contains(redisURL, "#") {
 		return Address{}, errURL(`write "#" as %23`)
@@ -85,7 +86,7 @@ func errURL(fault string) error {
 	return fmt.Errorf("redis url: %s", fault)
 }
 
-// errForm replaces an error of go-redis, which would quote the URL.
+// errForm replaces an error from go-redis, which would quote the URL.
 func errForm(want string) error {
 	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
 }
@@ -121,8 +122,9 @@ func single(text string, o *redis.Options) Address {
 	return Address{text, func() redis.UniversalClient { return redis.NewClient(o) }}
 }
 
-// noMaintenance turns off go-redis' support for one vendor's hosted Redis. It costs a
-// host lookup without a context for each client and a command for each connection.
+// noMaintenance turns off go-redis' support for one vendor's hosted Redis. That support
+// costs a host lookup without a context for each client and a command for each
+// connection.
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// address parses a URL that must be right.
+// address parses a URL that must be valid.
 func address(t *testing.T, url string) Address {
 	t.Helper()
 	a, err := Parse(url)
@@ -107,8 +107,8 @@ func TestParseKeepsEverything(t *testing.T) {
 	}
 }
 
-// A password that is not escaped ends up in the host, the port, the path or the
-// options. No error may show it.
+// An unescaped password ends up in the host, the port, the path or the options. No
+// error may show it.
 func TestParseHidesPasswords(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{

@@ -9,29 +9,30 @@ import (
 	"strings"
 )
 
-// tlsOptions are the options of a Redis URL that this package adds to go-redis'.
+// tlsOptions are the options of a Redis URL that this package adds to go-redis'
+// options.
 var tlsOptions = []string{"ca_file", "cert_file", "key_file"}
 
-// maxPEM is the maximum size of a PEM file in bytes, above that of any bundle of
-// certificates.
+// maxPEM is the maximum size of a PEM file in bytes, which is larger than any
+// certificate bundle.
 const maxPEM = 4 << 20
 
-// tlsFiles is the content of the files that a URL's options name.
+// tlsFiles holds the contents of the files that a URL's options name.
 type tlsFiles struct {
-	roots  *x509.CertPool   // nil: the system's
+	roots  *x509.CertPool   // nil: the system's authorities
 	client *tls.Certificate // nil: none
 }
 
-// cutTLSFiles reads the files that the options of a URL name and returns the URL
-// without these options. Its errors name the option and do not quote the URL.
+// cutTLSFiles reads the files that a URL's options name, and returns the URL without
+// these options. Its errors name the option but do not quote the URL.
 func cutTLSFiles(rest string) (string, tlsFiles, error) {
 	head, query, _ := strings.Cut(rest, "?")
 	q, err := url.ParseQuery(query)
-	if q.Has("skip_verify") { // before err: go-redis ignores malformed options
+	if q.Has("skip_verify") { // before err is checked, because go-redis ignores malformed options
 		return "", tlsFiles{}, errURL("skip_verify is not supported: set ca_file to the certificate of the server's authority")
 	}
 	if err != nil {
-		return rest, tlsFiles{}, nil //nolint:nilerr // the parser of the whole URL reports it
+		return rest, tlsFiles{}, nil //nolint:nilerr // the parser of the whole URL reports the error
 	}
 	files := map[string][]byte{}
 	for _, name := range tlsOptions {
@@ -79,11 +80,11 @@ func readPEM(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxPEM {
 		return nil, errors.New("want a regular file of at most 4 MiB")
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(path) //nolint:gosec // the operator chooses the file
 	return b, withoutPath(err)
 }
 
-// withoutPath returns an error of the file system without the path.
+// withoutPath returns a file system error without its path.
 func withoutPath(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
@@ -92,7 +93,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// apply adds the files to a client's TLS configuration, which is nil without TLS.
+// apply adds the files to a client's TLS configuration. cfg is nil if the client does
+// not use TLS.
 func (t tlsFiles) apply(cfg *tls.Config) error {
 	if t.roots == nil && t.client == nil {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzParse checks that Parse never panics, and that every key set it accepts
-// can seal and open.
+// FuzzParse checks that Parse never panics, and that every accepted key set can seal
+// and open.
 func FuzzParse(f *testing.F) {
 	text := newText(f)
 	f.Add(text)

@@ -17,25 +17,25 @@ import (
 )
 
 const (
-	// textPrefix names the text form and its version. Tink's binary key set
+	// textPrefix identifies the text form and its version. Tink's binary key set
 	// follows, in unpadded URL-safe base64.
 	textPrefix = "hsk1:"
-	// maxText bounds the text of a key set, in bytes: some 600 keys.
+	// maxText bounds the text of a key set, in bytes. It has room for about 600 keys.
 	maxText = 64 << 10
 )
 
-// Role is the use of a key in a key set.
+// Role is the purpose of a key in a key set.
 type Role string
 
-// The roles. Keys are in the order of their creation: those before the primary
-// key are older, those after it are staged.
+// The roles. Keys are in the order of their creation: keys before the primary key are
+// older, keys after it are staged.
 const (
 	Primary Role = "primary" // seals and opens
 	Reads   Role = "reads"   // older than the primary key; opens
-	Staged  Role = "staged"  // newer than the primary key; opens, until a rotation makes it primary
+	Staged  Role = "staged"  // newer than the primary key; opens, and becomes primary at a rotation
 )
 
-// Key is one key of a key set, without the key itself. Its id is not secret.
+// Key describes one key of a key set, without the key material. Its id is not secret.
 type Key struct {
 	ID   uint32
 	Role Role
@@ -77,8 +77,8 @@ func Rotate(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Stage returns the key set with a new key that only opens; the next [Rotate]
-// makes it primary. A set has at most one staged key.
+// Stage returns the key set with a new key that only opens. The next [Rotate] makes
+// that key primary. A set has at most one staged key.
 func Stage(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -93,8 +93,8 @@ func Stage(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Prune returns the key set without its older keys ([Reads]), and their ids. The
-// caller must make sure that nothing is sealed with them any more.
+// Prune returns the key set without its older keys ([Reads]), and the ids of these
+// keys. The caller must make sure that no stored value is still sealed with them.
 func Prune(text string) (pruned string, gone []uint32, err error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -113,7 +113,7 @@ func Prune(text string) (pruned string, gone []uint32, err error) {
 	return pruned, gone, err
 }
 
-// manage reads a key set for changing it.
+// manage parses a key set in order to change it.
 func manage(text string) (*Keyset, *keyset.Manager, error) {
 	k, handle, err := load(text)
 	if err != nil {
@@ -130,14 +130,14 @@ func encodeManaged(manager *keyset.Manager) (string, error) {
 	return encode(handle)
 }
 
-// Parse reads the text form; blanks around it are ignored. Its errors never
-// quote the text.
+// Parse parses the text form and ignores spaces around it. Its errors never quote the
+// text.
 func Parse(text string) (*Keyset, error) {
 	k, _, err := load(text)
 	return k, err
 }
 
-// load is [Parse] that also returns Tink's handle, for changing the set.
+// load is like [Parse] and also returns Tink's handle, for changing the set.
 func load(text string) (*Keyset, *keyset.Handle, error) {
 	handle, err := decode(text)
 	if err != nil {
@@ -151,7 +151,7 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 			return nil, nil, errors.New("key set: has a key of an unknown kind")
 		}
 		if k.GetStatus() != tinkpb.KeyStatusType_ENABLED {
-			continue // it opens nothing
+			continue // a disabled key opens nothing
 		}
 		if k.GetKeyId() == info.GetPrimaryKeyId() {
 			keys, role = append(keys, Key{k.GetKeyId(), Primary}), Staged
@@ -167,7 +167,7 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, handle, nil
 }
 
-// PrimaryID returns the id of the key that seals. It is not secret.
+// PrimaryID returns the id of the primary key. The id is not secret.
 func (k *Keyset) PrimaryID() uint32 { return k.primary }
 
 // Keys returns the keys of the set, oldest first.

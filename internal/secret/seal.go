@@ -15,16 +15,16 @@ const (
 	tinkStart   = 1
 )
 
-// ErrOpen says that a sealed value does not open: it was altered, belongs to
-// another row, or was sealed with a key that is not in the key set.
+// ErrOpen means that a sealed value does not open: it was altered, belongs to another
+// row, or was sealed with a key that is not in the key set.
 var ErrOpen = errors.New("sealed value does not open")
 
-// ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the
-// key set. Another set, such as the newer one in a rotation, may open it.
+// ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the key
+// set. Another key set, such as the newer one in a rotation, may open it.
 var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
 
-// Seal encrypts plain with the primary key. The result opens only with the same
-// aad in the same order, for example tenant, connection id and column. Sealing
+// Seal encrypts plain with the primary key. The result opens only with the same aad in
+// the same order, for example tenant, connection id and column. Sealing the same value
 // twice gives two different results.
 func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	ct, err := k.aead.Encrypt([]byte(plain.Reveal()), bind(aad))
@@ -59,13 +59,13 @@ func (k *Keyset) SealedByPrimary(sealed []byte) bool {
 	return bytes.HasPrefix(sealed, k.PrimaryPrefix())
 }
 
-// PrimaryPrefix returns the prefix of every value sealed with the primary key,
-// for finding them in a database.
+// PrimaryPrefix returns the prefix of every value sealed with the primary key, for
+// searching a database.
 func (k *Keyset) PrimaryPrefix() []byte { return prefixOf(k.primary) }
 
-// OlderPrefixes returns the prefixes of values sealed with keys older than the
-// primary key. It leaves out staged keys: a value sealed with one comes from
-// another process that has already moved on to it.
+// OlderPrefixes returns the prefixes of values sealed with keys older than the primary
+// key. It leaves out staged keys: a value sealed with a staged key comes from another
+// process in which that key is already primary.
 func (k *Keyset) OlderPrefixes() [][]byte {
 	prefixes := [][]byte{}
 	for _, key := range k.keys {
@@ -83,8 +83,8 @@ func prefixOf(id uint32) []byte {
 // PrefixLen is the number of bytes of a sealed value that [KeyOf] reads.
 const PrefixLen = 1 + 1 + 4
 
-// KeyOf returns the id of the key from the prefix of a sealed value; false if it
-// is not a prefix that [Keyset.Seal] writes.
+// KeyOf returns the id of the key from the prefix of a sealed value. ok is false if
+// [Keyset.Seal] does not write such a prefix.
 func KeyOf(sealed []byte) (id uint32, ok bool) {
 	if len(sealed) < PrefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
 		return 0, false
@@ -92,7 +92,7 @@ func KeyOf(sealed []byte) (id uint32, ok bool) {
 	return binary.BigEndian.Uint32(sealed[2:]), true
 }
 
-// bind encodes aad without ambiguity.
+// bind encodes aad unambiguously.
 func bind(aad []string) []byte {
 	b := appendField(nil, "halosync")
 	for _, field := range aad {

@@ -16,7 +16,7 @@ import (
 
 const plain = "hunter2"
 
-// holder has a secret in every position in which one may be printed.
+// holder has a secret in every position from which it might be printed.
 type holder struct {
 	Exported String
 	hidden   String
@@ -143,7 +143,7 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// A sealed value with any bit flipped, or cut anywhere, does not open.
+// A sealed value with any bit flipped, or cut at any point, does not open.
 func TestAlteredDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)
@@ -228,7 +228,7 @@ func roles(k *Keyset) string {
 	return strings.Join(all, " ")
 }
 
-// A staged key opens and does not seal; the next rotation adds no key.
+// A staged key opens but does not seal. The next rotation adds no key.
 func TestStage(t *testing.T) {
 	t.Parallel()
 	text := newText(t)
@@ -288,7 +288,8 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// An unknown key, which another set may have, is distinguished from a forgery.
+// A value sealed with an unknown key, which another set may have, is distinguished from
+// a forged value.
 func TestUnknownKeyIsNoForgery(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)

@@ -1,5 +1,5 @@
-// Package sleep waits with a context. It imports nothing but the standard library, so
-// that every package may use it.
+// Package sleep waits with a context. It imports only the standard library, so that
+// every package may use it.
 package sleep
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// For waits for d or until ctx ends. It returns ctx's error, or nil after d. If d is
-// not above zero, it returns at once.
+// For waits until d has passed or ctx ends. It returns nil after d, or ctx's error. If
+// d is not positive, it returns at once.
 func For(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

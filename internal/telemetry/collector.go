@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// cacheTime is how long the replies of Redis and Postgres serve all scrapes.
+	// cacheTime is how long all scrapes use the same replies from Redis and Postgres.
 	cacheTime = 5 * time.Second
-	// sourceTimeout is how long a scrape waits for Redis and Postgres.
+	// sourceTimeout is how long a scrape waits for replies from Redis and Postgres.
 	sourceTimeout = 2 * time.Second
 )
 
@@ -28,29 +28,30 @@ type Fleet struct {
 	Mappings         map[string]int            // active mappings by state
 	Connections      map[string]int            // by state
 	Unfinished       map[string]map[string]int // runs by kind and state
-	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0: none
-	Undispatched     time.Duration             // how long the oldest run has been due without being in the queue; 0: none
-	CountedAt        time.Time                 // zero: not yet
+	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0: there is none
+	Undispatched     time.Duration             // how long the oldest due run has been missing from the queue; 0: none is missing
+	CountedAt        time.Time                 // zero: not counted yet
 	SweptAt          time.Time                 // last deletion of old history; zero: never
 	SweepLate        time.Duration             // how long that deletion is overdue
 }
 
-// Pool is the use of a connection pool.
+// Pool describes the use of a connection pool.
 type Pool struct {
 	Used, Idle, Max int
-	Waits           int64 // waits for a connection, including those that failed, since the start
+	Waits           int64 // waits for a connection since the start, including failed ones
 }
 
-// Sources return the numbers that are read at a scrape.
+// Sources return the values that are read at a scrape.
 type Sources struct {
 	Queues                  func(context.Context) ([]Queue, error)
 	Fleet                   func(context.Context) (Fleet, error)
 	RedisPool, PostgresPool func() Pool
 }
 
-// CollectFrom adds the metrics of the sources. Whatever the number of scrapes, it reads each source
-// at most once in five seconds and waits two seconds for it. If a source fails, its server
-// is down and its metrics are left out, because old numbers would mislead.
+// CollectFrom adds the metrics of the sources. However many scrapes there are, it reads
+// each source at most once in five seconds and waits up to two seconds for it. If a
+// source fails, its server is reported as down and its metrics are left out, because
+// old values would mislead.
 func (m *Metrics) CollectFrom(from Sources) { m.registry.MustRegister(&collector{from: from}) }
 
 // collector caches the replies of the sources.
@@ -65,7 +66,7 @@ type collector struct {
 	postgres error
 }
 
-// Describe sends nothing, because the metrics depend on the servers that answer.
+// Describe sends nothing, because the metrics depend on which servers answer.
 func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements [prometheus.Collector].
@@ -93,7 +94,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectPool(out, "postgres", c.from.PostgresPool())
 }
 
-// read reads both servers at the same time.
+// read reads from both servers at the same time.
 func (c *collector) read() {
 	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
 	defer cancel()
@@ -104,7 +105,7 @@ func (c *collector) read() {
 	c.at = time.Now()
 }
 
-// The states that have a series even if nothing is in them.
+// States that have a series even if their count is zero.
 var (
 	taskStates       = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 	mappingStates    = []string{"ok", "inactive", "missing", "unverified"}

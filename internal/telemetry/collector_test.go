@@ -17,8 +17,9 @@ func scrape(m *Metrics) string {
 	return page.Body.String()
 }
 
-// Ten scrapes read Redis and Postgres once. A server that does not answer is down and delays
-// no scrape for long, and the metrics of the other are there.
+// Ten scrapes read Redis and Postgres once. A server that does not answer is reported
+// as down and does not delay a scrape for long. The metrics of the other server are
+// still there.
 func TestScrapesShareOneLook(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
@@ -59,7 +60,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 	}
 }
 
-// Before the first count in Postgres, a worker shows no zeros.
+// Before the first count in Postgres, a worker exports no zeros.
 func TestNothingCountedIsNotZero(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")

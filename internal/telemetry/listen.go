@@ -18,12 +18,12 @@ type Listener struct {
 	end    context.CancelFunc // ends the contexts of all requests
 }
 
-// Listen serves handler at addr (host:port; port 0 takes a free one). A request has 5 s for
-// its headers (16 KiB) and 10 s in all, its response 30 s. A longer response, such as live
-// progress, moves its own deadline before each write with
-// [http.ResponseController.SetWriteDeadline]. The request's context ends when the client
-// disconnects or the listener closes. atEnd is called when the listener begins to close, to
-// end long responses.
+// Listen serves handler at addr (host:port; port 0 takes a free one). A request has 5 s
+// for its headers (at most 16 KiB) and 10 s in total; its response has 30 s. A longer
+// response, such as live progress, must extend its deadline before each write with
+// [http.ResponseController.SetWriteDeadline]. The request's context ends when the
+// client disconnects or the listener closes. atEnd is called when the listener begins
+// to close, to end long responses.
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }
@@ -61,8 +61,8 @@ func (l *Listener) Addr() string { return l.addr.String() }
 // Failed delivers the error if the listener fails.
 func (l *Listener) Failed() <-chan error { return l.failed }
 
-// Close lets current requests finish for up to two seconds, then ends them. A page with live
-// progress would stay open for as long as its run.
+// Close lets current requests finish for up to two seconds, then ends them. Otherwise a
+// page with live progress would stay open as long as its run.
 func (l *Listener) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -75,17 +75,17 @@ func (l *Listener) Close(ctx context.Context) error {
 	return err
 }
 
-// readyTimeout bounds a readiness check, well below the timeout of probes.
+// readyTimeout bounds a readiness check. It is well below the timeout of probes.
 const readyTimeout = 3 * time.Second
 
-// Check is a check of something that a worker needs.
+// Check is a readiness check of something that a worker needs.
 type Check struct {
 	Name string // e.g. "postgres"
 	Run  func(context.Context) error
 }
 
-// OpsHandler serves /livez (the process answers), /readyz (all checks pass, else 503 with the
-// reasons) and /metrics.
+// OpsHandler serves /livez (the process answers), /readyz (all checks pass, otherwise
+// 503 with the reasons) and /metrics.
 func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

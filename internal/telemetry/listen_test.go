@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A response that never ends, as live progress may, moves its deadline to outlive the write
-// timeout. It does not keep the listener from closing.
+// A response that never ends, such as live progress, may extend its deadline beyond the
+// write timeout. It does not stop the listener from closing.
 func TestCloseEndsWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	begun, ended := make(chan struct{}), make(chan error, 1)
@@ -42,7 +42,7 @@ func TestCloseEndsWhatDoesNotEnd(t *testing.T) {
 			return
 		}
 		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body) // it breaks off
+		body, _ := io.ReadAll(resp.Body) // the body breaks off
 		got <- string(body)
 	}()
 	<-begun
@@ -83,8 +83,8 @@ func TestListenerHasBounds(t *testing.T) {
 	}
 }
 
-// A request whose response takes longer than the read timeout is answered, with a body or
-// without. A request that does not arrive in time is not.
+// A request whose response takes longer than the read timeout is answered, with or
+// without a body. A request that does not arrive in time is not.
 func TestAnswersTakeTheirTime(t *testing.T) {
 	t.Parallel()
 	const arrival = 200 * time.Millisecond
@@ -118,7 +118,7 @@ func TestAnswersTakeTheirTime(t *testing.T) {
 			return err.Error()
 		}
 		defer resp.Body.Close()
-		text, _ := io.ReadAll(resp.Body) // what there is of it
+		text, _ := io.ReadAll(resp.Body) // reads what has arrived
 		return string(text)
 	}
 	if got := ask(http.MethodGet, http.NoBody); got != "done" {
@@ -128,7 +128,7 @@ func TestAnswersTakeTheirTime(t *testing.T) {
 		t.Errorf("with a body: %q", got)
 	}
 	r, w := io.Pipe()
-	defer func() { _ = w.Close() }() // of a pipe
+	defer func() { _ = w.Close() }() // of the pipe
 	if got := ask(http.MethodPost, r); !strings.HasPrefix(got, "late") {
 		t.Errorf("a body that does not come: %q", got)
 	}

@@ -1,4 +1,4 @@
-// Package telemetry has the logger and the metrics of a worker, and the listener with its
+// Package telemetry contains a worker's logger and metrics, and the listener with its
 // health and metrics pages.
 package telemetry
 
@@ -35,7 +35,7 @@ func NewLogger(w io.Writer, format string, level zapcore.Level) (*zap.Logger, za
 }
 
 // safeEncoder escapes control characters and line breaks, because names and errors from
-// outside could otherwise control a terminal or fake a log line.
+// outside could otherwise control a terminal or forge a log line.
 type safeEncoder struct{ zapcore.Encoder }
 
 // Clone returns a copy.
@@ -51,7 +51,7 @@ func (t safeEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*
 	if raw := line.Bytes(); len(raw) > 0 {
 		if safe := plaintext.Escape(raw); &safe[0] != &raw[0] {
 			line.Reset()
-			_, _ = line.Write(safe) // into memory, never fails
+			_, _ = line.Write(safe) // a write to memory never fails
 		}
 	}
 	return line, nil

@@ -10,8 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are the metrics of a worker. Labels contain only route templates, kinds, states and
-// outcomes, never a tenant, an id or a name, because their number is unbounded.
+// Metrics are the metrics of a worker. Labels contain only route templates, kinds,
+// states and outcomes. They never contain a tenant, an id or a name, because the number
+// of their values is unbounded.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
@@ -32,8 +33,8 @@ type Metrics struct {
 	throttled, local prometheus.Counter
 }
 
-// NewMetrics returns the metrics of a worker, with those of Go and the process. version is the
-// label of halosync_build_info.
+// NewMetrics returns the metrics of a worker, including those of Go and the process.
+// version is a label of halosync_build_info.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -98,9 +99,10 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// HaloAttempt counts one HTTP attempt. route is a template such as "GET /Client/{id}". Status 0
-// means that there was no response. A status without a name counts under its class, such as
-// "4xx", because a server can invent hundreds and each would be a lasting series.
+// HaloAttempt counts one HTTP attempt. route is a template such as "GET /Client/{id}".
+// Status 0 means that there was no response. A status without a name counts under its
+// class, such as "4xx", because a server can invent hundreds of them and each would
+// create a permanent series.
 func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, bytes int64) {
 	label := strconv.Itoa(status)
 	if status != 0 && http.StatusText(status) == "" {
@@ -115,8 +117,8 @@ func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
 	m.tasks.WithLabelValues(kind, verdict).Observe(took.Seconds())
 }
 
-// Tick records one tick of the scheduler. late and locked are current numbers; the others are
-// added to counters.
+// Tick records one tick of the scheduler. late and locked are current values; the
+// others are added to counters.
 func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.late.Set(float64(late))
 	m.locked.Set(float64(locked))
@@ -125,8 +127,8 @@ func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.dispatched.Add(float64(dispatched))
 }
 
-// BudgetGranted counts a granted request and its wait. local means that it came from the
-// process's own share. class is "person" or "background".
+// BudgetGranted counts a granted request and its wait. local means that the request
+// came from the process's own share. class is "person" or "background".
 func (m *Metrics) BudgetGranted(class string, waited time.Duration, local bool) {
 	m.granted.WithLabelValues(class).Observe(waited.Seconds())
 	if local {
@@ -134,7 +136,7 @@ func (m *Metrics) BudgetGranted(class string, waited time.Duration, local bool) 
 	}
 }
 
-// BudgetRefused counts a request that was put off.
+// BudgetRefused counts a postponed request.
 func (m *Metrics) BudgetRefused(class string) { m.refused.WithLabelValues(class).Inc() }
 
 // BudgetThrottled counts a 429 response.

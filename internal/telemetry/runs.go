@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The values of labels. Other values become "other", so that no mistake creates an unbounded
-// number of series.
+// Known label values. Any other value becomes "other", so that no mistake creates an
+// unbounded number of series.
 var (
 	kinds    = []string{"import", "map", "unmap", "resync"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
 	kept     = []string{"runs", "events", "clients", "visits"}
-	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // those of package halo
+	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // the routes of package halo
 )
 
 const other = "other"
@@ -25,8 +25,8 @@ func oneOf(list []string, value string) string {
 	return other
 }
 
-// registerRuns adds the metrics of runs. Counters start at 0, so that the first event is an
-// increase.
+// registerRuns adds the metrics of runs. Counters start at 0, so that the first event
+// shows as an increase.
 func (m *Metrics) registerRuns() {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -56,9 +56,9 @@ func (m *Metrics) registerRuns() {
 	}
 }
 
-// beginAtZero creates one series per route or kind for metrics that have none before their
-// first event. A worker that has just started then has every metric, and the first event of
-// the usual kind is an increase.
+// beginAtZero creates one series per route or kind for metrics that otherwise have none
+// before their first event. Thus a new worker has every metric, and the first event of
+// a known kind shows as an increase.
 func (m *Metrics) beginAtZero() {
 	for _, route := range routes {
 		m.requests.WithLabelValues(route, "200")
@@ -90,7 +90,8 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 // HaloRetry counts an attempt that repeats a failed one. route is a route template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or "visits".
+// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or
+// "visits".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

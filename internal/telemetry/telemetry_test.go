@@ -107,7 +107,7 @@ func TestOpsPages(t *testing.T) {
 	}
 }
 
-// TestLogLinesAreTame logs hostile texts in all places of a line.
+// TestLogLinesAreTame logs hostile strings in every part of a log line.
 func TestLogLinesAreTame(t *testing.T) {
 	t.Parallel()
 	evil := "a\x1b[2J\u009b2J\x7f\u202eb\u2028c\r\nd\x00\u200b\U000e0041"

@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxStatement bounds the text of a statement, in bytes.
+// maxStatement bounds the SQL text in a span, in bytes.
 const maxStatement = 4_000
 
 // Command begins a trace for a command. The span contains only the command's name.
@@ -21,20 +21,21 @@ func (t *Traces) Command(ctx context.Context, name string) (_ context.Context, e
 	return ctx, func(err error) { finish(span, err) }
 }
 
-// Task is an execution of a task.
+// Task describes an execution of a task.
 type Task struct {
 	Kind, Queue, RunID string
 	Attempt            int
-	Headers            map[string]string // of the task
+	Headers            map[string]string // the task's headers
 }
 
-// Ended is the end of an execution.
+// Ended is the result of an execution.
 type Ended struct {
 	Tenant, Connection, Verdict string
 	Err                         error
 }
 
-// Task continues the trace of a task's headers, or begins one. id is the trace's id.
+// Task continues the trace in a task's headers, or begins a new one. id is the id of
+// the trace.
 func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id string, end func(Ended)) {
 	ctx = t.context.Extract(ctx, propagation.MapCarrier(task.Headers))
 	ctx, span := t.tracer.Start(ctx, task.Kind, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
@@ -57,8 +58,8 @@ func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id str
 	}
 }
 
-// Halo begins a span for an HTTP attempt. route is a route template. Outside of a trace, for
-// example in a tick of the scheduler, it records nothing.
+// Halo begins a span for an HTTP attempt. route is a route template. Outside a trace,
+// for example in a tick of the scheduler, it records nothing.
 func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(int, error) {}
@@ -74,8 +75,8 @@ func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, e
 	}
 }
 
-// Statement begins a span for a SQL statement, or a batch of them, with placeholders instead of
-// values. Outside of a trace it records nothing.
+// Statement begins a span for a SQL statement or a batch of them, with placeholders
+// instead of values. Outside a trace it records nothing.
 func (t *Traces) Statement(ctx context.Context, text string) (end func(class string, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(string, error) {}
@@ -98,8 +99,8 @@ func (t *Traces) Statement(ctx context.Context, text string) (end func(class str
 	}
 }
 
-// finish ends a span. It records only the type of an error, because the text may contain
-// private data. The log has the text.
+// finish ends a span. It records only the type of an error, because the message may
+// contain private data. The log has the message.
 func finish(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "")

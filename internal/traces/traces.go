@@ -1,10 +1,10 @@
-// Package traces sends spans to an OpenTelemetry collector: from the request through the queue
-// to each request to Halo and each SQL statement. It is off unless the environment names a
-// collector.
+// Package traces sends spans to an OpenTelemetry collector. They follow a request
+// through the queue to each request to Halo and each SQL statement. Tracing is off
+// unless the environment names a collector.
 //
-// This package chooses each attribute of a span: ids, routes, statements without their values,
-// types of errors. A span never contains the query of a URL, the text of an error of Halo or
-// Postgres, or the name of a company.
+// This package chooses every attribute of a span: ids, routes, statements without their
+// values, and types of errors. A span never contains the query of a URL, the message of
+// an error from Halo or Postgres, or the name of a company.
 package traces
 
 import (
@@ -23,12 +23,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// flushTimeout bounds the last export, so that a collector that hangs does not delay the stop
-// of a worker.
+// flushTimeout bounds the last export, so that an unresponsive collector does not delay
+// the shutdown of a worker.
 const flushTimeout = 2 * time.Second
 
-// Traces creates spans. A nil *Traces is off; only [Traces.On] and [Traces.Close] may be called
-// on it.
+// Traces creates spans. A nil *Traces is off; only [Traces.On] and [Traces.Close] may
+// be called on it.
 type Traces struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
@@ -36,9 +36,9 @@ type Traces struct {
 }
 
 // New starts to send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. Without either it returns nil. The library reads its
-// other settings (headers, certificate, timeout, sampler, resource attributes) from the
-// process's environment. failed is called for each export that fails.
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. If neither is set, it returns nil. The
+// library reads its other settings (headers, certificate, timeout, sampler, resource
+// attributes) from the process's environment. failed is called for each failed export.
 func New(ctx context.Context, getenv func(string) string, service, version string, failed func(error)) (*Traces, error) {
 	on, err := configured(getenv)
 	if !on || err != nil {
@@ -54,12 +54,13 @@ func New(ctx context.Context, getenv func(string) string, service, version strin
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed)) // the library has no other way
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed)) // the library offers no other way
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
 	return &Traces{provider: provider, tracer: provider.Tracer("github.com/halosync/halosync")}, nil
 }
 
-// configured reports whether there is a collector, and faults in its address or protocol.
+// configured reports whether a collector is configured. err describes faults in its
+// address or protocol.
 func configured(getenv func(string) string) (on bool, err error) {
 	if getenv("OTEL_SDK_DISABLED") == "true" {
 		return false, nil
@@ -100,7 +101,8 @@ func (t *Traces) Close(ctx context.Context) error {
 	return nil
 }
 
-// Headers returns the W3C trace context of ctx, to be sent with a task, or nil.
+// Headers returns the W3C trace context of ctx, to be sent with a task, or nil if there
+// is none.
 func (t *Traces) Headers(ctx context.Context) map[string]string {
 	headers := propagation.MapCarrier{}
 	t.context.Inject(ctx, headers)

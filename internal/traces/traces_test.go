@@ -76,7 +76,7 @@ func TestTraceTravelsWithTheTask(t *testing.T) {
 	}
 }
 
-// Statements outside of a trace, such as those of ticks, are not recorded.
+// Statements outside a trace, such as those of ticks, are not recorded.
 func TestNothingOutsideOfATrace(t *testing.T) {
 	t.Parallel()
 	tr, exporter := kept(t)

@@ -9,9 +9,10 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Pooled puts a pooler in transaction mode in front of a database until the
-// test's end and returns how to address it there, as the same role, with further
-// options of the URL. Without the pooler on the machine the test is skipped.
+// Pooled puts a pooler in transaction mode in front of a database until the end of the
+// test. It returns a function that returns the database's address behind the pooler,
+// for the same role and with additional URL options. If the pooler is not installed, it
+// skips the test.
 func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	tb.Helper()
 	u, err := url.Parse(address)
@@ -32,6 +33,6 @@ func Pooled(tb testing.TB, address string) func(options url.Values) string {
 		}
 	})
 	name := path.Base(u.Path)
-	name = name[:min(len(name), 63)] // Postgres cuts it by itself
+	name = name[:min(len(name), 63)] // Postgres would truncate it anyway
 	return func(options url.Values) string { return bouncer.DatabaseURL(u.User.Username(), name, options) }
 }

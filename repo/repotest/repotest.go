@@ -1,7 +1,7 @@
-// Package repotest gives each test a Postgres database of its own: a private server
-// for the test binary, with a migrated template from the server's image, and a clone
-// of the template for each test, which takes some 20 ms. The server ends with the
-// process, even if that is killed. Without Postgres the test fails.
+// Package repotest gives each test its own Postgres database. Each test binary starts a
+// private server from an image that contains a migrated template, and each test gets a
+// clone of the template, which takes about 20 ms. The server ends with the process,
+// even if the process is killed. Without Postgres the test fails.
 package repotest
 
 import (
@@ -26,30 +26,30 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// weak is the role that the programs work as: it does not own the tables and has
-// only the rights that they need.
+// weak is the role that the programs use. It does not own the tables and has only the
+// rights that the programs need.
 const weak = "halosync_worker"
 
-// template is the migrated database that is copied for each test.
+// template is the migrated database that each test copies.
 const template = "halosync_template"
 
-// kit is the server that the tests of one binary share.
+// kit is the server that all tests of one binary share.
 type kit struct {
 	server *devstack.Postgres
-	admin  *pgxpool.Pool // makes and drops databases
+	admin  *pgxpool.Pool // creates and drops databases
 	keys   *secret.Keyset
 	// strategy is an option of "create database".
 	strategy string
 }
 
-// shared starts the kit at its first use.
+// shared starts the kit on first use.
 var shared = sync.OnceValues(start)
 
-// Main runs the tests and stops the server in an orderly way; for TestMain.
-// Without it the server ends with the process all the same.
+// Main runs the tests and stops the server cleanly; call it from TestMain. Without Main
+// the server still ends with the process.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is [Main] for tests with a cleanup of their own: it returns the exit code.
+// Run is [Main] for tests that clean up themselves: it returns the exit code.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if err := stop(); err != nil {
@@ -86,8 +86,8 @@ func start() (*kit, error) {
 	if k.keys, err = secret.Parse(text); err != nil {
 		return nil, err
 	}
-	// Copying files is a third of the work of writing them to the log, which
-	// nothing needs here. Before version 15 it was the only way.
+	// Copying files takes a third of the time that writing them through the WAL takes,
+	// and no test needs the WAL. Before version 15, Postgres always copied files.
 	if err := k.admin.QueryRow(ctx, `select case when current_setting('server_version_num')::int >= 150000
 		then ' strategy file_copy' else '' end`).Scan(&k.strategy); err != nil {
 		return nil, err
@@ -96,8 +96,8 @@ func start() (*kit, error) {
 	return k, nil
 }
 
-// prepare makes the template and the role. They are the same for all test
-// binaries, so they are part of a server's image.
+// prepare creates the template and the role. They are the same for all test binaries,
+// so they are part of the server's image.
 func prepare(ctx context.Context, server *devstack.Postgres) error {
 	admin, err := pgx.Connect(ctx, server.URL())
 	if err != nil {
@@ -116,7 +116,7 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 	return schema.Grant(ctx, server.DatabaseURL(template), weak)
 }
 
-// schemaKey returns a text that changes with the migrations and with the code that
+// schemaKey returns a string that changes with the migrations and with the code that
 // applies them and grants the rights.
 func schemaKey() (string, error) {
 	root, err := devstack.Root()
@@ -166,8 +166,8 @@ func get(tb testing.TB) *kit {
 	return k
 }
 
-// Server starts a Postgres of the test's own, for tests that halt or set up
-// the server; it ends with the test.
+// Server starts a Postgres server for one test, which may stop or configure it. The
+// server ends with the test.
 func Server(tb testing.TB, settings map[string]string) *devstack.Postgres {
 	tb.Helper()
 	server, err := devstack.StartPostgres(tb.Context(), devstack.PostgresOptions{Settings: settings})
@@ -182,14 +182,14 @@ func Server(tb testing.TB, settings map[string]string) *devstack.Postgres {
 	return server
 }
 
-// New opens a store on a database of the test's own.
+// New opens a store on a new database for the test.
 func New(tb testing.TB) *repo.Store {
 	tb.Helper()
 	return Open(tb, URL(tb))
 }
 
-// URL makes a migrated database for the test, drops it at the end, and
-// returns its address.
+// URL creates a migrated database for the test and returns its address. The database is
+// dropped at the end of the test.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	return database(tb, "template "+template)
@@ -216,28 +216,28 @@ func database(tb testing.TB, with string) string {
 	return k.server.DatabaseURL(name)
 }
 
-// Worker returns the address of a database that [URL] made for the programs' role,
-// which row level security applies to. url itself is the owner's, which it does not
-// apply to. The address of any other database is returned as it is.
+// Worker returns the address of a database from [URL] for the programs' role, to which
+// row level security applies. url itself is the owner's address, to which it does not
+// apply. Any other address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
 	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)
 }
 
-// Open opens another store on a database that [URL] made: another worker, with the
-// same keys, under the programs' role.
+// Open opens another store on a database from [URL], under the programs' role. It acts
+// as another worker with the same keys.
 func Open(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	return OpenAs(tb, Worker(tb, url))
 }
 
-// OpenAs is [Open] as the role in the address.
+// OpenAs is like [Open] for the role in the address.
 func OpenAs(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	return open(tb, url, Keys(tb))
 }
 
-// OpenKeyed is [Open] with the key set of a text.
+// OpenKeyed is like [Open] with the given key set.
 func OpenKeyed(tb testing.TB, url, keyset string) *repo.Store {
 	tb.Helper()
 	keys, err := secret.Parse(keyset)
@@ -257,13 +257,13 @@ func open(tb testing.TB, url string, keys *secret.Keyset) *repo.Store {
 	return store
 }
 
-// Keys are the keys that [New] and [Open] seal with.
+// Keys returns the keys that [New] and [Open] use.
 func Keys(tb testing.TB) *secret.Keyset {
 	tb.Helper()
 	return get(tb).keys
 }
 
-// Exec runs one statement on a database that [URL] made, past the store.
+// Exec runs one statement on a database from [URL], bypassing the store.
 func Exec(tb testing.TB, url, sql string, args ...any) {
 	tb.Helper()
 	with(tb, url, func(conn *pgx.Conn) error {
@@ -272,7 +272,7 @@ func Exec(tb testing.TB, url, sql string, args ...any) {
 	})
 }
 
-// Refusal runs one statement, which must fail, and returns the error's text.
+// Refusal runs one statement, which must fail, and returns the text of the error.
 func Refusal(tb testing.TB, url, sql string, args ...any) (said string) {
 	tb.Helper()
 	with(tb, url, func(conn *pgx.Conn) error {
@@ -286,8 +286,8 @@ func Refusal(tb testing.TB, url, sql string, args ...any) (said string) {
 	return said
 }
 
-// MapClients makes, past the store, a company "Client N" and a mapping to client
-// N of a connection, for each N from first to last.
+// MapClients bypasses the store. For each N from first to last, it creates a company
+// "Client N" and maps it to client N of a connection.
 func MapClients(tb testing.TB, url string, conn repo.Connection, first, last int) {
 	tb.Helper()
 	Exec(tb, url, `
@@ -299,7 +299,7 @@ func MapClients(tb testing.TB, url string, conn repo.Connection, first, last int
 		conn.Tenant, conn.ID, first, last)
 }
 
-// Value reads one value from a database that [URL] made, past the store.
+// Value reads one value from a database from [URL], bypassing the store.
 func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
 	tb.Helper()
 	with(tb, url, func(conn *pgx.Conn) error {
@@ -308,9 +308,8 @@ func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
 	return value
 }
 
-// with runs f on a connection that the statements of one test share: a condition
-// that is awaited is read many times, and each new session costs the server a
-// process.
+// with runs f on a connection that all statements of one test share. A test that waits
+// for a condition reads it many times, and each new session costs the server a process.
 func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	tb.Helper()
 	ctx := context.Background()
@@ -318,7 +317,7 @@ func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	kept.mu.Lock()
 	defer kept.mu.Unlock()
 	conn := kept.by[address]
-	if conn != nil && conn.Ping(ctx) != nil { // the server was stopped in between
+	if conn != nil && conn.Ping(ctx) != nil { // the server was stopped in the meantime
 		_ = conn.Close(ctx)
 		conn = nil
 	}
@@ -334,7 +333,7 @@ func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	}
 }
 
-// sessions are the connections of one test, by address.
+// sessions holds the connections of one test, by address.
 type sessions struct {
 	mu sync.Mutex
 	by map[string]*pgx.Conn

@@ -1,8 +1,8 @@
 -- Files 0001 to 0009 are the schema of the first release, one file for each
 -- subject. Migrations only go forward: a new migration corrects a mistake in an
--- old one. Each runs once, in a transaction, and one process at a time applies
--- them. Each index has a comment that names the query that needs it; Store is the
--- type in Go package repo.
+-- old one. Each migration runs once, in a transaction, and only one process at a
+-- time applies migrations. Each index has a comment that names the query that
+-- needs it; Store is the type in Go package repo.
 
 -- +goose Up
 -- A tenant's set of Halo credentials.
@@ -23,12 +23,12 @@ create table halosync.connections (
     last_success_at  timestamptz,
     created_at       timestamptz not null default now(),
     updated_at       timestamptz not null default now(),
-    verified_at      timestamptz, -- start of the last complete resync, which verified every mapping that is not unverified
+    verified_at      timestamptz, -- start of the last complete resync, which verified every mapping except the unverified ones
     clients_pages    integer check (clients_pages >= 0), -- pages of the last complete listing
-    instance_unsure  boolean not null default false, -- address or credentials changed: it may be another Halo
-    next_resync_spec text not null default '', -- the schedule that next_resync_at was computed from
+    instance_unsure  boolean not null default false, -- address or credentials have changed, so it may be another Halo
+    next_resync_spec text not null default '', -- the schedule from which next_resync_at was computed
     missed_resyncs   integer not null default 0, -- nights without a resync because no worker was running
-    -- Referenced by other tables with the tenant, so that no row can refer to
+    -- Other tables refer to id and tenant together, so that no row can refer to
     -- another tenant's connection.
     constraint connections_tenant_id unique (tenant, id),
     -- Store.FindConnection finds a connection by its name.

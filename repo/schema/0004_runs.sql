@@ -1,5 +1,5 @@
 -- +goose Up
--- One row for each run: the ledger. It is written when the run is requested.
+-- The ledger: one row for each run, written when the run is requested.
 create table halosync.runs (
     id                  uuid primary key,
     tenant              text not null check (length(tenant) between 1 and 200),
@@ -35,22 +35,22 @@ create table halosync.runs (
     missing             integer not null default 0, -- mappings whose client no longer exists in Halo
     unverified          integer not null default 0, -- mappings whose client could not be read
     removed             integer not null default 0, -- mappings that the run unmapped
-    dispatched_at       timestamptz, -- when its task was last put into the queue
+    dispatched_at       timestamptz, -- last time that its task was put into the queue
     approved_at         timestamptz,
     approved_by         text not null default '',
-    approved_missing    integer not null default 0, -- how many mappings an approved run may mark missing
+    approved_missing    integer not null default 0, -- number of mappings that an approved run may mark missing
     beat_at             timestamptz, -- running: last heartbeat of its execution
-    deaths              integer not null default 0, -- executions in a row that ended with a worker crash and wrote no batch
-    stack               text not null default '',   -- of the panic that failed it
+    deaths              integer not null default 0, -- consecutive executions that ended with a worker crash and wrote no batch
+    stack               text not null default '',   -- stack of the panic that failed the run
     constraint runs_tenant_id unique (tenant, id),
     foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
     check (state <> 'running' or started_at is not null),
     check ((finished_at is null) = (state in ('queued', 'running')))
-) with (fillfactor = 50); -- rewritten with each batch: the new version fits beside the old one
+) with (fillfactor = 50); -- each batch rewrites the row: the new version fits beside the old one
 
--- is_bulk reports whether a run reads through a connection's clients. An import of
--- up to 100 clients by id is not a bulk run, because a person waits for it; the
--- queue's contract has the same number. It runs beside a bulk run.
+-- is_bulk reports whether a run reads through a connection's clients. An import
+-- of up to 100 clients by id is not a bulk run, because a person waits for it,
+-- and it may run beside one. The queue's contract has the same number.
 -- +goose StatementBegin
 create function halosync.is_bulk(kind text, args jsonb) returns boolean
 language sql immutable parallel safe as $$
@@ -70,12 +70,12 @@ create unique index runs_one_bulk on halosync.runs (connection_id)
     where state = 'running' and halosync.is_bulk(kind, args);
 -- Store.Runs lists the newest first; Store.ForgetRuns deletes the oldest.
 create index runs_by_time on halosync.runs (tenant, queued_at desc, id desc);
--- Store.ClaimUndispatched, Store.UndispatchAll, Store.OthersWait: the runs that
--- have not ended, of all tenants.
+-- Store.ClaimUndispatched, Store.UndispatchAll, Store.OthersWait: the unfinished
+-- runs of all tenants.
 create index runs_live on halosync.runs (dispatched_at nulls first) where state in ('queued', 'running');
 
--- What needs a person, up to 1,000 items a run, and the outcome of each pair of a
--- map request.
+-- Results that need a person, up to 1,000 for each run, and the outcome of each
+-- pair in a map request.
 create table halosync.run_items (
     tenant     text not null check (length(tenant) between 1 and 200),
     run_id     uuid not null,
@@ -84,14 +84,14 @@ create table halosync.run_items (
     company_id uuid,
     outcome    text not null,
     reason     text not null default '',
-    pair       integer check (pair > 0), -- of the request, counted from 1
-    settled    boolean not null default false, -- needs no person
+    pair       integer check (pair > 0), -- position in the request, from 1
+    settled    boolean not null default false, -- does not need a person
     primary key (run_id, seq),
     foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
 );
 
--- The client ids of each page that was written: a run that continues after a crash
--- reads from it what it has seen. Deleted when the run ends.
+-- The client ids of each page that was written. A run that continues after a
+-- crash reads from them which clients it has seen. Deleted when the run ends.
 create table halosync.run_pages (
     tenant     text not null check (length(tenant) between 1 and 200),
     run_id     uuid not null,
@@ -102,8 +102,8 @@ create table halosync.run_pages (
     foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
 );
 
--- Findings of a resync that differ from the mapping, kept until the run knows
--- whether the listing is complete. Deleted when the run ends.
+-- Findings of a resync that differ from the mapping. They are kept until the run
+-- knows whether the listing is complete, and deleted when the run ends.
 create table halosync.run_findings (
     tenant    text not null check (length(tenant) between 1 and 200),
     run_id    uuid not null,

@@ -3,9 +3,10 @@
 -- language. When the transaction commits, the run is in the ledger and a worker
 -- puts it into the queue.
 
--- canonical_args writes equal arguments in one way, that of the queue's contract,
--- or raises an error that names the fault. It refuses what the queue would refuse
--- later, when no caller can read why. A worker checks what only a worker can.
+-- canonical_args writes equal arguments in one form, the form of the queue's
+-- contract, or raises an error that names the fault. It refuses arguments that
+-- the queue would refuse later, when no caller can read the reason. The remaining
+-- checks are left to a worker.
 -- +goose StatementBegin
 create function halosync.canonical_args(job text, args jsonb) returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -81,12 +82,13 @@ $$;
 revoke execute on function halosync.canonical_args(text, jsonb) from public;
 
 -- enqueue requests a run and returns its id. While an equal request is queued or
--- running, it returns the id of that run. It runs with the owner's rights, so that
--- a caller needs only the right to execute it, which only the owner has by default.
+-- running, it returns the id of that run. It runs with the owner's rights, so
+-- that a caller needs only the right to execute it. By default only the owner has
+-- that right.
 --
 -- An equal request is found by the hash of its arguments, whatever its key. The
--- conditions are written so that no other index serves them, and the plan is made
--- once: a plan made while the table was small must not read every run that waits.
+-- conditions are written so that no other index serves them. The plan is made
+-- once, so a plan made while the table was small must not read every waiting run.
 -- +goose StatementBegin
 create function halosync.enqueue(kind text, tenant text, connection_id uuid, args jsonb, requested_by text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -138,10 +140,10 @@ create index runs_asked on halosync.runs (connection_id, jsonb_hash_extended(arg
 
 -- tell_queued notifies the workers of a run that was requested in SQL. Commits
 -- with a notification wait for each other, from before their flush to disk until
--- after it, in all databases of the server. So only one of the transactions that
--- commit at the same time notifies: the one that gets the lock, until it ends. The
--- others' runs are in the ledger a moment later, and a worker that is notified
--- looks again until it finds no more.
+-- after it, in all databases of the server. Therefore only one of the
+-- transactions that commit at the same time notifies: the one that holds the
+-- lock, until it ends. The other runs are in the ledger shortly afterwards, and a
+-- notified worker keeps checking until it finds no more runs.
 -- +goose StatementBegin
 create function halosync.tell_queued() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -1,6 +1,7 @@
 -- +goose Up
--- Who did what, when and how, with the state before and after. Rows are never
--- changed. They have no foreign keys, so that what they describe can be deleted.
+-- Changes: who made each one, when and how, with the state before and after. Rows
+-- are never changed. They have no foreign keys, so that the rows that they
+-- describe can be deleted.
 create table halosync.events (
     tenant        text not null check (length(tenant) between 1 and 200),
     id            bigint generated always as identity,
@@ -23,8 +24,8 @@ create index events_by_run on halosync.events (run_id, id) where run_id is not n
 -- Store.Events of a mapping, and Store.UndoMappings.
 create index events_by_mapping on halosync.events (mapping_id, id) where mapping_id is not null;
 
--- refuse_change keeps the table append-only, for the owner too. Only forget_events
--- may delete.
+-- refuse_change keeps the table append-only, even for the owner. Only
+-- forget_events may delete rows.
 -- +goose StatementBegin
 create function halosync.refuse_change() returns trigger language plpgsql as $$
 begin
@@ -40,10 +41,10 @@ $$;
 create trigger events_append_only before update or delete or truncate on halosync.events
     for each statement execute function halosync.refuse_change();
 
--- forget_events deletes a tenant's events that are older than age, among its oldest
--- "most" events, and returns how many. It deletes none that is younger than 30 days,
--- whatever the age, and none that is younger than a run in the ledger, because an
--- undo of that run reads it.
+-- forget_events checks up to "most" of a tenant's oldest events, deletes those
+-- that are older than age, and returns their number. Whatever the age, it keeps
+-- events of the last 30 days. It also keeps events that are younger than a run in
+-- the ledger, because an undo of that run reads them.
 -- +goose StatementBegin
 create function halosync.forget_events(of_tenant text, age interval, most integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -1,12 +1,12 @@
 -- +goose Up
--- Credentials for HTTP. Only hashes of keys and sessions are stored; the secrets
--- are random and longer than 256 bits, so that a hash does not help a reader of the
--- table.
+-- Credentials for HTTP. Only hashes of keys and sessions are stored. The secrets
+-- are random and longer than 256 bits, so a reader of the table cannot find them
+-- from the hashes.
 create table halosync.api_keys (
     tenant       text not null check (length(tenant) between 1 and 200),
     id           uuid primary key,
     name         text not null check (length(name) between 1 and 100),
-    scope        text not null check (scope in ('read', 'write', 'admin', 'ops')), -- ops: the queues, with tasks of all tenants
+    scope        text not null check (scope in ('read', 'write', 'admin', 'ops')), -- ops: the queues, which hold tasks of all tenants
     hash         bytea not null check (octet_length(hash) = 32), -- SHA-256
     created_by   text not null,
     created_at   timestamptz not null default now(),
@@ -15,7 +15,8 @@ create table halosync.api_keys (
     revoked_at   timestamptz,
     unique (tenant, id)
 );
--- Store.RevokeAPIKey finds a key by its name. The name of a revoked key is free.
+-- Store.RevokeAPIKey finds a key by its name. The name of a revoked key may be
+-- used again.
 create unique index api_keys_name on halosync.api_keys (tenant, name) where revoked_at is null;
 
 create table halosync.sessions (
@@ -23,7 +24,7 @@ create table halosync.sessions (
     hash         bytea primary key check (octet_length(hash) = 32), -- of the cookie
     actor        text not null,
     scope        text not null check (scope in ('read', 'write', 'admin', 'ops')),
-    api_key_id   uuid, -- null: the product signed its user in
+    api_key_id   uuid, -- null: the product signed in its user
     created_at   timestamptz not null default now(),
     last_seen_at timestamptz not null default now(), -- to the minute
     expires_at   timestamptz not null,
@@ -35,7 +36,8 @@ create index sessions_of_tenant on halosync.sessions (tenant, expires_at);
 -- Store.RevokeAPIKey ends the sessions of a key.
 create index sessions_of_key on halosync.sessions (tenant, api_key_id) where api_key_id is not null;
 
--- The product's sign-in tokens that were used, until they expire.
+-- The product's sign-in tokens that have been used. They are kept until they
+-- expire.
 create table halosync.signin_tokens_used (
     tenant     text not null check (length(tenant) between 1 and 200),
     hash       bytea not null check (octet_length(hash) = 32), -- of the token's jti
@@ -43,17 +45,17 @@ create table halosync.signin_tokens_used (
     primary key (tenant, hash)
 );
 
--- Answers of the HTTP API to requests with an Idempotency-Key, kept for a day: the
--- same request gets the same answer and is not executed again. The fingerprint of
--- the request is sealed, because the request may contain a client secret, and a
--- reader of the table must not be able to test guesses.
+-- Answers of the HTTP API to requests with an Idempotency-Key, kept for a day.
+-- The same request gets the same answer and is not executed again. The
+-- fingerprint of the request is sealed: the request may contain a client secret,
+-- and a reader of the table must not be able to test guesses.
 create table halosync.answers (
     tenant     text not null check (tenant <> '' and char_length(tenant) <= 200),
     key        text not null check (key <> '' and char_length(key) <= 200),
     owner      uuid not null, -- the execution that will answer
     print      bytea not null, -- the sealed fingerprint
     claimed_at timestamptz not null default now(),
-    status     integer, -- null while the request is executed
+    status     integer, -- null while the request is being executed
     header     jsonb,
     body       bytea,
     primary key (tenant, key),

@@ -1,12 +1,13 @@
 -- +goose Up
 -- Row level security keeps tenants apart, behind the tenant in each WHERE. The
--- programs name the tenant of each statement in the setting halosync.tenant. The
--- empty text sees no rows; "*" sees those of all tenants, for statements that serve
--- the whole installation. A session that has never set it is not one of the
--- programs', but the product's or a person's, and sees what it was granted. The
--- policy does not apply to the tables' owner, who migrates, dumps and repairs.
+-- programs name the tenant of each statement in the setting halosync.tenant. With
+-- an empty setting, a session sees no rows. With "*", for statements that serve
+-- the whole installation, it sees the rows of all tenants. A session that has
+-- never set it does not belong to halosync but to the product or a person, and
+-- sees what it was granted. The policy does not apply to the tables' owner, who
+-- migrates, dumps and repairs.
 --
--- The sub-selects read the setting once a statement and not once a row.
+-- The sub-selects read the setting once per statement, not once per row.
 -- +goose StatementBegin
 do $$
 declare

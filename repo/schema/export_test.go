@@ -5,11 +5,11 @@ import (
 	"io/fs"
 )
 
-// CheckNumbers is checkNumbers for the tests, which are outside the package because
-// repotest imports it.
+// CheckNumbers exports checkNumbers. The tests are outside the package because repotest
+// imports it.
 func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrations) }
 
-// MigrateFS is [Migrate] with other migrations than the embedded ones.
+// MigrateFS is [Migrate] with the given migrations instead of the embedded ones.
 func MigrateFS(ctx context.Context, url string, migrations fs.FS) (Result, error) {
 	return migrate(ctx, url, migrations, 1)
 }
@@ -17,7 +17,7 @@ func MigrateFS(ctx context.Context, url string, migrations fs.FS) (Result, error
 // Embedded returns the migrations of the program.
 func Embedded() fs.FS { return embedded }
 
-// Floors returns the floor of the embedded migrations and the lowest one of a
+// Floors returns the floor of the embedded migrations and the lowest floor of a
 // released schema.
 func Floors() (ours, released int64) {
 	ours, err := oldestProgram(embedded)

@@ -11,8 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// rights are what the programs need on each table, and no more. Foreign keys delete
-// dependent rows with the owner's rights. Locking a row needs the right to update.
+// rights lists exactly the rights that the programs need on each table. Foreign keys
+// delete dependent rows with the owner's rights. Locking a row needs the right to
+// update it.
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},
@@ -33,10 +34,10 @@ var rights = []struct{ table, verbs string }{
 	{"upkeep", "select, update"},
 }
 
-// forgetEvents is the only way in which the programs' role may delete events.
+// forgetEvents is the only way for the programs' role to delete events.
 const forgetEvents = "halosync.forget_events(text, interval, integer)"
 
-// RoleError reports a role that [Grant] does not grant rights to.
+// RoleError reports a role to which [Grant] grants no rights.
 type RoleError struct {
 	Role   string
 	Reason string // e.g. "does not exist: create role … login"
@@ -44,11 +45,11 @@ type RoleError struct {
 
 func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
 
-// Grant gives a role exactly the rights that the worker and the CLI need, and
-// revokes any other right on tables in the schema. The role must exist, or the error
-// is a [*RoleError]; url must be the owner's. It is safe to repeat, and must be
-// repeated after a migration that adds tables. It grants TEMP on the database, for
-// suggestions, only if the role does not have it.
+// Grant gives a role exactly the rights that the worker and the CLI need, and revokes
+// all other rights on tables in the schema. url must be the owner's. If the role does
+// not exist, the error is a [*RoleError]. Grant is safe to repeat, and must be repeated
+// after a migration that adds tables. It grants TEMP on the database, which suggestions
+// need, only if the role does not already have it.
 func Grant(ctx context.Context, url, role string) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -106,14 +107,15 @@ func Rights() map[string]string {
 	return all
 }
 
-// Role is what a session's role may do.
+// Role describes what the role of a session may do.
 type Role struct {
-	// Name as the session has it.
+	// Name is the name of the session's role.
 	Name string
 	// RowSecurity reports whether row level security applies to the role. It does not
 	// apply to the tables' owner, a superuser, or a role with BYPASSRLS.
 	RowSecurity bool
-	// Missing are rights that some statement needs, e.g. "select on halosync.runs".
+	// Missing lists rights that some statement needs and the role does not have, for
+	// example "select on halosync.runs".
 	Missing []string
 }
 

@@ -20,21 +20,21 @@ import (
 // versionTable is the table in which goose records the applied migrations.
 const versionTable = "halosync.schema_versions"
 
-// Result is what [Migrate] did; if From equals To, it did nothing.
+// Result reports what [Migrate] did. If From equals To, it did nothing.
 type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
 }
 
-// Migrate brings the schema up to the program's version. Several processes may call
-// it at once: one migrates, the others wait. It leaves a database that is newer
-// than the program as it is; if the program cannot work with it, the error is an
-// [*Error]. If a migration fails, those before it stay applied.
+// Migrate brings the schema up to the program's version. Several processes may call it
+// at once: one migrates while the others wait. It does not change a database that is
+// newer than the program. If the program cannot work with that database, the error is
+// an [*Error]. If a migration fails, the migrations before it stay applied.
 func Migrate(ctx context.Context, url string) (Result, error) {
 	return migrate(ctx, url, embedded, baseline)
 }
 
-// migrate applies migrations. oldest is the lowest floor of a schema that they lead
-// away from.
+// migrate applies migrations. oldest is the lowest schema floor from which they can
+// start.
 func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {
@@ -66,10 +66,9 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	return res, nil
 }
 
-// prepare creates the schema, in which goose keeps its table, and reads its state.
-// It raises the floor before anything is migrated, so that every released schema has
-// one. The lock is needed because "if not exists" is not safe against another
-// session that does the same.
+// prepare creates the schema, in which goose keeps its table, and reads its state. It
+// raises the floor before any migration, so that every released schema has one. The
+// lock is needed because concurrent "if not exists" statements can fail.
 func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (s state, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -98,9 +97,9 @@ func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64
 	return s, err
 }
 
-// alone runs f while no other process does, after waiting for up to five minutes.
-// The lock belongs to a transaction. goose's own lock belongs to a session, which a
-// pooler lends to another client a moment later.
+// alone runs f while no other process does. It waits up to five minutes for that. The
+// lock belongs to a transaction: goose's own lock belongs to a session, and a pooler
+// may lend that session to another client right away.
 func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -134,8 +133,8 @@ func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 // migrationName matches the name of a migration's file: four digits and its subject.
 var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
 
-// checkNumbers returns the newest version. Numbers must run from 1 without gaps and
-// duplicates, which a merge of two branches easily produces.
+// checkNumbers returns the newest version. The numbers must start at 1 and have no gaps
+// or duplicates, which a merge of two branches easily produces.
 func checkNumbers(migrations fs.FS) (int64, error) {
 	entries, err := fs.ReadDir(migrations, ".")
 	if err != nil {

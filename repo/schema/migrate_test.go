@@ -68,7 +68,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// Several processes that start together migrate once, however long it takes.
+// If several processes start together, the schema is migrated once, however long that
+// takes.
 func TestMigrateTogether(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
@@ -89,7 +90,7 @@ func TestMigrateTogether(t *testing.T) {
 	equal(t, "versions", repotest.Value[int](t, url, `select count(*) from halosync.schema_versions where version_id > 0`), 2)
 }
 
-// A migration that fails leaves nothing of itself, and what came before it.
+// A failed migration leaves nothing behind, and the migrations before it stay applied.
 func TestMigrateFails(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
@@ -106,7 +107,7 @@ func TestMigrateFails(t *testing.T) {
 	equal(t, "repaired", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
-// An older program: this one, with the schema of the next release.
+// The older program is this one, with the schema of the next release.
 func TestOlderProgram(t *testing.T) {
 	t.Parallel()
 	ours := schema.Version()
@@ -128,7 +129,7 @@ func TestOlderProgram(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		head  string
-		floor int64 // 0: understood
+		floor int64 // 0: the older program works with the schema
 	}{
 		"understood":     {fmt.Sprintf("-- halosync:oldest-program %d", ours), 0},
 		"not understood": {fmt.Sprintf("-- halosync:oldest-program %d", ours+1), ours + 1},
@@ -159,8 +160,8 @@ func TestOlderProgram(t *testing.T) {
 	}
 }
 
-// A schema from before the first release is left as it is, whatever its version,
-// and both the migration and the worker say what to do.
+// A schema from before the first release stays unchanged, whatever its version. Both
+// the migration and the worker report what to do.
 func TestUnreleasedSchema(t *testing.T) {
 	t.Parallel()
 	if ours, released := schema.Floors(); ours < released || released > schema.Version() {

@@ -1,6 +1,6 @@
-// Package schema creates and checks halosync's schema in Postgres: its migrations,
-// the versions of programs that work with it, and the rights of the programs' role.
-// The migrations are the SQL files beside this one.
+// Package schema creates and checks halosync's schema in Postgres. It has the
+// migrations, the versions of programs that work with the schema, and the rights of the
+// programs' role. The migrations are the SQL files beside this one.
 package schema
 
 import (
@@ -21,21 +21,21 @@ import (
 //go:embed *.sql
 var embedded embed.FS
 
-// baseline is the version of the first release's schema. Its migrations name no
-// oldest program, so the floor of every released schema is at least as high. The
-// schemas before it had floors of up to 7.
+// baseline is the version of the first release's schema. Its migrations name no oldest
+// program, so the floor of every released schema is at least as high. Earlier schemas
+// had floors of up to 7.
 const baseline = 9
 
-// The floor of a schema is the version of the oldest program that works with it.
-// The version of a program is that of the schema that it was written for. The floor
-// lets workers of one release continue while those of the next start: the schema is
-// migrated first. A migration names its floor in a line of its file:
+// The floor of a schema is the version of the oldest program that works with it. The
+// version of a program is that of the schema that it was written for. With a floor,
+// workers of one release can continue after the schema has been migrated for the next
+// release. A migration names its floor in a line of its file:
 //
 //	-- halosync:oldest-program 9
 //
-// Such a migration only adds what an older program can ignore: columns with
-// defaults, tables, indexes, wider checks. Without the line, only programs of its
-// own release work with it.
+// Such a migration only adds what an older program can ignore: columns with defaults,
+// tables, indexes, wider checks. Without this line, only programs of the migration's
+// own release work with the schema.
 const (
 	createFloor = `create table if not exists halosync.schema_floor (
 		one boolean primary key default true check (one), floor bigint not null)`
@@ -50,8 +50,8 @@ type Error struct {
 	Have, Want int64 // versions; 0 is an empty database
 	// Floor is the version of the oldest program that works with a newer schema.
 	Floor int64
-	// Unreleased is true for a schema from before the first release, which no
-	// migration leads away from.
+	// Unreleased is true for a schema from before the first release, which no migration
+	// can upgrade.
 	Unreleased bool
 }
 
@@ -65,10 +65,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
 }
 
-// Newer reports whether the schema is of a later release than the program.
+// Newer reports whether the schema is from a later release than the program.
 func (e *Error) Newer() bool { return !e.Unreleased && e.Have > e.Want }
 
-// querier is what a pool, a connection and a transaction have in common.
+// querier is the common interface of a pool, a connection and a transaction.
 type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
@@ -83,14 +83,15 @@ func Version() int64 {
 	return int64(len(names))
 }
 
-// Applied returns the version of the database's schema; 0 if it has none.
+// Applied returns the version of the database's schema, or 0 if it has none.
 func Applied(ctx context.Context, q querier) (int64, error) {
 	s, err := read(ctx, q)
 	return s.version, err
 }
 
-// Check returns an [*Error] unless this program works with the database's schema:
-// it has the version that the program was written for, or a later one that says so.
+// Check returns an [*Error] unless this program works with the database's schema. The
+// schema must have the program's version, or a later version whose floor allows this
+// program.
 func Check(ctx context.Context, q querier) error {
 	s, err := read(ctx, q)
 	if err != nil {
@@ -99,9 +100,9 @@ func Check(ctx context.Context, q querier) error {
 	return s.check(Version(), baseline)
 }
 
-// state is what a database says about its schema.
+// state is the version information that a database stores about its schema.
 type state struct {
-	version int64 // the newest migration that was applied; 0: none
+	version int64 // the newest applied migration; 0: none
 	floor   int64 // 0: not stored
 }
 
@@ -117,7 +118,7 @@ func read(ctx context.Context, q querier) (s state, err error) {
 	return s, err
 }
 
-// unreleased reports whether the schema is from before the first release. oldest is
+// unreleased reports whether the schema dates from before the first release. oldest is
 // the lowest floor of a released schema.
 func (s state) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
 
@@ -134,8 +135,8 @@ func (s state) check(want, oldest int64) error {
 	return nil
 }
 
-// oldestProgram returns the floor of the schema after all migrations, the highest
-// that any of them names.
+// oldestProgram returns the schema's floor after all migrations, which is the highest
+// floor that any of them names.
 func oldestProgram(migrations fs.FS) (floor int64, err error) {
 	names, err := fs.Glob(migrations, "*.sql")
 	if err != nil {
@@ -164,7 +165,7 @@ func oldestProgram(migrations fs.FS) (floor int64, err error) {
 	return floor, nil
 }
 
-// wrap puts what was tried before an error. nil stays nil.
+// wrap prefixes an error with the attempted operation. nil stays nil.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// Check finds every fault of a page.
+// Check finds every fault of a metrics page.
 func TestCheckSeesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	docs := map[string]telemetrytest.Metric{

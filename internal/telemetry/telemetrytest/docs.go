@@ -1,5 +1,6 @@
-// Package telemetrytest compares a worker's /metrics with docs/metrics.md, and reads the
-// expressions of alerts and dashboard, for every test that has a worker.
+// Package telemetrytest compares a worker's /metrics with docs/metrics.md. It also
+// reads the expressions of alerts and the dashboard. Every test that runs a worker can
+// use it.
 package telemetrytest
 
 import (
@@ -13,7 +14,7 @@ import (
 // Metric is a row of docs/metrics.md.
 type Metric struct {
 	Kind   string              // counter, gauge, histogram
-	Labels map[string][]string // allowed values by label; nil for status, see [Status], and version
+	Labels map[string][]string // allowed values by label; nil for version and for status, see [Status]
 }
 
 // Status matches the values of the label "status".
@@ -57,7 +58,7 @@ func Docs(tb testing.TB) map[string]Metric {
 	return all
 }
 
-// labelValues reads the table of labels.
+// labelValues parses the table of labels.
 func labelValues(table string) map[string][]string {
 	values := map[string][]string{}
 	for line := range strings.Lines(table) {

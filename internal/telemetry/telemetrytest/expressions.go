@@ -14,8 +14,8 @@ var (
 	blank = regexp.MustCompile(`\s+`)
 )
 
-// Alerts returns the expressions of deploy/prometheus/alerts.yml by the name of the alert, each
-// on one line.
+// Alerts returns the expressions in deploy/prometheus/alerts.yml by alert name, each on
+// one line.
 func Alerts(tb testing.TB) map[string]string {
 	tb.Helper()
 	all := map[string]string{}
@@ -25,7 +25,7 @@ func Alerts(tb testing.TB) map[string]string {
 	return all
 }
 
-// Panels returns the queries of deploy/grafana/halosync.json by the title of the panel, one per
+// Panels returns the queries in deploy/grafana/halosync.json by panel title, one per
 // line.
 func Panels(tb testing.TB) map[string]string {
 	tb.Helper()
@@ -47,7 +47,7 @@ func Panels(tb testing.TB) map[string]string {
 	return all
 }
 
-// fileText reads a file of the repository by its path from the root.
+// fileText reads a file of the repository. path is relative to the root.
 func fileText(tb testing.TB, path string) string {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(root(tb), path))

@@ -11,13 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrUnavailable means that Postgres could not be reached, went away or had no
-// resources: the same may succeed later.
+// ErrUnavailable means that Postgres could not be reached, closed the connection or had
+// no resources. The same call may succeed later.
 var ErrUnavailable = errors.New("postgres is unavailable")
 
-// Explain adds [ErrUnavailable] to an error of the connection or of the server's
-// state, and advice to one that comes from a pooler. It returns other errors, and
-// nil, as they are.
+// Explain adds [ErrUnavailable] to an error that comes from the connection or from the
+// server's state, and adds advice to an error that comes from a pooler. It returns all
+// other errors, and nil, unchanged.
 func Explain(err error) error {
 	switch {
 	case isPooler(err):
@@ -29,9 +29,9 @@ func Explain(err error) error {
 	return err
 }
 
-// isUnavailable reports whether an error is of the connection or of the server's
-// state, and not of the statement. It is false for an end of the caller's context,
-// and for an error that is an ErrUnavailable already.
+// isUnavailable reports whether an error comes from the connection or from the server's
+// state, and not from the statement. It returns false if the caller's context ended, or
+// if the error already is an ErrUnavailable.
 func isUnavailable(err error) bool {
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		return false
@@ -46,7 +46,7 @@ func isUnavailable(err error) bool {
 		switch pg.Code {
 		case "57P01", "57P02", "57P03", "57P05", // shut down, crashed, starting up, idle session ended
 			"25P03",          // idle in a transaction for too long: this process was frozen
-			"25006",          // read only: a standby after a failover
+			"25006",          // read-only: a standby after a failover
 			"40001", "40P01": // serialisation failure, deadlock
 			return true
 		}
@@ -61,7 +61,7 @@ func isUnavailable(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// isPooler reports whether an error comes from a session that is not made for a
+// isPooler reports whether an error comes from a session that is not configured for a
 // pooler in transaction mode: its settings are refused, or its prepared statements
 // belong to another session.
 func isPooler(err error) bool {
@@ -70,5 +70,5 @@ func isPooler(err error) bool {
 		return false
 	}
 	return pg.Code == "08P01" && strings.Contains(pg.Message, "startup parameter") ||
-		pg.Code == "42P05" || pg.Code == "26000" // statement exists, does not exist
+		pg.Code == "42P05" || pg.Code == "26000" // statement already exists, statement does not exist
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// tenantSetting is the session setting that the policies of row level security
-// read; see migration 0009.
+// tenantSetting is the session setting that the row level security policies read; see
+// migration 0009.
 const tenantSetting = "halosync.tenant"
 
 const (
@@ -24,16 +24,16 @@ const (
 
 const setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
 
-// Scope is a [Pool] restricted to some rows. The setting is made for one statement
-// or transaction, in the same round trip. Between them it is empty.
+// Scope is a [Pool] restricted to some rows. The tenant is set for one statement or
+// transaction, in the same round trip. In between, the setting is empty.
 type Scope struct {
 	p       *Pool
 	setting string
 }
 
-// ForTenant returns the pool restricted to one tenant's rows. A text that cannot be
-// a tenant's name sees no rows: "*", which would see all, and what Postgres would
-// refuse as text.
+// ForTenant returns the pool restricted to one tenant's rows. A string that cannot be a
+// tenant's name sees no rows. This applies to "*", which would see all rows, and to
+// strings that Postgres would refuse.
 func (p *Pool) ForTenant(tenant string) Scope {
 	if tenant == allTenants || !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
 		return Scope{p, noTenant}
@@ -41,16 +41,16 @@ func (p *Pool) ForTenant(tenant string) Scope {
 	return Scope{p, tenant}
 }
 
-// ForAllTenants returns the pool with the rows of every tenant, for what serves the
-// whole installation.
+// ForAllTenants returns the pool with the rows of every tenant, for code that serves
+// the whole installation.
 func (p *Pool) ForAllTenants() Scope { return Scope{p, allTenants} }
 
-// ForNoTenant returns the pool without the rows of any tenant, for tables that
-// belong to no tenant.
+// ForNoTenant returns the pool without the rows of any tenant, for tables without
+// tenants.
 func (p *Pool) ForNoTenant() Scope { return Scope{p, noTenant} }
 
-// begin returns the text that starts a transaction in this scope, in one round
-// trip. The value is written in hex, which cannot end the literal.
+// begin returns the SQL that starts a transaction in this scope, in one round trip. The
+// tenant is written in hex, which cannot end the literal.
 func (s Scope) begin(options string) string {
 	return fmt.Sprintf(`begin%s; select set_config('%s', convert_from('\x%s', 'UTF8'), true)`,
 		options, tenantSetting, hex.EncodeToString([]byte(s.setting)))
@@ -66,8 +66,8 @@ func (s Scope) Exec(caller context.Context, sql string, args ...any) (pgconn.Com
 	return rows.CommandTag(), rows.Err()
 }
 
-// Query runs one statement within [Pool.Timeout], up to the last row. The setting
-// and the statement are one pipeline, which Postgres makes one transaction.
+// Query runs one statement within [Pool.Timeout], including reading the last row. The
+// setting and the statement form one pipeline, which Postgres runs as one transaction.
 func (s Scope) Query(caller context.Context, sql string, args ...any) (pgx.Rows, error) {
 	ctx, cancel := s.p.bound(caller)
 	b := &pgx.Batch{}
@@ -97,21 +97,21 @@ func (s Scope) QueryRow(caller context.Context, sql string, args ...any) pgx.Row
 }
 
 // InTx runs f in a transaction that commits if f returns nil. It takes at most
-// [Pool.Timeout]. f must use the context that it gets for every statement.
+// [Pool.Timeout]. f must use the context that it receives for every statement.
 func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := s.p.bound(caller)
 	defer cancel()
 	return AsUnavailable(caller, s.InLongTx(ctx, "", func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
-// InLongTx is like [Scope.InTx] without a limit of time. options follow "begin".
+// InLongTx is like [Scope.InTx] without a time limit. options follow "begin".
 func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.p.pool, pgx.TxOptions{BeginQuery: s.begin(options)}, f)
 }
 
-// WithConn runs f with a connection of its own for at most [Pool.Timeout], for
-// pipelines that begin a transaction by [Scope.QueueBegin]. A transaction that f
-// leaves open is rolled back.
+// WithConn runs f with a dedicated connection for at most [Pool.Timeout]. It is for
+// pipelines that begin a transaction with [Scope.QueueBegin]. It rolls back a
+// transaction that f leaves open.
 func (s Scope) WithConn(caller context.Context, f func(context.Context, *pgxpool.Conn) error) error {
 	ctx, cancel := s.p.bound(caller)
 	defer cancel()
@@ -125,8 +125,8 @@ func (s Scope) WithConn(caller context.Context, f func(context.Context, *pgxpool
 	return AsUnavailable(caller, err)
 }
 
-// rollback ends a transaction that is open or failed. If that fails too, the pool
-// drops the connection.
+// rollback ends an open or failed transaction. If that fails too, the pool drops the
+// connection.
 func rollback(ctx context.Context, conn *pgxpool.Conn) {
 	if conn.Conn().PgConn().TxStatus() == 'I' {
 		return

@@ -13,8 +13,8 @@ func (p *Pool) bound(caller context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(caller, p.Timeout)
 }
 
-// AsUnavailable reports the database as unavailable if a timeout below the caller's
-// context expired. Other errors, and nil, are returned as they are.
+// AsUnavailable reports the database as unavailable if a timeout expired while the
+// caller's context had not ended. It returns all other errors, and nil, unchanged.
 func AsUnavailable(caller context.Context, err error) error {
 	if err != nil && caller.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: it does not answer: %w", ErrUnavailable, err)
@@ -22,13 +22,13 @@ func AsUnavailable(caller context.Context, err error) error {
 	return err
 }
 
-// boundedRows ends its batch and its context when it is closed, which its readers
-// do at the end.
+// boundedRows ends its batch and its context when it is closed, which its readers do at
+// the end.
 type boundedRows struct {
 	pgx.Rows
-	caller context.Context //nolint:containedctx // of the query, to judge its errors
+	caller context.Context //nolint:containedctx // context of the caller, to interpret errors
 	finish func() error    // may be called more than once
-	err    error           // of finish
+	err    error           // the result of finish
 }
 
 func (r *boundedRows) Close() {
@@ -53,7 +53,7 @@ func (r *boundedRows) Err() error {
 	return AsUnavailable(r.caller, r.err)
 }
 
-// boundedRow is the first of the rows.
+// boundedRow is the first row of a query.
 type boundedRow struct {
 	rows pgx.Rows
 	err  error

@@ -10,25 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Trace is called with each statement before it is sent. The function that it
-// returns is called when the statement ends, with Postgres' class of error
-// (SQLSTATE), if there is one, and the error. The text has placeholders for values.
+// Trace is called with each statement before it is sent. It returns a function that is
+// called when the statement ends, with Postgres' error code (SQLSTATE), if there is
+// one, and the error. The statement has placeholders instead of values.
 type Trace func(ctx context.Context, statement string) (end func(class string, err error))
 
-// tracer passes statements, batches of statements, and copies on from pgx.
+// tracer forwards statements, batches and copies from pgx to a Trace.
 type tracer struct{ trace Trace }
 
-// pgx looks for these interfaces at run time, so the compiler checks them here.
+// pgx checks for these interfaces at run time, so the compiler checks them here.
 var _ interface {
 	pgx.QueryTracer
 	pgx.BatchTracer
 	pgx.CopyFromTracer
 } = tracer{}
 
-// endKey is the context's key for the function that ends a statement.
+// endKey is the context key of the function that ends a statement.
 type endKey struct{}
 
-// inHex matches the only value that is part of a text; see [Scope.begin].
+// inHex matches the only value that appears in the SQL itself; see [Scope.begin].
 var inHex = regexp.MustCompile(`'\\x[0-9a-f]*'`)
 
 func (t tracer) begin(ctx context.Context, statement string) context.Context {
