@@ -21,7 +21,7 @@ type mappingsPage struct {
 	Sort        string
 	Sorts       []mappingSort
 	Unsorted    bool   // too many mappings for the chosen order
-	MaxSorted   int    // maximum number of mappings for any order except age
+	MaxSorted   int    // number of mappings from which on only age is available
 	Here        string // URL of this page
 	Filtered    bool
 	request     *request
@@ -33,7 +33,7 @@ const troubled = "trouble"
 var mappingStates = []repo.MappingState{troubled, repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified}
 
 // mappings lists mappings by age, at a cost that does not depend on their number. Other
-// orders are available for up to [maxSorted] mappings.
+// orders are available if the list has fewer than [maxSorted] mappings.
 func (c *Console) mappings(r *request) error {
 	p := mappingsPage{
 		Connection: r.value("connection"), Search: r.value("search"), State: repo.MappingState(r.value("state")),

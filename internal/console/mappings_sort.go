@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSorted is the maximum number of mappings that can be sorted by anything except age.
-// No index serves these orders, so a page has to read all mappings.
+// maxSorted is the number of mappings from which on a list can only be sorted by age. No
+// index serves the other orders, so a page has to read all mappings.
 const maxSorted = 1000
 
 // sortOldest is the reverse of the default order. Both work for any number of mappings.
