@@ -11,9 +11,9 @@ CDX     := $(BIN)/cyclonedx-gomod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # -trimpath and no VCS stamp: the same source gives the same binary.
 BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
-# Tests that have a long form: CONTRIBUTING.md says what it proves.
+# Tests that have a long form. CONTRIBUTING.md describes what the long form proves.
 LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestScheduledRunsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne
-# Time that fuzzing takes, all targets together.
+# Total time for all fuzz targets together.
 FUZZTIME ?= 10m
 
 .PHONY: help demo test check screenshots soak chaos bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy fuzz fmt servers testkit promtool tidy clean
@@ -24,8 +24,8 @@ help: ## list the targets; times are those of two cores
 demo: servers build ## import 2,500 clients of a simulated Halo; half a minute (DEMO_ONCE=1: end by itself)
 	@$(GO) run ./internal/demo -bin $(BIN)
 
-# Tests mostly wait, so more of them run at once than there are cores. Debug
-# information, which no test reads, is left out: it takes a fifth of the build.
+# Tests mostly wait, so more of them run at a time than there are cores. The build omits
+# debug information, which no test reads and which takes a fifth of the build time.
 test: export GOFLAGS := $(GOFLAGS) -gcflags=all=-dwarf=false
 test: testkit promtool ## run every test in its short form, race detector on; 8 minutes, 10 with an empty build cache
 	$(GO) test -race -vet=off -shuffle=on -p 4 -parallel 8 -timeout 12m ./...
@@ -45,7 +45,7 @@ verify:
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-# Neither the folder nor the build cache may leave a trace in the programs.
+# The programs must not depend on the folder or the build cache.
 reproducible: ## build both programs twice, in different folders, and compare them
 	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	for nth in first second/and/deeper; do \
@@ -79,12 +79,11 @@ lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minut
 	$(LINT) run --allow-parallel-runners ./...
 	@for module in bench house man; do (cd tools/$$module && $(GO) vet .) || exit 1; done
 
-# A module of its own, because Kubernetes and BuildKit are large.
+# tools/deploy is a separate module, because Kubernetes and BuildKit are large.
 lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomize and with systemd-analyze
 	@cd tools/deploy && $(GO) run . ../../deploy
 
-# The linter has a module of its own, so that none of its dependencies enters the
-# product's.
+# The linter has a separate module, so that none of its dependencies enters the product.
 $(LINT): tools/go.mod tools/go.sum
 	@echo "building the linter (once, some two minutes)"
 	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
@@ -93,7 +92,7 @@ screenshots: testkit ## take docs/screenshots again, of the console with a made-
 	@mkdir -p docs/screenshots
 	HALOSYNC_SCREENSHOTS=$(CURDIR)/docs/screenshots $(GO) test -count 1 -run TestJourneys/technicians/northwind ./internal/e2e/journeys
 
-# The histories run without the race detector, which the short form has.
+# The histories run without the race detector; the short form runs with it.
 soak: testkit ## run the long forms: 10,000 histories, 100 Halos, real waiting times; an hour (HALOSYNC_HISTORIES=n: as many)
 	HALOSYNC_HISTORIES=$${HALOSYNC_HISTORIES:-10000} HALOSYNC_HALOS=100 $(GO) test -count 1 -run 'TestHistories|TestImportFromAHundredHalos' -timeout 90m -v ./internal/engine
 	HALOSYNC_LONG=1 $(GO) test -race -count 1 -run '$(LONG)' -timeout 60m -v ./internal/e2e ./internal/engine ./tasks
@@ -102,7 +101,8 @@ soak: testkit ## run the long forms: 10,000 histories, 100 Halos, real waiting t
 chaos: servers ## compare 500 runs under random faults with a model; 10 minutes (HALOSYNC_CHAOS_RUNS=n, HALOSYNC_CHAOS_SEED=n: repeat one episode)
 	HALOSYNC_CHAOS_RUNS=$${HALOSYNC_CHAOS_RUNS:-500} $(GO) test -race -count 1 -run TestChaos -timeout 90m -v ./internal/e2e/chaos
 
-# A module of its own, too: it needs asynq and pgx, which the product's packages own.
+# tools/bench is a separate module, because only certain packages of the product may import
+# asynq and pgx.
 BUILD_BENCH := cd tools/bench && $(GO) build -o ../../$(BIN)/bench .
 
 bench: servers build ## prints the cost of imports and resyncs, next to floors and rivals (BENCH=name: only that part)

@@ -20,14 +20,14 @@ const Prefix = "/api/v1"
 type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
-	Log    *zap.Logger // default: none
-	// PollEvery is how often a run that is watched live is read; default 500 ms.
+	Log    *zap.Logger // default: no log
+	// PollEvery is the interval at which a stream reads its run; default 500 ms.
 	PollEvery time.Duration
 	// KeepAlive is the time without a change after which a stream sends a comment;
 	// default 15 s.
 	KeepAlive time.Duration
-	// MaxStreams is the maximum number of open streams; default 100. A tenant may have
-	// a tenth of it.
+	// MaxStreams is the maximum number of open streams; default 100. One tenant may open
+	// a tenth of them.
 	MaxStreams int
 }
 
@@ -45,7 +45,7 @@ type Handler struct {
 	end       sync.Once
 }
 
-// New returns a handler for everything below [Prefix].
+// New returns a handler for all paths below [Prefix].
 func New(cfg Config) *Handler {
 	h := &Handler{
 		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, mux: http.NewServeMux(),
@@ -81,6 +81,6 @@ func New(cfg Config) *Handler {
 	return h
 }
 
-// EndStreams ends all open streams, which would otherwise delay the shutdown of a
-// server. It is for [http.Server.RegisterOnShutdown].
+// EndStreams ends all open streams, which would otherwise delay the shutdown of a server.
+// Register it with [http.Server.RegisterOnShutdown].
 func (h *Handler) EndStreams() { h.end.Do(func() { close(h.ended) }) }

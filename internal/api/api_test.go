@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// The main journey: connect, browse, import, read the run and its results, unmap, restore,
-// undo.
+// A caller connects, browses, imports, reads the run and its results, unmaps, restores and
+// undoes the run.
 func TestJourney(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -52,7 +52,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("restored: %s", back.body)
 	}
 	undone := w.do("POST", "/runs/"+run+"/undo", nil).want(200)
-	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // the restored one was changed by a person
+	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // a person has changed the restored mapping
 		t.Errorf("undone: %s", undone.body)
 	}
 	if n := len(w.do("GET", "/events?run="+run, nil).want(200).items()); n == 0 {
@@ -60,7 +60,7 @@ func TestJourney(t *testing.T) {
 	}
 }
 
-// If Halo fails, the error says what to do.
+// If Halo fails, the error tells the caller what to do.
 func TestHaloFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,7 +89,7 @@ func TestHaloFails(t *testing.T) {
 		}
 		w.sim.ClearFaults()
 	}
-	// Refused credentials are 422 if the caller sent them, 502 if they are stored.
+	// Refused credentials lead to 422 if the caller sent them and to 502 if they are stored.
 	bad := map[string]any{"name": "bad", "domain": w.sim.ResourceServer(), "auth_server": w.sim.AuthServer(), "client_id": testApp, "client_secret": "wrong"}
 	if got := w.do("POST", "/connections", bad).want(422); !strings.Contains(got.text("detail"), "check client ID") {
 		t.Error(got.body)
@@ -99,7 +99,7 @@ func TestHaloFails(t *testing.T) {
 	w.do("GET", "/connections/halo/clients", nil).want(http.StatusBadGateway)
 }
 
-// Errors of a request have the place, but do not quote the value.
+// An error names the place in the request but does not quote the value.
 func TestWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -142,11 +142,11 @@ func TestWrongRequests(t *testing.T) {
 	w.mustNotHold("a refusal", w.do("POST", "/connections", secretly[:len(secretly)-1]).want(400))
 }
 
-// An internal error has only the id of its log entry.
+// The response to an internal error contains only the id of the log entry.
 func TestInternalErrors(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.store = nil // a panic
+	w.store = nil // makes the handler panic
 	got := w.do("GET", "/connections", nil).want(500)
 	if instance := got.text("instance"); !strings.HasPrefix(instance, "urn:uuid:") || strings.Contains(got.body, "nil pointer") {
 		t.Errorf("told: %s", got.body)
@@ -155,7 +155,7 @@ func TestInternalErrors(t *testing.T) {
 	}
 }
 
-// Requests without a principal or with too small a scope are refused.
+// Requests without a principal, or with a scope that is too small, are refused.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -174,7 +174,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// Data of other tenants does not exist.
+// Ids of another tenant's data get the same answer as unknown ids.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

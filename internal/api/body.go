@@ -17,13 +17,14 @@ import (
 )
 
 const (
-	// maxBody bounds the body of a request, in bytes.
+	// maxBody is the maximum size of a request body in bytes.
 	maxBody = 1 << 20
-	// bodyTimeout bounds how long a caller may take to send it.
+	// bodyTimeout limits how long a caller may take to send the body.
 	bodyTimeout = 20 * time.Second
 )
 
-// readBody reads the body of a request once, within its bounds, for the later handlers.
+// readBody reads the body of a request, within the limits, and keeps it in memory for the
+// handlers that follow.
 func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Body == nil {
@@ -31,7 +32,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a recorder has none
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // fails only for a recorder in a test
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	_ = control.SetReadDeadline(time.Time{})
 	network, isNetwork := errors.AsType[net.Error](err)
@@ -53,7 +54,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// isJSON reports whether a content type is JSON. An empty one counts as JSON.
+// isJSON reports whether a content type is JSON. An empty content type counts as JSON.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -62,14 +63,14 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json"
 }
 
-// format reads and writes JSON. Unlike encoding/json it refuses members that are
-// duplicate, unknown or differ in case.
+// format returns a codec for JSON. Unlike encoding/json, it refuses duplicate members,
+// unknown members and members whose names differ in case.
 func format() huma.Format {
 	return huma.Format{
 		Marshal: func(w io.Writer, v any) error { return huma.DefaultJSONFormat.Marshal(w, v) },
 		Unmarshal: func(data []byte, v any) error {
 			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
-			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // its text may quote a value, and names our types
+			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // the message may quote a value and contains names of Go types
 				return errors.New("not as described, at " + place(semantic.JSONPointer))
 			}
 			if whole, ok := v.(*any); ok && err == nil {
@@ -80,8 +81,8 @@ func format() huma.Format {
 	}
 }
 
-// refuseNull returns an error for a null, which the library would treat like a missing
-// field.
+// refuseNull returns an error if v contains a null, which the library would treat like a
+// missing field.
 func refuseNull(v any, at jsontext.Pointer) error {
 	switch v := v.(type) {
 	case nil:

@@ -16,7 +16,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// OneConnection is the path parameter of operations on a connection.
+// OneConnection is the path parameter of operations on a single connection.
 type OneConnection struct {
 	Connection string `path:"connection" maxLength:"200" doc:"Id or name of the connection."`
 }
@@ -86,7 +86,8 @@ const connectionsCursor = "connections"
 
 func byName(c repo.Connection) string { return cursor(connectionsCursor, c.Name) }
 
-// connectionPage returns a page of the tenant's connections, which are few.
+// connectionPage returns a page of the tenant's connections. It reads them all, because
+// tenants have few connections.
 func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Page) ([]repo.Connection, error) {
 	after, err := parseCursor(connectionsCursor, in.After, 1)
 	if err != nil {
@@ -100,7 +101,8 @@ func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Pag
 	return slices.DeleteFunc(rows, func(c repo.Connection) bool { return after != nil && c.Name <= after[0] }), nil
 }
 
-// only returns the id of the connection that a list is restricted to, nil without one.
+// only returns the id of the connection that a list is restricted to, or nil if ref is
+// empty.
 func (h *Handler) only(ctx context.Context, p access.Principal, ref string) (*uuid.UUID, error) {
 	if ref == "" {
 		return nil, nil //nolint:nilnil // no filter

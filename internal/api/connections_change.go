@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Changed has the parameters of operations that change a connection.
+// Changed contains the parameters of operations that change a connection.
 type Changed struct {
 	OneConnection
 	Condition
@@ -42,7 +42,7 @@ type patched struct {
 	}
 }
 
-// removalView counts what is removed with a connection. Companies and events stay.
+// removalView counts what is removed together with a connection. Companies and events stay.
 type removalView struct {
 	Mappings int `json:"mappings" doc:"Active mappings."`
 	Unmapped int `json:"unmapped" doc:"Former mappings."`
@@ -157,14 +157,15 @@ type Condition struct {
 	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
 }
 
-// etag returns the version of what people can edit in a connection. Counts, such as the
-// number of mappings, do not change it.
+// etag returns the version of the parts of a connection that people can edit. Counts, such
+// as the number of mappings, do not change the version.
 func etag(c repo.Connection) string {
 	return `"` + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) + `"`
 }
 
-// edit finds a connection to change. The engine and the store that it returns check, in
-// the transaction of the change, that the connection is still as the caller read it.
+// edit finds the connection that a caller wants to change. It returns an engine and a store
+// that refuse the change if someone else has changed the connection since the caller read
+// it. They check this in the transaction of the change.
 func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
 	if err != nil {
@@ -177,8 +178,8 @@ func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Co
 	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
 }
 
-// met reports whether the condition holds, and for which version of the connection;
-// the zero time without a condition.
+// met reports whether the condition holds. It returns the version of the connection that
+// the condition names, or the zero time if there is no condition.
 func (c Condition) met(conn repo.Connection) (time.Time, bool) {
 	given := strings.TrimSpace(c.IfMatch)
 	if given == "" || given == "*" {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Of two editors of the same version, the second is refused, for every change.
+// If two editors change the same version, the second change is refused. This holds for
+// every kind of change.
 func TestEditorsDoNotUndoEachOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -46,8 +47,8 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 	w.do("GET", "/connections/renamed", nil).want(404)
 }
 
-// The version is checked in the transaction of the change: a change between reading and
-// writing is not overwritten.
+// The version is checked in the transaction of the change, so a change made between
+// reading and writing is not overwritten.
 func TestEditorInBetween(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -60,7 +61,7 @@ func TestEditorInBetween(t *testing.T) {
 	if got := w.do("GET", "/connections/halo", nil); got.text("rate_limit") != "" || got.text("state") != "paused" {
 		t.Errorf("overwritten: %s", got.body)
 	}
-	// Reconnecting with a condition takes two writes by the same editor.
+	// Reconnecting with a condition needs two writes by the same editor.
 	if err := w.store.SetConnectionState(t.Context(), "acme", "test", w.conn.ID, "needs_reconnect", "broken"); err != nil {
 		t.Fatal(err)
 	}

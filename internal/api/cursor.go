@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// Page has the parameters of every list with a cursor.
+// Page contains the parameters that every list with a cursor has.
 type Page struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of items."`
 	After string `query:"after" maxLength:"400" doc:"Cursor: the next of the previous page. Empty for the first page." example:""`
@@ -24,8 +24,8 @@ type list[T any] struct {
 
 type listOf[T any] struct{ Body list[T] }
 
-// page returns a page of rows, of which limit+1 were read with err. where returns the
-// cursor of a row.
+// page returns the first limit rows as a page. The caller passes the result of reading
+// limit+1 rows. The function where returns the cursor of a row.
 func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R) string) (*listOf[V], error) {
 	if err != nil {
 		return nil, err
@@ -41,13 +41,13 @@ func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R
 	return &listOf[V]{out}, nil
 }
 
-// cursor encodes a position in a list. It is opaque, so that clients do not rely on its
-// parts. kind names the list.
+// cursor encodes a position in the list that kind names. The result is opaque, so that
+// clients do not rely on its parts.
 func cursor(kind string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(append([]string{kind}, parts...), "\n")))
 }
 
-// parseCursor returns the n parts of a cursor, none for an empty text.
+// parseCursor returns the n parts of a cursor, or nil for an empty string.
 func parseCursor(kind, text string, n int) ([]string, error) {
 	if text == "" {
 		return nil, nil
@@ -60,8 +60,8 @@ func parseCursor(kind, text string, n int) ([]string, error) {
 	return parts[1:], nil
 }
 
-// afterID returns the id in the cursor of a list that is ordered by ids, zero for the
-// first page.
+// afterID returns the id in the cursor of a list that is ordered by id. It returns the
+// zero id for the first page.
 func afterID(kind, text string) (uuid.UUID, error) {
 	parts, err := parseCursor(kind, text, 1)
 	if err != nil || parts == nil {
@@ -74,5 +74,5 @@ func afterID(kind, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// fault reports an invalid part of a request that the library accepts.
+// fault returns an error for an invalid part of a request that the library accepts.
 func fault(place, why string) error { return &problem.InputError{Place: place, Reason: why} }

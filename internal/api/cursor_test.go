@@ -18,7 +18,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// Only cursors that the API returned are accepted.
+// FuzzParseCursor checks that only cursors that the API has returned are accepted.
 func FuzzParseCursor(f *testing.F) {
 	f.Add(cursor("runs", "2026-01-31T08:00:00Z", "0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172"))
 	f.Add("")

@@ -15,8 +15,9 @@ Terms: a customer in Halo is a *client*, a customer in the product is a *company
 
 Times are RFC 3339 in UTC, durations are in seconds, scores go from 0 to 1. Errors are application/problem+json (RFC 9457): detail says what happened and what to do, errors lists the invalid fields. Lists have a limit and an opaque cursor: pass the next of a page as the after of the following request. If Halo does not answer, the response is an error (502, 504, or 429 when Halo limits requests), never an empty list. Unknown fields and parameters are refused.`
 
-// document returns the parts of the OpenAPI document that no operation declares. The
-// library's own routes are off: they serve pages that load scripts from other hosts.
+// document returns the parts of the OpenAPI document that no operation declares. It turns
+// the library's own routes off, because they serve pages that load scripts from other
+// hosts.
 func (h *Handler) document() huma.Config {
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -47,24 +48,25 @@ func (h *Handler) document() huma.Config {
 	}
 }
 
-// schemaName returns the name of a type in the document, without "View".
+// schemaName returns the name of a type in the document, which is the Go name without
+// "View".
 func schemaName(t reflect.Type, hint string) string {
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
 }
 
-// serveDocument serves the document. It is generated at the first request, since that
-// would dominate the start of a worker. Anyone who can reach the API may read it: it
-// contains no data of a tenant.
+// serveDocument serves the document. The first request generates it, because generating it
+// at startup would take most of the worker's start. Anyone who can reach the API may read
+// the document: it contains no tenant's data.
 func (h *Handler) serveDocument() {
 	doc := h.huma.OpenAPI()
 	if model := doc.Components.Schemas.Map()["ErrorModel"]; model != nil {
 		model.Description = "An RFC 9457 problem."
 	}
 	if detail := doc.Components.Schemas.Map()["ErrorDetail"]; detail != nil {
-		delete(detail.Properties, "value") // which is never reported
+		delete(detail.Properties, "value") // errors never report values
 	}
 	if event := doc.Components.Schemas.Map()["Event"]; event != nil {
-		for _, name := range []string{"before", "after"} { // JSON objects as they are stored
+		for _, name := range []string{"before", "after"} { // JSON objects as stored
 			p := event.Properties[name]
 			p.Type, p.Nullable, p.AdditionalProperties = huma.TypeObject, true, true
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// judge validates answers against the document that the API serves.
+// judge validates responses against the document that the API serves.
 type judge struct{ doc *openapi3.T }
 
 func (w *world) judge() judge {
@@ -66,7 +66,7 @@ func TestDocument(t *testing.T) {
 	w.mustBeComplete()
 }
 
-// mustBeComplete compares the operations with the expected ones.
+// mustBeComplete fails the test unless the document has exactly the expected operations.
 func (w *world) mustBeComplete() {
 	w.t.Helper()
 	var have []string

@@ -11,14 +11,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// generator makes requests from the schemas of the document: valid ones, and ones that
-// are invalid in one way.
+// generator generates requests from the schemas of the document. They are valid, or
+// invalid in exactly one way.
 type generator struct {
 	t       *rapid.T
 	schemas map[string]any
 	pools   map[string][]any // values of existing records, by name of field or parameter
-	wrong   string           // the way, of ways; empty: none
-	used    bool             // it was used
+	wrong   string           // one of ways; empty for a valid request
+	used    bool             // the request is already invalid
 }
 
 var ways = []string{"", "", "", "missing", "unknown", "type", "query", "range", "text", "body", "kind"}
@@ -29,7 +29,8 @@ func pick[T any](g *generator, label string, from ...T) T {
 	return rapid.SampledFrom(from).Draw(g.t, label)
 }
 
-// once reports whether to make the request invalid here.
+// once reports whether to make the request invalid at this place. It returns true at most
+// once per request.
 func (g *generator) once(way string) bool {
 	if g.wrong != way || g.used || !g.coin(way) {
 		return false
@@ -133,7 +134,7 @@ func (g *generator) object(schema map[string]any) any {
 
 // request returns a request for an operation of the document.
 func (g *generator) request(w *world, o described, spec map[string]any) (*http.Request, map[string]string) {
-	in := map[string]string{} // the path's parameters
+	in := map[string]string{} // parameters in the path
 	query, path, headers := url.Values{}, o.path, []string{}
 	parameters, _ := spec["parameters"].([]any)
 	for _, raw := range parameters {
@@ -145,7 +146,7 @@ func (g *generator) request(w *world, o described, spec map[string]any) (*http.R
 		text := fmt.Sprint(g.value(name, p["schema"].(map[string]any)))
 		switch p["in"] {
 		case "path":
-			if text == "" || strings.Trim(text, ".") == "" { // another path, or none
+			if text == "" || strings.Trim(text, ".") == "" { // would be another path
 				text = "x"
 			}
 			in[name] = text

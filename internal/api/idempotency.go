@@ -33,7 +33,7 @@ func keyParam() *huma.Param {
 	}
 }
 
-// kept lists the headers that are stored with an answer.
+// kept lists the headers that are stored with a response.
 var kept = []string{"Content-Type", "ETag", "Location"}
 
 // onlyOnce executes a POST with an idempotency key at most once.
@@ -61,7 +61,7 @@ func (h *Handler) onlyOnce(ctx huma.Context, next func(huma.Context)) {
 	rec := &recorder{header: make(http.Header), status: http.StatusOK}
 	answered := false
 	defer func() {
-		if !answered { // a panic
+		if !answered { // next panicked
 			h.settle(ctx.Context(), p, key, claim.Owner, nil)
 		}
 	}()
@@ -71,8 +71,8 @@ func (h *Handler) onlyOnce(ctx huma.Context, next func(huma.Context)) {
 	rec.copyTo(w)
 }
 
-// settle stores the answer to a request that succeeded and releases the key of one that
-// did not, so that it can be repeated.
+// settle stores the response to a request that succeeded. It releases the key of a request
+// that failed, so that the caller can repeat the request.
 func (h *Handler) settle(ctx context.Context, p access.Principal, key string, owner uuid.UUID, rec *recorder) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -82,13 +82,13 @@ func (h *Handler) settle(ctx context.Context, p access.Principal, key string, ow
 	} else {
 		err = h.store.ReleaseRequest(ctx, p.Tenant, key, owner)
 	}
-	if err != nil { // the caller has an answer; a repetition is refused for five minutes
+	if err != nil { // the caller has the response; repetitions are refused for five minutes
 		h.log.Warn("store answer failed", zap.String("tenant", p.Tenant), zap.Error(err))
 	}
 }
 
-// answerError answers with the problem of an error from a middleware, where [add] does
-// not translate it.
+// answerError writes the problem that describes an error in a middleware. For handlers,
+// [add] translates errors.
 func (h *Handler) answerError(ctx huma.Context, err error) {
 	err = h.problemOf(err)
 	if with, ok := errors.AsType[huma.HeadersError](err); ok {
@@ -110,10 +110,10 @@ func visible(key string) bool {
 	return key != "" && len(key) <= 200
 }
 
-// printOf returns a fingerprint of the request. If the request has a secret, so does
-// the fingerprint: the store encrypts it.
+// printOf returns a fingerprint of the request. A fingerprint of a request with a secret
+// would allow guessing the secret, so the store encrypts fingerprints.
 func printOf(r *http.Request) string {
-	body, _ := io.ReadAll(r.Body) // it is in memory
+	body, _ := io.ReadAll(r.Body) // cannot fail: the body is in memory
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s\n", r.Method, r.URL.RequestURI())
@@ -121,7 +121,7 @@ func printOf(r *http.Request) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// replay repeats a stored answer.
+// replay writes a stored response.
 func replay(w http.ResponseWriter, a repo.Answer) {
 	var header http.Header
 	if err := json.Unmarshal(a.Header, &header); err == nil {
@@ -131,10 +131,10 @@ func replay(w http.ResponseWriter, a repo.Answer) {
 	}
 	w.Header().Set("Idempotency-Replayed", "true")
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body) // the caller may be gone
+	_, _ = w.Write(a.Body) // the caller may have disconnected
 }
 
-// recorder buffers an answer until it is stored.
+// recorder buffers a response until it is stored.
 type recorder struct {
 	header http.Header
 	status int
@@ -164,5 +164,5 @@ func (r *recorder) copyTo(w http.ResponseWriter) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body.Bytes()) // the caller may be gone
+	_, _ = w.Write(r.body.Bytes()) // the caller may have disconnected
 }

@@ -26,7 +26,7 @@ func TestSameRequestAgain(t *testing.T) {
 	if n := len(w.do("GET", "/companies", nil).items()); n != 2 {
 		t.Errorf("%d companies, want 2", n)
 	}
-	// Keys are separate for each tenant. A smaller scope does not get the answer.
+	// Each tenant has its own keys. A caller with a smaller scope does not get the response.
 	eve := access.Principal{Tenant: "globex", Actor: "key:eve", Scope: access.Write}
 	if got := w.as(eve, w.request("POST", "/companies", body, keyHeader, "k-1")).want(201); got.text("tenant") != "globex" {
 		t.Errorf("globex got %s", got.body)
@@ -43,7 +43,7 @@ func TestSameRequestAgain(t *testing.T) {
 	}
 }
 
-// A refused request did nothing and can be repeated with its key.
+// A refused request changes nothing and can be repeated under the same key.
 func TestRefusedRequestAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -55,8 +55,8 @@ func TestRefusedRequestAgain(t *testing.T) {
 	if again.body != made.body || again.header.Get("ETag") != made.header.Get("ETag") || again.header.Get("Location") == "" {
 		t.Errorf("again: %v %s", again.header, again.body)
 	}
-	// Another secret is another request. The stored fingerprint reveals no secret: it is
-	// encrypted, and differs for the same request.
+	// A request with another secret is another request. The stored fingerprint does not
+	// reveal the secret: it is encrypted, and differs even for the same request.
 	body["client_secret"] = "another"
 	w.do("POST", "/connections", body, keyHeader, "k-1").want(422)
 	kept := repotest.Value[string](t, w.url, `select encode(print, 'escape') || body::text || header::text || key from halosync.answers`)
@@ -70,7 +70,7 @@ func TestRefusedRequestAgain(t *testing.T) {
 	}
 }
 
-// Of concurrent requests with the same key, one is executed.
+// Of several concurrent requests with the same key, exactly one is executed.
 func TestSameRequestTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

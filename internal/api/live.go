@@ -19,13 +19,14 @@ import (
 )
 
 const (
-	// eventTimeout bounds how long a caller may take to read an event.
+	// eventTimeout limits how long a caller may take to read an event.
 	eventTimeout = 20 * time.Second
-	// maxStream limits one stream. Clients reconnect and are authorized again.
+	// maxStream is the maximum duration of a stream. Clients then reconnect and are
+	// authorized again.
 	maxStream = 15 * time.Minute
 )
 
-// live registers the stream of the progress of a run.
+// live registers the operation that streams the progress of a run.
 func (h *Handler) live() {
 	o := operation{
 		id: "watch-run", method: http.MethodGet, path: "/runs/{run}/live", tag: "Runs", scope: access.Read,
@@ -65,7 +66,7 @@ func (h *Handler) live() {
 func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant string, run repo.Run) {
 	s := &stream{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // keeps proxies from buffering events
+	w.Header().Set("X-Accel-Buffering", "no") // proxies must not buffer events
 	ctx, cancel := context.WithTimeout(ctx, maxStream)
 	defer cancel()
 	poll, keepAlive := time.NewTicker(h.pollEvery), time.NewTicker(h.keepAlive)
@@ -90,7 +91,7 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 		case <-poll.C:
 			var err error
 			if run, err = h.store.RunSummary(ctx, tenant, run.ID); err != nil {
-				return // the client reconnects and gets the error
+				return // the client reconnects and then gets the error
 			}
 		}
 		if s.err != nil {
@@ -99,14 +100,14 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 	}
 }
 
-// last writes the ended run with its items and pairs.
+// last writes the last event: the ended run with its items and pairs.
 func (h *Handler) last(ctx context.Context, s *stream, tenant string, id uuid.UUID) {
 	if run, err := h.store.Run(ctx, tenant, id); err == nil {
 		s.event("end", run)
 	}
 }
 
-// stream writes events. It keeps the first error.
+// stream writes events. After an error it writes nothing more.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -126,17 +127,17 @@ func (s *stream) changed(run repo.Run) bool {
 }
 
 func (s *stream) event(name string, run repo.Run) {
-	if data, err := json.Marshal(view.NewRun(run)); err == nil { // it always marshals
+	if data, err := json.Marshal(view.NewRun(run)); err == nil { // a run always marshals
 		s.write("event: " + name + "\ndata: " + string(data) + "\n\n")
 	}
 }
 
-// write sends a text at once. It fails if the caller does not read it in time.
+// write sends text immediately. It fails if the caller does not read the text in time.
 func (s *stream) write(text string) {
 	if s.err != nil {
 		return
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(eventTimeout)) // a recorder has none
+	_ = s.control.SetWriteDeadline(time.Now().Add(eventTimeout)) // fails only for a recorder in a test
 	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
 		s.err = s.control.Flush()
 	}
@@ -157,8 +158,8 @@ func newStreams(limit int) *streams {
 	return &streams{max: limit, maxPerTenant: max(1, limit/10), byTenant: make(map[string]int)}
 }
 
-// enter counts a stream of a tenant until leave is called. It returns false if a limit
-// is reached.
+// enter counts a tenant's stream until leave is called. It returns false if a limit is
+// reached.
 func (s *streams) enter(tenant string) (leave func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ func (w *world) server() *httptest.Server {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.ServeHTTP(rw, r.WithContext(access.With(r.Context(), w.actor)))
 	}))
-	s.Config.WriteTimeout = 50 * time.Millisecond // a stream lasts longer
+	s.Config.WriteTimeout = 50 * time.Millisecond // streams must last longer
 	s.Config.RegisterOnShutdown(w.EndStreams)
 	s.Start()
 	w.t.Cleanup(s.Close)
@@ -55,8 +55,8 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 	return out, cancel
 }
 
-// until reads lines up to one with a prefix and returns it, or an empty text if the
-// stream ends.
+// until reads lines until one has the prefix text and returns that line. It returns an
+// empty string if the stream ends.
 func until(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -81,7 +81,7 @@ func TestLive(t *testing.T) {
 	if until(t, lines, `"state":"queued"`) == "" {
 		t.Fatal("no event at the start")
 	}
-	until(t, lines, ": still queued") // keep-alive comments beyond the time limit of the server
+	until(t, lines, ": still queued") // keep-alive comments arrive after the server's write timeout
 	until(t, lines, ": still queued")
 	until(t, lines, ": still queued")
 	until(t, lines, ": still queued")
@@ -110,7 +110,7 @@ func TestLive(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.MaxStreams = 20 }) // 2 for a tenant
+	w := newWorld(t, func(c *Config) { c.MaxStreams = 20 }) // 2 per tenant
 	s := w.server()
 	run := w.do("POST", "/imports", map[string]any{"connection": "halo", "all": true}).want(202).text("run_id")
 	one, end := w.follow(s, run)
@@ -121,7 +121,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Error("429 does not say when to come again")
 	}
 	w.do("GET", "/runs/"+strings.Repeat("0", 32)+"/live", nil).want(404)
-	end() // a stream is free again
+	end() // the tenant may open another stream
 	for deadline := time.Now().Add(30 * time.Second); w.streams.watching("acme") == 2; {
 		if time.Now().After(deadline) {
 			t.Fatal("a stream that its reader left is still counted")
@@ -130,7 +130,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	three, _ := w.follow(s, run)
 	until(t, three, "event: run")
-	// A shutdown does not wait for streams.
+	// The server shuts down without waiting for streams.
 	if err := s.Config.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -25,7 +25,7 @@ func outcomeOf(o repo.MappingOutcome) view.Outcome {
 	return v
 }
 
-// outcomesView has one item per mapping of the request, in the same order.
+// outcomesView has one item per mapping in the request, in the same order.
 type outcomesView struct {
 	Items []view.Outcome `json:"items" nullable:"false"`
 }

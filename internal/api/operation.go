@@ -16,9 +16,9 @@ type operation struct {
 	summary, about   string
 	tag              string
 	scope            access.Scope
-	status           int   // of success; 0: 200
-	halo             bool  // sends requests to Halo
-	errors           []int // besides the common ones
+	status           int   // status of a success; 0: 200
+	halo             bool  // the operation sends requests to Halo
+	errors           []int // statuses of errors besides the common ones
 }
 
 const scopeKey = "scope"
@@ -29,8 +29,8 @@ func principalOf(ctx context.Context) access.Principal {
 	return p
 }
 
-// add registers an operation. Its handler gets valid input; package problem translates
-// the error that it returns.
+// add registers an operation. The handler gets valid input. Package problem translates the
+// errors that the handler returns.
 func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p access.Principal, in *I) (*O, error)) {
 	op := o.described()
 	huma.Register(h.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -44,14 +44,14 @@ func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p a
 	})
 }
 
-// described returns the operation for the library, with its possible errors.
+// described returns the operation in the library's form, with all possible errors.
 func (o operation) described() huma.Operation {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{o.tag},
 		DefaultStatus: o.status, Metadata: map[string]any{scopeKey: o.scope},
 		Security:        []map[string][]string{{"key": {}}},
-		MaxBodyBytes:    maxBody + 1, // readBody has read it
-		BodyReadTimeout: -1,          // readBody has read it
+		MaxBodyBytes:    maxBody + 1, // readBody has read the body
+		BodyReadTimeout: -1,          // readBody has read the body
 	}
 	op.Description += "\n\nScope: `" + string(o.scope) + "`."
 	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
@@ -72,7 +72,8 @@ func (o operation) described() huma.Operation {
 	return op
 }
 
-// authorise refuses a request without a principal that has the scope of the operation.
+// authorise refuses a request unless its principal has the scope that the operation
+// requires.
 func (h *Handler) authorise(ctx huma.Context, next func(huma.Context)) {
 	p, ok := access.From(ctx.Context())
 	needed, _ := ctx.Operation().Metadata[scopeKey].(access.Scope)

@@ -36,7 +36,7 @@ func (w *world) operations() []described {
 	return all
 }
 
-// filled returns the path with unknown ids, except for the connection.
+// filled returns the path with the given connection and unknown ids for everything else.
 func (d described) filled(connection string) string {
 	return strings.NewReplacer("{connection}", connection, "{run}", strings.Repeat("0", 32),
 		"{mapping}", "00000000-0000-0000-0000-000000000000").Replace(d.path)
@@ -49,7 +49,7 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return rec
 }
 
-// dump returns all data of acme.
+// dump returns all data of the tenant acme.
 func (w *world) dump() string {
 	return repotest.Value[string](w.t, w.url, `
 		select md5(string_agg(r, '' order by r)) from (

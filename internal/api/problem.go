@@ -22,8 +22,7 @@ func newProblem(status int, detail string) *huma.ErrorModel {
 	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
 }
 
-// internal logs an error and returns its problem, which has only the id of the log
-// entry.
+// internal logs an error and returns a problem that contains only the id of the log entry.
 func (h *Handler) internal(err error) *huma.ErrorModel {
 	id := uuid.New()
 	h.log.Error("request failed", zap.Stringer("id", id), zap.Error(err))
@@ -32,27 +31,27 @@ func (h *Handler) internal(err error) *huma.ErrorModel {
 	return p
 }
 
-// writeProblem answers a request outside of an operation.
+// writeProblem answers a request that matches no operation.
 func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the caller may be gone
+	_ = json.NewEncoder(w).Encode(p) // the caller may have disconnected
 }
 
-// refuse answers a request from a middleware of an operation.
+// refuse lets an operation's middleware answer a request with a problem.
 func (h *Handler) refuse(ctx huma.Context, status int, detail string) {
-	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may be gone
+	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may have disconnected
 }
 
-// maxFaults bounds the reported faults of a request, maxPlace the length of the place
-// of one in bytes: both come from the caller.
+// maxFaults is the maximum number of faults in a problem, and maxPlace the maximum length
+// of a fault's place in bytes. Both depend on what the caller sends.
 const (
 	maxFaults = 20
 	maxPlace  = 200
 )
 
-// withoutValues removes the values that the library quotes from the request: they may
-// be client secrets.
+// withoutValues removes the values that the library quotes from the request, because they
+// may be client secrets.
 func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -83,7 +82,7 @@ func (h *Handler) problemOf(err error) error {
 		return h.internal(err)
 	}
 	model := newProblem(p.Status, p.Text())
-	if input, ok := errors.AsType[*problem.InputError](err); ok { // reported like the errors of the library
+	if input, ok := errors.AsType[*problem.InputError](err); ok { // in the same form as the library's errors
 		model.Detail, model.Errors = "validation failed", []*huma.ErrorDetail{{Message: input.Reason, Location: input.Place}}
 	}
 	if p.RetryAfter > 0 {

@@ -24,12 +24,12 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// rounds is how often each operation is called.
+// rounds is the number of times that each operation is called.
 const rounds = 12
 
-// Every operation is called with valid requests and with requests that are invalid in one
-// way, while Halo works or fails. Every answer matches the document, and none is an
-// internal error.
+// The test calls every operation with valid requests and with requests that are invalid in
+// one way, while Halo works or fails. Every response matches the document, and none
+// reports an internal error.
 func TestEveryOperation(t *testing.T) {
 	limitRounds(t)
 	t.Parallel()
@@ -68,7 +68,7 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// limitRounds keeps the test cheap unless rounds are configured.
+// limitRounds keeps the test short unless the number of rounds is configured.
 func limitRounds(t *testing.T) {
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
@@ -79,19 +79,19 @@ func limitRounds(t *testing.T) {
 	}
 }
 
-// driver sends requests and validates the answers.
+// driver sends requests and validates the responses.
 type driver struct {
 	*world
 	judge  judge
 	run    string
-	driven map[string]map[int]int // operation, status: how often
+	driven map[string]map[int]int // number of responses by operation and status
 }
 
-// ready starts a round with a usable connection and a Halo in some state.
+// ready prepares a round: an active connection, and a Halo that works or fails.
 func (d *driver) ready(t *rapid.T) {
 	d.sim.ClearFaults()
 	conn, err := d.store.Connection(t.Context(), "acme", d.conn.ID)
-	removed := errors.Is(err, repo.ErrNotFound) // by the round before, with its runs
+	removed := errors.Is(err, repo.ErrNotFound) // the previous round removed it with its runs
 	if removed {
 		conn, err = d.engine.AddConnection(t.Context(), "acme", "test", engine.ConnectionInput{
 			Name: fmt.Sprint("halo ", time.Now().UnixNano()), Domain: d.sim.ResourceServer(), AuthServer: d.sim.AuthServer(),
@@ -141,7 +141,7 @@ func (d *driver) pools() map[string][]any {
 
 // drive sends one request.
 func (d *driver) drive(t *rapid.T, o described, r *http.Request, path map[string]string) {
-	if o.id == "watch-run" { // that of a run which waits has no end
+	if o.id == "watch-run" { // the stream of a queued run would not end
 		ctx, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -169,16 +169,16 @@ func (d *driver) drive(t *rapid.T, o described, r *http.Request, path map[string
 	if strings.Contains(rec.Body.String(), testSecret) {
 		t.Errorf("%s\nholds the secret", what)
 	}
-	input.Options.ExcludeResponseBody = rec.Header().Get("Content-Type") == "text/event-stream" // which it cannot read
+	input.Options.ExcludeResponseBody = rec.Header().Get("Content-Type") == "text/event-stream" // the validator cannot read a stream
 	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Options: input.Options}
 	if err := openapi3filter.ValidateResponse(r.Context(), answer.SetBodyBytes(rec.Body.Bytes())); err != nil {
 		t.Errorf("%s\nis not as described: %v", what, err)
 	}
 }
 
-// bodyOf returns the body of a request, which stays readable.
+// bodyOf returns the body of a request and leaves the request readable.
 func bodyOf(r *http.Request) string {
-	body, _ := io.ReadAll(r.Body) // it is in memory
+	body, _ := io.ReadAll(r.Body) // cannot fail: the body is in memory
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return fmt.Sprintf("%.500s", body)
 }

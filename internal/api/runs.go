@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// oneRun is the path parameter of operations on a run.
+// oneRun is the path parameter of operations on a single run.
 type oneRun struct {
 	Run string `path:"run" pattern:"^[0-9a-fA-F]{32}$" doc:"Id of the run." example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
 }

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// requestTimeout bounds the time to answer, including requests to Halo.
+	// requestTimeout limits the time that a request takes, including calls to Halo.
 	requestTimeout = 2 * time.Minute
-	// writeTimeout bounds how long a caller may take to read the answer.
+	// writeTimeout limits how long a caller may take to read the response.
 	writeTimeout = 30 * time.Second
 )
 
-// ServeHTTP answers a request below [Prefix]. A request without an operation gets a
-// problem, too.
+// ServeHTTP answers a request below [Prefix]. A request that matches no operation gets a
+// problem.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r.Header.Del("Accept") // the answer is always JSON
+	r.Header.Del("Accept") // the response is always JSON
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -32,7 +32,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeProblem(w, h.internal(fmt.Errorf("panic: %v", p)))
 		}
 	}()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // a recorder has none
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // fails only for a recorder in a test
 	handler, pattern := h.mux.Handler(r)
 	if pattern != "" {
 		h.mux.ServeHTTP(w, r)
@@ -48,7 +48,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, newProblem(http.StatusNotFound, "no such operation; see "+Prefix+"/openapi.json"))
 }
 
-// refusal records the answer of the router to a request without a route.
+// refusal records the router's response to a request that matches no route.
 type refusal struct {
 	header http.Header
 	status int

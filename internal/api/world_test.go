@@ -30,7 +30,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// kit is the Redis of this test binary.
+// kit contains the Redis server that all tests in this package share.
 var kit struct {
 	redis *devstack.Redis
 	next  atomic.Int64
@@ -55,16 +55,16 @@ const (
 	testSecret = "canary-s3cret-4711"
 )
 
-// world is the API of an installation with a tenant "acme" that has a connection.
+// world is an installation's API with a tenant "acme" that has a connection.
 type world struct {
 	*Handler
 	t      *testing.T
-	url    string // of the database
+	url    string // URL of the database
 	log    *observer.ObservedLogs
 	sim    *halotest.Halo
 	worker *enginetest.Worker
 	conn   repo.Connection
-	gate   atomic.Pointer[func(context.Context) error] // before each request to Halo
+	gate   atomic.Pointer[func(context.Context) error] // called before each request to Halo
 	actor  access.Principal
 }
 
@@ -111,7 +111,7 @@ func (w *world) budget(ctx context.Context, _, _ string, _ ratelimit.Class) erro
 	return nil
 }
 
-// reply is a received answer.
+// reply is a response from the API.
 type reply struct {
 	t      *testing.T
 	status int
@@ -140,7 +140,7 @@ func (r reply) items() []any {
 	return items
 }
 
-// want fails the test if the status is another one.
+// want fails the test unless the reply has the status.
 func (r reply) want(status int) reply {
 	r.t.Helper()
 	if r.status != status {
@@ -152,8 +152,8 @@ func (r reply) want(status int) reply {
 	return r
 }
 
-// request returns a request of acme. body is JSON or a value to marshal; headers are
-// pairs.
+// request returns a request by acme. The body is JSON or a value to marshal; headers
+// alternate between names and values.
 func (w *world) request(method, path string, body any, headers ...string) *http.Request {
 	w.t.Helper()
 	var text []byte
@@ -177,7 +177,7 @@ func (w *world) request(method, path string, body any, headers ...string) *http.
 	return r
 }
 
-// as serves a request of a principal.
+// as serves a request by a principal.
 func (w *world) as(p access.Principal, r *http.Request) reply {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
@@ -190,7 +190,7 @@ func (w *world) do(method, path string, body any, headers ...string) reply {
 	return w.as(w.actor, w.request(method, path, body, headers...))
 }
 
-// perform executes an import like a worker.
+// perform executes an import as a worker would.
 func (w *world) perform(runID string) error {
 	run, err := w.engine.Run(context.Background(), "acme", runID)
 	if err != nil {
@@ -210,7 +210,7 @@ func (w *world) imported(n int) string {
 	return id
 }
 
-// mustNotHold fails the test if an answer contains the client secret.
+// mustNotHold fails the test if a reply contains the client secret.
 func (w *world) mustNotHold(what string, r reply) {
 	w.t.Helper()
 	if strings.Contains(r.body, testSecret) || strings.Contains(fmt.Sprint(r.header), testSecret) {
@@ -227,7 +227,8 @@ func readAll(t *testing.T, r io.Reader) string {
 	return string(b)
 }
 
-// between calls f before the next request to Halo. The result is true once f was called.
+// between arranges for f to be called before the next request to Halo. The result points
+// to true once f has been called.
 func (w *world) between(f func()) *bool {
 	called := new(bool)
 	gate := func(context.Context) error {

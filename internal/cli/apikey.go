@@ -23,10 +23,10 @@ type apiKeyView struct {
 	State      string     `json:"state"` // active, expired or revoked
 	CreatedBy  string     `json:"created_by"`
 	CreatedAt  *time.Time `json:"created_at"`
-	LastUsedAt *time.Time `json:"last_used_at"` // to the minute
+	LastUsedAt *time.Time `json:"last_used_at"` // accurate to a minute
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
-	// Key is the key itself, which only "apikey new" prints.
+	// Key is the API key, which only "apikey new" prints.
 	Key string `json:"key,omitempty"`
 }
 
@@ -88,7 +88,7 @@ queues at /asynqmon/, which hold the tasks of all tenants.`,
 					return err
 				}
 				view := viewAPIKey(key)
-				if a.format != "table" { // for programs: the record with the key
+				if a.format != "table" { // programs get the record with the key
 					view.Key = text.Reveal()
 					return one(a, view, append(apiKeyColumns[:len(apiKeyColumns):len(apiKeyColumns)], column[apiKeyView]{
 						title: "key", value: func(k apiKeyView) string { return k.Key }}))
@@ -109,10 +109,10 @@ queues at /asynqmon/, which hold the tasks of all tenants.`,
 	return cmd
 }
 
-// maxExpires is the longest life of a key that expires.
+// maxExpires is the maximum lifetime of a key that expires.
 const maxExpires = 3650 * 24 * time.Hour
 
-// parseExpires parses a duration. An empty text is 0: no expiry.
+// parseExpires parses a duration. An empty string means no expiry and returns 0.
 func parseExpires(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil

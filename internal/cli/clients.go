@@ -77,8 +77,8 @@ func connectionFlag(cmd *cobra.Command, target *string) {
 	required(cmd, "connection")
 }
 
-// allClients reads all pages before it prints, so that a failure never looks like a
-// short list.
+// allClients reads all pages before it prints anything, so that a failure never looks like
+// a short list.
 func (a *app) allClients(ctx context.Context, p parts, connection string, q engine.BrowseQuery) error {
 	v := view.Clients{Page: 1, Clients: []view.Client{}}
 	for page, err := range p.engine.BrowseAll(ctx, p.tenant, connection, q) {

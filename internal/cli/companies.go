@@ -77,13 +77,14 @@ func (a *app) companiesList() *cobra.Command {
 	return cmd
 }
 
-// limitFlag adds the flag --limit of a listing; 0 means all.
+// limitFlag adds the flag --limit to a command that lists items. A limit of 0 means all.
 func limitFlag(cmd *cobra.Command, limit *int) {
 	cmd.Flags().IntVar(limit, "limit", 0, "maximum number of rows; 0 for all")
 }
 
-// collect returns the views of at most limit items (0: all). If reading fails it returns
-// none, so that a failure never looks like a short list.
+// collect returns the views of up to limit items, or of all items if limit is 0. If
+// reading fails, it returns only the error, so that a failure never looks like a short
+// list.
 func collect[T, V any](items iter.Seq2[T, error], limit int, view func(T) V) ([]V, error) {
 	var views []V
 	for item, err := range items {

@@ -27,7 +27,7 @@ var connectionColumns = []column[view.Connection]{
 	{title: "state_reason", wide: true, value: func(c view.Connection) string { return c.StateReason }},
 }
 
-// connectionDetail has the columns of a single connection.
+// connectionDetail contains the columns for a single connection.
 var connectionDetail = append(connectionColumns[:len(connectionColumns):len(connectionColumns)],
 	column[view.Connection]{title: "auth_server", value: func(c view.Connection) string { return c.AuthServer }},
 	column[view.Connection]{title: "client_id", value: func(c view.Connection) string { return c.ClientID }},
@@ -45,7 +45,7 @@ func (a *app) connectionCommand() *cobra.Command {
 	return group
 }
 
-// credentialFlags are shared by add and update.
+// credentialFlags contains the flags that add and update share.
 type credentialFlags struct {
 	domain, authServer, haloTenant, clientID, secretFile, rateLimit string
 }
@@ -99,7 +99,7 @@ standard input, from HALO_CLIENT_SECRET or from a prompt.`,
 func required(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // an unregistered flag
+			panic(err) // the flag is not registered
 		}
 	}
 }
@@ -114,8 +114,8 @@ func checkRate(s string) error {
 	return nil
 }
 
-// secret reads the client secret from a file, the environment or a prompt. It is never
-// an argument, which every process on the machine could see.
+// secret reads the client secret from a file, the environment or a prompt. A secret is
+// never an argument, because every process on the machine can see those.
 func (a *app) secret(file string) (secret.String, error) {
 	if file == "" {
 		if v := a.getenv("HALO_CLIENT_SECRET"); v != "" {
@@ -159,7 +159,7 @@ func (a *app) prompt() (secret.String, error) {
 	return secret.NewString(strings.TrimSpace(string(b))), nil
 }
 
-// exactly requires one argument; what describes it.
+// exactly requires exactly one argument. The string what describes it in the error.
 func exactly(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostile has names that attack terminals and spreadsheets.
+// hostile contains names that attack terminals and spreadsheets.
 var hostile = []string{
 	"a\x1b[2Jb", "\x1b]0;title\x07", "a\u009b31mb", "a\x7fb", "a\u202egpj.exe", "\u2066a\u2069", "a\u200bb", "\ufeffa", "a\rb", "a\nb", "a\u2028b", "a\u0085b",
 	"\u200ea", "a\u00adb", "a\U000e0041b", "a\ufffe", "a\x00b", "a\xffb", "\xc3\x28",
@@ -89,7 +89,7 @@ func FuzzParseSince(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// A time that Postgres can store, in the future only if given as a date.
+		// Postgres can store the time. It is in the future only if the input has a date.
 		if y := since.UTC().Year(); y < -1 || y > 10_000 || since.After(now) && !strings.Contains(text, "-") {
 			t.Errorf("%q is %v", text, since)
 		}

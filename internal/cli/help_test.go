@@ -15,7 +15,7 @@ func TestHelpEverywhere(t *testing.T) {
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if cmd.Name() == "help" || cmd.Name() == "completion" {
-			return // cobra's own
+			return // a command that cobra adds
 		}
 		seen++
 		if cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) && !strings.Contains(cmd.Example, "enqueue "+cmd.Name()) {

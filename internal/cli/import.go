@@ -68,7 +68,7 @@ func waitFlag(cmd *cobra.Command, wait *bool) {
 	cmd.Flags().BoolVar(wait, "wait", false, "show the progress and wait until the run ends")
 }
 
-// requested reports the run of a request and, if wait is set, waits until it ends.
+// requested prints the run of a request. If wait is set, it waits until the run ends.
 func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wait bool) error {
 	if receipt.Existing {
 		fmt.Fprintf(a.Err, "the same request is already in progress: run %s\n", receipt.RunID)
@@ -92,7 +92,7 @@ func (a *app) noteQueue(receipt engine.Receipt) {
 	}
 }
 
-// clientIDs returns the ids of the flags and the file.
+// clientIDs returns the ids from the flags and the file.
 func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 	var ids []int64
 	for _, s := range flags {
@@ -105,7 +105,7 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 	return withFile(a, ids, file, readIDs)
 }
 
-// withFile appends the items of a file, if one is given; "-" is standard input.
+// withFile appends the items in a file, if one is given. The name "-" means standard input.
 func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, error)) ([]T, error) {
 	if file == "" {
 		return items, nil
@@ -126,11 +126,11 @@ func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, 
 	return append(items, fromFile...), nil
 }
 
-// maxFile bounds a file of ids or pairs, in bytes. It exceeds the longest request.
-// Standard input may never end.
+// maxFile is the maximum size of a file of ids or pairs in bytes. It is larger than any
+// valid request needs. The limit exists because standard input may never end.
 const maxFile = 8 << 20
 
-// readFile reads a text in UTF-8.
+// readFile reads a file in UTF-8.
 func readFile(r io.Reader) ([]byte, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	switch {
@@ -144,12 +144,12 @@ func readFile(r io.Reader) ([]byte, error) {
 	return raw, nil
 }
 
-// maxFaults bounds how many invalid lines of a file are listed.
+// maxFaults is the maximum number of invalid lines that an error lists.
 const maxFaults = 10
 
-// readIDs reads one client id per line, or the first column of CSV. A first line without
-// digits is a heading. The error lists the first [maxFaults] invalid lines and counts
-// the others.
+// readIDs reads one client id per line, or the first column of a CSV file. A first line
+// without digits is a heading. The error lists the first [maxFaults] invalid lines and
+// counts the remaining ones.
 func readIDs(r io.Reader) ([]int64, error) {
 	raw, err := readFile(r)
 	if err != nil {

@@ -78,7 +78,7 @@ set with the staged key as primary key.`,
 
 // keyView is the JSON record of a key.
 type keyView struct {
-	KeyID       *uint32     `json:"key_id"` // null for credentials in an unknown format
+	KeyID       *uint32     `json:"key_id"` // nil for credentials in an unknown format
 	Role        secret.Role `json:"role"`
 	Credentials int         `json:"credentials"`
 }
@@ -160,8 +160,8 @@ still encrypt with an old key. Keep the old set as long as backups of the databa
 	}
 }
 
-// needed returns an error if credentials still need a key that prune would remove, or
-// one that is missing.
+// needed returns an error if credentials still need a key that prune would remove or that
+// the set lacks.
 func needed(uses []repo.KeyUse) error {
 	var why []error
 	for _, u := range uses {
@@ -176,7 +176,7 @@ func needed(uses []repo.KeyUse) error {
 	return errors.Join(why...)
 }
 
-// withKeys calls f with the store and the key set of the environment.
+// withKeys calls f with the store and with the key set from the environment.
 func (a *app) withKeys(ctx context.Context, f func(*repo.Store, config.Config) error) (err error) {
 	set, err := setup.Read(a.getenv, needHalo...)
 	if err != nil {
@@ -191,9 +191,9 @@ func (a *app) withKeys(ctx context.Context, f func(*repo.Store, config.Config) e
 }
 
 const (
-	// resealBatch is how many credentials share a transaction.
+	// resealBatch is the number of credentials that are sealed again in one transaction.
 	resealBatch = 100
-	// maxNamed bounds how many unreadable credentials are listed.
+	// maxNamed is the maximum number of unreadable credentials that an error lists.
 	maxNamed = 20
 )
 

@@ -74,7 +74,7 @@ ambiguous or mapped elsewhere; --replace replaces mappings to others.`,
 	return cmd
 }
 
-// pairColumnsOf returns the columns of pairs, with the line only if a pair has one.
+// pairColumnsOf returns the columns for pairs. It includes the line if a pair has one.
 func pairColumnsOf(pairs []view.Pair) []column[view.Pair] {
 	columns := []column[view.Pair]{{title: "pair", value: func(v view.Pair) string { return fmt.Sprint(v.Pair) }}}
 	for _, v := range pairs {

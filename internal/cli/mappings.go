@@ -84,7 +84,8 @@ func checkMappingState(state repo.MappingState) error {
 // worstFirst orders states by urgency.
 var worstFirst = []repo.MappingState{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
 
-// mappingOrders are the values of --sort. Equal mappings stay sorted by age.
+// mappingOrders maps the values of --sort to comparisons. Equal mappings stay sorted by
+// age.
 var mappingOrders = map[string]func(a, b view.Mapping) int{
 	"worst": func(a, b view.Mapping) int {
 		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))
@@ -95,7 +96,8 @@ var mappingOrders = map[string]func(a, b view.Mapping) int{
 	"verified": func(a, b view.Mapping) int { return orZero(a.LastVerifiedAt).Compare(orZero(b.LastVerifiedAt)) },
 }
 
-// sortMappings sorts by one of mappingOrders and returns at most limit mappings (0: all).
+// sortMappings sorts by one of mappingOrders. It returns the first limit mappings, or all
+// of them if limit is 0.
 func sortMappings(mappings []view.Mapping, order string, limit int) []view.Mapping {
 	slices.SortStableFunc(mappings, mappingOrders[order])
 	if limit > 0 && len(mappings) > limit {

@@ -17,23 +17,23 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// budgetTimeout bounds how long a command waits for the request budget of Halo. A person
-// can interrupt it at any time.
+// budgetTimeout limits how long a command waits for Halo's request budget. A person can
+// interrupt the command at any time.
 const budgetTimeout = 10 * time.Minute
 
-// maxConns bounds the connections of a command to Postgres.
+// maxConns is the maximum number of connections that a command opens to Postgres.
 const maxConns = 4
 
-// parts has the opened parts that a command uses.
+// parts contains what a command has opened.
 type parts struct {
 	tenant string
 	store  *repo.Store
-	queue  *tasks.Client // nil for a command that enqueues nothing
+	queue  *tasks.Client // nil if the command does not use the queue
 	engine *engine.Engine
 }
 
-// with opens the parts that the environment configures and calls f. required lists the
-// variables that the command needs. All faults are reported at once.
+// with opens the parts that the environment configures and calls f. The slice required
+// lists the variables that the command needs. The error reports all faults together.
 func (a *app) with(ctx context.Context, required []string, f func(context.Context, parts) error) (err error) {
 	set, err := setup.Read(a.getenv, required...)
 	tenant, terr := a.needTenant()
@@ -56,8 +56,8 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: opened.Engine})
 }
 
-// onlyOf returns the id of the connection that a listing is restricted to, nil without
-// one.
+// onlyOf returns the id of the connection that a listing is restricted to, or nil if
+// connection is empty.
 func (p parts) onlyOf(ctx context.Context, connection string) (*uuid.UUID, error) {
 	if connection == "" {
 		return nil, nil //nolint:nilnil // no filter
@@ -73,8 +73,8 @@ var (
 	needQueue = []string{config.DatabaseURL, config.RedisURL}
 )
 
-// trace starts a trace of the command if the environment configures a collector.
-// Failures to export it are reported and otherwise ignored.
+// trace starts a trace of the command if the environment configures a collector. The
+// command reports a failed export but does not fail because of it.
 func (a *app) trace(ctx context.Context) (_ context.Context, t *traces.Traces, end func(error), err error) {
 	failed := func(err error) { fmt.Fprintln(a.Err, "enqueue: "+plaintext.PrintableLines(err.Error())) }
 	t, err = traces.New(ctx, a.getenv, "halosync-enqueue", a.version, failed)

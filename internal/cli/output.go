@@ -19,19 +19,19 @@ import (
 
 // column is one column of a table or CSV.
 type column[T any] struct {
-	title string // as in the JSON: snake_case
+	title string // in snake_case, as in the JSON
 	value func(T) string
-	wide  bool // may be cut so that a table fits the terminal
-	extra bool // left out of a table that does not fit
+	wide  bool // may be cut so that the table fits the terminal
+	extra bool // left out if the table does not fit the terminal
 }
 
-// list prints items in the chosen format: a table for people; a JSON array or CSV with
-// a header for programs.
+// list prints items in the chosen format: a table for people, or a JSON array or CSV with a
+// header for programs.
 func list[T any](a *app, items []T, columns []column[T]) error {
 	switch a.format {
 	case "json":
 		if items == nil {
-			items = []T{} // an empty list is [], never null
+			items = []T{} // an empty list must be [], not null
 		}
 		return printJSON(a.Out, items)
 	case "csv":
@@ -42,7 +42,8 @@ func list[T any](a *app, items []T, columns []column[T]) error {
 	}
 }
 
-// one prints an item: an object in JSON, a row in CSV, one line per field in a table.
+// one prints a single item: an object in JSON, a row in CSV, or one line per field in a
+// table.
 func one[T any](a *app, item T, columns []column[T]) error {
 	switch a.format {
 	case "json":
@@ -63,8 +64,8 @@ func one[T any](a *app, item T, columns []column[T]) error {
 	}
 }
 
-// printJSON prints an indented document. Terminal control characters are escaped, which
-// does not change the value.
+// printJSON prints an indented document. It escapes control characters that a terminal
+// would execute, which does not change the value.
 func printJSON(w io.Writer, v any) error {
 	var doc bytes.Buffer
 	enc := json.NewEncoder(&doc)
@@ -98,9 +99,9 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 	return out.Error()
 }
 
-// noFormula keeps a spreadsheet from evaluating a cell as a formula: names are untrusted.
-// Some programs skip blanks and quotes before the sign, and some accept its full-width
-// form (OWASP, "CSV Injection").
+// noFormula keeps a spreadsheet from evaluating a cell as a formula, because names are
+// untrusted. Some programs skip spaces and quotes before the sign, and some accept the
+// sign's full-width form (OWASP, "CSV Injection").
 func noFormula(cell string) string {
 	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
 	if strings.IndexAny(sign, "=+-@＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
@@ -109,8 +110,8 @@ func noFormula(cell string) string {
 	return cell
 }
 
-// printTable prints a plain table. On a terminal of the given width (0: not a terminal)
-// the wide columns share the space that the others leave.
+// printTable prints a plain table. If width is not 0, it is the width of the terminal, and
+// the wide columns share the space that the other columns leave.
 func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	t := table.NewWriter()
 	style := table.StyleDefault
@@ -143,10 +144,10 @@ func printTable[T any](w io.Writer, width int, items []T, columns []column[T]) {
 	}
 }
 
-// comfortable is the width up to which a wide column is preferred to extra columns.
+// comfortable is the width that a wide column gets before extra columns are shown.
 const comfortable = 24
 
-// fitting drops the extra columns if the wide ones would have to be cut for them.
+// fitting drops the extra columns if the wide columns would have to be cut to make room.
 func fitting[T any](width int, items []T, columns []column[T]) []column[T] {
 	if width <= 0 {
 		return columns
@@ -188,7 +189,7 @@ func fit[T any](width int, used []int, columns []column[T]) []table.ColumnConfig
 			continue
 		}
 		share := max(8, rest/wide)
-		if used[i] <= share { // the others share the rest
+		if used[i] <= share { // leaves more space for the other columns
 			rest, wide = rest-used[i], wide-1
 			continue
 		}
@@ -202,7 +203,7 @@ func cut(cell string, width int) string {
 	return text.Snip(cell, width, "…")
 }
 
-// stamp prints a time for a table or CSV; the zero time is empty.
+// stamp formats a time for a table or CSV. It returns an empty string for nil.
 func stamp(t *time.Time) string {
 	if t == nil || t.IsZero() {
 		return ""

@@ -35,7 +35,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		t.Errorf("table:\n%s", out.String())
 	}
 	out.Reset()
-	printTable(&out, 0, rows, rowColumns) // not a terminal: nothing is cut
+	printTable(&out, 0, rows, rowColumns) // without a terminal nothing is cut
 	if !strings.Contains(out.String(), strings.TrimSpace(rows[0].Name)) {
 		t.Errorf("table for a pipe:\n%s", out.String())
 	}

@@ -25,8 +25,8 @@ func parsePair(text string) (tasks.Pair, error) {
 	return p, nil
 }
 
-// newPair returns the pair of a company and a client. A client of digits only is an id,
-// any other a name.
+// newPair returns the pair of a company and a client. A client that consists of digits is
+// an id; any other is a name.
 func newPair(company, client string) (p tasks.Pair, err error) {
 	p.Company, client = strings.TrimSpace(company), strings.TrimSpace(client)
 	if client != "" && strings.Trim(client, "0123456789") == "" {
@@ -39,7 +39,7 @@ func newPair(company, client string) (p tasks.Pair, err error) {
 	return p, p.Validate()
 }
 
-// mapPairs returns the pairs of the arguments and the file.
+// mapPairs returns the pairs from the arguments and the file.
 func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 	var pairs []tasks.Pair
 	for _, arg := range args {
@@ -52,13 +52,14 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 	return withFile(a, pairs, file, readPairs)
 }
 
-// maxColumns bounds a row: a column takes much more memory than its comma.
+// maxColumns is the maximum number of columns in a row. The limit exists because a column
+// takes much more memory than the comma that creates it.
 const maxColumns = 1000
 
 // readPairs reads CSV with a company and a client per line, separated by commas or
-// semicolons. A heading can name the columns; without one they are the first two. Lines
-// that start with # are ignored. The error lists the first [maxFaults] invalid lines
-// and counts the others.
+// semicolons. A heading can name the columns; without a heading they are the first two.
+// Lines that start with # are ignored. The error lists the first [maxFaults] invalid lines
+// and counts the remaining ones.
 func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	raw, err := readFile(r)
 	if err != nil {
@@ -97,7 +98,7 @@ func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	}
 }
 
-// pairRows reads a file of pairs by row.
+// pairRows reads a file of pairs row by row.
 type pairRows struct {
 	csv     *csv.Reader
 	columns *pairColumns // nil until the first row is read
@@ -113,8 +114,8 @@ func pairCSV(raw []byte, comma rune) *csv.Reader {
 	return c
 }
 
-// next returns the next pair, or [io.EOF] at the end. After any other error, which names
-// its line, the next row can be read.
+// next returns the next pair, or [io.EOF] at the end of the file. Any other error names the
+// line of the fault, and the caller may then read the next row.
 func (r *pairRows) next() (tasks.Pair, error) {
 	for {
 		row, err := r.csv.Read()
@@ -147,7 +148,7 @@ func (r *pairRows) next() (tasks.Pair, error) {
 	}
 }
 
-// unformula removes the quote that noFormula puts before a cell.
+// unformula removes the quote that noFormula has put before a cell.
 func unformula(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, "'"); ok && noFormula(rest) != rest {
 		return rest
@@ -155,8 +156,9 @@ func unformula(cell string) string {
 	return cell
 }
 
-// separator decides by the first row between comma and semicolon: the one that gives a
-// heading, else an id in the second column, else two columns. The default is a comma.
+// separator returns the separator of a file, a comma or a semicolon. It chooses the one
+// with which the first row is a heading, failing that has an id in the second column,
+// failing that has two columns. The default is a comma.
 func separator(raw []byte) rune {
 	best, score := ',', 0
 	for _, comma := range []rune{',', ';'} {
@@ -167,7 +169,7 @@ func separator(raw []byte) rune {
 	return best
 }
 
-// firstRow returns the first row that is not empty, nil if it cannot be read.
+// firstRow returns the first row that is not empty, or nil if that row cannot be read.
 func firstRow(raw []byte, comma rune) []string {
 	first := pairCSV(raw, comma)
 	for {
@@ -194,8 +196,8 @@ func likelihood(row []string) int {
 	return 1
 }
 
-// pairColumns has the indexes of the columns of a file of pairs. Of several columns for
-// a side, the first that is not empty counts.
+// pairColumns contains the indexes of the columns in a file of pairs. If a side has several
+// columns, the first one with a value counts.
 type pairColumns struct {
 	company    []int
 	clientID   []int
@@ -203,8 +205,8 @@ type pairColumns struct {
 	clientName []int
 }
 
-// readHeading parses the first row as a heading. If it is not one, it returns the first
-// two columns and false.
+// readHeading parses the first row as a heading. If the row is not a heading, it returns
+// the indexes of the first two columns and false.
 func readHeading(row []string) (c pairColumns, ok bool) {
 	at := make(map[string]int)
 	for i, cell := range row {
@@ -252,7 +254,7 @@ func (c *pairColumns) pair(row []string) (tasks.Pair, error) {
 	return p, p.Validate()
 }
 
-// cell returns the first value of the columns that is not empty.
+// cell returns the first value in the columns that is not empty.
 func cell(row []string, columns []int) string {
 	for _, i := range columns {
 		if i < len(row) && row[i] != "" {

@@ -69,7 +69,7 @@ func TestReadPairs(t *testing.T) {
 	}
 }
 
-// The first ten faults are listed by line, the others counted.
+// The error lists the first ten faults by line and counts the remaining ones.
 func TestReadPairsFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
@@ -90,8 +90,8 @@ func TestReadPairsFaults(t *testing.T) {
 	}
 }
 
-// For any file, each pair is valid, has a line of the file, and survives being written as
-// CSV and read again.
+// FuzzReadPairs checks that each pair is valid and has a line number within the file. A
+// pair stays the same when it is written as CSV and read again.
 func FuzzReadPairs(f *testing.F) {
 	for _, seed := range []string{
 		"Bakery,11\n", "company;client\nBakery;The Bakery\n", "\ufeffclient_id,external_id\r\n12,crm-1\r\n",

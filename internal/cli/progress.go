@@ -11,11 +11,11 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// progress shows the progress of a run: a bar on a terminal, otherwise a line every few
-// seconds. It writes to standard error only.
+// progress shows the progress of a run on standard error: as a bar on a terminal,
+// otherwise as a line every few seconds.
 type progress struct {
 	out   io.Writer
-	bar   *progressbar.ProgressBar // nil: lines
+	bar   *progressbar.ProgressBar // nil to print lines
 	start time.Time
 	last  time.Time
 	state repo.RunState
@@ -50,7 +50,7 @@ func (p *progress) show(run repo.Run) {
 	fmt.Fprintln(p.out, line(run, now))
 }
 
-// line returns the progress of a run in words.
+// line describes the progress of a run in words.
 func line(run repo.Run, now time.Time) string {
 	text := string(run.State)
 	if run.WaitReason != "" && run.State == repo.StateQueued {
@@ -67,7 +67,7 @@ func line(run repo.Run, now time.Time) string {
 	return text
 }
 
-// noun names what a run of a kind processes.
+// noun returns the word for what a kind of run processes.
 func noun(kind repo.RunKind) string {
 	switch kind {
 	case repo.KindMap:
@@ -83,7 +83,7 @@ func (p *progress) showBar(run repo.Run) {
 		p.bar.ChangeMax(max(run.RecordsTotal, run.Records))
 	}
 	p.bar.Describe(fmt.Sprintf("%s, %d pages", run.State, run.Pages))
-	_ = p.bar.Set(run.Records) // fails only above the maximum
+	_ = p.bar.Set(run.Records) // fails only if the value exceeds the maximum
 }
 
 // end removes the bar before the result is printed.

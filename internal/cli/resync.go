@@ -82,7 +82,7 @@ func (a *app) resyncAll(ctx context.Context, p parts, wait bool) error {
 	return worst(endings)
 }
 
-// follow returns a run; if wait is set, when it has ended.
+// follow returns a run. If wait is set, it waits until the run has ended.
 func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (repo.Run, error) {
 	if !wait {
 		return p.engine.Run(ctx, p.tenant, runID)
@@ -92,8 +92,8 @@ func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (rep
 	return p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
 }
 
-// worst returns the error that decides the exit code of several runs: a failed run
-// takes precedence over one that needs a person.
+// worst returns the error that decides the exit code of several runs. A failed run takes
+// precedence over a run that needs a person.
 func worst(endings []error) error {
 	var person *needsPersonError
 	var failed, waiting []error
@@ -106,7 +106,7 @@ func worst(endings []error) error {
 		}
 	}
 	if len(failed) > 0 {
-		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // of which none is a needsPersonError
+		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // loses the type needsPersonError
 	}
 	return errors.Join(waiting...)
 }

@@ -1,6 +1,6 @@
-// Package cli is the command line of halosync: connections, companies, imports,
-// mappings and runs. Each command checks its flags, calls a use case of package engine
-// and prints a table, JSON or CSV.
+// Package cli is the command line of halosync. It manages connections, companies,
+// imports, mappings and runs. Each command checks its flags, calls a use case of package
+// engine and prints a table, JSON or CSV.
 package cli
 
 import (
@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // for the time zones of schedules, which are not installed on every machine
+	_ "time/tzdata" // schedules have time zones, and not every machine has the database
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -27,15 +27,15 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Exit codes, which are stable for scripts.
+// Exit codes. They never change, because scripts depend on them.
 const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitPerson = 3 // finished, but something needs a person
+	exitPerson = 3 // the command finished, but something needs a person
 )
 
-// Streams are the program's input and outputs.
+// Streams contains the program's input and outputs.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -48,16 +48,16 @@ type app struct {
 	getenv  func(string) string
 	tenant  string // --tenant
 	format  string // -o
-	width   int    // of the terminal at Out, 0 if Out is not a terminal
+	width   int    // width of the terminal at Out; 0 if Out is not a terminal
 
 	command string // path of the command, such as "enqueue runs show"
 	started bool   // the command line is valid
 }
 
 // Main executes the command line of this process and returns its exit code.
-// SIGINT and SIGTERM end the command, but not the run that it waits for.
+// SIGINT and SIGTERM end the command but not the run that the command waits for.
 func Main(version string) int {
-	tasks.LogRedis(zap.NewNop().Sugar()) // the resulting error has the reason
+	tasks.LogRedis(zap.NewNop().Sugar()) // the command's error contains the reason
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return Run(ctx, setup.Version(version), os.Args[1:], os.Getenv, Streams{os.Stdin, os.Stdout, os.Stderr})
@@ -68,8 +68,8 @@ func Command(version string) *cobra.Command {
 	return (&app{version: version, getenv: func(string) string { return "" }}).root()
 }
 
-// Run executes a command line and returns the exit code. Each error is reported
-// once, on standard error.
+// Run executes a command line and returns the exit code. It reports each error once, on
+// standard error.
 func Run(ctx context.Context, version string, args []string, getenv func(string) string, s Streams) int {
 	a := &app{Streams: s, version: version, getenv: getenv, width: terminalWidth(s.Out)}
 	root := a.root()
@@ -92,7 +92,8 @@ func Run(ctx context.Context, version string, args []string, getenv func(string)
 	return exitFailed
 }
 
-// message returns the text of an error with the advice of package problem, if any.
+// message returns the message of an error, followed by package problem's advice if there
+// is any.
 func message(err error) string {
 	text := err.Error()
 	switch p := problem.Of(err); {
@@ -103,26 +104,26 @@ func message(err error) string {
 	}
 }
 
-// usage reports whether an error is wrong usage: any error before a command starts, a
-// [*engine.UsageError], or a fault of the environment.
+// usage reports whether an error means wrong usage. It returns true for any error before a
+// command starts, for a [*engine.UsageError], and for a fault in the environment.
 func (a *app) usage(err error) bool {
 	var usage *engine.UsageError
 	var faults *config.FaultsError
 	return !a.started || errors.As(err, &usage) || errors.As(err, &faults)
 }
 
-// needsPersonError ends a command that finished and needs a person.
+// needsPersonError means that a command finished and that something needs a person.
 type needsPersonError struct{ what string }
 
 func (e *needsPersonError) Error() string { return e.what }
 
-// usagef returns an error of wrong usage that shows only when the command runs.
+// usagef returns an error for wrong usage that only a started command can detect.
 func usagef(format string, args ...any) error {
 	return &engine.UsageError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// do returns the RunE of a command. It records that the command line is valid and calls
-// f.
+// do returns the RunE function of a command. The function records that the command line is
+// valid and calls f.
 func (a *app) do(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"table", "json", "csv"}, a.format) {
@@ -168,8 +169,8 @@ Data goes to standard output, everything else to standard error. Exit codes: 0 d
 	return root
 }
 
-// strict makes command groups refuse an unknown command, where cobra would print help
-// and succeed.
+// strict makes command groups refuse an unknown command. By default, cobra prints the help
+// and succeeds.
 func strict(cmd *cobra.Command) {
 	if cmd.HasSubCommands() {
 		cmd.Args = cobra.NoArgs
@@ -190,7 +191,7 @@ func names(cmds []*cobra.Command) string {
 	return strings.Join(all, ", ")
 }
 
-// needTenant returns the tenant, or an error of wrong usage without one.
+// needTenant returns the tenant, or an error for wrong usage if no tenant is set.
 func (a *app) needTenant() (string, error) {
 	if strings.TrimSpace(a.tenant) == "" {
 		return "", usagef("no tenant: give --tenant or set HALOSYNC_TENANT")
@@ -198,7 +199,7 @@ func (a *app) needTenant() (string, error) {
 	return a.tenant, nil
 }
 
-// actor returns the actor of the events of this invocation.
+// actor returns the actor to record in the events of this invocation.
 func (a *app) actor() string {
 	for _, name := range []string{"HALOSYNC_ACTOR", "USER", "LOGNAME"} {
 		if v := a.getenv(name); v != "" {

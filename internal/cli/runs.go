@@ -82,11 +82,11 @@ func (a *app) runsWatch() *cobra.Command {
 	}
 }
 
-// watchEvery is how often a run is read while a command waits for it.
+// watchEvery is the interval at which a waiting command reads its run.
 const watchEvery = 200 * time.Millisecond
 
-// watch shows the progress of a run, prints it when it has ended, and returns an error
-// if it failed.
+// watch shows the progress of a run and prints the run when it has ended. It returns an
+// error if the run failed or needs a person.
 func (a *app) watch(ctx context.Context, p parts, runID string) error {
 	bar := newProgress(a.Err, isTerminal(a.Err))
 	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)

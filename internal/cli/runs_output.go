@@ -24,7 +24,8 @@ var runColumns = []column[view.Run]{
 	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
 
-// took returns the duration of a run, until now if it has not ended.
+// took returns the duration of a run. For a run that has not ended it is the time until
+// now.
 func took(r view.Run) string {
 	if r.StartedAt == nil {
 		return ""
@@ -36,7 +37,8 @@ func took(r view.Run) string {
 	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
 }
 
-// handled returns how much of its request a run has done, empty for another kind.
+// handled returns how many records a run of the given kind has processed. It returns an
+// empty string for a run of another kind.
 func handled(r view.Run, kind repo.RunKind) string {
 	if r.Kind != kind {
 		return ""
@@ -44,7 +46,7 @@ func handled(r view.Run, kind repo.RunKind) string {
 	return fmt.Sprintf("%d of %d", r.Records, r.RecordsTotal)
 }
 
-// runDetail has the lines of a single run.
+// runDetail contains the lines for a single run.
 var runDetail = []column[view.Run]{
 	{title: "run", value: func(r view.Run) string { return r.ID }},
 	{title: "kind", value: func(r view.Run) string {
@@ -90,7 +92,7 @@ var itemColumns = []column[view.Item]{
 	{title: "reason", wide: true, value: func(i view.Item) string { return i.Reason }},
 }
 
-// some formats a number; 0 is empty.
+// some formats a number. It returns an empty string for 0.
 func some(n int) string {
 	if n == 0 {
 		return ""
@@ -105,14 +107,16 @@ func number(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
-// viewRun returns the view of a run with the stack trace of its panic, if any.
+// viewRun returns the view of a run. If the run panicked, the view includes the stack
+// trace.
 func viewRun(r repo.Run) view.Run {
 	v := view.NewRun(r)
 	v.Stack = r.Stack
 	return v
 }
 
-// printRun prints a run; as a table, with its pairs or the items that need a person.
+// printRun prints a run. A table also shows the run's pairs or the items that need a
+// person.
 func (a *app) printRun(run repo.Run) error {
 	v := viewRun(run)
 	detail := runDetail
@@ -139,7 +143,8 @@ func (a *app) printRun(run repo.Run) error {
 	return nil
 }
 
-// ended returns the error of a command for the state of an ended run, nil for success.
+// ended returns the error with which a command reports an ended run, or nil if the run
+// succeeded.
 func ended(run repo.Run) error {
 	id := engine.RunID(run.ID)
 	switch run.State {

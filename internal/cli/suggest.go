@@ -90,8 +90,8 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, minScore 
 	return nil
 }
 
-// takeSuggestions fills a request with the unambiguous suggestions of at least minScore.
-// It returns true if there are none.
+// takeSuggestions adds the unambiguous suggestions with a score of minScore or more to a
+// request. It returns true if no suggestion qualifies.
 func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapRequest, minScore float64) (none bool, err error) {
 	found, err := p.engine.Suggest(ctx, p.tenant, req.Connection, minScore)
 	if err != nil {

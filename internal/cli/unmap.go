@@ -48,7 +48,8 @@ or if its company or client is mapped elsewhere.`,
 
 type mappingChange = func(e *engine.Engine, ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
 
-// changeMappings returns the body of a command that changes the mappings in its arguments.
+// changeMappings returns the RunE function of a command that changes the mappings named in
+// its arguments.
 func (a *app) changeMappings(change mappingChange) func(*cobra.Command, []string) error {
 	return a.do(func(ctx context.Context, ids []string) error {
 		return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -69,7 +70,8 @@ func someMappings(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// printOutcomes prints the outcome of each mapping. Refused ones need a person.
+// printOutcomes prints the outcome for each mapping. It returns a needsPersonError if a
+// mapping does not exist or was refused.
 func (a *app) printOutcomes(outcomes []repo.MappingOutcome) error {
 	if err := list(a, view.Each(outcomes, view.NewOutcome), outcomeColumns); err != nil {
 		return err

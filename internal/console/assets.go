@@ -15,8 +15,8 @@ import (
 //go:embed assets/*
 var assetFiles embed.FS
 
-// assets are the style sheets, scripts and icon. Their URLs contain a hash of the content,
-// so that browsers can cache them forever. They are public.
+// assets are the style sheets, scripts and icon, which are public. Their URLs contain a
+// hash of the content, so that browsers can cache them forever.
 type assets struct {
 	urls   map[string]string // by file name
 	bodies map[string][]byte // by name in the URL
@@ -25,7 +25,7 @@ type assets struct {
 func loadAssets() assets {
 	files, err := assetFiles.ReadDir("assets")
 	if err != nil {
-		panic(err) // they are embedded
+		panic(err) // unreachable: the files are embedded
 	}
 	a := assets{urls: make(map[string]string), bodies: make(map[string][]byte)}
 	for _, f := range files {

@@ -9,17 +9,17 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// companiesPage is the data of the page of companies.
+// companiesPage is the data of the Companies page.
 type companiesPage struct {
 	listed[repo.Company]
 	Search   string
 	Unmapped bool
-	// Values of the form that adds companies, if that failed:
+	// Names and ExternalID keep the input of a form that failed.
 	Names, ExternalID string
 	request           *request
 }
 
-// companies lists the companies of the product, all or the unmapped ones.
+// companies lists the product's companies: all of them, or only the unmapped ones.
 func (c *Console) companies(r *request) error {
 	p, err := c.companiesPage(r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (p *companiesPage) title() string {
 	return "Companies"
 }
 
-// Found describes the rows.
+// Found returns the text above the table, which describes the rows.
 func (p *companiesPage) Found() string {
 	text := plural(len(p.Rows), "company", "companies") + " on this page"
 	if p.Next != "" {
@@ -56,7 +56,7 @@ func (p *companiesPage) Found() string {
 	return text + "."
 }
 
-// addCompanies adds one company per line.
+// addCompanies adds one company per line of the form.
 func (c *Console) addCompanies(r *request) error {
 	var names []string
 	typed := r.value("names")

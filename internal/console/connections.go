@@ -25,10 +25,10 @@ func (c *Console) connections(r *request) error {
 	return r.render("connections", "Connections", rows)
 }
 
-// connectionRow is a connection as shown on the pages.
+// connectionRow is a connection as the pages show it.
 type connectionRow struct {
 	repo.Connection
-	Schedule string // its own or the default; may be unknown
+	Schedule string // the connection's own or the default; may be unknown
 	Late     bool   // the resync is overdue
 }
 
@@ -41,11 +41,11 @@ func (c *Console) row(conn repo.Connection) connectionRow {
 	return r
 }
 
-// connectionForm has the fields of a connection but the secret, which is never shown
+// connectionForm has the fields of a connection except the secret, which is never shown
 // again.
 type connectionForm struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit string
-	// Wrong has the names of the invalid fields.
+	// Wrong contains the names of the invalid fields.
 	Wrong map[string]bool
 }
 
@@ -56,7 +56,7 @@ func (r *request) connectionForm() connectionForm {
 	}
 }
 
-// faultWords maps words in errors of the engine to fields of the form.
+// faultWords maps words in the engine's errors to fields of the form.
 var faultWords = []struct{ words, field string }{
 	{"connection's name", "name"},
 	{"connection named", "name"},
@@ -82,8 +82,8 @@ func (c *Console) newConnection(r *request) error {
 	return r.render("connection_new", "Connect Halo PSA", connectionForm{})
 }
 
-// addConnection tests and stores the credentials. If that fails, the form keeps its
-// values but the secret.
+// addConnection tests and stores the credentials. On failure the form keeps all values
+// except the secret.
 func (c *Console) addConnection(r *request) error {
 	form := r.connectionForm()
 	conn, err := c.engine.AddConnection(r.Context(), r.Tenant, r.Actor, engine.ConnectionInput{
@@ -100,17 +100,18 @@ func (c *Console) addConnection(r *request) error {
 	})
 }
 
-// connectionPage is the data of the page of a connection.
+// connectionPage is the data of a connection's page.
 type connectionPage struct {
 	Conn    connectionRow
 	Form    connectionForm
-	Seen    string // version of the connection in the form
+	Seen    string // the version of the connection that the form shows
 	Chart   resyncChart
 	Removal *repo.Removal
-	Cron    string // value of the field of the schedule
+	Cron    string // value of the schedule field
 }
 
-// connection shows a connection; with ?remove=1 also what is removed with it.
+// connection shows a connection. With ?remove=1 it also shows what would be removed with
+// the connection.
 func (c *Console) connection(r *request, conn repo.Connection) error {
 	p, err := c.connectionPage(r, conn)
 	if err != nil {
@@ -154,7 +155,7 @@ func (c *Console) connectionPage(r *request, conn repo.Connection) (connectionPa
 	return p, nil
 }
 
-// showConnection answers a failed action with the page of the connection.
+// showConnection answers a failed action with the connection's page and the error.
 func (c *Console) showConnection(r *request, conn repo.Connection, failed error, change func(*connectionPage)) error {
 	p, err := c.connectionPage(r, conn)
 	if err != nil {

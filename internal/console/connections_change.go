@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// onConnection returns the page that calls do with the connection in the path.
+// onConnection returns a handler that calls do with the connection in the path.
 func onConnection(do func(*request, repo.Connection) error) func(*request) error {
 	return func(r *request) error {
 		conn, err := r.connection()
@@ -30,7 +30,8 @@ func (c *Console) testConnection(r *request, conn repo.Connection) error {
 	return r.redirect(connectionPath(conn.ID), &flash{Text: "Halo PSA accepts the credentials and shows its companies."})
 }
 
-// updateConnection saves the form unless someone else changed the connection since.
+// updateConnection saves the form unless someone else has changed the connection in the
+// meantime.
 func (c *Console) updateConnection(r *request, conn repo.Connection) error {
 	form := r.connectionForm()
 	seen, err := time.Parse(time.RFC3339Nano, r.value("seen"))
@@ -94,8 +95,8 @@ func (c *Console) resyncConnection(r *request, conn repo.Connection) error {
 	return r.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, "Resync requested."))
 }
 
-// removeConnection removes the connection if that is confirmed, else shows what would be
-// removed.
+// removeConnection removes the connection if the user has confirmed it. Otherwise it shows
+// what would be removed.
 func (c *Console) removeConnection(r *request, conn repo.Connection) error {
 	if r.value("confirm") != "yes" {
 		return r.redirect(connectionPath(conn.ID)+"?remove=1#remove", nil)

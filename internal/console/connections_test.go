@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// credentials returns the fields of the form with some changes.
+// credentials returns the fields of the form, with the given fields changed.
 func (s *stage) credentials(changed ...string) []string {
 	fields := map[string]string{
 		"name": "Acme Halo", "domain": s.halo.ResourceServer(), "auth_server": s.halo.AuthServer(),
@@ -47,7 +47,7 @@ func TestConnectHalo(t *testing.T) {
 	}
 }
 
-// A form that cannot be saved shows the reason and keeps its values but the secret.
+// A form that cannot be saved shows the reason and keeps all values except the secret.
 func TestConnectHaloFails(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -56,7 +56,7 @@ func TestConnectHaloFails(t *testing.T) {
 		fields []string
 		code   int
 		alert  string
-		wrong  string // the field that is marked
+		wrong  string // name of the marked field
 	}{
 		"wrong secret": {[]string{"client_secret", "wr0ng-secret"}, http.StatusUnprocessableEntity, "does not accept the credentials", ""},
 		"no secret":    {[]string{"client_secret", " "}, http.StatusUnprocessableEntity, "the client secret is missing", "client_secret"},
@@ -188,7 +188,7 @@ func TestChart(t *testing.T) {
 	}
 	n := chart([]repo.Run{
 		at(0, repo.StateSucceeded, time.Minute), at(1, repo.StateFailed, 15*time.Second),
-		at(1, repo.StateSucceeded, time.Hour), // earlier the same day, so not shown
+		at(1, repo.StateSucceeded, time.Hour), // earlier on the same day, so not shown
 		at(29, repo.StatePartial, 0),
 	}, now)
 	last, failed, first := n.Days[29], n.Days[28], n.Days[0]
@@ -206,7 +206,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// The table has the same data as the chart.
+// The table contains the same data as the chart.
 func TestNightsHaveATable(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)

@@ -1,11 +1,11 @@
-// Package console is the web interface for technicians: pages rendered by the server,
-// which work without JavaScript and are faster with it. Like the CLI and the API, it
-// calls the use cases of package engine.
+// Package console is the web interface for technicians. The server renders the pages,
+// which work without JavaScript and are faster with it. Like the CLI and the API, the
+// console calls the use cases of package engine.
 //
-// A page is a file below pages that defines "main", and a method of [Console] that
-// provides its data. Its route states the scope that it needs. [request.render] renders a
-// page into memory first, so that an error in a template does not leave half a page, and
-// makes characters visible that could reorder or hide text.
+// A page consists of a file in the folder pages that defines "main" and a method of
+// [Console] that provides the data. The route of a page states the scope that the page
+// requires. [request.render] renders into memory first, so that an error in a template
+// cannot leave half a page. It makes characters visible that could reorder or hide text.
 package console
 
 import (
@@ -27,11 +27,11 @@ import (
 type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
-	Log    *zap.Logger // default: none
-	// Embedded allows pages to be shown in a frame on another site: the cookie of
-	// messages is then sent there, too.
+	Log    *zap.Logger // default: no log
+	// Embedded allows another site to show the pages in a frame. Browsers then send the
+	// message cookie from that frame, too.
 	Embedded bool
-	// Now is the clock; default: time.Now.
+	// Now returns the current time; default: time.Now.
 	Now func() time.Time
 }
 
@@ -47,8 +47,8 @@ type Console struct {
 	mux      *http.ServeMux
 }
 
-// New returns the console. Each request but those for assets needs a principal in its
-// context (package access).
+// New returns the console. Every request except one for an asset needs a principal in its
+// context (see package access).
 func New(cfg Config) *Console {
 	c := &Console{
 		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, embedded: cfg.Embedded, now: cfg.Now,
@@ -68,7 +68,7 @@ func New(cfg Config) *Console {
 
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
-// routes registers the pages with the scopes that they need.
+// routes registers each page with the scope that it requires.
 func (c *Console) routes() {
 	c.mux.Handle("GET /assets/{name}", c.assets)
 	c.handle("/", access.Read, func(*request) error { return problem.ErrNoPage })
@@ -118,18 +118,18 @@ func (c *Console) wizardRoutes() {
 }
 
 const (
-	// requestTimeout bounds the time to answer, including requests to Halo.
+	// requestTimeout limits the time that a request takes, including calls to Halo.
 	requestTimeout = time.Minute
-	// writeTimeout bounds how long a browser may take to read the answer.
+	// writeTimeout limits how long a browser may take to read the response.
 	writeTimeout = 30 * time.Second
 )
 
-// handle registers a page. It needs a principal whose scope covers need.
+// handle registers a page that requires a principal whose scope covers need.
 func (c *Console) handle(pattern string, need access.Scope, do func(*request) error) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, hr *http.Request) {
 		ctx, cancel := context.WithTimeout(hr.Context(), requestTimeout)
 		defer cancel()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // a recorder has none
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // fails only for a recorder in a test
 		r := &request{Request: hr.WithContext(ctx), c: c, w: w}
 		if err := r.answer(need, do); err != nil {
 			r.fail(err)
@@ -137,8 +137,8 @@ func (c *Console) handle(pattern string, need access.Scope, do func(*request) er
 	})
 }
 
-// answer checks the scope and calls do. It returns a panic as an error, so that it is
-// logged and shown like other errors.
+// answer checks the scope and calls do. It converts a panic to an error, so that panics
+// are logged and shown like other errors.
 func (r *request) answer(need access.Scope, do func(*request) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -159,8 +159,8 @@ func (r *request) answer(need access.Scope, do func(*request) error) (err error)
 	return do(r)
 }
 
-// SignInPage shows the form for an API key. message says why the last attempt failed;
-// next is the path to go to afterwards. It needs no principal.
+// SignInPage shows the form for an API key and requires no principal. The message states
+// why the last attempt failed. After signing in, the browser goes to the path next.
 func (c *Console) SignInPage(w http.ResponseWriter, hr *http.Request, status int, message, next string) {
 	r := &request{Request: hr, c: c, w: w}
 	if !localPath(next) {

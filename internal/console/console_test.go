@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// full returns a stage with data on each page, and the URLs of all pages.
+// full returns a stage that has data for every page, and the URLs of all pages.
 func full(t *testing.T) (*stage, []string) {
 	t.Helper()
 	s := newStage(t, 5)
@@ -40,7 +40,7 @@ func full(t *testing.T) (*stage, []string) {
 }
 
 // Each page is accessible, works without scripts, and contains nothing that the content
-// security policy refuses.
+// security policy blocks.
 func TestPagesAreSound(t *testing.T) {
 	t.Parallel()
 	s, paths := full(t)
@@ -66,7 +66,7 @@ func TestPagesAreSound(t *testing.T) {
 
 var inline = regexp.MustCompile(`^on[a-z]+$|^style$|^hx-(on|vals|vars|headers)`)
 
-// sound checks the rules of every page.
+// sound checks the rules that apply to every page.
 func (a *answer) sound() {
 	a.t.Helper()
 	if n := len(a.find("h1", "", "")); n != 1 {
@@ -137,7 +137,8 @@ func (a *answer) soundElement(n *html.Node, labels map[string]bool) {
 	}
 }
 
-// A reader sees everything but no actions, and is refused if it tries one.
+// A user with the scope read sees all data but no actions. An attempt at an action is
+// refused.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s, paths := full(t)
@@ -186,7 +187,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// Another tenant's data does not exist: the answer is the same as for unknown ids.
+// Ids of another tenant's data get the same answer as unknown ids.
 func TestAnotherTenantsIDs(t *testing.T) {
 	t.Parallel()
 	s, _ := full(t)
@@ -237,7 +238,7 @@ func TestHostileNames(t *testing.T) {
 	if run := s.importAll(conn); run.Created != 2 {
 		t.Fatalf("%+v", run)
 	}
-	// A release before the policy on texts may have stored this.
+	// A release older than package plaintext may have stored this.
 	repotest.Exec(t, s.url, "update halosync.mappings set state_reason = E'\\u202Egnp.exe\\u0007'")
 	repotest.Exec(t, s.url, `update halosync.runs set error = $1, state = 'failed'`, evil)
 	run := repo.Hex(*s.mappings(repo.MappingFilter{})[0].RunID)

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// eventsPage is the data of the page of events.
+// eventsPage is the data of the Events page.
 type eventsPage struct {
 	Rows         []eventRow
 	Next, Newest string
@@ -26,10 +26,10 @@ type eventsPage struct {
 type eventRow struct {
 	repo.Event
 	Changes    []change
-	Connection string // name; empty if it was removed
+	Connection string // name; empty if the connection was removed
 }
 
-// change is a field before and after.
+// change is the value of a field before and after an event.
 type change struct{ Field, Before, After string }
 
 // events lists who did what, newest first.
@@ -87,8 +87,8 @@ func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
 	return f, nil
 }
 
-// changes compares two JSON objects and returns the fields that differ. A value that is
-// not an object is compared as a whole.
+// changes compares two JSON objects and returns the fields that differ. It compares values
+// that are not objects as a whole.
 func changes(before, after json.RawMessage) []change {
 	old, new := fieldsOf(before), fieldsOf(after)
 	var names []string
@@ -122,8 +122,8 @@ func fieldsOf(raw json.RawMessage) map[string]json.RawMessage {
 	return fields
 }
 
-// plainValue returns a JSON value as text: a string without quotes, a time in UTC, null
-// as an empty text.
+// plainValue returns a JSON value as text: a string without quotes, a time in UTC, and
+// null as an empty string.
 func plainValue(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {

@@ -9,25 +9,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// flash is a message that the next page shows once. It travels in a cookie, since URLs,
-// which end up in logs and histories, must not contain names.
+// flash is a message that the next page shows once. A cookie carries it, because URLs end
+// up in logs and browser histories and so must not contain names.
 type flash struct {
 	Kind string      `json:"k,omitempty"` // "" for success, or "warn"
 	Text string      `json:"t"`
 	Link string      `json:"l,omitempty"` // a path of the console
-	Go   string      `json:"g,omitempty"` // the link's text
-	Undo []uuid.UUID `json:"u,omitempty"` // mappings to restore by one button
+	Go   string      `json:"g,omitempty"` // text of the link
+	Undo []uuid.UUID `json:"u,omitempty"` // mappings that the Undo button restores
 }
 
 const (
 	flashCookie  = "halosync_flash"
 	flashSeconds = 60
 	flashText    = 400  // characters
-	flashUndo    = 50   // mappings; for more, see the former mappings
-	flashBytes   = 3800 // browsers limit a cookie to 4,096
+	flashUndo    = 50   // mappings; users restore more than that from the former mappings
+	flashBytes   = 3800 // browsers limit a cookie to 4,096 bytes
 )
 
-// setFlash makes the next page show f; nil for no message.
+// setFlash makes the next page show f. It does nothing if f is nil.
 func (r *request) setFlash(f *flash) {
 	if f == nil {
 		return
@@ -50,8 +50,8 @@ func (r *request) setFlash(f *flash) {
 	http.SetCookie(r.w, r.cookie(value, flashSeconds))
 }
 
-// takeFlash returns the message and deletes its cookie. The content is only shown as
-// text, so a forged cookie is harmless.
+// takeFlash returns the message and deletes its cookie. A forged cookie is harmless,
+// because pages show the content as plain text.
 func (r *request) takeFlash() *flash {
 	sent, err := r.Cookie(flashCookie)
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *request) takeFlash() *flash {
 	return readFlash(sent.Value)
 }
 
-// readFlash decodes a message; it returns nil if it is invalid.
+// readFlash decodes a message. It returns nil if value is invalid.
 func readFlash(value string) *flash {
 	text, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
@@ -80,7 +80,7 @@ func readFlash(value string) *flash {
 	return &f
 }
 
-// localPath reports whether a link stays on this host.
+// localPath reports whether p is a path on this host.
 func localPath(p string) bool {
 	return len(p) > 1 && p[0] == '/' && p[1] != '/' && p[1] != '\\'
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A forged message is shown as text without a link.
+// A forged message is shown as plain text without its link.
 func TestForgedMessages(t *testing.T) {
 	t.Parallel()
 	encoded := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }

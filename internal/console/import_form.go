@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 )
 
-// Values of the field choice.
+// Values of the form field "choice".
 const (
 	choosePicked = "picked" // the companies chosen one by one
-	chooseSearch = "search" // all that match the search text
+	chooseSearch = "search" // all companies that match the search
 	chooseAll    = "all"
 )
 
@@ -23,7 +23,7 @@ const (
 	maxPageSize = 100
 )
 
-// listQuery has the values of the search fields.
+// listQuery contains the values of the search fields.
 type listQuery struct {
 	Connection string `json:"connection"` // id
 	Search     string `json:"search,omitempty"`
@@ -32,7 +32,7 @@ type listQuery struct {
 	Inactive   bool   `json:"inactive,omitempty"`
 }
 
-// values returns the query of the URL of this list.
+// values returns the URL query of this list.
 func (q listQuery) values() url.Values {
 	v := url.Values{"connection": {q.Connection}, "page": {strconv.Itoa(q.Page)}, "page_size": {strconv.Itoa(q.PageSize)}}
 	if q.Search != "" {
@@ -46,19 +46,20 @@ func (q listQuery) values() url.Values {
 
 func (q listQuery) path() string { return "/import?" + q.values().Encode() }
 
-// settled returns q without the page: equal ones are the same list.
+// settled returns q without the page number. Two queries search the same list if their
+// settled values are equal.
 func (q listQuery) settled() listQuery { q.Page = 0; return q }
 
-// listing is the page of Halo's companies that is shown.
+// listing describes the page of Halo's companies that the wizard shows.
 type listing struct {
 	listQuery
 	Total int `json:"total"` // according to Halo; -1 if unknown
 }
 
-// Hidden returns the hidden field of l.
+// Hidden returns l as the value of a hidden field.
 func (l listing) Hidden() (string, error) { return hidden(l) }
 
-// PageCount returns the number of pages, 0 if unknown.
+// PageCount returns the number of pages, or 0 if it is unknown.
 func (l listing) PageCount() int {
 	if l.Total < 0 || l.PageSize < 1 {
 		return 0
@@ -66,10 +67,10 @@ func (l listing) PageCount() int {
 	return max(1, (l.Total+l.PageSize-1)/l.PageSize)
 }
 
-// Back returns the previous page, 0 if there is none.
+// Back returns the number of the previous page, or 0 on the first page.
 func (l listing) Back() int { return l.Page - 1 }
 
-// Further returns the next page, 0 if there is none.
+// Further returns the number of the next page, or 0 on the last page.
 func (l listing) Further() int {
 	if n := l.PageCount(); n == 0 || l.Page >= n {
 		return 0
@@ -83,13 +84,13 @@ type importForm struct {
 	Choice  string
 	Picked  picks
 	Listed  *listing // nil before the first list
-	Rows    []row    // of Listed
+	Rows    []row    // rows of Listed
 	ticked  map[int64]bool
 	Dropped string // why the selection was cleared
 }
 
-// importFormOf parses the form. It reports all faults; invalid fields have their
-// defaults.
+// importFormOf parses the form. It reports every fault and gives invalid fields their
+// default values.
 func importFormOf(v url.Values) (importForm, faults) {
 	f, wrong := importForm{}, faults{}
 	f.listQuery = listQueryOf(v, wrong)
@@ -142,7 +143,7 @@ func (f *importForm) readHidden(v url.Values, wrong faults) {
 	}
 }
 
-// forget clears the selection and the list of another connection.
+// forget clears a selection and a list that belong to another connection.
 func (f *importForm) forget() {
 	if f.Listed != nil && f.Listed.Connection == f.Connection {
 		return
@@ -156,8 +157,8 @@ func (f *importForm) forget() {
 	f.Listed, f.Rows, f.Picked, f.ticked = nil, nil, nil, nil
 }
 
-// turned returns the query to list next: a new search starts at its first page, unless
-// the page was changed as well.
+// turned returns the query for the next list. A new search starts at the first page unless
+// the user changed the page number, too.
 func (f importForm) turned() listQuery {
 	q := f.listQuery
 	if f.Listed != nil && q.settled() != f.Listed.settled() && q.Page == f.Listed.Page {
@@ -166,7 +167,7 @@ func (f importForm) turned() listQuery {
 	return q
 }
 
-// request returns the request to the engine.
+// request returns the request for the engine.
 func (f importForm) request(by string) engine.ImportRequest {
 	req := engine.ImportRequest{Connection: f.Connection, RequestedBy: by}
 	switch f.Choice {
@@ -180,7 +181,7 @@ func (f importForm) request(by string) engine.ImportRequest {
 	return req
 }
 
-// check reports what prevents the import.
+// check adds to wrong whatever prevents the import.
 func (f importForm) check(wrong faults) {
 	switch {
 	case f.Choice == choosePicked && len(f.Picked) == 0:

@@ -12,23 +12,23 @@ import (
 
 const importTitle = "Import companies"
 
-// importView is the first step of the wizard, which chooses companies.
+// importView is the first step of the wizard, in which the user chooses companies.
 type importView struct {
 	importForm
 	Connections []repo.Connection
 	Wrong       faults
 	Alert       *failure
-	Mapped      map[int64]repo.CompanyRef // companies of the mapped rows
+	Mapped      map[int64]repo.CompanyRef // by client id: the company that a row is mapped to
 	Message     string                    // result of the last action
 	Focus       string                    // element that keeps the focus
 	OOB         bool                      // swap the status out of band
 	conn        repo.Connection
 }
 
-// Can reports whether a row can be chosen.
+// Can reports whether the user can choose a row.
 func (w *importView) Can(r row) bool { _, mapped := w.Mapped[r.ID]; return !mapped }
 
-// Has reports whether a row is chosen.
+// Has reports whether a row is in the selection.
 func (w *importView) Has(r row) bool { return w.Picked.Has(r.ID) }
 
 // Sizes returns the page sizes to choose from.
@@ -40,12 +40,12 @@ func (w *importView) Sizes() []int {
 	return sizes
 }
 
-// Status returns the text for screen readers.
+// Status returns the text that screen readers announce.
 func (w *importView) Status() string {
 	return strings.TrimSpace(w.Message + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
 }
 
-// importPage shows the wizard with the list that the URL names.
+// importPage shows the wizard with the list for the query of the URL.
 func (c *Console) importPage(r *request) error {
 	w := &importView{Wrong: faults{}}
 	query := r.URL.Query()
@@ -60,7 +60,7 @@ func (c *Console) importPage(r *request) error {
 	return c.showImport(r, w)
 }
 
-// importPick updates the selection and executes the action of the button.
+// importPick updates the selection and executes the action of the pressed button.
 func (c *Console) importPick(r *request) error {
 	w, err := c.importOf(r)
 	if err != nil {
@@ -100,8 +100,9 @@ func (w *importView) tick(ticked map[int64]bool) {
 	}
 }
 
-// findImport reads the connections. An unknown connection is an error; a missing one is
-// the only one, or still to be chosen.
+// findImport reads the connections and selects the one that the form names. Without a
+// name it selects the only connection, or none if there are several. It returns an error
+// for an unknown connection.
 func (c *Console) findImport(r *request, w *importView) (err error) {
 	w.Connections, w.conn, err = c.connectionOf(r, w.Connection)
 	if err == nil && w.Connection == "" && len(w.Connections) == 1 {
@@ -110,8 +111,8 @@ func (c *Console) findImport(r *request, w *importView) (err error) {
 	return err
 }
 
-// connectionOf returns the connections of the tenant, and the one with the id ref or the
-// only one.
+// connectionOf returns the tenant's connections and the one with the id ref. If ref is
+// empty, it selects the only connection.
 func (c *Console) connectionOf(r *request, ref string) ([]repo.Connection, repo.Connection, error) {
 	all, err := c.store.Connections(r.Context(), r.Tenant)
 	if err != nil {
@@ -140,7 +141,8 @@ func (c *Console) readMapped(r *request, w *importView) (err error) {
 	return err
 }
 
-// plain reports whether a URL can hold the whole state: a list without a selection.
+// plain reports whether a URL can hold the whole state, that is, a list without a
+// selection.
 func (w *importView) plain() bool { return len(w.Picked) == 0 && w.Choice == choosePicked }
 
 // showImport answers with the wizard. A list without a selection has its own URL, which
@@ -170,7 +172,7 @@ func (c *Console) showImport(r *request, w *importView) error {
 	return r.show(status, "import", page{Title: importTitle, Nav: "/import", Data: w})
 }
 
-// actImport executes the action of a button.
+// actImport executes the action of the pressed button.
 func (c *Console) actImport(r *request, w *importView, do string) error {
 	do, arg, _ := strings.Cut(do, ":")
 	switch do {
@@ -186,7 +188,7 @@ func (c *Console) actImport(r *request, w *importView, do string) error {
 		q := w.Listed.listQuery
 		q.Page = page
 		c.list(r, w, q)
-	case "tick": // importOf has merged them
+	case "tick": // importOf has merged the rows
 	case "tick-all":
 		all := make(map[int64]bool, len(w.Rows))
 		for _, shown := range w.Rows {
@@ -210,14 +212,14 @@ func (c *Console) actImport(r *request, w *importView, do string) error {
 }
 
 func (w *importView) remove(arg string) {
-	id, _ := strconv.ParseInt(arg, 10, 64) // 0 if invalid, which no company has
+	id, _ := strconv.ParseInt(arg, 10, 64) // 0 if invalid; no company has the id 0
 	if i := w.Picked.at(id); i >= 0 {
 		w.Message = w.Picked[i].Name + " removed."
 	}
 	w.Picked, w.Focus = w.Picked.without(id), "chosen-list"
 }
 
-// list reads a page of Halo's companies. If it fails, the old list stays.
+// list reads a page of Halo's companies. On failure the wizard keeps the old list.
 func (c *Console) list(r *request, w *importView, q listQuery) {
 	if len(w.Wrong) > 0 {
 		return

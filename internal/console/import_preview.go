@@ -8,7 +8,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// previewItems bounds the companies shown that need a person.
+// previewItems is the maximum number of companies that need a person on the page.
 const previewItems = 100
 
 // previewView is the second step of the wizard: a dry run and its results.
@@ -19,10 +19,10 @@ type previewView struct {
 	Existing   bool // the same preview was in progress
 	Waiting    bool // the queue is unavailable
 	OOB        bool
-	names      map[int64]string // of known companies
+	names      map[int64]string // names of Halo's companies by id, as far as known
 }
 
-// Status returns the text for screen readers.
+// Status returns the text that screen readers announce.
 func (w *previewView) Status() string {
 	switch {
 	case !w.Run.Ended():
@@ -38,15 +38,15 @@ func (w *previewView) Usable() bool {
 	return w.Run.State == repo.StateSucceeded || w.Run.State == repo.StatePartial
 }
 
-// Items returns the first companies that need a person.
+// Items returns the first [previewItems] companies that need a person.
 func (w *previewView) Items() []repo.RunItem {
 	return w.Run.Items[:min(len(w.Run.Items), previewItems)]
 }
 
-// More returns how many of them are not shown.
+// More returns how many companies that need a person are not shown.
 func (w *previewView) More() int { return len(w.Run.Items) - len(w.Items()) }
 
-// NameOf returns the name of a company, empty if unknown.
+// NameOf returns the name of a company in Halo, or "" if it is unknown.
 func (w *previewView) NameOf(id int64) string {
 	if i := w.Picked.at(id); i >= 0 {
 		return w.Picked[i].Name
@@ -54,10 +54,10 @@ func (w *previewView) NameOf(id int64) string {
 	return w.names[id]
 }
 
-// Known returns the number of mapped companies.
+// Known returns the number of companies that are mapped already.
 func (w *previewView) Known() int { return w.Run.Refreshed + w.Run.Unchanged }
 
-// importPreview starts a dry run and shows its progress and its results.
+// importPreview starts a dry run and shows its progress and results.
 func (c *Console) importPreview(r *request) error {
 	w, err := c.importOf(r)
 	if err != nil {
@@ -101,13 +101,14 @@ func (c *Console) namePreview(r *request, p *previewView) (err error) {
 	return err
 }
 
-// importRefused shows the first step again with the error.
+// importRefused shows the first step again, with the error.
 func (c *Console) importRefused(r *request, w *importView, err error) error {
 	w.Alert = r.explain(err)
 	return c.showImport(r, w)
 }
 
-// dryRun returns a preview, or [problem.ErrNoPage] for another run.
+// dryRun returns the dry run of a preview. It returns [problem.ErrNoPage] for any other
+// run.
 func (c *Console) dryRun(r *request, runID string) (repo.Run, error) {
 	run, err := c.engine.Run(r.Context(), r.Tenant, runID)
 	if err == nil && !engine.IsDryRun(run) {
@@ -128,7 +129,8 @@ func (c *Console) importLive(r *request) error {
 	return r.fragment(http.StatusOK, "import_preview", "progress", &previewView{Run: run})
 }
 
-// cancelPreview cancels an abandoned preview, which would keep the connection busy.
+// cancelPreview cancels an abandoned preview, which would otherwise keep the connection
+// busy.
 func (c *Console) cancelPreview(r *request) error {
 	runID := r.PostForm.Get("run")
 	if runID == "" {

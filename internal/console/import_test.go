@@ -19,15 +19,15 @@ import (
 // named adds clients with these names to Halo and returns their ids.
 func (s *stage) named(names ...string) (ids []string) {
 	for _, name := range names {
-		id := int64(len(s.tenant.IDs()) + 11) // 1 is built into Halo
+		id := int64(len(s.tenant.IDs()) + 11) // Halo itself has a client 1
 		s.tenant.Add(halotest.Client{ID: id, Name: name})
 		ids = append(ids, fmt.Sprint(id))
 	}
 	return ids
 }
 
-// Search, choose three companies on two pages, remove one, preview, finish: exactly the
-// chosen companies are imported.
+// A user searches, chooses three companies on two pages, removes one, opens the preview
+// and finishes. The import contains exactly the chosen companies.
 func TestImportWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -79,7 +79,7 @@ func TestImportWizard(t *testing.T) {
 	}
 }
 
-// names returns the companies in the table.
+// names returns the names of the companies in the table.
 func names(a *answer) (names []string) {
 	for _, r := range a.rows() {
 		names = append(names, r[1])
@@ -99,7 +99,7 @@ func (s *stage) id(a *answer, name string) string {
 	return ""
 }
 
-// previewOf returns the run of a preview.
+// previewOf returns the id of a preview's run.
 func (s *stage) previewOf(a *answer) string {
 	s.t.Helper()
 	fields := a.find("input", "name", "run")
@@ -130,7 +130,7 @@ func TestImportWholePageSearchAndAll(t *testing.T) {
 	}
 }
 
-// A list has a URL. A new search starts at its first page. A page after the last is
+// A list has a URL. A new search starts at the first page. A page after the last one is
 // refused.
 func TestImportListing(t *testing.T) {
 	t.Parallel()
@@ -151,7 +151,7 @@ func TestImportListing(t *testing.T) {
 	}
 }
 
-// Halo fails in between: the page shows an alert and keeps the selection and the list.
+// If Halo fails, the page shows an alert and keeps the selection and the list.
 func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 30)
@@ -183,7 +183,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	}
 }
 
-// Readers and other tenants get neither pages nor runs.
+// Users with the scope read and other tenants get neither the pages nor the runs.
 func TestImportStrangers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -208,7 +208,7 @@ func TestImportStrangers(t *testing.T) {
 	}
 }
 
-// Values that no page sends are refused at their field, and no run is requested.
+// A value that no page sends is reported at its field, and no run is requested.
 func TestImportRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -234,15 +234,15 @@ func TestImportRefusesNonsense(t *testing.T) {
 		s.post("/import/preview", "connection", conn, "choice", "all", field, value).wants(422)
 	}
 	s.post("/import/pick", "connection", conn, "do", "nonsense").wants(422)
-	s.post("/import/pick", "connection", "").wants(200) // it is the only one
+	s.post("/import/pick", "connection", "").wants(200) // selects the only connection
 	runs, err := s.store.Runs(t.Context(), "acme", repo.RunFilter{})
 	if err != nil || len(runs) != 0 {
 		t.Errorf("runs: %v, %v", runs, err)
 	}
 }
 
-// A paused connection is refused and the selection kept, and so is one company more than
-// the maximum.
+// An import from a paused connection, or of one company more than the maximum, is refused,
+// and the selection is kept.
 func TestImportRefusalsKeepTheChoice(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

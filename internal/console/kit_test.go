@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// Credentials of the simulated Halo.
+// Credentials that the simulated Halo accepts.
 const (
 	stageApp    = "app-1"
 	stageSecret = "canary-s3cret"
@@ -34,7 +34,7 @@ const (
 // without JavaScript.
 type stage struct {
 	t       testing.TB
-	url     string // of the database
+	url     string // URL of the database
 	store   *repo.Store
 	halo    *halotest.Halo
 	tenant  *halotest.Tenant // the Halo side
@@ -44,7 +44,8 @@ type stage struct {
 	cookies map[string]string
 }
 
-// newStage starts a Halo with n realistic clients, for tenant acme with all scopes.
+// newStage returns a stage for the tenant acme with all scopes. Its Halo has n realistic
+// clients.
 func newStage(t testing.TB, n int) *stage {
 	t.Helper()
 	address := repotest.URL(t)
@@ -64,7 +65,7 @@ func newStage(t testing.TB, n int) *stage {
 	return s
 }
 
-// as returns the browser with another principal.
+// as returns the stage with a browser that another principal uses.
 func (s *stage) as(tenant string, scope access.Scope) *stage {
 	other := *s
 	other.who.Tenant, other.who.Scope = tenant, scope
@@ -72,7 +73,7 @@ func (s *stage) as(tenant string, scope access.Scope) *stage {
 	return &other
 }
 
-// connect adds a connection to Halo.
+// connect adds a connection to the simulated Halo.
 func (s *stage) connect(name string) repo.Connection {
 	s.t.Helper()
 	conn, err := s.engine.AddConnection(s.t.Context(), s.who.Tenant, "test", engine.ConnectionInput{
@@ -85,7 +86,7 @@ func (s *stage) connect(name string) repo.Connection {
 	return conn
 }
 
-// perform executes a requested run, like the queue.
+// perform executes a requested run as the queue would.
 func (s *stage) perform(runID string) repo.Run {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -122,7 +123,7 @@ func (s *stage) mappings(f repo.MappingFilter) []repo.Mapping {
 	return list
 }
 
-// answer is a page as received by the browser.
+// answer is a page as the browser received it.
 type answer struct {
 	t    testing.TB
 	what string
@@ -137,7 +138,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form; fields alternates names and values.
+// post sends a form. The arguments fields alternate between names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}
@@ -182,14 +183,14 @@ func (s *stage) ask(method, path string, form url.Values, header ...string) *ans
 	return a
 }
 
-// follow expects a redirect and returns its target page.
+// follow expects a redirect and returns the page that it leads to.
 func (s *stage) follow(a *answer) *answer {
 	s.t.Helper()
 	a.wants(http.StatusSeeOther)
 	return s.get(a.head.Get("Location"))
 }
 
-// wants expects a status and texts in the page.
+// wants fails the test unless the page has the status and contains the texts.
 func (a *answer) wants(code int, texts ...string) *answer {
 	a.t.Helper()
 	if a.code != code {
@@ -204,7 +205,7 @@ func (a *answer) wants(code int, texts ...string) *answer {
 	return a
 }
 
-// lacks expects that texts are not in the page.
+// lacks fails the test if the page contains one of the texts.
 func (a *answer) lacks(texts ...string) *answer {
 	a.t.Helper()
 	for _, text := range texts {
@@ -215,8 +216,8 @@ func (a *answer) lacks(texts ...string) *answer {
 	return a
 }
 
-// find returns the elements with a name and an attribute; an empty attribute matches all,
-// the value "*" any.
+// find returns the elements with the given name and attribute. An empty attr matches every
+// element; the value "*" matches every value.
 func (a *answer) find(tag, attr, value string) (found []*html.Node) {
 	for n := range a.doc.Descendants() {
 		if n.Type == html.ElementNode && (tag == "*" || n.Data == tag) {
@@ -229,7 +230,7 @@ func (a *answer) find(tag, attr, value string) (found []*html.Node) {
 	return found
 }
 
-// role returns the text of the elements with a role, such as alert.
+// role returns the text of the elements with an ARIA role, such as alert.
 func (a *answer) role(role string) string {
 	var texts []string
 	for _, n := range a.find("*", "role", role) {
@@ -238,7 +239,7 @@ func (a *answer) role(role string) string {
 	return strings.Join(texts, "\n")
 }
 
-// rows returns the cells of the table bodies by row.
+// rows returns the cells of all table bodies, row by row.
 func (a *answer) rows() (rows [][]string) {
 	for _, body := range a.find("tbody", "", "") {
 		for n := range body.Descendants() {
@@ -257,7 +258,7 @@ func (a *answer) rows() (rows [][]string) {
 	return rows
 }
 
-// link returns the URL of the link with a text, empty if there is none.
+// link returns the URL of the link with the given text, or "" if no link has it.
 func (a *answer) link(text string) string {
 	for _, n := range a.find("a", "href", "*") {
 		if textOf(n) == text {
@@ -277,12 +278,12 @@ func attrOf(n *html.Node, name string) (string, bool) {
 	return "", false
 }
 
-// named reports whether an element has a name.
+// named reports whether the attributes include the given name.
 func named(attrs []html.Attribute, name string) bool {
 	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }
 
-// textOf returns the text of a node with single blanks.
+// textOf returns the text of a node, with each run of white space as one space.
 func textOf(n *html.Node) string {
 	var b strings.Builder
 	var walk func(*html.Node)

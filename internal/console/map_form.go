@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	maxMapPairs = 200 // in one run
+	maxMapPairs = 200 // pairs in one run
 	maxOffers   = 50
-	maxOptions  = 20 // in a picker
+	maxOptions  = 20 // companies in a picker
 	reasonText  = 200
 )
 
-// mapPair is a pair on the list.
+// mapPair is a pair on the wizard's list.
 type mapPair struct {
 	Company    uuid.UUID `json:"company"`
 	Client     int64     `json:"client"`
@@ -26,10 +26,10 @@ type mapPair struct {
 	Suggested  bool      `json:"suggested,omitempty"`
 }
 
-// Hidden returns the hidden field of p.
+// Hidden returns p as the value of a hidden field.
 func (p mapPair) Hidden() (string, error) { return hidden(p) }
 
-// offer is a suggestion that is not decided yet.
+// offer is a suggestion that the user has neither accepted nor dismissed.
 type offer struct {
 	Company    uuid.UUID `json:"company"`
 	Client     int64     `json:"client"`
@@ -39,7 +39,7 @@ type offer struct {
 	Ambiguous  bool      `json:"ambiguous,omitempty"`
 }
 
-// Hidden returns the hidden field of o.
+// Hidden returns o as the value of a hidden field.
 func (o offer) Hidden() (string, error) { return hidden(o) }
 
 func (o offer) pair() mapPair {
@@ -78,23 +78,23 @@ type mapForm struct {
 	Company       uuid.UUID // chosen on the left; zero for none
 	Client        int64     // chosen on the right; 0 for none
 	Listed        *clientList
-	Rows          []row // of Listed
+	Rows          []row // rows of Listed
 	Pairs         []mapPair
 	Offers        []offer
-	Offered       bool // suggestions are shown
+	Offered       bool // the page shows suggestions
 	Replace       bool
 }
 
-// clientList describes the companies of Halo on the right.
+// clientList describes the list of Halo's companies on the right.
 type clientList struct {
 	Search string `json:"search,omitempty"`
 	Total  int    `json:"total"` // according to Halo; -1 if unknown
 }
 
-// Hidden returns the hidden field of l.
+// Hidden returns l as the value of a hidden field.
 func (l clientList) Hidden() (string, error) { return hidden(l) }
 
-// mapFormOf parses the form. It reports all faults and ignores invalid values.
+// mapFormOf parses the form. It reports every fault and ignores invalid values.
 func mapFormOf(v url.Values) (mapForm, faults) {
 	wrong := faults{}
 	f := mapForm{
@@ -118,7 +118,7 @@ func mapFormOf(v url.Values) (mapForm, faults) {
 	return f, wrong
 }
 
-// readChosen parses the choice in the two pickers.
+// readChosen parses the choices in the two pickers.
 func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	if text := v.Get("company"); text != "" {
 		id, err := uuid.Parse(text)
@@ -138,7 +138,7 @@ func (f *mapForm) readChosen(v url.Values, wrong faults) {
 	}
 }
 
-// rowOf returns a row of the right picker, nil if there is none.
+// rowOf returns the row of a client in the right picker, or nil if it is not listed.
 func (f *mapForm) rowOf(client int64) *row {
 	for i := range f.Rows {
 		if f.Rows[i].ID == client {
@@ -148,8 +148,8 @@ func (f *mapForm) rowOf(client int64) *row {
 	return nil
 }
 
-// contradicts returns the number, from 1, of the pair on the list with the same company
-// or client; 0 if there is none.
+// contradicts returns the number, counted from 1, of the pair on the list that has the
+// same company or client. It returns 0 if no pair has.
 func (f *mapForm) contradicts(p mapPair) int {
 	for i, q := range f.Pairs {
 		if q.Company == p.Company || q.Client == p.Client {
@@ -159,7 +159,8 @@ func (f *mapForm) contradicts(p mapPair) int {
 	return 0
 }
 
-// add adds a pair to the list. It returns false and reports a fault if it cannot.
+// add adds a pair to the list. If the pair does not fit, it records a fault and returns
+// false.
 func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	n := f.contradicts(p)
 	switch {
@@ -178,8 +179,8 @@ func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	return false
 }
 
-// request returns the request to the engine. It is marked as suggested if all pairs are
-// accepted suggestions.
+// request returns the request for the engine, marked as suggested if every pair is an
+// accepted suggestion.
 func (f *mapForm) request(by string) engine.MapRequest {
 	req := engine.MapRequest{Connection: f.Connection, Replace: f.Replace, Suggested: len(f.Pairs) > 0, RequestedBy: by}
 	for _, p := range f.Pairs {

@@ -15,7 +15,7 @@ import (
 
 const mapTitle = "Map existing company"
 
-// mapPage shows the wizard with the first companies of both sides.
+// mapPage shows the wizard with the first companies on both sides.
 func (c *Console) mapPage(r *request) error {
 	query := r.URL.Query()
 	w := &mapView{Wrong: faults{}}
@@ -31,8 +31,8 @@ func (c *Console) mapPage(r *request) error {
 	return c.showMap(r, w)
 }
 
-// preselect lists Halo's companies and chooses the company that the URL names: an
-// existing one, or one of Halo whose name is known.
+// preselect lists Halo's companies and chooses the company that the URL names: one of the
+// product's, or one of Halo's whose name is known.
 func (c *Console) preselect(r *request, w *mapView, query url.Values) error {
 	if text := query.Get("company"); text != "" {
 		id, err := uuid.Parse(text)
@@ -59,7 +59,7 @@ func (c *Console) preselect(r *request, w *mapView, query url.Values) error {
 	return nil
 }
 
-// searchable cuts a name to the length of a search text.
+// searchable cuts a name to the maximum length of a search text.
 func searchable(name string) string {
 	for len(name) > maxSearch {
 		_, size := utf8.DecodeLastRuneInString(name)
@@ -68,7 +68,7 @@ func searchable(name string) string {
 	return strings.TrimSpace(name)
 }
 
-// mapAct answers a button of the wizard.
+// mapAct executes the action of the pressed button and shows the wizard.
 func (c *Console) mapAct(r *request) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *Console) findMap(r *request, w *mapView) (err error) {
 	return err
 }
 
-// mapFinish requests the mapping of all pairs, including the chosen one.
+// mapFinish requests a run that maps all pairs, including the chosen one.
 func (c *Console) mapFinish(r *request, w *mapView) error {
 	if w.Company != uuid.Nil && w.Client != 0 {
 		if err := c.addChosen(r, w); err != nil {
@@ -121,7 +121,7 @@ func (c *Console) mapFinish(r *request, w *mapView) error {
 	return r.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, ""))
 }
 
-// showMap answers with the wizard, or with the part that htmx requests.
+// showMap answers with the wizard, or only with the part that htmx requests.
 func (c *Console) showMap(r *request, w *mapView) error {
 	if err := c.loadMap(r.Context(), w); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (c *Console) showMap(r *request, w *mapView) error {
 	return r.fragment(status, "map", block, w)
 }
 
-// actMap executes the action of a button other than Finish.
+// actMap executes the action of any button except Finish.
 func (c *Console) actMap(r *request, w *mapView, do, arg string) error {
 	switch do {
 	case "find", "":
@@ -179,8 +179,8 @@ func (c *Console) actMap(r *request, w *mapView, do, arg string) error {
 	return nil
 }
 
-// listClients reads the first matching companies of Halo. If it fails, the old list
-// stays.
+// listClients reads Halo's first companies that match the search. On failure the wizard
+// keeps the old list.
 func (c *Console) listClients(r *request, w *mapView) {
 	if w.Wrong["client_search"] != "" {
 		return
@@ -199,7 +199,7 @@ func (c *Console) listClients(r *request, w *mapView) {
 		}
 		rows = append(rows, shown)
 	}
-	if chosen != nil { // it stays chosen even if it does not match
+	if chosen != nil { // a chosen company stays chosen even if it does not match the search
 		rows = append([]row{*chosen}, rows...)
 	}
 	w.Rows, w.Listed = rows, &clientList{Search: w.ClientSearch, Total: page.RecordCount}

@@ -12,14 +12,15 @@ import (
 )
 
 const (
-	// minScore is the lowest score of a suggestion that is shown.
+	// minScore is the lowest score of the suggestions that the page shows.
 	minScore = 0.5
-	// suggestTimeout bounds how long a person waits: a large Halo has a thousand pages,
-	// which its request limit slows down.
+	// suggestTimeout limits how long a person waits. A large Halo has a thousand pages, and
+	// its request limit slows the reading down.
 	suggestTimeout = 45 * time.Second
 )
 
-// suggest finds pairs that may be the same customer. If it fails, the suggestions stay.
+// suggest finds pairs that may be the same customer. On failure the wizard keeps the old
+// suggestions.
 func (c *Console) suggest(r *request, w *mapView) {
 	ctx, cancel := context.WithTimeout(r.Context(), suggestTimeout)
 	defer cancel()
@@ -53,7 +54,7 @@ func offerOf(s suggest.Suggestion) offer {
 	}
 }
 
-// decideOffer adds a suggestion to the list, or dismisses it for good.
+// decideOffer adds a suggestion to the list or dismisses it permanently.
 func (c *Console) decideOffer(r *request, w *mapView, do string, o offer) error {
 	w.Focus = "offers"
 	if do == "accept" {

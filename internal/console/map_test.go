@@ -28,7 +28,7 @@ func (s *stage) existing(names ...string) (ids []string) {
 	return ids
 }
 
-// mapped returns the active mappings by name.
+// mapped returns the active mappings as sorted strings: company, client and author.
 func (s *stage) mapped() (pairs []string) {
 	for _, m := range s.mappings(repo.MappingFilter{}) {
 		pairs = append(pairs, m.CompanyName+" = "+m.ClientName+" by "+m.MappedBy)
@@ -37,8 +37,8 @@ func (s *stage) mapped() (pairs []string) {
 	return pairs
 }
 
-// Add two pairs, remove one, choose a third: the pairs on the list and the chosen one are
-// mapped.
+// A user adds two pairs, removes one and chooses a third. The pairs on the list and the
+// chosen pair are mapped.
 func TestMapWizard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -57,7 +57,7 @@ func TestMapWizard(t *testing.T) {
 	p = s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(200, "1 pair to map", "Pair added.")
 	p = s.press(p, "Find", typed("company_search", ""), typed("client_search", "")).wants(200, "1 pair to map")
 
-	// A choice stays while the other side is searched.
+	// A search on one side keeps the choice on the other.
 	p = s.press(p, "Find", ticked("company", own[2]), typed("client_search", "brown"))
 	p = s.press(p, "add", ticked("client", ids[1])).wants(200, "2 pairs to map")
 	p = s.press(p, "Remove pair 2: Cole and Brown Ltd").wants(200, "1 pair to map", "Pair removed.")
@@ -156,7 +156,7 @@ func TestMapSuggestions(t *testing.T) {
 	}
 }
 
-// Halo fails in between: the page shows an alert and keeps pairs, lists and the choice.
+// If Halo fails, the page shows an alert and keeps the pairs, the lists and the choice.
 func TestMapKeepsPairsOverFailure(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -199,7 +199,7 @@ func TestMapStrangers(t *testing.T) {
 	other.post("/map", "do", "dismiss:1").wants(422)
 }
 
-// Names are always shown as text.
+// Names are always shown as plain text.
 func TestWizardsEscapeNames(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -217,7 +217,7 @@ func TestWizardsEscapeNames(t *testing.T) {
 	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
 }
 
-// Links of other pages preselect a company on either side.
+// Links on other pages preselect a company on either side.
 func TestMapPreselects(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -241,7 +241,7 @@ func TestMapPreselects(t *testing.T) {
 	if v.Get("company") != own {
 		t.Errorf("chosen: %v", v)
 	}
-	s.connect("Other") // now the connection has to be chosen first, and the company stays chosen
+	s.connect("Other") // the user must now choose a connection first; the company stays chosen
 	p = s.press(s.get("/map?company="+own).wants(200), "Use this connection", typed("connection", conn.ID.String()))
 	if _, v = s.filled(p, "add"); v.Get("company") != own {
 		t.Errorf("chosen after the connection: %v", v)

@@ -15,30 +15,30 @@ type mapView struct {
 	mapForm
 	Connections   []repo.Connection
 	Wrong         faults
-	Alert         *failure // of the suggestions or the request
-	ClientAlert   *failure // of the right picker
+	Alert         *failure // failure of the suggestions or the request
+	ClientAlert   *failure // failure of the right picker
 	Message       string   // result of the last action
 	Focus         string   // element that gets the focus
 	OOB           bool     // swap the status out of band
-	Notices       []string // of the suggestions
+	Notices       []string // remarks on the suggestions
 	Companies     []repo.Company
 	MoreCompanies bool
-	Known         map[uuid.UUID]repo.Company // companies of the pairs, offers and the choice
-	Mapped        map[int64]repo.CompanyRef  // by client, for all clients on the page
+	Known         map[uuid.UUID]repo.Company // the companies in pairs, offers and the choice
+	Mapped        map[int64]repo.CompanyRef  // by client id, for all clients on the page
 	conn          repo.Connection
 }
 
-// shownPair is a pair as shown on the page.
+// shownPair is a pair as the page shows it.
 type shownPair struct {
 	mapPair
 	N           int
 	CompanyName string
 	Gone        bool     // the company no longer exists
-	Same        bool     // already mapped to each other
-	Conflicts   []string // mappings that it replaces
+	Same        bool     // company and client are already mapped to each other
+	Conflicts   []string // mappings that the pair would replace
 }
 
-// Picked returns the id of the company chosen on the left, empty for none.
+// Picked returns the id of the company chosen on the left, or "" if none is chosen.
 func (w *mapView) Picked() string {
 	if w.Company == uuid.Nil {
 		return ""
@@ -46,7 +46,7 @@ func (w *mapView) Picked() string {
 	return w.Company.String()
 }
 
-// Status returns the text for screen readers.
+// Status returns the text that screen readers announce.
 func (w *mapView) Status() string {
 	return strings.TrimSpace(w.Message + " " + plural(len(w.Pairs), "pair on the list.", "pairs on the list."))
 }
@@ -76,7 +76,7 @@ func (w *mapView) shown(n int, p mapPair) shownPair {
 	return s
 }
 
-// Conflicts returns how many pairs replace a mapping.
+// Conflicts returns how many pairs would replace a mapping.
 func (w *mapView) Conflicts() (n int) {
 	for _, s := range w.Shown() {
 		if len(s.Conflicts) > 0 {
@@ -91,7 +91,7 @@ func (w *mapView) More() bool {
 	return w.Listed != nil && (w.Listed.Total > len(w.Rows) || w.Listed.Total < 0 && len(w.Rows) == maxOptions)
 }
 
-// check reports what prevents the mapping.
+// check records what prevents the mapping.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
 		w.Wrong.add("pairs", "No pair yet. Choose an existing company and a Halo PSA company.")
@@ -107,7 +107,7 @@ func (w *mapView) check() {
 	}
 }
 
-// loadMap reads the data of the page that the form does not carry.
+// loadMap reads the data that the page shows and the form does not carry.
 func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	if w.conn.ID == uuid.Nil {
 		return nil
@@ -131,8 +131,8 @@ func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	return c.loadCompanies(ctx, w)
 }
 
-// loadCompanies fills the left picker: the chosen company in any case, then unmapped
-// ones first.
+// loadCompanies fills the left picker. The chosen company is always included; unmapped
+// companies come before mapped ones.
 func (c *Console) loadCompanies(ctx context.Context, w *mapView) error {
 	found, err := c.store.PickCompanies(ctx, w.conn.Tenant, w.conn.ID, w.CompanySearch, maxOptions+1)
 	if err != nil {

@@ -9,31 +9,31 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// mappingsPage is the data of the page of mappings.
+// mappingsPage is the data of the Mappings page.
 type mappingsPage struct {
 	listed[repo.Mapping]
 	Connections []repo.ConnectionName
-	Connection  string // id of the chosen one
+	Connection  string // id of the chosen connection
 	Search      string
 	State       repo.MappingState
 	States      []repo.MappingState
 	Deleted     bool
 	Sort        string
 	Sorts       []mappingSort
-	Unsorted    bool   // there are too many for the chosen order
-	MaxSorted   int    // limit for other orders than by age
+	Unsorted    bool   // too many mappings for the chosen order
+	MaxSorted   int    // number of mappings from which on only age is available
 	Here        string // URL of this page
 	Filtered    bool
 	request     *request
 }
 
-// troubled is the filter for all states but ok.
+// troubled is the filter for all states except ok.
 const troubled = "trouble"
 
 var mappingStates = []repo.MappingState{troubled, repo.MappingOK, repo.MappingInactive, repo.MappingMissing, repo.MappingUnverified}
 
-// mappings lists mappings by age, which costs the same for any number of them, or in
-// another order if there are fewer than [maxSorted].
+// mappings lists mappings by age, at a cost that does not depend on their number. Other
+// orders are available if the list has fewer than [maxSorted] mappings.
 func (c *Console) mappings(r *request) error {
 	p := mappingsPage{
 		Connection: r.value("connection"), Search: r.value("search"), State: repo.MappingState(r.value("state")),
@@ -57,8 +57,8 @@ func (c *Console) mappings(r *request) error {
 	return r.render("mappings", title, &p)
 }
 
-// filter returns the filter for the store. It refuses values that the page does not
-// offer: ignoring them would show the wrong rows.
+// filter returns the filter for the store. It refuses values that the page does not offer,
+// because ignoring them would show the wrong rows.
 func (p *mappingsPage) filter() (repo.MappingFilter, error) {
 	f := repo.MappingFilter{Search: p.Search, State: p.State, Deleted: p.Deleted}
 	var err error
@@ -101,7 +101,7 @@ func (c *Console) listMappings(r *request, p *mappingsPage, filter repo.MappingF
 	})
 }
 
-// Found describes the rows, also for screen readers.
+// Found returns the text that describes the rows, for the page and for screen readers.
 func (p *mappingsPage) Found() string {
 	text := plural(len(p.Rows), "mapping", "mappings") + " on this page"
 	if p.Next != "" {
@@ -110,7 +110,7 @@ func (p *mappingsPage) Found() string {
 	return text + "."
 }
 
-// View returns the URL of the active mappings, or of the former ones.
+// View returns the URL of the list of active or former mappings.
 func (p *mappingsPage) View(deleted string) string {
 	return p.request.with("deleted", deleted, "after", "", "before", "", "sort", "")
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// chosen returns the mappings of a form: the one whose button was pressed, or those that
-// are ticked.
+// chosen returns the ids of the mappings that a form is about: the one whose button was
+// pressed, or all ticked ones.
 func (r *request) chosen() ([]string, error) {
 	if only := r.value("only"); only != "" {
 		return []string{only}, nil
@@ -29,7 +29,7 @@ func (r *request) chosen() ([]string, error) {
 	return ids, nil
 }
 
-// back returns the URL of the list that the form was on.
+// back returns the URL of the list that contained the form.
 func (r *request) back() string {
 	here := r.value("back")
 	if here == "/mappings" || strings.HasPrefix(here, "/mappings?") {
@@ -38,11 +38,11 @@ func (r *request) back() string {
 	return "/mappings"
 }
 
-// mappingChange changes mappings and returns an outcome for each.
+// mappingChange changes mappings and returns the outcome for each.
 type mappingChange func(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error)
 
-// changeMappings calls change for the mappings of a form and shows the list again.
-// describe returns the message for the mappings with the wanted outcome.
+// changeMappings calls change for the mappings in a form and shows the list again. The
+// function describe returns the message for the mappings that have the wanted outcome.
 func changeMappings(r *request, change mappingChange, wanted repo.Outcome, describe func(done []repo.MappingOutcome) *flash) error {
 	ids, err := r.chosen()
 	if err != nil {
@@ -69,7 +69,7 @@ func changeMappings(r *request, change mappingChange, wanted repo.Outcome, descr
 	return r.redirect(r.back(), message)
 }
 
-// unmapMappings unmaps at once and offers to undo it.
+// unmapMappings unmaps without asking for confirmation and offers an undo.
 func (c *Console) unmapMappings(r *request) error {
 	return changeMappings(r, c.engine.UnmapNow, repo.Unmapped, func(done []repo.MappingOutcome) *flash {
 		message := &flash{Text: plural(len(done), "company", "companies") + " unmapped."}
@@ -99,8 +99,8 @@ func allOf(outcomes []repo.MappingOutcome, outcome repo.Outcome) bool {
 	return true
 }
 
-// others describes the mappings without the wanted outcome: how many, and the reason of
-// the first.
+// others describes the mappings that have another outcome than wanted: their number, and
+// the reason for the first one.
 func others(outcomes []repo.MappingOutcome, wanted repo.Outcome) string {
 	n, why := 0, ""
 	for _, o := range outcomes {

@@ -11,19 +11,19 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSorted bounds how many mappings are sorted by another order than age. No index
-// serves these orders, so all mappings are read for a page.
+// maxSorted is the number of mappings from which on a list can only be sorted by age. No
+// index serves the other orders, so a page has to read all mappings.
 const maxSorted = 1000
 
-// sortOldest is the other order for any number of mappings.
+// sortOldest is the reverse of the default order. Both work for any number of mappings.
 const sortOldest = "oldest"
 
 // mappingSort is an order of the list.
 type mappingSort struct {
 	Key, Text string
-	Column    string // column whose heading links to it
+	Column    string // column whose heading links to this order
 	Down      bool
-	compare   func(a, b repo.Mapping, names *collate.Collator) int // nil: by age
+	compare   func(a, b repo.Mapping, names *collate.Collator) int // nil sorts by age
 }
 
 var mappingSorts = []mappingSort{
@@ -72,7 +72,7 @@ func sortOf(key string) mappingSort {
 	return mappingSorts[0]
 }
 
-// sort sorts in place. Equal mappings stay sorted by age.
+// sort sorts the mappings in place. Equal mappings stay sorted by age.
 func (s mappingSort) sort(all []repo.Mapping) {
 	names := collate.New(language.Und, collate.IgnoreCase)
 	slices.SortStableFunc(all, func(a, b repo.Mapping) int {
@@ -83,11 +83,11 @@ func (s mappingSort) sort(all []repo.Mapping) {
 	})
 }
 
-// heading is the link and the aria-sort of a column heading.
+// heading contains the link and the aria-sort value of a column heading.
 type heading struct{ URL, Aria string }
 
-// Heading returns the heading of a column. It links to the order of the column, or to the
-// reverse one if the list has that order.
+// Heading returns the heading of a column. The heading links to the column's order, or to
+// the reverse order if the list is sorted by the column already.
 func (p *mappingsPage) Heading(column string) heading {
 	now, h := sortOf(p.Sort), heading{Aria: "none"}
 	var ways []mappingSort

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// numbered returns a stage with mappings of clients 1 to n, by age.
+// numbered returns a stage with mappings of the clients 1 to n, where 1 is the oldest.
 func numbered(t testing.TB, n int) (*stage, repo.Connection) {
 	t.Helper()
 	s := newStage(t, 2)
@@ -22,8 +22,8 @@ func numbered(t testing.TB, n int) (*stage, repo.Connection) {
 	return s, conn
 }
 
-// mapInOrder maps clients 1 to n of a connection with ids that grow with time, like a
-// run.
+// mapInOrder maps the clients 1 to n of a connection. As in a run, the ids of the mappings
+// grow with time.
 func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
 	t.Helper()
 	repotest.Exec(t, s.url, `
@@ -36,7 +36,7 @@ func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
 		conn.Tenant, n, conn.ID)
 }
 
-// names returns the companies of a page, without "Company 000".
+// names returns the names of the companies on a page without the prefix "Company 000".
 func (a *answer) names() string {
 	a.t.Helper()
 	var names []string
@@ -54,8 +54,8 @@ func (a *answer) names() string {
 	return fmt.Sprintf("%s to %s, %d", names[0], names[len(names)-1], len(names))
 }
 
-// Pages have no gaps and no duplicates, in both directions, in each order, and at both
-// ends.
+// Pages have no gaps and no duplicates, in either direction, in each order, and at both
+// ends of the list.
 func TestMappingsByPages(t *testing.T) {
 	t.Parallel()
 	s, _ := numbered(t, 120)
@@ -131,7 +131,7 @@ func TestManyMappingsAreNotSorted(t *testing.T) {
 	if got := a.names(); got != "1000 to 951, 50" {
 		t.Errorf("shown %s", got)
 	}
-	// Client 11 comes after client 10 and client 1 after none; case does not matter.
+	// Client 11 sorts after client 10, and client 1 comes first. Case does not matter.
 	repotest.Exec(t, s.url, `update halosync.mappings set client_name = 'ÄRGER' where client_id = 11`)
 	a = s.get("/mappings?sort=client&search=1")
 	if got := a.names(); got != "11 to 142, 50" {
@@ -209,9 +209,9 @@ func TestCompanies(t *testing.T) {
 	s.as("empty", access.Admin).get("/companies").wants(http.StatusOK, "No companies yet")
 }
 
-// BenchmarkMappingsPage alternates between pages of a connection with 1,000 mappings and
-// of one with 100,000, and reports the medians and their ratio. A page is sent in one
-// piece, so its total time is the time to the first byte.
+// BenchmarkMappingsPage alternates between a page of a connection with 1,000 mappings and
+// a page of one with 100,000. It reports the medians and their ratio. The server sends a
+// page in one piece, so the total time is the time to the first byte.
 func BenchmarkMappingsPage(b *testing.B) {
 	sizes := []int{1_000, 100_000}
 	stages, queries := make([]*stage, 2), make([]func(string) string, 2)

@@ -9,10 +9,10 @@ import (
 // pageRows is the number of rows on a page of a list.
 const pageRows = 50
 
-// span is the start or the end of a page of a list: after a row, or before one.
+// span is a position in a list: the page starts after a row or ends before one.
 type span struct{ after, before uuid.UUID }
 
-// span parses the fields after and before of the query. It ignores invalid ids.
+// span parses the query parameters after and before. It ignores invalid ids.
 func (r *request) span() span {
 	id := func(name string) uuid.UUID {
 		id, err := uuid.Parse(r.value(name))
@@ -24,15 +24,16 @@ func (r *request) span() span {
 	return span{id("after"), id("before")}
 }
 
-// listed is a page of a list with the URLs of the previous and the next page.
+// listed is one page of a list, with the URLs of the previous and the next page.
 type listed[T any] struct {
 	Rows       []T
-	Back, Next string // empty if there is none
+	Back, Next string // empty at the ends of the list
 }
 
-// paginate reads a page. fetch returns at most limit rows after from, or backwards before
-// from, nearest first; a zero from is the start or the end of the list. The cost of a page
-// does not depend on its position, and nothing is counted.
+// paginate reads a page. The function fetch returns up to limit rows after from or, if
+// backwards is set, before from, nearest first. A zero from is the start of the list or,
+// backwards, its end. The cost of a page does not depend on its position, because nothing
+// is counted.
 func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool, from uuid.UUID, limit int) ([]T, error)) (listed[T], error) {
 	at := r.span()
 	backwards := at.before != uuid.UUID{}
@@ -51,7 +52,7 @@ func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool
 	}
 	page := listed[T]{Rows: rows}
 	if len(rows) == 0 {
-		if from != (uuid.UUID{}) { // the rows of the next page were removed
+		if from != (uuid.UUID{}) { // the rows of the requested page were removed
 			page.Back = r.with("after", "", "before", "")
 		}
 		return page, nil

@@ -17,10 +17,10 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-// pages are the templates by file name without extension.
+// pages contains the templates by file name without extension.
 type pages map[string]*template.Template
 
-// shared lists the files that are part of every page.
+// shared lists the template files that are part of every page.
 var shared = []string{"pages/layout.html", "pages/parts.html", "pages/wizard_parts.html"}
 
 // loadPages parses the embedded templates. It panics if they are invalid.
@@ -54,7 +54,7 @@ func (p pages) execute(name, block string, data any) (string, error) {
 	return b.String(), nil
 }
 
-// funcs returns the functions for templates.
+// funcs returns the functions that templates can call.
 func funcs(a assets, now func() time.Time) template.FuncMap {
 	return template.FuncMap{
 		"asset":  a.url,
@@ -70,7 +70,7 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 		},
 		"hex":   func(id uuid.UUID) string { return repo.Hex(id) },
 		"short": func(id uuid.UUID) string { return repo.Hex(id)[:8] },
-		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // of a state
+		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // name of a state
 		"nav":   func() []navItem { return navigation },
 	}
 }
@@ -78,7 +78,7 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 // navItem is an entry of the navigation.
 type navItem struct{ Path, Text string }
 
-// navigation is the same on all pages.
+// navigation lists the entries, which are the same on all pages.
 var navigation = []navItem{
 	{"/connections", "Connections"},
 	{"/import", "Import companies"},
@@ -89,7 +89,7 @@ var navigation = []navItem{
 	{"/events", "Events"},
 }
 
-// stamp formats a time in UTC; a missing one is a dash.
+// stamp formats a time in UTC. It returns a dash for a missing time.
 func stamp(at any) template.HTML {
 	var t time.Time
 	switch at := at.(type) {
@@ -104,12 +104,12 @@ func stamp(at any) template.HTML {
 		return `<span class="none">–</span>`
 	}
 	t = t.UTC()
-	// The format has only digits and fixed letters.
+	// The result contains only digits and fixed letters.
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // see above
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
 }
 
-// count formats a number with thousands separators: 12,345.
+// count formats a number with thousands separators, as in 12,345.
 func count(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -126,7 +126,8 @@ func plural(n int, one, many string) string {
 	return count(n) + " " + many
 }
 
-// dict returns a map of names and values, for blocks with several parameters.
+// dict returns a map of names to values. Templates use it for blocks with several
+// parameters.
 func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
 		return nil, fmt.Errorf("dict: %d arguments, not pairs", len(pairs))

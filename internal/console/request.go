@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// request is a request for a page, with its principal and its response.
+// request is a request for a page, with its principal and response.
 type request struct {
 	access.Principal
 	*http.Request
@@ -25,28 +25,29 @@ type request struct {
 // page is the data of a template.
 type page struct {
 	Title string
-	Nav   string // path of the marked entry of the navigation
+	Nav   string // path of the navigation entry to highlight
 	Who   access.Principal
 	May   may
 	Flash *flash
-	Alert *failure // shown in an element with role=alert
+	Alert *failure // in an element with role=alert
 	Data  any
 }
 
-// may says what a page offers. The handlers check the scope themselves.
+// may contains the actions that a page offers. The handlers check the scope themselves.
 type may struct{ Write, Admin, Ops bool }
 
-// may returns what the scope of the principal covers.
+// may returns the actions that the principal's scope covers.
 func (r *request) may() may {
 	return may{Write: r.Scope.Covers(access.Write), Admin: r.Scope.Covers(access.Admin), Ops: r.Scope.Covers(access.Ops)}
 }
 
-// render answers with a page.
+// render answers with a page and status 200.
 func (r *request) render(name, title string, data any) error {
 	return r.show(http.StatusOK, name, page{Title: title, Data: data})
 }
 
-// renderFailed answers with a page that shows an error, with the status of the error.
+// renderFailed answers with a page that shows an error. The response has the status of the
+// error.
 func (r *request) renderFailed(err error, name, title string, data any) error {
 	f := r.explain(err)
 	return r.show(f.Status, name, page{Title: title, Data: data, Alert: f})
@@ -61,7 +62,8 @@ func (r *request) show(status int, name string, p page) error {
 	return r.write(status, name, "layout", p)
 }
 
-// fragment answers htmx with one block of a page. data is that of the block, not a [page].
+// fragment answers htmx with one block of a page. The argument data is the data of the
+// block, not a [page].
 func (r *request) fragment(status int, name, block string, data any) error {
 	return r.write(status, name, block, data)
 }
@@ -74,7 +76,7 @@ func (r *request) write(status int, name, block string, data any) error {
 	}
 	head := r.w.Header()
 	head.Set("Content-Type", "text/html; charset=utf-8")
-	head.Set("Cache-Control", "no-store") // pages are private to a tenant
+	head.Set("Cache-Control", "no-store") // a page belongs to one tenant
 	head.Add("Vary", "HX-Request")
 	r.w.WriteHeader(status)
 	_, err = r.w.Write([]byte(plaintext.PrintableLines(text)))
@@ -84,7 +86,7 @@ func (r *request) write(status int, name, block string, data any) error {
 	return nil
 }
 
-// redirect answers a form: the browser loads path, which shows the message.
+// redirect answers a form. The browser then loads path, and that page shows the message.
 func (r *request) redirect(path string, f *flash) error {
 	r.setFlash(f)
 	r.w.Header().Set("Cache-Control", "no-store")
@@ -92,10 +94,11 @@ func (r *request) redirect(path string, f *flash) error {
 	return nil
 }
 
-// htmx reports whether htmx sent the request, which needs only a part of a page.
+// htmx reports whether htmx sent the request. htmx needs only a part of the page.
 func (r *request) htmx() bool { return r.Header.Get("HX-Request") == "true" }
 
-// readForm parses the body of a form. It returns an error if it is too large or invalid.
+// readForm parses the body of a form. It returns an error if the body is too large or
+// invalid.
 func (r *request) readForm() error {
 	err := r.ParseForm()
 	var large *http.MaxBytesError
@@ -105,7 +108,7 @@ func (r *request) readForm() error {
 	return &problem.InputError{Reason: "The form could not be read. Go back and try again."}
 }
 
-// value returns a field of the query or the form, trimmed and with Unix line ends.
+// value returns a field of the query or the form, trimmed and with Unix line endings.
 func (r *request) value(name string) string {
 	return strings.TrimSpace(strings.ReplaceAll(r.FormValue(name), "\r\n", "\n"))
 }
@@ -119,8 +122,8 @@ func (r *request) id() (uuid.UUID, error) {
 	return id, nil
 }
 
-// filterID returns the id that a list is filtered by, nil without one. reason is the error
-// for an invalid id.
+// filterID returns the id that a list is filtered by, or nil if text is empty. For an
+// invalid id it returns an error with the given reason.
 func filterID(text, reason string) (*uuid.UUID, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // no filter
@@ -132,8 +135,8 @@ func filterID(text, reason string) (*uuid.UUID, error) {
 	return &id, nil
 }
 
-// with returns the URL of this page with some fields of its query changed. An empty
-// value removes a field.
+// with returns the URL of this page with some query parameters changed. An empty value
+// removes a parameter.
 func (r *request) with(pairs ...string) string {
 	q := make(url.Values)
 	for name, values := range r.URL.Query() {
@@ -172,7 +175,7 @@ type failure struct {
 	SignIn bool // show a link to sign in
 }
 
-// explain returns the problem of an error. It logs internal ones.
+// explain returns the problem that describes an error. It logs internal errors.
 func (r *request) explain(err error) *failure {
 	p := problem.Of(err)
 	if p.Code == problem.Internal {

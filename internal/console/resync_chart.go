@@ -8,32 +8,31 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// chartDays is the number of days in the chart of resyncs, including today. Days are in
-// UTC.
+// chartDays is the number of days in the resync chart, including today. Days are in UTC.
 const chartDays = 30
 
 // Dimensions of the chart, in units of its view box.
 const (
 	chartWidth, chartHeight = 900, 136
-	chartTop, chartBottom   = 24, 112 // of the bars
+	chartTop, chartBottom   = 24, 112 // limits of the bars
 	chartStep               = chartWidth / chartDays
 )
 
-// resyncBar is a day of the chart with its last resync.
+// resyncBar is the bar of a day, which shows the last resync of that day.
 type resyncBar struct {
 	Day   time.Time
-	Run   *repo.Run // nil if there was none
-	Class string    // of the bar: the run's state, or "nothing"
-	Mark  string    // above the bar, since colour is not enough
+	Run   *repo.Run // nil if the day had no resync
+	Class string    // CSS class of the bar: the run's state, or "nothing"
+	Mark  string    // sign above the bar, since colour alone is not accessible
 	Title string
-	// Of the bar:
+	// Position and size of the bar:
 	X, Y, W, H, Middle float64
 }
 
-// resyncChart is the chart of the last resyncs and the table of the same runs.
+// resyncChart is the chart of the latest resyncs and the table of the same runs.
 type resyncChart struct {
 	Days       []resyncBar
-	Runs       []repo.Run // all of those days, newest first
+	Runs       []repo.Run // all resyncs of those days, newest first
 	Longest    string     // duration of the highest bar
 	Summary    string     // the chart in a sentence
 	First      string
@@ -49,7 +48,7 @@ func chartStart(now time.Time) time.Time {
 	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-chartDays)
 }
 
-// chart returns the chart of runs, which are sorted newest first.
+// chart returns the chart of runs. The runs must be sorted newest first.
 func chart(runs []repo.Run, now time.Time) resyncChart {
 	n := resyncChart{Runs: runs, Width: chartWidth, Height: chartHeight, Bottom: chartBottom, HasResyncs: len(runs) > 0}
 	last := make(map[time.Time]*repo.Run)
@@ -77,8 +76,8 @@ func chart(runs []repo.Run, now time.Time) resyncChart {
 	return n
 }
 
-// layBar returns the bar of a day. Its height is the square root of the duration, so that
-// short resyncs are visible next to long ones.
+// layBar returns the bar of a day. The height grows with the square root of the duration,
+// so that short resyncs are visible next to long ones.
 func layBar(i int, day time.Time, run *repo.Run, longest time.Duration, now time.Time) resyncBar {
 	bar := resyncBar{Day: day, Run: run, Class: "nothing", H: 2, W: chartStep - 8, X: float64(i*chartStep) + 4}
 	bar.Title = day.Format("2 Jan") + ": no resync"
@@ -100,7 +99,8 @@ var chartMarks = map[repo.RunState]string{
 	repo.StateFailed: "×", repo.StatePartial: "!", repo.StateHeld: "!", repo.StateCancelled: "–",
 }
 
-// tookOf returns the duration of a run, until now if it has not ended.
+// tookOf returns the duration of a run. For a run that has not ended it is the time until
+// now.
 func tookOf(r repo.Run, now time.Time) time.Duration {
 	if r.StartedAt == nil {
 		return 0

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// runsPage is the data of the page of runs.
+// runsPage is the data of the Runs page.
 type runsPage struct {
 	Rows         []runRow
 	Next, Newest string
@@ -30,7 +30,7 @@ type runsPage struct {
 // runRow is a run in a list.
 type runRow struct {
 	repo.Run
-	Connection string // its name
+	Connection string // name of the connection
 	DryRun     bool
 }
 
@@ -102,7 +102,7 @@ func namesOf(connections []repo.ConnectionName) map[uuid.UUID]string {
 	return names
 }
 
-// runPage is the data of the page of a run.
+// runPage is the data of a run's page.
 type runPage struct {
 	live
 	Connection string
@@ -111,7 +111,7 @@ type runPage struct {
 	Asked      string // the request in words
 }
 
-// runItem is an item that needs a person, or the outcome of a pair.
+// runItem is an item that needs a person or the outcome of a pair.
 type runItem struct {
 	repo.RunItem
 	Company string // empty if unknown
@@ -172,7 +172,7 @@ func (c *Console) runPage(r *request, run repo.Run) (runPage, error) {
 	return p, nil
 }
 
-// itemNames has the names for the ids in the items of a run.
+// itemNames contains the names for the ids in the items of a run.
 type itemNames struct {
 	pairs     []tasks.Pair
 	companies map[uuid.UUID]string
@@ -202,8 +202,8 @@ func (c *Console) itemNames(r *request, run repo.Run, pairs []tasks.Pair) (names
 	return names, err
 }
 
-// item adds the current names of the company and the client of an item, or else those of
-// the request.
+// item adds the names of the company and the client to an item. It uses the current names
+// or, if a name is unknown, the one in the request.
 func (n itemNames) item(i repo.RunItem) runItem {
 	shown := runItem{RunItem: i, Company: n.companies[i.CompanyID], Client: n.clients[i.ClientID]}
 	if i.Pair < 1 || i.Pair > len(n.pairs) {
@@ -225,7 +225,7 @@ func (n itemNames) item(i repo.RunItem) runItem {
 	return shown
 }
 
-// asked returns the request of a run in words.
+// asked describes the request of a run in words.
 func asked(run repo.Run) string {
 	var args struct {
 		All        bool     `json:"all"`

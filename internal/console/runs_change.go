@@ -5,8 +5,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// runAction returns the page that calls do with the id of the run in the path, and then
-// shows the run that do returns, with a message.
+// runAction returns a handler that calls do with the run id in the path. It then shows the
+// run that do returns, with a message.
 func runAction(do func(r *request, id string) (runID string, message *flash, err error)) func(*request) error {
 	return func(r *request) error {
 		id, err := r.id()
@@ -48,8 +48,9 @@ func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
 	return id, undoFlash(undo), err
 }
 
-// receiptFlash returns the message for a request that started a run: done, which may be
-// empty for none, unless the run waits for the queue or existed before.
+// receiptFlash returns the message for a request that started a run. If the run waits for
+// the queue or existed before, the message says so. Otherwise it is done, or nil if done is
+// empty.
 func receiptFlash(receipt engine.Receipt, done string) *flash {
 	switch {
 	case receipt.NotQueued != nil:

@@ -9,27 +9,27 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// live is a run as shown on its page, which reloads it every second until it ends.
+// live is the part of a run's page that htmx reloads every second until the run ends.
 type live struct {
 	repo.Run
 	DryRun bool
 	Now    time.Time
 	May    may
-	Swap   bool // include the parts around the progress, for htmx to swap
+	Swap   bool // include the parts around the progress, so that htmx swaps them
 }
 
 func (c *Console) live(r *request, run repo.Run) live {
 	return live{Run: run, DryRun: engine.IsDryRun(run), Now: c.now(), May: r.may()}
 }
 
-// runLive answers htmx, which polls every second until the run ends. The last answer
-// stops the polling and replaces the parts that the end changes.
+// runLive answers htmx, which polls every second until the run ends. The last response
+// stops the polling and replaces the parts of the page that differ for an ended run.
 func (c *Console) runLive(r *request) error {
 	run, err := r.runAlone()
 	if err != nil {
 		return err
 	}
-	if !r.htmx() { // a saved link
+	if !r.htmx() { // a person opened the URL
 		return r.redirect("/runs/"+repo.Hex(run.ID), nil)
 	}
 	if !run.Ended() {
@@ -43,7 +43,7 @@ func (c *Console) runLive(r *request) error {
 		return err
 	}
 	p.Swap = true
-	r.w.Header().Set("HX-Reswap", "outerHTML") // which removes the polling
+	r.w.Header().Set("HX-Reswap", "outerHTML") // removes the element that polls
 	return r.fragment(http.StatusOK, "run", "ended", p)
 }
 
@@ -59,7 +59,7 @@ func (l live) Title() string {
 	return title
 }
 
-// ProgressText returns the progress in words.
+// ProgressText describes the progress in words.
 func (l live) ProgressText() string {
 	done := count(l.Records)
 	if l.RecordsTotal > 0 {
@@ -76,7 +76,7 @@ func (l live) ProgressText() string {
 	return text
 }
 
-// left estimates the remaining time of a running run from its rate.
+// left estimates the remaining time of a running run from its rate so far.
 func (l live) left() (time.Duration, bool) {
 	took := tookOf(l.Run, l.Now)
 	if l.State != repo.StateRunning || l.Records == 0 || l.RecordsTotal <= l.Records || took < 2*time.Second {
@@ -92,7 +92,7 @@ func (l live) Share() bool { return l.RecordsTotal > 0 }
 // Done returns the value of the progress bar.
 func (l live) Done() int { return min(l.Records, l.RecordsTotal) }
 
-// StateText returns the state in a sentence.
+// StateText describes the state in a sentence.
 func (l live) StateText() string {
 	switch l.State {
 	case repo.StateQueued:

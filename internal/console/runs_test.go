@@ -24,7 +24,7 @@ func (s *stage) request(conn repo.Connection) string {
 	return receipt.RunID
 }
 
-// The page of a run polls from the queue to the end, then stops.
+// A run's page polls while the run waits and works, and stops when the run ends.
 func TestWatchRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 7)
@@ -45,7 +45,7 @@ func TestWatchRun(t *testing.T) {
 	}
 	s.get(live).wants(http.StatusSeeOther)
 
-	// The estimate is made at a fixed moment after the start.
+	// The estimate is made at a fixed time after the start.
 	begun := time.Now().Truncate(time.Second)
 	s.console.now = func() time.Time { return begun.Add(10 * time.Second) }
 	repotest.Exec(t, s.url, `update halosync.runs set state = 'running', started_at = $1, records = 100, records_total = 400, created = 90`, begun)
@@ -131,7 +131,7 @@ func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	receipt, err := s.engine.RequestMap(t.Context(), "acme", engine.MapRequest{Connection: "main", RequestedBy: "ann", Pairs: []tasks.Pair{
-		{Company: added[0].ID.String(), ClientID: list[0].ClientID}, // which is mapped already
+		{Company: added[0].ID.String(), ClientID: list[0].ClientID}, // a client that is mapped already
 		{Company: "Nobody Ltd", ClientID: list[1].ClientID},
 	}})
 	if err != nil {
@@ -160,7 +160,7 @@ func TestRunsAreListed(t *testing.T) {
 	s := newStage(t, 2)
 	s.get("/runs").wants(http.StatusOK, "No runs yet")
 	conn := s.connect("main")
-	// All have the same time, like scheduled runs.
+	// All runs have the same time, like scheduled runs.
 	repotest.Exec(t, s.url, `
 		insert into halosync.runs (id, tenant, connection_id, kind, request_key, state, finished_at, error)
 		select gen_random_uuid(), 'acme', $1, 'resync', 'k' || i, 'failed', now(), 'nr ' || i from generate_series(1, 70) i`, conn.ID)

@@ -12,15 +12,15 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// The wizards keep no sessions: the selection travels in hidden fields of the form, each a
-// JSON document. Changing them by hand is harmless: names are only shown, ids are looked
-// up again, and all bounds keep a form below the limit of a request body
-// (wizard_size_test.go).
+// The wizards keep no sessions. Hidden fields of the form, each a JSON document, carry the
+// selection. Changing a field by hand is harmless: names are only shown, and ids are looked
+// up again. These bounds keep a form below the size limit of a request body; see
+// wizard_size_test.go.
 const (
-	maxPicks    = 1000 // chosen one by one
-	maxRows     = 100  // on a page
-	pickName    = 50   // characters of the name of a chosen company
-	rowName     = 200  // characters of the name in a row
+	maxPicks    = 1000 // companies chosen one by one
+	maxRows     = 100  // rows on a page
+	pickName    = 50   // characters in the name of a chosen company
+	rowName     = 200  // characters in the name of a row
 	maxClientID = 1 << 53
 )
 
@@ -30,7 +30,7 @@ type pick struct {
 	Name string `json:"name"`
 }
 
-// row is a Halo company as shown on the page.
+// row is a Halo company as the page shows it.
 type row struct {
 	ID       int64  `json:"id"`
 	Name     string `json:"name"`
@@ -47,10 +47,10 @@ func rowOf(c engine.BrowsedClient) row {
 
 func (r row) pick() pick { return pick{ID: r.ID, Name: shorten(r.Name, pickName)} }
 
-// errGarbled reports hidden fields that no page of the console sends.
+// errGarbled means that a hidden field has a value that no page of the console sends.
 var errGarbled error = &problem.InputError{Reason: "The form could not be read. Start again from the menu."}
 
-// decodeHidden decodes a hidden field strictly.
+// decodeHidden decodes a hidden field. It refuses unknown members and trailing data.
 func decodeHidden(text string, into any) error {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -69,10 +69,10 @@ func hidden(value any) (string, error) {
 	return string(text), err
 }
 
-// Hidden returns the hidden field of p.
+// Hidden returns p as the value of a hidden field.
 func (p pick) Hidden() (string, error) { return hidden(p) }
 
-// Hidden returns the hidden field of r.
+// Hidden returns r as the value of a hidden field.
 func (r row) Hidden() (string, error) { return hidden(r) }
 
 func decodePick(text string) (pick, error) {
@@ -100,7 +100,8 @@ func checkClientID(id int64) error {
 	return nil
 }
 
-// shorten cleans a name and cuts it to limit characters with an ellipsis.
+// shorten cleans a name and cuts it to limit characters, the last of which is then an
+// ellipsis.
 func shorten(name string, limit int) string {
 	name = plaintext.Clean(name, limit+1)
 	if utf8.RuneCountInString(name) <= limit {
@@ -109,14 +110,15 @@ func shorten(name string, limit int) string {
 	return plaintext.Clean(name, limit-1) + "…"
 }
 
-// picks are the chosen companies in the order of choice, each once.
+// picks contains the chosen companies without duplicates, in the order in which they were
+// chosen.
 type picks []pick
 
 func (p picks) at(id int64) int {
 	return slices.IndexFunc(p, func(c pick) bool { return c.ID == id })
 }
 
-// Has reports whether a company is chosen.
+// Has reports whether a company is in the selection.
 func (p picks) Has(id int64) bool { return p.at(id) >= 0 }
 
 func (p picks) ids() []int64 {
@@ -127,7 +129,8 @@ func (p picks) ids() []int64 {
 	return ids
 }
 
-// with adds c unless it is present. It returns full if there is no room.
+// with returns the selection with c added, unless c is in it already. It returns full if
+// the selection has no room for c.
 func (p picks) with(c pick) (_ picks, full bool) {
 	switch {
 	case p.Has(c.ID):
@@ -142,8 +145,8 @@ func (p picks) without(id int64) picks {
 	return slices.DeleteFunc(p, func(c pick) bool { return c.ID == id })
 }
 
-// merge adds the ticked rows and removes the others. It returns how many did not fit.
-// Rows that cannot be ticked stay as they are.
+// merge adds the ticked rows to the selection and removes the unticked ones. It returns
+// the number of rows that did not fit. Rows that the user cannot tick stay as they are.
 func (p picks) merge(rows []row, ticked map[int64]bool, can func(row) bool) (_ picks, left int) {
 	for _, r := range rows {
 		switch {

@@ -11,7 +11,7 @@ import (
 
 var token = regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6});`)
 
-// schemes reads the colours of both schemes from the style sheet.
+// schemes reads the colours of the light and the dark scheme from the style sheet.
 func schemes(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	body, err := assetFiles.ReadFile("assets/app.css")
@@ -33,7 +33,7 @@ func schemes(t *testing.T) map[string]map[string]string {
 	return map[string]map[string]string{"light": read(light), "dark": read(dark)}
 }
 
-// luminance and contrast are computed as in WCAG 2.
+// luminance returns the relative luminance of a colour as defined in WCAG 2.
 func luminance(hex string) float64 {
 	n, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil {
@@ -54,8 +54,8 @@ func contrast(a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// In both schemes text has a contrast of at least 4.5 to 1 with its background, and
-// borders of fields 3 to 1.
+// In both schemes the contrast with the background is at least 4.5 to 1 for text and 3 to
+// 1 for the borders of fields.
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	pairs := map[string][]string{

@@ -9,17 +9,17 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// faults are the errors of a form by field.
+// faults maps the names of invalid fields to error messages.
 type faults map[string]string
 
-// add records an error of a field, unless it has one.
+// add records an error for a field, unless the field has one already.
 func (f faults) add(field, format string, args ...any) {
 	if f[field] == "" {
 		f[field] = fmt.Sprintf(format, args...)
 	}
 }
 
-// searchOf returns the text of a search box.
+// searchOf returns the text in a search box.
 func searchOf(v url.Values, field string, wrong faults) string {
 	text := strings.TrimSpace(v.Get(field))
 	if len(text) > maxSearch {
@@ -33,8 +33,8 @@ func searchOf(v url.Values, field string, wrong faults) string {
 	return text
 }
 
-// numberOf returns a whole number from 1 to limit, or unset if the field is empty or
-// invalid.
+// numberOf returns the whole number in a field, which must be from 1 to limit. It returns
+// unset if the field is empty or invalid.
 func numberOf(v url.Values, field string, unset, limit int, wrong faults) int {
 	text := strings.TrimSpace(v.Get(field))
 	if text == "" {
@@ -48,7 +48,8 @@ func numberOf(v url.Values, field string, unset, limit int, wrong faults) int {
 	return n
 }
 
-// eachHidden decodes at most limit hidden fields of a name. Errors are reported at field.
+// eachHidden decodes up to limit values of a hidden field. It records errors under the
+// name field.
 func eachHidden[T any](texts []string, field string, limit int, decode func(string) (T, error), wrong faults) []T {
 	if len(texts) > limit {
 		wrong.add(field, "%s are chosen, but %s is the maximum. Start again from the menu.", count(len(texts)), count(limit))
@@ -66,7 +67,7 @@ func eachHidden[T any](texts []string, field string, limit int, decode func(stri
 	return all
 }
 
-// sentence returns the text of an error as a sentence.
+// sentence returns the message of an error as a sentence.
 func sentence(err error) string {
 	text := strings.TrimSuffix(err.Error(), ".")
 	return strings.ToUpper(text[:1]) + text[1:] + "."

@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// again decodes the hidden field of v: a value that was accepted once is accepted again
-// without a change.
+// again encodes v as a hidden field and decodes it. A value that was accepted once must be
+// accepted again, unchanged.
 func again[T interface{ Hidden() (string, error) }](t *testing.T, v T, err error, decode func(string) (T, error), name string, limit int) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +49,7 @@ func FuzzDecodeHidden(f *testing.F) {
 	})
 }
 
-// An accepted form can be sent again without a change: nothing is lost or added.
+// An accepted form can be sent again unchanged. Nothing is lost or added.
 func FuzzImportForm(f *testing.F) {
 	f.Add("connection=c&search=x&page=2&page_size=5&inactive=1&choice=all")
 	f.Add(url.Values{
@@ -76,7 +76,7 @@ func FuzzImportForm(f *testing.F) {
 	})
 }
 
-// formValues returns the fields of a page that shows form.
+// formValues returns the form fields of a page that shows form.
 func formValues(t testing.TB, form importForm) url.Values {
 	t.Helper()
 	v := form.values()

@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// quick presses a button like htmx, for the part of the page with an id.
+// quick presses a button as htmx does, to load the part of the page with the id into.
 func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	s.t.Helper()
 	_, v := s.filled(a, button, changes...)
@@ -24,8 +24,8 @@ func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	return s.ask(http.MethodPost, path, v, "HX-Request", "true", "HX-Target", into)
 }
 
-// With htmx the same buttons return the part that changes, and the status for screen
-// readers as a swap.
+// With htmx the same buttons return only the part that changes. The status for screen
+// readers comes as an out-of-band swap.
 func TestWizardsWithHTMX(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -103,7 +103,7 @@ func TestImportPreviewLive(t *testing.T) {
 	s.get("/import/preview/" + real.ID.String()).wants(http.StatusNotFound)
 }
 
-// A failed preview shows the reason and offers to repeat it. Going back cancels a running
+// A failed preview shows the reason and can be repeated. Going back cancels a running
 // preview.
 func TestImportPreviewFailsAndStops(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
-// edit changes a form before a button is pressed.
+// edit changes the fields of a form before a button is pressed.
 type edit func(a *answer, form *html.Node, v url.Values)
 
 // typed fills in a field.
@@ -52,8 +52,8 @@ func ticked(name, value string) edit {
 	}
 }
 
-// press submits the form of a button, by its text, label or id, like a browser without
-// scripts.
+// press presses the button with the given text, label or id and submits its form, like a
+// browser without scripts.
 func (s *stage) press(a *answer, button string, changes ...edit) *answer {
 	s.t.Helper()
 	target, v := s.filled(a, button, changes...)
@@ -65,7 +65,7 @@ func (s *stage) press(a *answer, button string, changes ...edit) *answer {
 
 type target struct{ method, action string }
 
-// filled returns the values of the form of a button.
+// filled returns the target and the values of the form that a button submits.
 func (s *stage) filled(a *answer, button string, changes ...edit) (target, url.Values) {
 	s.t.Helper()
 	b, form := a.button(button)
@@ -86,7 +86,7 @@ func (s *stage) filled(a *answer, button string, changes ...edit) (target, url.V
 	return to, v
 }
 
-// button returns a button by its text, label or id, and its form.
+// button returns the button with the given text, label or id, and its form.
 func (a *answer) button(name string) (button, form *html.Node) {
 	a.t.Helper()
 	for _, b := range elements(a.doc, "button") {
@@ -124,7 +124,8 @@ func sentBy(form *html.Node) url.Values {
 	return v
 }
 
-// selected returns the value of a select: the selected option or the first.
+// selected returns the value of a select element: that of the selected option, or of the
+// first one.
 func selected(sel *html.Node) string {
 	options := elements(sel, "option")
 	i := max(0, slices.IndexFunc(options, func(o *html.Node) bool { _, is := attrOf(o, "selected"); return is }))
@@ -134,7 +135,7 @@ func selected(sel *html.Node) string {
 	return textOf(options[i])
 }
 
-// elements returns the elements with the names, in the order of the page.
+// elements returns the elements with the given tag names, in document order.
 func elements(n *html.Node, tags ...string) (found []*html.Node) {
 	for d := range n.Descendants() {
 		if d.Type == html.ElementNode && slices.Contains(tags, d.Data) {
@@ -149,7 +150,7 @@ func attr(n *html.Node, name string) string {
 	return value
 }
 
-// entries returns the items of the list with a class.
+// entries returns the texts of the items in the list with a class.
 func (a *answer) entries(class string) (texts []string) {
 	for _, ul := range a.find("ul", "class", class) {
 		for _, li := range elements(ul, "li") {
@@ -159,7 +160,7 @@ func (a *answer) entries(class string) (texts []string) {
 	return texts
 }
 
-// hasty returns a stage whose engine does not retry.
+// hasty returns a stage whose engine does not retry requests to Halo.
 func hasty(t testing.TB, n int) *stage {
 	t.Helper()
 	s := newStage(t, n)

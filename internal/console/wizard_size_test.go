@@ -8,11 +8,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// The largest forms stay below the limit of a body, 1 MiB, with any names.
+// The largest forms stay below the 1 MiB limit of a request body, whatever the names.
 func TestFormsStayBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	wide := strings.Repeat("\U0001f3ed", 1000) // 4 bytes a character, 12 in a form
+	wide := strings.Repeat("\U0001f3ed", 1000) // a character has 4 bytes, encoded in a form 12
 	form := importForm{listQuery: listQuery{Connection: uuid.NewString(), Search: strings.Repeat("x", maxSearch), Page: maxPage, PageSize: maxPageSize}, Choice: choosePicked}
 	for id := range int64(maxPicks) {
 		form.Picked = append(form.Picked, row{ID: maxClientID - id, Name: wide}.pick())
@@ -50,7 +50,7 @@ func TestFormsStayBelowTheLimit(t *testing.T) {
 	}
 }
 
-// The selection is limited, and reports what did not fit.
+// The size of the selection is limited, and the wizard reports how many did not fit.
 func TestPicksAreBounded(t *testing.T) {
 	t.Parallel()
 	all := func(row) bool { return true }

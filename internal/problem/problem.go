@@ -18,14 +18,15 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// A Problem is an error as shown to a person. Its texts contain no control characters.
+// A Problem is an error in the form shown to a person. Its strings contain no control
+// characters.
 type Problem struct {
 	Status int
 	Code   string // stable, for programs, such as "halo-credentials"
 	Title  string // what happened, in a few words
-	Detail string // the text of the error; empty if it is for the log only
-	Advice string // what to do: clauses without a capital and a period; may be empty
-	// RetryAfter is how long to wait before the same can work; 0: unknown.
+	Detail string // message of the error; empty if only the log may contain it
+	Advice string // what to do: clauses without a capital or a period; may be empty
+	// RetryAfter is how long to wait before repeating the request; 0 if unknown.
 	RetryAfter time.Duration
 }
 
@@ -36,13 +37,13 @@ const Internal = "internal"
 var (
 	// ErrNotSignedIn means that the request has no principal.
 	ErrNotSignedIn = errors.New("not signed in")
-	// ErrNoPage means that there is nothing at the URL.
+	// ErrNoPage means that nothing exists at the URL.
 	ErrNoPage = errors.New("no such page")
 )
 
 // An InputError reports what is wrong with a field of a request.
 type InputError struct {
-	Place  string // such as "query.after"; may be empty
+	Place  string // path of the field, such as "query.after"; may be empty
 	Reason string
 }
 
@@ -56,7 +57,7 @@ func (e *ScopeError) Error() string { return fmt.Sprintf("scope %s is needed", e
 // row is one line of the table.
 type row struct {
 	is     func(error) bool
-	detail bool // show the text of the error
+	detail bool // show the message of the error
 	as     Problem
 }
 
@@ -191,8 +192,8 @@ var table = []row{
 	}},
 }
 
-// Of returns the problem of an error. An unknown error has the code [Internal] and no
-// detail, since its text is for the log.
+// Of returns the problem that describes an error. For an unknown error, the code is
+// [Internal] and the detail is empty, because only the log may contain the message.
 func Of(err error) Problem {
 	p := Problem{Status: http.StatusInternalServerError, Code: Internal, Title: "Something went wrong", Advice: "the error was logged; try again"}
 	if missing, ok := errors.AsType[*engine.NotFoundError](err); ok {
@@ -225,7 +226,8 @@ func Of(err error) Problem {
 	return p
 }
 
-// Text returns the problem in one line: its detail, or else its title, and its advice.
+// Text returns the problem in one line: the detail (or, if that is empty, the title)
+// followed by the advice.
 func (p Problem) Text() string {
 	text := p.Detail
 	if text == "" {
@@ -237,7 +239,7 @@ func (p Problem) Text() string {
 	return text + "; " + p.Advice
 }
 
-// withoutCommands drops clauses that are advice for the command line.
+// withoutCommands returns the message of an error without the clauses that name commands.
 func withoutCommands(err error) string {
 	var kept []string
 	for clause := range strings.SplitSeq(err.Error(), "; ") {

@@ -35,7 +35,7 @@ func NewConnection(c repo.Connection) Connection {
 	}
 }
 
-// Schedule says when a connection is resynced.
+// Schedule states when a connection is resynced.
 type Schedule struct {
 	ConnectionID  string     `json:"connection_id" format:"uuid"`
 	Connection    string     `json:"connection" doc:"Name of the connection."`
@@ -48,7 +48,7 @@ type Schedule struct {
 	Status        string     `json:"status" doc:"Summary for people."`
 }
 
-// NewSchedule returns the view of a connection's schedule, as it is now.
+// NewSchedule returns the view of a connection's current schedule.
 func NewSchedule(c repo.Connection) Schedule {
 	v := Schedule{
 		ConnectionID: c.ID.String(), Connection: c.Name, Schedule: engine.PlannedSchedule(c), Own: c.ResyncCron != "",

@@ -7,7 +7,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Event is one change: who, when, how, before and after.
+// Event is the record of one change: who made it, when and how, and the values before and
+// after.
 type Event struct {
 	ID           int64           `json:"id"`
 	Tenant       string          `json:"tenant"`

@@ -48,7 +48,7 @@ func NewMapping(m repo.Mapping) Mapping {
 	return v
 }
 
-// Outcome is the outcome of a request for one mapping.
+// Outcome is the outcome of a change to one mapping.
 type Outcome struct {
 	ID          string            `json:"id" format:"uuid"`
 	CompanyID   *string           `json:"company_id" format:"uuid"`

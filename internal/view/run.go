@@ -40,8 +40,7 @@ type Run struct {
 	DryRun       bool          `json:"dry_run" doc:"Nothing was written."`
 	WaitReason   string        `json:"wait_reason" doc:"What the run is waiting for."`
 	Error        string        `json:"error"`
-	// Stack is the stack trace of a panic. The CLI sets it, for operators; the API does
-	// not.
+	// Stack is the stack trace of a panic. Only the CLI sets it, for operators.
 	Stack string `json:"stack,omitempty" hidden:"true"`
 	Items []Item `json:"items" nullable:"false" doc:"Items that need a person, at most 1,000; empty in lists."`
 	Pairs []Pair `json:"pairs" nullable:"false" doc:"Outcome of each pair of a map run; empty in lists."`
@@ -67,7 +66,7 @@ type Pair struct {
 	Reason    string       `json:"reason"`
 }
 
-// NewRun returns the view of a run, without its stack.
+// NewRun returns the view of a run without the stack trace.
 func NewRun(r repo.Run) Run {
 	v := Run{
 		ID: engine.RunID(r.ID), Kind: r.Kind, Tenant: r.Tenant, ConnectionID: r.ConnectionID.String(),
@@ -98,7 +97,7 @@ func NewPairs(run repo.Run) []Pair {
 	views := []Pair{}
 	var asked []tasks.Pair
 	if len(run.Pairs) > 0 {
-		asked, _ = engine.Pairs(run) // stored arguments were valid
+		asked, _ = engine.Pairs(run) // stored arguments are valid
 	}
 	for _, item := range run.Pairs {
 		v := Pair{Pair: item.Pair, Outcome: item.Outcome, Reason: item.Reason}
@@ -115,7 +114,7 @@ func NewPairs(run repo.Run) []Pair {
 	return views
 }
 
-// where names a pair for a person, by its line if it came from a file.
+// where names a pair in messages to a person. For a pair from a file it returns the line.
 func (v Pair) where() string {
 	if v.Line > 0 {
 		return fmt.Sprintf("line %d", v.Line)

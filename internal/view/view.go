@@ -1,6 +1,5 @@
-// Package view has the JSON records that the API and the command line show, each
-// declared once. The tags doc, example, enum and format describe a field in the API's
-// document.
+// Package view declares the JSON records that the API and the command line share. The
+// tags doc, example, enum and format describe a field in the API's document.
 package view
 
 import (
@@ -12,7 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each returns the views of items. It is never nil: an empty list is [] in JSON.
+// Each returns the views of items. The result is never nil, so that an empty list is [] in
+// JSON.
 func Each[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, len(items))
 	for i, item := range items {
@@ -21,7 +21,7 @@ func Each[T, V any](items []T, view func(T) V) []V {
 	return views
 }
 
-// UTC returns the time in UTC, the zone of all times in JSON.
+// UTC returns t in UTC, the time zone of all times in JSON.
 func UTC(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
@@ -30,7 +30,7 @@ func UTC(t *time.Time) *time.Time {
 	return &u
 }
 
-// itemIDs returns the company and the client of an item, nil if it has none.
+// itemIDs returns the ids of an item's company and client, each nil if the item has none.
 func itemIDs(item repo.RunItem) (company *string, client *int64) {
 	if item.CompanyID != uuid.Nil {
 		company = idText(&item.CompanyID)

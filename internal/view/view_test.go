@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// An empty list is [], a missing value is null, a time is in UTC, and a stack trace is
-// omitted unless set.
+// An empty list is [], a missing value is null, a time is in UTC, and an empty stack trace
+// is omitted.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	berlin := time.Date(2026, 7, 1, 6, 30, 0, 0, time.FixedZone("", 2*60*60))

@@ -51,8 +51,8 @@ Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment
 	return cmd
 }
 
-// examine opens the parts like a worker and returns the findings. It returns an error if
-// the environment is invalid.
+// examine opens the same parts as a worker and returns its findings. It returns an error
+// if the environment is invalid.
 func (p *program) examine(ctx context.Context, connections int) (report doctor.Report, err error) {
 	set, err := readSettings(p.getenv)
 	var opened *setup.Parts
@@ -70,7 +70,7 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all variables are valid"})
 
-	tasks.LogRedis(zap.NewNop().Sugar()) // the findings report it
+	tasks.LogRedis(zap.NewNop().Sugar()) // the findings report Redis errors
 	server, err := tasks.NewServer(tasks.ServerConfig{Redis: set.Redis})
 	if err != nil {
 		return report, err
@@ -81,7 +81,8 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	return report, shutdown(ctx, server)
 }
 
-// printReport writes a report as a JSON document, or as lines with advice below them.
+// printReport writes a report as a JSON document, or as one line per finding with the
+// advice below it.
 func printReport(out io.Writer, format string, report doctor.Report) error {
 	if format == "json" {
 		enc := json.NewEncoder(out)
@@ -105,7 +106,8 @@ func printReport(out io.Writer, format string, report doctor.Report) error {
 	return table.Flush()
 }
 
-// line returns a text in one line and without control characters: it may quote servers.
+// line returns text on one line and without control characters. The text may quote what a
+// server sent.
 func line(text string) string {
 	return plaintext.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }

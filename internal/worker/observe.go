@@ -20,7 +20,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// observeHalo counts attempts at Halo.
+// observeHalo returns a function that records each attempt at a request to Halo.
 func observeHalo(m *telemetry.Metrics) func(halo.Attempt) {
 	return func(a halo.Attempt) {
 		m.HaloAttempt(a.Route, a.Status, a.Duration, a.Bytes)
@@ -30,7 +30,7 @@ func observeHalo(m *telemetry.Metrics) func(halo.Attempt) {
 	}
 }
 
-// observeRemoved counts old history that was removed.
+// observeRemoved returns a function that counts the rows of removed history.
 func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	return func(f scheduler.Removed) {
 		m.Forgot("runs", f.Runs)
@@ -40,7 +40,7 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	}
 }
 
-// watch connects the metrics to the values that are read from Redis and Postgres.
+// watch connects the metrics to their sources in Redis and Postgres.
 func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
 	m.CollectFrom(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
@@ -72,8 +72,8 @@ func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, 
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-// switchLevel switches the log to debug with one SIGUSR1, and back to the configured
-// level with the next. The function that it returns stops that.
+// switchLevel switches the log to debug level on one SIGUSR1 and back to the configured
+// level on the next. The function stop ends this.
 func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
@@ -85,7 +85,7 @@ func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 			if level.Level() == next {
 				next = usual
 			}
-			level.SetLevel(zapcore.InfoLevel) // so that this entry is always written
+			level.SetLevel(zapcore.InfoLevel) // a higher level would drop the next entry
 			log.Info("log level", zap.Stringer("level", next))
 			level.SetLevel(next)
 		}
@@ -97,7 +97,7 @@ func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 	}
 }
 
-// spans creates the spans of the worker, if the environment configures a collector.
+// spans creates the worker's spans if the environment configures a collector.
 type spans struct {
 	*traces.Traces
 	log *zap.Logger
@@ -113,7 +113,7 @@ func (p *program) newSpans(ctx context.Context, log *zap.Logger) (spans, error) 
 	return spans{t, log}, nil
 }
 
-// close exports the remaining spans. It logs a failure and otherwise ignores it.
+// close exports the remaining spans. It logs an error instead of returning it.
 func (s spans) close(ctx context.Context) {
 	if err := s.Close(ctx); err != nil {
 		s.log.Warn("traces", zap.Error(err))

@@ -15,11 +15,11 @@ import (
 	"github.com/halosync/halosync/internal/config"
 )
 
-// probeTimeout is longer than the timeout of /readyz for Postgres and Redis.
+// probeTimeout exceeds the time that /readyz gives Postgres and Redis.
 const probeTimeout = 5 * time.Second
 
-// probeCommand checks the worker on the same machine. It serves as the health check of a
-// container whose image has no shell and no curl.
+// probeCommand returns the command that checks the worker on the same machine. It is the
+// health check for a container whose image has neither a shell nor curl.
 func (p *program) probeCommand() *cobra.Command {
 	page := "/readyz"
 	var alive bool
@@ -55,7 +55,7 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Without a proxy: the worker is on this machine.
+	// The zero transport uses no proxy: the worker is on this machine.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("no worker answers at %s: %w", addr, err)
@@ -72,8 +72,8 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	return err
 }
 
-// reachable returns the address to reach a listener; for one on all interfaces, the
-// loopback address.
+// reachable returns the address at which to reach a listener. For a listener on all
+// interfaces it returns the loopback address.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

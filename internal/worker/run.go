@@ -1,6 +1,6 @@
 // Package worker is the program that executes runs. It takes tasks from the queue, starts
-// scheduled jobs, and serves the console, the API and the pages for operations. Its other
-// commands migrate the schema and check an installation.
+// scheduled jobs, and serves the console, the API and the pages for operations. Other
+// commands of the program migrate the schema and check an installation.
 package worker
 
 import (
@@ -27,7 +27,7 @@ import (
 type program struct {
 	version  string
 	getenv   func(string) string
-	out, err io.Writer // results, and the log
+	out, err io.Writer // out for results, err for the log
 	started  bool      // the command line is valid
 }
 
@@ -59,7 +59,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return 1
 }
 
-// twoDashes accepts -only with one dash, like the programs of Go.
+// twoDashes replaces -only by --only, because programs that use package flag accept one
+// dash.
 func twoDashes(args []string) []string {
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -110,7 +111,7 @@ The same process serves the console and the API; "worker --only http" does only 
 }
 
 // untilSignal returns a context that ends with the first SIGTERM or SIGINT. The second
-// one ends the process at once.
+// signal ends the process immediately.
 func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
@@ -129,8 +130,8 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// migrate migrates the schema and, if a role is named, grants it its rights. It is safe
-// to run concurrently.
+// migrate migrates the schema. If role is not empty, it also grants that role the rights of
+// a worker. Several processes may migrate at the same time.
 func (p *program) migrate(ctx context.Context, role string) error {
 	cfg, err := config.Load(p.getenv, config.DatabaseURL)
 	if err != nil {

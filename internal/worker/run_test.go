@@ -19,7 +19,7 @@ func TestHelpEverywhere(t *testing.T) {
 	}
 }
 
-// Wrong usage and an invalid environment have exit code 2 and report all faults on standard
+// Wrong usage and an invalid environment lead to exit code 2, with all faults on standard
 // error.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()

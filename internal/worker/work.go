@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // for the time zones of schedules, which are not installed on every machine
+	_ "time/tzdata" // schedules have time zones, and not every machine has the database
 
 	"go.uber.org/zap"
 
@@ -28,12 +28,12 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// shutdownTimeout bounds the current pages when the worker stops. The rest of the
-// shutdown takes at most 4 s, so that the total stays below the promised 20 s even on a
-// busy machine.
+// shutdownTimeout limits how long a stopping worker finishes current pages. The remaining
+// shutdown takes up to 4 s, so the total stays below the documented 20 s even on a busy
+// machine.
 const shutdownTimeout = 12 * time.Second
 
-// startTimeout bounds the checks at startup.
+// startTimeout limits the duration of the checks at startup.
 const startTimeout = 30 * time.Second
 
 // interactive returns the number of slots for short runs that a person waits for, in
@@ -55,7 +55,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		return err
 	}
 	log = log.With(zap.String("version", p.version))
-	defer func() { _ = log.Sync() }() // fails for some outputs
+	defer func() { _ = log.Sync() }() // some outputs do not support Sync
 	defer switchLevel(level, log)()
 	trace, err := p.newSpans(ctx, log)
 	if err != nil {
@@ -109,7 +109,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
-		server.Drain() // before the clock, whose tick may be waiting for Postgres
+		server.Drain() // must precede stopping the clock: its tick may be waiting for Postgres
 		log.Info("stopping, finishing the current pages")
 	case err = <-failed:
 		log.Error("stopping", zap.Error(err))
@@ -123,12 +123,12 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	return err
 }
 
-// keep returns how long history is kept.
+// keep returns the retention times for history.
 func keep(cfg config.Config) scheduler.Retention {
 	return scheduler.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
 }
 
-// observeBudget returns a function that counts and logs the decisions of the budget.
+// observeBudget returns a function that counts and logs what the request budget decides.
 func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.Event) {
 	return func(e ratelimit.Event) {
 		switch e.Kind {
@@ -148,7 +148,7 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	}
 }
 
-// startClock starts the scheduled jobs. The function that it returns stops them.
+// startClock starts the scheduled jobs. The function stop ends them.
 func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -161,7 +161,7 @@ func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *teleme
 	}
 }
 
-// shutdown stops the server within the promised 20 s.
+// shutdown stops the server within the documented 20 s.
 func shutdown(ctx context.Context, server *tasks.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+2*time.Second)
 	defer cancel()
@@ -171,11 +171,11 @@ func shutdown(ctx context.Context, server *tasks.Server) error {
 // settings is the environment of a worker.
 type settings struct {
 	setup.Settings
-	signin []secret.String // of HALOSYNC_SIGNIN_SECRET
-	embed  []string        // of HALOSYNC_EMBED_ORIGINS
+	signin []secret.String // from HALOSYNC_SIGNIN_SECRET
+	embed  []string        // from HALOSYNC_EMBED_ORIGINS
 }
 
-// readSettings reads and checks the environment. It reports all faults at once.
+// readSettings reads and checks the environment. The error reports all faults together.
 func readSettings(getenv func(string) string) (set settings, err error) {
 	faults := &config.FaultsError{}
 	if set.Settings, err = setup.Read(getenv, config.DatabaseURL, config.RedisURL, config.Keyset); err != nil && !errors.As(err, &faults) {
@@ -192,7 +192,7 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 	return set, faults.Err()
 }
 
-// newServer returns the server of the queue, which calls the use cases.
+// newServer returns the server that takes tasks from the queue and calls the use cases.
 func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
 	runs := run.New(run.Config{
 		Store: p.Store, Dispatch: p.Dispatch, TenantRuns: set.TenantRuns, KeepRuns: set.KeepRuns.Duration(), Log: log,
@@ -239,8 +239,8 @@ func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *za
 	return errors.Join(dbErr, redisErr)
 }
 
-// checkRole returns an error for a role that lacks a right, and logs a warning for one
-// to which row level security does not apply.
+// checkRole returns an error if the role lacks a right. It logs a warning if row level
+// security does not apply to the role.
 func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 	role, err := store.Role(ctx)
 	if err != nil {
