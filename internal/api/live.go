@@ -23,7 +23,7 @@ const (
 	eventTimeout = 20 * time.Second
 	// maxStream is the maximum duration of a stream. Clients then reconnect and are
 	// authorized again.
-	maxStream = 15 * time.Minute
+	maxStream = 10 * time.Minute
 )
 
 // live registers the operation that streams the progress of a run.
@@ -32,7 +32,7 @@ func (h *Handler) live() {
 		id: "watch-run", method: http.MethodGet, path: "/runs/{run}/live", tag: "Runs", scope: access.Read,
 		summary: "Watch a run to its end, as server-sent events", errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 		about: "Sends an event `run` with the run, without its items, at the start and at each change, and a comment every 15 s as keep-alive. " +
-			"When the run ends, sends an event `end` with the whole run and closes the stream. A stream lasts at most 15 minutes; open it again if it closes before the event `end`.",
+			"When the run ends, sends an event `end` with the whole run and closes the stream. A stream lasts at most 10 minutes; open it again if it closes before the event `end`.",
 	}
 	op := o.described()
 	run := h.huma.OpenAPI().Components.Schemas.Schema(runType, true, "")
