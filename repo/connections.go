@@ -82,7 +82,7 @@ func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, e
 type ConnectionName struct {
 	ID    uuid.UUID
 	Name  string
-	State string
+	State ConnectionState
 }
 
 // ConnectionNames lists the tenant's connections by name. It does not count their
