@@ -27,8 +27,8 @@ have_pgbouncer() {
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1
 }
 
-# A browser without a window: on Debian a package of its own, which needs no
-# desktop; any other of the family does as well.
+# A headless browser. Debian has a package for it that needs no desktop. Any
+# other Chromium or Chrome also works.
 have_chromium() {
 	[ -z "${HALOSYNC_CHROMIUM:-}" ] || { [ -x "$HALOSYNC_CHROMIUM" ]; return; }
 	for path in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/chromium \
