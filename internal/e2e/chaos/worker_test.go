@@ -19,13 +19,13 @@ type supervisor struct {
 	log devstack.Output // output of all its processes
 
 	mu      sync.Mutex // held during a fault, so that there is only one at a time
-	process *process   // guarded by now
+	process *process   // guarded by mutex now
 	now     sync.Mutex
-	pause   time.Duration // delay of the next start; guarded by now
+	pause   time.Duration // delay of the next start; guarded by mutex now
 	closing chan struct{}
 	over    sync.WaitGroup
 
-	// ended counts processes by the way they ended. It is guarded by now.
+	// ended counts processes by the way they ended. The mutex now guards it.
 	ended map[string]int
 }
 
