@@ -11,18 +11,18 @@ import (
 )
 
 // ParseResourceServer normalises the address of a resource server, as people
-// paste it, to https://host/api. It accepts a host, host/path or a URL; https
-// is the default, /api is added if missing and kept once if doubled. Plain http
-// must be written out, and its host must be in allow. Private IP addresses and
-// ports below 1024 other than 443 must also be in allow. The addresses that a
-// name resolves to are checked on dialling ([NewTransport]). The error names
-// the fault and does not quote the address.
+// paste it, to https://host/api. It accepts a host, host/path or a URL. The
+// default scheme is https. A missing /api is added, and a doubled one is kept
+// once. Plain http must be written out, and its host must be in allow. IP
+// addresses that are not public and ports below 1024 other than 443 must also
+// be in allow. The addresses that a name resolves to are checked on dialling
+// ([NewTransport]). The error names the fault and does not quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "api", "auth")
 }
 
-// ParseAuthServer does the same for the authorisation server, with /auth
-// instead of /api. It strips a trailing /token.
+// ParseAuthServer is like [ParseResourceServer] for the authorisation server,
+// with /auth instead of /api. It also strips a trailing /token.
 func ParseAuthServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "auth", "api")
 }

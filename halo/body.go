@@ -49,8 +49,8 @@ func readOn(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// spare is a pool of buffers for bodies. It has one buffer for each request
-// that runs at once by default.
+// spare is a pool of buffers for bodies. It holds as many buffers as there are
+// concurrent requests by default.
 type spare chan []byte
 
 // take returns an empty buffer for a body of the announced length in bytes;

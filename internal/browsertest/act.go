@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// fields are the roles of elements that accept text.
+// fields lists the roles of elements that accept text.
 var fields = []string{"textbox", "searchbox", "spinbutton", "combobox"}
 
 // Click waits until the element with this role and name exists and is not

@@ -307,7 +307,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 	}
 }
 
-// metric reads a counter without labels.
+// metric returns the value of a counter without labels.
 func metric(t *testing.T, page, name string) int {
 	t.Helper()
 	for line := range strings.Lines(page) {

@@ -57,7 +57,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})
 	in.Must("import", "--connection", "halo", "--all")         // active
-	in.Must("resync", "--connection", "halo")                  // postponed, so scheduled
+	in.Must("resync", "--connection", "halo")                  // postponed, so in retry
 	in.Must("import", "--connection", "halo", "--search", "a") // pending or postponed
 	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {
