@@ -1,5 +1,6 @@
--- The roles and the database of docs/security.md, "Least rights", with passwords from the
--- secret files. The Postgres image runs this script once, with psql, on an empty volume.
+-- Creates the roles and the database described in docs/security.md, "Least
+-- rights". The passwords come from the secret files. The Postgres image runs
+-- this script once, with psql, on an empty volume.
 \set owner `cat /run/secrets/owner-password`
 \set worker `cat /run/secrets/worker-password`
 create role halosync_owner login password :'owner';

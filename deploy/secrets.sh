@@ -1,10 +1,10 @@
 #!/bin/sh
-# Creates the secrets that deploy/compose.yml mounts, in deploy/secrets or the given
-# folder. It keeps secrets that exist.
+# Creates the secrets that deploy/compose.yml mounts, in deploy/secrets or the
+# given folder. It keeps existing secrets.
 #
-# The programs in the containers are not root, and compose mounts these files with their
-# rights on the host. So all users may read the files, but only the owner may open the
-# folder.
+# The programs in the containers do not run as root, and compose mounts these
+# files with the permissions that they have on the host. So all users may read
+# the files, but only the owner may open the folder.
 set -eu
 umask 077
 enqueue=${ENQUEUE:-$(dirname "$0")/../bin/enqueue}

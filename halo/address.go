@@ -11,24 +11,23 @@ import (
 )
 
 // ParseResourceServer normalises the address of a resource server, as people
-// paste it, to https://host/api. It accepts a host, host/path or a URL; https
-// is the default, /api is added if missing and kept once if doubled. Plain
-// http must be written out, and its host must be in allow. IP addresses that
-// are not public, and ports below 1024 other than 443, must be in allow, too;
-// what a name resolves to is checked when it is dialled ([NewTransport]). The
-// error says what is wrong and does not quote the address.
+// paste it, to https://host/api. It accepts a host, host/path or a URL. The
+// default scheme is https. A missing /api is added, and a doubled one is kept
+// once. Plain http must be written out, and its host must be in allow. IP
+// addresses that are not public and ports below 1024 other than 443 must also
+// be in allow. The addresses that a name resolves to are checked on dialling
+// ([NewTransport]). The error names the fault and does not quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "api", "auth")
 }
 
-// ParseAuthServer does for the authorisation server what
-// [ParseResourceServer] does for the resource server, with /auth. It strips a
-// trailing /token.
+// ParseAuthServer is like [ParseResourceServer] for the authorisation server,
+// with /auth instead of /api. It also strips a trailing /token.
 func ParseAuthServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "auth", "api")
 }
 
-// parseAddress normalises an address whose path ends in want. other is the
+// parseAddress normalises an address whose path must end in want. other is the
 // ending of the other server's address.
 func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	u, err := splitAddress(s)
@@ -177,8 +176,8 @@ func checkHost(host string) error {
 	return checkNumbers(host)
 }
 
-// checkNumbers rejects a name whose last part is a number: browsers and the C
-// library read it as an IPv4 address, which has many spellings.
+// checkNumbers rejects a name whose last part is a number. Browsers and the C
+// library read such a name as an IPv4 address, which has many spellings.
 func checkNumbers(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
@@ -197,8 +196,8 @@ func checkNumbers(host string) error {
 	return errors.New("host ends in a number; an IP address is four numbers from 0 to 255, without leading zeros")
 }
 
-// unusualIPv4 reads an IPv4 address as the C library does: one to four
-// numbers, of which the last fills the rest, decimal, octal or hexadecimal.
+// unusualIPv4 reads an IPv4 address as the C library does: one to four decimal,
+// octal or hexadecimal numbers, the last of which fills the remaining bytes.
 func unusualIPv4(host string) (netip.Addr, bool) {
 	parts := strings.Split(host, ".")
 	if len(parts) > 4 {
@@ -225,7 +224,7 @@ func unusualIPv4(host string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}), true
 }
 
-// serverPath normalises the path to one that ends in want.
+// serverPath normalises a path so that it ends in want.
 func serverPath(path, want, other string) (string, error) {
 	var parts []string
 	for part := range strings.SplitSeq(path, "/") {
@@ -257,8 +256,8 @@ func pathRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~", r)
 }
 
-// hostPort splits "host", "host:port", "[ip6]:port" and bare IPv6 addresses;
-// port 0 means that none was given.
+// hostPort splits "host", "host:port", "[ip6]:port" and bare IPv6 addresses.
+// Port 0 means that the address has no port.
 func hostPort(s string) (string, uint16, error) {
 	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return ip.String(), 0, nil

@@ -7,32 +7,32 @@ import (
 	"strings"
 )
 
-// Allow lists hosts that may be called although they are private, link-local
-// or use plain http: a self-hosted Halo, a demo, tests. A nil Allow lists
-// nothing. An Allow is immutable.
+// Allow lists the hosts that may be called although they are private,
+// link-local or use plain http, such as a self-hosted Halo, a demo or a test
+// server. A nil Allow lists nothing. An Allow is immutable.
 type Allow struct {
 	names    []allowedName
 	prefixes []allowedPrefix
 }
 
-// allowedName is a host by name; whatever it resolves to is allowed.
+// allowedName is a host name. Every address that it resolves to is allowed.
 type allowedName struct {
 	host string
-	port uint16 // 0: any
+	port uint16 // 0: any port
 }
 
-// allowedPrefix is a range of addresses, whatever name resolves to them.
+// allowedPrefix is a range of addresses. They are allowed under any name.
 type allowedPrefix struct {
 	prefix netip.Prefix
-	port   uint16 // 0: any
+	port   uint16 // 0: any port
 }
 
 // ParseAllow reads a list of hosts: "halo.example.local", "localhost",
 // "127.0.0.1", "10.0.0.0/8", "::1". A listed name may resolve to any address
 // except metadata services, multicast and 0.0.0.0. An IP address or a CIDR
-// allows the addresses, whatever name resolves to them. A name or an address
-// with a port ("127.0.0.1:8085", "[::1]:8085") allows that port only. Blank
-// entries are skipped; all faults are reported at once.
+// range is allowed under any name. A name or an address with a port
+// ("127.0.0.1:8085", "[::1]:8085") allows that port only. Blank entries are
+// skipped; the error lists all faults.
 func ParseAllow(list []string) (*Allow, error) {
 	a := &Allow{}
 	var faults []error

@@ -21,7 +21,7 @@ type API struct {
 	jitter func(limit time.Duration) time.Duration
 }
 
-// New checks cfg and returns a handle on Halo; no request is made. The error
+// New checks cfg and returns a handle on Halo. It makes no request. The error
 // lists all faults of cfg.
 func New(cfg Config) (*API, error) {
 	if err := cfg.check(); err != nil {
@@ -34,9 +34,9 @@ func New(cfg Config) (*API, error) {
 	return a, nil
 }
 
-// concealed is a string that fmt cannot print. Methods would not do, because
-// fmt does not call them on unexported fields; nor would pointers, which fmt
-// follows if the verb does not fit. Of a func, fmt prints only the address.
+// concealed is a string that fmt cannot print: of a func, fmt prints only the
+// address. Methods would not help, because fmt does not call them on unexported
+// fields. Nor would a pointer, which fmt follows if the verb does not fit.
 type concealed func() string
 
 func conceal(s string) concealed { return func() string { return s } }
@@ -45,11 +45,11 @@ func jitter(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0
 	}
-	return rand.N(limit) //nolint:gosec // spreads retries over time, guards nothing
+	return rand.N(limit) //nolint:gosec // spreads retries over time, protects nothing
 }
 
-// get reads a path of the resource server and passes the body of a 2xx to
-// decode, which must not keep it. op names the operation in errors; route is
+// get reads a path of the resource server and passes the body of a 2xx response
+// to decode, which must not keep it. op names the operation in errors. route is
 // the template of the path, for metrics.
 func (a *API) get(ctx context.Context, op, route, path string, query url.Values, decode func([]byte) error) error {
 	renewed := false
@@ -69,8 +69,8 @@ func (a *API) get(ctx context.Context, op, route, path string, query url.Values,
 		return a.attempt(p, req, exchange{op: op, route: "GET " + route, token: token, limit: a.cfg.MaxBody, reuse: true, judge: func(ans answer) *Error {
 			e := judgeAPI(ans, decode)
 			if e != nil && e.Status == http.StatusUnauthorized && !renewed {
-				// The token expired early or was revoked. If another caller
-				// has renewed it meanwhile, the retry uses that one.
+				// The token expired early or was revoked. If another caller has
+				// renewed it meanwhile, the retry uses the renewed token.
 				renewed = true
 				a.tokens.drop(token)
 				e.next = retryAtOnce

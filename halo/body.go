@@ -8,14 +8,14 @@ import (
 )
 
 // readBody reads a body up to one byte beyond its limit. Decoded rows are
-// small; it is bodies that a hostile server can fill memory with, and pages are
-// read ahead in parallel. So each handle keeps many small bodies but only one
-// large body in memory. The worst case for each executing run is
-// (window × largeBody + MaxBody) × 1.25, the quarter being room for growth:
-// 60 MiB with the defaults, and as much again while a body is moved. Only the
-// other pages of the same connection wait for the large one. A length that a
-// server announces but does not send takes at most maxSpare, and so does each
-// of the few buffers kept for the next body.
+// small, but a hostile server can fill memory with bodies, and pages are read
+// ahead in parallel. So each handle keeps many small bodies but only one large
+// body in memory. The worst case for each executing run is (window × largeBody
+// + MaxBody) × 1.25, where the quarter is room for growth: 60 MiB with the
+// defaults. While a body is moved to a larger buffer, the figure doubles. Only
+// the other pages of the same connection wait for the large one. If a server
+// announces a length but sends less, the body takes at most maxSpare. So does
+// each of the few buffers kept for later bodies.
 func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, large *bool) ([]byte, error) {
 	small := min(limit, largeBody) + 1
 	first, err := readOn(a.spare.take(resp.ContentLength), io.LimitReader(resp.Body, small))
@@ -31,8 +31,8 @@ func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, la
 	return readOn(first, io.LimitReader(resp.Body, limit+1-int64(len(first))))
 }
 
-// readOn appends everything from r to b. A small b doubles; a large one grows
-// by a quarter.
+// readOn appends everything from r to b. A small b grows to twice its size, a
+// large one by a quarter.
 func readOn(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -49,8 +49,8 @@ func readOn(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// spare is a pool of buffers for bodies, as many as there are requests at once
-// by default.
+// spare is a pool of buffers for bodies. It holds as many buffers as there are
+// concurrent requests by default.
 type spare chan []byte
 
 // take returns an empty buffer for a body of the announced length in bytes;

@@ -59,7 +59,7 @@ func TestBodiesAreReused(t *testing.T) {
 		asked++
 		body := fmt.Sprintf(`{"record_count":2,"clients":[{"id":%d,"name":"Name %[1]d","ref":"\u0041%[1]d"}]}`, asked)
 		if asked == 2 {
-			body = strings.Replace(body, "}]}", "", 1) // breaks off
+			body = strings.Replace(body, "}]}", "", 1) // the body breaks off
 		}
 		if r.Header.Get("Authorization") != "Bearer "+testToken {
 			t.Errorf("request %d: another token", asked)

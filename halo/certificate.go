@@ -1,41 +1,45 @@
 package halo
 
-// Certificate collects the facts that tell whether a pass over a list showed
-// everything. It draws no conclusion; see "Completeness" in the package
-// comment for what follows from what.
+// Certificate collects the facts that show whether a pass over a list was
+// complete. It draws no conclusion; "Completeness" in the package comment
+// explains what follows from these facts.
 type Certificate struct {
-	// Pages that were read, the last one included, and their rows.
+	// Pages is the number of pages read, including the last one. Rows is the
+	// number of rows on them.
 	Pages int `json:"pages"`
 	Rows  int `json:"rows"`
-	// Distinct ids among the rows.
+	// Distinct is the number of different ids in the rows.
 	Distinct int `json:"distinct"`
-	// Duplicates are rows whose id had been shown before in this pass.
+	// Duplicates is the number of rows whose id appeared earlier in this pass.
 	Duplicates int `json:"duplicates,omitempty"`
-	// Malformed are rows without a usable id.
+	// Malformed is the number of rows without a usable id.
 	Malformed int `json:"malformed,omitempty"`
 
 	// RecordFirst and RecordLast are the first and the last record_count that
-	// Halo sent, RecordMin and RecordMax the extremes; -1: never sent any.
+	// Halo sent, RecordMin and RecordMax the extremes. They are -1 if Halo
+	// never sent one.
 	RecordFirst int `json:"record_first"`
 	RecordLast  int `json:"record_last"`
 	RecordMin   int `json:"record_min"`
 	RecordMax   int `json:"record_max"`
-	// Drops is how often record_count fell from one answer to the next.
+	// Drops is the number of times that record_count fell from one answer to
+	// the next.
 	Drops int `json:"drops,omitempty"`
 
-	// Ascending says that all new rows came in ascending order of id.
+	// Ascending reports whether all new rows came in ascending order of id.
 	Ascending bool `json:"ascending"`
 	// LastID is the greatest id shown so far.
 	LastID int64 `json:"last_id,omitempty"`
-	// TailID is the greatest id at the start; 0: not requested
-	// ([Query.VerifyTail]) or not known.
+	// TailID is the greatest id at the start of the pass. It is 0 if it was not
+	// requested ([Query.VerifyTail]) or is unknown.
 	TailID int64 `json:"tail_id,omitempty"`
-	// Additions are ids beyond TailID. 0 without a TailID.
+	// Additions is the number of ids greater than TailID. It is 0 without a
+	// TailID.
 	Additions int `json:"additions,omitempty"`
 
-	// Ended says what ended the pass: "count" (all that Halo counts have been
-	// shown), "empty" (a page without rows), "repeat" (a page without a new
-	// id). Empty: the pass has not ended.
+	// Ended is the reason why the pass ended: "count" (as many ids as Halo
+	// counts were shown), "empty" (a page without rows) or "repeat" (a page
+	// without a new id). It is empty until the pass ends.
 	Ended string `json:"ended,omitempty"`
 
 	// Search and IncludeInactive are the filters of the list.
@@ -43,7 +47,7 @@ type Certificate struct {
 	IncludeInactive bool   `json:"include_inactive,omitempty"`
 }
 
-// Values of [Certificate.Ended].
+// Possible values of [Certificate.Ended].
 const (
 	EndedCount  = "count"
 	EndedEmpty  = "empty"
@@ -58,7 +62,7 @@ func newCertificate(q Query) Certificate {
 	}
 }
 
-// observeCount notes the record_count of an answer, if it has one.
+// observeCount records the record_count of an answer, if it has one.
 func (c *Certificate) observeCount(n int) {
 	if n < 0 {
 		return
@@ -74,7 +78,7 @@ func (c *Certificate) observeCount(n int) {
 	c.RecordMin, c.RecordMax = min(c.RecordMin, n), max(c.RecordMax, n)
 }
 
-// observeNew notes a row whose id the pass had not shown before.
+// observeNew records a row with an id that is new in this pass.
 func (c *Certificate) observeNew(id int64) {
 	if id <= c.LastID {
 		c.Ascending = false
@@ -85,9 +89,9 @@ func (c *Certificate) observeNew(id int64) {
 	}
 }
 
-// observeTail notes the greatest id on the tail page, before the first page is
-// shown. A tail page without rows proves nothing: the list has shrunk, which
-// the count shows, or the server's count does not match its rows.
+// observeTail records the greatest id on the tail page, before the first page
+// is yielded. A tail page without rows proves nothing: either the list has
+// shrunk, which the count shows, or the server's count does not match its rows.
 func (c *Certificate) observeTail(l listing) {
 	c.observeCount(l.count)
 	if len(l.clients) == 0 {

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// deletions is what the engine derives; the package comment explains it.
+// deletions is the number that the engine derives from a certificate; see the
+// package comment.
 func deletions(c Certificate) int { return c.RecordFirst + c.Additions - c.RecordLast }
 
 func TestCertificateShowsChanges(t *testing.T) {
@@ -80,7 +81,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 					w.appendID(6000)
 				}
 			},
-			deletions: -1, // no proof of a missed client, but a sign of changes
+			deletions: -1, // does not prove a missed client, but hints at changes
 		},
 		{
 			name: "restored in the middle",
@@ -134,8 +135,9 @@ func TestCertificateShowsChanges(t *testing.T) {
 	}
 }
 
-// With reading ahead, answers are not in the order of their pages. The last
-// page is, so a deletion next to the end does not hide behind an addition.
+// With reading ahead, answers do not arrive in page order. The last page still
+// arrives last, so an addition does not hide a deletion near the end of the
+// list.
 func TestReadingAheadHidesNothing(t *testing.T) {
 	t.Parallel()
 	for at := 3; at <= 7; at++ {
@@ -178,9 +180,9 @@ func TestCertificateCounts(t *testing.T) {
 		p.admit(l)
 	}
 	page(3, 0, 9, 1, 2, 3)
-	page(4, 1, 8, 3, 4, 5)      // one row without id, one shown before
+	page(4, 1, 8, 3, 4, 5)      // one row without id, one repeated
 	page(2, 0, unknownCount, 6) // the same id twice
-	page(1, 0, 10, 5)           // nothing new
+	page(1, 0, 10, 5)           // no new id
 	want := Certificate{
 		Pages: 4, Rows: 10, Distinct: 6, Duplicates: 3, Malformed: 1,
 		RecordFirst: 9, RecordLast: 10, RecordMin: 8, RecordMax: 10, Drops: 1,
@@ -191,7 +193,7 @@ func TestCertificateCounts(t *testing.T) {
 	}
 }
 
-// An ending page that reports 0 clients means its own rows.
+// The count of 0 on a page past the end refers to that page only.
 func TestCertificateIgnoresCountPastTheEnd(t *testing.T) {
 	t.Parallel()
 	p, err := newPass(Query{}, Cursor{})
@@ -206,8 +208,8 @@ func TestCertificateIgnoresCountPastTheEnd(t *testing.T) {
 }
 
 func ExampleCertificate() {
-	// One client was deleted and one added between two pages: the count is the
-	// same, the greatest id is not.
+	// A client was deleted and another added between two pages: the count is
+	// the same, but the greatest id is not.
 	c := Certificate{RecordFirst: 300, RecordLast: 300, Additions: 1}
 	fmt.Println("deletions:", c.RecordFirst+c.Additions-c.RecordLast)
 	// Output: deletions: 1

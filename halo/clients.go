@@ -7,43 +7,47 @@ import (
 	"strconv"
 )
 
-// Client is one of Halo's clients, that is, a customer of the service
-// provider.
+// Client is one of Halo's clients: a customer of the service provider.
 type Client struct {
-	ID       int64  // 1 to 2^53, never reused as far as is known
+	ID       int64  // 1 to 2^53; public sources know no case of reuse
 	Name     string // at most 1,000 runes, without control characters; may be empty
 	Inactive bool
-	// TopLevelID is the client's parent in Halo; 0: none.
+	// TopLevelID is the id of the client's parent in Halo, or 0 if it has no
+	// parent.
 	TopLevelID   int64
 	TopLevelName string
-	// Ref is the customer's number or key in the provider's own books, as a
-	// person entered it; often empty, not unique. Like Name, at most 1,000 runes.
+	// Ref is the customer's number or key in the provider's own books, as
+	// entered by hand. It is often empty and need not be unique. Like Name, it
+	// has at most 1,000 runes.
 	Ref string
-	// AccountsID is the client's key in the accounting package that Halo is
-	// integrated with; often empty.
+	// AccountsID is the client's key in the accounting package that is
+	// connected to Halo. It is often empty.
 	AccountsID string
 }
 
-// Query says which clients to list, and how.
+// Query selects the clients to list and sets how to read them.
 type Query struct {
-	// Search restricts the list to clients that Halo finds by this text.
+	// Search restricts the list to clients that match this string, by Halo's
+	// own rules.
 	Search string
 	// IncludeInactive adds inactive clients.
 	IncludeInactive bool
-	// PageSize is how many rows to ask for, 1 to 100; the server may send
-	// fewer. Default 100.
+	// PageSize is the number of rows to request per page, 1 to 100. The server
+	// may send fewer. The default is 100.
 	PageSize int
-	// Window is how many pages [API.Pages] requests at once, from 1 to 16. It
-	// reads ahead until some 4,000 rows wait to be taken; 1 means no reading
-	// ahead. Default 4.
+	// Window is the number of pages that [API.Pages] requests at once, from 1
+	// to 16. 1 means no reading ahead. Otherwise Pages reads ahead until some
+	// 4,000 rows wait to be taken. The default is 4.
 	Window int
-	// VerifyTail makes [API.Pages] look at the end of the list before it shows
+	// VerifyTail makes [API.Pages] read the end of the list before it yields
 	// the first page, to learn the greatest id; see "Completeness" in the
-	// package comment. It costs two requests in each pass of more than one page.
+	// package comment. It costs two requests in each pass of more than one
+	// page.
 	VerifyTail bool
-	// Stop, once it returns true, keeps [API.Pages] from requesting further
-	// pages in advance; pages in flight still arrive, see [Page].Ahead. It is
-	// called between pages, by the goroutine that ranges over them. Nil: never.
+	// Stop makes [API.Pages] stop requesting pages in advance once it returns
+	// true. Pages in flight still arrive; see [Page].Ahead. Stop is called
+	// between pages, by the goroutine that ranges over them. A nil Stop never
+	// stops.
 	Stop func() bool
 }
 
@@ -53,7 +57,7 @@ const (
 	defaultWindow = 4
 )
 
-// withDefaults fills what is unset and checks the rest.
+// withDefaults sets the defaults of empty fields and checks the other fields.
 func (q Query) withDefaults() (Query, error) {
 	if q.PageSize == 0 {
 		q.PageSize = maxPageSize
@@ -76,8 +80,8 @@ func invalid(op, format string, args ...any) *Error {
 	return &Error{Op: op, kind: ErrInvalid, cause: fmt.Errorf(format, args...)}
 }
 
-// values returns the parameters of GET /Client. Booleans must be words, and
-// paging must be switched on (see the package comment).
+// values returns the parameters of GET /Client. Booleans must be the words true
+// and false, and paging must be switched on (see the package comment).
 func (q Query) values(page int) url.Values {
 	v := url.Values{
 		"pageinate": {"true"},
@@ -98,22 +102,23 @@ func (q Query) values(page int) url.Values {
 type Page struct {
 	// Number of the page, from 1.
 	Number int
-	// Clients of the page, each id once; from [API.Pages], without those that
-	// an earlier page of the pass showed.
+	// Clients holds the clients of the page, each id once. From [API.Pages], it
+	// omits those that appeared on an earlier page of the pass.
 	Clients []Client
-	// RecordCount is Halo's count over all pages; -1: not sent, or less than
-	// the clients of this very page.
+	// RecordCount is Halo's count over all pages. It is -1 if Halo did not send
+	// one, or if the count is smaller than the number of clients on this page.
 	RecordCount int
-	// Rows is the number of rows on the wire.
+	// Rows is the number of rows in the response.
 	Rows int
-	// Last says that the pass ends here.
+	// Last reports whether the pass ends with this page.
 	Last bool
 	// Ahead is the number of later pages that [API.Pages] has already
-	// requested. Leaving the loop discards them.
+	// requested. If the caller leaves the loop, they are discarded.
 	Ahead int
-	// Ready says that the next page has arrived: taking it does not wait.
+	// Ready reports whether the next page has arrived, so that taking it does
+	// not block.
 	Ready bool
-	// Cursor is the state after this page. [API.Page] leaves it empty.
+	// Cursor is the position after this page. [API.Page] leaves it empty.
 	Cursor Cursor
 }
 
@@ -141,9 +146,9 @@ func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 }
 
 // Page reads one page, numbered from 1: GET /Client. Last is set on an empty
-// page, and on page 1 if it has all the clients that Halo counts; a later page
-// cannot tell, because what came before it is not known. Window and VerifyTail
-// are ignored.
+// page, and on page 1 if it has all the clients that Halo counts. On later
+// pages it stays false, because the rows before them are unknown. Window and
+// VerifyTail are ignored.
 func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	q, err := q.withDefaults()
 	if err != nil {

@@ -13,76 +13,79 @@ import (
 	"time"
 )
 
-// Config is everything an [API] works with. Printed, marshalled or logged in
-// any way, it does not show the secret.
+// Config is the configuration of an [API]. No way of printing, marshalling or
+// logging it shows the secret.
 type Config struct {
-	// ResourceServer is the base of all requests, e.g.
+	// ResourceServer is the base URL of all API requests, e.g.
 	// https://acme.halopsa.com/api, as [ParseResourceServer] returns it.
 	ResourceServer string
-	// AuthServer is the base of the token call, e.g.
+	// AuthServer is the base URL of the token call, e.g.
 	// https://acme.halopsa.com/auth, as [ParseAuthServer] returns it.
 	AuthServer string
-	// Tenant is sent with the token call if it is not empty; some hosted
+	// Tenant is sent with the token call unless it is empty. Some hosted
 	// instances need it.
 	Tenant string
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID, ClientSecret string
-	// Scope holds the scopes to ask for, separated by blanks. Default
+	// Scope holds the scopes to request, separated by spaces. The default is
 	// "read:customers".
 	Scope string
 
-	// Transport sends the requests. Redirects are never followed, whatever
-	// it is. Default: NewTransport(nil), one of its own for each API.
+	// Transport sends the requests. Redirects are never followed, whatever the
+	// transport. By default, each API has its own NewTransport(nil).
 	Transport http.RoundTripper
 	// Gate is called before each HTTP attempt, token calls included, and blocks
 	// until the attempt may be made. It must return when its context is done.
 	// Its error ends the call and is wrapped in the call's error. It is called
-	// from several goroutines. Unseen by Gate and Observe, net/http repeats a
-	// GET once if a kept connection turns out to be dead. Default: no waiting.
+	// from several goroutines. If a kept connection turns out to be dead,
+	// net/http repeats a GET once; Gate and Observe do not see that repetition.
+	// By default, no attempt waits.
 	Gate func(context.Context) error
-	// Observe is called after each HTTP attempt, from several goroutines.
-	// Default: none.
+	// Observe is called after each HTTP attempt, from several goroutines. It
+	// may be nil.
 	Observe func(Attempt)
-	// Trace is called before each HTTP attempt; the function that it returns is
-	// called when the attempt ends, with status 0 if there was no response. It
-	// is called from several goroutines. Nil costs nothing.
+	// Trace is called before each HTTP attempt. The function that it returns is
+	// called when the attempt ends, with status 0 if there was no response.
+	// Trace is called from several goroutines. If it is nil, nothing is traced.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
 	// Limits bound each call.
 	Limits
-	// UserAgent of all requests. Default "halosync".
+	// UserAgent is the User-Agent header of all requests. The default is
+	// "halosync".
 	UserAgent string
 }
 
 // Limits bound the calls of an [API] in time and size.
 type Limits struct {
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
-	// body. Default 30 s.
+	// body. The default is 30 s.
 	AttemptTimeout time.Duration
 	// RetryBudget bounds the time from the first failed attempt of a call to
-	// the start of its last one. Default 20 s.
+	// the start of its last one. The default is 20 s.
 	RetryBudget time.Duration
-	// MaxWait is the longest wait that is slept through when the server asks
-	// for one. Default 5 s.
+	// MaxWait is the longest wait for which a call stays blocked when it is
+	// throttled. If a longer wait is due, the call fails with that wait, see
+	// [RetryAfter]. The default is 5 s.
 	MaxWait time.Duration
-	// MaxBody bounds a response body in bytes, after decompression. Default
-	// 32 MiB.
+	// MaxBody bounds a response body in bytes, after decompression. The default
+	// is 32 MiB.
 	MaxBody int64
 }
 
 // Attempt describes one HTTP attempt for metrics. It holds no secret, no id
 // and no host.
 type Attempt struct {
-	Sent     time.Time     // when it began
+	Sent     time.Time     // start of the attempt
 	Route    string        // method and template of the path, e.g. "GET /Client/{id}"
-	Status   int           // 0: there was no response
-	Duration time.Duration // from dialling to the last byte; waiting in Gate excluded
-	Bytes    int64         // of the body, after decompression
+	Status   int           // 0: no response
+	Duration time.Duration // from dialling to the last byte, without the wait in Gate
+	Bytes    int64         // size of the body, after decompression
 	Err      error         // nil: the response was accepted
-	Try      int           // from 1 in each call
+	Try      int           // counts from 1 in each call
 }
 
-// withDefaults fills what is unset.
+// withDefaults sets the defaults of empty fields.
 func (c Config) withDefaults() Config {
 	if c.Scope == "" {
 		c.Scope = "read:customers"
@@ -114,7 +117,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check reports all faults of a configuration at once.
+// check returns an error that lists all faults of the configuration.
 func (c Config) check() error {
 	var faults []error
 	for _, server := range []struct{ name, address string }{
@@ -136,8 +139,8 @@ func (c Config) check() error {
 	return errors.Join(faults...)
 }
 
-// checkBase checks the form of a base address. Which hosts are allowed is
-// checked by [ParseResourceServer] and by the transport.
+// checkBase checks the form of a base URL. [ParseResourceServer] and the
+// transport check whether its host is allowed.
 func checkBase(address string) error {
 	u, err := url.Parse(address)
 	switch {
@@ -151,7 +154,7 @@ func checkBase(address string) error {
 	return nil
 }
 
-// shown holds the fields of a Config that people and logs may see.
+// shown holds the fields of a Config that may be printed.
 type shown struct {
 	ResourceServer, AuthServer, Tenant, ClientID, ClientSecret, Scope string
 }

@@ -10,13 +10,14 @@ import (
 // maxRows bounds a page, whatever its size in bytes.
 const maxRows = 10_000
 
-// unknownCount is the record_count of an answer that has none.
+// unknownCount stands for the record_count of an answer that has none.
 const unknownCount = -1
 
-// listing is one page as Halo sent it, without rows that have no usable id.
+// listing is one page as Halo sent it, except that rows without a usable id are
+// left out.
 type listing struct {
 	clients   []Client // each id once
-	rows      int      // on the wire
+	rows      int      // in the response
 	malformed int      // rows without a usable id
 	count     int      // record_count, or unknownCount
 }
@@ -25,9 +26,9 @@ var errNoClient = errors.New("JSON without the id of a client")
 
 // decodeListing reads the answer to a list request: the envelope, or a bare
 // array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
-// decodes row by row, so that memory grows with the clients it keeps and not
-// with the rows that a hostile body claims: "{}," is three bytes, a row in
-// memory a hundred.
+// decodes row by row, so that memory grows only with the clients it keeps. A
+// hostile body can claim many rows: "{}," takes three bytes, a row in memory a
+// hundred.
 func decodeListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
 	r := listingReader{reader: newReader(body), listing: listing{count: unknownCount}}
@@ -40,14 +41,15 @@ func decodeListing(body []byte) (listing, error) {
 	}
 	l := r.listing
 	if l.count < len(l.clients) {
-		// A count below the clients on this very page is not a count of all.
+		// A count smaller than the number of clients on this page cannot be the
+		// count over all pages.
 		l.count = unknownCount
 	}
 	return l, nil
 }
 
 // decodeClient reads the answer to a request for one client: the bare object,
-// or an array with that one object.
+// or an array that holds only that object.
 func decodeClient(body []byte) (Client, error) {
 	body = withoutBOM(body)
 	r := listingReader{reader: newReader(body)}
@@ -65,12 +67,12 @@ func decodeClient(body []byte) (Client, error) {
 type listingReader struct {
 	reader
 	seen  IDSet
-	found bool // the array of rows was there
-	row   row  // the current one
+	found bool // the array of rows has been found
+	row   row  // the row being read
 	listing
 }
 
-// envelope reads what surrounds the rows of a list.
+// envelope reads the object around the rows of a list.
 func (r *listingReader) envelope() error {
 	return r.members(func(key []byte) error {
 		switch {
@@ -96,7 +98,7 @@ func (r *listingReader) clientRows() error {
 		return r.elements(r.clientRow)
 	case kind == jsontext.KindBeginArray, kind == jsontext.KindBeginObject:
 		return errShape
-	case kind == jsontext.KindNull: // no list
+	case kind == jsontext.KindNull: // not a list
 		_, err := r.value()
 		return err
 	default:

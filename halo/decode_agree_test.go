@@ -15,10 +15,10 @@ import (
 
 // agree compares the decoder with the reference decoder on one body. They
 // differ in three ways. The reference counts its 10,000 levels separately in
-// each row. It calls "null" for a client JSON without an id, while the decoder
-// calls it JSON of another shape, as for a list. And if a body breaks off within
-// a word in the place of a key, the reference calls it not JSON, while the
-// decoder says that it broke off.
+// each row. For a client, it treats "null" as JSON without an id, while the
+// decoder treats it as JSON of another shape, as it does in a list. If a body
+// breaks off within a word in the place of a key, the reference reports that it
+// is not JSON, while the decoder reports that it breaks off.
 func agree(t *testing.T, body []byte) {
 	t.Helper()
 	if bytes.Count(body, []byte("["))+bytes.Count(body, []byte("{")) > 9_000 {
@@ -50,7 +50,7 @@ func agree(t *testing.T, body []byte) {
 	}
 }
 
-// describe returns an error with its kind.
+// describe returns the text of an error together with its kind.
 func describe(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return fmt.Sprintf("%v: %v, again %v", e.kind, e.cause, e.next)
@@ -58,7 +58,7 @@ func describe(err error) string {
 	return fmt.Sprint(err)
 }
 
-// oddBodies are all bodies from tests and from the fuzzing corpus.
+// oddBodies returns all bodies from the tests and the fuzzing corpus.
 func oddBodies(t testing.TB) [][]byte {
 	t.Helper()
 	bodies := [][]byte{realPage(3)}

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// realRow is a client as in a list of Halo's, with the keys that are not needed
-// here.
+// realRow is a client as Halo lists it, including keys that this package skips.
 const realRow = `{"id":%d,"name":%q,"toplevel_id":%d,"toplevel_name":"Customers","inactive":%t,"is_vip":false,"is_account":false,"stopped":0,` +
 	`"taxable":true,"customertype":0,"table":2,"use":"client","key":%[1]d,"main_site_id":%[1]d,"accountsemailaddress":"accounts@client%[1]d.example",` +
 	`"accountsid":"","itglue_id":"","dbc_company_id":"","cautomateid":0,"xero_tenant_id":"","snow_id":0,"client_to_invoice":0,"ref":"C-%[1]d",` +
@@ -18,7 +17,7 @@ const realRow = `{"id":%d,"name":%q,"toplevel_id":%d,"toplevel_name":"Customers"
 	`"mailbox_override":0,"default_mailbox_id":0,"messagegroup_id":-1,"accountmanagertech":0,"pritech":0,"sectech":0,` +
 	`"customer_relationship_list":"","customer_relationship":[{"id":"1","name":"Customer"}],"calldate":"2022-04-29T19:43:00.43","colour":"#f5b700","logo":""}`
 
-// realNames are as varied as those of a service provider in Europe.
+// realNames are as varied as the client names of a service provider in Europe.
 var realNames = []string{
 	"Eastwood & Okafor LLP", "Sébastien & Fils Hôtellerie SAS", "Acme Ltd", "Büro Müller GmbH & Co. KG", "شركة الخليج للتجارة",
 	"Northern Dental Care", "O'Neill Partners", "日本商事株式会社", "Jansen Transport B.V.", "The Old Bakery",
@@ -38,7 +37,7 @@ func realPage(rows int) []byte {
 	return body.Bytes()
 }
 
-// plainListing is what a program that trusts Halo would decode into.
+// plainListing is a type that a program could decode into if it trusted Halo.
 type plainListing struct {
 	RecordCount int `json:"record_count"`
 	Clients     []struct {
@@ -52,9 +51,9 @@ type plainListing struct {
 	} `json:"clients"`
 }
 
-// BenchmarkDecodeListing decodes one page of 100 clients, compared with plain
-// json.Unmarshal and with the reference decoder. The goal is at most 0.7 of
-// "unmarshal".
+// BenchmarkDecodeListing decodes one page of 100 clients. It compares the
+// decoder with plain json.Unmarshal and with the reference decoder. The goal is
+// at most 0.7 of "unmarshal".
 func BenchmarkDecodeListing(b *testing.B) {
 	data := realPage(100)
 	ours := func(body []byte) (int, error) {

@@ -13,10 +13,10 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// The reference that [decodeListing] is compared with: its predecessor, which
-// was slower and used only the standard library.
+// The decoder below is the reference for [decodeListing]: its predecessor,
+// which is slower and uses only the standard library.
 
-// oldRow has the keys that are needed; the others are skipped.
+// oldRow holds the keys that are needed. All other keys are skipped.
 type oldRow struct {
 	ID           oldNumber  `json:"id"`
 	Name         oldText    `json:"name"`
@@ -35,11 +35,10 @@ func (r oldRow) client() Client {
 	}
 }
 
-// oldListing reads the answer to a list request: the envelope, or a bare
-// array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
-// decodes row by row, so that memory grows with the clients it keeps and not
-// with the rows that a hostile body claims: "{}," is three bytes, a row in
-// memory eighty.
+// oldListing reads the answer to a list request: the envelope, or a bare array
+// as sibling endpoints send it (Midtown-Technology-Group/halocli). It decodes
+// row by row, so that memory grows only with the clients it keeps. A hostile
+// body can claim many rows: "{}," takes three bytes, a row in memory eighty.
 func oldListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
 	r := oldReader{json: json.NewDecoder(bytes.NewReader(body)), listing: listing{count: unknownCount}}
@@ -71,7 +70,8 @@ func oldListing(body []byte) (listing, error) {
 	}
 	l := r.listing
 	if l.count < len(l.clients) {
-		// A count below the clients on this very page is not a count of all.
+		// A count smaller than the number of clients on this page cannot be the
+		// count over all pages.
 		l.count = unknownCount
 	}
 	return l, nil
@@ -88,12 +88,12 @@ func (*oldIgnored) UnmarshalJSON([]byte) error { return nil }
 type oldReader struct {
 	json  *json.Decoder
 	seen  IDSet
-	found bool   // the array of rows was there
-	row   oldRow // the current one
+	found bool   // the array of rows has been found
+	row   oldRow // the row being read
 	listing
 }
 
-// envelope reads what surrounds the rows of a list.
+// envelope reads the object around the rows of a list.
 func (r *oldReader) envelope() error {
 	if _, err := r.token(); err != nil { // {
 		return err
@@ -126,7 +126,7 @@ func (r *oldReader) rows() error {
 	switch {
 	case err != nil:
 		return err
-	case start == nil: // null is no list
+	case start == nil: // null is not a list
 		return nil
 	case start != json.Delim('['), r.found:
 		return errShape
@@ -152,7 +152,7 @@ func (r *oldReader) rows() error {
 	return err
 }
 
-// value reads the next value. A value of another shape leaves v unchanged.
+// value reads the next value. If the value does not fit v, v stays unchanged.
 func (r *oldReader) value(v any) error {
 	err := r.json.Decode(v)
 	if _, wrong := errors.AsType[*json.UnmarshalTypeError](err); wrong {
@@ -174,8 +174,8 @@ func oldPlain(err error) error {
 	return errNotJSON
 }
 
-// oldClient reads the answer to a request for one client: the bare object,
-// or an array with that one object.
+// oldClient reads the answer to a request for one client: the bare object, or
+// an array that holds only that object.
 func oldClient(body []byte) (Client, error) {
 	body = withoutBOM(body)
 	var one oldRow
@@ -214,13 +214,14 @@ func oldDecode(body []byte, v any) error {
 		return errors.New("HTML where JSON was expected")
 	}
 	var none oldIgnored
-	if json.NewDecoder(bytes.NewReader(body)).Decode(&none) == io.ErrUnexpectedEOF { //nolint:errorlint // returned as such
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&none) == io.ErrUnexpectedEOF { //nolint:errorlint // returned unchanged
 		return brokeOff(len(body))
 	}
 	return errNotJSON
 }
 
-// oldNumber is an id: 12, 12.0 or "12"; 0 for anything not in 1 to 2^53.
+// oldNumber is an id, written as 12, 12.0 or "12". It is 0 for anything not in
+// 1 to 2^53.
 type oldNumber int64
 
 // UnmarshalJSON never fails.
@@ -232,7 +233,8 @@ func (n *oldNumber) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// oldCount is a record_count: 12, 12.0 or "12"; unknownCount for anything else.
+// oldCount is a record_count, written as 12, 12.0 or "12". It is unknownCount
+// for anything else.
 type oldCount int
 
 // UnmarshalJSON never fails.
@@ -260,7 +262,8 @@ func oldInteger(b []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// oldBoolean is true, a number other than 0, or a string of one of these.
+// oldBoolean is true for true, for a number other than 0 and for a string that
+// holds either.
 type oldBoolean bool
 
 // UnmarshalJSON never fails.
@@ -275,7 +278,7 @@ func (f *oldBoolean) UnmarshalJSON(b []byte) error {
 }
 
 // oldText is a string, cleaned as [plaintext.Clean] does, or a number as it is
-// written; anything else is empty.
+// written. It is empty for anything else.
 type oldText string
 
 // UnmarshalJSON never fails.

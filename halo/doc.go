@@ -1,27 +1,29 @@
-// Package halo reads clients (Halo's word for customers) from the REST API of
-// a Halo PSA.
+// Package halo reads clients (Halo's word for customers) from the REST API of a
+// Halo PSA.
 //
 // [New] returns an [API] for one set of credentials. [API.Pages] reads the
-// whole list page by page and collects the facts that tell whether the list
-// was complete; [API.Page] reads one page for browsing; [API.Client] reads one
+// whole list page by page and collects the facts that tell whether the list was
+// complete; [API.Page] reads one page for browsing; [API.Client] reads one
 // client by its id.
 //
 // # Retries
 //
 // A request is repeated within [Config.RetryBudget] after a 408, a 429, any
-// 5xx, a timeout, a broken connection and a body that breaks off, with
-// exponential back-off and full jitter (0.5 s doubling up to 8 s). Retry-After
-// is honoured in both its forms, on any of these. If the server asks for a
-// wait longer than [Config.MaxWait], or than the rest of the budget, the call
-// fails at once and the error carries the wait, see [RetryAfter]. Nothing else
-// is repeated, except once after a 401, with a new token. Waiting in
-// [Config.Gate] does not count.
+// 5xx, a timeout, a broken connection or a body that breaks off. The back-off
+// is exponential with full jitter (0.5 s doubling up to 8 s). Retry-After is
+// honoured in both its forms, after any of these failures. A 429 without
+// Retry-After counts as a request to wait 5 s or more, longer with each retry.
+// If the wait exceeds [Config.MaxWait] or the rest of the budget, the call
+// fails at once and the error carries the wait; see [RetryAfter]. With the
+// default MaxWait of 5 s, a 429 without Retry-After therefore fails at once.
+// After a 401, the request is repeated once with a new token. Nothing else is
+// repeated. Time spent in [Config.Gate] does not count towards the budget.
 //
 // # What the API does
 //
 // Halo publishes its swagger per instance; behaviour is documented nowhere.
-// The following comes from public clients, named with each fact, and is what
-// this package is built around.
+// This package relies on the following facts. They come from public clients,
+// which are named with each fact.
 //
 // Addresses and tokens:
 //   - The authorisation server (…/auth) and the resource server (…/api) are
@@ -65,32 +67,32 @@
 //     no dates at all.
 //
 // Errors: 401, 403, 404 and 500 have empty bodies; a 400 has a serialised .NET
-// exception, an object of field and messages, or a bare string; gateways
-// answer in HTML; a login redirect is possible (halocli, homotechsual/HaloAPI).
-// Hence the status alone decides, and the body is only an excerpt for people.
+// exception, an object of field and messages, or a bare string; gateways answer
+// in HTML; a login redirect is possible (halocli, homotechsual/HaloAPI). So the
+// status alone decides, and the body only supplies an excerpt for people.
 //
 // Limits: 700 requests in any 5 minutes on hosted instances, then 429, probably
-// without Retry-After (halocli, homotechsual/HaloAPI). [Config.Gate] is the
-// place to keep within it.
+// without Retry-After (halocli, homotechsual/HaloAPI). Use [Config.Gate] to
+// stay within that limit.
 //
 // # Completeness
 //
-// Pages are cut by offset from a list that others change meanwhile. When a
-// client is deleted, all behind it move up, and the one at the next page
-// boundary is never shown. [Certificate] collects what is needed to notice;
-// it does not judge.
+// Pages are cut by offset from a list that may change during the pass. When a
+// client is deleted, all clients behind it move up, and the one at the next
+// page boundary is never shown. [Certificate] collects the facts that reveal
+// this; it does not judge them.
 //
 // A falling record_count shows a deletion, unless something was added at the
-// same time. Therefore the list is ordered by id, which new clients extend at
-// its end only, and [Query.VerifyTail] asks for the last page right after the
-// first, to learn the greatest id there is (TailID), and then for the first
-// page again, so that nothing shown is older than that. Every greater id shown
-// later is an addition, so
+// same time. Therefore the list is ordered by id, so that new clients appear
+// only at its end. [Query.VerifyTail] requests the last page right after the
+// first, to learn the greatest id (TailID). It then requests the first page
+// again, so that no yielded page is older than TailID. Every greater id that
+// appears later is an addition, so
 //
 //	deletions = RecordFirst + Additions − RecordLast
 //
 // For the same reason the last page is never read ahead: it is requested only
 // after all pages before it have arrived, so that its count is younger than
-// theirs. And the response that gave TailID is not reused as the last page,
-// which is read again in its turn.
+// theirs. The response that gave TailID is not reused: the last page is read
+// again at the end.
 package halo

@@ -10,43 +10,47 @@ import (
 
 // Kinds of an [Error], for [errors.Is].
 var (
-	// ErrCredentials: the authorisation server does not accept client ID and
-	// secret.
+	// ErrCredentials means that the authorisation server rejected the client ID
+	// or the secret.
 	ErrCredentials = errors.New("credentials rejected")
-	// ErrUnauthorized: the API answered 401 to a token that had just been
-	// issued.
+	// ErrUnauthorized means that the API answered 401 to a token that had just
+	// been issued.
 	ErrUnauthorized = errors.New("token rejected")
-	// ErrForbidden: 403; the application or its agent lacks a right.
+	// ErrForbidden means 403: the application or its agent lacks a right.
 	ErrForbidden = errors.New("access denied")
-	// ErrNotFound: 404 from the API, never from the authorisation server.
+	// ErrNotFound means 404 from the API, never from the authorisation server.
 	ErrNotFound = errors.New("not found")
-	// ErrInvalid: any other 4xx, or arguments that were not sent at all.
+	// ErrInvalid means any other 4xx, or arguments that were not sent at all.
 	ErrInvalid = errors.New("invalid request")
-	// ErrThrottled: 429; see [RetryAfter].
+	// ErrThrottled means 429; see [RetryAfter].
 	ErrThrottled = errors.New("too many requests")
-	// ErrUnavailable: 5xx, 408, timeouts, broken connections, DNS.
+	// ErrUnavailable means a 5xx, a 408, a timeout, a broken connection or a
+	// DNS failure.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrNotHalo: something answered that does not speak Halo's API: HTML, a
+	// ErrNotHalo means that the answer is not from Halo's API: HTML, a
 	// redirect, JSON of another shape.
 	ErrNotHalo = errors.New("not an answer of Halo's API")
-	// ErrTooLarge: the answer is beyond the bounds on bytes or rows.
+	// ErrTooLarge means that the answer exceeds the limit on bytes or rows.
 	ErrTooLarge = errors.New("answer too large")
-	// ErrRefused: the address is private and not allowed; nothing was sent.
+	// ErrRefused means that the address is private and not allowed. Nothing was
+	// sent.
 	ErrRefused = errors.New("address not allowed")
 )
 
-// OpToken is the Op of an [Error] of the token call.
+// OpToken is the Op of an [Error] from the token call.
 const OpToken = "fetch token"
 
-// Error is why a call failed, after retries. It shows neither the secret nor
-// a token. Errors of the caller's context and of [Config.Gate] are not of
-// this type.
+// Error describes why a call failed, after retries. It shows neither the secret
+// nor a token. If the caller's context or [Config.Gate] ends a call, the error
+// is not of this type.
 type Error struct {
-	// Op is what was being done, e.g. "list clients page 7" or [OpToken].
+	// Op is the operation that failed, e.g. "list clients page 7" or [OpToken].
 	Op string
-	// Status is the last HTTP status; 0: there was no response.
+	// Status is the last HTTP status, or 0 if there was no response.
 	Status int
-	// RetryAfter is the wait that the server asked for; 0: none.
+	// RetryAfter is how long to wait before the next call: the server's
+	// Retry-After or, after a 429 without one, a wait of 5 s or more that this
+	// package chooses. It is 0 if neither applies.
 	RetryAfter time.Duration
 	// Attempts is the number of HTTP requests made.
 	Attempts int
@@ -54,11 +58,11 @@ type Error struct {
 	Excerpt string
 
 	kind  error
-	cause error // what happened, where status and excerpt do not say it
+	cause error // the cause, unless status and excerpt say it
 	next  next
 }
 
-// next says whether another attempt makes sense.
+// next is the decision whether to make another attempt.
 type next int
 
 const (
@@ -99,12 +103,13 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the kind. The cause is text only: a timeout inside net/http
-// would otherwise pass for one of the caller's context.
+// Unwrap returns the kind, not the cause: a timeout inside net/http could
+// otherwise be mistaken for one of the caller's context.
 func (e *Error) Unwrap() error { return e.kind }
 
-// RetryAfter returns the wait that the server asked for; false if it asked for
-// none.
+// RetryAfter returns how long to wait before calling again. It returns false if
+// the error has no such wait. The wait is the server's Retry-After or, after a
+// 429 without one, 5 s or more.
 func RetryAfter(err error) (time.Duration, bool) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.RetryAfter <= 0 {

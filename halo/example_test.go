@@ -11,7 +11,7 @@ import (
 )
 
 func Example() {
-	// A Halo with three clients, two on a page.
+	// The server has three clients and lists two on a page.
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth/token", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"access_token":"x","token_type":"Bearer","expires_in":3600}`)
@@ -26,7 +26,7 @@ func Example() {
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
-	allow, err := halo.ParseAllow([]string{"127.0.0.1"}) // private addresses are refused otherwise
+	allow, err := halo.ParseAllow([]string{"127.0.0.1"}) // private addresses are refused by default
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,20 +17,21 @@ import (
 const (
 	// maxExcerpt bounds an excerpt, in bytes.
 	maxExcerpt = 300
-	// maxRaw bounds how much of an unknown body is searched, in bytes.
+	// maxRaw bounds the part of an unknown body that is searched, in bytes.
 	maxRaw = 4 << 10
 	hidden = "[hidden]"
 )
 
 var (
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	// tokenLike matches tokens that this package does not hold itself.
+	// tokenLike matches tokens other than this package's own.
 	tokenLike = regexp.MustCompile(`(?i)bearer\s+[^\s"',;]+|eyJ[\w-]{8,}\.[\w-]*\.?[\w-]*|(?:client_secret|access_token)=[^\s&"']+`)
 )
 
-// message extracts the readable message of an error's body: the Message of a
-// .NET exception, "field: message" of a binding error, a bare JSON string, the
-// title of an HTML page. It is empty if there is nothing but markup or braces.
+// message extracts the readable message from the body of an error: the Message
+// of a .NET exception, "field: message" of a binding error, a bare JSON string,
+// the title of an HTML page. It is empty if the body holds only markup or
+// braces.
 func message(body []byte) string {
 	body = withoutBOM(body)
 	switch text := strings.TrimSpace(string(body[:min(len(body), maxRaw)])); {
@@ -51,7 +52,8 @@ func message(body []byte) string {
 	}
 }
 
-// jsonMessage reads the message of a JSON body; false if it is not JSON.
+// jsonMessage reads the message of a JSON body. It returns false if the body is
+// not JSON.
 func jsonMessage(body []byte) (string, bool) {
 	var text string
 	if json.Unmarshal(body, &text) == nil {
@@ -87,15 +89,15 @@ func fieldMessages(fields map[string]json.RawMessage) string {
 	return strings.Join(parts, "; ")
 }
 
-// quote returns an error with a scrubbed text.
+// quote returns an error with the scrubbed text.
 func (a *API) quote(text, token string) error {
 	return errors.New(a.scrub(text, token))
 }
 
-// scrub puts a text on one line, removes control characters, the secret and
-// the token, and cuts it at maxExcerpt. It hides secrets before it cuts, so
-// that no part of one is left at the edge, and both before and after cleaning,
-// which could make or break a match.
+// scrub puts text on one line, removes control characters, the secret and the
+// token, and cuts it at maxExcerpt. It hides secrets before it cuts, so that no
+// part of a secret remains at the edge. It hides them both before and after
+// cleaning, because cleaning can create or destroy a match.
 func (a *API) scrub(text, token string) string {
 	text = a.hide(text, token)
 	text = a.hide(oneLine(text), token)
@@ -111,9 +113,9 @@ func (a *API) scrub(text, token string) string {
 
 func (a *API) hide(text, token string) string { return Redact(text, a.secret(), token) }
 
-// Redact hides secrets in a text, in the forms that they take in URLs, JSON and
+// Redact hides the secrets in text, including their forms in URLs, JSON and
 // HTML, and everything that looks like an access token. It ignores secrets
-// shorter than four bytes, which would riddle the text.
+// shorter than four bytes, which would match everywhere.
 func Redact(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if len(s) < 4 {
@@ -128,8 +130,8 @@ func Redact(text string, secrets ...string) string {
 }
 
 // oneLine drops control characters, invisible characters and invalid UTF-8, and
-// folds blanks. Dropping them joins the text on both sides, so that a secret
-// that they split is found.
+// folds white space. Dropping a character joins the text on both sides, so that
+// a secret split by it is found.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -71,7 +71,7 @@ func TestScrub(t *testing.T) {
 	}
 }
 
-// A secret of a few letters would riddle every text.
+// A secret of a few letters would match in every text.
 func TestScrubLeavesShortSecrets(t *testing.T) {
 	t.Parallel()
 	cfg := valid()

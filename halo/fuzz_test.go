@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzTokenAnswer checks that a token call returns either a token that can go
-// into a header as it is, or an error that shows nothing that may be a token.
+// into a header unchanged, or an error that shows no possible token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
@@ -57,7 +57,8 @@ func FuzzTokenAnswer(f *testing.F) {
 	})
 }
 
-// FuzzParseAllow checks that an accepted list allows no more than it says.
+// FuzzParseAllow checks that an accepted list allows nothing beyond its
+// entries.
 func FuzzParseAllow(f *testing.F) {
 	for _, seed := range []string{
 		"halo.local", "127.0.0.1", "10.0.0.0/8", "::1", "[::1]:8085", "127.0.0.1:8085", "::ffff:10.0.0.0/104", "0.0.0.0/0", "a b", "host:0",

@@ -12,8 +12,8 @@ import (
 // read-only.
 var public = ssrf.New(ssrf.WithAnyPort())
 
-// metadata lists the addresses at which clouds hand out credentials to any
-// caller. The list is needed because some are public or in a carrier's range.
+// metadata lists the addresses at which clouds give credentials to any caller.
+// The list is needed because some of them are public or in a carrier's range.
 var metadata = []netip.Addr{
 	netip.MustParseAddr("169.254.169.254"), // AWS, Azure, Google, Oracle and others
 	netip.MustParseAddr("169.254.170.2"),   // AWS, containers
@@ -22,31 +22,31 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::23"),
 	netip.MustParseAddr("fd20:ce::254"),    // Google
 	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("168.63.129.16"),   // Azure: a public address, answered by the host below
+	netip.MustParseAddr("168.63.129.16"),   // Azure: a public address, answered by the virtual machine's host
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// A refusedError says why an address is not called. Nothing was tried, so the
-// error does not depend on whether anything listens there, and it does not
-// show what a name resolves to.
+// refusedError explains why an address is not called. Nothing was tried, so the
+// error does not depend on whether a server listens there, and it does not show
+// what a name resolves to.
 type refusedError struct {
 	host, why string
 }
 
 func (e *refusedError) Error() string { return e.host + " " + e.why + "; " + allowHint }
 
-// allowHint is the advice for a host that is refused.
+// allowHint is the advice for a refused host.
 const allowHint = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
 
-// check returns a [*refusedError] if host, which resolves to the address to,
-// must not be called.
+// check returns a [*refusedError] if calling host at the resolved address to is
+// not allowed.
 func (a *Allow) check(host string, to netip.AddrPort) error {
 	if a.addr(to.Addr(), to.Port()) {
 		return nil
 	}
 	kind, port := forbidden(to.Addr()), badPort(to.Port())
 	if a.name(host, to.Port()) {
-		kind, port = never(to.Addr()), "" // listing a name does not allow these
+		kind, port = never(to.Addr()), "" // these stay forbidden even if the name is listed
 	}
 	_, notIP := netip.ParseAddr(host)
 	switch {
@@ -60,8 +60,9 @@ func (a *Allow) check(host string, to netip.AddrPort) error {
 	return nil
 }
 
-// badPort says why a port is not called, or returns "". Ports below 1024 belong
-// to other services, which must not receive what a user types.
+// badPort returns the reason why a port is not called, or "" if it may be.
+// Ports below 1024 belong to other services, which must not receive a user's
+// input.
 func badPort(port uint16) string {
 	if port == 443 || port >= 1024 {
 		return ""
@@ -69,9 +70,10 @@ func badPort(port uint16) string {
 	return fmt.Sprintf("has port %d, which is another service's: Halo is on 443, or from 1024 on", port)
 }
 
-// forbidden says why ip is not called, or returns "" for a public address. The
-// library decides, except for metadata services in public ranges and IPv4
-// inside a public IPv6 address, which it does not know.
+// forbidden returns the reason why ip is not called, or "" for a public
+// address. It adds to the library's decision two cases that the library does
+// not know: metadata services in public ranges, and IPv4 inside a public IPv6
+// address.
 func forbidden(ip netip.Addr) string {
 	if why := never(ip); why != "" {
 		return why
@@ -94,8 +96,8 @@ func forbidden(ip netip.Addr) string {
 	return ""
 }
 
-// never says why ip is not called even if an allowed name resolves to it, or
-// returns "".
+// never returns the reason why ip is not called even if an allowed name
+// resolves to it, or "" if it may be.
 func never(ip netip.Addr) string {
 	plain := ip.WithZone("")
 	if inner, ok := embedded(plain); ok {
@@ -114,7 +116,7 @@ func never(ip netip.Addr) string {
 	return ""
 }
 
-// embedded returns the IPv4 address inside an IPv6 one that is mapped,
+// embedded returns the IPv4 address inside an IPv6 address that is mapped,
 // compatible, translated (NAT64) or ISATAP. The ranges of 6to4 and Teredo are
 // refused as a whole.
 func embedded(ip netip.Addr) (netip.Addr, bool) {
@@ -126,7 +128,7 @@ func embedded(ip netip.Addr) (netip.Addr, bool) {
 	switch {
 	case ip.Is4In6(), nat64.Contains(ip):
 		return last, true
-	case compatible.Contains(ip) && b[12] != 0: // not :: and ::1
+	case compatible.Contains(ip) && b[12] != 0: // excludes :: and ::1
 		return last, true
 	case (b[8] == 0 || b[8] == 2) && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe:
 		return last, true

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestHostileAnswers sends what a malicious Halo could send. Each answer ends in
-// an error of a clear kind, or in clients that are safe to store.
+// TestHostileAnswers sends answers that a malicious Halo could send. Each must
+// end in an error of the right kind, or in clients that are safe to store.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	zipped := func(write func(io.Writer)) http.HandlerFunc {
@@ -28,7 +28,7 @@ func TestHostileAnswers(t *testing.T) {
 			_ = z.Close()
 		}
 	}
-	zeros := func(w io.Writer) { // the reader stops at half of it
+	zeros := func(w io.Writer) { // the reader stops halfway
 		chunk := make([]byte, 1<<20)
 		for range 16 {
 			if _, err := w.Write(chunk); err != nil {
@@ -49,7 +49,7 @@ func TestHostileAnswers(t *testing.T) {
 	tests := []struct {
 		name    string
 		answer  http.HandlerFunc
-		kind    error  // nil: read
+		kind    error  // nil: the answer is accepted
 		client  string // the name of the only client
 		clients int
 	}{
@@ -91,7 +91,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStub(t, tt.answer)
-			a := s.api(t, func(c *Config) { c.MaxBody = 8 << 20 }) // a quarter of the default, for speed
+			a := s.api(t, func(c *Config) { c.MaxBody = 8 << 20 }) // a quarter of the default, to keep the test fast
 			got, err := a.Page(t.Context(), Query{}, 1)
 			if tt.kind != nil {
 				checkKind(t, err, tt.kind)
@@ -113,7 +113,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestHostileServers calls servers that speak HTTP as no library would.
+// TestHostileServers calls servers whose HTTP no library would send.
 func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	flood := func(first, again string) func(net.Conn) {
@@ -173,7 +173,7 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// TestRowsDoNotMultiply compares the memory allocated with the size of the body,
+// TestRowsDoNotMultiply compares the memory allocated with the size of a body
 // in which an empty row takes three bytes.
 func TestRowsDoNotMultiply(t *testing.T) { // not parallel: it reads the process's counters
 	body := []byte(`{"clients":[` + strings.Repeat("{},", 4<<20) + `{}]}`)
@@ -228,7 +228,7 @@ func TestListsEnd(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 
-	// Without a count, and with new ids for ever.
+	// The server sends no count and never stops sending new ids.
 	seen := &IDSet{}
 	for id := range int64(maxRecords + 1) {
 		seen.Add(id + 1)
@@ -247,7 +247,7 @@ func TestListsEnd(t *testing.T) {
 	checkKind(t, err, ErrTooLarge)
 }
 
-// TestLargeBodiesOneByOne reads ahead pages that are all large. While one is
+// TestLargeBodiesOneByOne reads ahead when all pages are large. While one is
 // read, no other grows beyond largeBody.
 func TestLargeBodiesOneByOne(t *testing.T) {
 	t.Parallel()
@@ -269,7 +269,8 @@ func TestLargeBodiesOneByOne(t *testing.T) {
 	}
 }
 
-// watched is a body that counts how many bodies are beyond largeBody at once.
+// watched is a body that counts the bodies larger than largeBody at the same
+// time.
 type watched struct {
 	rest          string
 	read          int

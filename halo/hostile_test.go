@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// hostile lists addresses that an attacker could type to make the worker call
-// a forbidden target. why is a part of the message. Entries with leads are
-// names, resolved by the test's name server; they are refused when dialled, the
-// others already when parsed.
+// hostile lists addresses that an attacker could type to make the worker call a
+// forbidden target. why is a part of the error message. Entries with leads are
+// names, which the test's name server resolves. These are refused on dialling,
+// all others on parsing.
 var hostile = []struct{ address, why, leads string }{
-	// IP addresses as they are usually written.
+	// IP addresses in their usual spelling.
 	{"127.0.0.1", "loopback", ""},
 	{"https://127.0.0.1:8443/api", "loopback", ""},
 	{"127.255.255.254", "loopback", ""},
@@ -56,7 +56,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"[2001:db8::1]", "not of the public", ""},
 	{"[100::1]", "not of the public", ""},
 
-	// IPv4 inside IPv6.
+	// IPv4 addresses inside IPv6 addresses.
 	{"[::ffff:127.0.0.1]", "write 127.0.0.1", ""},
 	{"[::ffff:7f00:1]", "write 127.0.0.1", ""},
 	{"[::ffff:a9fe:a9fe]", "write 169.254.169.254", ""},
@@ -71,7 +71,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"[2606:4700::5efe:10.0.0.1]", "inside an IPv6", ""},
 	{"[2606:4700::200:5efe:127.0.0.1]", "inside an IPv6", ""},
 
-	// IP addresses as only some programs read them.
+	// IP addresses in spellings that only some programs understand.
 	{"2130706433", "write 127.0.0.1", ""},
 	{"https://2852039166/api", "write 169.254.169.254", ""},
 	{"0x7f000001", "write 127.0.0.1", ""},
@@ -101,7 +101,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"good.example.0x7f", "four numbers", ""},
 	{"[127.0.0.1]", "not a URL", ""},
 
-	// Parsers disagree about the host.
+	// Addresses whose host depends on the parser.
 	{"https://good@127.0.0.1/", "user name", ""},
 	{"https://good.example:443@127.0.0.1/", "user name", ""},
 	{"https://good.example%2f@127.0.0.1/", "user name", ""},
@@ -133,7 +133,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"good.example/%2e%2e/x", "letters, digits", ""},
 	{"good.example/;@127.0.0.1", "letters, digits", ""},
 
-	// Other protocols, other services.
+	// Other protocols and other services.
 	{"http://127.0.0.1", "plain http", ""},
 	{"HTTP://good.example", "plain http", ""},
 	{"ftp://127.0.0.1", "not an https URL", ""},
@@ -149,7 +149,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"good.example:-1", "not a URL", ""},
 	{"good.example:443x", "not a URL", ""},
 
-	// Names that resolve to such addresses.
+	// Names that resolve to forbidden addresses.
 	{"localhost", "loopback", "127.0.0.1 ::1"},
 	{"LOCALHOST.", "loopback", "127.0.0.1 ::1"},
 	{"sub.localhost", "loopback", "127.0.0.1"},
@@ -175,10 +175,10 @@ var hostile = []struct{ address, why, leads string }{
 	{"many.example", "leads to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
 
-// Every address goes through a whole call: those that parse are called through
-// an API, and all of them once more as typed, because a stored address may not
-// have been parsed. Nothing is resolved outside the process, and nothing would
-// be dialled even if the guard failed.
+// Every address goes through a whole call. Addresses that parse are called
+// through an API. Then all are called once more as typed, because a stored
+// address may never have been parsed. Nothing is resolved outside the process,
+// and nothing would be dialled even if the guard failed.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
 	if len(hostile) < 140 {
@@ -189,7 +189,8 @@ func TestHostileAddresses(t *testing.T) {
 		host, _, _ = strings.Cut(host, ":")
 		names := leads(map[string]string{
 			host: tt.leads, "good.example": "93.184.216.34",
-			// As the C library would, if a resolver passed them on.
+			// The C library reads numbers this way; a resolver could pass them
+			// on.
 			"2130706433": "127.0.0.1", "0x7f000001": "127.0.0.1", "0x7f.1": "127.0.0.1", "127.1": "127.0.0.1", "0177.0.0.1": "127.0.0.1",
 		})
 		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
@@ -213,7 +214,7 @@ func TestHostileAddresses(t *testing.T) {
 	}
 }
 
-// refused checks that a call is refused for good and nothing is dialled.
+// refused checks that a call is refused for good and that nothing is dialled.
 func refused(t *testing.T, address, why string, names *names) {
 	t.Helper()
 	err := unsent(t, address, names)
@@ -224,7 +225,7 @@ func refused(t *testing.T, address, why string, names *names) {
 	}
 }
 
-// unsent calls an address and checks that there is an error and nothing is
+// unsent calls an address and checks that the call fails and that nothing is
 // dialled.
 func unsent(t *testing.T, address string, names *names) error {
 	t.Helper()
@@ -244,8 +245,8 @@ func unsent(t *testing.T, address string, names *names) error {
 	return err
 }
 
-// The same spellings of loopback with a real listener behind them: not one
-// connection, and the same text whether the port is open or not.
+// The same spellings of loopback, with a real listener behind them, lead to no
+// connection. The error is the same whether or not the port is open.
 func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	t.Parallel()
 	open, shut := listen(t), listen(t)
@@ -257,7 +258,7 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	} {
 		var texts []string
 		for _, port := range []string{open.port(), shut.port()} {
-			d := &dials{} // there is a real listener, so loopback may be dialled
+			d := &dials{} // the listener is real, so dialling loopback is allowed
 			transport := newTransport(nil, wiring{resolver: names.resolver(), last: d.last})
 			a := newAPI(t, Config{
 				ResourceServer: "http://" + host + ":" + port + "/api", AuthServer: "http://" + host + ":" + port + "/auth",
@@ -265,7 +266,7 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 			})
 			_, err := a.Client(t.Context(), 7)
 			transport.CloseIdleConnections()
-			// Go's resolver rejects a number as a name.
+			// Go's resolver rejects a number in place of a name.
 			if !errors.Is(err, ErrRefused) && !strings.Contains(err.Error(), "does not exist") {
 				t.Errorf("%s: error %v", host, err)
 			}
@@ -278,8 +279,8 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	open.untouched(t)
 }
 
-// A name server that answers differently to the check and to the call gains
-// nothing: what was checked is what is dialled.
+// A name server that answers the check and the call differently gains nothing,
+// because the address that was checked is the one that is dialled.
 func TestRebindingFindsNoGap(t *testing.T) {
 	t.Parallel()
 	trap := listen(t)
@@ -293,7 +294,7 @@ func TestRebindingFindsNoGap(t *testing.T) {
 		ResourceServer: "http://rebind.example:" + trap.port() + "/api", AuthServer: "http://rebind.example:" + trap.port() + "/auth",
 		ClientID: "app", ClientSecret: testSecret, Transport: transport,
 	})
-	_, err := a.Client(t.Context(), 7) // public, tried again, then loopback
+	_, err := a.Client(t.Context(), 7) // public at first, loopback on the retry
 	checkKind(t, err, ErrRefused)
 	for range 3 {
 		_, err := a.Client(t.Context(), 7)
@@ -312,7 +313,7 @@ func TestRebindingFindsNoGap(t *testing.T) {
 	trap.untouched(t)
 }
 
-// Of several addresses only the public ones are tried.
+// If a name has several addresses, only the public ones are tried.
 func TestPrivateAmongPublicIsLeftOut(t *testing.T) {
 	t.Parallel()
 	trap := listen(t)
@@ -333,7 +334,7 @@ func TestPrivateAmongPublicIsLeftOut(t *testing.T) {
 	trap.untouched(t)
 }
 
-// Public addresses are called: the guard does not refuse everything.
+// Public addresses are called, so the guard does not refuse everything.
 func TestPublicAddressesPass(t *testing.T) {
 	t.Parallel()
 	names := leads(map[string]string{
@@ -360,8 +361,8 @@ func TestPublicAddressesPass(t *testing.T) {
 	}
 }
 
-// A name in the list may resolve to private addresses, but not to metadata
-// services, unless their addresses are in the list themselves.
+// A listed name may resolve to private addresses, but not to metadata services,
+// unless their addresses are listed themselves.
 func TestAllowedNameStaysFromMetadata(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

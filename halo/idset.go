@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// IDSet is a set of ids: a sparse bitmap in words of 64 neighbours. A million
-// ids in a row take some 550 KB. The zero value is empty and ready to use; a
-// nil set can be read. It is not safe for concurrent use.
+// IDSet is a set of ids, stored as a sparse bitmap in words of 64 consecutive
+// ids. A million ids in a row take some 550 KB. The zero value is empty and
+// ready to use; a nil set can be read. An IDSet is not safe for concurrent use.
 type IDSet struct {
 	words map[int64]uint64
 	count int
@@ -47,8 +47,8 @@ func (s *IDSet) Len() int {
 	return s.count
 }
 
-// All yields the ids in ascending order. The set must not be changed
-// meanwhile.
+// All yields the ids in ascending order. The set must not be changed during the
+// iteration.
 func (s *IDSet) All() iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		if s == nil {
@@ -64,7 +64,7 @@ func (s *IDSet) All() iter.Seq[int64] {
 	}
 }
 
-// clone returns a copy; a nil set becomes an empty one.
+// clone returns a copy of the set. The copy of a nil set is an empty set.
 func (s *IDSet) clone() *IDSet {
 	if s == nil {
 		return &IDSet{}
@@ -72,7 +72,7 @@ func (s *IDSet) clone() *IDSet {
 	return &IDSet{words: maps.Clone(s.words), count: s.count}
 }
 
-// split returns the word that holds an id, and its bit there.
+// split returns the word that holds an id, and the id's bit in that word.
 func split(id int64) (word int64, bit uint64) {
-	return id >> 6, 1 << (uint64(id) & 63) //nolint:gosec // two's complement is meant
+	return id >> 6, 1 << (uint64(id) & 63) //nolint:gosec // two's complement is intended
 }

@@ -8,8 +8,8 @@ import (
 	"net/url"
 )
 
-// judgeAPI turns an answer of the resource server into an error, or decodes
-// it. The status alone decides; bodies of errors are for people.
+// judgeAPI turns an answer from the resource server into an error, or decodes
+// it. The status alone decides; the body of an error is only for people.
 func judgeAPI(ans answer, decode func([]byte) error) *Error {
 	if ans.status/100 != 2 {
 		return judgeStatus(ans)
@@ -24,7 +24,7 @@ func judgeAPI(ans answer, decode func([]byte) error) *Error {
 	return &Error{kind: ErrNotHalo, cause: err}
 }
 
-// judgeStatus is the table of what a status outside 2xx means.
+// judgeStatus maps each status outside 2xx to an error.
 func judgeStatus(ans answer) *Error {
 	e := &Error{Status: ans.status, kind: ErrInvalid}
 	switch status := ans.status; {
@@ -46,8 +46,8 @@ func judgeStatus(ans answer) *Error {
 	return e
 }
 
-// redirected names only the host of a redirect: the rest of a login redirect
-// can carry private state.
+// redirected returns an error that names only the host of a redirect, because
+// the rest of a login redirect can carry private state.
 func redirected(h http.Header) error {
 	location := h.Get("Location")
 	if location == "" {
@@ -60,9 +60,9 @@ func redirected(h http.Header) error {
 	return fmt.Errorf("redirected to %s: is the address right?", host)
 }
 
-// judgeToken turns an answer of the authorisation server into an error. If
-// tenant is set, a 500 is retried only once: it is how Halo reports a tenant
-// that does not exist, and a person waits for the answer.
+// judgeToken turns an answer from the authorisation server into an error. If
+// tenant is set, a 500 is retried only once: Halo answers 500 when a tenant
+// does not exist, and a person may be waiting.
 func judgeToken(ans answer, tenant string, attempts int) *Error {
 	var reply struct {
 		Code  string `json:"error"`
@@ -89,7 +89,7 @@ func judgeToken(ans answer, tenant string, attempts int) *Error {
 	case status == http.StatusUnauthorized:
 		e.kind = ErrCredentials
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
-		// Never ErrNotFound: it would pass for a missing client.
+		// Never ErrNotFound, which would look like a missing client.
 		e.kind, e.cause = ErrNotHalo, errors.New("is the address of the authorisation server right?")
 	case tenant != "" && (status == http.StatusBadRequest || status == http.StatusInternalServerError && !isJSON):
 		e.cause = fmt.Errorf("is the tenant name %q right?", tenant)

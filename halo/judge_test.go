@@ -14,11 +14,11 @@ var kinds = []error{
 	ErrThrottled, ErrUnavailable, ErrNotHalo, ErrTooLarge, ErrRefused,
 }
 
-// checkKind checks that err has one kind and no other.
+// checkKind checks that err is of kind want and of no other.
 func checkKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range kinds {
-		if errors.Is(err, kind) != (kind == want) { //nolint:errorlint // sentinels are compared
+		if errors.Is(err, kind) != (kind == want) { //nolint:errorlint // compares the sentinels themselves
 			t.Errorf("error %v: is %q = %t, want kind %q", err, kind, errors.Is(err, kind), want)
 		}
 	}

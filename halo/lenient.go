@@ -11,22 +11,23 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// Values that Halo writes in several ways. The functions take raw JSON, or nil
-// for an object or array, and never fail: an unreadable value counts as absent,
-// so that one odd field does not cost a page.
+// Halo writes some values in several ways. The functions below take raw JSON,
+// or nil for an object or array, and never fail: an unreadable value counts as
+// absent, so that one odd field does not spoil a page.
 
 const (
-	// maxID is the greatest integer that survives JSON's doubles.
+	// maxID is the greatest integer that JSON numbers represent exactly.
 	maxID = 1 << 53
-	// maxText bounds names, in runes.
+	// maxText bounds names and other strings, in runes.
 	maxText = 1000
-	// maxNumber bounds the text that is parsed as a number or a flag, in bytes.
+	// maxNumber bounds a string that is parsed as a number or a flag, in bytes.
 	maxNumber = 64
-	// maxDigits is a number of digits that always fits into an integer.
+	// maxDigits is a number of digits that always fits in an integer.
 	maxDigits = 15
 )
 
-// idOf reads an id: 12, 12.0 or "12"; 0 for anything not in 1 to 2^53.
+// idOf reads an id, written as 12, 12.0 or "12". It returns 0 for anything not
+// in 1 to 2^53.
 func idOf(raw []byte) int64 {
 	if v, ok := integerOf(raw); ok && v >= 1 {
 		return v
@@ -34,8 +35,8 @@ func idOf(raw []byte) int64 {
 	return 0
 }
 
-// countOf reads a record_count: 12, 12.0 or "12"; unknownCount for anything
-// else.
+// countOf reads a record_count, written as 12, 12.0 or "12". It returns
+// unknownCount for anything else.
 func countOf(raw []byte) int {
 	if v, ok := integerOf(raw); ok && v >= 0 {
 		return int(v)
@@ -62,8 +63,7 @@ func integerOf(raw []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// digits is the fast path of integerOf, for a number of a few digits and
-// nothing else.
+// digits is the fast path of integerOf. It accepts only a short run of digits.
 func digits(raw []byte) (v int64, ok bool) {
 	if len(raw) == 0 || len(raw) > maxDigits {
 		return 0, false
@@ -77,7 +77,8 @@ func digits(raw []byte) (v int64, ok bool) {
 	return v, true
 }
 
-// flagOf reads true, a number other than 0, or a string of one of these.
+// flagOf returns true for true, for a number other than 0 and for a string that
+// holds either.
 func flagOf(raw []byte) bool {
 	if string(raw) == "false" || string(raw) == "true" {
 		return raw[0] == 't'
@@ -90,8 +91,8 @@ func flagOf(raw []byte) bool {
 	return strings.EqualFold(s, "true") || err == nil && v != 0
 }
 
-// textOf reads a string, cleaned by [plaintext.Clean], or a number as it is
-// written; anything else is empty.
+// textOf returns a string, cleaned by [plaintext.Clean], or a number as it is
+// written. It returns "" for anything else.
 func textOf(raw []byte) string {
 	switch {
 	case len(raw) == 0:
@@ -103,8 +104,8 @@ func textOf(raw []byte) string {
 	case bytes.IndexByte(raw, '\\') < 0:
 		return plaintext.Clean(string(raw[1:len(raw)-1]), maxText)
 	}
-	// Invalid bytes go first: unquoting would turn them into U+FFFD, which
-	// could not be told from one that was sent.
-	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair: that is U+FFFD
+	// Invalid bytes are removed first. Unquoting would turn them into U+FFFD,
+	// which looks like one that was sent.
+	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair, which becomes U+FFFD
 	return plaintext.Clean(string(text), maxText)
 }

@@ -22,13 +22,13 @@ const (
 	testToken  = "tok-0001-abcdef"
 )
 
-// stub is a server whose token endpoint always succeeds; the test serves the
-// API's paths.
+// stub is a server whose token endpoint always succeeds. Each test serves the
+// API's paths itself.
 type stub struct {
 	*httptest.Server
 	mu     sync.Mutex
 	tokens int
-	paths  []string // of the API, with query, in order of arrival
+	paths  []string // paths of the API with their query, in order of arrival
 }
 
 func newStub(t testing.TB, api http.HandlerFunc) *stub {
@@ -61,8 +61,8 @@ func (s *stub) requests() []string {
 	return append([]string(nil), s.paths...)
 }
 
-// localTransport may call the servers of tests; its connections are closed at
-// the end of the test.
+// localTransport returns a transport that may call the test servers. Its
+// connections are closed at the end of the test.
 func localTransport(t testing.TB) *http.Transport {
 	t.Helper()
 	allow, err := ParseAllow([]string{"127.0.0.0/8"})
@@ -74,8 +74,8 @@ func localTransport(t testing.TB) *http.Transport {
 	return transport
 }
 
-// api returns a handle on a stub, without waits between retries. The functions
-// change the configuration first.
+// api returns a handle on a stub, without waits between retries. The change
+// functions adjust the configuration first.
 func (s *stub) api(t testing.TB, change ...func(*Config)) *API {
 	t.Helper()
 	cfg := Config{
@@ -98,8 +98,8 @@ func newAPI(t testing.TB, cfg Config) *API {
 	return a
 }
 
-// wire is a transport that answers without a network, for tests in a bubble
-// of virtual time. It answers token calls itself.
+// wire is a transport that answers without a network, for tests in a bubble of
+// virtual time. It answers token calls itself.
 type wire struct {
 	answer func(*http.Request) (*http.Response, error)
 	token  func(*http.Request) (*http.Response, error) // nil: always succeeds
@@ -115,7 +115,7 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return reply(200, `{"access_token":"`+testToken+`","token_type":"Bearer","expires_in":3600}`), nil
 }
 
-// reply makes a response with header lines given as "Name: value".
+// reply returns a response. Headers are given as "Name: value".
 func reply(status int, body string, header ...string) *http.Response {
 	h := http.Header{}
 	for _, line := range header {
@@ -142,15 +142,15 @@ func wired(t testing.TB, w wire, change ...func(*Config)) *API {
 	return a
 }
 
-// clientList is a list of clients that can change between requests.
+// clientList is a list of clients that a test can change between requests.
 type clientList struct {
 	mu      sync.Mutex
 	ids     []int64
-	maxRows int                                   // rows a page, whatever is requested
-	before  func(l *clientList, page, nth int)    // called with each request before it is answered
+	maxRows int                                   // rows per page, whatever is requested
+	before  func(l *clientList, page, nth int)    // called before each request is answered
 	count   func(l *clientList) any               // record_count; nil: the number of ids
 	pastEnd func(l *clientList, size int) []int64 // rows past the end; nil: none
-	served  []int                                 // pages in order of arrival
+	served  []int                                 // page numbers in order of arrival
 }
 
 func newClientList(n int) *clientList {
@@ -198,7 +198,7 @@ func (l *clientList) pages() []int {
 	return append([]int(nil), l.served...)
 }
 
-// readAll runs a pass to its end.
+// readAll reads all pages of a pass.
 func readAll(ctx context.Context, a *API, q Query, from Cursor) (pages []Page, err error) {
 	for page, err := range a.Pages(ctx, q, from) {
 		if err != nil {

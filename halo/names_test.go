@@ -12,11 +12,12 @@ import (
 )
 
 // names is a name server inside the test. It has a list of answers for each
-// name, one a lookup, and repeats the last. Nothing leaves the process.
+// name, one for each lookup, and repeats the last one. Nothing leaves the
+// process.
 type names struct {
 	mu      sync.Mutex
 	answers map[string][][]string // IP addresses
-	asked   map[string]int        // by type and name
+	asked   map[string]int        // counts lookups by type and name
 }
 
 // leads returns a name server with one answer for each name: "10.0.0.1 ::1".
@@ -36,7 +37,7 @@ func (n *names) resolver() *net.Resolver {
 	}}
 }
 
-// serve answers queries as over TCP: each message is preceded by its length.
+// serve answers queries as over TCP, where its length precedes each message.
 func (n *names) serve(conn net.Conn) {
 	defer conn.Close()
 	for {
@@ -55,7 +56,8 @@ func (n *names) serve(conn net.Conn) {
 	}
 }
 
-// answer makes the reply to a query with one question, as Go asks.
+// answer returns the reply to a query with one question, which is all that Go
+// sends.
 func (n *names) answer(query []byte) []byte {
 	var labels []string
 	end := 12
@@ -70,7 +72,7 @@ func (n *names) answer(query []byte) []byte {
 
 	reply := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, query[12:end]...)
 	if !found {
-		reply[3] |= 3 // no such name
+		reply[3] |= 3 // the name does not exist
 	}
 	for _, ip := range ips {
 		reply[7]++
@@ -100,12 +102,12 @@ func (n *names) next(name string, kind uint16) (found bool, ips [][]byte) {
 	return true, ips
 }
 
-// dials records the addresses that would be dialled. It refuses everything that
-// is not loopback, even with the guard removed.
+// dials records the addresses that would be dialled. It refuses everything but
+// loopback, even with the guard removed.
 type dials struct {
 	mu   sync.Mutex
 	list []string
-	all  bool // refuse loopback, too
+	all  bool // also refuse loopback
 }
 
 type notDialledError struct{}

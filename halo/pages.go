@@ -7,49 +7,49 @@ import (
 	"slices"
 )
 
-// Bounds of a pass, should a server bring new ids for ever. Ids that are spread
-// as widely as possible take some 40 bytes each in an [IDSet], and a run holds
-// two sets: 160 MB at worst, 2 MB for ids in a row. With Halo's limit of 700
-// requests in 5 minutes, 100,000 pages take half a day.
+// These bounds end a pass if the server never stops sending new ids. In an
+// [IDSet], widely spread ids take some 40 bytes each, and a run holds two sets:
+// 160 MB at worst, 2 MB for consecutive ids. At Halo's limit of 700 requests in
+// 5 minutes, 100,000 pages take half a day.
 const (
 	maxPages   = 100_000
 	maxRecords = 2_000_000
 )
 
 // Cursor is a position in a pass over a list. It can be stored as JSON, and
-// [API.Pages] resumes from it with the same query. The zero value is the
-// start.
+// [API.Pages] resumes from it with the same query. The zero value is the start
+// of the list.
 type Cursor struct {
-	// NextPage is the page to go on with; 0 and 1 are the start.
+	// NextPage is the page to read next. Both 0 and 1 mean the first page.
 	NextPage int `json:"next_page"`
-	// PageSize is the size that NextPage counts in; it must not change within
-	// a pass. 0 at the start.
+	// PageSize is the page size by which NextPage counts. It must not change
+	// within a pass. It is 0 at the start.
 	PageSize int `json:"page_size,omitempty"`
-	// Done says that the pass has ended.
+	// Done reports whether the pass has ended.
 	Done        bool        `json:"done,omitempty"`
 	Certificate Certificate `json:"certificate"`
-	// Seen are the ids that the pass has shown. It is not part of the JSON:
-	// code that stores a cursor must store the ids as well and put them back.
-	// If some are missing, the pass shows those clients again and counts fewer
-	// distinct ids than there are, and so looks incomplete.
+	// Seen holds the ids that the pass has yielded. It is not part of the JSON:
+	// code that stores a cursor must also store the ids and restore them. If
+	// some are missing, the pass looks incomplete, because it yields those
+	// clients again and counts too few distinct ids.
 	//
-	// The Cursor of a yielded page shares the set with the running pass: read
-	// it before taking the next page, and do not change it.
-	// A cursor given to [API.Pages] is copied.
+	// The Cursor of a yielded page shares this set with the running pass: read
+	// the set before taking the next page, and do not change it. A Cursor
+	// passed to [API.Pages] is copied.
 	Seen *IDSet `json:"-"`
 }
 
-// Pages reads a list page by page, in order, from a cursor on: GET /Client. It
-// is lazy, can be ranged over again with the same outcome, and has ended all
-// its requests when the loop is left.
+// Pages reads a list page by page, in order, starting at a cursor: GET /Client.
+// The sequence is lazy and can be ranged over again from the same cursor. When
+// the loop ends, so have all its requests.
 //
-// A successful pass ends with one page that has Last set. That is the page at
-// which the number of ids shown reaches Halo's count; if the count is not
-// reached, it is an empty page or one without a new id, which is yielded
-// without clients. A cursor that is Done yields nothing.
+// A successful pass ends with one page that has Last set. This is the page at
+// which the number of ids reaches Halo's count. If the count is never reached,
+// it is an empty page or one without a new id, yielded without clients. A
+// cursor that is Done yields nothing.
 //
-// An error comes last, with an empty page; the pages before it have been
-// yielded, and the Cursor of the last of them resumes the pass.
+// An error comes last, with an empty page. All pages before the error have been
+// yielded, and the Cursor of the last one resumes the pass.
 func (a *API) Pages(ctx context.Context, q Query, from Cursor) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		if from.Done {
@@ -66,7 +66,7 @@ func (a *API) Pages(ctx context.Context, q Query, from Cursor) iter.Seq2[Page, e
 	}
 }
 
-// read runs a pass until it ends or yield returns false.
+// read runs a pass until the pass ends or yield returns false.
 func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ahead := &readahead{
@@ -104,14 +104,14 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 	}
 }
 
-// pass is the state of one run over a list.
+// pass is the state of one reading of a list.
 type pass struct {
 	query   Query
 	cur     Cursor
-	fullest int // rows of the fullest page so far
+	fullest int // rows on the fullest page so far
 }
 
-// newPass starts or resumes a pass. It keeps nothing of from's set.
+// newPass starts or resumes a pass. It does not retain from's set.
 func newPass(q Query, from Cursor) (*pass, error) {
 	q, err := q.withDefaults()
 	if err != nil {
@@ -136,7 +136,7 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	pages := max(1, c.Pages)
 	return &pass{
 		query: q, cur: from,
-		fullest: (c.Rows + pages - 1) / pages, // the average; the fullest had at least that many
+		fullest: (c.Rows + pages - 1) / pages, // the average: the fullest page had at least that many
 	}, nil
 }
 
@@ -156,7 +156,7 @@ func (p *pass) admit(l listing) Page {
 	c.Duplicates += l.rows - l.malformed - len(page.Clients)
 	c.Distinct = p.cur.Seen.Len()
 	if l.rows > 0 || l.count > 0 || page.Number == 1 {
-		// Past the end, 0 can just as well mean "rows of this page".
+		// Past the end, a count of 0 may refer to this page only.
 		c.observeCount(l.count)
 	}
 
@@ -169,7 +169,7 @@ func (p *pass) admit(l listing) Page {
 		c.Ended = EndedCount
 	}
 	if page.Number == 1 && p.query.VerifyTail && p.tail(l) == 0 {
-		c.TailID = c.LastID // the only page is the tail
+		c.TailID = c.LastID // the only page is also the tail
 	}
 	page.Last = c.Ended != ""
 	p.cur.Done = page.Last
@@ -177,7 +177,7 @@ func (p *pass) admit(l listing) Page {
 	return page
 }
 
-// target returns the page to read ahead to; 0: stop reading ahead.
+// target returns the page to read ahead to, or 0 to stop reading ahead.
 func (p *pass) target() int {
 	if p.cur.Done || p.query.Stop != nil && p.query.Stop() {
 		return 0
@@ -185,8 +185,9 @@ func (p *pass) target() int {
 	return p.lastPage()
 }
 
-// lastPage returns where the list should end, by its count and the fullest page
-// so far; 0 if unknown. The list may end later: no page has to be full.
+// lastPage returns the page at which the list should end, estimated from its
+// count and the fullest page so far, or 0 if unknown. The list may end later,
+// because pages need not be full.
 func (p *pass) lastPage() int {
 	n := p.cur.Certificate.RecordLast
 	if n < 0 || p.fullest == 0 {
@@ -195,8 +196,8 @@ func (p *pass) lastPage() int {
 	return min((n+p.fullest-1)/p.fullest, maxPages)
 }
 
-// tail returns the number of the page that shows the greatest id, or 0 if there
-// is no need to read it.
+// tail returns the number of the page that shows the greatest id, or 0 if that
+// page need not be read.
 func (p *pass) tail(first listing) int {
 	if !p.query.VerifyTail || first.rows == 0 || first.count <= first.rows {
 		return 0
@@ -204,9 +205,9 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail reads the end of the list, and then its first page again, which it
-// returns: every page that the pass shows is younger than what it knows of the
-// tail, so no change can hide between the two.
+// verifyTail reads the end of the list and then reads its first page again,
+// which it returns. Every page that the pass yields is then younger than what
+// the pass knows of the tail, so no change can hide between the two.
 func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
 	tail := p.tail(first)
 	if tail == 0 {

@@ -123,7 +123,7 @@ func TestPagesCanBeRangedOverAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// From the middle, with the set of a pass that has advanced since.
+	// Resume from the middle, with the set of a pass that has advanced since.
 	resume := first[1].Cursor
 	resume.Seen = &IDSet{}
 	for _, id := range idsOf(first[:2]) {
@@ -156,7 +156,7 @@ func TestPagesResumesFromStoredCursor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A crash after each page.
+	// The reader crashes after each page.
 	var stored []byte
 	var got []Page
 	for {
@@ -288,7 +288,7 @@ func TestPagesStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// A pass that resumes at a short page still knows how full pages can be.
+// A pass that resumes at a short page remembers how full a page can be.
 func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
 	t.Parallel()
 	p, err := newPass(Query{}, Cursor{NextPage: 3, Certificate: Certificate{Pages: 2, Rows: 200, RecordLast: 1000}})
@@ -301,7 +301,7 @@ func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
 	}
 }
 
-// A list of one page needs no further request for its greatest id.
+// A list of one page needs no second request for its greatest id.
 func TestTailOfOnePage(t *testing.T) {
 	t.Parallel()
 	a := newStub(t, newClientList(34).ServeHTTP).api(t)
@@ -320,8 +320,8 @@ func TestTailOfOnePage(t *testing.T) {
 	}
 }
 
-// BenchmarkPages reads 100,000 clients without a network: the cost of
-// decoding, de-duplicating and reading ahead.
+// BenchmarkPages reads 100,000 clients without a network. It measures decoding,
+// de-duplication and reading ahead.
 func BenchmarkPages(b *testing.B) {
 	w := newClientList(100_000)
 	bodies := make([]string, 1001)

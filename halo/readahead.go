@@ -5,39 +5,41 @@ import (
 	"sync"
 )
 
-// Bounds of what waits to be taken before reading ahead pauses. A page of 100
-// rows takes some 30 kB, so a run buffers 1.2 MB.
+// Reading ahead pauses when this much waits to be taken. A page of 100 rows
+// takes some 30 kB, so a run buffers 1.2 MB.
 const (
 	aheadRows  = 4000
-	aheadPages = 48 // pages in flight included
+	aheadPages = 48 // including pages in flight
 )
 
-// readahead fetches numbered pages, several at a time, and hands them out in
-// order. One goroutine takes them; the fetches run in their own, and each that
-// ends starts the next, so that fetching goes on while the taker is busy.
+// readahead fetches numbered pages, several at a time, and returns them in
+// order. One goroutine takes them. Each fetch runs in its own goroutine and
+// starts the next one when it ends, so that fetching continues while the caller
+// is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
-	window int // fetches at once; 1: fetch only on take
-	next   int // number of the page to hand out next
+	window int // fetches at once; 1: fetch only in take
+	next   int // number of the next page to return
 
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	flights []*arrival // of page next and the pages after it
+	flights []*arrival // page next and the pages after it
 	flying  int        // flights that have not arrived
 	rows    int        // of the flights that have arrived
-	last    int        // page to read ahead to; 0: stop
+	last    int        // page to read ahead to; 0: stop reading ahead
 }
 
 // arrival is one page in flight.
 type arrival struct {
-	landed chan struct{} // closed when the other fields are set
+	landed chan struct{} // closed when all other fields are set
 	listing
 	err      error
 	panicked any
 }
 
-// take returns the next page. It fetches the page if that has not been started.
+// take returns the next page. If its fetch has not started yet, take fetches
+// it.
 func (r *readahead) take() (listing, error) {
 	r.mu.Lock()
 	if len(r.flights) == 0 {
@@ -58,9 +60,9 @@ func (r *readahead) take() (listing, error) {
 	return f.listing, f.err
 }
 
-// fill allows pages to be fetched in advance, up to page last. That one is
-// fetched only after all before it have arrived: its rows and its count must be
-// younger than theirs. 0 ends fetching.
+// fill allows reading ahead up to the page last; 0 stops it. The page last
+// itself is fetched only after all pages before it have arrived, because its
+// rows and its count must be younger than theirs.
 func (r *readahead) fill(last int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +70,7 @@ func (r *readahead) fill(last int) {
 	r.refill()
 }
 
-// refill starts as many fetches as there is room for. The caller holds r.mu.
+// refill starts as many fetches as the bounds permit. The caller holds r.mu.
 func (r *readahead) refill() {
 	if r.window == 1 {
 		return
@@ -89,7 +91,7 @@ func (r *readahead) start() {
 	r.flights = append(r.flights, f)
 	r.flying++
 	r.running.Go(func() {
-		// Pass a panic to the caller: here it would end the process.
+		// Pass a panic to the caller; here it would end the process.
 		defer func() {
 			f.panicked = recover()
 			r.land(f)
@@ -98,7 +100,7 @@ func (r *readahead) start() {
 	})
 }
 
-// land notes that a page has arrived. After a failed page no further ones are
+// land records that a page has arrived. After a failed page, no more pages are
 // fetched.
 func (r *readahead) land(f *arrival) {
 	r.mu.Lock()
@@ -112,8 +114,9 @@ func (r *readahead) land(f *arrival) {
 	r.refill()
 }
 
-// ahead returns how many pages have been requested and not taken, and whether
-// the first of them has arrived without an error: taking it does not wait.
+// ahead returns the number of pages that have been requested but not taken.
+// ready reports whether the first of them has arrived without an error, so that
+// taking it does not block.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

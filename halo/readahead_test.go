@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// slow fetches pages in virtual time and notes when each was requested.
+// slow fetches pages in virtual time and records when each was requested.
 type slow struct {
 	mu      sync.Mutex
 	asked   []int
 	now, up int // fetches in flight, and their maximum
 	delay   func(number int) time.Duration
-	rows    int // of each page; 0: its number
-	bad     int // page that fails
+	rows    int // rows on each page; 0: the number of the page
+	bad     int // the page that fails
 }
 
 func (s *slow) fetch(number int) (listing, error) {
@@ -46,7 +46,7 @@ func (s *slow) fetch(number int) (listing, error) {
 func TestReadaheadKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// Of four pages the later ones arrive sooner.
+		// Of each four pages, the later ones arrive sooner.
 		s := &slow{bad: 13, delay: func(n int) time.Duration { return time.Duration(4-n%4) * time.Second }}
 		r := &readahead{fetch: s.fetch, window: 4, next: 1}
 		for want := 1; want <= 12; want++ {
@@ -66,7 +66,7 @@ func TestReadaheadKeepsOrder(t *testing.T) {
 	})
 }
 
-// While the caller works on a page, as many pages as may wait are fetched.
+// While the caller works on a page, reading ahead continues up to its bound.
 func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 	})
 }
 
-// Reading ahead is bounded in pages, too, for servers with tiny pages.
+// Reading ahead is also bounded in pages, because a server may send tiny ones.
 func TestReadaheadBoundsPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,8 +119,8 @@ func TestReadaheadBoundsPages(t *testing.T) {
 	})
 }
 
-// A page that failed is not ready, since taking it is an error, and no page
-// after it is fetched.
+// A failed page is not ready, because taking it returns an error. No page after
+// it is fetched.
 func TestReadaheadEndsAtFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestReadaheadWindowOfOne(t *testing.T) {
 	}
 }
 
-// Leaving the loop ends what is in flight, before the loop is left.
+// Leaving the loop first ends all requests in flight.
 func TestBreakEndsReadingAhead(t *testing.T) {
 	t.Parallel()
 	var flying atomic.Int32
@@ -190,7 +190,7 @@ func TestBreakEndsReadingAhead(t *testing.T) {
 		flying.Add(1)
 		defer flying.Add(-1)
 		reached <- struct{}{}
-		<-r.Context().Done() // a server that never answers
+		<-r.Context().Done() // the server never answers
 		return nil, r.Context().Err()
 	}})
 	for _, err := range a.Pages(t.Context(), Query{}, Cursor{}) {
@@ -223,7 +223,7 @@ func TestPagesReadsAhead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-enough // hangs unless pages are fetched while page 1 is being worked on
+		<-enough // hangs if no pages are fetched while the caller works on page 1
 		break
 	}
 }

@@ -14,19 +14,19 @@ var (
 )
 
 // reader reads JSON piece by piece. It does not recurse, however deep a body
-// is, and more than 10,000 levels are an error. Its errors never quote the
-// body; [io.EOF] and [io.ErrUnexpectedEOF] mean that the body broke off.
+// is; more than 10,000 levels are an error. Its errors never quote the body.
+// [io.EOF] and [io.ErrUnexpectedEOF] mean that the body broke off.
 type reader struct{ json *jsontext.Decoder }
 
-// newReader returns a reader of body, without a copy. It tolerates invalid UTF-8
-// and duplicate keys, which the callers handle: one odd field must not cost a
-// page.
+// newReader returns a reader of body. It does not copy body. The reader
+// tolerates invalid UTF-8 and duplicate keys, which the callers handle: one odd
+// field must not spoil a page.
 func newReader(body []byte) reader {
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
 }
 
-// document reads the whole body with array or object, whichever fits. Its error
-// is final: callers add nothing to it.
+// document reads the whole body with array or object, depending on its first
+// byte. Callers return its error unchanged.
 func (r reader) document(body []byte, array, object func() error) error {
 	var err error
 	kind := kindOf(body)
@@ -56,8 +56,8 @@ func (r reader) document(body []byte, array, object func() error) error {
 	return err
 }
 
-// members reads an object. It calls each with every raw key; each must read the
-// value and must not use the key after that.
+// members reads an object. It calls each with every raw key. each must read the
+// value and must not use the key afterwards.
 func (r reader) members(each func(key []byte) error) error {
 	if _, err := r.json.ReadToken(); err != nil { // {
 		return unquoted(err)
@@ -81,8 +81,8 @@ func (r reader) members(each func(key []byte) error) error {
 	}
 }
 
-// elements reads an array. It calls each for every element, which each must
-// read.
+// elements reads an array. It calls each for every element, and each must read
+// that element.
 func (r reader) elements(each func() error) error {
 	if _, err := r.json.ReadToken(); err != nil { // [
 		return unquoted(err)
@@ -101,7 +101,7 @@ func (r reader) elements(each func() error) error {
 }
 
 // value returns the raw value. It skips an object or array and returns nil,
-// because no field of ours is one.
+// because no field that this package needs has one.
 func (r reader) value() ([]byte, error) {
 	switch r.json.PeekKind() {
 	case jsontext.KindBeginObject, jsontext.KindBeginArray:
@@ -112,7 +112,7 @@ func (r reader) value() ([]byte, error) {
 	}
 }
 
-// unquoted replaces an error of the library by one that quotes nothing.
+// unquoted replaces a library error that may quote the body.
 func unquoted(err error) error {
 	switch {
 	case err == nil:
@@ -123,7 +123,7 @@ func unquoted(err error) error {
 	return errNotJSON
 }
 
-// kindOf returns the first byte of JSON that is not blank, or 0.
+// kindOf returns the first byte of JSON that is not white space, or 0.
 func kindOf(body []byte) byte {
 	body = bytes.TrimLeft(body, " \t\r\n")
 	if len(body) == 0 {
@@ -132,7 +132,7 @@ func kindOf(body []byte) byte {
 	return body[0]
 }
 
-// withoutBOM drops a byte order mark, which .NET likes to write.
+// withoutBOM drops a byte order mark, which .NET often writes.
 func withoutBOM(body []byte) []byte {
 	return bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 }

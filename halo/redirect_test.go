@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Redirects of every kind, to every kind of target, at the token call and at a
-// read, chained: none is followed, and only the configured server sees the
-// secret and the token.
+// The test covers redirects of every kind and to every kind of target, at the
+// token call, at a read and in chains. None is followed, and only the
+// configured server sees the secret and the token.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -30,7 +30,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		other.URL + "/auth/token", other.URL + "/api/Client/7", strings.Replace(other.URL, "127.0.0.1", "other.example", 1) + "/",
 		strings.Replace(other.URL, "http:", "", 1) + "/x", // same scheme, other host
 		strings.Replace(other.URL, "http:", "https:", 1) + "/",
-		"HERE/auth/hop", "HERE/api/hop", "/auth/hop", "/api/hop", "hop", "?hop=1", // itself
+		"HERE/auth/hop", "HERE/api/hop", "/auth/hop", "/api/hop", "hop", "?hop=1", // the server itself
 		"http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "https://93.184.216.34/", "http://[::1]:1/",
 		"file:///etc/passwd", "ftp://other.example/", "javascript:alert(1)", "http://user:pw@other.example/", "http://%31/", "",
 	}

@@ -14,15 +14,15 @@ const (
 	maxErrorBody = 64 << 10
 	// maxTokenBody bounds the answer to a token call, in bytes.
 	maxTokenBody = 1 << 20
-	// largeBody is the size in bytes from which a body counts as large: an
-	// [API] holds one such body at a time, see [API.readBody].
+	// largeBody is the size in bytes from which a body counts as large. An
+	// [API] holds only one large body at a time, see [API.readBody].
 	largeBody = 4 << 20
-	// maxSpare bounds a buffer that is kept for the next body, in bytes. A page
+	// maxSpare bounds a buffer that is kept for a later body, in bytes. A page
 	// has some 100 KB.
 	maxSpare = 256 << 10
 )
 
-// answer is a response whose body has been read, within bounds.
+// answer is a response whose body has been read, up to a limit.
 type answer struct {
 	status int
 	header http.Header
@@ -32,16 +32,16 @@ type answer struct {
 // exchange holds the parameters of an attempt.
 type exchange struct {
 	op, route string
-	token     string // in use, to be kept out of error texts
-	limit     int64  // on the body, in bytes
+	token     string // the token in use, kept out of error texts
+	limit     int64  // maximum size of the body, in bytes
 	reuse     bool   // the body may be reused once judge has returned
-	// judge returns nil if it accepts the answer. Op, Excerpt and
-	// RetryAfter are filled in by the caller.
+	// judge returns nil if it accepts the answer. The caller fills in Op,
+	// Excerpt and RetryAfter.
 	judge func(answer) *Error
 }
 
-// attempt makes one HTTP attempt: gate, send, read, judge, observe. Its error
-// is an [*Error], or that of the gate or of the request's context. The body
+// attempt makes one HTTP attempt: gate, send, read, judge, observe. It returns
+// an [*Error], the gate's error or the error of the request's context. The body
 // of req must be replayable or absent.
 func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	ctx := req.Context()
@@ -80,7 +80,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	switch {
 	case e == nil:
 	case ctx.Err() != nil:
-		// The caller went away, which explains any other error.
+		// The caller gave up, which explains any other error.
 		err = opError(x.op, ctx.Err())
 	default:
 		err = a.complete(e, ans, x)
@@ -93,14 +93,14 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	return err
 }
 
-// opError names the operation that a context or gate ended.
+// opError adds the operation's name to an error from a context or gate.
 func opError(op string, err error) error { return fmt.Errorf("%s: %w", op, err) }
 
 // complete fills in the fields that all errors have.
 func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 	e.Op, e.Status = x.op, ans.status
-	// A 2xx from the authorisation server may carry a token in an unknown form,
-	// so nothing of it is shown but an HTML title.
+	// A 2xx from the authorisation server may hold a token in an unknown form,
+	// so only an HTML title is shown.
 	tokenMaybe := x.op == OpToken && ans.status < http.StatusMultipleChoices && kindOf(ans.body) != '<'
 	if (ans.status >= http.StatusBadRequest || errors.Is(e, ErrNotHalo)) && !tokenMaybe {
 		e.Excerpt = a.scrub(message(ans.body), x.token)
@@ -115,8 +115,8 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 }
 
 // send sends a request and reads the answer. It uses the transport directly, so
-// that nothing follows a redirect with the token. large is set if the caller
-// must release a.large when done with the body.
+// that no redirect is followed with the token. It sets large if the caller must
+// release a.large after using the body.
 func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	resp, err := a.cfg.Transport.RoundTrip(req)
@@ -168,7 +168,7 @@ func (a *API) networkError(ctx context.Context, err error) *Error {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
 	case errors.As(err, &dns):
-		// The library's text names the name server.
+		// The library's error names the name server, so it is left out.
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("host %s could not be looked up: %s", dns.Name, dns.Err)}
 	case ctx.Err() != nil:
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}

@@ -37,7 +37,7 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// The other server must not see anything, least of all the token.
+// The other server must see nothing, especially not the token.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("redirect followed") }))
@@ -94,7 +94,7 @@ func TestBrokenConnectionsAreRetried(t *testing.T) {
 		switch try {
 		case 1: // no answer
 			panic(http.ErrAbortHandler)
-		case 2: // half an answer
+		case 2: // half a response
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, `{"id":7,`)
 			_ = http.NewResponseController(w).Flush()
@@ -107,7 +107,7 @@ func TestBrokenConnectionsAreRetried(t *testing.T) {
 	})
 	var got []Attempt
 	a := s.api(t, func(c *Config) {
-		// On a reused connection net/http itself repeats a GET.
+		// On a reused connection, net/http repeats a GET by itself.
 		c.Transport.(*http.Transport).DisableKeepAlives = true
 		c.Observe = func(at Attempt) { got = append(got, at) }
 	})
@@ -121,7 +121,7 @@ func TestBrokenConnectionsAreRetried(t *testing.T) {
 		{Route: "GET /Client/{id}", Status: 200, Bytes: 8, Try: 3},
 		{Route: "GET /Client/{id}", Status: 200, Bytes: 8, Try: 4},
 	}
-	want[0].Bytes = got[0].Bytes // of the token, whatever its length
+	want[0].Bytes = got[0].Bytes // the size of the token response, whatever it is
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Attempt{}, "Sent", "Duration", "Err")); diff != "" {
 		t.Errorf("attempts (-want +got):\n%s", diff)
 	}
@@ -196,7 +196,7 @@ func TestSlowAnswerTimesOut(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	// Long enough for the token call on a busy machine.
+	// The timeout is long enough for the token call on a busy machine.
 	a := s.api(t, func(c *Config) { c.AttemptTimeout, c.RetryBudget = 3*time.Second, time.Nanosecond })
 	a.jitter = func(limit time.Duration) time.Duration { return limit }
 	_, err := a.Client(t.Context(), 7)
@@ -218,8 +218,8 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 	}
 }
 
-// A name that resolves to a private address is refused too, unless it or the
-// address is allowed.
+// A name that resolves to a private address is also refused, unless the name or
+// the address is allowed.
 func TestTransportChecksAfterResolution(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,12 +14,13 @@ import (
 const (
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 8 * time.Second
-	// Waits after a 429 without Retry-After, as in homotechsual/HaloAPI.
+	// After a 429 without Retry-After, the wait starts at throttleBase and
+	// doubles up to throttleCap, as in homotechsual/HaloAPI.
 	throttleBase = 5 * time.Second
 	throttleCap  = time.Minute
 	// maxAttempts bounds the requests that one call may take from the budget.
 	maxAttempts = 6
-	// maxRetryAfter bounds the wait that a server can ask for.
+	// maxRetryAfter bounds the wait that a server can request.
 	maxRetryAfter = 24 * time.Hour
 )
 
@@ -28,19 +29,19 @@ type pace struct {
 	budget, maxWait time.Duration
 	jitter          func(time.Duration) time.Duration
 
-	attempts int           // made so far
-	retries  int           // attempts that had to wait
+	attempts int           // attempts made so far
+	retries  int           // attempts that followed a wait
 	began    time.Time     // end of the first failed attempt
-	gated    time.Duration // time spent in the gate since then
+	gated    time.Duration // time spent in the gate since began
 }
 
-// retry calls once until it succeeds or its error is final. Errors other than
+// retry calls once until once succeeds or fails for good. Errors other than
 // [*Error] are final.
 func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	p := &pace{budget: a.cfg.RetryBudget, maxWait: a.cfg.MaxWait, jitter: a.jitter}
 	for {
 		err := once(p)
-		// Not errors.As: a wrapped error comes from the token call, which has
+		// Not errors.As: a wrapped error comes from the token call, which does
 		// its own retries.
 		e, ok := err.(*Error) //nolint:errorlint // see above
 		if !ok {
@@ -57,8 +58,9 @@ func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	}
 }
 
-// next returns how long to wait before the next attempt, or false if there
-// should be none; then e carries the wait that the server asked for.
+// next returns how long to wait before the next attempt, or false if the call
+// must fail now. After a 429 without Retry-After it sets e.RetryAfter to a wait
+// of its own choice.
 func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = now
@@ -84,16 +86,16 @@ func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 	return wait, true
 }
 
-// retryAfter reads the header Retry-After: seconds, or a date, which is taken
-// relative to the server's own clock if it sent one. 0 means that there is no
-// wait to honour.
+// retryAfter returns the wait in the header Retry-After, which holds seconds or
+// a date. A date is compared with the server's own clock if the answer has a
+// Date header. It returns 0 if there is no valid wait.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value == "" {
 		return 0
 	}
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		if !(seconds > 0) { // NaN too
+		if !(seconds > 0) { // also false for NaN
 			return 0
 		}
 		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))

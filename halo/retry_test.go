@@ -26,7 +26,7 @@ func TestPace(t *testing.T) {
 		err    Error
 		wait   time.Duration
 		ok     bool
-		asked  time.Duration // what the error carries
+		asked  time.Duration // the wait in the error
 		jitter func(time.Duration) time.Duration
 	}{
 		{name: "first", err: Error{kind: ErrUnavailable, next: retryLater}, wait: 500 * time.Millisecond, ok: true},
@@ -82,7 +82,7 @@ func TestRetryAfterHeader(t *testing.T) {
 		{date(time.Minute), "", time.Minute},
 		{date(-time.Minute), "", 0},
 		{date(100 * time.Hour), "", maxRetryAfter},
-		{date(time.Hour), date(time.Hour - 9*time.Second), 9 * time.Second}, // a server whose clock is off
+		{date(time.Hour), date(time.Hour - 9*time.Second), 9 * time.Second}, // the server's clock is wrong
 		{date(time.Minute), "nonsense", time.Minute},
 	}
 	for _, tt := range tests {
@@ -113,7 +113,8 @@ type step struct {
 	header []string
 }
 
-// script answers with its steps in turn, then with a client.
+// script returns a wire that answers with the steps in turn and then with a
+// client.
 func script(n *int, steps ...step) wire {
 	return wire{answer: func(*http.Request) (*http.Response, error) {
 		*n++

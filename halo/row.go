@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// row is a client as it is being read.
+// row is a client that is being read.
 type row struct {
 	Client
 	group string // TopLevelName of the previous row, which most rows share
@@ -16,8 +16,8 @@ type row struct {
 // clear prepares the row for the next client.
 func (r *row) clear() { *r = row{group: r.TopLevelName} }
 
-// fields are the keys that are needed; all others are skipped. Of duplicate
-// keys the last one counts.
+// fields lists the keys that are needed. All others are skipped. If a key
+// occurs twice, the last value counts.
 var fields = []struct {
 	name []byte
 	set  func(r *row, value []byte)
@@ -35,8 +35,8 @@ var fields = []struct {
 	{[]byte("accountsid"), func(r *row, v []byte) { r.AccountsID = textOf(v) }},
 }
 
-// setter returns the function that stores the value of a key, or nil for a key
-// that is not needed.
+// setter returns the function that stores the value of a key. It returns nil
+// for a key that is not needed.
 func setter(raw []byte) func(*row, []byte) {
 	if strings.IndexByte(initials, raw[1]) < 0 {
 		return nil
@@ -50,15 +50,15 @@ func setter(raw []byte) func(*row, []byte) {
 	return nil
 }
 
-// initials are the bytes that a key of ours can begin with. They rule out most
-// other keys; none of these letters has more than two cases.
+// initials holds the bytes with which a needed key can begin. They rule out
+// most other keys. Case folding maps no other character to these letters.
 const initials = `iIntNTrRaA\`
 
 // named reports whether a raw key is name, in any case.
 func named(raw []byte, name string) bool { return bytes.EqualFold(keyOf(raw), []byte(name)) }
 
-// keyOf returns a key without its quotes. It returns nil for a key with escapes
-// that is too long to be one of ours.
+// keyOf returns a key without its quotes. It returns nil for an escaped key
+// that is too long to be a needed one.
 func keyOf(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
@@ -66,14 +66,14 @@ func keyOf(raw []byte) []byte {
 	if len(raw) > maxKey {
 		return nil
 	}
-	key, _ := jsontext.AppendUnquote(nil, raw) // none of our keys has invalid UTF-8
+	key, _ := jsontext.AppendUnquote(nil, raw) // none of the needed keys has invalid UTF-8
 	return key
 }
 
-// maxKey is the length of our longest key with every letter escaped.
+// maxKey is the length of the longest needed key with every letter escaped.
 const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
 
-// writes reports whether a JSON string is text without any escape.
+// writes reports whether a JSON string spells text without any escape.
 func writes(raw []byte, text string) bool {
 	return len(raw) == len(text)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == text && bytes.IndexByte(raw, '\\') < 0
 }

@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// maxRoots bounds a file of certificates, in bytes. The largest bundles of all
-// public authorities are a third as large.
+// maxRoots bounds a file of certificates, in bytes. The largest bundles of
+// public authorities are a third of that size.
 const maxRoots = 1 << 20
 
-// LoadRoots returns the system's authorities together with those of a PEM file,
-// and the number of certificates in the file. It returns an error if the file is
-// unreadable, has no certificate, has none that is valid now, or contains a
-// private key, which does not belong there.
+// LoadRoots returns the system's certificate authorities together with those of
+// a PEM file, and the number of certificates in the file. It returns an error
+// if the file is unreadable, has no certificate, has none that is currently
+// valid, or contains a private key, which does not belong there.
 func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 	switch info, err := os.Stat(path); {
 	case err != nil:
 		return nil, 0, err
-	case !info.Mode().IsRegular(): // opening a pipe would wait
+	case !info.Mode().IsRegular(): // opening a pipe would block
 		return nil, 0, fmt.Errorf("%s is not a file", path)
 	}
 	f, err := os.Open(path)
@@ -49,7 +49,7 @@ func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 	return roots, n, nil
 }
 
-// addRoots adds the certificates of a PEM text to roots.
+// addRoots adds the certificates in PEM data to roots.
 func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err error) {
 	valid := false
 	for {
@@ -82,9 +82,9 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 	return n, nil
 }
 
-// tlsFault says in plain words what is wrong with a server's TLS, or returns nil
-// if err has another cause. After such a fault nothing of the request has been
-// sent.
+// tlsFault describes in plain words what is wrong with a server's TLS. It
+// returns nil if err has another cause. After such a fault, no part of the
+// request has been sent.
 func tlsFault(err error) error {
 	var (
 		cert    *tls.CertificateVerificationError

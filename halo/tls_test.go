@@ -60,8 +60,8 @@ func certificate(name string, hosts ...string) *x509.Certificate {
 	return c
 }
 
-// sign makes a key and a certificate for it. The authority's own certificate is
-// self-signed.
+// sign creates a key and a certificate for it. The authority signs its own
+// certificate with its own key.
 func (a authority) sign(t testing.TB, c *x509.Certificate) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,7 +79,8 @@ func (a authority) sign(t testing.TB, c *x509.Certificate) (*ecdsa.PrivateKey, [
 	return key, der
 }
 
-// serve starts a server with a certificate; it answers everything and counts.
+// serve starts a server with a certificate. The server answers every request
+// and counts them.
 func (a authority) serve(t testing.TB, c *x509.Certificate, change func(*tls.Config)) (url string, requests *int) {
 	t.Helper()
 	requests = new(int)
@@ -108,7 +109,7 @@ func (a authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// file writes a file and returns its path.
+// file writes data to a file and returns the path.
 func file(t testing.TB, text []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
@@ -137,7 +138,7 @@ func TestTLSIsVerified(t *testing.T) {
 		by     authority
 		cert   *x509.Certificate
 		change func(*tls.Config)
-		want   string // empty: the server is called
+		want   string // empty: the request reaches the server
 	}{
 		{"private authority", known, certificate("x", "127.0.0.1"), nil, ""},
 		{"TLS 1.2", known, certificate("x", "127.0.0.1"), version(tls.VersionTLS12, tls.VersionTLS12), ""},

@@ -18,18 +18,18 @@ import (
 
 const (
 	// unknownLife is the assumed life of a token that comes without one. Halo's
-	// tokens live an hour (topleft-team/django-psa).
+	// tokens live for an hour (topleft-team/django-psa).
 	unknownLife = 50 * time.Minute
-	// renewEarly is how long before its end a token is renewed, or after nine
-	// tenths of its life if that is later.
+	// renewEarly is how long before its expiry a token is renewed. A token is
+	// renewed after nine tenths of its life if that is later.
 	renewEarly = time.Minute
-	// maxToken bounds a token, in bytes: it goes into a header, and proxies
-	// accept some 8 KB of headers.
+	// maxToken bounds a token, in bytes. The token goes into a header, and
+	// proxies accept some 8 KB of headers.
 	maxToken = 16 << 10
 )
 
 // tokens keeps the current token. At most one request for a new token is in
-// flight; concurrent callers share it.
+// flight, and concurrent callers share it.
 type tokens struct {
 	fetch func(context.Context) (token, error)
 
@@ -38,13 +38,14 @@ type tokens struct {
 	flight  *flight // nil: none in flight
 }
 
-// token is an access token and when to replace it. The zero value is no token.
+// token is an access token and the time at which to replace it. The zero value
+// is no token.
 type token struct {
 	value   concealed // nil: no token
 	renewAt time.Time
 }
 
-// flight is one request for a token, shared by its waiters.
+// flight is one request for a token, shared by all callers that wait for it.
 type flight struct {
 	done     chan struct{} // closed when value, err and panicked are set
 	value    concealed     // nil with an error
@@ -54,8 +55,8 @@ type flight struct {
 	cancel   context.CancelFunc // called when the last waiter leaves
 }
 
-// get returns a token that is fresh enough. It returns early when ctx is done;
-// the request goes on as long as another caller waits for it.
+// get returns a token that does not need replacing yet. It returns early when
+// ctx is done; the request continues while another caller waits for it.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -87,8 +88,8 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	}
 }
 
-// start requests a token, on a context with the caller's values but without its
-// end. The caller holds t.mu.
+// start requests a token. Its context has the caller's values but does not end
+// with the caller's context. The caller holds t.mu.
 func (t *tokens) start(ctx context.Context) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{done: make(chan struct{}), cancel: cancel}
@@ -96,7 +97,7 @@ func (t *tokens) start(ctx context.Context) *flight {
 	go func() {
 		defer cancel()
 		var fresh token
-		// Pass a panic to the waiters: here it would end the process.
+		// Pass a panic to the waiting callers; here it would end the process.
 		defer func() {
 			f.panicked = recover()
 			t.mu.Lock()
@@ -113,7 +114,8 @@ func (t *tokens) start(ctx context.Context) *flight {
 	return f
 }
 
-// leave removes a waiter; the last one ends the flight.
+// leave removes a waiting caller. When the last one leaves, the request is
+// cancelled.
 func (t *tokens) leave(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,7 +128,8 @@ func (t *tokens) leave(f *flight) {
 	}
 }
 
-// drop forgets a token that Halo rejected, unless it has already been replaced.
+// drop discards a token that Halo rejected, unless it has already been
+// replaced.
 func (t *tokens) drop(value string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,7 +144,7 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 		ClientID: a.cfg.ClientID, ClientSecret: a.secret(),
 		TokenURL: a.cfg.AuthServer + "/token",
 		Scopes:   strings.Fields(a.cfg.Scope),
-		// With any other style oauth2 tries twice on an error.
+		// With any other style, oauth2 tries twice on an error.
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
 	if a.cfg.Tenant != "" {
@@ -155,7 +158,7 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 		case trip.err != nil:
 			return trip.err
 		case err != nil:
-			// oauth2's own text can show the body.
+			// The text of oauth2's own error can show the body.
 			return &Error{Op: OpToken, Status: trip.status, kind: ErrNotHalo, cause: errors.New("token answer of an unknown shape")}
 		}
 		fresh = token{conceal(got.AccessToken), renewal(got.Expiry, time.Now())}
@@ -164,9 +167,9 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 	return fresh, err
 }
 
-// sendable reports whether a token can go into a header as it is: visible ASCII
-// without blanks. net/http rejects line breaks, but only after the request has
-// been counted, and its error quotes the token.
+// sendable reports whether a token can go into a header unchanged: visible
+// ASCII without spaces. net/http rejects line breaks, but only after the
+// request has been counted, and its error quotes the token.
 func sendable(token string) bool {
 	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
@@ -181,8 +184,9 @@ func renewal(expiry, now time.Time) time.Time {
 }
 
 // tokenTrip sends the requests of oauth2 through [API.attempt], which applies
-// the gate and the bounds and judges the answer. It keeps attempt's error, which
-// oauth2 would bury. A redirect is such an error, so oauth2 follows none.
+// the gate and the bounds and judges the answer. It keeps attempt's error,
+// which oauth2 would hide. A redirect is an error to attempt, so oauth2 follows
+// none.
 type tokenTrip struct {
 	api    *API
 	pace   *pace
@@ -205,7 +209,7 @@ func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
-	// The body is known to be JSON; oauth2 goes by the header.
+	// The body is known to be JSON, but oauth2 decides by the header.
 	return &http.Response{
 		Status: http.StatusText(got.status), StatusCode: got.status,
 		Header:  http.Header{"Content-Type": {"application/json"}},

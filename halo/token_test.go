@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// tokenServer counts the tokens it issues and can hold an answer back.
+// tokenServer counts the tokens it issues and can delay an answer.
 type tokenServer struct {
 	mu     sync.Mutex
 	issued int
@@ -75,7 +75,7 @@ func TestTokenIsRenewedInTime(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, body string
-		life       time.Duration // until it is replaced
+		life       time.Duration // time until the token is replaced
 	}{
 		{"an hour", hourToken, 59 * time.Minute},
 		{"as text", `{"access_token":"tok-%d","expires_in":"3600"}`, 59 * time.Minute},
@@ -198,7 +198,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 		revoked := map[string]bool{}
 		var mu sync.Mutex
 		a := wired(t, wire{token: o.token, answer: func(r *http.Request) (*http.Response, error) {
-			time.Sleep(time.Second) // all are sent before the first is rejected
+			time.Sleep(time.Second) // all requests are sent before the first is rejected
 			mu.Lock()
 			defer mu.Unlock()
 			if revoked[r.Header.Get("Authorization")] {
@@ -225,7 +225,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	})
 }
 
-// The rejection of an old token must not drop the one that has replaced it.
+// If Halo rejects an old token, the token that has replaced it must stay.
 func TestDropKeepsNewerToken(t *testing.T) {
 	t.Parallel()
 	tok := &tokens{current: token{conceal("new"), time.Now().Add(time.Hour)}}

@@ -11,20 +11,20 @@ import (
 )
 
 // NewTransport returns a transport that connects only to public addresses, on
-// port 443 or from 1024 on, and to those in allow; nil allows none. The address
-// is checked when it is dialled, after resolution, so that a name cannot point
-// elsewhere between check and use. If a name resolves to several addresses,
-// only those that pass are tried. A name in allow may resolve to anything but a
-// cloud's metadata service and multicast.
+// port 443 or ports from 1024, and to the entries of allow. A nil allow has no
+// entries. The address is checked on dialling, after resolution, so that a name
+// cannot change its address between check and use. If a name resolves to
+// several addresses, only those that pass are tried. A name in allow may
+// resolve to any address except metadata services, multicast and 0.0.0.0.
 //
-// The transport uses no proxy from the environment, because the check would
-// apply to the proxy's address. It requires TLS 1.2 or newer. For a private
-// authority set TLSClientConfig.RootCAs to the result of [LoadRoots]. Share one
-// transport among many [API]s.
+// The transport ignores proxy settings in the environment: with a proxy, the
+// check would apply to the proxy's address. It requires TLS 1.2 or newer. For a
+// private certificate authority, set TLSClientConfig.RootCAs to the result of
+// [LoadRoots]. Share one transport among many [API]s.
 func NewTransport(allow *Allow) *http.Transport { return newTransport(allow, wiring{}) }
 
 // wiring lets tests replace parts of the network. The zero value is the real
-// network. Nothing in it can permit what the guard refuses.
+// network. No field can permit a target that the guard refuses.
 type wiring struct {
 	resolver *net.Resolver
 	// last is called after the guard and before the kernel connects.

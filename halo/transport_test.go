@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// With a proxy from the environment the guard would check the proxy's address,
-// and the proxy would see what is called.
+// With a proxy from the environment, the guard would check the proxy's address,
+// and the proxy would see every target.
 func TestProxiesAreIgnored(t *testing.T) {
 	proxy := listen(t)
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
 		t.Setenv(name, "http://127.0.0.1:"+proxy.port())
 	}
 	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id":7}`) })
-	base := strings.Replace(s.URL, "127.0.0.1", "halo.example", 1) // loopback itself is never sent to a proxy
+	base := strings.Replace(s.URL, "127.0.0.1", "halo.example", 1) // a loopback address itself never goes through a proxy
 	d := &dials{}
 	transport := newTransport(mustAllow(t, "halo.example"), wiring{resolver: leads(map[string]string{"halo.example": "127.0.0.1"}).resolver(), last: d.last})
 	t.Cleanup(transport.CloseIdleConnections)
@@ -26,7 +26,8 @@ func TestProxiesAreIgnored(t *testing.T) {
 	proxy.untouched(t)
 }
 
-// Only the token is kept for the next request: no cookie, no other address.
+// The client keeps only the token for later requests: no cookie, no new
+// address.
 func TestServersCannotMakeUsRemember(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -56,7 +57,8 @@ func TestServersCannotMakeUsRemember(t *testing.T) {
 	}
 }
 
-// A connection serves one host only, even if two names resolve to one address.
+// A connection serves only one host, even if two names resolve to the same
+// address.
 func TestConnectionsAreNotSharedByHosts(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id":7}`) })

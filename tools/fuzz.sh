@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, one after the other, FUZZTIME (10m) in total for all
-# of them; building them comes on top. What fails is written to testdata/fuzz of
-# its package; the others go on. Usage: fuzz.sh [PATTERN of target names]
+# Runs every fuzz target, one after another. FUZZTIME (10m) is the total for all
+# targets, without the time to build them. A failing input is saved in
+# testdata/fuzz of the target's package, and the remaining targets still run.
+# Usage: fuzz.sh [PATTERN of target names]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go} time=${FUZZTIME:-10m} pattern=${1:-}
@@ -22,13 +23,13 @@ execs=0 findings=0
 while read -r dir target; do
   result=ok
   $go test -run '^$' -fuzz "^$target\$" -fuzztime "${each}s" -fuzzminimizetime 2s "./$dir" >"$log" 2>&1 </dev/null || result=FAILED
-  # Without an input that fails, it is the end of the time that the tool took
-  # for a failure (golang/go#75804).
+  # If there is no failing input, the tool has mistaken the end of the time for
+  # a failure (golang/go#75804).
   if ! grep -q 'Failing input' "$log" && grep -q '^    context deadline exceeded$' "$log"; then
     result=ok
   fi
   if ! grep -qE 'execs: [1-9]' "$log"; then
-    result=FAILED # a target that did nothing found nothing
+    result=FAILED # a target that never ran found nothing
   fi
   n=$(grep -oE 'execs: [0-9]+' "$log" | tail -1 | grep -oE '[0-9]+' || echo 0)
   printf '%-22s %-22s %10d executions  %s\n' "$dir" "$target" "$n" "$result"

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Puts promtool, which tests the alert rules, into the folder $1, unless it is on
-# the machine. Taken out of Debian's package without installing that, which would
-# bring a server. Where that cannot be had, the tests of the rules are skipped.
+# Puts promtool, which tests the alert rules, into the folder $1, unless the
+# machine already has it. The script extracts it from Debian's package, because
+# installing the package would also start a server. If the package is
+# unavailable, the tests of the rules are skipped.
 set -eu
 
 command -v promtool >/dev/null 2>&1 && exit 0

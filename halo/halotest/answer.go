@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// answer is a response and how to send it.
+// answer is a response and the way to send it.
 type answer struct {
 	status int
 	header http.Header // may be nil
 	body   []byte
 
 	list        bool // a page of clients
-	pooled      bool // body is from the pool and returns there
-	rows, total int  // of that page
+	pooled      bool // body comes from the pool and returns there
+	rows, total int  // rows on the page and in the whole list
 	token       bool // a token was issued
 
 	end   ending
-	bytes int           // of the body, before it ends as endBroken
+	bytes int           // bytes of the body to send before endBroken
 	chunk int           // size of the pieces in which the body is sent, in bytes …
 	pause time.Duration // … with a pause before each
-	hang  time.Duration // wait before the connection ends without an answer; negative: until the client gives up
+	hang  time.Duration // wait before the connection ends without an answer; negative: wait until the client gives up
 }
 
-// ending is how an answer ends.
+// ending is the way in which an answer ends.
 type ending int
 
 const (
 	endComplete ending = iota
 	endBroken          // the connection is closed in the middle
-	endReset           // the connection is reset, nothing was sent
+	endReset           // the connection is reset before anything is sent
 )
 
 const (
@@ -52,10 +52,11 @@ func (a *answer) text(kind, body string) {
 	a.body = []byte(body)
 }
 
-// complete reports whether the client gets all of a successful answer.
+// complete reports whether the answer is a success and the client gets all of
+// it.
 func (a answer) complete() bool { return a.status == http.StatusOK && a.end == endComplete }
 
-// sent returns the number of bytes of the body that are meant to be sent.
+// sent returns the number of bytes of the body that should be sent.
 func (a answer) sent() int {
 	switch {
 	case a.status == 0:
@@ -66,7 +67,7 @@ func (a answer) sent() int {
 	return len(a.body)
 }
 
-// page returns a page of HTML, as gateways and maintenance modes send.
+// page returns a page of HTML like those of gateways and maintenance modes.
 func page(title, text string) string {
 	return "<!DOCTYPE html>\n<html><head><title>" + title + "</title></head><body><h1>" +
 		title + "</h1><p>" + text + "</p></body></html>\n"
@@ -89,8 +90,8 @@ func (h *Halo) send(w http.ResponseWriter, c *call, a answer) {
 		h.drip(c.r.Context(), w, body, a)
 		return
 	}
-	// Less than Content-Length says makes net/http break the connection. An
-	// error means that the client has gone.
+	// If the body is shorter than Content-Length, net/http breaks the
+	// connection. An error means that the client has gone.
 	_, _ = w.Write(body)
 }
 
@@ -108,8 +109,8 @@ func (h *Halo) drip(ctx context.Context, w io.Writer, body []byte, a answer) {
 	}
 }
 
-// drop ends the connection without an answer. Where that is impossible, as
-// with a recorder in a test, it answers 502.
+// drop ends the connection without an answer. If that is impossible, as with a
+// recorder in a test, it answers 502.
 func drop(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -137,7 +138,7 @@ func (p *bodyPool) get() []byte {
 	return nil
 }
 
-// put takes back the body of an answer that has been sent.
+// put returns the body of a sent answer to the pool.
 func (p *bodyPool) put(a answer) {
 	if b := a.body; a.pooled && cap(b) <= maxBuffer {
 		p.pool.Put(&b)

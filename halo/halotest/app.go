@@ -6,16 +6,17 @@ import (
 	"sync"
 )
 
-// Rights say which clients the agent behind an application may read: [ReadAll],
-// [ReadNone] or [ReadSome]. A token keeps the rights from the time of its issue
-// (Halo's guide to API permissions, kbid 1566).
+// Rights selects the clients that the agent behind an application may read:
+// [ReadAll], [ReadNone] or [ReadSome]. A token keeps the rights from the time
+// of its issue (Halo's guide to API permissions, kbid 1566).
 type Rights interface {
 	reads(id int64) bool
 }
 
 type level int
 
-// All clients, or none: then lists are empty, with 200.
+// These rights cover all clients or none. Without rights, lists are empty, with
+// status 200.
 const (
 	ReadAll level = iota
 	ReadNone
@@ -23,13 +24,13 @@ const (
 
 func (l level) reads(int64) bool { return l == ReadAll }
 
-// ReadSome are rights to the clients for which the function returns true. It
-// must be safe for concurrent use.
+// ReadSome grants access to the clients for which the function returns true.
+// The function must be safe for concurrent use.
 type ReadSome func(id int64) bool
 
 func (f ReadSome) reads(id int64) bool { return f(id) }
 
-// App is an API application of a tenant. Its texts hide the secret.
+// App is an API application of a tenant. Printing it does not show the secret.
 type App struct {
 	tenant *Tenant
 	id     string
@@ -38,18 +39,18 @@ type App struct {
 	mu     sync.Mutex // guards the fields below
 	secret string
 	rights Rights
-	epoch  int // grows when all tokens die
+	epoch  int // incremented when all tokens end
 }
 
-// AppOption changes a new [App].
+// AppOption sets an option of a new [App].
 type AppOption func(*App)
 
-// WithScopes replaces the scopes of an application, "all" by default.
+// WithScopes sets the scopes of an application. The default is "all".
 func WithScopes(scopes ...string) AppOption {
 	return func(a *App) { a.scopes = scopes }
 }
 
-// WithRights replaces the rights of the agent, [ReadAll] by default.
+// WithRights sets the rights of the agent. The default is [ReadAll].
 func WithRights(r Rights) AppOption {
 	return func(a *App) { a.rights = r }
 }
@@ -91,7 +92,7 @@ func (a *App) SetSecret(secret string) {
 	a.secret = secret
 }
 
-// Revoke ends all tokens of the application now.
+// Revoke ends all tokens of the application at once.
 func (a *App) Revoke() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,11 +102,11 @@ func (a *App) Revoke() {
 // String names the application without its secret.
 func (a *App) String() string { return "application " + a.id }
 
-// GoString is String.
+// GoString is the same as String.
 func (a *App) GoString() string { return a.String() }
 
-// grant returns the requested scopes, which are separated by blanks; false if one
-// of them does not exist or is not the application's.
+// grant returns the requested scopes, which are separated by spaces. It returns
+// false if one of them does not exist or does not belong to the application.
 func (a *App) grant(asked string) ([]string, bool) {
 	scopes := strings.Fields(asked)
 	for _, s := range scopes {
@@ -117,8 +118,9 @@ func (a *App) grant(asked string) ([]string, bool) {
 	return scopes, len(scopes) > 0
 }
 
-// knownScope knows the fixed scopes and the pattern of the others
-// (homotechsual/HaloAPI Classes/HaloAuth.psm1).
+// knownScope reports whether a scope exists: one of the fixed scopes, or one
+// that fits the pattern of all others (homotechsual/HaloAPI
+// Classes/HaloAuth.psm1).
 func knownScope(s string) bool {
 	switch s {
 	case "all", "all:standard", "admin", "offline_access":
@@ -133,7 +135,8 @@ func knownScope(s string) bool {
 	return ok && (verb == "read" || verb == "edit") && slices.Contains(nouns, noun)
 }
 
-// readsCustomers reports whether scopes are enough for the client endpoints.
+// readsCustomers reports whether the scopes permit calls to the client
+// endpoints.
 func readsCustomers(scopes []string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool {
 		return s == "read:customers" || s == "all" || s == "all:standard"

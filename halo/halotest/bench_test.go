@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkPage calls the handler without a connection: a page of 100 from the
-// middle of a list.
+// BenchmarkPage calls the handler without a connection. It reads a page of 100
+// rows from the middle of a list.
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{100_000, 1_000_000} {
 		r := newFixture(b, WithProfile(Profile{RateLimit: Off}))

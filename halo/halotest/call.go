@@ -11,22 +11,22 @@ import (
 type call struct {
 	r      *http.Request
 	p      *settings
-	nth    int // counts the requests of the instance from 1
+	nth    int // counts the instance's requests from 1
 	start  time.Time
 	route  Route
-	id     string // of RouteDetail, as written
-	method string // that the path allows
+	id     string // the id of RouteDetail, as written
+	method string // the method that the path allows
 	api    bool
-	form   url.Values // of RouteToken; nil if the body is no form
+	form   url.Values // the form of RouteToken; nil if the body is not a form
 	query  query
 	token  *token
 	app    *App
-	tenant *Tenant // nil: the request names one that does not exist
+	tenant *Tenant // nil: the requested tenant does not exist
 	fault  *Fault
 }
 
-// accept parses a request and finds its tenant, application and token. It rejects
-// nothing.
+// accept parses a request and looks up its tenant, application and token. It
+// rejects nothing.
 func (h *Halo) accept(r *http.Request) *call {
 	c := &call{r: r, p: h.settings.Load(), api: isAPI(r)}
 	c.route, c.id, c.method = routeOf(r)
@@ -53,12 +53,12 @@ func (h *Halo) accept(r *http.Request) *call {
 		c.app = c.token.app
 		c.tenant = c.app.tenant
 	} else {
-		c.tenant = h.lookup("") // the host's own
+		c.tenant = h.lookup("") // the tenant of the host itself
 	}
 	return c
 }
 
-// tenantName returns the name under which the call is limited and logged.
+// tenantName returns the name under which the call is counted and logged.
 func (c *call) tenantName() string {
 	if c.tenant == nil {
 		return ""
@@ -69,7 +69,7 @@ func (c *call) tenantName() string {
 // counts reports whether the limit applies to the call.
 func (c *call) counts() bool { return c.api || c.p.RateCountsToken }
 
-// limitKey returns the key of the window that the call counts in.
+// limitKey returns the key of the window in which the call counts.
 func (c *call) limitKey() string {
 	if c.p.RatePerApp && c.app != nil {
 		return c.tenantName() + "\x00" + c.app.id
@@ -80,7 +80,7 @@ func (c *call) limitKey() string {
 // Route is a kind of request: its method and the template of its path.
 type Route string
 
-// The routes. Everything else, wrong methods included, is RouteOther.
+// All other requests, including those with a wrong method, are RouteOther.
 const (
 	RouteToken     Route = "POST /token"
 	RouteDiscovery Route = "GET /.well-known/openid-configuration"
@@ -90,9 +90,9 @@ const (
 	RouteOther     Route = "other"
 )
 
-// routeOf returns the route of a request, the id in its path and the method that
-// the path allows, "" for an unknown path. Paths are read in any case (both
-// /api/client and /api/Client are in production use).
+// routeOf returns the route of a request, the id in its path and the method
+// that the path allows. Both are "" for an unknown path. Paths are matched in
+// any case (both /api/client and /api/Client are in production use).
 func routeOf(r *http.Request) (route Route, id, method string) {
 	path := strings.ToLower(r.URL.Path)
 	switch path {

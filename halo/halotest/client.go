@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// Client is a customer in Halo's terms, as the simulator stores it.
+// Client is a client as the simulator stores it.
 type Client struct {
-	ID           int64 // 0 in Add: the next free one
+	ID           int64 // 0 in Add: the next free id
 	Name         string
 	Inactive     bool
 	VIP          bool
-	TopLevelID   int64  // 0: none
-	TopLevelName string // "": the key is left out
+	TopLevelID   int64  // 0: no top level
+	TopLevelName string // "": the key is omitted
 	Ref          string
-	AccountsID   string // in the accounting package
+	AccountsID   string // key in the accounting package
 	Website      string
 	Phone        string
-	Email        string    // of the accounts department
-	Notes        string    // in a list only with includenotes
-	Domain       string    // detail only
-	MainSiteID   int64     // 0 in Add: derived from the id; negative: none
-	Created      time.Time // detail only
-	Updated      time.Time // detail only; set by every change
+	Email        string    // address of the accounts department
+	Notes        string    // shown in a list only with includenotes
+	Domain       string    // shown only in the detail
+	MainSiteID   int64     // 0 in Add: derived from the id; negative: no main site
+	Created      time.Time // shown only in the detail
+	Updated      time.Time // shown only in the detail; set by every change
 	CustomFields []CustomField
-	Raw          string // if not empty: the JSON of the row and of the detail, right or wrong
+	Raw          string // if not empty: the JSON of both row and detail, valid or not
 }
 
 // CustomField is one field of a client's detail.
 type CustomField struct {
 	ID    int64
-	Name  string // such as "CFContract"
+	Name  string // for example "CFContract"
 	Label string
-	Value any // any JSON type; nil is left out
+	Value any // any JSON type; nil omits the value
 }
 
 // entry is a stored client. It is immutable; a change replaces it.
@@ -43,18 +43,18 @@ type entry struct {
 	row atomic.Pointer[rendered]
 }
 
-// rendered is the JSON of a list row up to the logo, in one form of ids.
+// rendered is the JSON of a list row up to the logo, with one form of ids.
 type rendered struct {
 	form IDForm
 	json []byte
 }
 
-// maxCached bounds the number of clients of a tenant up to which rows are kept
-// once rendered, at some 900 bytes each.
+// maxCached is the number of clients up to which a tenant caches rendered rows,
+// at some 900 bytes each.
 const maxCached = 250_000
 
-// appendRow appends the part of the row that can be cached: without the logo,
-// the keys that parameters add, and the closing brace.
+// appendRow appends the part of the row that can be cached: everything but the
+// logo, the keys that parameters add, and the closing brace.
 func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
 	if r := e.row.Load(); r != nil && r.form == form {
 		return append(b, r.json...)
@@ -98,13 +98,14 @@ func (e *entry) renderRow(b []byte, form IDForm) []byte {
 	return append(b, `,"colour":"`+colour(e.ID)+`"`...)
 }
 
-// colour returns one of a few colours, by the client's id.
+// colour returns one of a few colours, chosen by the client's id.
 func colour(id int64) string {
 	palette := [...]string{"#a75ded", "#2bd3c6", "#f5b700", "#e4572e", "#4d9078"}
 	return palette[uint64(id)%uint64(len(palette))] //nolint:gosec // any remainder will do
 }
 
-// appendLogo appends the logo, which may be large and is never cached.
+// appendLogo appends the logo, which may be large and is therefore never
+// cached.
 func (e *entry) appendLogo(b []byte, p *settings) []byte {
 	b = appendKey(b, "logo")
 	if p.LogoEvery > 0 && e.ID%int64(p.LogoEvery) == 0 {
@@ -114,7 +115,7 @@ func (e *entry) appendLogo(b []byte, p *settings) []byte {
 	return append(b, `""`...)
 }
 
-// appendDetail appends the whole object of GET /Client/{id}.
+// appendDetail appends the whole object that GET /Client/{id} returns.
 func (e *entry) appendDetail(b []byte, p *settings) []byte {
 	if e.Raw != "" {
 		return append(b, e.Raw...)

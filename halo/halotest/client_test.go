@@ -38,10 +38,10 @@ func TestRow(t *testing.T) {
 		"":                     plainRow + "}",
 		"includenotes=true":    plainRow + `,"notes":"note"}`,
 		"include_website=true": plainRow + `,"website":"https://a.example"}`,
-		"includedetails=true":  plainRow + "}", // a parameter of the detail, not of the list
+		"includedetails=true":  plainRow + "}", // applies to the detail, not to the list
 		"idonly=true":          `{"id":12}`,
 	} {
-		for range 2 { // the second time from the cache
+		for range 2 { // the second time comes from the cache
 			if d := cmp.Diff(`{"record_count":1,"clients":[`+want+`]}`, r.get("/api/Client?"+query).body); d != "" {
 				t.Errorf("%s: %s", query, d)
 			}
@@ -52,7 +52,7 @@ func TestRow(t *testing.T) {
 	}
 }
 
-// Keys whose value is null are left out, so that rows differ in their keys.
+// Keys whose value is null are omitted, so rows differ in their keys.
 func TestRowWithoutNulls(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

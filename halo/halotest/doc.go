@@ -1,7 +1,7 @@
-// Package halotest simulates a Halo PSA as far as public evidence tells how the
-// real one behaves: state, switches, a script of faults and a log. Tests, the
-// demo and benchmarks talk to it over HTTP; nothing in it knows the client under
-// test.
+// Package halotest simulates a Halo PSA, as far as public evidence shows how
+// the real one behaves. The simulator has state, switches, a script of faults
+// and a log. Tests, the demo and benchmarks talk to it over HTTP. It is
+// independent of the client under test.
 //
 //	h := halotest.Start(t)                    // or New and Listen
 //	acme := h.Tenant("")                      // the tenant of the host itself
@@ -16,8 +16,8 @@
 //   - GET /api/Client and GET /api/Client/{id}, paths in any case
 //   - the rolling request limit, per tenant, checked before the token is
 //
-// Everything else under the host is 404 with an empty body, other methods are
-// 405; writes are not simulated. Parameters of the list that have an effect:
+// Any other path is 404 with an empty body, and any other method is 405. Writes
+// are not simulated. The following parameters of the list have an effect:
 // pageinate, page_size, page_no, count, order, orderdesc, search,
 // search_name_only, toplevel_id, includeactive, includeinactive,
 // activeinactive, idonly, includenotes, include_website and, if switched on,
@@ -25,9 +25,10 @@
 //
 // # Where public evidence is thin
 //
-// [Profile] has a switch wherever sources disagree. Its zero value is the hosted
-// Halo of 2026; where nothing is known, it is the less convenient reading.
-// Chosen without evidence, and the same in every profile:
+// [Profile] has a switch wherever sources disagree. Its zero value is the
+// hosted Halo of 2026. Where nothing is known, the zero value is the less
+// convenient choice. The following behaviour was chosen without evidence and is
+// the same in every profile:
 //
 //   - an unknown scope, one outside the application's, and none at all are 400
 //     invalid_scope
@@ -41,8 +42,9 @@
 //
 // homotechsual/HaloAPI #19, #31, #90 and PR #91 (token errors, request limit,
 // cap of 100 rows), Midtown-Technology-Group/halocli (empty error bodies,
-// binding errors, booleans, keys left out, dates), topleft-team/django-psa-connector
-// commit 1176c4c (the last page is sent again), wyre-technology/node-halopsa
-// commits c822233 and 46af9cb (bare detail object, pageinate),
-// covenanttechnologysolutions/halopsa-rest (parameters and types).
+// binding errors, booleans, keys left out, dates),
+// topleft-team/django-psa-connector commit 1176c4c (the last page is sent
+// again), wyre-technology/node-halopsa commits c822233 and 46af9cb (bare detail
+// object, pageinate), covenanttechnologysolutions/halopsa-rest (parameters and
+// types).
 package halotest

@@ -44,7 +44,7 @@ func list(c *call, b []byte) answer {
 }
 
 // appendEnvelope appends everything before the rows. It writes page_no and
-// page_size only if the list is paged; a known consumer fails without them.
+// page_size only if the list is paged. A known consumer fails without them.
 func appendEnvelope(b []byte, c *call, total int) []byte {
 	b = append(b, '{')
 	if c.query.page > 0 {
@@ -93,7 +93,7 @@ func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
 // detail answers GET /api/Client/{id} with the bare object.
 func detail(c *call) answer {
 	if strings.EqualFold(c.id, "me") {
-		return answer{status: http.StatusUnauthorized} // recorded for an application's login
+		return answer{status: http.StatusUnauthorized} // recorded for the login of an application
 	}
 	id, err := strconv.ParseInt(c.id, 10, 64)
 	if err != nil {
@@ -144,7 +144,7 @@ func discovery(c *call) answer {
 	return a
 }
 
-// root returns the address that the client used, without a path.
+// root returns the URL that the client used, without a path.
 func (c *call) root() string {
 	if c.r.TLS != nil {
 		return "https://" + c.r.Host

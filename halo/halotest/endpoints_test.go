@@ -18,7 +18,7 @@ func TestListPaging(t *testing.T) {
 		clients int
 		profile Profile
 		query   string
-		want    string // page_no page_size record_count, - for a missing key
+		want    string // page_no page_size record_count, with - for a missing key
 		ids     []int64
 	}{
 		{"first page", 250, Profile{}, "pageinate=true&page_size=100&page_no=1&order=id", "1 100 250", span(1, 100)},
@@ -126,7 +126,8 @@ func TestListOrder(t *testing.T) {
 	}
 }
 
-// A database promises no order among equal names, so ids must not provide one.
+// A database guarantees no order among equal names, so ids must not provide
+// one.
 func TestListOrderOfEqualNames(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -161,8 +162,8 @@ func TestListFilters(t *testing.T) {
 		"activeinactive=true,false":                   active,
 		"activeinactive=false,true":                   inactive,
 		"activeinactive=nonsense":                     active,
-		"include_inactive=true":                       active, // misspelt: ignored
-		"name=Smith&q=Smith":                          active, // no such filters
+		"include_inactive=true":                       active, // misspelt, so ignored
+		"name=Smith&q=Smith":                          active, // there are no such filters
 		"search=m%C3%BCller":                          {1},
 		"search=m%C3%BCller&includeinactive=true":     {1, 2},
 		"search=SMITH":                                {3},
@@ -172,7 +173,7 @@ func TestListFilters(t *testing.T) {
 		"search=SMITH.example":                        {3},
 		"search=office%40":                            {4},
 		"search=960001":                               {4},
-		"search=%25":                                  {4}, // no wildcard
+		"search=%25":                                  {4}, // not a wildcard
 		"search=nobody":                               {},
 		"search=":                                     active,
 		"search_name_only=smith&includeinactive=true": {3, 5},

@@ -10,7 +10,7 @@ import (
 // Kind names a fault in the [Log].
 type Kind string
 
-// The kinds of faults, one for each function that makes one.
+// Each kind has a function that makes a fault of it.
 const (
 	KindStatus    Kind = "status"
 	KindThrottle  Kind = "throttle"
@@ -27,9 +27,10 @@ const (
 	KindHold      Kind = "hold"
 )
 
-// Fault is one way for a request to go wrong. The first group answers in place
-// of Halo, as a gateway would: the request is logged, but neither its token nor
-// the request limit is checked. The second group damages Halo's own answer.
+// Fault makes a request go wrong in one way. Faults of the first group answer
+// in place of Halo, as a gateway would: the request is logged, but neither its
+// token nor the request limit is checked. Faults of the second group damage
+// Halo's own answer.
 type Fault struct {
 	kind   Kind
 	delay  time.Duration
@@ -41,9 +42,9 @@ type Fault struct {
 	gate   *Gate
 }
 
-// Status answers with a status and a body. The content type follows from the
-// first character of the body. header holds further headers, as pairs of key and
-// value.
+// Status answers with a status and a body. The content type depends on the
+// first character of the body. header holds further headers, as pairs of key
+// and value.
 func Status(code int, body string, header ...string) Fault {
 	f := Fault{kind: KindStatus, status: code, body: body, header: http.Header{}}
 	switch {
@@ -64,13 +65,13 @@ func Status(code int, body string, header ...string) Fault {
 }
 
 // Throttle answers 429 with the profile's body. A retryAfter above zero is sent
-// in the profile's form, or in seconds if the profile has none.
+// in the profile's form, or in seconds if the profile has no form.
 func Throttle(retryAfter time.Duration) Fault {
 	return Fault{kind: KindThrottle, wait: retryAfter}
 }
 
 // HTML200 answers with a page of HTML and status 200, as a maintenance page or
-// a proxy in between does.
+// an intermediate proxy does.
 func HTML200() Fault {
 	return Fault{
 		kind: KindHTML200, status: http.StatusOK, header: http.Header{"Content-Type": {htmlType}},
@@ -79,7 +80,7 @@ func HTML200() Fault {
 }
 
 // Hang sends nothing until the client gives up or limit has passed, and then
-// closes the connection. 0 means no limit.
+// closes the connection. A limit of 0 means no limit.
 func Hang(limit time.Duration) Fault {
 	if limit <= 0 {
 		limit = -1
@@ -105,15 +106,15 @@ func Slow(bytes int, pause time.Duration) Fault {
 	return Fault{kind: KindSlow, bytes: max(bytes, 1), wait: pause}
 }
 
-// EmptyList answers a list with no rows and a record_count of 0, as when the
-// agent has lost its rights. Other routes are not affected.
+// EmptyList answers a list request with no rows and a record_count of 0, as
+// when the agent has lost its rights. Other routes are not affected.
 func EmptyList() Fault { return Fault{kind: KindEmptyList} }
 
 // Expire ends the token of the request, so that Halo answers 401.
 func Expire() Fault { return Fault{kind: KindExpire} }
 
-// WrongJSON replaces the body of a 200 with JSON of another shape: an error with
-// the status of success.
+// WrongJSON replaces the body of a 200 with JSON of another shape: an error
+// object with the status of a success.
 func WrongJSON() Fault { return Fault{kind: KindWrongJSON} }
 
 // After delays the fault by d, on the wall clock.
@@ -122,8 +123,8 @@ func (f Fault) After(d time.Duration) Fault {
 	return f
 }
 
-// instead returns the answer of a fault that replaces Halo's; false for other
-// faults.
+// instead returns the answer of a fault that replaces Halo's answer. It returns
+// false for other faults.
 func (f *Fault) instead(c *call, h *Halo) (answer, bool) {
 	switch f.kind {
 	case KindStatus, KindHTML200:

@@ -48,7 +48,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			r := newFixture(t)
 			r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			r.http.Transport.(*http.Transport).DisableKeepAlives = true // otherwise it repeats a request without an answer
+			r.http.Transport.(*http.Transport).DisableKeepAlives = true // otherwise the transport repeats a request that got no answer
 			r.tenant.Add(Client{ID: 1, Raw: "{}"})
 			r.Fault(Rule{Route: RouteList}, tt.fault)
 
@@ -79,7 +79,7 @@ func TestReset(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
 	r.Fault(Rule{Route: RouteToken}, Reset())
-	rep := r.form("/auth/token", "grant_type", "client_credentials") // a POST is not repeated by the transport
+	rep := r.form("/auth/token", "grant_type", "client_credentials") // the transport does not repeat a POST
 	if !errors.Is(rep.err, syscall.ECONNRESET) {
 		t.Errorf("got %+v", rep)
 	}
@@ -88,7 +88,8 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// A request waits for the given time, and no longer than its client.
+// Hang waits for the given time, or until the client gives up if that is
+// sooner.
 func TestHangEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Fault{Hang(0), Delay(time.Hour), Slow(1, time.Hour), Status(500, "").After(time.Hour)} {
@@ -113,7 +114,7 @@ func TestLatencyAndSlowTakeTheirTime(t *testing.T) {
 	if took := time.Since(start); took < 20*time.Millisecond {
 		t.Errorf("latency: took %v", took)
 	}
-	r.Fault(Rule{}, Slow(11, 10*time.Millisecond)) // of 33 bytes
+	r.Fault(Rule{}, Slow(11, 10*time.Millisecond)) // the body has 33 bytes
 	start = time.Now()
 	r.list("")
 	if took := time.Since(start); took < 50*time.Millisecond {
@@ -121,7 +122,8 @@ func TestLatencyAndSlowTakeTheirTime(t *testing.T) {
 	}
 }
 
-// Faults in front of Halo check neither token nor limit; the others do.
+// Faults in front of Halo skip the checks of token and limit; other faults do
+// not.
 func TestFaultsAndTheLimit(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, WithProfile(Profile{RateLimit: 1}))
@@ -137,7 +139,8 @@ func TestFaultsAndTheLimit(t *testing.T) {
 	}
 }
 
-// struck sends requests and returns a letter for each: x struck, . not.
+// struck sends requests and returns a character for each: x if it was struck, .
+// if not.
 func (r *fixture) struck(paths ...string) string {
 	var b strings.Builder
 	for _, p := range paths {
@@ -208,8 +211,8 @@ func TestRules(t *testing.T) {
 		t.Parallel()
 		r := newFixture(t)
 		r.Fault(Rule{Nth: 2}, Status(500, ""), Status(502, ""), Status(503, ""))
-		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // the previous rule takes its first strike
-		r.Fault(Rule{})                         // none: nothing
+		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // the previous rule makes its first strike
+		r.Fault(Rule{})                         // a rule without faults has no effect
 		var got []int
 		for range 6 {
 			got = append(got, r.get("/api/Client").status)
@@ -254,7 +257,7 @@ func TestChance(t *testing.T) {
 	}
 }
 
-// The bound on strikes in a row applies to each page separately.
+// The bound on consecutive strikes applies to each page separately.
 func TestChanceRunsArePerTarget(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

@@ -2,9 +2,8 @@ package halotest
 
 import "sync"
 
-// Gate holds requests until it is opened. A test that needs something still in
-// progress holds it with a gate, so that it depends neither on the speed of the
-// machine nor on the size of the list.
+// Gate holds requests until it is opened. A test uses a gate to keep something
+// in progress, independently of the machine's speed and the length of the list.
 type Gate struct {
 	script *script
 	opened chan struct{}
@@ -16,12 +15,12 @@ type Gate struct {
 }
 
 // Gate makes the requests of rule wait until the gate is opened, their client
-// gives up or the instance is closed. Rule.Times 0 means [Forever] here. The
-// [Log] counts a held request as arrived, without a status; a request that
-// passes is answered as if there were no gate.
+// gives up or the instance is closed. Here, a Rule.Times of 0 means [Forever].
+// The [Log] counts a held request as arrived, without a status. A request that
+// passes the gate is answered as usual.
 //
-// halosync writes pages in order: while page n is held, at most n-1 pages are
-// written.
+// halosync writes pages in order, so while page n is held, it has written no
+// more than n-1 pages.
 func (h *Halo) Gate(rule Rule) *Gate {
 	if rule.Times == 0 {
 		rule.Times = Forever
@@ -31,8 +30,8 @@ func (h *Halo) Gate(rule Rule) *Gate {
 	return g
 }
 
-// Open lets all waiting and future requests pass and removes the rule, so that a
-// later rule can match the same requests.
+// Open lets all waiting and future requests pass. It removes the rule, so that
+// a later rule can match the same requests.
 func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -43,8 +42,8 @@ func (g *Gate) Open() {
 	}
 }
 
-// PassOne waits for a request at the gate and lets it pass. It returns true when
-// the request has passed, or false if the gate was opened instead.
+// PassOne waits for a request at the gate and lets it pass. It returns false if
+// the gate was opened instead.
 func (g *Gate) PassOne() bool {
 	select {
 	case g.pass <- struct{}{}:
@@ -61,8 +60,8 @@ func (g *Gate) Held() int {
 	return g.held
 }
 
-// hold waits at the gate. It reports false if the client gave up or the instance
-// was closed.
+// hold waits at the gate. It returns false if the client gave up or the
+// instance was closed.
 func (g *Gate) hold(gone, closing <-chan struct{}) bool {
 	g.count(1)
 	defer g.count(-1)

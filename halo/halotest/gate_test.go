@@ -19,8 +19,8 @@ func (g *Gate) await(t *testing.T, n int) {
 	}
 }
 
-// Matching requests wait and others pass; a single one may pass, and after Open
-// none waits.
+// Matching requests wait and others pass. A single one can be let through, and
+// after Open all pass.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -47,7 +47,7 @@ func TestGate(t *testing.T) {
 	}
 	g.await(t, 2)
 	g.Open()
-	g.Open() // again is fine
+	g.Open() // safe to repeat
 	going.Wait()
 	for range 2 {
 		if rep := <-answers; rep.status != http.StatusOK {
@@ -57,7 +57,7 @@ func TestGate(t *testing.T) {
 	if rep := r.get(page + "2"); rep.status != http.StatusOK || g.PassOne() {
 		t.Errorf("a later request: %+v", rep)
 	}
-	again := r.Gate(Rule{Page: 2}) // of the same requests
+	again := r.Gate(Rule{Page: 2}) // for the same requests
 	go func() { answers <- r.get(page + "2") }()
 	again.await(t, 1)
 	again.Open()

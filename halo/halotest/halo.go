@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Halo is one simulated instance: one address, any number of tenants. It is an
-// [http.Handler], and serves by itself after [Halo.Listen]. All methods may be
-// called at any time by any goroutine.
+// Halo is one simulated instance, with one address and any number of tenants.
+// It is an [http.Handler]; [Halo.Listen] makes it serve without another server.
+// All methods may be called at any time by any goroutine.
 type Halo struct {
 	now      func() time.Time
 	settings atomic.Pointer[settings]
@@ -27,17 +27,17 @@ type Halo struct {
 
 var _ http.Handler = (*Halo)(nil)
 
-// Option changes a new [Halo].
+// Option sets an option of a new [Halo].
 type Option func(*Halo)
 
-// WithProfile sets the switches; numbers left at zero take their defaults.
+// WithProfile sets the switches. Numbers that are zero take their defaults.
 func WithProfile(p Profile) Option {
 	return func(h *Halo) { h.settings.Store(complete(p)) }
 }
 
-// WithClock replaces the clock used for token lifetimes, the request limit and
-// the log. Latency and the delays of faults stay on the wall clock. The function
-// must be safe for concurrent use.
+// WithClock replaces the clock for token lifetimes, the request limit and the
+// log. Latency and delays of faults still use the wall clock. The function must
+// be safe for concurrent use.
 func WithClock(now func() time.Time) Option {
 	return func(h *Halo) { h.now = now }
 }
@@ -53,10 +53,10 @@ func New(opts ...Option) *Halo {
 	return h
 }
 
-// Tenant returns the tenant of that name and creates it on first use. A hosted
-// Halo tells tenants apart by the parameter tenant of the token call; the
-// tenant named "" is that of the host itself, used when the parameter is
-// absent. A tenant does not exist for clients before this call.
+// Tenant returns the tenant with that name and creates it on first use. A
+// hosted Halo distinguishes tenants by the parameter tenant of the token call.
+// The tenant named "" belongs to the host itself and is used if the parameter
+// is absent. Before this call, clients cannot use the tenant.
 func (h *Halo) Tenant(name string) *Tenant {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,15 +68,15 @@ func (h *Halo) Tenant(name string) *Tenant {
 	return t
 }
 
-// lookup returns the tenant of that name, or nil.
+// lookup returns the tenant with that name, or nil.
 func (h *Halo) lookup(name string) *Tenant {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.tenants[name]
 }
 
-// SetProfile changes switches from the next request on. The function gets the
-// current profile, with its defaults.
+// SetProfile changes switches, starting with the next request. The function
+// gets the current profile, with its defaults.
 func (h *Halo) SetProfile(change func(*Profile)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

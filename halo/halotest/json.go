@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s as a JSON string: UTF-8 unchanged, escapes only where
-// JSON requires them, U+FFFD for bytes that are not UTF-8.
+// appendString appends s as a JSON string. It keeps UTF-8 unchanged, escapes
+// only where JSON requires it, and writes U+FFFD for each byte that is not
+// UTF-8.
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
@@ -48,7 +49,8 @@ func appendText(b []byte, key, value string) []byte {
 	return appendString(appendKey(b, key), value)
 }
 
-// appendSome leaves the key out if there is no value: Halo drops what is null.
+// appendSome appends the key and its value. It omits both if the value is
+// empty, as Halo omits null.
 func appendSome(b []byte, key, value string) []byte {
 	if value == "" {
 		return b
@@ -64,7 +66,7 @@ func appendBool(b []byte, key string, value bool) []byte {
 	return strconv.AppendBool(appendKey(b, key), value)
 }
 
-// appendID appends an id in the form of the profile.
+// appendID appends an id, written in the given form.
 func appendID(b []byte, id int64, form IDForm) []byte {
 	switch form {
 	case IDFloat:
@@ -76,10 +78,11 @@ func appendID(b []byte, id int64, form IDForm) []byte {
 	}
 }
 
-// appendTime appends a date as Halo writes it: UTC without a zone, with up to
-// seven digits of a second and no trailing zeros
-// (Midtown-Technology-Group/halocli). An unknown date is left out, or is one of
-// the dates that Halo uses for "none", by the client's id.
+// appendTime appends a date as Halo writes it: in UTC without a zone, with up
+// to seven decimals of a second and no trailing zeros
+// (Midtown-Technology-Group/halocli). An unknown date is either omitted or
+// written as one of the dates that Halo uses for "none", depending on the
+// client's id.
 func appendTime(b []byte, key string, t time.Time, id int64) []byte {
 	if t.IsZero() {
 		none := [...]string{"", "1900-01-01T00:00:00", "1899-12-30T00:00:00", "0001-01-01T00:00:00"}
@@ -90,7 +93,7 @@ func appendTime(b []byte, key string, t time.Time, id int64) []byte {
 	return append(b, '"')
 }
 
-// object returns {"k":"v",…} of pairs.
+// object returns a JSON object with the given keys and values.
 func object(pairs ...string) []byte {
 	b := []byte{'{'}
 	for i := 0; i+1 < len(pairs); i += 2 {

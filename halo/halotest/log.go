@@ -7,42 +7,42 @@ import (
 	"time"
 )
 
-// Log counts the requests to a [Halo] up to one moment.
+// Log holds the counts of requests to a [Halo] at one point in time.
 type Log struct {
-	Tally                    // of all tenants together
+	Tally                    // all tenants together
 	Tenants map[string]Tally // by name; requests without a known tenant count for ""
 }
 
-// Tally counts requests. A request counts in Requests, Routes and Pages when it
-// arrives, and in the other fields when its answer is fixed.
+// Tally counts requests. Requests, Routes and Pages count a request when it
+// arrives, the other fields when its answer is fixed.
 type Tally struct {
 	Requests      int
 	Routes        map[Route]int
 	Pages         map[int]int  // list requests by page_no; 0: unpaged
 	Statuses      map[int]int  // 0: the connection ended without an answer
 	Faults        map[Kind]int // requests with a fault
-	Tokens        int          // issued
-	Bytes         int64        // of bodies, as meant to be sent
+	Tokens        int          // tokens issued
+	Bytes         int64        // sizes of the bodies that should be sent
 	MaxConcurrent int          // maximum number of requests in progress
 	// MaxInWindow is the maximum number of requests in any rolling
-	// [Profile.RateWindow]. It counts the requests that the limit applies to,
-	// refused and faulted ones included. Peaks of different tenants do not add
+	// [Profile.RateWindow]. It counts the requests to which the limit applies,
+	// including refused and faulted ones. Peaks of different tenants do not add
 	// up.
 	MaxInWindow int
 }
 
 // Request is one request and its answer, for [Halo.OnRequest].
 type Request struct {
-	Nth      int // counts the requests of the instance from 1
+	Nth      int // counts the instance's requests from 1
 	Tenant   string
 	ClientID string // of the application; "" if unknown
 	Route    Route
 	Method   string
 	Path     string
 	Query    url.Values
-	Page     int // of a list; 0: unpaged
+	Page     int // page of a list; 0: unpaged
 	Status   int // 0: the connection ended without an answer
-	Bytes    int // of the body, as meant to be sent
+	Bytes    int // size of the body that should be sent
 	Fault    Kind
 	Start    time.Time
 	Agent    string // User-Agent
@@ -60,7 +60,7 @@ func (h *Halo) Log() Log {
 	return l
 }
 
-// ResetLog resets the counts of the log. Request numbers go on.
+// ResetLog resets the counts of the log. Request numbers continue.
 func (h *Halo) ResetLog() {
 	j := &h.journal
 	j.mu.Lock()
@@ -90,7 +90,7 @@ func (t *tally) copy() Tally {
 	return c
 }
 
-// both returns the tallies that c counts in.
+// both returns the two tallies in which c counts.
 func (j *journal) both(c *call) [2]*tally {
 	t := j.tenants[c.tenantName()]
 	if t == nil {

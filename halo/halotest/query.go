@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// defaultRows is the number of rows if a list request does not give one.
+// defaultRows is the number of rows if a list request does not set one.
 const defaultRows = 50
 
 // query holds the parameters of a list that have an effect.
 type query struct {
 	filter
-	page    int // from 1; 0: not paged
-	size    int // requested rows; 0: not given
-	count   int // rows of an unpaged list; 0: not given
+	page    int // from 1; 0: the list is not paged
+	size    int // requested rows; 0: not set
+	count   int // rows of an unpaged list; 0: not set
 	order   string
 	desc    bool
 	idOnly  bool
@@ -26,7 +26,7 @@ type query struct {
 	invalid []byte // binding errors, or nil
 }
 
-// parseQuery reads parameters. Only correctly spelt ones have an effect.
+// parseQuery reads the parameters. Misspelt parameters have no effect.
 func parseQuery(v url.Values) query {
 	q := query{
 		order:   strings.ToLower(v.Get("order")),
@@ -45,7 +45,7 @@ func parseQuery(v url.Values) query {
 		q.active, q.inactive = isTrue(a), isTrue(b)
 	}
 
-	paged := isTrue(v.Get("pageinate")) // sic
+	paged := isTrue(v.Get("pageinate")) // Halo's own spelling
 	q.page = q.number(v, "page_no")
 	q.size = q.number(v, "page_size")
 	q.count = q.number(v, "count")
@@ -63,8 +63,8 @@ func parseQuery(v url.Values) query {
 	return q
 }
 
-// isTrue accepts "true" in any case and nothing else: orderdesc=1 sorts upwards
-// (halocli mirror_evidence.json).
+// isTrue accepts "true" in any case and nothing else. With orderdesc=1, the
+// order is ascending (halocli mirror_evidence.json).
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
 // number reads a 32-bit integer, or records a binding error.
@@ -85,7 +85,7 @@ func (q *query) number(v url.Values, key string) int {
 	return int(n)
 }
 
-// appendInvalid appends "key":["The value 's' is not valid."], the shape
+// appendInvalid appends "key":["The value 's' is not valid."]. This shape was
 // recorded for a non-numeric id (halocli sweep_results.json).
 func appendInvalid(b []byte, key, s string) []byte {
 	b = append(appendString(b, key), ':', '[')
@@ -111,7 +111,7 @@ func (q query) key(p *settings) viewKey {
 	return k
 }
 
-// parseDate reads a date with or without a fraction, a zone or a time.
+// parseDate reads a date. Its time, fraction of a second and zone are optional.
 func parseDate(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -121,7 +121,7 @@ func parseDate(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// rowsOf returns the maximum number of rows of a page of q under the profile.
+// rowsOf returns the maximum number of rows on a page of q under the profile.
 func (q query) rowsOf(p *settings) int {
 	n, capped := q.size, true
 	if q.page == 0 {
@@ -136,7 +136,7 @@ func (q query) rowsOf(p *settings) int {
 	return n
 }
 
-// span returns the range of the rows of q among total rows.
+// span returns the range of the rows that q selects from total rows.
 func (q query) span(p *settings, total int) (from, to int) {
 	n := q.rowsOf(p)
 	page := max(q.page, 1)
@@ -152,5 +152,5 @@ func (q query) span(p *settings, total int) (from, to int) {
 		}
 	}
 	from = (page - 1) * n
-	return from, min(total, from+n) // no overflow: all three have at most 32 bits
+	return from, min(total, from+n) // no overflow, because all three have at most 32 bits
 }

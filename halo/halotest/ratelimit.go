@@ -14,10 +14,11 @@ type window struct {
 	head  int     // index of the first time that is still in the window
 }
 
-// add adds a request at now.
+// add adds a request at the time now.
 func (w *window) add(now time.Time) { w.times = append(w.times, now.UnixNano()) }
 
-// prune removes times that are span old or older, and returns how many remain.
+// prune removes the times that are at least span old and returns the number of
+// those that remain.
 func (w *window) prune(now time.Time, span time.Duration) int {
 	from := now.Add(-span).UnixNano()
 	for w.head < len(w.times) && w.times[w.head] <= from {
@@ -30,14 +31,15 @@ func (w *window) prune(now time.Time, span time.Duration) int {
 	return len(w.times) - w.head
 }
 
-// limiter refuses requests beyond a number in any rolling span.
+// limiter refuses requests beyond a maximum number in any rolling span.
 type limiter struct {
 	mu      sync.Mutex
 	windows map[string]*window // by tenant, or by tenant and application
 }
 
-// take counts a request at the time of now against the window of key. If the
-// limit is reached it returns the time until there is room again, above zero.
+// take counts a request at the time of now in the window of key. If the limit
+// is reached, it returns the time until the next request is possible, which is
+// above zero.
 func (l *limiter) take(key string, now func() time.Time, p *settings) time.Duration {
 	if p.RateLimit < 0 {
 		return 0
@@ -53,7 +55,7 @@ func (l *limiter) take(key string, now func() time.Time, p *settings) time.Durat
 		l.windows[key] = w
 	}
 
-	at := now() // under the lock, so that a window's times ascend
+	at := now() // under the lock, so that times in a window ascend
 	n := w.prune(at, p.RateWindow)
 	if n < p.RateLimit {
 		w.add(at)
@@ -62,13 +64,13 @@ func (l *limiter) take(key string, now func() time.Time, p *settings) time.Durat
 	if p.RateCountsRejected {
 		w.add(at)
 	}
-	// The request that must leave the window before there is room for another.
+	// The next request is possible only when this one has left the window.
 	last := time.Unix(0, w.times[len(w.times)-p.RateLimit])
 	return last.Add(p.RateWindow).Sub(at)
 }
 
-// throttled answers 429 in the forms of the profile. Halo's wording is from
-// homotechsual/HaloAPI #31.
+// throttled answers 429 in the profile's forms. The wording of the body is
+// Halo's (homotechsual/HaloAPI #31).
 func throttled(p *settings, now time.Time, wait time.Duration) answer {
 	text := fmt.Sprintf("Rate Limit Reached - %d Requests per rolling %s window", p.RateLimit, spanText(p.RateWindow))
 	a := answer{status: http.StatusTooManyRequests, header: http.Header{}}
@@ -88,7 +90,8 @@ func throttled(p *settings, now time.Time, wait time.Duration) answer {
 	case RetryAfterSeconds:
 		a.header.Set("Retry-After", wholeSeconds(wait))
 	case RetryAfterDate:
-		// Dates have whole seconds: round up, so that it is not too early.
+		// An HTTP date has whole seconds. Round it up, so that the client does
+		// not retry too early.
 		at := now.Add(wait + time.Second - time.Nanosecond).Truncate(time.Second)
 		a.header.Set("Retry-After", at.UTC().Format(http.TimeFormat))
 	case RetryAfterNone:
@@ -96,8 +99,8 @@ func throttled(p *settings, now time.Time, wait time.Duration) answer {
 	return a
 }
 
-// wholeSeconds returns d in seconds, rounded up, so that a client that waits that
-// long is not too early.
+// wholeSeconds returns d in seconds, rounded up, so that a client that waits
+// for that time does not retry too early.
 func wholeSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

@@ -31,7 +31,7 @@ func TestRateLimitRolls(t *testing.T) {
 	c.Advance(time.Nanosecond)
 	want(200, 429)
 	c.Advance(time.Minute)
-	want(200, 200, 429) // the two of minute 1 have left, the one of minute 5 has not
+	want(200, 200, 429) // the two requests of minute 1 have left the window, that of minute 5 has not
 	c.Advance(time.Hour)
 	want(200, 200, 200, 429)
 }
@@ -78,8 +78,8 @@ func TestRateCountsRejected(t *testing.T) {
 	}
 }
 
-// All API requests count, whatever the answer, per tenant and before the token is
-// checked. Token calls count only if switched on.
+// All API requests count, per tenant, whatever the answer. They count before
+// the token is checked. Token calls count only if that is switched on.
 func TestRateCounts(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -173,9 +173,9 @@ func TestThrottleForms(t *testing.T) {
 	}
 }
 
-// For any gaps between requests: no window has more requests than the limit, and
-// a client that waits as long as Retry-After says succeeds, but not a nanosecond
-// earlier.
+// Whatever the gaps between requests, no window has more requests than the
+// limit. A client that waits as long as Retry-After says succeeds; one that
+// waits a nanosecond less does not.
 func TestLimiterProperties(t *testing.T) {
 	t.Parallel()
 	const limit, window = 5, time.Minute

@@ -7,34 +7,35 @@ import (
 	"sync"
 )
 
-// Forever as [Rule.Times] means without end.
+// Forever as [Rule.Times] means without limit.
 const Forever = -1
 
-// Rule selects the requests that faults strike. Zero fields do not narrow it: the
-// zero Rule selects the next request, whatever it is.
+// Rule selects the requests that faults strike. A zero field selects any value:
+// the zero Rule strikes the next request, whatever it is.
 type Rule struct {
-	Tenant   *Tenant // requests of this tenant
-	Route    Route   // requests of this route
-	Page     int     // lists paged with this page_no
-	ClientID int64   // details of this client
+	Tenant   *Tenant // only requests to this tenant
+	Route    Route   // only requests on this route
+	Page     int     // only paged lists with this page_no
+	ClientID int64   // only details of this client
 
-	// Faults strike Times of the matching requests, beginning with the Nth
-	// (from 1, 0 means 1). Times 0 means one for each fault, [Forever] all.
+	// Faults strike Times of the matching requests, beginning with the Nth. Nth
+	// counts from 1, and 0 means 1. A Times of 0 means one request for each
+	// fault, [Forever] all requests.
 	Nth, Times int
 
-	// Chance, if above 0, strikes each of those requests with this
-	// probability, by a generator seeded with Seed; Times 0 then means
-	// Forever. The same requests in the same order are struck alike. MaxRun,
-	// if above 0, bounds how often in a row the same page, client or route of
-	// a tenant is struck.
+	// Chance, if above 0, is the probability with which each of those requests
+	// is struck; a Times of 0 then means Forever. The random generator starts
+	// with Seed, so equal sequences of requests are struck alike. MaxRun, if
+	// above 0, bounds the consecutive strikes on the same page, client or route
+	// of a tenant.
 	Chance float64
 	Seed   uint64
 	MaxRun int
 }
 
-// Fault adds faults for the requests of rule. Several faults alternate, in order
-// or, with Chance, at random. If several rules strike a request, the first one
-// added applies; the others still count the request.
+// Fault adds faults for the requests of rule. Several faults alternate, in
+// order or, with Chance, at random. If several rules apply to a request, the
+// first one added strikes; the other rules still count the request.
 func (h *Halo) Fault(rule Rule, faults ...Fault) {
 	if len(faults) == 0 {
 		return
@@ -79,9 +80,9 @@ type script struct {
 type act struct {
 	Rule
 	faults []Fault
-	seen   int // requests that matched
+	seen   int // matching requests so far
 	dice   *rand.Rand
-	runs   map[string]int // strikes in a row, by target
+	runs   map[string]int // consecutive strikes, by target
 }
 
 // strike returns the fault for c, or nil.
@@ -118,7 +119,8 @@ func (a *act) next(c *call) *Fault {
 		return &a.faults[turn%len(a.faults)]
 	}
 
-	// Draw both for each request, so that one outcome does not shift the next.
+	// Draw both numbers for each request, so that one outcome does not shift
+	// the next.
 	hit, pick := a.dice.Float64() < a.Chance, a.dice.IntN(len(a.faults))
 	target := c.target()
 	if !hit || a.MaxRun > 0 && a.runs[target] >= a.MaxRun {
@@ -131,7 +133,7 @@ func (a *act) next(c *call) *Fault {
 	return &a.faults[pick]
 }
 
-// target returns what c requests, as a key.
+// target returns a key for the thing that c requests.
 func (c *call) target() string {
 	return c.tenantName() + " " + string(c.route) + " " + c.id + " " + strconv.Itoa(c.query.page)
 }

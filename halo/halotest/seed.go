@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Seed adds n clients that look like those of a managed service provider. The
-// same n and seed give the same clients at any time. The first client of a tenant
-// without a client 1 is "Unknown", which by convention collects what matches no
-// client. Ids ascend with gaps from the greatest existing one. About four in a
-// hundred clients are inactive, a few have no top level, and from n = 300 on all
-// hostile names of the package are there, spread at random. Some ordinary names
-// occur more than once, as in reality.
+// Seed adds n clients like those of a managed service provider. The same n and
+// seed always give the same clients. If the tenant has no client 1, the first
+// new client is "Unknown", which by convention collects everything that matches
+// no client. Ids ascend with gaps, starting after the greatest existing id.
+// About four clients in a hundred are inactive, and a few have no top level.
+// From n = 300, the clients include all hostile names of the package, spread at
+// random. Some ordinary names occur more than once, as in reality.
 func (t *Tenant) Seed(n int, seed uint64) {
 	if n <= 0 {
 		return
@@ -36,11 +36,11 @@ func (t *Tenant) Seed(n int, seed uint64) {
 	}
 }
 
-// seeder makes clients.
+// seeder generates clients.
 type seeder struct {
 	dice      *rand.Rand
 	regions   []region
-	weights   []int // index of each region, repeated by its weight
+	weights   []int // index of each region, repeated according to its weight
 	odd       map[int]string
 	topLevels []string
 	epoch     time.Time
@@ -62,8 +62,9 @@ func newSeeder(n int, seed uint64) *seeder {
 	return s
 }
 
-// placeHostileNames spreads the hostile names over n clients. A small seed gets
-// some of them, for at most every third client.
+// placeHostileNames spreads the hostile names over n clients. If n is small, it
+// places only some of them and gives a hostile name to one client in three at
+// most.
 func (s *seeder) placeHostileNames(n int) map[int]string {
 	names := hostileNames()
 	if 3*len(names) > n {
@@ -73,7 +74,7 @@ func (s *seeder) placeHostileNames(n int) map[int]string {
 	odd := make(map[int]string, len(names))
 	for _, name := range names {
 		i := s.dice.IntN(n)
-		for odd[i] != "" || i == 0 { // place 0 is for "Unknown"
+		for odd[i] != "" || i == 0 { // index 0 is "Unknown"
 			i = s.dice.IntN(n)
 		}
 		odd[i] = name
@@ -81,7 +82,8 @@ func (s *seeder) placeHostileNames(n int) map[int]string {
 	return odd
 }
 
-// gap returns the distance to the next id: mostly 1, sometimes a few, seldom many.
+// gap returns the distance to the next id: usually 1, sometimes a few, rarely
+// many.
 func (s *seeder) gap() int64 {
 	switch d := s.dice.IntN(100); {
 	case d < 80:
@@ -119,14 +121,15 @@ func (s *seeder) client(i int, id int64) Client {
 	}
 	const years = 8 * 365 * 24 * time.Hour
 	c.Created = s.epoch.Add(s.moment(years))
-	if s.dice.IntN(20) != 0 { // otherwise never changed
+	if s.dice.IntN(20) != 0 { // the other clients have never been changed
 		c.Updated = c.Created.Add(s.moment(years / 4))
 	}
 	c.CustomFields = s.customFields(id)
 	return c
 }
 
-// topLevel returns the number of a random top level, mostly the first; 0: none.
+// topLevel returns the number of a random top level, usually the first. 0 means
+// no top level.
 func (s *seeder) topLevel() int {
 	switch d := s.dice.IntN(100); {
 	case d < 2:
@@ -138,7 +141,7 @@ func (s *seeder) topLevel() int {
 	}
 }
 
-// moment returns a random duration below limit whose fraction of a second has 0
+// moment returns a random duration below limit. Its fraction of a second has 0
 // to 7 digits.
 func (s *seeder) moment(limit time.Duration) time.Duration {
 	unit := time.Second
@@ -149,8 +152,8 @@ func (s *seeder) moment(limit time.Duration) time.Duration {
 	return time.Duration(s.dice.Int64N(int64(limit))).Truncate(unit)
 }
 
-// customFields returns a field for one client in ten, with values of every JSON
-// type.
+// customFields returns a field for one client in ten. The values cover every
+// JSON type.
 func (s *seeder) customFields(id int64) []CustomField {
 	values := []any{
 		"Gold", 12, 12.5, true, nil, "", []string{"Backup", "E-mail"}, map[string]any{"id": 3, "name": "Silver"}, "2026-01-01T00:00:00",

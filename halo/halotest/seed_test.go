@@ -88,12 +88,12 @@ func TestSeedHoldsEveryHostileName(t *testing.T) {
 				t.Errorf("%d clients without %q", n, odd)
 				continue
 			}
-			names = slices.Delete(names, i, i+1) // a name that is listed twice must occur twice
+			names = slices.Delete(names, i, i+1) // a name that is listed twice must be found twice
 		}
 	}
 }
 
-// The hostile names include every kind that they claim to.
+// The hostile names include every kind that they should.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	odd := hostileNames()

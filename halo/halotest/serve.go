@@ -2,10 +2,11 @@ package halotest
 
 import "net/http"
 
-// ServeHTTP answers one request. The order is: faults in front of Halo, the
-// request limit, the route, the token, its scope, the parameters; then faults
-// that damage the answer, the log, the hooks, and last the wire, so that a client
-// that has the answer finds it in the log.
+// ServeHTTP answers one request. First come the faults in front of Halo, the
+// request limit, the route, the token, its scope and the parameters. Then come
+// the faults that damage the answer, the log, the hooks and, last, the response
+// itself. When a client has its answer, the request is therefore already in the
+// log.
 func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.server.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -25,7 +26,7 @@ func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.bodies.put(a)
 }
 
-// answer returns the answer to c, faults included.
+// answer returns the answer to c, including faults.
 func (h *Halo) answer(c *call) answer {
 	ctx := c.r.Context()
 	if !h.server.wait(ctx, c.p.Latency) || c.fault != nil && !h.server.wait(ctx, c.fault.delay) {
@@ -67,8 +68,8 @@ func (h *Halo) route(c *call) answer {
 	return answer{status: http.StatusNotFound}
 }
 
-// client answers the client endpoints, which need a token and its scope. Their
-// errors have no body (Midtown-Technology-Group/halocli).
+// client answers requests to the client endpoints, which need a token with the
+// right scope. Errors have no body (Midtown-Technology-Group/halocli).
 func (h *Halo) client(c *call) answer {
 	if !h.tokens.use(c.token, h.now(), c.p.TokenUses) {
 		return answer{status: http.StatusUnauthorized}

@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// server is the listener of a [Halo] and the count of active requests.
+// server holds the listener of a [Halo] and counts active requests.
 type server struct {
-	closing chan struct{} // closed by Close: waiting requests give up
+	closing chan struct{} // closed by Close; waiting requests then give up
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
 	active int
-	idle   chan struct{} // set by Close, closed when active falls to 0
+	idle   chan struct{} // set by Close, closed when active reaches 0
 	url    string
 	http   *http.Server
 	served chan struct{} // closed when http.Serve has returned
 }
 
-// TB is the part of [testing.TB] that [Start] needs. The package does not import
-// testing, so that the demo does not either.
+// TB is the part of [testing.TB] that [Start] needs. This package does not
+// import testing, to keep testing out of the demo.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -48,13 +48,13 @@ func Start(tb TB, opts ...Option) *Halo {
 	return h
 }
 
-// Listen serves plain HTTP on addr ("127.0.0.1:0" for a free port) and returns
-// when requests are accepted. A Halo listens once.
+// Listen serves plain HTTP on addr ("127.0.0.1:0" for a free port). It returns
+// when requests are accepted. It can be called only once on a Halo.
 func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
 
-// ListenTLS is [Halo.Listen] with HTTPS. It uses the certificate of
-// net/http/httptest, which is valid for 127.0.0.1 and [::1] and is its own
-// authority, and returns it in PEM form.
+// ListenTLS is like [Halo.Listen], with HTTPS. It uses the self-signed
+// certificate of net/http/httptest, which is valid for 127.0.0.1 and [::1]. It
+// returns that certificate in PEM form.
 func (h *Halo) ListenTLS(addr string) (authority []byte, err error) {
 	lender := httptest.NewTLSServer(nil)
 	defer lender.Close()
@@ -91,13 +91,13 @@ func (h *Halo) listen(addr string, secure *tls.Config) error {
 	}
 	go func(srv *http.Server, served chan struct{}) {
 		defer close(served)
-		_ = srv.Serve(ln) // always an error: the one of Close
+		_ = srv.Serve(ln) // always an error: the one that Close causes
 	}(s.http, s.served)
 	return nil
 }
 
-// reachable returns an address that can be dialled: a listener on every
-// interface is reached through loopback.
+// reachable returns an address that can be dialled. A listener on all
+// interfaces is reached through loopback.
 func reachable(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if ok && tcp.IP.IsUnspecified() {
@@ -106,8 +106,8 @@ func reachable(a net.Addr) string {
 	return a.String()
 }
 
-// Close stops listening, breaks connections and returns when no request is active
-// any more. Closing twice is fine.
+// Close stops listening, breaks connections and returns when no request is
+// active. It is safe to repeat.
 func (h *Halo) Close() {
 	s := &h.server
 	s.mu.Lock()
@@ -137,15 +137,15 @@ func (h *Halo) URL() string {
 	return h.server.url
 }
 
-// ResourceServer returns the base of the API, as Halo's API-details page shows
-// it.
+// ResourceServer returns the base URL of the API, as Halo's API-details page
+// shows it.
 func (h *Halo) ResourceServer() string { return h.URL() + "/api" }
 
-// AuthServer returns the base of the token endpoint, as Halo's API-details
+// AuthServer returns the base URL of the token endpoint, as Halo's API-details
 // page shows it.
 func (h *Halo) AuthServer() string { return h.URL() + "/auth" }
 
-// enter counts an active request; false means that the instance is closed.
+// enter counts an active request. It returns false if the instance is closed.
 func (s *server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *server) enter() bool {
 	return true
 }
 
-// leave ends an active request.
+// leave removes a request from the count of active ones.
 func (s *server) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,9 @@ func (s *server) leave() {
 	}
 }
 
-// wait waits for d on the wall clock. It returns false if the client gave up or
-// the instance was closed before. A negative d waits until then.
+// wait waits for d on the wall clock. It returns false if the client gives up
+// or the instance is closed first. A negative d waits until one of these
+// happens.
 func (s *server) wait(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true

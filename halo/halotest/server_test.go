@@ -64,7 +64,8 @@ func TestStartClosesAtCleanup(t *testing.T) {
 	}
 }
 
-// A Halo used as a plain handler needs no listener and cannot break connections.
+// A Halo used as a plain handler needs no listener. It cannot break
+// connections.
 func TestHandler(t *testing.T) {
 	t.Parallel()
 	h := New()

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Tenant is one customer base of a Halo: applications and clients. All methods
-// are safe for concurrent use; a page shows the state of one moment.
+// Tenant is one customer base in a Halo, with its applications and clients. All
+// methods are safe for concurrent use. Each page shows a consistent state.
 type Tenant struct {
 	halo *Halo
 	name string
@@ -24,11 +24,12 @@ func newTenant(h *Halo, name string) *Tenant {
 	return &Tenant{halo: h, name: name, apps: make(map[string]*App)}
 }
 
-// Name returns the name, "" for the tenant of the host itself.
+// Name returns the name of the tenant. It is "" for the tenant of the host
+// itself.
 func (t *Tenant) Name() string { return t.name }
 
-// Add adds clients and returns their ids. A client whose id is taken replaces the
-// existing one.
+// Add adds clients and returns their ids. A client with an existing id replaces
+// the stored client.
 func (t *Tenant) Add(clients ...Client) []int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,9 +48,9 @@ func (t *Tenant) Add(clients ...Client) []int64 {
 	return ids
 }
 
-// Update changes a client and sets the time of its last change; the id stays. It
-// reports whether there is such a client. The function must not call methods of
-// the tenant.
+// Update changes a client, except for its id, and sets the time of its last
+// change. It returns false if there is no such client. The function must not
+// call methods of the tenant.
 func (t *Tenant) Update(id int64, change func(*Client)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,31 +71,33 @@ func (t *Tenant) update(id int64, change func(*Client)) bool {
 	return true
 }
 
-// Rename changes the name of a client; false means there is no such client.
+// Rename changes the name of a client. It returns false if there is no such
+// client.
 func (t *Tenant) Rename(id int64, name string) bool {
 	return t.Update(id, func(c *Client) { c.Name = name })
 }
 
-// Deactivate makes a client inactive; false means there is no such client.
+// Deactivate makes a client inactive. It returns false if there is no such
+// client.
 func (t *Tenant) Deactivate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = true })
 }
 
-// Activate makes a client active; false means there is no such client.
+// Activate makes a client active. It returns false if there is no such client.
 func (t *Tenant) Activate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = false })
 }
 
-// Delete removes a client; false means there was no such client.
+// Delete removes a client. It returns false if there is no such client.
 func (t *Tenant) Delete(id int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.drop(id)
 }
 
-// Merge deletes the client from and marks the client into as changed, as if it
-// had taken over everything. False means that one of them does not exist, or that
-// they are the same; then nothing changes.
+// Merge deletes one client (from) and marks another (into) as changed, as if
+// its data had moved there. It returns false and changes nothing if either does
+// not exist or both are the same.
 func (t *Tenant) Merge(from, into int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +107,7 @@ func (t *Tenant) Merge(from, into int64) bool {
 	return t.update(into, func(*Client) {}) && t.drop(from)
 }
 
-// Get returns a client; false means there is no such client.
+// Get returns a client. It returns false if there is no such client.
 func (t *Tenant) Get(id int64) (Client, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -117,14 +120,15 @@ func (t *Tenant) Get(id int64) (Client, bool) {
 	return c, true
 }
 
-// Len returns the number of clients, inactive ones included.
+// Len returns the number of clients, including inactive ones.
 func (t *Tenant) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return len(t.all)
 }
 
-// IDs returns the ids of all clients, inactive ones included, ascending.
+// IDs returns the ids of all clients, including inactive ones, in ascending
+// order.
 func (t *Tenant) IDs() []int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -135,7 +139,8 @@ func (t *Tenant) IDs() []int64 {
 	return ids
 }
 
-// Clients returns all clients, inactive ones included, by ascending id.
+// Clients returns all clients, including inactive ones, in ascending order of
+// id.
 func (t *Tenant) Clients() []Client {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

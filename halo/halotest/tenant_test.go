@@ -87,8 +87,8 @@ func TestStateIsNotShared(t *testing.T) {
 	}
 }
 
-// A change between two pages has the effect of offset paging: rows are skipped or
-// appear twice.
+// If the list changes between two pages, rows are skipped or appear twice, as
+// with any offset paging.
 func TestChangeBetweenPages(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -121,7 +121,7 @@ func TestChangeBetweenPages(t *testing.T) {
 					tt.change(e.Tenant)
 				}
 			})
-			if tt.name[:3] == "act" { // an inactive client before all others becomes active
+			if tt.name[:3] == "act" { // an inactive client that precedes all others becomes active
 				tt.want[1], tt.want[2] = []int64{3, 4, 5}, []int64{6, 7, 8}
 			}
 			var got [][]int64
@@ -145,7 +145,7 @@ func TestChangeBetweenPages(t *testing.T) {
 	}
 }
 
-// Only whole pages are events.
+// Only complete pages are events.
 func TestAfterPageIsForWholePages(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

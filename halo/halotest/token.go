@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// token is an access token. Its fields change only under the store's lock.
+// token is an access token. Its fields change only under the lock of the store.
 type token struct {
 	app     *App
 	epoch   int
@@ -27,13 +27,13 @@ type token struct {
 }
 
 // tokenStore holds the tokens of all tenants. Dead tokens stay for a while, so
-// that requests with them are still attributed to their tenant.
+// that requests with them still count for their tenant.
 type tokenStore struct {
 	mu sync.Mutex
 	m  map[string]*token
 }
 
-// maxTokens is the size from which dead tokens are removed.
+// maxTokens is the number of tokens above which dead ones are removed.
 const maxTokens = 10_000
 
 func (s *tokenStore) put(value string, t *token, now time.Time) {
@@ -52,7 +52,7 @@ func (s *tokenStore) put(value string, t *token, now time.Time) {
 	s.m[value] = t
 }
 
-// find returns the token of an Authorization header, dead or alive, or nil.
+// find returns the token in an Authorization header, dead or alive, or nil.
 func (s *tokenStore) find(header string) *token {
 	scheme, value, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -82,8 +82,8 @@ func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 }
 
 // Tokens returns the access tokens that the instance has issued, dead or alive,
-// in no order. After 10,000 it forgets dead ones. Tests search everything that a
-// program leaves behind for them.
+// in no particular order. Beyond 10,000 tokens, dead ones are removed. Tests
+// search for these tokens in everything that a program leaves behind.
 func (h *Halo) Tokens() []string {
 	h.tokens.mu.Lock()
 	defer h.tokens.mu.Unlock()
@@ -101,7 +101,8 @@ func (s *tokenStore) revoke(t *token) {
 // maxForm bounds the body of a token request, in bytes.
 const maxForm = 64 << 10
 
-// readForm reads the body of a token request; nil if it is not a form.
+// readForm reads the body of a token request. It returns nil if the body is not
+// a form.
 func readForm(r *http.Request) url.Values {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
@@ -148,8 +149,8 @@ func (h *Halo) issue(c *call) answer {
 	return h.mint(c, app, scopes)
 }
 
-// credentials reads id and secret from the body or from HTTP Basic; false if
-// both are there, or if Basic cannot be read.
+// credentials reads the id and the secret from the body or from HTTP Basic. It
+// returns false if both are present, or if Basic cannot be decoded.
 func credentials(c *call) (id, secret string, ok bool) {
 	id, secret = c.form.Get("client_id"), c.form.Get("client_secret")
 	header := c.r.Header.Get("Authorization")

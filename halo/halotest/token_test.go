@@ -168,7 +168,7 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-// refused checks for 401 without a body.
+// refused checks that a request is answered with 401 and no body.
 func (r *fixture) refused(why string) {
 	r.tb.Helper()
 	for _, path := range []string{"/api/Client", "/api/client/1"} {
@@ -209,14 +209,14 @@ func TestTokenEnds(t *testing.T) {
 	r.SetProfile(func(p *Profile) { p.TokenUses = 0 })
 	renew()
 	r.app.SetSecret("new")
-	r.list("") // tokens outlive the secret
+	r.list("") // tokens outlive a changed secret
 	r.app.SetSecret("secret")
 	r.app.Revoke()
 	r.refused("revoked")
 
 	renew()
 	r.login("")
-	r.list("") // two tokens at once
+	r.list("") // both tokens are valid at once
 	r.SetProfile(func(p *Profile) { p.NewTokenKillsOld = true })
 	r.login("")
 	r.refused("replaced")

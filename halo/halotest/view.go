@@ -11,14 +11,14 @@ import (
 // filter is the part of a list query that selects clients.
 type filter struct {
 	active, inactive bool
-	search           string // lower case; over several fields
-	nameSearch       string // lower case; over the name
+	search           string // lower case; matches several fields
+	nameSearch       string // lower case; matches the name
 	topLevel         int64
 	byTopLevel       bool
-	since            int64 // nanoseconds; last change not before it; 0 for none
+	since            int64 // minimum time of the last change in nanoseconds; 0: no minimum
 }
 
-// plain reports whether f selects just the active clients, or all.
+// plain reports whether f selects exactly the active clients, or all clients.
 func (f filter) plain() bool {
 	return f == filter{active: true} || f == filter{active: true, inactive: true}
 }
@@ -38,36 +38,37 @@ func (f filter) match(c *Client) bool {
 		holds(c.Website, f.search) || holds(c.Email, f.search) || holds(c.Phone, f.search)
 }
 
-// holds reports whether s contains part, which is in lower case, in any case.
+// holds reports whether s contains part, regardless of case. part is in lower
+// case.
 func holds(s, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(s), part)
 }
 
-// viewKey names a list of clients.
+// viewKey identifies a list of clients.
 type viewKey struct {
 	filter
 	sort Sort
 }
 
-// maxViews bounds the lists that a tenant keeps between two changes.
+// maxViews bounds the number of lists that a tenant caches between two changes.
 const maxViews = 16
 
-// viewCache caches lists that cost a pass over all clients, until the next
-// change.
+// viewCache caches the lists that take a pass over all clients. Each change of
+// a client clears it.
 type viewCache struct {
-	mu    sync.Mutex // held while a list is made, so that each is made once
+	mu    sync.Mutex // held while a list is made, so that each list is made only once
 	lists map[viewKey][]*entry
 }
 
-// clear needs the tenant's lock for writing.
+// clear empties the cache. The caller holds the tenant's lock for writing.
 func (v *viewCache) clear() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	clear(v.lists)
 }
 
-// view returns the clients of key in ascending order. It needs the tenant's lock
-// for reading, which must be held as long as the result is used.
+// view returns the clients of key in ascending order. The caller must hold the
+// tenant's lock for reading as long as it uses the result.
 func (t *Tenant) view(key viewKey) []*entry {
 	if key.plain() && key.sort == SortByID {
 		if key.inactive {
@@ -101,8 +102,8 @@ func (x index) pick(f filter) []*entry {
 	return list
 }
 
-// sortByName sorts without regard to case. The order of equal names has nothing
-// to do with ids, because a database promises none.
+// sortByName sorts clients by name, regardless of case. The order of equal
+// names is unrelated to their ids, because a database guarantees none.
 func sortByName(list []*entry) {
 	type keyed struct {
 		name string
@@ -121,9 +122,9 @@ func sortByName(list []*entry) {
 	}
 }
 
-// cut takes the clients that match key and that rights allow. It returns a copy
-// of the rows that span selects from them, their number before the selection, and
-// whether the tenant is small enough to cache rows.
+// cut selects the clients that match key and that rights allow. It returns a
+// copy of the rows that span selects from them, the number of clients before
+// that selection, and whether the tenant is small enough to cache rows.
 func (t *Tenant) cut(key viewKey, desc bool, rights Rights, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -167,10 +168,10 @@ func (x index) get(id int64) *entry {
 	return nil
 }
 
-// put adds e or replaces the entry with its id.
+// put adds e or replaces the entry with the same id.
 func (x *index) put(e *entry) {
 	if n := len(*x); n == 0 || (*x)[n-1].ID < e.ID {
-		*x = append(*x, e) // the common case; makes seeding linear
+		*x = append(*x, e) // the common case, which makes seeding linear
 		return
 	}
 	i, ok := x.find(e.ID)

@@ -11,13 +11,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// forBrowser reports whether a person reads the answer in a browser.
+// forBrowser reports whether a browser will show the answer to a person.
 func forBrowser(r *http.Request) bool {
 	return !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// refuse answers with a sentence: as text to a browser, as a problem document
-// (RFC 9457) to a program.
+// refuse answers with an explanation: plain text for a browser, a problem
+// document (RFC 9457) for a program.
 func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	if status == http.StatusServiceUnavailable || forBrowser(r) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -28,11 +28,11 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	doc, _ := json.Marshal(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail}) // plain values
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = w.Write(doc) // fails only if the client is gone
+	_, _ = w.Write(doc) // fails only if the client has gone
 }
 
-// statusOnly replaces the text of a readiness check by a single word, because
-// the reasons name internal addresses. It is for probes from other machines.
+// statusOnly replaces the text of a readiness check by a single word for probes
+// from other machines, because the full text names internal addresses.
 type statusOnly struct {
 	http.ResponseWriter
 	written bool
@@ -46,7 +46,7 @@ func (w *statusOnly) WriteHeader(status int) {
 	}
 	w.written = true
 	w.ResponseWriter.WriteHeader(status)
-	_, _ = w.ResponseWriter.Write([]byte(word)) // fails only if the client is gone
+	_, _ = w.ResponseWriter.Write([]byte(word)) // fails only if the client has gone
 }
 
 // Write discards p.
@@ -65,21 +65,22 @@ func (g *Guard) tooManyAttempts(w http.ResponseWriter, r *http.Request, e *waitE
 
 const tooManyText = "There were too many failed attempts. Wait a little and try again."
 
-// unavailable answers 503 if the database cannot authenticate a request.
+// unavailable answers 503 if a request cannot be authenticated because of the
+// database.
 func (g *Guard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() == nil { // otherwise the client has gone away
+	if r.Context().Err() == nil { // otherwise the client has gone
 		g.log.Warn("authentication unavailable", zap.Error(err))
 	}
 	w.Header().Set("Retry-After", "5")
 	refuse(w, r, http.StatusServiceUnavailable, "The database does not answer, so the request cannot be authenticated. Try again in a few seconds.")
 }
 
-// unauthorized answers 401, or sends a browser to the sign-in page, from where
-// it returns.
+// unauthorized answers 401. It redirects a browser to the sign-in page, which
+// later returns to the requested page.
 func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case r.Header.Get("Hx-Request") == "true": // a part of a page that is still open
+	case r.Header.Get("Hx-Request") == "true": // a fragment for a page that is still open
 		w.Header().Set("Hx-Redirect", signInPath(currentPage(r)))
 	case reads && forBrowser(r) && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, signInPath(r.URL.RequestURI()), http.StatusSeeOther)
@@ -89,7 +90,7 @@ func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 	refuse(w, r, http.StatusUnauthorized, "Send a valid API key: Authorization: Bearer KEY. In a browser, sign in at /signin.")
 }
 
-// currentPage returns the path of the page that requested a part.
+// currentPage returns the path of the page that requested a fragment.
 func currentPage(r *http.Request) string {
 	u, err := url.Parse(r.Header.Get("Hx-Current-Url"))
 	if err != nil || u.Host != r.Host {
@@ -105,8 +106,9 @@ func signInPath(next string) string {
 	return "/signin?" + url.Values{"next": {next}}.Encode()
 }
 
-// localPath returns where to go after signing in: next if it is a page of the
-// console, else the first page. No spelling of next leads to another host.
+// localPath returns the page to open after signing in: next if it is a page of
+// the console, otherwise the first page. No spelling of next leads to another
+// host.
 func localPath(next string) string {
 	const maxLength = 2000 // bytes
 	u, err := url.Parse(next)
@@ -117,7 +119,7 @@ func localPath(next string) string {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(next, `\`) || strings.HasPrefix(path, "/signin") || strings.HasPrefix(path, "/signout") {
 		return "/"
 	}
-	for _, c := range []byte(next) { // browsers drop some of these and read on
+	for _, c := range []byte(next) { // browsers drop some of these characters and read on
 		if c <= ' ' || c == 0x7f {
 			return "/"
 		}

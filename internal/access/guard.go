@@ -15,15 +15,16 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxBody bounds the body of any request, in bytes.
+// maxBody bounds the body of every request, in bytes.
 const maxBody = 1 << 20
 
-// maxRequest bounds how long a request may last, live progress included. Clients
-// then reconnect and authenticate again: a key may have been revoked meanwhile.
+// maxRequest bounds the duration of a request, including live progress.
+// Afterwards clients reconnect and authenticate again, because a key may have
+// been revoked.
 const maxRequest = 10 * time.Minute
 
-// maxLookups bounds concurrent authentication queries, so that strangers cannot
-// use up the connections to Postgres.
+// maxLookups bounds concurrent authentication queries, so that unauthenticated
+// clients cannot use up the connections to Postgres.
 const maxLookups = 4
 
 // Config holds the parameters of a [Guard].
@@ -31,23 +32,24 @@ type Config struct {
 	Store *repo.Store
 	// Ops serves /livez and /readyz without authentication, and /metrics.
 	Ops http.Handler
-	// App serves everything else. Its requests carry a [Principal], except those
-	// below /assets/, which are public.
+	// App serves all other paths. Its requests carry a [Principal], except
+	// those below /assets/, which are public.
 	App http.Handler
-	// SignInPage shows the form that is posted to /signin with the fields key and
-	// next. message says what went wrong, or is empty; next is the page to open
-	// after signing in.
+	// SignInPage shows the form that is posted to /signin with the fields key
+	// and next. message describes the error, or is empty. next is the page to
+	// open after signing in.
 	SignInPage func(w http.ResponseWriter, r *http.Request, status int, message, next string)
-	// Secrets verify the product's sign-in tokens, see [ParseSecrets]. If there
-	// are none, tokens are not accepted.
+	// Secrets verify the product's sign-in tokens, see [ParseSecrets]. Without
+	// secrets, tokens are not accepted.
 	Secrets []secret.String
-	// EmbedOrigins may embed the console in their pages, see [ParseOrigins].
+	// EmbedOrigins lists the origins that may embed the console in their pages,
+	// see [ParseOrigins].
 	EmbedOrigins []string
-	Log          *zap.Logger // default: none
+	Log          *zap.Logger // by default nothing is logged
 }
 
-// Guard is the handler of everything that is served over HTTP. It authenticates
-// each request before it passes it on.
+// Guard is the handler for all HTTP requests. It authenticates each request
+// before it passes it on.
 type Guard struct {
 	store      *repo.Store
 	ops, app   http.Handler
@@ -60,7 +62,7 @@ type Guard struct {
 	throttle   *throttle
 	lookups    chan struct{}
 	firstKey   firstKey
-	own        *http.ServeMux // the paths for signing in and out
+	own        *http.ServeMux // handles the paths for signing in and out
 	now        func() time.Time
 }
 
@@ -83,7 +85,7 @@ func New(cfg Config) *Guard {
 	return g
 }
 
-// ServeHTTP passes a request on, or refuses it with the reason.
+// ServeHTTP passes a request on or refuses it with a reason.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.secure(w.Header(), r)
 	if r.ContentLength > maxBody {
@@ -128,7 +130,7 @@ func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 }
 
-// authenticate identifies the caller by its API key, or else by its session
+// authenticate identifies the caller by API key or, without one, by session
 // cookie.
 func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	header := r.Header.Get("Authorization")
@@ -147,7 +149,7 @@ func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	return p, err
 }
 
-// lookUp runs f, at most maxLookups at a time.
+// lookUp runs f. It allows maxLookups calls at a time.
 func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error {
 	select {
 	case g.lookups <- struct{}{}:
@@ -158,7 +160,7 @@ func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error
 	}
 }
 
-// tryKey verifies a key, unless there were too many failed attempts.
+// tryKey verifies a key, unless there have been too many failed attempts.
 func (g *Guard) tryKey(r *http.Request, text string) (p Principal, id uuid.UUID, err error) {
 	err = g.attempt(r, text, func(ctx context.Context) error {
 		p, id, err = byKey(ctx, g.store, text)

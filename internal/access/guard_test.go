@@ -13,8 +13,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Requests without a valid credential are refused, learn nothing from the answer
-// and leave no secret behind. The table is the one of docs/security.md.
+// Requests without a valid credential are refused. The answer reveals nothing,
+// and no secret remains anywhere. The cases are those of the table in
+// docs/security.md.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
@@ -43,7 +44,7 @@ func TestStrangers(t *testing.T) {
 	for name, c := range map[string]struct {
 		request
 		status int
-		body   string // the whole body; empty: any
+		body   string // the whole body; empty: any body
 	}{
 		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
 		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
@@ -91,15 +92,15 @@ func TestStrangers(t *testing.T) {
 		if a.status == 401 && (a.header.Get("Www-Authenticate") == "" || a.header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
-		h.guard.throttle = newThrottle() // the throttle has its own test
+		h.guard.throttle = newThrottle() // the throttle has a test of its own
 	}
 	if a := h.do(get("/x").with(cookie)); a.status != 200 {
 		t.Errorf("the session that other sites tried to end: %d", a.status)
 	}
 }
 
-// A token is good once, for a few minutes, for one audience, and only if signed
-// with the secret.
+// A token is valid once, for a few minutes, for one audience, and only if it is
+// signed with the secret.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
@@ -167,8 +168,8 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// Of a thousand failed sign-ins most are not even verified. They lock out neither
-// other clients nor a program whose key was valid before.
+// Of a thousand failed sign-ins, most are rejected without verification. They
+// lock out neither other clients nor a program whose key was valid before.
 func TestThousandWrongSignIns(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -209,8 +210,8 @@ func TestThousandWrongSignIns(t *testing.T) {
 	t.Logf("1000 wrong attempts: %v", counts)
 }
 
-// Without a key only the health checks are served, and a text that says how to
-// create one.
+// Without a key, only the health checks and a text that explains how to create
+// a key are served.
 func TestNoKeyAtAll(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -243,15 +244,16 @@ func TestNoKeyAtAll(t *testing.T) {
 	}
 }
 
-// newKeylessFixture accepts sign-in tokens and has no key.
+// newKeylessFixture returns a fixture that accepts sign-in tokens and has no
+// key.
 func newKeylessFixture(t *testing.T) *fixture {
 	h := newFixture(t, withTokens)
 	h.secrets = []string{strings.Repeat("nothing to find here", 2)}
 	return h
 }
 
-// Without Postgres no request is authenticated, and no answer says that a key is
-// wrong.
+// While Postgres is unreachable, no request is authenticated, and no answer
+// claims that a key is wrong.
 func TestPostgresAway(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -272,7 +274,8 @@ func TestPostgresAway(t *testing.T) {
 	repotest.Exec(t, h.db, `grant select on halosync.api_keys, halosync.sessions to halosync_worker`)
 }
 
-// Headers and cookies over plain http, over https and in an embedding page.
+// The test checks headers and cookies over plain http, over https and in an
+// embedding page.
 func TestHeadersAndCookies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -317,8 +320,8 @@ func TestHeadersAndCookies(t *testing.T) {
 	}
 }
 
-// After signing in, the browser returns to the page that it had requested, and
-// never to another site.
+// After signing in, the browser returns to the requested page and never goes to
+// another site.
 func TestSignInLeadsBack(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -349,13 +352,14 @@ func TestSignInLeadsBack(t *testing.T) {
 	}
 }
 
-// evilNexts lead to another site, or back to signing in.
+// evilNexts are values of next that would lead to another site or back to the
+// sign-in page.
 var evilNexts = []string{
 	"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "/\n//evil.example", "javascript:alert(1)", "http:evil.example", "evil.example",
 	"///evil.example", "https:/evil.example", "//evil.example@host/", " //evil.example", "", "/signin?next=/signin", "/signin/token", "/signout", "/" + strings.Repeat("x", 2000), "/%zz", "/\x00", "?x", "#x",
 }
 
-// age changes the session of a cookie.
+// age changes the stored session of a cookie.
 func (h *fixture) age(cookie, set string) {
 	h.Helper()
 	_, value, _ := strings.Cut(cookie, "=")

@@ -20,9 +20,10 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// A key is hs_<id>_<secret>. The id has 32 hex digits and is the key's row; the
-// secret has 52 characters of base32, which are 260 random bits. Only its SHA-256
-// is stored: a secret that cannot be guessed needs no slower hash.
+// A key is hs_<id>_<secret>. The id is the primary key of the key's row, in 32
+// hex digits. The secret has 52 base32 characters, which encode 260 random
+// bits. Only its SHA-256 is stored, because a secret that cannot be guessed
+// needs no slower hash.
 const (
 	keyMark     = "hs_"
 	idLength    = 32
@@ -30,15 +31,16 @@ const (
 	keyLength   = len(keyMark) + idLength + 1 + proofLength
 )
 
-// newProof returns a text of 260 random bits.
+// newProof returns a random string of 260 bits.
 func newProof() string { return rand.Text() + rand.Text() }
 
-// isProof reports whether a text could have come from newProof.
+// isProof reports whether a string could have come from newProof.
 func isProof(text string) bool {
 	return len(text) == proofLength && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
-// parseKey splits a key; false if the text is not a key.
+// parseKey splits a key into its id and its secret. It returns false if the
+// string is not a key.
 func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 	if len(text) != keyLength || !strings.HasPrefix(text, keyMark) || text[len(keyMark)+idLength] != '_' {
 		return uuid.Nil, "", false
@@ -50,8 +52,8 @@ func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 	return id, proof, isProof(proof)
 }
 
-// NewKey creates a key of a tenant and returns it with its text, which is not
-// stored and cannot be shown again. lasts is 0 for a key that does not expire.
+// NewKey creates a key for a tenant and returns it with its text. The text is
+// not stored and cannot be shown again. If lasts is 0, the key does not expire.
 func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, scope Scope, lasts time.Duration) (repo.APIKey, secret.String, error) {
 	if !scope.Valid() {
 		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write, admin or ops", string(scope))}
@@ -75,8 +77,9 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	return key, secret.NewString(keyMark + hex.EncodeToString(id[:]) + "_" + proof), nil
 }
 
-// RevokeKey revokes a key, found by its name or its id, and ends the sessions
-// that it started; it returns their number. It is safe to repeat.
+// RevokeKey revokes a key, found by name or id, and ends the sessions that were
+// started with it. It returns the number of those sessions. It is safe to
+// repeat.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
 	if errors.Is(err, repo.ErrNotFound) {
@@ -85,8 +88,8 @@ func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string
 	return key, sessions, err
 }
 
-// errRefused says that a credential is unknown, expired, revoked or used up. It
-// does not say which, so that strangers learn nothing.
+// errRefused means that a credential is unknown, expired, revoked or used up.
+// It does not say which, so that it reveals nothing to unauthenticated clients.
 var errRefused = errors.New("credential rejected")
 
 // byKey returns the principal of an API key.
@@ -114,8 +117,8 @@ func byKey(ctx context.Context, store *repo.Store, text string) (Principal, uuid
 // firstKeyTTL is how long firstKey caches the answer.
 const firstKeyTTL = 3 * time.Second
 
-// firstKey caches whether any API key exists. Until there is one, no one can sign
-// in, and the guard says how to create it.
+// firstKey caches whether any API key exists. Until one exists, sign-in is
+// impossible, and the guard explains how to create a key.
 type firstKey struct {
 	notNeeded bool // sign-in tokens work without a key
 	mu        sync.Mutex
@@ -124,8 +127,8 @@ type firstKey struct {
 	until     time.Time
 }
 
-// ask reports whether any key exists. One request queries the database while the
-// others wait for its answer.
+// ask reports whether any key exists. One request queries the database while
+// others wait for its result.
 func (f *firstKey) ask(ctx context.Context, now func() time.Time, query func(context.Context) (bool, error)) (bool, error) {
 	if f.notNeeded {
 		return true, nil
@@ -142,7 +145,8 @@ func (f *firstKey) ask(ctx context.Context, now func() time.Time, query func(con
 	return f.exists, f.err
 }
 
-// hasKey reports whether any API key exists. If not, it answers the request.
+// hasKey reports whether any API key exists. If none exists, it answers the
+// request.
 func (g *Guard) hasKey(w http.ResponseWriter, r *http.Request) bool {
 	exists, err := g.firstKey.ask(r.Context(), g.now, g.store.AnyAPIKey)
 	switch {

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) { repotest.Main(m) }
 
 const signinSecret = "0123456789abcdef0123456789abcdef-signin"
 
-// fixture is a guard with a real listener, a real database and an application
-// that answers with its principal.
+// fixture is a guard with a real listener, a real database, and an application
+// that answers with the caller's principal.
 type fixture struct {
 	*testing.T
 	db    string
@@ -38,8 +38,8 @@ type fixture struct {
 
 	mu      sync.Mutex
 	log     bytes.Buffer
-	answers strings.Builder // all of them, without the session cookies
-	secrets []string        // texts that must not appear anywhere
+	answers strings.Builder // all answers, without session cookies
+	secrets []string        // strings that must not appear anywhere
 }
 
 // Write appends to the log.
@@ -84,7 +84,7 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 	return h
 }
 
-// app returns an application that answers with its principal.
+// app returns an application that answers with the caller's principal.
 func (h *fixture) app() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -119,14 +119,14 @@ func (h *fixture) key(tenant, name string, scope Scope) string {
 	return text.Reveal()
 }
 
-// forget drops the cached answer about the first key.
+// forget drops the cached result of firstKey.
 func (h *fixture) forget() {
 	h.guard.firstKey.mu.Lock()
 	h.guard.firstKey.until = time.Time{}
 	h.guard.firstKey.mu.Unlock()
 }
 
-// request is what a client sends.
+// request is a request to send.
 type request struct {
 	method, path, bearer, cookie, body string
 	header                             map[string]string
@@ -147,7 +147,7 @@ func (h *fixture) do(q request) answer {
 	h.Helper()
 	var sent io.Reader = strings.NewReader(q.body)
 	if q.chunked {
-		sent = io.MultiReader(sent) // hides the length
+		sent = io.MultiReader(sent) // hides the length of the body
 	}
 	req, err := http.NewRequestWithContext(h.Context(), q.method, h.base+q.path, sent)
 	if err != nil {
@@ -194,7 +194,7 @@ func signInWith(key, next string) request {
 	return request{method: http.MethodPost, path: "/signin", body: url.Values{"key": {key}, "next": {next}}.Encode()}
 }
 
-// signedIn signs in and returns the cookie as a browser sends it.
+// signedIn signs in and returns the cookie in the form that a browser sends.
 func (h *fixture) signedIn(key string) string {
 	h.Helper()
 	a := h.do(signInWith(key, "/"))
@@ -204,7 +204,7 @@ func (h *fixture) signedIn(key string) string {
 	return a.cookie.Name + "=" + a.cookie.Value
 }
 
-// token returns a sign-in token of the product, with changes.
+// token returns a sign-in token with changed claims.
 func token(t *testing.T, change func(jwt.MapClaims)) string {
 	t.Helper()
 	now := time.Now()
@@ -236,7 +236,7 @@ func (h *fixture) search() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for where, text := range map[string]string{"Postgres": dump, "the log": h.log.String(), "an answer": h.answers.String()} {
-		if text == "" && where != "the log" { // which is empty if all went well
+		if text == "" && where != "the log" { // empty unless there were errors
 			h.Errorf("nothing to search in %s", where)
 		}
 		for _, s := range h.secrets {

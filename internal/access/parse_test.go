@@ -31,7 +31,7 @@ func TestParseSecrets(t *testing.T) {
 	}
 }
 
-// evilOrigins would add more to a policy than an origin.
+// evilOrigins would add more than an origin to the policy.
 var evilOrigins = []string{
 	"*", "https://*", "https://*.example.com", "app.example.com", "https:", "https://", "http://app.example.com", "https://app.example.com/path", "https://a.example; script-src *",
 	"https://a.example https://b.example", "'self'", "https://user@a.example", "https://a.example?x", "https://a.example#x", "data:", "https://a.example:x", "https://[::1]", "https://a.example\n", "https://\u00e4.example",
@@ -45,7 +45,7 @@ func TestParseOrigins(t *testing.T) {
 	}
 	for _, origin := range evilOrigins {
 		if origin == "https://a.example\n" {
-			continue // surrounding blanks are harmless
+			continue // surrounding spaces are harmless
 		}
 		if got, err := ParseOrigins([]string{origin}); err == nil {
 			t.Errorf("%q gives %q", origin, got)
@@ -53,8 +53,8 @@ func TestParseOrigins(t *testing.T) {
 	}
 }
 
-// FuzzParseOrigins checks that an accepted text adds exactly one word to the
-// policy, an origin.
+// FuzzParseOrigins checks that an accepted string adds exactly one word to the
+// policy, which is an origin.
 func FuzzParseOrigins(f *testing.F) {
 	for _, origin := range evilOrigins {
 		f.Add(origin)
@@ -86,8 +86,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// FuzzReadToken checks that no text is a token without the secret, and that with
-// it only payloads that follow the rules are.
+// FuzzReadToken checks that without the secret no string is a valid token, and
+// that with it only payloads that follow the rules are.
 func FuzzReadToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	secrets := []secret.String{secret.NewString(signinSecret)}
@@ -111,7 +111,7 @@ func FuzzReadToken(f *testing.F) {
 	})
 }
 
-// FuzzLocalPath checks that a browser stays on this host wherever it is sent.
+// FuzzLocalPath checks that a browser stays on this host, whatever next is.
 func FuzzLocalPath(f *testing.F) {
 	for _, next := range evilNexts {
 		f.Add(next)
@@ -121,8 +121,8 @@ func FuzzLocalPath(f *testing.F) {
 	f.Add("/a/../..//evil.example")
 	f.Fuzz(func(t *testing.T, next string) {
 		got := localPath(next)
-		// As browsers read an address: they drop some characters and treat a
-		// backslash as a slash.
+		// Read the address as browsers do: they drop some characters and treat
+		// a backslash as a slash.
 		seen := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(strings.TrimLeft(got, " \x00"))
 		base, _ := url.Parse("https://halosync.example/signin")
 		to, err := base.Parse(seen)

@@ -1,6 +1,6 @@
 // Package access authenticates HTTP requests by API key, console session or the
-// product's sign-in token. Handlers behind its [Guard] get the caller from
-// [From].
+// product's sign-in token. Handlers behind its [Guard] call [From] to get the
+// caller.
 package access
 
 import (
@@ -9,16 +9,16 @@ import (
 	"net/http"
 )
 
-// Scope is what a principal may do. Each scope includes the scopes before it.
+// Scope is a level of permission. Each scope includes the scopes before it.
 type Scope string
 
-// Scopes, ascending.
+// The scopes in ascending order.
 const (
 	Read  Scope = "read"  // see everything of the tenant except credentials
 	Write Scope = "write" // import, map, unmap, resync, manage runs
 	Admin Scope = "admin" // connections, schedules
 	// Ops is for the operators of the installation. It adds the queues, which
-	// hold the tasks of all tenants. A sign-in token cannot grant it.
+	// hold the tasks of all tenants. Sign-in tokens cannot grant it.
 	Ops Scope = "ops"
 )
 
@@ -34,9 +34,10 @@ func (s Scope) Covers(other Scope) bool { return rank[s] > 0 && rank[s] >= rank[
 // Principal is the authenticated caller of a request.
 type Principal struct {
 	Tenant string
-	Actor  string // for events and requested_by: "key:NAME", or "user:SUB" from a sign-in token
+	Actor  string // recorded in events and requested_by: "key:NAME", or "user:SUB" from a sign-in token
 	Scope  Scope
-	// Session says that the request was authenticated by a session cookie.
+	// Session reports whether the request was authenticated by a session
+	// cookie.
 	Session bool
 }
 
@@ -47,14 +48,14 @@ func With(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// From returns the principal stored in ctx; false if there is none.
+// From returns the principal stored in ctx. It returns false if there is none.
 func From(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey{}).(Principal)
 	return p, ok
 }
 
-// Require serves only requests whose scope covers need. It answers 403 and the
-// reason to other principals, and 401 to a request without one.
+// Require serves only requests whose scope covers need. It answers 403 with the
+// reason to other principals, and 401 to requests without a principal.
 func Require(need Scope, reason string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p, ok := From(r.Context()); {

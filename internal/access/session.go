@@ -12,23 +12,24 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSession is the life of a session. An unused one ends after
+// maxSession is the lifetime of a session. An unused session ends after
 // [repo.SessionIdle].
 const maxSession = 12 * time.Hour
 
-// The names of the session cookie. With the prefix __Host- a browser accepts the
-// cookie only from this very host, over TLS, and for all its paths.
+// These are the names of the session cookie. A browser accepts a name with the
+// prefix __Host- only from this exact host, over TLS, and for all paths.
 const (
 	cookieName      = "__Host-halosync"
 	plainCookieName = "halosync"
 )
 
-// cookie returns the session's cookie without a value. It is sent over plain http
-// only to a worker on the technician's own machine. For an embedded console it is
-// SameSite=None, because browsers send no other cookie within another site's
-// page, and Partitioned, so that each such site has its own.
+// cookie returns the session cookie without a value. Over plain http, the
+// cookie is sent only to a worker on the technician's own machine. For an
+// embedded console, it is SameSite=None, because within another site's page
+// browsers send no other cookies. It is then also Partitioned, so that each
+// embedding site has its own session.
 func (g *Guard) cookie(r *http.Request) *http.Cookie {
-	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // see above for plain http
+	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure is off for plain http, see above
 	switch {
 	case len(g.embed) > 0:
 		c.SameSite, c.Partitioned = http.SameSiteNoneMode, true
@@ -38,9 +39,9 @@ func (g *Guard) cookie(r *http.Request) *http.Cookie {
 	return c
 }
 
-// setCookie sets the session's cookie; a negative maxAge deletes it.
+// setCookie sets the session cookie. A negative maxAge deletes it.
 func (g *Guard) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
-	c := g.cookie(r) //nolint:gosec // its attributes are set there
+	c := g.cookie(r) //nolint:gosec // cookie sets the attributes
 	c.Value, c.MaxAge = value, maxAge
 	http.SetCookie(w, c)
 }
@@ -83,7 +84,7 @@ func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, erro
 	return Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true}, nil
 }
 
-// endSession ends the session of the request's cookie, if there is one.
+// endSession ends the session of the request's cookie, if the request has one.
 func (g *Guard) endSession(r *http.Request) error {
 	p, err := g.bySession(r.Context(), r)
 	if errors.Is(err, errRefused) {

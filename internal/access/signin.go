@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// showSignIn shows the sign-in form. A browser that is already signed in is sent
-// on.
+// showSignIn shows the sign-in form. If the browser is already signed in, it
+// redirects to the next page.
 func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
 	err := g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -23,7 +23,7 @@ func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	})
 	switch {
 	case err == nil:
-		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths of ours
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
 	case errors.Is(err, errRefused):
 		g.signInPage(w, r, http.StatusOK, "", next)
 	default:
@@ -60,8 +60,9 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	g.signedIn(w, r, p, &key, next)
 }
 
-// insecure reports whether a form came over plain http from another machine. The
-// key was exposed on the way, and no browser would keep the cookie.
+// insecure reports whether a form came over plain http from another machine. In
+// that case the key was exposed in transit, and browsers would not keep the
+// cookie.
 func insecure(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Origin"), "http://") && !overTLS(r) && !local(r)
 }
@@ -70,7 +71,7 @@ const plainHTTP = "This page is not encrypted, so signing in is not possible. Op
 
 // signInByToken starts a session for a user with a sign-in token of the product.
 func (g *Guard) signInByToken(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the address
+	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the URL
 	query := r.URL.Query()
 	next, text := localPath(query.Get("next")), query.Get("token")
 	var p Principal
@@ -113,7 +114,7 @@ func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, ke
 		return
 	}
 	g.log.Info("signed in", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor), zap.String("scope", string(p.Scope)))
-	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths of ours
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
 }
 
 // signOut ends the session and deletes the cookie.

@@ -15,20 +15,20 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of failed attempts, for each client and in total. Secrets of 260 bits
-// cannot be guessed; the bounds protect the database's time and the log.
+// These numbers bound failed attempts, per client and in total. Secrets of 260
+// bits cannot be guessed. The bounds limit the load on the database and the
+// size of the log.
 const (
 	clientBurst = 10
 	clientEvery = 6 * time.Second
 	totalBurst  = 300
 	totalEvery  = 200 * time.Millisecond
-	maxClients  = 10_000 // remembered; further ones share one allowance
+	maxClients  = 10_000 // clients remembered; all further clients share one allowance
 	maxGood     = 10_000
 )
 
-// throttle limits failed attempts. A key that was valid lately is always
-// verified, so that another client behind the same proxy cannot lock a program
-// out.
+// throttle limits failed attempts. A recently valid key is always verified, so
+// that another client behind the same proxy cannot lock a program out.
 type throttle struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
@@ -37,16 +37,17 @@ type throttle struct {
 	good    map[[32]byte]struct{} // hashes of keys that were valid
 }
 
-// waitError says that there were too many failed attempts to verify another.
+// waitError means that a credential was not verified because of too many failed
+// attempts.
 type waitError struct{ after time.Duration }
 
 func (e *waitError) Error() string { return "too many failed attempts" }
 
-// seconds returns the wait for the header Retry-After, in whole seconds.
+// seconds returns the wait in whole seconds, for the header Retry-After.
 func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
 
-// attempt calls verify for a credential and counts a failure. It returns a
-// [*waitError] without calling verify if there were too many failures.
+// attempt calls verify for a credential and counts a failure. After too many
+// failures, it returns a [*waitError] without calling verify.
 func (g *Guard) attempt(r *http.Request, credential string, verify func(context.Context) error) error {
 	client, hash := clientOf(r), sha256.Sum256([]byte(credential))
 	return g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -89,7 +90,7 @@ func (t *throttle) wait(client netip.Prefix, key [32]byte, now time.Time) time.D
 	return wait
 }
 
-// missing returns the time until a limiter has a token.
+// missing returns the time until a limiter has a token available.
 func missing(l *rate.Limiter, now time.Time) time.Duration {
 	lack := 1 - l.TokensAt(now)
 	if lack <= 0 {
@@ -98,7 +99,7 @@ func missing(l *rate.Limiter, now time.Time) time.Duration {
 	return time.Duration(lack / float64(l.Limit()) * float64(time.Second))
 }
 
-// succeeded notes a valid key.
+// succeeded remembers a valid key.
 func (t *throttle) succeeded(key [32]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,8 +122,8 @@ func (t *throttle) failed(client netip.Prefix, key [32]byte, now time.Time) {
 	l.AllowN(now, 1)
 }
 
-// remember adds a client. If there are too many, it first forgets those whose
-// allowance is full again, like that of a new client.
+// remember adds a client. If there are too many, it first removes those whose
+// allowance is full again, because a new client would get the same allowance.
 func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	if len(t.clients) >= maxClients {
 		for c, l := range t.clients {
@@ -139,10 +140,10 @@ func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	return l
 }
 
-// clientOf returns the client that a request counts for: an IPv4 address or an
-// IPv6 network of 64 bits. Behind a proxy on a private address it is the last
-// address in X-Forwarded-For, which that proxy wrote. It decides only how long to
-// wait, never about trust: a host in a private network can forge it.
+// clientOf returns the client to which a request is attributed: an IPv4 address
+// or a 64-bit IPv6 network. Behind a proxy with a private address, it is the
+// last address in X-Forwarded-For, which that proxy wrote. A host in a private
+// network can forge this address, so it determines only the wait, never trust.
 func clientOf(r *http.Request) netip.Prefix {
 	addr := peer(r)
 	if addr.IsLoopback() || addr.IsPrivate() {
@@ -156,7 +157,7 @@ func clientOf(r *http.Request) netip.Prefix {
 	if addr.Is4() {
 		bits = 32
 	}
-	client, _ := addr.Prefix(bits) // the zero Prefix without an address
+	client, _ := addr.Prefix(bits) // the zero Prefix if there is no address
 	return client
 }
 
@@ -171,12 +172,12 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// forwarding are headers that proxies add.
+// forwarding lists the headers that proxies add.
 var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
-// local reports whether a request comes from this machine, without a proxy, and
-// names it as the host. The host matters because of DNS rebinding: a foreign site
-// whose name resolves to this machine is requested by that name.
+// local reports whether a request comes from this machine without a proxy and
+// addresses it as the host. The host matters because of DNS rebinding: if the
+// name of a foreign site resolves to this machine, requests carry that name.
 func local(r *http.Request) bool {
 	for _, name := range forwarding {
 		if len(r.Header.Values(name)) > 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The number of remembered clients is bounded, and only those with a full
+// The number of remembered clients is bounded. Only clients with a full
 // allowance are forgotten.
 func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ func TestThrottleIsBounded(t *testing.T) {
 }
 
 // A client's allowance recovers and does not affect other clients. All clients
-// together have an allowance, too, which a valid key does not need.
+// together also have an allowance, which a valid key does not use.
 func TestThrottleTurns(t *testing.T) {
 	t.Parallel()
 	th, now := newThrottle(), time.Unix(1_000_000, 0)
@@ -66,7 +66,7 @@ func TestThrottleTurns(t *testing.T) {
 	if th.wait(two, wrong, now) == 0 || th.wait(two, key, now) != 0 {
 		t.Error("the allowance of all clients together")
 	}
-	th.failed(two, key, now) // it was revoked
+	th.failed(two, key, now) // the key was revoked
 	if th.wait(two, key, now) == 0 {
 		t.Error("a key that is no longer valid does not wait")
 	}

@@ -15,18 +15,18 @@ import (
 )
 
 // The product's sign-in token is a JWT (HS256) that identifies the product's
-// signed-in user. It lives a few minutes and is good for one sign-in.
+// signed-in user. It is valid for a few minutes and for one sign-in.
 const (
 	tokenAudience = "halosync"
 	maxTokenLife  = 5 * time.Minute  // from iat to exp
-	tokenLeeway   = 30 * time.Second // between two clocks
+	tokenLeeway   = 30 * time.Second // tolerated difference between two clocks
 	minSecret     = 32               // bytes
 	maxToken      = 4 << 10          // bytes
 )
 
-// ParseSecrets reads HALOSYNC_SIGNIN_SECRET: one secret, or several separated by
-// commas while one replaces another. Each has at least 32 bytes. An empty text
-// returns no secrets, which turns sign-in tokens off.
+// ParseSecrets reads HALOSYNC_SIGNIN_SECRET: one secret, or several separated
+// by commas while one replaces another. Each has at least 32 bytes. An empty
+// string yields no secrets, which disables sign-in tokens.
 func ParseSecrets(text secret.String) ([]secret.String, error) {
 	if text.IsZero() {
 		return nil, nil
@@ -42,16 +42,16 @@ func ParseSecrets(text secret.String) ([]secret.String, error) {
 	return all, nil
 }
 
-// claims are the contents of a token.
+// claims holds the contents of a token.
 type claims struct {
 	Tenant string `json:"tenant"`
 	Scope  Scope  `json:"scope"`
 	jwt.RegisteredClaims
 }
 
-// readToken verifies a token and returns its principal. It does not check whether
-// the token was used before: for that the caller stores id, the hash of its jti,
-// for as long as lasts says.
+// readToken verifies a token and returns its principal. It does not check
+// whether the token was used before. For that check, the caller must store id,
+// the hash of the token's jti, for the duration lasts.
 func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, lasts time.Duration, err error) {
 	if len(text) > maxToken {
 		return p, id, 0, errors.New("token is too long")
@@ -74,14 +74,14 @@ func readToken(text string, secrets []secret.String, now time.Time) (p Principal
 	return p, sha256.Sum256([]byte(c.ID)), c.ExpiresAt.Sub(now) + tokenLeeway + time.Second, nil
 }
 
-// check verifies the claims that the library does not.
+// check verifies the claims that the library does not verify.
 func (c claims) check() error {
 	switch {
 	case c.IssuedAt == nil:
 		return errors.New("iat is missing")
 	case c.ExpiresAt.Sub(c.IssuedAt.Time) > maxTokenLife:
 		return fmt.Errorf("token lasts %v: want at most %v", c.ExpiresAt.Sub(c.IssuedAt.Time), maxTokenLife)
-	case !c.Scope.Valid() || c.Scope.Covers(Ops): // ops reaches beyond the tenant
+	case !c.Scope.Valid() || c.Scope.Covers(Ops): // ops covers more than one tenant
 		return errors.New("scope: want read, write or admin")
 	}
 	for name, text := range map[string]string{"sub": c.Subject, "tenant": c.Tenant, "jti": c.ID} {

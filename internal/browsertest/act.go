@@ -12,17 +12,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// fields are the roles of elements that accept text.
+// fields lists the roles of elements that accept text.
 var fields = []string{"textbox", "searchbox", "spinbutton", "combobox"}
 
-// Click waits until the element with a role and a name is there and not covered,
-// and clicks it with the mouse.
+// Click waits until the element with this role and name exists and is not
+// covered, and clicks it with the mouse.
 func (p *Page) Click(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("click %s %q", role, name), func() error { return p.Try(role, name) })
 }
 
-// Try is [Page.Click] without waiting, for an element that may be missing.
+// Try is like [Page.Click] without waiting, for an element that may be missing.
 func (p *Page) Try(role, name string) error {
 	e, err := p.find(p.ctx, name, role)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *Page) click(e element) error {
 	if err := chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)); err != nil || e.role != "radio" {
 		return err
 	}
-	// It may have moved, or been replaced, during the click.
+	// The element may have moved or been replaced during the click.
 	chosen, err := call[bool](p.ctx, e, "function() { return this.isConnected && this.checked }")
 	if err == nil && !chosen {
 		err = fmt.Errorf("%s is not chosen", e)
@@ -62,7 +62,7 @@ func (p *Page) Follow(name string) {
 	p.Click("link", name)
 }
 
-// Fill replaces the text of the field with this label, as if typed.
+// Fill replaces the content of the field with this label, as if typed.
 func (p *Page) Fill(label, text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("fill in %q", label), func() error {
@@ -86,8 +86,8 @@ func (p *Page) Fill(label, text string) {
 	})
 }
 
-// Choose selects an option of the drop-down with this label: the one with this
-// text, or else the first whose text begins so.
+// Choose selects an option of the drop-down with this label: the option with
+// this text or, if there is none, the first whose text begins with it.
 func (p *Page) Choose(label, option string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("choose %q in %q", option, label), func() error {
@@ -113,8 +113,8 @@ func (p *Page) Choose(label, option string) {
 	})
 }
 
-// Type presses keys one after the other: letters, or keys of chromedp's package kb
-// such as "\t" and "\r".
+// Type presses keys one after another: letters, or keys of chromedp's package
+// kb such as "\t" and "\r".
 func (p *Page) Type(keys string) {
 	p.t.Helper()
 	p.check(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
@@ -144,8 +144,8 @@ func (p *Page) Focused() string {
 	return focused
 }
 
-// TabTo presses Tab until the element with this role and name has the focus, like
-// a person without a mouse.
+// TabTo presses Tab until the element with this role and name has the focus, as
+// a person without a mouse would.
 func (p *Page) TabTo(role, name string) {
 	p.t.Helper()
 	var passed []string

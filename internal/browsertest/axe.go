@@ -14,7 +14,7 @@ import (
 //go:embed testdata/axe/axe.min.js
 var axeSource string
 
-// serious are the impacts, in axe's words, that fail a test.
+// serious lists the impact levels of axe that fail a test.
 var serious = []string{"serious", "critical"}
 
 // finding is a violation of one of axe's rules.
@@ -40,7 +40,7 @@ func (f finding) String() string {
 	return b.String()
 }
 
-// sticksOut scrolls to the top, where no fixed element hides another, and names
+// sticksOut scrolls to the top, where no fixed element hides another, and lists
 // the elements that make the document wider than the window.
 const sticksOut = `(() => {
 	scrollTo(0, 0)
@@ -50,10 +50,10 @@ const sticksOut = `(() => {
 	return out.slice(-5).map(e => e.localName + (e.id && '#' + e.id) + [...e.classList].map(c => '.' + c).join('') + ' by ' + by(e)).concat('')
 })()`
 
-// Accessible fails the test if axe-core finds a serious violation, or if the page
-// is wider than the window, both in a dark narrow and a light wide window. Lesser
-// findings and advice beyond WCAG go to the test's log. It leaves the window light
-// and wide.
+// Accessible fails the test if axe-core finds a serious violation, or if the
+// page is wider than the window, both in a dark narrow window and in a light
+// wide one. Lesser findings and advice beyond WCAG go to the test's log.
+// Afterwards the window is light and wide.
 func (p *Page) Accessible() {
 	p.t.Helper()
 	for _, look := range []struct {
@@ -74,7 +74,8 @@ func (p *Page) Accessible() {
 	}
 }
 
-// Checked runs the checks for every page: no faults, and accessible to everyone.
+// Checked runs the checks that apply to every page: it must be accessible and
+// cause no faults.
 func (p *Page) Checked() {
 	p.t.Helper()
 	p.Clean()
@@ -82,7 +83,7 @@ func (p *Page) Checked() {
 	p.Clean()
 }
 
-// axe runs the rules of WCAG 2, levels A and AA, and best practices.
+// axe runs the rules of WCAG 2, levels A and AA, and the best practices.
 func (p *Page) axe() []finding {
 	p.t.Helper()
 	var found []finding

@@ -1,10 +1,12 @@
 // Package browsertest drives a headless Chromium like a person. It finds the
-// elements to click and fill in by role and name in the accessibility tree, as a
-// screen reader does. It records faults (console errors, exceptions, violations of
-// the content security policy, failed requests) and checks pages with axe-core.
+// elements to click and fill in by role and name in the accessibility tree, as
+// a screen reader does. It records faults (console errors, exceptions,
+// violations of the content security policy, failed requests) and checks pages
+// with axe-core.
 //
-// Nothing in it knows the pages. It is a test kit; axe-core, in testdata, is used
-// under the MPL-2.0 and is not part of any program.
+// It is independent of the pages under test. It is only used by tests;
+// axe-core, in testdata, is used under the MPL-2.0 and is not part of any
+// program.
 package browsertest
 
 import (
@@ -18,7 +20,8 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Browser is a running Chromium. Its pages may be used at the same time.
+// Browser is a running Chromium. Several of its pages may be used at the same
+// time.
 type Browser struct {
 	chromium *devstack.Chromium
 	ctx      context.Context //nolint:containedctx // chromedp's handle of the browser
@@ -34,13 +37,13 @@ func Start(ctx context.Context) (*Browser, error) {
 	allocator, release := remote.NewAllocator(context.WithoutCancel(ctx), chromium.Address(), remote.NoModifyURL)
 	tab, closeTab := chromedp.NewContext(allocator)
 	b := &Browser{chromium: chromium, ctx: tab, cancel: func() { closeTab(); release() }}
-	if err := chromedp.Do(tab); err != nil { // connects
+	if err := chromedp.Do(tab); err != nil { // connects to the browser
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }
 
-// Close ends the browser and removes its files.
+// Close stops the browser and removes its files.
 func (b *Browser) Close() error {
 	b.cancel()
 	return b.chromium.Close()
@@ -60,7 +63,7 @@ func (s *Shared) Browser() (*Browser, error) {
 	return s.browser, s.err
 }
 
-// Close ends the browser if it was started. No test may use it afterwards.
+// Close stops the browser if it was started. It must not be used afterwards.
 func (s *Shared) Close() error {
 	s.once.Do(func() { s.err = errors.New("the tests are over") })
 	if s.browser == nil {

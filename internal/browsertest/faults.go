@@ -17,7 +17,7 @@ import (
 const reportViolations = `addEventListener('securitypolicyviolation', e =>
 	console.error('content security policy: ' + e.effectiveDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber))`
 
-// faults collects what went wrong in a tab.
+// faults collects the faults in a tab.
 type faults struct {
 	mu       sync.Mutex
 	said     []string
@@ -58,7 +58,7 @@ func (f *faults) hear(event any) {
 			f.statuses = append(f.statuses, answer{int(e.Response.Status), f.paths[e.RequestID]})
 		}
 	case *network.EventLoadingFailed:
-		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // aborted because the page was left
+		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // aborted because the browser left the page
 			f.said = append(f.said, fmt.Sprintf("request: %s: %s %s", f.paths[e.RequestID], e.ErrorText, e.BlockedReason))
 		}
 	}
@@ -97,8 +97,9 @@ func (f *faults) take() []string {
 	return all
 }
 
-// expected removes one response with this status from the faults, and the console
-// messages of the page's scripts about it. It returns false if there is none.
+// expected removes one response with this status from the faults, together with
+// the console messages that the page's scripts wrote about it. It returns false
+// if there is no such response.
 func (f *faults) expected(status int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,7 +125,7 @@ func (p *Page) Expect(status int) {
 	})
 }
 
-// Clean fails the test if there are faults since the last call.
+// Clean fails the test if there have been faults since the last call.
 func (p *Page) Clean() {
 	p.t.Helper()
 	for _, fault := range p.faults.take() {

@@ -25,8 +25,8 @@ type element struct {
 
 func (e element) String() string { return fmt.Sprintf("%s %q", e.role, e.name) }
 
-// find returns the element with this name and one of these roles. A single
-// element whose name only begins so is accepted, too.
+// find returns the element with this name and one of these roles. If there is
+// none, a single element whose name begins with this name is accepted.
 func (p *Page) find(ctx context.Context, name string, roles ...string) (element, error) {
 	all, err := p.elements(ctx, roles...)
 	if err != nil {
@@ -76,7 +76,7 @@ func elementOf(n *accessibility.Node) element {
 	return e
 }
 
-// textOf returns the text of a value of the tree, with single blanks.
+// textOf returns the text of a value in the tree, with single spaces.
 func textOf(v *accessibility.Value) string {
 	var text string
 	if v == nil || json.Unmarshal(v.Value, &text) != nil {
@@ -85,7 +85,7 @@ func textOf(v *accessibility.Value) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// centre scrolls an element into view and returns a point in it that can be
+// centre scrolls an element into view and returns a point inside it that can be
 // clicked.
 func (p *Page) centre(ctx context.Context, e element) (x, y float64, err error) {
 	if _, err := chromedp.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.node}); err != nil {

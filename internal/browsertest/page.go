@@ -16,25 +16,26 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// waitTimeout bounds every wait for a page, with room for a busy machine.
+// waitTimeout bounds every wait for a page, long enough for a busy machine.
 const waitTimeout = 45 * time.Second
 
-// Widths of a window in pixels: a desktop's, and the narrowest that pages support.
+// These are widths of a window in pixels: that of a desktop, and the narrowest
+// that the pages support.
 const (
 	Wide   = 1280
 	Narrow = 380
 )
 
-// Page is a tab with its own cookies. It is for the goroutine of its test. Methods
-// that cannot do their work fail the test.
+// Page is a tab with its own cookies. Only the goroutine of its test may use
+// it. Methods that cannot do their work fail the test.
 type Page struct {
 	t      testing.TB
 	ctx    context.Context //nolint:containedctx // chromedp's handle of the tab
 	faults *faults
 }
 
-// Open opens a tab for a test and closes it at the test's end. Unexpected faults
-// in the tab fail the test.
+// Open opens a tab for a test and closes it when the test ends. Unexpected
+// faults in the tab fail the test.
 func (b *Browser) Open(t testing.TB) *Page {
 	t.Helper()
 	p := &Page{t: t, faults: newFaults()}
@@ -48,7 +49,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 		chromedp.Do(ctx),
 		void(chromedp.Call(ctx, log.Enable, cdp.Empty{})),
 		void(chromedp.Call(ctx, network.Enable, network.EnableParams{})),
-		// Let several tabs have the focus at the same time.
+		// Several tabs may have the focus at the same time.
 		void(chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})),
 		void(chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: reportViolations})),
 	} {
@@ -63,7 +64,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 // void drops a result.
 func void[T any](_ T, err error) error { return err }
 
-// WithoutScripts switches JavaScript off for the next documents.
+// WithoutScripts disables JavaScript for the next documents.
 func (p *Page) WithoutScripts() {
 	p.t.Helper()
 	p.check(void(chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})))
@@ -113,7 +114,7 @@ func Evaluate[T any](p *Page, expression string) T {
 	p.t.Helper()
 	var v T
 	p.Eventually("evaluate "+expression[:min(60, len(expression))], func() (err error) {
-		v, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](expression)) // fails while the page changes
+		v, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](expression)) // fails while the page is changing
 		return err
 	})
 	return v
@@ -131,7 +132,8 @@ func (p *Page) HTML() string {
 	return Evaluate[string](p, "document.documentElement.outerHTML")
 }
 
-// Cookies returns the values of the tab's cookies by name, HttpOnly ones included.
+// Cookies returns the values of the tab's cookies by name, including HttpOnly
+// cookies.
 func (p *Page) Cookies() map[string]string {
 	p.t.Helper()
 	got, err := chromedp.Call(p.ctx, network.GetCookies, network.GetCookiesParams{})
@@ -143,8 +145,8 @@ func (p *Page) Cookies() map[string]string {
 	return all
 }
 
-// Save writes a screenshot of the top of the page, in a window of this size, to a
-// file.
+// Save writes a screenshot of the top of the page to a file, in a window of the
+// given size.
 func (p *Page) Save(path string, width, height int64) error {
 	p.t.Helper()
 	if _, err := chromedp.Call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
@@ -156,10 +158,11 @@ func (p *Page) Save(path string, width, height int64) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation
+	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation is not secret
 }
 
-// Eventually waits until ok returns nil. ok's error says what is still missing.
+// Eventually waits until ok returns nil. The error from ok says what is still
+// missing.
 func (p *Page) Eventually(what string, ok func() error) {
 	p.t.Helper()
 	deadline := time.After(waitTimeout)
@@ -187,8 +190,8 @@ func (p *Page) check(err error) {
 	}
 }
 
-// fail ends the test and logs what the page shows. With go test -artifacts it also
-// keeps a screenshot.
+// fail ends the test and logs what the page shows. With go test -artifacts it
+// also keeps a screenshot.
 func (p *Page) fail(format string, args ...any) {
 	p.t.Helper()
 	p.t.Errorf(format, args...)

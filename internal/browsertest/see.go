@@ -8,8 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// See waits until there is an element with a role and a name; "" matches any
-// name.
+// See waits until there is an element with this role and name. The name ""
+// matches any name.
 func (p *Page) See(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("%s %q", role, name), func() error {
@@ -54,7 +54,7 @@ func (p *Page) Heading(text string) {
 	})
 }
 
-// Read waits until the page shows a text.
+// Read waits until the page contains the text.
 func (p *Page) Read(text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("text %q", text), func() error {
@@ -66,10 +66,10 @@ func (p *Page) Read(text string) {
 	})
 }
 
-// Alert waits until an element of the role alert has a text.
+// Alert waits until an element with the role alert contains the text.
 func (p *Page) Alert(text string) { p.t.Helper(); p.announced("alert", text) }
 
-// Status waits until an element of the role status has a text.
+// Status waits until an element with the role status contains the text.
 func (p *Page) Status(text string) { p.t.Helper(); p.announced("status", text) }
 
 func (p *Page) announced(role, text string) {
@@ -84,14 +84,14 @@ func (p *Page) announced(role, text string) {
 	})
 }
 
-// Rows returns the texts of the cells of the first table, without its head.
+// Rows returns the texts of the cells in the first table, without its header.
 func (p *Page) Rows() [][]string {
 	p.t.Helper()
 	return Evaluate[[][]string](p, `[...(document.querySelector('main table') || document.createElement('table')).querySelectorAll('tbody tr')]
 		.map(tr => [...tr.cells].map(c => c.innerText.trim().replace(/\s+/g, ' ')))`)
 }
 
-// Options returns the texts of the options of the drop-down with this label.
+// Options returns the texts of the options in the drop-down with this label.
 func (p *Page) Options(label string) []string {
 	p.t.Helper()
 	var all []string

@@ -18,19 +18,19 @@ const (
 	alertTests = "deploy/prometheus/alerts_test.yml"
 )
 
-// Panels and alerts use only metrics, labels and values that workers have.
+// Panels and alerts use only metrics, labels and values that workers expose.
 func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	docs := telemetrytest.Docs(t)
 	selector := regexp.MustCompile(`(halosync_\w+|up)(?:\{([^}]*)\})?`)
-	status := regexp.MustCompile(`^(0|[1-5]\d\d|[1-5]\.\.)$`) // or a class of them
+	status := regexp.MustCompile(`^(0|[1-5]\d\d|[1-5]\.\.)$`) // or a class of status codes
 	matcher := regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 	found := 0
 	expressions := telemetrytest.Panels(t)
 	maps.Copy(expressions, telemetrytest.Alerts(t))
 	for where, expr := range expressions {
 		for _, m := range selector.FindAllStringSubmatch(expr, -1) {
-			if m[1] == "up" { // Prometheus' own
+			if m[1] == "up" { // a metric of Prometheus itself
 				continue
 			}
 			found++
@@ -59,7 +59,8 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Each alert has a runbook entry and a test, and each entry has an alert.
+// Each alert has a runbook entry and a test, and each entry belongs to an
+// alert.
 func TestEachAlertHasARunbookEntry(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, alertRules)
@@ -81,7 +82,8 @@ func TestEachAlertHasARunbookEntry(t *testing.T) {
 	}
 }
 
-// Prometheus' own tool confirms that the rules fire when they should, and only then.
+// Prometheus' own tool confirms that the rules fire when they should, and only
+// then.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")

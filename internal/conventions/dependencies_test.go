@@ -113,7 +113,7 @@ func TestDependenciesAreDocumented(t *testing.T) {
 		}
 	}
 
-	// The rest of the page lists tools and packages of the operating system.
+	// The remaining tables list tools and packages of the operating system.
 	for _, file := range []struct {
 		path string
 		find *regexp.Regexp
@@ -135,8 +135,8 @@ func TestDependenciesAreDocumented(t *testing.T) {
 	}
 }
 
-// All modules in the programs, indirect ones included, have licences that require
-// only attribution.
+// All modules in the programs, including indirect ones, have licences that
+// require only attribution.
 func TestLinkedLicences(t *testing.T) {
 	t.Parallel()
 	all := allPackages(t)
@@ -158,7 +158,7 @@ func TestLinkedLicences(t *testing.T) {
 	}
 }
 
-// No code switches the verification of certificates off or replaces it.
+// No code disables or replaces the verification of certificates.
 func TestVerificationIsNeverSwitchedOff(t *testing.T) {
 	t.Parallel()
 	files := 0

@@ -1,5 +1,5 @@
-// Package conventions holds the tests of the repository's own files: which package
-// imports which, dependencies and their licences, fuzz targets, the threats of
-// docs/security.md, alerts and their runbook, the settings in deploy. They start no
-// server and none of the programs.
+// Package conventions tests the repository's own files: imports between
+// packages, dependencies and their licences, fuzz targets, the threats in
+// docs/security.md, alerts and their runbook, the settings in deploy. The tests
+// start neither a server nor any of the programs.
 package conventions

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// fuzzed names the fuzz target of each parser of outside input, or says why it needs
-// none. A function that looks like a parser and is not listed fails the test.
+// fuzzed names the fuzz target for each parser of outside input, or explains
+// why there is none. A function that looks like a parser and is not listed
+// fails the test.
 var fuzzed = map[string]string{
 	"internal/cli parseExpires": "FuzzParseExpires",
-	"internal/cli parsePair":    "FuzzReadPairs", // by newPair, and unformula before it
+	"internal/cli parsePair":    "FuzzReadPairs", // through newPair, after unformula
 	"internal/cli parseSince":   "FuzzParseSince",
 	"internal/cli readFile":     "FuzzReadIDs",
 	"internal/cli readHeading":  "FuzzReadPairs",
@@ -34,7 +35,7 @@ var fuzzed = map[string]string{
 	"internal/config read":            "FuzzLoad",
 	"internal/config readSecret":      "no: it reads a file and bounds it; its content is parsed elsewhere",
 	"internal/console readFlash":      "FuzzReadFlash",
-	"internal/console decodeHidden":   "FuzzDecodeHidden", // and all hidden fields
+	"internal/console decodeHidden":   "FuzzDecodeHidden", // also covers all hidden fields
 	"internal/console decodeOffer":    "FuzzDecodeHidden",
 	"internal/console decodePair":     "FuzzDecodeHidden",
 	"internal/console decodePick":     "FuzzDecodeHidden",
@@ -62,20 +63,20 @@ var fuzzed = map[string]string{
 	"tasks parseInfo":    "no: what our own Redis says of itself",
 	"tasks parseRunID":   "no: uuid.Parse alone",
 
-	// Parsers with other names.
+	// These parsers have other names.
 	"internal/cli printCSV":         "FuzzOutput",
 	"internal/cli printJSON":        "FuzzOutput",
 	"halo document":                 "FuzzDecodeAsBefore",
 	"halo judgeToken":               "FuzzTokenAnswer",
 	"halo message":                  "FuzzErrorBody",
-	"halo retryAfter":               "FuzzRetryAfter", // and dates
+	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",
 	"internal/config Load":          "FuzzLoad",
 	"internal/names Normalise":      "FuzzNormaliseName",
 	"internal/names StripLegalForm": "FuzzStripLegalForm",
 	"internal/plaintext Clean":      "FuzzClean",
 	"internal/secret Open":          "FuzzOpen",
-	"repo halosync.canonical_args":  "FuzzSQLArguments", // in SQL
+	"repo halosync.canonical_args":  "FuzzSQLArguments", // written in SQL
 	"halo/halotest appendString":    "FuzzAppendString",
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// house lists which of our packages each package may import, with the reason.
-// ARCHITECTURE.md draws it.
+// house lists the packages of this module that each package may import, with
+// the reason. The diagram in ARCHITECTURE.md shows the same.
 var house = map[string]struct {
 	may    []string
 	reason string
@@ -104,7 +104,7 @@ var house = map[string]struct {
 	"cmd/enqueue": {[]string{"internal/cli"}, "main hands over"},
 }
 
-// owners lists the only packages that may import a third party.
+// owners lists the only packages that may import a third-party module.
 var owners = map[string][]string{
 	"github.com/jackc/pgx":           {"repo", "repo/schema", "repo/internal/scoped", "repo/repotest"},
 	"github.com/pressly/goose":       {"repo/schema"},
@@ -119,10 +119,10 @@ var owners = map[string][]string{
 	"code.dny.dev/ssrf":              {"halo"},
 	"github.com/go-json-experiment":  {"halo", "internal/api"},
 	"github.com/danielgtaylor/huma":  {"internal/api"},
-	"github.com/getkin/kin-openapi":  {}, // tests alone
+	"github.com/getkin/kin-openapi":  {}, // only tests
 	"github.com/prometheus":          {"internal/telemetry"},
 	"go.opentelemetry.io/otel":       {"internal/traces"},
-	"go.opentelemetry.io/proto":      {}, // tests alone
+	"go.opentelemetry.io/proto":      {}, // only tests
 	"github.com/caarlos0/env":        {"internal/config"},
 	"github.com/chromedp":            {"internal/browsertest"},
 	"github.com/jedib0t/go-pretty":   {"internal/cli"},
@@ -156,7 +156,8 @@ func TestImportsFollowTheHouse(t *testing.T) {
 	}
 }
 
-// Main packages are thin: a program's work is in a package that tests can call.
+// Main packages are thin: the code of a program is in a package that tests can
+// call.
 func TestMainIsThin(t *testing.T) {
 	t.Parallel()
 	for file, text := range sources(t) {
@@ -166,8 +167,8 @@ func TestMainIsThin(t *testing.T) {
 	}
 }
 
-// The root has no Go files: each test is in the folder of the code that it tests, and
-// tests of whole programs are in internal/e2e.
+// The root has no Go files. Each test is in the folder of the code that it
+// tests. Tests of whole programs are in internal/e2e.
 func TestNoGoFileAtTheRoot(t *testing.T) {
 	t.Parallel()
 	for file := range sources(t) {
@@ -186,11 +187,11 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// A product that imports tasks links few packages.
+// A product that imports tasks links only a few packages.
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
 	deps := allPackages(t)[module+"/tasks"].Deps
-	light := []string{"internal/plaintext", "internal/redisurl", "internal/sleep"} // which bring nothing along but go-redis
+	light := []string{"internal/plaintext", "internal/redisurl", "internal/sleep"} // these add only go-redis
 	if len(deps) < 20 {
 		t.Errorf("tasks depends on %d packages", len(deps))
 	}

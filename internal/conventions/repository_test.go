@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/halosync/halosync"
 
-// once returns a function that computes a value at its first call and returns it to
-// all tests. An error fails the test.
+// once returns a function that computes a value on its first call and then
+// returns it to every test. An error fails the test.
 func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 	get := sync.OnceValues(func() (T, error) {
 		root, err := devstack.Root()
@@ -41,7 +41,7 @@ func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 // rootFolder returns the path of the repository's root.
 var rootFolder = once(func(root string) (string, error) { return root, nil })
 
-// readFile reads a file of the repository by its path from the root.
+// readFile reads a file of the repository. path is relative to the root.
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(rootFolder(t), path))
@@ -51,14 +51,16 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// sources returns our Go files, tests included, by path from the root with slashes.
+// sources returns the Go files of the repository, including tests, by
+// slash-separated path from the root.
 var sources = once(func(root string) (map[string]string, error) {
 	return readFolder(root, "", func(path string) bool { return filepath.Ext(path) == ".go" })
 })
 
-// readFolder reads the wanted files of a folder and its subfolders, by path from the
-// root with slashes. It skips files that are not part of the repository: git's own,
-// the results of make, and the secrets of deploy/secrets.sh.
+// readFolder reads the wanted files in a folder and its subfolders. The keys
+// are slash-separated paths from the root. It skips files that are not part of
+// the repository: git's own files, the output of make, and the secrets from
+// deploy/secrets.sh.
 func readFolder(root, folder string, want func(path string) bool) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(filepath.Join(root, folder), func(full string, entry fs.DirEntry, err error) error {
@@ -82,17 +84,17 @@ func readFolder(root, folder string, want func(path string) bool) (map[string]st
 	return files, err
 }
 
-// goPackage is a package as go list shows it.
+// goPackage is a package in the output of go list.
 type goPackage struct {
 	ImportPath string
 	Doc        string
 	Imports    []string
-	Deps       []string // all that it links
-	DepOnly    bool     // not one of ours
+	Deps       []string // all packages that it links
+	DepOnly    bool     // not part of this module
 	Module     *goModule
 }
 
-// name returns the path below the module; "" is the root.
+// name returns the path within the module. The root is "".
 func (p goPackage) name() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
 }
@@ -103,7 +105,8 @@ type goModule struct {
 	Replace            *goModule
 }
 
-// allPackages returns our packages and those that they link, by import path.
+// allPackages returns the module's packages and all packages that they link, by
+// import path.
 var allPackages = once(func(root string) (map[string]goPackage, error) {
 	all, err := list[goPackage](root, "-deps", "-json=ImportPath,Doc,Imports,Deps,DepOnly,Module", "./...")
 	byPath := make(map[string]goPackage, len(all))
@@ -113,7 +116,7 @@ var allPackages = once(func(root string) (map[string]goPackage, error) {
 	return byPath, err
 })
 
-// packages returns our packages.
+// packages returns the module's own packages.
 func packages(t *testing.T) (ours []goPackage) {
 	t.Helper()
 	for _, p := range allPackages(t) {
@@ -124,7 +127,7 @@ func packages(t *testing.T) (ours []goPackage) {
 	return ours
 }
 
-// modules returns all modules of the build.
+// modules returns all modules in the build.
 var modules = once(func(root string) ([]goModule, error) { return list[goModule](root, "-m", "-json", "all") })
 
 // list runs go list in the root and decodes its JSON documents.

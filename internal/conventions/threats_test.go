@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every threat in docs/security.md names its answer and an existing test: an outdated
-// list is worse than none.
+// Every threat in docs/security.md has a countermeasure and an existing test.
+// An outdated list is worse than no list.
 func TestEveryThreatHasATest(t *testing.T) {
 	t.Parallel()
 	known := testNames(t)

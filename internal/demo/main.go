@@ -1,6 +1,7 @@
-// Demo shows an import and a resync on real parts: a private Postgres, a private
-// Redis, a simulated Halo PSA, the worker and the CLI, with worker and CLI as
-// processes like in production. "make demo" runs it. It leaves nothing behind.
+// Demo shows an import and a resync on real parts: a private Postgres, a
+// private Redis, a simulated Halo PSA, the worker and the CLI, where worker and
+// CLI run as processes, as in production. "make demo" runs it. It leaves
+// nothing behind.
 package main
 
 import (

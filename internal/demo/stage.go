@@ -18,29 +18,29 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Credentials of the simulated Halo PSA. They are good for nothing else.
+// These credentials are valid only for the simulated Halo PSA.
 const (
 	appID     = "4f1c2a9e-demo"
 	appSecret = "demo-secret-of-no-value"
 )
 
-// workerRole is the role of worker and CLI in Postgres.
+// workerRole is the Postgres role of worker and CLI.
 const workerRole = "halosync_worker"
 
 // stage holds everything that the demo has started.
 type stage struct {
-	bin, dir string // programs; temporary folder with the key set and the log
+	bin, dir string // folder of the programs; temporary folder with the key set and the log
 	postgres *devstack.Postgres
 	redis    *devstack.Redis
 	halo     *halotest.Halo
 	worker   *exec.Cmd
 	exited   chan struct{} // closed when the worker has ended
 	opsAddr  string
-	key      string // for the console; valid for this demo only, so it may be shown
+	key      string // key for the console; valid only during this demo, so it may be shown
 }
 
-// newStage starts the servers and the simulator. If one fails, it stops the
-// others.
+// newStage starts the servers and the simulator. If one fails to start,
+// newStage stops the others.
 func newStage(ctx context.Context, bin string, clients int) (d *stage, err error) {
 	d = &stage{bin: bin}
 	defer func() {
@@ -72,8 +72,8 @@ func newStage(ctx context.Context, bin string, clients int) (d *stage, err error
 	return d, nil
 }
 
-// demoProfile answers like a hosted Halo, slowly enough for the progress to be
-// seen.
+// demoProfile returns the profile of a hosted Halo, slowed down so that
+// progress is visible.
 func demoProfile() halotest.Profile {
 	return halotest.Profile{Latency: 250 * time.Millisecond}
 }
@@ -116,19 +116,19 @@ func (d *stage) play(ctx context.Context) error {
 	})
 }
 
-// migrate creates the schema as the tables' owner and gives worker and CLI a
-// weaker role, as docs/security.md advises.
+// migrate creates the schema as the owner of the tables and gives worker and
+// CLI a role with fewer rights, as docs/security.md advises.
 func (d *stage) migrate(ctx context.Context) error {
 	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
 		return err
 	}
 	cmd := d.program(ctx, "worker", "migrate", "--grant-to", workerRole)
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last one wins
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last value applies
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }
 
-// changeHalo makes changes in Halo that a resync must notice.
+// changeHalo makes changes in Halo that a resync must detect.
 func (d *stage) changeHalo() {
 	tenant := d.halo.Tenant("")
 	var active []halotest.Client
@@ -142,12 +142,12 @@ func (d *stage) changeHalo() {
 	tenant.Delete(active[30].ID)
 }
 
-// perform runs commands one after the other.
+// perform runs commands one after another.
 func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	for _, args := range steps {
 		say("enqueue %s", quoted(args))
-		// Exit code 3 (done, but some clients need a person) is fine here: the
-		// data is realistic.
+		// Exit code 3 (done, but some clients need a person) is expected here,
+		// because the data is realistic.
 		if err := d.command(ctx, "enqueue", args...); err != nil && exitCode(err) != 3 {
 			return err
 		}
@@ -156,7 +156,7 @@ func (d *stage) perform(ctx context.Context, steps [][]string) error {
 }
 
 // familiarNames returns the names of two active clients, for companies that the
-// product already has: one will be linked, and one is shared by two companies, so
+// product already has. One is linked. The other is shared by two companies, so
 // that a person must decide.
 func (d *stage) familiarNames() (link, twice string) {
 	var names []string
@@ -168,8 +168,8 @@ func (d *stage) familiarNames() (link, twice string) {
 	return names[0], names[1]
 }
 
-// environment returns the environment of worker and CLI. It overrides the
-// addresses of the caller's own servers.
+// environment returns the environment of worker and CLI. It overrides any
+// server addresses in the caller's environment.
 func (d *stage) environment() []string {
 	return append(os.Environ(), d.settings()...)
 }
@@ -186,8 +186,8 @@ func (d *stage) settings() []string {
 func (d *stage) keysetFile() string { return filepath.Join(d.dir, "keyset") }
 func (d *stage) workerLog() string  { return filepath.Join(d.dir, "worker.log") }
 
-// command runs a program on this terminal, with the client secret on its standard
-// input.
+// command runs a program in this terminal, with the client secret on its
+// standard input.
 func (d *stage) command(ctx context.Context, name string, args ...string) error {
 	cmd := d.program(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -202,7 +202,7 @@ func (d *stage) capture(ctx context.Context, name string, args ...string) (strin
 }
 
 func (d *stage) program(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...) //nolint:gosec // our own two programs
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...) //nolint:gosec // one of this repository's programs
 	cmd.Env = d.environment()
 	cmd.Stdin = strings.NewReader(appSecret + "\n")
 	return cmd
@@ -218,14 +218,15 @@ func (d *stage) startWorker(ctx context.Context) error {
 	defer log.Close()
 	d.worker = d.program(context.WithoutCancel(ctx), "worker")
 	d.worker.Stdout, d.worker.Stderr = log, log
-	// Its own process group: on Ctrl-C close stops it in order.
+	// The worker has its own process group, so that on Ctrl-C close can stop
+	// everything in the right order.
 	d.worker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.worker.Start(); err != nil {
 		return err
 	}
 	d.exited = make(chan struct{})
 	go func() {
-		_ = d.worker.Wait() // the reason is in its log
+		_ = d.worker.Wait() // the log shows the reason
 		close(d.exited)
 	}()
 	return d.awaitReady(ctx)
@@ -290,7 +291,7 @@ func (d *stage) invite() {
 func (d *stage) close() error {
 	var errs []error
 	if d.worker != nil && d.worker.Process != nil {
-		_ = d.worker.Process.Signal(syscall.SIGTERM) // it may have ended already
+		_ = d.worker.Process.Signal(syscall.SIGTERM) // the worker may already have ended
 		select {
 		case <-d.exited:
 		case <-time.After(20 * time.Second):

@@ -16,8 +16,9 @@ type Chromium struct {
 	address string
 }
 
-// StartChromium starts a browser. When it returns, the browser accepts commands at
-// [Chromium.Address]. It returns a [*MissingError] if none is installed.
+// StartChromium starts a browser. When it returns, the browser accepts commands
+// at [Chromium.Address]. It returns a [*MissingError] if no browser is
+// installed.
 func StartChromium(ctx context.Context) (*Chromium, error) {
 	binary, err := chromium()
 	if err != nil {
@@ -31,7 +32,7 @@ func StartChromium(ctx context.Context) (*Chromium, error) {
 	if err != nil {
 		return nil, err
 	}
-	// /usr/bin/env sets a home folder that the browser may write to.
+	// /usr/bin/env sets HOME to a folder that the browser may write to.
 	args := append([]string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir, binary}, chromiumFlags(dir, who)...)
 	s, err := start("chromium", dir, "TERM", who, "/usr/bin/env", args...)
 	if err != nil {
@@ -47,8 +48,8 @@ func StartChromium(ctx context.Context) (*Chromium, error) {
 	return c, nil
 }
 
-// chromiumFlags returns flags that keep the browser from calling home, from
-// storing anything, and from slowing down pages in the background.
+// chromiumFlags returns flags that keep the browser from contacting its vendor,
+// from storing anything, and from slowing down pages in the background.
 func chromiumFlags(dir string, who *account) []string {
 	flags := []string{
 		"--headless", "--remote-debugging-port=0", "--user-data-dir=" + filepath.Join(dir, "profile"),
@@ -68,7 +69,7 @@ func chromiumFlags(dir string, who *account) []string {
 // announced matches the log line with the address for commands.
 var announced = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
 
-// listening returns that address from the log.
+// listening returns the address for commands from the log.
 func listening(log string) (string, error) {
 	b, err := os.ReadFile(log)
 	if err != nil {
@@ -107,7 +108,7 @@ func chromium() (string, error) {
 	return "", &MissingError{Program: "chromium", Looked: []string{"$" + env, "/usr/lib/chromium", "PATH", "/Applications"}}
 }
 
-// Address returns the WebSocket URL for commands of the DevTools protocol.
+// Address returns the WebSocket URL for commands in the DevTools protocol.
 func (c *Chromium) Address() string { return c.address }
 
 // Close stops the browser and removes its folder.

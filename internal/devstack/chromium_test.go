@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// A browser accepts commands and leaves neither processes nor files behind.
+// A browser accepts commands. After Close it leaves neither processes nor files
+// behind.
 func TestChromiumAnswersAndGoes(t *testing.T) {
 	t.Parallel()
 	browser, err := StartChromium(t.Context())
@@ -37,7 +38,7 @@ func TestChromiumAnswersAndGoes(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", dir, err)
 	}
-	// Its helper processes end by themselves a moment later.
+	// The browser's helper processes end by themselves shortly afterwards.
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		left := processesWith(t, dir)
 		if len(left) == 0 {
@@ -49,8 +50,8 @@ func TestChromiumAnswersAndGoes(t *testing.T) {
 	}
 }
 
-// processesWith returns the command lines that contain a text; none outside
-// Linux.
+// processesWith returns the command lines that contain a string. Outside Linux
+// it returns none.
 func processesWith(t *testing.T, text string) (found []string) {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// childEnv makes the test binary start both servers, print their folders and wait
-// until it is killed.
+// childEnv makes the test binary start both servers, print their folders and
+// wait until the process is killed.
 const childEnv = "HALOSYNC_DEVSTACK_CHILD"
 
 func TestMain(m *testing.M) {
@@ -78,7 +78,7 @@ func TestServersAnswerAndGo(t *testing.T) {
 	}
 }
 
-// Two servers at the same time are separate.
+// Two servers that run at the same time are independent.
 func TestTwoRedisAtOnce(t *testing.T) {
 	t.Parallel()
 	start := func() *Redis {
@@ -99,7 +99,7 @@ func TestTwoRedisAtOnce(t *testing.T) {
 	}
 }
 
-// A process that is killed leaves no servers and no folders behind.
+// If a process is killed, none of its servers or folders remain.
 func TestNothingSurvivesKill(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// downAfter is how long a server must be silent before its replica takes over, in
-// milliseconds. With less, a loaded machine causes failovers of its own.
+// downAfter is how long a server must be silent before its replica takes over,
+// in milliseconds. A shorter time causes spurious failovers on a loaded
+// machine.
 const downAfter = 1500
 
 // MasterName is the name of the master of a [Sentinel].
 const MasterName = "halosync"
 
-// Sentinel is a Redis server with a replica, watched by three sentinels that
-// promote the replica when the server dies.
+// Sentinel is a Redis server with a replica. Three sentinels watch the server
+// and promote the replica when it dies.
 type Sentinel struct {
-	Master, Replica *Redis // their roles at the start
+	Master, Replica *Redis // roles at the start
 	sentinels       []*Redis
 }
 
@@ -63,8 +64,8 @@ func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 	return s, s.Replica.await(ctx, s.Replica.inStep)
 }
 
-// replicated makes a server send its data to a replica at once. By default it
-// waits some seconds for others to join.
+// replicated makes a server send its data to a replica at once. By default, it
+// waits some seconds for more replicas.
 var replicated = []string{"repl-diskless-sync yes", "repl-diskless-sync-delay 0"}
 
 // inStep returns an error unless a replica is synchronised with its master.
@@ -111,7 +112,8 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 	for range 2 * masters {
 		bus := 0
 		node, err := startRedis(ctx, func(dir string, port int) (_ string, err error) {
-			// The default is the port plus 10,000, which may exceed 65,535.
+			// The default bus port is the port plus 10,000, which may exceed
+			// 65,535.
 			bus, err = freePort(ctx)
 			return redisConf(dir, port, RedisOptions{Config: append([]string{
 				"cluster-enabled yes", "cluster-port " + strconv.Itoa(bus), fmt.Sprintf("cluster-node-timeout %d", downAfter),
@@ -171,10 +173,11 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 	return c, nil
 }
 
-// slots is the number of a cluster's hash slots.
+// slots is the number of hash slots in a cluster.
 const slots = 16384
 
-// Keeper returns the index of the node that serves a key, or -1 while none does.
+// Keeper returns the index of the node that serves a key, or -1 while no node
+// serves it.
 func (c *Cluster) Keeper(ctx context.Context, key string) int {
 	for i, node := range c.Nodes {
 		// The other nodes answer with a redirect.

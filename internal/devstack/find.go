@@ -27,10 +27,11 @@ func installHint(program string) string {
 	return "sudo apt-get install -y --no-install-recommends " + packages
 }
 
-// A MissingError says that a program was not found and how to get it.
+// MissingError means that a program was not found. Its message says how to
+// install the program.
 type MissingError struct {
 	Program string   // e.g. "postgres"
-	Looked  []string // the places searched
+	Looked  []string // places that were searched
 }
 
 func (e *MissingError) Error() string {
@@ -39,7 +40,7 @@ func (e *MissingError) Error() string {
 }
 
 // postgresBin returns the folder with initdb and postgres. Debian keeps them
-// outside PATH, in a folder for each version; the newest wins.
+// outside PATH, in a folder for each version. The newest version is used.
 func postgresBin() (string, error) {
 	const env = "HALOSYNC_POSTGRES_BIN"
 	var dirs []string
@@ -56,8 +57,8 @@ func postgresBin() (string, error) {
 	return "", &MissingError{Program: "postgres", Looked: []string{"$" + env, "pg_config --bindir", "PATH", "/usr/lib/postgresql/*/bin", "Homebrew"}}
 }
 
-// PostgresProgram returns the path of a program that comes with the server, such
-// as pg_dump.
+// PostgresProgram returns the path of a program that is installed with the
+// server, such as pg_dump.
 func PostgresProgram(name string) (string, error) {
 	dir, err := postgresBin()
 	if err != nil {
@@ -70,7 +71,8 @@ func PostgresProgram(name string) (string, error) {
 	return path, nil
 }
 
-// pgConfigDir asks pg_config, which may name a folder with clients only.
+// pgConfigDir returns the folder that pg_config prints, which may hold only
+// client programs.
 func pgConfigDir() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -81,7 +83,7 @@ func pgConfigDir() []string {
 	return []string{strings.TrimSpace(string(out))}
 }
 
-// pathDirs returns the folder of the initdb in PATH, links resolved.
+// pathDirs returns the folder of the initdb in PATH, with links resolved.
 func pathDirs() []string {
 	path, err := exec.LookPath("initdb")
 	if err != nil {
@@ -93,7 +95,8 @@ func pathDirs() []string {
 	return []string{filepath.Dir(path)}
 }
 
-// versioned lists Debian's and Homebrew's folders, newest version first.
+// versioned lists the folders that Debian and Homebrew use, newest version
+// first.
 func versioned() []string {
 	var dirs []string
 	for _, pattern := range []string{
@@ -113,7 +116,7 @@ func versioned() []string {
 	return dirs
 }
 
-// redisServer returns the path of redis-server or of valkey-server.
+// redisServer returns the path of redis-server or valkey-server.
 func redisServer() (string, error) {
 	const env = "HALOSYNC_REDIS_SERVER"
 	if path := os.Getenv(env); path != "" {
@@ -140,7 +143,7 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Check reports whether both servers are installed, without starting them. Its
+// Check checks that both servers are installed, without starting them. Its
 // error is a [*MissingError].
 func Check() error {
 	_, err := postgresBin()

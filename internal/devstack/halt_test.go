@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A halted server does not answer and keeps its folder. It resumes at the same
+// A halted server does not answer, but keeps its folder. It resumes at the same
 // address, and Close then removes everything.
 func TestHaltAndResume(t *testing.T) {
 	t.Parallel()

@@ -13,20 +13,20 @@ import (
 	"syscall"
 )
 
-// Image is a prepared Postgres data folder. It is made once and kept in bin of
-// the repository; each server starts from a copy, which takes a tenth of the time
-// of initdb.
+// Image is a prepared Postgres data folder. It is made once and kept in the
+// repository's bin folder. Each server starts from a copy of it, which takes a
+// tenth of the time of initdb.
 type Image struct {
-	// Name is part of a file name. There is one folder for each name.
+	// Name is part of the folder's name and identifies the image.
 	Name string
-	// Key changes with everything that Prepare depends on. A new key remakes
-	// the image and removes the old one.
+	// Key changes whenever anything that Prepare depends on changes. A new key
+	// remakes the image and removes the old one.
 	Key string
 	// Prepare prepares a new cluster.
 	Prepare func(ctx context.Context, p *Postgres) error
 }
 
-// initdbArgs are the arguments of initdb besides the folder.
+// initdbArgs holds the arguments of initdb apart from the folder.
 var initdbArgs = []string{"--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"}
 
 // initdb makes an empty cluster in a folder.
@@ -40,8 +40,8 @@ func initdb(ctx context.Context, bin, data string, who *account) error {
 }
 
 // fill creates the data folder of a new server: a copy of the image, or of an
-// empty cluster if image is nil. Outside the repository, or if that is read-only,
-// images cannot be kept and are made each time.
+// empty cluster if image is nil. Outside the repository, or if the repository
+// is read-only, images cannot be kept and are made each time.
 func fill(ctx context.Context, bin, data string, who *account, image *Image) error {
 	root, err := Root()
 	if err == nil {
@@ -56,9 +56,9 @@ func fill(ctx context.Context, bin, data string, who *account, image *Image) err
 	return build(ctx, bin, who, image, func(made string) error { return copyFolder(ctx, made, data) })
 }
 
-// copyImage copies the image from the folder keep to data, and first makes it if
-// it is missing. A lock ensures that only one process makes it, and that none
-// removes it while another copies it.
+// copyImage copies the image from the folder keep to data. It makes the image
+// first if it is missing. A lock ensures that only one process makes it and
+// that none removes it during a copy.
 func copyImage(ctx context.Context, keep, bin, data string, who *account, image *Image) error {
 	stem, err := imageStem(bin, who, image)
 	if err != nil {
@@ -72,7 +72,7 @@ func copyImage(ctx context.Context, keep, bin, data string, who *account, image 
 	if err != nil {
 		return err
 	}
-	defer lock.Close() // releases the lock, too
+	defer lock.Close() // also releases the lock
 	folder := filepath.Join(keep, stem)
 	if err := flock(lock, syscall.LOCK_SH); err != nil {
 		return err
@@ -83,7 +83,7 @@ func copyImage(ctx context.Context, keep, bin, data string, who *account, image 
 	if err := flock(lock, syscall.LOCK_EX); err != nil {
 		return err
 	}
-	if _, err := os.Stat(folder); err == nil { // made by another process meanwhile
+	if _, err := os.Stat(folder); err == nil { // another process has made it meanwhile
 		return copyFolder(ctx, folder, data)
 	}
 	if err := removeImages(keep, prefix); err != nil {
@@ -115,8 +115,8 @@ func flock(file *os.File, how int) error {
 }
 
 // imageStem returns the name of the image's folder. The part before "_" is the
-// same for all its versions. An image belongs to one account, which alone can read
-// it, and to one version of Postgres.
+// same for all versions of the image. An image belongs to one account, which
+// alone can read it, and to one version of Postgres.
 func imageStem(bin string, who *account, image *Image) (string, error) {
 	server, err := os.Stat(filepath.Join(bin, "postgres"))
 	if err != nil {
@@ -134,8 +134,8 @@ func imageStem(bin string, who *account, image *Image) (string, error) {
 	return fmt.Sprintf("postgres-%d-%s_%x", uid, name, sum[:8]), nil
 }
 
-// removeImages removes older versions of an image, and the remains of a process
-// that was killed while it made one.
+// removeImages removes older versions of an image. It also removes what is left
+// of a process that was killed while it made an image.
 func removeImages(keep, prefix string) error {
 	old, err := filepath.Glob(filepath.Join(keep, prefix+"_*"))
 	if err != nil {
@@ -147,8 +147,8 @@ func removeImages(keep, prefix string) error {
 	return err
 }
 
-// build makes the image in a temporary folder, calls use with it, and removes
-// it.
+// build makes the image in a temporary folder, calls use with that folder and
+// then removes it.
 func build(ctx context.Context, bin string, who *account, image *Image, use func(data string) error) (err error) {
 	if image == nil {
 		dir, err := tempDir(who, "halosync-pg-")
@@ -176,8 +176,8 @@ func build(ctx context.Context, bin string, who *account, image *Image, use func
 	return use(filepath.Join(p.dir, "data"))
 }
 
-// copyFolder copies a data folder that no server uses. It keeps owners and
-// permissions.
+// copyFolder copies a data folder that no server is using. It preserves owners
+// and permissions.
 func copyFolder(ctx context.Context, from, to string) error {
 	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, out)

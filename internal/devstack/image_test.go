@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Servers that start together make an image once, even if an earlier process was
-// killed while it made one. A new key replaces the image.
+// Servers that start together make an image only once, even if an earlier
+// process was killed while it made one. A new key replaces the image.
 func TestImageIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	bin, err := postgresBin()
@@ -73,9 +73,9 @@ func TestImageIsMadeOnce(t *testing.T) {
 	}
 }
 
-// A server also starts if its image cannot be kept.
+// A server starts even if its image cannot be kept.
 func TestImageThatCannotBeKept(t *testing.T) {
-	t.Chdir(t.TempDir()) // no go.mod above it
+	t.Chdir(t.TempDir()) // a folder without go.mod in it or above it
 	prepared := false
 	p, err := StartPostgres(t.Context(), PostgresOptions{Image: &Image{Name: "test", Prepare: func(ctx context.Context, p *Postgres) error {
 		prepared = true

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes sure that the Postgres and Redis server programs are on this machine,
-# for package devstack, and each program that is named as an argument, which the
-# tests alone need: pgbouncer, chromium. Does nothing when they are. Starts no
-# service and leaves none enabled that this script brought in.
+# Installs the server programs of Postgres and Redis, for package devstack, unless
+# this machine already has them. Arguments name further programs, which only the
+# tests need: pgbouncer, chromium. The script starts no service and leaves no
+# service enabled that it has installed.
 set -eu
 
-# The same places as find.go.
+# find.go searches the same places.
 have_postgres() {
 	[ -z "${HALOSYNC_POSTGRES_BIN:-}" ] || { [ -x "$HALOSYNC_POSTGRES_BIN/initdb" ]; return; }
 	for dir in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin \
@@ -27,8 +27,8 @@ have_pgbouncer() {
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1
 }
 
-# A browser without a window: on Debian a package of its own, which needs no
-# desktop; any other of the family does as well.
+# A headless browser. Debian has a package for it that needs no desktop. Any
+# other Chromium or Chrome also works.
 have_chromium() {
 	[ -z "${HALOSYNC_CHROMIUM:-}" ] || { [ -x "$HALOSYNC_CHROMIUM" ]; return; }
 	for path in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/chromium \
@@ -69,8 +69,8 @@ if command -v apt-get >/dev/null 2>&1; then
 	fi
 	echo "installing $* (apt)" >&2
 
-	# A package must not start or keep a server on this machine: no cluster is
-	# made, invoke-rc.d is told no, and the units are not left enabled.
+	# Installing a package must not start or enable a server on this machine. So no
+	# cluster is created, a policy stops invoke-rc.d, and new units are disabled.
 	conf=/etc/postgresql-common/createcluster.d
 	policy=/usr/sbin/policy-rc.d
 	cleanup() {

@@ -17,7 +17,7 @@ import (
 type Bouncer struct{ *server }
 
 // StartBouncer starts PgBouncer for the given roles, in front of the Postgres
-// whose socket is in the folder host, see [Postgres.Dir]. It returns a
+// whose socket is in the folder host (see [Postgres.Dir]). It returns a
 // [*MissingError] if PgBouncer is not installed.
 func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, error) {
 	binary, err := exec.LookPath("pgbouncer")
@@ -26,7 +26,7 @@ func StartBouncer(ctx context.Context, host string, roles ...string) (*Bouncer, 
 			return nil, &MissingError{Program: "pgbouncer", Looked: []string{"PATH", "/usr/sbin"}}
 		}
 	}
-	who, err := unprivileged() // PgBouncer refuses to run as root, too
+	who, err := unprivileged() // PgBouncer also refuses to run as root
 	if err != nil {
 		return nil, err
 	}

@@ -15,28 +15,30 @@ import (
 // PostgresOptions configures a private Postgres. The zero value suits tests.
 type PostgresOptions struct {
 	// Durable keeps fsync on. It is off by default, because the data is removed
-	// with the server.
+	// together with the server.
 	Durable bool
-	// Settings are server settings by name, e.g. "max_connections": "200".
+	// Settings holds server settings by name, e.g. "max_connections": "200".
 	Settings map[string]string
-	// Image is the initial content of the data folder; nil means an empty
-	// cluster.
+	// Image is the initial content of the data folder. A nil Image means an
+	// empty cluster.
 	Image *Image
-	// InMemory keeps the data in memory if the machine has a large enough file
-	// system for it. It suits many small databases.
+	// InMemory keeps the data in memory if the machine has a file system in
+	// memory that is large enough. This suits many small databases.
 	InMemory bool
 }
 
-// Postgres is a running private server. It listens on a Unix socket only, so it
-// cannot collide with another server's port or be reached from other machines.
+// Postgres is a running private server. It listens only on a Unix socket, so
+// its port cannot collide with another server's, and other machines cannot
+// reach it.
 type Postgres struct {
 	*server
 	launch func() (*server, error) // starts the cluster in the folder
 }
 
 // StartPostgres creates a cluster in a temporary folder and starts it. When it
-// returns, the server answers. It takes some 0.3 s, and 1.5 s the first time (see
-// [Image]). It returns a [*MissingError] if Postgres is not installed.
+// returns, the server accepts connections. Starting takes some 0.3 s, and 1.5 s
+// the first time (see [Image]). It returns a [*MissingError] if Postgres is not
+// installed.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -72,8 +74,9 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	}
 	if !opts.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-			// Each session is a process, which starts and ends faster with less memory to map.
-			// And autovacuum starts one for each of many small databases.
+			// Each session is a process, which starts and ends faster if it
+			// maps less memory. Autovacuum would start a process for each of
+			// many small databases, so it runs rarely.
 			"-c", "shared_buffers=32MB", "-c", "autovacuum_naptime=10min")
 	}
 	for name, value := range opts.Settings {
@@ -93,8 +96,8 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	return p, nil
 }
 
-// answers succeeds once the server accepts sessions. The pid file says "ready"
-// only after start-up, which a successful connect does not prove.
+// answers returns nil once the server accepts sessions. A successful connect
+// does not prove that, but the pid file says "ready" only after start-up.
 func (p *Postgres) answers(ctx context.Context) error {
 	status, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -110,14 +113,14 @@ func (p *Postgres) answers(ctx context.Context) error {
 	return conn.Close()
 }
 
-// URL returns the URL of the database "postgres" for the superuser.
+// URL returns the superuser's URL for the database "postgres".
 func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
 
-// DatabaseURL returns the URL of the named database for the superuser. The
-// database need not exist.
+// DatabaseURL returns the superuser's URL for the named database, which need
+// not exist.
 func (p *Postgres) DatabaseURL(name string) string { return p.URLAs("postgres", name) }
 
-// URLAs returns the URL of the named database for a role. Neither need exist.
+// URLAs returns a role's URL for the named database. Neither need exist.
 func (p *Postgres) URLAs(role, name string) string {
 	return "postgres://" + url.PathEscape(role) + "@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
 }
@@ -138,21 +141,22 @@ func (p *Postgres) CreateRole(ctx context.Context, role string) error {
 // Dir returns the temporary folder, which contains server.log.
 func (p *Postgres) Dir() string { return p.dir }
 
-// HaltFast stops the server like "pg_ctl stop -m fast" and keeps its folder.
+// HaltFast stops the server as "pg_ctl stop -m fast" does and keeps its folder.
 func (p *Postgres) HaltFast() error { return p.halt("INT") }
 
-// HaltImmediate stops the server like "pg_ctl stop -m immediate": the next start
-// recovers from the log. Without the setting synchronous_commit=on it loses the
-// last commits, as in production.
+// HaltImmediate stops the server as "pg_ctl stop -m immediate" does: the next
+// start recovers from the log. Unless synchronous_commit is on, the last
+// commits are lost, as in production.
 func (p *Postgres) HaltImmediate() error { return p.halt("QUIT") }
 
-// Resume restarts a halted server on the same folder and returns when it answers.
-// It must not run concurrently with a halt or Close.
+// Resume restarts a halted server in the same folder. It returns when the
+// server accepts connections. It must not run concurrently with a halt or
+// Close.
 func (p *Postgres) Resume(ctx context.Context) error {
 	if err := p.resume(); err != nil {
 		return err
 	}
-	// After an immediate stop the old file still says "ready".
+	// After an immediate stop, the old pid file still says "ready".
 	if err := removeIfThere(filepath.Join(p.dir, "data", "postmaster.pid")); err != nil {
 		return err
 	}

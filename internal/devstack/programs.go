@@ -12,10 +12,10 @@ import (
 )
 
 // Programs returns a folder with worker and enqueue, built with the race
-// detector like the tests that run them. The first call in a process builds them
-// into bin/race of the repository. Programs that are up to date are not linked
-// again, so the tests of many packages share one build. A lock serialises
-// concurrent builds.
+// detector like the tests that run them. The first call in a process builds
+// them into the repository's folder bin/race. Programs that are up to date are
+// not linked again, so the tests of many packages share one build. A lock
+// serialises concurrent builds.
 var Programs = sync.OnceValues(func() (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -41,8 +41,8 @@ var Programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// Root returns the root folder of the repository, the nearest one above the
-// working folder with a go.mod.
+// Root returns the root folder of the repository: the nearest folder with a
+// go.mod, from the working folder upwards.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -60,7 +60,8 @@ func Root() (string, error) {
 	}
 }
 
-// Long reports whether tests run in their long form: HALOSYNC_LONG is set.
+// Long reports whether tests run in their long form, which HALOSYNC_LONG
+// selects.
 func Long() bool { return os.Getenv("HALOSYNC_LONG") != "" }
 
 // Output collects the output of processes and can be read while they write.

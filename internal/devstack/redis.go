@@ -13,12 +13,12 @@ import (
 
 // RedisOptions configures a private Redis. The zero value suits tests.
 type RedisOptions struct {
-	// Durable turns the append-only file on (fsync every second).
+	// Durable turns on the append-only file, with an fsync every second.
 	Durable bool
-	// Config are lines of redis.conf, e.g. "maxmemory-policy noeviction".
+	// Config holds lines of redis.conf, e.g. "maxmemory-policy noeviction".
 	Config []string
-	// TLS makes the server listen on a second port, with a certificate of a
-	// private authority, for clients with a certificate of the same authority:
+	// TLS makes the server listen on a second port, with a certificate from a
+	// private authority. Clients need a certificate from the same authority;
 	// see [Redis.TLS].
 	TLS bool
 }
@@ -28,12 +28,12 @@ type RedisOptions struct {
 type Redis struct {
 	*server
 	port   int
-	secure int                     // port with TLS, if any
+	secure int                     // TLS port, if any
 	launch func() (*server, error) // starts the server in its folder
 }
 
 // StartRedis starts a server in a temporary folder. When it returns, the server
-// answers. It returns a [*MissingError] if Redis is not installed.
+// accepts commands. It returns a [*MissingError] if Redis is not installed.
 func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	secure := 0
 	r, err := startRedis(ctx, func(dir string, port int) (_ string, err error) {
@@ -53,7 +53,7 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	return r, nil
 }
 
-// tlsConf returns the settings for TLS, with the files of writeCertificates.
+// tlsConf returns the settings for TLS, with the files from writeCertificates.
 func tlsConf(dir string, port int) []string {
 	return []string{
 		"tls-port " + strconv.Itoa(port), "tls-cert-file " + filepath.Join(dir, serverCertFile),
@@ -61,8 +61,8 @@ func tlsConf(dir string, port int) []string {
 	}
 }
 
-// startRedis starts a server, or with further arguments a sentinel, with the
-// configuration that conf returns.
+// startRedis starts a server with the configuration that conf returns. Further
+// arguments can make it a sentinel.
 func startRedis(ctx context.Context, conf func(dir string, port int) (string, error), args ...string) (*Redis, error) {
 	binary, err := redisServer()
 	if err != nil {
@@ -105,8 +105,8 @@ func tryRedis(ctx context.Context, binary string, conf func(dir string, port int
 	return r, nil
 }
 
-// configure picks the port and writes redis.conf. A sentinel rewrites that file,
-// so it belongs to the server's account.
+// configure picks the port and writes redis.conf. A sentinel rewrites that
+// file, so the file must belong to the server's account.
 func (r *Redis) configure(ctx context.Context, dir string, who *account, conf func(dir string, port int) (string, error)) (err error) {
 	if r.port, err = freePort(ctx); err != nil {
 		return err
@@ -127,8 +127,8 @@ func (r *Redis) configure(ctx context.Context, dir string, who *account, conf fu
 	return who.own(path)
 }
 
-// redisConf returns a configuration that never evicts: asynq loses tasks under
-// any other policy.
+// redisConf returns a configuration that never evicts keys. With any other
+// policy, asynq can lose tasks.
 func redisConf(dir string, port int, opts RedisOptions) string {
 	lines := []string{
 		"bind 127.0.0.1", "port " + strconv.Itoa(port), "dir " + dir,
@@ -150,8 +150,9 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// answers checks by its folder that the server on the port is ours, and not
-// another one that has taken the port meanwhile.
+// answers checks that the server on the port is the one that was started here.
+// It compares the server's folder, because another server may have taken the
+// port.
 func (r *Redis) answers(ctx context.Context) error {
 	info, err := r.Do(ctx, "INFO", "server")
 	if err != nil {
@@ -163,8 +164,8 @@ func (r *Redis) answers(ctx context.Context) error {
 	return nil
 }
 
-// Do sends one command as the default user and returns the reply, the values
-// of an array one a line. An error reply is an error.
+// Do sends one command as the default user and returns the reply. The values of
+// an array are on separate lines. An error reply becomes an error.
 func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
 	return ask(ctx, r.Addr(), args)
 }
@@ -178,8 +179,8 @@ func (r *Redis) URL() string { return r.DatabaseURL(0) }
 // DatabaseURL returns the URL of database n, 0 to 511.
 func (r *Redis) DatabaseURL(n int) string { return fmt.Sprintf("redis://%s/%d", r.Addr(), n) }
 
-// TLS returns the host:port with TLS and the files for a client: the authority's
-// certificate, the client's certificate and its key.
+// TLS returns the address of the TLS port as host:port, and a client's files:
+// the authority's certificate, the client's certificate and its key.
 func (r *Redis) TLS() (addr, ca, cert, key string) {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.secure)),
 		filepath.Join(r.dir, caFile), filepath.Join(r.dir, clientCertFile), filepath.Join(r.dir, clientKeyFile)
@@ -188,12 +189,13 @@ func (r *Redis) TLS() (addr, ca, cert, key string) {
 // Dir returns the temporary folder, which contains server.log.
 func (r *Redis) Dir() string { return r.dir }
 
-// Halt kills the server like a crash and keeps its folder. Its data is lost unless
-// it is durable.
+// Halt kills the server, as in a crash, and keeps its folder. The data is lost
+// unless the server is durable.
 func (r *Redis) Halt() error { return r.halt("KILL") }
 
-// Resume restarts a halted server on the same port and folder, and returns when
-// it answers. It must not run concurrently with Halt or Close.
+// Resume restarts a halted server on the same port and in the same folder. It
+// returns when the server accepts commands. It must not run concurrently with
+// Halt or Close.
 func (r *Redis) Resume(ctx context.Context) error {
 	if err := r.resume(); err != nil {
 		return err

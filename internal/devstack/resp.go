@@ -15,8 +15,9 @@ import (
 // askTimeout bounds one command to a server on this machine.
 const askTimeout = 5 * time.Second
 
-// ask sends one command on a new connection and returns the reply, the values of
-// an array one a line. With it this package needs no Redis client.
+// ask sends one command on a new connection and returns the reply. The values
+// of an array are on separate lines. With ask, this package needs no Redis
+// client.
 func ask(ctx context.Context, addr string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -25,7 +26,7 @@ func ask(ctx context.Context, addr string, args []string) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline() // there is one
+	deadline, _ := ctx.Deadline() // ctx always has a deadline
 	if err := conn.SetDeadline(deadline); err != nil {
 		return "", err
 	}
@@ -41,7 +42,7 @@ func ask(ctx context.Context, addr string, args []string) (string, error) {
 	return strings.Join(values, "\n"), err
 }
 
-// readReply reads one reply of Redis' protocol, version 2.
+// readReply reads one reply in version 2 of Redis' protocol.
 func readReply(r *bufio.Reader) ([]string, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
@@ -73,7 +74,7 @@ func readReply(r *bufio.Reader) ([]string, error) {
 		}
 		return values, nil
 	}
-	if n < 0 { // nil
+	if n < 0 { // a nil reply
 		return []string{""}, nil
 	}
 	text := make([]byte, n+2)

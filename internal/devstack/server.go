@@ -15,10 +15,11 @@ import (
 )
 
 // supervisor starts "$@" and ends it with signal $1 when its own standard input
-// closes. A line on the input replaces the signal. Then it removes folder $2,
-// except if the server ended by itself, to keep its log, or if the file "halted"
-// is in it. It exits with the server's status. The pipe moves to descriptor 3
-// because a shell gives /dev/null to its background jobs.
+// closes. A line on the input replaces the signal. Then supervisor removes
+// folder $2. It keeps the folder if it holds a file named "halted", or if the
+// server ended by itself, to preserve the log. It exits with the server's
+// status. The pipe moves to descriptor 3 because a shell gives /dev/null to its
+// background jobs.
 const supervisor = `
 sig=$1 dir=$2; shift 2
 trap '' INT TERM HUP QUIT
@@ -38,7 +39,7 @@ kill -KILL "$watch" 2>/dev/null; wait "$watch" 2>/dev/null
 exit $code
 `
 
-// startTimeout bounds the wait for a server to answer; a loaded two-core
+// startTimeout bounds the wait for a server to answer. A loaded two-core
 // machine has needed about 3 s.
 const startTimeout = 60 * time.Second
 
@@ -52,11 +53,12 @@ type server struct {
 	err  error // exit status, valid after done is closed
 }
 
-// account is the user that a server runs as; nil means the current user.
+// account is the user that a server runs as. A nil account means the current
+// user.
 type account struct{ uid, gid uint32 }
 
-// unprivileged returns the account to drop to if the current user is root, since
-// Postgres refuses to run as root, and nil otherwise.
+// unprivileged returns the account to use if the current user is root, because
+// Postgres refuses to run as root. Otherwise it returns nil.
 func unprivileged() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // a nil account means the current user
@@ -75,8 +77,8 @@ func unprivileged() (*account, error) {
 	return nil, errors.New("Postgres cannot run as root, and there is no user postgres, nobody or daemon to run it as")
 }
 
-// attributes gives a child its own process group, so that Ctrl-C at the terminal
-// does not reach the server, and drops privileges.
+// attributes gives a child process its own process group, so that Ctrl-C in the
+// terminal does not reach the server. It also drops privileges.
 func (a *account) attributes() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if a != nil {
@@ -85,9 +87,9 @@ func (a *account) attributes() *syscall.SysProcAttr {
 	return attr
 }
 
-// tempBase returns a folder for temporary folders that account a can reach. The
-// paths of Unix sockets in them are limited to some 100 bytes, so a long name is
-// replaced by /tmp.
+// tempBase returns a folder for temporary folders that account a can reach. It
+// returns /tmp for another account. It also returns /tmp if the usual folder has
+// a long name, because the paths of Unix sockets are limited to some 100 bytes.
 func tempBase(a *account) string {
 	if base := os.TempDir(); a == nil && len(base) <= 50 {
 		return base
@@ -95,8 +97,9 @@ func tempBase(a *account) string {
 	return "/tmp"
 }
 
-// memoryFolder is in memory on Linux. Creating and removing files there costs half
-// as much as on a disk, and a database has three hundred files.
+// memoryFolder is a file system in memory on Linux. Creating and removing files
+// there takes half as long as on a disk, and a database has three hundred
+// files.
 const memoryFolder = "/dev/shm"
 
 // roomy reports whether a folder exists and has two gigabytes free. In
@@ -106,7 +109,7 @@ func roomy(folder string) bool {
 	return syscall.Statfs(folder, &stat) == nil && stat.Bavail*uint64(stat.Bsize) >= 2<<30 //nolint:gosec // a block has a positive size
 }
 
-// tempDir creates a folder that account a owns and can reach.
+// tempDir creates a temporary folder that account a owns and can reach.
 func tempDir(a *account, pattern string) (string, error) { return tempDirIn(tempBase(a), a, pattern) }
 
 // tempDirIn creates a folder in base that account a owns.
@@ -138,7 +141,8 @@ func start(name, dir, stopSignal string, a *account, binary string, args ...stri
 	}
 	defer log.Close()
 
-	// No context: the server outlives the call that starts it.
+	// The command has no context, because the server outlives the call that
+	// starts it.
 	cmd := exec.Command("/bin/sh", append([]string{"-c", supervisor, "sh", stopSignal, dir, binary}, args...)...) //nolint:noctx // see above
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.SysProcAttr = a.attributes()
@@ -157,7 +161,7 @@ func start(name, dir, stopSignal string, a *account, binary string, args ...stri
 	return s, nil
 }
 
-// await calls ready every 20 ms until it succeeds, the server ends, ctx is
+// await calls ready every 20 ms until ready succeeds, the server ends, ctx is
 // done or startTimeout has passed.
 func (s *server) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -191,7 +195,7 @@ func (s *server) stop() error {
 }
 
 // halt ends the server with a signal, e.g. "KILL", waits for it and keeps its
-// folder for a later start. It does nothing if the server has ended.
+// folder for a later start. It does nothing if the server has already ended.
 func (s *server) halt(signal string) error {
 	select {
 	case <-s.done:

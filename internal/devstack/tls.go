@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Files in the folder of a server with TLS.
+// These files are in the folder of a server with TLS.
 const (
 	caFile         = "ca.pem"
 	serverCertFile = "server.pem"
@@ -24,8 +24,8 @@ const (
 	clientKeyFile  = "client-key.pem"
 )
 
-// writeCertificates creates an authority and two certificates that are valid for
-// a day: one for a server at 127.0.0.1 and one for a client.
+// writeCertificates creates an authority and two certificates, for a server at
+// 127.0.0.1 and for a client. All are valid for one day.
 func writeCertificates(dir string, who *account) error {
 	now := time.Now()
 	template := func(serial int64, name string) *x509.Certificate {

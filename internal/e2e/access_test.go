@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker that only serves HTTP refuses every request while there is no key. Then
-// it accepts the key that exists, until that is revoked. It takes no tasks, and no
-// key occurs in anything that it leaves behind.
+// A worker that only serves HTTP refuses every request until there is a key.
+// Then it accepts the key until the key is revoked. It executes no tasks, and
+// no key occurs in anything that it leaves behind.
 func TestServeOnlyHTTP(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -51,8 +51,8 @@ func TestServeOnlyHTTP(t *testing.T) {
 	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	// asynq's servers write such a key. Search the keys of this database only: other
-	// parts of Redis, such as the slow log, cover all databases.
+	// asynq's servers write such a key. Search only the keys of this database:
+	// other parts of Redis, such as the slow log, cover all databases.
 	servers := func() []string {
 		return in.ConnectRedis(in.Redis).Keys(t.Context(), "asynq:servers:{*").Val()
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// The program refuses addresses of this machine and connects to none, although
-// each has an open port. halo/hostile_test.go has the long list.
+// The program refuses addresses of this machine and connects to none of them,
+// although each has an open port. The full list is in halo/hostile_test.go.
 func TestProgramRefusesHostileAddresses(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -65,8 +65,8 @@ func TestProgramRefusesHostileAddresses(t *testing.T) {
 	}
 }
 
-// A Halo with a certificate of a private authority receives nothing until
-// HALOSYNC_CA_FILE names the authority; then CLI and worker call it.
+// A Halo whose certificate comes from a private authority receives nothing
+// until HALOSYNC_CA_FILE names that authority. Then CLI and worker call it.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -86,7 +86,8 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, in.Halo.Log().Requests, errs)
 	}
 
-	// Both programs name a wrong file, the worker together with all other faults.
+	// Both programs report a bad file. The worker reports it together with all
+	// other faults.
 	if err := os.WriteFile(path, append(authority, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,19 +22,19 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Halo's 700 in 5 minutes with compressed time: 200 in 10 seconds is nine times as
-// fast, with the same shares.
+// Halo's limit of 700 requests in 5 minutes, with compressed time: 200 in 10
+// seconds is nine times as fast, with the same shares.
 const (
 	budgetLimit  = 200
 	budgetWindow = 10 * time.Second
 	budgetRate   = "200/10s"
 )
 
-// limited is a Halo with that limit for all requests, token calls included. Its
-// pages are small, so that little work makes many requests. In the short form Halo's
-// window is shorter than ours, because requests that a busy machine sends late arrive
-// closer together. A fleet that did not share its budget would still far exceed the
-// limit.
+// limited configures a Halo with that limit for all requests, including token
+// calls. Its pages are small, so that little work causes many requests. In the
+// short form, Halo's window is shorter than the window of the workers' budget,
+// because requests that a busy machine sends late arrive closer together. A
+// fleet that did not share its budget would still far exceed the limit.
 func limited() halotest.Option {
 	window := budgetWindow * 6 / 10
 	if installation.Long() {
@@ -46,7 +46,8 @@ func limited() halotest.Option {
 	})
 }
 
-// arrivals records when requests arrive at a Halo, and which were refused.
+// arrivals records when requests arrive at a Halo and which of them were
+// refused.
 type arrivals struct {
 	mu      sync.Mutex
 	times   []time.Time
@@ -66,8 +67,8 @@ func observe(in *installation.Installation) *arrivals {
 	return a
 }
 
-// windows counts the requests in each full window from the first request to
-// the end.
+// windows counts the requests in each full window between the first request and
+// end.
 func (a *arrivals) windows(end time.Time) []int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,8 +84,8 @@ func (a *arrivals) windows(end time.Time) []int {
 	return counts
 }
 
-// connectTenants adds a connection named "halo" to the installation's Halo for each
-// of the tenants msp-1 to msp-n.
+// connectTenants adds a connection named "halo" to the installation's Halo for
+// each of the tenants msp-1 to msp-n.
 func connectTenants(in *installation.Installation, n int) {
 	in.T.Helper()
 	store := in.Store()
@@ -93,7 +94,8 @@ func connectTenants(in *installation.Installation, n int) {
 	}
 }
 
-// wantSucceeded checks that all n runs have succeeded without spending an attempt.
+// wantSucceeded checks that all n runs have succeeded without using up an
+// attempt.
 func wantSucceeded(in *installation.Installation, n int) {
 	in.T.Helper()
 	if got := repotest.Value[int](in.T, in.DB, `select count(*) from halosync.runs where state = 'succeeded' and error = ''`); got != n {
@@ -102,8 +104,8 @@ func wantSucceeded(in *installation.Installation, n int) {
 	}
 }
 
-// browseAsPerson browses with its own engine, as the CLI does, and returns how long
-// the budget delayed each request.
+// browseAsPerson browses with an engine of its own, as the CLI does. It returns
+// the delay that the budget caused for each request.
 func browseAsPerson(ctx context.Context, in *installation.Installation, every time.Duration) (waits []time.Duration, err error) {
 	address, err := tasks.ParseAddress(in.Redis)
 	if err != nil {
@@ -125,7 +127,7 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 		Budget: func(ctx context.Context, instance, limit string, class ratelimit.Class) error {
 			began := time.Now()
 			err := limiter.Wait(ctx, instance, limit, class)
-			waits = append(waits, time.Since(began)) // one request at a time
+			waits = append(waits, time.Since(began)) // requests are sequential
 			return err
 		},
 	})
@@ -142,12 +144,12 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 	}
 }
 
-// Four worker processes and a person share several connections to one Halo. They
-// cause no 429, and the person does not wait. The long form also measures that nearly
-// the whole budget is used.
+// Four worker processes and a person share several connections to one Halo.
+// They cause no 429, and the person does not wait. The long form also checks
+// that nearly the whole budget is used.
 func TestFourWorkersShareOneBudget(t *testing.T) {
 	tenants, clients, patience := 4, 1000, 5*time.Second // some 100 requests each
-	if installation.Long() {                             // not parallel: it must be able to use its whole budget
+	if installation.Long() {                             // not parallel, because the test must be able to use its whole budget
 		clients, patience = 2400, time.Second
 	} else {
 		t.Parallel()
@@ -171,7 +173,7 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	var waits []time.Duration
 	var failed error
 	browsing.Go(func() { waits, failed = browseAsPerson(ctx, in, 3*time.Second) })
-	var end time.Time // of the measured work: afterwards a single import may not use the whole budget
+	var end time.Time // end of the measured work; afterwards a single import may not use the whole budget
 	in.Eventually("an import has ended", func() bool {
 		end = time.Now()
 		return in.Unfinished() < tenants
@@ -212,11 +214,11 @@ func longest(waits []time.Duration) (result time.Duration) {
 	return result
 }
 
-// Halo answers 429 although the fleet keeps within its limit, as if another system
-// used a part of it. The fleet pauses and lowers its limit, the imports still succeed,
-// and no attempt is spent. Which requests get a 429 is fixed, so that the test does
-// not depend on the machine's speed. The long form, TestForeignSystemTakesItsPart,
-// tests how the limit settles.
+// Halo answers 429 although the fleet stays within its limit, as if another
+// system used a part of the limit. The fleet pauses and lowers its limit. The
+// imports still succeed, and no attempt is used up. Fixed requests get the
+// 429s, so the test does not depend on the machine's speed. The long form,
+// TestForeignSystemTakesItsPart, tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
@@ -234,7 +236,7 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	wantSucceeded(in, tenants)
 	throttled, lowered := throttling(t, workers)
 	t.Logf("%d answers 429 for %d requests; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
-	if throttled != 2 || lowered < 1 || lowered > throttled { // 429s of one burst lower it once
+	if throttled != 2 || lowered < 1 || lowered > throttled { // the 429s of one burst lower the limit once
 		t.Errorf("%d answers 429, %d times lowered, want two and one or two", throttled, lowered)
 	}
 	for _, w := range workers {
@@ -242,8 +244,8 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	}
 }
 
-// throttling counts the 429s that workers received, and how often these lowered the
-// limit.
+// throttling counts the 429s that the workers received and how often those
+// lowered the limit.
 func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowered int) {
 	t.Helper()
 	for _, w := range workers {
@@ -253,8 +255,8 @@ func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowere
 	return throttled, lowered
 }
 
-// Another system uses a part of the limit. Halo's 429s make the fleet pause and lower
-// its limit, and the imports still succeed.
+// Another system uses a part of the limit. Halo's 429s make the fleet pause and
+// lower its limit, and the imports still succeed.
 func TestForeignSystemTakesItsPart(t *testing.T) {
 	if !installation.Long() {
 		t.Skip("long form only (make soak): the other system's share depends on time; TestFleetLearnsFromThrottling is the short form")
@@ -269,7 +271,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var foreign sync.WaitGroup
 	defer func() { cancel(); foreign.Wait() }()
-	foreign.Go(func() { // 100 in 10 s
+	foreign.Go(func() { // 100 requests in 10 s
 		for ticker := time.NewTicker(100 * time.Millisecond); ; {
 			select {
 			case <-ctx.Done():
@@ -277,7 +279,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 				return
 			case <-ticker.C:
 			}
-			if resp, err := http.Get(in.Halo.ResourceServer() + "/Client"); err == nil { // refused, and counted
+			if resp, err := http.Get(in.Halo.ResourceServer() + "/Client"); err == nil { // refused, but counted
 				resp.Body.Close()
 			}
 		}
@@ -305,7 +307,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 	}
 }
 
-// metric reads a counter without labels.
+// metric returns the value of a counter without labels.
 func metric(t *testing.T, page, name string) int {
 	t.Helper()
 	for line := range strings.Lines(page) {
@@ -321,9 +323,9 @@ func metric(t *testing.T, page, name string) int {
 	return 0
 }
 
-// Redis goes away during an import. People continue with a share of the budget, and
-// with all of it when Redis is back. (The tests of the dispatcher show how the import
-// continues.)
+// Redis becomes unreachable during an import. Interactive requests continue
+// with a share of the budget, and with all of it when Redis is back. (The tests
+// of the dispatcher show how the import continues.)
 func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, limited())

@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A worker is killed during an import, and another one continues at the first page
-// that was not committed. The test moves stored times instead of waiting minutes
-// until the queue notices; the long form waits.
+// A worker is killed during an import, and another one continues at the first
+// uncommitted page. The test moves stored times, instead of waiting some
+// minutes until the queue notices the crash. The long form waits.
 func TestKilledWorkerIsSucceeded(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 12, 7
@@ -59,11 +59,12 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 	}
 }
 
-// smallPages is a Halo with ten rows a page: more pages than package halo reads ahead
-// (48), which a stopping worker still writes.
+// smallPages configures a Halo with ten rows per page. The list then has more
+// pages than package halo reads ahead (48); a stopping worker still writes
+// those pages.
 var smallPages = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, PageCap: 10})
 
-// A stopped worker hands its run over at once, without spending an attempt.
+// A stopped worker hands its run over at once, without using up an attempt.
 func TestStoppedWorkerHandsOver(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 120, 4
@@ -89,7 +90,7 @@ func TestStoppedWorkerHandsOver(t *testing.T) {
 	}
 }
 
-// Redis has lost everything. The same request finds its run in the ledger and
+// Redis has lost all data. The same request finds its run in the ledger and
 // enqueues it again.
 func TestSameRequestHealsALostQueue(t *testing.T) {
 	t.Parallel()
@@ -122,7 +123,7 @@ func TestDispatcherHealsALostQueue(t *testing.T) {
 	if err := in.ConnectRedis(in.Redis).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// Instead of waiting two minutes.
+	// Move the time back instead of waiting two minutes.
 	repotest.Exec(t, in.DB, `update halosync.runs set dispatched_at = now() - interval '3 minutes'`)
 	w := in.StartWorker()
 	defer w.Stop(t)

@@ -10,8 +10,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// SIGQUIT during requests with a token makes Go print every goroutine with the values
-// of its arguments. The output is searched for secrets at the end.
+// A worker gets SIGQUIT during requests with a token. Go then prints every
+// goroutine with the values of its arguments. At the end, the output is
+// searched for secrets.
 func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -34,8 +35,8 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// asynqmon shows the contents of Redis. Its pages for servers and for tasks in each
-// state are searched for secrets at the end.
+// asynqmon shows the contents of Redis. At the end, its pages for servers and
+// for tasks in each state are searched for secrets.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -44,19 +45,19 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	w := in.StartWorker()
 	defer w.Stop(t)
 	in.Connect()
-	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // completed, although no such company exists
-	// Credentials that no longer work: refused, so archived.
+	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // ends as completed, although the company does not exist
+	// With invalid credentials, the task is refused and therefore archived.
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")
 	in.App.SetSecret(in.Secrets.Client)
 	in.Must("connection", "update", "halo", "--client-secret-file", "-")
-	// An answer that is not JSON: retried later.
+	// With an answer that is not JSON, the task is retried later.
 	in.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: 100}, halotest.HTML200())
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})
 	in.Must("import", "--connection", "halo", "--all")         // active
-	in.Must("resync", "--connection", "halo")                  // postponed, so scheduled
+	in.Must("resync", "--connection", "halo")                  // postponed, so in retry
 	in.Must("import", "--connection", "halo", "--search", "a") // pending or postponed
 	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {

@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// KEDA scales by the length of asynq's lists that its file names; all queues are among
-// them.
+// KEDA scales by the lengths of the asynq lists that its file names. The file
+// names all queues.
 func TestQueuesAreScaledBy(t *testing.T) {
 	t.Parallel()
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
@@ -47,7 +47,7 @@ func TestQueuesAreScaledBy(t *testing.T) {
 // programs matches a command line of worker or enqueue in a file.
 var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bin/|worker: bin/)(worker)(.*)$`)
 
-// The programs have the commands used in Procfile and units.
+// The commands in Procfile and units exist in the programs.
 func TestDeployedCommandsExist(t *testing.T) {
 	t.Parallel()
 	var found []string
@@ -66,9 +66,10 @@ func TestDeployedCommandsExist(t *testing.T) {
 	}
 }
 
-// TestComposeWithoutContainers does what deploy/compose.yml does, without containers:
-// the script makes the secrets, Postgres' first start runs the SQL, the owner
-// migrates, and a worker starts from the files and passes the health check.
+// TestComposeWithoutContainers does the same as deploy/compose.yml, without
+// containers. The script creates the secrets, the first start of Postgres runs
+// the SQL, and the owner migrates. A worker then starts with these files and
+// passes the health check.
 func TestComposeWithoutContainers(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -96,7 +97,7 @@ func TestComposeWithoutContainers(t *testing.T) {
 	sql := strings.ReplaceAll(installation.ReadFile(t, "deploy/postgres-init.sql"), "/run/secrets", dir)
 	pgProgram(in, server.URL(), "psql", "-X", "-v", "ON_ERROR_STOP=1", "--command", "select 1", "--file", in.File("init.sql", sql))
 
-	// Replace the servers in the addresses; the rest stays.
+	// Replace the servers in the URLs and keep everything else.
 	elsewhere := func(name, role string) string {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.HasPrefix(string(text), "postgres://"+role+":") || !strings.HasSuffix(string(text), "@postgres:5432/halosync\n") {

@@ -29,13 +29,13 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 		cmd.Env = append(append(os.Environ(), in.Environ()...), vars...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // see the exit code
+		_ = cmd.Run() // the exit code is checked below
 		in.Keep("outputs and errors", out.String()+errs.String())
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	text, code = run("-o", "json")
 	found = installation.Decode[examination](in.T, text)
-	if len(vars) == 0 { // also as a table for people
+	if len(vars) == 0 { // also run it as a table for people
 		table, again := run()
 		if again != code {
 			in.T.Errorf("exit codes %d and %d", code, again)
@@ -45,7 +45,7 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 	return found, text, code
 }
 
-// Each possible fault is named, with advice, and the other checks still run.
+// Each possible fault is reported with advice, and all other checks still run.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

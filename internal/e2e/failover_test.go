@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The master dies during an import; Sentinel promotes its replica, and the work
+// The master dies during an import. Sentinel promotes its replica, and the work
 // continues there.
 func TestImportAcrossSentinelFailover(t *testing.T) {
 	t.Parallel()
@@ -31,8 +31,8 @@ func TestImportAcrossSentinelFailover(t *testing.T) {
 	importAcross(t, ha.URL(), ha.Master.Halt, func() bool { return ha.Promoted(t.Context()) })
 }
 
-// The same in a Cluster, whose three masters each hold a part of the keys. The master
-// with the queue of imports dies.
+// A Cluster has three masters, each with a part of the keys. The master that
+// holds the import queue dies.
 func TestImportAcrossClusterFailover(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -55,9 +55,9 @@ func TestImportAcrossClusterFailover(t *testing.T) {
 	})
 }
 
-// importAcross has one run executing, another one in the queue, and a third one
-// requested while no server has the queue. The simulated Halo holds a page until the
-// replica has taken over.
+// importAcross has one run executing, another in the queue, and a third that is
+// requested while no server holds the queue. The simulated Halo holds a page
+// until the replica has taken over.
 func importAcross(t *testing.T, url string, halt func() error, promoted func() bool) {
 	t.Helper()
 	const clients, pages, held = 1_000, 10, 4
@@ -122,7 +122,7 @@ func importAcross(t *testing.T, url string, halt func() error, promoted func() b
 	w.Stop(t)
 }
 
-// backlog counts the tasks that asynq would still execute, or takes for executing.
+// backlog counts the tasks that asynq would still execute or considers active.
 func backlog(t *testing.T, rdb redis.UniversalClient) (n int64) {
 	t.Helper()
 	pipe := rdb.Pipeline()

@@ -12,10 +12,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// During a big tenant's long import, later imports of other tenants end first, and so
-// do the requests of a person of the big tenant. The simulated Halo holds a page of
-// the big import until all others have ended. There are two workers with two slots
-// each.
+// During the long import of a big tenant, later imports by other tenants end
+// first. So do interactive requests of the big tenant. The simulated Halo holds
+// a page of the big import until all other runs have ended. There are two
+// workers with two slots each.
 func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	const large, small, tenants = 2_000, 100, 10
@@ -47,15 +47,16 @@ func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	}
 }
 
-// Small tenants beside one with 100,000 clients take less than three times as long as
-// alone. This measures time, so it is in the long form only.
+// Small tenants next to one with 100,000 clients take less than three times as
+// long as they do alone. The test measures time, so it runs only in the long
+// form.
 func TestSmallTenantsBesideABigOne(t *testing.T) {
 	if !installation.Long() {
 		t.Skip("long form only (make soak): it measures time; TestBigTenantDoesNotStarveOthers is the short form")
 	}
 	const large, tenants = 100_000, 49
-	// A realistic latency: without it, the bottleneck would be the machine's cores,
-	// which the simulated Halos need, too.
+	// Without a realistic latency, the bottleneck would be the machine's cores,
+	// which the simulated Halos also need.
 	in := installation.New(t, installation.Slow(100*time.Millisecond))
 	in.Env = []string{"HALOSYNC_CONCURRENCY=2", "HALOSYNC_TENANT=big-0"}
 	ownHalos(in, "big", 1, large)
@@ -75,8 +76,8 @@ func TestSmallTenantsBesideABigOne(t *testing.T) {
 	}
 }
 
-// besideBig measures how much longer small tenants take while a big import is running.
-// That import is still running when it returns.
+// besideBig measures how much longer small tenants take during a big import.
+// The import is still running when besideBig returns.
 func besideBig(in *installation.Installation, tenants int) float64 {
 	in.T.Helper()
 	const small = 200
@@ -109,9 +110,10 @@ func besideBig(in *installation.Installation, tenants int) float64 {
 	return now / before
 }
 
-// Every slot is taken by an import that the simulated Halo holds, and more are
-// waiting. A technician of a tenant whose import is running maps a client and imports
-// another. Both end meanwhile, and the imports continue.
+// Every slot is taken by an import that the simulated Halo holds, and more
+// imports are queued. A technician of a tenant whose import is running maps a
+// client and imports another. Both runs end in the meantime, and the imports
+// continue.
 func TestPeopleDoNotWaitForImports(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -142,7 +144,7 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	}
 }
 
-// ownHalos creates tenants whose names begin with prefix, each with a connection
+// ownHalos creates tenants whose names begin with prefix. Each has a connection
 // "halo" to its own Halo tenant with the given number of clients.
 func ownHalos(in *installation.Installation, prefix string, tenants, clients int) {
 	in.T.Helper()
@@ -157,8 +159,8 @@ func ownHalos(in *installation.Installation, prefix string, tenants, clients int
 	repotest.Exec(in.T, in.DB, `update halosync.connections set next_resync_at = now() + interval '1 day'`)
 }
 
-// importTenants requests full imports for all tenants whose name begins with prefix,
-// at the same moment.
+// importTenants requests full imports for all tenants whose names begin with
+// prefix, all at the same time.
 func importTenants(in *installation.Installation, prefix string) {
 	in.T.Helper()
 	repotest.Exec(in.T, in.DB, `
@@ -166,7 +168,7 @@ func importTenants(in *installation.Installation, prefix string) {
 		where starts_with(tenant, $1)`, prefix)
 }
 
-// runsOf counts the runs of the tenants whose name begins with prefix.
+// runsOf counts the runs of the tenants whose names begin with prefix.
 func runsOf(in *installation.Installation, prefix, where string) int {
 	in.T.Helper()
 	return repotest.Value[int](in.T, in.DB, `select count(*)::int from halosync.runs where starts_with(tenant, $1) and `+where, prefix)
@@ -190,7 +192,8 @@ func took(in *installation.Installation, prefix string) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// throughput returns the clients a second of each tenant, from request to end.
+// throughput returns the clients per second of each tenant, from the request to
+// the end.
 func throughput(in *installation.Installation, prefix string) []float64 {
 	in.T.Helper()
 	return repotest.Value[[]float64](in.T, in.DB, `
@@ -198,7 +201,8 @@ func throughput(in *installation.Installation, prefix string) []float64 {
 		where starts_with(tenant, $1)`, prefix)
 }
 
-// jain returns Jain's fairness index: 1 if all shares are equal, 1/n if one has all.
+// jain returns Jain's fairness index. It is 1 if all shares are equal and 1/n
+// if one of n tenants has everything.
 func jain(shares []float64) float64 {
 	var sum, squares float64
 	for _, x := range shares {
@@ -208,8 +212,8 @@ func jain(shares []float64) float64 {
 	return sum * sum / (float64(len(shares)) * squares)
 }
 
-// askAsAPerson maps a client and imports another with the CLI, on the connection of
-// the tenant "big-0". It returns the runs.
+// askAsAPerson maps a client and imports another with the CLI, on the
+// connection of the tenant "big-0". It returns the ids of the runs.
 func askAsAPerson(in *installation.Installation) []string {
 	in.T.Helper()
 	ids := in.Halo.Tenant("big-0").IDs()
@@ -225,8 +229,8 @@ func askAsAPerson(in *installation.Installation) []string {
 	return asked
 }
 
-// startedSoon checks in the ledger that runs started within ten seconds. On an idle
-// machine it takes a small part of that.
+// startedSoon checks in the ledger that the runs started within ten seconds. On
+// an idle machine, a run starts in a small fraction of that time.
 func startedSoon(in *installation.Installation, runIDs []string) {
 	in.T.Helper()
 	for _, id := range runIDs {

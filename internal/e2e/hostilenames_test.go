@@ -10,8 +10,9 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostileNames try to drive a terminal, to be computed by a spreadsheet, to look like
-// another name, or to break a page, a log or a query.
+// hostileNames are names that try to control a terminal, to run as a formula in
+// a spreadsheet, to look like another name, or to break a page, a log or a
+// query.
 var hostileNames = []string{
 	"esc \x1b[2J\x1b]0;owned\x07", "csi \u009b31m", "del \x7f\x7f", "nul \x00", "bell \x07", "back \b\b\b", "return \rEVIL", "line \nEVIL", "nel \u0085EVIL",
 	"separator \u2028EVIL", "paragraph \u2029EVIL", "override \u202egpj.exe", "embedding \u202aa\u202c", "isolate \u2067a\u2069", "mark \u200fa", "zero \u200bwidth",
@@ -21,8 +22,8 @@ var hostileNames = []string{
 	strings.Repeat("long ", 400), "می\u200cخواهم", "👩\u200d💻 Ltd",
 }
 
-// TestHostileNamesEndToEnd imports the names with a worker and checks everything that
-// shows them.
+// TestHostileNamesEndToEnd imports the names with a worker and checks every
+// output that shows them.
 func TestHostileNamesEndToEnd(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -71,7 +72,7 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 	}
 }
 
-// checkCells checks that a spreadsheet would compute no cell.
+// checkCells checks that a spreadsheet would evaluate no cell.
 func checkCells(t *testing.T, what, text string) {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()

@@ -17,9 +17,9 @@ func keysetCommand(in *installation.Installation, keyset string, args ...string)
 	return strings.TrimSpace(own.Must(append([]string{"keyset"}, args...)...))
 }
 
-// Keys are rotated during imports, worker by worker. After the re-sealing, runs of an
-// old worker wait for a new one; none fails and no attempt is spent. At the end
-// nothing needs the old key.
+// Keys are rotated during imports, one worker at a time. After re-sealing, runs
+// that an old worker cannot execute wait for a new worker. No run fails and no
+// attempt is used up. In the end, nothing needs the old key.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	const clients = 600
@@ -41,7 +41,7 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	before := in.Secrets.Keyset
 	rotated := keysetCommand(in, before, "rotate")
-	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // so that the old worker takes most runs
+	in.Env = append(in.Env, "HALOSYNC_CONCURRENCY=1") // leaves most runs to the old worker
 	fresh := in.StartWorkerWith(rotated)
 	sealed := func() (stale int) {
 		return repotest.Value[int](t, in.DB, `select count(distinct substring(secret_sealed from 1 for 6)) from halosync.connections`)
@@ -49,7 +49,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	in.Eventually("everything is sealed with the new key", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials sealed anew with the primary key")
 	})
-	in.Must(in.AddCommand("late")...) // a CLI that still has the old set
+	in.Must(in.AddCommand("late")...) // a CLI that still has the old key set
 	for _, name := range append(names[1:], "late") {
 		request(name)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// After work of every kind, with and without failures, a worker has exactly the
-// documented metrics, with labels from closed lists.
+// After work of every kind, with and without failures, a worker exposes exactly
+// the documented metrics, with labels from closed lists.
 func TestMetricsAreAsDocumented(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -33,7 +33,7 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 	in.App.Rights(halotest.ReadNone)
 	in.App.SetSecret("another")
 	in.App.Revoke()
-	in.Enqueue("import", "--connection", "halo", "--client", "9001", "--wait") // fails
+	in.Enqueue("import", "--connection", "halo", "--client", "9001", "--wait") // this run fails
 	in.Eventually("mappings are counted", func() bool { return strings.Contains(w.Page(t, "/metrics"), "\nhalosync_mappings{") })
 	page := w.Page(t, "/metrics")
 	for _, fault := range telemetrytest.Check(page, telemetrytest.Docs(t)) {
@@ -49,7 +49,7 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 			t.Errorf("missing: %s", want)
 		}
 	}
-	// Check names and labels only: any value may have these digits.
+	// Check only names and labels, because any value may contain these digits.
 	for line := range strings.Lines(page) {
 		series := line[:strings.LastIndexByte(line, ' ')+1]
 		if strings.Contains(series, "msp-1") || strings.Contains(series, "9001") {

@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A worker continues with the schema of the next release, which has more columns, if
-// schema_floor allows it. Otherwise a new worker does not start and says that the schema
-// is newer.
+// A worker continues with the schema of the next release, which has more
+// columns, if schema_floor allows it. Otherwise a new worker does not start and
+// reports that the schema is newer.
 func TestWorkerOnNextSchema(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -19,8 +19,8 @@ func TestWorkerOnNextSchema(t *testing.T) {
 	w := in.StartWorker()
 	repotest.Exec(t, in.DB, `insert into halosync.schema_versions (version_id, is_applied)
 		select max(version_id) + 1, true from halosync.schema_versions`)
-	// Use one statement for each table: a transaction for all would lock them in
-	// another order than the worker.
+	// Use one statement for each table. A transaction over all tables would
+	// lock them in a different order from the worker.
 	for _, table := range repotest.Value[[]string](t, in.DB, `
 		select array_agg(format('%I', tablename)) from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`) {
 		repotest.Exec(t, in.DB, `alter table halosync.`+table+` add column next_release text not null default ''`)
@@ -28,7 +28,7 @@ func TestWorkerOnNextSchema(t *testing.T) {
 	if page := w.Page(t, "/readyz"); !strings.Contains(page, "postgres: ok") {
 		t.Errorf("readyz of a worker that continues: %s", page)
 	}
-	second := in.StartWorker() // waits until it is ready
+	second := in.StartWorker() // waits until the worker is ready
 	w.Stop(t)
 	if r := in.ImportAll(); r.State != "succeeded" || r.Records != 250 {
 		t.Errorf("import: %+v", r)

@@ -15,9 +15,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Errors about the addresses of servers never show the password, which a typing
-// mistake can put into any part of a URL. None of these addresses is outside the
-// machine.
+// Errors about server addresses never show the password, even if a typing
+// mistake puts it into another part of the URL. No address in this test is
+// outside the machine.
 func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -103,8 +103,8 @@ func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Logf("%d faults", n)
 }
 
-// askingPostgres starts a server that asks for the password of the role halosync,
-// which has no rights.
+// askingPostgres starts a server that requires a password for the role
+// halosync, which has no rights.
 func askingPostgres(t *testing.T, password string) (address string) {
 	t.Helper()
 	server := repotest.Server(t, nil)

@@ -11,8 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Both programs work with Postgres behind a pooler in transaction mode. Requests in SQL
-// are found by polling instead of notifications, and the log says so.
+// Both programs work with Postgres behind a pooler in transaction mode. The
+// worker finds requests made in SQL by polling, because notifications do not
+// arrive, and the log says so.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

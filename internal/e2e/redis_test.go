@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker refuses a Redis that would evict tasks and names the reason. It uses a Redis
-// without persistence, with a warning.
+// A worker refuses a Redis that may evict tasks and states the reason. It
+// accepts a Redis without persistence, with a warning.
 func TestWorkerLooksAtRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

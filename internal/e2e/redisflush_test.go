@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Redis loses everything while twenty runs are executing and three times as many are
-// waiting. All end within two minutes, and nothing is done twice. The simulated Halo
-// holds all lists until Redis is flushed.
+// Redis loses all data while twenty runs are executing and three times as many
+// are queued. All end within two minutes, and nothing is done twice. The
+// simulated Halo holds all lists until Redis has been flushed.
 func TestFlushAllInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const connections, clients, tenants, slots = 80, 3, 10, 20
@@ -20,12 +20,12 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 	server := in.PrivateRedis(devstack.RedisOptions{})
 	in.Redis = server.URL()
 	rdb := in.ConnectRedis(in.Redis)
-	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // two of ten tenants suffice
+	in.Env = []string{"HALOSYNC_TENANT_RUNS=3"} // so that two of ten tenants can use all slots
 	connectMany(in, connections)
 	repotest.Exec(t, in.DB, `delete from halosync.mappings`)
 	repotest.Exec(t, in.DB, `delete from halosync.companies`)
 	repotest.Exec(t, in.DB, `update halosync.connections set next_resync_at = now() + interval '1 day'`)
-	workers := []*installation.Worker{in.StartWorker(), in.StartWorker()} // ten slots each
+	workers := []*installation.Worker{in.StartWorker(), in.StartWorker()} // ten slots per worker
 
 	gate := in.Halo.Gate(halotest.Rule{Route: halotest.RouteList})
 	repotest.Exec(t, in.DB, `select halosync.enqueue('import', tenant, id, '{"all": true}', 'test') from halosync.connections`)
@@ -49,8 +49,8 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 		"runs that succeeded": count(`state = 'succeeded' and complete`) - connections,
 		"companies":           repotest.Value[int](t, in.DB, `select count(*)::int from halosync.companies`) - tenants*clients,
 		"mappings":            repotest.Value[int](t, in.DB, `select count(*)::int from halosync.mappings where state = 'ok'`) - connections*clients,
-		// The first connection of a tenant creates the companies, and the others
-		// find them by name.
+		// The runs on a tenant's first connection create the companies. Those
+		// on its other connections find them by name.
 		"created, by the runs": repotest.Value[int](t, in.DB, `select sum(created)::int from halosync.runs`) - tenants*clients,
 		"linked, by the runs":  repotest.Value[int](t, in.DB, `select sum(linked)::int from halosync.runs`) - (connections-tenants)*clients,
 	} {

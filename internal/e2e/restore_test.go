@@ -17,9 +17,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// pgProgram runs one of Postgres' programs on a database. It passes the address in the
-// environment, as docs/operating.md says: everyone on the machine can see the password
-// in a command line.
+// pgProgram runs one of Postgres' programs on a database. It passes the URL in
+// the environment, as docs/operating.md recommends, because every user of the
+// machine can see a command line.
 func pgProgram(in *installation.Installation, db, name string, args ...string) {
 	in.T.Helper()
 	program, err := devstack.PostgresProgram(name)
@@ -51,7 +51,7 @@ func restored(in *installation.Installation, dump, db string) {
 	in.Redis = installation.WithPassword(in.T, in.EmptyRedis(), "default", in.Secrets.Redis)
 }
 
-// rowCounts counts rows that must be neither duplicated nor lost.
+// rowCounts holds the numbers of rows that must be neither duplicated nor lost.
 type rowCounts struct{ Companies, Mappings, Clients, Events, Runs int }
 
 func countRows(in *installation.Installation) rowCounts {
@@ -63,12 +63,12 @@ func countRows(in *installation.Installation) rowCounts {
 	return rowCounts{n[0], n[1], n[2], n[3], n[4]}
 }
 
-// Postgres is restored from a dump of an hour ago, and Redis is empty. The runs that
-// were waiting at the time of the dump are executed, credentials open, and the work of
-// the lost hour is done again once, from Halo's data.
+// Postgres is restored from a dump that is an hour old, and Redis is empty. The
+// runs that were queued at the time of the dump are executed, and credentials
+// can be opened. The work of the lost hour is done once more, from Halo's data.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
-	elsewhere := repotest.EmptyURL(t) // removed after the installation was searched
+	elsewhere := repotest.EmptyURL(t) // removed after the search for secrets
 	in := installation.New(t)
 	elsewhere = installation.WithPassword(t, elsewhere, "", in.Secrets.Postgres)
 	in.Tenant.Seed(300, 7)
@@ -78,7 +78,7 @@ func TestRestoreFromDump(t *testing.T) {
 	w.Stop(t)
 	first := countRows(in)
 
-	// Waiting at the time of the dump: one run with a task and one without.
+	// At the time of the dump, one run with a task and one without are waiting.
 	for id := range int64(20) {
 		in.Tenant.Add(halotest.Client{ID: 90_000 + id, Name: fmt.Sprint("New client ", id)})
 	}
@@ -87,7 +87,7 @@ func TestRestoreFromDump(t *testing.T) {
 	dump := filepath.Join(t.TempDir(), "halosync.dump")
 	pgProgram(in, in.DB, "pg_dump", "--format=custom", "--file", dump)
 
-	// The hour that will be lost: both are executed.
+	// Both runs are executed in the hour that will be lost.
 	w = in.StartWorker()
 	ended := func(id string) func() bool {
 		return func() bool { r := in.Run(id); return r.State == "succeeded" }

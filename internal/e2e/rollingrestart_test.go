@@ -10,14 +10,15 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A deployment during an import replaces three workers one after the other. Each ends
-// with exit code 0, no attempt is spent, and a restart costs at most one page, because
-// pages read ahead are still written. The simulated Halo holds a page until the
-// replaced worker has noticed its signal, so the import cannot end before.
+// A deployment during an import replaces three workers one after another. Each
+// ends with exit code 0, and no attempt is used up. A restart repeats no more
+// than one page, because pages that were read ahead are still written. The
+// simulated Halo holds a page until the replaced worker has noticed its signal,
+// so the import cannot end earlier.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	const clients, pages = 2_400, 240
-	held := []int{6, 80, 160} // a page for each restart
+	held := []int{6, 80, 160} // one page for each restart
 	in := installation.New(t, smallPages)
 	in.Tenant.Seed(clients, 7)
 	in.Connect()
@@ -55,7 +56,7 @@ func TestRollingRestart(t *testing.T) {
 		w.Stop(t)
 		logs += w.Log.String()
 	}
-	// The ledger counts executions, the queue the attempts that were spent.
+	// The ledger counts executions, the queue counts used-up attempts.
 	for line := range strings.Lines(logs) {
 		if strings.Contains(line, id) && strings.Contains(line, `"msg":"task"`) && !strings.Contains(line, `"attempt":1,`) {
 			t.Errorf("an attempt was spent: %s", line)
@@ -63,7 +64,8 @@ func TestRollingRestart(t *testing.T) {
 	}
 	repeated := 0
 	for page, n := range in.Halo.Log().Pages {
-		// The first and the last page are read again to prove that the list is complete.
+		// The first and the last page are read again, to prove that the list is
+		// complete.
 		if page > 1 && page < pages {
 			repeated += max(0, n-before.Pages[page]-1)
 		}

@@ -9,10 +9,11 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// An import of many clients maps each exactly once, and a second one without changes
-// writes nothing but its run. The long form has a hundred thousand clients, in bounded
-// memory: with fewer, the race detector and the garbage collector keep more memory than
-// a list of all clients would take.
+// An import of many clients maps each exactly once. If nothing has changed, a
+// second import writes nothing but its run. The long form has a hundred
+// thousand clients and checks that memory is bounded. With fewer clients, the
+// race detector and the garbage collector would hold more memory than the whole
+// list.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	const maxGrowth = 100 << 20 // bytes
@@ -57,8 +58,9 @@ func TestManyClients(t *testing.T) {
 		t.Errorf("%d companies with more than one mapping", n)
 	}
 
-	// Postgres shows whether a row was written: ctid is the place of its current
-	// version, xmax the transaction that last locked or replaced it.
+	// Postgres shows whether a row was written: ctid is the position of its
+	// current version, and xmax is the transaction that last locked or replaced
+	// it.
 	versions := func() string {
 		var all []string
 		for _, table := range []string{"companies", "clients", "mappings"} {

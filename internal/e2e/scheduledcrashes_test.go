@@ -11,12 +11,13 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Many connections are due at the same moment each night, and each night some of four
-// worker processes are killed with SIGKILL and replaced. Every connection has one run a
-// night, and each run ends. (The engine's TestOneResyncPerNight has crashes at any point
-// of fourteen nights; here the queue must notice them.) The simulated Halo holds all
-// lists while workers are killed. The test moves stored times instead of waiting minutes
-// until the queue notices a crash; the long form waits.
+// Many connections are due at the same time each night. Each night, some of
+// four worker processes are killed with SIGKILL and replaced. Every connection
+// has one run per night, and each run ends. (The engine's TestOneResyncPerNight
+// covers crashes at any point of fourteen nights; in this test, the queue must
+// notice them.) The simulated Halo holds all lists while workers are killed.
+// The test moves stored times, instead of waiting some minutes until the queue
+// notices a crash. The long form waits.
 func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	t.Parallel()
 	connections, nights := 60, 2
@@ -38,7 +39,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	killed := 0
 	for night := 1; night <= nights; night++ {
 		gate := in.Halo.Gate(halotest.Rule{Route: halotest.RouteList})
-		// Move the schedule instead of the clock.
+		// Move the schedule back instead of advancing the clock.
 		repotest.Exec(t, in.DB, `update halosync.connections set next_resync_at = now() - interval '1 second'`)
 		in.Eventually("the night has begun", func() bool { return gate.Held() >= len(workers) })
 		for range 2 {
@@ -73,8 +74,8 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	}
 }
 
-// connectMany adds connections of ten tenants to the installation's Halo, with three
-// mappings each, without the CLI, which would be slow.
+// connectMany adds connections of ten tenants to the installation's Halo, with
+// three mappings each. It does not use the CLI, which would be slow.
 func connectMany(in *installation.Installation, n int) {
 	in.T.Helper()
 	store := in.Store()

@@ -20,7 +20,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// TestScripts runs the shell sessions in testdata/script, errors included.
+// TestScripts runs the shell sessions in testdata/script, including those with
+// errors.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -54,7 +55,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// exits runs a program and checks its exit code: exits 2 enqueue import.
+// exits runs a program and checks its exit code. Example: exits 2 enqueue
+// import.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
@@ -75,8 +77,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitStdout runs a program until its output matches: await-stdout REGEXP
-// PROGRAM ARGS...
+// awaitStdout runs a program repeatedly until its output matches: await-stdout
+// REGEXP PROGRAM ARGS...
 func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await-stdout REGEXP PROGRAM ARGS...")
@@ -91,8 +93,8 @@ func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// grab stores a part of the last output in a variable, by a regular expression
-// with one group: grab ID '"id": "(.*)"'.
+// grab stores a part of the last output in a variable. The regular expression
+// has one group: grab ID '"id": "(.*)"'.
 func grab(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: grab NAME REGEXP")
@@ -156,8 +158,8 @@ func changeHalo(ts *testscript.TestScript, in *installation.Installation, args [
 	}
 }
 
-// webPage starts a server that answers every request with a page, like a mistyped
-// address.
+// webPage starts a server that answers every request with a web page, as a
+// mistyped address might.
 func webPage(t *testing.T) string {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -167,23 +169,24 @@ func webPage(t *testing.T) string {
 	return page.URL
 }
 
-// workerUp starts a worker that runs until the script ends.
+// workerUp starts a worker that runs until the end of the script.
 func workerUp(ts *testscript.TestScript, in *installation.Installation) {
 	w := in.StartWorkerWith(ts.Getenv("HALOSYNC_KEYSET"))
 	ts.Defer(func() { w.Stop(in.T) })
 }
 
-// scriptLog adds a script's log, which has all outputs, to the search for secrets.
+// scriptLog adds a script's log, which contains all outputs, to the search for
+// secrets.
 type scriptLog struct {
 	*testing.T
 	in *installation.Installation
 }
 
-// given matches the lines and words of a log that hold secrets legitimately: the test
-// wrote them, or the command prints them by design.
+// given matches those lines and words in a log that may contain secrets: the
+// test wrote them, or the command prints them by design.
 var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
-// Log is called once, with all output of a script's programs.
+// Log receives the output of all programs in a script, in one call.
 func (l scriptLog) Log(args ...any) {
 	l.in.Keep("outputs and errors", given.ReplaceAllString(fmt.Sprint(args...), ""))
 	l.T.Log(args...)
@@ -194,5 +197,5 @@ func (l scriptLog) Run(name string, f func(testscript.T)) {
 	l.T.Run(name, func(t *testing.T) { f(scriptLog{t, l.in}) })
 }
 
-// Verbose keeps the outputs of successful commands in the log.
+// Verbose makes testscript keep the output of successful commands in the log.
 func (l scriptLog) Verbose() bool { return true }

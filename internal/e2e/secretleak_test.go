@@ -11,10 +11,10 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// Secrets that a person typed and tokens that Halo issued occur in nothing that the
-// system leaves behind: logs, outputs, errors, Redis, tables, metrics, process lists,
-// asynqmon. Each end-to-end test ends with the same search; this one provokes leaks,
-// and checks how much was searched.
+// Secrets that a person typed and tokens that Halo issued must not occur in
+// anything that the system leaves behind: logs, outputs, errors, Redis, tables,
+// metrics, process lists, asynqmon. Each end-to-end test ends with this search.
+// This test provokes leaks and also checks how much was searched.
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -33,14 +33,14 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	try(add...) // refused
 	in.App.SetSecret(in.Secrets.Client)
 	try(add...)
-	try(add...) // exists already
+	try(add...) // already exists
 	for _, fault := range []halotest.Fault{
 		halotest.Status(500, "boom"), halotest.HTML200(), halotest.Truncate(10), halotest.Reset(), halotest.Expire(), halotest.WrongJSON(),
 	} {
 		in.Halo.Fault(halotest.Rule{}, fault)
 		try("connection", "test", "halo")
 	}
-	// A server that echoes the request.
+	// The server echoes the request.
 	quoted, err := json.Marshal("bad secret " + in.Secrets.Client + " or " + url.QueryEscape(in.Secrets.Client))
 	if err != nil {
 		t.Fatal(err)

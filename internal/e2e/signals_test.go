@@ -22,8 +22,8 @@ func hang(t *testing.T) (*installation.Installation, *installation.Worker, strin
 	return in, w, id
 }
 
-// A page that does not arrive delays a stopping worker for at most 20 s, and the run is
-// handed back.
+// If a page does not arrive, a stopping worker waits 20 s at most, and the run
+// is handed back.
 func TestStopWhileHaloHangs(t *testing.T) {
 	t.Parallel()
 	in, w, id := hang(t)
@@ -44,11 +44,12 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	in, w, _ := hang(t)
 	defer in.Halo.ClearFaults()
 	w.Signal(syscall.SIGTERM)
-	// Wait until the first signal is noticed; otherwise the kernel may merge the two.
+	// Wait until the worker has noticed the first signal. Otherwise the kernel
+	// may merge the two signals.
 	in.Eventually("the worker says that it stops", w.Stopping)
 	w.Signal(syscall.SIGTERM)
 	began := time.Now()
-	<-w.Done // by itself it would wait some 15 s for the page
+	<-w.Done // without the second signal, the worker would wait some 15 s for the page
 	t.Logf("ended %v after the second signal", time.Since(began).Round(time.Millisecond))
 	if w.ExitCode() == 0 {
 		t.Error("exit code 0 although work was dropped")

@@ -21,7 +21,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// theirs holds the ids of another tenant, by placeholder.
+// theirs holds ids of another tenant, by placeholder.
 type theirs map[string]string
 
 func (ids theirs) in(args []string) []string {
@@ -34,7 +34,7 @@ func (ids theirs) in(args []string) []string {
 	return out
 }
 
-// forget replaces the ids in a program's output by their placeholders.
+// forget replaces the ids in a program's output with their placeholders.
 func (ids theirs) forget(said string) string {
 	for name, id := range ids {
 		for _, form := range []string{id, strings.ReplaceAll(id, "-", "")} {
@@ -44,9 +44,9 @@ func (ids theirs) forget(said string) string {
 	return regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllString(said, "SOME-RUN")
 }
 
-// Two tenants with the same client ids and names use the same programs, and their data
-// stays separate. ([TestCommandsOfAnotherTenant] has commands with ids of another
-// tenant.)
+// Two tenants with the same client ids and names use the same programs, and
+// their data stays separate. ([TestCommandsOfAnotherTenant] runs commands with
+// ids of another tenant.)
 func TestTwoTenants(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -73,15 +73,15 @@ func TestTwoTenants(t *testing.T) {
 	}
 }
 
-// Every command with another tenant's names and ids says and does exactly the same as
-// with names and ids that do not exist.
+// With names and ids of another tenant, every command has the same output and
+// effect as with names and ids that do not exist.
 func TestCommandsOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
 	in.Tenant.Seed(30, 7)
 	w := in.StartWorker()
 	defer w.Stop(t)
-	in.Connect() // of msp-1
+	in.Connect() // as tenant msp-1
 	if r := in.ImportAll(); r.State != "succeeded" && r.State != "partial" {
 		t.Fatalf("%+v", r)
 	}
@@ -106,7 +106,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 	}
 	type try struct {
 		code int
-		args string // separated by "|", without the command
+		args string // without the command, separated by "|"
 	}
 	connection := func(more string) []try { return []try{{1, "CONN" + more}} }
 	flag := func(more string) []try { return []try{{1, "--connection|CONN" + more}} }
@@ -120,13 +120,13 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"companies list": append(flag(""), try{0, "--search|WORD"}), "companies add": {{0, "Anything"}},
 		"connection show": append(connection(""), try{1, "NAME"}), "connection test": connection(""), "connection pause": connection(""),
 		"connection resume": connection(""), "connection update": connection("|--name|taken"), "connection remove": connection("|--yes"),
-		"connection list": {{0, ""}}, "connection add": nil, // which took part above
+		"connection list": {{0, ""}}, "connection add": nil, // tested above
 		"schedule list": {{0, ""}}, "schedule set": flag("|0 3 * * *"), "schedule clear": flag(""),
 		"runs list": {{0, ""}}, "runs show": run, "runs watch": run, "runs cancel": run, "runs retry": run, "runs approve": run,
 		"runs undo":   run,
 		"events":      {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
-		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // which took part above
-		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // these have no tenant
+		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // tested above
+		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // these commands have no tenant
 	}
 	before := rowsOf(in, "msp-1")
 	known := installation.Commands(t)
@@ -145,7 +145,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 			out, errs, code := in.Enqueue(foreign.in(args)...)
 			want, wantErrs, wantCode := in.Enqueue(nowhere.in(args)...)
 			said, wantSaid := foreign.forget(out+errs), nowhere.forget(want+wantErrs)
-			if strings.Contains(c.args, "--wait") { // times and lines of progress
+			if strings.Contains(c.args, "--wait") { // the output contains times and progress lines
 				said, wantSaid = out, want
 				said, wantSaid = reasons(t, foreign.forget(said)), reasons(t, nowhere.forget(wantSaid))
 			}
@@ -171,7 +171,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 	t.Logf("%d commands, %d calls tried, leaks %d", len(known), tried, leaks)
 }
 
-// reasons returns a table of outcomes without its ids.
+// reasons returns a table of outcomes without the ids.
 func reasons(t *testing.T, out string) string {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^1 .*no company has this.*$`).FindAllString(out, -1)
@@ -196,8 +196,8 @@ func rowsOf(in *installation.Installation, tenant string) string {
 			select e::text from halosync.events e where tenant = $1) everything`, tenant)
 }
 
-// A forged task in Redis combines a tenant with another tenant's run or connection. No
-// worker executes it, and no rows change.
+// A forged task in Redis combines a tenant with another tenant's run or
+// connection. No worker executes such a task, and no rows change.
 func TestForgedTask(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -210,26 +210,26 @@ func TestForgedTask(t *testing.T) {
 	in.Must("runs", "cancel", second)
 	in.Must(append(in.AddCommand("own"), "--tenant", "globex")...)
 	own := installation.Decode[struct{ ID string }](t, in.Must("connection", "show", "own", "--tenant", "globex", "-o", "json")).ID
-	in.Redis = in.EmptyRedis() // without the tasks of those runs
+	in.Redis = in.EmptyRedis() // a Redis without the tasks of those runs
 	client, err := tasks.Open(in.Redis)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = client.Close() }() // with the test
+	defer func() { _ = client.Close() }() // closed together with the test
 	before := rowsOf(in, "msp-1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// A new run of globex on msp-1's connection.
+	// The task has a new run of globex, on msp-1's connection.
 	receipt, err := client.Import(ctx, tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// msp-1's own run, with globex in its arguments.
+	// The task has msp-1's own run, with globex in its arguments.
 	forged := tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true}
 	if err := tasks.Enqueue(ctx, client, tasks.Import(), victim, forged); err != nil {
 		t.Fatal(err)
 	}
-	// msp-1's run, with globex and globex's own connection.
+	// The task has msp-1's run, with globex and globex's own connection.
 	if err := tasks.Enqueue(ctx, client, tasks.Resync(), second, tasks.ResyncArgs{Tenant: "globex", ConnectionID: own}); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestForgedTask(t *testing.T) {
 	if rowsOf(in, "msp-1") != before {
 		t.Error("rows of the other tenant have changed")
 	}
-	// In SQL, with another tenant's connection.
+	// The same in SQL, with another tenant's connection.
 	for _, id := range []string{conn.String(), uuid.NewString()} {
 		said := repotest.Refusal(t, in.DB, `select halosync.enqueue('import', 'globex', $1, '{"all": true}', 'eve')`, id)
 		if !strings.Contains(said, "connection "+id+" of tenant globex does not exist (SQLSTATE 22023)") {
@@ -256,7 +256,7 @@ func TestForgedTask(t *testing.T) {
 	}
 }
 
-// documented returns the code blocks of a kind in docs/security.md.
+// documented returns the code blocks of one kind from docs/security.md.
 func documented(t *testing.T, kind string) []string {
 	t.Helper()
 	var blocks []string

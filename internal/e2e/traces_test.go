@@ -49,9 +49,9 @@ func tracesTo(in *installation.Installation) func() []*spans.Span {
 	}
 }
 
-// One trace covers a person's request, from the command to the last statement. For a
-// request in SQL it begins with the execution. The installation's search finds no secret
-// in any trace.
+// One trace covers a person's request, from the command to the last statement.
+// If the request was made in SQL, the trace begins with the execution. The
+// installation's search finds no secret in any trace.
 func TestOneTraceFromRequestToSQL(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -65,7 +65,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Eventually("the level has changed", func() bool { return strings.Contains(w.Log.String(), `"msg":"log level","version"`) })
-	w.Stop(t) // sends what is left
+	w.Stop(t) // sends the remaining spans
 
 	names := map[string]map[string]int{} // by trace
 	var trace, line string
@@ -101,8 +101,8 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 	}
 }
 
-// A wrong setting for traces is reported like others, and an unreachable collector
-// changes nothing.
+// An invalid setting for traces is reported like any other, and an unreachable
+// collector has no effect.
 func TestTracesChangeNothing(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Credentials of the simulated Halo PSA.
+// These credentials belong to the simulated Halo PSA.
 const (
 	appID     = "bench"
 	appSecret = "bench-secret-of-no-value"
@@ -27,20 +27,20 @@ const (
 
 const (
 	workerRole = "halosync_worker" // the worker's role in Postgres
-	template   = "bench_template"  // the migrated database that each measurement copies
+	template   = "bench_template"  // the database with the schema that each measurement copies
 )
 
-// bench holds what all parts share.
+// bench holds the servers and settings that all parts share.
 type bench struct {
 	bin, dir  string
 	postgres  *devstack.Postgres
 	redis     *devstack.Redis
 	rdb       *redis.Client
 	admin     *pgx.Conn
-	databases int // created so far
+	databases int // number of databases created
 }
 
-// newBench starts durable servers, as an installation has them.
+// newBench starts durable servers, like those of an installation.
 func newBench(ctx context.Context, bin string) (b *bench, err error) {
 	b = &bench{bin: bin}
 	defer func() {
@@ -68,8 +68,8 @@ func newBench(ctx context.Context, bin string) (b *bench, err error) {
 	return b, b.makeTemplate(ctx)
 }
 
-// pgSettings are those of a small dedicated server. Checkpoints run before each
-// measurement, not during it.
+// pgSettings returns settings for a small dedicated server. Checkpoints run
+// before each measurement, not during it.
 func pgSettings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "wal_compression": "off",
@@ -91,7 +91,7 @@ func (b *bench) makeTemplate(ctx context.Context) error {
 		return err
 	}
 	cmd := b.program(ctx, template, "worker", "migrate", "--grant-to", workerRole)
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+b.postgres.DatabaseURL(template)) // the last one counts
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+b.postgres.DatabaseURL(template)) // the last value applies
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("migrate: %w: %s", err, out)
 	}
@@ -107,7 +107,7 @@ func (b *bench) exec(ctx context.Context, sql string) error {
 type database struct {
 	*bench
 	name string
-	conn *pgx.Conn // as the tables' owner
+	conn *pgx.Conn // connected as the owner of the tables
 }
 
 // database copies the template, empties Redis and makes a checkpoint.
@@ -156,8 +156,8 @@ func (d *database) connect(ctx context.Context, h *halotest.Halo) (id string, er
 	return id, d.conn.QueryRow(ctx, `select id::text from halosync.connections where tenant = $1`, tenant).Scan(&id)
 }
 
-// newHalo starts a simulator with the given number of clients, by default without
-// latency and rate limit.
+// newHalo starts a simulator with the given number of clients. By default it
+// has no latency and no rate limit.
 func newHalo(clients int, p halotest.Profile) (*halotest.Halo, error) {
 	if p.RateLimit == 0 {
 		p.RateLimit = halotest.Off
@@ -171,8 +171,8 @@ func newHalo(clients int, p halotest.Profile) (*halotest.Halo, error) {
 
 func (b *bench) keysetFile() string { return filepath.Join(b.dir, "keyset") }
 
-// environment is that of worker and CLI. It overrides the caller's own servers; a
-// later setting overrides it.
+// environment returns the environment of worker and CLI. It overrides any
+// server addresses in the caller's environment. Later settings override it.
 func (b *bench) environment(database string) []string {
 	return append(os.Environ(),
 		"DATABASE_URL="+b.postgres.URLAs(workerRole, database), "REDIS_URL="+b.redis.URL(),

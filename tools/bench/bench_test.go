@@ -18,17 +18,18 @@ import (
 // builds them with the race detector.
 var builtPrograms = flag.String("bin", "", "folder with the programs worker and enqueue; default: build them")
 
-// TestMain runs a child process if its arguments say so: the program that starts
-// itself again is the test's own.
+// TestMain runs a child process if the arguments ask for one. In tests, the
+// program that starts itself as a child is the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		main()
 		return
 	}
-	// By default each process with the race detector waits a second before it ends.
+	// By default, each process with the race detector waits a second before it
+	// ends.
 	err := os.Setenv("GORACE", "atexit_sleep_ms=0")
 	if err == nil {
-		err = os.Chdir("../..") // devstack looks for the product's module
+		err = os.Chdir("../..") // devstack searches for the module of the product
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -65,7 +66,8 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 		`^\| first import \| ` + measured, `^\| import again, nothing changed \| ` + measured,
 		`^\| resync, nothing changed \| ` + measured, `^\| resync, 1 % renamed \| ` + measured,
 		`^\| what \| requests \| WAL MB \| whole blocks \| clients \| companies \| mappings \| events \|`,
-		// By the simulator's seed 290 of 300 become companies; each has two events.
+		// With the simulator's seed, 290 of 300 clients become companies, and
+		// each has two events.
 		`^\| first import \| \d+ \| 0\.\d+ \| \d+ \| 300 inserted \| 290 inserted \| 290 inserted \| 580 inserted \|`,
 		`^\| import again, nothing changed \| \d+ \| 0\.\d+ \| \d+ \| – \| – \| – \| – \| 1 inserted`,
 		`^\| resync, nothing changed \| \d+ \| 0\.\d+ \| \d+ \| – \| – \| – \| – \| 1 inserted`,
@@ -107,7 +109,7 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 // measured matches wall time, its range and CPU times.
 const measured = `\d+\.\d\d \| \d+\.\d\d to \d+\.\d\d \| (\d+\.\d\d|–) \| (\d+\.\d\d|–)`
 
-// goalLine matches the line of a goal that begins with the words.
+// goalLine matches the line of a goal that begins with words.
 func goalLine(words string) string {
 	return `^\| ` + regexp.QuoteMeta(words) + `.* \| [≤≥] [\d.]+ \| \d[\d.e-]* \| (yes|no) \|$`
 }
@@ -121,7 +123,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-// onLinux skips a test on other systems, which have no /proc.
+// onLinux skips a test on other systems, because they have no /proc.
 func onLinux(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {

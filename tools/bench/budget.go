@@ -11,18 +11,18 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// The budget of benchBudget: Halo's 700 requests in any five minutes, scaled down
-// to 50 in a second.
+// benchBudget uses Halo's budget of 700 requests in any five minutes, scaled
+// down to 50 in a second.
 const (
 	budgetRequests = 50
 	budgetWindow   = time.Second
-	budgetWindows  = 100 // length of the import
-	// budgetRows is the page size. Small pages keep the rows written in a second
-	// near those of Halo's budget, which allows 2.3 pages of 100.
+	budgetWindows  = 100 // length of the import in windows
+	// budgetRows is the page size. With small pages, the rows written per
+	// second are close to those that Halo's budget allows: 2.3 pages of 100.
 	budgetRows = 10
 )
 
-// Keys of [sample.Other], besides keyRequests.
+// These are keys of [sample.Other], besides keyRequests.
 const (
 	keyRefused = "429"
 	keyWhole   = "time over requests / budget"
@@ -30,7 +30,7 @@ const (
 )
 
 // benchBudget shows how much of a request budget an import leaves unused. The
-// simulator has the same budget and answers 429 beyond it.
+// simulator has the same budget and answers 429 to further requests.
 func benchBudget(ctx context.Context, b *bench, o options, r *report) error {
 	h, err := newHalo(budgetRequests*budgetWindows*budgetRows, halotest.Profile{
 		RateLimit: budgetRequests, RateWindow: budgetWindow, PageCap: budgetRows,
@@ -63,9 +63,9 @@ func benchBudget(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// importOnBudget measures an import and its use of the budget. The few requests
-// that tested the connection are in the same window but not in the count, so the
-// figures are slightly too high.
+// importOnBudget measures an import and its use of the budget. The window also
+// contains the few requests that tested the connection. The count does not, so
+// the figures are slightly too high.
 func (b *bench) importOnBudget(ctx context.Context, h *halotest.Halo, asked *arrivals) (took sample, err error) {
 	err = b.withDatabase(ctx, h, func(d *database, connection string) error {
 		asked.reset()
@@ -90,25 +90,25 @@ func (b *bench) importOnBudget(ctx context.Context, h *halotest.Halo, asked *arr
 	return took, nil
 }
 
-// onBudget is the time that requests take at the budget's rate.
+// onBudget returns the time that requests take at the budget's rate.
 func onBudget(requests int) time.Duration {
 	return time.Duration(requests) * budgetWindow / budgetRequests
 }
 
-// minUnderBudget is the shortest time from the first to the last request that the
-// budget allows.
+// minUnderBudget returns the shortest time from the first to the last request
+// that the budget allows.
 func minUnderBudget(requests int) time.Duration {
 	return time.Duration(max(requests-1, 0)/budgetRequests) * budgetWindow
 }
 
-// arrivals are the times of the requests that count towards the limit.
+// arrivals holds the times of the requests that count towards the limit.
 type arrivals struct {
 	mu      sync.Mutex
 	at      []time.Time
 	refused int
 }
 
-// note is for [halotest.Halo.OnRequest].
+// note records a request. It is a hook for [halotest.Halo.OnRequest].
 func (a *arrivals) note(r halotest.Request) {
 	if r.Route != halotest.RouteList && r.Route != halotest.RouteDetail {
 		return
@@ -127,14 +127,14 @@ func (a *arrivals) reset() {
 	a.at, a.refused = nil, 0
 }
 
-// all returns the times in ascending order, and the number of answers of 429.
+// all returns the times in ascending order and the number of 429 answers.
 func (a *arrivals) all() (at []time.Time, refused int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.SortedFunc(slices.Values(a.at), time.Time.Compare), a.refused
 }
 
-// after leaves out the times within the first span.
+// after returns the times that are not within the first span.
 func after(at []time.Time, first time.Duration) []time.Time {
 	i := slices.IndexFunc(at, func(t time.Time) bool { return t.Sub(at[0]) >= first })
 	if i < 0 {

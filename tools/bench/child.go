@@ -18,20 +18,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Floors and rivals run as child processes, so that their CPU time and memory are
-// measured like the worker's. A child measures itself, without its own start and
-// end and with its connections already open.
+// Floors and rivals run as child processes, so that their CPU time and memory
+// are measured like those of the worker. A child measures itself. It excludes
+// its start and end, and its connections are open before the measurement.
 
 // job is the input of a child process.
 type job struct {
 	HTTP       *http.Client `json:"-"`
 	Resource   string       // Halo's resource server
 	Token      string
-	Database   string // URL
-	Redis      string // URL
-	Connection string // id
+	Database   string // URL of the database
+	Redis      string // URL of Redis
+	Connection string // id of the connection
 	Pages      int
-	Requests   int // at the same time
+	Requests   int // number of concurrent requests
 }
 
 // runChild starts this program as a child process and returns its measurement.

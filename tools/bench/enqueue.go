@@ -22,20 +22,20 @@ const (
 	plainInsert = "plain insert"
 )
 
-// enqueuer makes the i-th of many different requests.
+// enqueuer enqueues the i-th of many different requests.
 type enqueuer func(ctx context.Context, i int) error
 
-// opener returns a way to enqueue and the function that closes it.
+// opener returns a function that enqueues and a function that closes it.
 type opener func(tasks.Address) (enqueue enqueuer, closeIt func() error)
 
-// benchEnqueue compares requests through tasks with asynq alone.
+// benchEnqueue compares requests through tasks with plain asynq.
 func benchEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 	for _, callers := range []int{1, 10} {
 		n := 10_000 * min(callers, 3)
 		order := []contender{
 			{ours, func(ctx context.Context) (sample, error) { return b.enqueue(ctx, n, callers, openTasks) }},
 			{rawAsynq, func(ctx context.Context) (sample, error) { return b.enqueue(ctx, n, callers, openAsynq()) }},
-			// Unique lasts as long as the deduplication of tasks.
+			// The uniqueness lasts as long as the deduplication in tasks.
 			{uniqueAsynq, func(ctx context.Context) (sample, error) {
 				return b.enqueue(ctx, n, callers, openAsynq(asynq.Unique(7*24*time.Hour)))
 			}},
@@ -57,8 +57,8 @@ func benchEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// request returns the arguments of the i-th request. All contenders send the same
-// bytes.
+// request returns the arguments of the i-th request. All contenders send the
+// same bytes.
 func request(i int) tasks.ImportArgs {
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
 	return tasks.ImportArgs{Tenant: tenant, ConnectionID: connection, Search: fmt.Sprintf("client %08d", i), RequestedBy: "bench"}
@@ -109,7 +109,7 @@ func (b *bench) enqueue(ctx context.Context, n, callers int, open opener) (took 
 	}
 	enqueue, closeIt := open(address)
 	defer func() { err = errors.Join(err, closeIt()) }()
-	warmUp := func(ctx context.Context, i int) error { return enqueue(ctx, -1-i) } // opens connections, loads scripts
+	warmUp := func(ctx context.Context, i int) error { return enqueue(ctx, -1-i) } // opens connections and loads scripts
 	if err := each(ctx, 100, callers, warmUp); err != nil {
 		return took, err
 	}
@@ -128,13 +128,13 @@ func (b *bench) enqueue(ctx context.Context, n, callers int, open opener) (took 
 	return took, err
 }
 
-// equalTable is a copy of the table of runs. "including all" leaves the foreign key
-// out.
+// equalTable is a copy of the table of runs. "including all" omits the foreign
+// key.
 const equalTable = `
 create table public.equal_runs (like halosync.runs including all);
 alter table public.equal_runs add foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade`
 
-// The two statements make the same request: run $1, with a search of its own.
+// Both statements make the same request: run $1, with a search of its own.
 const (
 	functionSQL = `select halosync.enqueue('import', $2, $3::uuid, jsonb_build_object('search', 'client ' || $1::int), 'bench')`
 	insertSQL   = `

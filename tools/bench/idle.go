@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	idleSettling  = 10 * time.Second // a worker's time before the measurement
+	idleSettling  = 10 * time.Second // time that a worker gets before the measurement
 	idleMeasuring = 30 * time.Second
 )
 
-// benchIdle measures a worker that has one connection and nothing to do.
+// benchIdle measures an idle worker with one connection.
 func benchIdle(ctx context.Context, b *bench, _ options, r *report) error {
 	h, err := newHalo(1, halotest.Profile{})
 	if err != nil {
@@ -56,8 +56,8 @@ func benchIdle(ctx context.Context, b *bench, _ options, r *report) error {
 	return nil
 }
 
-// idleRival is an asynq server with as many queues and asynq's own intervals, and
-// nothing else in the process.
+// idleRival is an asynq server with the same number of queues and asynq's
+// default intervals. Nothing else runs in the process.
 func idleRival(ctx context.Context, j *job) (func() error, error) {
 	opts, err := redis.ParseURL(j.Redis)
 	if err != nil {
@@ -75,7 +75,7 @@ func idleRival(ctx context.Context, j *job) (func() error, error) {
 	return func() error { return wait(ctx, idleMeasuring) }, nil
 }
 
-// idleLoad is what a worker and its servers have done so far.
+// idleLoad holds the cumulative load of a worker and its servers.
 type idleLoad struct {
 	at           time.Time
 	cpu          time.Duration
@@ -91,8 +91,9 @@ func (d *database) idleLoad(ctx context.Context, w *worker) (l idleLoad, err err
 	if l.redis, err = d.redisLoad(ctx); err != nil {
 		return l, err
 	}
-	// Sessions report a second after their last transaction, and only when idle.
-	// Both readings are late in the same way, so their difference is right.
+	// A session reports its counts a second after its last transaction, and
+	// only when idle. Both readings are late in the same way, so their
+	// difference is correct.
 	return l, d.admin.QueryRow(ctx, `select xact_commit + xact_rollback from pg_stat_database where datname = $1`, d.name).Scan(&l.transactions)
 }
 

@@ -18,13 +18,14 @@ import (
 )
 
 const (
-	window   = 4   // pages that an import requests ahead by default
-	pageRows = 100 // the largest page of Halo
-	// latency of each answer in benchLatency; a hosted Halo PSA is slower.
+	window   = 4   // pages that an import reads ahead by default
+	pageRows = 100 // the maximum number of rows on a page
+	// latency is the latency of each answer in benchLatency. A hosted Halo PSA
+	// is slower.
 	latency = 50 * time.Millisecond
 )
 
-// The contenders of the import of new clients.
+// These contenders import new clients.
 const (
 	ours        = "halosync"
 	floorDecode = "floor: fetch and decode"
@@ -66,9 +67,10 @@ func benchImport(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// benchLatency measures an import that waits for Halo: with pages read ahead, it
-// takes the pages' latency divided by the window. Token, end of the list and start
-// of the run come on top for any size, so the list must not be too short.
+// benchLatency measures an import that waits for Halo. With pages read ahead,
+// it takes the latency of all pages divided by the window. The token, the end
+// of the list and the start of the run cost extra time at any size, so the list
+// must not be too short.
 func benchLatency(ctx context.Context, b *bench, o options, r *report) error {
 	clients := max(o.clients, 2000)
 	h, err := newHalo(clients, halotest.Profile{Latency: latency})
@@ -92,10 +94,10 @@ func benchLatency(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// pagesOf is the number of pages that hold the clients.
+// pagesOf returns the number of pages that hold the clients.
 func pagesOf(clients int) int { return (clients + pageRows - 1) / pageRows }
 
-// minLatency is the time that pages take if only their latency counts.
+// minLatency returns the time that pages take if only their latency matters.
 func minLatency(pages, requests int, latency time.Duration) time.Duration {
 	return time.Duration(pages) * latency / time.Duration(requests)
 }
@@ -129,9 +131,9 @@ func (b *bench) runRival(ctx context.Context, h *halotest.Halo, kind string) (to
 	return took, err
 }
 
-// copySQL writes the rows of an import into the same tables with one COPY and one
-// statement. The ids of companies and mappings are in the file, which is cheaper
-// than to generate them.
+// copySQL writes the rows of an import into the same tables with one COPY and
+// one statement. The ids of companies and mappings are in the file, because
+// generating them would take longer.
 const copySQL = `
 \set ON_ERROR_STOP on
 create temp table staging (id bigint, name text, inactive boolean, top_id bigint, top_name text, norm text, company uuid, mapping uuid);
@@ -154,14 +156,14 @@ select '%[2]s', 'bench', 'mapping.created', 'import', '%[3]s', company, mapping,
 	jsonb_build_object('client_name', name, 'client_inactive', inactive, 'state', 'ok') from staging where mapping is not null;
 `
 
-// copyRows measures the floor of the writing.
+// copyRows measures the floor of writing.
 func (b *bench) copyRows(ctx context.Context, h *halotest.Halo, staging string) (took sample, err error) {
 	err = b.withDatabase(ctx, h, func(d *database, connection string) error {
 		script := filepath.Join(b.dir, "copy.sql")
 		if err := os.WriteFile(script, fmt.Appendf(nil, copySQL, staging, tenant, connection), 0o600); err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--file", script, b.postgres.DatabaseURL(d.name)) //nolint:gosec // our own script
+		cmd := exec.CommandContext(ctx, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--file", script, b.postgres.DatabaseURL(d.name)) //nolint:gosec // the script is constant
 		began := time.Now()
 		took.DB, err = b.postgresCPU(func() error {
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -175,10 +177,11 @@ func (b *bench) copyRows(ctx context.Context, h *halotest.Halo, staging string) 
 	return took, err
 }
 
-// writeStaging writes the rows that an import makes of the simulator's clients.
-// Only those that an import maps have the id of a mapping.
+// writeStaging writes the rows that an import derives from the simulator's
+// clients. Only the rows of clients that an import maps have the id of a
+// mapping.
 func writeStaging(path string, h *halotest.Halo) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // our own folder
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the path is in the program's own folder
 	if err != nil {
 		return err
 	}
@@ -205,7 +208,7 @@ func writeStaging(path string, h *halotest.Halo) error {
 	return errors.Join(w.Error(), f.Sync())
 }
 
-// storable returns what the database accepts of a name.
+// storable returns the part of a name that the database accepts.
 func storable(name string) string {
 	name = strings.ReplaceAll(name, "\x00", "")
 	if r := []rune(name); len(r) > 1000 {

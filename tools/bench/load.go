@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// redisLoad is what Redis has done so far.
+// redisLoad holds Redis' cumulative counts.
 type redisLoad struct {
 	cpu      time.Duration
-	commands map[string]int64 // by name, those in scripts included
+	commands map[string]int64 // by name, including commands in scripts
 }
 
-// redisLoad reads it, without its own command.
+// redisLoad reads the counts, without its own command.
 func (b *bench) redisLoad(ctx context.Context) (l redisLoad, err error) {
 	info, err := b.rdb.InfoMap(ctx, "commandstats", "cpu").Result()
 	if err != nil {
@@ -48,11 +48,11 @@ func (l redisLoad) total() (n int64) {
 	return n
 }
 
-// load is what both servers have done so far, for all databases.
+// load holds the cumulative counts of both servers, for all databases.
 type load struct {
 	postgres, redis time.Duration // CPU time
-	commands        float64       // Redis'
-	scripts         float64       // of those
+	commands        float64       // commands in Redis
+	scripts         float64       // scripts among those commands
 	wal             float64       // bytes
 }
 
@@ -79,7 +79,8 @@ func (b *bench) load(ctx context.Context) (l load, err error) {
 	return l, err
 }
 
-// resultBytes is the memory in Redis of one ended resync, until asynq deletes it.
+// resultBytes returns the memory that one ended resync occupies in Redis, until
+// asynq deletes it.
 func (b *bench) resultBytes(ctx context.Context) (float64, error) {
 	const ended = "asynq:{resync}:completed"
 	ids, err := b.rdb.ZRange(ctx, ended, 0, 0).Result()

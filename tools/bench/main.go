@@ -1,8 +1,9 @@
-// Bench measures what an import, a second import and a resync cost, next to
-// floors and plain alternatives on the same machine in the same run. It starts
-// private servers, runs the worker as a process of its own and simulates Halo PSA
-// in this process. It leaves nothing behind. "make bench" runs it in the
-// repository's root, where devstack keeps the empty cluster that Postgres starts from.
+// Bench measures the cost of an import, a second import and a resync. For
+// comparison, it measures floors and plain alternatives on the same machine in
+// the same run. It starts private servers, runs the worker as a separate
+// process and simulates Halo PSA in this process. It leaves nothing behind.
+// "make bench" runs it in the repository's root, because devstack keeps a
+// prepared Postgres cluster there.
 package main
 
 import (
@@ -36,13 +37,13 @@ func main() {
 	}
 }
 
-// options are the settings of the command line.
+// options holds the settings from the command line.
 type options struct {
 	bin     string
 	rounds  int
 	clients int
 	only    *regexp.Regexp
-	out     string // file; "": none
+	out     string // output file; "": none
 }
 
 func parse(args []string) (o options, err error) {
@@ -77,7 +78,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.out == "" {
 		return nil
 	}
-	// Written last, so that a failed run keeps the previous document.
+	// The file is written last, so that a failed run keeps the previous
+	// document.
 	return os.WriteFile(o.out, append([]byte(preface), figures.Bytes()...), 0o644) //nolint:gosec // a public document
 }
 

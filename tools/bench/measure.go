@@ -14,21 +14,21 @@ const keyRequests = "requests"
 // sample is the measurement of one execution.
 type sample struct {
 	Wall  time.Duration      `json:"wall"`
-	CPU   time.Duration      `json:"cpu"`  // of the process under test; 0: not measured
-	DB    time.Duration      `json:"db"`   // CPU time of Postgres meanwhile
+	CPU   time.Duration      `json:"cpu"`  // CPU time of the process under test; 0: not measured
+	DB    time.Duration      `json:"db"`   // CPU time of Postgres in the same period
 	Peak  int64              `json:"peak"` // resident memory of the process in bytes; 0: not measured
 	Other map[string]float64 `json:"other,omitempty"`
 }
 
-// contender is one of the ways that a part compares.
+// contender is one of the alternatives that a part compares.
 type contender struct {
 	name string
 	run  func(context.Context) (sample, error)
 }
 
-// compare runs the contenders in turn, A B C, A B C …, so that a change of the
-// machine's speed affects all of them. The first round is a warm-up and does not
-// count, unless rounds is 0.
+// compare runs the contenders in turn, A B C, A B C …, so that a change in the
+// machine's speed affects all of them. The first round is a warm-up and does
+// not count, unless rounds is 0.
 func compare(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
 	if rounds > 0 {
 		if _, err := take(ctx, 1, contenders...); err != nil {
@@ -38,7 +38,7 @@ func compare(ctx context.Context, rounds int, contenders ...contender) (map[stri
 	return take(ctx, max(rounds, 1), contenders...)
 }
 
-// take is compare without the warm-up.
+// take is like compare, without the warm-up.
 func take(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
 	taken := map[string][]sample{}
 	for range rounds {
@@ -55,7 +55,7 @@ func take(ctx context.Context, rounds int, contenders ...contender) (map[string]
 	return taken, nil
 }
 
-// figures are one number of several samples.
+// figures holds one figure from several samples.
 type figures []float64
 
 func (f figures) median() float64 {
@@ -94,7 +94,7 @@ func of(samples []sample, f func(sample) float64) figures {
 	return fs
 }
 
-// wait returns after d, or with the context's error.
+// wait returns nil after d, or the context's error if the context ends first.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -53,7 +53,8 @@ func TestRowsRewritten(t *testing.T) {
 	}
 }
 
-// TestCompare expects the contenders in turn, and a first round that does not count.
+// TestCompare expects the contenders to run in turn and the first round not to
+// count.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -66,7 +67,7 @@ func TestCompare(t *testing.T) {
 	for _, tt := range []struct {
 		rounds int
 		order  []string
-		first  []time.Duration // the walls of a that count
+		first  []time.Duration // wall times of the rounds of a that count
 	}{
 		{2, []string{"a", "b", "a", "b", "a", "b"}, []time.Duration{3, 5}},
 		{0, []string{"a", "b"}, []time.Duration{1}},
@@ -132,7 +133,8 @@ func TestShortestTimes(t *testing.T) {
 	if got := minLatency(100, 4, 50*time.Millisecond); got != 1250*time.Millisecond {
 		t.Errorf("100 pages of 50 ms, 4 at once: %v", got)
 	}
-	// The whole budget may go out at once; the next request waits for a window.
+	// The whole budget may be used at once. The next request then waits for a
+	// new window.
 	for requests, least := range map[int]time.Duration{0: 0, 1: 0, 50: 0, 51: time.Second, 100: time.Second, 1003: 20 * time.Second} {
 		if got := minUnderBudget(requests); got != least {
 			t.Errorf("%d requests: %v at least, want %v", requests, got, least)

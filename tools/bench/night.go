@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	nightWorkers = 4 // processes
-	// nightPace is the time for each connection: 10,000 of them in five hours,
+	nightWorkers = 4 // number of processes
+	// nightPace is the time per connection: 10,000 connections in five hours,
 	// compressed 60 times.
 	nightPace  = 30 * time.Millisecond
 	nightHours = 5 * time.Hour
-	// nightTimeout is the time after the last slot within which all runs must end.
+	// nightTimeout bounds the time from the last slot to the end of all runs.
 	nightTimeout = 5 * time.Minute
 )
 
@@ -24,18 +24,19 @@ type night struct {
 	*database
 	halo        *halotest.Halo
 	connections int
-	clients     int // of each connection, all mapped
-	// shared is the number of connections that read one simulated Halo. Halo's
-	// default budget is enough for so few although the night is compressed.
+	clients     int // clients per connection, all mapped
+	// shared is the number of connections that read the same simulated Halo.
+	// Even in the compressed night, Halo's default budget suffices for that
+	// number.
 	shared  int
-	spread  time.Duration // of the slots
-	ahead   time.Duration // moves the schedule out of the measurement
+	spread  time.Duration // period over which the slots are spread
+	ahead   time.Duration // shifts the schedule out of the measurement
 	workers []*worker
-	renamed int // connections with a renamed client
+	renamed int // number of connections with a renamed client
 }
 
-// benchNight measures one resync of each of many connections, by schedule and with
-// several workers; then resyncs of connections with more clients.
+// benchNight measures one scheduled resync of each of many connections, with
+// several workers. Then it measures resyncs of connections with more clients.
 func benchNight(ctx context.Context, b *bench, o options, r *report) error {
 	small := &night{connections: max(o.clients/10, 40), clients: 200, shared: 20}
 	err := small.install(ctx, b, r, func() error {
@@ -51,7 +52,8 @@ func benchNight(ctx context.Context, b *bench, o options, r *report) error {
 	return large.install(ctx, b, r, func() error { return large.measureRush(ctx, r, large.connections*8/10) })
 }
 
-// install calls f with a running installation, and removes it afterwards.
+// install calls f with a running installation and removes the installation
+// afterwards.
 func (n *night) install(ctx context.Context, b *bench, r *report, f func() error) (err error) {
 	n.spread = time.Duration(n.connections) * nightPace
 	if err := n.simulate(); err != nil {
@@ -82,8 +84,9 @@ func (n *night) renameSome() {
 	}
 }
 
-// startWorkers starts the workers and returns when they have planned the slot of
-// each connection. The schedule begins at one of the next full minutes.
+// startWorkers starts the workers and returns when they have planned a slot for
+// each connection. The schedule begins within the next few minutes, at a full
+// minute.
 func (n *night) startWorkers(ctx context.Context) error {
 	planning := 20*time.Second + time.Duration(n.connections)*2*time.Millisecond
 	begins := time.Now().UTC().Add(n.ahead + planning).Truncate(time.Minute).Add(time.Minute)
@@ -109,8 +112,8 @@ func (n *night) startWorkers(ctx context.Context) error {
 	}
 }
 
-// saveSlots copies the slots, since workers replace each slot when they start its
-// resync.
+// saveSlots copies the slots, because a worker replaces a slot when it starts
+// the resync.
 func (n *night) saveSlots(ctx context.Context) error {
 	if _, err := n.conn.Exec(ctx, `
 		create table public.slots as select id, tenant, next_resync_at as slot from halosync.connections;
@@ -118,10 +121,10 @@ func (n *night) saveSlots(ctx context.Context) error {
 		analyze public.slots`); err != nil {
 		return err
 	}
-	return n.exec(ctx, "checkpoint") // as every few minutes in production
+	return n.exec(ctx, "checkpoint") // in production, this happens every few minutes
 }
 
-// cpu is the CPU time that the workers have used.
+// cpu returns the CPU time that the workers have used.
 func (n *night) cpu() (sum time.Duration, err error) {
 	for _, w := range n.workers {
 		used, err := cpuOf(w.cmd.Process.Pid)
@@ -133,7 +136,7 @@ func (n *night) cpu() (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// peak is the peak memory of the largest worker, in bytes.
+// peak returns the peak memory of the largest worker, in bytes.
 func (n *night) peak() (largest int64, err error) {
 	for _, w := range n.workers {
 		p, err := peakOf(w.cmd.Process.Pid)

@@ -8,18 +8,18 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// nightLoad is the load of a span of the night.
+// nightLoad is the load during a part of the night.
 type nightLoad struct {
 	load
-	wall, workers, simulator time.Duration // the latter two: CPU time
+	wall, workers, simulator time.Duration // workers and simulator: CPU time
 	halo                     halotest.Tally
 	transactions             float64
-	deepest                  int // largest number of runs that waited in the queue
-	polls                    int // transactions of the measurement itself
+	deepest                  int // maximum number of runs waiting in the queue
+	polls                    int // transactions that the measurement itself caused
 }
 
-// measured returns the load from begin until no run is unfinished and no
-// connection that is due within the hour still has its saved slot.
+// measured returns the load from begin until every run has ended and every
+// connection that is due within the hour has left its saved slot.
 func (n *night) measured(ctx context.Context, timeout time.Duration, begin func() error) (s nightLoad, err error) {
 	transactions, err := n.transactions(ctx)
 	if err != nil {
@@ -56,8 +56,9 @@ func (n *night) measured(ctx context.Context, timeout time.Duration, begin func(
 	return s, err
 }
 
-// transactions counts those of the database. Sessions report theirs with a delay,
-// so it waits until the number no longer changes.
+// transactions returns the number of transactions in the database. Sessions
+// report theirs with a delay, so transactions waits until the number stops
+// changing.
 func (n *night) transactions(ctx context.Context) (count float64, err error) {
 	for last := -1.0; ; last = count {
 		err = n.admin.QueryRow(ctx, `select (xact_commit + xact_rollback)::float8 from pg_stat_database where datname = $1`, n.name).Scan(&count)
@@ -99,7 +100,8 @@ func (n *night) waitUntilDone(ctx context.Context, s *nightLoad, timeout time.Du
 // delay is the time in seconds from a connection's slot to a step of its run.
 type delay struct{ Median, P99, Max float64 }
 
-// delayOf computes it for a column of runs and the tenants that match a pattern.
+// delayOf computes the delay for a column of runs and for the tenants that
+// match a pattern.
 func (n *night) delayOf(ctx context.Context, column, tenants string) (d delay, err error) {
 	err = n.conn.QueryRow(ctx, `
 		select coalesce(p[1], 0), coalesce(p[2], 0), coalesce(p[3], 0) from (
@@ -109,7 +111,7 @@ func (n *night) delayOf(ctx context.Context, column, tenants string) (d delay, e
 	return d, err
 }
 
-// outcome counts what became of the slots.
+// outcome counts the outcomes of the slots.
 type outcome struct{ Missed, Doubled, Failed, Refreshed int }
 
 func (n *night) outcome(ctx context.Context) (t outcome, err error) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// reportSizes shows the size of the installation's rows.
+// reportSizes reports the size of the installation's rows.
 func (n *night) reportSizes(ctx context.Context, r *report) error {
 	r.line("\n### %d connections with %d clients each, all mapped\n", n.connections, n.clients)
 	r.line("| table | rows | bytes a row, indexes included |\n|---|---|---|")
@@ -69,7 +69,7 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 	return nil
 }
 
-// reportDelays shows when the steps of the runs happened.
+// reportDelays reports when the steps of the runs happened.
 func (n *night) reportDelays(ctx context.Context, r *report) error {
 	r.line("| seconds after the slot | median | 99 %% | max |\n|---|---|---|---|")
 	for _, row := range []struct{ what, column, tenants string }{
@@ -85,7 +85,7 @@ func (n *night) reportDelays(ctx context.Context, r *report) error {
 	return nil
 }
 
-// reportLoad shows the cost of the resyncs.
+// reportLoad reports the cost of the resyncs.
 func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs int) error {
 	peak, err := n.peak()
 	if err != nil {
@@ -115,7 +115,7 @@ func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs 
 	return nil
 }
 
-// measureRush makes some of the connections due at the same moment, as after an
+// measureRush makes some of the connections due at the same time, as after an
 // outage, and measures the rate of resyncs.
 func (n *night) measureRush(ctx context.Context, r *report, count int) error {
 	s, err := n.measured(ctx, nightTimeout, func() error {

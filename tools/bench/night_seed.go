@@ -17,9 +17,10 @@ import (
 
 const (
 	// nightLarge is the number of connections of a large tenant. A tenth of the
-	// connections belongs to such tenants, each of the others to its own tenant.
+	// connections belongs to large tenants. Every other connection has a tenant
+	// of its own.
 	nightLarge = 100
-	// nightHistory is the number of earlier resyncs of each connection.
+	// nightHistory is the number of earlier resyncs per connection.
 	nightHistory = 9
 )
 
@@ -39,7 +40,7 @@ func (n *night) simulate() error {
 		t.App(appID, appSecret)
 		t.Seed(n.clients, uint64(i))
 		for _, c := range t.Clients() {
-			if !plainName(c.Name) { // halosync stores other names in another form
+			if !plainName(c.Name) { // halosync would store any other name in another form
 				t.Rename(c.ID, "Client "+strconv.FormatInt(c.ID, 10))
 			}
 		}
@@ -47,10 +48,10 @@ func (n *night) simulate() error {
 	return n.halo.Listen("127.0.0.1:0")
 }
 
-// haloOf names the simulated Halo of a connection.
+// haloOf returns the name of a connection's simulated Halo.
 func (n *night) haloOf(connection int) string { return "halo" + strconv.Itoa(connection/n.shared) }
 
-// plainName reports whether halosync stores a name as it is.
+// plainName reports whether halosync stores a name unchanged.
 func plainName(name string) bool {
 	return name != "" && strings.TrimSpace(name) == name &&
 		!strings.ContainsFunc(name, func(r rune) bool {
@@ -58,9 +59,9 @@ func plainName(name string) bool {
 		})
 }
 
-// seed fills the database with the state ten nights after the connections' imports.
-// It seals the credentials with the product's own package, so that the worker can
-// open them.
+// seed fills the database with the state ten nights after the connections'
+// imports. It seals the credentials with the product's own package, so that the
+// worker can open them.
 func (n *night) seed(ctx context.Context) error {
 	text, err := os.ReadFile(n.keysetFile())
 	if err != nil {
@@ -93,7 +94,8 @@ func (n *night) seed(ctx context.Context) error {
 	return nil
 }
 
-// copyHalos copies the simulator's clients into the temporary table shown.
+// copyHalos copies the simulator's clients into the temporary table named
+// shown.
 func (n *night) copyHalos(ctx context.Context) error {
 	if _, err := n.conn.Exec(ctx, `create temp table shown (halo text, id bigint, name text, inactive boolean, top_id bigint, top_name text)`); err != nil {
 		return err
@@ -112,9 +114,9 @@ func (n *night) copyHalos(ctx context.Context) error {
 	return err
 }
 
-// nightSQL creates the rest. Ids ascend like the product's. Foreign keys hold by
-// construction and are not checked. One connection in ten has the events of its
-// import, which shows their size.
+// nightSQL creates all other rows. Ids ascend, as in the product. The foreign
+// keys hold by construction and are not checked. One connection in ten has the
+// events of its import, to show their size.
 const nightSQL = `
 set session_replication_role = replica;
 create temp table pair as

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// usage is the CPU time that this process has used.
+// usage returns the CPU time that this process has used.
 func usage() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -20,24 +20,25 @@ func usage() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// ticks is the number of the kernel's units of CPU time in a second: USER_HZ, 100
-// on every Linux that Go supports.
+// ticks is the number of units of CPU time per second in the kernel (USER_HZ).
+// It is 100 on every Linux that Go supports.
 const ticks = 100
 
-// statFields returns the fields of a process' stat after its name.
+// statFields returns the fields that follow the name in a process' stat file.
 func statFields(pid int) ([][]byte, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]), nil // the name may contain blanks
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]), nil // the name may contain spaces
 }
 
-// cpuOf is the CPU time that a process has used, in user and system mode.
+// cpuOf returns the CPU time that a process has used, in user and system mode.
 func cpuOf(pid int) (time.Duration, error) { return cpuFields(pid, 11, 12) }
 
-// cpuFields adds up fields of [statFields]: 11 and 12 are the process' user and
-// system time, 13 and 14 those of its ended children.
+// cpuFields returns the sum of some fields of [statFields]. Fields 11 and 12
+// are the process' user and system time; 13 and 14 are those of its ended
+// children.
 func cpuFields(pid int, wanted ...int) (time.Duration, error) {
 	fields, err := statFields(pid)
 	if err != nil {
@@ -54,7 +55,7 @@ func cpuFields(pid int, wanted ...int) (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticks, nil
 }
 
-// peakOf is the largest resident memory that a process has had, in bytes.
+// peakOf returns the peak resident memory of a process, in bytes.
 func peakOf(pid int) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -69,8 +70,8 @@ func peakOf(pid int) (int64, error) {
 	return 0, fmt.Errorf("no VmHWM of process %d", pid)
 }
 
-// treeCPU is the CPU time that a process and its children have used, ended
-// children included. Postgres has a process for each session.
+// treeCPU returns the CPU time that a process and its children have used,
+// including ended children. Postgres has a process for each session.
 func treeCPU(pid int) (time.Duration, error) {
 	sum, err := cpuFields(pid, 11, 12, 13, 14)
 	if err != nil {
@@ -87,7 +88,7 @@ func treeCPU(pid int) (time.Duration, error) {
 		}
 		fields, err := statFields(child)
 		if err != nil || string(fields[1]) != strconv.Itoa(pid) {
-			continue // ended meanwhile, or not a child
+			continue // ended in the meantime, or not a child
 		}
 		if used, err := cpuFields(child, 11, 12); err == nil {
 			sum += used
@@ -96,7 +97,7 @@ func treeCPU(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-// postgresPID is the parent of all Postgres processes.
+// postgresPID returns the process id of the parent of all Postgres processes.
 func (b *bench) postgresPID() (int, error) {
 	file, err := os.ReadFile(filepath.Join(b.postgres.Dir(), "data", "postmaster.pid"))
 	if err != nil {
@@ -110,7 +111,8 @@ func (b *bench) postgresPID() (int, error) {
 	return pid, nil
 }
 
-// postgresCPU runs f and returns the CPU time that Postgres used meanwhile.
+// postgresCPU runs f and returns the CPU time that Postgres used during the
+// call.
 func (b *bench) postgresCPU(f func() error) (time.Duration, error) {
 	pid, err := b.postgresPID()
 	if err != nil {
@@ -127,8 +129,9 @@ func (b *bench) postgresCPU(f func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// settledCPU is treeCPU once it no longer changes. The time of a session that has
-// just ended is in neither sum until Postgres has collected the process.
+// settledCPU returns treeCPU once the value no longer changes. The time of a
+// session that has just ended is missing until Postgres has collected the
+// process.
 func settledCPU(pid int) (used time.Duration, err error) {
 	last, same := time.Duration(-1), 0
 	for tries := 0; tries < 100 && same < 5; tries++ {

@@ -33,7 +33,7 @@ func (r *report) machine(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	postgres, _, _ = strings.Cut(postgres, " ") // the rest is the package's version
+	postgres, _, _ = strings.Cut(postgres, " ") // cut off the version of the package
 	r.line("Everything on one machine: %d cores (%s), %s/%s, %s, PostgreSQL %s (fsync on), Redis %s (append-only file); halosync %s.",
 		runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH, runtime.Version(), postgres, redis["Server"]["redis_version"], strings.TrimPrefix(version, "worker version "))
 	return nil
@@ -54,7 +54,7 @@ func processor() string {
 	return "unknown"
 }
 
-// table shows samples: medians, and the range of the wall time.
+// table prints samples: medians, and the range of the wall time.
 func (r *report) table(title string, order []contender, taken map[string][]sample) {
 	r.line("\n### %s\n", title)
 	r.line("| what | wall s | min to max | CPU s | Postgres CPU s | peak MB |\n|---|---|---|---|---|---|")
@@ -66,7 +66,7 @@ func (r *report) table(title string, order []contender, taken map[string][]sampl
 	}
 }
 
-// writes shows requests and writes: medians, the rows by table.
+// writes prints requests and writes: medians, and the rows by table.
 func (r *report) writes(title string, order []contender, taken map[string][]sample) {
 	tables := slices.DeleteFunc(append(dataTables(), runTables()...), func(table string) bool {
 		return !slices.ContainsFunc(order, func(c contender) bool { return rewritten(taken[c.name], table).sum() > 0 })
@@ -108,7 +108,7 @@ func orDash(v float64, format string) string {
 	return fmt.Sprintf(format, v)
 }
 
-// goal is a ratio and its bound.
+// goal is a ratio with its bound.
 type goal struct {
 	what            string
 	bound, measured float64
@@ -118,7 +118,7 @@ type goal struct {
 func maxGoal(what string, bound, measured float64) goal { return goal{what, bound, measured, true} }
 func minGoal(what string, bound, measured float64) goal { return goal{what, bound, measured, false} }
 
-// goals shows ratios and whether they meet their bounds.
+// goals prints ratios and whether they meet their bounds.
 func (r *report) goals(rows ...goal) {
 	r.line("\n| ratio | goal | measured | met |\n|---|---|---|---|")
 	for _, g := range rows {

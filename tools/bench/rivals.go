@@ -11,14 +11,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The rivals write one table, the catalogue of clients; an import writes four.
-// They run as the tables' owner, so row level security does not apply to them.
+// The rivals write only the catalogue of clients, while an import writes four
+// tables. They run as the owner of the tables, so row-level security does not
+// apply to them.
 
 const updateSQL = `
 	on conflict (connection_id, client_id) do update
 	set name = excluded.name, inactive = excluded.inactive, toplevel_id = excluded.toplevel_id, toplevel_name = excluded.toplevel_name`
 
-// rowsRival reads page by page and writes row by row, a transaction a page.
+// rowsRival reads page by page and writes row by row, with one transaction per
+// page.
 func rowsRival(ctx context.Context, j *job) (func() error, error) {
 	conn, err := pgx.Connect(ctx, j.Database)
 	if err != nil {

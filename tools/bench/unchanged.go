@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// The steps of benchUnchanged, in order.
+// benchUnchanged takes these steps, in order.
 const (
 	stepImport   = "first import"
 	stepReimport = "import again, nothing changed"
@@ -18,7 +18,7 @@ const (
 	stepRenamed  = "resync, 1 % renamed"
 )
 
-// benchUnchanged shows that an import writes what has changed and no more.
+// benchUnchanged shows that an import writes only changes.
 func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 	h, err := newHalo(o.clients, halotest.Profile{})
 	if err != nil {
@@ -47,9 +47,9 @@ func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// benchMemory shows that the worker's memory does not depend on the tenant's size.
-// Each step has a worker of its own and runs once, since the peak hardly varies.
-// GOMEMLIMIT is not set.
+// benchMemory shows that the worker's memory does not depend on the size of the
+// tenant. Each step has a worker of its own and runs once, because the peak
+// hardly varies. GOMEMLIMIT is not set.
 func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 	var order []contender
 	taken := map[string][]sample{}
@@ -70,7 +70,7 @@ func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// memoryOf adds an import and a resync of a tenant to taken.
+// memoryOf adds an import and a resync of one tenant to taken.
 func (b *bench) memoryOf(ctx context.Context, clients int, taken map[string][]sample) (steps []contender, err error) {
 	h, err := newHalo(clients, halotest.Profile{})
 	if err != nil {
@@ -88,15 +88,14 @@ func (b *bench) memoryOf(ctx context.Context, clients int, taken map[string][]sa
 	return steps, err
 }
 
-// history is a database in which several steps follow each other, each with a new
-// worker.
+// history is a database for several successive steps, each with a new worker.
 type history struct {
 	*bench
 	halo       *halotest.Halo
 	database   *database
 	connection string
 	round      int
-	renamed    int // clients, by the last rename
+	renamed    int // number of clients in the last rename
 }
 
 // first begins a round in a new database.

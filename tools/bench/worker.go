@@ -20,18 +20,18 @@ type worker struct {
 	log    devstack.Output
 }
 
-// startWorker returns when the worker processes tasks. Settings override those of
-// the environment.
+// startWorker starts a worker and returns when it processes tasks. settings
+// override those in the environment.
 func (d *database) startWorker(ctx context.Context, settings ...string) (*worker, error) {
 	w := &worker{cmd: d.program(context.WithoutCancel(ctx), d.name, "worker"), exited: make(chan struct{})}
 	w.cmd.Env = append(w.cmd.Env, settings...)
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches this process only, which stops the worker
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches only this process, which stops the worker
 	w.cmd.Stdout, w.cmd.Stderr = &w.log, &w.log
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = w.cmd.Wait() // its log has the reason
+		_ = w.cmd.Wait() // the log shows the reason
 		close(w.exited)
 	}()
 	for range 3000 {
@@ -49,7 +49,7 @@ func (d *database) startWorker(ctx context.Context, settings ...string) (*worker
 
 // stop shuts the worker down.
 func (w *worker) stop() error {
-	_ = w.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	_ = w.cmd.Process.Signal(syscall.SIGTERM) // the worker may already have ended
 	select {
 	case <-w.exited:
 		return nil
@@ -58,8 +58,8 @@ func (w *worker) stop() error {
 	}
 }
 
-// measured returns the wall time that f returns and what the worker used while f
-// ran.
+// measured returns the wall time that f reports and the resources that the
+// worker used while f ran.
 func (w *worker) measured(f func() (time.Duration, error)) (s sample, err error) {
 	before, err := cpuOf(w.cmd.Process.Pid)
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *worker) measured(f func() (time.Duration, error)) (s sample, err error)
 	return s, err
 }
 
-// byWorker measures f with a new worker, and stops the worker.
+// byWorker measures f with a new worker and then stops the worker.
 func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error), settings ...string) (sample, error) {
 	w, err := d.startWorker(ctx, settings...)
 	if err != nil {
@@ -92,15 +92,15 @@ func (d *database) byWorker(ctx context.Context, f func() (time.Duration, error)
 	return took, errors.Join(err, w.stop())
 }
 
-// importAll requests an import of all clients as the product does. It returns the
-// time until the end of the run in the ledger.
+// importAll requests an import of all clients, as the product does. It returns
+// the time until the ledger shows the end of the run.
 func (d *database) importAll(ctx context.Context, connection string) (time.Duration, error) {
 	return d.request(ctx, func(c *tasks.Client) (tasks.Receipt, error) {
 		return c.Import(ctx, tasks.ImportArgs{Tenant: tenant, ConnectionID: connection, All: true})
 	})
 }
 
-// resyncAll is importAll for a resync.
+// resyncAll is like importAll, for a resync.
 func (d *database) resyncAll(ctx context.Context, connection string) (time.Duration, error) {
 	return d.request(ctx, func(c *tasks.Client) (tasks.Receipt, error) {
 		return c.Resync(ctx, tasks.ResyncArgs{Tenant: tenant, ConnectionID: connection})

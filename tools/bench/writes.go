@@ -9,26 +9,26 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// Keys of [sample.Other], besides those of keyRows.
+// These are keys of [sample.Other], besides those in keyRows.
 const (
 	keyWAL    = "WAL"          // bytes of write-ahead log
-	keyBlocks = "whole blocks" // blocks in it as a whole
+	keyBlocks = "whole blocks" // blocks that the log contains as a whole
 )
 
-// dataTables hold the result of an import.
+// dataTables lists the tables with the result of an import.
 func dataTables() []string { return []string{"clients", "companies", "mappings", "events"} }
 
-// runTables hold the run itself, which is written each time.
+// runTables lists the tables with the run itself, which each import writes.
 func runTables() []string {
 	return []string{"runs", "run_pages", "run_findings", "run_items", "connections"}
 }
 
-// verbs are the changes of rows that Postgres counts.
+// verbs lists the changes of rows that Postgres counts.
 func verbs() []string { return []string{"inserted", "updated", "deleted"} }
 
 func keyRows(table, verb string) string { return table + " " + verb }
 
-// rewritten is the number of rows of the tables that each sample wrote.
+// rewritten returns the number of rows that each sample wrote to the tables.
 func rewritten(samples []sample, tables ...string) figures {
 	return of(samples, func(s sample) float64 {
 		var sum float64
@@ -41,7 +41,7 @@ func rewritten(samples []sample, tables ...string) figures {
 	})
 }
 
-// writing measures f with a new worker, its requests to Halo and its writes.
+// writing measures f with a new worker, including requests to Halo and writes.
 func (d *database) writing(ctx context.Context, h *halotest.Halo, f func() (time.Duration, error)) (sample, error) {
 	if err := d.settle(ctx); err != nil {
 		return sample{}, err
@@ -65,10 +65,10 @@ func (d *database) writing(ctx context.Context, h *halotest.Halo, f func() (time
 	return took, nil
 }
 
-// settle vacuums the database and makes a checkpoint. After that, the first change
-// of a block logs the whole block, as after each checkpoint in production. It also
-// flushes the counts of this program's own sessions, which would otherwise appear
-// during the next step.
+// settle vacuums the database and makes a checkpoint. Afterwards the first
+// change of a block logs the whole block, as after each checkpoint in
+// production. settle also flushes the counts of this program's own sessions,
+// which would otherwise count towards the next step.
 func (d *database) settle(ctx context.Context) error {
 	for _, sql := range []string{"vacuum (analyze)", "checkpoint"} {
 		if _, err := d.conn.Exec(ctx, sql); err != nil {
@@ -83,9 +83,9 @@ func (d *database) settle(ctx context.Context) error {
 	return nil
 }
 
-// written returns the rows written so far by table, and the position in the WAL.
-// Sessions report their counts at the latest when they end, so written waits until
-// this program's session is the only one in the database.
+// written returns the rows written so far by table, and the position in the
+// WAL. A session reports its counts when it ends, if not earlier. So written
+// waits until this program's session is the only one in the database.
 func (d *database) written(ctx context.Context) (map[string]float64, error) {
 	if err := d.waitAlone(ctx); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// offline answers for base images without asking their registry.
+// offline resolves base images without contacting a registry.
 type offline struct{}
 
 // ResolveImageConfig implements [llb.ImageMetaResolver].
@@ -26,7 +26,7 @@ func (offline) ResolveImageConfig(_ context.Context, ref string, _ sourceresolve
 	return ref, digest.FromBytes(config), config, err
 }
 
-// dockerfile runs what "docker build --check" runs.
+// dockerfile runs the checks of "docker build --check".
 func dockerfile(ctx context.Context, path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -55,8 +55,8 @@ func line(at []parser.Range) int {
 	return at[0].Start.Line
 }
 
-// composeFile loads the file as "docker compose config" does: with the
-// specification's schema, and with all references between its parts.
+// composeFile loads the file as "docker compose config" does, with the schema
+// of the specification and with all references between parts.
 func composeFile(ctx context.Context, path string) (string, error) {
 	options, err := cli.NewProjectOptions([]string{path}, cli.WithProfiles([]string{"*"}), cli.WithResolvedPaths(true))
 	if err != nil {
@@ -69,7 +69,7 @@ func composeFile(ctx context.Context, path string) (string, error) {
 	var all error
 	for _, s := range project.Services {
 		if s.Name == "postgres" || s.Name == "redis" {
-			continue // images of others, with their own ways
+			continue // an image of another project
 		}
 		if !s.ReadOnly || len(s.CapDrop) == 0 || len(s.SecurityOpt) == 0 {
 			all = errors.Join(all, fmt.Errorf("service %s may do more than it needs to", s.Name))

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// types are what the manifests may consist of.
+// types lists the types that the manifests may use.
 var types = map[string]func() any{
 	"apps/v1 Deployment":                     func() any { return &apps.Deployment{} },
 	"batch/v1 Job":                           func() any { return &batch.Job{} },
@@ -32,8 +32,9 @@ var types = map[string]func() any{
 	"keda.sh/v1alpha1 TriggerAuthentication": func() any { return &keda.TriggerAuthentication{} },
 }
 
-// manifests renders a folder as "kubectl apply -k" does, reads each object with
-// the types of the API, strictly, and holds it against the others.
+// manifests renders a folder as "kubectl apply -k" does. It reads each object
+// strictly, with the types of the API, and checks the references between
+// objects.
 func manifests(_ context.Context, path string) (string, error) {
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), path)
 	if err != nil {
@@ -84,7 +85,7 @@ func strictly(r *resource.Resource) (any, error) {
 	return object, yaml.UnmarshalStrict(text, object)
 }
 
-// guarded says what a pod may do and should not.
+// guarded returns an error if a pod lacks a restriction that it should have.
 func guarded(pod core.PodTemplateSpec) error {
 	var all error
 	if s := pod.Spec.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil {
@@ -103,7 +104,7 @@ func guarded(pod core.PodTemplateSpec) error {
 	return all
 }
 
-// selector is how an object names the pods that it is about.
+// selector is the way in which an object selects its pods.
 type selector struct {
 	of *resource.Resource
 	by *meta.LabelSelector

@@ -1,7 +1,7 @@
-// Deploy checks the files of deploy/ with the libraries of those who read them:
-// BuildKit's own checks for the Dockerfile, compose's own loader, kustomize and
-// the types of Kubernetes and KEDA for the manifests, systemd-analyze for the
-// units. No engine, cluster or network is needed.
+// Deploy checks the files in deploy/ with the libraries of the tools that read
+// them: BuildKit's checks for the Dockerfile, the loader of compose, kustomize
+// and the types of Kubernetes and KEDA for the manifests, systemd-analyze for
+// the units. It needs no engine, cluster or network.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// run checks a folder like deploy/ and says what was looked at.
+// run checks a folder like deploy/ and prints what it has checked.
 func run(ctx context.Context, dir string) error {
 	checks := []struct {
 		path  string

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// mostExposed is the bound for "systemd-analyze security", in tenths; 0 is
-// nothing allowed, 100 everything.
+// mostExposed is the maximum score of "systemd-analyze security" in tenths. A
+// score of 0 means that nothing is allowed, 100 that everything is.
 const mostExposed = "15"
 
-// units has systemd look at its own files, where there is one.
+// units checks the unit files with systemd, if systemd is installed.
 func units(ctx context.Context, dir string) (string, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.service"))
 	if err != nil || len(paths) == 0 {
@@ -33,7 +33,7 @@ func units(ctx context.Context, dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// It wants to see the program, which is not installed here.
+		// systemd requires the program to exist, but it is not installed here.
 		text = bytes.ReplaceAll(text, []byte("/usr/local/bin/worker"), []byte("/bin/true"))
 		paths[i] = filepath.Join(work, filepath.Base(path))
 		if err := os.WriteFile(paths[i], text, 0o600); err != nil {

@@ -1,5 +1,6 @@
-// House measures the layout of a checkout and prints a table: files, functions,
-// packages, comments, options, records, statuses. Given two checkouts it prints both.
+// House measures the layout of a checkout and prints a table of files,
+// functions, packages, comments, options, records and statuses. With two
+// checkouts, it prints both side by side.
 //
 //	go run . ../.. [OTHER]
 package main
@@ -20,17 +21,17 @@ import (
 	"strings"
 )
 
-// house is what was measured of one checkout. Tests and modules below tools do not
-// count.
+// house holds the measurements of one checkout. Tests and the modules below
+// tools do not count.
 type house struct {
-	files, functions []int // lines of each
+	files, functions []int // number of lines of each
 	packages         map[string]int
 	lines, comments  int
 	options          int // fields of the largest struct named Config or Options
 	optionsOf        string
-	records          map[string][]string // JSON tags → packages that declare them
-	bare             int                 // fields named Kind, State or Outcome of type string
-	statuses         []string            // files that give an error a status, in a literal
+	records          map[string][]string // packages that declare a struct with these JSON tags
+	bare             int                 // number of fields of type string named Kind, State or Outcome
+	statuses         []string            // files with a literal that sets the HTTP status of an error
 }
 
 func main() {
@@ -168,7 +169,7 @@ func (h *house) structure(pkg, name string, s *ast.StructType) {
 	}
 }
 
-// chooses reports whether a literal holds a status of an error next to something else.
+// chooses reports whether a literal sets the HTTP status of an error.
 func chooses(lit *ast.CompositeLit) bool {
 	for _, e := range lit.Elts {
 		if kv, ok := e.(*ast.KeyValueExpr); ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// write fills man1 and completions in dir. when is the date of the pages, so that
-// the same source gives the same pages.
+// write fills man1 and completions in dir. when is the date on the pages, so
+// that the same source always yields the same pages.
 func write(root *cobra.Command, dir string, when time.Time) error {
 	man, completions := filepath.Join(dir, "man1"), filepath.Join(dir, "completions")
 	if err := errors.Join(os.MkdirAll(man, 0o750), os.MkdirAll(completions, 0o750)); err != nil {
@@ -44,7 +44,8 @@ func writeFile(path string, generate func(io.Writer) error) error {
 
 var flags = regexp.MustCompile(`(?m)--[\w-]+`)
 
-// missing returns the commands, flags and examples that the pages in dir lack.
+// missing returns the commands, flags and examples that are not in the pages in
+// dir.
 func missing(root *cobra.Command, dir string) (lacks []string) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
@@ -62,7 +63,7 @@ func missing(root *cobra.Command, dir string) (lacks []string) {
 			}
 		}
 		for _, sub := range cmd.Commands() {
-			if sub.Name() != "help" { // cobra's own, which has no page
+			if sub.Name() != "help" { // cobra's own command, which has no page
 				visit(sub)
 			}
 		}

@@ -21,8 +21,8 @@ var kit struct {
 	next  atomic.Int64
 }
 
-// Main runs the tests for TestMain and exits. It fails if they leave a goroutine
-// behind.
+// Main runs the tests for TestMain and exits. It fails if the tests leave a
+// goroutine behind.
 func Main(m *testing.M) {
 	redis.SetLogger(quiet{})
 	server, err := devstack.StartRedis(context.Background(), devstack.RedisOptions{})
@@ -39,13 +39,14 @@ func Main(m *testing.M) {
 	}))
 }
 
-// quiet hides go-redis' reports of the outages that tests cause.
+// quiet discards go-redis' messages about outages, because tests cause outages
+// on purpose.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// URL returns the URL of an empty database. Tests may run at the same time: each
-// database is reused only after 511 others.
+// URL returns the URL of an empty database. Tests may run at the same time,
+// because each database is reused only after 511 others.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	url := kit.redis.DatabaseURL(int(1 + kit.next.Add(1)%511))
@@ -61,5 +62,6 @@ func URL(tb testing.TB) string {
 	return url
 }
 
-// Zero returns the URL of database 0, which [URL] never returns, for examples.
+// Zero returns the URL of database 0, which [URL] never returns. It is for
+// examples.
 func Zero() string { return kit.redis.URL() }

@@ -21,7 +21,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The kinds of requests.
+// These are the kinds of requests.
 const (
 	importAll    = "import all"
 	importSearch = "import search"
@@ -33,7 +33,7 @@ const (
 	resync       = "resync"
 )
 
-// The ways to request a run.
+// These are the ways to request a run.
 const (
 	byEngine   = "engine"
 	byCLI      = "cli"
@@ -43,8 +43,8 @@ const (
 	byRetry    = "retry"
 )
 
-// plannedAsk is a planned action of a person: request a run, or cancel or retry an
-// earlier one.
+// plannedAsk is a planned action of a person: requesting a run, or cancelling
+// or retrying an earlier one.
 type plannedAsk struct {
 	at     time.Duration
 	site   int
@@ -64,12 +64,12 @@ type ask struct {
 	args   request
 	began  time.Time
 	answer time.Time
-	id     string // of the run; empty: not known
-	joined bool   // the run belongs to an earlier request
+	id     string // id of the run; empty: unknown
+	joined bool   // the run already existed for an earlier request
 	err    error
 }
 
-// by returns the requester in the run's record.
+// by returns the name of the requester in the run's record.
 func (a *ask) by() string { return fmt.Sprint("ask-", a.n) }
 
 // accepted reports whether the caller may rely on the run.
@@ -77,14 +77,14 @@ func (a *ask) accepted() bool { return a.id != "" && a.err == nil && a.way != by
 
 // request holds a run's kind and arguments.
 type request struct {
-	kind repo.RunKind // as in the ledger
+	kind repo.RunKind // as stored in the ledger
 	imp  tasks.ImportArgs
 	maps tasks.MapArgs
 	un   tasks.UnmapArgs
 	re   tasks.ResyncArgs
 }
 
-// drawAsks draws people's actions for the first part of an episode.
+// drawAsks draws the actions of people for the first part of an episode.
 func drawAsks(r *rand.Rand, n, sites int, within time.Duration) []plannedAsk {
 	whats := []string{importAll, importAll, importSearch, importIDs, importIDs, importDry, mapPairs, mapReplace, mapReplace, unmapSome, unmapSome, resync}
 	ways := []string{byEngine, byEngine, byEngine, byRedis, byRedis, bySQL, bySQL, bySQL, byRollback, byCLI}
@@ -110,8 +110,8 @@ func drawAsks(r *rand.Rand, n, sites int, within time.Duration) []plannedAsk {
 	return asks
 }
 
-// askAll performs the planned actions at their times. Each runs in its own
-// goroutine, so that one that hangs does not delay the others.
+// askAll performs the planned actions at their times. Each has its own
+// goroutine, so that one that hangs does not delay others.
 func (e *episode) askAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for i, p := range e.plan.asks {
@@ -181,7 +181,7 @@ func (a *ask) request() request {
 	return request{kind: repo.KindImport, imp: imp}
 }
 
-// json returns the arguments for the SQL function.
+// json returns the arguments of the SQL function.
 func (r request) json() ([]byte, error) {
 	switch r.kind {
 	case repo.KindMap:
@@ -194,7 +194,7 @@ func (r request) json() ([]byte, error) {
 	return json.Marshal(r.imp)
 }
 
-// ask requests a run in the way of a.
+// ask requests a run in the way that a specifies.
 func (e *episode) ask(ctx context.Context, a *ask) {
 	var id string
 	var joined bool
@@ -271,7 +271,7 @@ func (e *episode) throughSQL(ctx context.Context, a *ask) (string, error) {
 	return engine.RunID(id), tx.Commit(ctx)
 }
 
-// throughCLI requests a run with the command, as a person would.
+// throughCLI requests a run with the CLI, as a person would.
 func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	args := []string{"--tenant", a.site.tenant}
 	switch a.args.kind {
@@ -285,7 +285,7 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 		}
 	case repo.KindResync:
 		args = append(args, "resync")
-	case repo.KindUnmap: // the command makes the request at once
+	case repo.KindUnmap: // the command does this at once, without a run
 		r, err := a.throughEngine(ctx, e.engine)
 		return r.RunID, err
 	default:
@@ -315,7 +315,8 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	return run.ID, err
 }
 
-// known selects one of the runs that a caller knows; nil: none yet.
+// known selects one of the runs that callers know, or returns nil if there is
+// none yet.
 func (e *episode) known(a *ask) *ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -338,14 +339,14 @@ func (e *episode) cancel(ctx context.Context, a *ask) {
 		return
 	}
 	e.mu.Lock()
-	e.cancelled[other.id] = true // even after an error: the request may have arrived
+	e.cancelled[other.id] = true // even after an error, because the request may have arrived
 	e.faults["(cancel)"]++
 	e.mu.Unlock()
 	run, err := e.engine.Cancel(ctx, other.site.tenant, other.id, a.by())
 	e.note("%s cancels %s: %s %v", a.by(), other.id, run.State, err)
 }
 
-// retry requests a known run again; false: there is none.
+// retry requests a known run again. It returns false if there is no such run.
 func (e *episode) retry(ctx context.Context, a *ask) bool {
 	other := e.known(a)
 	if other == nil {
@@ -360,7 +361,8 @@ func (e *episode) retry(ctx context.Context, a *ask) bool {
 	return true
 }
 
-// sleepUntil waits until a time of the plan; false: the episode is over.
+// sleepUntil waits until a time in the plan. It returns false if the episode
+// ends first.
 func sleepUntil(ctx context.Context, at time.Time) bool {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()

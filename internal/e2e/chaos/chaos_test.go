@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// TestChaos is the short form. With HALOSYNC_CHAOS_RUNS=n it is the long form:
-// episodes of seeds from 1 on until n runs have been checked. HALOSYNC_CHAOS_SEED=n
-// repeats the episode of one seed. HALOSYNC_CHAOS_REPORT names a file for the
-// report, HALOSYNC_CHAOS_LOGS a folder for the workers' logs of failed episodes.
+// TestChaos is the short form. HALOSYNC_CHAOS_RUNS=n selects the long form,
+// which runs episodes with seeds from 1 until n runs have been checked.
+// HALOSYNC_CHAOS_SEED=n repeats the episode with that seed.
+// HALOSYNC_CHAOS_REPORT names a file for the report, and HALOSYNC_CHAOS_LOGS a
+// folder for the workers' logs of failed episodes.
 func TestChaos(t *testing.T) {
 	total := newReport()
 	defer func() {
@@ -55,7 +56,8 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// carryOut runs episodes on the given number of lanes until there is no next one.
+// carryOut runs episodes on the given number of lanes until next has no more
+// plans.
 func carryOut(t *testing.T, total *report, lanes int, next func() (plan, bool)) {
 	var going sync.WaitGroup
 	for range lanes {
@@ -80,7 +82,7 @@ func carryOut(t *testing.T, total *report, lanes int, next func() (plan, bool)) 
 	going.Wait()
 }
 
-// longPlan draws an episode.
+// longPlan draws a plan for the long form.
 func longPlan(seed uint64) plan {
 	kinds := faultKinds()
 	return plan{
@@ -90,9 +92,9 @@ func longPlan(seed uint64) plan {
 	}
 }
 
-// shortPlans returns two episodes of fixed seeds that together have every kind of
-// fault. The leap of the clock replaces minutes of waiting for what is lost with a
-// worker.
+// shortPlans returns two episodes with fixed seeds that together have every
+// kind of fault. The clock leap saves the minutes until the work of a lost
+// worker is recovered.
 func shortPlans() []plan {
 	at := func(seconds float64, kind string, lasts float64, worker, n int) plannedFault {
 		return plannedFault{
@@ -114,7 +116,8 @@ func shortPlans() []plan {
 	return []plan{workers, servers}
 }
 
-// number reads a variable of the environment; 0: not set.
+// number reads an environment variable. It returns 0 if the variable is not
+// set.
 func number(t *testing.T, name string) int {
 	t.Helper()
 	text := os.Getenv(name)

@@ -27,13 +27,13 @@ import (
 )
 
 const (
-	pageCap = 20 // rows of a page that Halo sends: many pages of few clients
+	pageCap = 20 // rows per page: many pages with few clients
 	appID   = "app-4711"
 	appKey  = "s3cret"
-	// settleTimeout bounds the time from the last fault to the end of all runs. A
-	// lease expires after 30 s and counts as expired after another 30 s, which is
-	// checked once a minute; requests to a Halo that is down are repeated after a
-	// minute.
+	// settleTimeout bounds the time from the last fault to the end of all runs.
+	// A lease expires after 30 s and counts as expired after another 30 s,
+	// which asynq checks once a minute. Requests to an unreachable Halo are
+	// repeated after a minute.
 	settleTimeout = 6 * time.Minute
 )
 
@@ -45,7 +45,7 @@ type plan struct {
 	faults []plannedFault
 }
 
-// site is one tenant with its connection and its part of Halo.
+// site is one tenant with its connection and its tenant in Halo.
 type site struct {
 	tenant  string
 	conn    repo.Connection
@@ -54,22 +54,22 @@ type site struct {
 	maps    []zoned           // clients that may be mapped by hand, each to its own company
 }
 
-// zoned is a client with its company and mapping.
+// zoned is a client with its company and its mapping.
 type zoned struct {
 	client  halotest.Client
 	company uuid.UUID
-	mapping uuid.UUID // zero: none
+	mapping uuid.UUID // zero: not mapped
 }
 
-// episode is the execution of a plan.
+// episode is one execution of a plan.
 type episode struct {
 	*testing.T
 	*lane
 	plan  plan
 	began time.Time
 
-	db          string // its name
-	redisURL    string // past the link
+	db          string // name of the database
+	redisURL    string // address that bypasses the link
 	pool        *pgxpool.Pool
 	store       *repo.Store
 	engine      *engine.Engine
@@ -80,10 +80,10 @@ type episode struct {
 	mu        sync.Mutex
 	timeline  []string
 	asks      []*ask          // in the order of the plan
-	cancelled map[string]bool // runs with an attempt to cancel them
-	wipes     []span          // when Redis lost its data
+	cancelled map[string]bool // runs that someone tried to cancel
+	wipes     []span          // periods in which Redis lost its data
 	faults    map[string]int
-	lapses    int // how often executions may have lost their lease
+	lapses    int // number of times that executions may have lost their lease
 	lastFault time.Time
 	quiet     time.Duration // from the last fault to an empty queue
 	recovery  time.Duration // from the last fault to the end of the last run
@@ -92,7 +92,7 @@ type episode struct {
 // span is a period of time.
 type span struct{ from, to time.Time }
 
-// note writes a line of the timeline.
+// note adds a line to the timeline.
 func (e *episode) note(format string, args ...any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -164,8 +164,8 @@ func (e *episode) setUp(ctx context.Context) error {
 	})
 }
 
-// environment returns a worker's environment, or with a user the environment of
-// that person's CLI, which does not use the links.
+// environment returns a worker's environment. With a user, it returns the
+// environment of that person's CLI, which bypasses the links.
 func (e *episode) environment(user string) []string {
 	db, redis := e.workerDatabase(e.db), "redis://"+e.toRedis.addr+"/0"
 	if user != "" {
@@ -174,14 +174,14 @@ func (e *episode) environment(user string) []string {
 	return []string{
 		"DATABASE_URL=" + db, "REDIS_URL=" + redis, "HALOSYNC_KEYSET=" + e.keyset, "HALOSYNC_ALLOW_HOSTS=127.0.0.1",
 		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
-		"GORACE=atexit_sleep_ms=0", // a second at the end of each command
+		"GORACE=atexit_sleep_ms=0", // otherwise each command ends a second later
 	}
 }
 
-// newSite creates a tenant. Its first clients are already mapped, the next have
-// companies that a person may map them to, and the rest are for imports only. The
-// outcome for each kind does not depend on the order of events, or Postgres has
-// recorded that order.
+// newSite creates a tenant. Its first clients are already mapped. The next ones
+// have companies to which a person may map them. The remaining clients are only
+// imported. For each kind, either the outcome does not depend on the order of
+// events, or Postgres records that order.
 func (e *episode) newSite(ctx context.Context, i int) (*site, error) {
 	const clients, unmaps, maps = 250, 20, 20
 	name := fmt.Sprintf("e%d-%d", e.plan.seed, i)
@@ -244,7 +244,7 @@ func (e *episode) tearDown(ctx context.Context) {
 		e.tell(ctx)
 	}
 	if e.queue == nil {
-		return // it was not set up
+		return // the site was not set up
 	}
 	e.store.Close()
 	e.pool.Close()
@@ -253,8 +253,8 @@ func (e *episode) tearDown(ctx context.Context) {
 	}
 }
 
-// await waits for a condition. It reports an error of ok only after the timeout,
-// since the error may be temporary.
+// await waits for a condition. Errors of ok may be temporary, so await reports
+// an error only after the timeout.
 func (e *episode) await(ctx context.Context, what string, timeout time.Duration, ok func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -299,8 +299,8 @@ func (e *episode) tell(ctx context.Context) {
 	}
 }
 
-// dice returns a generator for one part of an episode. The parts are independent:
-// drawing more in one does not change the others.
+// dice returns a random generator for one part of an episode. The generators
+// are independent: drawing more in one part does not change the others.
 func dice(seed uint64, part string) *rand.Rand {
 	var n uint64
 	for _, b := range []byte(part) {

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// The kinds of faults.
+// These are the kinds of faults.
 const (
 	workerKill   = "worker killed (SIGKILL)"
 	workerTerm   = "worker replaced (SIGTERM)"
@@ -27,7 +27,7 @@ const (
 	haloError    = "halo: 5xx"
 	haloHang     = "halo: hangs"
 	haloReset    = "halo: resets"
-	// Followed by the name of a link:
+	// The name of a link follows these prefixes.
 	linkCut    = "cut: "
 	linkSilent = "silent: "
 	linkSlow   = "slow: "
@@ -45,7 +45,8 @@ func faultKinds() []string {
 	return kinds
 }
 
-// plannedFault is a fault and its parameters, whose meaning depends on the kind.
+// plannedFault is a fault with its parameters. Their meaning depends on the
+// kind.
 type plannedFault struct {
 	at     time.Duration
 	kind   string
@@ -54,7 +55,7 @@ type plannedFault struct {
 	n      int
 }
 
-// drawFaults draws faults: one of each kind in first, then of any kind.
+// drawFaults draws faults: first one of each kind in first, then any kind.
 func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []plannedFault {
 	kinds := faultKinds()
 	var faults []plannedFault
@@ -73,7 +74,7 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 				continue
 			}
 		}
-		if kind == workerFreeze && !long { // beyond the lease and the time until it counts as expired
+		if kind == workerFreeze && !long { // longer than the lease and the time until it counts as expired
 			f.lasts, long = 65*time.Second+time.Duration(f.n)*10*time.Millisecond, true
 		}
 		faults = append(faults, f)
@@ -82,8 +83,8 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 	return faults
 }
 
-// breakAll causes the faults of the plan at their times. Faults of one server, link
-// or worker wait for each other; all others overlap.
+// breakAll causes the faults in the plan at their times. Faults of the same
+// server, link or worker run one after another. All other faults may overlap.
 func (e *episode) breakAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for _, f := range e.plan.faults {
@@ -190,7 +191,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 		switch f.kind {
 		case linkCut + way.name:
 			way.cut()
-		case linkSilent + way.name: // data is lost; its end breaks the connections
+		case linkSilent + way.name: // data is lost, and the end of the fault breaks the connections
 			err = way.toxic("timeout", `"timeout": 0`)
 		case linkSlow + way.name:
 			err = way.toxic("latency", fmt.Sprintf(`"latency": %d, "jitter": 100`, 150+f.n%500))
@@ -206,8 +207,8 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 	return fmt.Errorf("no fault of this kind")
 }
 
-// replace restarts the worker like a deployment. clean says that the worker ended
-// with exit code 0.
+// replace restarts the worker, as a deployment does. clean reports whether the
+// worker ended with exit code 0.
 func (s *supervisor) replace() (clean bool, err error) {
 	p := s.current()
 	s.pauseNext(0)
@@ -215,20 +216,20 @@ func (s *supervisor) replace() (clean bool, err error) {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode() == 0, nil
-	case <-time.After(25 * time.Second): // 20 s are promised on an idle machine
+	case <-time.After(25 * time.Second): // the documented maximum is 20 s on an idle machine
 		s.signal(syscall.SIGQUIT)
 		return false, errors.New("no end within 25 s")
 	}
 }
 
-// lapse notes that executions may lose their lease.
+// lapse records that executions may lose their lease.
 func (e *episode) lapse() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lapses++
 }
 
-// wipe makes Redis lose its data and notes when.
+// wipe makes Redis lose its data and records when.
 func (e *episode) wipe(forget func() error) error {
 	w := span{from: time.Now()}
 	err := forget()
@@ -239,9 +240,10 @@ func (e *episode) wipe(forget func() error) error {
 	return err
 }
 
-// leap makes every stored time older by d. A worker, Redis or Postgres sees the same
-// if its clock leaps by d, but the test need not set the machine's clock. (A worker
-// frozen beyond its lease is the other half: its own clock leaps.)
+// leap makes every stored time older by d. To a worker, Redis or Postgres, this
+// looks as if its clock had leapt by d, but the test need not set the machine's
+// clock. (The opposite case is a worker that is frozen beyond its lease: then
+// the worker's own clock leaps.)
 func (e *episode) leap(ctx context.Context, d time.Duration) error {
 	script := `for _, q in ipairs({'interactive', 'import', 'resync'}) do
 		for _, set in ipairs({'lease', 'retry', 'scheduled'}) do
@@ -249,7 +251,7 @@ func (e *episode) leap(ctx context.Context, d time.Duration) error {
 			for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -ARGV[1], id) end
 		end
 	end`
-	// Either server may be down at this moment; then only the other one leaps.
+	// If either server is down now, only the other one leaps.
 	rerr := e.rdb.Eval(ctx, script, nil, int(d.Seconds())).Err()
 	_, perr := e.pool.Exec(ctx, `
 		update halosync.runs set beat_at = beat_at - $1::interval, dispatched_at = dispatched_at - $1::interval, not_before = not_before - $1::interval
@@ -278,7 +280,7 @@ func (e *episode) heal(ctx context.Context) {
 	e.note("all faults are over")
 }
 
-// hold lets a fault last for d.
+// hold keeps a fault in place for d.
 func hold(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

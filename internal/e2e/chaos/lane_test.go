@@ -19,8 +19,8 @@ import (
 
 const template = "chaos_template"
 
-// lane is a set of servers, used by one episode after the other: a durable Postgres, a
-// Redis without persistence, a Halo, and the links to them.
+// lane is a set of servers that episodes use one after another: a durable
+// Postgres, a Redis without persistence, a Halo, and the links to them.
 type lane struct {
 	pg    *devstack.Postgres
 	redis *devstack.Redis
@@ -29,7 +29,7 @@ type lane struct {
 
 	toPostgres, toRedis, toHalo *link
 
-	rdb    *redis.Client // past the link
+	rdb    *redis.Client // connected without the link
 	keyset string
 	keys   *secret.Keyset
 
@@ -43,8 +43,8 @@ func newLane(ctx context.Context) (l *lane, err error) {
 			err = errors.Join(err, l.close())
 		}
 	}()
-	// As in production, a confirmed commit survives a crash of the server. fsync may
-	// stay off, since the machine does not crash.
+	// As in production, a confirmed commit survives a crash of the server.
+	// fsync may stay off, because the machine does not crash.
 	l.pg, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Settings: map[string]string{"synchronous_commit": "on"}})
 	if err != nil {
 		return l, err
@@ -102,15 +102,16 @@ func (l *lane) sql(ctx context.Context, statement string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// database creates a migrated database.
+// database creates a database with the schema.
 func (l *lane) database(ctx context.Context, name string) error {
 	return l.sql(ctx, "create database "+name+" template "+template)
 }
 
-// workerRole is the database role of the workers; row level security applies to it.
+// workerRole is the database role of the workers. Row-level security applies to
+// it.
 const workerRole = "halosync_worker"
 
-// workerDatabase returns the URL of a database for workers.
+// workerDatabase returns the URL that workers use for a database.
 func (l *lane) workerDatabase(name string) string {
 	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", workerRole, l.toPostgres.addr, name)
 }

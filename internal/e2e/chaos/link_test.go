@@ -13,12 +13,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link is the connection from the workers to one server. It can be cut, slowed and
-// silenced like a failing network.
+// link connects the workers to one server. It can be cut, slowed and silenced
+// like a failing network.
 type link struct {
 	name string
-	addr string     // that the workers connect to; constant
-	mu   sync.Mutex // one fault at a time
+	addr string     // address that the workers connect to; constant
+	mu   sync.Mutex // held during a fault, so that there is only one at a time
 	via  *toxiproxy.Proxy
 }
 
@@ -32,7 +32,7 @@ func newLink(name, upstream string) (*link, error) {
 	return l, nil
 }
 
-// cut breaks all connections and refuses new ones until mend.
+// cut breaks all connections and refuses new ones until mend is called.
 func (l *link) cut() { l.via.Stop() }
 
 // toxic applies one of toxiproxy's toxics to the server's answers.
@@ -51,8 +51,8 @@ func (l *link) mend() error {
 	return nil
 }
 
-// socketRelay listens on TCP for a server that has only a Unix socket, such as a
-// private Postgres: toxiproxy does not support sockets.
+// socketRelay listens on TCP for a server that has only a Unix socket, such as
+// a private Postgres. toxiproxy does not support Unix sockets.
 type socketRelay struct {
 	listener net.Listener
 	path     string
@@ -69,7 +69,7 @@ func newSocketRelay(path string) (*socketRelay, error) {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
-				return // closed
+				return // the listener is closed
 			}
 			r.wg.Go(func() { r.relay(conn) })
 		}
@@ -79,18 +79,18 @@ func newSocketRelay(path string) (*socketRelay, error) {
 
 func (r *socketRelay) addr() string { return r.listener.Addr().String() }
 
-// relay copies both ways until either side ends.
+// relay copies data in both directions until either side ends.
 func (r *socketRelay) relay(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("unix", r.path)
 	if err != nil {
-		return // the server is down: so is the connection
+		return // the server is down, so the connection ends
 	}
 	defer server.Close()
 	over := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			_, _ = io.Copy(pair[0], pair[1]) // both ends notice an error themselves
+			_, _ = io.Copy(pair[0], pair[1]) // both sides notice errors themselves
 			over <- struct{}{}
 		}()
 	}

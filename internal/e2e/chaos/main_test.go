@@ -15,7 +15,7 @@ import (
 var kit struct{ bin string }
 
 func TestMain(m *testing.M) {
-	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports every fault at length
+	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis logs every fault at length
 	var err error
 	if kit.bin, err = devstack.Programs(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

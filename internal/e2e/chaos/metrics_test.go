@@ -11,11 +11,12 @@ import (
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// walkMetrics checks the metrics of each worker after the episode: all documented ones
-// are there, and every label has a listed value.
+// walkMetrics checks the metrics of each worker after the episode. All
+// documented metrics must be present, and every label must have a listed value.
 func (e *episode) walkMetrics(ctx context.Context) {
 	docs := telemetrytest.Docs(e)
-	// Mappings are counted once a minute by one worker, which may have been killed.
+	// One worker counts the mappings once a minute, and that worker may have
+	// been killed.
 	if _, err := e.pool.Exec(ctx, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`); err != nil {
 		e.Errorf("count now: %v", err)
 	}
@@ -43,7 +44,7 @@ func (s *supervisor) metrics(ctx context.Context) (string, error) {
 	for line := range strings.Lines(s.log.String()) {
 		var entry struct{ Msg, HTTP string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			addr = entry.HTTP // the latest process
+			addr = entry.HTTP // the last entry is from the latest process
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)

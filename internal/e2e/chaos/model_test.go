@@ -15,10 +15,10 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The model does not use the code under test. It derives the expected state from the
-// requests, the simulated Halo's clients and the states of the runs. Where it matters
-// whether a client was unmapped before or after an import was requested, it uses the
-// times that Postgres recorded.
+// The model does not use the code under test. It derives the expected state
+// from the requests, the clients in the simulated Halo and the states of the
+// runs. Sometimes it matters whether a client was unmapped before or after an
+// import was requested. The model then uses the times that Postgres recorded.
 
 // check compares the outcome of an episode with the model and returns its runs.
 func (e *episode) check(ctx context.Context) map[string]row {
@@ -38,7 +38,7 @@ func (e *episode) check(ctx context.Context) map[string]row {
 	return ledger
 }
 
-// checkAsks compares the answers to requests with the ledger.
+// checkAsks compares the answers to the requests with the ledger.
 func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 	for id, asks := range e.accepted() {
 		if r, ok := ledger[id]; ok {
@@ -48,7 +48,7 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 			continue
 		}
 		if !e.mayBeLost(asks) {
-			continue // reported by settle
+			continue // already reported by settle
 		}
 		if _, err := e.queue.Wait(ctx, id); !errors.Is(err, tasks.ErrUnknownRun) {
 			e.Errorf("run %s is lost, and waiting for it returns %v", id, err)
@@ -70,14 +70,14 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 		case e.asks[i].way == byRollback:
 			e.Errorf("run %s of %s exists although it was rolled back", id, r.asker)
 		case e.asks[i].accepted() && e.asks[i].id != id && e.asks[i].way != byRedis:
-			// Through Redis alone, a request may be answered with an earlier run
-			// by a second claim after its first was lost.
+			// If a run was requested through Redis alone and its first claim
+			// was lost, a second claim may return an earlier run.
 			e.Errorf("%s got run %s, and run %s exists in its name", r.asker, e.asks[i].id, id)
 		}
 	}
 }
 
-// checkRun checks whether a run's end and its counts are possible.
+// checkRun checks that a run's final state and its counts are possible.
 func (e *episode) checkRun(r row) {
 	bad := func(what string) {
 		e.Errorf("%s %s of %s: %s: state %s, error %q, attempt %d, %+v, records %d of %d",
@@ -93,7 +93,7 @@ func (e *episode) checkRun(r row) {
 	case repo.StatePartial:
 		bad("nothing was in its way")
 	case repo.StateFailed:
-		// Only a run whose workers died repeatedly.
+		// This is possible only if the run's workers died repeatedly.
 		if e.lapses < 3 || !strings.HasPrefix(r.Error, "set aside") {
 			bad("it should not have failed")
 		}
@@ -113,7 +113,7 @@ func (e *episode) checkRun(r row) {
 			bad("nothing was in its way")
 		}
 	case repo.KindMap:
-		// Pairs may be refused because an import mapped their client first.
+		// A pair may be refused because an import mapped its client first.
 		args := argsOf[tasks.MapArgs](e, r)
 		if want = len(args.Pairs); args.Replace && r.Failed > 0 {
 			bad("nothing was in its way")
@@ -132,7 +132,7 @@ func (e *episode) checkRun(r row) {
 	}
 }
 
-// covered returns the clients that an import selects, inactive ones included.
+// covered returns the clients that an import selects, including inactive ones.
 func covered(s *site, args tasks.ImportArgs) []halotest.Client {
 	var found []halotest.Client
 	for _, c := range s.clients {
@@ -156,7 +156,7 @@ type held struct {
 	Company   *uuid.UUID
 	Name      *string // of the company
 	Client    int64
-	Called    string // the client
+	Called    string // of the client
 	Inactive  bool
 	State     string
 	MappedBy  string
@@ -215,7 +215,7 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 // checkClient compares one client's mapping with the requests.
 func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held, deleted []held, ledger map[string]row) {
 	m, mapped := inForce[c.ID]
-	var gone time.Time // last unmapped at
+	var gone time.Time // time of the last unmap
 	for _, d := range deleted {
 		if d.DeletedAt.After(gone) {
 			gone = *d.DeletedAt
@@ -231,7 +231,7 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 		}
 		switch r.Kind {
 		case repo.KindImport:
-			// An unmap after the request wins.
+			// An unmap that follows the request takes precedence.
 			if mapsIt(c, argsOf[tasks.ImportArgs](e, r)) && (unmaps < 0 || r.QueuedAt.After(gone)) {
 				may = true
 				must = must || r.State == repo.StateSucceeded
@@ -260,7 +260,7 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 		}
 	}
 	if unmaps >= 0 && gone.IsZero() {
-		must, may = true, true // unchanged
+		must, may = true, true // the mapping is unchanged
 	}
 	if mapped && !may || !mapped && must {
 		e.Errorf("%s: client %d (%s) is mapped: %v; it must be: %v, may be: %v; unmapped at %v", s.tenant, c.ID, c.Name, mapped, must, may, gone)
@@ -273,8 +273,8 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 	}
 }
 
-// checkCounts compares the runs' counts with the rows and the events: each thing was
-// done and counted once.
+// checkCounts compares the counts in the runs with the rows and the events.
+// Each change must be made and counted exactly once.
 func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappings []held, ledger map[string]row) {
 	var created, linked, removed int
 	for _, r := range ledger {
@@ -323,7 +323,7 @@ func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappi
 	}
 }
 
-// checkTemporaryRows checks that the rows of running runs are gone.
+// checkTemporaryRows checks that no temporary rows of runs remain.
 func (e *episode) checkTemporaryRows(ctx context.Context) {
 	for _, table := range []string{"run_pages", "run_findings"} {
 		if n := value[int](ctx, e, `select count(*) from halosync.`+table); n > 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// report is the outcome of all episodes.
+// report holds the totals of all episodes.
 type report struct {
 	mu       sync.Mutex
 	began    time.Time
@@ -21,11 +21,11 @@ type report struct {
 	faults   map[string]int
 	endings  map[string]int // by kind and state
 	ways     map[string]int // requests by way and answer
-	ended    map[string]int // worker processes, by how they ended
-	lost     int            // runs requested through Redis alone, wiped before a worker saw them
-	again    int            // executions beyond a run's first
+	ended    map[string]int // worker processes, by the way they ended
+	lost     int            // runs requested through Redis alone and wiped before a worker saw them
+	again    int            // executions after the first of a run
 	repeated int            // runs with more than one execution
-	pages    int            // written
+	pages    int            // pages written
 	served   int            // list pages that Halo sent
 	recovery time.Duration
 	quiet    time.Duration
@@ -96,7 +96,7 @@ func (r *report) fail(seed uint64) {
 	r.failed = append(r.failed, seed)
 }
 
-// enough reports whether that many runs have been checked.
+// enough reports whether at least that many runs have been checked.
 func (r *report) enough(runs int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,11 +16,11 @@ import (
 type row struct {
 	repo.Run
 
-	id    string // as the queue writes it
+	id    string // in the form that the queue uses
 	asker string // "ask-n", or "schedule"
 }
 
-// ledger reads all runs, of every tenant.
+// ledger reads all runs of all tenants.
 func (e *episode) ledger(ctx context.Context) (map[string]row, error) {
 	rows := map[string]row{}
 	for _, s := range e.sites {
@@ -36,8 +36,8 @@ func (e *episode) ledger(ctx context.Context) (map[string]row, error) {
 	return rows, nil
 }
 
-// settle waits until every run that a caller knows of has ended, and then until the
-// queue is empty.
+// settle waits until every run that a caller knows has ended, and then until
+// the queue is empty.
 func (e *episode) settle(ctx context.Context) {
 	err := e.await(ctx, "all runs have ended", settleTimeout, func() (bool, error) {
 		rows, err := e.ledger(ctx)
@@ -86,7 +86,7 @@ func (e *episode) open(rows map[string]row) []string {
 	return open
 }
 
-// accepted returns the runs that callers know of, with their requests.
+// accepted returns the runs that callers know, with their requests.
 func (e *episode) accepted() map[string][]*ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -99,8 +99,8 @@ func (e *episode) accepted() map[string][]*ask {
 	return told
 }
 
-// mayBeLost reports whether a run may be missing in the ledger: it was requested
-// through Redis alone, which lost it afterwards.
+// mayBeLost reports whether a run may be missing from the ledger, because it
+// was requested through Redis alone and Redis has lost it since.
 func (e *episode) mayBeLost(asks []*ask) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -117,7 +117,8 @@ func (e *episode) mayBeLost(asks []*ask) bool {
 	return false
 }
 
-// queued counts the tasks in Redis that would still run, by queue and state.
+// queued counts the tasks in Redis that are still due to run, by queue and
+// state.
 func (e *episode) queued(ctx context.Context) (map[string]int64, error) {
 	left := map[string]int64{}
 	pipe := e.rdb.Pipeline()

@@ -12,19 +12,20 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// supervisor runs a worker process and restarts it whenever it ends, as systemd would.
+// supervisor runs a worker process and restarts it whenever it ends, as systemd
+// would.
 type supervisor struct {
 	env []string
-	log devstack.Output // of all its processes
+	log devstack.Output // output of all its processes
 
-	mu      sync.Mutex // one fault at a time
-	process *process   // guarded by now
+	mu      sync.Mutex // held during a fault, so that there is only one at a time
+	process *process   // guarded by mutex now
 	now     sync.Mutex
-	pause   time.Duration // before the next start; guarded by now
+	pause   time.Duration // delay of the next start; guarded by mutex now
 	closing chan struct{}
 	over    sync.WaitGroup
 
-	// ended counts processes by how they ended, guarded by now.
+	// ended counts processes by the way they ended. The mutex now guards it.
 	ended map[string]int
 }
 
@@ -83,13 +84,13 @@ func (s *supervisor) start() (*process, error) {
 	}
 	s.process = p
 	go func() {
-		_ = p.cmd.Wait() // see its ProcessState
+		_ = p.cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	return p, nil
 }
 
-// current returns the current or last process; nil before the first.
+// current returns the current or last process, or nil if none has started.
 func (s *supervisor) current() *process {
 	s.now.Lock()
 	defer s.now.Unlock()
@@ -106,14 +107,14 @@ func (s *supervisor) pauseNext(d time.Duration) {
 // signal sends a signal to the current process.
 func (s *supervisor) signal(sig os.Signal) {
 	if p := s.current(); p != nil {
-		_ = p.cmd.Process.Signal(sig) // an error means that it has just ended
+		_ = p.cmd.Process.Signal(sig) // an error means that the process has just ended
 	}
 }
 
-// ready reports whether a process has started to work.
+// ready reports whether a process is ready for work.
 func (s *supervisor) ready() bool { return strings.Contains(s.log.String(), `"msg":"worker started"`) }
 
-// close ends the process for good.
+// close ends the process without a restart.
 func (s *supervisor) close() {
 	close(s.closing)
 	s.signal(syscall.SIGCONT)

@@ -19,8 +19,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Enqueue runs the CLI and returns its output and exit code. The client secret is
-// on its standard input.
+// Enqueue runs the CLI and returns its output and exit code. The CLI gets the
+// client secret on its standard input.
 func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int) {
 	in.T.Helper()
 	program := Program(in.T, "enqueue") // built before the timeout starts
@@ -36,8 +36,8 @@ func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int
 		in.T.Fatal(err)
 	}
 	in.evidence.addCommandLine(cmd.Process.Pid)
-	_ = cmd.Wait()                                                    // see the exit code
-	if len(args) == 0 || args[0] != "keyset" && args[0] != "apikey" { // these print a secret by design
+	_ = cmd.Wait()                                                    // the exit code is returned
+	if len(args) == 0 || args[0] != "keyset" && args[0] != "apikey" { // these commands print a secret by design
 		in.evidence.add("outputs and errors", out.String())
 	}
 	in.evidence.add("outputs and errors", errs.String())
@@ -55,8 +55,8 @@ func (in *Installation) Must(args ...string) string {
 	return out
 }
 
-// Work runs a command of the worker, such as "doctor", and returns its output. The
-// test fails if the exit code is another than code.
+// Work runs a command of the worker, such as "doctor", and returns its output.
+// The test fails unless the exit code is code.
 func (in *Installation) Work(code int, args ...string) string {
 	in.T.Helper()
 	program := Program(in.T, "worker") // built before the timeout starts
@@ -64,7 +64,7 @@ func (in *Installation) Work(code int, args ...string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), in.Environ()...)
-	text, _ := cmd.CombinedOutput() // see the exit code
+	text, _ := cmd.CombinedOutput() // the exit code is checked below
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		in.T.Errorf("worker %v: exit code %d, want %d\n%s", args, got, code, text)
 	}
@@ -72,8 +72,8 @@ func (in *Installation) Work(code int, args ...string) string {
 	return string(text)
 }
 
-// Shell runs one line with /bin/sh in a folder, with a worker's environment and
-// the programs in PATH.
+// Shell runs one line with /bin/sh in a folder. It has a worker's environment
+// and the programs in its PATH.
 func (in *Installation) Shell(dir, line string) (string, error) {
 	cmd := exec.CommandContext(in.T.Context(), "/bin/sh", "-c", line)
 	cmd.Dir = dir
@@ -83,8 +83,8 @@ func (in *Installation) Shell(dir, line string) (string, error) {
 	return string(text), err
 }
 
-// AddCommand returns the arguments of the command that adds a connection; it reads
-// the secret from standard input.
+// AddCommand returns the arguments of the command that adds a connection. That
+// command reads the secret from standard input.
 func (in *Installation) AddCommand(name string) []string {
 	return []string{
 		"connection", "add", name, "--domain", in.Halo.ResourceServer(), "--auth-server", in.Halo.AuthServer(),
@@ -98,8 +98,8 @@ func (in *Installation) Connect() {
 	in.Must(in.AddCommand("halo")...)
 }
 
-// AddConnection adds a connection to the installation's Halo without the CLI,
-// which would be slow for many.
+// AddConnection adds a connection to the installation's Halo. It does not use
+// the CLI, which would be slow for many connections.
 func (in *Installation) AddConnection(store *repo.Store, tenant, name, haloTenant string) repo.Connection {
 	in.T.Helper()
 	conn, err := store.AddConnection(in.T.Context(), tenant, "test", repo.NewConnection{
@@ -129,8 +129,8 @@ func (in *Installation) Run(id string) Run {
 	return Decode[Run](in.T, in.Must("runs", "show", id, "-o", "json"))
 }
 
-// AwaitRun waits until the ledger shows that a run has ended, and reads the run
-// with the CLI.
+// AwaitRun waits until the ledger shows that a run has ended. Then it reads the
+// run with the CLI.
 func (in *Installation) AwaitRun(id string) Run {
 	in.T.Helper()
 	in.Eventually("run "+id+" has ended", func() bool {
@@ -139,16 +139,16 @@ func (in *Installation) AwaitRun(id string) Run {
 	return in.Run(id)
 }
 
-// Request requests a run with the CLI, such as "import", "--all", and returns its
-// id. The connection is "halo".
+// Request requests a run on the connection "halo" with the CLI and returns the
+// run's id. args are the command's arguments, such as "import", "--all".
 func (in *Installation) Request(args ...string) string {
 	in.T.Helper()
 	args = slices.Insert(slices.Clone(args), 1, "--connection", "halo")
 	return Decode[Run](in.T, in.Must(append(args, "-o", "json")...)).ID
 }
 
-// ImportAll imports everything with the CLI, waits, and returns the run. It
-// accepts exit codes 0 and 3.
+// ImportAll imports everything with the CLI, waits for the end and returns the
+// run. It accepts exit codes 0 and 3.
 func (in *Installation) ImportAll() Run {
 	in.T.Helper()
 	out, errs, code := in.Enqueue("import", "--connection", "halo", "--all", "--wait", "-o", "json")
@@ -171,7 +171,7 @@ func (in *Installation) Unfinished() int {
 	return repotest.Value[int](in.T, in.DB, `select count(*) from halosync.runs where finished_at is null`)
 }
 
-// Decode decodes a JSON document. The test fails if the text is not one.
+// Decode decodes a JSON document. The test fails if text is not valid.
 func Decode[T any](t *testing.T, text string) (v T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -180,8 +180,8 @@ func Decode[T any](t *testing.T, text string) (v T) {
 	return v
 }
 
-// Commands returns the commands that the CLI lists in its help, with their words
-// separated by blanks.
+// Commands returns the commands listed in the CLI's help. The words of a
+// command are separated by spaces.
 func Commands(t *testing.T, path ...string) []string {
 	t.Helper()
 	out, err := exec.Command(Program(t, "enqueue"), append(slices.Clone(path), "--help")...).Output()
@@ -202,8 +202,8 @@ func Commands(t *testing.T, path ...string) []string {
 	return all
 }
 
-// RootPath returns the path of a file in the repository, given its path from the
-// root.
+// RootPath returns the full path of a file in the repository. path is relative
+// to the root.
 func RootPath(t testing.TB, path string) string {
 	t.Helper()
 	root, err := devstack.Root()
@@ -213,8 +213,8 @@ func RootPath(t testing.TB, path string) string {
 	return filepath.Join(root, path)
 }
 
-// ReadFile returns the text of a file in the repository, given its path from the
-// root.
+// ReadFile returns the text of a file in the repository. path is relative to
+// the root.
 func ReadFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(RootPath(t, path))

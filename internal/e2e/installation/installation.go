@@ -24,16 +24,18 @@ import (
 // ClientID is the id of the API application in each simulated Halo.
 const ClientID = "app-4711"
 
-// Unlimited is a Halo without a request limit, for tests of everything else.
+// Unlimited configures a Halo without a request limit. It is for tests that do
+// not test the limit.
 var Unlimited = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off})
 
 // Slow is [Unlimited] with a latency for each answer. To keep something in
-// progress use a [halotest.Gate], never latency.
+// progress, use a [halotest.Gate], never latency.
 func Slow(latency time.Duration) halotest.Option {
 	return halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: latency})
 }
 
-// shared holds what the tests of one binary share. Redis starts at its first use.
+// shared holds the servers that the tests in one binary share. Redis starts at
+// first use.
 var shared struct {
 	start     sync.Once
 	redis     *devstack.Redis
@@ -48,9 +50,10 @@ func sharedRedis() (*devstack.Redis, error) {
 	return shared.redis, shared.err
 }
 
-// Main runs the tests of a package for TestMain and stops the shared servers.
+// Main runs the tests of a package for TestMain and then stops the shared
+// servers.
 func Main(m *testing.M) int {
-	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis reports each outage that a test causes
+	tasks.LogRedis(zap.NewNop().Sugar()) // go-redis logs each outage that a test causes
 	code := repotest.Run(m)
 	if shared.redis != nil {
 		if err := shared.redis.Close(); err != nil {
@@ -61,12 +64,13 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Secrets are the secrets of one installation. They are random, so that they occur
-// nowhere else on the machine. The client secret has characters that each encoding
-// treats differently; Core is its plain part.
+// Secrets holds the secrets of one installation. They are random, so that they
+// occur nowhere else on the machine. The client secret contains characters that
+// each encoding treats differently. Core is the part of it that has none of
+// them.
 type Secrets struct {
 	Client, Core    string
-	Postgres, Redis string // passwords in the URLs; the servers do not ask for them
+	Postgres, Redis string // passwords in the URLs; the servers do not require them
 	Keyset          string
 }
 
@@ -74,22 +78,22 @@ type Secrets struct {
 // between commands and starts of workers.
 type Installation struct {
 	T          *testing.T
-	DB         string // URL of the database as its owner
-	Redis      string // URL
+	DB         string // the owner's URL for the database
+	Redis      string // URL of Redis
 	Halo       *halotest.Halo
 	Tenant     *halotest.Tenant
 	App        *halotest.App
 	Secrets    Secrets
-	Env        []string // further variables of worker and commands
+	Env        []string // additional environment variables for worker and commands
 	WorkerArgs []string
 
-	firstRedis string // URL of the initial Redis
+	firstRedis string // URL of the first Redis
 	evidence   *evidence
 	workers    *[]*Worker
-	last       *[]func() error // to close after the search
+	last       *[]func() error // functions to call after the search
 }
 
-// New creates an installation whose Halo has no clients. The tenant is msp-1.
+// New creates an installation whose Halo has no clients. Its tenant is msp-1.
 func New(t *testing.T, opts ...halotest.Option) *Installation {
 	t.Helper()
 	keyset, err := secret.New()
@@ -123,7 +127,7 @@ func New(t *testing.T, opts ...halotest.Option) *Installation {
 	return in
 }
 
-// CloseLast calls f at the test's end, after the search for secrets.
+// CloseLast calls f at the end of the test, after the search for secrets.
 func (in *Installation) CloseLast(f func() error) { *in.last = append(*in.last, f) }
 
 // EmptyRedis returns the URL, with a password, of a Redis database that no other
@@ -137,8 +141,8 @@ func (in *Installation) EmptyRedis() string {
 	return WithPassword(in.T, redis.DatabaseURL(int(shared.databases.Add(1))), "default", in.Secrets.Redis)
 }
 
-// PrivateRedis starts a Redis server for this test only, for tests that halt, flush
-// or configure it. The installation does not use it yet.
+// PrivateRedis starts a Redis server for this test only. Use it for tests that
+// halt, flush or configure Redis. The installation does not use it yet.
 func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis {
 	in.T.Helper()
 	server, err := devstack.StartRedis(in.T.Context(), opts)
@@ -149,8 +153,8 @@ func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis
 	return server
 }
 
-// WithPassword returns a URL with a password, for a server that does not ask for
-// one. An empty user keeps the URL's user.
+// WithPassword adds a password to the URL of a server that does not require
+// one. If user is empty, the URL's user stays.
 func WithPassword(t *testing.T, address, user, password string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -180,8 +184,8 @@ func (in *Installation) Store() *repo.Store {
 	return repotest.OpenKeyed(in.T, in.DB, in.Secrets.Keyset)
 }
 
-// Eventually waits until a condition holds. Its timeout is long enough for a busy
-// machine.
+// Eventually waits until a condition holds. Its timeout is long enough for a
+// busy machine.
 func (in *Installation) Eventually(what string, holds func() bool) {
 	in.T.Helper()
 	const timeout = 4 * time.Minute
@@ -194,7 +198,8 @@ func (in *Installation) Eventually(what string, holds func() bool) {
 	}
 }
 
-// File writes a file, which is removed at the test's end, and returns its path.
+// File writes a file and returns its path. The file is removed at the end of
+// the test.
 func (in *Installation) File(name, text string) string {
 	in.T.Helper()
 	path := filepath.Join(in.T.TempDir(), name)
@@ -207,13 +212,13 @@ func (in *Installation) File(name, text string) string {
 // Long reports whether tests run in their long form, see [devstack.Long].
 func Long() bool { return devstack.Long() }
 
-// Queues are the names of all queues.
+// Queues lists the names of all queues.
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
 
-// Leap makes every stored time older by d, as if d had passed without any event.
-// So a test need not wait until a lease expires, a heartbeat is overdue or a retry
-// is due. The timers of running processes do not change. In their long form the
-// tests let the time pass instead.
+// Leap makes every stored time older by d, as if d had passed without any
+// event. A test then need not wait until a lease expires, a heartbeat is
+// overdue or a retry is due. The timers of running processes do not change. In
+// the long form, tests wait instead.
 func (in *Installation) Leap(d time.Duration) {
 	in.T.Helper()
 	rdb := in.ConnectRedis(in.Redis)

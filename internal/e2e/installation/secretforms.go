@@ -15,26 +15,26 @@ import (
 	"testing"
 )
 
-// window is the minimum length of a text to search for, in bytes.
+// window is the minimum length of a string to search for, in bytes.
 const window = 8
 
 // SecretForm is one form of a secret that must not occur anywhere.
 type SecretForm struct {
-	Of, Form string // description, without the text
+	Of, Form string // description of the secret and of its form, without the secret
 	text     string
 }
 
-// SecretForms searches for many texts in one pass: it filters by the first eight
-// bytes and then compares.
+// SecretForms searches for many strings in one pass. It filters by the first
+// eight bytes and compares the rest only on a match.
 type SecretForms struct {
-	filter [1 << 14]uint64 // a bit for each hash of 20 bits
+	filter [1 << 14]uint64 // one bit for each 20-bit hash
 	by     map[uint64][]SecretForm
 	N      int // number of forms
 }
 
 func hash(w uint64) uint64 { return (w * 0x9E3779B97F4A7C15) >> 44 }
 
-// Add adds a text in all its forms.
+// Add adds a secret in all its forms.
 func (s *SecretForms) Add(of, text string) {
 	if s.by == nil {
 		s.by = make(map[uint64][]SecretForm)
@@ -51,7 +51,7 @@ func (s *SecretForms) Add(of, text string) {
 		}
 		n := SecretForm{of, form, text}
 		if slices.ContainsFunc(s.by[w], func(o SecretForm) bool { return o.Of == of && o.text == text }) {
-			continue // plain characters have the same text in several forms
+			continue // a plain string is the same in several forms
 		}
 		s.by[w] = append(s.by[w], n)
 		h := hash(w)
@@ -60,7 +60,7 @@ func (s *SecretForms) Add(of, text string) {
 	}
 }
 
-// Find returns the forms that occur in a text, each once.
+// Find returns the forms that occur in a text, each only once.
 func (s *SecretForms) Find(text string) (found []SecretForm) {
 	var w uint64
 	for i := range len(text) {
@@ -78,7 +78,7 @@ func (s *SecretForms) Find(text string) (found []SecretForm) {
 	return found
 }
 
-// formsOf returns the encodings of a text, by name.
+// formsOf returns the encodings of a string, by name.
 func formsOf(text string) map[string]string {
 	var numbers, percent []string
 	for _, b := range []byte(text) {
@@ -106,9 +106,9 @@ func formsOf(text string) map[string]string {
 
 func unquoted(text string) string { return text[1 : len(text)-1] }
 
-// alignedBase64 returns the base64 of text inside a longer text, if text begins
-// offset bytes after a multiple of three: the characters that depend on text
-// alone.
+// alignedBase64 returns the base64 of text within a longer string, if text
+// begins offset bytes after a multiple of three. It returns only the characters
+// that depend on nothing but text.
 func alignedBase64(text string, offset int) string {
 	padded := append(make([]byte, offset), text...)
 	encoded := base64.RawStdEncoding.EncodeToString(padded)
@@ -119,7 +119,7 @@ func alignedBase64(text string, offset int) string {
 	return encoded[from:to]
 }
 
-// keysIn returns the AES keys in a key set's text.
+// keysIn returns the AES keys in the text of a key set.
 func keysIn(t testing.TB, keyset string) (keys []string) {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(strings.TrimSpace(keyset), "hsk1:"))

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A secret is found in each form, whatever surrounds it, and nothing else is.
+// A secret is found in each of its forms, whatever surrounds it. Nothing else
+// is found.
 func TestSecretForms(t *testing.T) {
 	t.Parallel()
 	const text = `s3cret/of+mine & "yours" é`

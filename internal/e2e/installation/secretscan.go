@@ -23,18 +23,19 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// tokenHead is the beginning of the simulated Halo's tokens: the head of a JWT.
+// tokenHead is the beginning of every token from the simulated Halo: the header
+// of a JWT.
 var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
-// evidence holds the texts that an installation has left behind, by place, and its
-// key sets, API keys and sessions. [Installation.Search] searches the texts for
-// secrets.
+// evidence holds the texts that an installation has left behind, by place. It
+// also holds the installation's key sets, API keys and sessions.
+// [Installation.Search] searches the texts for secrets.
 type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
 	keysets []string
 	access  []string
-	halos   []*halotest.Halo // other than the installation's own
+	halos   []*halotest.Halo // all except the installation's own Halo
 }
 
 func (e *evidence) add(place, text string) {
@@ -50,11 +51,11 @@ func (e *evidence) add(place, text string) {
 	e.places[place].WriteByte('\n')
 }
 
-// addCommandLine adds the command line of a process of the installation. Other
-// processes on the machine do not matter.
+// addCommandLine adds the command line of one of the installation's processes.
+// Other processes on the machine do not matter.
 func (e *evidence) addCommandLine(pid int) {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err == nil { // otherwise it has ended, or this is not Linux
+	if err == nil { // otherwise the process has ended, or this is not Linux
 		e.add("command lines", string(line))
 	}
 }
@@ -68,17 +69,17 @@ func (e *evidence) addKeyset(text string) {
 	}
 }
 
-// Keep adds a text to be searched at the end, under the name of its place.
+// Keep adds a text to the search at the end, under the name of its place.
 func (in *Installation) Keep(place, text string) { in.evidence.add(place, text) }
 
-// KeepKeyset adds a key set to the secrets that are searched for.
+// KeepKeyset adds a key set to the secrets.
 func (in *Installation) KeepKeyset(text string) { in.evidence.addKeyset(text) }
 
 // KeepAccess adds an API key or a session's cookie to the secrets.
 func (in *Installation) KeepAccess(text string) {
 	in.evidence.mu.Lock()
 	defer in.evidence.mu.Unlock()
-	in.evidence.access = append(in.evidence.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id is no secret
+	in.evidence.access = append(in.evidence.access, text[strings.LastIndexByte(text, '_')+1:]) // a key's id is not secret
 }
 
 // KeepHalo adds the tokens of another Halo to the secrets.
@@ -105,7 +106,7 @@ func (in *Installation) Search() map[string]int {
 	return searched
 }
 
-// Wanted returns the secrets to search for, in all forms.
+// Wanted returns all secrets to search for, in all forms.
 func (in *Installation) Wanted() *SecretForms {
 	in.T.Helper()
 	wanted := &SecretForms{}
@@ -126,7 +127,8 @@ func (in *Installation) Wanted() *SecretForms {
 	wanted.Add("the head of a token", tokenHead)
 	for _, h := range append(in.evidence.halos, in.Halo) {
 		for _, token := range h.Tokens() {
-			// The last part is the secret one, and enough to find a whole token.
+			// Only the last part is secret, and it is enough to find a whole
+			// token.
 			wanted.Add("a token", token[strings.LastIndexByte(token, '.')+1:])
 		}
 	}
@@ -135,8 +137,8 @@ func (in *Installation) Wanted() *SecretForms {
 
 func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything returns what the installation has left behind in logs, outputs, pages,
-// Postgres and Redis, by place.
+// everything returns all texts that the installation has left behind in logs,
+// outputs, pages, Postgres and Redis, by place.
 func (in *Installation) everything() map[string]string {
 	in.T.Helper()
 	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
@@ -155,7 +157,8 @@ func (in *Installation) everything() map[string]string {
 	return places
 }
 
-// ConnectRedis connects to a Redis of any form of URL until the test's end.
+// ConnectRedis connects to a Redis, given any form of URL. The connection is
+// closed at the end of the test.
 func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	in.T.Helper()
 	a, err := tasks.ParseAddress(address)
@@ -167,14 +170,14 @@ func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	return rdb
 }
 
-// DumpRedis returns every key with its value, and everything else that a client can
-// see.
+// DumpRedis returns every key with its value, and everything else that a client
+// can read.
 func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	t.Helper()
 	var mu sync.Mutex
 	var all strings.Builder
 	ctx := t.Context()
-	if ctx.Err() != nil { // at a test's end
+	if ctx.Err() != nil { // the context has ended at the end of a test
 		var cancel func()
 		ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -199,7 +202,7 @@ func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 				value = c.ZRangeWithScores(ctx, key, 0, -1).Val()
 			case "stream":
 				value = c.XRange(ctx, key, "-", "+").Val()
-			case "none": // it has expired
+			case "none": // the key has expired
 			default:
 				t.Errorf("Redis: key %s is a %s, which the search cannot read", key, kind)
 			}
@@ -224,12 +227,12 @@ func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	return all.String()
 }
 
-// scanned is how many of a table's rows, the newest, are searched in the short
-// form. All rows of a table are written by the same statements.
+// scanned is the number of a table's rows that the short form searches, newest
+// first. The same statements write all rows of a table.
 const scanned = 400
 
 // dumpDatabase returns the rows of every table as text, and the statements that
-// Postgres shows. The long form returns all rows.
+// Postgres shows. In the long form it returns all rows.
 func dumpDatabase(t *testing.T, db string) string {
 	t.Helper()
 	tables := repotest.Value[[]string](t, db, `
@@ -250,7 +253,7 @@ func dumpDatabase(t *testing.T, db string) string {
 	return repotest.Value[string](t, db, `select string_agg(line, E'\n') from (`+strings.Join(parts, " union all ")+`) as everything`)
 }
 
-// TaskStates are the lists of tasks in asynqmon.
+// TaskStates lists the task states that have a page in asynqmon.
 var TaskStates = []string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 
 // MonitorPages returns all pages of asynqmon that show data of halosync.

@@ -27,14 +27,14 @@ type Worker struct {
 	evidence *evidence
 }
 
-// StartWorker starts a worker with the installation's key set and waits until it
-// is ready. The worker ends at the test's end at the latest.
+// StartWorker starts a worker with the installation's key set and waits until
+// the worker is ready. The worker is stopped at the end of the test.
 func (in *Installation) StartWorker() *Worker {
 	in.T.Helper()
 	return in.StartWorkerWith(in.Secrets.Keyset)
 }
 
-// StartWorkerWith is [Installation.StartWorker] with another key set.
+// StartWorkerWith is like [Installation.StartWorker] with a different key set.
 func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	in.T.Helper()
 	w := &Worker{Log: &devstack.Output{}, Done: make(chan struct{}), evidence: in.evidence}
@@ -49,10 +49,10 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	}
 	w.Process = w.cmd.Process
 	go func() {
-		_ = w.cmd.Wait() // the test judges the exit code
+		_ = w.cmd.Wait() // the test checks the exit code
 		close(w.Done)
 	}()
-	in.T.Cleanup(func() { // the worker has ended unless the test failed
+	in.T.Cleanup(func() { // by then the worker has ended, unless the test failed
 		select {
 		case <-w.Done:
 		default:
@@ -109,8 +109,9 @@ func (w *Worker) Page(t *testing.T, path string) string {
 	return string(body)
 }
 
-// Request sends a request to the worker and follows no redirect. header holds pairs
-// of name and value. The answer without its cookies is kept for the search.
+// Request sends a request to the worker and follows no redirect. header holds
+// pairs of name and value. The answer is kept for the search, without its
+// cookies.
 func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+w.HTTP+path, strings.NewReader(form))
@@ -138,7 +139,8 @@ func (w *Worker) Request(t *testing.T, method, path, form string, header ...stri
 	return resp.StatusCode, string(text), cookies
 }
 
-// KeepPages keeps the worker's pages for the search, if it still answers.
+// KeepPages keeps the worker's pages for the search, if the worker still
+// answers.
 func (w *Worker) KeepPages() {
 	client := http.Client{Timeout: time.Second}
 	for _, path := range []string{"/metrics", "/livez", "/readyz", "/", "/nothing"} {
@@ -152,14 +154,14 @@ func (w *Worker) KeepPages() {
 	}
 }
 
-// Signal sends a signal to the worker, which may have ended.
+// Signal sends a signal to the worker, which may already have ended.
 func (w *Worker) Signal(sig os.Signal) { _ = w.Process.Signal(sig) }
 
 // Stopping reports whether the worker has noticed a signal to stop.
 func (w *Worker) Stopping() bool { return strings.Contains(w.Log.String(), `"msg":"stopping`) }
 
-// Stop ends the worker with SIGTERM. The test fails if it does not end in time with
-// exit code 0.
+// Stop ends the worker with SIGTERM. The test fails unless the worker ends in
+// time and with exit code 0.
 func (w *Worker) Stop(t *testing.T) {
 	t.Helper()
 	select {
@@ -172,9 +174,8 @@ func (w *Worker) Stop(t *testing.T) {
 	w.Stopped(t)
 }
 
-// Stopped waits for the end of a worker after a signal. The test fails unless the
-// exit code is 0. The program promises to end within 20 s; a busy machine gets a
-// minute.
+// Stopped waits for a worker to end after a signal. The test fails unless the
+// exit code is 0. The documented maximum is 20 s; a busy machine gets a minute.
 func (w *Worker) Stopped(t *testing.T) {
 	t.Helper()
 	select {
@@ -190,14 +191,15 @@ func (w *Worker) Stopped(t *testing.T) {
 // ExitCode returns the exit code of a worker that has ended.
 func (w *Worker) ExitCode() int { return w.cmd.ProcessState.ExitCode() }
 
-// Kill ends the worker like a crash.
+// Kill kills the worker, as in a crash.
 func (w *Worker) Kill() {
-	_ = w.Process.Kill() // an error means that it has just ended
+	_ = w.Process.Kill() // an error means that the worker has just ended
 	<-w.Done
 }
 
-// PeakMemory returns the worker's peak resident size in bytes. With the race
-// detector it is larger than in production. Without /proc the test is skipped.
+// PeakMemory returns the worker's peak resident set size in bytes. With the
+// race detector, it is larger than in production. Without /proc, the test is
+// skipped.
 func (w *Worker) PeakMemory(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.Process.Pid))

@@ -2,7 +2,8 @@ package journeys
 
 import "errors"
 
-// Companies are searched for and chosen on two pages; one is removed again.
+// The technician finds and selects companies on two pages and removes one
+// again.
 func (tech *technician) importInBrowser() {
 	tech.bakeries()
 	tech.Connect()
@@ -10,7 +11,7 @@ func (tech *technician) importInBrowser() {
 	tech.importBakeries()
 }
 
-// The same with JavaScript switched off.
+// The same works without JavaScript.
 func (tech *technician) importWithoutScripts() {
 	tech.scripts = false
 	tech.WithoutScripts()
@@ -36,7 +37,7 @@ func (tech *technician) importBakeries() {
 	tech.Read("Page 2 of 3")
 	tech.Read("2 companies chosen")
 	tech.Click("checkbox", "Bakery 14")
-	if tech.scripts { // then it is an entry at once
+	if tech.scripts { // with scripts, it becomes an entry at once
 		tech.Read("3 companies chosen")
 	}
 	tech.inspect()
@@ -54,7 +55,7 @@ func (tech *technician) importBakeries() {
 	tech.wantMapped("Bakery 02=Bakery 02", "Bakery 14=Bakery 14")
 }
 
-// previewed waits until the page shows what an import would do.
+// previewed waits until the page shows the preview of an import.
 func (tech *technician) previewed() {
 	tech.T.Helper()
 	tech.Page.Eventually("the preview", func() error {
@@ -62,7 +63,7 @@ func (tech *technician) previewed() {
 			return nil
 		}
 		if !tech.scripts {
-			_ = tech.Try("button", "Refresh") // which may be gone by now
+			_ = tech.Try("button", "Refresh") // the button may already have gone
 		}
 		return errors.New("it is not ready")
 	})

@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Technicians use the console in a browser, with the installed programs and their own
-// Halo PSA. No page causes a fault in the browser, and axe-core finds nothing serious in
-// any kind of page.
+// Technicians use the console in a browser, with the installed programs and a
+// Halo PSA of their own. No page causes a fault in the browser, and axe-core
+// finds no serious problem on any kind of page.
 func TestJourneys(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -63,7 +63,7 @@ func (tech *technician) connectInBrowser() {
 		tech.T.Errorf("%d connections after a wrong secret", n)
 	}
 
-	tech.Fill("Client secret", tech.Secrets.Client) // the other fields are still filled in
+	tech.Fill("Client secret", tech.Secrets.Client) // all other fields are still filled in
 	tech.Press("Test and save")
 	tech.Heading("Acme Halo")
 	tech.audit()
@@ -83,7 +83,7 @@ func (tech *technician) connections() int {
 	return repotest.Value[int](tech.T, tech.DB, `select count(*)::int from halosync.connections where tenant = $1`, tech.msp)
 }
 
-// One press restores a mapping that was deleted.
+// One button restores a deleted mapping.
 func (tech *technician) deleteInBrowser() {
 	tech.Tenant.Add(halotest.Client{ID: 11, Name: "Bakery"})
 	tech.Tenant.Add(halotest.Client{ID: 12, Name: "Forge"})
@@ -108,7 +108,7 @@ func (tech *technician) deleteInBrowser() {
 	tech.inspect()
 }
 
-// A Halo PSA that fails looks like one, never like one without companies.
+// A failing Halo PSA is shown as failing, never as one without companies.
 func (tech *technician) haloDown() {
 	tech.bakeries()
 	tech.Connect()

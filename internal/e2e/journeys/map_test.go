@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/internal/browsertest"
 )
 
-// Two existing companies are mapped at once, with +.
+// Two existing companies are mapped together, using the + button.
 func (tech *technician) mapInBrowser() {
 	tech.bakeries()
 	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")
@@ -29,7 +29,7 @@ func (tech *technician) mapInBrowser() {
 	tech.wantMapped("Brown's Bread=Bakery 14", "Ye Olde Smithy=Forge")
 }
 
-// pair chooses one on each side by searching for it, and adds the pair.
+// pair finds and selects an entry on each side, and adds the pair.
 func (tech *technician) pair(company, search, client string) {
 	tech.T.Helper()
 	tech.Fill("Search existing companies", company)
@@ -40,8 +40,8 @@ func (tech *technician) pair(company, search, client string) {
 	tech.Press("Add the pair")
 }
 
-// An import is watched to its end, and another one is cancelled. Gates in Halo PSA
-// hold each while its page is looked at.
+// The technician watches an import to its end and cancels another. Gates in
+// Halo PSA hold each import while the test reads its page.
 func (tech *technician) watchInBrowser() {
 	tech.Tenant.Seed(800, 7) // eight pages
 	tech.Connect()
@@ -77,13 +77,13 @@ func (tech *technician) watchInBrowser() {
 	tech.audit()
 }
 
-// holdPage holds the requests for one page of Halo's list.
+// holdPage holds requests for one page of Halo's list.
 func (tech *technician) holdPage(number int) *halotest.Gate {
 	return tech.Halo.Gate(halotest.Rule{Route: halotest.RouteList, Page: number})
 }
 
-// barBeyond waits until the bar of a run has moved on and returns its value. It must
-// never move backwards.
+// barBeyond waits until a run's progress bar has advanced and returns its
+// value. The bar must never move backwards.
 func (tech *technician) barBeyond(before int) (at int) {
 	tech.T.Helper()
 	tech.Page.Eventually("the bar moves", func() error {

@@ -14,8 +14,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A tenant's admin does not see the queues. The scope ops shows them in the original
-// asynqmon and allows no change there. axe-core does not audit asynqmon's pages.
+// The admin of a tenant does not see the queues. With the scope ops, the
+// original asynqmon shows them and permits no change. axe-core does not audit
+// asynqmon's pages.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()
@@ -45,11 +46,11 @@ func (tech *technician) queuesInBrowser() {
 		tech.Read(`"tenant": "` + tech.msp + `"`)
 		tech.monitored()
 	}
-	tech.visit("/asynqmon/queues/interactive?status=retry") // only this list has the search
+	tech.visit("/asynqmon/queues/interactive?status=retry") // only this list has a search field
 	tech.Read(ids["retry"])
 	tech.Fill("search", ids["retry"])
 	tech.Type("\r")
-	tech.Read("Task Info") // the search finds ids of runs
+	tech.Read("Task Info") // the search finds the ids of runs
 	tech.Read(ids["retry"])
 	tech.monitored()
 	tech.visit("/asynqmon/servers")
@@ -58,15 +59,16 @@ func (tech *technician) queuesInBrowser() {
 	tech.refusesChanges(ids["archived"])
 }
 
-// monitored is [technician.inspect] for asynqmon's pages.
+// monitored is like [technician.inspect], for asynqmon's pages.
 func (tech *technician) monitored() {
 	tech.T.Helper()
 	tech.Clean()
 	tech.Keep("asynqmon in a browser", tech.HTML())
 }
 
-// exhibits creates tasks in several states and returns their ids by state: two of runs
-// that fail in Halo PSA, two in a queue that no worker serves.
+// exhibits creates tasks in several states and returns their ids by state: two
+// belong to runs that fail in Halo PSA, two are in a queue that no worker
+// serves.
 func (tech *technician) exhibits() map[string]string {
 	tech.T.Helper()
 	ids := map[string]string{}
@@ -95,8 +97,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges checks that changes requested by a script in the page are refused. The
-// page itself must offer none.
+// refusesChanges checks that the server refuses changes requested by a script
+// in the page. The page itself must offer none.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {

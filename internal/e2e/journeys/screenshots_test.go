@@ -11,7 +11,7 @@ import (
 )
 
 // everyPage audits every page of a tenant with a month of history. If
-// HALOSYNC_SCREENSHOTS names a folder, it saves pictures of them there ("make
+// HALOSYNC_SCREENSHOTS names a folder, everyPage saves screenshots there ("make
 // screenshots").
 func (tech *technician) everyPage() {
 	tech.liveForAMonth()
@@ -41,14 +41,14 @@ func (tech *technician) everyPage() {
 	tech.See("link", "Former")
 	tech.audit()
 	tech.visit("/runs")
-	tech.Follow(tech.Rows()[0][0]) // the start of the newest, a resync
+	tech.Follow(tech.Rows()[0][0]) // the start time of the newest run, a resync
 	tech.runEnded("succeeded")
 	tech.audit()
 	tech.picture("run", browsertest.Light, browsertest.Wide, 760)
 	tech.everyWizard()
 }
 
-// everyWizard audits the wizards. It leaves nothing but a preview.
+// everyWizard audits the wizards. It leaves only a preview behind.
 func (tech *technician) everyWizard() {
 	tech.Follow("Import companies")
 	tech.Heading("Import companies")
@@ -79,8 +79,8 @@ func (tech *technician) everyWizard() {
 	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
 }
 
-// liveForAMonth imports a Halo PSA that changes, and adds a resync for each night of
-// a month.
+// liveForAMonth imports from a changing Halo PSA and adds a resync for each
+// night of a month.
 func (tech *technician) liveForAMonth() {
 	tech.T.Helper()
 	names := clientNames()
@@ -100,7 +100,7 @@ func (tech *technician) liveForAMonth() {
 	tech.Must("companies", "add", "Brown's Bread", names[80]+" Limited", strings.ReplaceAll(names[90], " ", "-"))
 	tech.Enqueue("resync", "--connection", "Acme Halo", "--wait")
 	tech.Must("unmap", repotest.Value[string](tech.T, tech.DB, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, tech.msp))
-	// The nights before: the same run with other times and outcomes.
+	// Earlier nights are copies of the same run, with other times and outcomes.
 	repotest.Exec(tech.T, tech.DB, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, tech.msp)
 	repotest.Exec(tech.T, tech.DB, `
 		insert into halosync.runs
@@ -124,8 +124,8 @@ func clientNames() (all []string) {
 	return all
 }
 
-// picture saves a picture of the page for the documentation, if there is a folder for
-// it. The page is light and wide again afterwards.
+// picture saves a screenshot for the documentation, if a folder is set.
+// Afterwards the page is light and wide again.
 func (tech *technician) picture(name string, scheme browsertest.Scheme, width, height int64) {
 	tech.T.Helper()
 	dir := os.Getenv("HALOSYNC_SCREENSHOTS")

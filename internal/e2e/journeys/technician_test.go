@@ -13,19 +13,19 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// technician is a person of one tenant, with a browser in front of a worker's console
-// and a Halo PSA of the tenant's own.
+// technician is a person of one tenant, with a browser that shows a worker's
+// console, and with a Halo PSA of the tenant's own.
 type technician struct {
-	*installation.Installation // its commands and its Halo are the tenant's
+	*installation.Installation // commands and Halo are those of the tenant
 	*browsertest.Page
 	msp     string // the tenant
 	worker  *installation.Worker
-	key     string // API key, with which to sign in
-	scripts bool   // whether JavaScript is on
+	key     string // API key for signing in
+	scripts bool   // whether JavaScript is enabled
 }
 
-// newTechnician returns the technician of a tenant, with a key that allows
-// everything and a Halo without clients. There is no connection yet.
+// newTechnician returns a tenant's technician, with a key that permits
+// everything and a Halo without clients. The tenant has no connection yet.
 func newTechnician(t *testing.T, in *installation.Installation, w *installation.Worker, msp string) *technician {
 	t.Helper()
 	b, err := browser.Browser()
@@ -51,7 +51,8 @@ func (tech *technician) visit(path string) {
 	tech.Go("http://" + tech.worker.HTTP + path)
 }
 
-// signIn opens the console, which leads to the sign-in page, and signs in with the key.
+// signIn opens the console, which redirects to the sign-in page, and signs in
+// with the key.
 func (tech *technician) signIn() {
 	tech.T.Helper()
 	tech.visit("/connections")
@@ -73,7 +74,7 @@ func (tech *technician) keepCookie() {
 	tech.KeepAccess(cookies["halosync"])
 }
 
-// inspect fails the test if anything went wrong in the browser, and keeps the page
+// inspect fails the test if there was a fault in the browser. It keeps the page
 // for the search for secrets. Every page is inspected.
 func (tech *technician) inspect() {
 	tech.T.Helper()
@@ -81,17 +82,17 @@ func (tech *technician) inspect() {
 	tech.Keep("pages in a browser", tech.HTML())
 }
 
-// audit is inspect with axe-core, which takes a second. Each kind of page is audited
-// once, in the state in which it shows most.
+// audit is inspect together with axe-core, which takes a second. Each kind of
+// page is audited once, in the state that shows the most.
 func (tech *technician) audit() {
 	tech.T.Helper()
-	if tech.scripts { // axe-core is one
+	if tech.scripts { // axe-core is itself a script
 		tech.Checked()
 	}
 	tech.inspect()
 }
 
-// runEnded waits for the end of the run whose page is shown.
+// runEnded waits until the run on the current page has ended.
 func (tech *technician) runEnded(state string) {
 	tech.T.Helper()
 	tech.Page.Eventually("the run's end", func() error {
@@ -109,8 +110,8 @@ func (tech *technician) runEnded(state string) {
 	})
 }
 
-// bakeries adds 25 clients, which are three pages of ten, and one that a search for
-// them does not find.
+// bakeries adds 25 bakeries, which fill three pages of ten, and one client that
+// a search for bakeries does not find.
 func (tech *technician) bakeries() {
 	for i := range 25 {
 		tech.Tenant.Add(halotest.Client{ID: int64(100 + i), Name: fmt.Sprintf("Bakery %02d", i+1)})
@@ -118,7 +119,8 @@ func (tech *technician) bakeries() {
 	tech.Tenant.Add(halotest.Client{ID: 200, Name: "Forge"})
 }
 
-// wantMapped compares the mappings, each as "company=client", with those wanted.
+// wantMapped compares the mappings with the wanted ones, each written as
+// "company=client".
 func (tech *technician) wantMapped(pairs ...string) {
 	tech.T.Helper()
 	got := repotest.Value[[]string](tech.T, tech.DB, `

@@ -1,3 +1,3 @@
-// Package runbook holds the tests of docs/runbook.md: something breaks, its alert
-// fires, and what the runbook says to type repairs it.
+// Package runbook tests docs/runbook.md: something breaks, its alert fires, and
+// the commands in the runbook repair it.
 package runbook

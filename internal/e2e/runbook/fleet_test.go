@@ -16,25 +16,26 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// scrapeInterval is the time between two scrapes while a test waits for an alert.
-// It is short next to the five seconds between two checks of a worker's servers.
+// scrapeInterval is the time between two scrapes while a test waits for an
+// alert. It is short compared with the five seconds between two checks of a
+// worker's servers.
 const scrapeInterval = 150 * time.Millisecond
 
-// fleet is an installation of two workers, with the alerts that watch it and the
+// fleet is an installation with two workers, the alerts that watch it and the
 // runbook that repairs it.
 type fleet struct {
 	*installation.Installation
 	alerts  *watcher
 	runbook string
-	dir     string // the folder in which commands are typed
+	dir     string // folder in which commands run
 	workers [2]*installation.Worker
 }
 
-// newFleet starts servers of its own, which the test can break, and two workers, as
-// docs/operating.md says.
+// newFleet starts private servers, which the test can break, and two workers,
+// as docs/operating.md says.
 func newFleet(t *testing.T) (f *fleet, pg *devstack.Postgres, redis *devstack.Redis) {
 	t.Helper()
-	pg = repotest.Server(t, nil) // before the installation, which is searched at the end
+	pg = repotest.Server(t, nil) // started first, because the installation's last search needs it
 	in := installation.New(t, installation.Unlimited)
 	redis = in.PrivateRedis(devstack.RedisOptions{})
 	f = &fleet{Installation: in, alerts: newWatcher(t), dir: t.TempDir(), runbook: installation.ReadFile(t, "docs/runbook.md")}
@@ -69,7 +70,7 @@ func (f *fleet) awaitResolved(alert string) {
 	f.await(alert+" is resolved", func(firing []string) bool { return !slices.Contains(firing, alert) })
 }
 
-// awaitQuiet waits until no alert fires. It forgets what was counted before.
+// awaitQuiet waits until no alert fires. It discards earlier counts.
 func (f *fleet) awaitQuiet(when string) {
 	f.T.Helper()
 	f.alerts.newWindow()
@@ -103,9 +104,9 @@ func (f *fleet) logDuration(began time.Time, what string) {
 
 var commandBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// follow runs the commands of an alert's runbook entry and returns their output.
-// replacements are pairs of a word in the entry and its replacement. For the command
-// "worker" it calls start instead.
+// follow runs the commands of an alert's runbook entry and returns their
+// output. replacements are pairs of a word in the entry and its replacement.
+// Instead of the command "worker", it calls start.
 func (f *fleet) follow(alert string, start func(), replacements ...string) string {
 	f.T.Helper()
 	_, entry, ok := strings.Cut(f.runbook, "\n## "+alert+"\n")
@@ -117,7 +118,7 @@ func (f *fleet) follow(alert string, start func(), replacements ...string) strin
 	lines := 0
 	defer f.logDuration(time.Now(), "typed the commands for "+alert)
 	for _, block := range commandBlock.FindAllStringSubmatch(entry, -1) {
-		if block[1] != "" { // SQL, for looking
+		if block[1] != "" { // SQL, which only reads
 			continue
 		}
 		for line := range strings.Lines(block[2]) {
@@ -140,8 +141,8 @@ func (f *fleet) follow(alert string, start func(), replacements ...string) strin
 	return output.String()
 }
 
-// faultCodes are the exit codes with which a command reports that it has found a
-// fault.
+// faultCodes holds the exit codes with which commands report that they have
+// found a fault.
 var faultCodes = map[string]int{"worker doctor": 1, "enqueue keyset status": 3}
 
 func exitedWith(err error, code int) bool {
@@ -149,7 +150,7 @@ func exitedWith(err error, code int) bool {
 	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
-// wantOutput checks that the output of a command contains a text.
+// wantOutput checks that a command's output contains a text.
 func (f *fleet) wantOutput(output, text string) {
 	f.T.Helper()
 	if !strings.Contains(output, text) {
@@ -157,10 +158,10 @@ func (f *fleet) wantOutput(output, text string) {
 	}
 }
 
-// recount restarts the first worker with a key set. It counts mappings and
-// connections when it starts, which otherwise happens once a minute. recount returns
-// when that is done, so that the next scrape shows it: a worker answers scrapes for
-// five seconds with what it has read from its servers.
+// recount restarts the first worker with a key set. A worker counts mappings
+// and connections when it starts, and otherwise once a minute. recount returns
+// after the count and when the next scrape shows it: for five seconds, a worker
+// answers scrapes with values that it has already read from its servers.
 func (f *fleet) recount(keyset string) {
 	f.T.Helper()
 	f.workers[0].Stop(f.T)
@@ -171,7 +172,8 @@ func (f *fleet) recount(keyset string) {
 	})
 }
 
-// countAtStart makes counting due, so that the next worker that starts counts.
+// countAtStart makes the next count due, so that the next worker to start
+// counts.
 func (f *fleet) countAtStart() {
 	f.T.Helper()
 	repotest.Exec(f.T, f.DB, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`)

@@ -9,9 +9,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Faults that hang: a forgotten transaction locks the rows that the clock and the
-// dispatcher need, a mapping is not verified for a week, and the counts are old. Each
-// alert fires, and the commands in its runbook entry repair the fault.
+// These faults hang: a forgotten transaction locks the rows that the clock and
+// the dispatcher need, a mapping is not verified for a week, and the counts are
+// old. Each alert fires, and the commands in its runbook entry repair the
+// fault.
 func TestRunbookRepairsHangs(t *testing.T) {
 	t.Parallel()
 	f, _, _ := newFleet(t)
@@ -45,8 +46,8 @@ func TestRunbookRepairsHangs(t *testing.T) {
 	f.stop()
 }
 
-// lockRows begins a transaction that locks rows, leaves it open and returns its
-// backend's process id.
+// lockRows begins a transaction that locks rows and leaves it open. It returns
+// the process id of its backend.
 func (f *fleet) lockRows(locks ...string) (pid int32) {
 	f.T.Helper()
 	ctx := f.T.Context()

@@ -16,9 +16,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Postgres, Redis, Halo, a credential, a key set and a worker fail, one after the other.
-// The alert of each fires on the workers' metrics, and the commands in its runbook entry
-// repair the system.
+// Postgres, Redis, Halo, a credential, a key set and a worker fail one after
+// another. In each case the alert fires on the workers' metrics, and the
+// commands in its runbook entry repair the system.
 func TestRunbookRepairsFaults(t *testing.T) {
 	t.Parallel()
 	f, pg, redis := newFleet(t)
@@ -55,8 +55,8 @@ func (f *fleet) breakServers(pg *devstack.Postgres, redis *devstack.Redis) {
 	f.awaitQuiet("both servers are back")
 }
 
-// diagnose waits for an alert and meanwhile types what its entry says, whose output
-// must name the fault.
+// diagnose waits for an alert while it runs the commands of the alert's runbook
+// entry. Their output must name the fault.
 func (f *fleet) diagnose(alert, fault string) {
 	f.T.Helper()
 	var typing sync.WaitGroup
@@ -78,7 +78,8 @@ func (f *fleet) breakHalo() {
 	f.awaitQuiet("Halo is back")
 }
 
-// refuseRuns makes Halo refuse the requests of four runs, of which one is retried.
+// refuseRuns makes Halo refuse the requests of four runs, one of which is
+// retried.
 func (f *fleet) refuseRuns() {
 	f.T.Helper()
 	f.Halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(http.StatusBadRequest, `{"error":"no"}`))
@@ -119,8 +120,8 @@ func (f *fleet) throttle() {
 	f.awaitQuiet("Halo does not throttle any more")
 }
 
-// refuseCredential makes Halo refuse a credential. Meanwhile a worker is killed, the
-// removal of old history is late and a queue is paused.
+// refuseCredential makes Halo refuse a credential. Meanwhile a worker is
+// killed, the removal of old history is late and a queue is paused.
 func (f *fleet) refuseCredential() {
 	f.T.Helper()
 	changed := f.Secrets.Client + "-changed"
@@ -138,7 +139,7 @@ func (f *fleet) refuseCredential() {
 	f.follow("HalosyncWorkerDown", func() { f.workers[0] = f.StartWorker() })
 	f.awaitAlerts("HalosyncConnectionNeedsReconnect", "HalosyncRetentionNotRunning", "HalosyncQueueNotMoving")
 	f.wantOutput(f.follow("HalosyncRetentionNotRunning", nil), "FAULT    halo")
-	repotest.Exec(f.T, f.DB, `update halosync.upkeep set held_until = null`) // the hold of the worker that died has expired
+	repotest.Exec(f.T, f.DB, `update halosync.upkeep set held_until = null`) // the dead worker's hold has expired
 
 	if err := os.WriteFile(filepath.Join(f.dir, "secret.txt"), []byte(changed+"\n"), 0o600); err != nil {
 		f.T.Fatal(err)
@@ -160,7 +161,7 @@ func (f *fleet) loseKey() {
 	}
 	f.recount(wrong)
 	f.awaitAlerts("HalosyncCredentialsLocked")
-	f.Secrets.Keyset = wrong // commands are typed with that worker's environment
+	f.Secrets.Keyset = wrong // commands run with that worker's environment
 	output := f.follow("HalosyncCredentialsLocked", func() {
 		f.Secrets.Keyset = right
 		f.recount(right)

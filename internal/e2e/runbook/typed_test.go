@@ -10,7 +10,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// The runbook's commands and flags exist, and its SQL runs under the programs' own role.
+// The runbook's commands and flags exist, and its SQL runs with the role of the
+// programs.
 func TestRunbookCanBeTyped(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -21,14 +21,14 @@ type point struct {
 	name   string
 	labels map[string]string
 	value  float64
-	grown  float64 // since it was first scraped in the window
+	grown  float64 // increase since the first scrape in the window
 }
 
-// watcher evaluates the alerts as Prometheus does, as far as our own rules go: it
-// scrapes the workers and computes each rule's expression. How Prometheus itself
-// reads the rules is checked by TestAlertRules of internal/conventions. An alert
-// fires at once, whatever its "for" says, and all increases have one window, which
-// [watcher.newWindow] begins.
+// watcher evaluates the alerts as Prometheus does, as far as this repository's
+// rules need: it scrapes the workers and computes the expression of each rule.
+// TestAlertRules in internal/conventions checks the rules with Prometheus' own
+// tool. An alert fires at once, whatever its "for" says. All increases use one
+// window, which [watcher.newWindow] begins.
 type watcher struct {
 	t     *testing.T
 	rules map[string]string  // expressions by alert
@@ -40,10 +40,11 @@ func newWatcher(t *testing.T) *watcher {
 	return &watcher{t: t, rules: telemetrytest.Alerts(t), first: map[string]float64{}}
 }
 
-// newWindow begins a new window: nothing counted so far is in it.
+// newWindow begins a new window, without any earlier counts.
 func (w *watcher) newWindow() { w.first = map[string]float64{} }
 
-// firing scrapes the workers and returns the alerts whose rule is true, sorted.
+// firing scrapes the workers and returns the alerts whose rules are true,
+// sorted.
 func (w *watcher) firing(workers ...*installation.Worker) (alerts []string) {
 	w.t.Helper()
 	pages := make([]string, len(workers))
@@ -138,7 +139,8 @@ func (w *watcher) holds(all []point, expr string) bool {
 	})
 }
 
-// series computes one side of a comparison. A number is one series without labels.
+// series computes one side of a comparison. A number becomes one series without
+// labels.
 func (w *watcher) series(all []point, expr string) []point {
 	w.t.Helper()
 	if since, ok := strings.CutPrefix(expr, "time() - "); ok {
@@ -171,7 +173,7 @@ func (w *watcher) series(all []point, expr string) []point {
 	return []point{{value: w.number(expr)}}
 }
 
-// chosen returns the series of a name whose labels match a selector.
+// chosen returns the series with a name whose labels match a selector.
 func chosen(all []point, name, selector string) (found []point) {
 	matchers := regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`).FindAllStringSubmatch(selector, -1)
 	for _, p := range all {
