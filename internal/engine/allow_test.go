@@ -14,7 +14,7 @@ import (
 // address still may be dialled.
 func TestStoredAddressIsCheckedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := newFixture(t, 1)
 	engine := func(list ...string) *enginetest.Worker {
 		allow, err := halo.ParseAllow(list)
 		if err != nil {

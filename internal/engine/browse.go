@@ -25,7 +25,7 @@ type BrowsedClient struct {
 
 // ClientPage is one page of Halo's clients.
 type ClientPage struct {
-	RecordCount    int // over all pages, by Halo's count
+	RecordCount    int // of all pages, as counted by Halo
 	Page, PageSize int
 	Clients        []BrowsedClient
 }
@@ -48,8 +48,8 @@ func (e *Engine) Browse(ctx context.Context, tenant, ref string, q BrowseQuery) 
 	return ClientPage{RecordCount: page.RecordCount, Page: q.Page, PageSize: q.PageSize, Clients: clients}, err
 }
 
-// BrowseAll reads all clients that match, page by page; Page and PageSize of
-// q are ignored. It stops at the first error, which it yields last.
+// BrowseAll reads all matching clients page by page. It ignores Page and PageSize of
+// q. It yields the first error and stops.
 func (e *Engine) BrowseAll(ctx context.Context, tenant, ref string, q BrowseQuery) iter.Seq2[ClientPage, error] {
 	return func(yield func(ClientPage, error) bool) {
 		conn, api, err := e.browsable(ctx, tenant, ref)
@@ -84,7 +84,7 @@ func (e *Engine) browsable(ctx context.Context, tenant, ref string) (repo.Connec
 	return e.dial.Open(ctx, tenant, conn.ID, ratelimit.Interactive)
 }
 
-// withCompanies says of each client which company it is mapped to.
+// withCompanies adds to each client the company that it is mapped to.
 func (e *Engine) withCompanies(ctx context.Context, conn repo.Connection, clients []halo.Client) ([]BrowsedClient, error) {
 	ids := make([]int64, len(clients))
 	for i, c := range clients {

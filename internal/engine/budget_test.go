@@ -22,7 +22,7 @@ import (
 // attempt, keeps what it has done and goes on from there.
 func TestBudgetPutsARunOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1000)
+	w := newFixture(t, 1000)
 	conn := w.connect("acme", "main")
 	var requests, people atomic.Int64
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
@@ -67,7 +67,7 @@ func TestBudgetPutsARunOff(t *testing.T) {
 // The budget is told of each 429, with the wait that Halo asked for.
 func TestBudgetIsToldOfThrottling(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10, halotest.WithProfile(halotest.Profile{RateLimit: 1, RateWindow: time.Minute, RetryAfter: halotest.RetryAfterSeconds}))
+	w := newFixture(t, 10, halotest.WithProfile(halotest.Profile{RateLimit: 1, RateWindow: time.Minute, RetryAfter: halotest.RetryAfterSeconds}))
 	type told struct {
 		instance string
 		age      time.Duration
@@ -97,7 +97,7 @@ func TestBudgetIsToldOfThrottling(t *testing.T) {
 // cannot stop the connections to that Halo by answering 429 there.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	evil := halotest.Start(t)
 	evil.Fault(halotest.Rule{Route: "POST /token"}, halotest.Status(429, ""))
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, RetryBudget: time.Millisecond,
@@ -114,7 +114,7 @@ func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 // offers them, so that trying them does not use up another's Halo.
 func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	asked := map[string]int{}
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
 		Budget: func(_ context.Context, instance, limit string, _ ratelimit.Class) error {

@@ -29,14 +29,14 @@ func (c *movableClock) add(d time.Duration) { c.at.Add(d.Microseconds()) }
 
 // fleet is several workers on one database, with a clock that tests move.
 type fleet struct {
-	*world
+	*fixture
 	clock   *movableClock
 	workers []*enginetest.Worker
 }
 
 func newFleet(t *testing.T, workers int) *fleet {
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
-	f := &fleet{world: w, clock: &movableClock{}}
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	f := &fleet{fixture: w, clock: &movableClock{}}
 	f.clock.set(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
 	for range workers {
 		store := repotest.Open(t, w.url)
@@ -48,7 +48,7 @@ func newFleet(t *testing.T, workers int) *fleet {
 // connections adds n connections of ten tenants with three mappings each.
 func (f *fleet) connections(n int) {
 	f.t.Helper()
-	plainClients(f.world, 3)
+	plainClients(f.fixture, 3)
 	for i := range n {
 		conn, err := f.store.AddConnection(f.t.Context(), fmt.Sprint("t", i%10), "test", repo.NewConnection{
 			Name: fmt.Sprint("c", i), Domain: f.halo.ResourceServer(), AuthServer: f.halo.AuthServer(), ClientID: testApp,

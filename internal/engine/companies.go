@@ -5,13 +5,16 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/halosync/halosync/internal/mapper"
 	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
 )
 
 // AddCompanies creates companies of the product by name. externalID is the
-// product's own key, for a single company only; it is unique per tenant.
+// product's own key, unique per tenant. It is allowed for a single company only.
 func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted []string, externalID string) ([]repo.Company, error) {
 	if externalID != "" && len(wanted) != 1 {
 		return nil, usagef("an external id belongs to one company, and %d names were given", len(wanted))
@@ -24,7 +27,7 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 		}
 		norm := names.Normalise(name)
 		if norm == "" || len(name) > 1000 {
-			return nil, usagef("company name %.80q: want 1 to 1000 bytes that can be seen", plaintext.Printable(name))
+			return nil, usagef("company name %.80q: want 1 to 1000 bytes with a visible character", plaintext.Printable(name))
 		}
 		rows[i] = repo.NewCompany{Name: name, NormName: norm, ExternalID: externalID}
 	}
@@ -33,4 +36,43 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 		return nil, conflictf("external id %q belongs to another company already", externalID)
 	}
 	return companies, err
+}
+
+// Suggest pairs the unmapped companies with the unmapped, active clients of a
+// connection; see [suggest.Find].
+func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
+	if !(minScore >= 0 && minScore <= 1) { // also refuses NaN
+		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
+	}
+	conn, api, err := e.browsable(ctx, tenant, ref)
+	if err != nil {
+		return suggest.Suggestions{}, err
+	}
+	return suggest.Find(ctx, e.store, api, conn, minScore)
+}
+
+// Dismiss excludes pairs from future suggestions and returns how many it dismissed.
+// Each pair names its client by id. If a company is unknown or ambiguous, Dismiss
+// dismisses nothing.
+func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return 0, err
+	}
+	dismissed := make([]repo.CompanyClient, len(pairs))
+	for i, p := range pairs {
+		if p.ClientID == 0 {
+			return 0, usagef("pair %d: want the client's id", i+1)
+		}
+		matches, err := e.store.FindCompanies(ctx, tenant, p.Company, names.Normalise(p.Company))
+		if err != nil {
+			return 0, err
+		}
+		company, why := mapper.ResolveCompany(matches)
+		if why != "" {
+			return 0, usagef("pair %d (%s): %s", i+1, p.Company, why)
+		}
+		dismissed[i] = repo.CompanyClient{CompanyID: company.ID, ClientID: p.ClientID}
+	}
+	return e.store.DismissPairs(ctx, tenant, actor, conn.ID, dismissed)
 }

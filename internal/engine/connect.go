@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// ConnectionInput is a set of Halo credentials as a person pastes them.
+// ConnectionInput is a set of Halo credentials as a person enters them.
 type ConnectionInput struct {
 	Name       string
 	Domain     string // resource server: host, host/path or URL
@@ -25,16 +25,16 @@ type ConnectionInput struct {
 	RateLimit  string // e.g. "300/5m"; empty for the default
 }
 
-// AddConnection normalises the addresses, proves that the credentials can
-// read clients, and only then stores them, sealed. A [*UsageError] says what
-// is missing or misspelt; a [*ProbeError] that Halo did not agree.
+// AddConnection normalises the addresses, verifies that the credentials can
+// read clients, and only then stores them encrypted. It returns a [*UsageError] for
+// missing or invalid input and a [*ProbeError] if the test against Halo fails.
 func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in ConnectionInput) (repo.Connection, error) {
 	in, err := e.normalise(in)
 	if err != nil {
 		return repo.Connection{}, err
 	}
-	// A taken name is refused before Halo is asked, and once more by the
-	// database, should somebody else be quicker.
+	// A name in use is refused before Halo is called. The database refuses it again
+	// if another request takes the name meanwhile.
 	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
 		return repo.Connection{}, conflictf("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
 	} else if !errors.Is(err, repo.ErrNotFound) {
@@ -53,17 +53,17 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	return conn, err
 }
 
-// normalise checks an input and brings its addresses into the stored form.
-// All faults are reported at once.
+// normalise checks an input and converts its addresses to the stored form.
+// It reports all faults at once.
 func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	var faults []string
-	require := func(value *string, what string, most int) {
+	require := func(value *string, what string, maxBytes int) {
 		*value = strings.TrimSpace(*value)
 		switch {
 		case *value == "":
 			faults = append(faults, what+" is missing")
-		case len(*value) > most:
-			faults = append(faults, fmt.Sprintf("%s is longer than %d bytes", what, most))
+		case len(*value) > maxBytes:
+			faults = append(faults, fmt.Sprintf("%s is longer than %d bytes", what, maxBytes))
 		}
 	}
 	require(&in.Name, "the connection's name", 200)
@@ -98,12 +98,12 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	return in, nil
 }
 
-// ErrNoClients says that Halo accepted the credentials and showed no client at all.
-// Every Halo has at least its "Unknown" client, so this is what an agent without the
-// right to read customers sees (Halo guide 1566).
+// ErrNoClients means that Halo accepted the credentials and showed no client at all.
+// Every Halo has at least its "Unknown" client, so the agent lacks the right to read
+// customers (Halo guide 1566).
 var ErrNoClients = errors.New("the credentials were accepted, and Halo showed no client at all")
 
-// A ProbeError says that the test of a set of credentials failed, and at which step.
+// A ProbeError is a failed test of a set of credentials.
 type ProbeError struct {
 	Step   string // "token" or "clients"
 	Stored bool   // the credentials are those of a stored connection
@@ -117,12 +117,12 @@ func (e *ProbeError) Error() string {
 // Unwrap returns the error of package halo, or [ErrNoClients].
 func (e *ProbeError) Unwrap() error { return e.err }
 
-// probe fetches a token and one client. Nothing is stored.
+// probe fetches a token and one client. It stores nothing.
 func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
 	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
-		Unproved: tenant,
+		TestedBy: tenant,
 	}, ratelimit.Interactive)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func probe(ctx context.Context, api *halo.API) error {
 }
 
 func probeStep(err error) string {
-	if proof.OfToken(err) {
+	if proof.IsTokenError(err) {
 		return "token"
 	}
 	return "clients"

@@ -3,24 +3,27 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/halosync/halosync/internal/dial"
+	"github.com/halosync/halosync/internal/schedule"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 )
 
-// ConnectionChange changes what is not nil.
+// ConnectionChange is a change of a connection. Nil fields stay as they are.
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit *string
 	Secret                                                    *secret.String
 }
 
-// UpdateConnection changes a connection in place, so that its mappings
-// survive. The result is probed as a new connection would be; nothing is
-// stored if Halo does not agree. A connection that needed to be reconnected
-// is active again. If its mappings may have changed meanwhile, or may now be
-// read from elsewhere, a resync is started: the receipt has its run.
+// UpdateConnection changes a connection in place and keeps its mappings. It tests the
+// changed credentials like those of a new connection and stores nothing if the test
+// fails. A connection that needed to be reconnected becomes active. If the mappings
+// may be out of date, or the connection may now read another Halo, UpdateConnection
+// starts a resync and returns its receipt.
 func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string, change ConnectionChange) (repo.Connection, Receipt, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -47,10 +50,10 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil {
 		return conn, err
 	}
-	// A stored secret, and the tokens it buys, go to no host but the one they
-	// were typed for: else whoever may change an address can collect them.
+	// A stored secret and its tokens are sent only to the host that they were entered
+	// for. Otherwise a user who can change an address could collect them.
 	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
-		return conn, usagef("another address needs the client secret anew: the stored one goes only to where it was typed for")
+		return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
 	}
 	if err := e.probe(ctx, tenant, in); err != nil {
 		return conn, err
@@ -66,18 +69,18 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil || conn.State != repo.NeedsReconnect {
 		return conn, err
 	}
-	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // it was us who changed it
+	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // our own update has changed it
 }
 
-// IfUnchanged is the engine for an editor who has seen a connection as it was
-// at a time: see [repo.Store.IfUnchanged].
+// IfUnchanged returns an engine that changes a connection only if it has not been
+// changed since it was seen; see [repo.Store.IfUnchanged].
 func (e *Engine) IfUnchanged(seen time.Time) *Engine {
 	conditional := *e
 	conditional.store = e.store.IfUnchanged(seen)
 	return &conditional
 }
 
-// apply gives the input that a changed connection amounts to.
+// apply returns the input of the changed connection.
 func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) ConnectionInput {
 	in := ConnectionInput{
 		Name: conn.Name, Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
@@ -97,8 +100,8 @@ func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) Conn
 	return in
 }
 
-// PauseConnection refuses new runs for a connection until it is resumed. It
-// is safe to repeat.
+// PauseConnection refuses new runs of a connection until it is resumed. It is safe
+// to repeat.
 func (e *Engine) PauseConnection(ctx context.Context, tenant, actor, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -107,7 +110,7 @@ func (e *Engine) PauseConnection(ctx context.Context, tenant, actor, ref string)
 	return e.setState(ctx, tenant, actor, conn, repo.Paused, "paused by "+actor)
 }
 
-// ResumeConnection takes a connection into use again. It is safe to repeat.
+// ResumeConnection makes a connection active again. It is safe to repeat.
 func (e *Engine) ResumeConnection(ctx context.Context, tenant, actor, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -121,4 +124,45 @@ func (e *Engine) setState(ctx context.Context, tenant, actor string, conn repo.C
 		return conn, err
 	}
 	return e.store.Connection(ctx, tenant, conn.ID)
+}
+
+// SetSchedule sets a connection's own schedule, or the default one if spec is empty.
+// The next tick of a worker plans its next resync. An invalid schedule is a
+// [*UsageError].
+func (e *Engine) SetSchedule(ctx context.Context, tenant, actor, ref, spec string) (repo.Connection, error) {
+	if spec != "" {
+		if _, err := schedule.Parse(spec); err != nil {
+			return repo.Connection{}, usagef("%v", err)
+		}
+	}
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return conn, err
+	}
+	unplanned := time.Time{}
+	return e.store.UpdateConnection(ctx, tenant, actor, conn.ID, repo.ConnectionChange{ResyncCron: &spec, NextResyncAt: &unplanned})
+}
+
+// ScheduleStatus describes the state of a connection's next resync at a time.
+func ScheduleStatus(c repo.Connection, now time.Time) string {
+	text := "on time"
+	switch {
+	case c.State != repo.Active:
+		text = string(c.State) + ": no resync until it is active again"
+	case c.NextResyncAt == nil:
+		text = "not planned yet: a worker plans it within seconds"
+	case now.Sub(*c.NextResyncAt) > schedule.LateAfter:
+		text = "late: due since " + c.NextResyncAt.UTC().Format(time.RFC3339) + "; is a worker running?"
+	}
+	if c.MissedResyncs > 0 {
+		text += fmt.Sprintf("; %d missed so far", c.MissedResyncs)
+	}
+	return text
+}
+
+// PlannedSchedule returns the schedule that a connection's next resync was planned
+// with, or an empty string if it has not been planned yet.
+func PlannedSchedule(c repo.Connection) string {
+	spec, _, _ := strings.Cut(c.NextResyncSpec, schedule.SpreadMark)
+	return spec
 }

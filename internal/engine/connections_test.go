@@ -13,7 +13,7 @@ import (
 // secret nor a token sent there.
 func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 5)
+	w := newFixture(t, 5)
 	conn := w.connect("t1", "c")
 	thief := halotest.Start(t)
 	thief.Tenant("").App(testApp, testSecret)

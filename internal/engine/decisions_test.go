@@ -16,10 +16,10 @@ func TestUndoKeepsWhatTheProductUses(t *testing.T) {
 		want    string
 	}{
 		"untouched":         {repo.UndoCompany{}, ""},
-		"external id":       {repo.UndoCompany{ExternalID: "crm-1"}, "it has an external id by now (crm-1)"},
+		"external id":       {repo.UndoCompany{ExternalID: "crm-1"}, "it now has an external id (crm-1)"},
 		"renamed":           {repo.UndoCompany{Changed: true}, "it was changed since"},
 		"mapped elsewhere":  {repo.UndoCompany{Mapped: true, MappedElsewhere: true, ClientID: 7, ClientName: "Seven"}, "it is mapped to client 7 (Seven)"},
-		"was mapped before": {repo.UndoCompany{MappedElsewhere: true}, "it was mapped otherwise since"},
+		"was mapped before": {repo.UndoCompany{MappedElsewhere: true}, "it has been mapped to another client since"},
 	} {
 		if got := keepCompany(tc.company); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

@@ -22,7 +22,7 @@ import (
 
 // queued is a world with a Redis of its own, and nobody who works its queue.
 type queued struct {
-	*world
+	*fixture
 	redis *devstack.Redis
 	queue *tasks.Client
 	conn  repo.Connection
@@ -43,7 +43,7 @@ func newQueued(t *testing.T) *queued {
 			t.Error(err)
 		}
 	})
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Queue = queue })
 	return &queued{w, server, queue, w.connect("acme", "main")}
 }

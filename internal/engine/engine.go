@@ -1,6 +1,6 @@
-// Package engine holds what people ask for: connections, browsing, requests for runs,
-// lists, undo. CLI, API and console end here. What a worker executes is in importer,
-// mapper and resync, what the fleet does by itself in scheduler.
+// Package engine holds the use cases of people: connections, browsing, requests for
+// runs, lists, undo. The CLI, the API and the console call it. Packages importer, mapper
+// and resync hold what a worker executes, package scheduler the scheduled jobs.
 package engine
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Config is what an [Engine] works with.
+// Config configures an [Engine].
 type Config struct {
 	Store *repo.Store
 	Dial  *dial.Dialer
@@ -32,7 +32,7 @@ type Engine struct {
 	dispatch *dispatch.Dispatcher
 }
 
-// New returns an engine; it makes no connection of its own.
+// New returns an engine. It does not connect to anything.
 func New(cfg Config) *Engine {
 	if cfg.Dispatch == nil {
 		cfg.Dispatch = dispatch.New(cfg.Store, nil, cfg.Log)
@@ -40,12 +40,11 @@ func New(cfg Config) *Engine {
 	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch}
 }
 
-// A UsageError says that what was asked for makes no sense as it stands. The
-// CLI answers it with exit code 2.
+// A UsageError is an invalid request. The CLI exits with code 2.
 type UsageError struct {
 	Reason string
-	// Conflict says that it is the state of something that is in the way, and
-	// not the request: once that has changed, the same request may make sense.
+	// Conflict means that the state of something prevents the request. The same
+	// request may be valid later.
 	Conflict bool
 }
 
@@ -61,7 +60,7 @@ func conflictf(format string, args ...any) error {
 	return &UsageError{Reason: fmt.Sprintf(format, args...), Conflict: true}
 }
 
-// NotFoundError says which thing of the tenant does not exist.
+// NotFoundError names an object of the tenant that does not exist.
 type NotFoundError struct {
 	What, Name string
 	Hint       string
@@ -71,7 +70,7 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s %q does not exist; %s", e.What, e.Name, e.Hint)
 }
 
-// FindConnection looks a connection of the tenant up by name or id.
+// FindConnection returns a connection of the tenant by name or id.
 func (e *Engine) FindConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
 	conn, err := e.store.FindConnection(ctx, tenant, ref)
 	if errors.Is(err, repo.ErrNotFound) {

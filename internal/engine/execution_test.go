@@ -30,7 +30,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 	for where, nth := range map[string]int64{"token": 1, "page": 2, "client": 3} { // the nth request of an execution
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 10)
+			w := newFixture(t, 10)
 			conn := w.connect("acme", "main")
 			var requests atomic.Int64
 			bug := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, Budget: func(context.Context, string, string, ratelimit.Class) error {
@@ -68,7 +68,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 // somebody asks for it again.
 func TestRunThatKillsWorkers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	conn := w.connect("acme", "main")
 	j := job(all(conn))
 	die := func() {
@@ -115,7 +115,7 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 50)
 			j := job(all(w.connect("acme", "main")))
 			repotest.Exec(t, w.url, `create function fault() returns trigger language plpgsql as $$ begin `+fault+`; return new; end $$`)
@@ -140,7 +140,7 @@ func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	if _, err := schema.Migrate(t.Context(), server.URL()); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 250)
 	w.url, w.store = server.URL(), repotest.Open(t, server.URL())
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Store = w.store })
@@ -175,7 +175,7 @@ func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 // in the log, in the ledger and to the queue.
 func TestPanicsAreToldWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	conn := w.connect("acme", "main")
 	for what, value := range map[string]func() any{
 		"a text":       func() any { return "cannot send " + testSecret },

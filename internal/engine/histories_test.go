@@ -42,7 +42,7 @@ func TestHistories(t *testing.T) {
 	if v, err := strconv.ParseUint(os.Getenv("HALOSYNC_HISTORY_SEED"), 10, 64); err == nil {
 		first, number, shards = v, 1, 1
 	}
-	var total tellings
+	var total stats
 	var all sync.WaitGroup
 	stages := make([]*stage, shards)
 	for i := range stages {
@@ -51,7 +51,7 @@ func TestHistories(t *testing.T) {
 	for i, st := range stages {
 		all.Go(func() {
 			for n := i; n < number && !t.Failed(); n += shards {
-				st.tell(first+uint64(n), &total)
+				st.play(first+uint64(n), &total)
 			}
 		})
 	}
@@ -62,12 +62,12 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// tellings counts what happened in all histories, to show that it did.
-type tellings struct {
+// stats counts what happened in all histories, to show that it did.
+type stats struct {
 	succeeded, partial, held, failed, missing, unverified, refreshed, imported, unmapped, restored atomic.Int64
 }
 
-func (c *tellings) counters() map[string]*atomic.Int64 {
+func (c *stats) counters() map[string]*atomic.Int64 {
 	return map[string]*atomic.Int64{
 		"resyncs that succeeded": &c.succeeded, "partial": &c.partial, "held": &c.held, "failed": &c.failed,
 		"mappings marked missing": &c.missing, "unverified": &c.unverified, "refreshed": &c.refreshed,
@@ -75,7 +75,7 @@ func (c *tellings) counters() map[string]*atomic.Int64 {
 	}
 }
 
-func (c *tellings) String() string {
+func (c *stats) String() string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(c.counters())) {
 		text += fmt.Sprintf("%s %d; ", name, c.counters()[name].Load())
@@ -85,7 +85,7 @@ func (c *tellings) String() string {
 
 // enough fails the test if something happened in hardly any of the histories: it
 // would then prove little.
-func (c *tellings) enough(t *testing.T, histories int) {
+func (c *stats) enough(t *testing.T, histories int) {
 	for name, n := range c.counters() {
 		if n.Load() < int64(max(1, histories/100)) && name != "failed" {
 			t.Errorf("%s: only %d", name, n.Load())
@@ -96,13 +96,13 @@ func (c *tellings) enough(t *testing.T, histories int) {
 // stage is a database and a Halo on which histories are told one by one, each
 // with tenants of its own.
 type stage struct {
-	*world
+	*fixture
 	mu     sync.Mutex
 	onPage func() // of the history being told
 }
 
 func newStage(t *testing.T) *stage {
-	st := &stage{world: newWorld(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
+	st := &stage{fixture: newFixture(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
 	st.engine = enginetest.New(enginetest.Config{Store: st.store, Allow: st.engine.Config.Allow, RetryBudget: time.Millisecond})
 	st.halo.AfterPage(func(halotest.PageEvent) {
 		st.mu.Lock()
@@ -138,7 +138,7 @@ type side struct {
 	verified *time.Time
 }
 
-func (s *saga) sides() map[uuid.UUID]side {
+func (s *history) sides() map[uuid.UUID]side {
 	all := map[uuid.UUID]side{}
 	for m, err := range s.store.AllMappings(s.t.Context(), s.name, repo.MappingFilter{}) {
 		if err != nil {
@@ -151,14 +151,14 @@ func (s *saga) sides() map[uuid.UUID]side {
 }
 
 // fail reports a fault of the history being told.
-func (s *saga) fail(format string, args ...any) {
+func (s *history) fail(format string, args ...any) {
 	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
 }
 
 // settle compares the mappings in force with the model after a step. gone are
 // those that the step may have taken away; fresh says whether it may have made
 // new ones, and of which clients.
-func (s *saga) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
+func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}
 	for id, m := range now {
@@ -200,7 +200,7 @@ func changed(before, after map[uuid.UUID]side) (diffs []string) {
 }
 
 // run executes a job as often as the queue would.
-func run[A any](s *saga, job tasks.Job[A], execute func() error) (r repo.Run) {
+func run[A any](s *history, job tasks.Job[A], execute func() error) (r repo.Run) {
 	for range 60 {
 		err := execute()
 		var rerr error

@@ -13,7 +13,7 @@ import (
 )
 
 // keyed is a worker whose key set is that of a text.
-func (w *world) keyed(text string) *enginetest.Worker {
+func (w *fixture) keyed(text string) *enginetest.Worker {
 	w.t.Helper()
 	return enginetest.New(enginetest.Config{Store: repotest.OpenKeyed(w.t, w.url, text), Allow: w.engine.Config.Allow})
 }
@@ -42,7 +42,7 @@ func newKeys(t *testing.T) string {
 // nothing is held against run or connection.
 func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	old := newKeys(t)
 	before, after := w.keyed(old), w.keyed(rekeyed(t, old, secret.Rotate))
 	conn, err := after.AddConnection(t.Context(), "acme", "test", w.input("main"))
@@ -74,7 +74,7 @@ func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 // with a reason; Halo never hears of it.
 func TestForeignSecretEndsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	mine, other := w.connect("acme", "main"), w.connect("globex", "main")
 	requests := w.halo.Log().Requests
 	for what, sql := range map[string]string{

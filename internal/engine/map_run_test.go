@@ -15,7 +15,7 @@ import (
 
 // manyPairs makes companies for the clients of plainClients and pairs of
 // them, by id.
-func (w *world) manyPairs(n int) []tasks.Pair {
+func (w *fixture) manyPairs(n int) []tasks.Pair {
 	w.t.Helper()
 	names, pairs := make([]string, n), make([]tasks.Pair, n)
 	for i := range n {
@@ -34,7 +34,7 @@ func (w *world) manyPairs(n int) []tasks.Pair {
 // an earlier chunk's pair still contradicts a later one's.
 func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 98)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(98)
@@ -65,7 +65,7 @@ func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	same(t, "numbers of pairs", []int{len(run.Pairs), run.Pairs[129].Pair}, []int{130, 130})
 }
 
-func (w *world) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
+func (w *fixture) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 	w.t.Helper()
 	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestMapTakesTheCheaperWay(t *testing.T) {
 	for clients, most := range map[int]int{400: 12, 40_000: 260} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+			w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 			plainClients(w, clients)
 			conn := w.connect("t1", "c")
 			pairs := w.manyPairs(250)
@@ -100,7 +100,7 @@ func TestMapTakesTheCheaperWay(t *testing.T) {
 // younger one's, and each pair has one mapping.
 func TestMapIsFenced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 90)
 	conn := w.connect("t1", "c")
 	j := mapJob(conn, false, w.manyPairs(90)...)
@@ -123,7 +123,7 @@ func TestMapIsFenced(t *testing.T) {
 // companies: each client is mapped once, and each pair has its outcome.
 func TestMapsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(120)
@@ -150,7 +150,7 @@ func TestMapsAtOnce(t *testing.T) {
 // A Halo that is down is waited for; what was done before stays.
 func TestMapWaitsForHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 10)
 	conn := w.connect("t1", "c")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -182,7 +182,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 10)
 			conn := w.connect("t1", "c")
 			w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -203,7 +203,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 // A Halo that fails for a moment: what can be read at the second try is mapped.
 func TestMapTriesABrokenClientAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn := w.connect("t1", "c")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -214,7 +214,7 @@ func TestMapTriesABrokenClientAgain(t *testing.T) {
 // Cancelling ends a run after the chunk in hand.
 func TestMapIsCancelled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	j := mapJob(conn, false, w.manyPairs(60)...)
@@ -232,7 +232,7 @@ func TestMapIsCancelled(t *testing.T) {
 // A deletion that is newer than the request wins over it.
 func TestUnmapWinsOverMap(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 2)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(1)
@@ -246,7 +246,7 @@ func TestUnmapWinsOverMap(t *testing.T) {
 }
 
 // unmap deletes mappings and wants them to have been in force.
-func (w *world) unmap(ids ...uuid.UUID) {
+func (w *fixture) unmap(ids ...uuid.UUID) {
 	w.t.Helper()
 	for _, o := range w.unmapNow(ids...) {
 		if o.Outcome != repo.Unmapped {
@@ -255,7 +255,7 @@ func (w *world) unmap(ids ...uuid.UUID) {
 	}
 }
 
-func (w *world) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
+func (w *fixture) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
 	w.t.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {

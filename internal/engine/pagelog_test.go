@@ -14,7 +14,7 @@ import (
 // Each transaction of a listing leaves a line that says whose page it was.
 func TestPagesAreLogged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 250)
+	w := newFixture(t, 250)
 	conn := w.connect("acme", "main")
 	core, logs := observer.New(zap.DebugLevel)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Log = zap.New(core) })

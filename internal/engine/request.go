@@ -13,8 +13,8 @@ import (
 // Receipt is the answer to a request.
 type Receipt = dispatch.Receipt
 
-// ImportRequest says what to import from which connection. Exactly one of
-// All, Search and ClientIDs is set.
+// ImportRequest is a request for an import. Exactly one of All, Search and ClientIDs
+// is set.
 type ImportRequest struct {
 	Connection  string // name or id
 	All         bool
@@ -24,9 +24,10 @@ type ImportRequest struct {
 	RequestedBy string
 }
 
-// RequestImport writes the run into the ledger and puts it into the queue; with the
-// queue away it waits in the ledger, see [Receipt]. Nothing is written when the request
-// is wrong ([*UsageError]), or the connection unknown ([*NotFoundError]) or not active.
+// RequestImport writes the run into the ledger and enqueues it. If the queue is
+// unavailable, the run waits in the ledger; see [Receipt]. RequestImport writes nothing
+// if the request is invalid or the connection not active ([*UsageError]), or if the
+// connection is unknown ([*NotFoundError]).
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, req.Connection)
 	if err != nil {
@@ -40,17 +41,17 @@ func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportReq
 	return request(ctx, e, repo.KindImport, args)
 }
 
-// MapRequest says which companies to map to which clients of a connection.
+// MapRequest is a request to map companies to clients of a connection.
 type MapRequest struct {
 	Connection  string       // name or id
 	Pairs       []tasks.Pair // 1 to [tasks.MaxPairs]
-	Replace     bool         // re-point what is mapped elsewhere
+	Replace     bool         // replace mappings of these companies and clients
 	Suggested   bool         // the pairs are suggestions that were accepted
 	RequestedBy string
 }
 
-// RequestMap writes the run into the ledger and puts it into the queue. It
-// gives the errors of [Engine.RequestImport].
+// RequestMap writes the run into the ledger and enqueues it. It returns the errors of
+// [Engine.RequestImport].
 func (e *Engine) RequestMap(ctx context.Context, tenant string, req MapRequest) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, req.Connection)
 	if err != nil {
@@ -63,7 +64,7 @@ func (e *Engine) RequestMap(ctx context.Context, tenant string, req MapRequest) 
 	return request(ctx, e, repo.KindMap, args)
 }
 
-// RequestResync asks for a connection's mappings to be reconciled with Halo.
+// RequestResync requests a run that reconciles a connection's mappings with Halo.
 func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by string) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, connection)
 	if err != nil {
@@ -73,9 +74,9 @@ func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by strin
 	return request(ctx, e, repo.KindResync, args)
 }
 
-// RequestUnmap writes an unmap run into the ledger and puts it into the queue.
-// It gives the errors of [Engine.RequestImport], but a connection that is not
-// in use will do: Halo is not asked.
+// RequestUnmap writes an unmap run into the ledger and enqueues it. It returns the
+// errors of [Engine.RequestImport], but the connection need not be active: unmapping
+// sends no request to Halo.
 func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, ids []string, actor string) (Receipt, error) {
 	conn, err := e.FindConnection(ctx, tenant, connection)
 	if err != nil {
@@ -85,7 +86,7 @@ func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, id
 	return request(ctx, e, repo.KindUnmap, args)
 }
 
-// activeConnection finds a connection that runs may be requested for.
+// activeConnection returns a connection if it is active.
 func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -97,7 +98,7 @@ func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo
 	return conn, nil
 }
 
-// request writes a run into the ledger and puts it into the queue.
+// request writes a run into the ledger and enqueues it.
 func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind, args A) (Receipt, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
@@ -111,16 +112,16 @@ func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind,
 	if err != nil {
 		return Receipt{}, err
 	}
-	// An existing run is put into the queue once more, which changes nothing if its task
-	// is there and repairs it if a process died in between. Of one that is running the
-	// dispatcher knows better whether it is alive.
+	// Enqueuing an existing run again changes nothing if its task exists, and repairs
+	// the queue if a process died in between. A running run is left to the dispatcher,
+	// which watches its heartbeat.
 	if existing && run.State == repo.StateRunning {
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	}
 	return e.dispatch.Queue(ctx, run, existing), nil
 }
 
-// RunID writes a run's id as the queue and the CLI show it: 32 hex digits without
+// RunID returns a run's id as the queue and the CLI show it: 32 hex digits without
 // hyphens, because asynqmon cuts task ids at the first hyphen.
 func RunID(id uuid.UUID) string { return repo.Hex(id) }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-func (w *world) restore(ids ...uuid.UUID) []repo.MappingOutcome {
+func (w *fixture) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 	w.t.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -26,7 +26,7 @@ func (w *world) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 }
 
 // mapped makes a company and a mapping for each client, by ascending id.
-func (w *world) mapped(conn repo.Connection) map[int64]repo.Mapping {
+func (w *fixture) mapped(conn repo.Connection) map[int64]repo.Mapping {
 	w.t.Helper()
 	w.importAll(conn)
 	byClient := make(map[int64]repo.Mapping)
@@ -38,7 +38,7 @@ func (w *world) mapped(conn repo.Connection) map[int64]repo.Mapping {
 
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 8)
 	conn := w.connect("t1", "c")
 	m := w.mapped(conn)
@@ -95,7 +95,7 @@ func TestRestore(t *testing.T) {
 // Two deleted mappings of one client in one request: the first one wins.
 func TestRestoreOneOfTwo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 1)
 	conn := w.connect("t1", "c")
 	first := w.mapped(conn)[2]
@@ -112,7 +112,7 @@ func TestRestoreOneOfTwo(t *testing.T) {
 // nothing.
 func TestRestoreByABlindAgent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn := w.connect("t1", "c")
 	m := w.mapped(conn)

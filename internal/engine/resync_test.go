@@ -25,12 +25,12 @@ func resyncJob(conn repo.Connection) tasks.Job[tasks.ResyncArgs] {
 }
 
 // resync executes a resync as often as the queue would and returns the run.
-func (w *world) resync(conn repo.Connection) repo.Run {
+func (w *fixture) resync(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.resyncJob(resyncJob(conn))
 }
 
-func (w *world) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
+func (w *fixture) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 	w.t.Helper()
 	var err error
 	for range 40 {
@@ -53,7 +53,7 @@ func (w *world) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 }
 
 // states is each client's mapping in a word.
-func (w *world) states(tenant string) map[int64]repo.MappingState {
+func (w *fixture) states(tenant string) map[int64]repo.MappingState {
 	all := map[int64]repo.MappingState{}
 	for _, m := range w.mappings(tenant) {
 		all[m.ClientID] = m.State
@@ -67,7 +67,7 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	for way, others := range map[string]int{"listing": 0, "ids": 3000} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 130)
 			conn := w.connect("t1", "c")
 			w.importAll(conn)
@@ -123,7 +123,7 @@ func TestResyncOfWhoMayNotRead(t *testing.T) {
 		for _, forbidden := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", forbidden ", forbidden), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: forbidden}))
+				w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: forbidden}))
 				plainClients(w, n)
 				conn := w.connect("t1", "c")
 				w.importAll(conn)
@@ -145,7 +145,7 @@ func TestResyncOfWhoMayNotRead(t *testing.T) {
 // Half of the clients gone: nothing is marked until a person says so.
 func TestResyncIsHeld(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -181,7 +181,7 @@ func TestResyncIsHeld(t *testing.T) {
 // Under the same ids another Halo has other people.
 func TestResyncOfAnotherHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 40)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -227,7 +227,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 // Refused credentials stop a connection; new ones start it and a resync.
 func TestResyncWithBadCredentials(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 40)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -253,7 +253,7 @@ func TestResyncWithBadCredentials(t *testing.T) {
 // deletion.
 func TestResyncOfBrokenClients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	plainClients(w, 50)
 	conn := w.connect("t1", "c")
@@ -284,7 +284,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 // Whichever way is cheaper, its requests are all that a resync takes.
 func TestResyncRequests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 	clients := 10_000
 	if devstack.Long() {
 		clients = 100_000

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Run reads one run of the tenant with its items.
+// Run returns one run of the tenant with its items.
 func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -26,8 +26,8 @@ func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error
 	return run, runError(runID, err)
 }
 
-// Cancel asks a run to stop: a queued one ends at once, a running one after
-// the page in hand. It is safe to repeat.
+// Cancel cancels a run. A queued run ends at once, a running one after its current
+// batch. Cancel is safe to repeat.
 func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.Run, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -38,13 +38,13 @@ func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.
 		run, err = e.store.RequestCancel(ctx, tenant, id, actor)
 	}
 	if err == nil {
-		e.dispatch.RunNow(ctx, id) // whoever waits for its result need not wait for its time
+		e.dispatch.RunNow(ctx, id) // so that a client that waits for the result gets it at once
 	}
 	return run, runError(runID, err)
 }
 
-// Watch calls show with the run as it stands, at every interval and once at
-// its end, and returns the ended run.
+// Watch calls show with the run's current state at every interval and once at its end,
+// and returns the ended run.
 func (e *Engine) Watch(ctx context.Context, tenant, runID string, every time.Duration, show func(repo.Run)) (repo.Run, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -80,9 +80,9 @@ func runError(runID string, err error) error {
 	return err
 }
 
-// Retry requests anew what an ended run was asked for. A run that has not
-// ended is its own answer, so repeating a retry is safe; if it waits for its
-// time, it goes on at once.
+// Retry repeats the request of an ended run. For a run that has not ended it returns
+// that run, so Retry is safe to repeat; a run that waits for a later time starts at
+// once.
 func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
 	run, err := e.Run(ctx, tenant, runID)
 	switch {
@@ -151,7 +151,7 @@ func importArgs(run repo.Run) (args tasks.ImportArgs, err error) {
 	return args, err
 }
 
-// Pairs are the pairs that a map run was asked for; none of another kind.
+// Pairs returns the requested pairs of a map run, and nil for runs of other kinds.
 func Pairs(run repo.Run) ([]tasks.Pair, error) {
 	if run.Kind != repo.KindMap {
 		return nil, nil
@@ -160,13 +160,14 @@ func Pairs(run repo.Run) ([]tasks.Pair, error) {
 	return args.Pairs, err
 }
 
-// IsDryRun says whether a run writes nothing but itself.
+// IsDryRun reports whether a run is a dry run, which writes only its own record.
 func IsDryRun(run repo.Run) bool {
 	args, err := importArgs(run)
 	return err == nil && run.Kind == repo.KindImport && args.DryRun
 }
 
-// Approve lets a held run go on, from the start and by what Halo says then.
+// Approve approves a held run. The run starts again from the beginning and reads Halo
+// again.
 func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -177,7 +178,7 @@ func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Rece
 	case errors.Is(err, repo.ErrNotHeld):
 		return Receipt{}, conflictf("run %s is not held, so there is nothing to approve", runID)
 	case errors.Is(err, repo.ErrConflict):
-		return Receipt{}, conflictf("the same request is under way already: see \"enqueue runs list\"")
+		return Receipt{}, conflictf("the same request is already in progress: see \"enqueue runs list\"")
 	case err != nil:
 		return Receipt{}, runError(runID, err)
 	}

@@ -76,18 +76,18 @@ func TestImportFromAHundredHalos(t *testing.T) {
 
 // variant is what a seed decides of a Halo.
 type variant struct {
-	seed    uint64
-	profile halotest.Profile
-	clients int
-	weather uint64 // seed of the faults; 0: no faults
-	changes bool   // clients change between the pages
+	seed      uint64
+	profile   halotest.Profile
+	clients   int
+	faultSeed uint64 // seed of the faults; 0: no faults
+	changes   bool   // clients change between the pages
 }
 
 func newVariant(seed uint64) *variant {
 	dice := rand.New(rand.NewPCG(seed, 99))
 	v := &variant{seed: seed, profile: randomProfile(dice), clients: 30 + dice.IntN(220)}
 	if dice.IntN(5) > 0 {
-		v.weather = 1 + dice.Uint64N(1<<32)
+		v.faultSeed = 1 + dice.Uint64N(1<<32)
 	}
 	v.changes = dice.IntN(3) > 0
 	return v
@@ -105,7 +105,7 @@ func (v *variant) switches() []string {
 		fmt.Sprint("RetryAfter ", int(p.RetryAfter)), fmt.Sprint("ThrottleBody ", int(p.ThrottleBody)),
 		fmt.Sprint("RecordCount ", int(p.RecordCount)), fmt.Sprint("BareArray ", p.BareArray), fmt.Sprint("TokenUses ", p.TokenUses > 0),
 		fmt.Sprint("NewTokenKillsOld ", p.NewTokenKillsOld), fmt.Sprint("Logo ", p.LogoEvery > 0),
-		fmt.Sprint("faults ", v.weather > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("patient ", v.patient()),
+		fmt.Sprint("faults ", v.faultSeed > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("patient ", v.patient()),
 	}
 }
 
@@ -135,7 +135,7 @@ func allSwitches() (all []string) {
 // whether the first run was complete and which faults struck it.
 func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind]int) {
 	profile := v.profile
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 	if !v.patient() {
 		// Most give up at once and are put off, which is quick without the
 		// queue's waits; the others sit the faults out.
@@ -144,10 +144,10 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	w.tenant.Seed(v.clients, v.seed)
 	conn := w.connect("t1", "c")
 	w.halo.SetProfile(func(p *halotest.Profile) { *p = profile })
-	if v.weather > 0 {
-		weather(w, v.weather, int(v.seed))
+	if v.faultSeed > 0 {
+		faultSeed(w, v.faultSeed, int(v.seed))
 	}
-	h := &history{tenant: w.tenant, dice: rand.New(rand.NewPCG(v.seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
+	h := &tenantChanges{tenant: w.tenant, dice: rand.New(rand.NewPCG(v.seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
 	for _, c := range w.tenant.Clients() {
 		h.start = append(h.start, c)
 		h.names[c.ID] = []string{c.Name}
@@ -207,9 +207,9 @@ func randomProfile(dice *rand.Rand) halotest.Profile {
 	return p
 }
 
-// weather sets faults that come at random, and one that comes for sure, which
+// faultSeed sets faults that come at random, and one that comes for sure, which
 // is the nth kind.
-func weather(w *world, seed uint64, nth int) {
+func faultSeed(w *fixture, seed uint64, nth int) {
 	kinds := []halotest.Fault{
 		halotest.Status(500, ""), halotest.Status(502, "<html><title>Bad Gateway</title></html>"), halotest.Status(503, ""),
 		halotest.Throttle(0), halotest.Throttle(time.Second), halotest.HTML200(), halotest.Truncate(200), halotest.Cut(150),
@@ -219,9 +219,9 @@ func weather(w *world, seed uint64, nth int) {
 	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: seed, MaxRun: 3}, kinds...)
 }
 
-// history changes a tenant between pages and remembers what a run may have
+// tenantChanges changes a tenant between pages and remembers what a run may have
 // seen.
-type history struct {
+type tenantChanges struct {
 	mu      sync.Mutex
 	tenant  *halotest.Tenant
 	dice    *rand.Rand
@@ -232,7 +232,7 @@ type history struct {
 }
 
 // stop ends the changes.
-func (h *history) stop() {
+func (h *tenantChanges) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.changes = maxChanges
@@ -242,7 +242,7 @@ func (h *history) stop() {
 const maxChanges = 12
 
 // change lets something happen every third page or so.
-func (h *history) change() {
+func (h *tenantChanges) change() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.dice.IntN(3) > 0 || h.changes >= maxChanges {
@@ -278,7 +278,7 @@ func (h *history) change() {
 	}
 }
 
-func (h *history) add() {
+func (h *tenantChanges) add() {
 	name := fmt.Sprintf("Added %d", h.changes)
 	for _, id := range h.tenant.Add(halotest.Client{Name: name}) {
 		h.touched[id] = true
@@ -290,7 +290,7 @@ func (h *history) add() {
 func shown(name string) string { return plaintext.Clean(name, 1000) }
 
 // check holds what the database says against what a run can have seen.
-func (h *history) check(t *testing.T, w *world, run repo.Run) {
+func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 // wait, once its turn is over, if somebody waits for it; else it goes on.
 func TestImportStandsAside(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 12_000)
 	conn, other := w.connect("acme", "main"), w.connect("globex", "main")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.MinSlice, c.TenantRuns = time.Nanosecond, 2 })
@@ -61,7 +61,7 @@ func TestImportStandsAside(t *testing.T) {
 // the same connection, and by as many runs of the tenant as may be.
 func TestSmallImportBesideLarge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("acme", "main")
 	one := func(c *enginetest.Config) { c.TenantRuns = 1 }
@@ -91,7 +91,7 @@ func TestSmallImportBesideLarge(t *testing.T) {
 // count among bulk runs.
 func TestBulkIsWhatIsNotInteractive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	ids := make([]int64, 101)
 	for i := range ids {
 		ids[i] = int64(i + 1)

@@ -9,31 +9,30 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Undo is what undoing a run came to.
+// Undo is the outcome of undoing a run.
 type Undo struct {
 	RunID     string
-	Unmapped  int         // mappings taken back
-	Removed   int         // companies taken back
+	Unmapped  int         // mappings deleted
+	Removed   int         // companies deleted
 	Gone      int         // mappings and companies that had been deleted before
-	LeftCount int         // left as they are
-	Left      []repo.Kept // at most 1,000 of them, with the reason
+	LeftCount int         // mappings and companies that were kept
+	Left      []repo.Kept // the first 1,000 of them, with the reason
 }
 
-// mostLeft bounds [Undo.Left].
-const mostLeft = 1000
+// maxLeft bounds [Undo.Left].
+const maxLeft = 1000
 
 func (u *Undo) add(done repo.Undone) {
 	u.Gone += done.Gone
 	u.LeftCount += len(done.Kept)
-	u.Left = append(u.Left, done.Kept[:min(len(done.Kept), mostLeft-len(u.Left))]...)
+	u.Left = append(u.Left, done.Kept[:min(len(done.Kept), maxLeft-len(u.Left))]...)
 }
 
-// UndoRun takes back what an import or map run made and nobody has touched
-// since: its mappings, and the companies that it created. Mappings are
-// deleted as by [Engine.UnmapNow], so a run that was requested before does
-// not bring them back. It is safe to repeat, and goes on where it was
-// interrupted. A [*UsageError] says that the run has not ended or is of
-// another kind.
+// UndoRun deletes the mappings and companies that an import or map run made, unless
+// they were changed since. It deletes mappings like [Engine.UnmapNow], so a run that was
+// requested before the undo does not make them again. UndoRun is safe to repeat, and
+// continues where it was interrupted. It returns a [*UsageError] if the run has not
+// ended or is of another kind.
 func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo, error) {
 	run, err := e.Run(ctx, tenant, runID)
 	if err != nil {
@@ -42,7 +41,7 @@ func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo
 	id := RunID(run.ID)
 	switch {
 	case run.Kind != repo.KindImport && run.Kind != repo.KindMap:
-		return Undo{}, usagef("run %s is of kind %s: only what an import or a map run made can be taken back", id, run.Kind)
+		return Undo{}, usagef("run %s is of kind %s: only import and map runs can be undone", id, run.Kind)
 	case !run.Ended():
 		return Undo{}, conflictf(`run %s is %s: it can be undone once it has ended; "enqueue runs cancel %s" ends it`, id, run.State, id)
 	}
@@ -71,7 +70,7 @@ func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo
 	}
 }
 
-// keepMapping says why a mapping that a run made stays; empty: it goes.
+// keepMapping returns why undo keeps a mapping, or an empty string if it deletes it.
 func keepMapping(m repo.UndoMapping) string {
 	if m.TouchedHow == "" {
 		return ""
@@ -79,17 +78,17 @@ func keepMapping(m repo.UndoMapping) string {
 	return fmt.Sprintf("changed by %s since (%s)", m.TouchedBy, m.TouchedHow)
 }
 
-// keepCompany says why a company that a run created stays; empty: it goes.
+// keepCompany returns why undo keeps a company, or an empty string if it deletes it.
 func keepCompany(c repo.UndoCompany) string {
 	switch {
 	case c.Mapped:
 		return fmt.Sprintf("it is mapped to client %d (%s)", c.ClientID, c.ClientName)
 	case c.ExternalID != "":
-		return fmt.Sprintf("it has an external id by now (%s)", c.ExternalID)
+		return fmt.Sprintf("it now has an external id (%s)", c.ExternalID)
 	case c.Changed:
 		return "it was changed since"
 	case c.MappedElsewhere:
-		return "it was mapped otherwise since"
+		return "it has been mapped to another client since"
 	}
 	return ""
 }

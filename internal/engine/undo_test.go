@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-func (w *world) undo(runID string) engine.Undo {
+func (w *fixture) undo(runID string) engine.Undo {
 	w.t.Helper()
 	u, err := w.engine.UndoRun(w.t.Context(), "t1", "carol", runID)
 	if err != nil {
@@ -24,7 +24,7 @@ func (w *world) undo(runID string) engine.Undo {
 
 func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 1200) // three parts
 	conn := w.connect("t1", "c")
 	w.addCompanies(w.tenant.Clients()[0].Name) // client 2 is linked, not created
@@ -71,7 +71,7 @@ func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 // bring the mappings back; one that is requested after it does.
 func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 120)
 	conn := w.connect("t1", "c")
 	first, queued := job(all(conn)), job(all(conn))
@@ -94,7 +94,7 @@ func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 
 func TestUndoRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	j := job(all(conn))

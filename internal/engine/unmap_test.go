@@ -28,7 +28,7 @@ func told(outcomes []repo.MappingOutcome) []string {
 
 func TestUnmapNow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 2)
 	a, b := w.connect("t1", "a"), w.connect("t1", "b")
 	w.importAll(a)
@@ -50,7 +50,7 @@ func TestUnmapNow(t *testing.T) {
 // is read on nor when it is read again.
 func TestUnmapWinsOverImport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -83,7 +83,7 @@ func TestUnmapWinsOverImport(t *testing.T) {
 // second look at the client by the same run does not bring it back.
 func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	var gone uuid.UUID
@@ -111,7 +111,7 @@ func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 
 func TestUnmapRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn, other := w.connect("t1", "c"), w.connect("t1", "other")
 	w.importAll(conn)

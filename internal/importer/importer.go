@@ -1,6 +1,6 @@
 // Package importer executes imports: clients of Halo become companies of the product,
-// each with a mapping. What happens to one client is decided in plan.go, a pure function
-// of what Halo says and what is stored.
+// each with a mapping. A pure function in plan.go decides what happens to each client,
+// from Halo's data and the stored data.
 package importer
 
 import (
@@ -40,8 +40,8 @@ func (im *Importer) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs])
 			return run.Result{}, err
 		}
 		if job.Args.DryRun {
-			// What a dry run would have linked is in this process's memory only, so it
-			// goes through in one piece.
+			// A dry run keeps its links only in this process's memory, so it must finish
+			// in one execution.
 			list.Slice.Endless()
 		}
 		list.Query.Search, list.Wanted = job.Args.Search, job.Args.ClientIDs
@@ -53,8 +53,8 @@ func (im *Importer) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs])
 	})
 }
 
-// execution is one execution of an import run. The batch is its unit: what it brought,
-// the decisions on it and the checkpoint behind it are one transaction.
+// execution is one execution of an import run. One transaction holds a batch, the
+// decisions on its clients and the checkpoint after it.
 type execution struct {
 	*listing.Listing
 	store   *repo.Store
@@ -64,7 +64,7 @@ type execution struct {
 	planner *planner
 }
 
-// execute reads what the request asks for and judges what was read.
+// execute reads the requested clients and returns the outcome.
 func (i *execution) execute(ctx context.Context) (run.Result, error) {
 	if !i.Cursor.Listed {
 		needed, err := i.listPays(ctx)
@@ -91,7 +91,8 @@ func (i *execution) execute(ctx context.Context) (run.Result, error) {
 	return end, nil
 }
 
-// listPays reports whether the list takes fewer requests than single clients.
+// listPays reports whether reading the list takes fewer requests than reading single
+// clients.
 func (i *execution) listPays(ctx context.Context) (bool, error) {
 	ids := len(i.args.ClientIDs)
 	if ids == 0 || i.Cursor.List.NextPage > 1 || i.Cursor.Pass > 1 {
@@ -101,7 +102,8 @@ func (i *execution) listPays(ctx context.Context) (bool, error) {
 	return pages > 0, err
 }
 
-// write decides on a batch and commits it, with the clients that cannot be read.
+// write decides on each client of a batch and commits it. skips are the clients that
+// could not be read.
 func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := i.Cursor.Encode()
@@ -122,15 +124,14 @@ func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.Run
 }
 
 const (
-	// byIDChunk is how many clients that are read one by one share a transaction.
+	// byIDChunk is the number of clients read by id in one transaction.
 	byIDChunk = 25
-	// byIDPass keeps the ids that were read one by one apart from those of the passes
-	// over a list, which count from 1.
+	// byIDPass marks clients read by id. Passes over a list count from 1.
 	byIDPass = 0
 )
 
-// readByID reads the chosen clients that no list has shown, one by one: a list can miss
-// a client, a 404 cannot.
+// readByID reads the chosen clients that the list did not show, one by one: a list can
+// miss a client, a 404 cannot.
 func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for _, id := range i.args.ClientIDs {
@@ -165,8 +166,8 @@ func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	return run.Result{State: repo.StateSucceeded, Complete: true}, nil
 }
 
-// fetch reads clients by id. One that does not exist, or that the application's agent
-// may not read, becomes an item for the person who chose it.
+// fetch reads clients by id. A client that does not exist, or that the agent may not
+// read, becomes an item of the run.
 func (i *execution) fetch(ctx context.Context, ids []int64) (found []halo.Client, skips []repo.RunItem, err error) {
 	readings, err := proof.ByID(ctx, i.api, ids)
 	if err != nil {

@@ -10,22 +10,20 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// planner decides what happens to each client of a page. It keeps nothing but
-// the companies that a dry run would have linked, since a dry run does not
-// leave them mapped in the database for the next page to see.
+// planner decides what happens to each client of a batch. It remembers the companies
+// that it has linked, because a dry run does not write them to the database.
 type planner struct {
-	chosen bool // the clients were picked one by one
+	chosen bool // a person chose each client
 	taken  map[uuid.UUID]bool
 }
 
-// newPlanner makes a planner for one execution of a run.
+// newPlanner returns a planner for one execution of a run.
 func newPlanner(chosen bool) *planner {
 	return &planner{chosen: chosen, taken: map[uuid.UUID]bool{}}
 }
 
-// plan gives one decision per client, in order. norms are the clients'
-// normalised names. A company that one decision links is no candidate for the
-// clients after it.
+// plan returns one decision per client, in order. norms are the clients' normalised
+// names. A company that one decision links is not a candidate for later clients.
 func (p *planner) plan(clients []repo.Client, norms []string, state repo.BatchState) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {
@@ -67,8 +65,8 @@ func (p *planner) decide(c repo.Client, normName string, state repo.BatchState) 
 	}
 }
 
-// free counts the candidates that are still free on this connection, and
-// returns the first of them.
+// free counts the candidates that are not mapped on this connection, and returns the
+// first of them.
 func (p *planner) free(candidates []repo.Candidate) (n int, first uuid.UUID) {
 	for _, c := range candidates {
 		if c.Mapped || p.taken[c.CompanyID] {

@@ -11,15 +11,15 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// askedPair is a pair of a request, with what Halo says of its client.
-type askedPair struct {
+// requestedPair is a pair of a request with the client that Halo returned for it.
+type requestedPair struct {
 	number  int // in the request, from 1
 	company string
 	client  answer
 }
 
-// decider decides what becomes of each pair of a chunk. Each decision changes
-// what the next one finds.
+// decider decides the outcome of each pair of a chunk. Each decision updates the state
+// for the next one.
 type decider struct {
 	state   repo.MapState
 	replace bool
@@ -29,20 +29,20 @@ func newDecider(state repo.MapState, replace bool) *decider {
 	return &decider{state: state, replace: replace}
 }
 
-// decide gives one decision per pair, in order.
-func (m *decider) decide(pairs []askedPair) []repo.PairDecision {
+// decide returns one decision per pair, in order.
+func (m *decider) decide(pairs []requestedPair) []repo.PairDecision {
 	decisions := make([]repo.PairDecision, len(pairs))
 	for i, p := range pairs {
 		d := m.pair(p, m.state.Companies[i])
 		d.Pair = p.number
-		m.note(d)
+		m.record(d)
 		decisions[i] = d
 	}
 	return decisions
 }
 
-// pair decides on one pair; matches are the companies that it may mean.
-func (m *decider) pair(p askedPair, matches []repo.CompanyMatch) repo.PairDecision {
+// pair decides on one pair. matches are the companies that its text matches.
+func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDecision {
 	d := repo.PairDecision{Outcome: repo.Refused, Client: p.client.Client}
 	company, why := ResolveCompany(matches)
 	d.CompanyID, d.Ambiguous = company.ID, len(matches) > 1 || p.client.ambiguous
@@ -75,14 +75,15 @@ func (m *decider) pair(p askedPair, matches []repo.CompanyMatch) repo.PairDecisi
 	case m.state.Unmapped[repo.CompanyClient{CompanyID: company.ID, ClientID: p.client.ID}]:
 		d.Reason = "unmapped by a person after this run was requested"
 	case len(conflicts) > 0 && !m.replace:
-		d.Reason = elsewhere(conflicts, company.ID)
+		d.Reason = conflictReason(conflicts, company.ID)
 	default:
 		d.Outcome, d.Replaces = repo.Mapped, conflicts
 	}
 	return d
 }
 
-// ResolveCompany returns the company that a pair means, or why there is none.
+// ResolveCompany returns the company of a pair, or the reason why there is not exactly
+// one.
 func ResolveCompany(matches []repo.CompanyMatch) (repo.CompanyMatch, string) {
 	switch len(matches) {
 	case 0:
@@ -97,8 +98,8 @@ func ResolveCompany(matches []repo.CompanyMatch) (repo.CompanyMatch, string) {
 	return repo.CompanyMatch{}, "several companies have this name: " + names.Some(ids)
 }
 
-// conflicts are the active mappings of the company and of the client. If the
-// two are mapped to each other, it is that mapping.
+// conflicts returns the active mappings of the company and of the client. If the two
+// are mapped to each other, it returns that mapping only.
 func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMapping {
 	var conflicts []repo.ActiveMapping
 	if f, ok := m.state.ByCompany[company]; ok {
@@ -113,8 +114,8 @@ func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMappin
 	return conflicts
 }
 
-// contradiction says which earlier pair of the request has settled otherwise
-// about the company or the client.
+// contradiction returns which earlier pair of the request maps the company or the
+// client to another one, or an empty string.
 func (m *decider) contradiction(company uuid.UUID, client int64) string {
 	for _, s := range m.state.Settled {
 		switch {
@@ -128,21 +129,21 @@ func (m *decider) contradiction(company uuid.UUID, client int64) string {
 	return ""
 }
 
-// elsewhere says what the company and the client are mapped to.
-func elsewhere(conflicts []repo.ActiveMapping, company uuid.UUID) string {
-	var told []string
+// conflictReason describes what the company and the client are mapped to.
+func conflictReason(conflicts []repo.ActiveMapping, company uuid.UUID) string {
+	var reasons []string
 	for _, f := range conflicts {
 		if f.CompanyID == company {
-			told = append(told, fmt.Sprintf("the company is mapped to client %d (%s)", f.ClientID, f.ClientName))
+			reasons = append(reasons, fmt.Sprintf("the company is mapped to client %d (%s)", f.ClientID, f.ClientName))
 			continue
 		}
-		told = append(told, fmt.Sprintf("client %d is mapped to company %s (%s)", f.ClientID, f.CompanyID, f.CompanyName))
+		reasons = append(reasons, fmt.Sprintf("client %d is mapped to company %s (%s)", f.ClientID, f.CompanyID, f.CompanyName))
 	}
-	return strings.Join(told, "; ")
+	return strings.Join(reasons, "; ")
 }
 
-// note makes a decision known to those after it.
-func (m *decider) note(d repo.PairDecision) {
+// record updates the state with a decision.
+func (m *decider) record(d repo.PairDecision) {
 	if d.Outcome == repo.Refused {
 		return
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// answer is what Halo says of a client that was asked for.
+// answer is the result of looking up a client in Halo.
 type answer struct {
-	repo.Client        // ID 0: there is none to be mapped
-	refusal     string // why there is none; empty: there is one
-	ambiguous   bool   // several have the name
+	repo.Client        // ID 0: no client to map
+	refusal     string // why the client cannot be mapped; empty: it can
+	ambiguous   bool   // several clients have the name
 }
 
-// lookup finds clients in Halo, by id and by exact name, and remembers them
-// for one execution of a run.
+// lookup finds clients in Halo by id and by exact name, and caches them for one
+// execution of a run.
 type lookup struct {
 	api    *halo.API
 	byID   map[int64]answer
@@ -35,7 +35,7 @@ func newLookup(api *halo.API) *lookup {
 	return &lookup{api: api, byID: make(map[int64]answer), byName: make(map[string]answer)}
 }
 
-// answer is what was found for a pair's client, which was read before.
+// answer returns the cached result for a pair's client.
 func (l *lookup) answer(p tasks.Pair) answer {
 	if p.ClientID != 0 {
 		return l.byID[p.ClientID]
@@ -43,8 +43,8 @@ func (l *lookup) answer(p tasks.Pair) answer {
 	return l.byName[names.Normalise(p.ClientName)]
 }
 
-// wanted are the clients of pairs that are not known yet, once each: ids, and
-// names by their normalised form.
+// wanted returns the clients of pairs that are not in the cache, without duplicates:
+// ids, and names by their normalised form.
 func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]string) {
 	byName = make(map[string]string)
 	for _, p := range pairs {
@@ -63,7 +63,7 @@ func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]stri
 	return slices.Compact(ids), byName
 }
 
-// read finds the clients of pairs that are not known yet, one by one.
+// read looks up the clients of pairs that are not in the cache, one by one.
 func (l *lookup) read(ctx context.Context, pairs []tasks.Pair) error {
 	ids, wanted := l.wanted(pairs)
 	if err := l.readIDs(ctx, ids); err != nil {
@@ -79,14 +79,14 @@ func (l *lookup) read(ctx context.Context, pairs []tasks.Pair) error {
 	return nil
 }
 
-// maxListPages bounds a list that is read in one piece: at the usual request limit so
-// many pages take some seven minutes.
+// maxListPages is the maximum length of a list that is read without a checkpoint. At
+// the default request limit, so many pages take about seven minutes.
 const maxListPages = 1000
 
-// list reads the whole list if that takes fewer requests than to find the clients of
-// pairs one by one, and keeps those that are wanted. A list can miss a client, so what it
-// does not show is left to read; so are all names if it is not known to be complete,
-// since a name may have a second client.
+// list reads the whole list if that takes fewer requests than looking up the clients of
+// pairs one by one. A list can miss a client, so [lookup.read] looks up what it does not
+// show. If the list is not proved complete, read looks up all names, because a second
+// client may have the same name.
 func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan struct{}) error {
 	ids, wanted := l.wanted(pairs)
 	query := halo.Query{IncludeInactive: true, VerifyTail: true}
@@ -121,14 +121,14 @@ func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan s
 	return nil
 }
 
-// maxBroken is how many clients of a chunk may fail with Halo's own errors while the
-// others can be read. More of them are an outage.
+// maxBroken is the maximum number of clients of a chunk that may fail with Halo's own
+// errors. More are an outage.
 const maxBroken = 5
 
-// readIDs reads clients by id. One that does not exist, or may not be read, is an answer.
-// So is one on which Halo itself fails time and again, as long as it works otherwise: a
-// broken record must not hold up the others for a day. A Halo that is down, throttles or
-// refuses the credentials is an error.
+// readIDs reads clients by id. A client that does not exist or may not be read is a
+// result, and so is a client on which Halo fails repeatedly while it works otherwise: a
+// broken record must not delay the others for a day. It returns an error if Halo is
+// down, throttles or refuses the credentials.
 func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	broken, err := l.readAll(ctx, ids)
 	if err != nil || len(broken) == 0 {
@@ -137,8 +137,8 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	if len(broken) > maxBroken {
 		return broken[0].Err
 	}
-	// It may have been an outage of some seconds: what fails again between two proofs
-	// that Halo answers is broken.
+	// It may have been a short outage. A client that fails again between two successful
+	// requests for others is broken.
 	if err := proof.Alive(ctx, l.api); err != nil {
 		return err
 	}
@@ -181,8 +181,8 @@ func (l *lookup) readAll(ctx context.Context, ids []int64) (broken []proof.Readi
 	return broken, nil
 }
 
-// search finds the client with a name through Halo's search, which looks for
-// a part of the name and in other fields, too.
+// search finds the client with exactly this name. Halo's search also matches parts of
+// the name and other fields.
 func (l *lookup) search(ctx context.Context, norm, name string) (answer, error) {
 	matches := make(map[int64]halo.Client)
 	found := proof.List{Query: halo.Query{Search: name, IncludeInactive: true, VerifyTail: true}, Complete: proof.CompleteSearch}
@@ -195,13 +195,13 @@ func (l *lookup) search(ctx context.Context, norm, name string) (answer, error) 
 		return answer{}, err
 	}
 	if why != "" {
-		return answer{refusal: fmt.Sprintf("whether one client alone has this name could not be told (%s): give its id", why)}, nil
+		return answer{refusal: fmt.Sprintf("could not verify that only one client has this name (%s): use its id", why)}, nil
 	}
 	return pick(slices.Collect(maps.Values(matches))), nil
 }
 
-// pick chooses among the clients of one name. An inactive client cannot be
-// mapped, so it does not make the name of an active one ambiguous.
+// pick chooses among the clients with one name. An inactive client cannot be mapped, so
+// it does not make the name of an active one ambiguous.
 func pick(matches []halo.Client) answer {
 	slices.SortFunc(matches, func(a, b halo.Client) int { return cmp.Compare(a.ID, b.ID) })
 	active := slices.DeleteFunc(slices.Clone(matches), func(c halo.Client) bool { return c.Inactive })

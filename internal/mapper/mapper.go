@@ -1,6 +1,6 @@
-// Package mapper executes map and unmap runs: pairs of an existing company and a client
-// of Halo become mappings, and mappings are removed. What happens to one pair is decided
-// in decide.go, a pure function of what Halo says and what is stored.
+// Package mapper executes map and unmap runs: it maps pairs of an existing company and a
+// client of Halo, and unmaps mappings. A pure function in decide.go decides the outcome
+// of each pair, from Halo's data and the stored data.
 package mapper
 
 import (
@@ -67,11 +67,11 @@ func (m *Mapper) Unmap(ctx context.Context, job tasks.Job[tasks.UnmapArgs]) (tas
 	})
 }
 
-// chunkSize is how many pairs share a transaction.
+// chunkSize is the number of pairs in one transaction.
 const chunkSize = 50
 
-// execution is one execution of a map run. The chunk is its unit: the outcomes of its
-// pairs and the checkpoint behind it are one transaction.
+// execution is one execution of a map run. One transaction holds the outcomes of a
+// chunk of pairs and the checkpoint after it.
 type execution struct {
 	store *repo.Store
 	args  tasks.MapArgs
@@ -97,8 +97,8 @@ func (e *execution) restore(raw json.RawMessage) error {
 	return nil
 }
 
-// execute takes the pairs chunk by chunk. Its time slice begins after the list, which is
-// in memory only and would be read for nothing otherwise.
+// execute processes the pairs chunk by chunk. Its time slice begins after the list has
+// been read: the list is in memory only and would have to be read again.
 func (e *execution) execute(ctx context.Context) (run.Result, error) {
 	pairs := e.args.Pairs
 	if err := e.found.list(ctx, pairs[e.done:], e.run.Draining()); err != nil {
@@ -141,16 +141,16 @@ func (e *execution) write(ctx context.Context, pairs []tasks.Pair) (cancelled bo
 	if e.args.Suggested {
 		chunk.MappedBy, chunk.How = "suggest", "map: suggestion accepted"
 	}
-	asked := make([]askedPair, len(pairs))
+	requested := make([]requestedPair, len(pairs))
 	for i, p := range pairs {
-		asked[i] = askedPair{number: e.done + i + 1, company: p.Company, client: e.found.answer(p)}
-		id, _ := uuid.Parse(p.Company) // the zero id, which no company has, if it is none
+		requested[i] = requestedPair{number: e.done + i + 1, company: p.Company, client: e.found.answer(p)}
+		id, _ := uuid.Parse(p.Company) // if it is not an id: the zero id, which no company has
 		chunk.Pairs = append(chunk.Pairs, repo.PairLookup{
-			Number: asked[i].number, CompanyID: id, Company: p.Company, Norm: names.Normalise(p.Company),
-			ClientID: asked[i].client.ID,
+			Number: requested[i].number, CompanyID: id, Company: p.Company, Norm: names.Normalise(p.Company),
+			ClientID: requested[i].client.ID,
 		})
 	}
 	return e.store.MapPairs(ctx, e.run.Ref, chunk, func(state repo.MapState) ([]repo.PairDecision, error) {
-		return newDecider(state, e.args.Replace).decide(asked), nil
+		return newDecider(state, e.args.Replace).decide(requested), nil
 	})
 }

@@ -1,6 +1,6 @@
 // Package resync executes resyncs: it compares a connection's mappings with Halo. It
-// first finds out, without touching a mapping, then applies what it found if that can be
-// believed: a partial or empty list, another Halo, a lost right change nothing.
+// first collects findings without changing a mapping. It applies them only if they are
+// trustworthy: a partial or empty list, another Halo or a lost right changes nothing.
 package resync
 
 import (
@@ -41,7 +41,7 @@ func (r *Resyncer) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) 
 		}
 		x := &execution{
 			Listing: list, store: r.store, api: api, run: claimed, pages: conn.ClientsPages,
-			found: len(claimed.Cursor) > 0, // an execution before this one may have found something
+			found: len(claimed.Cursor) > 0, // an earlier execution may have findings
 		}
 		list.Write = func(ctx context.Context, b listing.Batch) (bool, error) { return x.write(ctx, b, nil, false) }
 		return x.execute(ctx)
@@ -56,11 +56,11 @@ type execution struct {
 	run    *run.Execution
 	pages  int // of the last complete list; 0: unknown
 	mapped halo.IDSet
-	gone   halo.IDSet // of them: those that are known to be missing
+	gone   halo.IDSet // those of them that are already marked missing
 	found  bool       // there may be findings
 }
 
-// Ways of a resync, kept in the checkpoint.
+// How a resync reads clients, stored in the checkpoint.
 const (
 	byListing = "listing"
 	byIDs     = "ids"
@@ -92,17 +92,17 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 	if x.Cursor.Way == byListing && !x.Cursor.Complete {
 		return run.Result{State: repo.StatePartial, Reason: x.Cursor.Reason + "; no mapping was changed"}, nil
 	}
-	if end, err := x.askForRest(ctx); err != nil || end.State != "" {
+	if end, err := x.readRest(ctx); err != nil || end.State != "" {
 		return end, err
 	}
-	if end, err := x.believe(ctx); err != nil || end.State != "" {
+	if end, err := x.confirmFindings(ctx); err != nil || end.State != "" {
 		return end, err
 	}
 	return x.apply(ctx)
 }
 
-// chooseWay compares the requests of a listing with one for each mapping. How
-// long the listing is, the last one tells, or else its first page.
+// chooseWay compares the cost of a listing with one request for each mapping. The
+// length of the listing is known from the last one, or else from its first page.
 func (x *execution) chooseWay(ctx context.Context) error {
 	pages := x.pages
 	if pages == 0 && x.mapped.Len() > 1 {
@@ -124,8 +124,8 @@ func (x *execution) chooseWay(ctx context.Context) error {
 	return nil
 }
 
-// listingCost is how many requests a listing takes: its pages, and two more
-// to look at its end first (halo.Query.VerifyTail).
+// listingCost returns the number of requests of a listing: its pages, and two more to
+// read its end first (halo.Query.VerifyTail).
 func listingCost(pages int) int {
 	if pages > 1 {
 		return pages + 2
@@ -133,8 +133,8 @@ func listingCost(pages int) int {
 	return pages
 }
 
-// write keeps what a batch says of mapped clients as findings, with those that cannot be
-// read. again: these clients were read before.
+// write commits a batch of clients and its findings. absent are the findings on clients
+// that could not be read. again means that these clients were read before.
 func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := x.Cursor.Encode()
@@ -152,8 +152,8 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 	return res.Cancelled, err
 }
 
-// compare says of each client whether its mapping diffex. A client that is
-// asked for again is told in any case: it replaces what was found first.
+// compare returns for each client whether its mapping differs. A client that is read
+// again is always a finding, which replaces the first one.
 func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {
@@ -170,13 +170,13 @@ func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.De
 	return decisions
 }
 
-// applyAtOnce is how many findings share a transaction.
-const applyAtOnce = 500
+// applyBatch is the number of findings in one transaction.
+const applyBatch = 500
 
-// apply brings the mappings up to date and ends the run.
+// apply applies the findings to the mappings and ends the run.
 func (x *execution) apply(ctx context.Context) (run.Result, error) {
 	for x.found {
-		taken, err := x.store.ApplyFindings(ctx, x.run.Ref, applyAtOnce)
+		taken, err := x.store.ApplyFindings(ctx, x.run.Ref, applyBatch)
 		if err != nil {
 			return run.Result{}, err
 		}

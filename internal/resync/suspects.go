@@ -12,17 +12,17 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// suspectPass keeps the ids that were read one by one apart from the passes
-// of a listing; chunkOfIDs of them share a transaction.
 const (
+	// suspectPass marks clients read by id. Passes of a listing have lower numbers.
 	suspectPass = proof.MaxPasses + 1
-	chunkOfIDs  = 50
+	// byIDChunk is the number of clients read by id in one transaction.
+	byIDChunk = 50
 )
 
-// askForRest reads the mapped clients that no page has shown, one by one.
-// After a listing those are the suspects; what is known to be missing needs no
-// question, since the listing would have shown it.
-func (x *execution) askForRest(ctx context.Context) (run.Result, error) {
+// readRest reads the mapped clients that no page has shown, one by one. After a listing
+// those are the suspects. Clients already marked missing are not read, because the
+// listing would have shown them.
+func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for id := range x.mapped.All() {
 		if !x.Handled.Has(id) && (x.Cursor.Way == byIDs || !x.gone.Has(id)) {
@@ -32,22 +32,23 @@ func (x *execution) askForRest(ctx context.Context) (run.Result, error) {
 	if x.Cursor.Way == byIDs {
 		x.Total = x.mapped.Len()
 	}
-	for ids := range slices.Chunk(rest, chunkOfIDs) {
+	for ids := range slices.Chunk(rest, byIDChunk) {
 		if end := x.overCeiling(); end.State != "" {
 			return end, nil
 		}
 		if err := x.Slice.Over(ctx); err != nil {
 			return run.Result{}, err
 		}
-		if end, err := x.ask(ctx, ids, false); err != nil || end.State != "" {
+		if end, err := x.readChunk(ctx, ids, false); err != nil || end.State != "" {
 			return end, err
 		}
 	}
 	return x.overCeiling(), nil
 }
 
-// ask reads one chunk of clients, perhaps again, and commits what came of it.
-func (x *execution) ask(ctx context.Context, ids []int64, again bool) (run.Result, error) {
+// readChunk reads one chunk of clients and commits the result. again means that these
+// clients were read before.
+func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run.Result, error) {
 	clients, absent, err := x.readClients(ctx, ids)
 	if err != nil {
 		return run.Result{}, err
@@ -73,26 +74,26 @@ func (x *execution) ask(ctx context.Context, ids []int64, again bool) (run.Resul
 
 // overCeiling holds a run that would mark too many mappings missing.
 func (x *execution) overCeiling() run.Result {
-	most := maxMissing(x.mapped.Len(), x.run.Run.ApprovedMissing)
-	if x.Cursor.Missing <= most {
+	limit := maxMissing(x.mapped.Len(), x.run.Run.ApprovedMissing)
+	if x.Cursor.Missing <= limit {
 		return run.Result{}
 	}
-	unasked := 0
+	unread := 0
 	for id := range x.mapped.All() {
 		if !x.Handled.Has(id) && !x.gone.Has(id) {
-			unasked++
+			unread++
 		}
 	}
-	missing := x.Cursor.Missing + unasked
+	missing := x.Cursor.Missing + unread
 	return run.Result{State: repo.StateHeld, Missing: missing, Reason: fmt.Sprintf(
 		"of %d mappings up to %d would be marked missing, more than the %d that a resync may: perhaps the application's agent lost"+
 			" the right to read some customers, or this is another Halo, or one restored from a backup; no mapping was changed;"+
-			" if it is right, \"enqueue runs approve %s\"", x.mapped.Len(), missing, most, repo.Hex(x.run.Run.ID))}
+			" if it is right, \"enqueue runs approve %s\"", x.mapped.Len(), missing, limit, repo.Hex(x.run.Run.ID))}
 }
 
-// believe makes sure that Halo shows clients at all before any is called
-// missing or unverified, and asks once more for what only one answer speaks for.
-func (x *execution) believe(ctx context.Context) (run.Result, error) {
+// confirmFindings verifies that Halo shows clients at all before it reports any as
+// missing or unverified. Clients that only one answer reports missing are read again.
+func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 	if !x.found {
 		return run.Result{}, nil
 	}
@@ -112,22 +113,22 @@ func (x *execution) believe(ctx context.Context) (run.Result, error) {
 		return run.Result{State: repo.StatePartial, Reason: reason + "; no mapping was changed"}, nil
 	}
 	if x.Cursor.Way == byListing {
-		return run.Result{}, nil // which has been asked, and each of them by id
+		return run.Result{}, nil // the listing and a request by id agree
 	}
-	for ids := range slices.Chunk(missing, chunkOfIDs) {
-		if end, err := x.ask(ctx, ids, true); err != nil || end.State != "" {
+	for ids := range slices.Chunk(missing, byIDChunk) {
+		if end, err := x.readChunk(ctx, ids, true); err != nil || end.State != "" {
 			return end, err
 		}
 	}
 	return run.Result{}, nil
 }
 
-// maxMissing is how many of a connection's mappings one resync may mark missing: 20, or
-// a tenth if that is more, or as many as a person has approved.
+// maxMissing returns how many of a connection's mappings one resync may mark missing: the
+// largest of 20, a tenth of the mappings, and the number that a person has approved.
 func maxMissing(mappings, approved int) int { return max(20, mappings/10, approved) }
 
-// readClients reads clients one by one. If no answer is of use, Halo itself must answer
-// before the clients are blamed.
+// readClients reads clients one by one. If every answer is invalid or broken, Halo must
+// first answer another request; otherwise Halo is down, not the clients.
 func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.Client, absent []repo.Finding, err error) {
 	readings, err := proof.ByID(ctx, x.api, ids)
 	if err != nil {
@@ -145,7 +146,7 @@ func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.
 			found = append(found, r.Client)
 			continue
 		case proof.Missing:
-			f.Outcome, f.Reason = repo.FoundMissing, "does not exist in Halo any more"
+			f.Outcome, f.Reason = repo.FoundMissing, "no longer exists in Halo"
 		case proof.Forbidden:
 			f.Reason = "the application's agent may not read it (status 403)"
 		default:

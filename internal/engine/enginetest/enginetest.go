@@ -1,5 +1,5 @@
-// Package enginetest is a test kit: a worker's use cases in the test's own process,
-// those of people, of the queue and of the clock.
+// Package enginetest is a test kit that runs the use cases of people, of the queue and
+// of the scheduler in the test's own process.
 package enginetest
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Config is what the workers of tests differ in. All but Store may be left out.
+// Config configures a worker. Only Store is required.
 type Config struct {
 	Store       *repo.Store
 	Queue       *tasks.Client
@@ -47,7 +47,7 @@ type Worker struct {
 	*mapper.Mapper
 	*resync.Resyncer
 	*scheduler.Scheduler
-	Config Config // what it was made of
+	Config Config // as given to New
 }
 
 // New returns a worker.
@@ -69,14 +69,14 @@ func New(cfg Config) *Worker {
 	}
 }
 
-// With returns the same worker but for a change.
+// With returns a copy of the worker with a changed configuration.
 func (w *Worker) With(change func(*Config)) *Worker {
 	cfg := w.Config
 	change(&cfg)
 	return New(cfg)
 }
 
-// Execute executes a run as the queue would, in its last attempt.
+// Execute executes a run as the queue does in its last attempt.
 func (w *Worker) Execute(ctx context.Context, r repo.Run) error {
 	switch r.Kind {
 	case repo.KindImport:

@@ -15,11 +15,11 @@ import (
 
 // saga is one random history: a tenant with a connection, its Halo, and the
 // model of what must be true.
-type saga struct {
+type history struct {
 	*stage
 	seed  uint64
 	dice  *rand.Rand
-	total *tellings
+	total *stats
 	name  string // of the tenant, ours and Halo's
 	conn  repo.Connection
 	far   *halotest.Tenant
@@ -28,16 +28,16 @@ type saga struct {
 	steps int
 	doing string
 
-	mapped    map[uuid.UUID]side // mappings in force
-	deleted   []uuid.UUID        // by a person
-	everThere map[int64]bool     // clients that Halo ever had
-	graves    []halotest.Client  // that may be brought back
-	absent    map[int64]bool     // clients that were not there at some moment of the run
+	mapped         map[uuid.UUID]side // mappings in force
+	deleted        []uuid.UUID        // by a person
+	everThere      map[int64]bool     // clients that Halo ever had
+	deletedClients []halotest.Client  // that may be brought back
+	absent         map[int64]bool     // clients that were not there at some moment of the run
 }
 
 // tell plays one history.
-func (st *stage) tell(seed uint64, total *tellings) {
-	s := &saga{
+func (st *stage) play(seed uint64, total *stats) {
+	s := &history{
 		stage: st, seed: seed, dice: rand.New(rand.NewPCG(seed, 11)), total: total, name: fmt.Sprint("h", seed),
 		mapped: map[uuid.UUID]side{}, everThere: map[int64]bool{}, absent: map[int64]bool{},
 	}
@@ -60,10 +60,10 @@ func (st *stage) tell(seed uint64, total *tellings) {
 	for s.steps = 1; s.steps <= 8+s.dice.IntN(5) && !s.t.Failed(); s.steps++ {
 		s.step()
 	}
-	s.resync(stillAir)
+	s.resync(noFault)
 }
 
-func (s *saga) step() {
+func (s *history) step() {
 	switch d := s.dice.IntN(20); {
 	case d < 8:
 		for range 1 + s.dice.IntN(4) {
@@ -78,11 +78,11 @@ func (s *saga) step() {
 	case d < 14:
 		s.restore()
 	default:
-		s.resync(sky(s.dice.IntN(int(skies))))
+		s.resync(faultMode(s.dice.IntN(int(faultModes))))
 	}
 }
 
-func (s *saga) add(n int) {
+func (s *history) add(n int) {
 	for range n {
 		c := halotest.Client{Name: fmt.Sprintf("Client %d", s.dice.IntN(1_000_000)), Inactive: s.dice.IntN(12) == 0}
 		if s.far.Len() == 0 {
@@ -95,7 +95,7 @@ func (s *saga) add(n int) {
 }
 
 // change lets one thing happen in Halo.
-func (s *saga) change() {
+func (s *history) change() {
 	ids := s.far.IDs()
 	if len(ids) < 3 {
 		s.add(1)
@@ -112,32 +112,32 @@ func (s *saga) change() {
 	case 3:
 		s.far.Activate(id)
 	case 4, 5:
-		s.bury(id)
+		s.noteDeletion(id)
 		s.far.Delete(id)
 	case 6:
 		if id != other {
-			s.bury(id)
+			s.noteDeletion(id)
 			s.far.Merge(id, other)
 		}
 	default:
-		if len(s.graves) > 0 {
-			i := s.dice.IntN(len(s.graves))
-			s.far.Add(s.graves[i])
-			s.graves = slices.Delete(s.graves, i, i+1)
+		if len(s.deletedClients) > 0 {
+			i := s.dice.IntN(len(s.deletedClients))
+			s.far.Add(s.deletedClients[i])
+			s.deletedClients = slices.Delete(s.deletedClients, i, i+1)
 		}
 	}
 }
 
-func (s *saga) bury(id int64) {
+func (s *history) noteDeletion(id int64) {
 	if c, ok := s.far.Get(id); ok {
-		s.graves = append(s.graves, c)
+		s.deletedClients = append(s.deletedClients, c)
 		s.absent[id] = true
 	}
 }
 
 // imports imports everything, or a few clients; sometimes a person unmaps in
 // the middle, and that wins.
-func (s *saga) imports() {
+func (s *history) imports() {
 	s.doing = "import"
 	gone, spared := map[uuid.UUID]bool{}, map[int64]bool{}
 	meddle := func() {
@@ -163,7 +163,7 @@ func (s *saga) imports() {
 }
 
 // mapPair maps an unmapped company, or a new one, to some client.
-func (s *saga) mapPair() {
+func (s *history) mapPair() {
 	s.doing = "map"
 	ids := s.far.IDs()
 	if len(ids) == 0 {
@@ -198,7 +198,7 @@ func (s *saga) mapPair() {
 	s.settle(gone, func(m side) bool { return m.Client == client && m.Company == company.ID })
 }
 
-func (s *saga) unmap(n int) {
+func (s *history) unmap(n int) {
 	s.doing = "unmap"
 	gone := map[uuid.UUID]bool{}
 	s.unmapNow(n, gone)
@@ -206,7 +206,7 @@ func (s *saga) unmap(n int) {
 }
 
 // unmapNow deletes up to n mappings of the model and notes them in gone.
-func (s *saga) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
+func (s *history) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 	var ids []uuid.UUID
 	for id := range s.mapped {
 		if !gone[id] {
@@ -228,7 +228,7 @@ func (s *saga) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 }
 
 // restore brings a deleted mapping back, if its client and company are free.
-func (s *saga) restore() {
+func (s *history) restore() {
 	s.doing = "restore"
 	if len(s.deleted) == 0 {
 		return
@@ -246,22 +246,22 @@ func (s *saga) restore() {
 }
 
 // sky is what surrounds a resync.
-type sky int
+type faultMode int
 
 const (
-	stillAir  sky = iota
-	changing      // Halo changes between the pages
-	meddling      // a person unmaps between the pages
-	faulty        // requests fail
-	broken        // some clients cannot be read one by one
-	emptyPage     // a page comes without its rows
-	blind         // the agent may read nothing
-	halfBlind     // or only some
-	skies
+	noFault   faultMode = iota
+	changing            // Halo changes between the pages
+	meddling            // a person unmaps between the pages
+	faulty              // requests fail
+	broken              // some clients cannot be read one by one
+	emptyPage           // a page comes without its rows
+	blind               // the agent may read nothing
+	halfBlind           // or only some
+	faultModes
 )
 
-func (s *saga) resync(w sky) {
-	s.doing = fmt.Sprint("resync ", w)
+func (s *history) resync(mode faultMode) {
+	s.doing = fmt.Sprint("resync ", mode)
 	before, gone := s.sides(), map[uuid.UUID]bool{}
 	clear(s.absent)
 	there := map[int64]bool{}
@@ -270,7 +270,7 @@ func (s *saga) resync(w sky) {
 	}
 	hidden := func(int64) bool { return false }
 	meddle := func() {}
-	switch w {
+	switch mode {
 	case changing:
 		meddle = func() { s.change() }
 	case meddling:
@@ -293,7 +293,7 @@ func (s *saga) resync(w sky) {
 		modulus := int64(2 + s.dice.IntN(2)*s.dice.IntN(6))
 		hidden = func(id int64) bool { return id%modulus == 0 }
 		s.app.Rights(halotest.ReadSome(func(id int64) bool { return !hidden(id) }))
-	case stillAir, skies:
+	case noFault, faultModes:
 	}
 	j := resyncJob(s.conn)
 	var r repo.Run
@@ -303,14 +303,14 @@ func (s *saga) resync(w sky) {
 	s.halo.ClearFaults()
 	s.app.Rights(halotest.ReadAll)
 	s.settle(gone, nil)
-	s.judge(w, r, before, func(id int64) bool { return !there[id] || s.absent[id] || hidden(id) })
-	if s.reconnect(); w == stillAir {
+	s.check(mode, r, before, func(id int64) bool { return !there[id] || s.absent[id] || hidden(id) })
+	if s.reconnect(); mode == noFault {
 		s.exact(j, r)
 	}
 }
 
 // judge holds what a resync did against what it can have seen.
-func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
+func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
 	switch r.State {
 	case repo.StateSucceeded:
 		s.total.succeeded.Add(1)
@@ -331,7 +331,7 @@ func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(i
 	if r.State != repo.StateSucceeded && r.Error == "" {
 		s.fail("%s without a reason", r.State)
 	}
-	if w == blind && len(before) > 0 && r.State == repo.StateSucceeded {
+	if mode == blind && len(before) > 0 && r.State == repo.StateSucceeded {
 		s.fail("succeeded without seeing anything")
 	}
 	marked := 0
@@ -350,7 +350,7 @@ func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(i
 }
 
 // exact wants the mappings to be as Halo is, after a resync in calm weather.
-func (s *saga) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
+func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	if r.State == repo.StateHeld {
 		if _, err := s.store.ApproveRun(s.t.Context(), s.name, r.ID, "ann"); err != nil {
 			s.fail("%v", err)
@@ -399,7 +399,7 @@ func (s *saga) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 }
 
 // reconnect mends a connection that a run has found broken.
-func (s *saga) reconnect() {
+func (s *history) reconnect() {
 	if err := s.store.SetConnectionState(s.t.Context(), s.name, "ann", s.conn.ID, repo.Active, ""); err != nil {
 		s.fail("%v", err)
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -11,12 +12,42 @@ import (
 	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
 )
 
-// Restore brings deleted mappings back under their ids and says what became
-// of each, in the order given. Each client is read from Halo, if it can be; a
-// Halo that cannot be read makes the mapping unverified and is no error. A
-// [*UsageError] names an id that is none; then nothing is restored.
+// UnmapNow unmaps mappings at once, without the queue and without Halo, and returns the
+// outcome of each, in the order given. It wins over runs in progress: they do not map
+// these clients again. An invalid id is a [*UsageError]; then nothing is unmapped.
+func (e *Engine) UnmapNow(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
+	mappings, err := mappingIDs(ids)
+	if err != nil {
+		return nil, err
+	}
+	return e.store.Unmap(ctx, tenant, actor, mappings)
+}
+
+// mappingIDs parses mapping ids and drops duplicates.
+func mappingIDs(texts []string) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	for _, text := range texts {
+		id, err := uuid.Parse(text)
+		if err != nil {
+			return nil, usagef(`mapping %q: want an id as "enqueue mappings" shows it`, text)
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > tasks.MaxMappings {
+		return nil, usagef("%d mappings given, at most %d are allowed at once", len(ids), tasks.MaxMappings)
+	}
+	return ids, nil
+}
+
+// Restore restores deleted mappings under their ids and returns the outcome of each, in
+// the order given. It reads each client from Halo. If Halo cannot be read, the mapping
+// becomes unverified, without an error. An invalid id is a [*UsageError]; then nothing
+// is restored.
 func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
 	wanted, err := mappingIDs(ids)
 	if err != nil {
@@ -31,7 +62,7 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 	for _, id := range wanted {
 		m, ok := known[id]
 		if !ok || m.DeletedAt == nil || m.CompanyID == uuid.Nil {
-			continue // there is nothing to read for
+			continue // not restored, so not read
 		}
 		r := readers[m.ConnectionID]
 		if r == nil {
@@ -50,8 +81,8 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 // sideReader reads clients of one connection until its Halo fails.
 type sideReader struct {
 	api     *halo.API
-	down    error   // why no more are read
-	doubted *string // why a 404 proves nothing, empty if it does; nil: not known yet
+	down    error   // why reading has stopped
+	doubted *string // why a 404 proves nothing, empty if it does; nil: not yet checked
 }
 
 func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
@@ -63,13 +94,13 @@ func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
 		return r.absent(ctx)
 	}
 	if err != nil && !errors.Is(err, halo.ErrForbidden) {
-		r.down = err // the next one would wait for the same
+		r.down = err // the next client would fail as slowly
 	}
 	return sideOf(c, err)
 }
 
-// absent is the Halo side of a client that got a 404: missing, unless an agent
-// without rights gets the same for every client.
+// absent returns the Halo side of a client after a 404: missing, unless the agent
+// gets a 404 for every client.
 func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	if r.doubted == nil {
 		doubt, err := proof.Absence(ctx, r.api)
@@ -85,7 +116,7 @@ func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	return sideOf(halo.Client{}, halo.ErrNotFound)
 }
 
-// sideOf is the Halo side of a restored mapping by what Halo said.
+// sideOf returns the Halo side of a restored mapping from the result of reading it.
 func sideOf(c halo.Client, err error) repo.HaloSide {
 	switch {
 	case errors.Is(err, halo.ErrNotFound):

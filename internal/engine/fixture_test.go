@@ -28,7 +28,7 @@ const (
 )
 
 // world is an engine between a real database and a simulated Halo.
-type world struct {
+type fixture struct {
 	t      *testing.T
 	url    string // of the database
 	store  *repo.Store
@@ -44,14 +44,14 @@ type world struct {
 }
 
 // before calls f before the nth request from now that the engine makes.
-func (w *world) before(nth int, f func()) {
+func (w *fixture) before(nth int, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nth, w.hook = nth, f
 }
 
 // request is the engine's budget: it counts and calls the hook.
-func (w *world) request(context.Context, string, string, ratelimit.Class) error {
+func (w *fixture) request(context.Context, string, string, ratelimit.Class) error {
 	w.mu.Lock()
 	w.nth--
 	hook := w.hook
@@ -65,11 +65,11 @@ func (w *world) request(context.Context, string, string, ratelimit.Class) error 
 	return nil
 }
 
-// newWorld starts a Halo with n realistic clients.
-func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
+// newFixture starts a Halo with n realistic clients.
+func newFixture(t *testing.T, n int, opts ...halotest.Option) *fixture {
 	t.Helper()
 	url := repotest.URL(t)
-	w := &world{t: t, url: url, store: repotest.Open(t, url), halo: halotest.Start(t, opts...)}
+	w := &fixture{t: t, url: url, store: repotest.Open(t, url), halo: halotest.Start(t, opts...)}
 	w.tenant = w.halo.Tenant("")
 	w.app = w.tenant.App(testApp, testSecret)
 	if n > 0 {
@@ -85,7 +85,7 @@ func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
 }
 
 // connect adds a connection to the world's Halo.
-func (w *world) connect(tenant, name string) repo.Connection {
+func (w *fixture) connect(tenant, name string) repo.Connection {
 	w.t.Helper()
 	conn, err := w.engine.AddConnection(w.t.Context(), tenant, "test", w.input(name))
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *world) connect(tenant, name string) repo.Connection {
 	return conn
 }
 
-func (w *world) input(name string) engine.ConnectionInput {
+func (w *fixture) input(name string) engine.ConnectionInput {
 	return engine.ConnectionInput{
 		Name: name, Domain: w.halo.ResourceServer(), AuthServer: w.halo.AuthServer(),
 		ClientID: testApp, Secret: secret.NewString(testSecret),
@@ -116,7 +116,7 @@ func all(conn repo.Connection) tasks.ImportArgs {
 // finish executes a job as often as the queue would, without its waits, and
 // returns the ended run. Failures that spend an attempt are counted, and the
 // last of them is final.
-func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
+func (w *fixture) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	const attempts, executions = 10, 60
 	var err error
@@ -138,12 +138,12 @@ func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 }
 
 // importAll imports everything and returns the run.
-func (w *world) importAll(conn repo.Connection) repo.Run {
+func (w *fixture) importAll(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.finish(job(all(conn)))
 }
 
-func (w *world) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
+func (w *fixture) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *world) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	return run
 }
 
-func (w *world) mappings(tenant string) []repo.Mapping {
+func (w *fixture) mappings(tenant string) []repo.Mapping {
 	w.t.Helper()
 	var mappings []repo.Mapping
 	for m, err := range w.store.AllMappings(context.Background(), tenant, repo.MappingFilter{}) {
@@ -164,7 +164,7 @@ func (w *world) mappings(tenant string) []repo.Mapping {
 	return mappings
 }
 
-func (w *world) companies(tenant string) []repo.Company {
+func (w *fixture) companies(tenant string) []repo.Company {
 	w.t.Helper()
 	var companies []repo.Company
 	for c, err := range w.store.AllCompanies(context.Background(), tenant, repo.CompanyFilter{}) {
