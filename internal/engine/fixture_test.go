@@ -27,7 +27,7 @@ const (
 	testSecret = "canary-s3cret"
 )
 
-// world is an engine between a real database and a simulated Halo.
+// fixture is an engine with a real database and a simulated Halo.
 type fixture struct {
 	t      *testing.T
 	url    string // of the database
@@ -36,7 +36,7 @@ type fixture struct {
 	tenant *halotest.Tenant // the Halo side of a connection
 	app    *halotest.App
 	engine *enginetest.Worker
-	second *enginetest.Worker // another one
+	second *enginetest.Worker // another worker
 
 	mu   sync.Mutex
 	nth  int // request of engine at which hook is called
@@ -84,7 +84,7 @@ func newFixture(t *testing.T, n int, opts ...halotest.Option) *fixture {
 	return w
 }
 
-// connect adds a connection to the world's Halo.
+// connect adds a connection to the simulated Halo.
 func (w *fixture) connect(tenant, name string) repo.Connection {
 	w.t.Helper()
 	conn, err := w.engine.AddConnection(w.t.Context(), tenant, "test", w.input(name))
@@ -101,21 +101,20 @@ func (w *fixture) input(name string) engine.ConnectionInput {
 	}
 }
 
-// job makes a task of arguments, as the queue would deliver it.
+// job returns a task with arguments, as the queue delivers it.
 func job(args tasks.ImportArgs) tasks.Job[tasks.ImportArgs] {
 	return tasks.Job[tasks.ImportArgs]{
 		RunID: tasks.NewRunID(), Args: args.Canonical(), Attempt: 1, Draining: make(chan struct{}),
 	}
 }
 
-// all asks for everything of a connection.
+// all returns the arguments of an import of all clients.
 func all(conn repo.Connection) tasks.ImportArgs {
 	return tasks.ImportArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), All: true, RequestedBy: "test"}
 }
 
-// finish executes a job as often as the queue would, without its waits, and
-// returns the ended run. Failures that spend an attempt are counted, and the
-// last of them is final.
+// finish executes a job as often as the queue does, without its waits, and returns the
+// ended run. It counts failures that spend an attempt; the last attempt is final.
 func (w *fixture) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	const attempts, executions = 10, 60
@@ -176,7 +175,7 @@ func (w *fixture) companies(tenant string) []repo.Company {
 	return companies
 }
 
-// counts is what a run did, as a line to compare.
+// counts returns a run's counts as a line to compare.
 func counts(r repo.Run) string {
 	text := fmt.Sprintf("%s: %d records, %d created, %d linked, %d refreshed, %d unchanged, %d ambiguous, %d skipped, %d failed",
 		r.State, r.Records, r.Created, r.Linked, r.Refreshed, r.Unchanged, r.Ambiguous, r.Skipped, r.Failed)

@@ -28,10 +28,9 @@ const histories = 36
 // occur several times in a few histories.
 const firstHistory = 250
 
-// Whatever happens in Halo, between it and us, and at the hands of people: no
-// mapping is lost, doubled or brought back from the dead, none is called
-// missing whose client was there all the time, and every true deletion is
-// found by the next resync that goes through.
+// Whatever Halo, the network and people do: no mapping is lost, duplicated or restored by
+// itself, no mapping is marked missing whose client existed all the time, and the next
+// successful resync finds every true deletion.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	number, shards := histories, 4
@@ -93,12 +92,12 @@ func (c *stats) enough(t *testing.T, histories int) {
 	}
 }
 
-// stage is a database and a Halo on which histories are told one by one, each
-// with tenants of its own.
+// stage is a database and a Halo on which histories are played one by one, each
+// with its own tenant.
 type stage struct {
 	*fixture
 	mu     sync.Mutex
-	onPage func() // of the history being told
+	onPage func() // of the history being played
 }
 
 func newStage(t *testing.T) *stage {
@@ -127,7 +126,7 @@ func (st *stage) between(f func(), during func()) {
 	during()
 }
 
-// side is what a mapping says of Halo.
+// side is the Halo side of a mapping.
 type side struct {
 	Client   int64
 	Company  uuid.UUID
@@ -150,14 +149,13 @@ func (s *history) sides() map[uuid.UUID]side {
 	return all
 }
 
-// fail reports a fault of the history being told.
+// fail reports a fault of the history being played.
 func (s *history) fail(format string, args ...any) {
 	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
 }
 
-// settle compares the mappings in force with the model after a step. gone are
-// those that the step may have taken away; fresh says whether it may have made
-// new ones, and of which clients.
+// settle compares the active mappings with the model after a step. gone are those that
+// the step may have deleted; fresh reports which new ones it may have made.
 func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}
@@ -169,7 +167,7 @@ func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 		was, known := s.mapped[id]
 		switch {
 		case gone[id]:
-			s.fail("mapping of client %d was brought back", m.Client)
+			s.fail("mapping of client %d was restored", m.Client)
 		case !known && (fresh == nil || !fresh(m) || !s.everThere[m.Client]):
 			s.fail("a mapping of client %d came out of nowhere", m.Client)
 		case known && (was.Client != m.Client || was.Company != m.Company):
@@ -187,7 +185,7 @@ func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	s.mapped = now
 }
 
-// changed says which mappings differ in what they say of Halo.
+// changed returns the mappings whose Halo side differs.
 func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	for id, m := range after {
 		was, ok := before[id]
@@ -199,7 +197,7 @@ func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	return diffs
 }
 
-// run executes a job as often as the queue would.
+// run executes a job as often as the queue does.
 func run[A any](s *history, job tasks.Job[A], execute func() error) (r repo.Run) {
 	for range 60 {
 		err := execute()

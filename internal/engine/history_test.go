@@ -28,14 +28,14 @@ type history struct {
 	steps int
 	doing string
 
-	mapped         map[uuid.UUID]side // mappings in force
+	mapped         map[uuid.UUID]side // active mappings
 	deleted        []uuid.UUID        // by a person
-	everThere      map[int64]bool     // clients that Halo ever had
-	deletedClients []halotest.Client  // that may be brought back
-	absent         map[int64]bool     // clients that were not there at some moment of the run
+	everThere      map[int64]bool     // clients that ever existed in Halo
+	deletedClients []halotest.Client  // that may be added again
+	absent         map[int64]bool     // clients that did not exist at some moment of the run
 }
 
-// tell plays one history.
+// play plays one history.
 func (st *stage) play(seed uint64, total *stats) {
 	s := &history{
 		stage: st, seed: seed, dice: rand.New(rand.NewPCG(seed, 11)), total: total, name: fmt.Sprint("h", seed),
@@ -94,7 +94,7 @@ func (s *history) add(n int) {
 	}
 }
 
-// change lets one thing happen in Halo.
+// change makes one change in Halo.
 func (s *history) change() {
 	ids := s.far.IDs()
 	if len(ids) < 3 {
@@ -135,12 +135,12 @@ func (s *history) noteDeletion(id int64) {
 	}
 }
 
-// imports imports everything, or a few clients; sometimes a person unmaps in
-// the middle, and that wins.
+// imports imports all clients or a few. Sometimes a person unmaps during the import,
+// which wins.
 func (s *history) imports() {
 	s.doing = "import"
 	gone, spared := map[uuid.UUID]bool{}, map[int64]bool{}
-	meddle := func() {
+	interfere := func() {
 		if s.dice.IntN(6) > 0 {
 			return
 		}
@@ -156,7 +156,7 @@ func (s *history) imports() {
 		}
 	}
 	j := job(args)
-	s.between(meddle, func() {
+	s.between(interfere, func() {
 		run(s, j, func() error { _, err := s.engine.Import(s.t.Context(), j); return err })
 	})
 	s.settle(gone, func(m side) bool { return !spared[m.Client] })
@@ -245,13 +245,13 @@ func (s *history) restore() {
 	}
 }
 
-// sky is what surrounds a resync.
+// faultMode is the disturbance during a resync.
 type faultMode int
 
 const (
 	noFault   faultMode = iota
 	changing            // Halo changes between the pages
-	meddling            // a person unmaps between the pages
+	unmapping           // a person unmaps between the pages
 	faulty              // requests fail
 	broken              // some clients cannot be read one by one
 	emptyPage           // a page comes without its rows
@@ -269,12 +269,12 @@ func (s *history) resync(mode faultMode) {
 		there[id] = true
 	}
 	hidden := func(int64) bool { return false }
-	meddle := func() {}
+	interfere := func() {}
 	switch mode {
 	case changing:
-		meddle = func() { s.change() }
-	case meddling:
-		meddle = func() { s.unmapNow(1, gone) }
+		interfere = func() { s.change() }
+	case unmapping:
+		interfere = func() { s.unmapNow(1, gone) }
 	case faulty:
 		s.halo.Fault(halotest.Rule{Tenant: s.far, Chance: 0.15, Seed: s.seed, MaxRun: 3}, halotest.Status(500, ""), halotest.Status(503, ""),
 			halotest.Throttle(0), halotest.Reset(), halotest.HTML200(), halotest.Truncate(80), halotest.Cut(60), halotest.Expire())
@@ -297,7 +297,7 @@ func (s *history) resync(mode faultMode) {
 	}
 	j := resyncJob(s.conn)
 	var r repo.Run
-	s.between(meddle, func() {
+	s.between(interfere, func() {
 		r = run(s, j, func() error { _, err := s.engine.Resync(s.t.Context(), j); return err })
 	})
 	s.halo.ClearFaults()
@@ -309,7 +309,7 @@ func (s *history) resync(mode faultMode) {
 	}
 }
 
-// judge holds what a resync did against what it can have seen.
+// check compares the result of a resync with what it can have seen.
 func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
 	switch r.State {
 	case repo.StateSucceeded:
@@ -324,8 +324,8 @@ func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, a
 	s.total.missing.Add(int64(r.Missing))
 	s.total.unverified.Add(int64(r.Unverified))
 	s.total.refreshed.Add(int64(r.Refreshed))
-	believed := r.State == repo.StateSucceeded || r.State == repo.StatePartial && r.Unverified > 0
-	if diffs := changed(before, s.mapped); !believed && len(diffs) > 0 {
+	trusted := r.State == repo.StateSucceeded || r.State == repo.StatePartial && r.Unverified > 0
+	if diffs := changed(before, s.mapped); !trusted && len(diffs) > 0 {
 		s.fail("a run that is %s (%s) changed %s", r.State, r.Error, diffs)
 	}
 	if r.State != repo.StateSucceeded && r.Error == "" {
@@ -341,15 +341,15 @@ func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, a
 		}
 		marked++
 		if !absent(m.Client) {
-			s.fail("client %d is called missing and was there all the time", m.Client)
+			s.fail("client %d is marked missing and existed all the time", m.Client)
 		}
 	}
 	if marked > max(20, len(before)/10) {
-		s.fail("%d of %d mappings were marked missing, and nobody was asked", marked, len(before))
+		s.fail("%d of %d mappings were marked missing, without approval", marked, len(before))
 	}
 }
 
-// exact wants the mappings to be as Halo is, after a resync in calm weather.
+// exact verifies that the mappings match Halo after a resync without faults.
 func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	if r.State == repo.StateHeld {
 		if _, err := s.store.ApproveRun(s.t.Context(), s.name, r.ID, "ann"); err != nil {
@@ -394,11 +394,11 @@ func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	events, err := s.store.Events(s.t.Context(), s.name, repo.EventFilter{RunID: &r.ID})
 	s.settle(nil, nil)
 	if diffs := changed(was, s.mapped); len(diffs) > 0 || len(events) > 0 || err != nil || r.State != repo.StateSucceeded {
-		s.fail("nothing has happened, and yet: %s %s, %d events, %v", r.State, diffs, len(events), err)
+		s.fail("a resync without changes: %s %s, %d events, %v", r.State, diffs, len(events), err)
 	}
 }
 
-// reconnect mends a connection that a run has found broken.
+// reconnect makes a connection active again after a run that stopped it.
 func (s *history) reconnect() {
 	if err := s.store.SetConnectionState(s.t.Context(), s.name, "ann", s.conn.ID, repo.Active, ""); err != nil {
 		s.fail("%v", err)

@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// TestHostileHalos imports from Halos that want to do harm, all at once, beside
-// one that is as it should be. Each run ends in a clear state, nothing of it
-// stays that cannot be shown, and the neighbour notices nothing.
+// TestHostileHalos imports from malicious Halos and from a normal one at the same time.
+// Each run ends in a clear state, stores nothing that cannot be shown, and does not affect
+// the normal Halo.
 func TestHostileHalos(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 120)

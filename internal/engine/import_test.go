@@ -119,8 +119,8 @@ func TestImportByID(t *testing.T) {
 		t.Errorf("items for %v, want the unknown client and the one that does not exist", items)
 	}
 
-	// Many ids are found by listing, which is cheaper, and a missing one is
-	// still proved missing by its own request.
+	// Many ids are found by a listing, which is cheaper. A missing one still gets its own
+	// request.
 	many := few
 	many.ClientIDs = []int64{5000}
 	for id := int64(2); id <= 250; id++ {
@@ -136,8 +136,8 @@ func TestImportByID(t *testing.T) {
 	}
 }
 
-// One chosen client that the agent may not see is that client's trouble, not
-// the connection's.
+// A chosen client that the agent may not read fails alone and does not stop the
+// connection.
 func TestImportByIDWithoutRights(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
@@ -268,7 +268,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 		_, err := w.second.Import(t.Context(), second)
 		var other *repo.BusyError
 		if after, put := tasks.IsLater(err); !put || after == 0 || !errors.As(err, &other) {
-			t.Errorf("second run beside the first: %v", err)
+			t.Errorf("second run during the first: %v", err)
 		}
 	})
 	if run := w.finish(first); run.Created != 300 {
@@ -282,8 +282,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// Two executions of one run, the older one frozen in between: it must not
-// write any more.
+// Of two executions of one run, the older one must not write.
 func TestOvertakenExecutionWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

@@ -30,8 +30,8 @@ func (w *fixture) manyPairs(n int) []tasks.Pair {
 	return pairs
 }
 
-// A worker that stops after each chunk: the run goes on at the next one, and
-// an earlier chunk's pair still contradicts a later one's.
+// If the worker stops after each chunk, the run continues at the next one, and pairs of
+// earlier chunks still contradict later ones.
 func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -77,7 +77,7 @@ func (w *fixture) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 // 250 pairs of a small Halo are found by its listing, of a large one by id.
 func TestMapTakesTheCheaperWay(t *testing.T) {
 	t.Parallel()
-	for clients, most := range map[int]int{400: 12, 40_000: 260} {
+	for clients, limit := range map[int]int{400: 12, 40_000: 260} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
@@ -89,15 +89,14 @@ func TestMapTakesTheCheaperWay(t *testing.T) {
 			before := w.halo.Log().Requests
 			run := w.mapAll(mapJob(conn, false, pairs...))
 			same(t, "counts", counts(run), "succeeded: 250 records, 0 created, 249 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete")
-			if used := w.halo.Log().Requests - before; used > most {
-				t.Errorf("%d requests, want %d at most", used, most)
+			if used := w.halo.Log().Requests - before; used > limit {
+				t.Errorf("%d requests, want at most %d", used, limit)
 			}
 		})
 	}
 }
 
-// Two executions of one run, the older one frozen in between: the run is the
-// younger one's, and each pair has one mapping.
+// Of two executions of one run, the newer one wins, and each pair has one mapping.
 func TestMapIsFenced(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -147,7 +146,7 @@ func TestMapsAtOnce(t *testing.T) {
 	same(t, "mapped and refused", []int{a.Linked + b.Linked, a.Failed + b.Failed, len(w.mappings("t1"))}, []int{60, 60, 60})
 }
 
-// A Halo that is down is waited for; what was done before stays.
+// A run waits for a Halo that is down, and keeps its progress.
 func TestMapWaitsForHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -167,8 +166,8 @@ func TestMapWaitsForHalo(t *testing.T) {
 	}
 }
 
-// One client on which Halo fails is told from a Halo that fails: by its list,
-// and by how many fail.
+// A run distinguishes a broken client from an outage by Halo's list and by the number of
+// failures.
 func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -245,7 +244,7 @@ func TestUnmapWinsOverMap(t *testing.T) {
 	same(t, "outcomes of a new request", outcomes(w.mapAll(mapJob(conn, false, pairs...))), []string{"1 mapped"})
 }
 
-// unmap deletes mappings and wants them to have been in force.
+// unmap unmaps mappings, which must be active.
 func (w *fixture) unmap(ids ...uuid.UUID) {
 	w.t.Helper()
 	for _, o := range w.unmapNow(ids...) {

@@ -63,7 +63,7 @@ func (w *fixture) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	return repo.Run{}
 }
 
-// outcomes are a run's pairs as lines to compare.
+// outcomes returns a run's pairs as lines to compare.
 func outcomes(r repo.Run) []string {
 	var lines []string
 	for _, p := range r.Pairs {
@@ -171,11 +171,11 @@ func TestMapReplaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(events)
-	var told []string
+	var lines []string
 	for _, e := range events {
-		told = append(told, fmt.Sprint(e.Action, " ", e.How, " ", *e.ClientID, " by ", e.Actor))
+		lines = append(lines, fmt.Sprint(e.Action, " ", e.How, " ", *e.ClientID, " by ", e.Actor))
 	}
-	same(t, "events", told, []string{
+	same(t, "events", lines, []string{
 		"mapping.deleted replaced 11 by anna", "mapping.deleted replaced 12 by anna",
 		"mapping.created map 12 by anna", "mapping.created map 11 by anna",
 	})

@@ -46,14 +46,14 @@ func TestRestore(t *testing.T) {
 	w.tenant.Rename(2, "Renamed")
 	w.tenant.Deactivate(3)
 	w.tenant.Delete(4)
-	// In the way: 5's company has another client, 6's client another company.
+	// Conflicts: client 5's company has another client, client 6 another company.
 	w.addCompanies("Other")
 	w.tenant.Add(halotest.Client{ID: 50, Name: "Fifty"})
 	run := w.mapAll(mapJob(conn, false, pairsOf(m[5].CompanyID.String()+"=50", "Other=6")...))
 	same(t, "mapped in between", run.Linked, 2)
 
 	got := w.restore(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[8].ID, uuid.New())
-	same(t, "outcomes", told(got), []string{
+	same(t, "outcomes", outcomeLines(got), []string{
 		"restored", "restored", "restored: restored; the client does not exist in Halo",
 		"refused: its company is now mapped to client 50 (Fifty)",
 		"refused: its client is now mapped to company " + w.companyOf(6).String() + " (Other)",
@@ -78,7 +78,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("event %+v: %s %s", e, e.Before, e.After)
 	}
 
-	// Halo down is no refusal, and asked once.
+	// If Halo is down, mappings are restored after a single request.
 	w.unmap(m[2].ID, m[8].ID)
 	w.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -104,12 +104,11 @@ func TestRestoreOneOfTwo(t *testing.T) {
 	w.mapAll(mapJob(conn, false, pairsOf("Other=2")...))
 	second := w.mappings("t1")[0]
 	w.unmap(second.ID)
-	got := told(w.restore(second.ID, first.ID))
+	got := outcomeLines(w.restore(second.ID, first.ID))
 	same(t, "outcomes", got, []string{"restored", "refused: its client is now mapped to company " + second.CompanyID.String() + " (Other)"})
 }
 
-// An agent that may read nothing gets 404 for each client, which proves
-// nothing.
+// An agent without rights gets a 404 for each client, which proves nothing.
 func TestRestoreByABlindAgent(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

@@ -61,7 +61,7 @@ func (w *fixture) states(tenant string) map[int64]repo.MappingState {
 	return all
 }
 
-// Both ways of a resync come to the same.
+// Both ways of a resync have the same result.
 func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	t.Parallel()
 	for way, others := range map[string]int{"listing": 0, "ids": 3000} {
@@ -107,7 +107,7 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 			w.tenant.Add(halotest.Client{ID: 7, Name: "Back"})
 			w.tenant.Activate(6)
 			if run := w.resync(conn); run.Refreshed != 2 || run.Missing != 0 {
-				t.Errorf("brought back: %s", counts(run))
+				t.Errorf("restored in Halo: %s", counts(run))
 			}
 			if s := w.states("t1"); s[7] != repo.MappingOK || s[6] != repo.MappingOK || s[8] != repo.MappingMissing {
 				t.Errorf("states %v", s)
@@ -116,8 +116,8 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	}
 }
 
-// A lost right is no deletion, whichever way it shows.
-func TestResyncOfWhoMayNotRead(t *testing.T) {
+// A lost right does not count as a deletion, however Halo reports it.
+func TestResyncWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"a listing": 60, "one by one": 1} {
 		for _, forbidden := range []bool{false, true} {
@@ -142,7 +142,7 @@ func TestResyncOfWhoMayNotRead(t *testing.T) {
 	}
 }
 
-// Half of the clients gone: nothing is marked until a person says so.
+// If half of the clients are missing, nothing is marked until a person approves it.
 func TestResyncIsHeld(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -178,7 +178,7 @@ func TestResyncIsHeld(t *testing.T) {
 	}
 }
 
-// Under the same ids another Halo has other people.
+// Another Halo has other clients under the same ids.
 func TestResyncOfAnotherHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -198,7 +198,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 	j := resyncJob(conn)
 	j.RunID = receipt.RunID
 	run := w.resyncJob(j)
-	if run.State != repo.StateHeld || !strings.Contains(run.Error, "of 20 known clients only 0") {
+	if run.State != repo.StateHeld || !strings.Contains(run.Error, "only 0 of 20 known clients") {
 		t.Errorf("%s: %s", counts(run), run.Error)
 	}
 	if run := w.finish(job(all(conn))); run.State != repo.StateHeld {
@@ -224,7 +224,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 	}
 }
 
-// Refused credentials stop a connection; new ones start it and a resync.
+// Refused credentials stop a connection. New ones make it active and start a resync.
 func TestResyncWithBadCredentials(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -249,7 +249,7 @@ func TestResyncWithBadCredentials(t *testing.T) {
 	}
 }
 
-// One client that Halo cannot show does not hold up the others, and is no
+// A client that Halo cannot show does not delay the others and does not count as a
 // deletion.
 func TestResyncOfBrokenClients(t *testing.T) {
 	t.Parallel()
@@ -281,7 +281,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	}
 }
 
-// Whichever way is cheaper, its requests are all that a resync takes.
+// A resync takes about as many requests as its cheaper way needs.
 func TestResyncRequests(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))

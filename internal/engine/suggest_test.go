@@ -18,8 +18,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Companies whose names are what people made of the clients' names.
-func TestSuggestFindsWhatPeopleMeant(t *testing.T) {
+// Suggestions find companies whose names are variants of the clients' names.
+func TestSuggestFindsNameVariants(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 300)
 	conn := w.connect("t1", "c")
@@ -107,7 +107,7 @@ func (w *fixture) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]i
 	return truth
 }
 
-// noisy writes a name as somebody else would.
+// noisy returns a variant of a name with typical mistakes.
 func noisy(dice *rand.Rand, name string) string {
 	stem, _ := names.StripLegalForm(names.Normalise(name))
 	pick := func(from ...string) string { return from[dice.IntN(len(from))] }
@@ -133,7 +133,7 @@ func noisy(dice *rand.Rand, name string) string {
 	return strings.TrimSpace(name)
 }
 
-// Without pg_trgm, keys and equal names are still found, and it is said.
+// Without pg_trgm, keys and equal names are still found, with a notice.
 func TestSuggestWithoutTrigrams(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

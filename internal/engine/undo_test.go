@@ -22,7 +22,7 @@ func (w *fixture) undo(runID string) engine.Undo {
 	return u
 }
 
-func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
+func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
 	plainClients(w, 1200) // three parts
@@ -61,7 +61,7 @@ func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "event", []string{events[0].Action, events[0].How}, []string{"mapping.deleted", "undo of run " + j.RunID})
-	same(t, "restore without a company", told(w.restore(m[7].ID)), []string{"refused: its company was deleted"})
+	same(t, "restore without a company", outcomeLines(w.restore(m[7].ID)), []string{"refused: its company was deleted"})
 
 	again := w.undo(j.RunID)
 	same(t, "again", []int{again.Unmapped, again.Removed, again.Gone, again.LeftCount}, []int{0, 0, 1199 + 1197, 2})

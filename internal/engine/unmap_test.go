@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// told are outcomes without their mappings.
-func told(outcomes []repo.MappingOutcome) []string {
+// outcomeLines returns outcomes without their mappings, as lines to compare.
+func outcomeLines(outcomes []repo.MappingOutcome) []string {
 	var lines []string
 	for _, o := range outcomes {
 		line := string(o.Outcome)
@@ -35,19 +35,18 @@ func TestUnmapNow(t *testing.T) {
 	w.importAll(b)
 	m := w.mappings("t1")
 	got := w.unmapNow(m[0].ID, m[3].ID, m[0].ID, uuid.New())
-	same(t, "outcomes", told(got), []string{"unmapped", "unmapped", `does not exist: "enqueue mappings" shows those of this tenant`})
-	same(t, "again", told(w.unmapNow(m[0].ID)), []string{"already unmapped"})
+	same(t, "outcomes", outcomeLines(got), []string{"unmapped", "unmapped", `does not exist: "enqueue mappings" shows those of this tenant`})
+	same(t, "again", outcomeLines(w.unmapNow(m[0].ID)), []string{"already unmapped"})
 	same(t, "left", len(w.mappings("t1")), 2)
 	_, err := w.engine.UnmapNow(t.Context(), "t1", "anna", []string{m[1].ID.String(), "frob"})
 	var usage *engine.UsageError
 	if !errors.As(err, &usage) || len(w.mappings("t1")) != 2 {
-		t.Errorf("an id that is none: %v, %d mappings", err, len(w.mappings("t1")))
+		t.Errorf("an invalid id: %v, %d mappings", err, len(w.mappings("t1")))
 	}
 }
 
-// Unmapping between two pages of a running import, both what it has passed and
-// what it has not reached: the run brings nothing back, neither when the list
-// is read on nor when it is read again.
+// A running import does not map clients again that are unmapped between two of its pages,
+// before or after it reaches them, and not in a second pass either.
 func TestUnmapWinsOverImport(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -79,8 +78,8 @@ func TestUnmapWinsOverImport(t *testing.T) {
 	same(t, "mappings", len(w.mappings("t1")), 298)
 }
 
-// A mapping that the running import itself has made, deleted at once: a
-// second look at the client by the same run does not bring it back.
+// A running import does not make a mapping again that it made itself and that was
+// unmapped meanwhile.
 func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -129,7 +128,7 @@ func TestUnmapRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "result", []any{res.State, res.Removed, res.Unchanged, res.Failed, res.Records}, []any{repo.StateSucceeded, 1, 1, 2, 4})
+		same(t, "result", []any{res.State, res.Removed, res.Unchanged, res.Failed, res.Records}, []any{string(repo.StateSucceeded), 1, 1, 2, 4})
 	}
 	run, err := w.engine.Run(t.Context(), "t1", j.RunID)
 	if err != nil || len(run.Items) != 2 || !strings.Contains(run.Items[0].Reason+run.Items[1].Reason, "another connection") {

@@ -38,9 +38,9 @@ func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Executi
 	if sameInstance(same, len(sample)) {
 		return conn, api, run.Result{}, store.ConfirmInstance(ctx, tenant, id)
 	}
-	why := fmt.Sprintf("frozen: only %[2]d of %[1]d known clients still have their names, so this looks like another Halo,"+
-		" or the agent may not read them; correct it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %[3]s\"",
-		len(sample), same, runID)
+	why := fmt.Sprintf("frozen: only %d of %d known clients still have their names, so this looks like another Halo,"+
+		" or the agent may not read them; correct it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %s\"",
+		same, len(sample), runID)
 	err = store.SetConnectionState(ctx, tenant, "run:"+runID, id, repo.NeedsReconnect, why)
 	return conn, api, run.Result{State: repo.StateHeld, Reason: why}, err
 }
