@@ -13,23 +13,23 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// UnknownClientID is Halo's catch-all for unmatched records, by convention. It is
-// nobody's company (topleft-team/django-psa).
+// UnknownClientID is, by convention, Halo's catch-all client for unmatched records. It is
+// not a company (topleft-team/django-psa).
 const UnknownClientID = 1
 
-// window is how many clients are read by id at the same time.
+// window is the number of clients read by id at the same time.
 const window = 4
 
 // Status is what reading one client by its id showed.
 type Status int
 
-// What reading a client can show.
+// The statuses of a reading.
 const (
 	Found     Status = iota
 	Missing          // 404: it does not exist
 	Forbidden        // 403: the application's agent may not read it
 	Invalid          // Halo does not accept the id
-	Broken           // Halo fails on this client, or on every one: a 5xx or an answer without sense
+	Broken           // Halo fails on this client or on all: a 5xx or a nonsensical answer
 )
 
 // A Reading is the outcome of reading one client by its id.
@@ -37,11 +37,11 @@ type Reading struct {
 	ID     int64
 	Client halo.Client // if Status is Found
 	Status Status
-	Err    error // if it is not
+	Err    error // if Status is not Found
 }
 
-// Client reads one client by its id. An error that is not about this client alone, such
-// as one of the token, is returned.
+// Client reads one client by its id. It returns an error only if the error is not about
+// this client alone, for example a token error.
 func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	c, err := api.Client(ctx, id)
 	r := Reading{ID: id, Client: c, Err: err}
@@ -49,7 +49,7 @@ func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	switch {
 	case err == nil:
 		return r, nil
-	case OfToken(err):
+	case IsTokenError(err):
 		return r, err
 	case errors.Is(err, halo.ErrNotFound):
 		r.Status = Missing
@@ -65,8 +65,8 @@ func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	return r, nil
 }
 
-// ByID reads clients one by one, some at a time, and returns a reading for each, in
-// their order. The first error that is not about one client alone ends it.
+// ByID reads clients one by one, a few at the same time, and returns their readings in
+// order. It returns the first error that is not about one client alone.
 func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	readings := make([]Reading, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
@@ -83,20 +83,20 @@ func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	return readings, group.Wait()
 }
 
-// Alive reads one client of Halo's list. Its error means that Halo itself fails.
+// Alive reads one client of Halo's list. An error means that Halo itself fails.
 func Alive(ctx context.Context, api *halo.API) error {
 	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	return err
 }
 
-// witnesses is how many listed clients are read before it is concluded that reading by
-// id proves nothing.
+// witnesses is the number of listed clients that are read by id before [Absence] concludes
+// that reading by id proves nothing.
 const witnesses = 3
 
-// Absence returns why the absence of clients cannot be believed, or nothing. An agent
-// that has lost its rights gets an empty list and 404 for each id; a gateway may lose
-// the route to single clients. So Halo must show clients in a list, and one of those
-// under its id.
+// Absence returns why the absence of clients is not proved, or an empty string if it is.
+// An agent that has lost its rights gets an empty list and a 404 for each id; a gateway
+// may lose the route to single clients. So Halo must show clients in a list, and one of
+// them by its id.
 func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
 	if err != nil {
@@ -117,12 +117,12 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	return fmt.Sprintf("Halo lists client %d and does not show it by its id, so absence proves nothing", page.Clients[0].ID), nil
 }
 
-// fewIDs is a number of clients that are read one by one without finding out first how
-// many pages the list has.
+// fewIDs is the maximum number of clients that are read one by one without first reading
+// the length of the list.
 const fewIDs = 20
 
-// ListPages returns how many pages the list has if reading all of them takes fewer
-// requests than reading so many clients one by one; 0 if it does not.
+// ListPages returns the number of pages of the list if reading it takes fewer requests
+// than reading the wanted number of clients one by one, and 0 otherwise.
 func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int) (int, error) {
 	if wanted <= fewIDs {
 		return 0, nil
@@ -137,9 +137,9 @@ func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int)
 	return 0, nil
 }
 
-// OfToken reports whether an error is that of fetching a token, and so about the whole
-// connection.
-func OfToken(err error) bool {
+// IsTokenError reports whether err comes from fetching a token. Such an error is about the
+// whole connection.
+func IsTokenError(err error) bool {
 	herr, ok := errors.AsType[*halo.Error](err)
 	return ok && herr.Op == halo.OpToken
 }
@@ -157,8 +157,8 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Catch returns f with its panics as errors: in a goroutine of its own a panic would end
-// the process, and with it the runs of others.
+// Catch returns a function that calls f and returns a panic as a [*PanicError]. In a
+// goroutine of its own, a panic would end the process and all its runs.
 func Catch(f func() error) func() error {
 	return func() (err error) {
 		defer func() {

@@ -8,13 +8,13 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// MaxPasses is how often a list that changes while it is read is read in one run.
+// MaxPasses is the maximum number of times that one run reads a list that keeps changing.
 const MaxPasses = 3
 
 // Complete reports whether the passes over a list, oldest first, prove that every
-// client that was there all the time has been seen. newInLast is the number of ids that
-// the last pass showed and no earlier one did. The reason is for people, and empty when
-// the proof holds.
+// client that existed all the time has been seen. newInLast is the number of ids that
+// the last pass showed and no earlier one did. The reason is for people, and empty if
+// the list is proved complete.
 //
 // Offset paging shows a moving target: when a client is deleted, all later
 // ones move up, and the one at the page boundary is never shown. So a pass
@@ -25,10 +25,10 @@ const MaxPasses = 3
 // proves itself only by a second pass that shows the very same ids.
 func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
-	if reason := counted(last); reason != "" {
+	if reason := countFault(last); reason != "" {
 		return false, reason
 	}
-	reason = calm(last)
+	reason = changeFault(last)
 	if reason == "" {
 		return true, ""
 	}
@@ -36,7 +36,7 @@ func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason s
 		return false, reason
 	}
 	before := passes[len(passes)-2]
-	repeated := counted(before) == "" && newInLast == 0 &&
+	repeated := countFault(before) == "" && newInLast == 0 &&
 		before.Distinct == last.Distinct && before.RecordLast == last.RecordLast &&
 		last.RecordMin == last.RecordMax && before.RecordMin == before.RecordMax
 	if repeated {
@@ -45,14 +45,14 @@ func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason s
 	return false, reason
 }
 
-// counted compares what Halo showed with what it counted.
-func counted(c halo.Certificate) string {
+// countFault compares the number of clients that Halo showed with its own count.
+func countFault(c halo.Certificate) string {
 	switch {
 	case c.Malformed > 0:
 		return fmt.Sprintf("%d rows without a usable id", c.Malformed)
 	case c.Distinct == 0 && c.Search == "":
-		// Every Halo has its "Unknown" client; who may not read gets an empty
-		// list and status 200 (Halo guide 1566).
+		// Every Halo has its "Unknown" client. An agent without the right to read gets
+		// an empty list and status 200 (Halo guide 1566).
 		return "Halo showed no client at all: the application's agent probably may not read customers"
 	case c.RecordLast < 0:
 		return "Halo sent no record_count to compare with"
@@ -62,8 +62,8 @@ func counted(c halo.Certificate) string {
 	return ""
 }
 
-// calm looks for signs that the list changed while it was read.
-func calm(c halo.Certificate) string {
+// changeFault looks for signs that the list changed while it was read.
+func changeFault(c halo.Certificate) string {
 	deleted := c.RecordFirst + c.Additions - c.RecordLast
 	switch {
 	case !c.Ascending:
@@ -73,18 +73,18 @@ func calm(c halo.Certificate) string {
 	case c.Distinct > c.RecordLast:
 		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
 	case deleted < 0:
-		// More counted than added at the end: something came in between, for
-		// example an id that was restored. The part behind it moved down.
+		// The count grew by more than the clients added at the end: one appeared in the
+		// middle, for example a restored id, and moved the later ones down.
 		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
 	}
 	return ""
 }
 
-// CompleteSearch is [Complete] for the result of a search. One that fits on a page shows
-// a single moment, in whatever order.
+// CompleteSearch is [Complete] for the result of a search. A result on a single page shows
+// a single moment, so its order does not matter.
 func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
-	if reason := counted(last); reason != "" {
+	if reason := countFault(last); reason != "" {
 		return false, reason
 	}
 	if last.Pages == 1 {
@@ -93,21 +93,20 @@ func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, re
 	return Complete(passes, newInLast)
 }
 
-// List is a list of clients that fits into memory and needs no checkpoint.
+// List reads a list of clients that fits into memory and needs no checkpoint.
 type List struct {
 	Query halo.Query
-	// Passes is how often the list is read until it is proved complete; default
-	// [MaxPasses].
+	// Passes is the maximum number of passes; default [MaxPasses].
 	Passes int
 	// Complete is the proof; default the function [Complete].
 	Complete func(passes []halo.Certificate, newInLast int) (bool, string)
-	// Stop is called after each page; an error ends the reading. May be nil.
+	// Stop is called after each page; an error stops Read. May be nil.
 	Stop func() error
 }
 
-// Read reads the list until it is proved complete. It calls visit with each client of
-// each pass and whether it is new. doubt says why there may be more clients, and is
-// empty if that is ruled out.
+// Read reads the list until it is proved complete, at most Passes times. It calls visit
+// with each client of each pass and whether the client is new. doubt is why clients may
+// be missing, and empty if the list is proved complete.
 func (l List) Read(ctx context.Context, api *halo.API, visit func(c halo.Client, isNew bool)) (doubt string, err error) {
 	if l.Passes == 0 {
 		l.Passes = MaxPasses

@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// pass is a certificate of a calm pass over n clients.
+// pass returns the certificate of a pass over n clients without changes.
 func pass(n int, change ...func(*halo.Certificate)) halo.Certificate {
 	c := halo.Certificate{
 		Pages: n/100 + 1, Rows: n, Distinct: n, RecordFirst: n, RecordLast: n, RecordMin: n, RecordMax: n,
@@ -19,7 +19,7 @@ func pass(n int, change ...func(*halo.Certificate)) halo.Certificate {
 	return c
 }
 
-func TestJudge(t *testing.T) {
+func TestComplete(t *testing.T) {
 	t.Parallel()
 	unordered := func(c *halo.Certificate) { c.Ascending = false }
 	for name, tt := range map[string]struct {
@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 		"one deleted": {passes: []halo.Certificate{pass(249, func(c *halo.Certificate) {
 			c.Distinct, c.RecordFirst, c.RecordMax, c.Drops = 250, 250, 250, 1
 		})}, reason: "250 clients at first, 249 at last"},
-		// The count stands still, and yet a row has moved past the boundary.
+		// The count is unchanged, but a row has moved past the page boundary.
 		"one deleted, one added": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Additions = 1 })}, reason: "changed while"},
 		"one in the middle":      {passes: []halo.Certificate{pass(251, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin = 250, 250 })}, reason: "grew in the middle"},
 		"not by id":              {passes: []halo.Certificate{pass(250, unordered)}, reason: "order"},

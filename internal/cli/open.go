@@ -45,7 +45,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 		return err
 	}
 	defer func() { endTrace(err) }()
-	opened, err := setup.Open(ctx, set, setup.Options{Version: a.version, MaxConns: maxConns, Patience: budgetTimeout, Traces: trace})
+	opened, err := setup.Open(ctx, set, setup.Options{Version: a.version, MaxConns: maxConns, BudgetTimeout: budgetTimeout, Traces: trace})
 	if err != nil {
 		return err
 	}

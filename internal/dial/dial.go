@@ -1,6 +1,6 @@
-// Package dial opens a handle on the Halo of a connection: with its credentials, behind
-// the request budget, watched by metrics and traces. Errors of a run are shown without
-// the credentials that it used.
+// Package dial opens a handle on the Halo of a connection, with its credentials, the
+// request budget, metrics and traces. It also redacts the credentials that a run used
+// from the run's errors.
 package dial
 
 import (
@@ -23,20 +23,20 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Config is what a [Dialer] works with.
+// Config configures a [Dialer].
 type Config struct {
 	Store *repo.Store
-	// Allow lists the hosts that may be private or plain http; nil means none.
+	// Allow lists the hosts that may be private or use plain http; nil means none.
 	Allow *halo.Allow
-	// Roots are the authorities whose certificates are accepted from Halo; nil means
-	// the system's. [halo.LoadRoots] adds private ones.
+	// Roots are the certificate authorities that are accepted from Halo; nil means the
+	// system's. [halo.LoadRoots] adds private ones.
 	Roots *x509.CertPool
 	// Budget waits until one more request may go to a Halo instance. limit is the
 	// connection's own rate, or empty. A [*ratelimit.BudgetError] puts a run off. Nil
-	// means no budget.
+	// means no limit.
 	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
 	// Throttled is called after each 429 with the time at which the request was sent
-	// and the wait that Halo asked for, 0 for none. May be nil.
+	// and the wait that Halo requested, 0 if none. May be nil.
 	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is called after every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
@@ -55,32 +55,32 @@ type Dialer struct {
 	transport http.RoundTripper
 }
 
-// New returns a dialer; it makes no connection.
+// New returns a dialer. It does not connect.
 func New(cfg Config) *Dialer {
 	transport := halo.NewTransport(cfg.Allow)
 	transport.TLSClientConfig.RootCAs = cfg.Roots
 	return &Dialer{cfg: cfg, transport: transport}
 }
 
-// Allow lists the hosts that may be private or plain http.
+// Allow returns the hosts that may be private or use plain http.
 func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
 
 // Credentials are everything needed to talk to one Halo.
 type Credentials struct {
 	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
 	Secret                                              secret.String
-	// Unproved is the tenant that offers the credentials until Halo has accepted them;
-	// else empty.
-	Unproved string
+	// TestedBy is the tenant that tests the credentials. It is empty once Halo has
+	// accepted them.
+	TestedBy string
 }
 
-// probeRate bounds the requests with which one tenant tests credentials, to whatever
-// Halo, so that no one without credentials for a Halo can use up the budget of those
-// who have them.
+// probeRate limits the requests with which one tenant tests credentials, for all Halos
+// together, so that guessing credentials cannot use up the budget of a Halo's other
+// connections.
 const probeRate = "60/5m"
 
-// API opens a handle for requests of one class. A stored address is checked again:
-// HALOSYNC_ALLOW_HOSTS may have changed since, and plain http must not outlive that.
+// API opens a handle for requests of one class. It checks the addresses again, because
+// HALOSYNC_ALLOW_HOSTS may have changed since they were stored.
 func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 	_, err := halo.ParseResourceServer(c.Domain, d.cfg.Allow)
 	if err == nil {
@@ -94,18 +94,18 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 		if d.cfg.Budget == nil {
 			return nil
 		}
-		if c.Unproved != "" {
-			if err := d.cfg.Budget(ctx, "tests of "+c.Unproved, probeRate, class); err != nil {
+		if c.TestedBy != "" {
+			if err := d.cfg.Budget(ctx, "tests of "+c.TestedBy, probeRate, class); err != nil {
 				return fmt.Errorf("many tests of credentials in a short time: %w", err)
 			}
 		}
 		return d.cfg.Budget(ctx, instance, c.RateLimit, class)
 	}
-	// A 429 of an authorisation server elsewhere is not the Halo's: that server may be
-	// anyone's, who could stop all connections to the Halo by it.
-	elsewhere := Instance(c.AuthServer, "") != Instance(c.Domain, "")
+	// A 429 from an authorisation server on another host does not count for the Halo.
+	// Anyone can run such a server, and could block all connections to the Halo with it.
+	otherHost := Instance(c.AuthServer, "") != Instance(c.Domain, "")
 	observe := func(a halo.Attempt) {
-		foreign := elsewhere && proof.OfToken(a.Err)
+		foreign := otherHost && proof.IsTokenError(a.Err)
 		if errors.Is(a.Err, halo.ErrThrottled) && d.cfg.Throttled != nil && !foreign {
 			after, _ := halo.RetryAfter(a.Err)
 			d.cfg.Throttled(instance, c.RateLimit, a.Sent, after)
@@ -131,7 +131,7 @@ func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	if err != nil {
 		return conn, nil, CredentialsError(conn, err)
 	}
-	opened(ctx, plain)
+	noteSecret(ctx, plain)
 	api, err := d.API(Credentials{
 		Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
 		ClientID: conn.ClientID, Secret: plain, RateLimit: conn.RateLimit,
@@ -139,7 +139,8 @@ func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	return conn, api, err
 }
 
-// CredentialsError says what to do about stored credentials that could not be read.
+// CredentialsError returns the error for stored credentials that could not be read, with
+// advice.
 func CredentialsError(conn repo.Connection, err error) error {
 	hint := ""
 	switch {
@@ -151,8 +152,7 @@ func CredentialsError(conn repo.Connection, err error) error {
 	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
 }
 
-// ClassOf returns the class of the requests that a run of a queue makes: what waits in
-// the queue for people is interactive.
+// ClassOf returns the class of the requests of runs in a queue.
 func ClassOf(queue string) ratelimit.Class {
 	if queue == tasks.QueueInteractive {
 		return ratelimit.Interactive
@@ -160,9 +160,9 @@ func ClassOf(queue string) ratelimit.Class {
 	return ratelimit.Background
 }
 
-// Instance names what Halo counts requests against, as far as is known: the host of the
-// resource server and the tenant on it. Two connections to one instance share it,
-// however their addresses are written.
+// Instance returns the key under which the request budget counts: the host of the
+// resource server and the tenant on it. Different spellings of an address have the same
+// key.
 func Instance(domain, haloTenant string) string {
 	host := domain
 	if u, err := url.Parse(domain); err == nil && u.Host != "" {

@@ -2,7 +2,7 @@ package dial
 
 import "testing"
 
-// However an address is written, it is one instance with one budget.
+// All spellings of an address are one instance with one budget.
 func TestInstance(t *testing.T) {
 	t.Parallel()
 	for domain, want := range map[string]string{

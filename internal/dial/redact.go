@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Secrets are the secrets that were opened under a context. Errors under it, also of a
-// panic in a library, are shown without them.
+// Secrets holds the secrets that were read with a context. Redact removes them from
+// errors, including panics in libraries.
 type Secrets struct {
 	mu      sync.Mutex
 	secrets []secret.String
@@ -17,15 +17,15 @@ type Secrets struct {
 
 type secretsKey struct{}
 
-// WithSecrets returns a context under which [Dialer.Open] notes the secrets that it
-// opens.
+// WithSecrets returns a context with which [Dialer.Open] records the secrets that it
+// reads.
 func WithSecrets(ctx context.Context) (context.Context, *Secrets) {
 	o := &Secrets{}
 	return context.WithValue(ctx, secretsKey{}, o), o
 }
 
-// opened notes a secret, if ctx is one of [WithSecrets].
-func opened(ctx context.Context, s secret.String) {
+// noteSecret records a secret if ctx comes from [WithSecrets].
+func noteSecret(ctx context.Context, s secret.String) {
 	if o, ok := ctx.Value(secretsKey{}).(*Secrets); ok {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -33,8 +33,8 @@ func opened(ctx context.Context, s secret.String) {
 	}
 }
 
-// Redact returns an error that says the same without the secrets, and without what
-// looks like a token. nil stays nil.
+// Redact returns err with the secrets, and what looks like a token, removed from its
+// text. It returns nil for nil.
 func (o *Secrets) Redact(err error) error {
 	if err == nil {
 		return nil
@@ -45,8 +45,8 @@ func (o *Secrets) Redact(err error) error {
 	for i, s := range o.secrets {
 		plain[i] = s.Reveal()
 	}
-	said := err.Error()
-	if text := halo.Redact(said, plain...); text != said {
+	original := err.Error()
+	if text := halo.Redact(original, plain...); text != original {
 		return &redactedError{text, err}
 	}
 	return err
@@ -59,5 +59,5 @@ type redactedError struct {
 
 func (e *redactedError) Error() string { return e.text }
 
-// Unwrap returns the original error, to be told apart and not to be shown.
+// Unwrap returns the original error for errors.Is and errors.As. Do not show it.
 func (e *redactedError) Unwrap() error { return e.err }

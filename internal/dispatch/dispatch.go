@@ -1,6 +1,6 @@
-// Package dispatch brings the ledger in Postgres and the queue in Redis together: it
-// records requests as runs, puts runs into the queue, and finds those that are in one of
-// the two only.
+// Package dispatch keeps the ledger in Postgres and the queue in Redis consistent: it
+// records requests as runs, enqueues runs, and finds runs that are in only one of the
+// two.
 package dispatch
 
 import (
@@ -19,28 +19,28 @@ import (
 )
 
 const (
-	// batch is how many runs share a transaction of [Dispatcher.All].
+	// batch is the number of runs in one transaction of [Dispatcher.All].
 	batch = 500
-	// enqueueTimeout is how long a request waits for the queue. The run is in the
-	// ledger by then, from where a worker takes it if this fails.
+	// enqueueTimeout bounds the wait of a request for the queue. The run is already in
+	// the ledger, so a worker enqueues it if this fails.
 	enqueueTimeout = 5 * time.Second
-	// undispatchTimeout bounds the return of runs that could not be enqueued, which
-	// must happen although the caller's own context is over.
+	// undispatchTimeout bounds the release of runs that could not be enqueued. It happens
+	// even after the caller's own context has ended.
 	undispatchTimeout = 10 * time.Second
-	// sqlKey begins the request key of a run that was requested in SQL, where the key
-	// that it has everywhere else cannot be computed.
+	// sqlKey is the prefix of the request key of a run requested in SQL, where the usual
+	// key cannot be computed.
 	sqlKey = "sql:"
-	// kindPrefix makes the queue's name of a kind of run.
+	// kindPrefix is the prefix of the queue's names of the kinds of run.
 	kindPrefix = "halo:"
 )
 
-// ErrNoQueue is the reason of a [Dispatcher] without a queue.
-var ErrNoQueue = errors.New("there is no queue")
+// ErrNoQueue is [Receipt.NotQueued] of a [Dispatcher] without a queue.
+var ErrNoQueue = errors.New("no queue is configured")
 
 // A Dispatcher works on one ledger and one queue. It is safe for concurrent use.
 type Dispatcher struct {
 	store *repo.Store
-	queue *tasks.Client // nil: runs stay in the ledger, from where others take them
+	queue *tasks.Client // nil: runs stay in the ledger until a worker enqueues them
 	log   *zap.Logger
 }
 
@@ -55,16 +55,14 @@ func New(store *repo.Store, queue *tasks.Client, log *zap.Logger) *Dispatcher {
 // Receipt is the answer to a request.
 type Receipt struct {
 	RunID string // 32 hex digits
-	// Existing says that the same request is waiting or running already, and RunID is
-	// its run.
+	// Existing means that the same request is already waiting or running as RunID.
 	Existing bool
 	// NotQueued is why the run is not in the queue yet. It waits in the ledger, and a
-	// worker puts it there as soon as the queue answers.
+	// worker enqueues it when the queue is available again.
 	NotQueued error
 }
 
-// NewRun is the ledger's row of a request. kind is the ledger's word, such as
-// [repo.KindImport].
+// NewRun returns the ledger's row of a request.
 func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewRun, error) {
 	id, err := uuid.Parse(runID)
 	if err != nil {
@@ -85,7 +83,7 @@ func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewR
 	}, nil
 }
 
-// taskKind is the queue's name of a kind of run.
+// taskKind returns the queue's name of a kind of run.
 func taskKind(kind repo.RunKind) string { return kindPrefix + string(kind) }
 
 // KindOf returns the kind of run that a task is for.
@@ -93,7 +91,7 @@ func KindOf(taskKind string) repo.RunKind {
 	return repo.RunKind(strings.TrimPrefix(taskKind, kindPrefix))
 }
 
-// Reason is an error as a run's record keeps it, at most 2,000 bytes and a mark.
+// Reason returns an error's text for a run's record, cut off after 2,000 bytes.
 func Reason(err error) string {
 	const maxReason = 2000
 	text := err.Error()
@@ -103,8 +101,8 @@ func Reason(err error) string {
 	return text
 }
 
-// Queue puts a run of the ledger into the queue now, or leaves it to a worker if the
-// queue does not answer.
+// Queue enqueues a run of the ledger now. If the queue is unavailable, it leaves the run
+// to a worker.
 func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Receipt {
 	receipt := Receipt{RunID: repo.Hex(run.ID), Existing: existing}
 	if d.queue == nil {
@@ -115,17 +113,17 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 		receipt.NotQueued = d.one(bounded, run)
 	}
 	if receipt.NotQueued != nil {
-		if err := d.undispatch(ctx, []repo.Run{run}); err != nil { // then it takes a minute until it is looked for
+		if err := d.undispatch(ctx, []repo.Run{run}); err != nil { // a worker finds it after a minute
 			d.log.Warn("run not undispatched", zap.String("run", receipt.RunID), zap.Error(err))
 		}
 	}
 	return receipt
 }
 
-// All records the runs that were requested through Redis alone, and enqueues the runs
-// that have no task as far as is known: those requested in SQL or by the clock, and
-// those whose task a crash or a flush took away. A task that is there stays as it is. n
-// is how many runs were enqueued.
+// All records the runs that were requested through Redis alone and enqueues the runs that
+// have no task: those requested in SQL or by the scheduler, and those whose task was lost
+// in a crash or a flush. It does not change existing tasks. n is the number of runs that
+// it enqueued.
 func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
@@ -139,13 +137,13 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 		if err := d.store.UndispatchAll(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
-		// Not before: Postgres may be away just now, and the next tick must see
-		// that nothing has been done about it.
+		// Not before: if Postgres is unavailable, the next tick must find the epoch
+		// missing again.
 		if err := d.queue.SetEpoch(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
 	}
-	if err := d.recordUnseen(ctx); err != nil {
+	if err := d.recordUnrecorded(ctx); err != nil {
 		return 0, err
 	}
 	for {
@@ -168,7 +166,7 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 // one enqueues a run of the ledger.
 func (d *Dispatcher) one(ctx context.Context, run repo.Run) error {
 	id := repo.Hex(run.ID)
-	if run.ApprovedAt != nil { // whose held task may still be kept
+	if run.ApprovedAt != nil { // the task of the held execution may still exist
 		if err := d.queue.Forget(ctx, id); err != nil {
 			return err
 		}
@@ -185,51 +183,50 @@ func (d *Dispatcher) one(ctx context.Context, run repo.Run) error {
 	return err
 }
 
-// shareKey gives a run that was requested in SQL the key of the same request elsewhere,
-// so that it is recognised there. Should such a request have come first, both keep their
-// runs: the second finds nothing left to do.
+// shareKey sets the usual request key of a run requested in SQL, so that the same request
+// made another way finds this run. If such a request came first, both keep their runs,
+// and the second run has nothing to do.
 func (d *Dispatcher) shareKey(ctx context.Context, run repo.Run) error {
 	stored, err := tasks.ReadStored(taskKind(run.Kind), run.Args)
 	if err != nil {
-		return nil //nolint:nilerr // the arguments are judged when they are enqueued
+		return nil //nolint:nilerr // enqueuing checks the arguments
 	}
 	err = d.store.SetRequestKey(ctx, run.Tenant, run.ID, stored.Key)
-	if errors.Is(err, repo.ErrConflict) { // it came at this moment
+	if errors.Is(err, repo.ErrConflict) { // the same request came first
 		return nil
 	}
 	return err
 }
 
-// undispatch lets the next tick try again.
+// undispatch marks runs as not enqueued, so that the next tick tries again.
 func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undispatchTimeout)
 	defer cancel()
 	return d.store.Undispatch(ctx, runs)
 }
 
-// recordUnseen writes the runs that were requested through Redis alone into the ledger:
-// from then on nothing that happens to Redis can lose them.
-func (d *Dispatcher) recordUnseen(ctx context.Context) error {
+// recordUnrecorded writes the runs that were requested through Redis alone into the
+// ledger, so that Redis cannot lose them.
+func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	for {
-		unseen, err := d.queue.TakeUnrecorded(ctx, batch)
-		for _, u := range unseen {
+		unrecorded, err := d.queue.TakeUnrecorded(ctx, batch)
+		for _, u := range unrecorded {
 			if rerr := d.record(ctx, u); rerr != nil {
-				// It is recorded when it is executed. Others must not wait for that.
+				// Its execution records it. Other runs must not wait for that.
 				d.log.Warn("run not recorded", zap.String("run", u.RunID), zap.Error(rerr))
 			}
 		}
 		if err != nil {
 			return fmt.Errorf("dispatch: %w", err)
 		}
-		if len(unseen) == 0 {
+		if len(unrecorded) == 0 {
 			return nil
 		}
 	}
 }
 
-// record writes a run of the queue into the ledger. One whose request is running already
-// under another id, or whose arguments are wrong, is left to its execution, which
-// reports it.
+// record writes a run of the queue into the ledger. If the arguments are invalid or the
+// same request has another run, it leaves the error to the run's execution.
 func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	stored, err := tasks.ReadStored(u.Kind, u.Args)
 	if errors.Is(err, tasks.ErrArguments) {
@@ -251,13 +248,13 @@ func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 		Args: stored.Args, RequestKey: stored.Key, RequestedBy: stored.RequestedBy,
 	})
 	if errors.Is(err, repo.ErrNotFound) {
-		return nil // the connection; the execution reports it
+		return nil // unknown connection; the execution reports it
 	}
 	return err
 }
 
-// Adopt writes a run of the tenant that only the queue has, because no worker has seen
-// it yet, into the ledger. It reports whether it did.
+// Adopt writes a run of the tenant that only the queue has into the ledger. It reports
+// whether it did.
 func (d *Dispatcher) Adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
 	if d.queue == nil {
 		return false
@@ -268,7 +265,7 @@ func (d *Dispatcher) Adopt(ctx context.Context, tenant string, id uuid.UUID) boo
 	return err == nil && !found.Ended && found.Tenant == tenant && d.record(ctx, found) == nil
 }
 
-// RunNow lets a run that waits in the queue go on at once, if the queue answers.
+// RunNow starts a run that waits in the queue at once, if the queue is available.
 func (d *Dispatcher) RunNow(ctx context.Context, id uuid.UUID) {
 	if d.queue == nil {
 		return

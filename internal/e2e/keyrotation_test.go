@@ -47,7 +47,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		return repotest.Value[int](t, in.DB, `select count(distinct substring(secret_sealed from 1 for 6)) from halosync.connections`)
 	}
 	in.Eventually("everything is sealed with the new key", func() bool {
-		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials sealed anew with the primary key")
+		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials resealed with the primary key")
 	})
 	in.Must(in.AddCommand("late")...) // a CLI that still has the old key set
 	for _, name := range append(names[1:], "late") {

@@ -9,12 +9,11 @@ import (
 	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
-// A host that is taken out of HALOSYNC_ALLOW_HOSTS is not called in plain http
-// any more, though its connection was stored when that was allowed and its
-// address still may be dialled.
+// A host that was removed from HALOSYNC_ALLOW_HOSTS is no longer called over plain http,
+// even if its connection was stored while that was allowed.
 func TestStoredAddressIsCheckedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := newFixture(t, 1)
 	engine := func(list ...string) *enginetest.Worker {
 		allow, err := halo.ParseAllow(list)
 		if err != nil {

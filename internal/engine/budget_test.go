@@ -18,11 +18,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A run whose turn at Halo is far away gives its worker slot back, spends no
-// attempt, keeps what it has done and goes on from there.
+// A run that must wait long for the budget frees its worker slot, spends no attempt, and
+// later continues at its checkpoint.
 func TestBudgetPutsARunOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1000)
+	w := newFixture(t, 1000)
 	conn := w.connect("acme", "main")
 	var requests, people atomic.Int64
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
@@ -42,7 +42,7 @@ func TestBudgetPutsARunOff(t *testing.T) {
 	j := job(all(conn))
 	_, err := engine.Import(t.Context(), j)
 	if after, put := tasks.IsLater(err); !put || after != 7*time.Second {
-		t.Fatalf("%v, want to come again in 7 s", err)
+		t.Fatalf("%v, want it put off for 7 s", err)
 	}
 	run := w.run(j)
 	if run.State != repo.StateQueued || run.Pages == 0 {
@@ -56,26 +56,26 @@ func TestBudgetPutsARunOff(t *testing.T) {
 		t.Errorf("%s: %s", run.State, run.Error)
 	}
 	if people.Load() != 0 {
-		t.Errorf("%d requests of an import of everything in the name of a person", people.Load())
+		t.Errorf("%d interactive requests of an import of all clients", people.Load())
 	}
 	j = job(tasks.ImportArgs{Tenant: "acme", ConnectionID: conn.ID.String(), ClientIDs: []int64{2, 3}, RequestedBy: "test"})
 	if _, err := engine.Import(t.Context(), j); err != nil || people.Load() == 0 {
-		t.Errorf("an import of two clients: %v, %d requests in the name of a person", err, people.Load())
+		t.Errorf("an import of two clients: %v, %d interactive requests", err, people.Load())
 	}
 }
 
-// The budget is told of each 429, with the wait that Halo asked for.
-func TestBudgetIsToldOfThrottling(t *testing.T) {
+// Each 429 is reported to the budget, with the wait that Halo requested.
+func TestThrottlingIsReportedToBudget(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10, halotest.WithProfile(halotest.Profile{RateLimit: 1, RateWindow: time.Minute, RetryAfter: halotest.RetryAfterSeconds}))
-	type told struct {
+	w := newFixture(t, 10, halotest.WithProfile(halotest.Profile{RateLimit: 1, RateWindow: time.Minute, RetryAfter: halotest.RetryAfterSeconds}))
+	type report struct {
 		instance string
 		age      time.Duration
 		after    time.Duration
 	}
-	var all []told
+	var all []report
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, Throttled: func(instance, _ string, sent time.Time, after time.Duration) {
-		all = append(all, told{instance, time.Since(sent), after})
+		all = append(all, report{instance, time.Since(sent), after})
 	}})
 	if _, err := engine.AddConnection(t.Context(), "acme", "test", w.input("main")); err != nil {
 		t.Fatal(err)
@@ -84,24 +84,24 @@ func TestBudgetIsToldOfThrottling(t *testing.T) {
 		t.Fatal("the second request in a minute was let through")
 	}
 	if len(all) == 0 {
-		t.Fatal("nobody was told")
+		t.Fatal("the 429 was not reported")
 	}
 	for _, a := range all {
 		if a.instance != dial.Instance(w.halo.ResourceServer(), "") || a.age < 0 || a.age > 30*time.Second || a.after < 30*time.Second || a.after > time.Minute {
-			t.Errorf("told %+v", a)
+			t.Errorf("reported %+v", a)
 		}
 	}
 }
 
-// Somebody who names another's Halo and an authorisation server of their own
-// cannot stop the connections to that Halo by answering 429 there.
+// A tenant that names another tenant's Halo and its own authorisation server cannot block
+// that Halo's connections by answering 429.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	evil := halotest.Start(t)
 	evil.Fault(halotest.Rule{Route: "POST /token"}, halotest.Status(429, ""))
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, RetryBudget: time.Millisecond,
-		Throttled: func(instance, _ string, _ time.Time, _ time.Duration) { t.Errorf("%s was told to pause", instance) },
+		Throttled: func(instance, _ string, _ time.Time, _ time.Duration) { t.Errorf("%s was throttled", instance) },
 	})
 	in := w.input("main")
 	in.AuthServer = evil.AuthServer()
@@ -110,16 +110,16 @@ func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	}
 }
 
-// Credentials that nobody has seen work draw on an allowance of the tenant that
-// offers them, so that trying them does not use up another's Halo.
+// Unproved credentials use an allowance of the tenant that tests them, so that guessing
+// does not use up another tenant's budget.
 func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
-	asked := map[string]int{}
+	w := newFixture(t, 10)
+	requests := map[string]int{}
 	engine := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow,
 		Budget: func(_ context.Context, instance, limit string, _ ratelimit.Class) error {
-			asked[instance]++
-			if instance == "tests of eve" && limit == "60/5m" && asked[instance] > 3 {
+			requests[instance]++
+			if instance == "tests of eve" && limit == "60/5m" && requests[instance] > 3 {
 				return &ratelimit.BudgetError{After: time.Minute}
 			}
 			return nil
@@ -136,14 +136,14 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	if !errors.As(err, new(*ratelimit.BudgetError)) || !strings.Contains(err.Error(), "many tests") {
 		t.Errorf("the fourth guess: %v", err)
 	}
-	if n := asked[dial.Instance(in.Domain, "")]; n != 3 {
-		t.Errorf("%d requests out of the budget of the Halo, want 3", n)
+	if n := requests[dial.Instance(in.Domain, "")]; n != 3 {
+		t.Errorf("%d requests from the budget of the Halo, want 3", n)
 	}
 	if _, err := engine.AddConnection(t.Context(), "acme", "ann", w.input("main")); err != nil {
 		t.Errorf("another tenant: %v", err)
 	}
-	before := asked["tests of acme"]
-	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err != nil || before == 0 || asked["tests of acme"] != before {
-		t.Errorf("proved credentials: %v, allowance %d, then %d", err, before, asked["tests of acme"])
+	before := requests["tests of acme"]
+	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err != nil || before == 0 || requests["tests of acme"] != before {
+		t.Errorf("proved credentials: %v, allowance %d, then %d", err, before, requests["tests of acme"])
 	}
 }

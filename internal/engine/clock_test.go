@@ -29,14 +29,14 @@ func (c *movableClock) add(d time.Duration) { c.at.Add(d.Microseconds()) }
 
 // fleet is several workers on one database, with a clock that tests move.
 type fleet struct {
-	*world
+	*fixture
 	clock   *movableClock
 	workers []*enginetest.Worker
 }
 
 func newFleet(t *testing.T, workers int) *fleet {
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
-	f := &fleet{world: w, clock: &movableClock{}}
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	f := &fleet{fixture: w, clock: &movableClock{}}
 	f.clock.set(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
 	for range workers {
 		store := repotest.Open(t, w.url)
@@ -48,7 +48,7 @@ func newFleet(t *testing.T, workers int) *fleet {
 // connections adds n connections of ten tenants with three mappings each.
 func (f *fleet) connections(n int) {
 	f.t.Helper()
-	plainClients(f.world, 3)
+	plainClients(f.fixture, 3)
 	for i := range n {
 		conn, err := f.store.AddConnection(f.t.Context(), fmt.Sprint("t", i%10), "test", repo.NewConnection{
 			Name: fmt.Sprint("c", i), Domain: f.halo.ResourceServer(), AuthServer: f.halo.AuthServer(), ClientID: testApp,
@@ -61,7 +61,7 @@ func (f *fleet) connections(n int) {
 	}
 }
 
-// tick lets all workers tick at the same moment; some die in the middle.
+// tick runs a tick of all workers at the same moment; some die during it.
 func (f *fleet) tick(dice *rand.Rand, die bool) {
 	var all sync.WaitGroup
 	for _, e := range f.workers {
@@ -79,8 +79,8 @@ func (f *fleet) tick(dice *rand.Rand, die bool) {
 	all.Wait()
 }
 
-// work executes what is queued, with four workers, of which some die in the
-// middle and leave their run to the others, until nothing is left.
+// work executes all queued runs with four workers. Some workers die and leave their run
+// to the others.
 func (f *fleet) work(dice *rand.Rand) (killed int) {
 	for {
 		runs, err := f.store.ClaimUndispatched(f.t.Context(), 1000)
@@ -106,7 +106,7 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 			}
 		}
 		all.Wait()
-		left.Range(func(key, _ any) bool { // as the queue would, once the lease is over
+		left.Range(func(key, _ any) bool { // like the queue after the lease has expired
 			killed++
 			repotest.Exec(f.t, f.url, `update halosync.runs set dispatched_at = null, not_before = null, beat_at = null where id = $1`, key)
 			return true
@@ -114,7 +114,7 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 	}
 }
 
-// execute runs one resync, perhaps up to the moment in which its worker dies.
+// execute executes one resync, perhaps until its worker dies.
 func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time.Duration, left *sync.Map) {
 	var args tasks.ResyncArgs
 	if err := json.Unmarshal(run.Args, &args); err != nil {
@@ -140,9 +140,9 @@ func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time
 	}
 }
 
-// Four workers, connections that are all due at the same minute, crashes at any
-// moment: each connection has one run in each night. The long form has two
-// hundred connections and fourteen nights.
+// With four workers, crashes at any moment, and connections that are due at the same
+// minute, each connection has one run per night. The long form has two hundred
+// connections and fourteen nights.
 func TestOneResyncPerNight(t *testing.T) {
 	t.Parallel()
 	connections, nights := 30, 3
@@ -173,7 +173,7 @@ func TestOneResyncPerNight(t *testing.T) {
 				select connection_id from halosync.runs where kind = 'resync' and state = 'succeeded'
 				group by connection_id having count(*) = $1) c`, night)
 		if n != connections {
-			t.Fatalf("night %d: %d connections have had as many runs", night, n)
+			t.Fatalf("night %d: %d connections have had as many runs as nights", night, n)
 		}
 	}
 	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != connections*nights {
@@ -184,12 +184,12 @@ func TestOneResyncPerNight(t *testing.T) {
 	}
 	t.Logf("%d runs, %d executions killed", connections*nights, killed)
 	if killed == 0 {
-		t.Error("nobody died, so this proves little")
+		t.Error("no execution was killed, so this proves little")
 	}
 }
 
-// After three nights without a worker there is one resync, and the two
-// that nobody saw are counted.
+// After three nights without a worker there is one resync, and the other two are counted
+// as missed.
 func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2)
@@ -208,7 +208,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	if runs != 5 || missed != 10 {
 		t.Errorf("%d runs and %d missed nights of 5 connections", runs, missed)
 	}
-	// The next night finds those runs waiting, and starts none beside them.
+	// The next night starts no runs while those are waiting.
 	f.clock.add(24 * time.Hour)
 	f.tick(dice, false)
 	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != 5 {
@@ -216,7 +216,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	}
 	f.work(dice)
 
-	// Who is not active is not resynced, and is not made up for later.
+	// A paused connection is not resynced, and does not catch up later.
 	conns, err := f.store.Connections(t.Context(), "t1")
 	if err != nil {
 		t.Fatal(err)

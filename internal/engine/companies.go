@@ -5,9 +5,12 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/halosync/halosync/internal/mapper"
 	"github.com/halosync/halosync/internal/names"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
 )
 
 // AddCompanies creates companies of the product by name. externalID is the
@@ -33,4 +36,43 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 		return nil, conflictf("external id %q belongs to another company already", externalID)
 	}
 	return companies, err
+}
+
+// Suggest pairs the unmapped companies with the unmapped, active clients of a
+// connection; see [suggest.Find].
+func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
+	if !(minScore >= 0 && minScore <= 1) { // also refuses NaN
+		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
+	}
+	conn, api, err := e.browsable(ctx, tenant, ref)
+	if err != nil {
+		return suggest.Suggestions{}, err
+	}
+	return suggest.Find(ctx, e.store, api, conn, minScore)
+}
+
+// Dismiss excludes pairs from future suggestions and returns how many it dismissed.
+// Each pair names its client by id. If a company is unknown or ambiguous, Dismiss
+// dismisses nothing.
+func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
+	conn, err := e.FindConnection(ctx, tenant, ref)
+	if err != nil {
+		return 0, err
+	}
+	dismissed := make([]repo.CompanyClient, len(pairs))
+	for i, p := range pairs {
+		if p.ClientID == 0 {
+			return 0, usagef("pair %d: want the client's id", i+1)
+		}
+		matches, err := e.store.FindCompanies(ctx, tenant, p.Company, names.Normalise(p.Company))
+		if err != nil {
+			return 0, err
+		}
+		company, why := mapper.ResolveCompany(matches)
+		if why != "" {
+			return 0, usagef("pair %d (%s): %s", i+1, p.Company, why)
+		}
+		dismissed[i] = repo.CompanyClient{CompanyID: company.ID, ClientID: p.ClientID}
+	}
+	return e.store.DismissPairs(ctx, tenant, actor, conn.ID, dismissed)
 }

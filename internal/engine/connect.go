@@ -122,7 +122,7 @@ func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) e
 	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
-		Unproved: tenant,
+		TestedBy: tenant,
 	}, ratelimit.Interactive)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func probe(ctx context.Context, api *halo.API) error {
 }
 
 func probeStep(err error) string {
-	if proof.OfToken(err) {
+	if proof.IsTokenError(err) {
 		return "token"
 	}
 	return "clients"

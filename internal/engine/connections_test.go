@@ -9,11 +9,11 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Whoever may change an address but does not know the secret gets neither the
-// secret nor a token sent there.
+// A user who changes an address without the secret does not get the secret or a token
+// sent there.
 func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 5)
+	w := newFixture(t, 5)
 	conn := w.connect("t1", "c")
 	thief := halotest.Start(t)
 	thief.Tenant("").App(testApp, testSecret)
@@ -28,7 +28,7 @@ func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 		}
 	}
 	if n := thief.Log().Requests; n != 0 {
-		t.Errorf("%d requests got to the other server", n)
+		t.Errorf("%d requests reached the other server", n)
 	}
 	if same, err := w.store.Connection(t.Context(), "t1", conn.ID); err != nil || same.Domain != conn.Domain || same.AuthServer != conn.AuthServer {
 		t.Errorf("stored %+v, %v", same, err)
@@ -38,7 +38,7 @@ func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &value}); err != nil {
 		t.Errorf("with the secret: %v", err)
 	}
-	// The same address, written in another way, is no other.
+	// Another spelling of the same address counts as the same.
 	slash := domain + "/"
 	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &slash}); err != nil {
 		t.Errorf("the same address: %v", err)

@@ -20,9 +20,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// queued is a world with a Redis of its own, and nobody who works its queue.
+// queued is a fixture with its own Redis and no worker on its queue.
 type queued struct {
-	*world
+	*fixture
 	redis *devstack.Redis
 	queue *tasks.Client
 	conn  repo.Connection
@@ -43,7 +43,7 @@ func newQueued(t *testing.T) *queued {
 			t.Error(err)
 		}
 	})
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Queue = queue })
 	return &queued{w, server, queue, w.connect("acme", "main")}
 }
@@ -57,8 +57,8 @@ func (q *queued) tick() scheduler.Ticked {
 	return ticked
 }
 
-// ask requests the import of one client.
-func (q *queued) ask(client int64) engine.Receipt {
+// request requests the import of one client.
+func (q *queued) requestImport(client int64) engine.Receipt {
 	q.t.Helper()
 	receipt, err := q.engine.RequestImport(q.t.Context(), "acme", engine.ImportRequest{Connection: "main", ClientIDs: []int64{client}, RequestedBy: "ann"})
 	if err != nil {
@@ -67,7 +67,7 @@ func (q *queued) ask(client int64) engine.Receipt {
 	return receipt
 }
 
-// inQueue says whether a run has a task.
+// inQueue reports whether a run has a task.
 func (q *queued) inQueue(runID string) bool {
 	q.t.Helper()
 	_, err := q.queue.Status(q.t.Context(), runID)
@@ -77,7 +77,7 @@ func (q *queued) inQueue(runID string) bool {
 	return err == nil
 }
 
-// crash is the end of a Redis that keeps nothing.
+// crash stops Redis, which loses its data.
 func (q *queued) crash() {
 	q.t.Helper()
 	if err := q.redis.Halt(); err != nil {
@@ -92,21 +92,21 @@ func (q *queued) resume() {
 	}
 }
 
-// A Redis that comes back empty gets every run that has not ended, once.
+// If Redis restarts empty, every run that has not ended is enqueued once.
 func TestQueueThatLostEverything(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
-	q.tick() // leaves the mark
+	q.tick() // sets the epoch
 	var ids []string
 	for client := range int64(5) {
-		ids = append(ids, q.ask(client+1).RunID)
+		ids = append(ids, q.requestImport(client+1).RunID)
 	}
 	if _, err := q.engine.Cancel(t.Context(), "acme", ids[4], "ann"); err != nil {
 		t.Fatal(err)
 	}
 	q.crash()
 	if _, err := q.engine.Tick(t.Context()); err == nil {
-		t.Error("no error of a Redis that is away")
+		t.Error("no error while Redis is unavailable")
 	}
 	q.resume()
 	if n := q.tick().Dispatched; n != 4 {
@@ -118,23 +118,23 @@ func TestQueueThatLostEverything(t *testing.T) {
 		}
 	}
 	if n := q.tick().Dispatched; n != 0 {
-		t.Errorf("%d runs dispatched once more", n)
+		t.Errorf("%d runs dispatched again", n)
 	}
 }
 
-// A loss that is noticed while Postgres is away is not forgotten.
+// A loss found while Postgres is unavailable is repaired later.
 func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
 	q.tick()
-	id := q.ask(1).RunID
+	id := q.requestImport(1).RunID
 	q.crash()
 	q.resume()
 	repotest.Exec(t, q.url, `create function away() returns trigger language plpgsql as $$
 		begin raise exception 'the database system is shutting down' using errcode = '57P01'; end $$`)
 	repotest.Exec(t, q.url, `create trigger away before update on halosync.runs for each row execute function away()`)
 	if _, err := q.engine.Tick(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
-		t.Errorf("Postgres is away: %v", err)
+		t.Errorf("while Postgres is unavailable: %v", err)
 	}
 	repotest.Exec(t, q.url, `drop trigger away on halosync.runs`)
 	if n := q.tick().Dispatched; n != 1 || !q.inQueue(id) {
@@ -142,17 +142,17 @@ func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	}
 }
 
-// A request is taken while the queue is away, and found by a worker.
+// A request is accepted while the queue is unavailable, and a worker enqueues it later.
 func TestRequestWithoutQueue(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
 	q.tick()
 	q.crash()
-	receipt := q.ask(1)
+	receipt := q.requestImport(1)
 	if receipt.NotQueued == nil || receipt.Existing {
 		t.Fatalf("receipt %+v", receipt)
 	}
-	if again := q.ask(1); again.RunID != receipt.RunID || !again.Existing || again.NotQueued == nil {
+	if again := q.requestImport(1); again.RunID != receipt.RunID || !again.Existing || again.NotQueued == nil {
 		t.Errorf("the same request: %+v, want run %s", again, receipt.RunID)
 	}
 	q.resume()
@@ -161,12 +161,12 @@ func TestRequestWithoutQueue(t *testing.T) {
 	}
 }
 
-// What was asked for through Redis alone is in the ledger after a tick, and
-// known before it to whoever asks for it, in its own tenant.
+// A run requested through Redis alone is in the ledger after a tick. Before the tick, its
+// own tenant can already show and cancel it.
 func TestRunsOfRedisAlone(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
-	ask := func(client int64, connection string) string {
+	request := func(client int64, connection string) string {
 		t.Helper()
 		receipt, err := q.queue.Import(t.Context(), tasks.ImportArgs{
 			Tenant: "acme", ConnectionID: connection, ClientIDs: []int64{client}, RequestedBy: "crm",
@@ -176,7 +176,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 		}
 		return receipt.RunID
 	}
-	seen, lost := ask(1, q.conn.ID.String()), ask(1, uuid.NewString())
+	seen, lost := request(1, q.conn.ID.String()), request(1, uuid.NewString())
 	if n := q.tick().Dispatched; n != 0 { // they have their tasks
 		t.Errorf("%d dispatched", n)
 	}
@@ -188,7 +188,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 		t.Errorf("of a connection that does not exist: %v", err)
 	}
 
-	early, other := ask(2, q.conn.ID.String()), ask(3, q.conn.ID.String())
+	early, other := request(2, q.conn.ID.String()), request(3, q.conn.ID.String())
 	var unknown *engine.NotFoundError
 	if _, err := q.engine.Run(t.Context(), "globex", early); !errors.As(err, &unknown) {
 		t.Errorf("shown to another tenant: %v", err)
@@ -206,9 +206,9 @@ func TestRunsOfRedisAlone(t *testing.T) {
 
 const requestSQL = `select halosync.enqueue('import', 'acme', $1, $2::jsonb, 'crm')`
 
-// A request in SQL reaches the queue when it is committed, not at some tick,
-// and is the same request there as in Go.
-func TestClockHearsRequestsInSQL(t *testing.T) {
+// A request in SQL reaches the queue when it is committed, without waiting for a tick, and
+// equals the same request in Go.
+func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -235,15 +235,15 @@ func TestClockHearsRequestsInSQL(t *testing.T) {
 		if !q.inQueue(engine.RunID(id)) {
 			t.Errorf("run %v is not in the queue", id)
 		}
-		if same := q.ask(int64(client)); same.RunID != engine.RunID(id) || !same.Existing {
+		if same := q.requestImport(int64(client)); same.RunID != engine.RunID(id) || !same.Existing {
 			t.Errorf("the same request in Go: %+v, want run %v", same, id)
 		}
 	}
-	// By ticks alone it would have taken one of them each.
+	// Without notifications each request would have waited for a tick.
 	if took := time.Since(started); took > (requests-2)*5*time.Second {
-		t.Errorf("%d requests took %v, so nobody listened", requests, took)
+		t.Errorf("%d requests took %v, so notifications were not received", requests, took)
 	}
-	// Arguments that only a worker can tell to be wrong end the run.
+	// Arguments that only a worker can reject end the run.
 	id := repotest.Value[uuid.UUID](t, q.url, `select halosync.enqueue('map', 'acme', $1, '{"pairs": [{"company": "x", "colour": "red"}]}', 'crm')`, q.conn.ID)
 	<-dispatched
 	run, err := q.store.Run(t.Context(), "acme", id)
@@ -252,12 +252,11 @@ func TestClockHearsRequestsInSQL(t *testing.T) {
 	}
 }
 
-// The statement that the queue's package makes for Go programs is the same
-// request as all the others.
+// The SQL statement of package tasks makes the same request as the other ways.
 func TestStatementInSQL(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
-	first := q.ask(7).RunID
+	first := q.requestImport(7).RunID
 	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: q.conn.ID.String(), ClientIDs: []int64{7, 7}, RequestedBy: "crm"}
 	query, params, err := tasks.Statement(tasks.Import(), args)
 	if err != nil {
@@ -281,8 +280,7 @@ func TestStatementInSQL(t *testing.T) {
 	}
 }
 
-// Retry and cancel say the same when they are repeated, whatever state the run
-// is in.
+// Retry and cancel return the same when they are repeated, in every state of the run.
 func TestRetryAndCancelInEveryState(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -312,8 +310,8 @@ func TestRetryAndCancelInEveryState(t *testing.T) {
 		return run.State
 	}
 
-	waiting := q.ask(1).RunID
-	putOff := q.ask(2).RunID
+	waiting := q.requestImport(1).RunID
+	putOff := q.requestImport(2).RunID
 	c := claim(putOff, args(2))
 	if err := q.store.ReleaseRun(ctx, c.Ref, "Halo is away", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -329,7 +327,7 @@ func TestRetryAndCancelInEveryState(t *testing.T) {
 		}
 	}
 
-	c = claim(q.ask(3).RunID, args(3))
+	c = claim(q.requestImport(3).RunID, args(3))
 	running := engine.RunID(c.Run.ID)
 	if receipt, err := retry(running); err != nil || receipt.RunID != running || !receipt.Existing {
 		t.Errorf("retry of a running run: %+v %v", receipt, err)

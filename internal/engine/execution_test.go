@@ -24,18 +24,18 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A bug is tried three times; then the run says where it is.
+// A run that panics is tried three times, and then its record has the stack trace.
 func TestPanicsEndTheRun(t *testing.T) {
 	t.Parallel()
 	for where, nth := range map[string]int64{"token": 1, "page": 2, "client": 3} { // the nth request of an execution
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 10)
+			w := newFixture(t, 10)
 			conn := w.connect("acme", "main")
 			var requests atomic.Int64
 			bug := enginetest.New(enginetest.Config{Store: w.store, Allow: w.engine.Config.Allow, Budget: func(context.Context, string, string, ratelimit.Class) error {
 				if requests.Add(1)%nth == 0 {
-					panic("nobody expected this")
+					panic("unexpected value")
 				}
 				return nil
 			}})
@@ -47,28 +47,27 @@ func TestPanicsEndTheRun(t *testing.T) {
 				if run, err := w.store.Run(t.Context(), "acme", mustID(t, j.RunID)); err == nil && run.Ended() {
 					t.Fatalf("ended after %d attempts", j.Attempt-1)
 				}
-				requests.Store(0) // those that go on side by side do not end at the one that panics
+				requests.Store(0) // the other concurrent requests do not stop when one panics
 				_, err := bug.Import(t.Context(), j)
 				if _, put := tasks.IsLater(err); err == nil || put {
 					t.Fatalf("attempt %d: %v", j.Attempt, err)
 				}
 			}
 			run := w.run(j)
-			if run.State != repo.StateFailed || !strings.HasPrefix(run.Error, "panic: nobody expected this") || !strings.Contains(run.Stack, "goroutine") {
+			if run.State != repo.StateFailed || !strings.HasPrefix(run.Error, "panic: unexpected value") || !strings.Contains(run.Stack, "goroutine") {
 				t.Errorf("%s: %q\n%s", run.State, run.Error, run.Stack)
 			}
 			if where == "client" && !strings.Contains(run.Stack, "TestPanicsEndTheRun") {
-				t.Errorf("not where it happened:\n%s", run.Stack)
+				t.Errorf("the stack trace does not show the place of the panic:\n%s", run.Stack)
 			}
 		})
 	}
 }
 
-// A run that three workers in a row did not survive is set aside, until
-// somebody asks for it again.
+// A run during which three workers in a row crashed fails, until a person retries it.
 func TestRunThatKillsWorkers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	conn := w.connect("acme", "main")
 	j := job(all(conn))
 	die := func() {
@@ -95,7 +94,7 @@ func TestRunThatKillsWorkers(t *testing.T) {
 		t.Errorf("%s: %q", run.State, run.Error)
 	}
 
-	// Twice is no pattern yet.
+	// Two crashes are not enough.
 	j = job(all(conn))
 	for range 2 {
 		die()
@@ -115,7 +114,7 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 50)
 			j := job(all(w.connect("acme", "main")))
 			repotest.Exec(t, w.url, `create function fault() returns trigger language plpgsql as $$ begin `+fault+`; return new; end $$`)
@@ -133,14 +132,14 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 	}
 }
 
-// With Postgres away nothing is known of a run, so nothing is decided about it.
+// While Postgres is unavailable, runs are put off and not decided.
 func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, map[string]string{"synchronous_commit": "on"})
 	if _, err := schema.Migrate(t.Context(), server.URL()); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 250)
 	w.url, w.store = server.URL(), repotest.Open(t, server.URL())
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Store = w.store })
@@ -171,11 +170,11 @@ func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	}
 }
 
-// A panic whose value has the secret, or a token, in it is told without them:
-// in the log, in the ledger and to the queue.
+// A secret or token in the value of a panic is redacted in the log, in the ledger and in
+// the queue.
 func TestPanicsAreToldWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	conn := w.connect("acme", "main")
 	for what, value := range map[string]func() any{
 		"a text":       func() any { return "cannot send " + testSecret },
@@ -201,17 +200,17 @@ func TestPanicsAreToldWithoutSecrets(t *testing.T) {
 		if err == nil || run.State != repo.StateFailed || !strings.Contains(run.Error, "panic: ") || logs.FilterMessage("panic").Len() != 1 {
 			t.Errorf("%s: %s %q, %v, log %v", what, run.State, run.Error, err, logs.All())
 		}
-		told := fmt.Sprint(err, run.Error, run.Stack)
+		output := fmt.Sprint(err, run.Error, run.Stack)
 		for _, entry := range logs.All() {
-			told += fmt.Sprint(entry.Message, entry.ContextMap())
+			output += fmt.Sprint(entry.Message, entry.ContextMap())
 		}
 		hidden := []string{testSecret}
 		for _, token := range w.halo.Tokens() {
 			hidden = append(hidden, token[strings.LastIndexByte(token, '.')+1:])
 		}
 		for _, hidden := range hidden {
-			if strings.Contains(told, hidden) {
-				t.Errorf("%s: %q is told:\n%s", what, hidden, told)
+			if strings.Contains(output, hidden) {
+				t.Errorf("%s: %q is in the output:\n%s", what, hidden, output)
 			}
 		}
 	}

@@ -28,10 +28,9 @@ const histories = 36
 // occur several times in a few histories.
 const firstHistory = 250
 
-// Whatever happens in Halo, between it and us, and at the hands of people: no
-// mapping is lost, doubled or brought back from the dead, none is called
-// missing whose client was there all the time, and every true deletion is
-// found by the next resync that goes through.
+// Whatever Halo, the network and people do: no mapping is lost, duplicated or restored by
+// itself, no mapping is marked missing whose client existed all the time, and the next
+// successful resync finds every true deletion.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	number, shards := histories, 4
@@ -42,7 +41,7 @@ func TestHistories(t *testing.T) {
 	if v, err := strconv.ParseUint(os.Getenv("HALOSYNC_HISTORY_SEED"), 10, 64); err == nil {
 		first, number, shards = v, 1, 1
 	}
-	var total tellings
+	var total stats
 	var all sync.WaitGroup
 	stages := make([]*stage, shards)
 	for i := range stages {
@@ -51,7 +50,7 @@ func TestHistories(t *testing.T) {
 	for i, st := range stages {
 		all.Go(func() {
 			for n := i; n < number && !t.Failed(); n += shards {
-				st.tell(first+uint64(n), &total)
+				st.play(first+uint64(n), &total)
 			}
 		})
 	}
@@ -62,12 +61,12 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// tellings counts what happened in all histories, to show that it did.
-type tellings struct {
+// stats counts what happened in all histories, to show that it did.
+type stats struct {
 	succeeded, partial, held, failed, missing, unverified, refreshed, imported, unmapped, restored atomic.Int64
 }
 
-func (c *tellings) counters() map[string]*atomic.Int64 {
+func (c *stats) counters() map[string]*atomic.Int64 {
 	return map[string]*atomic.Int64{
 		"resyncs that succeeded": &c.succeeded, "partial": &c.partial, "held": &c.held, "failed": &c.failed,
 		"mappings marked missing": &c.missing, "unverified": &c.unverified, "refreshed": &c.refreshed,
@@ -75,7 +74,7 @@ func (c *tellings) counters() map[string]*atomic.Int64 {
 	}
 }
 
-func (c *tellings) String() string {
+func (c *stats) String() string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(c.counters())) {
 		text += fmt.Sprintf("%s %d; ", name, c.counters()[name].Load())
@@ -85,7 +84,7 @@ func (c *tellings) String() string {
 
 // enough fails the test if something happened in hardly any of the histories: it
 // would then prove little.
-func (c *tellings) enough(t *testing.T, histories int) {
+func (c *stats) enough(t *testing.T, histories int) {
 	for name, n := range c.counters() {
 		if n.Load() < int64(max(1, histories/100)) && name != "failed" {
 			t.Errorf("%s: only %d", name, n.Load())
@@ -93,16 +92,16 @@ func (c *tellings) enough(t *testing.T, histories int) {
 	}
 }
 
-// stage is a database and a Halo on which histories are told one by one, each
-// with tenants of its own.
+// stage is a database and a Halo on which histories are played one by one, each
+// with its own tenant.
 type stage struct {
-	*world
+	*fixture
 	mu     sync.Mutex
-	onPage func() // of the history being told
+	onPage func() // of the history being played
 }
 
 func newStage(t *testing.T) *stage {
-	st := &stage{world: newWorld(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
+	st := &stage{fixture: newFixture(t, 0, halotest.WithProfile(halotest.Profile{PageCap: 7, RateLimit: halotest.Off}))}
 	st.engine = enginetest.New(enginetest.Config{Store: st.store, Allow: st.engine.Config.Allow, RetryBudget: time.Millisecond})
 	st.halo.AfterPage(func(halotest.PageEvent) {
 		st.mu.Lock()
@@ -127,7 +126,7 @@ func (st *stage) between(f func(), during func()) {
 	during()
 }
 
-// side is what a mapping says of Halo.
+// side is the Halo side of a mapping.
 type side struct {
 	Client   int64
 	Company  uuid.UUID
@@ -138,7 +137,7 @@ type side struct {
 	verified *time.Time
 }
 
-func (s *saga) sides() map[uuid.UUID]side {
+func (s *history) sides() map[uuid.UUID]side {
 	all := map[uuid.UUID]side{}
 	for m, err := range s.store.AllMappings(s.t.Context(), s.name, repo.MappingFilter{}) {
 		if err != nil {
@@ -150,15 +149,14 @@ func (s *saga) sides() map[uuid.UUID]side {
 	return all
 }
 
-// fail reports a fault of the history being told.
-func (s *saga) fail(format string, args ...any) {
+// fail reports a fault of the history being played.
+func (s *history) fail(format string, args ...any) {
 	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
 }
 
-// settle compares the mappings in force with the model after a step. gone are
-// those that the step may have taken away; fresh says whether it may have made
-// new ones, and of which clients.
-func (s *saga) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
+// settle compares the active mappings with the model after a step. gone are those that
+// the step may have deleted; fresh reports which new ones it may have made.
+func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}
 	for id, m := range now {
@@ -169,7 +167,7 @@ func (s *saga) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 		was, known := s.mapped[id]
 		switch {
 		case gone[id]:
-			s.fail("mapping of client %d was brought back", m.Client)
+			s.fail("mapping of client %d was restored", m.Client)
 		case !known && (fresh == nil || !fresh(m) || !s.everThere[m.Client]):
 			s.fail("a mapping of client %d came out of nowhere", m.Client)
 		case known && (was.Client != m.Client || was.Company != m.Company):
@@ -187,7 +185,7 @@ func (s *saga) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	s.mapped = now
 }
 
-// changed says which mappings differ in what they say of Halo.
+// changed returns the mappings whose Halo side differs.
 func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	for id, m := range after {
 		was, ok := before[id]
@@ -199,8 +197,8 @@ func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	return diffs
 }
 
-// run executes a job as often as the queue would.
-func run[A any](s *saga, job tasks.Job[A], execute func() error) (r repo.Run) {
+// run executes a job as often as the queue does.
+func run[A any](s *history, job tasks.Job[A], execute func() error) (r repo.Run) {
 	for range 60 {
 		err := execute()
 		var rerr error

@@ -11,12 +11,12 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// TestHostileHalos imports from Halos that want to do harm, all at once, beside
-// one that is as it should be. Each run ends in a clear state, nothing of it
-// stays that cannot be shown, and the neighbour notices nothing.
+// TestHostileHalos imports from malicious Halos and from a normal one at the same time.
+// Each run ends in a clear state, stores nothing that cannot be shown, and does not affect
+// the normal Halo.
 func TestHostileHalos(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 120)
+	w := newFixture(t, 120)
 	good := w.connect("good", "c")
 	tests := []struct {
 		name, body     string
@@ -83,7 +83,7 @@ func TestHostileHalos(t *testing.T) {
 
 func TestPeoplesNamesAreRefusedWithAReason(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	for name, want := range map[string]string{
 		"a\u202eb":                "character 2, U+202E, is not allowed (changes the reading direction)",
 		"a\x1b[2Jb":               "character 2, U+001B, is not allowed (a control character)",

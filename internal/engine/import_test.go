@@ -12,7 +12,7 @@ import (
 )
 
 // plainHalo adds n active clients "Client 2" … with ids from 2.
-func plainClients(w *world, n int) {
+func plainClients(w *fixture, n int) {
 	for i := range n {
 		id := int64(i + 2)
 		w.tenant.Add(halotest.Client{ID: id, Name: "Client " + strings.Repeat("x", i%7) + string(rune('A'+i%26)) + " " + itoa(i)})
@@ -21,7 +21,7 @@ func plainClients(w *world, n int) {
 
 func TestImportAllThenAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 250)
 	w.tenant.Add(halotest.Client{ID: 900, Name: "Closed", Inactive: true}, halotest.Client{ID: 1, Name: "Unknown"})
 	conn := w.connect("t1", "c")
@@ -65,7 +65,7 @@ func TestImportAllThenAgain(t *testing.T) {
 
 func TestImportLinksAndLeavesAmbiguousAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.tenant.Add(
 		halotest.Client{ID: 11, Name: "Müller & Söhne"}, halotest.Client{ID: 12, Name: "Twice"},
 		halotest.Client{ID: 13, Name: "New"}, halotest.Client{ID: 14, Name: "NEW "},
@@ -88,7 +88,7 @@ func TestImportLinksAndLeavesAmbiguousAlone(t *testing.T) {
 
 func TestImportBySearch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.tenant.Add(halotest.Client{ID: 11, Name: "Bakery One"}, halotest.Client{ID: 12, Name: "Butcher"}, halotest.Client{ID: 13, Name: "The bakery"})
 	conn := w.connect("t1", "c")
 	args := all(conn)
@@ -100,7 +100,7 @@ func TestImportBySearch(t *testing.T) {
 
 func TestImportByID(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	w.tenant.Add(halotest.Client{ID: 900, Name: "Closed", Inactive: true}, halotest.Client{ID: 1, Name: "Unknown"})
 	conn := w.connect("t1", "c")
@@ -119,8 +119,8 @@ func TestImportByID(t *testing.T) {
 		t.Errorf("items for %v, want the unknown client and the one that does not exist", items)
 	}
 
-	// Many ids are found by listing, which is cheaper, and a missing one is
-	// still proved missing by its own request.
+	// Many ids are found by a listing, which is cheaper. A missing one still gets its own
+	// request.
 	many := few
 	many.ClientIDs = []int64{5000}
 	for id := int64(2); id <= 250; id++ {
@@ -136,11 +136,11 @@ func TestImportByID(t *testing.T) {
 	}
 }
 
-// One chosen client that the agent may not see is that client's trouble, not
-// the connection's.
+// A chosen client that the agent may not read fails alone and does not stop the
+// connection.
 func TestImportByIDWithoutRights(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
 	plainClients(w, 10)
 	conn := w.connect("t1", "c")
 	w.app.Rights(halotest.ReadSome(func(id int64) bool { return id != 5 }))
@@ -158,7 +158,7 @@ func TestImportByIDWithoutRights(t *testing.T) {
 
 func TestDryRunWritesNothingButItself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 150)
 	// One free company, and clients of its name on two pages.
 	w.tenant.Rename(5, "Same")
@@ -181,7 +181,7 @@ func TestDryRunWritesNothingButItself(t *testing.T) {
 
 func TestTenantsAndConnectionsDoNotMix(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 120)
 	a, b, b2 := w.connect("a", "c"), w.connect("b", "c"), w.connect("b", "second")
 	for _, conn := range []repo.Connection{a, b} {
@@ -206,7 +206,7 @@ func TestTenantsAndConnectionsDoNotMix(t *testing.T) {
 
 func TestCancelEndsAtAPage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 500)
 	conn := w.connect("t1", "c")
 	j := job(all(conn))
@@ -228,7 +228,7 @@ func TestCancelEndsAtAPage(t *testing.T) {
 
 func TestDrainingGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 1000)
 	conn := w.connect("t1", "c")
 	j := job(all(conn))
@@ -257,7 +257,7 @@ func TestDrainingGoesOnWhereItStopped(t *testing.T) {
 
 func TestSecondRunWaitsForTheFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	first, second := job(all(conn)), job(all(conn))
@@ -268,7 +268,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 		_, err := w.second.Import(t.Context(), second)
 		var other *repo.BusyError
 		if after, put := tasks.IsLater(err); !put || after == 0 || !errors.As(err, &other) {
-			t.Errorf("second run beside the first: %v", err)
+			t.Errorf("second run during the first: %v", err)
 		}
 	})
 	if run := w.finish(first); run.Created != 300 {
@@ -282,11 +282,10 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// Two executions of one run, the older one frozen in between: it must not
-// write any more.
+// Of two executions of one run, the older one must not write.
 func TestOvertakenExecutionWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 400)
 	conn := w.connect("t1", "c")
 	j := job(all(conn))

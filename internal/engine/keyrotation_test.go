@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// keyed is a worker whose key set is that of a text.
-func (w *world) keyed(text string) *enginetest.Worker {
+// keyed returns a worker with a key set.
+func (w *fixture) keyed(text string) *enginetest.Worker {
 	w.t.Helper()
 	return enginetest.New(enginetest.Config{Store: repotest.OpenKeyed(w.t, w.url, text), Allow: w.engine.Config.Allow})
 }
@@ -38,11 +38,11 @@ func newKeys(t *testing.T) string {
 	return text
 }
 
-// A worker of before the rotation puts the run off, a worker of after does it;
-// nothing is held against run or connection.
+// A worker with the old key set puts the run off, and a worker with the new one executes
+// it. The connection stays active.
 func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	old := newKeys(t)
 	before, after := w.keyed(old), w.keyed(rekeyed(t, old, secret.Rotate))
 	conn, err := after.AddConnection(t.Context(), "acme", "test", w.input("main"))
@@ -71,10 +71,10 @@ func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 }
 
 // A secret that was copied from elsewhere, or altered, ends the run at once
-// with a reason; Halo never hears of it.
+// with a reason; no request goes to Halo.
 func TestForeignSecretEndsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 10)
+	w := newFixture(t, 10)
 	mine, other := w.connect("acme", "main"), w.connect("globex", "main")
 	requests := w.halo.Log().Requests
 	for what, sql := range map[string]string{

@@ -15,7 +15,7 @@ import (
 
 // manyPairs makes companies for the clients of plainClients and pairs of
 // them, by id.
-func (w *world) manyPairs(n int) []tasks.Pair {
+func (w *fixture) manyPairs(n int) []tasks.Pair {
 	w.t.Helper()
 	names, pairs := make([]string, n), make([]tasks.Pair, n)
 	for i := range n {
@@ -30,11 +30,11 @@ func (w *world) manyPairs(n int) []tasks.Pair {
 	return pairs
 }
 
-// A worker that stops after each chunk: the run goes on at the next one, and
-// an earlier chunk's pair still contradicts a later one's.
+// If the worker stops after each chunk, the run continues at the next one, and pairs of
+// earlier chunks still contradict later ones.
 func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 98)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(98)
@@ -65,7 +65,7 @@ func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	same(t, "numbers of pairs", []int{len(run.Pairs), run.Pairs[129].Pair}, []int{130, 130})
 }
 
-func (w *world) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
+func (w *fixture) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 	w.t.Helper()
 	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
 	if err != nil {
@@ -77,10 +77,10 @@ func (w *world) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 // 250 pairs of a small Halo are found by its listing, of a large one by id.
 func TestMapTakesTheCheaperWay(t *testing.T) {
 	t.Parallel()
-	for clients, most := range map[int]int{400: 12, 40_000: 260} {
+	for clients, limit := range map[int]int{400: 12, 40_000: 260} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+			w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 			plainClients(w, clients)
 			conn := w.connect("t1", "c")
 			pairs := w.manyPairs(250)
@@ -89,18 +89,17 @@ func TestMapTakesTheCheaperWay(t *testing.T) {
 			before := w.halo.Log().Requests
 			run := w.mapAll(mapJob(conn, false, pairs...))
 			same(t, "counts", counts(run), "succeeded: 250 records, 0 created, 249 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete")
-			if used := w.halo.Log().Requests - before; used > most {
-				t.Errorf("%d requests, want %d at most", used, most)
+			if used := w.halo.Log().Requests - before; used > limit {
+				t.Errorf("%d requests, want at most %d", used, limit)
 			}
 		})
 	}
 }
 
-// Two executions of one run, the older one frozen in between: the run is the
-// younger one's, and each pair has one mapping.
+// Of two executions of one run, the newer one wins, and each pair has one mapping.
 func TestMapIsFenced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 90)
 	conn := w.connect("t1", "c")
 	j := mapJob(conn, false, w.manyPairs(90)...)
@@ -123,7 +122,7 @@ func TestMapIsFenced(t *testing.T) {
 // companies: each client is mapped once, and each pair has its outcome.
 func TestMapsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(120)
@@ -147,10 +146,10 @@ func TestMapsAtOnce(t *testing.T) {
 	same(t, "mapped and refused", []int{a.Linked + b.Linked, a.Failed + b.Failed, len(w.mappings("t1"))}, []int{60, 60, 60})
 }
 
-// A Halo that is down is waited for; what was done before stays.
+// A run waits for a Halo that is down, and keeps its progress.
 func TestMapWaitsForHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 10)
 	conn := w.connect("t1", "c")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -167,8 +166,8 @@ func TestMapWaitsForHalo(t *testing.T) {
 	}
 }
 
-// One client on which Halo fails is told from a Halo that fails: by its list,
-// and by how many fail.
+// A run distinguishes a broken client from an outage by Halo's list and by the number of
+// failures.
 func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -182,7 +181,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 10)
 			conn := w.connect("t1", "c")
 			w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -203,7 +202,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 // A Halo that fails for a moment: what can be read at the second try is mapped.
 func TestMapTriesABrokenClientAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn := w.connect("t1", "c")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -214,7 +213,7 @@ func TestMapTriesABrokenClientAgain(t *testing.T) {
 // Cancelling ends a run after the chunk in hand.
 func TestMapIsCancelled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	j := mapJob(conn, false, w.manyPairs(60)...)
@@ -232,7 +231,7 @@ func TestMapIsCancelled(t *testing.T) {
 // A deletion that is newer than the request wins over it.
 func TestUnmapWinsOverMap(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 2)
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(1)
@@ -245,8 +244,8 @@ func TestUnmapWinsOverMap(t *testing.T) {
 	same(t, "outcomes of a new request", outcomes(w.mapAll(mapJob(conn, false, pairs...))), []string{"1 mapped"})
 }
 
-// unmap deletes mappings and wants them to have been in force.
-func (w *world) unmap(ids ...uuid.UUID) {
+// unmap unmaps mappings, which must be active.
+func (w *fixture) unmap(ids ...uuid.UUID) {
 	w.t.Helper()
 	for _, o := range w.unmapNow(ids...) {
 		if o.Outcome != repo.Unmapped {
@@ -255,7 +254,7 @@ func (w *world) unmap(ids ...uuid.UUID) {
 	}
 }
 
-func (w *world) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
+func (w *fixture) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
 	w.t.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {

@@ -16,7 +16,7 @@ import (
 )
 
 // addCompanies adds companies by name and returns their ids.
-func (w *world) addCompanies(names ...string) []uuid.UUID {
+func (w *fixture) addCompanies(names ...string) []uuid.UUID {
 	w.t.Helper()
 	added, err := w.engine.AddCompanies(w.t.Context(), "t1", "test", names, "")
 	if err != nil {
@@ -48,7 +48,7 @@ func mapJob(conn repo.Connection, replace bool, pairs ...tasks.Pair) tasks.Job[t
 }
 
 // mapAll executes a map run, as often as the queue would.
-func (w *world) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
+func (w *fixture) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	w.t.Helper()
 	for range 20 {
 		_, err := w.engine.Map(w.t.Context(), j)
@@ -63,7 +63,7 @@ func (w *world) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	return repo.Run{}
 }
 
-// outcomes are a run's pairs as lines to compare.
+// outcomes returns a run's pairs as lines to compare.
 func outcomes(r repo.Run) []string {
 	var lines []string
 	for _, p := range r.Pairs {
@@ -85,7 +85,7 @@ func same(t *testing.T, what string, got, want any) {
 
 func TestMapOutcomes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
 	w.tenant.Add(
 		halotest.Client{ID: 1, Name: "Unknown"}, halotest.Client{ID: 11, Name: "Eleven"}, halotest.Client{ID: 12, Name: "Twelve"},
 		halotest.Client{ID: 13, Name: "Closed", Inactive: true}, halotest.Client{ID: 14, Name: "Hidden"},
@@ -143,7 +143,7 @@ func TestMapOutcomes(t *testing.T) {
 }
 
 // companyOf is the company that a client is mapped to.
-func (w *world) companyOf(client int64) uuid.UUID {
+func (w *fixture) companyOf(client int64) uuid.UUID {
 	for _, m := range w.mappings("t1") {
 		if m.ClientID == client {
 			return m.CompanyID
@@ -154,7 +154,7 @@ func (w *world) companyOf(client int64) uuid.UUID {
 
 func TestMapReplaces(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.tenant.Add(halotest.Client{ID: 11, Name: "Eleven"}, halotest.Client{ID: 12, Name: "Twelve"}, halotest.Client{ID: 13, Name: "Thirteen"})
 	conn := w.connect("t1", "c")
 	ids := w.addCompanies("One", "Two")
@@ -171,11 +171,11 @@ func TestMapReplaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(events)
-	var told []string
+	var lines []string
 	for _, e := range events {
-		told = append(told, fmt.Sprint(e.Action, " ", e.How, " ", *e.ClientID, " by ", e.Actor))
+		lines = append(lines, fmt.Sprint(e.Action, " ", e.How, " ", *e.ClientID, " by ", e.Actor))
 	}
-	same(t, "events", told, []string{
+	same(t, "events", lines, []string{
 		"mapping.deleted replaced 11 by anna", "mapping.deleted replaced 12 by anna",
 		"mapping.created map 12 by anna", "mapping.created map 11 by anna",
 	})
@@ -194,7 +194,7 @@ func TestMapReplaces(t *testing.T) {
 // the catalogue with it.
 func TestMapTellsWhatHaloSays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.tenant.Add(halotest.Client{ID: 11, Name: "Eleven"})
 	conn := w.connect("t1", "c")
 	w.addCompanies("One")

@@ -11,10 +11,10 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each transaction of a listing leaves a line that says whose page it was.
+// Each transaction of a listing writes a log entry with run, tenant and connection.
 func TestPagesAreLogged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 250)
+	w := newFixture(t, 250)
 	conn := w.connect("acme", "main")
 	core, logs := observer.New(zap.DebugLevel)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.Log = zap.New(core) })
@@ -29,12 +29,12 @@ func TestPagesAreLogged(t *testing.T) {
 	lines := logs.FilterMessage("page written").All()
 	pages, last := int64(0), int64(0)
 	for _, line := range lines {
-		said := line.ContextMap()
-		if said["run"] != engine.RunID(run.ID) || said["tenant"] != "acme" || said["connection"] != conn.ID.String() {
-			t.Errorf("%v", said)
+		fields := line.ContextMap()
+		if fields["run"] != engine.RunID(run.ID) || fields["tenant"] != "acme" || fields["connection"] != conn.ID.String() {
+			t.Errorf("%v", fields)
 		}
-		pages += said["pages"].(int64)
-		if page := said["page"].(int64); page <= last {
+		pages += fields["pages"].(int64)
+		if page := fields["page"].(int64); page <= last {
 			t.Errorf("page %d after %d", page, last)
 		} else {
 			last = page

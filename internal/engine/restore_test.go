@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-func (w *world) restore(ids ...uuid.UUID) []repo.MappingOutcome {
+func (w *fixture) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 	w.t.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -26,7 +26,7 @@ func (w *world) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 }
 
 // mapped makes a company and a mapping for each client, by ascending id.
-func (w *world) mapped(conn repo.Connection) map[int64]repo.Mapping {
+func (w *fixture) mapped(conn repo.Connection) map[int64]repo.Mapping {
 	w.t.Helper()
 	w.importAll(conn)
 	byClient := make(map[int64]repo.Mapping)
@@ -38,7 +38,7 @@ func (w *world) mapped(conn repo.Connection) map[int64]repo.Mapping {
 
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 8)
 	conn := w.connect("t1", "c")
 	m := w.mapped(conn)
@@ -46,14 +46,14 @@ func TestRestore(t *testing.T) {
 	w.tenant.Rename(2, "Renamed")
 	w.tenant.Deactivate(3)
 	w.tenant.Delete(4)
-	// In the way: 5's company has another client, 6's client another company.
+	// Conflicts: client 5's company has another client, client 6 another company.
 	w.addCompanies("Other")
 	w.tenant.Add(halotest.Client{ID: 50, Name: "Fifty"})
 	run := w.mapAll(mapJob(conn, false, pairsOf(m[5].CompanyID.String()+"=50", "Other=6")...))
 	same(t, "mapped in between", run.Linked, 2)
 
 	got := w.restore(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[8].ID, uuid.New())
-	same(t, "outcomes", told(got), []string{
+	same(t, "outcomes", outcomeLines(got), []string{
 		"restored", "restored", "restored: restored; the client does not exist in Halo",
 		"refused: its company is now mapped to client 50 (Fifty)",
 		"refused: its client is now mapped to company " + w.companyOf(6).String() + " (Other)",
@@ -78,7 +78,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("event %+v: %s %s", e, e.Before, e.After)
 	}
 
-	// Halo down is no refusal, and asked once.
+	// If Halo is down, mappings are restored after a single request.
 	w.unmap(m[2].ID, m[8].ID)
 	w.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -95,7 +95,7 @@ func TestRestore(t *testing.T) {
 // Two deleted mappings of one client in one request: the first one wins.
 func TestRestoreOneOfTwo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 1)
 	conn := w.connect("t1", "c")
 	first := w.mapped(conn)[2]
@@ -104,15 +104,14 @@ func TestRestoreOneOfTwo(t *testing.T) {
 	w.mapAll(mapJob(conn, false, pairsOf("Other=2")...))
 	second := w.mappings("t1")[0]
 	w.unmap(second.ID)
-	got := told(w.restore(second.ID, first.ID))
+	got := outcomeLines(w.restore(second.ID, first.ID))
 	same(t, "outcomes", got, []string{"restored", "refused: its client is now mapped to company " + second.CompanyID.String() + " (Other)"})
 }
 
-// An agent that may read nothing gets 404 for each client, which proves
-// nothing.
+// An agent without rights gets a 404 for each client, which proves nothing.
 func TestRestoreByABlindAgent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn := w.connect("t1", "c")
 	m := w.mapped(conn)

@@ -25,12 +25,12 @@ func resyncJob(conn repo.Connection) tasks.Job[tasks.ResyncArgs] {
 }
 
 // resync executes a resync as often as the queue would and returns the run.
-func (w *world) resync(conn repo.Connection) repo.Run {
+func (w *fixture) resync(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.resyncJob(resyncJob(conn))
 }
 
-func (w *world) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
+func (w *fixture) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 	w.t.Helper()
 	var err error
 	for range 40 {
@@ -53,7 +53,7 @@ func (w *world) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 }
 
 // states is each client's mapping in a word.
-func (w *world) states(tenant string) map[int64]repo.MappingState {
+func (w *fixture) states(tenant string) map[int64]repo.MappingState {
 	all := map[int64]repo.MappingState{}
 	for _, m := range w.mappings(tenant) {
 		all[m.ClientID] = m.State
@@ -61,13 +61,13 @@ func (w *world) states(tenant string) map[int64]repo.MappingState {
 	return all
 }
 
-// Both ways of a resync come to the same.
+// Both ways of a resync have the same result.
 func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	t.Parallel()
 	for way, others := range map[string]int{"listing": 0, "ids": 3000} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newFixture(t, 0)
 			plainClients(w, 130)
 			conn := w.connect("t1", "c")
 			w.importAll(conn)
@@ -107,7 +107,7 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 			w.tenant.Add(halotest.Client{ID: 7, Name: "Back"})
 			w.tenant.Activate(6)
 			if run := w.resync(conn); run.Refreshed != 2 || run.Missing != 0 {
-				t.Errorf("brought back: %s", counts(run))
+				t.Errorf("restored in Halo: %s", counts(run))
 			}
 			if s := w.states("t1"); s[7] != repo.MappingOK || s[6] != repo.MappingOK || s[8] != repo.MappingMissing {
 				t.Errorf("states %v", s)
@@ -116,14 +116,14 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	}
 }
 
-// A lost right is no deletion, whichever way it shows.
-func TestResyncOfWhoMayNotRead(t *testing.T) {
+// A lost right does not count as a deletion, however Halo reports it.
+func TestResyncWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"a listing": 60, "one by one": 1} {
 		for _, forbidden := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", forbidden ", forbidden), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: forbidden}))
+				w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: forbidden}))
 				plainClients(w, n)
 				conn := w.connect("t1", "c")
 				w.importAll(conn)
@@ -142,10 +142,10 @@ func TestResyncOfWhoMayNotRead(t *testing.T) {
 	}
 }
 
-// Half of the clients gone: nothing is marked until a person says so.
+// If half of the clients are missing, nothing is marked until a person approves it.
 func TestResyncIsHeld(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 60)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -178,10 +178,10 @@ func TestResyncIsHeld(t *testing.T) {
 	}
 }
 
-// Under the same ids another Halo has other people.
+// Another Halo has other clients under the same ids.
 func TestResyncOfAnotherHalo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 40)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -198,7 +198,7 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 	j := resyncJob(conn)
 	j.RunID = receipt.RunID
 	run := w.resyncJob(j)
-	if run.State != repo.StateHeld || !strings.Contains(run.Error, "of 20 known clients only 0") {
+	if run.State != repo.StateHeld || !strings.Contains(run.Error, "only 0 of 20 known clients") {
 		t.Errorf("%s: %s", counts(run), run.Error)
 	}
 	if run := w.finish(job(all(conn))); run.State != repo.StateHeld {
@@ -224,10 +224,10 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 	}
 }
 
-// Refused credentials stop a connection; new ones start it and a resync.
+// Refused credentials stop a connection. New ones make it active and start a resync.
 func TestResyncWithBadCredentials(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 40)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -249,11 +249,11 @@ func TestResyncWithBadCredentials(t *testing.T) {
 	}
 }
 
-// One client that Halo cannot show does not hold up the others, and is no
+// A client that Halo cannot show does not delay the others and does not count as a
 // deletion.
 func TestResyncOfBrokenClients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	plainClients(w, 50)
 	conn := w.connect("t1", "c")
@@ -281,10 +281,10 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	}
 }
 
-// Whichever way is cheaper, its requests are all that a resync takes.
+// A resync takes about as many requests as its cheaper way needs.
 func TestResyncRequests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 	clients := 10_000
 	if devstack.Long() {
 		clients = 100_000

@@ -16,9 +16,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A run that was forgotten does not come back by its task, which the queue's
-// archive keeps for longer: neither by being asked for, nor by being set going.
-func TestForgottenRunsStayForgotten(t *testing.T) {
+// A removed run stays removed although the queue's archive keeps its task for longer:
+// neither requesting nor restarting the task restores it.
+func TestRemovedRunsStayRemoved(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
 	address, err := tasks.ParseAddress(q.redis.URL())
@@ -35,7 +35,7 @@ func TestForgottenRunsStayForgotten(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	run := q.ask(1).RunID
+	run := q.requestImport(1).RunID
 	if _, err := q.queue.Wait(t.Context(), run); !errors.Is(err, tasks.ErrFailed) {
 		t.Fatal(err)
 	}
@@ -58,12 +58,12 @@ func TestForgottenRunsStayForgotten(t *testing.T) {
 	j := job(all(q.conn))
 	j.RunID = engine.RunID(old)
 	if _, err := q.engine.Import(t.Context(), j); err == nil || !strings.Contains(err.Error(), "its record is gone") {
-		t.Errorf("set going in the archive: %v", err)
+		t.Errorf("restarted in the archive: %v", err)
 	}
 	if n := repotest.Value[int](t, q.url, `select count(*) from halosync.runs`); n != 0 {
 		t.Errorf("%d runs are back", n)
 	}
 	if r := q.importAll(q.conn); r.State != repo.StateSucceeded {
-		t.Errorf("asked anew: %s", r.State)
+		t.Errorf("requested again: %s", r.State)
 	}
 }

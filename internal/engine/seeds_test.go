@@ -25,10 +25,9 @@ import (
 // of every switch and every kind of fault, which the test verifies.
 const halos = 24
 
-// Random variants of everything about Halo that is not known for sure, with
-// faults and changes between pages. Whatever comes: a complete run has every
-// client that was there all the time, a partial one says why, nothing is
-// there twice, and nothing hangs.
+// Imports cope with random variants of Halo's undocumented behaviour, with faults and
+// changes between pages: a complete run has every client that existed all the time, a
+// partial one has a reason, nothing is duplicated, and nothing hangs.
 func TestImportFromAHundredHalos(t *testing.T) {
 	t.Parallel()
 	number := halos
@@ -76,25 +75,25 @@ func TestImportFromAHundredHalos(t *testing.T) {
 
 // variant is what a seed decides of a Halo.
 type variant struct {
-	seed    uint64
-	profile halotest.Profile
-	clients int
-	weather uint64 // seed of the faults; 0: no faults
-	changes bool   // clients change between the pages
+	seed      uint64
+	profile   halotest.Profile
+	clients   int
+	faultSeed uint64 // seed of the faults; 0: no faults
+	changes   bool   // clients change between the pages
 }
 
 func newVariant(seed uint64) *variant {
 	dice := rand.New(rand.NewPCG(seed, 99))
 	v := &variant{seed: seed, profile: randomProfile(dice), clients: 30 + dice.IntN(220)}
 	if dice.IntN(5) > 0 {
-		v.weather = 1 + dice.Uint64N(1<<32)
+		v.faultSeed = 1 + dice.Uint64N(1<<32)
 	}
 	v.changes = dice.IntN(3) > 0
 	return v
 }
 
-// patient says that runs wait for the end of a fault instead of being put off.
-func (v *variant) patient() bool { return v.seed%10 == 0 }
+// waits reports whether runs wait for the end of a fault instead of being put off.
+func (v *variant) waits() bool { return v.seed%10 == 0 }
 
 // switches names the values of the variant, as [allSwitches] does.
 func (v *variant) switches() []string {
@@ -105,7 +104,7 @@ func (v *variant) switches() []string {
 		fmt.Sprint("RetryAfter ", int(p.RetryAfter)), fmt.Sprint("ThrottleBody ", int(p.ThrottleBody)),
 		fmt.Sprint("RecordCount ", int(p.RecordCount)), fmt.Sprint("BareArray ", p.BareArray), fmt.Sprint("TokenUses ", p.TokenUses > 0),
 		fmt.Sprint("NewTokenKillsOld ", p.NewTokenKillsOld), fmt.Sprint("Logo ", p.LogoEvery > 0),
-		fmt.Sprint("faults ", v.weather > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("patient ", v.patient()),
+		fmt.Sprint("faults ", v.faultSeed > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("waits ", v.waits()),
 	}
 }
 
@@ -119,7 +118,7 @@ func allSwitches() (all []string) {
 	for _, n := range []int{0, 37, 10, halotest.Off} {
 		all = append(all, fmt.Sprint("PageCap ", n))
 	}
-	for _, name := range []string{"IgnoreOrder", "BareArray", "TokenUses", "NewTokenKillsOld", "Logo", "faults", "changes", "patient"} {
+	for _, name := range []string{"IgnoreOrder", "BareArray", "TokenUses", "NewTokenKillsOld", "Logo", "faults", "changes", "waits"} {
 		all = append(all, name+" true", name+" false")
 	}
 	for _, kind := range []halotest.Kind{
@@ -135,19 +134,19 @@ func allSwitches() (all []string) {
 // whether the first run was complete and which faults struck it.
 func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind]int) {
 	profile := v.profile
-	w := newWorld(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
-	if !v.patient() {
-		// Most give up at once and are put off, which is quick without the
-		// queue's waits; the others sit the faults out.
+	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
+	if !v.waits() {
+		// Most runs give up at once and are put off, which is quick without the queue's
+		// waits. The others wait until the faults end.
 		w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	}
 	w.tenant.Seed(v.clients, v.seed)
 	conn := w.connect("t1", "c")
 	w.halo.SetProfile(func(p *halotest.Profile) { *p = profile })
-	if v.weather > 0 {
-		weather(w, v.weather, int(v.seed))
+	if v.faultSeed > 0 {
+		addFaults(w, v.faultSeed, int(v.seed))
 	}
-	h := &history{tenant: w.tenant, dice: rand.New(rand.NewPCG(v.seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
+	h := &tenantChanges{tenant: w.tenant, dice: rand.New(rand.NewPCG(v.seed, 7)), names: map[int64][]string{}, touched: map[int64]bool{}}
 	for _, c := range w.tenant.Clients() {
 		h.start = append(h.start, c)
 		h.names[c.ID] = []string{c.Name}
@@ -161,7 +160,7 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	w.halo.ClearFaults()
 	h.check(t, w, run)
 
-	// What was partial is made whole by the next run, if Halo counts at all.
+	// The next run completes a partial one, unless Halo sends no count.
 	again := w.importAll(conn)
 	countless := profile.BareArray || profile.RecordCount == halotest.CountMissing
 	if again.Complete == countless {
@@ -207,9 +206,8 @@ func randomProfile(dice *rand.Rand) halotest.Profile {
 	return p
 }
 
-// weather sets faults that come at random, and one that comes for sure, which
-// is the nth kind.
-func weather(w *world, seed uint64, nth int) {
+// addFaults adds random faults and one certain fault, of the nth kind.
+func addFaults(w *fixture, seed uint64, nth int) {
 	kinds := []halotest.Fault{
 		halotest.Status(500, ""), halotest.Status(502, "<html><title>Bad Gateway</title></html>"), halotest.Status(503, ""),
 		halotest.Throttle(0), halotest.Throttle(time.Second), halotest.HTML200(), halotest.Truncate(200), halotest.Cut(150),
@@ -219,9 +217,9 @@ func weather(w *world, seed uint64, nth int) {
 	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: seed, MaxRun: 3}, kinds...)
 }
 
-// history changes a tenant between pages and remembers what a run may have
+// tenantChanges changes a tenant between pages and remembers what a run may have
 // seen.
-type history struct {
+type tenantChanges struct {
 	mu      sync.Mutex
 	tenant  *halotest.Tenant
 	dice    *rand.Rand
@@ -232,17 +230,17 @@ type history struct {
 }
 
 // stop ends the changes.
-func (h *history) stop() {
+func (h *tenantChanges) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.changes = maxChanges
 }
 
-// maxChanges is how many things happen to a tenant at most.
+// maxChanges is the maximum number of changes of a tenant.
 const maxChanges = 12
 
-// change lets something happen every third page or so.
-func (h *history) change() {
+// change makes a change at about every third page.
+func (h *tenantChanges) change() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.dice.IntN(3) > 0 || h.changes >= maxChanges {
@@ -271,14 +269,14 @@ func (h *history) change() {
 		into := ids[h.dice.IntN(len(ids))]
 		h.tenant.Merge(id, into)
 		h.touched[id] = true
-	default: // the count stands still
+	default: // the count stays the same
 		h.tenant.Delete(id)
 		h.touched[id] = true
 		h.add()
 	}
 }
 
-func (h *history) add() {
+func (h *tenantChanges) add() {
 	name := fmt.Sprintf("Added %d", h.changes)
 	for _, id := range h.tenant.Add(halotest.Client{Name: name}) {
 		h.touched[id] = true
@@ -289,8 +287,8 @@ func (h *history) add() {
 // shown is a name as it is stored.
 func shown(name string) string { return plaintext.Clean(name, 1000) }
 
-// check holds what the database says against what a run can have seen.
-func (h *history) check(t *testing.T, w *world, run repo.Run) {
+// check compares the database with what a run can have seen.
+func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -323,6 +321,6 @@ func (h *history) check(t *testing.T, w *world, run repo.Run) {
 		}
 	}
 	if len(missing) > 0 {
-		t.Errorf("complete, and yet without clients %v; touched %v", missing, slices.Sorted(maps.Keys(h.touched)))
+		t.Errorf("complete but without clients %v; touched %v", missing, slices.Sorted(maps.Keys(h.touched)))
 	}
 }

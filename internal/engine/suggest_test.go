@@ -18,10 +18,10 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Companies whose names are what people made of the clients' names.
-func TestSuggestFindsWhatPeopleMeant(t *testing.T) {
+// Suggestions find companies whose names are variants of the clients' names.
+func TestSuggestFindsNameVariants(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 300)
+	w := newFixture(t, 300)
 	conn := w.connect("t1", "c")
 	truth := w.noisyCompanies("t1", rand.New(rand.NewPCG(4, 4)))
 	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0.5)
@@ -86,7 +86,7 @@ func TestSuggestFindsWhatPeopleMeant(t *testing.T) {
 
 // noisyCompanies adds a company for each active client of Halo's whose name is
 // its own, and says which client each one's name was made of.
-func (w *world) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int64 {
+func (w *fixture) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int64 {
 	w.t.Helper()
 	seen := map[string]int{}
 	for _, c := range w.tenant.Clients() {
@@ -107,7 +107,7 @@ func (w *world) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int
 	return truth
 }
 
-// noisy writes a name as somebody else would.
+// noisy returns a variant of a name with typical mistakes.
 func noisy(dice *rand.Rand, name string) string {
 	stem, _ := names.StripLegalForm(names.Normalise(name))
 	pick := func(from ...string) string { return from[dice.IntN(len(from))] }
@@ -133,10 +133,10 @@ func noisy(dice *rand.Rand, name string) string {
 	return strings.TrimSpace(name)
 }
 
-// Without pg_trgm, keys and equal names are still found, and it is said.
+// Without pg_trgm, keys and equal names are still found, with a notice.
 func TestSuggestWithoutTrigrams(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	w.tenant.Add(halotest.Client{ID: 5, Name: "Acme Ltd", Ref: "R-5"}, halotest.Client{ID: 6, Name: "Bakery Brown"}, halotest.Client{ID: 7, Name: "Nothing alike", AccountsID: "A-7"})
 	w.connect("t1", "c")
 	for name, external := range map[string]string{"Acme": "", "Zebra": "A-7", "Bakery Browne": ""} {
@@ -161,7 +161,7 @@ func TestSuggestWithoutTrigrams(t *testing.T) {
 // A list that cannot be read to its end gives no suggestions at all.
 func TestSuggestNeedsTheWholeList(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 250)
+	w := newFixture(t, 250)
 	w.connect("t1", "c")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{w.tenant.Clients()[1].Name}, ""); err != nil {
@@ -182,7 +182,7 @@ func TestSuggestNeedsTheWholeList(t *testing.T) {
 // The twin that a page boundary swallowed would have made the pair ambiguous.
 func TestSuggestReadsAListThatMovesAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	for id := range int64(250) {
 		w.tenant.Add(halotest.Client{ID: id + 2, Name: fmt.Sprintf("Nobody number %d", id)})
 	}

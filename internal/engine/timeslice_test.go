@@ -15,11 +15,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// An import hands its slot over after a page and those that are on their way or
-// wait, once its turn is over, if somebody waits for it; else it goes on.
-func TestImportStandsAside(t *testing.T) {
+// An import whose time slice is over writes the pages already requested and frees its
+// slot if another run waits; otherwise it continues.
+func TestImportYieldsToWaitingRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 12_000)
 	conn, other := w.connect("acme", "main"), w.connect("globex", "main")
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.MinSlice, c.TenantRuns = time.Nanosecond, 2 })
@@ -50,18 +50,18 @@ func TestImportStandsAside(t *testing.T) {
 	}
 	repotest.Exec(t, w.url, `update halosync.runs set not_before = now() + interval '1 hour' where id = $1`, row.ID)
 	if _, err := w.engine.Import(t.Context(), j); err != nil {
-		t.Fatalf("nobody waits any more: %v", err)
+		t.Fatalf("no other run waits: %v", err)
 	}
 	if run := w.run(j); run.State != repo.StateSucceeded || run.Created != 12_000 || run.Attempt != 3 {
 		t.Errorf("%s, %d executions", counts(run), run.Attempt)
 	}
 }
 
-// A few clients are imported at once although everything is being imported on
-// the same connection, and by as many runs of the tenant as may be.
+// A small import runs at once, although a large one runs on the same connection and the
+// tenant's bulk runs are at their maximum.
 func TestSmallImportBesideLarge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("acme", "main")
 	one := func(c *enginetest.Config) { c.TenantRuns = 1 }
@@ -71,7 +71,7 @@ func TestSmallImportBesideLarge(t *testing.T) {
 	w.before(4, func() {
 		tried = true
 		if _, err := w.second.Import(t.Context(), small); err != nil {
-			t.Errorf("small import beside the large one: %v", err)
+			t.Errorf("small import during the large one: %v", err)
 		}
 	})
 	large := w.finish(job(all(conn)))
@@ -87,11 +87,11 @@ func TestSmallImportBesideLarge(t *testing.T) {
 	}
 }
 
-// What the queue's contract calls interactive is what the ledger does not
-// count among bulk runs.
-func TestBulkIsWhatIsNotInteractive(t *testing.T) {
+// Runs are interactive in the queue's contract if and only if the ledger does not count
+// them as bulk runs.
+func TestBulkRunsAreNotInteractive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	ids := make([]int64, 101)
 	for i := range ids {
 		ids[i] = int64(i + 1)
@@ -117,9 +117,8 @@ func TestBulkIsWhatIsNotInteractive(t *testing.T) {
 	}
 }
 
-// A run that was refused goes on as soon as the one in its way has ended, and
-// not when its time comes.
-func TestNextIsHurried(t *testing.T) {
+// A blocked run starts as soon as the blocking run has ended, before its retry time.
+func TestBlockedRunStartsEarly(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
 	q.connect("acme", "other")
@@ -165,7 +164,7 @@ func TestNextIsHurried(t *testing.T) {
 	slices.SortFunc(ended, func(a, b repo.Run) int { return a.StartedAt.Compare(*b.StartedAt) })
 	for i := range waiting {
 		if gap := ended[i+1].StartedAt.Sub(*ended[i].FinishedAt); gap < 0 || gap > 3*time.Second {
-			t.Errorf("run %d started %v after the one in its way had ended", i+2, gap)
+			t.Errorf("run %d started %v after the blocking run had ended", i+2, gap)
 		}
 	}
 }
@@ -179,7 +178,7 @@ func (q *queued) read(runID string) repo.Run {
 	return run
 }
 
-// until waits for a condition, for a minute at most.
+// until waits up to a minute for a condition.
 func (q *queued) until(what string, ok func() bool) {
 	q.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-func (w *world) undo(runID string) engine.Undo {
+func (w *fixture) undo(runID string) engine.Undo {
 	w.t.Helper()
 	u, err := w.engine.UndoRun(w.t.Context(), "t1", "carol", runID)
 	if err != nil {
@@ -22,9 +22,9 @@ func (w *world) undo(runID string) engine.Undo {
 	return u
 }
 
-func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
+func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 1200) // three parts
 	conn := w.connect("t1", "c")
 	w.addCompanies(w.tenant.Clients()[0].Name) // client 2 is linked, not created
@@ -61,7 +61,7 @@ func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "event", []string{events[0].Action, events[0].How}, []string{"mapping.deleted", "undo of run " + j.RunID})
-	same(t, "restore without a company", told(w.restore(m[7].ID)), []string{"refused: its company was deleted"})
+	same(t, "restore without a company", outcomeLines(w.restore(m[7].ID)), []string{"refused: its company was deleted"})
 
 	again := w.undo(j.RunID)
 	same(t, "again", []int{again.Unmapped, again.Removed, again.Gone, again.LeftCount}, []int{0, 0, 1199 + 1197, 2})
@@ -71,7 +71,7 @@ func TestUndoTakesBackWhatNobodyTouched(t *testing.T) {
 // bring the mappings back; one that is requested after it does.
 func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 120)
 	conn := w.connect("t1", "c")
 	first, queued := job(all(conn)), job(all(conn))
@@ -94,7 +94,7 @@ func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 
 func TestUndoRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	j := job(all(conn))

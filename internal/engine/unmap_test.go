@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// told are outcomes without their mappings.
-func told(outcomes []repo.MappingOutcome) []string {
+// outcomeLines returns outcomes without their mappings, as lines to compare.
+func outcomeLines(outcomes []repo.MappingOutcome) []string {
 	var lines []string
 	for _, o := range outcomes {
 		line := string(o.Outcome)
@@ -28,29 +28,28 @@ func told(outcomes []repo.MappingOutcome) []string {
 
 func TestUnmapNow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 2)
 	a, b := w.connect("t1", "a"), w.connect("t1", "b")
 	w.importAll(a)
 	w.importAll(b)
 	m := w.mappings("t1")
 	got := w.unmapNow(m[0].ID, m[3].ID, m[0].ID, uuid.New())
-	same(t, "outcomes", told(got), []string{"unmapped", "unmapped", `does not exist: "enqueue mappings" shows those of this tenant`})
-	same(t, "again", told(w.unmapNow(m[0].ID)), []string{"already unmapped"})
+	same(t, "outcomes", outcomeLines(got), []string{"unmapped", "unmapped", `does not exist: "enqueue mappings" shows those of this tenant`})
+	same(t, "again", outcomeLines(w.unmapNow(m[0].ID)), []string{"already unmapped"})
 	same(t, "left", len(w.mappings("t1")), 2)
 	_, err := w.engine.UnmapNow(t.Context(), "t1", "anna", []string{m[1].ID.String(), "frob"})
 	var usage *engine.UsageError
 	if !errors.As(err, &usage) || len(w.mappings("t1")) != 2 {
-		t.Errorf("an id that is none: %v, %d mappings", err, len(w.mappings("t1")))
+		t.Errorf("an invalid id: %v, %d mappings", err, len(w.mappings("t1")))
 	}
 }
 
-// Unmapping between two pages of a running import, both what it has passed and
-// what it has not reached: the run brings nothing back, neither when the list
-// is read on nor when it is read again.
+// A running import does not map clients again that are unmapped between two of its pages,
+// before or after it reaches them, and not in a second pass either.
 func TestUnmapWinsOverImport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	w.importAll(conn)
@@ -79,11 +78,11 @@ func TestUnmapWinsOverImport(t *testing.T) {
 	same(t, "mappings", len(w.mappings("t1")), 298)
 }
 
-// A mapping that the running import itself has made, deleted at once: a
-// second look at the client by the same run does not bring it back.
+// A running import does not make a mapping again that it made itself and that was
+// unmapped meanwhile.
 func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 300)
 	conn := w.connect("t1", "c")
 	var gone uuid.UUID
@@ -111,7 +110,7 @@ func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 
 func TestUnmapRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newFixture(t, 0)
 	plainClients(w, 3)
 	conn, other := w.connect("t1", "c"), w.connect("t1", "other")
 	w.importAll(conn)

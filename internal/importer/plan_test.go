@@ -36,7 +36,7 @@ func TestPlan(t *testing.T) {
 		linked uuid.UUID
 		person bool
 	}{
-		"nobody has the name":       {client: acme, want: repo.Created},
+		"no company has the name":   {client: acme, want: repo.Created},
 		"one free company":          {client: acme, state: candidates(repo.Candidate{CompanyID: a}), want: repo.Linked, linked: a},
 		"its company is taken":      {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}), want: repo.Created},
 		"one of two is free":        {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}, repo.Candidate{CompanyID: b}), want: repo.Linked, linked: b},
@@ -66,8 +66,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Clients of one page see what those before them got, and so do the pages of
-// a dry run, which leaves nothing in the database.
+// A company is linked once within a page, and also across the pages of a dry run, which
+// writes no mappings.
 func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	t.Parallel()
 	free := repo.BatchState{Candidates: map[string][]repo.Candidate{"acme": {{CompanyID: uuid.UUID{1}}}}}
@@ -84,8 +84,8 @@ func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	}
 }
 
-// What is asked of a page's clients does not depend on the order in which Halo
-// sends them, and leaves what it sent as it is.
+// Rows does not depend on the order in which Halo sends the clients, and does not change
+// its argument.
 func TestRowsOf(t *testing.T) {
 	t.Parallel()
 	sent := []halo.Client{{ID: 3, Name: "C"}, {ID: 1, Name: "A"}, {ID: 2, Name: "B"}}
@@ -96,8 +96,8 @@ func TestRowsOf(t *testing.T) {
 	}
 }
 
-// BenchmarkPlan decides on a page of 100 clients: the first import, with as many
-// companies waiting as not, and one after it.
+// BenchmarkPlan plans a page of 100 clients: for the first import, where half of the
+// clients have a company, and for a later one.
 func BenchmarkPlan(b *testing.B) {
 	page := make([]halo.Client, 100)
 	waiting := repo.BatchState{Candidates: map[string][]repo.Candidate{}}

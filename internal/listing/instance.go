@@ -13,14 +13,14 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// sampleSize is how many known clients are compared when it is unsure whether
-// a connection still reads the Halo that its mappings come from.
+// sampleSize is the number of known clients that are compared to verify that a connection
+// still reads the same Halo.
 const sampleSize = 20
 
-// Open opens the connection of a run that goes through its clients. If
-// address or credentials have changed since Halo's clients were last compared,
-// a sample of them is compared first. Another Halo freezes the connection, and
-// the ending says so: under the same ids it has other people's clients.
+// Open opens the connection of a run. If the address or the credentials have changed
+// since Halo's clients were last compared, Open first compares a sample of them. Another
+// Halo has other clients under the same ids, so Open then freezes the connection and
+// returns the result of a held run.
 func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Execution, class ratelimit.Class) (repo.Connection, *halo.API, run.Result, error) {
 	tenant, id, runID := x.Ref.Tenant, x.Ref.ConnectionID, repo.Hex(x.Run.ID)
 	conn, api, err := d.Open(ctx, tenant, id, class)
@@ -31,23 +31,23 @@ func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Executi
 	if err != nil {
 		return conn, api, run.Result{}, err
 	}
-	same, err := recognised(ctx, api, sample)
+	same, err := countRecognised(ctx, api, sample)
 	if err != nil {
 		return conn, api, run.Result{}, err
 	}
 	if sameInstance(same, len(sample)) {
 		return conn, api, run.Result{}, store.ConfirmInstance(ctx, tenant, id)
 	}
-	why := fmt.Sprintf("frozen: of %d known clients only %d are there under their names, so this looks like another Halo,"+
-		" or the agent may not read them; mend it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %s\"",
-		len(sample), same, runID)
+	why := fmt.Sprintf("frozen: only %d of %d known clients still have their names, so this looks like another Halo,"+
+		" or the agent may not read them; correct it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %s\"",
+		same, len(sample), runID)
 	err = store.SetConnectionState(ctx, tenant, "run:"+runID, id, repo.NeedsReconnect, why)
 	return conn, api, run.Result{State: repo.StateHeld, Reason: why}, err
 }
 
-// recognised counts the clients of a sample that Halo has under the name that
-// it told before. A client that cannot be read is not recognised.
-func recognised(ctx context.Context, api *halo.API, sample []repo.MappedClient) (int, error) {
+// countRecognised counts the clients of a sample that still have their known name in
+// Halo. A client that does not exist or may not be read is not counted.
+func countRecognised(ctx context.Context, api *halo.API, sample []repo.MappedClient) (int, error) {
 	same := 0
 	for _, known := range sample {
 		r, err := proof.Client(ctx, api, known.ClientID)
@@ -63,7 +63,6 @@ func recognised(ctx context.Context, api *halo.API, sample []repo.MappedClient) 
 	return same, nil
 }
 
-// sameInstance judges a sample: at least half of the known clients must be
-// there under their names. A few are renamed or deleted over time, hardly ever
-// every other one. Without a sample there is nothing to lose.
+// sameInstance reports whether at least half of the known clients still have their
+// names. Clients are renamed or deleted over time, but hardly ever half of them.
 func sameInstance(same, of int) bool { return 2*same >= of }

@@ -1,6 +1,6 @@
 // Package listing reads a connection's clients within one run: batch by batch over
 // Halo's list, pass after pass until it is proved complete, with a checkpoint in each
-// batch's transaction. What is done with a batch is its user's part: an import, a resync.
+// batch's transaction. Imports and resyncs supply the function that writes a batch.
 package listing
 
 import (
@@ -16,34 +16,34 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Listing is the reading of one execution of a run.
+// Listing reads clients in one execution of a run.
 type Listing struct {
 	Query  halo.Query
-	Wanted []int64 // sorted: only these are handed to Write; nil: all
+	Wanted []int64 // sorted: only these are passed to Write; nil: all
 	// Write commits one batch and reports whether the run was cancelled.
 	Write func(context.Context, Batch) (cancelled bool, err error)
 
 	Cursor  Cursor
-	Handled *halo.IDSet // ids that the run is done with
-	Total   int         // clients to expect, as far as is known
+	Handled *halo.IDSet // ids that the run has processed
+	Total   int         // expected number of clients, as far as known
 	Slice   *run.TimeSlice
 
 	store   *repo.Store
 	api     *halo.API
 	run     *run.Execution
-	leaving error // why no page is asked for any more, see [halo.Query]
+	leaving error // why no more pages are requested, see [halo.Query]
 }
 
-// Batch is what a page brought, or several in a row.
+// Batch holds the clients of one page or several in a row.
 type Batch struct {
-	Pass, Page int // the last one's
+	Pass, Page int // of the last page
 	Pages      int
-	Clients    []halo.Client // that the run has not seen before
-	IDs        []int64       // that this pass had not shown before
+	Clients    []halo.Client // not yet processed by the run
+	IDs        []int64       // new in this pass
 }
 
-// New continues a run at its checkpoint, with the ids that it has seen: all of them, and
-// those of the current pass.
+// New continues a run at its checkpoint. It loads the ids that the run and the current
+// pass have seen.
 func New(ctx context.Context, store *repo.Store, api *halo.API, x *run.Execution) (*Listing, error) {
 	cursor, err := ReadCursor(x.Cursor)
 	if err != nil {
@@ -70,7 +70,7 @@ func New(ctx context.Context, store *repo.Store, api *halo.API, x *run.Execution
 	return l, nil
 }
 
-// LastPassPages returns how many pages the last pass took; 0: there was none.
+// LastPassPages returns the number of pages of the last pass, or 0 if no pass has ended.
 func (l *Listing) LastPassPages() int {
 	passes := l.Cursor.Passes
 	if len(passes) == 0 {
@@ -79,8 +79,8 @@ func (l *Listing) LastPassPages() int {
 	return passes[len(passes)-1].Pages
 }
 
-// Read reads the list, pass after pass, until it is complete by [proof.Complete] or
-// [proof.MaxPasses] are over. A result with a state ends the run.
+// Read reads the list, pass after pass, until [proof.Complete] holds or after
+// [proof.MaxPasses]. A result with a state ends the run.
 func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 	for {
 		end, err := l.pass(ctx)
@@ -93,14 +93,14 @@ func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 	}
 }
 
-// maxBatch is how many clients share a transaction, unless a single page has more. It
-// takes a quarter of a second; a quarter as many cost 7 % more of Postgres' time each.
+// maxBatch is the maximum number of clients in one transaction, unless a single page has
+// more. Such a transaction takes a quarter of a second. With a quarter of the clients,
+// each costs 7 % more of Postgres' time.
 const maxBatch = 4000
 
-// pass reads one pass over the list from its checkpoint. Pages that are here already when
-// one could be written share its transaction: where Halo is the slow side, that is each
-// page alone. The last page's checkpoint already holds the proof and the start of the
-// next pass.
+// pass reads one pass over the list from its checkpoint. Pages that have already arrived
+// share a transaction; if Halo is slower than Postgres, each page is written alone. The
+// last page's checkpoint already holds the proof and the start of the next pass.
 func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 	var batch Batch
 	for page, err := range l.api.Pages(ctx, l.Query, l.Cursor.List) {
@@ -126,7 +126,7 @@ func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 			break
 		}
 		batch = Batch{}
-		// Pages that are on their way have been paid for: they are written, too.
+		// Pages already requested have used the budget, so they are written, too.
 		if l.leaving == nil {
 			l.leaving = l.Slice.Over(ctx)
 		}
@@ -137,8 +137,7 @@ func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 	return run.Result{}, nil
 }
 
-// gather adds a page to those that are to be written, and makes the checkpoint that of
-// both.
+// gather adds a page to the batch and moves the checkpoint behind it.
 func (l *Listing) gather(batch *Batch, page halo.Page) {
 	batch.Pass, batch.Page = l.Cursor.Pass, page.Number
 	batch.Pages++
@@ -153,8 +152,8 @@ func (l *Listing) gather(batch *Batch, page halo.Page) {
 	}
 }
 
-// fresh adds to a batch the ids that the page showed for the first time in this pass,
-// and those clients that this run still has to decide on. It returns how many these are.
+// fresh adds to a batch the page's ids and the clients that this run has not processed
+// yet. It returns the number of these clients.
 func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
 	before := len(batch.Clients)
 	for _, c := range clients {
@@ -172,7 +171,8 @@ func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
 	return len(batch.Clients) - before
 }
 
-// endPass judges the pass that has just ended and prepares what comes next.
+// endPass checks whether the list is complete after a pass, and prepares the next pass
+// if it is not.
 func (l *Listing) endPass(cert halo.Certificate) {
 	c := &l.Cursor
 	c.Passes = append(c.Passes, cert)

@@ -9,11 +9,11 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Rows returns the catalogue's rows of clients, in ascending order of id, with their
+// Rows returns the catalogue rows of clients in ascending order of id, and their
 // normalised names.
 func Rows(clients []halo.Client) ([]repo.Client, []string) {
 	byID := func(a, b halo.Client) int { return cmp.Compare(a.ID, b.ID) }
-	if !slices.IsSortedFunc(clients, byID) { // as Halo sends them
+	if !slices.IsSortedFunc(clients, byID) { // Halo usually sends them sorted
 		clients = slices.SortedFunc(slices.Values(clients), byID)
 	}
 	rows, norms := make([]repo.Client, len(clients)), make([]string, len(clients))
@@ -24,12 +24,12 @@ func Rows(clients []halo.Client) ([]repo.Client, []string) {
 	return rows, norms
 }
 
-// Row returns the catalogue's row of a client.
+// Row returns the catalogue row of a client.
 func Row(c halo.Client) repo.Client {
 	return repo.Client{ID: c.ID, Name: c.Name, Inactive: c.Inactive, TopLevelID: c.TopLevelID, TopLevelName: c.TopLevelName}
 }
 
-// Refresh compares a mapping's Halo side with what Halo says now.
+// Refresh compares the stored Halo side of a mapping with the client in Halo.
 func Refresh(c repo.Client, m repo.StoredMapping) repo.Decision {
 	state := repo.MappingOK
 	if c.Inactive {

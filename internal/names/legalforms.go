@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// StripLegalForm splits a name that [Normalise] has made into what is the
-// company's own and its legal form. The form, at the end or in front where
-// that is the custom, comes in one spelling, "ltd" for "Limited", and is empty
-// if there is none. With it go "the" in front, dots, and punctuation at both
-// ends; "&" becomes "and". The stem is for comparing, never for showing. It is
-// empty only if the name is, and applying this to it changes nothing.
+// StripLegalForm splits a normalised name into its stem and its legal form. It finds the
+// form at the end or, for some forms, in front. It returns one spelling of the form, for
+// example "ltd" for "Limited", or an empty string if the name has none. The stem also
+// lacks "the" in front, dots, and punctuation at both ends, and has "and" for "&". It is
+// for comparing, not for showing. It is empty only if the name is, and stripping it
+// again changes nothing.
 func StripLegalForm(norm string) (stem, form string) {
 	stem = tidy(joinWords(norm))
 	if stem == "" {
@@ -33,8 +33,7 @@ func StripLegalForm(norm string) (stem, form string) {
 	}
 }
 
-// joinWords writes the words of a name with one blank between them, and the
-// word that joins two names in one way.
+// joinWords joins the words of a name with single blanks and writes "&" as "and".
 func joinWords(name string) string {
 	words := strings.Fields(wordBounds.Replace(name))
 	for i, w := range words {
@@ -48,8 +47,8 @@ func joinWords(name string) string {
 
 var wordBounds = strings.NewReplacer("&", " & ", ",", " ", ";", " ")
 
-// cutForm takes one form, or "the", off a name; the same name says that there
-// is none, or nothing else.
+// cutForm removes one form, or "the", from a name. It returns the name unchanged if it
+// has no form or consists only of one.
 func cutForm(name string) (rest, form string) {
 	if rest, ok := strings.CutPrefix(name, "the "); ok && bare(rest) != "" {
 		return tidy(rest), ""
@@ -75,8 +74,8 @@ func cutForm(name string) (rest, form string) {
 	return name, ""
 }
 
-// cutAffix takes off a form that is written without a blank, as in Chinese,
-// Japanese and Korean.
+// cutAffix removes a form that is written without a blank, as in Chinese, Japanese and
+// Korean.
 func cutAffix(name string) (rest, form string, ok bool) {
 	for _, f := range affixes {
 		rest, ok := strings.CutSuffix(name, f.text)
@@ -90,8 +89,8 @@ func cutAffix(name string) (rest, form string, ok bool) {
 	return name, "", false
 }
 
-// formOf looks words up as a form. Letters that stand alone count as one
-// word: "s. a." is "sa". Some words are a form with dots in them only.
+// formOf looks words up as a form. Single letters count as one word: "s. a." is "sa".
+// Some words are a form only if they contain dots.
 func formOf(words []string, forms map[string]string) string {
 	var b strings.Builder
 	dotted, single := false, false
@@ -115,8 +114,7 @@ func formOf(words []string, forms map[string]string) string {
 
 var formMarks = strings.NewReplacer(".", "", "/", "", "'", "")
 
-// tidy drops punctuation and blanks at both ends, unless there is nothing
-// else.
+// tidy drops punctuation and blanks at both ends, unless the name has nothing else.
 func tidy(name string) string {
 	if bare := bare(name); bare != "" {
 		return bare
@@ -130,9 +128,9 @@ func bare(name string) string {
 	})
 }
 
-// The tables of legal forms. A line holds the spellings of one form, without
-// dots; the first is how it is compared and shown. They are ordinary rules of
-// thumb, not law: a form that is missing costs a suggestion some score.
+// The tables of legal forms. A line holds the spellings of one form, without dots; the
+// first is used to compare and show it. The tables are rules of thumb: a missing form
+// lowers the score of a suggestion.
 
 // formsAtEnd are written behind the name.
 var formsAtEnd = spellings(`
@@ -238,8 +236,8 @@ var formsInFront = spellings(`
 	eurl
 `)
 
-// formsWithDots are words or names of places, too: without a dot or slash in
-// them ("Day Spa", "Gaming PC", "Harrisburg PA") they are left alone.
+// formsWithDots are also words or names of places. Without a dot or slash ("Day Spa",
+// "Gaming PC", "Harrisburg PA") they are not a form.
 var formsWithDots = map[string]bool{
 	"spa": true, "ev": true, "pc": true, "pa": true, "pl": true, "sc": true, "dd": true, "bt": true,
 }
@@ -247,7 +245,7 @@ var formsWithDots = map[string]bool{
 // maxFormWords is the number of words of the longest form.
 const maxFormWords = 5
 
-// spellings reads a table into a map from each spelling to its form.
+// spellings converts a table to a map from each spelling to its form.
 func spellings(table string) map[string]string {
 	forms := make(map[string]string)
 	for line := range strings.Lines(table) {
@@ -261,8 +259,8 @@ func spellings(table string) map[string]string {
 	return forms
 }
 
-// affixes are forms that are written without a blank, at either end; those
-// that end in another come before it.
+// affixes are forms that are written without a blank, at either end. A form that ends in
+// another comes before it.
 var affixes = []struct{ text, form string }{
 	{"股份有限公司", "股份有限公司"},
 	{"有限责任公司", "有限公司"}, {"有限責任公司", "有限公司"},

@@ -1,5 +1,5 @@
-// Package names compares the names of companies: two names are the same after
-// [Normalise], and alike if they differ in their legal form only. It is pure.
+// Package names compares the names of companies. Two names are the same if [Normalise]
+// makes them equal, and similar if they differ only in their legal form.
 package names
 
 import (
@@ -11,13 +11,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Normalise gives the form under which two names count as the same
+// Normalise returns the form in which two names count as the same
 // company: compatibility forms unified (NFKC), case folded, typographic
-// quotes and dashes made plain, invisible characters dropped, blanks
+// quotes and dashes replaced, invisible characters dropped, blanks
 // collapsed. Legal forms stay: "Acme Ltd" and "Acme Inc" are two companies.
 // Applying it twice changes nothing. The result may be empty.
 func Normalise(name string) string {
-	if strings.IndexFunc(name, intricate) < 0 {
+	if strings.IndexFunc(name, needsFolding) < 0 {
 		return squeeze(strings.ToLower(name))
 	}
 	// Folding can undo composition and the reverse, so compose at both ends.
@@ -27,13 +27,13 @@ func Normalise(name string) string {
 	return norm.NFKC.String(squeeze(strings.Map(plain, s)))
 }
 
-// intricate says that more than lower case and [squeeze] may be needed for a
-// name with r in it.
-func intricate(r rune) bool { return r >= utf8.RuneSelf && !unicode.Is(lettersAlone, r) }
+// needsFolding reports whether a name with r may need more than lower case and
+// [squeeze].
+func needsFolding(r rune) bool { return r >= utf8.RuneSelf && !unicode.Is(simpleLetters, r) }
 
-// lettersAlone are letters that most names consist of: nothing but lower case
-// is to be done about them, and none becomes another beside one of them.
-var lettersAlone = &unicode.RangeTable{
+// simpleLetters are the common letters that only need lower case and do not combine with
+// each other.
+var simpleLetters = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00c0, Hi: 0x00de, Stride: 1}, // Latin, without ß
 		{Lo: 0x00e0, Hi: 0x012f, Stride: 1}, // without İ and the ligature ĳ
@@ -54,8 +54,7 @@ var lettersAlone = &unicode.RangeTable{
 	LatinOffset: 1,
 }
 
-// plain maps what word processors put in names to what is on the keyboard, and
-// what cannot be seen to nothing.
+// plain maps typographic characters to those on the keyboard and drops invisible ones.
 func plain(r rune) rune {
 	switch {
 	case unicode.IsSpace(r):
@@ -72,8 +71,8 @@ func plain(r rune) rune {
 	return r
 }
 
-// squeeze does for ASCII what is left: it collapses blanks, drops control
-// characters and makes the backtick an apostrophe.
+// squeeze handles the rest of ASCII: it collapses blanks, drops control characters and
+// replaces a backtick with an apostrophe.
 func squeeze(s string) string {
 	if tidied(s) {
 		return s
@@ -101,7 +100,7 @@ func squeeze(s string) string {
 	return b.String()
 }
 
-// tidied says that there is nothing to squeeze.
+// tidied reports whether there is nothing to squeeze.
 func tidied(s string) bool {
 	blank := true // before the first
 	for i := range len(s) {
@@ -114,7 +113,7 @@ func tidied(s string) bool {
 	return !blank || s == ""
 }
 
-// Some lists the first three of many texts.
+// Some joins up to three texts with commas and adds "and more" if there are more.
 func Some(texts []string) string {
 	const maxListed = 3
 	if len(texts) <= maxListed {

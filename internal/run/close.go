@@ -14,11 +14,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// closeTimeout bounds the writes that close a run, which must happen although the run's
-// own context is over.
+// closeTimeout bounds the writes that close a run. They happen even after the run's own
+// context has ended.
 const closeTimeout = 10 * time.Second
 
-// settle closes the run's record, or puts the run back, by the verdict.
+// settle closes the run's record or releases the run, by the verdict.
 func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Result, err error) (tasks.RunResult, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -37,8 +37,8 @@ func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Res
 	}
 	switch {
 	case r.verdict == never, r.verdict == again && (t.final || r.attempts > 0 && t.tried >= r.attempts):
-		// Should the record not close, the attempt is an ordinary failure: a task that
-		// is gone could never close it.
+		// If the record cannot be closed, the attempt fails like any other, because a
+		// deleted task could never close it.
 		if _, ferr := e.finish(ctx, t, claim.Ref, repo.Finish{State: repo.StateFailed, Error: dispatch.Reason(err), Stack: stackOf(err)}); ferr != nil {
 			return tasks.RunResult{}, errors.Join(err, ferr)
 		}
@@ -55,7 +55,7 @@ func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Res
 	return tasks.RunResult{}, err
 }
 
-// stackOf returns where a panic happened; nothing for any other error.
+// stackOf returns the stack trace of a panic, and an empty string for other errors.
 func stackOf(err error) string {
 	if p, ok := errors.AsType[*proof.PanicError](err); ok {
 		return p.Stack
@@ -63,8 +63,8 @@ func stackOf(err error) string {
 	return ""
 }
 
-// waited is the time since the run's first execution began, or else since a person, or
-// the clock, wanted it: waiting for others of its tenant does not count.
+// waited returns the time since the run's first execution began, or else since it was
+// approved or queued.
 func waited(run repo.Run) time.Duration {
 	switch {
 	case run.StartedAt != nil:
@@ -75,7 +75,7 @@ func waited(run repo.Run) time.Duration {
 	return time.Since(run.QueuedAt)
 }
 
-// unclaimed answers for a run that this execution could not claim.
+// unclaimed returns the task's result for a run that could not be claimed.
 func (e *Executor) unclaimed(ctx context.Context, t task, run repo.Run, err error) (tasks.RunResult, error) {
 	if errors.Is(err, repo.ErrNotFound) {
 		err = fmt.Errorf("connection %s of tenant %s does not exist: %w", t.row.ConnectionID, t.row.Tenant, err)
@@ -102,8 +102,8 @@ func (e *Executor) finish(ctx context.Context, t task, ref repo.RunRef, f repo.F
 	}
 	if err != nil {
 		err = fmt.Errorf("close the run: %w", err)
-		// The work is done. A Postgres that is away, or does not answer within
-		// closeTimeout, spends no attempt here either.
+		// The work is done. If Postgres is unavailable, or does not answer within
+		// closeTimeout, this does not spend an attempt.
 		if errors.Is(err, repo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 			return tasks.RunResult{}, tasks.Later(retryStore, err)
 		}
@@ -126,7 +126,7 @@ func endedOf(run repo.Run) Ended {
 	return ended
 }
 
-// stored reads a run's record as the queue's result.
+// stored returns a run's record as the queue's result.
 func (e *Executor) stored(ctx context.Context, tenant string, id uuid.UUID) (tasks.RunResult, error) {
 	run, err := e.cfg.Store.Run(ctx, tenant, id)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// An execution whose run another worker has taken over finds out by its heartbeat, even
-// in the middle of a long request.
+// The heartbeat stops an execution whose run another worker has taken over, even in the
+// middle of a long request.
 func TestFencedExecutionStops(t *testing.T) {
 	t.Parallel()
 	store := repotest.Open(t, repotest.URL(t))
@@ -42,9 +42,9 @@ func TestFencedExecutionStops(t *testing.T) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(3 * heartbeatEvery):
-		t.Fatal("goes on")
+		t.Fatal("the execution was not stopped")
 	}
 	if !errors.Is(context.Cause(ctx), repo.ErrFenced) {
-		t.Errorf("ended with %v", context.Cause(ctx))
+		t.Errorf("context cause: %v", context.Cause(ctx))
 	}
 }

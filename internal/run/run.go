@@ -1,7 +1,7 @@
-// Package run executes runs, of whatever kind: it claims the run's record, keeps it with
-// a heartbeat, gives the worker slot back at the end of a time slice, and closes the
-// record by the verdict on the outcome. A run's fence is checked in every write, because
-// the queue may execute a task twice at once.
+// Package run executes runs of every kind. It claims the run's record, keeps the claim
+// with a heartbeat, frees the worker slot at the end of a time slice, and closes the
+// record by the verdict on the outcome. Every write checks the run's fence, because the
+// queue may execute a task twice at once.
 package run
 
 import (
@@ -20,24 +20,24 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Config is what an [Executor] works with.
+// Config configures an [Executor].
 type Config struct {
 	Store *repo.Store
-	// Dispatch starts the runs that waited for one that has ended. Default: they wait
-	// for their own time.
+	// Dispatch starts the runs that waited for one that has ended. Default: they start
+	// at their retry time.
 	Dispatch *dispatch.Dispatcher
-	// TenantRuns is how many bulk runs (imports, resyncs) of one tenant may execute at
-	// a time in the whole fleet; 0: any number.
+	// TenantRuns is the maximum number of bulk runs (imports, resyncs) of one tenant that
+	// execute at a time in the whole fleet; 0: no limit.
 	TenantRuns int
-	// MinSlice is how long one execution of a run goes on before it hands its worker
-	// slot to others that wait, and queues up again; default 30 s.
+	// MinSlice is how long one execution of a run lasts before it frees its worker slot
+	// for waiting runs; default 30 s.
 	MinSlice time.Duration
-	// MaxSlice is how long it goes on if no other run waits; default 5 minutes.
+	// MaxSlice is how long it lasts if no other run waits; default 5 minutes.
 	MaxSlice time.Duration
-	// KeepRuns is how long the records of ended runs are kept; 0: for ever.
+	// KeepRuns is how long the records of ended runs are kept; 0: forever.
 	KeepRuns time.Duration
-	// Ended is called after each run that has ended, Wrote after each committed
-	// transaction of a run; for metrics. They may be nil.
+	// Ended is called after each run ends, Wrote after each committed transaction of a
+	// run, for metrics. Both may be nil.
 	Ended func(Ended)
 	Wrote func(kind repo.RunKind, pages, records int)
 	Log   *zap.Logger // default: none
@@ -69,15 +69,15 @@ func New(cfg Config) *Executor {
 	return &Executor{cfg: cfg}
 }
 
-// Result is how an execution of a run ended, if not with an error. The zero value means
-// that the run goes on.
+// Result is the outcome of an execution that returned no error. In the zero value the
+// run has not ended.
 type Result struct {
 	State    repo.RunState // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
 	Complete bool
 	Reason   string
 
-	// Of a resync: all mappings are verified, the pages of a complete list, and how
-	// many mappings a held run would have marked missing.
+	// For a resync: whether all mappings are verified, the pages of a complete list, and
+	// how many mappings a held run would have marked missing.
 	Verified bool
 	Pages    int
 	Missing  int
@@ -87,16 +87,16 @@ type Result struct {
 type Ended struct {
 	Kind  repo.RunKind
 	State repo.RunState
-	// Took is the time since its first execution began, waits included. It is 0 if no
-	// execution did, or if that is unknown.
+	// Took is the time since its first execution began, waits included. It is 0 if the
+	// run never executed, or if the time is unknown.
 	Took time.Duration
 }
 
-// Execution is one execution of a run that has been claimed.
+// Execution is one execution of a claimed run.
 type Execution struct {
 	repo.Claim
-	Log *zap.Logger // names run, tenant and connection
-	// Class of queue that the task waited in decides for whom requests are made.
+	Log *zap.Logger // with the fields run, tenant and connection
+
 	draining <-chan struct{}
 	executor *Executor
 }
@@ -114,17 +114,17 @@ func (x *Execution) Wrote(pages, records int) {
 	x.executor.cfg.Wrote(x.Run.Kind, pages, records)
 }
 
-// task is what the queue said of an execution.
+// task is the queue's part of an execution.
 type task struct {
-	row   repo.NewRun // what the ledger should say of the run, should it not have it yet
+	row   repo.NewRun // the ledger's row of the run, written if it does not exist
 	runID string      // as the queue writes it
 	final bool        // a plain error ends the run
 	tried int         // executions that failed, this one included if it does
 }
 
-// Execute executes a run of a kind, from its checkpoint to its end or to where body
-// stops. What it returns is what the queue acts upon: a result ends the task,
-// [tasks.Later] and [tasks.Never] say so, any other error spends an attempt.
+// Execute executes a run of a kind from its checkpoint until body returns. A result ends
+// the task. An error of [tasks.Later] puts the task off, one of [tasks.Never] ends it,
+// and any other error spends an attempt.
 func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind repo.RunKind, job tasks.Job[A], body func(context.Context, *Execution) (Result, error)) (tasks.RunResult, error) {
 	row, err := dispatch.NewRun(kind, job.RunID, job.Args)
 	if err != nil {
@@ -136,7 +136,7 @@ func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind repo.RunKin
 }
 
 func (e *Executor) execute(ctx context.Context, t task, draining <-chan struct{}, body func(context.Context, *Execution) (Result, error)) (tasks.RunResult, error) {
-	if err := e.remembered(ctx, t.row, time.Now()); err != nil {
+	if err := e.checkAge(ctx, t.row, time.Now()); err != nil {
 		return tasks.RunResult{}, err
 	}
 	claim, err := e.cfg.Store.ClaimRun(ctx, t.row)
@@ -154,11 +154,10 @@ func (e *Executor) execute(ctx context.Context, t task, draining <-chan struct{}
 	return result, err
 }
 
-// remembered refuses a task whose run may have ended and been removed since: one that
-// the queue has kept for longer than the ledger keeps runs, as its archive does, and
-// that a person started again. It would be executed as if it had been requested now, and
-// undo what was decided meanwhile.
-func (e *Executor) remembered(ctx context.Context, n repo.NewRun, now time.Time) error {
+// checkAge refuses a task that is older than the ledger keeps runs and whose run has no
+// record. Such a run may have ended long ago: the queue's archive keeps tasks for longer,
+// and a person can start them again. Executing it could undo later decisions.
+func (e *Executor) checkAge(ctx context.Context, n repo.NewRun, now time.Time) error {
 	if e.cfg.KeepRuns <= 0 || n.ID.Version() != 7 {
 		return nil
 	}
@@ -176,12 +175,12 @@ func (e *Executor) remembered(ctx context.Context, n repo.NewRun, now time.Time)
 	return nil
 }
 
-// maxCrashes is how many executions in a row may end with their worker, without a page
-// in between, before the run is taken for the cause.
+// maxCrashes is how many executions in a row may crash their worker without writing a
+// page before the run fails.
 const maxCrashes = 3
 
-// guarded runs the body under a heartbeat. A panic is an error like any other, so that
-// the run's record can be closed.
+// guarded runs the body under a heartbeat. It turns a panic into an error, so that the
+// run's record can be closed.
 func (e *Executor) guarded(ctx context.Context, t task, x *Execution, body func(context.Context, *Execution) (Result, error)) (end Result, err error) {
 	switch {
 	case x.Run.CancelRequestedAt != nil:
@@ -207,13 +206,13 @@ func (e *Executor) guarded(ctx context.Context, t task, x *Execution, body func(
 	return end, err
 }
 
-// heartbeatEvery is how often an execution shows that it is alive; the dispatcher takes
-// it for dead after a minute.
+// heartbeatEvery is the interval of an execution's heartbeat. The dispatcher considers
+// the execution dead after a minute without one.
 const heartbeatEvery = 10 * time.Second
 
-// heartbeat shows that an execution is alive until stop is called. The context that it
-// returns ends, with [repo.ErrFenced], when another worker owns the run: this execution
-// could not write any more anyway.
+// heartbeat writes the execution's heartbeat until stop is called. It cancels the
+// returned context with [repo.ErrFenced] when another worker owns the run, because this
+// execution can no longer write.
 func (e *Executor) heartbeat(parent context.Context, ref repo.RunRef) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	done := make(chan struct{})

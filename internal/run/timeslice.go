@@ -10,16 +10,15 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// checkEvery is how often an execution that has had its minimum looks whether others
-// wait.
+// checkEvery is how often an execution past its minimum checks for waiting runs.
 const checkEvery = 5 * time.Second
 
-// TimeSlice is how long one execution of a run goes on: until the worker stops, until
-// its minimum is over and others wait, in any case until its maximum.
+// TimeSlice limits one execution of a run. It is over when the worker stops, when its
+// minimum has passed and others wait, and at the latest at its maximum.
 type TimeSlice struct {
 	draining <-chan struct{}
-	check    time.Time // when to look next whether others wait
-	ends     time.Time // zero: never, unless the worker stops
+	check    time.Time // next check for waiting runs
+	ends     time.Time // zero: only when the worker stops
 	others   func(context.Context) bool
 }
 
@@ -38,10 +37,10 @@ func newTimeSlice(e *Executor, ref repo.RunRef, draining <-chan struct{}) *TimeS
 	}
 }
 
-// Endless makes the slice end with the worker only.
+// Endless makes the slice last until the worker stops.
 func (s *TimeSlice) Endless() { s.ends = time.Time{} }
 
-// Stopping reports whether the worker stops.
+// Stopping reports whether the worker is stopping.
 func (s *TimeSlice) Stopping() bool {
 	select {
 	case <-s.draining:
@@ -51,7 +50,8 @@ func (s *TimeSlice) Stopping() bool {
 	}
 }
 
-// Over returns why an execution should end at the boundary that it has reached, or nil.
+// Over returns why an execution should end at the batch boundary that it has reached, or
+// nil if it should continue.
 func (s *TimeSlice) Over(ctx context.Context) error {
 	if s.Stopping() {
 		return ErrDraining
@@ -70,11 +70,11 @@ func (s *TimeSlice) Over(ctx context.Context) error {
 	return nil
 }
 
-// wakeTimeout bounds the search for the runs that may go on.
+// wakeTimeout bounds the search for waiting runs.
 const wakeTimeout = 3 * time.Second
 
-// wakeWaiting starts the runs that waited for one which does not execute any more. If
-// that fails, or the process dies on the way, they start at their own time.
+// wakeWaiting starts the runs that waited for one that is no longer executing. If that
+// fails or the process dies, they start at their retry time.
 func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.RunKind) {
 	if kind != repo.KindImport && kind != repo.KindResync {
 		return
@@ -91,25 +91,25 @@ func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.R
 }
 
 const (
-	// minBusyWait is the first wait of a run that another one is in the way of, and
-	// maxBusyWait what it grows to. Both get up to a half on top, by chance. They
-	// matter only if the run is not started early.
+	// minBusyWait and maxBusyWait bound the wait of a run that another run blocks,
+	// before the random part of up to a half. They matter only if the run is not started
+	// early by wakeWaiting.
 	minBusyWait = 5 * time.Second
 	maxBusyWait = 20 * time.Second
 )
 
-// busyWait is how long a run that was refused leaves the database alone: a quarter of
-// the time that it has waited so far, from 5 to 20 s, and up to a half of that on top
-// (0 ≤ chance < 1), so that runs which came together do not come together again.
+// busyWait returns how long a blocked run waits until its next try: a quarter of the time
+// that it has waited so far, from 5 to 20 s, plus up to a half of that (0 ≤ chance < 1),
+// so that runs which were blocked together do not return together.
 func busyWait(waited time.Duration, chance float64) time.Duration {
 	d := min(max(waited/4, minBusyWait), maxBusyWait)
 	return d + time.Duration(chance*float64(d/2))
 }
 
-// afterBusy is [busyWait] for a run that was refused.
+// afterBusy returns the [busyWait] of a blocked run.
 func afterBusy(run repo.Run) time.Duration {
 	var since time.Duration
-	if !run.QueuedAt.IsZero() { // which is unknown of one that is not in the ledger
+	if !run.QueuedAt.IsZero() { // zero for a run that is not in the ledger
 		since = waited(run)
 	}
 	return busyWait(since, rand.Float64()) //nolint:gosec // spreading retries needs no secret

@@ -15,11 +15,11 @@ func TestTimeSlice(t *testing.T) {
 		others    bool
 		draining  bool
 		want      error
-		asked     bool
+		checked   bool
 	}{
 		"fresh":                     {ask: soon, ends: soon, others: true},
-		"nobody waits":              {ask: past, ends: soon, asked: true},
-		"others wait":               {ask: past, ends: soon, others: true, asked: true, want: errSliceOver},
+		"no other waits":            {ask: past, ends: soon, checked: true},
+		"others wait":               {ask: past, ends: soon, others: true, checked: true, want: errSliceOver},
 		"slice is over":             {ask: past, ends: past, want: errSliceOver},
 		"in one piece":              {ask: past, others: true},
 		"worker stops":              {ask: soon, ends: soon, draining: true, want: ErrDraining},
@@ -29,14 +29,14 @@ func TestTimeSlice(t *testing.T) {
 		if tt.draining {
 			close(draining)
 		}
-		asked := 0
-		slice := TimeSlice{draining: draining, check: tt.ask, ends: tt.ends, others: func(context.Context) bool { asked++; return tt.others }}
+		checks := 0
+		slice := TimeSlice{draining: draining, check: tt.ask, ends: tt.ends, others: func(context.Context) bool { checks++; return tt.others }}
 		if got := slice.Over(t.Context()); !errors.Is(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
-		_ = slice.Over(t.Context()) // does not ask again so soon
-		if (asked == 1) != tt.asked || asked > 1 {
-			t.Errorf("%s: asked %d times", name, asked)
+		_ = slice.Over(t.Context()) // does not check again so soon
+		if (checks == 1) != tt.checked || checks > 1 {
+			t.Errorf("%s: checked %d times, want %v", name, checks, tt.checked)
 		}
 	}
 }

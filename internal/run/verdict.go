@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// verdict says what becomes of a run whose execution ended with an error.
+// verdict is what happens to a run whose execution returned an error.
 type verdict int
 
 const (
@@ -24,45 +24,44 @@ const (
 // ErrDraining ends an execution at a batch boundary because the worker stops.
 var ErrDraining = errors.New("worker is stopping")
 
-// errSliceOver ends an execution at a page boundary so that others get a turn.
+// errSliceOver ends an execution at a batch boundary so that waiting runs can start.
 var errSliceOver = errors.New("time slice is over")
 
-// runDeadline is how long a run may be put off before it has failed: longer
-// than any outage that people would want to sit out.
+// runDeadline is how long a run may be put off before it fails: longer than any outage
+// that people would wait out.
 const runDeadline = 24 * time.Hour
 
-// retryLater is the wait before Halo is asked again when it did not say.
+// retryLater is the wait before the next request to Halo if Halo did not name one.
 const retryLater = time.Minute
 
-// maxPanics is how often a run that panics is tried: a bug seldom mends itself.
+// maxPanics is how often a run that panics is tried: a bug rarely goes away by itself.
 const maxPanics = 3
 
-// retryStore is the wait before a Postgres that was away is asked again.
+// retryStore is the wait before the next try if Postgres was unavailable.
 const retryStore = 10 * time.Second
 
-// retryKeys is the wait before a run comes back that met credentials under a key
-// which this worker's key set lacks: another worker may well have it.
+// retryKeys is the wait of a run whose credentials are encrypted with a key that this
+// worker's key set lacks. Another worker may have the key.
 const retryKeys = 10 * time.Second
 
 // ruling is a verdict and its parameters.
 type ruling struct {
 	verdict verdict
 	after   time.Duration // for later: how long to wait
-	// attempts bounds how often again; 0: as often as the queue does.
+	// attempts is for again: the maximum number of attempts; 0: the queue's.
 	attempts int
-	// reconnect: the credentials do not work any more, so the connection
-	// needs a person before anything else is tried with it.
+	// reconnect means that the credentials no longer work: a person must reconnect the
+	// connection first.
 	reconnect bool
 }
 
-// rule is the one table of what an error means for a run. age is the time
-// since its first execution began.
+// rule returns the verdict on an error. age is the time since the run's first execution
+// began.
 //
-// The deadline is for what others do to us. A run that waits for our own
-// request budget has no deadline: the wait is bounded by the window of the
-// budget, and a run that gets its turn makes progress, however slowly; thousands
-// of pages may take more than a day. When Halo itself lets nobody through, each
-// run is told so by Halo at its turn, and then the deadline counts.
+// A run that waits for our own request budget has no deadline: the window of the budget
+// bounds the wait, and the run makes progress, however slowly; thousands of pages may
+// take more than a day. If Halo itself throttles every request, each run gets Halo's
+// error, and the deadline applies.
 func rule(err error, age time.Duration) ruling {
 	r := ruleFresh(err)
 	var budget *ratelimit.BudgetError
@@ -72,6 +71,7 @@ func rule(err error, age time.Duration) ruling {
 	return r
 }
 
+// ruleFresh returns the verdict on an error before the deadline.
 func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
 	var panicked *proof.PanicError
@@ -100,7 +100,7 @@ func ruleFresh(err error) ruling {
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
 		return ruling{verdict: never}
 	default:
-		// A maintenance page where JSON was expected, a bug.
+		// For example a maintenance page instead of JSON, or a bug.
 		return ruling{verdict: again}
 	}
 }

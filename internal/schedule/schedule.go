@@ -1,5 +1,6 @@
-// Package schedule says when a connection is resynced: cron notation in any time zone,
-// never skipped or doubled by summer time, and spread over a window. It is pure.
+// Package schedule computes when a connection is resynced: cron notation in any time
+// zone, never skipped or doubled by summer time, and spread over a window. It reads no
+// clock.
 package schedule
 
 import (
@@ -12,22 +13,21 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Schedule says when a connection is resynced, by the clock on the wall of a
-// time zone. It is immutable.
+// Schedule holds the times at which a connection is resynced, in the local time of a time
+// zone. It is immutable.
 type Schedule struct {
-	cron  cron.Schedule // in wall-clock time written as UTC
+	cron  cron.Schedule // in local time written as UTC
 	zone  *time.Location
-	every time.Duration // of "@every", which no clock on a wall matters to; else 0
+	every time.Duration // of "@every", which ignores local time; else 0
 }
 
-// Parse reads a schedule in standard cron notation, five fields or a
-// word such as @daily, with an optional "CRON_TZ=Zone " in front; without it
-// the zone is UTC. It refuses a date that never comes ("0 0 31 2 *"), and more
-// than 200 bytes.
+// Parse parses a schedule in standard cron notation, five fields or a word such as
+// @daily, with an optional prefix "CRON_TZ=Zone ". The default zone is UTC. It refuses a
+// date that never comes ("0 0 31 2 *") and more than 200 bytes.
 //
-// The zone is not left to the library: it panics where no blank follows it
-// (robfig/cron#554), skips a run inside the hour that summer time takes away,
-// and doubles one inside the hour that winter time repeats (robfig/cron#541).
+// It does not leave the zone to the library, which panics if no blank follows it
+// (robfig/cron#554), skips a run in the hour that summer time removes, and doubles one in
+// the hour that winter time repeats (robfig/cron#541).
 func Parse(spec string) (_ Schedule, err error) {
 	if len(spec) > maxSpec {
 		return Schedule{}, fmt.Errorf("schedule %q…: longer than %d bytes", strings.ToValidUTF8(spec[:40], ""), maxSpec)
@@ -55,7 +55,7 @@ func Parse(spec string) (_ Schedule, err error) {
 	}
 	if constant, ok := s.cron.(cron.ConstantDelaySchedule); ok {
 		if s.every = constant.Delay; s.every < minInterval {
-			return Schedule{}, fmt.Errorf("want %v between two runs at least", minInterval)
+			return Schedule{}, fmt.Errorf("want at least %v between two runs", minInterval)
 		}
 	}
 	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
@@ -64,7 +64,7 @@ func Parse(spec string) (_ Schedule, err error) {
 	return s, nil
 }
 
-// maxSpec is the maximum length of a schedule in bytes; the ledger keeps as many.
+// maxSpec is the maximum length of a schedule in bytes, here and in the database.
 const maxSpec = 200
 
 // minInterval is the minimum time between two runs.
@@ -72,7 +72,7 @@ const minInterval = time.Minute
 
 var errNever = errors.New("that date never comes")
 
-// splitZone takes the zone off the front of a schedule.
+// splitZone splits a schedule into its fields and its zone.
 func splitZone(spec string) (fields string, zone *time.Location, err error) {
 	name := ""
 	for _, prefix := range []string{"CRON_TZ=", "TZ="} {

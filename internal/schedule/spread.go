@@ -8,18 +8,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// Slots are the times at which one connection is resynced: those of its schedule, each
-// moved a little, so that ten thousand connections with the same schedule do not start
-// in the same second.
+// Slots are the times at which one connection is resynced: the times of its schedule,
+// each delayed a little, so that ten thousand connections with the same schedule do not
+// start in the same second.
 type Slots struct {
 	Schedule   Schedule
 	Connection uuid.UUID
 	Window     time.Duration // over which connections are spread
 }
 
-// spread is by how much a connection starts after a time of its schedule, in
-// whole seconds: less than the window, and less than half of the gap to the
-// next time. A connection keeps its place in the window.
+// spread returns the delay of a connection after a time of its schedule, in whole
+// seconds: less than the window, and less than half of the gap to the next time. The
+// relative position in the window depends only on the connection.
 func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
 	window = min(window, gap/2)
 	if window < time.Second {
@@ -31,11 +31,11 @@ func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
 	return time.Duration(place * float64(window)).Truncate(time.Second)
 }
 
-// from yields the slots after a time, in order. They depend on nothing else:
-// whoever plans, and whenever, comes to the same ones.
+// from yields the slots after a time, in order. Every worker computes the same slots at
+// any time.
 func (s Slots) from(after time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
-		// A time of the schedule that has passed may have its slot still to come.
+		// The slot of a past time of the schedule may still be in the future.
 		for t := s.Schedule.Next(after.Add(-s.Window)); !t.IsZero(); {
 			gap, following := 2*s.Window, s.Schedule.Next(t)
 			if !following.IsZero() {
@@ -50,7 +50,7 @@ func (s Slots) from(after time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// Next returns the first slot after a time, zero if there is none.
+// Next returns the first slot after a time, or zero if there is none.
 func (s Slots) Next(after time.Time) time.Time {
 	for t := range s.from(after) {
 		return t
@@ -58,17 +58,17 @@ func (s Slots) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// LateAfter is how long a resync may be due before it is called late.
+// LateAfter is how long a resync may be due before it counts as late.
 const LateAfter = 15 * time.Minute
 
-// SpreadMark separates, in a stored plan, the schedule from its spread.
+// SpreadMark separates the schedule from its spread in a stored plan.
 const SpreadMark = " +"
 
 // maxMissed bounds the counting of missed slots.
 const maxMissed = 1000
 
-// Missed counts the slots after the due one that have passed by now, up to 1,000. One
-// run makes up for all of them.
+// Missed counts the slots after due that have passed by now, up to 1,000. One run catches
+// up on all of them.
 func (s Slots) Missed(due, now time.Time) (n int) {
 	for t := range s.from(due) {
 		if t.After(now) || n == maxMissed {

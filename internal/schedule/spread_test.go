@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Ten thousand connections start over the whole window, each at its own time
-// every night, and never later than half way to the next.
+// Ten thousand connections start over the whole window, each at the same time every night
+// and never later than halfway to the next start.
 func TestStartsAreSpread(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -25,7 +25,7 @@ func TestStartsAreSpread(t *testing.T) {
 			t.Fatalf("%v, then %v", first, again)
 		}
 		if s.Missed(first, first.Add(72*time.Hour)) != 3 || s.Missed(first, first.Add(23*time.Hour)) != 0 {
-			t.Fatal("missed nights are counted wrong")
+			t.Fatal("the number of missed nights is wrong")
 		}
 		perMinute[int(first.Sub(time.Date(2026, 5, 2, 4, 30, 0, 0, time.UTC)).Minutes())]++
 	}
@@ -53,8 +53,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// Whenever a worker plans, and after whatever slot, it comes to the same
-// slots: one for each time of the schedule, however uneven that is.
+// Every worker computes the same slots at any time: one for each time of the schedule,
+// even if those are unevenly spaced.
 func TestSlotsDoNotDependOnWhoPlans(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC)

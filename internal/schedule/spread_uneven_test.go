@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Wherever planning starts from, a connection has one slot for each time of
-// its schedule, also if the times are not evenly apart.
+// A connection has one slot for each time of its schedule, wherever planning starts and
+// even if the times are unevenly spaced.
 func TestUnevenSchedulesAreNotDoubled(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -25,18 +25,18 @@ func TestUnevenSchedulesAreNotDoubled(t *testing.T) {
 		for range 200 {
 			s := Slots{schedule, uuid.New(), time.Hour}
 			runs := 0
-			for at := s.Next(begin); at.Before(end); at = s.Next(at) { // planned anew each time, as the clock does
+			for at := s.Next(begin); at.Before(end); at = s.Next(at) { // planned again each time, like the scheduler does
 				runs++
 			}
-			if runs < want-1 || runs > want+1 { // one may lie across either end
+			if runs < want-1 || runs > want+1 { // one may cross either end
 				t.Fatalf("%s: %d runs for %d times", spec, runs, want)
 			}
 		}
 	}
 }
 
-// A plan that is made right after the clock was put forward, before the shifted
-// time has come, still finds that night.
+// A plan made right after the clock was put forward, before the shifted time, still finds
+// that night.
 func TestPlanInTheHourThatSpringSkips(t *testing.T) {
 	t.Parallel()
 	s, err := Parse("CRON_TZ=Europe/Berlin 30 2 * * *")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// zones are the time zones that Go knows, one name for each set of rules.
+// zones returns Go's time zones, one name for each set of rules.
 func zones(t *testing.T) []string {
 	t.Helper()
 	//nolint:staticcheck // SA1019: the tests run where Go is installed
@@ -34,8 +34,8 @@ func zones(t *testing.T) []string {
 	return names
 }
 
-// Every date that the calendar of a zone has, has exactly one resync, in every
-// zone of the world, whatever its clocks are changed to.
+// Every date in the calendar of a zone has exactly one resync, in every zone of the world
+// and across every clock change.
 func TestNoNightIsSkippedOrDoubled(t *testing.T) {
 	t.Parallel()
 	for _, name := range zones(t) {
@@ -55,7 +55,7 @@ func TestNoNightIsSkippedOrDoubled(t *testing.T) {
 				for range 8 {
 					date = date.AddDate(0, 0, 1)
 					if got, want := at.In(zone).Format(time.DateOnly), date.Format(time.DateOnly); got != want {
-						t.Fatalf("%s, %s: the night of %s comes where %s should", name, fields, got, want)
+						t.Fatalf("%s, %s: got %s, want %s", name, fields, got, want)
 					}
 					at = s.Next(at)
 				}
@@ -64,8 +64,8 @@ func TestNoNightIsSkippedOrDoubled(t *testing.T) {
 	}
 }
 
-// changes are dates some days before the clock of a zone is changed, from 2026
-// to 2028, and one where nothing changes.
+// changes returns dates some days before each clock change of a zone, from 2026 to 2028,
+// and one without a change.
 func changes(zone *time.Location) []time.Time {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, zone)
 	days := []time.Time{at}
@@ -79,8 +79,8 @@ func changes(zone *time.Location) []time.Time {
 	}
 }
 
-// From whatever moment one asks, the answer is the first of all times, also
-// for schedules with several times inside the hour that is missing or doubled.
+// Next returns the first of all later times from any moment, also for schedules with
+// several times in the hour that is missing or doubled.
 func TestNextIsTheFirstOfAll(t *testing.T) {
 	t.Parallel()
 	dice := rand.New(rand.NewPCG(1, 2))
@@ -97,9 +97,9 @@ func TestNextIsTheFirstOfAll(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var all []time.Time // by walking over every wall time
-			for wall := s.nextWall(day.AddDate(0, 0, -3)); wall.Before(day.AddDate(0, 0, 6)); wall = s.nextWall(wall) {
-				at, _ := instant(wall, s.zone)
+			var all []time.Time // from every local time
+			for local := s.nextLocal(day.AddDate(0, 0, -3)); local.Before(day.AddDate(0, 0, 6)); local = s.nextLocal(local) {
+				at, _ := instant(local, s.zone)
 				all = append(all, at)
 			}
 			slices.SortFunc(all, time.Time.Compare)
@@ -122,7 +122,7 @@ func TestScheduleWhenClocksChange(t *testing.T) {
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"},
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"}, // half past two comes twice
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
-		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-25T01:10:00Z", "2026-10-26T01:30:00Z"}, // in the hour's second turn
+		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-25T01:10:00Z", "2026-10-26T01:30:00Z"}, // in the repeated hour
 		{"CRON_TZ=America/New_York 30 1 * * *", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"},
 		{"CRON_TZ=Australia/Lord_Howe 0 2 * * *", "2026-10-03T00:00:00Z", "2026-10-03T15:30:00Z"},  // half an hour is missing
 		{"CRON_TZ=Australia/Lord_Howe 45 1 * * *", "2026-04-04T00:00:00Z", "2026-04-04T14:45:00Z"}, // and doubled

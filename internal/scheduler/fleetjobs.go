@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	// countAtMost is how often the fleet's numbers are counted.
-	countAtMost = time.Minute
-	// countShare bounds what counting takes: after it the database has as many
-	// times the time that it took for others.
+	// minCountInterval is the minimum interval between two counts of the fleet.
+	minCountInterval = time.Minute
+	// countShare bounds the load of counting: the interval is at least as many times the
+	// duration of a count.
 	countShare = 50
 )
 
-// fleetJobs does what one worker of the fleet does at a time, until ctx ends: it
-// removes old history at night and counts what operations watch.
+// fleetJobs does the jobs that one worker of the fleet does at a time, until ctx ends: it
+// removes old history at night and counts the fleet's metrics.
 func (s *Scheduler) fleetJobs(ctx context.Context) {
 	for {
-		err := errors.Join(s.sweepIfDue(ctx), s.countIfDue(ctx))
+		err := errors.Join(s.retainIfDue(ctx), s.countIfDue(ctx))
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("fleet job failed", zap.Error(err))
 		}
-		if sleep.For(ctx, upkeepEvery) != nil {
+		if sleep.For(ctx, fleetJobsEvery) != nil {
 			return
 		}
 	}
 }
 
-// countIfDue counts what is too much to be counted by each worker.
+// countIfDue counts what is too expensive to be counted by every worker.
 func (s *Scheduler) countIfDue(ctx context.Context) error {
 	holder := uuid.New()
 	if err := s.cfg.Store.PlanUpkeep(ctx, repo.JobNumbers, time.Now().Add(-time.Hour)); err != nil {
 		return err
 	}
-	taken, err := s.cfg.Store.TakeUpkeep(ctx, repo.JobNumbers, holder, 2*upkeepLife)
+	taken, err := s.cfg.Store.TakeUpkeep(ctx, repo.JobNumbers, holder, 2*fleetJobLease)
 	if err != nil || !taken {
 		return err
 	}
@@ -63,25 +63,23 @@ func (s *Scheduler) countIfDue(ctx context.Context) error {
 	return err
 }
 
-// nextCount is how long after a count that took so long the next one is due. A
-// moment less than the worker's own rhythm, so that each round of it counts.
+// nextCount returns how long after a count the next one is due. It is a little less than
+// fleetJobsEvery, so that each round counts.
 func nextCount(took time.Duration) time.Duration {
-	return max(countAtMost-5*time.Second, countShare*took)
+	return max(minCountInterval-5*time.Second, countShare*took)
 }
 
-// Fleet is the state of the whole installation, as one of the workers has
-// counted it.
+// Fleet is the state of the whole installation, as counted by one of the workers.
 type Fleet struct {
 	repo.Fleet
-	CountedAt time.Time // zero: nobody has yet
+	CountedAt time.Time // zero: never
 	// SweptAt is when old history was last removed; zero: never.
 	SweptAt time.Time
-	// SweepLate is for how long its removal has been due, 0 if it is not.
+	// SweepLate is how long its removal has been due, 0 if it is not.
 	SweepLate time.Duration
 }
 
-// Fleet reads what the workers keep of the whole installation; it costs three
-// rows.
+// Fleet returns the last count of the fleet. It reads three rows.
 func (s *Scheduler) Fleet(ctx context.Context) (f Fleet, err error) {
 	jobs, err := s.cfg.Store.Upkeep(ctx)
 	if err != nil {

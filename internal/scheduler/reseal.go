@@ -13,33 +13,33 @@ import (
 )
 
 const (
-	// resealAtOnce is how many credentials share a transaction, which locks
-	// their connections for its few milliseconds.
-	resealAtOnce = 50
-	// resealBatches bounds what one tick does: others wait for it.
-	resealBatches = 10
-	// keysEvery is how often a worker looks at the keys when nothing is to be done.
+	// resealBatch is the number of credentials in one transaction, which locks their
+	// connections for a few milliseconds.
+	resealBatch = 50
+	// maxResealBatches is the maximum number of transactions in one tick.
+	maxResealBatches = 10
+	// keysEvery is how often a worker checks the keys when nothing is to be resealed.
 	keysEvery = 15 * time.Second
 )
 
-// resealer seals what is under keys older than this worker's primary one with
-// that, so that a rotation ends by itself, and tells of credentials that this
-// worker cannot open: each once.
+// resealer reseals credentials that are encrypted with an older key than this worker's
+// primary one, so that a rotation completes by itself. It logs credentials that this
+// worker cannot decrypt, each once.
 type resealer struct {
 	store *repo.Store
 	log   *zap.Logger
 
-	next   time.Time // not looked at before
+	next   time.Time // of the next check
 	going  bool      // in the middle of a pass
 	cursor repo.ResealCursor
-	sealed int // in this pass
-	keys   map[uint32]bool
-	stuck  map[uuid.UUID]bool
-	locked int // credentials under keys that this worker does not have
+	sealed int                // in this pass
+	keys   map[uint32]bool    // missing keys that are logged
+	stuck  map[uuid.UUID]bool // connections that are logged
+	locked int                // credentials encrypted with keys that this worker does not have
 }
 
-// look does one tick's part. now is any clock that does not go back.
-func (w *resealer) look(ctx context.Context, now time.Time) error {
+// tick does the work of one tick. now comes from a monotonic clock.
+func (w *resealer) tick(ctx context.Context, now time.Time) error {
 	if now.Before(w.next) {
 		return nil
 	}
@@ -48,21 +48,21 @@ func (w *resealer) look(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if w.going = w.judge(uses); !w.going {
+		if w.going = w.hasOlder(uses); !w.going {
 			w.next = now.Add(keysEvery)
 			return nil
 		}
 		w.cursor, w.sealed = repo.ResealCursor{}, 0
 	}
-	for range resealBatches {
-		r, err := w.store.ResealSecrets(ctx, w.cursor, resealAtOnce)
+	for range maxResealBatches {
+		r, err := w.store.ResealSecrets(ctx, w.cursor, resealBatch)
 		if err != nil {
 			return err
 		}
 		w.cursor = r.Next
 		w.sealed += r.Sealed
 		for _, s := range r.Stuck {
-			w.tellStuck(s)
+			w.logStuck(s)
 		}
 		if r.Done {
 			w.end(now)
@@ -72,9 +72,9 @@ func (w *resealer) look(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// judge says whether something is sealed with an older key, and tells of keys
+// hasOlder reports whether a credential is encrypted with an older key. It logs the keys
 // that this worker does not have.
-func (w *resealer) judge(uses []repo.KeyUse) (older bool) {
+func (w *resealer) hasOlder(uses []repo.KeyUse) (older bool) {
 	w.locked = 0
 	for _, u := range uses {
 		switch u.Role {
@@ -99,7 +99,7 @@ func (w *resealer) judge(uses []repo.KeyUse) (older bool) {
 	return older
 }
 
-func (w *resealer) tellStuck(s repo.StuckSecret) {
+func (w *resealer) logStuck(s repo.StuckSecret) {
 	if w.stuck[s.Connection] {
 		return
 	}
@@ -107,13 +107,13 @@ func (w *resealer) tellStuck(s repo.StuckSecret) {
 		w.stuck = make(map[uuid.UUID]bool)
 	}
 	w.stuck[s.Connection] = true
-	w.log.Error("credentials do not open, and stay as they are",
+	w.log.Error("credentials cannot be decrypted, left unchanged",
 		zap.String("tenant", s.Tenant), zap.Stringer("connection", s.Connection), zap.Error(s.Err))
 }
 
 func (w *resealer) end(now time.Time) {
 	if w.sealed > 0 {
-		w.log.Info("credentials sealed anew with the primary key", zap.Int("credentials", w.sealed))
+		w.log.Info("credentials resealed with the primary key", zap.Int("credentials", w.sealed))
 	}
 	w.going, w.next = false, now.Add(keysEvery)
 }

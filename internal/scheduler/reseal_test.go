@@ -14,9 +14,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// What is under older keys is sealed anew and counted once; what does not
-// open, and keys that are not there, are told of once.
-func TestKeyWatch(t *testing.T) {
+// Credentials under older keys are resealed and counted once. Credentials that cannot
+// be decrypted, and missing keys, are logged once.
+func TestReseal(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
 	old, err := secret.New()
@@ -28,7 +28,7 @@ func TestKeyWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, after := repotest.OpenKeyed(t, w.url, old), repotest.OpenKeyed(t, w.url, rotated)
-	const n = resealAtOnce*resealBatches + 7 // two ticks
+	const n = resealBatch*maxResealBatches + 7 // two ticks
 	for i := range n {
 		if _, err := before.AddConnection(t.Context(), "acme", "ann", repo.NewConnection{
 			Name: strconv.Itoa(i), Domain: "https://h", AuthServer: "https://h", ClientID: "x", Secret: secret.NewString("s"),
@@ -40,30 +40,30 @@ func TestKeyWatch(t *testing.T) {
 	repotest.Exec(t, w.url, `update halosync.connections set secret_sealed = set_byte(secret_sealed, 20, 255 - get_byte(secret_sealed, 20)) where name = '3'`)
 
 	core, logs := observer.New(zap.InfoLevel)
-	watch := resealer{store: after, log: zap.New(core)}
+	resealer := resealer{store: after, log: zap.New(core)}
 	now := time.Now()
 	for range 5 {
 		for range 3 { // ticks
-			if err := watch.look(t.Context(), now); err != nil {
+			if err := resealer.tick(t.Context(), now); err != nil {
 				t.Fatal(err)
 			}
 			now = now.Add(tickEvery)
 		}
 		now = now.Add(keysEvery)
 	}
-	var said []string
+	var messages []string
 	for _, entry := range logs.All() {
-		said = append(said, entry.Message)
+		messages = append(messages, entry.Message)
 	}
-	text := strings.Join(said, "\n")
-	if len(said) != 3 || !strings.Contains(text, "not in this worker's key set") || !strings.Contains(text, "do not open, and stay") || !strings.Contains(text, "sealed anew") {
+	text := strings.Join(messages, "\n")
+	if len(messages) != 3 || !strings.Contains(text, "not in this worker's key set") || !strings.Contains(text, "cannot be decrypted, left unchanged") || !strings.Contains(text, "resealed with") {
 		t.Errorf("the log says:\n%s", text)
 	}
 	if sealed := logs.FilterField(zap.Int("credentials", n-1)).Len(); sealed != 1 {
-		t.Errorf("the count is not %d: %v", n-1, logs.All())
+		t.Errorf("no log entry with %d credentials: %v", n-1, logs.All())
 	}
-	if watch.locked != 1 {
-		t.Errorf("%d credentials are locked, want that of the other set", watch.locked)
+	if resealer.locked != 1 {
+		t.Errorf("%d credentials are locked, want the one of the other key set", resealer.locked)
 	}
 	uses, err := after.KeyUses(t.Context())
 	if err != nil || uses[0].Secrets != 1 || uses[1].Secrets != n-1 {

@@ -33,7 +33,7 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// keep sets what both workers keep.
+// keep sets the retention of both workers.
 func (w *fleet) keep(r Retention) { w.first.cfg.Keep, w.second.cfg.Keep = r, r }
 
 func (w *fleet) connect(tenant, name string) repo.Connection {
@@ -67,7 +67,7 @@ func TestNextNight(t *testing.T) {
 	}
 }
 
-// past gives connections runs that ended days ago and runs that never did.
+// past adds runs to connections: some ended days ago, some have not ended.
 func (w *fleet) past(conns []repo.Connection, days, each int) {
 	w.t.Helper()
 	for _, c := range conns {
@@ -81,7 +81,7 @@ func (w *fleet) past(conns []repo.Connection, days, each int) {
 	}
 }
 
-// due makes a job of the fleet due; nobody has it in hand any more.
+// due makes a fleet job due and releases its lease.
 func (w *fleet) due(job string) {
 	w.t.Helper()
 	repotest.Exec(w.t, w.url, `update halosync.upkeep set next_at = now() - interval '1 hour', held_until = now() - interval '1 second' where job = $1`, job)
@@ -93,9 +93,9 @@ func (w *fleet) runsLeft() (ended, unfinished int) {
 	return repotest.Value[int](w.t, w.url, count+`not null`), repotest.Value[int](w.t, w.url, count+`null`)
 }
 
-// At night one of the workers removes what is old, of all tenants, and nothing
-// else; the next pass is a night later.
-func TestOneWorkerSweepsANight(t *testing.T) {
+// At night one of the workers removes the old history of all tenants, and nothing else.
+// The next pass is a night later.
+func TestOneWorkerRemovesOldHistory(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
 	conns := []repo.Connection{w.connect("acme", "one"), w.connect("globex", "two"), w.connect("initech", "three")}
@@ -104,15 +104,15 @@ func TestOneWorkerSweepsANight(t *testing.T) {
 		where id in (select id from halosync.runs where finished_at is not null and tenant = 'acme' limit 7)`)
 	w.keep(Retention{Runs: 90 * day, Events: 400 * day, Clients: 180 * day})
 	var mu sync.Mutex
-	var told [2]int
+	var removed [2]int
 	for i, e := range []*Scheduler{w.first, w.second} {
 		e.cfg.Removed = func(f Removed) {
 			mu.Lock()
 			defer mu.Unlock()
-			told[i] += f.Runs
+			removed[i] += f.Runs
 		}
 	}
-	if err := w.first.sweepIfDue(t.Context()); err != nil { // plans it
+	if err := w.first.retainIfDue(t.Context()); err != nil { // plans it
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 750 {
@@ -122,7 +122,7 @@ func TestOneWorkerSweepsANight(t *testing.T) {
 	var both sync.WaitGroup
 	for _, e := range []*Scheduler{w.first, w.second} {
 		both.Go(func() {
-			if err := e.sweepIfDue(t.Context()); err != nil {
+			if err := e.retainIfDue(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -131,8 +131,8 @@ func TestOneWorkerSweepsANight(t *testing.T) {
 	if ended, unfinished := w.runsLeft(); ended != 7 || unfinished != 3 {
 		t.Errorf("%d ended and %d unfinished runs are left, want 7 and 3", ended, unfinished)
 	}
-	if told != [2]int{743, 0} && told != [2]int{0, 743} {
-		t.Errorf("the two workers removed %v runs, want one of them all", told)
+	if removed != [2]int{743, 0} && removed != [2]int{0, 743} {
+		t.Errorf("the two workers removed %v runs, want all of them by one worker", removed)
 	}
 	fleet, err := w.first.Fleet(t.Context())
 	// The next night may have begun meanwhile.
@@ -141,14 +141,14 @@ func TestOneWorkerSweepsANight(t *testing.T) {
 	}
 }
 
-// What is set to be kept for ever is; the job is done all the same.
+// History that is set to be kept forever is kept; the job runs anyway.
 func TestKeepForEver(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
 	w.past([]repo.Connection{w.connect("acme", "one")}, 4000, 3)
 	repotest.Exec(t, w.url, `insert into halosync.signin_tokens_used (tenant, hash, expires_at) values ('visitor', sha256('x'), now())`)
 	w.due(repo.JobRetention)
-	if err := w.first.sweepIfDue(t.Context()); err != nil {
+	if err := w.first.retainIfDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 3 {
@@ -162,9 +162,9 @@ func TestKeepForEver(t *testing.T) {
 	}
 }
 
-// A pass that ends with its worker is late, and goes on with another one, once
-// that may believe the first to be gone; who comes back then does nothing more.
-func TestBrokenOffSweepGoesOn(t *testing.T) {
+// If a worker dies during a pass, another one takes over once the lease has expired. If
+// the first worker then returns, it does nothing more.
+func TestInterruptedRetentionContinues(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
 	w.past([]repo.Connection{w.connect("acme", "one")}, 91, 500)
@@ -172,35 +172,36 @@ func TestBrokenOffSweepGoesOn(t *testing.T) {
 	w.due(repo.JobRetention)
 	dying, die := context.WithCancel(t.Context())
 	w.first.cfg.Removed = func(Removed) { die() }
-	if err := w.first.sweepIfDue(dying); !errors.Is(err, context.Canceled) {
+	if err := w.first.retainIfDue(dying); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the first worker: %v", err)
 	}
-	if err := w.second.sweepIfDue(t.Context()); err != nil {
+	if err := w.second.retainIfDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 300 {
-		t.Errorf("%d runs left while the first worker is believed in, want 300", ended)
+		t.Errorf("%d runs left before the first worker's lease expires, want 300", ended)
 	}
 	if fleet, err := w.first.Fleet(t.Context()); err != nil || fleet.SweepLate < time.Hour {
 		t.Errorf("meanwhile: %+v, %v", fleet, err)
 	}
 	w.due(repo.JobRetention)
-	frozen := &sweeper{store: w.store, keep: w.first.cfg.Keep, holder: uuid.New()}
+	frozen := &retentionPass{store: w.store, keep: w.first.cfg.Keep, holder: uuid.New()}
 	if _, err := w.store.TakeUpkeep(t.Context(), repo.JobRetention, frozen.holder, -time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.second.sweepIfDue(t.Context()); err != nil {
+	if err := w.second.retainIfDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 0 {
 		t.Errorf("%d runs left in the end", ended)
 	}
-	if err := frozen.pass(t.Context()); !errors.Is(err, repo.ErrFenced) {
+	if err := frozen.run(t.Context()); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("the frozen worker: %v", err)
 	}
 }
 
-// One worker counts, and all know: within its time, and more seldom if it takes long.
+// One worker counts for all, not before the interval is over, and less often if counting
+// takes long.
 func TestOneWorkerCounts(t *testing.T) {
 	t.Parallel()
 	if got := []time.Duration{nextCount(time.Second / 2), nextCount(10 * time.Second)}; got[0] != 55*time.Second || got[1] != 500*time.Second {
@@ -238,6 +239,6 @@ func TestOneWorkerCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f, err = w.first.Fleet(t.Context()); err != nil || !f.CountedAt.Equal(counted) {
-		t.Errorf("counted again within its time: %v, %v", f.CountedAt, err)
+		t.Errorf("counted again before the interval was over: %v, %v", f.CountedAt, err)
 	}
 }

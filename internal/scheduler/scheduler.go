@@ -1,7 +1,7 @@
-// Package scheduler does what the fleet of workers does by itself: it starts the resyncs
-// that are due, puts runs into the queue that have no task there, seals credentials again
-// after a rotation of keys, counts what operations watch, and removes old history. Any
-// number of workers may do so at once.
+// Package scheduler does the scheduled jobs of the fleet of workers: it starts resyncs
+// that are due, enqueues runs that have no task, reseals credentials after a key
+// rotation, counts the fleet's metrics, and removes old history. Any number of workers
+// may run it at once.
 package scheduler
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Config is what a [Scheduler] works with.
+// Config configures a [Scheduler].
 type Config struct {
 	Store    *repo.Store
 	Dispatch *dispatch.Dispatcher
@@ -28,18 +28,18 @@ type Config struct {
 	// [schedule.Parse]. Default "30 4 * * *".
 	Schedule string
 	// Spread is the window over which the starts of different connections are spread.
-	// Default none.
+	// Default: none.
 	Spread time.Duration
-	// Keep is how long history is kept. Default: for ever.
+	// Keep is how long history is kept. Default: forever.
 	Keep Retention
-	// Removed is called with old history that was removed, for metrics. May be nil.
+	// Removed is called after each removal of old history, for metrics. May be nil.
 	Removed func(Removed)
 	Log     *zap.Logger // default: none
-	// Now moves the clock of the schedule, for tests. Nil is the database's.
+	// Now is the clock of the schedule, for tests. Default: the database's.
 	Now func() time.Time
 }
 
-// Scheduler does one worker's part.
+// Scheduler runs the scheduled jobs in one worker.
 type Scheduler struct{ cfg Config }
 
 // New returns a scheduler.
@@ -57,36 +57,35 @@ func New(cfg Config) *Scheduler {
 }
 
 const (
-	// tickEvery is how often each worker looks for what is due.
+	// tickEvery is how often each worker looks for due work.
 	tickEvery = 5 * time.Second
-	// lookAgain is how long after runs were found the next look is: those that
-	// were requested in SQL at the same time have one notification for all, which
-	// may come a moment before the last of them can be seen.
-	lookAgain = 50 * time.Millisecond
-	// claimAtOnce is how many connections share a transaction of the scheduler.
-	claimAtOnce = 200
+	// recheckAfter is the wait before another tick after one that found runs. Requests
+	// made in SQL at the same time share one notification, which may arrive shortly
+	// before the last of them is visible.
+	recheckAfter = 50 * time.Millisecond
+	// claimBatch is the number of connections in one transaction of the scheduler.
+	claimBatch = 200
 )
 
 const (
-	// listenAgain is the pause before a broken LISTEN is tried again; until then the
-	// ticks find what was requested.
-	listenAgain = 10 * time.Second
-	// listenRetry is the pause when notifications do not arrive at all.
-	listenRetry = time.Hour
+	// listenRetry is the pause before a broken LISTEN is tried again. Until then the
+	// ticks find new requests.
+	listenRetry = 10 * time.Second
+	// noNotificationsRetry is the pause if notifications do not arrive at all.
+	noNotificationsRetry = time.Hour
 )
 
-// Ticked is what one tick of the clock did.
+// Ticked is the result of one tick.
 type Ticked struct {
 	Scheduled  int // resyncs started
-	Missed     int // slots that had passed while no worker was up
-	Dispatched int // runs put into the queue
+	Missed     int // slots that passed while no worker was running
+	Dispatched int // runs enqueued
 	Late       int // active connections whose resync is overdue by 15 minutes
 	Locked     int // stored credentials that this worker's key set cannot open
 }
 
-// Serve ticks every five seconds, and whenever a run is requested in SQL, until ctx ends,
-// and does the jobs of the fleet beside that. observe is called after each tick; it may
-// be nil.
+// Serve ticks every five seconds and whenever a run is requested in SQL, and does the
+// fleet jobs, until ctx ends. It calls observe after each tick; observe may be nil.
 func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 	if err := s.alignSchedules(ctx); err != nil {
 		s.cfg.Log.Warn("schedules not aligned", zap.Error(err))
@@ -94,10 +93,10 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 	keys := resealer{store: s.cfg.Store, log: s.cfg.Log}
 	tick := func() (found bool) {
 		t, err := s.Tick(ctx)
-		err = errors.Join(err, keys.look(ctx, time.Now()))
+		err = errors.Join(err, keys.tick(ctx, time.Now()))
 		t.Locked = keys.locked
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("tick", zap.Error(err))
+			s.cfg.Log.Warn("tick failed", zap.Error(err))
 		}
 		if observe != nil {
 			observe(t)
@@ -105,19 +104,19 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 		return t.Dispatched > 0
 	}
 	wake := make(chan struct{}, 1)
-	ring := func() {
+	wakeUp := func() {
 		select {
 		case wake <- struct{}{}:
-		default: // it rings already
+		default: // already woken
 		}
 	}
 	clock := cron.New(cron.WithLogger(cron.DiscardLogger))
-	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(ring))
+	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(wakeUp))
 	clock.Start()
-	var beside sync.WaitGroup
-	beside.Go(func() { s.listen(ctx, ring) })
-	beside.Go(func() { s.fleetJobs(ctx) })
-	ring()
+	var background sync.WaitGroup
+	background.Go(func() { s.listen(ctx, wakeUp) })
+	background.Go(func() { s.fleetJobs(ctx) })
+	wakeUp()
 	var again <-chan time.Time
 	for {
 		select {
@@ -125,27 +124,26 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 		case <-again:
 		case <-ctx.Done():
 			<-clock.Stop().Done()
-			beside.Wait()
+			background.Wait()
 			return
 		}
 		again = nil
 		if tick() {
-			again = time.After(lookAgain)
+			again = time.After(recheckAfter)
 		}
 	}
 }
 
-// Tick starts the resyncs that are due and puts runs into the queue that have
-// no task there.
+// Tick starts the resyncs that are due and enqueues runs that have no task.
 func (s *Scheduler) Tick(ctx context.Context) (t Ticked, err error) {
 	for {
-		claimed, err := s.cfg.Store.ClaimDue(ctx, s.cfg.Now(), claimAtOnce, s.planDue)
+		claimed, err := s.cfg.Store.ClaimDue(ctx, s.cfg.Now(), claimBatch, s.planDue)
 		if err != nil {
 			return t, fmt.Errorf("due resyncs: %w", err)
 		}
 		t.Scheduled += claimed.Started
 		t.Missed += claimed.Missed
-		if claimed.Connections < claimAtOnce {
+		if claimed.Connections < claimBatch {
 			break
 		}
 	}
@@ -156,13 +154,13 @@ func (s *Scheduler) Tick(ctx context.Context) (t Ticked, err error) {
 	return t, err
 }
 
-// planDue makes the run of a connection that is due, and its next slot. A
-// schedule that does not parse (it was checked when it was set) falls back to
-// a day, rather than holding up all others.
+// planDue returns the run of a due connection and its next slot. If the schedule is
+// invalid, although it was checked when it was set, the next slot is in a day, so that
+// other connections are not delayed.
 func (s *Scheduler) planDue(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	slot, err := s.planSlot(c, now)
 	if err != nil {
-		s.cfg.Log.Error("schedule of a connection", zap.Stringer("connection", c.ID), zap.Error(err))
+		s.cfg.Log.Error("invalid schedule, next resync in a day", zap.Stringer("connection", c.ID), zap.Error(err))
 		slot = repo.Slot{Next: now.Add(24 * time.Hour)}
 	}
 	if c.NextResyncAt == nil {
@@ -176,23 +174,23 @@ func (s *Scheduler) planDue(c repo.DueConnection, now time.Time) (repo.Slot, err
 	return slot, err
 }
 
-// alignSchedules plans anew what was planned by another default schedule or
-// spread than this worker's.
+// alignSchedules discards plans that were made with another default schedule or spread
+// than this worker's.
 func (s *Scheduler) alignSchedules(ctx context.Context) error {
 	return s.cfg.Store.ForgetPlans(ctx, s.cfg.Schedule, s.specSuffix())
 }
 
-// listen rings whenever a run is requested in SQL, until ctx ends.
-func (s *Scheduler) listen(ctx context.Context, ring func()) {
+// listen calls wakeUp whenever a run is requested in SQL, until ctx ends.
+func (s *Scheduler) listen(ctx context.Context, wakeUp func()) {
 	for ctx.Err() == nil {
-		err := s.cfg.Store.Listen(ctx, ring)
+		err := s.cfg.Store.Listen(ctx, wakeUp)
 		if ctx.Err() != nil {
 			return
 		}
 		s.cfg.Log.Warn("listen failed, polling", zap.Error(err))
-		pause := listenAgain
+		pause := listenRetry
 		if errors.Is(err, repo.ErrNoNotifications) {
-			pause = listenRetry
+			pause = noNotificationsRetry
 		}
 		select {
 		case <-time.After(pause):
@@ -201,10 +199,9 @@ func (s *Scheduler) listen(ctx context.Context, ring func()) {
 	}
 }
 
-// planSlot says when a connection's next resync is, and how many it has
-// missed. A schedule of its own that does not parse (it was checked when it
-// was set, perhaps by a program that knows more zones) gives way to the
-// default, rather than letting nights pass.
+// planSlot returns the time of a connection's next resync and how many it has missed. If
+// the connection's own schedule is invalid, planSlot uses the default. The schedule was
+// checked when it was set, but perhaps by a program that knows more time zones.
 func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	spec := s.cfg.Schedule
 	if c.ResyncCron != "" {
@@ -212,7 +209,7 @@ func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, er
 	}
 	when, err := schedule.Parse(spec)
 	if err != nil && c.ResyncCron != "" {
-		s.cfg.Log.Error("schedule of a connection: the default is used", zap.Stringer("connection", c.ID), zap.Error(err))
+		s.cfg.Log.Error("invalid schedule, using the default", zap.Stringer("connection", c.ID), zap.Error(err))
 		when, err = schedule.Parse(s.cfg.Schedule)
 	}
 	if err != nil {
@@ -226,5 +223,5 @@ func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, er
 	return slot, nil
 }
 
-// specSuffix tells plans with another spread apart.
+// specSuffix marks a stored plan with its spread.
 func (s *Scheduler) specSuffix() string { return schedule.SpreadMark + s.cfg.Spread.String() }

@@ -1,6 +1,6 @@
-// Package setup opens the parts that both programs use, as the environment configures
-// them: the store, the queue, the request budget and the use cases. No other package reads
-// the environment.
+// Package setup opens the parts that both programs use, configured by the environment:
+// the store, the queue, the request budget and the use cases. No other package reads the
+// environment.
 package setup
 
 import (
@@ -64,9 +64,9 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 type Options struct {
 	Version  string
 	MaxConns int // to Postgres; 0: pgx's default
-	// Patience bounds how long a request waits for the budget; default: that of package
-	// ratelimit.
-	Patience time.Duration
+	// BudgetTimeout bounds the wait of a request for the budget. Default: that of
+	// package ratelimit.
+	BudgetTimeout time.Duration
 	// Observe is called with each decision of the budget. It may be nil.
 	Observe func(ratelimit.Event)
 	// ObserveHalo is called after every HTTP attempt. It may be nil.
@@ -87,8 +87,8 @@ type Parts struct {
 	close []func() error
 }
 
-// Open opens the parts. It does not connect to Postgres or Redis yet. Without REDIS_URL
-// the budget is local to the process.
+// Open opens the parts. It does not connect to Postgres or Redis. Without REDIS_URL the
+// budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	p := &Parts{Settings: set}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
@@ -99,7 +99,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	if p.Store, err = repo.Open(ctx, stored); err != nil {
 		return nil, &config.FaultsError{Faults: []string{config.DatabaseURL + ": " + err.Error()}}
 	}
-	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.Patience, Observe: opts.Observe}
+	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.BudgetTimeout, Observe: opts.Observe}
 	if set.RedisURL.Reveal() != "" {
 		p.Queue = tasks.NewClient(set.Redis)
 		if opts.Traces.On() {

@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	// leastSimilar is the trigram similarity from which stems are alike, and
-	// similarWithNumber that which is enough next to an equal number.
-	leastSimilar, similarWithNumber = 0.45, 0.3
-	// bestSimilar is the score, in hundredths, of stems that are as similar as
-	// can be without being the same: their words in another order.
+	// minSimilar is the minimum trigram similarity of similar stems, and
+	// similarWithNumber the minimum if the numbers are equal.
+	minSimilar, similarWithNumber = 0.45, 0.3
+	// bestSimilar is the score, in hundredths, of stems with similarity 1 that are not
+	// equal: the same words in another order.
 	bestSimilar = 85
-	// closeCall is how near, in hundredths, another candidate's score must be
-	// to leave the choice to a person.
+	// closeCall is the maximum difference, in hundredths, between scores that leaves the
+	// choice to a person.
 	closeCall = 5
-	// perClient is how many companies of the same or a similar name are looked
-	// at for a client.
+	// perClient is the maximum number of companies with the same or a similar name that
+	// are compared with a client.
 	perClient = 5
 )
 
-// points judges a pair in hundredths and says why: keys first, then the whole
-// name, then the name without its legal form, then likeness. 0 is no
+// points returns the score of a pair in hundredths and the reason: keys first, then the
+// whole name, then the name without its legal form, then similarity. 0 means no
 // suggestion.
 func points(p repo.SuggestPair) (int, string) {
 	switch p.Match {
@@ -50,36 +50,35 @@ func points(p repo.SuggestPair) (int, string) {
 		}
 		return 80, fmt.Sprintf("same name, other legal form (%s, %s)", ours, theirs)
 	case repo.MatchSimilar:
-		if alike := math.Round(1e4*p.Similarity) / 1e4; alike >= leastSimilar {
+		if alike := math.Round(1e4*p.Similarity) / 1e4; alike >= minSimilar {
 			return int(math.Round(bestSimilar * alike)), fmt.Sprintf("similar name (%.2f)", alike)
 		}
 	}
 	return 0, ""
 }
 
-// similarFor is from where on stems are similar enough to have a score of
-// least, or to make one that has it ambiguous. More than 1: none are. Pairs of
-// similar names are never close to others, because these are left out there.
-func similarFor(least float64) float64 {
-	if least > bestSimilar/100. {
+// similarFor returns the minimum similarity of stems whose score is at least minScore, or
+// close enough to make such a pair ambiguous. More than 1 means that no stems qualify.
+// Similar names never come close to the other kinds of match, which score higher.
+func similarFor(minScore float64) float64 {
+	if minScore > bestSimilar/100. {
 		return 2
 	}
 	const rounding = 0.01
-	return max(leastSimilar, (100*least-closeCall)/bestSimilar-rounding)
+	return max(minSimilar, (100*minScore-closeCall)/bestSimilar-rounding)
 }
 
-// scored is a suggestion with its score in whole hundredths, which compare
-// exactly.
+// scored is a suggestion with its score in whole hundredths, which compare exactly.
 type scored struct {
 	Suggestion
 	points int
 }
 
-// rank gives suggestions with a score of at least least. One that has a better
-// one on either side is left out, unless it comes close: then both are
-// ambiguous, and each says with what. Pairs that are left out do not
-// make others ambiguous.
-func rank(pairs []repo.SuggestPair, clientNames map[int64]string, least float64) []Suggestion {
+// rank returns the suggestions with a score of at least minScore. It drops a pair if its
+// company or client has a better one, unless the scores are close: then both are
+// ambiguous, and each names the other in its reason. Pairs that are dropped do not make
+// others ambiguous.
+func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float64) []Suggestion {
 	all := score(pairs, clientNames)
 	bestOfCompany, bestOfClient := map[uuid.UUID]int{}, map[int64]int{}
 	all = slices.DeleteFunc(all, func(s scored) bool {
@@ -98,15 +97,15 @@ func rank(pairs []repo.SuggestPair, clientNames map[int64]string, least float64)
 			s.Ambiguous = true
 			s.Reason += "; fits as well: " + names.Some(rivals)
 		}
-		// Only now: a rival just below the least score is a rival all the same.
-		if s.Score >= least {
+		// Not earlier: a rival just below minScore still makes a pair ambiguous.
+		if s.Score >= minScore {
 			kept = append(kept, s.Suggestion)
 		}
 	}
 	return kept
 }
 
-// score judges pairs, each once, by what fits best. The best come first.
+// score scores each pair once, by its best match, and sorts the best first.
 func score(pairs []repo.SuggestPair, clientNames map[int64]string) []scored {
 	var all []scored
 	for _, p := range pairs {
@@ -132,8 +131,7 @@ func score(pairs []repo.SuggestPair, clientNames map[int64]string) []scored {
 	})
 }
 
-// sides finds the suggestions of a company, and those of a client, by their
-// places in a list.
+// sides indexes the suggestions of a list by company and by client.
 type sides struct {
 	ofCompany map[uuid.UUID][]int
 	ofClient  map[int64][]int
@@ -148,10 +146,9 @@ func newSides(all []scored) sides {
 	return s
 }
 
-// rivals names what else the company or the client of a suggestion could be,
-// a few of each.
+// rivals returns the other companies and clients that fit a suggestion, a few of each.
 func (s sides) rivals(all []scored, i int) (rivals []string) {
-	const enough = 4 // with one of them i itself
+	const enough = 4 // including i itself
 	companies, clients := s.ofClient[all[i].ClientID], s.ofCompany[all[i].CompanyID]
 	for _, j := range companies[:min(enough, len(companies))] {
 		if j != i {

@@ -44,9 +44,9 @@ func TestPoints(t *testing.T) {
 
 func TestSimilarFor(t *testing.T) {
 	t.Parallel()
-	for least, want := range map[float64]float64{0: 0.45, 0.3: 0.45, 0.5: 0.5194, 0.85: 0.9312, 0.86: 2, 1: 2} {
-		if got := similarFor(least); math.Abs(got-want) > 0.0001 {
-			t.Errorf("similarFor(%v) = %v, want %v", least, got, want)
+	for minScore, want := range map[float64]float64{0: 0.45, 0.3: 0.45, 0.5: 0.5194, 0.85: 0.9312, 0.86: 2, 1: 2} {
+		if got := similarFor(minScore); math.Abs(got-want) > 0.0001 {
+			t.Errorf("similarFor(%v) = %v, want %v", minScore, got, want)
 		}
 	}
 }
@@ -90,10 +90,10 @@ func TestRank(t *testing.T) {
 		{"0.06 is not", "A=1 0.90, B=1 0.84", "A=1 0.90"},
 		{"a chain is ambiguous in both places", "A=1 0.70, A=2 0.68, B=2 0.66", "A=1 0.70?, A=2 0.68?, B=2 0.66?"},
 		// B=1 is out because of A=1, and so does not take B away from client 2.
-		{"what is left out stands in nobody's way", "A=1 0.97, B=1 0.80, B=2 0.60", "A=1 0.97, B=2 0.60"},
+		{"dropped pairs do not make others ambiguous", "A=1 0.97, B=1 0.80, B=2 0.60", "A=1 0.97, B=2 0.60"},
 		{"nor makes it ambiguous", "A=1 0.97, B=1 0.62, B=2 0.60", "A=1 0.97, B=2 0.60"},
-		{"below the least score", "A=1 0.97, B=2 0.49", "A=1 0.97"},
-		{"a rival below the least score", "A=1 0.52, A=2 0.48", "A=1 0.52?"},
+		{"below the minimum score", "A=1 0.97, B=2 0.49", "A=1 0.97"},
+		{"a rival below the minimum score", "A=1 0.52, A=2 0.48", "A=1 0.52?"},
 		{"names decide the order", "B=1 0.97, A=2 0.97", "A=2 0.97, B=1 0.97"},
 	} {
 		var got []string
@@ -110,7 +110,7 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// The reason says with what a pair is ambiguous.
+// The reason of an ambiguous pair names its rivals.
 func TestRankNamesRivals(t *testing.T) {
 	t.Parallel()
 	names := map[int64]string{1: "One", 2: "Two"}
@@ -125,8 +125,8 @@ func TestRankNamesRivals(t *testing.T) {
 	}
 }
 
-// A thousand companies and clients of one name, of which the database gives
-// five for each client, are told apart by nobody, and quickly.
+// A thousand companies and clients have the same name, and the database returns five
+// companies for each client. None of the pairs is certain, and ranking is fast.
 func TestRankOfNamesakes(t *testing.T) {
 	t.Parallel()
 	var pairs []repo.SuggestPair

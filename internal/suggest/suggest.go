@@ -1,5 +1,5 @@
 // Package suggest finds pairs of an unmapped company and an unmapped client that may be
-// the same customer: by key, by name, by name without its legal form, by likeness.
+// the same customer: by key, by name, by name without its legal form, by similarity.
 package suggest
 
 import (
@@ -23,34 +23,33 @@ type Suggestion struct {
 	ClientName  string
 	Score       float64 // 0 to 1, in hundredths
 	Reason      string
-	Ambiguous   bool // something else fits nearly as well: for a person to decide
+	Ambiguous   bool // another pair fits nearly as well: a person must decide
 }
 
-// Suggestions are pairs, the best ones first. Notices say what may be missing,
-// and why.
+// Suggestions are pairs, the best ones first. Notices name what may be missing and why.
 type Suggestions struct {
 	Pairs   []Suggestion
 	Notices []string
 }
 
 // Find pairs the unmapped companies with the unmapped, active clients of a connection, as
-// Halo shows them now. Pairs with a score below minScore, 0 to 1, are left out, and so
-// are those that a person dismissed or unmapped. If Halo cannot be read to the end there
-// is an error and no pairs.
+// Halo lists them now. It drops pairs with a score below minScore (0 to 1) and pairs that
+// a person dismissed or unmapped. If Halo's list cannot be read to its end, Find returns
+// an error and no pairs.
 func Find(ctx context.Context, store *repo.Store, api *halo.API, conn repo.Connection, minScore float64) (Suggestions, error) {
 	clients, doubt, err := activeClients(ctx, api)
 	if err != nil {
 		return Suggestions{}, err
 	}
 	clientNames := make(map[int64]string, len(clients))
-	asked := make([]repo.SuggestClient, len(clients))
+	candidates := make([]repo.SuggestClient, len(clients))
 	for i, c := range clients {
 		norm := names.Normalise(c.Name)
 		stem, form := names.StripLegalForm(norm)
 		clientNames[c.ID] = c.Name
-		asked[i] = repo.SuggestClient{ID: c.ID, Norm: norm, Stem: stem, Form: form, Ref: c.Ref, AccountsID: c.AccountsID}
+		candidates[i] = repo.SuggestClient{ID: c.ID, Norm: norm, Stem: stem, Form: form, Ref: c.Ref, AccountsID: c.AccountsID}
 	}
-	found, err := store.Suggest(ctx, conn.Tenant, conn.ID, asked, repo.SuggestOptions{
+	found, err := store.Suggest(ctx, conn.Tenant, conn.ID, candidates, repo.SuggestOptions{
 		Split: names.StripLegalForm, Similar: similarFor(minScore), SimilarWithNumber: similarWithNumber, PerClient: perClient,
 	})
 	if err != nil {
@@ -66,10 +65,10 @@ func Find(ctx context.Context, store *repo.Store, api *halo.API, conn repo.Conne
 	return out, nil
 }
 
-// activeClients lists Halo's active clients but the "Unknown" one. A list that
-// changes while it is read is read again, as an import does: a client that was
-// missed could be the very one that makes a pair ambiguous. doubt says why
-// there may be more all the same, and is empty if that is ruled out.
+// activeClients lists Halo's active clients except the "Unknown" one. It reads a list
+// again that changes while it is read, like an import: a missed client could make a pair
+// ambiguous. doubt is why clients may still be missing, and empty if the list is proved
+// complete.
 func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
 	doubt, err = proof.List{Query: halo.Query{VerifyTail: true}}.Read(ctx, api, func(c halo.Client, isNew bool) {
 		if isNew && !c.Inactive && c.ID != proof.UnknownClientID {
@@ -79,12 +78,12 @@ func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, d
 	return clients, doubt, err
 }
 
-// Certain are the pairs with at least a score that need no person, ready for
-// a request.
-func (s Suggestions) Certain(least float64) []tasks.Pair {
+// Certain returns the unambiguous pairs with a score of at least minScore, ready for a
+// request.
+func (s Suggestions) Certain(minScore float64) []tasks.Pair {
 	var pairs []tasks.Pair
 	for _, p := range s.Pairs {
-		if !p.Ambiguous && p.Score >= least {
+		if !p.Ambiguous && p.Score >= minScore {
 			pairs = append(pairs, tasks.Pair{Company: p.CompanyID.String(), ClientID: p.ClientID})
 		}
 	}

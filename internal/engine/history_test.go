@@ -15,11 +15,11 @@ import (
 
 // saga is one random history: a tenant with a connection, its Halo, and the
 // model of what must be true.
-type saga struct {
+type history struct {
 	*stage
 	seed  uint64
 	dice  *rand.Rand
-	total *tellings
+	total *stats
 	name  string // of the tenant, ours and Halo's
 	conn  repo.Connection
 	far   *halotest.Tenant
@@ -28,16 +28,16 @@ type saga struct {
 	steps int
 	doing string
 
-	mapped    map[uuid.UUID]side // mappings in force
-	deleted   []uuid.UUID        // by a person
-	everThere map[int64]bool     // clients that Halo ever had
-	graves    []halotest.Client  // that may be brought back
-	absent    map[int64]bool     // clients that were not there at some moment of the run
+	mapped         map[uuid.UUID]side // active mappings
+	deleted        []uuid.UUID        // by a person
+	everThere      map[int64]bool     // clients that ever existed in Halo
+	deletedClients []halotest.Client  // that may be added again
+	absent         map[int64]bool     // clients that did not exist at some moment of the run
 }
 
-// tell plays one history.
-func (st *stage) tell(seed uint64, total *tellings) {
-	s := &saga{
+// play plays one history.
+func (st *stage) play(seed uint64, total *stats) {
+	s := &history{
 		stage: st, seed: seed, dice: rand.New(rand.NewPCG(seed, 11)), total: total, name: fmt.Sprint("h", seed),
 		mapped: map[uuid.UUID]side{}, everThere: map[int64]bool{}, absent: map[int64]bool{},
 	}
@@ -60,10 +60,10 @@ func (st *stage) tell(seed uint64, total *tellings) {
 	for s.steps = 1; s.steps <= 8+s.dice.IntN(5) && !s.t.Failed(); s.steps++ {
 		s.step()
 	}
-	s.resync(stillAir)
+	s.resync(noFault)
 }
 
-func (s *saga) step() {
+func (s *history) step() {
 	switch d := s.dice.IntN(20); {
 	case d < 8:
 		for range 1 + s.dice.IntN(4) {
@@ -78,11 +78,11 @@ func (s *saga) step() {
 	case d < 14:
 		s.restore()
 	default:
-		s.resync(sky(s.dice.IntN(int(skies))))
+		s.resync(faultMode(s.dice.IntN(int(faultModes))))
 	}
 }
 
-func (s *saga) add(n int) {
+func (s *history) add(n int) {
 	for range n {
 		c := halotest.Client{Name: fmt.Sprintf("Client %d", s.dice.IntN(1_000_000)), Inactive: s.dice.IntN(12) == 0}
 		if s.far.Len() == 0 {
@@ -94,8 +94,8 @@ func (s *saga) add(n int) {
 	}
 }
 
-// change lets one thing happen in Halo.
-func (s *saga) change() {
+// change makes one change in Halo.
+func (s *history) change() {
 	ids := s.far.IDs()
 	if len(ids) < 3 {
 		s.add(1)
@@ -112,35 +112,35 @@ func (s *saga) change() {
 	case 3:
 		s.far.Activate(id)
 	case 4, 5:
-		s.bury(id)
+		s.noteDeletion(id)
 		s.far.Delete(id)
 	case 6:
 		if id != other {
-			s.bury(id)
+			s.noteDeletion(id)
 			s.far.Merge(id, other)
 		}
 	default:
-		if len(s.graves) > 0 {
-			i := s.dice.IntN(len(s.graves))
-			s.far.Add(s.graves[i])
-			s.graves = slices.Delete(s.graves, i, i+1)
+		if len(s.deletedClients) > 0 {
+			i := s.dice.IntN(len(s.deletedClients))
+			s.far.Add(s.deletedClients[i])
+			s.deletedClients = slices.Delete(s.deletedClients, i, i+1)
 		}
 	}
 }
 
-func (s *saga) bury(id int64) {
+func (s *history) noteDeletion(id int64) {
 	if c, ok := s.far.Get(id); ok {
-		s.graves = append(s.graves, c)
+		s.deletedClients = append(s.deletedClients, c)
 		s.absent[id] = true
 	}
 }
 
-// imports imports everything, or a few clients; sometimes a person unmaps in
-// the middle, and that wins.
-func (s *saga) imports() {
+// imports imports all clients or a few. Sometimes a person unmaps during the import,
+// which wins.
+func (s *history) imports() {
 	s.doing = "import"
 	gone, spared := map[uuid.UUID]bool{}, map[int64]bool{}
-	meddle := func() {
+	interfere := func() {
 		if s.dice.IntN(6) > 0 {
 			return
 		}
@@ -156,14 +156,14 @@ func (s *saga) imports() {
 		}
 	}
 	j := job(args)
-	s.between(meddle, func() {
+	s.between(interfere, func() {
 		run(s, j, func() error { _, err := s.engine.Import(s.t.Context(), j); return err })
 	})
 	s.settle(gone, func(m side) bool { return !spared[m.Client] })
 }
 
 // mapPair maps an unmapped company, or a new one, to some client.
-func (s *saga) mapPair() {
+func (s *history) mapPair() {
 	s.doing = "map"
 	ids := s.far.IDs()
 	if len(ids) == 0 {
@@ -198,7 +198,7 @@ func (s *saga) mapPair() {
 	s.settle(gone, func(m side) bool { return m.Client == client && m.Company == company.ID })
 }
 
-func (s *saga) unmap(n int) {
+func (s *history) unmap(n int) {
 	s.doing = "unmap"
 	gone := map[uuid.UUID]bool{}
 	s.unmapNow(n, gone)
@@ -206,7 +206,7 @@ func (s *saga) unmap(n int) {
 }
 
 // unmapNow deletes up to n mappings of the model and notes them in gone.
-func (s *saga) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
+func (s *history) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 	var ids []uuid.UUID
 	for id := range s.mapped {
 		if !gone[id] {
@@ -228,7 +228,7 @@ func (s *saga) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 }
 
 // restore brings a deleted mapping back, if its client and company are free.
-func (s *saga) restore() {
+func (s *history) restore() {
 	s.doing = "restore"
 	if len(s.deleted) == 0 {
 		return
@@ -245,23 +245,23 @@ func (s *saga) restore() {
 	}
 }
 
-// sky is what surrounds a resync.
-type sky int
+// faultMode is the disturbance during a resync.
+type faultMode int
 
 const (
-	stillAir  sky = iota
-	changing      // Halo changes between the pages
-	meddling      // a person unmaps between the pages
-	faulty        // requests fail
-	broken        // some clients cannot be read one by one
-	emptyPage     // a page comes without its rows
-	blind         // the agent may read nothing
-	halfBlind     // or only some
-	skies
+	noFault   faultMode = iota
+	changing            // Halo changes between the pages
+	unmapping           // a person unmaps between the pages
+	faulty              // requests fail
+	broken              // some clients cannot be read one by one
+	emptyPage           // a page comes without its rows
+	blind               // the agent may read nothing
+	halfBlind           // or only some
+	faultModes
 )
 
-func (s *saga) resync(w sky) {
-	s.doing = fmt.Sprint("resync ", w)
+func (s *history) resync(mode faultMode) {
+	s.doing = fmt.Sprint("resync ", mode)
 	before, gone := s.sides(), map[uuid.UUID]bool{}
 	clear(s.absent)
 	there := map[int64]bool{}
@@ -269,12 +269,12 @@ func (s *saga) resync(w sky) {
 		there[id] = true
 	}
 	hidden := func(int64) bool { return false }
-	meddle := func() {}
-	switch w {
+	interfere := func() {}
+	switch mode {
 	case changing:
-		meddle = func() { s.change() }
-	case meddling:
-		meddle = func() { s.unmapNow(1, gone) }
+		interfere = func() { s.change() }
+	case unmapping:
+		interfere = func() { s.unmapNow(1, gone) }
 	case faulty:
 		s.halo.Fault(halotest.Rule{Tenant: s.far, Chance: 0.15, Seed: s.seed, MaxRun: 3}, halotest.Status(500, ""), halotest.Status(503, ""),
 			halotest.Throttle(0), halotest.Reset(), halotest.HTML200(), halotest.Truncate(80), halotest.Cut(60), halotest.Expire())
@@ -293,24 +293,24 @@ func (s *saga) resync(w sky) {
 		modulus := int64(2 + s.dice.IntN(2)*s.dice.IntN(6))
 		hidden = func(id int64) bool { return id%modulus == 0 }
 		s.app.Rights(halotest.ReadSome(func(id int64) bool { return !hidden(id) }))
-	case stillAir, skies:
+	case noFault, faultModes:
 	}
 	j := resyncJob(s.conn)
 	var r repo.Run
-	s.between(meddle, func() {
+	s.between(interfere, func() {
 		r = run(s, j, func() error { _, err := s.engine.Resync(s.t.Context(), j); return err })
 	})
 	s.halo.ClearFaults()
 	s.app.Rights(halotest.ReadAll)
 	s.settle(gone, nil)
-	s.judge(w, r, before, func(id int64) bool { return !there[id] || s.absent[id] || hidden(id) })
-	if s.reconnect(); w == stillAir {
+	s.check(mode, r, before, func(id int64) bool { return !there[id] || s.absent[id] || hidden(id) })
+	if s.reconnect(); mode == noFault {
 		s.exact(j, r)
 	}
 }
 
-// judge holds what a resync did against what it can have seen.
-func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
+// check compares the result of a resync with what it can have seen.
+func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
 	switch r.State {
 	case repo.StateSucceeded:
 		s.total.succeeded.Add(1)
@@ -324,14 +324,14 @@ func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(i
 	s.total.missing.Add(int64(r.Missing))
 	s.total.unverified.Add(int64(r.Unverified))
 	s.total.refreshed.Add(int64(r.Refreshed))
-	believed := r.State == repo.StateSucceeded || r.State == repo.StatePartial && r.Unverified > 0
-	if diffs := changed(before, s.mapped); !believed && len(diffs) > 0 {
+	trusted := r.State == repo.StateSucceeded || r.State == repo.StatePartial && r.Unverified > 0
+	if diffs := changed(before, s.mapped); !trusted && len(diffs) > 0 {
 		s.fail("a run that is %s (%s) changed %s", r.State, r.Error, diffs)
 	}
 	if r.State != repo.StateSucceeded && r.Error == "" {
 		s.fail("%s without a reason", r.State)
 	}
-	if w == blind && len(before) > 0 && r.State == repo.StateSucceeded {
+	if mode == blind && len(before) > 0 && r.State == repo.StateSucceeded {
 		s.fail("succeeded without seeing anything")
 	}
 	marked := 0
@@ -341,16 +341,16 @@ func (s *saga) judge(w sky, r repo.Run, before map[uuid.UUID]side, absent func(i
 		}
 		marked++
 		if !absent(m.Client) {
-			s.fail("client %d is called missing and was there all the time", m.Client)
+			s.fail("client %d is marked missing and existed all the time", m.Client)
 		}
 	}
 	if marked > max(20, len(before)/10) {
-		s.fail("%d of %d mappings were marked missing, and nobody was asked", marked, len(before))
+		s.fail("%d of %d mappings were marked missing, without approval", marked, len(before))
 	}
 }
 
-// exact wants the mappings to be as Halo is, after a resync in calm weather.
-func (s *saga) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
+// exact verifies that the mappings match Halo after a resync without faults.
+func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	if r.State == repo.StateHeld {
 		if _, err := s.store.ApproveRun(s.t.Context(), s.name, r.ID, "ann"); err != nil {
 			s.fail("%v", err)
@@ -394,12 +394,12 @@ func (s *saga) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	events, err := s.store.Events(s.t.Context(), s.name, repo.EventFilter{RunID: &r.ID})
 	s.settle(nil, nil)
 	if diffs := changed(was, s.mapped); len(diffs) > 0 || len(events) > 0 || err != nil || r.State != repo.StateSucceeded {
-		s.fail("nothing has happened, and yet: %s %s, %d events, %v", r.State, diffs, len(events), err)
+		s.fail("a resync without changes: %s %s, %d events, %v", r.State, diffs, len(events), err)
 	}
 }
 
-// reconnect mends a connection that a run has found broken.
-func (s *saga) reconnect() {
+// reconnect makes a connection active again after a run that stopped it.
+func (s *history) reconnect() {
 	if err := s.store.SetConnectionState(s.t.Context(), s.name, "ann", s.conn.ID, repo.Active, ""); err != nil {
 		s.fail("%v", err)
 	}

@@ -27,8 +27,8 @@ const (
 	testSecret = "canary-s3cret"
 )
 
-// world is an engine between a real database and a simulated Halo.
-type world struct {
+// fixture is an engine with a real database and a simulated Halo.
+type fixture struct {
 	t      *testing.T
 	url    string // of the database
 	store  *repo.Store
@@ -36,7 +36,7 @@ type world struct {
 	tenant *halotest.Tenant // the Halo side of a connection
 	app    *halotest.App
 	engine *enginetest.Worker
-	second *enginetest.Worker // another one
+	second *enginetest.Worker // another worker
 
 	mu   sync.Mutex
 	nth  int // request of engine at which hook is called
@@ -44,14 +44,14 @@ type world struct {
 }
 
 // before calls f before the nth request from now that the engine makes.
-func (w *world) before(nth int, f func()) {
+func (w *fixture) before(nth int, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nth, w.hook = nth, f
 }
 
 // request is the engine's budget: it counts and calls the hook.
-func (w *world) request(context.Context, string, string, ratelimit.Class) error {
+func (w *fixture) request(context.Context, string, string, ratelimit.Class) error {
 	w.mu.Lock()
 	w.nth--
 	hook := w.hook
@@ -65,11 +65,11 @@ func (w *world) request(context.Context, string, string, ratelimit.Class) error 
 	return nil
 }
 
-// newWorld starts a Halo with n realistic clients.
-func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
+// newFixture starts a Halo with n realistic clients.
+func newFixture(t *testing.T, n int, opts ...halotest.Option) *fixture {
 	t.Helper()
 	url := repotest.URL(t)
-	w := &world{t: t, url: url, store: repotest.Open(t, url), halo: halotest.Start(t, opts...)}
+	w := &fixture{t: t, url: url, store: repotest.Open(t, url), halo: halotest.Start(t, opts...)}
 	w.tenant = w.halo.Tenant("")
 	w.app = w.tenant.App(testApp, testSecret)
 	if n > 0 {
@@ -84,8 +84,8 @@ func newWorld(t *testing.T, n int, opts ...halotest.Option) *world {
 	return w
 }
 
-// connect adds a connection to the world's Halo.
-func (w *world) connect(tenant, name string) repo.Connection {
+// connect adds a connection to the simulated Halo.
+func (w *fixture) connect(tenant, name string) repo.Connection {
 	w.t.Helper()
 	conn, err := w.engine.AddConnection(w.t.Context(), tenant, "test", w.input(name))
 	if err != nil {
@@ -94,29 +94,28 @@ func (w *world) connect(tenant, name string) repo.Connection {
 	return conn
 }
 
-func (w *world) input(name string) engine.ConnectionInput {
+func (w *fixture) input(name string) engine.ConnectionInput {
 	return engine.ConnectionInput{
 		Name: name, Domain: w.halo.ResourceServer(), AuthServer: w.halo.AuthServer(),
 		ClientID: testApp, Secret: secret.NewString(testSecret),
 	}
 }
 
-// job makes a task of arguments, as the queue would deliver it.
+// job returns a task with arguments, as the queue delivers it.
 func job(args tasks.ImportArgs) tasks.Job[tasks.ImportArgs] {
 	return tasks.Job[tasks.ImportArgs]{
 		RunID: tasks.NewRunID(), Args: args.Canonical(), Attempt: 1, Draining: make(chan struct{}),
 	}
 }
 
-// all asks for everything of a connection.
+// all returns the arguments of an import of all clients.
 func all(conn repo.Connection) tasks.ImportArgs {
 	return tasks.ImportArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), All: true, RequestedBy: "test"}
 }
 
-// finish executes a job as often as the queue would, without its waits, and
-// returns the ended run. Failures that spend an attempt are counted, and the
-// last of them is final.
-func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
+// finish executes a job as often as the queue does, without its waits, and returns the
+// ended run. It counts failures that spend an attempt; the last attempt is final.
+func (w *fixture) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	const attempts, executions = 10, 60
 	var err error
@@ -138,12 +137,12 @@ func (w *world) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 }
 
 // importAll imports everything and returns the run.
-func (w *world) importAll(conn repo.Connection) repo.Run {
+func (w *fixture) importAll(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.finish(job(all(conn)))
 }
 
-func (w *world) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
+func (w *fixture) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	run, err := w.engine.Run(w.t.Context(), j.Args.Tenant, j.RunID)
 	if err != nil {
@@ -152,7 +151,7 @@ func (w *world) run(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	return run
 }
 
-func (w *world) mappings(tenant string) []repo.Mapping {
+func (w *fixture) mappings(tenant string) []repo.Mapping {
 	w.t.Helper()
 	var mappings []repo.Mapping
 	for m, err := range w.store.AllMappings(context.Background(), tenant, repo.MappingFilter{}) {
@@ -164,7 +163,7 @@ func (w *world) mappings(tenant string) []repo.Mapping {
 	return mappings
 }
 
-func (w *world) companies(tenant string) []repo.Company {
+func (w *fixture) companies(tenant string) []repo.Company {
 	w.t.Helper()
 	var companies []repo.Company
 	for c, err := range w.store.AllCompanies(context.Background(), tenant, repo.CompanyFilter{}) {
@@ -176,7 +175,7 @@ func (w *world) companies(tenant string) []repo.Company {
 	return companies
 }
 
-// counts is what a run did, as a line to compare.
+// counts returns a run's counts as a line to compare.
 func counts(r repo.Run) string {
 	text := fmt.Sprintf("%s: %d records, %d created, %d linked, %d refreshed, %d unchanged, %d ambiguous, %d skipped, %d failed",
 		r.State, r.Records, r.Created, r.Linked, r.Refreshed, r.Unchanged, r.Ambiguous, r.Skipped, r.Failed)
