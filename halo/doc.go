@@ -95,4 +95,7 @@
 // after all pages before it have arrived, so that its count is younger than
 // theirs. The response that gave TailID is not reused: the last page is read
 // again at the end.
+//
+// It has more than 2,500 lines: tokens, requests, pages and decoding share types that no
+// other package should see.
 package halo

@@ -24,4 +24,7 @@
 //   - It uses the database's time, so that the clocks of workers do not matter.
 //   - If Postgres refuses data, it returns an [*InvalidError] or [*ConflictError], never
 //     only the driver's error.
+//
+// It has more than 2,500 lines: one store, a file for each table or flow; splitting it would
+// export statements that have to share a transaction.
 package repo

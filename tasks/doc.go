@@ -29,4 +29,7 @@
 // one stops answering for 30 seconds, and it repeats a task whose "done" did not reach
 // Redis. Handlers must therefore be idempotent, and their writes fenced. [Server] lists
 // what it does to make this rare.
+//
+// It has more than 2,500 lines: both ends of one contract, with the scripts that keep ledger
+// and queue together.
 package tasks

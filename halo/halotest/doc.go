@@ -47,4 +47,6 @@
 // again), wyre-technology/node-halopsa commits c822233 and 46af9cb (bare detail
 // object, pageinate), covenanttechnologysolutions/halopsa-rest (parameters and
 // types).
+//
+// It has more than 2,500 lines: one simulated service, with each oddity of Halo as a switch.
 package halotest

@@ -167,6 +167,25 @@ func TestMainIsThin(t *testing.T) {
 	}
 }
 
+// A package of more than 2,500 lines, without tests, says why in its comment.
+func TestLargePackagesSayWhy(t *testing.T) {
+	t.Parallel()
+	lines, why := map[string]int{}, map[string]bool{}
+	for file, text := range sources(t) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "tools/") {
+			continue
+		}
+		dir := path.Dir(file)
+		lines[dir] += strings.Count(text, "\n")
+		why[dir] = why[dir] || strings.Contains(text, "// It has more than 2,500 lines")
+	}
+	for dir, n := range lines {
+		if large := n > 2500; large != why[dir] {
+			t.Errorf("%s has %d lines; its package comment says why it has more than 2,500: %v", dir, n, why[dir])
+		}
+	}
+}
+
 // The root has no Go files. Each test is in the folder of the code that it
 // tests. Tests of whole programs are in internal/e2e.
 func TestNoGoFileAtTheRoot(t *testing.T) {
