@@ -113,7 +113,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestHostileServers calls servers whose HTTP no library would send.
+// TestHostileServers calls servers that send HTTP no library would produce.
 func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	flood := func(first, again string) func(net.Conn) {

@@ -178,7 +178,7 @@ func TestReadaheadWindowOfOne(t *testing.T) {
 	}
 }
 
-// Leaving the loop first ends all requests in flight.
+// A break returns only after all requests in flight have ended.
 func TestBreakEndsReadingAhead(t *testing.T) {
 	t.Parallel()
 	var flying atomic.Int32

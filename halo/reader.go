@@ -15,7 +15,7 @@ var (
 
 // reader reads JSON piece by piece. It does not recurse, however deep a body
 // is; more than 10,000 levels are an error. Its errors never quote the body.
-// [io.EOF] and [io.ErrUnexpectedEOF] mean that the body broke off.
+// [io.EOF] and [io.ErrUnexpectedEOF] mean that the body was truncated.
 type reader struct{ json *jsontext.Decoder }
 
 // newReader returns a reader of body. It does not copy body. The reader

@@ -86,7 +86,7 @@ func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 	return wait, true
 }
 
-// retryAfter returns the wait in the header Retry-After, which holds seconds or
+// retryAfter returns the wait in the Retry-After header, which holds seconds or
 // a date. A date is compared with the server's own clock if the answer has a
 // Date header. It returns 0 if there is no valid wait.
 func retryAfter(h http.Header, now time.Time) time.Duration {

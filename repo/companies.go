@@ -208,8 +208,8 @@ func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID u
 	return byID, wrap("companies by id", err)
 }
 
-// PickCompanies lists up to maxRows companies, from which a person picks one to map on
-// a connection. Companies that are not mapped on the connection come first, then the
+// PickCompanies lists up to maxRows companies for a person to choose from when mapping
+// on a connection. Companies that are not mapped on the connection come first, then the
 // oldest, each with its client on the connection. If search is not empty, only names
 // that contain it are listed, ignoring case.
 //

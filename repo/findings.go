@@ -108,7 +108,7 @@ const (
 // event for each change. It counts the findings and adds items for those that need a
 // person. It returns the number of findings that it processed; 0 means that none are
 // left. Each call is one transaction, so no finding is applied twice. It returns
-// [ErrFenced] if another execution has the run.
+// [ErrFenced] if another execution owns the run.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {

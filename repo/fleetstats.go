@@ -21,8 +21,8 @@ type Fleet struct {
 	// OldestUnverified is the age of the oldest unverified mapping in seconds, or 0 if
 	// no mapping is unverified.
 	OldestUnverified float64 `json:"oldest_unverified"`
-	// Undispatched is the number of seconds for which the oldest due queued run has
-	// been missing from the queue, or 0 if no run is missing.
+	// Undispatched is how long, in seconds, the oldest due run of the ledger has had no
+	// task in the queue; 0 if every run has one.
 	Undispatched float64 `json:"undispatched"`
 }
 

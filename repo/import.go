@@ -112,7 +112,7 @@ type ImportResult struct {
 //
 // A client that the database cannot hold (NUL in its name, a name of more than 1,000
 // characters) fails alone and becomes an item; the other clients are written. It
-// returns [ErrFenced] if another execution has the run. After any error nothing is
+// returns [ErrFenced] if another execution owns the run. After any error nothing is
 // written, unless the connection to the database was lost during the commit: then the
 // checkpoint of the run's next claim shows whether the batch was written.
 func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {

@@ -45,10 +45,10 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 			return
 		}
 	}
-	t.Fatalf("%s: the statistics do not come", table)
+	t.Fatalf("%s: the statistics never arrived", table)
 }
 
-// The statistics do not contain a tenant that has grown since they were made, so the
+// For a tenant that has grown since they were made, the statistics show no rows, so the
 // planner estimates that it has no rows. One condition then seems as good as two, and
 // an index that is read for the whole tenant, once for each client, seems as good as
 // the right one.

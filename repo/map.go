@@ -97,7 +97,7 @@ type PairDecision struct {
 // that was already written stays unchanged.
 //
 // cancelled reports that the run should end here. It returns [ErrFenced] if another
-// execution has the run. After any error nothing is written.
+// execution owns the run. After any error nothing is written.
 func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {

@@ -91,7 +91,7 @@ func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Durati
 
 // DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and
 // answers to requests. A new session does the same for its tenant, so this method is
-// for tenants without visits.
+// for tenants that nobody signs in to.
 func (s *Store) DeleteExpiredSessions(ctx context.Context, tenant string) (gone int, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (

@@ -155,7 +155,7 @@ func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) 
 
 // ReleaseRun returns a run to the queue with its checkpoint, for a later execution. If
 // cancellation was requested, the run ends as cancelled instead. ReleaseRun returns
-// [ErrFenced] if another execution has the run.
+// [ErrFenced] if another execution owns the run.
 func (s *Store) ReleaseRun(ctx context.Context, ref RunRef, reason string, notBefore time.Time) error {
 	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var cancelled bool
@@ -215,7 +215,7 @@ func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, e
 }
 
 // Beat writes the heartbeat of a run's execution. It returns [ErrFenced] if another
-// execution has the run.
+// execution owns the run.
 func (s *Store) Beat(ctx context.Context, ref RunRef) error {
 	tag, err := s.forTenant(ref.Tenant).Exec(ctx, `
 		update halosync.runs set beat_at = now()

@@ -29,7 +29,7 @@ type Finish struct {
 const endedChannel = "halosync_runs"
 
 // FinishRun writes the final state of a run. On success it sets the connection's time
-// of last success. It returns [ErrFenced] if another execution has the run. A second
+// of last success. It returns [ErrFenced] if another execution owns the run. A second
 // call with the same state is not an error, so a caller that does not know whether the
 // first call was committed can repeat it.
 func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {

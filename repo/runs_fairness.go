@@ -89,8 +89,8 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.U
 }
 
 // OthersWait reports whether any run, of any tenant, could be executed if ref's run
-// made room. Such a run is in the queue and due, and only ref's run makes it wait for
-// its connection or for the maximum of its tenant (maxRuns; 0: no maximum).
+// made room: a queued run that is due, and that would start if ref's run did not occupy
+// its connection or the last slot of its tenant (maxRuns; 0: no limit).
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `

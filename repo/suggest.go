@@ -35,8 +35,8 @@ type SuggestOptions struct {
 	// Similar is the minimum similarity of stems. A value above 1 turns off matching by
 	// similarity.
 	Similar float64
-	// SimilarWithNumber is the minimum similarity if the external id and the number are
-	// equal.
+	// SimilarWithNumber is the minimum similarity if the company's external id is the
+	// client's number.
 	SimilarWithNumber float64
 	// PerClient is the maximum number of pairs per client with the same stem, and of
 	// pairs with similar stems. The best ones are kept.

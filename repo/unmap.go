@@ -40,7 +40,7 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 // UnmapRun is like [Store.Unmap], for a run. It unmaps only mappings of the run's
 // connection and writes outcomes, counts and checkpoint in the same transaction.
 // Repeating the call does nothing. cancelled reports that the run was cancelled and
-// nothing was done. UnmapRun returns [ErrFenced] if another execution has the run.
+// nothing was done. UnmapRun returns [ErrFenced] if another execution owns the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {

@@ -30,8 +30,8 @@ const (
 	maxErrorText = 2_000
 )
 
-// Later postpones the run without using up an attempt: the budget is used up, a lock is
-// held, the worker stops or the time slice ends. The run is due again after the given
+// Later postpones the run without spending an attempt, for example because the budget is
+// used up, the worker stops or the time slice ends. The run is due again after the given
 // time, rounded down to a whole second, at the end of its queue. err is the reason and
 // may be nil.
 //

@@ -44,7 +44,7 @@ func list(c *call, b []byte) answer {
 }
 
 // appendEnvelope appends everything before the rows. It writes page_no and
-// page_size only if the list is paged. A known consumer fails without them.
+// page_size only if the list is paged. One known client library relies on them there.
 func appendEnvelope(b []byte, c *call, total int) []byte {
 	b = append(b, '{')
 	if c.query.page > 0 {

@@ -113,7 +113,7 @@ const (
 	WrongTenantJSON400
 )
 
-// RetryAfter is the form of the header Retry-After in a 429.
+// RetryAfter is the form of the Retry-After header in a 429.
 type RetryAfter int
 
 // The header is absent, whole seconds or an HTTP date.

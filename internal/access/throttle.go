@@ -43,7 +43,7 @@ type waitError struct{ after time.Duration }
 
 func (e *waitError) Error() string { return "too many failed attempts" }
 
-// seconds returns the wait in whole seconds, for the header Retry-After.
+// seconds returns the wait in whole seconds, for the Retry-After header.
 func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
 
 // attempt calls verify for a credential and counts a failure. After too many

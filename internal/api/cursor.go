@@ -13,7 +13,7 @@ import (
 // Page contains the parameters that every list with a cursor has.
 type Page struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of items."`
-	After string `query:"after" maxLength:"400" doc:"Cursor: the next of the previous page. Empty for the first page." example:""`
+	After string `query:"after" maxLength:"400" doc:"Cursor: the value of next from the previous page. Empty for the first page." example:""`
 }
 
 // list is one page of a list.
@@ -55,7 +55,7 @@ func parseCursor(kind, text string, n int) ([]string, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	parts := strings.SplitN(string(raw), "\n", n+1)
 	if err != nil || len(parts) != n+1 || parts[0] != kind || plaintext.Check(strings.Join(parts[1:], "")) != nil {
-		return nil, fault("query.after", "not a cursor of this list: use the next of the previous page")
+		return nil, fault("query.after", "not a cursor of this list: use the value of next from the previous page")
 	}
 	return parts[1:], nil
 }

@@ -62,7 +62,7 @@ func (r *request) show(status int, name string, p page) error {
 	return r.write(status, name, "layout", p)
 }
 
-// fragment answers htmx with one block of a page. The argument data is the data of the
+// fragment answers htmx with one block of a page. Its data argument is the data of the
 // block, not a [page].
 func (r *request) fragment(status int, name, block string, data any) error {
 	return r.write(status, name, block, data)

@@ -118,9 +118,9 @@ func (l live) StateText() string {
 	case repo.StateHeld:
 		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:
-		return "The run was cancelled. What it did before stays."
+		return "The run was cancelled. Changes that it had made are kept."
 	}
-	return "The run failed. What it did before stays."
+	return "The run failed. Changes that it had made are kept."
 }
 
 // figure is a named count.

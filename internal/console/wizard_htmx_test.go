@@ -75,7 +75,7 @@ func TestWizardsWithHTMX(t *testing.T) {
 	}
 }
 
-// The progress of the preview polls until the run ends, then loads the whole page.
+// The preview's progress display polls until the run ends, then loads the whole page.
 func TestImportPreviewLive(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

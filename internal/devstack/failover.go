@@ -65,7 +65,7 @@ func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 }
 
 // replicated makes a server send its data to a replica at once. By default, it
-// waits some seconds for more replicas.
+// waits a few seconds for more replicas.
 var replicated = []string{"repl-diskless-sync yes", "repl-diskless-sync-delay 0"}
 
 // inStep returns an error unless a replica is synchronised with its master.

@@ -145,8 +145,8 @@ func (p *Postgres) Dir() string { return p.dir }
 func (p *Postgres) HaltFast() error { return p.halt("INT") }
 
 // HaltImmediate stops the server as "pg_ctl stop -m immediate" does: the next
-// start recovers from the log. Unless synchronous_commit is on, the last
-// commits are lost, as in production.
+// start recovers from the log. With synchronous_commit off, the last commits are lost,
+// just as they would be in production.
 func (p *Postgres) HaltImmediate() error { return p.halt("QUIT") }
 
 // Resume restarts a halted server in the same folder. It returns when the

@@ -137,7 +137,7 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 	case !role.RowSecurity:
 		r.add("postgres", Warning,
 			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
-			"use a role of its own for worker and CLI: see docs/security.md, least rights")
+			"give the worker and the CLI a separate role with fewer rights: see docs/security.md, least rights")
 	default:
 		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is held by row level security", role.Name), "")
 	}

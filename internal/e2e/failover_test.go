@@ -31,7 +31,7 @@ func TestImportAcrossSentinelFailover(t *testing.T) {
 	importAcross(t, ha.URL(), ha.Master.Halt, func() bool { return ha.Promoted(t.Context()) })
 }
 
-// A Cluster has three masters, each with a part of the keys. The master that
+// A Cluster has three masters, each holding part of the keys. The master that
 // holds the import queue dies.
 func TestImportAcrossClusterFailover(t *testing.T) {
 	t.Parallel()

@@ -16,8 +16,8 @@ import (
 // has one run per night, and each run ends. (The engine's TestOneResyncPerNight
 // covers crashes at any point of fourteen nights; in this test, the queue must
 // notice them.) The simulated Halo holds all lists while workers are killed.
-// The test moves stored times, instead of waiting some minutes until the queue
-// notices a crash. The long form waits.
+// The test backdates stored times, so that the queue notices a crash without minutes of
+// waiting. The long form waits.
 func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	t.Parallel()
 	connections, nights := 60, 2

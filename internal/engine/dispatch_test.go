@@ -207,7 +207,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 const requestSQL = `select halosync.enqueue('import', 'acme', $1, $2::jsonb, 'crm')`
 
 // A request in SQL reaches the queue when it is committed, without waiting for a tick, and
-// equals the same request in Go.
+// finds the run of the same request made in Go.
 func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)

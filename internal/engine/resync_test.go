@@ -281,7 +281,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	}
 }
 
-// A resync takes about as many requests as its cheaper way needs.
+// A resync takes about as many requests as the cheaper of its two ways.
 func TestResyncRequests(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
@@ -305,7 +305,7 @@ func TestResyncRequests(t *testing.T) {
 				t.Errorf("%d mappings: %s: %s", mapped, counts(run), run.Error)
 			}
 			requests := w.halo.Log().Requests
-			t.Logf("%d mappings, %s night: %d requests, the cheaper way has %d", mapped, night, requests, cheaper)
+			t.Logf("%d mappings, %s night: %d requests, the cheaper way takes %d", mapped, night, requests, cheaper)
 			if requests > cheaper+cheaper/10 {
 				t.Errorf("%d mappings: %d requests for %d", mapped, requests, cheaper)
 			}

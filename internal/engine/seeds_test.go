@@ -284,7 +284,7 @@ func (h *tenantChanges) add() {
 	}
 }
 
-// shown is a name as it is stored.
+// shown returns a name as the product stores and shows it.
 func shown(name string) string { return plaintext.Clean(name, 1000) }
 
 // check compares the database with what a run can have seen.

@@ -85,8 +85,8 @@ const maxListPages = 1000
 
 // list reads the whole list if that takes fewer requests than looking up the clients of
 // pairs one by one. A list can miss a client, so [lookup.read] looks up what it does not
-// show. If the list is not proved complete, read looks up all names, because a second
-// client may have the same name.
+// show. Unless the list is proved complete, read looks up every name, because a client
+// that the list has missed may have it, too.
 func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan struct{}) error {
 	ids, wanted := l.wanted(pairs)
 	query := halo.Query{IncludeInactive: true, VerifyTail: true}

@@ -7,9 +7,9 @@ import (
 )
 
 // StripLegalForm splits a normalised name into its stem and its legal form. It finds the
-// form at the end or, for some forms, in front. It returns one spelling of the form, for
+// form at the end or, for some forms, at the start. It returns one spelling of the form, for
 // example "ltd" for "Limited", or an empty string if the name has none. The stem also
-// lacks "the" in front, dots, and punctuation at both ends, and has "and" for "&". It is
+// lacks a leading "the", dots, and punctuation at both ends, and has "and" for "&". It is
 // for comparing, not for showing. It is empty only if the name is, and stripping it
 // again changes nothing.
 func StripLegalForm(norm string) (stem, form string) {

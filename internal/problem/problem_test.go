@@ -53,7 +53,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// Each code is unique, and each advice is a clause that can follow another clause.
+// Each code is unique, and each Advice is a clause that can follow another clause.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -177,7 +177,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 // its grants once Redis is back.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	// With an fsync every second, a killed Redis could lose the writes of two seconds.
+	// With an fsync every second, a killed Redis could lose two seconds of writes.
 	// This test needs all confirmed writes to survive.
 	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Durable: true, Config: []string{"appendfsync always"}})
 	if err != nil {

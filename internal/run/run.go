@@ -23,8 +23,8 @@ import (
 // Config configures an [Executor].
 type Config struct {
 	Store *repo.Store
-	// Dispatch starts the runs that waited for one that has ended. Default: they start
-	// at their retry time.
+	// Dispatch starts the runs that were waiting when another one ends. Default: they
+	// start at their retry time.
 	Dispatch *dispatch.Dispatcher
 	// TenantRuns is the maximum number of bulk runs (imports, resyncs) of one tenant that
 	// execute at a time in the whole fleet; 0: no limit.

@@ -19,7 +19,7 @@ func TestHelpEverywhere(t *testing.T) {
 	}
 }
 
-// Wrong usage and an invalid environment lead to exit code 2, with all faults on standard
+// Usage errors and an invalid environment end with exit code 2 and all faults on standard
 // error.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
