@@ -14,7 +14,6 @@ import (
 	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/internal/traces"
 	"github.com/halosync/halosync/repo"
-	"github.com/halosync/halosync/tasks"
 )
 
 // budgetTimeout limits how long a command waits for Halo's request budget. A person can
@@ -28,7 +27,6 @@ const maxConns = 4
 type parts struct {
 	tenant string
 	store  *repo.Store
-	queue  *tasks.Client // nil if the command does not use the queue
 	engine *engine.Engine
 }
 
@@ -53,7 +51,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err := opened.Store.Ready(ctx); err != nil {
 		return err
 	}
-	return f(ctx, parts{tenant: tenant, store: opened.Store, queue: opened.Queue, engine: opened.Engine})
+	return f(ctx, parts{tenant: tenant, store: opened.Store, engine: opened.Engine})
 }
 
 // onlyOf returns the id of the connection that a listing is restricted to, or nil if
