@@ -79,7 +79,6 @@ type Options struct {
 type Parts struct {
 	Settings
 	Store    *repo.Store
-	Queue    *tasks.Client // nil without REDIS_URL
 	Dial     *dial.Dialer
 	Dispatch *dispatch.Dispatcher
 	Engine   *engine.Engine
@@ -99,14 +98,15 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	if p.Store, err = repo.Open(ctx, stored); err != nil {
 		return nil, &config.FaultsError{Faults: []string{config.DatabaseURL + ": " + err.Error()}}
 	}
+	var queue *tasks.Client // nil without REDIS_URL
 	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.BudgetTimeout, Observe: opts.Observe}
 	if set.RedisURL.Reveal() != "" {
-		p.Queue = tasks.NewClient(set.Redis)
+		queue = tasks.NewClient(set.Redis)
 		if opts.Traces.On() {
-			p.Queue.SendHeaders(opts.Traces.Headers)
+			queue.SendHeaders(opts.Traces.Headers)
 		}
 		budget.Redis = set.Redis.Connect()
-		p.close = append(p.close, p.Queue.Close, budget.Redis.Close)
+		p.close = append(p.close, queue.Close, budget.Redis.Close)
 	}
 	limiter := ratelimit.New(budget)
 	calls := dial.Config{
@@ -117,7 +117,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 		calls.Trace = opts.Traces.Halo
 	}
 	p.Dial = dial.New(calls)
-	p.Dispatch = dispatch.New(p.Store, p.Queue, opts.Log)
+	p.Dispatch = dispatch.New(p.Store, queue, opts.Log)
 	p.Engine = engine.New(engine.Config{Store: p.Store, Dial: p.Dial, Dispatch: p.Dispatch, Log: opts.Log})
 	return p, nil
 }
