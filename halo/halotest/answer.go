@@ -25,10 +25,10 @@ type answer struct {
 	bytes int           // bytes of the body to send before endBroken
 	chunk int           // size of the pieces in which the body is sent, in bytes …
 	pause time.Duration // … with a pause before each
-	hang  time.Duration // wait before the connection ends without an answer; negative: wait until the client gives up
+	hang  time.Duration // wait before the connection closes without an answer; negative: wait until the client gives up
 }
 
-// ending is the way in which an answer ends.
+// ending is how an answer ends.
 type ending int
 
 const (
@@ -52,11 +52,11 @@ func (a *answer) text(kind, body string) {
 	a.body = []byte(body)
 }
 
-// complete reports whether the answer is a success and the client gets all of
-// it.
+// complete reports whether the answer is a success that the client receives
+// completely.
 func (a answer) complete() bool { return a.status == http.StatusOK && a.end == endComplete }
 
-// sent returns the number of bytes of the body that should be sent.
+// sent returns how many bytes of the body to send.
 func (a answer) sent() int {
 	switch {
 	case a.status == 0:
@@ -67,7 +67,7 @@ func (a answer) sent() int {
 	return len(a.body)
 }
 
-// page returns a page of HTML like those of gateways and maintenance modes.
+// page returns an HTML page like those that gateways send.
 func page(title, text string) string {
 	return "<!DOCTYPE html>\n<html><head><title>" + title + "</title></head><body><h1>" +
 		title + "</h1><p>" + text + "</p></body></html>\n"
@@ -91,7 +91,7 @@ func (h *Halo) send(w http.ResponseWriter, c *call, a answer) {
 		return
 	}
 	// If the body is shorter than Content-Length, net/http breaks the
-	// connection. An error means that the client has gone.
+	// connection. An error means that the client has disconnected.
 	_, _ = w.Write(body)
 }
 

@@ -7,16 +7,16 @@ import (
 )
 
 // Rights selects the clients that the agent behind an application may read:
-// [ReadAll], [ReadNone] or [ReadSome]. A token keeps the rights from the time
-// of its issue (Halo's guide to API permissions, kbid 1566).
+// [ReadAll], [ReadNone] or [ReadSome]. A token keeps the rights that the agent
+// had when it was issued (Halo's guide to API permissions, kbid 1566).
 type Rights interface {
 	reads(id int64) bool
 }
 
 type level int
 
-// These rights cover all clients or none. Without rights, lists are empty, with
-// status 200.
+// These rights cover all clients or no clients. With ReadNone, lists are empty
+// and have status 200.
 const (
 	ReadAll level = iota
 	ReadNone
@@ -39,7 +39,7 @@ type App struct {
 	mu     sync.Mutex // guards the fields below
 	secret string
 	rights Rights
-	epoch  int // incremented when all tokens end
+	epoch  int // incremented to end all tokens
 }
 
 // AppOption sets an option of a new [App].
@@ -118,9 +118,8 @@ func (a *App) grant(asked string) ([]string, bool) {
 	return scopes, len(scopes) > 0
 }
 
-// knownScope reports whether a scope exists: one of the fixed scopes, or one
-// that fits the pattern of all others (homotechsual/HaloAPI
-// Classes/HaloAuth.psm1).
+// knownScope reports whether a scope exists: one of the fixed scopes, or a
+// scope of the form verb:noun (homotechsual/HaloAPI Classes/HaloAuth.psm1).
 func knownScope(s string) bool {
 	switch s {
 	case "all", "all:standard", "admin", "offline_access":

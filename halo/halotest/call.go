@@ -66,10 +66,10 @@ func (c *call) tenantName() string {
 	return c.tenant.name
 }
 
-// counts reports whether the limit applies to the call.
+// counts reports whether the request limit applies to the call.
 func (c *call) counts() bool { return c.api || c.p.RateCountsToken }
 
-// limitKey returns the key of the window in which the call counts.
+// limitKey returns the key of the window that counts the call.
 func (c *call) limitKey() string {
 	if c.p.RatePerApp && c.app != nil {
 		return c.tenantName() + "\x00" + c.app.id
@@ -91,8 +91,9 @@ const (
 )
 
 // routeOf returns the route of a request, the id in its path and the method
-// that the path allows. Both are "" for an unknown path. Paths are matched in
-// any case (both /api/client and /api/Client are in production use).
+// that the path allows. For an unknown path, id and method are empty. Paths
+// match in any case, because both /api/client and /api/Client are in production
+// use.
 func routeOf(r *http.Request) (route Route, id, method string) {
 	path := strings.ToLower(r.URL.Path)
 	switch path {

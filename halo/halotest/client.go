@@ -43,14 +43,14 @@ type entry struct {
 	row atomic.Pointer[rendered]
 }
 
-// rendered is the JSON of a list row up to the logo, with one form of ids.
+// rendered is the JSON of a list row up to the logo, with ids in one form.
 type rendered struct {
 	form IDForm
 	json []byte
 }
 
-// maxCached is the number of clients up to which a tenant caches rendered rows,
-// at some 900 bytes each.
+// maxCached is the maximum number of clients for which a tenant caches rendered
+// rows, at some 900 bytes each.
 const maxCached = 250_000
 
 // appendRow appends the part of the row that can be cached: everything but the
@@ -67,8 +67,9 @@ func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
 	return b
 }
 
-// renderRow writes the keys of a live default row (Midtown-Technology-Group/halocli,
-// sweep of 797 GETs) and the keys that typed consumers read from rows.
+// renderRow writes the keys that a live Halo sends by default
+// (Midtown-Technology-Group/halocli, sweep of 797 GETs) and the keys that known
+// client libraries read from rows.
 func (e *entry) renderRow(b []byte, form IDForm) []byte {
 	b = appendID(append(b, `{"id":`...), e.ID, form)
 	b = appendText(b, "name", e.Name)

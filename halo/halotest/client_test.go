@@ -41,7 +41,7 @@ func TestRow(t *testing.T) {
 		"includedetails=true":  plainRow + "}", // applies to the detail, not to the list
 		"idonly=true":          `{"id":12}`,
 	} {
-		for range 2 { // the second time comes from the cache
+		for range 2 { // the second row comes from the cache
 			if d := cmp.Diff(`{"record_count":1,"clients":[`+want+`]}`, r.get("/api/Client?"+query).body); d != "" {
 				t.Errorf("%s: %s", query, d)
 			}
@@ -211,7 +211,7 @@ func TestDetailOutcomes(t *testing.T) {
 		t.Errorf("inactive: %s", body)
 	}
 	if rep := r.do(http.MethodGet, "/api/Client/probe", ""); rep.status != 401 {
-		t.Errorf("binding before the token: %+v", rep)
+		t.Errorf("parameters were checked before the token: %+v", rep)
 	}
 }
 

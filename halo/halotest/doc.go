@@ -1,7 +1,7 @@
-// Package halotest simulates a Halo PSA, as far as public evidence shows how
-// the real one behaves. The simulator has state, switches, a script of faults
-// and a log. Tests, the demo and benchmarks talk to it over HTTP. It is
-// independent of the client under test.
+// Package halotest simulates a Halo PSA. It behaves like the real service as
+// far as that behaviour is publicly known. The simulator has state, switches, a
+// script of faults and a log. Tests, the demo and benchmarks talk to it over
+// HTTP. It is independent of the client under test.
 //
 //	h := halotest.Start(t)                    // or New and Listen
 //	acme := h.Tenant("")                      // the tenant of the host itself
@@ -14,29 +14,29 @@
 //   - POST /auth/token: client credentials, form-encoded only
 //   - GET /auth/.well-known/openid-configuration and GET /api/authinfo
 //   - GET /api/Client and GET /api/Client/{id}, paths in any case
-//   - the rolling request limit, per tenant, checked before the token is
+//   - the rolling request limit per tenant, checked before the token
 //
-// Any other path is 404 with an empty body, and any other method is 405. Writes
-// are not simulated. The following parameters of the list have an effect:
-// pageinate, page_size, page_no, count, order, orderdesc, search,
+// Any other path gives 404 with an empty body, and any other method gives 405.
+// Writes are not simulated. The following parameters of the list have an
+// effect: pageinate, page_size, page_no, count, order, orderdesc, search,
 // search_name_only, toplevel_id, includeactive, includeinactive,
 // activeinactive, idonly, includenotes, include_website and, if switched on,
 // lastupdatefromdate. All others are silently ignored, as in Halo.
 //
 // # Where public evidence is thin
 //
-// [Profile] has a switch wherever sources disagree. Its zero value is the
-// hosted Halo of 2026. Where nothing is known, the zero value is the less
+// [Profile] has a switch wherever sources disagree. Its zero value simulates
+// the hosted Halo of 2026. Where nothing is known, the zero value is the less
 // convenient choice. The following behaviour was chosen without evidence and is
 // the same in every profile:
 //
-//   - an unknown scope, one outside the application's, and none at all are 400
-//     invalid_scope
-//   - page_no below 1 reads page 1; page_size below 1 is 50
-//   - a number that does not parse is 400 in the shape recorded for an id
-//   - activeinactive=a,b is read as includeactive=a, includeinactive=b
+//   - an unknown scope, a scope that the application lacks, and a missing scope
+//     give 400 invalid_scope
+//   - a page_no below 1 means page 1, and a page_size below 1 means 50
+//   - an invalid number gives 400, with the body recorded for an invalid id
+//   - activeinactive=a,b means includeactive=a, includeinactive=b
 //   - rows with the same name have no useful order among themselves
-//   - unpaged lists leave out page_no and page_size; record_count is the total
+//   - unpaged lists omit page_no and page_size; record_count is the total
 //
 // # Sources
 //
@@ -48,5 +48,6 @@
 // object, pageinate), covenanttechnologysolutions/halopsa-rest (parameters and
 // types).
 //
-// It has more than 2,500 lines: one simulated service, with each oddity of Halo as a switch.
+// It has more than 2,500 lines: it simulates one service, with a switch for
+// each oddity of Halo.
 package halotest

@@ -44,7 +44,8 @@ func list(c *call, b []byte) answer {
 }
 
 // appendEnvelope appends everything before the rows. It writes page_no and
-// page_size only if the list is paged. One known client library relies on them there.
+// page_size only if the list is paged. One known client library relies on these
+// keys.
 func appendEnvelope(b []byte, c *call, total int) []byte {
 	b = append(b, '{')
 	if c.query.page > 0 {
@@ -93,7 +94,7 @@ func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
 // detail answers GET /api/Client/{id} with the bare object.
 func detail(c *call) answer {
 	if strings.EqualFold(c.id, "me") {
-		return answer{status: http.StatusUnauthorized} // recorded for the login of an application
+		return answer{status: http.StatusUnauthorized} // as recorded for an application's token
 	}
 	id, err := strconv.ParseInt(c.id, 10, 64)
 	if err != nil {

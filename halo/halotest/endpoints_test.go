@@ -126,8 +126,8 @@ func TestListOrder(t *testing.T) {
 	}
 }
 
-// A database guarantees no order among equal names, so ids must not provide
-// one.
+// A database guarantees no order among equal names, so the simulator must not
+// order them by id.
 func TestListOrderOfEqualNames(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -233,7 +233,7 @@ func TestListBindingErrors(t *testing.T) {
 		}
 	}
 	if rep := r.do(http.MethodGet, "/api/Client?page_no=two", ""); rep.status != 401 {
-		t.Errorf("binding before the token: %+v", rep)
+		t.Errorf("parameters were checked before the token: %+v", rep)
 	}
 }
 

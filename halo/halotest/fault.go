@@ -10,7 +10,7 @@ import (
 // Kind names a fault in the [Log].
 type Kind string
 
-// Each kind has a function that makes a fault of it.
+// Each kind has a function that returns a fault of that kind.
 const (
 	KindStatus    Kind = "status"
 	KindThrottle  Kind = "throttle"
@@ -27,10 +27,10 @@ const (
 	KindHold      Kind = "hold"
 )
 
-// Fault makes a request go wrong in one way. Faults of the first group answer
-// in place of Halo, as a gateway would: the request is logged, but neither its
-// token nor the request limit is checked. Faults of the second group damage
-// Halo's own answer.
+// Fault makes a request fail in one way. [Status], [Throttle], [HTML200],
+// [Hang] and [Reset] answer in place of Halo, as a gateway would: the request
+// is logged, but neither its token nor the request limit is checked. The other
+// faults change Halo's own answer.
 type Fault struct {
 	kind   Kind
 	delay  time.Duration
@@ -65,7 +65,7 @@ func Status(code int, body string, header ...string) Fault {
 }
 
 // Throttle answers 429 with the profile's body. A retryAfter above zero is sent
-// in the profile's form, or in seconds if the profile has no form.
+// in the profile's form, or in seconds if the profile sends no Retry-After.
 func Throttle(retryAfter time.Duration) Fault {
 	return Fault{kind: KindThrottle, wait: retryAfter}
 }
@@ -98,7 +98,7 @@ func Delay(d time.Duration) Fault { return Fault{kind: KindDelay, delay: d} }
 func Truncate(bytes int) Fault { return Fault{kind: KindTruncate, bytes: max(bytes, 0)} }
 
 // Cut sends only the given number of bytes of the body, with a Content-Length
-// that hides the cut.
+// that matches the shortened body.
 func Cut(bytes int) Fault { return Fault{kind: KindCut, bytes: max(bytes, 0)} }
 
 // Slow sends the body in pieces of the given size, with a pause before each.
@@ -107,14 +107,14 @@ func Slow(bytes int, pause time.Duration) Fault {
 }
 
 // EmptyList answers a list request with no rows and a record_count of 0, as
-// when the agent has lost its rights. Other routes are not affected.
+// Halo does if the agent has lost its rights. Other routes are not affected.
 func EmptyList() Fault { return Fault{kind: KindEmptyList} }
 
 // Expire ends the token of the request, so that Halo answers 401.
 func Expire() Fault { return Fault{kind: KindExpire} }
 
-// WrongJSON replaces the body of a 200 with JSON of another shape: an error
-// object with the status of a success.
+// WrongJSON replaces the body of a 200 with JSON of an unexpected shape: an
+// error object with a success status.
 func WrongJSON() Fault { return Fault{kind: KindWrongJSON} }
 
 // After delays the fault by d, on the wall clock.

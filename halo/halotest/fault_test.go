@@ -122,8 +122,8 @@ func TestLatencyAndSlowTakeTheirTime(t *testing.T) {
 	}
 }
 
-// Faults in front of Halo skip the checks of token and limit; other faults do
-// not.
+// Faults that answer in place of Halo skip the checks of the token and the
+// limit. Other faults do not.
 func TestFaultsAndTheLimit(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, WithProfile(Profile{RateLimit: 1}))
@@ -139,8 +139,8 @@ func TestFaultsAndTheLimit(t *testing.T) {
 	}
 }
 
-// struck sends requests and returns a character for each: x if it was struck, .
-// if not.
+// struck sends requests and returns one character for each: x if a fault struck
+// the request, . otherwise.
 func (r *fixture) struck(paths ...string) string {
 	var b strings.Builder
 	for _, p := range paths {
@@ -200,7 +200,7 @@ func TestRules(t *testing.T) {
 		r.Fault(Rule{Tenant: r.Tenant("acme"), Times: Forever}, teapot)
 		r.Tenant("acme").App("app", "secret")
 		if got := r.struck("/api/Client"); got != "." {
-			t.Errorf("another tenant's: %s", got)
+			t.Errorf("a request to another tenant: %s", got)
 		}
 		rep := r.form("/auth/token?tenant=acme", "grant_type", "client_credentials")
 		if rep.status != 418 {
@@ -211,7 +211,7 @@ func TestRules(t *testing.T) {
 		t.Parallel()
 		r := newFixture(t)
 		r.Fault(Rule{Nth: 2}, Status(500, ""), Status(502, ""), Status(503, ""))
-		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // the previous rule makes its first strike
+		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // on request 4, the previous rule strikes
 		r.Fault(Rule{})                         // a rule without faults has no effect
 		var got []int
 		for range 6 {

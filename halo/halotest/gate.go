@@ -2,8 +2,8 @@ package halotest
 
 import "sync"
 
-// Gate holds requests until it is opened. A test uses a gate to keep something
-// in progress, independently of the machine's speed and the length of the list.
+// Gate holds requests until it is opened. A test uses a gate to keep a run in
+// progress, regardless of the machine's speed and the length of the list.
 type Gate struct {
 	script *script
 	opened chan struct{}
@@ -19,8 +19,8 @@ type Gate struct {
 // The [Log] counts a held request as arrived, without a status. A request that
 // passes the gate is answered as usual.
 //
-// halosync writes pages in order, so while page n is held, it has written no
-// more than n-1 pages.
+// halosync writes pages in order, so while page n is held, it has written at
+// most n-1 pages.
 func (h *Halo) Gate(rule Rule) *Gate {
 	if rule.Times == 0 {
 		rule.Times = Forever

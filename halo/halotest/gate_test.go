@@ -19,8 +19,8 @@ func (g *Gate) await(t *testing.T, n int) {
 	}
 }
 
-// Matching requests wait and others pass. A single one can be let through, and
-// after Open all pass.
+// Matching requests wait; other requests pass. PassOne lets a single request
+// pass, and Open lets all pass.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -40,10 +40,10 @@ func TestGate(t *testing.T) {
 		t.Fatal("a request passed the closed gate")
 	}
 	if !g.PassOne() {
-		t.Error("one did not pass")
+		t.Error("PassOne let no request pass")
 	}
 	if rep := <-answers; rep.status != http.StatusOK {
-		t.Errorf("the one that passed: %+v", rep)
+		t.Errorf("the request that passed: %+v", rep)
 	}
 	g.await(t, 2)
 	g.Open()
@@ -69,7 +69,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// A request ends when its client gives up, or when the instance is closed.
+// A held request ends when its client gives up, or when the instance is closed.
 func TestGateEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

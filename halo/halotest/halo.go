@@ -8,8 +8,8 @@ import (
 )
 
 // Halo is one simulated instance, with one address and any number of tenants.
-// It is an [http.Handler]; [Halo.Listen] makes it serve without another server.
-// All methods may be called at any time by any goroutine.
+// It is an [http.Handler], and [Halo.Listen] starts a server for it. All
+// methods are safe for concurrent use.
 type Halo struct {
 	now      func() time.Time
 	settings atomic.Pointer[settings]
@@ -30,7 +30,7 @@ var _ http.Handler = (*Halo)(nil)
 // Option sets an option of a new [Halo].
 type Option func(*Halo)
 
-// WithProfile sets the switches. Numbers that are zero take their defaults.
+// WithProfile sets the profile. Numbers that are zero take their defaults.
 func WithProfile(p Profile) Option {
 	return func(h *Halo) { h.settings.Store(complete(p)) }
 }
@@ -54,9 +54,9 @@ func New(opts ...Option) *Halo {
 }
 
 // Tenant returns the tenant with that name and creates it on first use. A
-// hosted Halo distinguishes tenants by the parameter tenant of the token call.
+// hosted Halo distinguishes tenants by the tenant parameter of the token call.
 // The tenant named "" belongs to the host itself and is used if the parameter
-// is absent. Before this call, clients cannot use the tenant.
+// is absent. Applications cannot use a tenant before the first call.
 func (h *Halo) Tenant(name string) *Tenant {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,8 +75,8 @@ func (h *Halo) lookup(name string) *Tenant {
 	return h.tenants[name]
 }
 
-// SetProfile changes switches, starting with the next request. The function
-// gets the current profile, with its defaults.
+// SetProfile changes the profile, starting with the next request. change
+// receives the current profile, with its defaults.
 func (h *Halo) SetProfile(change func(*Profile)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

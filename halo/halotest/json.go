@@ -79,7 +79,7 @@ func appendID(b []byte, id int64, form IDForm) []byte {
 }
 
 // appendTime appends a date as Halo writes it: in UTC without a zone, with up
-// to seven decimals of a second and no trailing zeros
+// to seven fractional digits and no trailing zeros
 // (Midtown-Technology-Group/halocli). An unknown date is either omitted or
 // written as one of the dates that Halo uses for "none", depending on the
 // client's id.

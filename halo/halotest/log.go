@@ -22,12 +22,12 @@ type Tally struct {
 	Statuses      map[int]int  // 0: the connection ended without an answer
 	Faults        map[Kind]int // requests with a fault
 	Tokens        int          // tokens issued
-	Bytes         int64        // sizes of the bodies that should be sent
+	Bytes         int64        // total size of the bodies to send
 	MaxConcurrent int          // maximum number of requests in progress
 	// MaxInWindow is the maximum number of requests in any rolling
 	// [Profile.RateWindow]. It counts the requests to which the limit applies,
-	// including refused and faulted ones. Peaks of different tenants do not add
-	// up.
+	// including refused and faulted ones. The maxima of the tenants do not add
+	// up to the maximum of all.
 	MaxInWindow int
 }
 
@@ -42,7 +42,7 @@ type Request struct {
 	Query    url.Values
 	Page     int // page of a list; 0: unpaged
 	Status   int // 0: the connection ended without an answer
-	Bytes    int // size of the body that should be sent
+	Bytes    int // size of the body to send
 	Fault    Kind
 	Start    time.Time
 	Agent    string // User-Agent
@@ -90,7 +90,7 @@ func (t *tally) copy() Tally {
 	return c
 }
 
-// both returns the two tallies in which c counts.
+// both returns the total tally and the tally of c's tenant.
 func (j *journal) both(c *call) [2]*tally {
 	t := j.tenants[c.tenantName()]
 	if t == nil {

@@ -79,14 +79,14 @@ func TestLogOfConcurrentRequests(t *testing.T) {
 	wg.Wait()
 }
 
-// When a client has its answer, the request is already in the log.
+// A request is in the log before its client receives the answer.
 func TestLogPrecedesAnswer(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
 	for i := range 200 {
 		r.get("/api/Client/1")
 		if n := r.Log().Statuses[404]; n != i+1 {
-			t.Fatalf("%d answers in the log after %d", n, i+1)
+			t.Fatalf("%d answers in the log after %d requests", n, i+1)
 		}
 	}
 }

@@ -39,7 +39,8 @@ func newFixture(tb testing.TB, opts ...Option) *fixture {
 	return r
 }
 
-// reply is a response that has been read. err is the error if that failed.
+// reply is a response and its body. err is the error of the request or of
+// reading the body.
 type reply struct {
 	status int
 	header http.Header
@@ -76,7 +77,8 @@ func (r *fixture) get(path string) reply {
 	return r.do(http.MethodGet, path, "", "Authorization", "Bearer "+r.token)
 }
 
-// form sends a token request whose form has these pairs.
+// form sends a token request with the given form fields, as pairs of key and
+// value.
 func (r *fixture) form(path string, pairs ...string) reply {
 	r.tb.Helper()
 	v := url.Values{}
@@ -139,7 +141,7 @@ func (r *fixture) fill(n int) {
 	r.tenant.Add(cs...)
 }
 
-// span returns the ids from a to b, descending if b is less.
+// span returns the ids from a to b, in descending order if b is less than a.
 func span(a, b int64) []int64 {
 	ids := []int64{a}
 	for a != b {

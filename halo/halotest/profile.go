@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Off switches off a number of a [Profile], because zero stands for the
-// default.
+// Off disables a numeric setting of a [Profile], in which 0 means the default.
 const Off = -1
 
-// Profile is a set of switches. Its zero value is the hosted Halo of 2026; see
-// the package comment. A number that is zero takes the stated default.
+// Profile is a set of switches. Its zero value simulates the hosted Halo of
+// 2026; see the package comment. A number that is zero takes the stated
+// default.
 type Profile struct {
 	// Paging.
 
@@ -27,9 +27,9 @@ type Profile struct {
 
 	IDs             IDForm // form of id and toplevel_id
 	FilterByUpdate  bool   // lastupdatefromdate filters; otherwise it is ignored
-	LogoEvery       int    // each client whose id is a multiple of this has an inline logo; by default none has
+	LogoEvery       int    // a client has an inline logo if its id is a multiple of this; 0: no logos
 	LogoBytes       int    // length of the logo; default 65,536
-	HiddenForbidden bool   // the detail of a client that the agent may not read is 403; otherwise 404, as if it did not exist
+	HiddenForbidden bool   // reading a client that the agent may not read gives 403; otherwise 404, as if it did not exist
 
 	// Tokens.
 
@@ -44,7 +44,7 @@ type Profile struct {
 	RateLimit          int           // API requests per RateWindow; default 700, or [Off]
 	RateWindow         time.Duration // a rolling window; default five minutes
 	RateCountsToken    bool          // requests to /auth also count and may be refused
-	RateCountsRejected bool          // refused requests also count
+	RateCountsRejected bool          // refused requests also count towards the limit
 	RatePerApp         bool          // each application has its own window; otherwise each tenant has one
 	RetryAfter         RetryAfter    // header of a 429
 	ThrottleBody       ThrottleBody  // body of a 429
@@ -116,7 +116,7 @@ const (
 // RetryAfter is the form of the Retry-After header in a 429.
 type RetryAfter int
 
-// The header is absent, whole seconds or an HTTP date.
+// The header is absent, or holds whole seconds or an HTTP date.
 const (
 	RetryAfterNone RetryAfter = iota
 	RetryAfterSeconds

@@ -11,7 +11,7 @@ import (
 // defaultRows is the number of rows if a list request does not set one.
 const defaultRows = 50
 
-// query holds the parameters of a list that have an effect.
+// query holds the list parameters that have an effect.
 type query struct {
 	filter
 	page    int // from 1; 0: the list is not paged
@@ -63,8 +63,8 @@ func parseQuery(v url.Values) query {
 	return q
 }
 
-// isTrue accepts "true" in any case and nothing else. With orderdesc=1, the
-// order is ascending (halocli mirror_evidence.json).
+// isTrue accepts "true" in any case and nothing else. So orderdesc=1 leaves the
+// order ascending (halocli mirror_evidence.json).
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
 // number reads a 32-bit integer, or records a binding error.
@@ -152,5 +152,5 @@ func (q query) span(p *settings, total int) (from, to int) {
 		}
 	}
 	from = (page - 1) * n
-	return from, min(total, from+n) // no overflow, because all three have at most 32 bits
+	return from, min(total, from+n) // no overflow, because page, n and total have at most 32 bits
 }

@@ -17,8 +17,8 @@ type window struct {
 // add adds a request at the time now.
 func (w *window) add(now time.Time) { w.times = append(w.times, now.UnixNano()) }
 
-// prune removes the times that are at least span old and returns the number of
-// those that remain.
+// prune removes the times that are at least span old and returns how many
+// remain.
 func (w *window) prune(now time.Time, span time.Duration) int {
 	from := now.Add(-span).UnixNano()
 	for w.head < len(w.times) && w.times[w.head] <= from {
@@ -37,9 +37,8 @@ type limiter struct {
 	windows map[string]*window // by tenant, or by tenant and application
 }
 
-// take counts a request at the time of now in the window of key. If the limit
-// is reached, it returns the time until the next request is possible, which is
-// above zero.
+// take counts a request in the window of key. If the limit is reached, it
+// returns the wait until the next request is possible. Otherwise, it returns 0.
 func (l *limiter) take(key string, now func() time.Time, p *settings) time.Duration {
 	if p.RateLimit < 0 {
 		return 0
@@ -64,13 +63,14 @@ func (l *limiter) take(key string, now func() time.Time, p *settings) time.Durat
 	if p.RateCountsRejected {
 		w.add(at)
 	}
-	// The next request is possible only when this one has left the window.
+	// The next request is possible once the request at this time has left the
+	// window.
 	last := time.Unix(0, w.times[len(w.times)-p.RateLimit])
 	return last.Add(p.RateWindow).Sub(at)
 }
 
-// throttled answers 429 in the profile's forms. The wording of the body is
-// Halo's (homotechsual/HaloAPI #31).
+// throttled returns a 429 in the form that the profile sets. The wording of the
+// body is Halo's (homotechsual/HaloAPI #31).
 func throttled(p *settings, now time.Time, wait time.Duration) answer {
 	text := fmt.Sprintf("Rate Limit Reached - %d Requests per rolling %s window", p.RateLimit, spanText(p.RateWindow))
 	a := answer{status: http.StatusTooManyRequests, header: http.Header{}}
@@ -99,8 +99,8 @@ func throttled(p *settings, now time.Time, wait time.Duration) answer {
 	return a
 }
 
-// wholeSeconds returns d in seconds, rounded up, so that a client that waits
-// for that time does not retry too early.
+// wholeSeconds returns d in seconds, rounded up, so that a client does not
+// retry too early.
 func wholeSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

@@ -27,11 +27,11 @@ func TestRateLimitRolls(t *testing.T) {
 	c.Advance(time.Minute)
 	want(200, 200, 429, 429)
 	c.Advance(4*time.Minute - time.Nanosecond)
-	want(429) // refused requests do not count, but the first is still in the window
+	want(429) // refused requests do not count, but the first request is still in the window
 	c.Advance(time.Nanosecond)
 	want(200, 429)
 	c.Advance(time.Minute)
-	want(200, 200, 429) // the two requests of minute 1 have left the window, that of minute 5 has not
+	want(200, 200, 429) // the two requests of minute 1 have left the window; the request of minute 5 has not
 	c.Advance(time.Hour)
 	want(200, 200, 200, 429)
 }
@@ -78,8 +78,8 @@ func TestRateCountsRejected(t *testing.T) {
 	}
 }
 
-// All API requests count, per tenant, whatever the answer. They count before
-// the token is checked. Token calls count only if that is switched on.
+// Every API request counts for its tenant, regardless of the answer. It counts
+// before its token is checked. Token calls count only with RateCountsToken.
 func TestRateCounts(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -173,9 +173,9 @@ func TestThrottleForms(t *testing.T) {
 	}
 }
 
-// Whatever the gaps between requests, no window has more requests than the
-// limit. A client that waits as long as Retry-After says succeeds; one that
-// waits a nanosecond less does not.
+// No window has more requests than the limit, regardless of the gaps between
+// requests. A client that waits for the full Retry-After succeeds. A client
+// that waits a nanosecond less is refused.
 func TestLimiterProperties(t *testing.T) {
 	t.Parallel()
 	const limit, window = 5, time.Minute

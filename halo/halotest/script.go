@@ -7,35 +7,35 @@ import (
 	"sync"
 )
 
-// Forever as [Rule.Times] means without limit.
+// Forever as [Rule.Times] means that there is no limit.
 const Forever = -1
 
-// Rule selects the requests that faults strike. A zero field selects any value:
-// the zero Rule strikes the next request, whatever it is.
+// Rule selects the requests that faults strike. A zero field matches any value,
+// so the zero Rule strikes the next request.
 type Rule struct {
 	Tenant   *Tenant // only requests to this tenant
 	Route    Route   // only requests on this route
 	Page     int     // only paged lists with this page_no
 	ClientID int64   // only details of this client
 
-	// Faults strike Times of the matching requests, beginning with the Nth. Nth
-	// counts from 1, and 0 means 1. A Times of 0 means one request for each
-	// fault, [Forever] all requests.
+	// Nth is the first matching request to strike, counted from 1; 0 means 1.
+	// Times is the number of matching requests to strike from there; 0 means
+	// one request for each fault, and [Forever] means all requests.
 	Nth, Times int
 
-	// Chance, if above 0, is the probability with which each of those requests
-	// is struck; a Times of 0 then means Forever. The random generator starts
-	// with Seed, so equal sequences of requests are struck alike. MaxRun, if
-	// above 0, bounds the consecutive strikes on the same page, client or route
-	// of a tenant.
+	// Chance, if above 0, is the probability that each of those requests is
+	// struck; a Times of 0 then means Forever. Seed initialises the random
+	// generator: the same sequence of requests is always struck in the same
+	// way. MaxRun, if above 0, bounds the consecutive strikes on the same page,
+	// client or route of a tenant.
 	Chance float64
 	Seed   uint64
 	MaxRun int
 }
 
-// Fault adds faults for the requests of rule. Several faults alternate, in
-// order or, with Chance, at random. If several rules apply to a request, the
-// first one added strikes; the other rules still count the request.
+// Fault adds faults for the requests that match rule. Several faults are used
+// in turn or, with Chance, at random. If several rules apply to a request, the
+// rule that was added first strikes; the other rules still count the request.
 func (h *Halo) Fault(rule Rule, faults ...Fault) {
 	if len(faults) == 0 {
 		return
@@ -119,8 +119,8 @@ func (a *act) next(c *call) *Fault {
 		return &a.faults[turn%len(a.faults)]
 	}
 
-	// Draw both numbers for each request, so that one outcome does not shift
-	// the next.
+	// Draw both numbers for each request, so that one outcome does not affect
+	// later requests.
 	hit, pick := a.dice.Float64() < a.Chance, a.dice.IntN(len(a.faults))
 	target := c.target()
 	if !hit || a.MaxRun > 0 && a.runs[target] >= a.MaxRun {
@@ -133,7 +133,7 @@ func (a *act) next(c *call) *Fault {
 	return &a.faults[pick]
 }
 
-// target returns a key for the thing that c requests.
+// target returns a key for the page, client or route that c requests.
 func (c *call) target() string {
 	return c.tenantName() + " " + string(c.route) + " " + c.id + " " + strconv.Itoa(c.query.page)
 }

@@ -9,8 +9,8 @@ import (
 
 // Seed adds n clients like those of a managed service provider. The same n and
 // seed always give the same clients. If the tenant has no client 1, the first
-// new client is "Unknown", which by convention collects everything that matches
-// no client. Ids ascend with gaps, starting after the greatest existing id.
+// new client is "Unknown", Halo's conventional client for records that match no
+// other client. Ids ascend with gaps, starting after the greatest existing id.
 // About four clients in a hundred are inactive, and a few have no top level.
 // From n = 300, the clients include all hostile names of the package, spread at
 // random. Some ordinary names occur more than once, as in reality.
@@ -63,8 +63,8 @@ func newSeeder(n int, seed uint64) *seeder {
 }
 
 // placeHostileNames spreads the hostile names over n clients. If n is small, it
-// places only some of them and gives a hostile name to one client in three at
-// most.
+// places only some of them, so that at most one client in three has a hostile
+// name.
 func (s *seeder) placeHostileNames(n int) map[int]string {
 	names := hostileNames()
 	if 3*len(names) > n {

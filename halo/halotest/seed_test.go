@@ -93,7 +93,7 @@ func TestSeedHoldsEveryHostileName(t *testing.T) {
 	}
 }
 
-// The hostile names include every kind that they should.
+// The hostile names cover every kind of problem.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	odd := hostileNames()

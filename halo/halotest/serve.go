@@ -2,11 +2,11 @@ package halotest
 
 import "net/http"
 
-// ServeHTTP answers one request. First come the faults in front of Halo, the
-// request limit, the route, the token, its scope and the parameters. Then come
-// the faults that damage the answer, the log, the hooks and, last, the response
-// itself. When a client has its answer, the request is therefore already in the
-// log.
+// ServeHTTP answers one request. It first applies the faults that answer in
+// place of Halo. It then checks the request limit, the route, the token, its
+// scope and the parameters. Finally, it applies the other faults, updates the
+// log, runs the hooks and sends the response. A request is therefore in the log
+// before its client receives the answer.
 func (h *Halo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.server.enter() {
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -49,7 +49,7 @@ func Start(tb TB, opts ...Option) *Halo {
 }
 
 // Listen serves plain HTTP on addr ("127.0.0.1:0" for a free port). It returns
-// when requests are accepted. It can be called only once on a Halo.
+// once the server accepts requests. It can be called only once on a Halo.
 func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
 
 // ListenTLS is like [Halo.Listen], with HTTPS. It uses the self-signed
@@ -91,7 +91,7 @@ func (h *Halo) listen(addr string, secure *tls.Config) error {
 	}
 	go func(srv *http.Server, served chan struct{}) {
 		defer close(served)
-		_ = srv.Serve(ln) // always an error: the one that Close causes
+		_ = srv.Serve(ln) // Serve always returns an error; here Close causes it
 	}(s.http, s.served)
 	return nil
 }
@@ -107,7 +107,7 @@ func reachable(a net.Addr) string {
 }
 
 // Close stops listening, breaks connections and returns when no request is
-// active. It is safe to repeat.
+// active. It may be called more than once.
 func (h *Halo) Close() {
 	s := &h.server
 	s.mu.Lock()
@@ -156,7 +156,7 @@ func (s *server) enter() bool {
 	return true
 }
 
-// leave removes a request from the count of active ones.
+// leave counts an active request as ended.
 func (s *server) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

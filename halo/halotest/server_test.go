@@ -45,7 +45,7 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// fakeTB is a test that records its failure.
+// fakeTB is a test that counts its cleanups.
 type fakeTB struct {
 	testing.TB
 	cleanups int

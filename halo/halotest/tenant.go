@@ -49,8 +49,8 @@ func (t *Tenant) Add(clients ...Client) []int64 {
 }
 
 // Update changes a client, except for its id, and sets the time of its last
-// change. It returns false if there is no such client. The function must not
-// call methods of the tenant.
+// change. It returns false if there is no such client. change must not call
+// methods of the tenant.
 func (t *Tenant) Update(id int64, change func(*Client)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,8 +96,8 @@ func (t *Tenant) Delete(id int64) bool {
 }
 
 // Merge deletes one client (from) and marks another (into) as changed, as if
-// its data had moved there. It returns false and changes nothing if either does
-// not exist or both are the same.
+// its data had moved there. It returns false and changes nothing if either
+// client does not exist or both ids are equal.
 func (t *Tenant) Merge(from, into int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

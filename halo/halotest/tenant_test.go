@@ -106,7 +106,7 @@ func TestChangeBetweenPages(t *testing.T) {
 			"delete and add: the count hides it", "order=id", func(x *Tenant) { x.Delete(2); x.Add(Client{ID: 9}) },
 			[][]int64{{1, 2, 3}, {5, 6, 7}, {8, 9}}, []int{8, 8, 8},
 		},
-		{"activate: 3 comes twice", "order=id", func(x *Tenant) { x.Activate(-1) }, [][]int64{{1, 2, 3}, {3, 4, 5}, {6, 7, 8}}, []int{8, 9, 9}},
+		{"activate: 3 appears twice", "order=id", func(x *Tenant) { x.Activate(-1) }, [][]int64{{1, 2, 3}, {3, 4, 5}, {6, 7, 8}}, []int{8, 9, 9}},
 		{"rename by name: 5 is skipped", "order=name", func(x *Tenant) { x.Rename(7, "zz") }, [][]int64{{8, 7, 6}, {4, 3, 2}, {1, 7}}, []int{8, 8, 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestChangeBetweenPages(t *testing.T) {
 	}
 }
 
-// Only complete pages are events.
+// Only complete pages cause events.
 func TestAfterPageIsForWholePages(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

@@ -26,14 +26,14 @@ type token struct {
 	revoked bool
 }
 
-// tokenStore holds the tokens of all tenants. Dead tokens stay for a while, so
-// that requests with them still count for their tenant.
+// tokenStore holds the tokens of all tenants. It keeps expired tokens for a
+// while, so that requests with them still count for their tenant.
 type tokenStore struct {
 	mu sync.Mutex
 	m  map[string]*token
 }
 
-// maxTokens is the number of tokens above which dead ones are removed.
+// maxTokens is the number of tokens at which expired tokens are removed.
 const maxTokens = 10_000
 
 func (s *tokenStore) put(value string, t *token, now time.Time) {
@@ -52,7 +52,7 @@ func (s *tokenStore) put(value string, t *token, now time.Time) {
 	s.m[value] = t
 }
 
-// find returns the token in an Authorization header, dead or alive, or nil.
+// find returns the token in an Authorization header, valid or not, or nil.
 func (s *tokenStore) find(header string) *token {
 	scheme, value, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -63,7 +63,7 @@ func (s *tokenStore) find(header string) *token {
 	return s.m[value]
 }
 
-// use counts a request with t and reports whether t is alive.
+// use counts a request with t and reports whether t is valid.
 func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 	if t == nil {
 		return false
@@ -81,9 +81,10 @@ func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 	return true
 }
 
-// Tokens returns the access tokens that the instance has issued, dead or alive,
-// in no particular order. Beyond 10,000 tokens, dead ones are removed. Tests
-// search for these tokens in everything that a program leaves behind.
+// Tokens returns the access tokens that the instance has issued, valid or not,
+// in no particular order. Expired tokens are removed once there are 10,000
+// tokens. Tests search for these tokens in the output and the data of a
+// program.
 func (h *Halo) Tokens() []string {
 	h.tokens.mu.Lock()
 	defer h.tokens.mu.Unlock()

@@ -24,7 +24,7 @@ func TestToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if value, _ := got["access_token"].(string); strings.Count(value, ".") != 2 {
-		t.Errorf("access_token %q is no JWT", value)
+		t.Errorf("access_token %q is not a JWT", value)
 	}
 	delete(got, "access_token")
 	want := map[string]any{"token_type": "Bearer", "expires_in": 3600.0, "scope": "read:customers offline_access"}
@@ -32,7 +32,7 @@ func TestToken(t *testing.T) {
 		t.Error(d)
 	}
 	if !strings.Contains(rep.body, `"expires_in":3600,`) {
-		t.Errorf("expires_in is no integer: %s", rep.body)
+		t.Errorf("expires_in is not an integer: %s", rep.body)
 	}
 }
 
@@ -291,7 +291,7 @@ func TestRights(t *testing.T) {
 	r.fill(10)
 	r.app.Rights(ReadNone)
 	if got := r.list("").Count; got != 10 {
-		t.Errorf("%d clients with a token from before, want 10", got)
+		t.Errorf("%d clients with a token issued before the change, want 10", got)
 	}
 
 	r.token = r.login("")

@@ -53,10 +53,10 @@ type viewKey struct {
 // maxViews bounds the number of lists that a tenant caches between two changes.
 const maxViews = 16
 
-// viewCache caches the lists that take a pass over all clients. Each change of
-// a client clears it.
+// viewCache caches lists that take a pass over all clients to build. Each
+// change of a client clears it.
 type viewCache struct {
-	mu    sync.Mutex // held while a list is made, so that each list is made only once
+	mu    sync.Mutex // held while a list is built, so that each list is built only once
 	lists map[viewKey][]*entry
 }
 
@@ -103,7 +103,7 @@ func (x index) pick(f filter) []*entry {
 }
 
 // sortByName sorts clients by name, regardless of case. The order of equal
-// names is unrelated to their ids, because a database guarantees none.
+// names is unrelated to their ids, because a database guarantees no order.
 func sortByName(list []*entry) {
 	type keyed struct {
 		name string
@@ -123,8 +123,9 @@ func sortByName(list []*entry) {
 }
 
 // cut selects the clients that match key and that rights allow. It returns a
-// copy of the rows that span selects from them, the number of clients before
-// that selection, and whether the tenant is small enough to cache rows.
+// copy of the rows that span selects from these clients. total is the number of
+// clients before that selection. keep reports whether the tenant is small
+// enough to cache rows.
 func (t *Tenant) cut(key viewKey, desc bool, rights Rights, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
