@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// ParseResourceServer normalises the address of a resource server, as people
-// paste it, to https://host/api. It accepts a host, host/path or a URL. The
-// default scheme is https. A missing /api is added, and a doubled one is kept
-// once. Plain http must be written out, and its host must be in allow. IP
-// addresses that are not public and ports below 1024 other than 443 must also
-// be in allow. The addresses that a name resolves to are checked on dialling
-// ([NewTransport]). The error names the fault and does not quote the address.
+// ParseResourceServer normalises a pasted address of a resource server to
+// https://host/api. It accepts a host, host/path or a URL. The default scheme
+// is https. It adds a missing /api and shortens /api/api to /api. Plain http
+// needs an explicit http:// and a host in allow. Non-public IP addresses, and
+// ports below 1024 other than 443, must also be in allow. [NewTransport] checks
+// the addresses that a name resolves to. The error names the fault and does not
+// quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	return parseAddress(s, allow, "api", "auth")
 }
@@ -39,7 +39,7 @@ func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 		return "", err
 	}
 	if u.Scheme == "http" && !allow.host(host, port) {
-		return "", errors.New("plain http is possible only for hosts that are allowed explicitly; use https")
+		return "", errors.New("plain http is allowed only for hosts in HALOSYNC_ALLOW_HOSTS; use https")
 	}
 	if err := checkTarget(host, port, allow); err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func splitAddress(s string) (*url.URL, error) {
 	case len(s) > 1000:
 		return nil, errors.New("address is longer than 1000 bytes")
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return nil, errors.New("address contains a blank or a control character")
+		return nil, errors.New("address contains a space or a control character")
 	case strings.Contains(s, `\`):
 		return nil, errors.New("address contains a backslash")
 	case strings.ContainsAny(s, "?#"):
@@ -79,7 +79,7 @@ func splitAddress(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return nil, errors.New("address is not a URL") // the parser's text would quote it
+		return nil, errors.New("address is not a URL") // the parser's error would quote the address
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("address is not an https URL")
 	case u.User != nil:
@@ -125,8 +125,8 @@ func parsePort(s string) (uint16, error) {
 	return uint16(port), nil
 }
 
-// checkTarget rejects hosts and ports that can be judged without resolving a
-// name.
+// checkTarget rejects forbidden IP addresses and ports. It does not resolve
+// names.
 func checkTarget(host string, port uint16, allow *Allow) error {
 	if allow.host(host, port) {
 		return nil
@@ -143,9 +143,9 @@ func checkTarget(host string, port uint16, allow *Allow) error {
 	return nil
 }
 
-// checkHost accepts names of letters, digits, hyphens, underscores and dots
-// that no program could mistake for an IP address, and IP addresses in their
-// usual form without a zone.
+// checkHost accepts IP addresses in their usual form, without a zone, and names
+// of letters, digits, hyphens, underscores and dots. It rejects names that a
+// program could mistake for an IP address.
 func checkHost(host string) error {
 	if host == "" {
 		return errors.New("host is missing")
@@ -161,13 +161,13 @@ func checkHost(host string) error {
 	}
 	for _, label := range strings.Split(host, ".") {
 		if label == "" || len(label) > 63 {
-			return errors.New("host has an empty part or one of more than 63 bytes")
+			return errors.New("host has an empty part or a part longer than 63 bytes")
 		}
 	}
 	for _, r := range host {
 		switch {
 		case r > 0x7f:
-			return errors.New("host has letters outside ASCII; write it in its xn-- form")
+			return errors.New("host contains letters outside ASCII; use its xn-- form")
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.', r == '_':
 		default:
 			return fmt.Errorf("host contains %q", r)
@@ -197,7 +197,7 @@ func checkNumbers(host string) error {
 }
 
 // unusualIPv4 reads an IPv4 address as the C library does: one to four decimal,
-// octal or hexadecimal numbers, the last of which fills the remaining bytes.
+// octal or hexadecimal numbers. The last number fills the remaining bytes.
 func unusualIPv4(host string) (netip.Addr, bool) {
 	parts := strings.Split(host, ".")
 	if len(parts) > 4 {
@@ -243,7 +243,7 @@ func serverPath(path, want, other string) (string, error) {
 		parts = parts[:len(parts)-1]
 	}
 	if ends(other) {
-		return "", fmt.Errorf("address ends in /%s, the one wanted here usually ends in /%s", other, want)
+		return "", fmt.Errorf("address ends in /%s, but the address of this server usually ends in /%s", other, want)
 	}
 	found := want
 	for ends(want) {

@@ -79,7 +79,7 @@ func TestParseServerRefuses(t *testing.T) {
 		{"user@acme.halopsa.com", "user name"},
 		{"acme.halopsa.com?tenant=x", "query"},
 		{"acme.halopsa.com#x", "fragment"},
-		{"acme.halopsa.com/a b", "blank"},
+		{"acme.halopsa.com/a b", "space"},
 		{"acme\n.halopsa.com", "control"},
 		{`https:\\acme.halopsa.com`, "backslash"},
 		{"bücher.example", "xn--"},
@@ -104,7 +104,7 @@ func TestParseServerRefuses(t *testing.T) {
 	for _, tt := range tests {
 		got, err := ParseResourceServer(tt.in, allow)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%q: %q, error %v; want one with %q", tt.in, got, err, tt.want)
+			t.Errorf("%q: %q, error %v; want an error with %q", tt.in, got, err, tt.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "pw") {
 			t.Errorf("%q: error shows the password: %v", tt.in, err)
@@ -169,7 +169,7 @@ func FuzzParseServer(f *testing.F) {
 				continue
 			}
 			if again, err := parse(got, allow); err != nil || again != got {
-				t.Errorf("%q: %q, and from that %q, error %v", in, got, again, err)
+				t.Errorf("%q parses to %q, which parses to %q, error %v", in, got, again, err)
 			}
 			u, err := url.Parse(got)
 			if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host != strings.ToLower(u.Host) {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Allow lists the hosts that may be called although they are private,
-// link-local or use plain http, such as a self-hosted Halo, a demo or a test
-// server. A nil Allow lists nothing. An Allow is immutable.
+// Allow lists hosts that may be called even if they are private, link-local or
+// use plain http. Examples are a self-hosted Halo and a test server. A nil
+// Allow lists nothing. An Allow is immutable.
 type Allow struct {
 	names    []allowedName
 	prefixes []allowedPrefix
@@ -21,7 +21,7 @@ type allowedName struct {
 	port uint16 // 0: any port
 }
 
-// allowedPrefix is a range of addresses. They are allowed under any name.
+// allowedPrefix is a range of addresses that are allowed under any name.
 type allowedPrefix struct {
 	prefix netip.Prefix
 	port   uint16 // 0: any port

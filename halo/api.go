@@ -34,9 +34,10 @@ func New(cfg Config) (*API, error) {
 	return a, nil
 }
 
-// concealed is a string that fmt cannot print: of a func, fmt prints only the
-// address. Methods would not help, because fmt does not call them on unexported
-// fields. Nor would a pointer, which fmt follows if the verb does not fit.
+// concealed is a string that fmt cannot print, because fmt prints only the
+// address of a func. Methods such as String would not help, because fmt does
+// not call them on unexported fields. A pointer would not help either: for a
+// verb that does not fit the type, fmt prints the value behind it.
 type concealed func() string
 
 func conceal(s string) concealed { return func() string { return s } }
@@ -45,12 +46,12 @@ func jitter(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0
 	}
-	return rand.N(limit) //nolint:gosec // spreads retries over time, protects nothing
+	return rand.N(limit) //nolint:gosec // spreads retries over time; security does not depend on it
 }
 
-// get reads a path of the resource server and passes the body of a 2xx response
-// to decode, which must not keep it. op names the operation in errors. route is
-// the template of the path, for metrics.
+// get requests a path from the resource server and passes the body of a 2xx
+// response to decode. decode must not retain the body. op names the operation
+// in errors. route is the template of the path, for metrics.
 func (a *API) get(ctx context.Context, op, route, path string, query url.Values, decode func([]byte) error) error {
 	renewed := false
 	return a.retry(ctx, func(p *pace) error {
@@ -70,7 +71,7 @@ func (a *API) get(ctx context.Context, op, route, path string, query url.Values,
 			e := judgeAPI(ans, decode)
 			if e != nil && e.Status == http.StatusUnauthorized && !renewed {
 				// The token expired early or was revoked. If another caller has
-				// renewed it meanwhile, the retry uses the renewed token.
+				// already renewed it, the retry uses the new token.
 				renewed = true
 				a.tokens.drop(token)
 				e.next = retryAtOnce

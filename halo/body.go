@@ -7,15 +7,16 @@ import (
 	"slices"
 )
 
-// readBody reads a body up to one byte beyond its limit. Decoded rows are
-// small, but a hostile server can fill memory with bodies, and pages are read
-// ahead in parallel. So each handle keeps many small bodies but only one large
-// body in memory. The worst case for each executing run is (window × largeBody
-// + MaxBody) × 1.25, where the quarter is room for growth: 60 MiB with the
-// defaults. While a body is moved to a larger buffer, the figure doubles. Only
-// the other pages of the same connection wait for the large one. If a server
-// announces a length but sends less, the body takes at most maxSpare. So does
-// each of the few buffers kept for later bodies.
+// readBody reads a body up to one byte beyond its limit. Pages are read ahead
+// in parallel, so a hostile server could fill memory with large bodies. Each
+// handle therefore keeps many small bodies in memory, but only one large body.
+// Other pages of the same connection wait until that body has been used.
+//
+// Each executing run needs at most (window × largeBody + MaxBody) × 1.25 of
+// memory: 60 MiB with the defaults. The factor 1.25 is room for growth. The
+// amount doubles while a body is copied to a larger buffer. If a server
+// announces a length but sends less, the body takes at most maxSpare. Each
+// buffer kept for later bodies also takes at most maxSpare.
 func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, large *bool) ([]byte, error) {
 	small := min(limit, largeBody) + 1
 	first, err := readOn(a.spare.take(resp.ContentLength), io.LimitReader(resp.Body, small))
@@ -31,8 +32,8 @@ func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, la
 	return readOn(first, io.LimitReader(resp.Body, limit+1-int64(len(first))))
 }
 
-// readOn appends everything from r to b. A small b grows to twice its size, a
-// large one by a quarter.
+// readOn appends everything from r to b. A small buffer doubles in size, and a
+// large buffer grows by a quarter.
 func readOn(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -49,8 +50,7 @@ func readOn(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// spare is a pool of buffers for bodies. It holds as many buffers as there are
-// concurrent requests by default.
+// spare is a pool of buffers for bodies. It holds up to defaultWindow buffers.
 type spare chan []byte
 
 // take returns an empty buffer for a body of the announced length in bytes;
@@ -64,7 +64,7 @@ func (s spare) take(announced int64) []byte {
 	if announced <= 0 {
 		return b
 	}
-	return slices.Grow(b, int(min(announced, maxSpare-1))+1) // the extra byte lets the read hit the end
+	return slices.Grow(b, int(min(announced, maxSpare-1))+1) // the extra byte lets Read reach EOF without growing b
 }
 
 // give returns a buffer to the pool. The caller must not use it afterwards.

@@ -23,7 +23,7 @@ func TestReadOn(t *testing.T) {
 				t.Errorf("%d bytes %s: got %d, error %v", size, name, len(got), err)
 			}
 			if size > 1<<20 && cap(got) > size*5/4 {
-				t.Errorf("%d bytes %s take %d", size, name, cap(got))
+				t.Errorf("%d bytes %s: buffer of %d bytes", size, name, cap(got))
 			}
 		}
 	}
@@ -47,7 +47,7 @@ func TestSpare(t *testing.T) {
 	}
 	first, second, third := s.take(-1), s.take(15), s.take(0)
 	if cap(first) != 10 || cap(second) != 20 || third != nil || len(first)+len(second) != 0 {
-		t.Errorf("%d, %d and %d bytes come back", cap(first), cap(second), cap(third))
+		t.Errorf("the pool returned %d, %d and %d bytes", cap(first), cap(second), cap(third))
 	}
 }
 
@@ -62,7 +62,7 @@ func TestBodiesAreReused(t *testing.T) {
 			body = strings.Replace(body, "}]}", "", 1) // the body breaks off
 		}
 		if r.Header.Get("Authorization") != "Bearer "+testToken {
-			t.Errorf("request %d: another token", asked)
+			t.Errorf("request %d has the wrong token", asked)
 		}
 		return reply(200, body), nil
 	}})
@@ -75,7 +75,7 @@ func TestBodiesAreReused(t *testing.T) {
 		clients = append(clients, page.Clients...)
 	}
 	if len(a.spare) != 1 {
-		t.Errorf("%d buffers after three answers one by one, want 1", len(a.spare))
+		t.Errorf("%d buffers after three sequential answers, want 1", len(a.spare))
 	}
 	if fmt.Sprint(clients) != fmt.Sprint([]Client{{ID: 1, Name: "Name 1", Ref: "A1"}, {ID: 3, Name: "Name 3", Ref: "A3"}}) {
 		t.Errorf("clients %v", clients)

@@ -1,8 +1,8 @@
 package halo
 
-// Certificate collects the facts that show whether a pass over a list was
-// complete. It draws no conclusion; "Completeness" in the package comment
-// explains what follows from these facts.
+// Certificate collects facts that show whether a pass over a list was complete.
+// The section "Completeness" of the package comment explains how to interpret
+// them.
 type Certificate struct {
 	// Pages is the number of pages read, including the last one. Rows is the
 	// number of rows on them.
@@ -16,8 +16,8 @@ type Certificate struct {
 	Malformed int `json:"malformed,omitempty"`
 
 	// RecordFirst and RecordLast are the first and the last record_count that
-	// Halo sent, RecordMin and RecordMax the extremes. They are -1 if Halo
-	// never sent one.
+	// Halo sent. RecordMin and RecordMax are the smallest and the largest. All
+	// four are -1 if Halo never sent a count.
 	RecordFirst int `json:"record_first"`
 	RecordLast  int `json:"record_last"`
 	RecordMin   int `json:"record_min"`
@@ -26,19 +26,20 @@ type Certificate struct {
 	// the next.
 	Drops int `json:"drops,omitempty"`
 
-	// Ascending reports whether all new rows came in ascending order of id.
+	// Ascending reports whether the ids of all new rows were in ascending
+	// order.
 	Ascending bool `json:"ascending"`
 	// LastID is the greatest id shown so far.
 	LastID int64 `json:"last_id,omitempty"`
 	// TailID is the greatest id at the start of the pass. It is 0 if it was not
 	// requested ([Query.VerifyTail]) or is unknown.
 	TailID int64 `json:"tail_id,omitempty"`
-	// Additions is the number of ids greater than TailID. It is 0 without a
-	// TailID.
+	// Additions is the number of ids greater than TailID. It is 0 if TailID is
+	// 0.
 	Additions int `json:"additions,omitempty"`
 
-	// Ended is the reason why the pass ended: "count" (as many ids as Halo
-	// counts were shown), "empty" (a page without rows) or "repeat" (a page
+	// Ended is the reason why the pass ended: "count" (the number of ids
+	// reached Halo's count), "empty" (a page without rows) or "repeat" (a page
 	// without a new id). It is empty until the pass ends.
 	Ended string `json:"ended,omitempty"`
 
@@ -54,7 +55,7 @@ const (
 	EndedRepeat = "repeat"
 )
 
-// newCertificate starts a pass.
+// newCertificate returns the certificate for the start of a pass.
 func newCertificate(q Query) Certificate {
 	return Certificate{
 		RecordFirst: unknownCount, RecordLast: unknownCount, RecordMin: unknownCount, RecordMax: unknownCount,

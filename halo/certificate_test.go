@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// deletions is the number that the engine derives from a certificate; see the
+// deletions returns the number of deletions that a certificate reveals; see the
 // package comment.
 func deletions(c Certificate) int { return c.RecordFirst + c.Additions - c.RecordLast }
 
@@ -47,7 +47,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 			missed: []int64{2010}, additions: 1, deletions: 1,
 		},
 		{
-			name: "the same before the last page",
+			name: "one deleted and one added before the last page",
 			before: func(w *clientList, page, nth int) {
 				if page == 5 && nth > 2 {
 					w.remove(0)
@@ -75,7 +75,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 			additions: 1,
 		},
 		{
-			name: "the same, with room on the last page", n: 450,
+			name: "one added before the tail, with room on the last page", n: 450,
 			before: func(w *clientList, page, nth int) {
 				if nth == 2 {
 					w.appendID(6000)
@@ -161,7 +161,7 @@ func TestReadingAheadHidesNothing(t *testing.T) {
 			}
 		}
 		if c := last.Certificate; missed > 0 && deletions(c) <= 0 && c.Drops == 0 && c.Distinct >= c.RecordLast {
-			t.Errorf("change before request %d: %d clients missed unnoticed: %+v", at, missed, c)
+			t.Errorf("change before request %d: %d missed clients were not detected: %+v", at, missed, c)
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestCertificateCounts(t *testing.T) {
 		p.admit(l)
 	}
 	page(3, 0, 9, 1, 2, 3)
-	page(4, 1, 8, 3, 4, 5)      // one row without id, one repeated
+	page(4, 1, 8, 3, 4, 5)      // one row without an id, one repeated row
 	page(2, 0, unknownCount, 6) // the same id twice
 	page(1, 0, 10, 5)           // no new id
 	want := Certificate{

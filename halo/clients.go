@@ -9,19 +9,19 @@ import (
 
 // Client is one of Halo's clients: a customer of the service provider.
 type Client struct {
-	ID       int64  // 1 to 2^53; public sources know no case of reuse
+	ID       int64  // 1 to 2^53; no public source reports a reused id
 	Name     string // at most 1,000 runes, without control characters; may be empty
 	Inactive bool
 	// TopLevelID is the id of the client's parent in Halo, or 0 if it has no
 	// parent.
 	TopLevelID   int64
 	TopLevelName string
-	// Ref is the customer's number or key in the provider's own books, as
+	// Ref is the customer's number or key in the provider's own records,
 	// entered by hand. It is often empty and need not be unique. Like Name, it
 	// has at most 1,000 runes.
 	Ref string
-	// AccountsID is the client's key in the accounting package that is
-	// connected to Halo. It is often empty.
+	// AccountsID is the client's key in the accounting software connected to
+	// Halo. It is often empty.
 	AccountsID string
 }
 
@@ -37,17 +37,16 @@ type Query struct {
 	PageSize int
 	// Window is the number of pages that [API.Pages] requests at once, from 1
 	// to 16. 1 means no reading ahead. Otherwise Pages reads ahead until some
-	// 4,000 rows wait to be taken. The default is 4.
+	// 4,000 rows are waiting for the caller. The default is 4.
 	Window int
 	// VerifyTail makes [API.Pages] read the end of the list before it yields
 	// the first page, to learn the greatest id; see "Completeness" in the
-	// package comment. It costs two requests in each pass of more than one
-	// page.
+	// package comment. It costs two extra requests in each pass of more than
+	// one page.
 	VerifyTail bool
-	// Stop makes [API.Pages] stop requesting pages in advance once it returns
-	// true. Pages in flight still arrive; see [Page].Ahead. Stop is called
-	// between pages, by the goroutine that ranges over them. A nil Stop never
-	// stops.
+	// Stop tells [API.Pages] to stop reading ahead by returning true. Pages in
+	// flight still arrive; see [Page].Ahead. Stop is called between pages, by
+	// the goroutine that ranges over them. It may be nil.
 	Stop func() bool
 }
 
@@ -57,7 +56,7 @@ const (
 	defaultWindow = 4
 )
 
-// withDefaults sets the defaults of empty fields and checks the other fields.
+// withDefaults fills in defaults for empty fields and checks the other fields.
 func (q Query) withDefaults() (Query, error) {
 	if q.PageSize == 0 {
 		q.PageSize = maxPageSize
@@ -100,23 +99,24 @@ func (q Query) values(page int) url.Values {
 
 // Page is one page of a list.
 type Page struct {
-	// Number of the page, from 1.
+	// Number is the number of the page, from 1.
 	Number int
-	// Clients holds the clients of the page, each id once. From [API.Pages], it
-	// omits those that appeared on an earlier page of the pass.
+	// Clients holds the clients of the page, without duplicates. [API.Pages]
+	// also omits clients that appeared on an earlier page of the pass.
 	Clients []Client
 	// RecordCount is Halo's count over all pages. It is -1 if Halo did not send
-	// one, or if the count is smaller than the number of clients on this page.
+	// a count, or if the count is smaller than the number of clients on this
+	// page.
 	RecordCount int
 	// Rows is the number of rows in the response.
 	Rows int
 	// Last reports whether the pass ends with this page.
 	Last bool
 	// Ahead is the number of later pages that [API.Pages] has already
-	// requested. If the caller leaves the loop, they are discarded.
+	// requested. They are discarded if the caller leaves the loop.
 	Ahead int
-	// Ready reports whether the next page has arrived, so that taking it does
-	// not block.
+	// Ready reports whether the next page has arrived, so that the next
+	// iteration does not block.
 	Ready bool
 	// Cursor is the position after this page. [API.Page] leaves it empty.
 	Cursor Cursor
@@ -146,8 +146,8 @@ func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 }
 
 // Page reads one page, numbered from 1: GET /Client. Last is set on an empty
-// page, and on page 1 if it has all the clients that Halo counts. On later
-// pages it stays false, because the rows before them are unknown. Window and
+// page, and on page 1 if that page holds all clients that Halo counts. It is
+// false on later pages, because the rows before them are unknown. Window and
 // VerifyTail are ignored.
 func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	q, err := q.withDefaults()
@@ -168,7 +168,7 @@ func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	}, nil
 }
 
-// list reads one page. q must have its defaults.
+// list reads one page. q must come from withDefaults.
 func (a *API) list(ctx context.Context, q Query, number int) (listing, error) {
 	var l listing
 	err := a.get(ctx, fmt.Sprintf("list clients page %d", number), "/Client", "/Client", q.values(number), func(body []byte) (err error) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Config is the configuration of an [API]. No way of printing, marshalling or
-// logging it shows the secret.
+// Config is the configuration of an [API]. Printing, marshalling or logging it
+// never shows the secret.
 type Config struct {
 	// ResourceServer is the base URL of all API requests, e.g.
 	// https://acme.halopsa.com/api, as [ParseResourceServer] returns it.
@@ -31,22 +31,22 @@ type Config struct {
 	// "read:customers".
 	Scope string
 
-	// Transport sends the requests. Redirects are never followed, whatever the
-	// transport. By default, each API has its own NewTransport(nil).
+	// Transport sends the requests. Redirects are never followed, regardless of
+	// the transport. By default, each API has its own NewTransport(nil).
 	Transport http.RoundTripper
-	// Gate is called before each HTTP attempt, token calls included, and blocks
-	// until the attempt may be made. It must return when its context is done.
-	// Its error ends the call and is wrapped in the call's error. It is called
-	// from several goroutines. If a kept connection turns out to be dead,
-	// net/http repeats a GET once; Gate and Observe do not see that repetition.
-	// By default, no attempt waits.
+	// Gate is called before each HTTP attempt, including token calls, and
+	// blocks until the attempt may start. It must return when its context is
+	// done. If it returns an error, the call ends, and the call's error wraps
+	// it. Gate must be safe for concurrent use. If an idle connection turns out
+	// to be closed, net/http repeats a GET once without calling Gate or
+	// Observe. By default, no attempt waits.
 	Gate func(context.Context) error
-	// Observe is called after each HTTP attempt, from several goroutines. It
-	// may be nil.
+	// Observe is called after each HTTP attempt. It must be safe for concurrent
+	// use. It may be nil.
 	Observe func(Attempt)
-	// Trace is called before each HTTP attempt. The function that it returns is
+	// Trace is called before each HTTP attempt. The returned function end is
 	// called when the attempt ends, with status 0 if there was no response.
-	// Trace is called from several goroutines. If it is nil, nothing is traced.
+	// Trace must be safe for concurrent use. It may be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
 	// Limits bound each call.
@@ -64,9 +64,9 @@ type Limits struct {
 	// RetryBudget bounds the time from the first failed attempt of a call to
 	// the start of its last one. The default is 20 s.
 	RetryBudget time.Duration
-	// MaxWait is the longest wait for which a call stays blocked when it is
-	// throttled. If a longer wait is due, the call fails with that wait, see
-	// [RetryAfter]. The default is 5 s.
+	// MaxWait is the longest time that a throttled call waits before a retry.
+	// If Halo requests a longer wait, the call fails at once and its error
+	// carries the wait; see [RetryAfter]. The default is 5 s.
 	MaxWait time.Duration
 	// MaxBody bounds a response body in bytes, after decompression. The default
 	// is 32 MiB.
@@ -85,7 +85,7 @@ type Attempt struct {
 	Try      int           // counts from 1 in each call
 }
 
-// withDefaults sets the defaults of empty fields.
+// withDefaults fills in defaults for empty fields.
 func (c Config) withDefaults() Config {
 	if c.Scope == "" {
 		c.Scope = "read:customers"
@@ -173,7 +173,7 @@ func (c Config) String() string { return fmt.Sprintf("%+v", c.shown()) }
 // GoString describes the configuration without its secret.
 func (c Config) GoString() string { return "halo.Config" + c.String() }
 
-// Format prints the configuration without its secret, whatever the verb.
+// Format prints the configuration without its secret, regardless of the verb.
 func (c Config) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		_, _ = io.WriteString(f, c.GoString())

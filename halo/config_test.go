@@ -83,6 +83,6 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "acme.halopsa.com") {
-		t.Error("output does not show the address either")
+		t.Error("output does not show the address")
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxRows bounds a page, whatever its size in bytes.
+// maxRows is the maximum number of rows on a page, regardless of its size in
+// bytes.
 const maxRows = 10_000
 
-// unknownCount stands for the record_count of an answer that has none.
+// unknownCount is the count of an answer that has no record_count.
 const unknownCount = -1
 
 // listing is one page as Halo sent it, except that rows without a usable id are
@@ -25,10 +26,10 @@ type listing struct {
 var errNoClient = errors.New("JSON without the id of a client")
 
 // decodeListing reads the answer to a list request: the envelope, or a bare
-// array as sibling endpoints send it (Midtown-Technology-Group/halocli). It
-// decodes row by row, so that memory grows only with the clients it keeps. A
-// hostile body can claim many rows: "{}," takes three bytes, a row in memory a
-// hundred.
+// array, as other endpoints of Halo send it (Midtown-Technology-Group/halocli).
+// It decodes row by row, so that memory grows only with the clients that it
+// keeps. A hostile body can contain many rows: "{}," takes three bytes, but a
+// row in memory takes a hundred.
 func decodeListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
 	r := listingReader{reader: newReader(body), listing: listing{count: unknownCount}}

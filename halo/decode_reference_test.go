@@ -35,10 +35,11 @@ func (r oldRow) client() Client {
 	}
 }
 
-// oldListing reads the answer to a list request: the envelope, or a bare array
-// as sibling endpoints send it (Midtown-Technology-Group/halocli). It decodes
-// row by row, so that memory grows only with the clients it keeps. A hostile
-// body can claim many rows: "{}," takes three bytes, a row in memory eighty.
+// oldListing reads the answer to a list request: the envelope, or a bare array,
+// as other endpoints of Halo send it (Midtown-Technology-Group/halocli). It
+// decodes row by row, so that memory grows only with the clients that it keeps.
+// A hostile body can contain many rows: "{}," takes three bytes, but a row in
+// memory takes eighty.
 func oldListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
 	r := oldReader{json: json.NewDecoder(bytes.NewReader(body)), listing: listing{count: unknownCount}}
@@ -166,7 +167,7 @@ func (r *oldReader) token() (json.Token, error) {
 	return token, oldPlain(err)
 }
 
-// oldPlain replaces an error of the JSON reader by one that quotes nothing.
+// oldPlain replaces an error of the JSON reader that may quote the body.
 func oldPlain(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
@@ -262,8 +263,8 @@ func oldInteger(b []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// oldBoolean is true for true, for a number other than 0 and for a string that
-// holds either.
+// oldBoolean is true for the JSON value true, for a nonzero number, and for a
+// string that holds either.
 type oldBoolean bool
 
 // UnmarshalJSON never fails.

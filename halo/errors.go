@@ -20,7 +20,8 @@ var (
 	ErrForbidden = errors.New("access denied")
 	// ErrNotFound means 404 from the API, never from the authorisation server.
 	ErrNotFound = errors.New("not found")
-	// ErrInvalid means any other 4xx, or arguments that were not sent at all.
+	// ErrInvalid means any other 4xx, or arguments that were rejected before
+	// sending.
 	ErrInvalid = errors.New("invalid request")
 	// ErrThrottled means 429; see [RetryAfter].
 	ErrThrottled = errors.New("too many requests")
@@ -28,8 +29,8 @@ var (
 	// DNS failure.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrNotHalo means that the answer is not from Halo's API: HTML, a
-	// redirect, JSON of another shape.
-	ErrNotHalo = errors.New("not an answer of Halo's API")
+	// redirect, or JSON of an unexpected shape.
+	ErrNotHalo = errors.New("not an answer from Halo's API")
 	// ErrTooLarge means that the answer exceeds the limit on bytes or rows.
 	ErrTooLarge = errors.New("answer too large")
 	// ErrRefused means that the address is private and not allowed. Nothing was
@@ -40,9 +41,9 @@ var (
 // OpToken is the Op of an [Error] from the token call.
 const OpToken = "fetch token"
 
-// Error describes why a call failed, after retries. It shows neither the secret
-// nor a token. If the caller's context or [Config.Gate] ends a call, the error
-// is not of this type.
+// Error describes why a call failed after all retries. It shows neither the
+// secret nor a token. If the caller's context or [Config.Gate] ends a call, the
+// error is not of this type.
 type Error struct {
 	// Op is the operation that failed, e.g. "list clients page 7" or [OpToken].
 	Op string
@@ -58,7 +59,7 @@ type Error struct {
 	Excerpt string
 
 	kind  error
-	cause error // the cause, unless status and excerpt say it
+	cause error // nil if the status and the excerpt explain the failure
 	next  next
 }
 
@@ -103,8 +104,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the kind, not the cause: a timeout inside net/http could
-// otherwise be mistaken for one of the caller's context.
+// Unwrap returns the kind, not the cause. Otherwise, a timeout inside net/http
+// would look like a timeout of the caller's context.
 func (e *Error) Unwrap() error { return e.kind }
 
 // RetryAfter returns how long to wait before calling again. It returns false if

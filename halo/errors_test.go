@@ -20,7 +20,7 @@ func TestErrorText(t *testing.T) {
 		{Error{Op: "read client 3", Status: 429, Attempts: 1, RetryAfter: 61 * time.Second, kind: ErrThrottled}, "read client 3: status 429 (retry after 1m1s)"},
 		{Error{Op: "read client 3", Status: 503, Attempts: 2, RetryAfter: 9 * time.Second, kind: ErrUnavailable}, "read client 3: status 503 (2 attempts, retry after 9s)"},
 		{Error{Op: OpToken, Attempts: 3, kind: ErrUnavailable, cause: io.ErrUnexpectedEOF}, "fetch token: unavailable (3 attempts): unexpected EOF"},
-		{Error{Op: OpToken, Status: 200, Attempts: 1, Excerpt: "Login", kind: ErrNotHalo, cause: errors.New("is it right?")}, "fetch token: status 200: not an answer of Halo's API: Login: is it right?"},
+		{Error{Op: OpToken, Status: 200, Attempts: 1, Excerpt: "Login", kind: ErrNotHalo, cause: errors.New("is it right?")}, "fetch token: status 200: not an answer from Halo's API: Login: is it right?"},
 	}
 	for _, tt := range tests {
 		if got := tt.err.Error(); got != tt.want {

@@ -17,14 +17,16 @@ import (
 const (
 	// maxExcerpt bounds an excerpt, in bytes.
 	maxExcerpt = 300
-	// maxRaw bounds the part of an unknown body that is searched, in bytes.
+	// maxRaw bounds the part of a body that is searched for a message, in
+	// bytes.
 	maxRaw = 4 << 10
 	hidden = "[hidden]"
 )
 
 var (
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	// tokenLike matches tokens other than this package's own.
+	// tokenLike matches text that looks like a token, whether or not this
+	// package fetched it.
 	tokenLike = regexp.MustCompile(`(?i)bearer\s+[^\s"',;]+|eyJ[\w-]{8,}\.[\w-]*\.?[\w-]*|(?:client_secret|access_token)=[^\s&"']+`)
 )
 
@@ -96,7 +98,7 @@ func (a *API) quote(text, token string) error {
 
 // scrub puts text on one line, removes control characters, the secret and the
 // token, and cuts it at maxExcerpt. It hides secrets before it cuts, so that no
-// part of a secret remains at the edge. It hides them both before and after
+// partial secret remains at the end. It hides secrets both before and after
 // cleaning, because cleaning can create or destroy a match.
 func (a *API) scrub(text, token string) string {
 	text = a.hide(text, token)
@@ -131,7 +133,7 @@ func Redact(text string, secrets ...string) string {
 
 // oneLine drops control characters, invisible characters and invalid UTF-8, and
 // folds white space. Dropping a character joins the text on both sides, so that
-// a secret split by it is found.
+// a secret split by that character is found.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzTokenAnswer checks that a token call returns either a token that can go
-// into a header unchanged, or an error that shows no possible token.
+// into a header unchanged, or an error that does not show a token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
@@ -41,7 +41,7 @@ func FuzzTokenAnswer(f *testing.F) {
 				t.Errorf("status %d: sent %+q", status, sent)
 			}
 		case sent != "":
-			t.Errorf("sent %+q, and the error %v", sent, err)
+			t.Errorf("sent %+q despite the error %v", sent, err)
 		default:
 			e, ok := errors.AsType[*Error](err)
 			if !ok || e.Op != OpToken || plaintext.PrintableLines(err.Error()) != err.Error() || len(err.Error()) > 2000 {
@@ -71,7 +71,7 @@ func FuzzParseAllow(f *testing.F) {
 		allow, err := ParseAllow(list)
 		if err != nil {
 			if allow != nil {
-				t.Error("both a list and an error")
+				t.Error("ParseAllow returned both a list and an error")
 			}
 			return
 		}
@@ -82,7 +82,7 @@ func FuzzParseAllow(f *testing.F) {
 		for _, ip := range []string{"127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd00::1", "93.184.215.14"} {
 			addr := netip.MustParseAddr(ip)
 			if allow.addr(addr, 443) != again.addr(addr, 443) {
-				t.Errorf("%q: %s once and not twice", text, ip)
+				t.Errorf("%q: listing every entry twice changes the result for %s", text, ip)
 			}
 			if allow.addr(addr, 443) && !strings.ContainsAny(text, ".:") {
 				t.Errorf("%q allows %s", text, ip)

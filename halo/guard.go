@@ -8,12 +8,13 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// public holds the addresses that IANA reserves for special purposes. It is
+// public rejects addresses that IANA reserves for special purposes. It is
 // read-only.
 var public = ssrf.New(ssrf.WithAnyPort())
 
 // metadata lists the addresses at which clouds give credentials to any caller.
-// The list is needed because some of them are public or in a carrier's range.
+// The list is needed because some of these addresses are public or in a
+// carrier's range.
 var metadata = []netip.Addr{
 	netip.MustParseAddr("169.254.169.254"), // AWS, Azure, Google, Oracle and others
 	netip.MustParseAddr("169.254.170.2"),   // AWS, containers
@@ -22,13 +23,13 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::23"),
 	netip.MustParseAddr("fd20:ce::254"),    // Google
 	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("168.63.129.16"),   // Azure: a public address, answered by the virtual machine's host
+	netip.MustParseAddr("168.63.129.16"),   // Azure: a public address that the virtual machine's host answers
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// refusedError explains why an address is not called. Nothing was tried, so the
-// error does not depend on whether a server listens there, and it does not show
-// what a name resolves to.
+// refusedError explains why an address is refused. No connection is tried, so
+// the error does not reveal whether a server listens at the address. It also
+// does not show what a name resolves to.
 type refusedError struct {
 	host, why string
 }
@@ -36,7 +37,7 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.host + " " + e.why + "; " + allowHint }
 
 // allowHint is the advice for a refused host.
-const allowHint = "if your Halo is there, HALOSYNC_ALLOW_HOSTS must list it"
+const allowHint = "if your Halo runs there, add it to HALOSYNC_ALLOW_HOSTS"
 
 // check returns a [*refusedError] if calling host at the resolved address to is
 // not allowed.
@@ -51,7 +52,7 @@ func (a *Allow) check(host string, to netip.AddrPort) error {
 	_, notIP := netip.ParseAddr(host)
 	switch {
 	case kind != "" && notIP != nil:
-		return &refusedError{host, "leads to " + kind}
+		return &refusedError{host, "resolves to " + kind}
 	case kind != "":
 		return &refusedError{host, "is " + kind}
 	case port != "":
@@ -60,30 +61,29 @@ func (a *Allow) check(host string, to netip.AddrPort) error {
 	return nil
 }
 
-// badPort returns the reason why a port is not called, or "" if it may be.
+// badPort returns the reason why a port is refused, or "" if it is allowed.
 // Ports below 1024 belong to other services, which must not receive a user's
 // input.
 func badPort(port uint16) string {
 	if port == 443 || port >= 1024 {
 		return ""
 	}
-	return fmt.Sprintf("has port %d, which is another service's: Halo is on 443, or from 1024 on", port)
+	return fmt.Sprintf("has port %d, which belongs to another service: Halo uses port 443 or a port from 1024 up", port)
 }
 
-// forbidden returns the reason why ip is not called, or "" for a public
-// address. It adds to the library's decision two cases that the library does
-// not know: metadata services in public ranges, and IPv4 inside a public IPv6
-// address.
+// forbidden returns the reason why ip is refused, or "" for a public address.
+// It also refuses two kinds of address that the library accepts: metadata
+// services in public ranges, and IPv4 addresses inside public IPv6 addresses.
 func forbidden(ip netip.Addr) string {
 	if why := never(ip); why != "" {
 		return why
 	}
 	if inner, ok := embedded(ip); ok && (ip.Is4In6() || forbidden(inner) != "") {
-		return "an IPv4 address inside an IPv6 one"
+		return "an IPv4 address inside an IPv6 address"
 	}
 	switch {
 	case ip.Zone() != "":
-		return "an address of one network interface"
+		return "an address that is tied to one network interface"
 	case ip.IsLoopback():
 		return "a loopback address"
 	case ip.IsPrivate():
@@ -91,13 +91,13 @@ func forbidden(ip netip.Addr) string {
 	case ip.IsLinkLocalUnicast():
 		return "a link-local address"
 	case public.SafeAddr(ip) != nil:
-		return "an address that is not of the public internet"
+		return "an address that is not on the public internet"
 	}
 	return ""
 }
 
-// never returns the reason why ip is not called even if an allowed name
-// resolves to it, or "" if it may be.
+// never returns the reason why ip is refused even if an allowed name resolves
+// to it, or "" if there is no such reason.
 func never(ip netip.Addr) string {
 	plain := ip.WithZone("")
 	if inner, ok := embedded(plain); ok {
@@ -117,8 +117,8 @@ func never(ip netip.Addr) string {
 }
 
 // embedded returns the IPv4 address inside an IPv6 address that is mapped,
-// compatible, translated (NAT64) or ISATAP. The ranges of 6to4 and Teredo are
-// refused as a whole.
+// compatible, translated (NAT64) or ISATAP. 6to4 and Teredo are not handled
+// here, because their ranges are refused as a whole.
 func embedded(ip netip.Addr) (netip.Addr, bool) {
 	if !ip.Is6() {
 		return netip.Addr{}, false

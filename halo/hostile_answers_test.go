@@ -55,8 +55,8 @@ func TestHostileAnswers(t *testing.T) {
 	}{
 		{"gzip bomb", zipped(zeros), ErrTooLarge, "", 0},
 		{"gzip in gzip", zipped(func(w io.Writer) { z := gzip.NewWriter(w); _, _ = io.WriteString(z, page); _ = z.Close() }), ErrNotHalo, "", 0},
-		{"gzip announced, not spoken", as("gzip", page), ErrUnavailable, "", 0},
-		{"br announced, not spoken", as("br", page), nil, "x", 1},
+		{"gzip announced, but not sent", as("gzip", page), ErrUnavailable, "", 0},
+		{"br announced, but not sent", as("br", page), nil, "x", 1},
 		{"deflate announced and garbage", as("deflate", "\x78\x9c\x01\x02"), ErrNotHalo, "", 0},
 		{"endless", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, `{"clients":[`)
@@ -132,7 +132,7 @@ func TestHostileServers(t *testing.T) {
 		"a byte at a time": func(c net.Conn) {
 			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{")
 			for err == nil {
-				time.Sleep(20 * time.Millisecond) // the slowness is under test
+				time.Sleep(20 * time.Millisecond) // slow on purpose
 				_, err = io.WriteString(c, " ")
 			}
 		},
@@ -173,8 +173,8 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// TestRowsDoNotMultiply compares the memory allocated with the size of a body
-// in which an empty row takes three bytes.
+// TestRowsDoNotMultiply compares the memory that decoding allocates with the
+// size of the body. Each empty row takes three bytes of the body.
 func TestRowsDoNotMultiply(t *testing.T) { // not parallel: it reads the process's counters
 	body := []byte(`{"clients":[` + strings.Repeat("{},", 4<<20) + `{}]}`)
 	for _, body := range [][]byte{body, bytes.TrimSuffix(bytes.TrimPrefix(body, []byte(`{"clients":`)), []byte("}"))} {
@@ -184,7 +184,7 @@ func TestRowsDoNotMultiply(t *testing.T) { // not parallel: it reads the process
 		runtime.ReadMemStats(&after)
 		checkKind(t, err, ErrTooLarge)
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > uint64(len(body)/4) {
-			t.Errorf("a body of %d bytes took %d", len(body), grown)
+			t.Errorf("decoding a body of %d bytes allocated %d", len(body), grown)
 		}
 	}
 }
@@ -224,7 +224,7 @@ func TestListsEnd(t *testing.T) {
 	s := newStub(t, w.ServeHTTP)
 	_, err := readAll(t.Context(), s.api(t), Query{VerifyTail: true}, Cursor{})
 	checkKind(t, err, ErrTooLarge)
-	if !strings.Contains(err.Error(), "a list of 2000001 clients, at most 2000000 are read") {
+	if !strings.Contains(err.Error(), "the list has 2000001 clients, but the maximum is 2000000") {
 		t.Errorf("error %v", err)
 	}
 
@@ -247,8 +247,8 @@ func TestListsEnd(t *testing.T) {
 	checkKind(t, err, ErrTooLarge)
 }
 
-// TestLargeBodiesOneByOne reads ahead when all pages are large. While one is
-// read, no other grows beyond largeBody.
+// TestLargeBodiesOneByOne reads ahead when all pages are large. While one page
+// is read, no other page grows beyond largeBody.
 func TestLargeBodiesOneByOne(t *testing.T) {
 	t.Parallel()
 	var growing, peak atomic.Int32
@@ -269,7 +269,7 @@ func TestLargeBodiesOneByOne(t *testing.T) {
 	}
 }
 
-// watched is a body that counts the bodies larger than largeBody at the same
+// watched is a body that counts how many bodies exceed largeBody at the same
 // time.
 type watched struct {
 	rest          string
@@ -284,7 +284,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		if n := w.growing.Add(1); n > w.peak.Load() {
 			w.peak.Store(n)
 		}
-		time.Sleep(10 * time.Millisecond) // time for another one to start, if it can
+		time.Sleep(10 * time.Millisecond) // time for another body to grow, if it can
 	}
 	if w.rest == "" {
 		return 0, io.EOF

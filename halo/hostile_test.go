@@ -10,8 +10,8 @@ import (
 
 // hostile lists addresses that an attacker could type to make the worker call a
 // forbidden target. why is a part of the error message. Entries with leads are
-// names, which the test's name server resolves. These are refused on dialling,
-// all others on parsing.
+// names that the test's name server resolves. They are refused on dialling, all
+// other entries on parsing.
 var hostile = []struct{ address, why, leads string }{
 	// IP addresses in their usual spelling.
 	{"127.0.0.1", "loopback", ""},
@@ -25,49 +25,49 @@ var hostile = []struct{ address, why, leads string }{
 	{"169.254.169.254", "metadata", ""},
 	{"http://169.254.169.254/latest/meta-data/", "plain http", ""},
 	{"169.254.170.2", "metadata", ""},
-	{"100.64.0.1", "not of the public", ""},
-	{"100.127.255.255", "not of the public", ""},
+	{"100.64.0.1", "not on the public", ""},
+	{"100.127.255.255", "not on the public", ""},
 	{"100.100.100.200", "metadata", ""},
 	{"168.63.129.16", "metadata", ""},
 	{"192.0.0.192", "metadata", ""},
 	{"0.0.0.0", "unspecified", ""},
-	{"0.1.2.3", "not of the public", ""},
+	{"0.1.2.3", "not on the public", ""},
 	{"255.255.255.255", "broadcast", ""},
-	{"240.0.0.1", "not of the public", ""},
+	{"240.0.0.1", "not on the public", ""},
 	{"224.0.0.1", "multicast", ""},
 	{"239.255.255.250", "multicast", ""},
-	{"198.18.0.1", "not of the public", ""},
-	{"198.19.255.255", "not of the public", ""},
-	{"192.0.0.8", "not of the public", ""},
-	{"192.0.2.1", "not of the public", ""},
-	{"198.51.100.1", "not of the public", ""},
-	{"203.0.113.1", "not of the public", ""},
-	{"192.88.99.1", "not of the public", ""},
+	{"198.18.0.1", "not on the public", ""},
+	{"198.19.255.255", "not on the public", ""},
+	{"192.0.0.8", "not on the public", ""},
+	{"192.0.2.1", "not on the public", ""},
+	{"198.51.100.1", "not on the public", ""},
+	{"203.0.113.1", "not on the public", ""},
+	{"192.88.99.1", "not on the public", ""},
 	{"[::1]", "loopback", ""},
 	{"[0:0:0:0:0:0:0:1]:443", "loopback", ""},
 	{"[::]", "unspecified", ""},
 	{"[fe80::1]", "link-local", ""},
 	{"[fe80::1%25lo]", "not an IP address", ""},
-	{"[fec0::1]", "not of the public", ""},
+	{"[fec0::1]", "not on the public", ""},
 	{"[fc00::1]", "private", ""},
 	{"[fd12:3456::1]", "private", ""},
 	{"[fd00:ec2::254]", "metadata", ""},
 	{"[ff02::1]", "multicast", ""},
-	{"[2001:db8::1]", "not of the public", ""},
-	{"[100::1]", "not of the public", ""},
+	{"[2001:db8::1]", "not on the public", ""},
+	{"[100::1]", "not on the public", ""},
 
 	// IPv4 addresses inside IPv6 addresses.
 	{"[::ffff:127.0.0.1]", "write 127.0.0.1", ""},
 	{"[::ffff:7f00:1]", "write 127.0.0.1", ""},
 	{"[::ffff:a9fe:a9fe]", "write 169.254.169.254", ""},
 	{"[::127.0.0.1]", "inside an IPv6", ""},
-	{"[::ffff:0:127.0.0.1]", "not of the public", ""},
+	{"[::ffff:0:127.0.0.1]", "not on the public", ""},
 	{"[64:ff9b::7f00:1]", "inside an IPv6", ""},
 	{"[64:ff9b::a9fe:a9fe]", "metadata", ""},
-	{"[64:ff9b:1::7f00:1]", "not of the public", ""},
-	{"[2002:7f00:1::]", "not of the public", ""},
-	{"[2002:a9fe:a9fe::1]", "not of the public", ""},
-	{"[2001:0:4136:e378:8000:63bf:80ff:fffe]", "not of the public", ""},
+	{"[64:ff9b:1::7f00:1]", "not on the public", ""},
+	{"[2002:7f00:1::]", "not on the public", ""},
+	{"[2002:a9fe:a9fe::1]", "not on the public", ""},
+	{"[2001:0:4136:e378:8000:63bf:80ff:fffe]", "not on the public", ""},
 	{"[2606:4700::5efe:10.0.0.1]", "inside an IPv6", ""},
 	{"[2606:4700::200:5efe:127.0.0.1]", "inside an IPv6", ""},
 
@@ -114,10 +114,10 @@ var hostile = []struct{ address, why, leads string }{
 	{"https://%31%32%37.0.0.1/", "not a URL", ""},
 	{"https://127.0.0.1%00.good.example/", "not a URL", ""},
 	{"https://127.0.0.1%2f.good.example/", "not a URL", ""},
-	{"https://127.0.0.1\t/", "blank or a control", ""},
-	{"https://127.0.\n0.1/", "blank or a control", ""},
-	{"https://127.0.0.1 .good.example", "blank or a control", ""},
-	{"https://127.0.0.1\x00.good.example", "blank or a control", ""},
+	{"https://127.0.0.1\t/", "space or a control", ""},
+	{"https://127.0.\n0.1/", "space or a control", ""},
+	{"https://127.0.0.1 .good.example", "space or a control", ""},
+	{"https://127.0.0.1\x00.good.example", "space or a control", ""},
 	{"１２７.０.０.１", "outside ASCII", ""},
 	{"127。0。0。1", "outside ASCII", ""},
 	{"https://%EF%BC%9127.0.0.1", "outside ASCII", ""},
@@ -160,7 +160,7 @@ var hostile = []struct{ address, why, leads string }{
 	{"intranet", "private", "10.0.0.7"},
 	{"db.internal:5432", "private", "192.168.0.7"},
 	{"ula.example", "private", "fd00::7"},
-	{"carrier.example", "not of the public", "100.64.0.9"},
+	{"carrier.example", "not on the public", "100.64.0.9"},
 	{"link.example", "link-local", "169.254.7.7"},
 	{"metadata.google.internal", "metadata", "169.254.169.254"},
 	{"metadata.goog", "metadata", "fd20:ce::254"},
@@ -169,16 +169,16 @@ var hostile = []struct{ address, why, leads string }{
 	{"mapped.example", "loopback", "::ffff:127.0.0.1"},
 	{"compatible.example", "inside an IPv6", "::10.0.0.1"},
 	{"nat64.example", "inside an IPv6", "64:ff9b::a00:1"},
-	{"sixtofour.example", "not of the public", "2002:a00:1::1"},
-	{"teredo.example", "not of the public", "2001::1"},
+	{"sixtofour.example", "not on the public", "2002:a00:1::1"},
+	{"teredo.example", "not on the public", "2001::1"},
 	{"cast.example", "multicast", "224.0.0.251"},
-	{"many.example", "leads to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
+	{"many.example", "resolves to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
 
-// Every address goes through a whole call. Addresses that parse are called
-// through an API. Then all are called once more as typed, because a stored
-// address may never have been parsed. Nothing is resolved outside the process,
-// and nothing would be dialled even if the guard failed.
+// Each address that parses is called through an API. Addresses are also called
+// as typed, because a stored address may never have been parsed. Names are
+// resolved inside the process, and nothing would be dialled even if the guard
+// failed.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
 	if len(hostile) < 140 {
@@ -189,8 +189,8 @@ func TestHostileAddresses(t *testing.T) {
 		host, _, _ = strings.Cut(host, ":")
 		names := leads(map[string]string{
 			host: tt.leads, "good.example": "93.184.216.34",
-			// The C library reads numbers this way; a resolver could pass them
-			// on.
+			// The C library reads these numbers as addresses, and a resolver
+			// could pass them on to it.
 			"2130706433": "127.0.0.1", "0x7f000001": "127.0.0.1", "0x7f.1": "127.0.0.1", "127.1": "127.0.0.1", "0177.0.0.1": "127.0.0.1",
 		})
 		for _, parse := range []func(string, *Allow) (string, error){ParseResourceServer, ParseAuthServer} {
@@ -209,7 +209,7 @@ func TestHostileAddresses(t *testing.T) {
 			if !strings.Contains(raw, "://") {
 				raw = "https://" + raw
 			}
-			_ = unsent(t, strings.TrimRight(raw, "/"), names) // refused has checked the error
+			_ = unsent(t, strings.TrimRight(raw, "/"), names) // unsent checks the call
 		}
 	}
 }
@@ -245,7 +245,7 @@ func unsent(t *testing.T, address string, names *names) error {
 	return err
 }
 
-// The same spellings of loopback, with a real listener behind them, lead to no
+// With a real listener on loopback, no spelling of its address leads to a
 // connection. The error is the same whether or not the port is open.
 func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	t.Parallel()
@@ -279,8 +279,8 @@ func TestRefusalDoesNotTellOpenPorts(t *testing.T) {
 	open.untouched(t)
 }
 
-// A name server that answers the check and the call differently gains nothing,
-// because the address that was checked is the one that is dialled.
+// A name server cannot bypass the check by changing its answer, because the
+// transport dials exactly the address that it has checked.
 func TestRebindingFindsNoGap(t *testing.T) {
 	t.Parallel()
 	trap := listen(t)
@@ -334,7 +334,7 @@ func TestPrivateAmongPublicIsLeftOut(t *testing.T) {
 	trap.untouched(t)
 }
 
-// Public addresses are called, so the guard does not refuse everything.
+// The guard lets calls to public addresses pass.
 func TestPublicAddressesPass(t *testing.T) {
 	t.Parallel()
 	names := leads(map[string]string{

@@ -8,7 +8,7 @@ import (
 )
 
 // IDSet is a set of ids, stored as a sparse bitmap in words of 64 consecutive
-// ids. A million ids in a row take some 550 KB. The zero value is empty and
+// ids. A million consecutive ids take some 550 KB. The zero value is empty and
 // ready to use; a nil set can be read. An IDSet is not safe for concurrent use.
 type IDSet struct {
 	words map[int64]uint64

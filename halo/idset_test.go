@@ -73,7 +73,7 @@ func TestIDSetAllStops(t *testing.T) {
 	}
 }
 
-// Not parallel: it measures the heap.
+// TestIDSetIsCompact is not parallel, because it measures the heap.
 func TestIDSetIsCompact(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

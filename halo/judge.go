@@ -8,8 +8,9 @@ import (
 	"net/url"
 )
 
-// judgeAPI turns an answer from the resource server into an error, or decodes
-// it. The status alone decides; the body of an error is only for people.
+// judgeAPI decodes a 2xx answer from the resource server and turns any other
+// answer into an error. Only the status determines the error; the body is for
+// people.
 func judgeAPI(ans answer, decode func([]byte) error) *Error {
 	if ans.status/100 != 2 {
 		return judgeStatus(ans)

@@ -13,7 +13,7 @@ import (
 
 // Halo writes some values in several ways. The functions below take raw JSON,
 // or nil for an object or array, and never fail: an unreadable value counts as
-// absent, so that one odd field does not spoil a page.
+// absent, so that one odd field does not invalidate a page.
 
 const (
 	// maxID is the greatest integer that JSON numbers represent exactly.
@@ -22,7 +22,8 @@ const (
 	maxText = 1000
 	// maxNumber bounds a string that is parsed as a number or a flag, in bytes.
 	maxNumber = 64
-	// maxDigits is a number of digits that always fits in an integer.
+	// maxDigits is the maximum number of digits on the fast path. A number of
+	// that length always fits in an int64.
 	maxDigits = 15
 )
 
@@ -77,8 +78,8 @@ func digits(raw []byte) (v int64, ok bool) {
 	return v, true
 }
 
-// flagOf returns true for true, for a number other than 0 and for a string that
-// holds either.
+// flagOf returns true for the JSON value true, for a nonzero number, and for a
+// string that holds either.
 func flagOf(raw []byte) bool {
 	if string(raw) == "false" || string(raw) == "true" {
 		return raw[0] == 't'
@@ -105,7 +106,7 @@ func textOf(raw []byte) string {
 		return plaintext.Clean(string(raw[1:len(raw)-1]), maxText)
 	}
 	// Invalid bytes are removed first. Unquoting would turn them into U+FFFD,
-	// which looks like one that was sent.
+	// which would look as if Halo had sent it.
 	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair, which becomes U+FFFD
 	return plaintext.Clean(string(text), maxText)
 }

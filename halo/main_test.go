@@ -98,8 +98,8 @@ func newAPI(t testing.TB, cfg Config) *API {
 	return a
 }
 
-// wire is a transport that answers without a network, for tests in a bubble of
-// virtual time. It answers token calls itself.
+// wire is a transport that answers without a network, for tests in virtual time
+// (testing/synctest). It answers token calls itself.
 type wire struct {
 	answer func(*http.Request) (*http.Response, error)
 	token  func(*http.Request) (*http.Response, error) // nil: always succeeds

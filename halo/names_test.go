@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// names is a name server inside the test. It has a list of answers for each
-// name, one for each lookup, and repeats the last one. Nothing leaves the
+// names is a name server inside the test. For each name, it has a list of
+// answers, one for each lookup, and repeats the last answer. Nothing leaves the
 // process.
 type names struct {
 	mu      sync.Mutex
@@ -37,7 +37,8 @@ func (n *names) resolver() *net.Resolver {
 	}}
 }
 
-// serve answers queries as over TCP, where its length precedes each message.
+// serve answers queries in the format of DNS over TCP, in which a length
+// precedes each message.
 func (n *names) serve(conn net.Conn) {
 	defer conn.Close()
 	for {

@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// These bounds end a pass if the server never stops sending new ids. In an
-// [IDSet], widely spread ids take some 40 bytes each, and a run holds two sets:
-// 160 MB at worst, 2 MB for consecutive ids. At Halo's limit of 700 requests in
-// 5 minutes, 100,000 pages take half a day.
+// These bounds end a pass if the server never stops sending new ids. A run
+// holds two sets of ids. In an [IDSet], widely spread ids take some 40 bytes
+// each, so the two sets take at most 160 MB, or 2 MB for consecutive ids. At
+// Halo's limit of 700 requests in 5 minutes, 100,000 pages take half a day.
 const (
 	maxPages   = 100_000
 	maxRecords = 2_000_000
@@ -22,7 +22,7 @@ const (
 type Cursor struct {
 	// NextPage is the page to read next. Both 0 and 1 mean the first page.
 	NextPage int `json:"next_page"`
-	// PageSize is the page size by which NextPage counts. It must not change
+	// PageSize is the page size on which NextPage is based. It must not change
 	// within a pass. It is 0 at the start.
 	PageSize int `json:"page_size,omitempty"`
 	// Done reports whether the pass has ended.
@@ -41,15 +41,16 @@ type Cursor struct {
 
 // Pages reads a list page by page, in order, starting at a cursor: GET /Client.
 // The sequence is lazy and can be ranged over again from the same cursor. When
-// the loop ends, so have all its requests.
+// the loop ends, all its requests have ended.
 //
-// A successful pass ends with one page that has Last set. This is the page at
-// which the number of ids reaches Halo's count. If the count is never reached,
-// it is an empty page or one without a new id, yielded without clients. A
-// cursor that is Done yields nothing.
+// The last page of a successful pass has Last set. On that page, the number of
+// ids reaches Halo's count. If the count is never reached, the last page is the
+// first page that is empty or has no new id; it is yielded without clients. If
+// the cursor is Done, the sequence is empty.
 //
-// An error comes last, with an empty page. All pages before the error have been
-// yielded, and the Cursor of the last one resumes the pass.
+// An error ends the sequence and is yielded with an empty page. All earlier
+// pages have been yielded, and the Cursor of the last yielded page resumes the
+// pass.
 func (a *API) Pages(ctx context.Context, q Query, from Cursor) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		if from.Done {
@@ -92,7 +93,7 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 			return err
 		}
 		if records := max(p.cur.Seen.Len(), l.count); records > maxRecords {
-			return &Error{Op: fmt.Sprintf("list clients page %d", number), kind: ErrTooLarge, cause: fmt.Errorf("a list of %d clients, at most %d are read", records, maxRecords)}
+			return &Error{Op: fmt.Sprintf("list clients page %d", number), kind: ErrTooLarge, cause: fmt.Errorf("the list has %d clients, but the maximum is %d", records, maxRecords)}
 		}
 		page := p.admit(l)
 		page.Cursor = p.cur
@@ -130,7 +131,7 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	}
 	c := from.Certificate
 	if from.PageSize != q.PageSize || c.Search != q.Search || c.IncludeInactive != q.IncludeInactive {
-		return nil, invalid("list clients", "cursor of another query")
+		return nil, invalid("list clients", "the cursor belongs to another query")
 	}
 	from.Seen = from.Seen.clone()
 	pages := max(1, c.Pages)
@@ -140,8 +141,8 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	}, nil
 }
 
-// admit adds the next page to the pass and decides whether it is the last. The
-// caller sets the page's Cursor.
+// admit adds the next page to the pass and decides whether it is the last page.
+// The caller sets the page's Cursor.
 func (p *pass) admit(l listing) Page {
 	c := &p.cur.Certificate
 	page := Page{Number: p.cur.NextPage, RecordCount: l.count, Rows: l.rows}
@@ -205,9 +206,9 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail reads the end of the list and then reads its first page again,
-// which it returns. Every page that the pass yields is then younger than what
-// the pass knows of the tail, so no change can hide between the two.
+// verifyTail reads the last page of the list, then reads the first page again
+// and returns it. Every page that the pass yields is therefore more recent than
+// TailID, so no change in between goes unnoticed.
 func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
 	tail := p.tail(first)
 	if tail == 0 {

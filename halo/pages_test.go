@@ -105,7 +105,7 @@ func TestPagesStopReadingAhead(t *testing.T) {
 		}
 	}
 	if last.Number < 5+defaultWindow || last.Last {
-		t.Errorf("left at page %d, last %t", last.Number, last.Last)
+		t.Errorf("stopped at page %d, last %t", last.Number, last.Last)
 	}
 	if n := len(w.pages()); n != last.Number {
 		t.Errorf("%d requests for %d pages", n, last.Number)
@@ -123,7 +123,8 @@ func TestPagesCanBeRangedOverAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Resume from the middle, with the set of a pass that has advanced since.
+	// Resume from the middle with a rebuilt set, because the pass has added
+	// later ids to its own set.
 	resume := first[1].Cursor
 	resume.Seen = &IDSet{}
 	for _, id := range idsOf(first[:2]) {

@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// Reading ahead pauses when this much waits to be taken. A page of 100 rows
-// takes some 30 kB, so a run buffers 1.2 MB.
+// Reading ahead pauses when this many rows or pages are waiting for the caller.
+// A page of 100 rows takes some 30 kB, so a run buffers up to 1.2 MB.
 const (
 	aheadRows  = 4000
 	aheadPages = 48 // including pages in flight
 )
 
 // readahead fetches numbered pages, several at a time, and returns them in
-// order. One goroutine takes them. Each fetch runs in its own goroutine and
-// starts the next one when it ends, so that fetching continues while the caller
-// is busy.
+// order. Only one goroutine may take pages. Each fetch runs in its own
+// goroutine and starts the next fetch when it ends, so that fetching continues
+// while the caller is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
 	window int // fetches at once; 1: fetch only in take
@@ -60,9 +60,9 @@ func (r *readahead) take() (listing, error) {
 	return f.listing, f.err
 }
 
-// fill allows reading ahead up to the page last; 0 stops it. The page last
-// itself is fetched only after all pages before it have arrived, because its
-// rows and its count must be younger than theirs.
+// fill allows reading ahead up to page number last; 0 stops reading ahead. The
+// last page is fetched only after all earlier pages have arrived, because its
+// rows and its count must be more recent than theirs.
 func (r *readahead) fill(last int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +91,8 @@ func (r *readahead) start() {
 	r.flights = append(r.flights, f)
 	r.flying++
 	r.running.Go(func() {
-		// Pass a panic to the caller; here it would end the process.
+		// Pass a panic to the caller. In this goroutine, it would end the
+		// process.
 		defer func() {
 			f.panicked = recover()
 			r.land(f)
@@ -115,8 +116,8 @@ func (r *readahead) land(f *arrival) {
 }
 
 // ahead returns the number of pages that have been requested but not taken.
-// ready reports whether the first of them has arrived without an error, so that
-// taking it does not block.
+// ready reports whether the first of these pages has arrived without an error,
+// so that taking it does not block.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

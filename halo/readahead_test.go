@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// slow fetches pages in virtual time and records when each was requested.
+// slow fetches pages in virtual time and records the order of the requests.
 type slow struct {
 	mu      sync.Mutex
 	asked   []int
@@ -46,7 +46,7 @@ func (s *slow) fetch(number int) (listing, error) {
 func TestReadaheadKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// Of each four pages, the later ones arrive sooner.
+		// In each group of four pages, later pages arrive sooner.
 		s := &slow{bad: 13, delay: func(n int) time.Duration { return time.Duration(4-n%4) * time.Second }}
 		r := &readahead{fetch: s.fetch, window: 4, next: 1}
 		for want := 1; want <= 12; want++ {
@@ -57,7 +57,7 @@ func TestReadaheadKeepsOrder(t *testing.T) {
 			r.fill(20)
 		}
 		if _, err := r.take(); err == nil {
-			t.Error("page 13 without its error")
+			t.Error("page 13 returned no error")
 		}
 		r.wait()
 		if s.up != 4 {
@@ -85,7 +85,7 @@ func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 		time.Sleep(time.Minute)
 
 		if pages, ready := r.ahead(); !ready || pages*100 < aheadRows || pages*100 >= aheadRows+4*100 {
-			t.Errorf("%d pages ahead, ready %t; want %d rows of them, and up to 3 pages more", pages, ready, aheadRows)
+			t.Errorf("%d pages ahead, ready %t; want at least %d rows, and at most 3 more pages", pages, ready, aheadRows)
 		}
 		waiting, _ := r.ahead()
 		r.fill(0)
@@ -104,7 +104,7 @@ func TestReadaheadGoesOnMeanwhile(t *testing.T) {
 	})
 }
 
-// Reading ahead is also bounded in pages, because a server may send tiny ones.
+// Reading ahead is also bounded in pages, because a server may send tiny pages.
 func TestReadaheadBoundsPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestReadaheadWindowOfOne(t *testing.T) {
 	}
 }
 
-// A break returns only after all requests in flight have ended.
+// Breaking out of the loop waits until all requests in flight have ended.
 func TestBreakEndsReadingAhead(t *testing.T) {
 	t.Parallel()
 	var flying atomic.Int32

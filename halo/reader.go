@@ -9,18 +9,18 @@ import (
 )
 
 var (
-	errShape   = errors.New("JSON of another shape")
+	errShape   = errors.New("JSON of an unexpected shape")
 	errNotJSON = errors.New("not JSON")
 )
 
-// reader reads JSON piece by piece. It does not recurse, however deep a body
-// is; more than 10,000 levels are an error. Its errors never quote the body.
-// [io.EOF] and [io.ErrUnexpectedEOF] mean that the body was truncated.
+// reader reads JSON piece by piece. It does not recurse, and more than 10,000
+// levels are an error. Its errors never quote the body. [io.EOF] and
+// [io.ErrUnexpectedEOF] mean that the body was truncated.
 type reader struct{ json *jsontext.Decoder }
 
 // newReader returns a reader of body. It does not copy body. The reader
 // tolerates invalid UTF-8 and duplicate keys, which the callers handle: one odd
-// field must not spoil a page.
+// field must not invalidate a page.
 func newReader(body []byte) reader {
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
 }
@@ -100,8 +100,8 @@ func (r reader) elements(each func() error) error {
 	}
 }
 
-// value returns the raw value. It skips an object or array and returns nil,
-// because no field that this package needs has one.
+// value returns the next raw value. For an object or array, it skips the value
+// and returns nil, because this package needs no such field.
 func (r reader) value() ([]byte, error) {
 	switch r.json.PeekKind() {
 	case jsontext.KindBeginObject, jsontext.KindBeginArray:

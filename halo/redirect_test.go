@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// The test covers redirects of every kind and to every kind of target, at the
-// token call, at a read and in chains. None is followed, and only the
-// configured server sees the secret and the token.
+// The test covers every redirect status and every kind of target, for the token
+// call and for a read. No redirect is followed, and only the configured server
+// sees the secret and the token.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -71,7 +71,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 					want = append(want, at)
 				}
 				if got := fmt.Sprint(paths); got != fmt.Sprint(want) {
-					t.Errorf("%d to %q at %s: asked for %s, want %s", code, target, at, got, want)
+					t.Errorf("%d to %q at %s: requested %s, want %s", code, target, at, got, want)
 				}
 				for _, address := range d.made() {
 					if "http://"+address != server.URL {

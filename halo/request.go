@@ -18,7 +18,7 @@ const (
 	// [API] holds only one large body at a time, see [API.readBody].
 	largeBody = 4 << 20
 	// maxSpare bounds a buffer that is kept for a later body, in bytes. A page
-	// has some 100 KB.
+	// takes some 100 KB.
 	maxSpare = 256 << 10
 )
 
@@ -168,7 +168,8 @@ func (a *API) networkError(ctx context.Context, err error) *Error {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
 	case errors.As(err, &dns):
-		// The library's error names the name server, so it is left out.
+		// Leave out the library's full error, because it shows the address of
+		// the name server.
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("host %s could not be looked up: %s", dns.Name, dns.Err)}
 	case ctx.Err() != nil:
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}

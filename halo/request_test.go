@@ -37,7 +37,7 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// The other server must see nothing, especially not the token.
+// The other server must not receive any request, let alone the token.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("redirect followed") }))
@@ -74,7 +74,7 @@ func TestBodyIsBounded(t *testing.T) {
 		_, err := s.api(t, func(c *Config) { c.MaxBody = 50_000 }).Client(t.Context(), 7)
 		checkKind(t, err, ErrTooLarge)
 		if got := len(s.requests()); got != 1 {
-			t.Errorf("zipped %t: %d requests, want no repetition", zipped, got)
+			t.Errorf("zipped %t: %d requests, want no retries", zipped, got)
 		}
 		if _, err := s.api(t).Client(t.Context(), 7); err != nil {
 			t.Errorf("zipped %t, within the bound: %v", zipped, err)

@@ -41,7 +41,7 @@ func TestPace(t *testing.T) {
 		{name: "throttled", err: Error{kind: ErrThrottled, next: retryLater}, asked: 7500 * time.Millisecond},
 		{name: "throttled, patient", pace: pace{maxWait: 10 * time.Second}, err: Error{kind: ErrThrottled, next: retryLater}, wait: 7500 * time.Millisecond, ok: true, asked: 7500 * time.Millisecond},
 		{name: "budget spent", pace: pace{began: start.Add(-20 * time.Second)}, err: Error{kind: ErrUnavailable, next: retryLater}},
-		{name: "budget too short for what is asked for", pace: pace{began: start.Add(-18 * time.Second)}, err: Error{kind: ErrUnavailable, next: retryLater, RetryAfter: 3 * time.Second}, asked: 3 * time.Second},
+		{name: "budget too short for the requested wait", pace: pace{began: start.Add(-18 * time.Second)}, err: Error{kind: ErrUnavailable, next: retryLater, RetryAfter: 3 * time.Second}, asked: 3 * time.Second},
 		{name: "gate does not count", pace: pace{began: start.Add(-40 * time.Second), gated: 30 * time.Second}, err: Error{kind: ErrUnavailable, next: retryLater}, wait: 500 * time.Millisecond, ok: true},
 		{name: "attempts spent", pace: pace{attempts: maxAttempts}, err: Error{kind: ErrUnavailable, next: retryLater}},
 	}
@@ -113,8 +113,8 @@ type step struct {
 	header []string
 }
 
-// script returns a wire that answers with the steps in turn and then with a
-// client.
+// script returns a wire that first answers with the steps, in order, and then
+// with a client.
 func script(n *int, steps ...step) wire {
 	return wire{answer: func(*http.Request) (*http.Response, error) {
 		*n++
@@ -140,7 +140,7 @@ func TestRetriesUntilItWorks(t *testing.T) {
 			t.Fatalf("%+v after %d attempts, error %v", c, n, err)
 		}
 		if took := time.Since(start); took < 3*time.Second || took > 5*time.Second {
-			t.Errorf("took %v, want the 3 s asked for and two short back-offs", took)
+			t.Errorf("took %v, want the requested 3 s and two short back-offs", took)
 		}
 	})
 }
@@ -195,7 +195,7 @@ func TestContextEndsBackoffAtOnce(t *testing.T) {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 		if _, typed := errors.AsType[*Error](err); typed {
-			t.Errorf("error %v looks like one of Halo's", err)
+			t.Errorf("error %v looks like an error from Halo", err)
 		}
 	})
 }

@@ -19,8 +19,8 @@ const maxRoots = 1 << 20
 
 // LoadRoots returns the system's certificate authorities together with those of
 // a PEM file, and the number of certificates in the file. It returns an error
-// if the file is unreadable, has no certificate, has none that is currently
-// valid, or contains a private key, which does not belong there.
+// if the file is unreadable, contains no currently valid certificate, or
+// contains anything but certificates, such as a private key.
 func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 	switch info, err := os.Stat(path); {
 	case err != nil:
@@ -41,7 +41,7 @@ func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 		return nil, 0, fmt.Errorf("%s has more than %d bytes", path, maxRoots)
 	}
 	if roots, err = x509.SystemCertPool(); err != nil {
-		return nil, 0, fmt.Errorf("authorities of the system: %w", err)
+		return nil, 0, fmt.Errorf("certificate authorities of the system: %w", err)
 	}
 	if n, err = addRoots(roots, text, time.Now()); err != nil {
 		return nil, 0, fmt.Errorf("%s %w", path, err)
@@ -59,13 +59,13 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 		}
 		switch {
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return 0, errors.New("contains a private key: keep only the certificates in it")
+			return 0, errors.New("contains a private key: remove everything but the certificates")
 		case block.Type != "CERTIFICATE":
-			return 0, fmt.Errorf("contains a %q: keep only the certificates in it", block.Type)
+			return 0, fmt.Errorf("contains a %q: remove everything but the certificates", block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return 0, fmt.Errorf("has a certificate, number %d, that cannot be read: %w", n+1, err)
+			return 0, fmt.Errorf("has an unreadable certificate (number %d): %w", n+1, err)
 		}
 		roots.AddCert(cert)
 		valid = valid || now.After(cert.NotBefore) && now.Before(cert.NotAfter)
@@ -73,7 +73,7 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 	}
 	switch {
 	case bytes.Contains(text, []byte("-----BEGIN")):
-		return 0, fmt.Errorf("has something after certificate %d that is not PEM", n)
+		return 0, fmt.Errorf("contains data after certificate %d that is not PEM", n)
 	case n == 0:
 		return 0, errors.New("has no certificate in PEM form")
 	case !valid:
@@ -94,16 +94,16 @@ func tlsFault(err error) error {
 	)
 	switch {
 	case errors.As(err, &root):
-		return errors.New("certificate of an unknown authority; add a private CA to HALOSYNC_CA_FILE")
+		return errors.New("certificate from an unknown authority; add a private CA to HALOSYNC_CA_FILE")
 	case errors.As(err, &host):
-		return fmt.Errorf("certificate of another host: %w", host)
+		return fmt.Errorf("certificate for another host: %w", host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Errorf("certificate not valid at this time: %s", invalid.Detail)
 	case errors.As(err, &cert), errors.As(err, &invalid):
 		return fmt.Errorf("certificate not accepted: %w", err)
 	case strings.Contains(err.Error(), "tls: protocol version not supported"),
 		strings.Contains(err.Error(), "tls: server selected unsupported protocol version"):
-		return errors.New("the server does not speak TLS 1.2 or newer")
+		return errors.New("the server does not support TLS 1.2 or newer")
 	}
 	return nil
 }

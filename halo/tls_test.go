@@ -79,8 +79,8 @@ func (a authority) sign(t testing.TB, c *x509.Certificate) (*ecdsa.PrivateKey, [
 	return key, der
 }
 
-// serve starts a server with a certificate. The server answers every request
-// and counts them.
+// serve starts a server with a certificate. The server answers and counts every
+// request.
 func (a authority) serve(t testing.TB, c *x509.Certificate, change func(*tls.Config)) (url string, requests *int) {
 	t.Helper()
 	requests = new(int)
@@ -147,7 +147,7 @@ func TestTLSIsVerified(t *testing.T) {
 		{"unknown authority", unknown, certificate("x", "127.0.0.1"), nil, "HALOSYNC_CA_FILE"},
 		{"signed by itself", authority{}, certificate("x", "127.0.0.1"), nil, "HALOSYNC_CA_FILE"},
 		{"another host", known, certificate("x", "acme.halopsa.com"), nil, "another host"},
-		{"no host but in the common name", known, certificate("127.0.0.1"), nil, "another host"},
+		{"host only in the common name", known, certificate("127.0.0.1"), nil, "another host"},
 		{"another IP address", known, certificate("x", "127.0.0.2"), nil, "another host"},
 		{"expired", known, past, nil, "not valid at this time"},
 		{"not valid yet", known, future, nil, "not valid at this time"},
@@ -201,8 +201,8 @@ func TestLoadRoots(t *testing.T) {
 	}{
 		{"one", a.pem(), 1, ""},
 		{"two, with a comment and CRLF", bytes.ReplaceAll(slices.Concat([]byte("# ours\n"), a.pem(), []byte("\n"), b.pem()), []byte("\n"), []byte("\r\n")), 2, ""},
-		{"an old one beside", slices.Concat(block("CERTIFICATE", oldDER), a.pem()), 2, ""},
-		{"an old one alone", block("CERTIFICATE", oldDER), 0, "no certificate that is valid now"},
+		{"an expired one and a valid one", slices.Concat(block("CERTIFICATE", oldDER), a.pem()), 2, ""},
+		{"only an expired one", block("CERTIFICATE", oldDER), 0, "no certificate that is valid now"},
 		{"empty", nil, 0, "no certificate"},
 		{"text", []byte("hello"), 0, "no certificate"},
 		{"DER", a.cert.Raw, 0, "no certificate"},
@@ -210,7 +210,7 @@ func TestLoadRoots(t *testing.T) {
 		{"with an EC key", slices.Concat(block("EC PRIVATE KEY", key), a.pem()), 0, "private key"},
 		{"with a locked key", slices.Concat(a.pem(), block("ENCRYPTED PRIVATE KEY", key)), 0, "private key"},
 		{"something else", slices.Concat(a.pem(), block("CERTIFICATE REQUEST", key)), 0, "CERTIFICATE REQUEST"},
-		{"broken", block("CERTIFICATE", []byte("nonsense")), 0, "number 1, that cannot be read"},
+		{"broken", block("CERTIFICATE", []byte("nonsense")), 0, "unreadable certificate (number 1)"},
 		{"cut off", slices.Concat(a.pem(), b.pem()[:100]), 0, "after certificate 1"},
 		{"too large", bytes.Repeat([]byte("#"), maxRoots+1), 0, "more than"},
 	}

@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// unknownLife is the assumed life of a token that comes without one. Halo's
-	// tokens live for an hour (topleft-team/django-psa).
+	// unknownLife is the assumed lifetime of a token whose answer states none.
+	// Halo's tokens are valid for an hour (topleft-team/django-psa).
 	unknownLife = 50 * time.Minute
-	// renewEarly is how long before its expiry a token is renewed. A token is
-	// renewed after nine tenths of its life if that is later.
+	// renewEarly is how long before expiry a token is renewed. A short-lived
+	// token is renewed after nine tenths of its lifetime instead.
 	renewEarly = time.Minute
 	// maxToken bounds a token, in bytes. The token goes into a header, and
 	// proxies accept some 8 KB of headers.
@@ -55,8 +55,8 @@ type flight struct {
 	cancel   context.CancelFunc // called when the last waiter leaves
 }
 
-// get returns a token that does not need replacing yet. It returns early when
-// ctx is done; the request continues while another caller waits for it.
+// get returns a token that is not due for renewal. It returns early when ctx is
+// done; the token request continues while another caller waits for it.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -97,7 +97,8 @@ func (t *tokens) start(ctx context.Context) *flight {
 	go func() {
 		defer cancel()
 		var fresh token
-		// Pass a panic to the waiting callers; here it would end the process.
+		// Pass a panic to the waiting callers. In this goroutine, it would end
+		// the process.
 		defer func() {
 			f.panicked = recover()
 			t.mu.Lock()
@@ -114,8 +115,8 @@ func (t *tokens) start(ctx context.Context) *flight {
 	return f
 }
 
-// leave removes a waiting caller. When the last one leaves, the request is
-// cancelled.
+// leave removes a waiting caller. When no caller is left, it cancels the
+// request.
 func (t *tokens) leave(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -144,7 +145,7 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 		ClientID: a.cfg.ClientID, ClientSecret: a.secret(),
 		TokenURL: a.cfg.AuthServer + "/token",
 		Scopes:   strings.Fields(a.cfg.Scope),
-		// With any other style, oauth2 tries twice on an error.
+		// With any other style, oauth2 sends a second request after an error.
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
 	if a.cfg.Tenant != "" {
@@ -159,7 +160,7 @@ func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
 			return trip.err
 		case err != nil:
 			// The text of oauth2's own error can show the body.
-			return &Error{Op: OpToken, Status: trip.status, kind: ErrNotHalo, cause: errors.New("token answer of an unknown shape")}
+			return &Error{Op: OpToken, Status: trip.status, kind: ErrNotHalo, cause: errors.New("token answer has an unexpected shape")}
 		}
 		fresh = token{conceal(got.AccessToken), renewal(got.Expiry, time.Now())}
 		return nil
@@ -185,8 +186,8 @@ func renewal(expiry, now time.Time) time.Time {
 
 // tokenTrip sends the requests of oauth2 through [API.attempt], which applies
 // the gate and the bounds and judges the answer. It keeps attempt's error,
-// which oauth2 would hide. A redirect is an error to attempt, so oauth2 follows
-// none.
+// which oauth2 would hide. attempt treats a redirect as an error, so oauth2
+// follows no redirect.
 type tokenTrip struct {
 	api    *API
 	pace   *pace

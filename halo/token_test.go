@@ -80,7 +80,7 @@ func TestTokenIsRenewedInTime(t *testing.T) {
 		{"an hour", hourToken, 59 * time.Minute},
 		{"as text", `{"access_token":"tok-%d","expires_in":"3600"}`, 59 * time.Minute},
 		{"a minute", `{"access_token":"tok-%d","expires_in":60}`, 54 * time.Second},
-		{"untold", `{"access_token":"tok-%d"}`, 49 * time.Minute},
+		{"no lifetime", `{"access_token":"tok-%d"}`, 49 * time.Minute},
 		{"byte order mark", "\xef\xbb\xbf" + hourToken, 59 * time.Minute},
 	}
 	for _, tt := range tests {
@@ -183,7 +183,7 @@ func TestLastCallerWhoLeavesEndsTheTokenRequest(t *testing.T) {
 		}
 		synctest.Wait()
 		if !ended {
-			t.Error("the request goes on without a waiter")
+			t.Error("the token request continues without a waiting caller")
 		}
 		if _, err := a.Client(t.Context(), 2); err != nil {
 			t.Errorf("the next caller: %v", err)
@@ -225,7 +225,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	})
 }
 
-// If Halo rejects an old token, the token that has replaced it must stay.
+// If Halo rejects an old token, the newer token must stay.
 func TestDropKeepsNewerToken(t *testing.T) {
 	t.Parallel()
 	tok := &tokens{current: token{conceal("new"), time.Now().Add(time.Hour)}}

@@ -42,7 +42,7 @@ func newTransport(allow *Allow, w wiring) *http.Transport {
 			dialer.Control = func(network, address string, _ syscall.RawConn) error {
 				to, err := netip.ParseAddrPort(address)
 				if err != nil {
-					return &refusedError{host, "leads to no IP address"}
+					return &refusedError{host, "does not resolve to an IP address"}
 				}
 				if err := allow.check(host, to); err != nil || w.last == nil {
 					return err

@@ -26,7 +26,7 @@ func TestProxiesAreIgnored(t *testing.T) {
 	proxy.untouched(t)
 }
 
-// The client keeps only the token for later requests: no cookie, no new
+// Between requests, the client keeps only the token: no cookie and no new
 // address.
 func TestServersCannotMakeUsRemember(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ const UnknownClientID = 1
 // window is the number of clients read by id at the same time.
 const window = 4
 
-// Status is what reading one client by its id showed.
+// Status is the result of reading one client by its id.
 type Status int
 
 // The statuses of a reading.
@@ -29,7 +29,7 @@ const (
 	Missing          // 404: it does not exist
 	Forbidden        // 403: the application's agent may not read it
 	Invalid          // Halo does not accept the id
-	Broken           // Halo fails on this client or on all: a 5xx or a nonsensical answer
+	Broken           // a 5xx or an invalid answer: Halo fails for this client or for all
 )
 
 // A Reading is the outcome of reading one client by its id.
@@ -40,8 +40,8 @@ type Reading struct {
 	Err    error // if Status is not Found
 }
 
-// Client reads one client by its id. It returns an error only if the error is not about
-// this client alone, for example a token error.
+// Client reads one client by its id. It returns an error only if the failure may affect
+// all clients, as a token error does.
 func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	c, err := api.Client(ctx, id)
 	r := Reading{ID: id, Client: c, Err: err}
@@ -65,8 +65,8 @@ func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	return r, nil
 }
 
-// ByID reads clients one by one, a few at the same time, and returns their readings in
-// order. It returns the first error that is not about one client alone.
+// ByID reads each client by its id, a few at the same time, and returns the readings in
+// order. It returns the first error that may affect all clients.
 func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	readings := make([]Reading, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
@@ -83,7 +83,7 @@ func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	return readings, group.Wait()
 }
 
-// Alive reads one client of Halo's list. An error means that Halo itself fails.
+// Alive reads one client of Halo's list. An error means that Halo itself is failing.
 func Alive(ctx context.Context, api *halo.API) error {
 	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	return err
@@ -93,17 +93,17 @@ func Alive(ctx context.Context, api *halo.API) error {
 // that reading by id proves nothing.
 const witnesses = 3
 
-// Absence returns why the absence of clients is not proved, or an empty string if it is.
-// An agent that has lost its rights gets an empty list and a 404 for each id; a gateway
-// may lose the route to single clients. So Halo must show clients in a list, and one of
-// them by its id.
+// Absence checks whether a 404 proves that a client no longer exists. doubt says why a
+// 404 proves nothing; it is empty if a 404 is a proof. An agent that has lost its rights
+// gets an empty list and a 404 for each id, and a gateway may lose the route to single
+// clients. So Halo must show clients in a list, and one of them by its id.
 func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
 	if err != nil {
 		return "", err
 	}
 	if len(page.Clients) == 0 {
-		return "Halo showed no client at all: the application's agent probably may not read customers", nil
+		return "Halo showed no client at all: the application's agent probably lacks the right to read customers", nil
 	}
 	for _, c := range page.Clients[:min(witnesses, len(page.Clients))] {
 		r, err := Client(ctx, api, c.ID)
@@ -114,7 +114,7 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 			return "", nil
 		}
 	}
-	return fmt.Sprintf("Halo lists client %d and does not show it by its id, so absence proves nothing", page.Clients[0].ID), nil
+	return fmt.Sprintf("Halo lists client %d but does not show it by its id, so a missing client proves nothing", page.Clients[0].ID), nil
 }
 
 // fewIDs is the maximum number of clients that are read one by one without first reading
@@ -137,14 +137,14 @@ func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int)
 	return 0, nil
 }
 
-// IsTokenError reports whether err comes from fetching a token. Such an error is about the
+// IsTokenError reports whether err comes from fetching a token. Such an error affects the
 // whole connection.
 func IsTokenError(err error) bool {
 	herr, ok := errors.AsType[*halo.Error](err)
 	return ok && herr.Op == halo.OpToken
 }
 
-// All reports whether all readings have one of the statuses.
+// All reports whether every reading has one of the statuses.
 func All(readings []Reading, statuses ...Status) bool {
 	return !slices.ContainsFunc(readings, func(r Reading) bool { return !slices.Contains(statuses, r.Status) })
 }
@@ -158,7 +158,7 @@ type PanicError struct {
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // Catch returns a function that calls f and returns a panic as a [*PanicError]. In a
-// goroutine of its own, a panic would end the process and all its runs.
+// separate goroutine, an uncaught panic would end the process and all its runs.
 func Catch(f func() error) func() error {
 	return func() (err error) {
 		defer func() {

@@ -11,18 +11,16 @@ import (
 // MaxPasses is the maximum number of times that one run reads a list that keeps changing.
 const MaxPasses = 3
 
-// Complete reports whether the passes over a list, oldest first, prove that every
-// client that existed all the time has been seen. newInLast is the number of ids that
-// the last pass showed and no earlier one did. The reason is for people, and empty if
-// the list is proved complete.
+// Complete reports whether the passes over a list, oldest first, prove that every client
+// that existed throughout has been seen. newInLast is the number of ids that only the
+// last pass showed. The reason is for people; it is empty if the list is proved complete.
 //
-// Offset paging shows a moving target: when a client is deleted, all later
-// ones move up, and the one at the page boundary is never shown. So a pass
-// proves itself only if Halo counted as many clients as it showed, in
-// ascending order of id, and nothing was deleted meanwhile. Deletions show as
-// a falling count, or as additions (ids beyond the last one at the start)
-// that the count does not reflect. A list that Halo does not order by id
-// proves itself only by a second pass that shows the very same ids.
+// Halo pages by offset: when a client is deleted, all later clients move up, and the
+// client at the page boundary is never shown. So a single pass is a proof only if Halo
+// counted as many clients as it showed, in ascending order of id, and nothing was deleted
+// meanwhile. A deletion shows as a falling count, or as additions (ids beyond the last id
+// at the start) that the count does not reflect. If Halo does not order the list by id,
+// the proof needs a second pass that shows exactly the same ids.
 func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := countFault(last); reason != "" {
@@ -53,11 +51,11 @@ func countFault(c halo.Certificate) string {
 	case c.Distinct == 0 && c.Search == "":
 		// Every Halo has its "Unknown" client. An agent without the right to read gets
 		// an empty list and status 200 (Halo guide 1566).
-		return "Halo showed no client at all: the application's agent probably may not read customers"
+		return "Halo showed no client at all: the application's agent probably lacks the right to read customers"
 	case c.RecordLast < 0:
 		return "Halo sent no record_count to compare with"
 	case c.Distinct < c.RecordLast:
-		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+		return fmt.Sprintf("Halo counts %d clients but showed %d", c.RecordLast, c.Distinct)
 	}
 	return ""
 }
@@ -69,13 +67,14 @@ func changeFault(c halo.Certificate) string {
 	case !c.Ascending:
 		return "Halo did not list the clients in the order of their ids"
 	case c.Drops > 0 || deleted > 0:
-		return fmt.Sprintf("the list changed while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+		return fmt.Sprintf("the list changed while it was read (%d clients at the start, %d at the end)", c.RecordFirst, c.RecordLast)
 	case c.Distinct > c.RecordLast:
-		return fmt.Sprintf("Halo counts %d clients and showed %d", c.RecordLast, c.Distinct)
+		return fmt.Sprintf("Halo counts %d clients but showed %d", c.RecordLast, c.Distinct)
 	case deleted < 0:
-		// The count grew by more than the clients added at the end: one appeared in the
-		// middle, for example a restored id, and moved the later ones down.
-		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at first, %d at last)", c.RecordFirst, c.RecordLast)
+		// The count grew by more than the clients added at the end. So a client, for
+		// example a restored one, appeared in the middle and moved the later clients
+		// down.
+		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at the start, %d at the end)", c.RecordFirst, c.RecordLast)
 	}
 	return ""
 }
@@ -98,15 +97,15 @@ type List struct {
 	Query halo.Query
 	// Passes is the maximum number of passes; default [MaxPasses].
 	Passes int
-	// Complete is the proof; default the function [Complete].
+	// Complete decides whether the list is complete; default the function [Complete].
 	Complete func(passes []halo.Certificate, newInLast int) (bool, string)
 	// Stop is called after each page; an error stops Read. May be nil.
 	Stop func() error
 }
 
 // Read reads the list until it is proved complete, at most Passes times. It calls visit
-// with each client of each pass and whether the client is new. doubt is why clients may
-// be missing, and empty if the list is proved complete.
+// for each client of each pass and reports whether the client is new. doubt says why
+// clients may be missing; it is empty if the list is proved complete.
 func (l List) Read(ctx context.Context, api *halo.API, visit func(c halo.Client, isNew bool)) (doubt string, err error) {
 	if l.Passes == 0 {
 		l.Passes = MaxPasses
@@ -155,5 +154,5 @@ func (l List) pass(ctx context.Context, api *halo.API, visit func(halo.Client) (
 			}
 		}
 	}
-	return 0, errors.New("list of clients without an end")
+	return 0, errors.New("the list of clients ended without a last page")
 }

@@ -32,13 +32,13 @@ func TestComplete(t *testing.T) {
 		"grown at the end":  {passes: []halo.Certificate{pass(252, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin, c.Additions = 250, 250, 2 })}},
 		"empty search":      {passes: []halo.Certificate{pass(0, func(c *halo.Certificate) { c.Search = "x" })}},
 		"empty Halo":        {passes: []halo.Certificate{pass(0)}, reason: "no client at all"},
-		"shortfall":         {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 200 })}, reason: "counts 250 clients and showed 200"},
-		"more than counted": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 251 })}, reason: "counts 250 clients and showed 251"},
+		"shortfall":         {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 200 })}, reason: "counts 250 clients but showed 200"},
+		"more than counted": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 251 })}, reason: "counts 250 clients but showed 251"},
 		"no count":          {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.RecordFirst, c.RecordLast = -1, -1 })}, reason: "no record_count"},
 		"broken rows":       {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Malformed = 2 })}, reason: "2 rows"},
 		"one deleted": {passes: []halo.Certificate{pass(249, func(c *halo.Certificate) {
 			c.Distinct, c.RecordFirst, c.RecordMax, c.Drops = 250, 250, 250, 1
-		})}, reason: "250 clients at first, 249 at last"},
+		})}, reason: "250 clients at the start, 249 at the end"},
 		// The count is unchanged, but a row has moved past the page boundary.
 		"one deleted, one added": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Additions = 1 })}, reason: "changed while"},
 		"one in the middle":      {passes: []halo.Certificate{pass(251, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin = 250, 250 })}, reason: "grew in the middle"},

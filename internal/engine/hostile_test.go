@@ -26,10 +26,10 @@ func TestHostileHalos(t *testing.T) {
 		companiesNames string // of them, joined
 	}{
 		{"rows of nothing", `{"clients":[` + strings.Repeat("{},", 1<<20) + `{}]}`, repo.StateFailed, "page of more than 10000 rows", 0, ""},
-		{"endless count", `{"record_count":9007199254740992,"clients":[{"id":5,"name":"x"}]}`, repo.StateFailed, "a list of 9007199254740992 clients, at most 2000000 are read", 0, ""},
-		{"count beyond a column", `{"record_count":4294967296,"clients":[{"id":5,"name":"x"}]}`, repo.StateFailed, "at most 2000000 are read", 0, ""},
+		{"endless count", `{"record_count":9007199254740992,"clients":[{"id":5,"name":"x"}]}`, repo.StateFailed, "the list has 9007199254740992 clients, but the maximum is 2000000", 0, ""},
+		{"count beyond a column", `{"record_count":4294967296,"clients":[{"id":5,"name":"x"}]}`, repo.StateFailed, "the maximum is 2000000", 0, ""},
 		{"the same page for ever", `{"record_count":500,"clients":[{"id":5,"name":"x"}]}`, repo.StatePartial, "", 1, "x"},
-		{"two lists", `{"clients":[{"id":5}],"clients":[{"id":6}]}`, repo.StateFailed, "JSON of another shape", 0, ""},
+		{"two lists", `{"clients":[{"id":5}],"clients":[{"id":6}]}`, repo.StateFailed, "JSON of an unexpected shape", 0, ""},
 		{"deep", strings.Repeat("[", 100_000), repo.StateFailed, "not JSON", 0, ""},
 		{"names", `{"record_count":4,"clients":[{"id":5,"name":"a\u0000\u202e\u009bb"},{"id":6,"name":"\u200b"},{"id":7,"name":"` +
 			strings.Repeat("n", 100_000) + `"},{"id":9007199254740992,"name":"c\ud800","toplevel_name":"\u0000","ref":"\u0000"}]}`,

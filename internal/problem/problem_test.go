@@ -27,7 +27,7 @@ func TestOf(t *testing.T) {
 		"missing":         {&engine.NotFoundError{What: "connection", Name: "Acme", Hint: `"enqueue connection list" shows them`}, 404, "not-found", `connection "Acme" does not exist`},
 		"driver's words":  {fmt.Errorf("connect to 10.0.0.1: %w", repo.ErrUnavailable), 503, "database", ""},
 		"address":         {fmt.Errorf("10.0.0.1: %w", halo.ErrRefused), 422, "address-refused", "10.0.0.1: address not allowed"},
-		"not an error":    {halo.ErrNotHalo, 502, "not-halo", "not an answer of Halo's API"},
+		"not an error":    {halo.ErrNotHalo, 502, "not-halo", "not an answer from Halo's API"},
 		"budget":          {&ratelimit.BudgetError{After: time.Minute}, 429, "budget", ""},
 		"control":         {&InputError{Reason: "a\x1b[2Jb"}, 422, "input", ""},
 		"scope":           {&ScopeError{Need: "write"}, 403, "scope", ""},
