@@ -1,6 +1,6 @@
-// Package dial opens a handle on the Halo of a connection, with its credentials, the
-// request budget, metrics and traces. It also redacts the credentials that a run used
-// from the run's errors.
+// Package dial opens handles on the Halo of a connection. A handle uses the connection's
+// credentials, respects the request budget, and reports metrics and traces. The package
+// also removes credentials from the errors of a run.
 package dial
 
 import (
@@ -28,24 +28,25 @@ type Config struct {
 	Store *repo.Store
 	// Allow lists the hosts that may be private or use plain http; nil means none.
 	Allow *halo.Allow
-	// Roots are the certificate authorities that are accepted from Halo; nil means the
-	// system's. [halo.LoadRoots] adds private ones.
+	// Roots are the trusted certificate authorities; nil means those of the system.
+	// [halo.LoadRoots] adds private ones.
 	Roots *x509.CertPool
 	// Budget waits until one more request may go to a Halo instance. limit is the
-	// connection's own rate, or empty. A [*ratelimit.BudgetError] puts a run off. Nil
+	// connection's own rate, or empty. A [*ratelimit.BudgetError] postpones a run. Nil
 	// means no limit.
 	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
-	// Throttled is called after each 429 with the time at which the request was sent
-	// and the wait that Halo requested, 0 if none. May be nil.
+	// Throttled is called after each 429, with the time at which the request was sent and
+	// the wait that Halo requested (0 if none). May be nil.
 	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is called after every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
-	// Trace is called at the start of every HTTP attempt, and end at its end. May be nil.
+	// Trace is called at the start of every HTTP attempt. The returned function end is
+	// called when the attempt ends. May be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
-	// RetryBudget is how long one request to Halo may be retried before the run gives
-	// its worker slot back; default halo's, 20 s.
+	// RetryBudget is how long one request to Halo may be retried before the run gives up
+	// its worker slot; default 20 s.
 	RetryBudget time.Duration
-	// UserAgent of the requests to Halo; default "halosync".
+	// UserAgent is the User-Agent header of requests to Halo; default "halosync".
 	UserAgent string
 }
 
@@ -65,7 +66,7 @@ func New(cfg Config) *Dialer {
 // Allow returns the hosts that may be private or use plain http.
 func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
 
-// Credentials are everything needed to talk to one Halo.
+// Credentials hold the addresses and the credentials of one Halo.
 type Credentials struct {
 	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
 	Secret                                              secret.String
@@ -75,7 +76,7 @@ type Credentials struct {
 }
 
 // probeRate limits the requests with which one tenant tests credentials, for all Halos
-// together, so that guessing credentials cannot use up the budget of a Halo's other
+// together. Guessing credentials therefore cannot use up the budget of a Halo's other
 // connections.
 const probeRate = "60/5m"
 
@@ -96,13 +97,13 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 		}
 		if c.TestedBy != "" {
 			if err := d.cfg.Budget(ctx, "tests of "+c.TestedBy, probeRate, class); err != nil {
-				return fmt.Errorf("many tests of credentials in a short time: %w", err)
+				return fmt.Errorf("too many credential tests in a short time: %w", err)
 			}
 		}
 		return d.cfg.Budget(ctx, instance, c.RateLimit, class)
 	}
-	// A 429 from an authorisation server on another host does not count for the Halo.
-	// Anyone can run such a server, and could block all connections to the Halo with it.
+	// A 429 from an authorisation server on another host does not throttle the Halo.
+	// Otherwise, anyone could run such a server and block all connections to the Halo.
 	otherHost := Instance(c.AuthServer, "") != Instance(c.Domain, "")
 	observe := func(a halo.Attempt) {
 		foreign := otherHost && proof.IsTokenError(a.Err)
@@ -152,7 +153,7 @@ func CredentialsError(conn repo.Connection, err error) error {
 	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
 }
 
-// ClassOf returns the class of the requests of runs in a queue.
+// ClassOf returns the request class of the runs in a queue.
 func ClassOf(queue string) ratelimit.Class {
 	if queue == tasks.QueueInteractive {
 		return ratelimit.Interactive

@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Secrets holds the secrets that were read with a context. Redact removes them from
-// errors, including panics in libraries.
+// Secrets holds the secrets that [Dialer.Open] read with one context. Redact removes them
+// from errors, including panics in libraries.
 type Secrets struct {
 	mu      sync.Mutex
 	secrets []secret.String
@@ -33,8 +33,8 @@ func noteSecret(ctx context.Context, s secret.String) {
 	}
 }
 
-// Redact returns err with the secrets, and what looks like a token, removed from its
-// text. It returns nil for nil.
+// Redact returns err with the secrets, and everything that looks like a token, removed
+// from its text. It returns nil for nil.
 func (o *Secrets) Redact(err error) error {
 	if err == nil {
 		return nil

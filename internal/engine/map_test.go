@@ -112,7 +112,7 @@ func TestMapOutcomes(t *testing.T) {
 		"4 mapped",
 		"5 refused: no company has this id, external id or name",
 		"6 refused: client 13 (Closed) is inactive in Halo",
-		"7 refused: the application's agent may not read client 14",
+		"7 refused: the application's agent is not allowed to read client 14",
 		`8 refused: client 1 is Halo's "Unknown" client, which collects unmatched records`,
 		"9 refused: client 4711 does not exist in Halo",
 		"10 refused: several clients in Halo have this name: 15, 16",

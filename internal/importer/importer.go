@@ -53,8 +53,8 @@ func (im *Importer) Import(ctx context.Context, job tasks.Job[tasks.ImportArgs])
 	})
 }
 
-// execution is one execution of an import run. One transaction holds a batch, the
-// decisions on its clients and the checkpoint after it.
+// execution is one execution of an import run. One transaction stores a batch, the
+// decisions on its clients and the next checkpoint.
 type execution struct {
 	*listing.Listing
 	store   *repo.Store
@@ -102,8 +102,8 @@ func (i *execution) listPays(ctx context.Context) (bool, error) {
 	return pages > 0, err
 }
 
-// write decides on each client of a batch and commits it. skips are the clients that
-// could not be read.
+// write decides on each client of a batch and commits the batch. skips are the clients
+// that could not be read.
 func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := i.Cursor.Encode()
@@ -130,8 +130,8 @@ const (
 	byIDPass = 0
 )
 
-// readByID reads the chosen clients that the list did not show, one by one: a list can
-// miss a client, a 404 cannot.
+// readByID reads by id the chosen clients that the list did not show. A list can miss a
+// client, a 404 cannot.
 func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for _, id := range i.args.ClientIDs {
@@ -180,7 +180,7 @@ func (i *execution) fetch(ctx context.Context, ids []int64) (found []halo.Client
 		case proof.Missing:
 			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Skipped, Reason: "does not exist in Halo"})
 		case proof.Forbidden:
-			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "the application's agent may not read it"})
+			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "the application's agent is not allowed to read this client"})
 		default:
 			return nil, nil, r.Err
 		}

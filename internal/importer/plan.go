@@ -60,13 +60,13 @@ func (p *planner) decide(c repo.Client, normName string, state repo.BatchState) 
 	default:
 		return repo.Decision{
 			Outcome: repo.Ambiguous, NeedsPerson: true,
-			Reason: fmt.Sprintf("%d unmapped companies have this name: map it to one of them", free),
+			Reason: fmt.Sprintf("%d unmapped companies have this name: map the client to one of them", free),
 		}
 	}
 }
 
-// free counts the candidates that are not mapped on this connection, and returns the
-// first of them.
+// free returns how many candidates are not mapped on this connection, and the first of
+// them.
 func (p *planner) free(candidates []repo.Candidate) (n int, first uuid.UUID) {
 	for _, c := range candidates {
 		if c.Mapped || p.taken[c.CompanyID] {

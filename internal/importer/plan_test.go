@@ -66,8 +66,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// A company is linked once within a page, and also across the pages of a dry run, which
-// writes no mappings.
+// A company is linked only once, even across the pages of a dry run, which writes no
+// mappings.
 func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	t.Parallel()
 	free := repo.BatchState{Candidates: map[string][]repo.Candidate{"acme": {{CompanyID: uuid.UUID{1}}}}}
@@ -84,7 +84,7 @@ func TestPlanTakesEachCompanyOnce(t *testing.T) {
 	}
 }
 
-// Rows does not depend on the order in which Halo sends the clients, and does not change
+// The result of Rows does not depend on the order of the clients. Rows does not change
 // its argument.
 func TestRowsOf(t *testing.T) {
 	t.Parallel()
@@ -96,8 +96,8 @@ func TestRowsOf(t *testing.T) {
 	}
 }
 
-// BenchmarkPlan plans a page of 100 clients: for the first import, where half of the
-// clients have a company, and for a later one.
+// BenchmarkPlan plans a page of 100 clients. All of them are new, half of them match a
+// company, or all are already mapped.
 func BenchmarkPlan(b *testing.B) {
 	page := make([]halo.Client, 100)
 	waiting := repo.BatchState{Candidates: map[string][]repo.Candidate{}}
@@ -119,7 +119,7 @@ func BenchmarkPlan(b *testing.B) {
 	for _, c := range []struct {
 		name  string
 		state repo.BatchState
-	}{{"new", repo.BatchState{}}, {"half of them wait", waiting}, {"known", known}} {
+	}{{"new", repo.BatchState{}}, {"half of them match", waiting}, {"known", known}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

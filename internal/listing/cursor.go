@@ -18,7 +18,7 @@ type Cursor struct {
 	Passes []halo.Certificate `json:"passes,omitempty"`
 	// New counts the ids of this pass that no earlier pass showed.
 	New int `json:"new,omitempty"`
-	// Listed means that the listing is over or was not needed. The remaining ids are
+	// Listed means that the listing is finished or was not needed. The remaining ids are
 	// read one by one.
 	Listed bool `json:"listed,omitempty"`
 	// ByID counts the ids of the request that were read one by one.
@@ -28,12 +28,12 @@ type Cursor struct {
 	Reason   string `json:"reason,omitempty"`
 
 	// Way is how a resync reads: by a listing or one by one. Missing counts the clients
-	// that it found newly missing.
+	// that the resync found newly missing.
 	Way     string `json:"way,omitempty"`
 	Missing int    `json:"missing,omitempty"`
 }
 
-// ReadCursor decodes a stored checkpoint. An empty one is the start of a run.
+// ReadCursor decodes a stored checkpoint. An empty checkpoint is the start of a run.
 func ReadCursor(raw json.RawMessage) (Cursor, error) {
 	c := Cursor{Pass: 1}
 	if len(raw) == 0 || string(raw) == "null" {

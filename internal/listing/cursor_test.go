@@ -9,7 +9,8 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// FuzzReadCursor checks that a checkpoint that can be read is encoded to the same one.
+// FuzzReadCursor checks that a valid checkpoint stays the same when it is encoded and
+// decoded.
 func FuzzReadCursor(f *testing.F) {
 	for _, seed := range []string{
 		``, `null`, `{}`, `[]`, `{"pass":2,"list":{"next_page":7,"page_size":100,"certificate":{"pages":6,"rows":600,"record_first":-1}}}`,

@@ -17,10 +17,10 @@ import (
 // still reads the same Halo.
 const sampleSize = 20
 
-// Open opens the connection of a run. If the address or the credentials have changed
-// since Halo's clients were last compared, Open first compares a sample of them. Another
-// Halo has other clients under the same ids, so Open then freezes the connection and
-// returns the result of a held run.
+// Open opens the connection of a run. If the address or the credentials have changed,
+// Open first compares a sample of known clients with Halo. If most names differ, the
+// connection probably reads another Halo. Open then freezes the connection and returns
+// the result of a held run.
 func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Execution, class ratelimit.Class) (repo.Connection, *halo.API, run.Result, error) {
 	tenant, id, runID := x.Ref.Tenant, x.Ref.ConnectionID, repo.Hex(x.Run.ID)
 	conn, api, err := d.Open(ctx, tenant, id, class)
@@ -39,14 +39,14 @@ func Open(ctx context.Context, store *repo.Store, d *dial.Dialer, x *run.Executi
 		return conn, api, run.Result{}, store.ConfirmInstance(ctx, tenant, id)
 	}
 	why := fmt.Sprintf("frozen: only %d of %d known clients still have their names, so this looks like another Halo,"+
-		" or the agent may not read them; correct it with \"enqueue connection update\", or, if it is right, \"enqueue runs approve %s\"",
+		" or the agent lacks the right to read them; correct the connection with \"enqueue connection update\" or, if it is right, run \"enqueue runs approve %s\"",
 		same, len(sample), runID)
 	err = store.SetConnectionState(ctx, tenant, "run:"+runID, id, repo.NeedsReconnect, why)
 	return conn, api, run.Result{State: repo.StateHeld, Reason: why}, err
 }
 
 // countRecognised counts the clients of a sample that still have their known name in
-// Halo. A client that does not exist or may not be read is not counted.
+// Halo. It does not count clients that do not exist or that the agent may not read.
 func countRecognised(ctx context.Context, api *halo.API, sample []repo.MappedClient) (int, error) {
 	same := 0
 	for _, known := range sample {

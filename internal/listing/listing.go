@@ -1,6 +1,7 @@
-// Package listing reads a connection's clients within one run: batch by batch over
-// Halo's list, pass after pass until it is proved complete, with a checkpoint in each
-// batch's transaction. Imports and resyncs supply the function that writes a batch.
+// Package listing reads a connection's clients within one run. It reads Halo's list in
+// batches and repeats the pass until the list is proved complete or [proof.MaxPasses] is
+// reached. Each batch is written in one transaction with a checkpoint. Imports and
+// resyncs supply the function that writes a batch.
 package listing
 
 import (
@@ -34,7 +35,7 @@ type Listing struct {
 	leaving error // why no more pages are requested, see [halo.Query]
 }
 
-// Batch holds the clients of one page or several in a row.
+// Batch holds the clients of one page or of several consecutive pages.
 type Batch struct {
 	Pass, Page int // of the last page
 	Pages      int
@@ -79,8 +80,8 @@ func (l *Listing) LastPassPages() int {
 	return passes[len(passes)-1].Pages
 }
 
-// Read reads the list, pass after pass, until [proof.Complete] holds or after
-// [proof.MaxPasses]. A result with a state ends the run.
+// Read repeats passes over the list until [proof.Complete] accepts them or
+// [proof.MaxPasses] is reached. A result with a state ends the run.
 func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 	for {
 		end, err := l.pass(ctx)
@@ -94,13 +95,13 @@ func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 }
 
 // maxBatch is the maximum number of clients in one transaction, unless a single page has
-// more. Such a transaction takes a quarter of a second. With a quarter of the clients,
-// each costs 7 % more of Postgres' time.
+// more. A transaction of that size takes a quarter of a second. With batches a quarter of
+// that size, each client takes 7 % more of Postgres' time.
 const maxBatch = 4000
 
 // pass reads one pass over the list from its checkpoint. Pages that have already arrived
 // share a transaction; if Halo is slower than Postgres, each page is written alone. The
-// last page's checkpoint already holds the proof and the start of the next pass.
+// checkpoint of the last page already contains the proof and the start of the next pass.
 func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 	var batch Batch
 	for page, err := range l.api.Pages(ctx, l.Query, l.Cursor.List) {
@@ -137,7 +138,7 @@ func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 	return run.Result{}, nil
 }
 
-// gather adds a page to the batch and moves the checkpoint behind it.
+// gather adds a page to the batch and moves the checkpoint past that page.
 func (l *Listing) gather(batch *Batch, page halo.Page) {
 	batch.Pass, batch.Page = l.Cursor.Pass, page.Number
 	batch.Pages++

@@ -29,7 +29,7 @@ func Row(c halo.Client) repo.Client {
 	return repo.Client{ID: c.ID, Name: c.Name, Inactive: c.Inactive, TopLevelID: c.TopLevelID, TopLevelName: c.TopLevelName}
 }
 
-// Refresh compares the stored Halo side of a mapping with the client in Halo.
+// Refresh compares the client data stored in a mapping with the client in Halo.
 func Refresh(c repo.Client, m repo.StoredMapping) repo.Decision {
 	state := repo.MappingOK
 	if c.Inactive {

@@ -19,7 +19,7 @@ type requestedPair struct {
 }
 
 // decider decides the outcome of each pair of a chunk. Each decision updates the state
-// for the next one.
+// for the next decision.
 type decider struct {
 	state   repo.MapState
 	replace bool
@@ -41,7 +41,7 @@ func (m *decider) decide(pairs []requestedPair) []repo.PairDecision {
 	return decisions
 }
 
-// pair decides on one pair. matches are the companies that its text matches.
+// pair decides on one pair. matches are the companies that match the pair's text.
 func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDecision {
 	d := repo.PairDecision{Outcome: repo.Refused, Client: p.client.Client}
 	company, why := ResolveCompany(matches)
@@ -82,8 +82,8 @@ func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDe
 	return d
 }
 
-// ResolveCompany returns the company of a pair, or the reason why there is not exactly
-// one.
+// ResolveCompany returns the only company that matches a pair, or the reason why there is
+// no single match.
 func ResolveCompany(matches []repo.CompanyMatch) (repo.CompanyMatch, string) {
 	switch len(matches) {
 	case 0:
@@ -98,8 +98,8 @@ func ResolveCompany(matches []repo.CompanyMatch) (repo.CompanyMatch, string) {
 	return repo.CompanyMatch{}, "several companies have this name: " + names.Some(ids)
 }
 
-// conflicts returns the active mappings of the company and of the client. If the two
-// are mapped to each other, it returns that mapping only.
+// conflicts returns the active mappings of the company and of the client. If they are
+// mapped to each other, it returns only that mapping.
 func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMapping {
 	var conflicts []repo.ActiveMapping
 	if f, ok := m.state.ByCompany[company]; ok {
@@ -114,8 +114,8 @@ func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMappin
 	return conflicts
 }
 
-// contradiction returns which earlier pair of the request maps the company or the
-// client to another one, or an empty string.
+// contradiction names the earlier pair of the request that maps the company or the client
+// differently. It returns an empty string if there is no such pair.
 func (m *decider) contradiction(company uuid.UUID, client int64) string {
 	for _, s := range m.state.Settled {
 		switch {

@@ -23,7 +23,7 @@ func activeMapping(n int, client int64) repo.ActiveMapping {
 	}
 }
 
-// asking returns a requested pair of a client that can be mapped.
+// asking returns a requested pair with a client that can be mapped.
 func asking(number int, client int64) requestedPair {
 	return requestedPair{number: number, client: answer{Client: repo.Client{ID: client, Name: fmt.Sprintf("Client %d", client)}}}
 }

@@ -43,8 +43,8 @@ func (l *lookup) answer(p tasks.Pair) answer {
 	return l.byName[names.Normalise(p.ClientName)]
 }
 
-// wanted returns the clients of pairs that are not in the cache, without duplicates:
-// ids, and names by their normalised form.
+// wanted returns the ids and the names of clients that are not in the cache, without
+// duplicates. byName maps the normalised name to the name.
 func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]string) {
 	byName = make(map[string]string)
 	for _, p := range pairs {
@@ -79,14 +79,14 @@ func (l *lookup) read(ctx context.Context, pairs []tasks.Pair) error {
 	return nil
 }
 
-// maxListPages is the maximum length of a list that is read without a checkpoint. At
-// the default request limit, so many pages take about seven minutes.
+// maxListPages is the maximum number of pages of a list that is read without a
+// checkpoint. At the default request limit, 1,000 pages take about seven minutes.
 const maxListPages = 1000
 
 // list reads the whole list if that takes fewer requests than looking up the clients of
-// pairs one by one. A list can miss a client, so [lookup.read] looks up what it does not
-// show. Unless the list is proved complete, read looks up every name, because a client
-// that the list has missed may have it, too.
+// pairs one by one. A list can miss a client, so [lookup.read] looks up the clients that
+// the list does not show. If the list is not proved complete, read looks up every name,
+// because a missed client may have the same name.
 func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan struct{}) error {
 	ids, wanted := l.wanted(pairs)
 	query := halo.Query{IncludeInactive: true, VerifyTail: true}
@@ -121,14 +121,14 @@ func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan s
 	return nil
 }
 
-// maxBroken is the maximum number of clients of a chunk that may fail with Halo's own
-// errors. More are an outage.
+// maxBroken is the maximum number of broken clients in a chunk. More failures count as an
+// outage.
 const maxBroken = 5
 
-// readIDs reads clients by id. A client that does not exist or may not be read is a
-// result, and so is a client on which Halo fails repeatedly while it works otherwise: a
-// broken record must not delay the others for a day. It returns an error if Halo is
-// down, throttles or refuses the credentials.
+// readIDs reads clients by id. A missing or forbidden client is a result, not an error.
+// So is a client on which Halo fails repeatedly while other requests succeed: a broken
+// record must not delay the other pairs for a day. readIDs returns an error if Halo is
+// down, throttles requests or rejects the credentials.
 func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	broken, err := l.readAll(ctx, ids)
 	if err != nil || len(broken) == 0 {
@@ -137,8 +137,8 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	if len(broken) > maxBroken {
 		return broken[0].Err
 	}
-	// It may have been a short outage. A client that fails again between two successful
-	// requests for others is broken.
+	// The failures may be due to a short outage. A client is broken only if it fails
+	// again between two successful requests for other clients.
 	if err := proof.Alive(ctx, l.api); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (l *lookup) readAll(ctx context.Context, ids []int64) (broken []proof.Readi
 		case proof.Missing:
 			l.byID[r.ID] = answer{refusal: fmt.Sprintf("client %d does not exist in Halo", r.ID)}
 		case proof.Forbidden:
-			l.byID[r.ID] = answer{refusal: fmt.Sprintf("the application's agent may not read client %d", r.ID)}
+			l.byID[r.ID] = answer{refusal: fmt.Sprintf("the application's agent is not allowed to read client %d", r.ID)}
 		case proof.Invalid:
 			l.byID[r.ID] = answer{refusal: fmt.Sprintf("Halo does not accept %d as a client's id", r.ID)}
 		case proof.Broken:
@@ -200,7 +200,7 @@ func (l *lookup) search(ctx context.Context, norm, name string) (answer, error) 
 	return pick(slices.Collect(maps.Values(matches))), nil
 }
 
-// pick chooses among the clients with one name. An inactive client cannot be mapped, so
+// pick chooses among clients with the same name. An inactive client cannot be mapped, so
 // it does not make the name of an active one ambiguous.
 func pick(matches []halo.Client) answer {
 	slices.SortFunc(matches, func(a, b halo.Client) int { return cmp.Compare(a.ID, b.ID) })

@@ -70,8 +70,8 @@ func (m *Mapper) Unmap(ctx context.Context, job tasks.Job[tasks.UnmapArgs]) (tas
 // chunkSize is the number of pairs in one transaction.
 const chunkSize = 50
 
-// execution is one execution of a map run. One transaction holds the outcomes of a
-// chunk of pairs and the checkpoint after it.
+// execution is one execution of a map run. One transaction stores the outcomes of a chunk
+// of pairs and the next checkpoint.
 type execution struct {
 	store *repo.Store
 	args  tasks.MapArgs
@@ -97,8 +97,9 @@ func (e *execution) restore(raw json.RawMessage) error {
 	return nil
 }
 
-// execute processes the pairs chunk by chunk. Its time slice begins after the list has
-// been read: the list is in memory only and would have to be read again.
+// execute processes the pairs chunk by chunk. The time slice starts only after the list
+// has been read. The list is kept only in memory, so the next execution would have to
+// read it again.
 func (e *execution) execute(ctx context.Context) (run.Result, error) {
 	pairs := e.args.Pairs
 	if err := e.found.list(ctx, pairs[e.done:], e.run.Draining()); err != nil {
@@ -144,7 +145,7 @@ func (e *execution) write(ctx context.Context, pairs []tasks.Pair) (cancelled bo
 	requested := make([]requestedPair, len(pairs))
 	for i, p := range pairs {
 		requested[i] = requestedPair{number: e.done + i + 1, company: p.Company, client: e.found.answer(p)}
-		id, _ := uuid.Parse(p.Company) // if it is not an id: the zero id, which no company has
+		id, _ := uuid.Parse(p.Company) // if Company is not an id, this is the zero id, which no company has
 		chunk.Pairs = append(chunk.Pairs, repo.PairLookup{
 			Number: requested[i].number, CompanyID: id, Company: p.Company, Norm: names.Normalise(p.Company),
 			ClientID: requested[i].client.ID,

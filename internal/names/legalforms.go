@@ -7,11 +7,11 @@ import (
 )
 
 // StripLegalForm splits a normalised name into its stem and its legal form. It finds the
-// form at the end or, for some forms, at the start. It returns one spelling of the form, for
-// example "ltd" for "Limited", or an empty string if the name has none. The stem also
-// lacks a leading "the", dots, and punctuation at both ends, and has "and" for "&". It is
-// for comparing, not for showing. It is empty only if the name is, and stripping it
-// again changes nothing.
+// form at the end or, for some forms, at the start. It returns one spelling of the form,
+// for example "ltd" for "Limited", or an empty string if the name has none. The stem is
+// for comparison, not for display: it has no leading "the", no dots and no punctuation at
+// either end, and "&" becomes "and". It is empty only if the name is empty. Stripping the
+// stem again changes nothing.
 func StripLegalForm(norm string) (stem, form string) {
 	stem = tidy(joinWords(norm))
 	if stem == "" {
@@ -33,7 +33,7 @@ func StripLegalForm(norm string) (stem, form string) {
 	}
 }
 
-// joinWords joins the words of a name with single blanks and writes "&" as "and".
+// joinWords joins the words of a name with single spaces and writes "&" as "and".
 func joinWords(name string) string {
 	words := strings.Fields(wordBounds.Replace(name))
 	for i, w := range words {
@@ -48,7 +48,7 @@ func joinWords(name string) string {
 var wordBounds = strings.NewReplacer("&", " & ", ",", " ", ";", " ")
 
 // cutForm removes one form, or "the", from a name. It returns the name unchanged if it
-// has no form or consists only of one.
+// has no form or consists only of a form.
 func cutForm(name string) (rest, form string) {
 	if rest, ok := strings.CutPrefix(name, "the "); ok && bare(rest) != "" {
 		return tidy(rest), ""
@@ -74,7 +74,7 @@ func cutForm(name string) (rest, form string) {
 	return name, ""
 }
 
-// cutAffix removes a form that is written without a blank, as in Chinese, Japanese and
+// cutAffix removes a form that is written without a space, as in Chinese, Japanese and
 // Korean.
 func cutAffix(name string) (rest, form string, ok bool) {
 	for _, f := range affixes {
@@ -89,8 +89,9 @@ func cutAffix(name string) (rest, form string, ok bool) {
 	return name, "", false
 }
 
-// formOf looks words up as a form. Single letters count as one word: "s. a." is "sa".
-// Some words are a form only if they contain dots.
+// formOf returns the form that words spell, or an empty string. Consecutive single
+// letters count as one word: "s. a." is "sa". Some words are a form only if they contain
+// dots.
 func formOf(words []string, forms map[string]string) string {
 	var b strings.Builder
 	dotted, single := false, false
@@ -114,7 +115,7 @@ func formOf(words []string, forms map[string]string) string {
 
 var formMarks = strings.NewReplacer(".", "", "/", "", "'", "")
 
-// tidy drops punctuation and blanks at both ends, unless the name has nothing else.
+// tidy removes punctuation and spaces at both ends, unless the name has nothing else.
 func tidy(name string) string {
 	if bare := bare(name); bare != "" {
 		return bare
@@ -128,11 +129,11 @@ func bare(name string) string {
 	})
 }
 
-// The tables of legal forms. A line holds the spellings of one form, without dots; the
-// first is used to compare and show it. The tables are rules of thumb: a missing form
-// lowers the score of a suggestion.
+// The tables of legal forms. Each line holds the spellings of one form, without dots. The
+// first spelling is used for comparison and display. The tables need not be complete: a
+// missing form only lowers the score of a suggestion.
 
-// formsAtEnd are written behind the name.
+// formsAtEnd are written after the name.
 var formsAtEnd = spellings(`
 	ltd|limited
 	co ltd|company limited|company ltd|co limited|and co ltd|and company ltd|and company limited
@@ -236,8 +237,8 @@ var formsInFront = spellings(`
 	eurl
 `)
 
-// formsWithDots are also words or names of places. Without a dot or slash ("Day Spa",
-// "Gaming PC", "Harrisburg PA") they are not a form.
+// formsWithDots are forms only if they contain a dot or slash, because they are also
+// words or place names ("Day Spa", "Gaming PC", "Harrisburg PA").
 var formsWithDots = map[string]bool{
 	"spa": true, "ev": true, "pc": true, "pa": true, "pl": true, "sc": true, "dd": true, "bt": true,
 }
@@ -259,8 +260,8 @@ func spellings(table string) map[string]string {
 	return forms
 }
 
-// affixes are forms that are written without a blank, at either end. A form that ends in
-// another comes before it.
+// affixes are forms that are written without a space, at either end of a name. A form
+// that ends in another form precedes that form.
 var affixes = []struct{ text, form string }{
 	{"股份有限公司", "股份有限公司"},
 	{"有限责任公司", "有限公司"}, {"有限責任公司", "有限公司"},

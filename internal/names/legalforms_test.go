@@ -5,7 +5,7 @@ import "testing"
 func TestStripLegalForm(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string // as Halo would have it
+		name  string // as in Halo
 		strip string
 		form  string
 	}{
@@ -99,7 +99,7 @@ func TestStripLegalForm(t *testing.T) {
 		{"Incorporated Church", "incorporated church", ""},
 		{"Costco", "costco", ""},
 		{"SAS Institute", "sas institute", ""},
-		// Never to nothing.
+		// A name that consists only of a form keeps it.
 		{"Ltd", "ltd", ""},
 		{"Ltd Ltd", "ltd", "ltd"},
 		{"The Company Ltd", "company", "ltd"},

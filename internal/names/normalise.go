@@ -11,18 +11,18 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Normalise returns the form in which two names count as the same
-// company: compatibility forms unified (NFKC), case folded, typographic
-// quotes and dashes replaced, invisible characters dropped, blanks
-// collapsed. Legal forms stay: "Acme Ltd" and "Acme Inc" are two companies.
-// Applying it twice changes nothing. The result may be empty.
+// Normalise returns a form of the name for comparison: names with the same form count as
+// the same company. It unifies compatibility characters (NFKC), folds case, replaces
+// typographic quotes and dashes, drops invisible characters and collapses white space. It
+// keeps legal forms: "Acme Ltd" and "Acme Inc" are two companies. Applying it twice
+// changes nothing. The result may be empty.
 func Normalise(name string) string {
 	if strings.IndexFunc(name, needsFolding) < 0 {
 		return squeeze(strings.ToLower(name))
 	}
-	// Folding can undo composition and the reverse, so compose at both ends.
-	// Lower case after it, because the library folds each case of a Cherokee
-	// letter to the other.
+	// Folding and composition can undo each other, so compose before and after. Convert
+	// to lower case after folding, because the library swaps the case of Cherokee
+	// letters.
 	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
 	return norm.NFKC.String(squeeze(strings.Map(plain, s)))
 }
@@ -71,8 +71,8 @@ func plain(r rune) rune {
 	return r
 }
 
-// squeeze handles the rest of ASCII: it collapses blanks, drops control characters and
-// replaces a backtick with an apostrophe.
+// squeeze handles ASCII: it collapses white space, drops control characters and replaces
+// backticks with apostrophes.
 func squeeze(s string) string {
 	if tidied(s) {
 		return s
@@ -102,7 +102,7 @@ func squeeze(s string) string {
 
 // tidied reports whether there is nothing to squeeze.
 func tidied(s string) bool {
-	blank := true // before the first
+	blank := true // leading space is squeezed, too
 	for i := range len(s) {
 		c := s[i]
 		if c < ' ' || c == 0x7f || c == '`' || c == ' ' && blank {

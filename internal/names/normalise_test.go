@@ -31,7 +31,7 @@ func TestNormaliseName(t *testing.T) {
 	}
 	for _, pair := range [][2]string{{"Acme Ltd", "Acme Inc"}, {"Acme 1", "Acme 2"}, {"A B", "AB"}} {
 		if Normalise(pair[0]) == Normalise(pair[1]) {
-			t.Errorf("%q and %q became one", pair[0], pair[1])
+			t.Errorf("%q and %q normalise to the same name", pair[0], pair[1])
 		}
 	}
 }
@@ -82,8 +82,9 @@ func slowly(name string) string {
 	return norm.NFKC.String(b.String())
 }
 
-// The fast path and the slow path give the same result for each letter of the fast path
-// (for some of the many Chinese and Korean ones), alone and next to others.
+// The fast path and the slow path give the same result for each letter of the fast path,
+// alone and next to others. Of the many Chinese and Korean letters, the test takes a
+// sample.
 func TestNormaliseNameShortCut(t *testing.T) {
 	t.Parallel()
 	var quick []rune
@@ -109,8 +110,8 @@ func TestNormaliseNameShortCut(t *testing.T) {
 	}
 }
 
-// A name that is already normalised costs no allocation, others cost their result.
-func TestNormaliseNameAllocates(t *testing.T) { // alone: it counts what the process allocates
+// Normalising a normalised name allocates nothing. Other names allocate only the result.
+func TestNormaliseNameAllocates(t *testing.T) { // not parallel: it counts the allocations of the process
 	for name, maxAllocs := range map[string]float64{"Acme Ltd": 1, "O'Neill - Partners": 1, "Bäckerei Süd": 1, "eastwood & okafor llp": 0, "日本商事": 0} {
 		if n := testing.AllocsPerRun(100, func() { Normalise(name) }); n > maxAllocs {
 			t.Errorf("%q takes %v allocations, want %v", name, n, maxAllocs)

@@ -1,6 +1,7 @@
 // Package resync executes resyncs: it compares a connection's mappings with Halo. It
-// first collects findings without changing a mapping. It applies them only if they are
-// trustworthy: a partial or empty list, another Halo or a lost right changes nothing.
+// first collects findings without changing any mapping. It applies the findings only if
+// they are trustworthy: after a partial or empty list, from another Halo or with a lost
+// right, it changes nothing.
 package resync
 
 import (
@@ -41,7 +42,7 @@ func (r *Resyncer) Resync(ctx context.Context, job tasks.Job[tasks.ResyncArgs]) 
 		}
 		x := &execution{
 			Listing: list, store: r.store, api: api, run: claimed, pages: conn.ClientsPages,
-			found: len(claimed.Cursor) > 0, // an earlier execution may have findings
+			found: len(claimed.Cursor) > 0, // an earlier execution may have stored findings
 		}
 		list.Write = func(ctx context.Context, b listing.Batch) (bool, error) { return x.write(ctx, b, nil, false) }
 		return x.execute(ctx)
@@ -54,9 +55,9 @@ type execution struct {
 	store  *repo.Store
 	api    *halo.API
 	run    *run.Execution
-	pages  int // of the last complete list; 0: unknown
+	pages  int // number of pages of the last complete list; 0: unknown
 	mapped halo.IDSet
-	gone   halo.IDSet // those of them that are already marked missing
+	gone   halo.IDSet // mapped clients that are already marked missing
 	found  bool       // there may be findings
 }
 
@@ -101,8 +102,9 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 	return x.apply(ctx)
 }
 
-// chooseWay compares the cost of a listing with one request for each mapping. The
-// length of the listing is known from the last one, or else from its first page.
+// chooseWay chooses the way that takes fewer requests: a listing, or one request for each
+// mapping. It takes the length of the list from the last complete listing or, if unknown,
+// from the first page.
 func (x *execution) chooseWay(ctx context.Context) error {
 	pages := x.pages
 	if pages == 0 && x.mapped.Len() > 1 {
@@ -134,7 +136,7 @@ func listingCost(pages int) int {
 }
 
 // write commits a batch of clients and its findings. absent are the findings on clients
-// that could not be read. again means that these clients were read before.
+// that could not be read. again means that this run has already read these clients.
 func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := x.Cursor.Encode()
@@ -152,8 +154,8 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 	return res.Cancelled, err
 }
 
-// compare returns for each client whether its mapping differs. A client that is read
-// again is always a finding, which replaces the first one.
+// compare returns one decision per client: whether its mapping differs from Halo. A
+// client that is read again always gives a finding, which replaces its first finding.
 func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {
@@ -191,7 +193,7 @@ func (x *execution) apply(ctx context.Context) (run.Result, error) {
 	end := run.Result{State: repo.StateSucceeded, Complete: true, Verified: true}
 	if n := record.Unverified; n > 0 {
 		end.State, end.Complete = repo.StatePartial, false
-		end.Reason = fmt.Sprintf("%d of %d mappings could not be verified; the others are", n, x.mapped.Len())
+		end.Reason = fmt.Sprintf("%d of %d mappings could not be verified; all others were verified", n, x.mapped.Len())
 	}
 	if x.Cursor.Way == byListing {
 		end.Pages = x.LastPassPages()

@@ -19,9 +19,9 @@ const (
 	byIDChunk = 50
 )
 
-// readRest reads the mapped clients that no page has shown, one by one. After a listing
-// those are the suspects. Clients already marked missing are not read, because the
-// listing would have shown them.
+// readRest reads by id the mapped clients that no page has shown. After a listing, it
+// skips clients that are already marked missing, because the listing would have shown
+// them if they existed again.
 func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for id := range x.mapped.All() {
@@ -46,8 +46,8 @@ func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	return x.overCeiling(), nil
 }
 
-// readChunk reads one chunk of clients and commits the result. again means that these
-// clients were read before.
+// readChunk reads one chunk of clients and commits the result. again means that this run
+// has already read these clients.
 func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run.Result, error) {
 	clients, absent, err := x.readClients(ctx, ids)
 	if err != nil {
@@ -86,13 +86,14 @@ func (x *execution) overCeiling() run.Result {
 	}
 	missing := x.Cursor.Missing + unread
 	return run.Result{State: repo.StateHeld, Missing: missing, Reason: fmt.Sprintf(
-		"of %d mappings up to %d would be marked missing, more than the %d that a resync may: perhaps the application's agent lost"+
-			" the right to read some customers, or this is another Halo, or one restored from a backup; no mapping was changed;"+
-			" if it is right, \"enqueue runs approve %s\"", x.mapped.Len(), missing, limit, repo.Hex(x.run.Run.ID))}
+		"of %d mappings, up to %d would be marked missing, but one resync may mark at most %d: perhaps the application's agent lost"+
+			" the right to read some customers, this is another Halo, or Halo was restored from a backup; no mapping was changed;"+
+			" if the clients are really gone, run \"enqueue runs approve %s\"", x.mapped.Len(), missing, limit, repo.Hex(x.run.Run.ID))}
 }
 
-// confirmFindings verifies that Halo shows clients at all before it reports any as
-// missing or unverified. Clients that only one answer reports missing are read again.
+// confirmFindings verifies that Halo shows clients at all before the run reports any
+// client as missing or unverified. If only one answer reports a client missing, it reads
+// the client again.
 func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 	if !x.found {
 		return run.Result{}, nil
@@ -127,8 +128,8 @@ func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 // largest of 20, a tenth of the mappings, and the number that a person has approved.
 func maxMissing(mappings, approved int) int { return max(20, mappings/10, approved) }
 
-// readClients reads clients one by one. If every answer is invalid or broken, Halo must
-// first answer another request; otherwise Halo is down, not the clients.
+// readClients reads clients one by one. If every answer is invalid or broken, it also
+// requires Halo to answer another request, because otherwise Halo itself is down.
 func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.Client, absent []repo.Finding, err error) {
 	readings, err := proof.ByID(ctx, x.api, ids)
 	if err != nil {
@@ -148,7 +149,7 @@ func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.
 		case proof.Missing:
 			f.Outcome, f.Reason = repo.FoundMissing, "no longer exists in Halo"
 		case proof.Forbidden:
-			f.Reason = "the application's agent may not read it (status 403)"
+			f.Reason = "the application's agent is not allowed to read this client (status 403)"
 		default:
 			f.Reason = r.Err.Error()
 		}

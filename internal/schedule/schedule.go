@@ -1,6 +1,6 @@
-// Package schedule computes when a connection is resynced: cron notation in any time
-// zone, never skipped or doubled by summer time, and spread over a window. It reads no
-// clock.
+// Package schedule computes when a connection is resynced. Schedules use cron notation in
+// any time zone. Clock changes neither skip nor double a resync, and resyncs are spread
+// over a window. The package reads no clock.
 package schedule
 
 import (
@@ -22,12 +22,12 @@ type Schedule struct {
 }
 
 // Parse parses a schedule in standard cron notation, five fields or a word such as
-// @daily, with an optional prefix "CRON_TZ=Zone ". The default zone is UTC. It refuses a
-// date that never comes ("0 0 31 2 *") and more than 200 bytes.
+// @daily, with an optional prefix "CRON_TZ=Zone ". The default zone is UTC. It rejects a
+// date that never occurs ("0 0 31 2 *") and a schedule of more than 200 bytes.
 //
-// It does not leave the zone to the library, which panics if no blank follows it
-// (robfig/cron#554), skips a run in the hour that summer time removes, and doubles one in
-// the hour that winter time repeats (robfig/cron#541).
+// Parse handles the zone itself, because the library has two faults. It panics if no
+// space follows the zone (robfig/cron#554). When the clocks change, it skips a run in the
+// missing hour and doubles a run in the repeated hour (robfig/cron#541).
 func Parse(spec string) (_ Schedule, err error) {
 	if len(spec) > maxSpec {
 		return Schedule{}, fmt.Errorf("schedule %q…: longer than %d bytes", strings.ToValidUTF8(spec[:40], ""), maxSpec)
@@ -46,7 +46,7 @@ func Parse(spec string) (_ Schedule, err error) {
 	}
 	for field := range strings.FieldsSeq(fields) {
 		if slices.Contains(strings.Split(field, ","), "") {
-			return Schedule{}, fmt.Errorf("nothing before or after a comma in %q", field)
+			return Schedule{}, fmt.Errorf("a value is missing before or after a comma in %q", field)
 		}
 	}
 	s := Schedule{zone: zone}
@@ -78,25 +78,25 @@ func splitZone(spec string) (fields string, zone *time.Location, err error) {
 	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
 		if rest, ok := strings.CutPrefix(spec, prefix); ok {
 			if name, fields, ok = strings.Cut(rest, " "); !ok || name == "" {
-				return "", nil, fmt.Errorf("want %sZone and a blank before the five fields", prefix)
+				return "", nil, fmt.Errorf("want %sZone and a space before the five fields", prefix)
 			}
 			break
 		}
 	}
 	if name == "" {
 		if strings.Contains(spec, "TZ=") {
-			return "", nil, errors.New("the zone belongs in front, once")
+			return "", nil, errors.New("write the time zone once, in front of the fields")
 		}
 		return spec, time.UTC, nil
 	}
 	if name == "Local" {
-		return "", nil, errors.New(`zone "Local" differs from machine to machine: want a name such as Europe/Berlin`)
+		return "", nil, errors.New(`zone "Local" differs from machine to machine: use a name such as Europe/Berlin`)
 	}
 	if zone, err = time.LoadLocation(name); err != nil {
-		return "", nil, fmt.Errorf("zone %q is unknown: want a name such as Europe/Berlin", name)
+		return "", nil, fmt.Errorf("zone %q is unknown: use a name such as Europe/Berlin", name)
 	}
 	if strings.Contains(fields, "TZ=") {
-		return "", nil, errors.New("the zone belongs in front, once")
+		return "", nil, errors.New("write the time zone once, in front of the fields")
 	}
 	return strings.TrimSpace(fields), zone, nil
 }

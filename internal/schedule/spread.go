@@ -9,8 +9,8 @@ import (
 )
 
 // Slots are the times at which one connection is resynced: the times of its schedule,
-// each delayed a little, so that ten thousand connections with the same schedule do not
-// start in the same second.
+// each with a small delay. The delay keeps connections with the same schedule from
+// starting in the same second.
 type Slots struct {
 	Schedule   Schedule
 	Connection uuid.UUID
@@ -35,7 +35,7 @@ func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
 // any time.
 func (s Slots) from(after time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
-		// The slot of a past time of the schedule may still be in the future.
+		// The slot of a past schedule time may still be in the future.
 		for t := s.Schedule.Next(after.Add(-s.Window)); !t.IsZero(); {
 			gap, following := 2*s.Window, s.Schedule.Next(t)
 			if !following.IsZero() {

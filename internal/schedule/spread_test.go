@@ -42,13 +42,13 @@ func TestSpread(t *testing.T) {
 		id := uuid.New()
 		hour, day := spread(id, time.Hour, 24*time.Hour), spread(id, time.Hour, 23*time.Hour)
 		if hour != day || hour < 0 || hour >= time.Hour || hour != hour.Truncate(time.Second) {
-			t.Fatalf("an hour for nights of 24 and 23 hours: %v and %v", hour, day)
+			t.Fatalf("delays for days of 24 and 23 hours: %v and %v", hour, day)
 		}
 		if d := spread(id, time.Hour, 10*time.Minute); d < 0 || d >= 5*time.Minute {
-			t.Fatalf("%v of ten minutes", d)
+			t.Fatalf("a delay of %v within ten minutes", d)
 		}
 		if d := spread(id, 0, time.Hour); d != 0 {
-			t.Fatalf("%v of no window", d)
+			t.Fatalf("a delay of %v without a window", d)
 		}
 	}
 }

@@ -25,18 +25,18 @@ func TestUnevenSchedulesAreNotDoubled(t *testing.T) {
 		for range 200 {
 			s := Slots{schedule, uuid.New(), time.Hour}
 			runs := 0
-			for at := s.Next(begin); at.Before(end); at = s.Next(at) { // planned again each time, like the scheduler does
+			for at := s.Next(begin); at.Before(end); at = s.Next(at) { // planned again each time, as in the scheduler
 				runs++
 			}
-			if runs < want-1 || runs > want+1 { // one may cross either end
+			if runs < want-1 || runs > want+1 { // one slot may cross either end
 				t.Fatalf("%s: %d runs for %d times", spec, runs, want)
 			}
 		}
 	}
 }
 
-// A plan made right after the clock was put forward, before the shifted time, still finds
-// that night.
+// If planning happens after the clock is put forward but before the shifted time, Next
+// still finds that night's time.
 func TestPlanInTheHourThatSpringSkips(t *testing.T) {
 	t.Parallel()
 	s, err := Parse("CRON_TZ=Europe/Berlin 30 2 * * *")

@@ -2,17 +2,17 @@ package schedule
 
 import "time"
 
-// Next returns the first time of the schedule after another time. A change of the zone's
-// offset does not skip or double a time: a local time that occurs twice counts when it
-// first occurs, and a local time that does not occur counts with the offset before the
-// change, so it falls after the change. "@every" counts from the year 1, so that every
-// worker computes the same times.
+// Next returns the first time of the schedule after another time. A clock change does not
+// skip or double a time. If a local time occurs twice, only the first occurrence counts.
+// If a local time does not occur, it is read with the offset before the change, so it
+// falls after the change. "@every" counts from the year 1, so that every worker computes
+// the same times.
 func (s Schedule) Next(after time.Time) time.Time {
 	if s.every > 0 {
 		return after.Truncate(s.every).Add(s.every).In(s.zone)
 	}
-	// Missing local times fall among later ones, so the first one found need not be the
-	// next. After a local time that does occur, all others are later.
+	// Missing local times are shifted to later times, so the first result need not be the
+	// earliest. After a local time that does occur, all further results are later.
 	var next time.Time
 	for local := s.nextLocal(localBefore(after.In(s.zone))); !local.IsZero(); local = s.nextLocal(local) {
 		t, shown := instant(local, s.zone)
@@ -30,7 +30,7 @@ func (s Schedule) Next(after time.Time) time.Time {
 }
 
 // nextLocal returns the first local time of the schedule after another. The library looks
-// five years ahead; from 2096 to 2104, February has no 29th.
+// five years ahead, but between 2096 and 2104 there is no 29 February.
 func (s Schedule) nextLocal(local time.Time) time.Time {
 	for range 2 {
 		if next := s.cron.Next(local); !next.IsZero() {
@@ -46,9 +46,9 @@ func localTime(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// localBefore returns a local time before all local times whose instant is after t: the
-// local time of t or, if the clock was just put forward, the local time right before
-// that, because the missing times are still to come.
+// localBefore returns a local time from which to search for all times after t. Usually,
+// it is the local time of t. If the clock was just put forward, it is the last local time
+// before the change, because the missing times are still to come.
 func localBefore(t time.Time) time.Time {
 	if changed, _ := t.ZoneBounds(); !changed.IsZero() {
 		last := changed.Add(-time.Second).In(t.Location())

@@ -79,8 +79,8 @@ func changes(zone *time.Location) []time.Time {
 	}
 }
 
-// Next returns the first of all later times from any moment, also for schedules with
-// several times in the hour that is missing or doubled.
+// From any moment, Next returns the earliest later time, even if the schedule has several
+// times in a missing or doubled hour.
 func TestNextIsTheFirstOfAll(t *testing.T) {
 	t.Parallel()
 	dice := rand.New(rand.NewPCG(1, 2))

@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// minSimilar is the minimum trigram similarity of similar stems, and
-	// similarWithNumber the minimum if the numbers are equal.
+	// minSimilar is the minimum trigram similarity of similar stems. similarWithNumber is
+	// the minimum if the external id is the client's number.
 	minSimilar, similarWithNumber = 0.45, 0.3
 	// bestSimilar is the score, in hundredths, of stems with similarity 1 that are not
 	// equal: the same words in another order.
 	bestSimilar = 85
-	// closeCall is the maximum difference, in hundredths, between scores that leaves the
-	// choice to a person.
+	// closeCall is the maximum difference between two scores, in hundredths, at which a
+	// person must choose.
 	closeCall = 5
 	// perClient is the maximum number of companies with the same or a similar name that
 	// are compared with a client.
 	perClient = 5
 )
 
-// points returns the score of a pair in hundredths and the reason: keys first, then the
-// whole name, then the name without its legal form, then similarity. 0 means no
-// suggestion.
+// points returns the score of a pair in hundredths, and the reason. Equal keys score
+// highest, then equal names, then equal names without the legal form, then similar names.
+// A score of 0 means no suggestion.
 func points(p repo.SuggestPair) (int, string) {
 	switch p.Match {
 	case repo.MatchRef:
@@ -44,7 +44,7 @@ func points(p repo.SuggestPair) (int, string) {
 		ours, theirs := p.CompanyForm, p.ClientForm
 		switch {
 		case ours == theirs:
-			return 90, "same name but for its spelling"
+			return 90, "same name in another spelling"
 		case ours == "" || theirs == "":
 			return 90, "same name without legal form"
 		}
@@ -75,9 +75,9 @@ type scored struct {
 }
 
 // rank returns the suggestions with a score of at least minScore. It drops a pair if its
-// company or client has a better one, unless the scores are close: then both are
-// ambiguous, and each names the other in its reason. Pairs that are dropped do not make
-// others ambiguous.
+// company or client has a better pair. If the scores are close, it keeps both pairs as
+// ambiguous, and each reason names the other pair. Dropped pairs do not make other pairs
+// ambiguous.
 func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float64) []Suggestion {
 	all := score(pairs, clientNames)
 	bestOfCompany, bestOfClient := map[uuid.UUID]int{}, map[int64]int{}
@@ -95,9 +95,10 @@ func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float
 	for i, s := range all {
 		if rivals := sides.rivals(all, i); len(rivals) > 0 {
 			s.Ambiguous = true
-			s.Reason += "; fits as well: " + names.Some(rivals)
+			s.Reason += "; also fits: " + names.Some(rivals)
 		}
-		// Not earlier: a rival just below minScore still makes a pair ambiguous.
+		// Compare with minScore last, because a rival just below it still makes a pair
+		// ambiguous.
 		if s.Score >= minScore {
 			kept = append(kept, s.Suggestion)
 		}

@@ -28,7 +28,7 @@ func TestPoints(t *testing.T) {
 		"98 external id is the client's number, and the names are alike": {Match: repo.MatchNumber},
 		"97 same name":                              {Match: repo.MatchName},
 		"90 same name without legal form":           named(repo.MatchStem, "Acme", "Acme Ltd."),
-		"90 same name but for its spelling":         named(repo.MatchStem, "Acme Limited", "Acme Ltd."),
+		"90 same name in another spelling":          named(repo.MatchStem, "Acme Limited", "Acme Ltd."),
 		"80 same name, other legal form (inc, ltd)": named(repo.MatchStem, "Acme Inc", "Acme Ltd"),
 		"57 similar name (0.67)":                    similar(float64(float32(0.67))),
 		"38 similar name (0.45)":                    similar(float64(float32(0.45))),
@@ -51,8 +51,8 @@ func TestSimilarFor(t *testing.T) {
 	}
 }
 
-// foundPairs reads "A=1 97 B=2 0.9": company, client, then a match in hundredths,
-// or a similarity.
+// foundPairs reads a text such as "A=1 0.97, B=2 0.7": company, client and score. A score
+// of 1, 0.97, 0.9 or 0.8 sets the kind of match; other scores are similarities.
 func foundPairs(t *testing.T, text string) (pairs []repo.SuggestPair) {
 	t.Helper()
 	for _, line := range strings.Split(text, ", ") {
@@ -89,9 +89,9 @@ func TestRank(t *testing.T) {
 		{"0.05 is close, elsewhere", "A=1 0.85, B=1 0.80", "A=1 0.85?, B=1 0.80?"},
 		{"0.06 is not", "A=1 0.90, B=1 0.84", "A=1 0.90"},
 		{"a chain is ambiguous in both places", "A=1 0.70, A=2 0.68, B=2 0.66", "A=1 0.70?, A=2 0.68?, B=2 0.66?"},
-		// B=1 is out because of A=1, and so does not take B away from client 2.
+		// B=1 is dropped because A=1 is better, so B=2 stays unambiguous.
 		{"dropped pairs do not make others ambiguous", "A=1 0.97, B=1 0.80, B=2 0.60", "A=1 0.97, B=2 0.60"},
-		{"nor makes it ambiguous", "A=1 0.97, B=1 0.62, B=2 0.60", "A=1 0.97, B=2 0.60"},
+		{"dropped pairs with close scores have no effect", "A=1 0.97, B=1 0.62, B=2 0.60", "A=1 0.97, B=2 0.60"},
 		{"below the minimum score", "A=1 0.97, B=2 0.49", "A=1 0.97"},
 		{"a rival below the minimum score", "A=1 0.52, A=2 0.48", "A=1 0.52?"},
 		{"names decide the order", "B=1 0.97, A=2 0.97", "A=2 0.97, B=1 0.97"},
@@ -116,8 +116,8 @@ func TestRankNamesRivals(t *testing.T) {
 	names := map[int64]string{1: "One", 2: "Two"}
 	got := rank(foundPairs(t, "A=1 0.97, B=1 0.97, C=1 0.97, D=1 0.97, E=1 0.97, A=2 0.97"), names, 0)
 	for i, want := range map[int]string{
-		0: `same name; fits as well: company "B", company "C", company "D" and more`,
-		1: `same name; fits as well: client "One" (1)`,
+		0: `same name; also fits: company "B", company "C", company "D" and more`,
+		1: `same name; also fits: client "One" (1)`,
 	} {
 		if got[i].Reason != want {
 			t.Errorf("%s=%d: %s, want %s", got[i].CompanyName, got[i].ClientID, got[i].Reason, want)

@@ -1,5 +1,5 @@
 // Package suggest finds pairs of an unmapped company and an unmapped client that may be
-// the same customer: by key, by name, by name without its legal form, by similarity.
+// the same customer: by key, by name, by name without its legal form, or by similarity.
 package suggest
 
 import (
@@ -26,7 +26,7 @@ type Suggestion struct {
 	Ambiguous   bool // another pair fits nearly as well: a person must decide
 }
 
-// Suggestions are pairs, the best ones first. Notices name what may be missing and why.
+// Suggestions holds pairs, the best first. Notices say what may be missing and why.
 type Suggestions struct {
 	Pairs   []Suggestion
 	Notices []string
@@ -65,10 +65,10 @@ func Find(ctx context.Context, store *repo.Store, api *halo.API, conn repo.Conne
 	return out, nil
 }
 
-// activeClients lists Halo's active clients except the "Unknown" one. It reads a list
-// again that changes while it is read, like an import: a missed client could make a pair
-// ambiguous. doubt is why clients may still be missing, and empty if the list is proved
-// complete.
+// activeClients lists Halo's active clients except the "Unknown" one. Like an import, it
+// reads the list again if the list changes meanwhile, because a missed client could make
+// a pair ambiguous. doubt says why clients may still be missing; it is empty if the list
+// is proved complete.
 func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
 	doubt, err = proof.List{Query: halo.Query{VerifyTail: true}}.Read(ctx, api, func(c halo.Client, isNew bool) {
 		if isNew && !c.Inactive && c.ID != proof.UnknownClientID {
