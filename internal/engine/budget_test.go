@@ -133,7 +133,7 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 		}
 	}
 	_, err := engine.AddConnection(t.Context(), "eve", "eve", in)
-	if !errors.As(err, new(*ratelimit.BudgetError)) || !strings.Contains(err.Error(), "many tests") {
+	if !errors.As(err, new(*ratelimit.BudgetError)) || !strings.Contains(err.Error(), "many credential tests") {
 		t.Errorf("the fourth guess: %v", err)
 	}
 	if n := requests[dial.Instance(in.Domain, "")]; n != 3 {

@@ -119,7 +119,7 @@ func TestRestoreByABlindAgent(t *testing.T) {
 	w.app.Rights(halotest.ReadNone)
 	w.restore(m[2].ID, m[3].ID)
 	for _, n := range w.mappings("t1") {
-		if n.ID != m[4].ID && (n.State != repo.MappingUnverified || !strings.Contains(n.StateReason, "may not read customers")) {
+		if n.ID != m[4].ID && (n.State != repo.MappingUnverified || !strings.Contains(n.StateReason, "lacks the right to read customers")) {
 			t.Errorf("client %d: %s, %q", n.ClientID, n.State, n.StateReason)
 		}
 	}

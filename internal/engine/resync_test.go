@@ -155,7 +155,7 @@ func TestResyncIsHeld(t *testing.T) {
 	w.tenant.Rename(40, "Renamed")
 	j := resyncJob(conn)
 	run := w.resyncJob(j)
-	if run.State != repo.StateHeld || run.Missing != 30 || !strings.Contains(run.Error, "of 60 mappings up to 30") || !strings.Contains(run.Error, "runs approve "+j.RunID) {
+	if run.State != repo.StateHeld || run.Missing != 30 || !strings.Contains(run.Error, "of 60 mappings, up to 30") || !strings.Contains(run.Error, "runs approve "+j.RunID) {
 		t.Errorf("%s, %d missing: %s", counts(run), run.Missing, run.Error)
 	}
 	for _, m := range w.mappings("t1") {
