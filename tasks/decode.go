@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// maxPayload is the maximum length of a payload in bytes. The longest valid import has
-// 220 kB; a request with pairs may have more.
+// maxPayload is the maximum length of a payload in bytes. The longest valid import takes
+// 220 kB; a request with pairs may be longer.
 const maxPayload = 1 << 20
 
 // encode validates args and returns the payload: canonical JSON on one line.

@@ -250,7 +250,7 @@ func TestUnknownKind(t *testing.T) {
 	id := enqueueNote(t, c, named("test:later-version"))
 	eventually(t, "retry", func() bool {
 		st, err := c.Status(t.Context(), id)
-		return err == nil && st.State == StateRetrying && strings.Contains(st.LastError, "no handler here")
+		return err == nil && st.State == StateRetrying && strings.Contains(st.LastError, "no handler for kind")
 	})
 	seen.mu.Lock()
 	defer seen.mu.Unlock()

@@ -18,7 +18,7 @@ const KindImport = "halo:import"
 
 const (
 	// MaxClientIDs is the maximum number of client ids in one import. The payload then
-	// has about 100 kB.
+	// is about 100 kB long.
 	MaxClientIDs = 10_000
 	// maxInteractiveIDs is the maximum number of clients in an interactive import,
 	// which sends one request to Halo for each client.

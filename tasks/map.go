@@ -11,7 +11,7 @@ import (
 const KindMap = "halo:map"
 
 // MaxPairs is the maximum number of pairs in one request. With ids, the payload then
-// has about 400 kB. A request with long names may reach the payload limit of 1 MiB
+// is about 400 kB long. A request with long names may reach the payload limit of 1 MiB
 // first.
 const MaxPairs = 5_000
 

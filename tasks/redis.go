@@ -102,7 +102,7 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 var probeScript = redis.NewScript(`return redis.call('LREM', KEYS[1], 0, ARGV[1])`)
 
 // checkRights sends one command of each type that the queue needs. The commands change
-// nothing. A missing right is thus found before it stops the queue.
+// nothing. They reveal a missing right before it stops the queue.
 func (s *Server) checkRights(ctx context.Context) error {
 	const probe = "halosync:probe"
 	for _, err := range []error{

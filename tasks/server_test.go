@@ -55,9 +55,9 @@ func TestHandlePanics(t *testing.T) {
 		kind Kind[note, RunResult]
 		want string
 	}{
-		"twice":      {named("test:note"), "registered already"},
-		"longer":     {named("test:note:v2"), "registered already"},
-		"shorter":    {named("test:no"), "registered already"},
+		"twice":      {named("test:note"), "already registered"},
+		"longer":     {named("test:note:v2"), "already registered"},
+		"shorter":    {named("test:no"), "already registered"},
 		"incomplete": {Kind[note, RunResult]{Name: "test:other"}, "max attempts 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
