@@ -64,7 +64,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 	}
 }
 
-// A run that crashes three workers in a row fails until a person retries it.
+// A run that crashes three workers in a row fails, but a person can retry it.
 func TestRunThatKillsWorkers(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

@@ -29,7 +29,7 @@ const histories = 36
 const firstHistory = 250
 
 // Whatever Halo, the network and people do, no mapping is lost, duplicated or restored
-// unintentionally. No mapping is marked missing whose client existed throughout. The
+// unintentionally. No mapping is marked missing if its client existed throughout. The
 // next successful resync finds every real deletion.
 func TestHistories(t *testing.T) {
 	t.Parallel()
@@ -82,8 +82,8 @@ func (c *stats) String() string {
 	return text
 }
 
-// enough fails the test if an event occurred in hardly any history, because the test
-// would then prove little.
+// enough fails the test if an event occurred too rarely, because the test would then
+// prove little.
 func (c *stats) enough(t *testing.T, histories int) {
 	for name, n := range c.counters() {
 		if n.Load() < int64(max(1, histories/100)) && name != "failed" {

@@ -277,7 +277,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	if run := w.resync(conn); run.State != repo.StateSucceeded || run.Missing != 2 {
 		t.Errorf("%s, %d missing: %s", counts(run), run.Missing, run.Error)
 	}
-	// A 404 for every single client proves nothing.
+	// If reading by id returns 404 for every client, a 404 proves nothing.
 	w.tenant.Delete(7)
 	w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(404, ""))
 	if run := w.resync(conn); run.State != repo.StatePartial || run.Missing != 0 {

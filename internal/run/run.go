@@ -24,7 +24,7 @@ import (
 type Config struct {
 	Store *repo.Store
 	// Dispatch starts waiting runs as soon as the run that blocked them ends. Without
-	// it, they start at their retry time.
+	// a dispatcher, they start at their retry time.
 	Dispatch *dispatch.Dispatcher
 	// TenantRuns is the maximum number of bulk runs (imports, resyncs) that the whole
 	// fleet executes at once for one tenant; 0 for no limit.
