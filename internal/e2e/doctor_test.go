@@ -68,8 +68,8 @@ func TestDoctor(t *testing.T) {
 		}
 		t.Errorf("%s: no %s of %s that says %q and %q:\n%s", what, status, area, says, do, text)
 	}
-	check("sound", 0, "postgres", "ok", "is held by row level security", "")
-	check("sound", 0, "halo", "ok", "1 of 1 connections that were tested", "")
+	check("sound", 0, "postgres", "ok", "is subject to row level security", "")
+	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")
 	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
