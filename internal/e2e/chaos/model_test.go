@@ -92,7 +92,7 @@ func (e *episode) checkRun(r row) {
 		}
 		return
 	case repo.StatePartial:
-		bad("nothing was in its way")
+		bad("it should not be partial")
 	case repo.StateFailed:
 		// This is possible only if the run's workers died repeatedly.
 		if e.lapses < 3 || !strings.HasPrefix(r.Error, "set aside") {
@@ -100,7 +100,7 @@ func (e *episode) checkRun(r row) {
 		}
 		return
 	default:
-		bad("no end")
+		bad("the run has not ended")
 		return
 	}
 	if r.Attempt < 1 || r.StartedAt == nil || r.FinishedAt == nil || r.FinishedAt.Before(*r.StartedAt) || r.FinishedAt.Before(r.QueuedAt) {
@@ -111,13 +111,13 @@ func (e *episode) checkRun(r row) {
 	switch r.Kind {
 	case repo.KindImport:
 		if want = len(covered(site, argsOf[tasks.ImportArgs](e, r))); r.Failed+r.Ambiguous > 0 {
-			bad("nothing was in its way")
+			bad("no client should fail or be ambiguous")
 		}
 	case repo.KindMap:
 		// A pair may be refused because an import mapped its client first.
 		args := argsOf[tasks.MapArgs](e, r)
 		if want = len(args.Pairs); args.Replace && r.Failed > 0 {
-			bad("nothing was in its way")
+			bad("no pair should be refused")
 		}
 	case repo.KindUnmap:
 		want = len(argsOf[tasks.UnmapArgs](e, r).MappingIDs)
@@ -125,7 +125,7 @@ func (e *episode) checkRun(r row) {
 	case repo.KindResync:
 		want, sum = r.Records, r.Records
 		if r.Missing+r.Unverified+r.Removed+r.Failed > 0 {
-			bad("everything is where it was")
+			bad("no client is missing, unverified or removed")
 		}
 	}
 	if r.Records != want || sum != want {
@@ -196,7 +196,7 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 		inForce[m.Client] = m
 		i := slices.IndexFunc(s.clients, func(c halotest.Client) bool { return c.ID == m.Client })
 		if i < 0 || m.Company == nil || m.Name == nil {
-			e.Errorf("%s: a mapping of client %d has no counterpart", s.tenant, m.Client)
+			e.Errorf("%s: the client or company of the mapping of client %d does not exist", s.tenant, m.Client)
 			continue
 		}
 		c, state := s.clients[i], string(repo.MappingOK)

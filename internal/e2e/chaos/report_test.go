@@ -66,7 +66,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		}
 	}
 	for _, a := range e.asks {
-		answer := "told of a run"
+		answer := "new run"
 		switch {
 		case a.err != nil && a.err.Error() == "lost":
 			answer = "lost with redis"
@@ -75,7 +75,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		case a.way == byRollback:
 			answer = "rolled back"
 		case a.joined:
-			answer = "told of the same request's run"
+			answer = "existing run"
 		}
 		r.ways[a.way+": "+answer]++
 	}

@@ -80,7 +80,7 @@ func (e *episode) open(rows map[string]row) []string {
 	}
 	for id, asks := range e.accepted() {
 		if _, ok := rows[id]; !ok && !e.mayBeLost(asks) {
-			open = append(open, fmt.Sprintf("%s, told to %s by %s, is not in the ledger", id, asks[0].by(), asks[0].way))
+			open = append(open, fmt.Sprintf("%s, returned to %s by %s, is not in the ledger", id, asks[0].by(), asks[0].way))
 		}
 	}
 	return open
