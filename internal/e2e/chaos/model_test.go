@@ -125,7 +125,7 @@ func (e *episode) checkRun(r row) {
 	case repo.KindResync:
 		want, sum = r.Records, r.Records
 		if r.Missing+r.Unverified+r.Removed+r.Failed > 0 {
-			bad("no client is missing, unverified or removed")
+			bad("no mapping should be missing, unverified or removed")
 		}
 	}
 	if r.Records != want || sum != want {
