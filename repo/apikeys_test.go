@@ -24,7 +24,7 @@ func TestAPIKeys(t *testing.T) {
 	if key.ExpiresAt != nil || brief.ExpiresAt == nil || brief.ExpiresAt.Sub(brief.CreatedAt) != time.Hour {
 		t.Errorf("keys %+v, %+v", key, brief)
 	}
-	if _, err := add("ci", 0); !errors.Is(err, repo.ErrConflict) || err.Error() != `add API key: API key "ci" exists already` {
+	if _, err := add("ci", 0); !errors.Is(err, repo.ErrConflict) || err.Error() != `add API key: API key "ci" already exists` {
 		t.Errorf("taken name: %v", err)
 	}
 	for _, name := range []string{"", "a\nb", "zero\u200bwidth"} {

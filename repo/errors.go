@@ -39,9 +39,9 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	if e.Name == "" {
-		return e.What + " exists already"
+		return e.What + " already exists"
 	}
-	return fmt.Sprintf("%s %q exists already", e.What, e.Name)
+	return fmt.Sprintf("%s %q already exists", e.What, e.Name)
 }
 
 // Is makes a ConflictError match [ErrConflict].

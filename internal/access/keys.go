@@ -68,7 +68,7 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	})
 	switch {
 	case errors.Is(err, repo.ErrConflict):
-		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q exists already: revoke it first, or choose another name", name)}
+		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q already exists: revoke it first, or choose another name", name)}
 	case errors.Is(err, repo.ErrInvalid):
 		return key, secret.String{}, &engine.UsageError{Reason: err.Error()}
 	case err != nil:

@@ -63,7 +63,7 @@ func TestConnectHaloFails(t *testing.T) {
 		"no address":   {[]string{"domain", ""}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not allowed":  {[]string{"domain", "10.0.0.1"}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusUnprocessableEntity, "Halo", ""},
-		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "exists already", "name"},
+		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "already exists", "name"},
 		"bad limit":    {[]string{"rate_limit", "fast"}, http.StatusUnprocessableEntity, "rate limit", "rate_limit"},
 	} {
 		a := s.post("/connections", s.credentials(tt.fields...)...)

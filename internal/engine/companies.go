@@ -33,7 +33,7 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 	}
 	companies, err := e.store.AddCompanies(ctx, tenant, actor, rows)
 	if errors.Is(err, repo.ErrConflict) {
-		return nil, conflictf("external id %q belongs to another company already", externalID)
+		return nil, conflictf("external id %q already belongs to another company", externalID)
 	}
 	return companies, err
 }

@@ -37,7 +37,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	// Refuse a name in use before calling Halo. The database checks the name again,
 	// because another request may have taken it in the meantime.
 	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
-		return repo.Connection{}, conflictf("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
+		return repo.Connection{}, conflictf("a connection named %q already exists; change it with \"enqueue connection update\"", in.Name)
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return repo.Connection{}, err
 	}
@@ -49,7 +49,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 	})
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, conflictf("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q already exists", in.Name)
 	}
 	return conn, err
 }
@@ -102,7 +102,7 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 // ErrNoClients means that Halo accepted the credentials but returned no clients. Every
 // Halo has at least its "Unknown" client, so the agent lacks the right to read
 // customers (Halo guide 1566).
-var ErrNoClients = errors.New("the credentials were accepted, and Halo showed no client at all")
+var ErrNoClients = errors.New("the credentials were accepted, and Halo returned no clients")
 
 // A ProbeError reports that a test of credentials failed.
 type ProbeError struct {

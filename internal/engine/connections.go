@@ -64,7 +64,7 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, conflictf("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q already exists", in.Name)
 	}
 	if err != nil || conn.State != repo.NeedsReconnect {
 		return conn, err

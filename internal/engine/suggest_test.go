@@ -175,7 +175,7 @@ func TestSuggestNeedsTheWholeList(t *testing.T) {
 	w.halo.ClearFaults()
 	w.app.Rights(halotest.ReadNone)
 	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0)
-	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "no client at all") {
+	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "returned no clients") {
 		t.Errorf("without rights: %v, error %v", found.Notices, err)
 	}
 }

@@ -17,7 +17,7 @@ type Run struct {
 	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string        `json:"tenant"`
 	ConnectionID string        `json:"connection_id" format:"uuid"`
-	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended without seeing or doing everything; held: ended before a change that a person must approve."`
+	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but could not read or process everything; held: ended before a change that a person must approve."`
 	Attempt      int           `json:"attempt"`
 	RequestedBy  string        `json:"requested_by"`
 	QueuedAt     time.Time     `json:"queued_at"`
@@ -26,7 +26,7 @@ type Run struct {
 	Pages        int           `json:"pages" doc:"Pages of Halo's list that were written."`
 	Records      int           `json:"records" doc:"Clients, pairs or mappings processed."`
 	RecordsTotal int           `json:"records_total" doc:"0 if unknown."`
-	Complete     bool          `json:"complete" doc:"Whether the run has seen everything."`
+	Complete     bool          `json:"complete" doc:"Whether the run read the whole list."`
 	Created      int           `json:"created" doc:"Companies created, with their mapping."`
 	Linked       int           `json:"linked" doc:"Mappings created for existing companies."`
 	Refreshed    int           `json:"refreshed"`
