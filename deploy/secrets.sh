@@ -3,8 +3,8 @@
 # given folder. It keeps existing secrets.
 #
 # The programs in the containers do not run as root, and compose mounts these
-# files with the permissions that they have on the host. So all users may read
-# the files, but only the owner may open the folder.
+# files with the permissions that they have on the host. Therefore all users may
+# read the files, but only the owner may open the folder.
 set -eu
 umask 077
 enqueue=${ENQUEUE:-$(dirname "$0")/../bin/enqueue}
@@ -33,6 +33,6 @@ maxmemory-policy noeviction
 requirepass $redis
 END
 "$enqueue" keyset new > "$dir/keyset.new"
-mv "$dir/keyset.new" "$dir/keyset" # last, so that its presence means that all exist
+mv "$dir/keyset.new" "$dir/keyset" # last, so that an existing keyset means that all secrets exist
 chmod 0444 "$dir"/*
 echo "$dir: keep a copy of keyset where secrets are kept; without it stored credentials are lost" >&2

@@ -32,7 +32,7 @@ type NewAPIKey struct {
 	For   time.Duration // 0: it does not expire
 }
 
-// APIKeyProof is an API key with the data that is needed to authenticate it.
+// APIKeyProof is an API key with the data for authenticating it.
 type APIKeyProof struct {
 	APIKey
 	Hash  []byte
@@ -53,14 +53,14 @@ func queryAPIKeys(ctx context.Context, q querier, where string, args ...any) ([]
 	return pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
 }
 
-// facts returns the key in the form that events record.
+// facts returns the JSON that events record about the key.
 func (k APIKey) facts() json.RawMessage {
 	doc, _ := json.Marshal(map[string]any{"id": k.ID, "name": k.Name, "scope": k.Scope, "expires_at": k.ExpiresAt}) // plain values always marshal
 	return doc
 }
 
-// AddAPIKey stores a key, with an event. It returns a [*ConflictError] if the name
-// is taken.
+// AddAPIKey stores a key and records an event. It returns a [*ConflictError] if the
+// name is taken.
 func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey) (key APIKey, err error) {
 	if err := checkText("name", n.Name, 1, 100); err != nil {
 		return key, wrap("add API key", err)
@@ -93,8 +93,9 @@ func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
 }
 
 // RevokeAPIKey revokes a key, found by name or id, and ends the sessions that were
-// started with it. It returns the key and the number of sessions. A key that was
-// already revoked is returned unchanged. It returns [ErrNotFound] if no key matches.
+// started with it. It returns the key and the number of ended sessions. If the key was
+// already revoked, it is returned unchanged. The error is [ErrNotFound] if no key
+// matches.
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
 	if unstorable(nameOrID, 1, 200) != "" {
 		return key, 0, wrap("API key", ErrNotFound)

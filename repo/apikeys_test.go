@@ -24,8 +24,8 @@ func TestAPIKeys(t *testing.T) {
 	if key.ExpiresAt != nil || brief.ExpiresAt == nil || brief.ExpiresAt.Sub(brief.CreatedAt) != time.Hour {
 		t.Errorf("keys %+v, %+v", key, brief)
 	}
-	if _, err := add("ci", 0); !errors.Is(err, repo.ErrConflict) || err.Error() != `add API key: API key "ci" exists already` {
-		t.Errorf("a name that is taken: %v", err)
+	if _, err := add("ci", 0); !errors.Is(err, repo.ErrConflict) || err.Error() != `add API key: API key "ci" already exists` {
+		t.Errorf("taken name: %v", err)
 	}
 	for _, name := range []string{"", "a\nb", "zero\u200bwidth"} {
 		if _, err := add(name, 0); !errors.Is(err, repo.ErrInvalid) {
@@ -62,7 +62,7 @@ func TestAPIKeys(t *testing.T) {
 	if err != nil || ended != 0 || !again.RevokedAt.Equal(*revoked.RevokedAt) {
 		t.Errorf("revoked again %+v, %v", again, err)
 	}
-	equal(t, "any key that lets in", must[bool](t)(w.AnyAPIKey(ctx)), false)
+	equal(t, "any valid key", must[bool](t)(w.AnyAPIKey(ctx)), false)
 	must[repo.APIKey](t)(add("ci", 0)) // the name is free again
 	equal(t, "listed", len(must[[]repo.APIKey](t)(w.APIKeys(ctx, "acme"))), 3)
 	equal(t, "events", repotest.Value[[]string](t, w.url, `select array_agg(action order by id) from halosync.events where action like 'apikey%'`),

@@ -51,9 +51,9 @@ func (w *fixture) write(b *testing.B, ref repo.RunRef, number int, list []repo.C
 	}
 }
 
-// BenchmarkBaseline measures the naive approach: one transaction per page. In it, each
-// new client takes one statement for the catalogue, one for the company, one for the
-// mapping and two for the events. A known client takes a read and an upsert.
+// BenchmarkBaseline measures the naive approach: one transaction per page. For each new
+// client it runs one statement for the catalogue, one for the company, one for the
+// mapping and two for the events. For a known client it runs a read and an upsert.
 func BenchmarkBaseline(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		baseline(b, func(ctx context.Context, tx pgx.Tx, w *fixture, n int) error {

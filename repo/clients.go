@@ -16,7 +16,7 @@ type Client struct {
 	TopLevelName string
 }
 
-// CompanyRef names a company.
+// CompanyRef identifies a company.
 type CompanyRef struct {
 	ID   uuid.UUID
 	Name string

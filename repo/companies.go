@@ -23,7 +23,7 @@ type Company struct {
 // NewCompany holds the values that [Store.AddCompanies] stores.
 type NewCompany struct {
 	Name       string // 1 to 1,000 characters
-	NormName   string // the normalised form that names are compared in, computed by the caller
+	NormName   string // normalised name for comparisons, computed by the caller
 	ExternalID string // up to 200 characters; may be empty
 }
 
@@ -33,13 +33,13 @@ type CompanyFilter struct {
 	Unmapped     bool       // only companies without any mapping
 	ConnectionID *uuid.UUID // consider only mappings of this connection
 	Search       string     // only names that contain this text, ignoring case
-	NewestFirst  bool       // newest first instead of oldest first; After then means older ones
+	NewestFirst  bool       // list the newest first; After then selects older companies
 	After        uuid.UUID  // only companies after this one: the next page
 	Limit        int        // 1 to 1,000; 0 means 100
 }
 
 // AddCompanies stores all of the companies or none, and returns them in the same order.
-// It returns a [*ConflictError] with the external id if an external id is taken.
+// If an external id is taken, it returns a [*ConflictError] with that id.
 func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companies []NewCompany) ([]Company, error) {
 	rows, err := newCompanyRows(tenant, companies)
 	if err != nil {
@@ -169,8 +169,8 @@ func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter
 	})
 }
 
-// FindCompanies finds the companies that a word may refer to: by id, otherwise by
-// external id, otherwise by name. norm is the normalised word.
+// FindCompanies finds the companies that word may refer to. It matches ids first,
+// otherwise external ids, otherwise names. norm is the normalised word.
 func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([]CompanyMatch, error) {
 	if unstorable(word, 1, maxNorm) != "" {
 		return nil, nil
@@ -209,13 +209,13 @@ func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID u
 }
 
 // PickCompanies lists up to maxRows companies for a person to choose from when mapping
-// on a connection. Companies that are not mapped on the connection come first, then the
-// oldest, each with its client on the connection. If search is not empty, only names
-// that contain it are listed, ignoring case.
+// on a connection. Companies without a mapping on the connection come first, older
+// companies before newer ones. Each has its client on the connection. If search is not
+// empty, only names that contain it are listed, ignoring case.
 //
-// If all companies are mapped, each one must be checked. The planner must not look up
-// their mappings one by one: without statistics it uses the wrong index, which takes
-// minutes for 100,000 companies.
+// If all companies are mapped, each one must be checked. The query keeps the planner
+// from looking up their mappings one by one: without statistics it would use the wrong
+// index, which takes minutes for 100,000 companies.
 func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, maxRows int) (found []Company, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `set local enable_nestloop = off`); err != nil {

@@ -74,7 +74,7 @@ func TestNoDeadlock(t *testing.T) {
 	wg.Wait()
 }
 
-// check accepts the errors that a caller gets when it loses a race.
+// check accepts the errors that a caller may get when it loses a race.
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && !isAny(err, repo.ErrFenced, repo.ErrEnded) {
@@ -113,8 +113,8 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), 2)
 }
 
-// If a connection is removed while one of its batches is being written, one of the two
-// waits for the other, and nothing of the connection remains.
+// If a connection is removed while one of its batches is being written, the removal
+// waits for the batch or the batch for the removal. No row of the connection remains.
 func TestRemoveDuringImport(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

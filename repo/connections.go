@@ -36,14 +36,14 @@ type Connection struct {
 	UpdatedAt     time.Time
 	Mappings      int // number of active mappings
 
-	VerifiedAt     *time.Time // start of the last complete resync, which verified every mapping except the unverified ones
+	VerifiedAt     *time.Time // start of the last complete resync, which verified all mappings except those in state unverified
 	ClientsPages   int        // pages of the last complete listing; 0: unknown
-	InstanceUnsure bool       // address or credentials have changed, so it may be another Halo
+	InstanceUnsure bool       // the address or credentials changed, so this may be a different Halo
 	NextResyncSpec string     // the schedule from which NextResyncAt was computed
 	MissedResyncs  int        // total number of resyncs missed because no worker was running
 }
 
-// connectionSQL reads connections as c. A WHERE clause follows.
+// connectionSQL selects connections as c. Callers append a WHERE clause.
 const connectionSQL = `
 select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.state, c.state_reason,
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
@@ -78,15 +78,15 @@ func (s *Store) Connections(ctx context.Context, tenant string) ([]Connection, e
 	return list, wrap("connections", err)
 }
 
-// ConnectionName is the short form of a connection, for lists to choose from.
+// ConnectionName is the short form of a connection, for selection lists.
 type ConnectionName struct {
 	ID    uuid.UUID
 	Name  string
 	State ConnectionState
 }
 
-// ConnectionNames lists the tenant's connections by name. It does not count their
-// mappings, because the cost of that grows with their number.
+// ConnectionNames lists the tenant's connections by name. Unlike [Store.Connections],
+// it does not count their mappings, so it stays fast however many there are.
 func (s *Store) ConnectionNames(ctx context.Context, tenant string) ([]ConnectionName, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `select id, name, state from halosync.connections where tenant = $1 order by name`, tenant)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 }
 
 // ConnectionSecret decrypts the connection's secret. The error is a [secret.ErrOpen] if
-// a different key set sealed it.
+// the secret was sealed with a different key set.
 func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
 	var sealed []byte
 	err := s.forTenant(tenant).QueryRow(ctx,
@@ -129,7 +129,7 @@ func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUI
 	return plain, wrap("connection secret", err)
 }
 
-// secretColumn is part of the context that a sealed secret is bound to.
+// secretColumn is part of the context to which a sealed secret is bound.
 const secretColumn = "connections.secret_sealed"
 
 func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID) ([]byte, error) {

@@ -95,8 +95,8 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 	})
 }
 
-// SetConnectionState pauses or resumes a connection, or marks it as needing to be
-// reconnected. If the connection already has that state, nothing changes.
+// SetConnectionState pauses or resumes a connection, or sets it to [NeedsReconnect]. If
+// the connection already has the state, nothing changes.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), nil, func(c *Connection) {
 		if c.State != state {
@@ -157,8 +157,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 	return err
 }
 
-// instance returns the fields that determine which Halo a connection reads, and as
-// which application.
+// instance returns the fields that determine which Halo a connection reads, and under
+// which application's credentials.
 func (c Connection) instance() [4]string {
 	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }
@@ -205,7 +205,7 @@ func (c Connection) check() error {
 	return &InvalidError{What: "connection state", Reason: "is unknown"}
 }
 
-// facts returns the connection in the form that events record.
+// facts returns the JSON that events record about the connection.
 func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
@@ -225,8 +225,8 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// ConfirmInstance records that a connection reads the Halo from which its mappings
-// come.
+// ConfirmInstance records that a connection still reads the same Halo as its mappings,
+// although its address or credentials changed.
 func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
 	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)
@@ -236,8 +236,8 @@ func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID
 	return wrap("trust instance", err)
 }
 
-// Removal counts the rows that are removed with a connection. Companies and events
-// stay.
+// Removal counts the rows that are removed with a connection. Companies and events are
+// kept.
 type Removal struct {
 	Mappings int // active mappings
 	Unmapped int // mappings that were already unmapped

@@ -69,7 +69,7 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 	}
 	before := sealed()
 	if bytes.Contains(before, []byte("hunter2")) {
-		t.Error("the secret is in the clear")
+		t.Error("the secret is not encrypted")
 	}
 	equal(t, "secret", must[secret.String](t)(w.ConnectionSecret(t.Context(), w.tenant, w.conn)).Reveal(), "hunter2-main")
 
@@ -97,10 +97,10 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 	}
 	defer bare.Close()
 	if _, err := bare.ConnectionSecret(t.Context(), w.tenant, w.conn); err == nil {
-		t.Error("opened without keys")
+		t.Error("secret decrypted without keys")
 	}
 	if _, err := bare.AddConnection(t.Context(), w.tenant, "ann", newConnection("x")); err == nil {
-		t.Error("sealed without keys")
+		t.Error("secret sealed without keys")
 	}
 }
 

@@ -6,9 +6,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// undispatchedSQL reads runs that were never dispatched and runs that were dispatched
-// over a minute ago in two subqueries. A single condition would make each tick read
-// every run that waits in the queue, which takes a tenth of a second for 100,000 runs.
+// undispatchedSQL has two subqueries: one for runs that were never dispatched, one for
+// runs that were dispatched over a minute ago. With a single condition, each tick would
+// read every run that waits in the queue, which takes a tenth of a second for 100,000
+// runs.
 const undispatchedSQL = `
 	with never as materialized (
 		select id from halosync.runs
@@ -30,7 +31,7 @@ const dispatchable = `
 
 // ClaimUndispatched returns up to limit runs, of all tenants, that should be put into
 // the queue. These are queued runs that were never dispatched, queued runs that were
-// dispatched over a minute ago and should have started, and running ones without a
+// dispatched over a minute ago and should have started, and running runs without a
 // heartbeat for a minute. Concurrent calls get different runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
 	runs, err := queryRuns(ctx, s.forAllTenants(), undispatchedSQL, limit)
@@ -47,16 +48,16 @@ func (s *Store) Undispatch(ctx context.Context, runs []Run) error {
 	return wrap("undispatch runs", err)
 }
 
-// UndispatchAll records that the queue has lost its tasks. Every run of all tenants
-// that has not ended will be put into the queue again.
+// UndispatchAll records that the queue has lost its tasks. Every unfinished run, of all
+// tenants, will be put into the queue again.
 func (s *Store) UndispatchAll(ctx context.Context) error {
 	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.runs set dispatched_at = null where state in ('queued', 'running') and dispatched_at is not null`)
 	return wrap("undispatch all runs", err)
 }
 
-// SetRequestKey gives a run that was requested in SQL the key that an equal request
-// gets elsewhere, unless a live run already has that key.
+// SetRequestKey sets the key of a run that was requested in SQL to the key that Go code
+// computes for an equal request. If a live run already has that key, nothing changes.
 func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, key string) error {
 	if err := checkText("request key", key, 1, 200); err != nil {
 		return wrap("request key", err)

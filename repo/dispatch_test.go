@@ -35,7 +35,7 @@ func TestRunsThatAreDispatchedAgain(t *testing.T) {
 			w.age(t, must[repo.Run](t)(run, err).ID, "61 s", "61 s")
 			return run.ID
 		}, 1},
-		"put off, its time not come": {func(t *testing.T, w *fixture) uuid.UUID {
+		"postponed and not due yet": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			if err := w.ReleaseRun(t.Context(), claim.Ref, "later", time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -51,7 +51,7 @@ func TestRunsThatAreDispatchedAgain(t *testing.T) {
 			}
 			return claim.Run.ID
 		}, 0},
-		"running and a page just written": {func(t *testing.T, w *fixture) uuid.UUID {
+		"running with a batch just written": {func(t *testing.T, w *fixture) uuid.UUID {
 			claim := w.claim(t, "k")
 			w.age(t, claim.Run.ID, "1 h", "61 s")
 			must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1), decider(nil)))
@@ -178,6 +178,6 @@ func TestUnavailable(t *testing.T) {
 		t.Errorf("not found: %v", err)
 	}
 	if _, err := w.Run(within(t, time.Nanosecond), "acme", claim.Run.ID); errors.Is(err, repo.ErrUnavailable) {
-		t.Errorf("own impatience: %v", err)
+		t.Errorf("own timeout: %v", err)
 	}
 }

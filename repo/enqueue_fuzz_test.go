@@ -12,9 +12,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// FuzzSQLArguments compares the two ways to make a request. Arguments that the queue's
-// contract accepts, the SQL function accepts as an equal request. Arguments that the
-// contract refuses, the function refuses with a data error.
+// FuzzSQLArguments compares the two ways to make a request. If the queue's contract
+// accepts arguments, the SQL function must accept them as an equal request. The
+// function may refuse arguments only with a data error.
 func FuzzSQLArguments(f *testing.F) {
 	for kind, list := range map[string][]string{
 		"import": {
@@ -54,7 +54,7 @@ func FuzzSQLArguments(f *testing.F) {
 		}
 		stored, refused := tasks.ReadStored("halo:"+kind, whole(args))
 		if refused != nil {
-			return // a worker refuses what SQL cannot check
+			return // the worker makes the checks that SQL cannot make
 		}
 		if err != nil {
 			t.Fatalf("%s %s: refused by SQL alone: %v", kind, args, err)

@@ -20,7 +20,7 @@ import (
 
 const enqueueSQL = `select halosync.enqueue($1, $2, $3, $4::jsonb, $5)`
 
-// sqlConn returns a connection of a program that uses only the function.
+// sqlConn returns a connection for a program that calls only the SQL function.
 func sqlConn(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -57,7 +57,7 @@ func TestEnqueueIsTransactional(t *testing.T) {
 		select {
 		case <-heard:
 		case <-time.After(time.Minute):
-			t.Fatalf("%s: nothing heard", what)
+			t.Fatalf("%s: no notification arrived", what)
 		}
 	}
 	await("listening")
@@ -79,7 +79,7 @@ func TestEnqueueIsTransactional(t *testing.T) {
 			t.Fatal(err)
 		}
 		await("the commit")
-		equal(t, "heard of the rollback, too", len(heard), 0)
+		equal(t, "notifications of the rollback", len(heard), 0)
 		run := must[repo.Run](t)(w.Run(t.Context(), w.tenant, id))
 		equal(t, "run", []string{string(run.State), string(run.Kind), run.RequestedBy}, []string{"queued", "import", "crm"})
 		taken := must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))
@@ -92,8 +92,8 @@ func TestEnqueueIsTransactional(t *testing.T) {
 	}
 }
 
-// Of several transactions that commit at the same time, only one notifies the workers,
-// so that the others need not wait for it.
+// If several transactions commit at the same time, only one of them notifies the
+// workers, so that the others need not wait for it.
 func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -103,7 +103,7 @@ func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	}
 	tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
 	first := must[uuid.UUID](t)(w.enqueue(t, tx, "import", `{"search": "first"}`))
-	if _, err := tx.Exec(t.Context(), "set constraints all immediate"); err != nil { // as far as a commit that waits for the disk
+	if _, err := tx.Exec(t.Context(), "set constraints all immediate"); err != nil { // runs the trigger, as in a commit that is still being flushed to disk
 		t.Fatal(err)
 	}
 	other := sqlConn(t, w.url)
@@ -122,7 +122,7 @@ func TestEnqueueNotifiesOnceForConcurrentCommits(t *testing.T) {
 	equal(t, "for the dispatcher", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 3)
 }
 
-// The cost of a request does not grow with the number of waiting runs: an equal request
+// The cost of a request does not grow with the number of waiting runs. An equal request
 // is found by its hash, whatever the planner estimated when the session began.
 func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	t.Parallel()
@@ -147,8 +147,8 @@ func TestEnqueueCostIgnoresWaitingRuns(t *testing.T) {
 	}
 }
 
-// Equal requests share one run until it ends, however they are spelled and however many
-// arrive at once.
+// Equal requests share one run until it ends, even if they are written differently and
+// many arrive at once.
 func TestEnqueueFindsEqualRequest(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -185,7 +185,7 @@ func TestEnqueueFindsEqualRequest(t *testing.T) {
 	}
 	next := must[uuid.UUID](t)(w.enqueue(t, conn, "import", `{"client_ids": [1, 2, 3]}`))
 	if ids[next] {
-		t.Error("an ended run answers for a new request")
+		t.Error("a new request got an ended run")
 	}
 }
 
@@ -210,9 +210,9 @@ func TestEnqueueFindsRunsOfOthers(t *testing.T) {
 	}
 	run, existing, err := w.CreateRun(t.Context(), w.newRun("bakery-key"))
 	if err != nil || !existing || run.ID != id {
-		t.Errorf("%v %v %v, want the run of SQL %v", run.ID, existing, err, id)
+		t.Errorf("%v %v %v, want run %v, requested in SQL", run.ID, existing, err, id)
 	}
-	// A key is never given to a second live run.
+	// Two live runs never get the same key.
 	id = must[uuid.UUID](t)(w.enqueue(t, sqlConn(t, w.url), "import", `{"search": "café"}`))
 	if err := w.SetRequestKey(t.Context(), w.tenant, id, "bakery-key"); err != nil {
 		t.Fatal(err)
@@ -264,8 +264,8 @@ func TestEnqueueRefuses(t *testing.T) {
 	equal(t, "runs", repotest.Value[int](t, w.url, `select count(*) from halosync.runs`), 0)
 }
 
-// A program needs only the right to execute the function, which it does not have by
-// default.
+// A program needs only the right to execute the function. It does not have this right
+// by default.
 func TestEnqueueNeedsOneRight(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -22,7 +22,7 @@ var (
 	// has ended or was removed. Nothing was written.
 	ErrFenced = errors.New("run was taken over")
 	// ErrUnavailable means that Postgres could not be reached, closed the connection or
-	// had no resources. The same call may succeed later.
+	// ran out of resources. The same call may succeed later.
 	ErrUnavailable = scoped.ErrUnavailable
 	// ErrChanged means that a connection has changed since it was read; see
 	// [Store.IfUnchanged]. Nothing was written.
@@ -31,7 +31,7 @@ var (
 	ErrEnded = errors.New("run has ended")
 )
 
-// ConflictError reports that something that must be unique already exists.
+// ConflictError reports that a value that must be unique already exists.
 type ConflictError struct {
 	What string // "connection", "company", "mapping", "run" or "API key"
 	Name string // its name, if known
@@ -39,9 +39,9 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	if e.Name == "" {
-		return e.What + " exists already"
+		return e.What + " already exists"
 	}
-	return fmt.Sprintf("%s %q exists already", e.What, e.Name)
+	return fmt.Sprintf("%s %q already exists", e.What, e.Name)
 }
 
 // Is makes a ConflictError match [ErrConflict].
@@ -58,9 +58,9 @@ func (e *InvalidError) Error() string { return e.What + " " + e.Reason }
 // Is makes an InvalidError match [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// BusyError reports that a run must wait: another bulk run is running on the
-// connection, a live run has the same request, or the tenant has its maximum of bulk
-// runs running.
+// BusyError reports that a run must wait. Another bulk run is running on the
+// connection, a live run has the same request, or the tenant's maximum number of bulk
+// runs is running.
 type BusyError struct {
 	RunID   uuid.UUID // the other run; zero if unknown
 	Running int       // number of the tenant's running bulk runs, if that is the reason
@@ -89,8 +89,8 @@ func named(err error, name string) error {
 // digits without hyphens.
 func Hex(id uuid.UUID) string { return fmt.Sprintf("%x", id[:]) }
 
-// wrap adds what was attempted to an error and translates Postgres errors about the
-// data. nil stays nil.
+// wrap adds the name of the failed operation to an error and translates Postgres errors
+// about the data. It returns nil if err is nil.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil
@@ -99,7 +99,7 @@ func wrap(op string, err error) error {
 }
 
 // translate converts a driver error to an error of this package. It keeps the driver's
-// error in the chain where that error says more.
+// error in the chain if that error has more details.
 func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound

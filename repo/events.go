@@ -12,9 +12,9 @@ import (
 
 // Event is one change: who made it, when and how, with the state before and after.
 // Events are never changed. They are deleted only when they are old
-// ([Store.ForgetEvents]); the database refuses everything else.
+// ([Store.ForgetEvents]); the database refuses any other change.
 type Event struct {
-	ID           int64 // grows with time within the tenant
+	ID           int64 // increases with time within the tenant
 	Tenant       string
 	At           time.Time
 	Actor        string

@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Statements that each tick runs, for the test of their plans.
+// Statements that run at each tick, for the test of their plans.
 const (
 	LockDueSQL      = lockDueSQL
 	LateSQL         = lateSQL
@@ -18,7 +18,7 @@ const (
 )
 
 // OverrideTenant makes a store run every statement in the scope of one tenant,
-// whichever tenant the caller names. Row level security must stop that.
+// whichever tenant the caller names. Tests use it to check row level security alone.
 func OverrideTenant(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
 
 // RawCount runs a statement in a session of the store that names no tenant.
@@ -32,7 +32,8 @@ func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 // SetTimeout sets the time limit for statements.
 func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
-// OpenWrapped opens a store with one connection whose network side passes through wrap.
+// OpenWrapped opens a store with a single connection. wrap wraps its network
+// connection.
 func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func(net.Conn) net.Conn) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 )
 
 // Finding is the result of a resync for one mapped client. It is stored apart from the
-// mapping until the run knows whether the listing is complete.
+// mapping until the resync has checked that the listing is complete.
 type Finding struct {
 	ClientID int64
 	Outcome  Outcome
@@ -105,10 +105,10 @@ const (
 )
 
 // ApplyFindings applies up to limit of a run's findings to the active mappings, with an
-// event for each change. It counts the findings and adds items for those that need a
-// person. It returns the number of findings that it processed; 0 means that none are
-// left. Each call is one transaction, so no finding is applied twice. It returns
-// [ErrFenced] if another execution owns the run.
+// event for each change. It counts the findings and adds an item for each one that
+// needs a person's attention. It returns the number of findings that it processed; 0
+// means that none are left. Each call is one transaction, so no finding is applied
+// twice. It returns [ErrFenced] if another execution owns the run.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Fleet holds figures about the whole installation that only the database has, for
-// monitoring. It is stored as JSON, so that workers that did not count can read it.
+// Fleet holds figures about the whole installation, for monitoring. One worker counts
+// and stores them as JSON, so that the other workers can read them.
 type Fleet struct {
 	Mappings    map[string]int            `json:"mappings"`    // active mappings by state
 	Connections map[string]int            `json:"connections"` // by state
@@ -21,14 +21,14 @@ type Fleet struct {
 	// OldestUnverified is the age of the oldest unverified mapping in seconds, or 0 if
 	// no mapping is unverified.
 	OldestUnverified float64 `json:"oldest_unverified"`
-	// Undispatched is how long, in seconds, the oldest due run of the ledger has had no
-	// task in the queue; 0 if every run has one.
+	// Undispatched is the longest time, in seconds, that a due run has had no task in
+	// the queue. It is 0 if every due run has a task.
 	Undispatched float64 `json:"undispatched"`
 }
 
 const (
 	// countMappingsSQL reads the whole table. An index would make counting cheaper, but
-	// every import would have to write it.
+	// every import would have to update it.
 	countMappingsSQL = `
 		select state, count(*), coalesce(extract(epoch from now() - min(case when state = 'unverified' then coalesce(last_verified_at, mapped_at) end)), 0)::float8
 		from halosync.mappings where deleted_at is null group by state`
@@ -41,7 +41,7 @@ const (
 		from halosync.runs where state in ('queued', 'running') group by kind, state`
 )
 
-// countTimeout bounds the time for counting, which reads a whole table.
+// countTimeout limits the time for counting, which reads a whole table.
 const countTimeout = 10 * time.Minute
 
 // CountFleet counts rows of all tenants. Its cost grows with the number of mappings, so
@@ -85,7 +85,7 @@ func (s *Store) CountFleet(caller context.Context) (Fleet, error) {
 // Pool describes the use of the connections to Postgres.
 type Pool struct {
 	Used, Idle, Max int
-	Waits           int64         // waits for a connection since the start
+	Waits           int64         // number of waits for a connection since the start
 	Waited          time.Duration // total time of these waits
 }
 
@@ -106,8 +106,8 @@ type ConnectionRef struct {
 	State  ConnectionState
 }
 
-// ConnectionsAfter lists up to limit connections of all tenants whose id is after the
-// given one, ordered by id.
+// ConnectionsAfter lists up to limit connections of all tenants whose id is greater
+// than after, ordered by id.
 func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int) ([]ConnectionRef, error) {
 	rows, err := s.forAllTenants().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
 	if err != nil {
@@ -129,7 +129,8 @@ type Server struct {
 	Max      int   // maximum number of connections
 }
 
-// Server reads the description of the database server. It needs no schema.
+// Server reads the description of the database server. The database need not contain
+// the schema.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	v := Server{Wanted: schema.Version()}
 	var readOnly, number string

@@ -23,7 +23,7 @@ var (
 // Answer is the response to a request.
 type Answer struct {
 	Status int
-	Header json.RawMessage // the headers of the HTTP response that are kept
+	Header json.RawMessage // the stored headers of the HTTP response
 	Body   []byte
 }
 
@@ -33,21 +33,23 @@ type ClaimedRequest struct {
 	Answer Answer
 }
 
-// answerLife is how long an answer is kept. A run is kept for at least seven days after
-// its end, so the run that an answer names still exists.
+// answerLife is how long an answer is stored. A run is stored for at least seven days
+// after its end, so the run that an answer names still exists.
 const answerLife = 24 * time.Hour
 
-// printColumn is part of the context that the sealed fingerprint of a request is bound
-// to.
+// printColumn is part of the context to which the sealed fingerprint of a request is
+// bound.
 const printColumn = "answers.print"
 
-// ClaimRequest returns the answer to the tenant's request with this key within the last
-// day, or claims the request. A caller that has claimed it must call
+// ClaimRequest returns the stored answer if the tenant made a request with this key
+// within the last day. Otherwise it claims the request, and the caller must then call
 // [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
-// request and is stored sealed. It returns [ErrRequestInProgress] while another
-// execution has the request, and [ErrKeyReused] if the key was used for a different
-// request. A claim without an answer expires after five minutes and passes to the next
-// caller.
+// request and is stored sealed.
+//
+// ClaimRequest returns [ErrRequestInProgress] while another execution has claimed the
+// request, and [ErrKeyReused] if the key was used for a different request. A claim
+// without an answer expires after five minutes, and the next caller can claim the
+// request.
 func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (claim ClaimedRequest, err error) {
 	if err := checkText("idempotency key", key, 1, 200); err != nil {
 		return claim, err
@@ -100,7 +102,7 @@ func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print s
 	}
 	known, err := s.keys.Open(sealed, tenant, key, printColumn)
 	if err != nil || subtle.ConstantTimeCompare([]byte(known.Reveal()), []byte(print)) == 0 {
-		return claim, ErrKeyReused // or unverifiable, if the key that sealed it is gone
+		return claim, ErrKeyReused // or the fingerprint cannot be decrypted, because its key is gone
 	}
 	switch {
 	case answered:
@@ -124,7 +126,8 @@ func (s *Store) AnswerRequest(ctx context.Context, tenant, key string, owner uui
 	return wrap("answer request", err)
 }
 
-// ReleaseRequest gives up a claim: nothing was done, and the request may be made again.
+// ReleaseRequest gives up the claim on a request that was not executed, so that the
+// request can be made again.
 func (s *Store) ReleaseRequest(ctx context.Context, tenant, key string, owner uuid.UUID) error {
 	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.answers where tenant = $1 and key = $2 and owner = $3`, tenant, key, owner)
 	return wrap("release request", err)

@@ -37,12 +37,12 @@ func TestAnswersAreKeptForADay(t *testing.T) {
 	again := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	equal(t, "kept after a day", repotest.Value[string](t, w.url, `select string_agg(key, ' ') from halosync.answers`), "other")
 
-	// After five minutes the request is taken over, and the previous owner can no
-	// longer answer.
+	// After five minutes another caller can claim the request, and the previous owner
+	// can no longer answer it.
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = claimed_at - interval '6 minutes'`)
 	heir := must[repo.ClaimedRequest](t)(w.ClaimRequest(t.Context(), "acme", "other", "print"))
 	if heir.Owner == uuid.Nil || heir.Owner == again.Owner {
-		t.Errorf("heir %v of %v", heir.Owner, again.Owner)
+		t.Errorf("new owner %v, previous owner %v", heir.Owner, again.Owner)
 	}
 	if err := errors.Join(w.AnswerRequest(t.Context(), "acme", "other", again.Owner, answer), w.ReleaseRequest(t.Context(), "acme", "other", again.Owner)); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestIfUnchanged(t *testing.T) {
 	}
 	last := must[repo.Connection](t)(w.Connection(t.Context(), "acme", w.conn))
 	if err := w.IfUnchanged(last.UpdatedAt).RemoveConnection(t.Context(), "acme", "ann", w.conn); err != nil {
-		t.Errorf("who has seen the last state: %v", err)
+		t.Errorf("by an editor of the latest version: %v", err)
 	}
 }
 

@@ -42,11 +42,11 @@ type ImportBatch struct {
 	RecordsTotal int
 	// DryRun writes only to the run: counts, items and checkpoint.
 	DryRun bool
-	// Skips become items unchanged and are counted by their outcome.
+	// Skips are stored as items without changes and are counted by outcome.
 	Skips []RunItem
-	// Compare leaves mappings unchanged. Decisions with the outcome [Refreshed], and
-	// Absent, become findings. [Store.ApplyFindings] applies and counts them once the
-	// run knows that the listing is complete.
+	// Compare leaves mappings unchanged. Absent and the decisions with the outcome
+	// [Refreshed] become findings. [Store.ApplyFindings] applies and counts them after
+	// the resync has checked that the listing is complete.
 	Compare bool
 	Absent  []Finding
 }
@@ -61,7 +61,7 @@ type StoredMapping struct {
 	State          MappingState
 }
 
-// Candidate is a company that has the name of a client.
+// Candidate is a company with the same normalised name as a client.
 type Candidate struct {
 	CompanyID uuid.UUID
 	Name      string
@@ -72,15 +72,15 @@ type Candidate struct {
 // first.
 const maxCandidates = 20
 
-// BatchState is what the database holds about the clients of a batch.
+// BatchState is the stored state of the clients of a batch.
 type BatchState struct {
-	// Mapped has the clients with an active mapping.
+	// Mapped holds the active mappings by client id.
 	Mapped map[int64]StoredMapping
-	// Unmapped has the clients that a person unmapped after the run was queued, with
+	// Unmapped holds the clients that a person unmapped after the run was queued, with
 	// the time. The person's decision is newer than the run.
 	Unmapped map[int64]time.Time
-	// Candidates has the companies by normalised name, up to 20 for each name: unmapped
-	// ones first, then the oldest.
+	// Candidates holds the companies by normalised name, up to 20 for each name:
+	// unmapped ones first, then the oldest.
 	Candidates map[string][]Candidate
 	// Cancelled reports whether cancellation of the run was requested.
 	Cancelled bool
@@ -101,20 +101,21 @@ type Decision struct {
 type ImportResult struct {
 	Counts
 	Findings  int  // number of findings written
-	Cancelled bool // the run should end here; this batch is written
+	Cancelled bool // the run was cancelled and should end; this batch is written
 	Repeated  bool // the batch was already written, and this call did nothing
 }
 
-// ImportBatch writes one batch in one transaction: it reads the state of the clients,
+// ImportBatch writes one batch in one transaction. It reads the state of the clients,
 // calls decide, and writes the outcome with counts, events and checkpoint. It takes two
 // round trips, whatever the size of the batch. decide is called at most once and must
 // not use the Store.
 //
-// A client that the database cannot hold (NUL in its name, a name of more than 1,000
-// characters) fails alone and becomes an item; the other clients are written. It
-// returns [ErrFenced] if another execution owns the run. After any error nothing is
-// written, unless the connection to the database was lost during the commit: then the
-// checkpoint of the run's next claim shows whether the batch was written.
+// A client that the database cannot store (NUL in its name, a name of more than 1,000
+// characters) fails alone and becomes an item; the other clients are written.
+// ImportBatch returns [ErrFenced] if another execution owns the run. After an error
+// nothing is written, unless the connection to the database was lost during the commit.
+// In that case the checkpoint of the run's next claim shows whether the batch was
+// written.
 func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	if err := p.check(); err != nil {
 		return ImportResult{}, wrap("import batch", err)
@@ -131,8 +132,8 @@ func (s *Store) ImportBatch(ctx context.Context, ref RunRef, p ImportBatch, deci
 	return res, nil
 }
 
-// importBatch does the two round trips. If it returns an error, or a batch that was
-// already written, the transaction is open or failed.
+// importBatch does the two round trips. It leaves the transaction open or failed if it
+// returns an error, or if the batch was already written.
 func importBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch, decide func(BatchState) ([]Decision, error)) (ImportResult, error) {
 	state, run, err := readBatch(ctx, conn, scope, ref, p)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// While tables that the statistics report as empty are filling, they must not be
-// scanned in full for each row.
+// A table that the statistics report as empty must not be scanned in full for each row
+// that an import adds.
 func TestImportIntoVacuumedTables(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -25,14 +25,14 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 		list := all[n*size : (n+1)*size]
 		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
-	w.Close() // a session reports what it has read when it ends, at the latest
-	// Scanning small tables is fine: at this size it causes a tenth of the reads of a
-	// wrong plan.
+	w.Close() // a session reports its reads when it ends, at the latest
+	// Scans of small tables are fine: at this size they read a tenth of the rows that a
+	// wrong plan reads.
 	const most = 200 * pages * size
 	for _, table := range []string{"companies", "mappings", "clients"} {
 		awaitRows(t, w.url, table, pages*size)
 		if read := repotest.Value[int](t, w.url, `select coalesce(sum(seq_tup_read), 0)::int from pg_stat_user_tables where relname = '`+table+`'`); read > most {
-			t.Errorf("%s: %d rows read by scans of the whole table, while %d were written", table, read, pages*size)
+			t.Errorf("%s: full scans read %d rows while %d were written", table, read, pages*size)
 		}
 	}
 }
@@ -45,13 +45,13 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 			return
 		}
 	}
-	t.Fatalf("%s: the statistics never arrived", table)
+	t.Fatalf("%s: the statistics did not arrive", table)
 }
 
-// For a tenant that has grown since they were made, the statistics show no rows, so the
-// planner estimates that it has no rows. One condition then seems as good as two, and
-// an index that is read for the whole tenant, once for each client, seems as good as
-// the right one.
+// The statistics have no rows of a tenant that has grown since they were collected, so
+// the planner estimates that the tenant has no rows. An index on one column of a
+// condition then seems as good as an index on two. An index that is read for the whole
+// tenant, once for each client, seems as good as the right one.
 func TestTenantUnknownToStatistics(t *testing.T) {
 	t.Parallel()
 	for name, others := range map[string]struct{ tenants, each int }{
@@ -71,7 +71,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 			repotest.MapClients(t, w.url, repo.Connection{Tenant: w.tenant, ID: w.conn}, 1, mapped)
 			before := rowsRead(t, w.url)
 			w.touchOf(t, clients(mapped+2*size), size)
-			w.Close() // a session reports what it has read when it ends, at the latest
+			w.Close() // a session reports its reads when it ends, at the latest
 			awaitRows(t, w.url, "clients", size)
 			for table, rows := range rowsRead(t, w.url) {
 				// About ten statements may each read everything once or twice.
@@ -83,9 +83,8 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	}
 }
 
-// touchOf runs every operation on pages and chunks with a few of the clients in
-// all: the first few, which are mapped, and twice as many at the end, which are
-// not mapped yet.
+// touchOf runs every operation on a few of the clients in all: the first few, which are
+// mapped, and twice as many at the end, which are not mapped yet.
 func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()
 	ctx := t.Context()

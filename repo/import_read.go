@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// batchRun is the part of a run that a batch needs.
+// batchRun holds the fields of a run that a batch needs.
 type batchRun struct {
 	requestedBy string
 	repeated    bool // this batch was already written
@@ -25,15 +25,15 @@ const (
 		where r.tenant = $1 and r.id = $2 and r.fence = $3 and r.connection_id = $6 and r.state = 'running'
 		for update of r`
 
-	// The rows of a batch are looked up one by one. A lateral join with a limit forces
-	// the planner to use an index. With a fresh table without statistics it would
-	// otherwise choose a scan. It cannot choose the wrong index either, because no
-	// index serves "is not distinct from", which means "=" here. With "=", and without
-	// statistics for the tenant, all indexes look equally good: the planner read an
-	// index of the whole tenant, or of the whole connection, for each client. All
-	// lookups of many rows are written like this. Joined tables take the tenant from
-	// the looked-up rows, because the planner estimates no rows for a value that the
-	// statistics have never seen.
+	// The query looks up the rows of a batch one by one. The lateral join with a limit
+	// makes the planner use an index. For a new table without statistics, it would
+	// otherwise scan the table. "is not distinct from" means "=" here, but no index
+	// serves it, so the planner cannot choose an index that begins with the tenant.
+	// With "=", and without statistics for the tenant, all indexes look equally good:
+	// for each client, the planner read an index of the whole tenant or the whole
+	// connection. All lookups of many rows are written this way. Joined tables take the
+	// tenant from the rows already found, because the planner estimates no rows for a
+	// value that is not in the statistics.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
@@ -52,11 +52,11 @@ const (
 			where m.tenant is not distinct from $1 and m.connection_id = $2 and m.client_id = n.id and m.deleted_at is not null) m
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
-	// The lookup uses the hash, which is in the index. The hash is computed first:
-	// under row level security, a condition that computes a hash may not use an index.
-	// With the limit, a name that thousands of companies share costs no more than any
-	// other. The tenant is a column of n: as a value that the statistics have never
-	// seen, it would make the index of the tenant's ids look equally good.
+	// The index is on the hash. The hash is computed first: under row level security, a
+	// condition that computes a hash cannot use an index. The limit keeps a name that
+	// thousands of companies share as cheap as any other. The tenant is a column of n.
+	// As a parameter that is not in the statistics, it would make the index that begins
+	// with the tenant look equally good.
 	candidatesSQL = `
 		with n as materialized (select $1 as tenant, norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped
@@ -70,8 +70,8 @@ const (
 			order by mapped, co.id limit $4) c`
 )
 
-// readBatch is the first round trip: begin, locks, reads. It leaves the transaction
-// open, or failed if it returns an error.
+// readBatch does the first round trip: it begins the transaction, takes the locks and
+// reads. It leaves the transaction open, or failed if it returns an error.
 func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch) (BatchState, batchRun, error) {
 	state := BatchState{
 		Mapped:     make(map[int64]StoredMapping),
@@ -133,7 +133,8 @@ func (p ImportBatch) ids() []int64 {
 	return ids
 }
 
-// distinctNorms returns the names to look up, without those that no row can have.
+// distinctNorms returns the distinct normalised names to look up, without those that
+// cannot be stored.
 func (p ImportBatch) distinctNorms() []string {
 	norms := []string{}
 	asked := make(map[string]bool, len(p.NormNames))

@@ -26,8 +26,8 @@ type clientColumns struct {
 	topNames []string
 }
 
-// addedColumns has one entry per client of the catalogue, in the same order: the
-// mapping and company to create for it, if any.
+// addedColumns has one entry for each row of clients, in the same order: the mapping
+// and company to create for that client, if any.
 type addedColumns struct {
 	any bool
 	// Not []uuid.UUID: pgx would convert each id to text and back.
@@ -123,8 +123,8 @@ func (w *batchWrite) create(d Decision) error {
 	return w.link(d, id, d.Norm)
 }
 
-// link adds a mapping to the client that was added last, and also a company with this
-// norm unless norm is empty.
+// link adds a mapping to the client that was added last. Unless norm is empty, it also
+// adds a company with that normalised name.
 func (w *batchWrite) link(d Decision, company uuid.UUID, norm string) error {
 	if company == uuid.Nil {
 		return &InvalidError{What: "decision", Reason: fmt.Sprintf("links client %d to no company", d.Client.ID)}

@@ -105,7 +105,7 @@ func TestImportUnchangedWritesNothing(t *testing.T) {
 	list[17].TopLevelName = "Other" // proves that the test can fail
 	w.importAll(t, "third", list...)
 	if fingerprint() == before {
-		t.Error("a changed client left no trace")
+		t.Error("a changed client was not written")
 	}
 }
 
@@ -146,8 +146,8 @@ func TestImportBatchRepeated(t *testing.T) {
 	equal(t, "counts", run.Counts, repo.Counts{Created: 2})
 }
 
-// A mapping that a person unmapped after the run was requested stays unmapped. An
-// earlier unmapping does not prevent a new mapping.
+// If a person unmaps a mapping after a run was requested, the run does not map it
+// again. An earlier unmapping does not prevent a new mapping.
 func TestImportBatchUnmapped(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

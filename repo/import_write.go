@@ -10,8 +10,8 @@ import (
 
 const (
 	// Only rows that differ are inserted, because "on conflict" locks, and therefore
-	// writes, even a row that its own WHERE then skips. n holds the clients. An
-	// unchanged row is written once in 30 days, to record that the client still exists.
+	// writes, even a row that its WHERE clause skips. n holds the clients. An unchanged
+	// row is written once in 30 days, to record that the client still exists.
 	upsertNSQL = `
 		insert into halosync.clients (tenant, connection_id, client_id, name, inactive, toplevel_id, toplevel_name)
 		select $1, $2, n.client_id, n.name, n.inactive, nullif(n.top_id, 0), nullif(n.top_name, '')
@@ -104,8 +104,8 @@ const (
 		where tenant = $1 and id = $2 and fence = $3`
 )
 
-// send is the second round trip: the writes, ending with the commit. It leaves out
-// statements that have no rows.
+// send does the second round trip: the writes and the commit. It leaves out statements
+// that have no rows.
 func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, actor string) error {
 	b := &pgx.Batch{}
 	if !w.page.DryRun {
@@ -130,9 +130,9 @@ func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, a
 	return conn.SendBatch(ctx, b).Close()
 }
 
-// discardPlansSQL makes Postgres plan the foreign keys' own checks again, once for each
-// batch. Otherwise Postgres keeps their plans. A plan made while a table was empty
-// scans it for each row, until autovacuum notices that it has grown.
+// discardPlansSQL makes Postgres plan its foreign key checks again for each batch.
+// Otherwise it caches their plans. A plan made while a table was empty scans the table
+// for each row, until autovacuum notices that the table has grown.
 const discardPlansSQL = `discard plans`
 
 // queueRows queues the writes that a dry run skips.

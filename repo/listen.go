@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// queuedChannel carries the id of each run that is requested in SQL, in the form of
+	// queuedChannel carries the ids of runs that were requested in SQL, formatted by
 	// [Hex].
 	queuedChannel = "halosync_queued"
-	// echoTimeout is the maximum time until the store's own notification arrives.
+	// echoTimeout is the maximum time that Listen waits for its own notification.
 	echoTimeout = 5 * time.Second
 )
 
 // ErrNoNotifications means that notifications do not arrive, so [Store.Listen] does not
 // work.
-var ErrNoNotifications = errors.New("notifications do not arrive, as behind a pooler that lends connections out for a transaction")
+var ErrNoNotifications = errors.New("notifications do not arrive, for example behind a pooler in transaction mode")
 
-// Listen calls heard once at the start and then whenever runs, of any tenant, are
-// requested in SQL, until ctx ends or the connection breaks. It always returns an
-// error. It uses a connection of its own, on which it first notifies itself. If that
-// notification does not arrive within five seconds, Listen returns
-// [ErrNoNotifications].
+// Listen calls heard once at the start, and then whenever a run of any tenant is
+// requested in SQL. It returns when ctx ends or the connection breaks, always with an
+// error. It uses a connection of its own, on which it first sends itself a
+// notification. If that notification does not arrive within five seconds, Listen
+// returns [ErrNoNotifications].
 func (s *Store) Listen(ctx context.Context, heard func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {

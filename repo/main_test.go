@@ -95,7 +95,7 @@ func (w *fixture) importAll(t testing.TB, key string, clients ...repo.Client) re
 	return run.Counts
 }
 
-// page returns the batch with this number in a first pass.
+// page returns a batch of the first pass with this page number.
 func page(number int, clients ...repo.Client) repo.ImportBatch {
 	p := repo.ImportBatch{Pass: 1, Page: number, Clients: clients, Cursor: json.RawMessage(fmt.Sprintf(`{"page":%d}`, number))}
 	for _, c := range clients {
@@ -169,7 +169,7 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// within bounds the waiting time of a test.
+// within returns a context that limits how long a test waits.
 func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -17,7 +17,7 @@ const (
 	Refused       Outcome = "refused"
 )
 
-// MapChunk is a part of a request's pairs, to be mapped in one transaction.
+// MapChunk holds some pairs of a request, to be mapped in one transaction.
 type MapChunk struct {
 	Number int // number of the chunk, from 1; unique within the run
 	Pairs  []PairLookup
@@ -29,12 +29,12 @@ type MapChunk struct {
 	How          string // free text for the events
 }
 
-// PairLookup is a pair of the request, as its author wrote it.
+// PairLookup is a pair of the request, as the caller wrote it.
 type PairLookup struct {
 	Number    int       // position in the request, from 1
 	CompanyID uuid.UUID // zero if Company is not an id
 	Company   string    // id, external id or name
-	Norm      string    // Company in the normalised form that names are compared in
+	Norm      string    // normalised form of Company, for comparing names
 	ClientID  int64     // 0: Halo has no such client
 }
 
@@ -65,18 +65,19 @@ type CompanyClient struct {
 	ClientID  int64
 }
 
-// MapState is what the database holds about the companies and clients of a chunk.
+// MapState is the stored state of the companies and clients of a chunk.
 type MapState struct {
-	// Companies has the companies that each pair may refer to, in the order of the
-	// pairs: by id, otherwise by external id, otherwise by exact name, otherwise by
-	// normalised name. For a name it has up to five companies, the oldest first.
+	// Companies holds the companies that each pair may refer to, in the order of the
+	// pairs. They match by id, otherwise by external id, otherwise by exact name,
+	// otherwise by normalised name. For a name there are up to five companies, the
+	// oldest first.
 	Companies [][]CompanyMatch
 	ByCompany map[uuid.UUID]ActiveMapping // on this connection
 	ByClient  map[int64]ActiveMapping
-	// Settled has the earlier pairs of the request with one of these companies or
+	// Settled holds the earlier pairs of the request with one of these companies or
 	// clients.
 	Settled []SettledPair
-	// Unmapped has the pairs that were unmapped after the run was queued.
+	// Unmapped holds the pairs that were unmapped after the run was queued.
 	Unmapped map[CompanyClient]bool
 }
 
@@ -91,13 +92,13 @@ type PairDecision struct {
 	Replaces  []ActiveMapping // [Mapped]: the active mappings that it replaces
 }
 
-// MapPairs maps a chunk of pairs in one transaction: it reads the state of their
+// MapPairs maps a chunk of pairs in one transaction. It reads the state of their
 // companies and clients, calls decide, and writes mappings, events, outcomes, counts
-// and checkpoint. decide is called at most once and must not use the Store. A chunk
-// that was already written stays unchanged.
+// and checkpoint. decide is called at most once and must not use the Store. If the
+// chunk was already written, nothing changes.
 //
-// cancelled reports that the run should end here. It returns [ErrFenced] if another
-// execution owns the run. After any error nothing is written.
+// cancelled reports whether the run was cancelled and should end. MapPairs returns
+// [ErrFenced] if another execution owns the run. After any error nothing is written.
 func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
@@ -124,7 +125,7 @@ func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide fun
 	return cancelled, wrap("map pairs", err)
 }
 
-// chunkRun is the part of a run that a chunk needs.
+// chunkRun holds the fields of a run that a chunk needs.
 type chunkRun struct {
 	requestedBy         string
 	cancelled, repeated bool

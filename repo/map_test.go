@@ -86,7 +86,7 @@ func TestMapReadsCompanies(t *testing.T) {
 	byExternal, byName := add("Other", "Twin"), add("Exact", "")
 	add("EXACT", "")
 	low1, low2 := add("Loose", ""), add("LOOSE", "")
-	add(byID, "") // a company named like another one's id
+	add(byID, "") // a company whose name is the id of another company
 	var many []string
 	for range 7 {
 		many = append(many, add("Many", ""))
@@ -109,7 +109,7 @@ func TestMapReadsCompanies(t *testing.T) {
 		return nil, errors.New("enough")
 	})
 	if err == nil {
-		t.Error("the error of decide is lost")
+		t.Error("MapPairs did not return the error of decide")
 	}
 	equal(t, "companies", got, [][]string{{byID}, {byExternal}, {byName}, {low1, low2}, {}, many[:5]})
 }
@@ -163,7 +163,7 @@ func TestMapPairs(t *testing.T) {
 	// After another execution takes over, nothing more is written.
 	must[repo.Claim](t)(w.ClaimRun(t.Context(), n))
 	if _, err := w.MapPairs(t.Context(), claim.Ref, chunk(3, lookup(5, "Free", 8)), mapAll); !errors.Is(err, repo.ErrFenced) {
-		t.Errorf("a chunk of an execution that was overtaken: %v", err)
+		t.Errorf("chunk of an execution that lost its run: %v", err)
 	}
 }
 

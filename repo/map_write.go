@@ -32,7 +32,7 @@ const (
 		select $1, $2, n.pair, n.pair, nullif(n.client_id, 0), n.company_id, n.outcome, n.reason, n.outcome <> $8
 		from unnest($3::integer[], $4::bigint[], $5::uuid[], $6::text[], $7::text[]) as n(pair, client_id, company_id, outcome, reason)`
 
-	// For runs that process a request and not a listing.
+	// countRunSQL updates the counts of a run that processes a request, not a listing.
 	countRunSQL = `
 		update halosync.runs set
 			pages = pages + 1, beat_at = now(), deaths = 0, records = records + $4, records_total = $5, cursor = coalesce($6::jsonb, cursor),
@@ -151,8 +151,8 @@ func (w *mapWrite) send(ctx context.Context, tx pgx.Tx, ref RunRef, actor string
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// queueChunk queues the writes that mark a chunk as done: the chunk as a page of pass
-// 0, and the run's counts and checkpoint.
+// queueChunk queues the writes that record a chunk as done: the chunk, as a page of
+// pass 0, and the run's counts and checkpoint.
 func queueChunk(b *pgx.Batch, ref RunRef, number, records, total int, cursor json.RawMessage, c Counts) {
 	b.Queue(addPageSQL, ref.Tenant, ref.ID, 0, number, []int64{})
 	b.Queue(countRunSQL, ref.Tenant, ref.ID, ref.Fence, records, total, cursor,

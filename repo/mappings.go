@@ -22,7 +22,7 @@ const (
 	MappingUnverified MappingState = "unverified" // the client could not be read
 )
 
-// Mapping is a company and a client of Halo that are the same customer.
+// Mapping links a company to the Halo client that is the same customer.
 type Mapping struct {
 	ID             uuid.UUID
 	ConnectionID   uuid.UUID
@@ -36,11 +36,11 @@ type Mapping struct {
 	MappedBy       string // "import", "map", "suggest" or "restore"
 	State          MappingState
 	StateReason    string
-	// LastVerifiedAt is the last time at which Halo's data was known to match the
-	// stored data. It is the time of the last write, or the start of the connection's
-	// last complete resync, which does not write unchanged mappings.
+	// LastVerifiedAt is when the stored data was last known to match Halo's data. It is
+	// the time of the last write or the start of the connection's last complete resync,
+	// whichever is later. A resync does not write unchanged mappings.
 	LastVerifiedAt *time.Time
-	RunID          *uuid.UUID // the run that created it; nil: none did
+	RunID          *uuid.UUID // the run that created it; nil: not created by a run
 	DeletedAt      *time.Time // nil: active
 	DeletedBy      string
 }
@@ -53,13 +53,13 @@ type MappingFilter struct {
 	State        MappingState
 	Troubled     bool      // only mappings that are not "ok"
 	Deleted      bool      // unmapped mappings instead of active ones
-	NewestFirst  bool      // newest first instead of oldest first; After then means older ones
+	NewestFirst  bool      // list the newest first; After then selects older mappings
 	After        uuid.UUID // only mappings after this one: the next page
 	Limit        int       // 1 to 1,000; 0 means 100
 }
 
-// mappingSQL reads mappings as m, with their names. A WHERE clause on m, n and c
-// follows. The company of a deleted mapping may no longer exist.
+// mappingSQL selects mappings as m, with their names. Callers append a WHERE clause on
+// m, n and c. The company of a deleted mapping may no longer exist.
 const mappingSQL = `
 	select m.id, m.connection_id, n.name as connection,
 		coalesce(m.company_id, '00000000-0000-0000-0000-000000000000') as company_id, coalesce(c.name, '') as company_name,
@@ -84,9 +84,9 @@ func (s *Store) Mappings(ctx context.Context, tenant string, f MappingFilter) ([
 	return mappings, wrap("mappings", err)
 }
 
-// where returns the end of the statement. It contains only the conditions that apply.
-// The conditions of partial indexes are literals, because Postgres plans the statement
-// once for all values and would not use these indexes otherwise.
+// where returns the end of the statement, with only the conditions that apply. The
+// conditions of partial indexes are literals, because Postgres plans the statement once
+// for all values and would not use these indexes otherwise.
 func (f MappingFilter) where(tenant string) (string, []any) {
 	sql, args := "where m.tenant = $1", []any{tenant}
 	add := func(condition string, values ...any) {
@@ -143,9 +143,9 @@ func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter)
 // chunkSize is the number of rows that an iterator reads at a time.
 const chunkSize = 1000
 
-// chunks yields, one by one, the items that next reads in chunks. next receives the
-// last item that it returned, or nil at first. A chunk with fewer than chunkSize items
-// is the last one.
+// chunks yields the items that next reads in chunks, one by one. next receives the last
+// item that it returned, or nil on the first call. A chunk with fewer than chunkSize
+// items is the last one.
 func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last *T
@@ -196,8 +196,8 @@ func (s *Store) MappedClients(ctx context.Context, tenant string, connectionID u
 	})
 }
 
-// SampleMapped reads up to n mapped clients that Halo has returned before. They are
-// spread over the list, and every call returns the same ones.
+// SampleMapped reads up to n mapped clients that Halo has returned before. The clients
+// are spread over the list, and every call returns the same ones.
 func (s *Store) SampleMapped(ctx context.Context, tenant string, connectionID uuid.UUID, n int) ([]MappedClient, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select client_id, client_name, state from halosync.mappings

@@ -32,8 +32,8 @@ func (p plan) read() (n float64) {
 	return n
 }
 
-// The cost of each statement in a tick depends on the rows that it finds, not on the
-// size of the tables, even with row level security.
+// The cost of a tick's statements depends on the number of rows that they find, not on
+// the size of the tables, even with row level security.
 func TestTicksReadWhatTheyFind(t *testing.T) {
 	t.Parallel()
 	const connections = 5_000
@@ -80,7 +80,7 @@ func TestTicksReadWhatTheyFind(t *testing.T) {
 		repotest.Exec(t, url, `update halosync.connections set next_resync_at = `+next)
 		repotest.Exec(t, url, `vacuum analyze halosync.connections`)
 		cheap(what+": due", repo.LockDueSQL, time.Now(), 200)
-		if what != "all due" { // most of which are to be counted
+		if what != "all due" { // here the query must count most rows
 			cheap(what+": late", repo.LateSQL, nil, 15*time.Minute)
 		}
 	}

@@ -11,15 +11,15 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Behind a pooler in transaction mode, the URL must say so. Then everything works
-// except notifications, which the store reports.
+// Behind a pooler in transaction mode, everything except notifications works if the URL
+// sets default_query_exec_mode. The store reports that notifications do not arrive.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	direct := repotest.EmptyURL(t)
 	through := repotest.Pooled(t, direct)
 	plain := repotest.OpenAs(t, through(nil))
 	if err := plain.Ready(t.Context()); err == nil || errors.Is(err, repo.ErrUnavailable) || !strings.Contains(err.Error(), "default_query_exec_mode=cache_describe") {
-		t.Errorf("a URL that does not say so: %v", err)
+		t.Errorf("URL without the execution mode: %v", err)
 	}
 
 	pooled := through(url.Values{"default_query_exec_mode": {"cache_describe"}})
@@ -30,7 +30,7 @@ func TestBehindPooler(t *testing.T) {
 	}
 	if n := repotest.Value[int](t, direct, `select count(*) from pg_locks where locktype = 'advisory'
 		and database = (select oid from pg_database where datname = current_database())`); n != 0 {
-		t.Errorf("%d locks are left behind", n)
+		t.Errorf("%d locks were not released", n)
 	}
 	if err := schema.Grant(t.Context(), pooled, "halosync_worker"); err != nil {
 		t.Fatal(err)

@@ -37,10 +37,10 @@ type Resealed struct {
 	Done   bool          // the pass is over
 }
 
-// ResealSecrets seals up to limit secrets after a cursor, of all tenants, with the
-// primary key if an older key sealed them. It skips secrets whose key is newer or not
-// in the set. Several processes may call it at once; each skips the rows that another
-// process has locked.
+// ResealSecrets finds up to limit secrets, of all tenants and after a cursor, that an
+// older key sealed. It seals them with the primary key. It skips secrets whose key is
+// newer or not in the set. Several processes may call it at once; each skips the rows
+// that another process has locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)
@@ -84,7 +84,7 @@ type sealedSecret struct {
 	SecretSealed []byte
 }
 
-// olderSecrets locks secrets that begin with one of the prefixes.
+// olderSecrets locks and returns secrets that begin with one of the prefixes.
 func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecret, error) {
 	rows, err := tx.Query(ctx, `
 		select tenant, id, secret_sealed from halosync.connections
@@ -102,7 +102,7 @@ const (
 	KeyUnreadable secret.Role = "unreadable" // the value was not written by halosync
 )
 
-// KeyUse is the number of stored secrets sealed by one key.
+// KeyUse is the number of stored secrets sealed with one key.
 type KeyUse struct {
 	ID      uint32 // 0 if the role is [KeyUnreadable]
 	Role    secret.Role

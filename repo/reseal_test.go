@@ -43,7 +43,7 @@ func reseal(t *testing.T, store *repo.Store, limit int) (sealed int, stuck []rep
 			return sealed, stuck
 		}
 	}
-	t.Fatal("a pass that does not end")
+	t.Fatal("the pass does not end")
 	return 0, nil
 }
 
@@ -72,7 +72,7 @@ func TestResealSecrets(t *testing.T) {
 	equal(t, "afterwards", uses(t, store), "reads 1, primary 8, missing 1")
 	equal(t, "secret", must[secret.String](t)(store.ConnectionSecret(t.Context(), "globex", ids[0])).Reveal(), "hunter2-old 0")
 	if _, err := before.ConnectionSecret(t.Context(), "globex", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
-		t.Errorf("the old key opens still: %v", err)
+		t.Errorf("the old key still decrypts the secret: %v", err)
 	}
 	// A pass with the old set changes nothing.
 	if sealed, stuck := reseal(t, before, 50); sealed != 0 || len(stuck) != 0 {
@@ -80,9 +80,9 @@ func TestResealSecrets(t *testing.T) {
 	}
 }
 
-// In the second step of a rotation, workers of the first step still have the new key as
-// a staged one. They decrypt secrets sealed with it and do not reseal them with the old
-// key.
+// In the second step of a rotation, workers from the first step still have the new key
+// as a staged key. They decrypt secrets that are sealed with it and do not reseal them
+// with the old key.
 func TestResealIsNoTugOfWar(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

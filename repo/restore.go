@@ -18,15 +18,15 @@ const (
 // HaloSide is Halo's current answer about the client of a mapping.
 type HaloSide struct {
 	State    MappingState
-	Reason   string // for the last two
-	Name     string // for the first two
+	Reason   string // only for [MappingMissing] and [MappingUnverified]
+	Name     string // only for [MappingOK] and [MappingInactive]
 	Inactive bool
 }
 
-// Restore makes unmapped mappings active again under their ids and returns the outcome
-// of each. sides has Halo's answer about each; a mapping without one becomes
-// unverified. A mapping is refused if its company was deleted, or if its company or
-// client now has another mapping. ids must not have duplicates.
+// Restore makes unmapped mappings active again, with the same ids, and returns the
+// outcome of each. sides holds Halo's answer for each mapping; a mapping without an
+// answer becomes unverified. A mapping is refused if its company was deleted, or if its
+// company or client now has another mapping. ids must not have duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

@@ -14,8 +14,8 @@ import (
 const forgetItems = 5000
 
 // tenantsSQL skips from one tenant's name to the next, so that its cost depends on the
-// number of tenants and not on the number of their rows. A tenant without connections
-// may have events, and a tenant without either may have sessions, tokens or answers.
+// number of tenants, not on the number of their rows. A tenant without connections may
+// have events, and a tenant without either may have sessions, tokens or answers.
 const tenantsSQL = `
 	with recursive walk(tenant, nth) as (
 		select $1::text, 0
@@ -29,9 +29,9 @@ const tenantsSQL = `
 		from walk w where w.nth < $2 and w.tenant is not null)
 	select tenant from walk where nth > 0 and tenant is not null order by nth`
 
-// TenantsAfter lists up to limit tenants whose name is after the given one and that
-// have rows that may be deleted by age. It considers all tenants and uses the
-// database's order.
+// TenantsAfter lists up to limit tenants whose names sort after the given one and whose
+// rows may be deleted by age. It considers all tenants and uses the database's sort
+// order.
 func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]string, error) {
 	rows, err := s.forAllTenants().Query(ctx, tenantsSQL, after, limit)
 	if err != nil {
@@ -41,7 +41,8 @@ func (s *Store) TenantsAfter(ctx context.Context, after string, limit int) ([]st
 	return tenants, wrap("tenants", err)
 }
 
-// expiredSQL has a condition on both times, because the index is on the first.
+// expiredSQL has a condition on queued_at as well as on finished_at, because the index
+// is on queued_at.
 const expiredSQL = `
 	select id from halosync.runs
 	where tenant = $1 and queued_at < now() - $2::interval and finished_at < now() - $2::interval
@@ -49,8 +50,7 @@ const expiredSQL = `
 
 // ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than age,
 // with their items and pages. A run with very many items takes more than one call. more
-// reports that runs are left to delete. A run that has not ended stays, however old it
-// is.
+// reports whether runs are left to delete. A run that has not ended is never deleted.
 func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, expiredSQL, tenant, age, limit)
@@ -82,16 +82,16 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 
 // ForgetEvents checks up to limit of the tenant's oldest events. It deletes those that
 // are older than age, older than 30 days, and older than every run that still exists,
-// because the undo of a run reads the events after it. more reports that there may be
+// because undoing a run reads the events after it. more reports whether there may be
 // more to delete.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
-	return gone, gone > 0, wrap("forget events", err) // the orders of ids and times differ slightly, so a part may contain young events
+	return gone, gone > 0, wrap("forget events", err) // ids are not exactly in order of time, so a part may contain events that must stay
 }
 
 // DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and
 // answers to requests. A new session does the same for its tenant, so this method is
-// for tenants that nobody signs in to.
+// for tenants without new sessions.
 func (s *Store) DeleteExpiredSessions(ctx context.Context, tenant string) (gone int, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `
 		with sessions as (
@@ -112,7 +112,8 @@ type CatalogueCursor struct {
 }
 
 // unseenClientsSQL deletes from a part of one connection's catalogue. The part starts
-// at the cursor, or at the next connection if the cursor is at the end of its own.
+// at the cursor, or with the next connection if the cursor is at the end of a
+// connection.
 const unseenClientsSQL = `
 	with n as materialized (
 		select id from halosync.connections

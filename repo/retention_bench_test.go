@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// BenchmarkForget deletes 100,000 runs with two items each, and 200,000 events, while
-// the same number of each stays. It deletes in the same parts as the program.
-// "slowest-ms" is the time of the slowest part, which is how long its rows are locked.
+// BenchmarkForget deletes 100,000 runs with two items each, and 200,000 events, and
+// keeps as many of each. The parts have the same size as in the program. "slowest-ms"
+// is the time of the slowest part, which is how long its rows are locked.
 func BenchmarkForget(b *testing.B) {
 	w := newFixture(b)
 	for _, sql := range []string{

@@ -49,7 +49,7 @@ func TestForgetRuns(t *testing.T) {
 		return claim.Run.ID
 	}
 	old, young := imported("old", 91), imported("young", 89)
-	late := imported("ended late", 200) // requested long ago, put off, ended yesterday
+	late := imported("ended late", 200) // requested long ago, postponed, ended yesterday
 	repotest.Exec(t, w.url, `update halosync.runs set finished_at = now() - interval '1 day' where id = $1`, late)
 	running := w.claim(t, "running")
 	w.older(t, running.Run.ID, 300)
@@ -78,7 +78,7 @@ func TestForgetRuns(t *testing.T) {
 	equal(t, "same request", []any{existed, err, again.ID == old}, []any{false, nil, false})
 }
 
-// Deleting a run with very many items takes several bounded transactions.
+// Deleting a run with very many items takes several transactions of limited size.
 func TestForgetRunsInParts(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -101,7 +101,7 @@ func TestForgetRunsInParts(t *testing.T) {
 	equal(t, "items", repotest.Value[int](t, w.url, `select count(*) from halosync.run_items`), 0)
 }
 
-// As long as a run exists, its undo finds everything that it reads, whatever else was
+// While a run exists, undoing it finds everything that it needs, whatever else was
 // deleted.
 func TestForgettingLeavesUndoRight(t *testing.T) {
 	t.Parallel()
@@ -150,8 +150,8 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	equal(t, "restored before", outcomes[0].Outcome, repo.AlreadyActive)
 }
 
-// Old events are deleted, the oldest first and a part at a time. Only the function can
-// delete them, and it keeps events of the last 30 days for every caller.
+// Old events are deleted in parts, the oldest first. Only the function can delete them,
+// and it always keeps events of the last 30 days.
 func TestForgetEvents(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -270,7 +270,7 @@ func TestTenantsAfter(t *testing.T) {
 	equal(t, "tenants", all, repotest.Value[[]string](t, w.url, `select array_agg(tenant order by tenant) from (select distinct tenant from halosync.events) e`))
 }
 
-// Only one worker has a job at a time. Without heartbeats it loses the job.
+// Only one worker has a job at a time. A worker without heartbeats loses the job.
 func TestUpkeepIsOneWorkersJob(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -283,7 +283,7 @@ func TestUpkeepIsOneWorkersJob(t *testing.T) {
 	if err := w.PlanUpkeep(t.Context(), repo.JobRetention, past); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "who gets it", []bool{take(one), take(two)}, []bool{true, false})
+	equal(t, "got the job", []bool{take(one), take(two)}, []bool{true, false})
 	job := must[map[string]repo.Upkeep](t)(w.Upkeep(t.Context()))[repo.JobRetention]
 	equal(t, "running", []any{job.Running, job.DoneAt == nil}, []any{true, true})
 	if err := w.HoldUpkeep(t.Context(), repo.JobRetention, one, -time.Second); err != nil { // stops its heartbeats
@@ -295,7 +295,7 @@ func TestUpkeepIsOneWorkersJob(t *testing.T) {
 		"end":  w.EndUpkeep(t.Context(), repo.JobRetention, one, past, nil),
 	} {
 		if !errors.Is(err, repo.ErrFenced) {
-			t.Errorf("%s by who lost it: %v", what, err)
+			t.Errorf("%s by the previous holder: %v", what, err)
 		}
 	}
 	if err := w.EndUpkeep(t.Context(), repo.JobRetention, two, time.Now().Add(day), map[string]int{"runs": 3}); err != nil {

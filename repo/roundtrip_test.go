@@ -9,8 +9,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// tripCounter counts how often the client's side of a connection changes from writing
-// to waiting for a reply.
+// tripCounter counts how often the client changes from writing to waiting for a reply.
 type tripCounter struct {
 	net.Conn
 	wrote atomic.Bool

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RunKind is the kind of a run. The task of a run has the same name with the prefix
+// RunKind is the kind of a run. The name of the run's task is the kind with the prefix
 // "halo:".
 type RunKind string
 
@@ -36,7 +36,7 @@ const (
 	StateCancelled RunState = "cancelled" // ended at a person's request
 )
 
-// Counts holds the numbers of clients by outcome.
+// Counts holds the number of clients for each outcome.
 type Counts struct {
 	Created   int // company and mapping created
 	Linked    int // mapping to an existing company created
@@ -45,7 +45,7 @@ type Counts struct {
 	Ambiguous int // several companies match
 	Skipped   int
 	Failed    int
-	// The rest counts mappings, not clients:
+	// The remaining fields count mappings, not clients:
 	Missing    int // the client no longer exists in Halo
 	Unverified int // the client could not be read
 	Removed    int
@@ -70,37 +70,37 @@ type Run struct {
 	WaitReason        string     // queued: the reason for waiting
 	Pages             int        // pages written
 	Passes            int        // passes started
-	Records           int        // clients decided
+	Records           int        // clients processed
 	RecordsTotal      int        // 0: unknown
 	Complete          bool       // the whole list was read
 	Counts
 	Error           string
-	DispatchedAt    *time.Time // last time that its task was put into the queue, or found there
+	DispatchedAt    *time.Time // when its task was last put into the queue or found there
 	ApprovedAt      *time.Time // approval time of a held run
 	ApprovedBy      string
 	WorkerCrashes   int       `db:"deaths"` // consecutive executions that ended with a worker crash and wrote no batch
 	Stack           string    // stack of the panic that failed the run
 	ApprovedMissing int       // number of mappings that an approved run may mark missing
-	Items           []RunItem `db:"-"` // results that need a person; nil in listings
+	Items           []RunItem `db:"-"` // results that need a person's attention; nil in listings
 	Pairs           []RunItem `db:"-"` // the outcome of each pair in a request; nil in listings
 }
 
 // Ended reports whether the run has ended.
 func (r Run) Ended() bool { return r.State != StateQueued && r.State != StateRunning }
 
-// RunItem is a result that needs a person, or the outcome of a pair. ClientID and
-// CompanyID are zero where they do not apply.
+// RunItem is a result that needs a person's attention, or the outcome of a pair.
+// ClientID and CompanyID are zero where they do not apply.
 type RunItem struct {
 	ClientID  int64
 	CompanyID uuid.UUID
 	Outcome   Outcome
 	Reason    string
 	Pair      int  // position in the request, from 1; 0: not about a pair
-	Settled   bool // does not need a person
+	Settled   bool // does not need a person's attention
 }
 
-// maxItems bounds the items that need a person, and maxPairs the outcomes of pairs,
-// that a run keeps.
+// maxItems is the maximum number of items that a run stores for a person's attention.
+// maxPairs is the maximum number of stored outcomes of pairs.
 const (
 	maxItems = 1000
 	maxPairs = 5000
@@ -164,8 +164,8 @@ func (s *Store) Run(ctx context.Context, tenant string, id uuid.UUID) (Run, erro
 	return run, err
 }
 
-// RunItems reads up to 1,000 items that need a person and up to 5,000 outcomes of
-// pairs, in the order in which they were written.
+// RunItems reads up to 1,000 items that need a person's attention and up to 5,000
+// outcomes of pairs, in the order in which they were written.
 func (s *Store) RunItems(ctx context.Context, tenant string, id uuid.UUID) ([]RunItem, error) {
 	rows, err := s.forTenant(tenant).Query(ctx, `
 		select coalesce(client_id, 0) as client_id,

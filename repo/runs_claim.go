@@ -12,7 +12,7 @@ import (
 )
 
 // RunRef is the right to write to a run. It expires when the run is claimed again,
-// because its Fence is then too small.
+// because its Fence is then outdated.
 type RunRef struct {
 	ID           uuid.UUID
 	Tenant       string
@@ -30,11 +30,14 @@ type Claim struct {
 // ClaimRun marks the run as running and makes the caller the only execution that may
 // write to it. If the run was queued only through Redis, ClaimRun inserts it first.
 //
-// It returns [ErrEnded], with the run in the Claim, if the run has ended; a
-// [*BusyError] if another bulk run is running on the connection or the tenant has its
-// maximum of bulk runs running (both with the run in the Claim), or if another live run
-// has the same request; [ErrNotFound] if the tenant has no such connection, or the id
-// is another tenant's.
+// ClaimRun returns one of these errors if the run cannot be claimed:
+//
+//   - [ErrEnded] if the run has ended. The Claim contains the run.
+//   - A [*BusyError] if another bulk run is running on the connection, or the tenant's
+//     maximum number of bulk runs is running. The Claim contains the run.
+//   - A [*BusyError] if another live run has the same request.
+//   - [ErrNotFound] if the tenant has no such connection, or the id belongs to another
+//     tenant's run.
 func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	if err := n.check(); err != nil {
 		return Claim{}, wrap("claim run", err)
@@ -69,9 +72,9 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	return claim, nil
 }
 
-// wait records the reason for which the run waits, and that its task exists, because
-// this execution runs it. If all tasks have been lost since, dispatched_at is null and
-// stays null.
+// wait records why the run waits, and that its task exists: this execution is running
+// the task. If the queue has lost all tasks since, dispatched_at is null and stays
+// null.
 func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	_, err := tx.Exec(ctx, `
 		update halosync.runs set wait_reason = $3, dispatched_at = case when dispatched_at is not null then now() end
@@ -79,10 +82,10 @@ func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	return err
 }
 
-// lockForClaim takes three locks: on the tenant's claims of bulk runs, on the
-// connection, so that its claims are made one after another, and on the run. If the run
-// does not exist, because it was queued only through Redis, lockForClaim inserts it.
-// Taking the locks costs one round trip. Few round trips follow, because other claims
+// lockForClaim takes three locks: on the claims of the tenant's bulk runs, on the
+// connection, so that only one claim on it is made at a time, and on the run. If the
+// run does not exist, because it was queued only through Redis, lockForClaim inserts
+// it. It takes one round trip. Its callers should add only a few, because other claims
 // of the tenant wait for the locks.
 func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (run Run, err error) {
 	b := &pgx.Batch{}
@@ -130,8 +133,8 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	return &BusyError{RunID: other}
 }
 
-// start marks the claimed run as running and increases its fence. died reports that the
-// previous execution ended with a worker crash.
+// start marks the claimed run as running and increases its fence. died reports whether
+// the previous execution ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	rows, err := tx.Query(ctx, `
@@ -181,8 +184,9 @@ type SeenPage struct {
 	ClientIDs  []int64
 }
 
-// SeenPages reads the client ids of the run's batches, by pass and page. It reads a few
-// hundred batches at a time. It stops at the first error, which it yields last.
+// SeenPages reads the client ids of the run's batches, ordered by pass and page. It
+// reads a few hundred batches at a time. It stops at the first error, which it yields
+// last.
 func (s *Store) SeenPages(ctx context.Context, ref RunRef) iter.Seq2[SeenPage, error] {
 	return func(yield func(SeenPage, error) bool) {
 		const chunk = 200

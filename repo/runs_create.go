@@ -64,7 +64,7 @@ func (s *Store) CreateRun(ctx context.Context, n NewRun) (run Run, existed bool,
 		return Run{}, false, wrap("create run", err)
 	}
 	// Between the insert and the select, the other run may end, or the transaction that
-	// wrote its row may be rolled back. Then try again.
+	// wrote its row may be rolled back. In that case, try again.
 	for range 10 {
 		tag, err := s.forTenant(n.Tenant).Exec(ctx, insertRunSQL, n.values()...)
 		if err != nil {

@@ -15,7 +15,7 @@ type Finish struct {
 	Complete     bool     // the whole list was read
 	RecordsTotal int      // 0: as reported by the batches
 	// Verified reports whether every mapping that the connection had at the start of
-	// the run is up to date with Halo, except the ones that are now unverified.
+	// the run is up to date with Halo, except those that are now unverified.
 	Verified bool
 	// ClientsPages is the number of pages in a complete listing; 0: no complete listing
 	// was read.
@@ -25,7 +25,7 @@ type Finish struct {
 	WouldMiss int
 }
 
-// endedChannel carries the id of each run that ends, in the form of [Hex].
+// endedChannel carries the id of each run that ends, formatted by [Hex].
 const endedChannel = "halosync_runs"
 
 // FinishRun writes the final state of a run. On success it sets the connection's time
@@ -54,8 +54,9 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	return wrap("finish run", err)
 }
 
-// lockToFinish locks the connection's row and then the run's row, in the order of
-// claims, so that the two cannot deadlock. It returns the state of the run.
+// lockToFinish locks the connection's row and then the run's row, in the same order as
+// a claim, so that a claim and a finish cannot deadlock. It returns the state of the
+// run.
 func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state RunState, err error) {
 	b := &pgx.Batch{}
 	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
@@ -72,8 +73,8 @@ func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state R
 	return state, tx.SendBatch(ctx, b).Close()
 }
 
-// queueProved records on the connection that a run succeeded and what a resync has
-// verified, so that unchanged mappings need not be written.
+// queueProved queues an update of the connection. It records that a run succeeded and
+// what a resync has verified, so that unchanged mappings need not be written.
 func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 	if f.State != StateSucceeded && !f.Verified && f.ClientsPages == 0 {
 		return
@@ -90,14 +91,15 @@ func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 
 const lockConnectionSQL = `select 1 from halosync.connections where tenant = $1 and id = $2 for no key update`
 
-// lockConnection locks the connection's row before the run's row, in the order of
-// claims, so that the two cannot deadlock.
+// lockConnection locks the connection's row. Callers lock the run's row afterwards, in
+// the same order as a claim, so that they cannot deadlock with a claim.
 func lockConnection(ctx context.Context, tx pgx.Tx, ref RunRef) error {
 	_, err := tx.Exec(ctx, lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	return err
 }
 
-// end writes the final state of a run and deletes what only a running run needs.
+// end writes the final state of a run and deletes the rows that only a running run
+// needs.
 func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state RunState, why string) error {
 	b := &pgx.Batch{}
 	b.Queue(`
@@ -107,8 +109,8 @@ func end(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID, state RunS
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// queueEnded deletes what only a running run needs, and notifies those who wait for the
-// end of the run.
+// queueEnded queues the deletion of the rows that only a running run needs, and a
+// notification that the run has ended.
 func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	for _, table := range []string{"run_pages", "run_findings"} {
 		b.Queue(`delete from halosync.`+table+` where tenant = $1 and run_id = $2`, tenant, id)
@@ -116,8 +118,8 @@ func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	b.Queue(`select pg_notify($1, $2)`, endedChannel, Hex(id))
 }
 
-// RequestCancel ends a queued run at once and requests a running one to end at its next
-// batch. It does not change an ended run. It is safe to repeat.
+// RequestCancel ends a queued run at once. A running run ends at its next batch. An
+// ended run does not change. RequestCancel is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
@@ -166,10 +168,10 @@ func lockRun(ctx context.Context, tx pgx.Tx, tenant string, id uuid.UUID) (Run, 
 // ErrNotHeld means that a run cannot be approved because it is not held.
 var ErrNotHeld = errors.New("run is not held")
 
-// ApproveRun queues a held run again. The run starts over and decides by Halo's current
-// answers. It may mark as many mappings missing as it would have when it was held, and
-// its connection's Halo counts as confirmed. If the connection needed to be
-// reconnected, it becomes active.
+// ApproveRun queues a held run again. The run starts over and uses Halo's current
+// answers. It may mark as many mappings missing as it would have when it was held.
+// Approval also confirms the connection's Halo (see [Store.ConfirmInstance]). If the
+// connection needed to be reconnected, it becomes active.
 //
 // It returns [ErrNotHeld] if the run is not held, a [*ConflictError] while the run of
 // an equal request is queued or running, or [ErrNotFound].

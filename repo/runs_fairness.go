@@ -19,7 +19,7 @@ func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
 }
 
 // checkFree returns a [*BusyError] if a bulk run must wait, because another bulk run is
-// running on the connection or the tenant already has maxRuns of them running (0: no
+// running on the connection or maxRuns bulk runs of the tenant are running (0: no
 // maximum).
 func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	var bulk bool
@@ -49,7 +49,7 @@ func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 }
 
 // fenceOffLost counts the tenant's other bulk runs whose execution has had no heartbeat
-// for a minute. It fences these executions off, because they may be frozen and not
+// for a minute. It fences these executions off, because they may be frozen rather than
 // dead; a fenced execution can no longer write. The runs are claimed again like any
 // others. A run that is being written right now is alive and is skipped.
 func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
@@ -67,9 +67,9 @@ func fenceOffLost(ctx context.Context, tx pgx.Tx, run Run) (int, error) {
 const maxNext = 20
 
 // NextRuns returns the tenant's bulk runs that were refused with a [*BusyError] and may
-// continue now that ref's run is no longer running. It returns as many as maxRuns
-// leaves room for (0: no maximum), at most 20, and none on a connection with a running
-// bulk run. The runs that have waited longest come first, so that runs take turns.
+// continue now that ref's run is no longer running. It returns as many runs as maxRuns
+// allows (0: no maximum), at most 20, and skips connections with a running bulk run.
+// The runs that have waited longest come first, so that runs take turns.
 func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.UUID, error) {
 	rows, err := s.forTenant(ref.Tenant).Query(ctx, `
 		with running as (
@@ -88,9 +88,10 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.U
 	return ids, wrap("next runs", err)
 }
 
-// OthersWait reports whether any run, of any tenant, could be executed if ref's run
-// made room: a queued run that is due, and that would start if ref's run did not occupy
-// its connection or the last slot of its tenant (maxRuns; 0: no limit).
+// OthersWait reports whether another run, of any tenant, could start if ref's run made
+// room. That is a queued run that is due, and whose connection and tenant are not kept
+// busy by runs other than ref's. A tenant is busy if maxRuns of its bulk runs are
+// running (0: no maximum).
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `

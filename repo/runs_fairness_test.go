@@ -84,7 +84,7 @@ func TestTenantRuns(t *testing.T) {
 	equal(t, "seen in the queue", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 0)
 	repotest.Exec(t, a.url, `update halosync.runs set dispatched_at = null where id = $1`, third.ID)
 	c.refused(t, third, most)
-	equal(t, "lost all the same", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 1)
+	equal(t, "lost in spite of that", len(must[[]repo.Run](t)(a.ClaimUndispatched(t.Context(), 9))), 1)
 
 	b.finish(t, resync.Ref)
 	claim := must[repo.Claim](t)(c.ClaimRun(t.Context(), third))
@@ -120,7 +120,7 @@ func TestTenantRunsAtOnce(t *testing.T) {
 						return
 					}
 					// The count starts after the claim and stops before the end, so it
-					// never exceeds the true number.
+					// is never higher than the true number.
 					if now := running.Add(1); now > most {
 						t.Errorf("%d runs of tenant %s at a time", now, tenant)
 					}
@@ -144,7 +144,7 @@ func TestTenantRunsAtOnce(t *testing.T) {
 	all.Wait()
 	equal(t, "claims", int(claims.Load()), 2*connections*rounds)
 	if refusals.Load() == 0 {
-		t.Error("no run was refused, so this proves little")
+		t.Error("no run was refused, so the test proves nothing")
 	}
 }
 
@@ -177,14 +177,14 @@ func TestLostRunsDoNotCount(t *testing.T) {
 	}
 	var busy *repo.BusyError
 	if _, err := a.ClaimRun(t.Context(), n); !errors.As(err, &busy) || busy.Running != 1 {
-		t.Errorf("the lost run, taken up again: %v", err)
+		t.Errorf("the lost run, claimed again: %v", err)
 	}
 	b.finish(t, claim.Ref)
 	again := must[repo.Claim](t)(a.ClaimRun(t.Context(), n))
 	equal(t, "executions", again.Run.Attempt, 2)
 }
 
-// NextRuns returns the runs that were refused and whose connection is free, in turn.
+// NextRuns returns the refused runs whose connection is free, and the runs take turns.
 func TestNextRuns(t *testing.T) {
 	t.Parallel()
 	const most = 2
@@ -228,7 +228,7 @@ func TestNextRuns(t *testing.T) {
 	// Runs that are not due yet and runs that were not refused are left out.
 	repotest.Exec(t, a.url, `update halosync.runs set not_before = now() + interval '1 hour' where id = $1`, waiting[2])
 	repotest.Exec(t, a.url, `update halosync.runs set wait_reason = '' where id = $1`, waiting[3])
-	equal(t, "whose time has come", next(claim.Ref, most), []uuid.UUID{waiting[4]})
+	equal(t, "due runs", next(claim.Ref, most), []uuid.UUID{waiting[4]})
 }
 
 func TestOthersWait(t *testing.T) {
@@ -266,7 +266,7 @@ func TestOthersWait(t *testing.T) {
 		wait(what+", not in the queue", false)
 		end(w, n)
 	}
-	// A run that would have to wait in any case is not a reason to make room.
+	// A run that would have to wait anyway is not a reason to make room.
 	theirs := must[repo.Claim](t)(stranger.ClaimRun(t.Context(), stranger.limited("k", 1)))
 	other := join(t, a.Store, a.url, "globex", "other")
 	on, beside := queue(stranger, "waits"), queue(other, "waits")
@@ -275,7 +275,7 @@ func TestOthersWait(t *testing.T) {
 	equal(t, "with a second place", must[bool](t)(a.OthersWait(t.Context(), mine.Ref, 2)), true)
 	equal(t, "without a limit", must[bool](t)(a.OthersWait(t.Context(), mine.Ref, 0)), true)
 	stranger.finish(t, theirs.Ref)
-	wait("whose tenant is not busy any more", true)
+	wait("whose tenant is no longer busy", true)
 	end(other, beside)
 	n := a.limited("m", 1)
 	n.Kind = repo.KindMap

@@ -6,8 +6,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each resync is claimed and finished once a night, while other runs of its tenant wait
-// for the claim. Neither step may take a round trip for each of its statements.
+// Claiming or finishing a run must not take a round trip for each statement. Each
+// resync does both once a night, and other runs of its tenant wait for the claim.
 func TestClaimAndFinishRoundTrips(t *testing.T) {
 	t.Parallel()
 	w, trips := newCountedFixture(t)

@@ -139,7 +139,7 @@ func TestClaimBusyAndEnded(t *testing.T) {
 	second.claim(t, "k") // another connection is free
 
 	w.finish(t, first.Ref)
-	w.finish(t, first.Ref) // a lost reply is requested again
+	w.finish(t, first.Ref) // repeats a call whose reply was lost
 	if err := w.FinishRun(t.Context(), first.Ref, repo.Finish{State: repo.StateFailed}); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("another end: %v", err)
 	}
@@ -304,7 +304,7 @@ func TestRunsListings(t *testing.T) {
 	equal(t, "undispatched, none", len(must[[]repo.Run](t)(w.ClaimUndispatched(t.Context(), 9))), 0)
 }
 
-// The end of every run is notified once it is committed.
+// Every run that ends sends a notification when the end is committed.
 func TestRunEndIsNotified(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -21,7 +21,7 @@ type DueConnection struct {
 // Slot is the scheduler's decision about a due connection.
 type Slot struct {
 	Next   time.Time // time of the next resync; zero: none
-	Spec   string    // what Next was computed from
+	Spec   string    // the schedule from which Next was computed
 	Missed int       // slots that were missed because no worker was running
 	Run    *NewRun   // the run to start; nil: none
 }
@@ -33,11 +33,11 @@ type ClaimedSlots struct {
 	Missed      int
 }
 
-// ClaimDue locks up to limit active connections, of all tenants, whose resync is due,
-// and in the same transaction writes their runs and the times of their next resyncs.
-// Concurrent calls get different connections, so each slot has one run. plan makes the
-// decision and must not use the Store. now is the caller's time, or the database's if
-// it is zero.
+// ClaimDue locks up to limit active connections, of all tenants, whose resync is due.
+// In the same transaction it writes their runs and the times of their next resyncs.
+// Concurrent calls get different connections, so each slot has one run. plan decides
+// what to write and must not use the Store. now is the caller's time, or the database's
+// if it is zero.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
 	err := s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -75,9 +75,9 @@ func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan fun
 	return claimed, nil
 }
 
-// lockDueSQL reads connections that are due and connections that are not planned yet in
-// two subqueries. A single condition would make each call sort everything that is due:
-// with 100,000 connections due at once, that takes half a second for every 200 of them.
+// lockDueSQL has two subqueries: one for connections that are due, one for connections
+// that are not planned yet. With a single condition, each call would sort all due
+// connections: with 100,000 of them, that takes half a second for every 200 claimed.
 const lockDueSQL = `
 	with due as materialized (
 		select id, tenant, coalesce(resync_cron, '') as resync_cron, next_resync_at from halosync.connections
@@ -91,7 +91,8 @@ const lockDueSQL = `
 		for no key update skip locked)
 	select * from due union all select * from unplanned`
 
-// lockDue locks the due connections and returns the time that "due" refers to.
+// lockDue locks the due connections. It also returns the time that it used: now, or the
+// database's time if now is zero.
 func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Time, []DueConnection, error) {
 	if now.IsZero() {
 		if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
@@ -106,8 +107,8 @@ func lockDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) (time.Tim
 	return now, due, err
 }
 
-// lateSQL uses "case" where "coalesce" would do, because under row level security no
-// index serves a condition with "coalesce".
+// lateSQL uses "case" instead of "coalesce", because under row level security no index
+// serves a condition with "coalesce".
 const lateSQL = `
 	select count(*) from halosync.connections
 	where state = 'active' and next_resync_at < case when $1::timestamptz is null then now() else $1 end - $2::interval`
@@ -119,9 +120,9 @@ func (s *Store) LateResyncs(ctx context.Context, now time.Time, tolerance time.D
 	return n, wrap("late resyncs", err)
 }
 
-// ForgetPlans deletes the planned time of the next resync from all connections, of all
-// tenants, that were planned by a schedule other than their current one: the
-// connection's own or the default, with a suffix.
+// ForgetPlans clears the time of the next resync on connections, of all tenants, if it
+// was computed from an outdated schedule. The current schedule is the connection's own
+// or defaultSpec, followed by suffix.
 func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
 	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.connections set next_resync_at = null

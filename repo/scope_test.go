@@ -28,8 +28,8 @@ func tenantTables(t *testing.T, url string) []string {
 		where c.relnamespace = 'halosync'::regnamespace and c.relkind = 'r' and a.attname = 'tenant'`)
 }
 
-// Every table with a tenant, including those of later migrations, has row level
-// security. The programs' rights on it are declared, and no right is unused.
+// Every table with a tenant, including tables of later migrations, has row level
+// security. The programs' rights on each table are declared, and every right is used.
 func TestEveryTableHasRowSecurity(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -70,7 +70,7 @@ func statements(t *testing.T) map[string]string {
 		}
 		text := string(must[[]byte](t)(os.ReadFile(name)))
 		if name == "schema/schema.go" {
-			text = text[strings.Index(text, "\nfunc "):] // skips the part that only a migration runs
+			text = text[strings.Index(text, "\nfunc "):] // skips createFloor and raiseFloor, which only a migration runs
 		}
 		for verb, re := range verbs {
 			for _, match := range re.FindAllStringSubmatch(text, -1) {
@@ -119,8 +119,8 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 	}
 }
 
-// Raw SQL without a condition on the tenant runs under a role with all rights on every
-// table. A session of one tenant neither reads, adds, changes, takes over nor deletes
+// The test runs raw SQL without a condition on the tenant, under a role with all rights
+// on every table. A session of one tenant cannot read, add, change, take over or delete
 // another tenant's rows.
 func TestRowSecurityMatrix(t *testing.T) {
 	t.Parallel()
@@ -130,11 +130,11 @@ func TestRowSecurityMatrix(t *testing.T) {
 	fill(t, w.url, "globex", eve.conn)
 	repotest.Exec(t, w.url, `grant all on all tables in schema halosync to halosync_worker`)
 	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
-	defer func() { _ = conn.Close(context.Background()) }() // with the test's
+	defer func() { _ = conn.Close(context.Background()) }()
 
 	try := func(setting, sql string, args ...any) (int64, error) {
 		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
-		defer func() { _ = tx.Rollback(t.Context()) }() // no change may stay
+		defer func() { _ = tx.Rollback(t.Context()) }() // discards all changes
 		if setting != "unset" {
 			if _, err := tx.Exec(t.Context(), `select set_config('halosync.tenant', $1, true)`, setting); err != nil {
 				t.Fatal(err)
@@ -148,11 +148,11 @@ func TestRowSecurityMatrix(t *testing.T) {
 		return errors.As(err, &pg) && pg.Code == code
 	}
 	tables := tenantTables(t, w.url)
-	// A session that has never set the tenant is not one of halosync's. It must come
-	// first, because afterwards the setting is empty and no longer unset.
+	// A session that has never set the tenant does not belong to halosync. This check
+	// must come first, because afterwards the setting is empty, not unset.
 	for _, table := range tables {
 		if n, err := try("unset", `select from halosync.`+table); err != nil || n < 2 {
-			t.Errorf("%s, for a session that is not the programs': %d rows, %v", table, n, err)
+			t.Errorf("%s, for a session of another program: %d rows, %v", table, n, err)
 		}
 	}
 	tried, leaks := 0, 0
@@ -230,8 +230,8 @@ func TestSessionsSeeNoTenant(t *testing.T) {
 	}
 }
 
-// Grant sets exactly the declared rights, whatever rights the role had before. A role
-// that row level security does not apply to is refused, and missing rights are named.
+// Grant sets exactly the declared rights, whatever rights the role had before. It
+// refuses a role to which row level security does not apply. Role lists missing rights.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -18,7 +18,7 @@ type Session struct {
 	Stale    bool       // its last use was recorded over a minute ago
 }
 
-// NewSession is what [Store.AddSession] stores.
+// NewSession holds the values that [Store.AddSession] stores.
 type NewSession struct {
 	Hash     [32]byte // SHA-256 of the cookie
 	Actor    string
@@ -74,9 +74,9 @@ func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) er
 	return wrap("end session", err)
 }
 
-// UseSigninToken reports whether a sign-in token of the product is used for the first
-// time. It stores the token until the token expires, and deletes the tenant's expired
-// tokens.
+// UseSigninToken reports whether a sign-in token of the product is being used for the
+// first time. It stores the token until the token expires, and deletes the tenant's
+// expired tokens.
 func (s *Store) UseSigninToken(ctx context.Context, tenant string, hash [32]byte, lasts time.Duration) (first bool, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from halosync.signin_tokens_used where tenant = $1 and expires_at <= now()`, tenant); err != nil {

@@ -25,13 +25,14 @@ type Options struct {
 	// MaxConns is the maximum size of the pool; 0 means pgx's default, the greater
 	// of 4 and the number of CPUs.
 	MaxConns int
-	// Trace is called for each statement. A nil Trace costs nothing.
+	// Trace, if not nil, is called for each statement.
 	Trace Trace
 }
 
 // Trace is called with each statement before it is sent. It returns a function that is
-// called when the statement ends, with the error and Postgres' error code (SQLSTATE),
-// if there is one. The statement has placeholders instead of values.
+// called when the statement ends, with the error and its Postgres error code
+// (SQLSTATE). The code is empty if the error does not come from Postgres. The statement
+// has placeholders instead of values.
 type Trace = scoped.Trace
 
 // Store is a pool of connections to the database. It is safe for concurrent
@@ -43,18 +44,18 @@ type Store struct {
 	seen    time.Time                  // see IfUnchanged
 }
 
-// IfUnchanged returns a store for an editor who has seen a connection with this
-// UpdatedAt. Through it, changing or removing the connection returns [ErrChanged] if
-// the connection has changed since. The zero time disables the check. Both stores share
-// the pool.
+// IfUnchanged returns a copy of the store that does not overwrite newer changes to a
+// connection. seen is the connection's UpdatedAt when the editor read it. If UpdatedAt
+// has changed since, changing or removing the connection through the copy returns
+// [ErrChanged]. The zero time disables the check. Both stores share the pool.
 func (s *Store) IfUnchanged(seen time.Time) *Store {
 	conditional := *s
 	conditional.seen = seen
 	return &conditional
 }
 
-// stale reports whether a connection, read under a lock, differs from the one that the
-// editor saw.
+// stale reports whether a connection, read under a lock, has changed since the editor
+// read it.
 func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
 // Open creates a Store. It does not connect; [Store.Ready] checks the database.
@@ -96,8 +97,8 @@ func (s *Store) Close() { s.pool.Close() }
 func (s *Store) Ping(ctx context.Context) error { return wrap("ping database", s.pool.Ping(ctx)) }
 
 // Ready returns an error unless the database answers and has a schema that this program
-// works with: the one that it was written for, or a compatible later one. For any other
-// schema the error is a [*SchemaError].
+// works with: its own version or a compatible later one. For any other schema the error
+// is a [*SchemaError].
 func (s *Store) Ready(ctx context.Context) error {
 	return schema.Check(ctx, s.pool.ForNoTenant())
 }
@@ -129,6 +130,6 @@ func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
 	return err
 }
 
-// newID returns an id that sorts by time, so that new rows are stored together and a
-// listing by id is a listing by age.
+// newID returns an id that sorts by time of creation. New rows are therefore stored
+// together, and a listing by id is a listing by age.
 func newID() (uuid.UUID, error) { return uuid.NewV7() }

@@ -66,7 +66,7 @@ func TestReadyAndClose(t *testing.T) {
 	}
 	store.Close()
 	if err := store.Ping(t.Context()); err == nil {
-		t.Error("a closed store answers")
+		t.Error("a closed store still answers")
 	}
 }
 
@@ -82,8 +82,7 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// When its context ends, an iterator yields the error. It does not end early without
-// one.
+// An iterator whose context ends yields the error. It does not stop without an error.
 func TestIteratorsYieldTheirError(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -113,7 +112,8 @@ func (r startRecorder) Write(b []byte) (int, error) {
 	return r.Conn.Write(b)
 }
 
-// The database releases the locks of every session whose process is frozen.
+// Every session has the setting with which the database releases the locks of a frozen
+// process.
 func TestSessionSettings(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{

@@ -23,13 +23,13 @@ type SuggestClient struct {
 	Norm            string // the normalised name; may be empty
 	Stem            string // Norm without its legal form
 	Form            string // the legal form; may be empty
-	Ref, AccountsID string // keys set by people and other programs; may be empty
+	Ref, AccountsID string // ids that people or other programs set in Halo; may be empty
 }
 
-// SuggestOptions are the options of [Store.Suggest]. Similarities compare stems with
-// pg_trgm, from 0 to 1.
+// SuggestOptions are the options of [Store.Suggest]. pg_trgm computes the similarity of
+// two stems, from 0 to 1.
 type SuggestOptions struct {
-	// Split splits a company's normalised name in the way in which the caller split the
+	// Split splits a company's normalised name in the same way as the caller split the
 	// clients' names.
 	Split func(norm string) (stem, form string)
 	// Similar is the minimum similarity of stems. A value above 1 turns off matching by
@@ -62,9 +62,9 @@ type Suggested struct {
 
 // Suggest pairs companies that are not mapped on the connection with the given clients
 // that are not mapped: first by key, then by name, then by similarity. It leaves out
-// pairs that a person dismissed or unmapped. It works on temporary tables and locks
-// nothing that others write. Its time grows with the product of both sides: 20,000
-// companies and 20,000 clients take about 20 s.
+// pairs that a person dismissed or unmapped. It works on temporary tables and blocks no
+// writers. Its time grows with the number of companies times the number of clients:
+// 20,000 companies and 20,000 clients take about 20 s.
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
 	// All statements see one snapshot.

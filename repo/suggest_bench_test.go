@@ -21,7 +21,7 @@ func BenchmarkSuggest(b *testing.B) {
 			for i := range n {
 				name := companyName(dice)
 				companies[i] = repo.NewCompany{Name: name, NormName: name}
-				names[i] = name[:3] + name[4:] + " uk" // one letter less, one word more
+				names[i] = name[:3] + name[4:] + " uk" // one letter fewer, one word more
 			}
 			must[[]repo.Company](b)(w.AddCompanies(b.Context(), w.tenant, "ann", companies))
 			for b.Loop() {

@@ -10,9 +10,8 @@ const (
 		create temporary table suggest_barred (company_id uuid, client_id bigint) on commit drop;
 		create temporary table suggest_pairs (company_id uuid, client_id bigint, match text, similarity float8) on commit drop`
 
-	// These sub-selects are evaluated once, and there are no joins: a planner that
-	// estimates that the tenant has no rows would read all mappings for each company
-	// and for each client.
+	// These sub-selects are evaluated once. With joins, a planner that estimates no
+	// rows for the tenant would read all mappings for each company and for each client.
 	suggestCompaniesSQL = `
 		select co.id, co.name, coalesce(co.external_id, ''), co.norm_name
 		from halosync.companies co
@@ -53,8 +52,8 @@ const (
 		join pg_temp.suggest_companies k on k.external_id = c.id::text
 		where not exists (select from pg_temp.suggest_barred b where b.client_id = c.id and b.company_id = k.id) and `
 
-	// Clients are matched one by one with a limit. Otherwise thousands with one name on
-	// both sides would multiply.
+	// The lateral join matches clients one by one, with a limit. Otherwise thousands of
+	// companies and clients with the same name would form millions of pairs.
 	suggestNamesSQL = `
 		insert into pg_temp.suggest_pairs
 		select k.id, c.id, case when k.same then 'name' else 'stem' end, 0

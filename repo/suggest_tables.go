@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// trigrams makes the functions of pg_trgm available to this transaction, in whatever
-// schema they are, and reports whether the extension is installed.
+// trigrams makes the functions of pg_trgm available to this transaction, whichever
+// schema they are in, and reports whether the extension is installed.
 func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
-	// pg_trgm compares its float4 with a float8. The float8 0.45 is slightly more than
-	// the float4 0.45.
+	// Lower the threshold slightly: pg_trgm compares a float4 similarity with a float8
+	// threshold, and the float8 0.45 is slightly more than the float4 0.45.
 	err := tx.QueryRow(ctx, `
 		select set_config('search_path', quote_ident(n.nspname), true) || set_config('pg_trgm.similarity_threshold', $1, true)
 		from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace

@@ -99,8 +99,8 @@ func TestSuggest(t *testing.T) {
 	equal(t, "similar", similar, false)
 }
 
-// Companies and clients that are mapped on this connection are left out, but not those
-// that are mapped on another one. An unmapped pair is not suggested.
+// Companies and clients that are mapped on this connection are left out. Companies that
+// are mapped on another connection are suggested. An unmapped pair is not suggested.
 func TestSuggestLeavesOutWhatIsMapped(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -153,8 +153,8 @@ func TestDismissedPairsMakeWay(t *testing.T) {
 	equal(t, "events", events, 7)
 }
 
-// Two thousand companies and two thousand clients with one name make four million
-// pairs, most of them useless.
+// Two thousand companies and two thousand clients with the same name would make four
+// million pairs, most of them useless.
 func TestSuggestIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -17,10 +17,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// errNothing represents an empty list, which is how a listing reports "not found".
+// errNothing stands for an empty list, with which a listing reports "not found".
 var errNothing = errors.New("nothing")
 
-// answerOwner is the execution of a request by acme.
+// answerOwner is the id of the execution of a request by acme.
 var answerOwner = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
 
 var errNotOne = errors.New("want one row")
@@ -32,7 +32,7 @@ func nothing[T any](list []T, err error) error {
 	return err
 }
 
-// strangers returns calls by another tenant with the ids of acme's rows, each with
+// strangers returns calls by another tenant that use the ids of acme's rows, each with
 // its expected error.
 func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.UUID) map[string]struct {
 	call func(ctx context.Context, tenant string) error
@@ -97,7 +97,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		}
 		return errors.Join(errNothing, w.ReleaseRequest(ctx, t, "key-1", claimed.Owner))
 	})
-	add("AnswerRequest", errNothing, func(ctx context.Context, t string) error { // the snapshot shows its effect
+	add("AnswerRequest", errNothing, func(ctx context.Context, t string) error { // the snapshot shows whether it had an effect
 		return errors.Join(errNothing, w.AnswerRequest(ctx, t, "key-1", answerOwner, repo.Answer{Status: 500}))
 	})
 	add("ReleaseRequest", errNothing, func(ctx context.Context, t string) error {
@@ -255,15 +255,15 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
 		return nothing(make([]int, gone), err)
 	})
-	// Methods that are not limited to a tenant, and methods that only add to the
-	// caller's tenant.
+	// The list has the methods that are not limited to a tenant, and those that only
+	// add to the caller's tenant.
 	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
 }
 
-// Credentials with which acme signs in.
+// acme's credentials for signing in.
 var (
 	apiKeyID    = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
 	sessionHash = [32]byte{1, 2, 3}
@@ -333,7 +333,7 @@ func TestTenantsAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := eve.AddCompanies(t.Context(), "acme", "ann", []repo.NewCompany{{Name: "x", NormName: "x", ExternalID: "same"}}); err != nil {
-		t.Errorf("external ids collide across tenants: %v", err)
+		t.Errorf("external id of another tenant: %v", err)
 	}
 	repotest.Exec(t, w.url, `delete from halosync.companies where external_id = 'same' and tenant = 'acme'`)
 
@@ -369,8 +369,8 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 	}
 
-	// Only row level security protects here: the WHERE of every statement matches
-	// acme's rows, but the scope is globex.
+	// From here on, only row level security protects acme: the WHERE clause of every
+	// statement matches acme's rows, but the scope is globex.
 	store := repotest.Open(t, w.url)
 	repo.OverrideTenant(store, "globex")
 	below := *w
@@ -409,7 +409,7 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
-	equal(t, "methods that belong to no tenant, or to all", free, []string{
+	equal(t, "methods that are not limited to one tenant", free, []string{
 		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndUpkeep", "ForgetPlans", "HoldUpkeep",
 		"IfUnchanged", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
 		"Session", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep",
@@ -436,7 +436,7 @@ func TestForeignKeysHoldTheTenant(t *testing.T) {
 			t.Errorf("%s of another tenant was accepted", what)
 		}
 	}
-	// A decision in an import cannot refer to it either.
+	// A decision in an import cannot refer to another tenant's company either.
 	claim, one := w.claim(t, "k"), clients(1)
 	_, err := w.ImportBatch(t.Context(), claim.Ref, page(1, one...), func(repo.BatchState) ([]repo.Decision, error) {
 		return []repo.Decision{{Client: one[0], Outcome: repo.Linked, CompanyID: theirs[0].ID}}, nil

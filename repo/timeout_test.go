@@ -27,8 +27,8 @@ func (c silentConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// The store gives up a connection that died silently, in every kind of call, and the
-// next call gets a new connection.
+// Every kind of call gives up on a connection that died silently, and the next call
+// uses a new connection.
 func TestSilentPostgres(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

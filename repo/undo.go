@@ -11,7 +11,7 @@ import (
 type UndoMapping struct {
 	Mapping
 	// TouchedBy and TouchedHow are the actor and the action of the first later change
-	// that no sync made. Both are empty if there was no such change.
+	// that was not made by a sync. Both are empty if there was no such change.
 	TouchedBy, TouchedHow string
 }
 
@@ -22,7 +22,7 @@ type UndoCompany struct {
 	ExternalID      string
 	Changed         bool   // since it was created
 	Mapped          bool   // it has an active mapping, to ClientID
-	MappedElsewhere bool   // another run or a person has mapped it, even if that mapping is not active
+	MappedElsewhere bool   // another run or a person mapped it, even if that mapping is no longer active
 	ClientID        int64  // 0: not Mapped
 	ClientName      string // empty: not Mapped
 }
@@ -47,9 +47,10 @@ type Kept struct {
 // other transactions of the tenant wait.
 const undoPart = 500
 
-// UndoMappings unmaps mappings that a run created, one part at a time, starting after
-// the given id. keep returns the reason why a mapping stays, or "" to unmap it. next is
-// the start of the next part, or zero at the end. how is recorded in the events.
+// UndoMappings unmaps mappings that a run created, one part for each call, starting
+// after the given id. keep returns the reason why a mapping stays, or "" to unmap it.
+// next is the start of the next part, or zero at the end. how is recorded in the
+// events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -89,8 +90,9 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 	return done, next, wrap("undo mappings", err)
 }
 
-// touches reads who first changed each of the mappings after its creation. Data that a
-// sync read from Halo is not a change; the run of the sync may have been deleted.
+// touches reads who first changed each of the mappings after its creation. An update
+// with Halo's data by a sync is not a change, even if the run of the sync was deleted
+// since.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
 	for i, m := range mappings {
@@ -114,10 +116,10 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 	return touched, each(rows, func() { touched[id] = u }, &id, &u.TouchedBy, &u.TouchedHow)
 }
 
-// UndoCompanies deletes companies that a run created, one part at a time, starting
-// after the given creation event. A deleted company's unmapped mappings stay without
-// it. A company with an active mapping cannot be deleted, so keep must keep every
-// company that is Mapped. See [Store.UndoMappings].
+// UndoCompanies deletes companies that a run created, one part for each call, starting
+// after the given creation event. The unmapped mappings of a deleted company stay
+// without a company. A company with an active mapping cannot be deleted, so keep must
+// keep every company that is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

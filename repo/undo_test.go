@@ -52,8 +52,8 @@ func TestUnmapRestoreUndo(t *testing.T) {
 	equal(t, "events", actions, []string{"company.deleted undo", "company.deleted undo", "mapping.deleted undo", "mapping.deleted undo"})
 }
 
-// A change by a sync does not count, whatever the name of its event. A change by a
-// person or a map run does.
+// A change by a sync does not count, whatever its event is called. A change by a person
+// or a map run counts.
 func TestUndoReadsLaterChanges(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -39,7 +39,7 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 
 // UnmapRun is like [Store.Unmap], for a run. It unmaps only mappings of the run's
 // connection and writes outcomes, counts and checkpoint in the same transaction.
-// Repeating the call does nothing. cancelled reports that the run was cancelled and
+// Repeating the call does nothing. If cancelled is true, the run was cancelled and
 // nothing was done. UnmapRun returns [ErrFenced] if another execution owns the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -82,7 +82,7 @@ func recordUnmap(ctx context.Context, tx pgx.Tx, ref RunRef, outcomes []MappingO
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// unmap unmaps the active ones among the mappings. If connection is not nil, the
+// unmap unmaps those of the mappings that are active. If connection is not nil, the
 // mappings must belong to it.
 func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([]MappingOutcome, error) {
 	before, err := mappingsByID(ctx, tx, d.tenant, d.ids)
@@ -113,17 +113,17 @@ func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([
 	return outcomes, err
 }
 
-// deletion holds the mappings to unmap and the texts that record it.
+// deletion holds the mappings to unmap and the texts for their events.
 type deletion struct {
 	tenant, actor, how string
 	runID              *uuid.UUID
 	ids                []uuid.UUID
 }
 
-// deleteMappings unmaps the active ones among the mappings, with an event for each, and
-// returns their number. It records the current time, not the start of the transaction,
-// because the transaction may have waited for the batch of an import. A run that was
-// queued during the wait must respect the unmapping.
+// deleteMappings unmaps those of the mappings that are active, with an event for each,
+// and returns their number. It records the current time, not the start of the
+// transaction, because the transaction may have waited for the batch of an import. A
+// run that was queued during the wait must respect the unmapping.
 func deleteMappings(ctx context.Context, tx pgx.Tx, d deletion) (int, error) {
 	if len(d.ids) == 0 {
 		return 0, nil

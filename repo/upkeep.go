@@ -10,26 +10,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Jobs that at most one worker of the fleet does at a time.
+// Jobs that at most one worker of the fleet runs at a time.
 const (
 	JobRetention = "retention"
 	JobNumbers   = "numbers"
 )
 
-// Upkeep is the state of a job of the fleet.
+// Upkeep is the state of a fleet job.
 type Upkeep struct {
 	Job     string
 	Now     time.Time       // the database's clock
 	NextAt  *time.Time      // nil: not planned yet
 	DoneAt  *time.Time      // nil: never
 	Running bool            // a worker is doing the job
-	Result  json.RawMessage // result of the last time, a JSON object
+	Result  json.RawMessage // result of the last completion, a JSON object
 }
 
 const upkeepSQL = `
 	select job, now() as now, next_at, done_at, coalesce(held_until > now(), false) as running, result from halosync.upkeep`
 
-// Upkeep reads the state of the fleet's jobs, which belong to no tenant.
+// Upkeep reads the state of all fleet jobs, which do not belong to a tenant.
 func (s *Store) Upkeep(ctx context.Context) (map[string]Upkeep, error) {
 	rows, err := s.pool.ForNoTenant().Query(ctx, upkeepSQL)
 	if err != nil {
@@ -49,8 +49,9 @@ func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) erro
 	return wrap("plan upkeep", err)
 }
 
-// TakeUpkeep leases a job to holder if the job is due and not leased. The lease lasts
-// for life, and [Store.HoldUpkeep] renews it. taken is false if there is nothing to do.
+// TakeUpkeep leases a job to holder if the job is due and not leased. The lease ends
+// after life unless [Store.HoldUpkeep] renews it. taken reports whether holder got the
+// lease.
 func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
 	tag, err := s.pool.ForNoTenant().Exec(ctx, `
 		update halosync.upkeep set holder = $2, held_until = now() + $3::interval
@@ -77,7 +78,8 @@ func (s *Store) EndUpkeep(ctx context.Context, job string, holder uuid.UUID, nex
 		where job = $1 and holder = $2 returning true`, job, holder, next, json.RawMessage(raw))
 }
 
-// holding runs a statement that finds its row only if the holder still owns the job.
+// holding runs a statement that returns a row only if the holder still owns the job.
+// Without a row, the error is [ErrFenced].
 func (s *Store) holding(ctx context.Context, what, sql string, args ...any) error {
 	var held bool
 	err := s.pool.ForNoTenant().QueryRow(ctx, sql, args...).Scan(&held)

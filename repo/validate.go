@@ -8,8 +8,9 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// checkText returns an [*InvalidError] unless a string that people see can be stored.
-// It must have minLen to maxLen characters that [plaintext.Check] accepts.
+// checkText returns an [*InvalidError] unless s, a text that people see, can be stored.
+// It must have minLen to maxLen characters, and [plaintext.Check] must accept all of
+// them.
 func checkText(what, s string, minLen, maxLen int) error {
 	if reason := unstorable(s, minLen, maxLen); reason != "" {
 		return &InvalidError{What: what, Reason: reason}
@@ -39,15 +40,16 @@ func unstorable(s string, minLen, maxLen int) string {
 	return ""
 }
 
-// maxNorm is the maximum length of a normalised name in characters. It may be longer
-// than the name, because some characters expand to eighteen.
+// maxNorm is the maximum length of a normalised name in characters. A normalised name
+// may be longer than the name, because normalisation turns some characters into
+// eighteen.
 const maxNorm = 100_000
 
 // maxNote is the maximum length of free text in bytes: reasons, errors and actors.
 const maxNote = 4000
 
-// note makes free text storable instead of refusing it, because a run must be able to
-// end whatever its error says.
+// note changes free text so that it can be stored. It never refuses a text, because a
+// run must be able to end whatever its error says.
 func note(s string) string {
 	if len(s) > maxNote {
 		s = s[:maxNote] + "…"

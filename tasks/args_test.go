@@ -62,24 +62,24 @@ func TestArgumentsOfMappings(t *testing.T) {
 	} {
 		switch {
 		case tc.want == "" && tc.err != nil:
-			t.Errorf("%s: unexpected: %v", name, tc.err)
+			t.Errorf("%s: unexpected error: %v", name, tc.err)
 		case tc.want != "" && (tc.err == nil || !strings.Contains(tc.err.Error(), tc.want)):
 			t.Errorf("%s: error = %v, want %q in it", name, tc.err, tc.want)
 		}
 	}
 	if n := strings.Count(mapped(func(a *MapArgs) { a.Pairs = make([]Pair, 50) }).Error(), "pair "); n != maxFaults {
-		t.Errorf("%d broken pairs are named, want %d", n, maxFaults)
+		t.Errorf("error lists %d faulty pairs, want %d", n, maxFaults)
 	}
 }
 
-// The requester, a person or the schedule, is not part of a request's identity. Neither
-// is the order of mappings, but the order of pairs is.
+// The requester, whether a person or the schedule, is not part of a request's identity.
+// The order of mappings is not part of it either, but the order of pairs is.
 func TestSameRequests(t *testing.T) {
 	t.Parallel()
 	one := ResyncArgs{Tenant: "acme", ConnectionID: otherUUID}
 	two := ResyncArgs{Tenant: "acme", ConnectionID: strings.ToUpper(otherUUID), Scheduled: true, RequestedBy: "clock"}
 	if Key(KindResync, one) != Key(KindResync, two) {
-		t.Error("the clock's resync is another request")
+		t.Error("a scheduled resync counts as a different request")
 	}
 	if one.queue() != QueueImport || two.queue() != QueueResync {
 		t.Errorf("queues %s and %s", one.queue(), two.queue())
@@ -87,7 +87,7 @@ func TestSameRequests(t *testing.T) {
 	a, b := validUnmap(), validUnmap()
 	a.MappingIDs, b.MappingIDs = []string{otherUUID, testUUID}, []string{testUUID, strings.ToUpper(otherUUID), testUUID}
 	if Key(KindUnmap, a) != Key(KindUnmap, b) {
-		t.Error("the same mappings in another order are another request")
+		t.Error("the same mappings in another order count as a different request")
 	}
 	m, n := validMap(), validMap()
 	n.Pairs[1].Company += " "
@@ -96,11 +96,11 @@ func TestSameRequests(t *testing.T) {
 	}
 	n.Pairs[0].Line = 7
 	if Key(KindMap, m) != Key(KindMap, n) {
-		t.Error("the same pairs from a file are another request")
+		t.Error("the same pairs from a file count as a different request")
 	}
 	slices.Reverse(n.Pairs)
 	if Key(KindMap, m) == Key(KindMap, n) {
-		t.Error("pairs in another order are the same request, and yet may end otherwise")
+		t.Error("pairs in another order count as the same request, although the outcome may differ")
 	}
 	m.Pairs = slices.Repeat(m.Pairs, maxInteractivePairs)
 	if n.queue() != QueueInteractive || m.queue() != QueueImport {
@@ -127,10 +127,10 @@ func TestEnqueueStored(t *testing.T) {
 			t.Errorf("%s: %+v, %v", kind, s, err)
 		}
 		if err := EnqueueStored(t.Context(), c, kind, id, []byte(`{"tenant":"acme"}`)); err == nil {
-			t.Errorf("%s: wrong arguments were queued", kind)
+			t.Errorf("%s: a request with invalid arguments was enqueued", kind)
 		}
 	}
 	if err := EnqueueStored(t.Context(), c, "halo:frob", NewRunID(), []byte(`{}`)); err == nil {
-		t.Error("a kind that does not exist was queued")
+		t.Error("a request of an unknown kind was enqueued")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// BenchmarkEnqueue compares a request through a Client with asynq's own client. Payload
-// and options are the same.
+// BenchmarkEnqueue compares a request through a Client with one through asynq's own
+// client, with the same payload and options.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, parallel := range []int{1, 10} {
 		b.Run(fmt.Sprintf("atOnce=%d/by=tasks", parallel), func(b *testing.B) {
@@ -19,7 +19,7 @@ func BenchmarkEnqueue(b *testing.B) {
 			inParallel(b, parallel, func(i int64) error {
 				receipt, err := c.Import(b.Context(), searchFor(i))
 				if err == nil && receipt.Existing {
-					err = fmt.Errorf("request %d was taken for another", i)
+					err = fmt.Errorf("request %d was treated as a duplicate", i)
 				}
 				return err
 			})
@@ -43,15 +43,15 @@ func searchFor(i int64) ImportArgs {
 	return ImportArgs{Tenant: "acme", ConnectionID: testUUID, Search: fmt.Sprint("client ", i), RequestedBy: "bench"}
 }
 
-// inParallel calls do b.N times, atOnce at a time.
+// inParallel calls do b.N times, with atOnce calls at a time.
 func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 	b.Helper()
 	b.ReportAllocs()
 	var next atomic.Int64
-	if err := do(next.Add(1)); err != nil { // opens connections, loads scripts
+	if err := do(next.Add(1)); err != nil { // open connections and load scripts first
 		b.Fatal(err)
 	}
-	b.SetParallelism(max(1, atOnce/2)) // multiplied by GOMAXPROCS
+	b.SetParallelism(max(1, atOnce/2)) // SetParallelism multiplies this by GOMAXPROCS
 	b.ResetTimer()
 	if atOnce == 1 {
 		for range b.N {

@@ -20,19 +20,19 @@ type Client struct {
 	headers func(context.Context) map[string]string // may be nil
 
 	script atomic.Pointer[enqueueScript] // nil before the first request
-	slots  atomic.Bool                   // Redis refuses scripts with keys in several slots
+	slots  atomic.Bool                   // Redis rejects scripts whose keys span several slots
 }
 
-// Receipt is the answer to a request.
+// Receipt is the response to a request.
 type Receipt struct {
 	RunID string `json:"run_id"` // 32 hex digits
-	// Existing means that the same request was already waiting or running. RunID is
-	// then the id of that run.
+	// Existing reports whether the same request was already waiting or running. If so,
+	// RunID is the id of that run.
 	Existing bool `json:"existing"`
 }
 
-// Open returns a client for the Redis at the URL; [ParseAddress] describes the URL's
-// form. Open does not connect; [Client.Ping] does.
+// Open returns a client for the Redis server at redisURL; see [ParseAddress] for the
+// URL format. Open does not connect; [Client.Ping] does.
 func Open(redisURL string) (*Client, error) {
 	address, err := ParseAddress(redisURL)
 	if err != nil {
@@ -41,54 +41,57 @@ func Open(redisURL string) (*Client, error) {
 	return NewClient(address), nil
 }
 
-// NewClient is like [Open] for a parsed address.
+// NewClient is like [Open] but takes a parsed address.
 func NewClient(address Address) *Client {
 	rdb := address.Connect()
 	return &Client{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
-// SendHeaders adds headers to each task, for example the W3C trace context. The
-// function makes them from the context of the request. The server passes them on as
-// [Execution].Headers and makes no other use of them. Call SendHeaders before the first
-// request.
+// SendHeaders sets the function that returns the headers of each task, such as the W3C
+// trace context. The client calls headers with the context of the request. The server
+// passes the headers on in [Execution].Headers and does not use them otherwise. Call
+// SendHeaders before the first request.
 func (c *Client) SendHeaders(headers func(context.Context) map[string]string) { c.headers = headers }
 
-// Close closes the connections.
+// Close closes the connections to Redis.
 func (c *Client) Close() error { return c.rdb.Close() }
 
 // Ping checks that Redis answers.
 func (c *Client) Ping(ctx context.Context) error { return c.rdb.Ping(ctx).Err() }
 
-// Import requests an import. It reports invalid arguments before it enqueues anything.
-// While the run of the same request (see [Key]) is waiting or running, Import returns
-// that run's id.
+// Import requests an import. It returns an error for invalid arguments before it
+// enqueues anything. If the same request (see [Key]) is already waiting or running,
+// Import returns the id of that run.
 //
-// After an error the import may or may not be queued. It is safe to request it again.
+// If Import returns an error, the import may already be queued. It is safe to request
+// it again.
 func (c *Client) Import(ctx context.Context, args ImportArgs) (Receipt, error) {
 	return request(ctx, c, Import(), args)
 }
 
-// Map requests that pairs are mapped, with the same rules as [Client.Import].
+// Map requests a run that maps the given pairs. It follows the rules of
+// [Client.Import].
 func (c *Client) Map(ctx context.Context, args MapArgs) (Receipt, error) {
 	return request(ctx, c, Map(), args)
 }
 
-// Unmap requests that mappings are unmapped, with the same rules as [Client.Import].
+// Unmap requests a run that unmaps the given mappings. It follows the rules of
+// [Client.Import].
 func (c *Client) Unmap(ctx context.Context, args UnmapArgs) (Receipt, error) {
 	return request(ctx, c, Unmap(), args)
 }
 
-// Resync requests that a connection's mappings are reconciled with Halo, with the same
-// rules as [Client.Import].
+// Resync requests a run that reconciles a connection's mappings with Halo. It follows
+// the rules of [Client.Import].
 func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 	return request(ctx, c, Resync(), args)
 }
 
 // Enqueue enqueues a run that is already in the ledger. It is safe to repeat:
-//   - A task that is waiting, running or completed stays as it is.
+//   - A task that is waiting, running or completed does not change.
 //   - An archived task runs again, because its run has not ended in the ledger.
-//   - A task that asynq has lost track of comes back within two minutes.
-//   - An evicted task is written again.
+//   - A task that asynq no longer tracks runs again within two minutes.
+//   - An evicted task is enqueued again.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -112,8 +115,8 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return err
 }
 
-// Forget deletes a task that has ended, and its result, so that the run can be enqueued
-// again. It does nothing if the task is unknown or has not ended.
+// Forget deletes an ended task and its result, so that the run can be enqueued again.
+// It does nothing if the task does not exist or has not ended.
 func (c *Client) Forget(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)
 	switch {
@@ -149,7 +152,7 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return c.send(ctx, cmd)
 }
 
-// revive makes an archived task run again.
+// revive restarts an archived task.
 func (c *Client) revive(ctx context.Context, queue, runID string) error {
 	info, err := c.find(ctx, runID, queue)
 	return c.runTask(ctx, info, err, asynq.TaskStateArchived)

@@ -17,10 +17,10 @@ func TestWrongArgumentsQueueNothing(t *testing.T) {
 		t.Error("import without a connection was accepted")
 	}
 	if err := Enqueue(ctx, c, Import(), NewRunID(), ImportArgs{Tenant: "acme"}); err == nil {
-		t.Error("enqueueing it was accepted")
+		t.Error("an invalid import was enqueued")
 	}
 	if err := Enqueue(ctx, c, Import(), "run/1", validImport()); err == nil {
-		t.Error("a run id of another form was accepted")
+		t.Error("an invalid run id was accepted")
 	}
 	if n, err := c.rdb.DBSize(ctx).Result(); n != 0 || err != nil {
 		t.Errorf("%d keys in Redis, %v", n, err)
@@ -43,7 +43,7 @@ func TestEnqueueImportIsIdempotent(t *testing.T) {
 	}
 }
 
-// A run must not hang if its record is open but its task is archived.
+// Enqueue restarts an archived task, because its run would otherwise never end.
 func TestEnqueueImportRevivesArchived(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -66,8 +66,8 @@ func TestEnqueueImportRevivesArchived(t *testing.T) {
 	}
 }
 
-// asynq registers a queue once per client. After a flush, asynqmon and Status could no
-// longer see the queue's tasks.
+// asynq registers a queue only once per client. After a flush, asynqmon and Status
+// could otherwise not find the queue's tasks.
 func TestQueueIsVisibleAfterFlush(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -89,22 +89,22 @@ func TestQueueIsVisibleAfterFlush(t *testing.T) {
 
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	c := openClient(t, "redis://127.0.0.1:1/0?max_retries=-1") // no server there
+	c := openClient(t, "redis://127.0.0.1:1/0?max_retries=-1") // nothing listens on this port
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Ping(ctx); err == nil {
-		t.Error("ping answered")
+		t.Error("ping succeeded")
 	}
 	if _, err := c.Import(ctx, validImport()); err == nil {
 		t.Error("import was accepted")
 	}
 	if _, err := c.Status(ctx, NewRunID()); err == nil || errors.Is(err, ErrUnknownRun) {
-		t.Errorf("status: %v; Redis being away does not make a run unknown", err)
+		t.Errorf("status: %v, want a Redis error instead of an unknown run", err)
 	}
 	if _, err := c.Wait(ctx, NewRunID()); err == nil || errors.Is(err, ErrUnknownRun) {
 		t.Errorf("wait: %v", err)
 	}
 	if ctx.Err() != nil {
-		t.Error("it took all the time there was")
+		t.Error("the calls took until the timeout")
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// childEnv is the Redis URL of a child process that takes a task, prints a line and never
-// ends.
+// childEnv is the variable with the Redis URL for a child process. The child takes a
+// task, prints a line and never ends.
 const childEnv = "HALOSYNC_TASKS_CHILD"
 
 func child(url string) int {
@@ -39,10 +39,10 @@ func child(url string) int {
 	select {}
 }
 
-// When a worker dies, its task stays unavailable for a minute or two. The lease lasts
-// 30 s and must have been over for 30 s, and servers check for such leases at their
-// start and once a minute. The short form ends the lease in Redis before a server
-// starts. The long form waits for all of it.
+// When a worker dies, its task is not retried for a minute or two. The lease lasts 30 s
+// and must have been expired for 30 s. Servers check for such leases at startup and
+// once a minute. The short form of the test expires the lease in Redis before it starts
+// a server. The long form waits for the lease to expire.
 func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -60,17 +60,17 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || line != "running\n" {
-		t.Errorf("child said %q, %v", line, err)
+		t.Errorf("child printed %q, error %v", line, err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // an error, because it was killed
+	_ = cmd.Wait() // an error is expected, because the child was killed
 
 	const leases = "asynq:{interactive}:lease"
 	if devstack.Long() {
-		// A server that starts two seconds after the task was taken finds it after 62
-		// s. A server that starts at once might just miss it.
+		// A server that starts two seconds after the task was taken finds the task
+		// after 62 s. A server that starts at once might just miss it.
 		eventually(t, "two seconds", func() bool {
 			return time.Until(time.Unix(int64(c.rdb.ZScore(t.Context(), leases, id).Val()), 0)) < 28*time.Second
 		})
@@ -93,11 +93,11 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 		t.Fatalf("result = %+v, %v", result, err)
 	}
 	if n := receive(t, attempts); n != 2 || len(attempts) > 0 {
-		t.Errorf("attempt %d; a death counts as a failure", n)
+		t.Errorf("attempt %d, but a worker crash must count as a failure", n)
 	}
 }
 
-// abandon takes a task as asynq does and ends its lease, as if the worker had died a
+// abandon takes a task as asynq does and expires its lease, as if the worker had died a
 // minute ago.
 func abandon(t *testing.T, c *Client, queue, id string) {
 	t.Helper()
@@ -124,7 +124,7 @@ func recovered(t *testing.T, c *Client, id string, failures int) {
 	})
 }
 
-// A task that kills every worker ends and is reported to OnReject, because no handler
+// A task that crashes every worker ends and is reported to OnReject, because no handler
 // can close the run's record.
 func TestDeathsUseUpAttempts(t *testing.T) {
 	t.Parallel()
@@ -163,7 +163,8 @@ func TestDeathsUseUpAttempts(t *testing.T) {
 	shutdown(t, last)
 }
 
-// The handler has stored its result, but "done" did not reach Redis.
+// A task whose result is stored but whose "done" did not reach Redis is not executed
+// again.
 func TestFinishedTaskIsNotExecutedAgain(t *testing.T) {
 	t.Parallel()
 	url := database(t)

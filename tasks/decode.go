@@ -8,11 +8,11 @@ import (
 	"io"
 )
 
-// maxPayload bounds a payload, in bytes. The longest valid import takes 220 kB; a
-// request with pairs may be longer.
+// maxPayload is the maximum length of a payload in bytes. The longest valid import takes
+// 220 kB; a request with pairs may be longer.
 const maxPayload = 1 << 20
 
-// encode returns the payload for arguments: canonical JSON on one line. It validates them.
+// encode validates args and returns the payload: canonical JSON on one line.
 func encode[A Args[A]](args A) ([]byte, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
@@ -21,7 +21,7 @@ func encode[A Args[A]](args A) ([]byte, error) {
 	return payloadOf(args)
 }
 
-// payloadOf encodes arguments on one line of at most maxPayload bytes.
+// payloadOf encodes args as one line of at most maxPayload bytes.
 func payloadOf(args any) ([]byte, error) {
 	payload, err := json.Marshal(args)
 	if err == nil && len(payload) > maxPayload {
@@ -30,8 +30,8 @@ func payloadOf(args any) ([]byte, error) {
 	return payload, err
 }
 
-// decode decodes a payload. It refuses unknown fields, because this version must not
-// execute only a part of a request. It accepts everything that encode writes.
+// decode decodes a payload. It rejects unknown fields, so that this version never
+// executes only part of a request. It accepts everything that encode writes.
 func decode[A Args[A]](payload []byte) (A, error) {
 	var args, none A
 	if len(payload) > maxPayload {
@@ -55,8 +55,8 @@ func decode[A Args[A]](payload []byte) (A, error) {
 	return args, nil
 }
 
-// payloadTenant returns the tenant of a payload that decode refused, or "" if it cannot be
-// read.
+// payloadTenant returns the tenant of a payload that decode rejected, or "" if it
+// cannot read the tenant.
 func payloadTenant(payload []byte) string {
 	var partial struct {
 		Tenant string `json:"tenant"`

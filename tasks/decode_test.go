@@ -38,7 +38,7 @@ func TestDecode(t *testing.T) {
 			_, err := decode[ImportArgs]([]byte(tc.payload))
 			switch {
 			case tc.want == "" && err != nil:
-				t.Errorf("unexpected: %v", err)
+				t.Errorf("unexpected error: %v", err)
 			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("error = %v, want %q in it", err, tc.want)
 			}
@@ -87,8 +87,8 @@ func TestPayloadTenant(t *testing.T) {
 	}
 }
 
-// Accepted arguments are valid and canonical, and encoding them gives the same
-// arguments.
+// Accepted arguments are valid and canonical. Encoding and decoding them returns the
+// same arguments.
 func FuzzDecode(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	f.Add([]byte(head + `,"all":true}`))
@@ -103,10 +103,10 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		if !json.Valid(payload) {
-			t.Errorf("accepted though it is not JSON: %q", payload)
+			t.Errorf("accepted although it is not JSON: %q", payload)
 		}
 		if err := args.Validate(); err != nil {
-			t.Errorf("accepted though invalid: %v", err)
+			t.Errorf("accepted although it is invalid: %v", err)
 		}
 		again, err := encode(args)
 		if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dedupLua stores run "id" as the holder of the dedup key "key" if the key is free or
-// the run "expired" holds it. Otherwise it returns the holder and how long the holder
-// has had the key, in milliseconds on Redis' clock.
+// dedupLua stores the run "id" as the holder of the dedup key "key" if the key is free
+// or the run "expired" holds it. Otherwise it returns the holder and the time since the
+// holder stored the key, in milliseconds on Redis' clock.
 const dedupLua = `
 local time = redis.call('TIME')
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -23,20 +23,21 @@ if held then
 end
 redis.call('SET', key, id .. ' ' .. now, 'PX', keep)`
 
-// dedupScript is dedupLua as a script of its own.
+// dedupScript runs dedupLua alone.
 var dedupScript = redis.NewScript(fmt.Sprintf(`
 local key, id, expired, keep = KEYS[1], ARGV[1], ARGV[2], %d
 %s
 return {}`, dedupKeep.Milliseconds(), dedupLua))
 
-// requestLua makes a whole request in one call. It comes after asynq's script, which is
-// wrapped in the function enqueue and takes the first %[1]d keys and %[2]d arguments.
-// It stores the dedup key, lists the run as unrecorded, adds the queue to asynq's set
-// and writes the task. It returns nothing if it stored the dedup key.
+// requestLua makes a whole request in one call. It follows asynq's script, which is
+// wrapped in the function enqueue and uses the first %[1]d keys and %[2]d arguments.
+// requestLua stores the dedup key, lists the run as unrecorded, adds the queue to
+// asynq's set and writes the task. If it stored the dedup key, it returns an empty
+// list.
 //
-// The key and the task are written together, so a key without a task expires at once:
-// its time is 0. If go-redis repeats the call after a lost reply, the call finds its
-// own key and does no harm.
+// The script writes the key together with its task. If the task is later missing, the
+// key expires at once, because its timestamp is 0. If go-redis repeats the call after a
+// lost reply, the second call finds its own key and changes nothing.
 const requestLua = `
 local key, unrecorded, queues = KEYS[%[1]d + 1], KEYS[%[1]d + 2], KEYS[%[1]d + 3]
 local id, queue, expired = ARGV[%[2]d + 1], ARGV[%[2]d + 2], ARGV[%[2]d + 3]
@@ -51,8 +52,8 @@ redis.call('SADD', queues, queue)
 enqueue()
 return {}`
 
-// dedupReply parses the reply of dedupLua. holder is runID if the run now has the key;
-// otherwise age is how long the holder has had it.
+// dedupReply parses the reply of dedupLua. If the run now holds the key, holder is
+// runID. Otherwise age is how long the holder has had the key.
 func dedupReply(runID string, cmd *redis.Cmd) (holder string, age time.Duration, err error) {
 	reply, err := cmd.StringSlice()
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package tasks is the contract of the queue: the requests that halosync accepts, and
-// the client and the server for them. It is the only package that imports asynq.
+// Package tasks defines the requests that halosync accepts, and implements the client
+// and the server of their queue. No other package imports asynq.
 //
-// Each kind of job is declared once, as a [Kind]: its name, arguments, result, queue
-// and limits. Programs that request runs use a [Client]. Programs that execute them use
-// a [Server] with one handler per kind. The product imports this package and nothing
-// else of halosync; it links neither Postgres nor the engine.
+// A [Kind] declares each kind of job once: its name, arguments, result, queue and
+// limits. Programs that request runs use a [Client]. Programs that execute runs use a
+// [Server] with one handler per kind. The product imports only this package of
+// halosync, and so does not link Postgres or the engine.
 //
 //	request: Open → Import → run id → Wait          (any program)
 //	execute: NewServer → Handle → Start → Shutdown  (internal/worker)
@@ -12,9 +12,9 @@
 // # A run in the queue
 //
 // A run is one asynq task. The task id is the run id: 32 hex digits without hyphens,
-// because asynqmon cuts ids at the first hyphen. The payload is JSON on one line, with
-// ids and choices only, never a secret. The task's result is a small copy of the run's
-// record, kept for a day. The record in Postgres is the truth.
+// because asynqmon truncates ids at the first hyphen. The payload is one line of JSON
+// that contains ids and options, never a secret. The task's result is a short copy of
+// the run's record; Redis keeps it for a day. The record in Postgres is authoritative.
 //
 // # What a handler returns
 //
@@ -25,11 +25,11 @@
 //
 // # Handlers are idempotent
 //
-// A task may run twice, even at the same moment: asynq gives it to another worker when
-// one stops answering for 30 seconds, and it repeats a task whose "done" did not reach
-// Redis. Handlers must therefore be idempotent, and their writes fenced. [Server] lists
-// what it does to make this rare.
+// A task may run twice, even at the same moment. If a worker stops responding for 30
+// seconds, asynq gives its task to another worker. asynq also repeats a task if Redis
+// did not receive its "done". Handlers must therefore be idempotent, and fences must
+// protect their writes. [Server] lists what it does to make repetition rare.
 //
-// It has more than 2,500 lines: both ends of one contract, with the scripts that keep ledger
-// and queue together.
+// It has more than 2,500 lines: it contains both ends of one contract, and the scripts
+// that keep the ledger and the queue consistent.
 package tasks

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// enqueueCommand is the command with which asynq writes one task: a call of a script
+// enqueueCommand is the command with which asynq writes one task. It calls a script
 // whose keys are all in one slot of a cluster.
 type enqueueCommand struct {
 	queue, runID string
@@ -19,14 +19,14 @@ type enqueueCommand struct {
 	args   []any
 }
 
-// enqueueScript holds asynq's script, alone and wrapped in requestLua.
+// enqueueScript holds asynq's script, both alone and wrapped in requestLua.
 type enqueueScript struct {
 	digest, source string
 	request        *redis.Script
 }
 
-// prepare makes asynq build the command for a task without sending it, so that other
-// commands can share its round trip.
+// prepare returns the command that asynq would send for a task, without sending it, so
+// that other commands can share its round trip.
 func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A, payload []byte) (enqueueCommand, error) {
 	capture := &captureRedis{
 		UniversalClient: c.rdb,
@@ -48,16 +48,16 @@ func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A
 }
 
 // captureRedis is the Redis client for one call of asynq. It keeps the command and
-// reports success. For a script that it has not seen, it makes asynq send the source.
+// reports success. If it has not seen the script yet, it makes asynq send the source.
 type captureRedis struct {
 	redis.UniversalClient
 	enqueueCommand
 }
 
-// SAdd ignores asynq's registration of a queue, which asynq sends once per client.
-// After a flush, or after someone deletes the queue in asynqmon, its tasks would run
-// but not be visible. [Client.send] and requestLua therefore register the queue with
-// each task.
+// SAdd ignores asynq's registration of a queue, which asynq sends only once per client.
+// If someone flushes Redis or deletes the queue in asynqmon, later tasks would run but
+// remain invisible. Therefore [Client.send] and requestLua register the queue with each
+// task.
 func (r *captureRedis) SAdd(ctx context.Context, _ string, _ ...any) *redis.IntCmd {
 	return redis.NewIntCmd(ctx)
 }
@@ -88,11 +88,11 @@ func (r *captureRedis) capture(ctx context.Context, keys []string, args []any) *
 }
 
 // send writes the task and registers its queue. It returns [asynq.ErrTaskIDConflict] if
-// a task with the same id exists.
+// a task with the same id already exists.
 func (c *Client) send(ctx context.Context, cmd enqueueCommand) error {
 	var registered *redis.IntCmd
 	var written *redis.Cmd
-	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command reports its own error
 		registered = p.SAdd(ctx, queuesKey, cmd.queue)
 		written = p.EvalSha(ctx, cmd.script.digest, cmd.keys, cmd.args...)
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The product requests an import and waits for its end.
+// The product requests an import and waits for its result.
 func ExampleClient_Import() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -21,7 +21,7 @@ func ExampleClient_Import() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = queue.Close() }() // after an error nothing is lost
+	defer func() { _ = queue.Close() }() // an error here loses nothing
 
 	receipt, err := queue.Import(ctx, tasks.ImportArgs{
 		Tenant:       "acme",
@@ -40,7 +40,7 @@ func ExampleClient_Import() {
 	// Output: succeeded 1 2
 }
 
-// The product requests a run in its own transaction. A rollback undoes the request.
+// The product requests a run in its own transaction. A rollback cancels the request.
 func ExampleStatement() {
 	query, params, err := tasks.Statement(tasks.Import(), tasks.ImportArgs{
 		Tenant:       "acme",
@@ -59,7 +59,7 @@ func ExampleStatement() {
 	// halo:import acme {"tenant":"acme","connection_id":"0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6","client_ids":[7,12],"requested_by":"ann@acme.example"}
 }
 
-// An invalid request is refused before anything is enqueued.
+// Validate refuses an invalid request before anything is enqueued.
 func ExampleImportArgs_Validate() {
 	args := tasks.ImportArgs{Tenant: "acme", ConnectionID: "main", All: true, ClientIDs: []int64{12}}
 	fmt.Println(args.Validate())
@@ -81,7 +81,7 @@ func ExampleHandle() {
 	tasks.Handle(server, tasks.Import(), func(ctx context.Context, job tasks.Job[tasks.ImportArgs]) (tasks.RunResult, error) {
 		for page := 1; page <= 3; page++ {
 			select {
-			case <-job.Draining: // the next worker continues here
+			case <-job.Draining: // the next worker continues at this page
 				return tasks.RunResult{}, tasks.Later(0, errors.New("worker is stopping"))
 			default:
 			}

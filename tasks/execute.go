@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// resultTimeout is how long the server tries to write a result to Redis. A lost
-	// lease or a shutdown cuts this time short.
+	// resultTimeout is how long the server tries to write a result to Redis. The server
+	// stops earlier after a lost lease or at shutdown.
 	resultTimeout = 20 * time.Second
 	resultRetry   = 500 * time.Millisecond
 )
@@ -32,20 +32,20 @@ type execution struct {
 	maxAttempts int
 	span        Span
 	result      *RunResult // from the handler; nil after an error
-	died        bool       // the previous execution lost its worker
+	died        bool       // the worker of the previous execution died
 	draining    <-chan struct{}
 }
 
 func (x *execution) attempt() int { return x.failures + 1 }
 func (x *execution) final() bool  { return x.attempt() >= x.maxAttempts }
 
-// rejection is the reason why a handler must not execute a task.
+// rejection is the reason why no handler may execute a task.
 type rejection struct{ err error }
 
 func (e *rejection) Error() string { return e.err.Error() }
 func (e *rejection) Unwrap() error { return e.err }
 
-// panicError is a panic in a handler. Only the log shows its stack.
+// panicError is a panic in a handler. Its stack trace appears only in the log.
 type panicError struct {
 	value any
 	stack []byte
@@ -69,7 +69,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	}
 	verdict, verr := judge(err, x.final())
 	if ctx.Err() != nil {
-		// At this point asynq ignores the result.
+		// asynq now ignores the result.
 		verdict, verr = VerdictInterrupted, errors.Join(context.Cause(ctx), err)
 	}
 	s.logExecution(x, verdict, verr, time.Since(started))
@@ -78,7 +78,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 
 func (s *Server) newExecution(ctx context.Context, t *asynq.Task) *execution {
 	x := &execution{kind: t.Type(), draining: s.draining}
-	// Outside of asynq these values are missing and stay zero.
+	// Outside asynq these values are missing and stay zero.
 	x.queue, _ = asynq.GetQueueName(ctx)
 	x.runID, _ = asynq.GetTaskID(ctx)
 	x.failures, _ = asynq.GetRetryCount(ctx)
@@ -100,8 +100,9 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 	}
 	run, ok := s.kinds[x.kind]
 	if !ok {
-		// A newer worker may have a handler, so this is an ordinary failure.
-		return nil, fmt.Errorf("kind %q has no handler here", x.kind)
+		// Another worker of a newer version may have a handler, so this is an ordinary
+		// failure.
+		return nil, fmt.Errorf("no handler for kind %q", x.kind)
 	}
 	if x.failures > 0 {
 		if result := s.storedResult(x); result != nil {
@@ -123,7 +124,8 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 	return result, err
 }
 
-// reject ends a task for good, after OnReject has closed the run's record.
+// reject calls OnReject, which closes the run's record, and then ends the task for
+// good.
 func (s *Server) reject(ctx context.Context, x *execution, t *asynq.Task, cause error) error {
 	if s.cfg.OnReject != nil {
 		r := Rejected{x.kind, x.runID, x.tenant, excerpt(t.Payload(), 200), cause}
@@ -134,8 +136,9 @@ func (s *Server) reject(ctx context.Context, x *execution, t *asynq.Task, cause 
 	return Never(cause)
 }
 
-// storedResult returns the result that an earlier execution stored but could not mark
-// as done in Redis, or nil. It also sets x.died.
+// storedResult returns the result of an earlier execution that stored it but could not
+// mark the task as done in Redis. It returns nil if there is no result. It also sets
+// x.died.
 func (s *Server) storedResult(x *execution) []byte {
 	info, err := s.inspector.GetTaskInfo(x.queue, x.runID)
 	if err != nil {
@@ -148,8 +151,9 @@ func (s *Server) storedResult(x *execution) []byte {
 	return info.Result
 }
 
-// store writes the result before asynq marks the task as done. It waits for Redis to
-// restart. If Redis does not return, the run has still ended, and its record says so.
+// store writes the result before asynq marks the task as done. It retries for
+// resultTimeout, so that Redis can restart. If Redis does not come back, the run has
+// still ended, and its record in Postgres holds the result.
 func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result []byte) {
 	var err error
 	for end := time.Now().Add(resultTimeout); ; {

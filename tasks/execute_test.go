@@ -26,8 +26,7 @@ func serve(t *testing.T, url string, cfg ServerConfig, kind Kind[note, RunResult
 	return s
 }
 
-// script returns a handler that returns the given errors one after another, then
-// succeeds.
+// script returns a handler that returns the given errors in turn and then succeeds.
 func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]) (RunResult, error) {
 	var n atomic.Int64
 	return func(_ context.Context, job Job[note]) (RunResult, error) {
@@ -40,7 +39,7 @@ func script(steps []error, seen func(Job[note])) func(context.Context, Job[note]
 }
 
 // asynq checks whether retries are left before it checks whether the error is a
-// failure. Without care, a Later in the last attempt would end the run.
+// failure. A Later in the last attempt must nevertheless not end the run.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	fail, later := errors.New("status 502"), Later(0, errors.New("budget"))
@@ -76,7 +75,7 @@ func TestAttempts(t *testing.T) {
 			t.Parallel()
 			url := database(t)
 			c := openClient(t, url)
-			var seen []step // each execution writes one after the other
+			var seen []step // executions do not overlap, so no lock is needed
 			serve(t, url, ServerConfig{}, noteKind(), script(tc.steps, func(j Job[note]) {
 				seen = append(seen, step{j.Attempt, j.Final})
 			}))
@@ -95,8 +94,8 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// The time of a Later has a precision of one second, because asynq checks once a
-// second.
+// The delay of a Later has a precision of one second, because asynq checks for delayed
+// tasks once a second.
 func TestLaterComesLater(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -106,7 +105,7 @@ func TestLaterComesLater(t *testing.T) {
 	enqueueNote(t, c, noteKind())
 	first := receive(t, starts)
 	if gap := receive(t, starts).Sub(first); gap < time.Second || gap > 6*time.Second {
-		t.Errorf("came again after %v, want about 2 s", gap)
+		t.Errorf("ran again after %v, want about 2 s", gap)
 	}
 }
 
@@ -132,14 +131,14 @@ func TestPanicIsAnOrdinaryFailure(t *testing.T) {
 	await(t, c, id)
 	lines := logs.FilterMessage("task").FilterField(zap.String("verdict", "again")).All()
 	if len(lines) != 1 {
-		t.Fatalf("%d lines about the failure, want 1", len(lines))
+		t.Fatalf("%d log lines about the failure, want 1", len(lines))
 	}
 	if stack, _ := lines[0].ContextMap()["stack"].(string); !strings.Contains(stack, "execute_test.go") {
-		t.Errorf("stack = %q, want the place of the panic", stack)
+		t.Errorf("stack = %q, want the line that panicked", stack)
 	}
 }
 
-// Each execution has one log line with all its fields.
+// Each execution logs one line with all fields.
 func TestLogLine(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -204,14 +203,14 @@ func TestRejections(t *testing.T) {
 				t.Errorf("rejected = %+v", r)
 			}
 			if len(rejected) > 0 {
-				t.Error("told more than once")
+				t.Error("OnReject was called more than once")
 			}
 		})
 	}
 }
 
-// The record must be closed before the task is archived. If closing it fails, the task
-// is tried again.
+// The record must be closed before the task is archived. If closing fails, the task is
+// retried.
 func TestRejectionIsToldUntilHeard(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -240,8 +239,8 @@ func TestRejectionIsToldUntilHeard(t *testing.T) {
 	}
 }
 
-// A task of a kind from a newer version is left to newer workers, and its kind does not
-// become a metric label.
+// A server without a handler for a task's kind leaves the task to newer workers. The
+// unknown kind does not become a metric label.
 func TestUnknownKind(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -251,7 +250,7 @@ func TestUnknownKind(t *testing.T) {
 	id := enqueueNote(t, c, named("test:later-version"))
 	eventually(t, "retry", func() bool {
 		st, err := c.Status(t.Context(), id)
-		return err == nil && st.State == StateRetrying && strings.Contains(st.LastError, "no handler here")
+		return err == nil && st.State == StateRetrying && strings.Contains(st.LastError, "no handler for kind")
 	})
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
@@ -260,8 +259,8 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// asynq frees the slot at the timeout, even if the handler ignores it. This counts as a
-// failed attempt.
+// asynq frees the slot at the timeout, even if the handler ignores the timeout. The
+// timeout counts as a failed attempt.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// logExecution logs an execution in one line and reports it to metrics and traces.
+// logExecution logs an execution on one line and reports it to metrics and traces.
 func (s *Server) logExecution(x *execution, verdict Verdict, err error, took time.Duration) {
 	fields := append(x.fields(), "verdict", string(verdict), "duration", took)
 	if err != nil {
@@ -31,14 +31,13 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 	}
 	if s.cfg.Observe != nil {
 		if s.kinds[x.kind] == nil {
-			done.Kind = "other" // an unknown name must not become a label
+			done.Kind = "other" // an unknown name must not become a metric label
 		}
 		s.cfg.Observe(done)
 	}
 }
 
-// fields returns the log fields of an execution and its result. It leaves out counts of
-// zero.
+// fields returns the log fields of an execution and its result, without zero counts.
 func (x *execution) fields() []any {
 	fields := []any{
 		"run", x.runID, "kind", x.kind, "tenant", x.tenant, "queue", x.queue, "attempt", x.attempt(),

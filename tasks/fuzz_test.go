@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzReadStored checks that accepted arguments of any kind can be read again with the
-// same key, and that refused arguments give a short error.
+// same key, and that rejected arguments return a short error.
 func FuzzReadStored(f *testing.F) {
 	const head = `{"tenant":"acme","connection_id":"` + testUUID + `"`
 	for kind, args := range map[string][]string{

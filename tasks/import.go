@@ -12,24 +12,24 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// KindImport is the name of the job that imports clients from Halo as companies and
-// mappings.
+// KindImport is the name of the job that imports clients from Halo. It creates
+// companies and mappings for them.
 const KindImport = "halo:import"
 
 const (
-	// MaxClientIDs bounds the clients that one import names. A full list makes a
-	// payload of about 100 kB.
+	// MaxClientIDs is the maximum number of client ids in one import. The payload then
+	// is about 100 kB long.
 	MaxClientIDs = 10_000
-	// maxInteractiveIDs is the maximum number of clients in an interactive import. Each
-	// client takes one request to Halo.
+	// maxInteractiveIDs is the maximum number of clients in an interactive import,
+	// which sends one request to Halo for each client.
 	maxInteractiveIDs = 100
-	// maxText bounds each piece of free text, in bytes.
+	// maxText is the maximum length of a free text in bytes.
 	maxText = 200
-	// maxName bounds the name of a company or client, in bytes.
+	// maxName is the maximum length of a company or client name in bytes.
 	maxName = 4_000
 )
 
-// Import declares the import. An execution is one time slice of the run: the engine
+// Import declares the import. Each execution is one time slice of the run: the engine
 // stops well before the timeout and returns [Later].
 func Import() Kind[ImportArgs, RunResult] {
 	return Kind[ImportArgs, RunResult]{
@@ -41,32 +41,32 @@ func Import() Kind[ImportArgs, RunResult] {
 	}
 }
 
-// ImportArgs selects the clients to import. Exactly one of All, Search and ClientIDs is
-// set.
+// ImportArgs selects the clients to import. Set exactly one of All, Search and
+// ClientIDs.
 type ImportArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
 	// All imports every client that the connection can access.
 	All bool `json:"all,omitempty"`
-	// Search imports the clients that Halo finds for this text.
+	// Search imports the clients that Halo finds for a search text.
 	Search string `json:"search,omitempty"`
 	// ClientIDs imports 1 to [MaxClientIDs] clients by their id in Halo.
 	ClientIDs []int64 `json:"client_ids,omitempty"`
-	// DryRun makes all decisions but writes none of them.
+	// DryRun makes every decision but writes no mappings or companies.
 	DryRun bool `json:"dry_run,omitempty"`
-	// RequestedBy is only recorded. It is not part of the request's [Key].
+	// RequestedBy is recorded only. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// RunResult is the result of a run. Its fields have the names that the run's record
-// uses.
+// RunResult is the result of a run. Its fields have the same names as in the run's
+// record.
 type RunResult struct {
 	RunID        string `json:"id"`
 	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
 	Pages        int    `json:"pages"`
 	Records      int    `json:"records"`
 	RecordsTotal int    `json:"records_total"`
-	Complete     bool   `json:"complete"` // everything that was requested has been read
+	Complete     bool   `json:"complete"` // the run read everything that was requested
 	Created      int    `json:"created"`
 	Linked       int    `json:"linked"`
 	Refreshed    int    `json:"refreshed"`
@@ -80,7 +80,8 @@ type RunResult struct {
 	Error        string `json:"error"`
 }
 
-// Validate reports all faults of the arguments at once. It needs no connection.
+// Validate reports all faults of the arguments at once. It does not connect to
+// anything.
 func (a ImportArgs) Validate() error {
 	return errors.Join(
 		checkText("tenant", a.Tenant, true),
@@ -92,9 +93,9 @@ func (a ImportArgs) Validate() error {
 	)
 }
 
-// Canonical returns the one form that equal arguments share: the connection id in lower
-// case, the search without surrounding space, the client ids sorted and without
-// duplicates. It does not change a.
+// Canonical returns the form that equivalent arguments share: the connection id in
+// lower case, the search without surrounding space, and the client ids sorted without
+// duplicates. It does not modify a.
 func (a ImportArgs) Canonical() ImportArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	a.Search = strings.TrimSpace(a.Search)
@@ -152,7 +153,7 @@ func checkUUID(name, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s: missing", name)
 	}
-	// Parse alone would accept braces and prefixes.
+	// uuid.Parse alone would accept braces and prefixes.
 	if id, err := uuid.Parse(s); err != nil || len(s) != 36 || id == uuid.Nil {
 		return fmt.Errorf("%s: not a uuid of the form 0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6", name)
 	}
@@ -163,7 +164,7 @@ func checkText(name, s string, required bool) error {
 	return checkLength(name, s, required, maxText)
 }
 
-// checkName is like checkText for the names of companies and clients, which may be
+// checkName is like checkText, but for the names of companies and clients, which may be
 // longer.
 func checkName(name, s string, required bool) error {
 	return checkLength(name, s, required, maxName)

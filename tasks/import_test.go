@@ -57,7 +57,7 @@ func TestImportValidate(t *testing.T) {
 			err := args.Validate()
 			switch {
 			case tc.want == "" && err != nil:
-				t.Errorf("unexpected: %v", err)
+				t.Errorf("unexpected error: %v", err)
 			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("error = %v, want %q in it", err, tc.want)
 			}
@@ -69,7 +69,7 @@ func TestImportValidateReportsEverything(t *testing.T) {
 	t.Parallel()
 	err := ImportArgs{ConnectionID: "x", Search: "\x00", ClientIDs: []int64{0}}.Validate()
 	if err == nil {
-		t.Fatal("accepted")
+		t.Fatal("invalid arguments were accepted")
 	}
 	if n := len(strings.Split(err.Error(), "\n")); n != 5 {
 		t.Errorf("%d faults, want 5:\n%v", n, err)
@@ -110,7 +110,7 @@ func TestImportQueue(t *testing.T) {
 	}
 }
 
-// The field names are part of the contract, because scripts read them.
+// The JSON field names are part of the contract, because scripts read them.
 func TestRunResultJSON(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(RunResult{RunID: "r", State: "partial", Pages: 1, RecordsTotal: 2, Error: "e"})

@@ -12,9 +12,9 @@ import (
 
 // Key identifies a request. Two requests are the same if they have the same kind and
 // the same canonical arguments. The key is 32 hex digits: the first half of the SHA-256
-// of the kind, a line feed and the canonical JSON of the arguments without
-// requested_by. The algorithm must not change, because the ledger and Redis store keys:
-// with a different key the same request would run twice at once.
+// hash of the kind, a line feed, and the canonical JSON of the arguments without
+// requested_by. The algorithm must not change, because the ledger and Redis store keys.
+// With a different key, the same request could run twice at once.
 func Key[A Args[A]](kind string, args A) string {
 	text, err := json.Marshal(args.identity())
 	if err != nil { // impossible for strings, numbers and booleans
@@ -24,15 +24,14 @@ func Key[A Args[A]](kind string, args A) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// NewRunID returns a new run id: a version 7 uuid as 32 hex digits without hyphens. Ids
-// sort by time.
+// NewRunID returns a new run id: a version 7 UUID as 32 hex digits without hyphens. Run
+// ids sort by creation time.
 func NewRunID() string {
 	id := uuid.Must(uuid.NewV7())
 	return hex.EncodeToString(id[:])
 }
 
-// parseRunID returns a run id as 32 hex digits. The id may be given with or without
-// hyphens.
+// parseRunID returns a run id as 32 hex digits. It accepts ids with or without hyphens.
 func parseRunID(s string) (string, error) {
 	if len(s) == 32 || len(s) == 36 {
 		if id, err := uuid.Parse(s); err == nil {
@@ -42,8 +41,8 @@ func parseRunID(s string) (string, error) {
 	return "", fmt.Errorf("run id %q: want 32 hex digits", excerpt([]byte(s), 40))
 }
 
-// excerpt returns up to n leading bytes of b as valid UTF-8, for logs and errors. b
-// comes from outside.
+// excerpt returns at most the first n bytes of b as valid UTF-8, for logs and errors.
+// The input may be untrusted.
 func excerpt(b []byte, n int) string {
 	more := ""
 	if len(b) > n {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Postgres and Redis store keys, so this key must never change.
+// Postgres and Redis store keys, so the key of a request must never change.
 func TestKeyIsStable(t *testing.T) {
 	t.Parallel()
 	if got, want := Key(KindImport, validImport()), "5c85126d6ccc5e8197905b43ef6d1332"; got != want {
@@ -42,7 +42,7 @@ func TestKeySameness(t *testing.T) {
 		})
 	}
 	if Key("halo:map", base) == Key(KindImport, base) {
-		t.Error("two kinds share a key")
+		t.Error("requests of two kinds have the same key")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// kindNames are the names of the contract. Add new ones here.
+// kindNames lists the name of every kind. Add new kinds here.
 var kindNames = []string{KindImport, KindMap, KindUnmap, KindResync}
 
 func TestNoKindBeginsWithAnother(t *testing.T) {
@@ -56,7 +56,8 @@ func TestKindFault(t *testing.T) {
 	}
 }
 
-// Each kind states all limits. asynq's defaults are 25 retries, 30 minutes and no result.
+// Each kind sets all limits. asynq's defaults are 25 retries, 30 minutes and no
+// retention.
 func TestTaskCarriesTheKindsLimits(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))

@@ -91,7 +91,7 @@ func start(t *testing.T, s *Server) {
 	}
 }
 
-// note is the arguments of a kind for tests.
+// note holds the arguments of a test kind.
 type note struct {
 	Text string `json:"text"`
 }
@@ -147,7 +147,7 @@ func (l *ledger) verdicts() []Verdict {
 	return v
 }
 
-// eventually waits until a condition is met.
+// eventually waits until a condition is met, for at most a minute.
 func eventually(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -155,7 +155,7 @@ func eventually(t *testing.T, what string, met func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("%s: not within a minute", what)
+			t.Fatalf("%s: did not happen within a minute", what)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func hurry(t *testing.T, c *Client) {
 	t.Cleanup(func() { cancel(); <-over })
 }
 
-// await waits for a run's end and returns its task.
+// await waits until a run has ended and returns its task.
 func await(t *testing.T, c *Client, runID string) *asynq.TaskInfo {
 	t.Helper()
 	var info *asynq.TaskInfo

@@ -10,8 +10,8 @@ import (
 // KindMap is the name of the job that maps existing companies to clients.
 const KindMap = "halo:map"
 
-// MaxPairs bounds the pairs of one request. With ids, this number makes a payload of
-// about 400 kB. With long names, the request may reach the payload's limit of 1 MiB
+// MaxPairs is the maximum number of pairs in one request. With ids, the payload then
+// is about 400 kB long. A request with long names may reach the payload limit of 1 MiB
 // first.
 const MaxPairs = 5_000
 
@@ -29,28 +29,28 @@ func Map() Kind[MapArgs, RunResult] {
 	}
 }
 
-// MapArgs holds the pairs of companies and clients to map.
+// MapArgs lists the pairs of companies and clients to map.
 type MapArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
 	Pairs        []Pair `json:"pairs"`         // 1 to [MaxPairs]
-	// Replace moves existing mappings of a pair's company or client instead of refusing
-	// the pair.
+	// Replace moves an existing mapping of the pair's company or client. Without
+	// Replace, the run refuses the pair.
 	Replace bool `json:"replace,omitempty"`
-	// Suggested means that the pairs are accepted suggestions.
+	// Suggested reports whether the pairs are accepted suggestions.
 	Suggested bool `json:"suggested,omitempty"`
-	// RequestedBy is only recorded. It is not part of the request's [Key].
+	// RequestedBy is recorded only. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
-// Pair is a company and a client. Either ClientID or ClientName is set.
+// Pair is a company and a client. Set either ClientID or ClientName.
 type Pair struct {
 	// Company is the id, the external id or the exact name of a company.
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
-	// Line is the line in the file that the pair came from, or 0. It is only recorded
-	// and is not part of the request's [Key].
+	// Line is the line of the pair in the input file, or 0. It is recorded only and is
+	// not part of the request's [Key].
 	Line int `json:"line,omitempty"`
 }
 
@@ -65,7 +65,7 @@ func (a MapArgs) Validate() error {
 	)
 }
 
-// checkSize refuses arguments that do not fit into a payload, before anything is
+// checkSize rejects arguments that do not fit into a payload, before anything is
 // recorded.
 func (a MapArgs) checkSize() error {
 	_, err := payloadOf(a)
@@ -91,7 +91,7 @@ func checkPairs(pairs []Pair) error {
 	return errors.Join(faults...)
 }
 
-// maxFaults bounds the number of faulty pairs that one error lists.
+// maxFaults is the maximum number of faulty pairs in one error.
 const maxFaults = 10
 
 // Validate reports all faults of the pair.
@@ -115,8 +115,8 @@ func (p Pair) Validate() error {
 	return nil
 }
 
-// Canonical returns the one form that equal arguments share. It keeps the order of the
-// pairs, because of two contradictory pairs the first one counts.
+// Canonical returns the form that equivalent arguments share. It keeps the order of the
+// pairs, because the first of two contradictory pairs wins.
 func (a MapArgs) Canonical() MapArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	pairs := make([]Pair, len(a.Pairs))

@@ -25,7 +25,7 @@ type line struct {
 	wg       sync.WaitGroup
 }
 
-// newLine returns a cut line and the URL of Redis through it.
+// newLine returns a line that is cut, and a URL that connects to Redis through it.
 func newLine(t *testing.T, to string) (*line, string) {
 	t.Helper()
 	u, err := url.Parse(to)
@@ -38,7 +38,7 @@ func newLine(t *testing.T, to string) (*line, string) {
 	t.Cleanup(l.wg.Wait)
 	t.Cleanup(l.cut)
 	u.Host = l.addr
-	u.RawQuery = "max_retries=-1" // go-redis would retry until a short cut is over
+	u.RawQuery = "max_retries=-1" // otherwise go-redis would retry through a short outage
 	return l, u.String()
 }
 
@@ -96,7 +96,7 @@ func pipe(to, from net.Conn) {
 	from.Close()
 }
 
-// Start does not need Redis. The work begins once Redis is available.
+// Start succeeds without Redis. Execution begins once Redis is available.
 func TestServerStartsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
@@ -107,7 +107,7 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := s.Ping(ctx); err == nil {
-		t.Error("ping answered")
+		t.Error("ping succeeded")
 	}
 	l.restore()
 	await(t, c, id)
@@ -116,8 +116,8 @@ func TestServerStartsWithoutRedis(t *testing.T) {
 	}
 }
 
-// Redis is unavailable for a short time while a task ends. The result must not be lost,
-// or the task would run again two minutes later.
+// If Redis is unavailable for a short time while a task ends, the result must not be
+// lost. Otherwise the task would run again two minutes later.
 func TestRedisIsAwayAtTheEnd(t *testing.T) {
 	t.Parallel()
 	direct := database(t)
@@ -138,7 +138,7 @@ func TestRedisIsAwayAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if st, err := c.Status(t.Context(), id); err != nil || st.State != StateRunning {
-		t.Errorf("status while Redis is away from the worker: %+v, %v", st, err)
+		t.Errorf("status while the worker cannot reach Redis: %+v, %v", st, err)
 	}
 	l.restore()
 	if result, err := c.Wait(t.Context(), id); err != nil || result.State != "succeeded" || calls.Load() != 1 {
@@ -171,7 +171,7 @@ func TestWaitThroughAnOutage(t *testing.T) {
 	await(t, near, id)
 	select {
 	case err := <-result:
-		t.Fatalf("waited through nothing: %v", err)
+		t.Fatalf("Wait returned during the outage: %v", err)
 	default:
 	}
 	l.restore()

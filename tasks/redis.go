@@ -15,11 +15,11 @@ import (
 	"github.com/halosync/halosync/internal/redisurl"
 )
 
-// Address is the location of a Redis and the credentials for it. It is opaque, so that
-// printing it never shows the password. The zero value means no address.
+// Address is the address of a Redis server with its credentials. The type is opaque, so
+// that printing an address never shows the password. The zero value means no address.
 type Address = redisurl.Address
 
-// ParseAddress reads a Redis URL:
+// ParseAddress parses a Redis URL:
 //
 //	redis://[user:password@]host[:6379][/db]
 //	rediss://…                                 the same over TLS
@@ -27,44 +27,44 @@ type Address = redisurl.Address
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold
-// the options of go-redis and, with TLS, ca_file, cert_file and key_file. An error
-// never quotes the URL.
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may contain
+// the options of go-redis and, with TLS, ca_file, cert_file and key_file. Errors never
+// quote the URL.
 func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
 
-// LogRedis sends the messages of the Redis client library, mostly about failed
-// connections, to a logger instead of standard error. The library has one logger per
-// process, so a program calls LogRedis once, before it opens anything. The messages
+// LogRedis sends the messages of the Redis client library to log instead of standard
+// error. Most of them report failed connections. The library has one logger per
+// process, so call LogRedis once, before opening a client or a server. The messages
 // contain addresses, but no passwords.
 func LogRedis(log *zap.SugaredLogger) { redis.SetLogger(redisLogger{log.Named("redis")}) }
 
 type redisLogger struct{ log *zap.SugaredLogger }
 
-// Printf implements the library's interface. Its messages are logged as warnings,
-// because the library retries and returns an error in the end.
+// Printf implements the library's interface. It logs each message as a warning, because
+// the library retries and finally returns an error.
 func (l redisLogger) Printf(_ context.Context, format string, args ...any) {
 	l.log.Warnf(format, args...)
 }
 
 const (
-	// minMajor.minMinor is the oldest supported version. asynq's archive needs ZRANGE …
-	// BYSCORE, and the list of unrecorded runs needs LPOP with a count.
+	// minMajor.minMinor is the oldest supported version. asynq's archive needs ZRANGE
+	// with BYSCORE, and the list of unrecorded runs needs LPOP with a count.
 	minMajor, minMinor = 6, 2
-	// maxMemoryPercent is the memory use, in percent, above which Check warns.
+	// maxMemoryPercent is the memory use in percent above which Check warns.
 	maxMemoryPercent = 70
-	// minMemory is the memory for 50,000 tasks with their results, in bytes.
+	// minMemory is the memory in bytes for 50,000 tasks with their results.
 	minMemory = 64 << 20
 )
 
-// ErrUnfit means that Redis answers but cannot hold the queue: it would lose tasks, or
-// it refuses commands that the queue needs.
+// ErrUnfit means that Redis responds but cannot hold the queue, because it would lose
+// tasks or rejects commands that the queue needs.
 var ErrUnfit = errors.New("unfit for the queue")
 
-// Check checks the configuration of Redis; in a cluster, of each master. The error is
-// [ErrUnfit] with each fault and the setting that fixes it, or an error from Redis.
-// Warnings report faults for which the ledger at least partly compensates. Check skips
-// settings that the Redis user may not read. For most checks it needs INFO and CONFIG
-// GET.
+// Check checks the configuration of Redis; in a cluster, of each master. It returns an
+// [ErrUnfit] that lists each fault with the setting that fixes it, or an error from
+// Redis. Warnings report faults for which the ledger compensates at least partly. Most
+// checks need INFO and CONFIG GET; Check skips settings that the Redis user may not
+// read.
 func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, err
@@ -98,11 +98,11 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	return slices.Compact(warnings), s.checkRights(ctx)
 }
 
-// probeScript writes to a queue in the way in which most of asynq's scripts do.
+// probeScript writes to a queue like most of asynq's scripts.
 var probeScript = redis.NewScript(`return redis.call('LREM', KEYS[1], 0, ARGV[1])`)
 
-// checkRights sends one command of each type that the queue needs. None of them changes
-// anything. Missing rights are thus reported now, before they stop the queue.
+// checkRights sends one command of each type that the queue needs. The commands change
+// nothing. They reveal a missing right before it stops the queue.
 func (s *Server) checkRights(ctx context.Context) error {
 	const probe = "halosync:probe"
 	for _, err := range []error{
@@ -124,7 +124,7 @@ func (s *Server) checkRights(ctx context.Context) error {
 	return nil
 }
 
-// checkNode checks one server.
+// checkNode checks one Redis server.
 func checkNode(ctx context.Context, node *redis.Client) (faults, warnings []string, err error) {
 	text, err := node.Info(ctx).Result()
 	if refused(err) {
@@ -145,15 +145,14 @@ func checkNode(ctx context.Context, node *redis.Client) (faults, warnings []stri
 	return faults, warnings, nil
 }
 
-// refused reports whether Redis denies the command to this user or does not have it.
+// refused reports whether Redis denies the command to this user or does not support it.
 // Hosted Redis often renames or removes CONFIG.
 func refused(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "NOPERM") || strings.HasPrefix(reply.Error(), "ERR"))
 }
 
-// parseInfo parses the reply to INFO, which consists of headings and lines
-// "name:value".
+// parseInfo parses a reply to INFO: headings, and lines of the form "name:value".
 func parseInfo(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -164,8 +163,8 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// judgeRedis returns the faults of a server, which lose tasks, and its warnings. save
-// is the server's setting "save", or "unknown" if it could not be read.
+// judgeRedis returns the faults of a server, which can lose tasks, and its warnings.
+// save is the value of the setting "save", or "unknown" if it could not be read.
 func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
 	if version := info["redis_version"]; !recent(version) {
 		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))
@@ -186,7 +185,7 @@ func judgeRedis(info map[string]string, save string) (faults, warnings []string)
 	return faults, append(warnings, judgeMemory(info)...)
 }
 
-// judgeMemory returns warnings about a server's memory and its use.
+// judgeMemory returns warnings about a server's memory.
 func judgeMemory(info map[string]string) (warnings []string) {
 	used, limit := size(info, "used_memory"), size(info, "maxmemory")
 	if limit > 0 && limit < minMemory {

@@ -107,7 +107,7 @@ func TestJudgeRedis(t *testing.T) {
 	}
 }
 
-// Each case runs a real server with its own configuration.
+// Each case runs a real Redis server with its own configuration.
 func TestCheckRedis(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -149,7 +149,7 @@ func TestCheckRedis(t *testing.T) {
 	}
 }
 
-// One faulty node of a cluster is enough to lose tasks.
+// A single faulty node in a cluster can lose tasks.
 func TestCheckRedisCluster(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -159,13 +159,13 @@ func TestCheckRedisCluster(t *testing.T) {
 	closeAtEnd(t, cluster)
 	s := openServer(t, cluster.URL(), ServerConfig{})
 	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 1 {
-		t.Errorf("three alike: %q, %v", warnings, err)
+		t.Errorf("three equal nodes: %q, %v", warnings, err)
 	}
 	if _, err := cluster.Nodes[1].Do(t.Context(), "CONFIG", "SET", "maxmemory-policy", "allkeys-lru"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Check(t.Context()); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "allkeys-lru") {
-		t.Errorf("one evicts: %v", err)
+		t.Errorf("one node evicts keys: %v", err)
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// ErrArguments means that stored arguments do not fit their kind.
+// ErrArguments means that stored arguments are not valid for their kind.
 var ErrArguments = errors.New("arguments of the run")
 
-// Stored is a request in the form in which the ledger keeps it.
+// Stored is a request as the ledger stores it.
 type Stored struct {
 	Tenant, ConnectionID, RequestedBy string
 
@@ -17,7 +17,7 @@ type Stored struct {
 	Args []byte // canonical JSON
 }
 
-// entry is a kind in the registry without its types: its arguments are JSON.
+// entry is a registered kind without its types. Its arguments are JSON.
 type entry struct {
 	read    func(args []byte) (Stored, error)
 	enqueue func(ctx context.Context, c *Client, runID string, args []byte) error
@@ -68,7 +68,8 @@ func newEntry[A Args[A], R any](kind Kind[A, R]) entry {
 }
 
 // ReadStored reads a request from the name of its kind and the JSON of its arguments.
-// It decodes strictly and returns [ErrArguments] with the fault.
+// It decodes strictly. If the request is invalid, it returns an [ErrArguments] that
+// describes the fault.
 func ReadStored(kind string, args []byte) (Stored, error) {
 	k, err := kindByName(kind)
 	if err != nil {
@@ -77,8 +78,8 @@ func ReadStored(kind string, args []byte) (Stored, error) {
 	return k.read(args)
 }
 
-// EnqueueStored is like [Enqueue], but takes the name of the kind and the JSON of its
-// arguments, as the ledger keeps them.
+// EnqueueStored is like [Enqueue], but takes the stored form of a request: the name of
+// the kind and the JSON of the arguments.
 func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []byte) error {
 	k, err := kindByName(kind)
 	if err != nil {
@@ -87,16 +88,16 @@ func EnqueueStored(ctx context.Context, c *Client, kind, runID string, args []by
 	return k.enqueue(ctx, c, runID, args)
 }
 
-// statementSQL calls the function of the ledger's schema.
+// statementSQL calls the database function that requests a run.
 const statementSQL = `select replace(halosync.enqueue($1, $2, $3::uuid, $4::jsonb, $5)::text, '-', '')`
 
-// Statement returns the SQL that requests a run in the caller's own transaction, and
-// its parameters, for any Postgres driver. The statement returns the run's id as text.
-// Once the transaction commits, the run will be executed even if Redis loses its data.
-// [Client.Wait] waits for the run. While the run of the same request (see [Key]) is
-// waiting or running, the statement returns that run's id.
+// Statement returns an SQL statement that requests a run in the caller's own
+// transaction, and its parameters, for any Postgres driver. The statement returns the
+// run's id as text. Once the transaction commits, the run will be executed even if
+// Redis loses its data. [Client.Wait] waits for the run. If the same request (see
+// [Key]) is already waiting or running, the statement returns the id of that run.
 //
-// Statement reports invalid arguments itself, before anything reaches the database.
+// Statement checks the arguments itself and returns an error for invalid ones.
 func Statement[A Args[A], R any](kind Kind[A, R], args A) (query string, params []any, err error) {
 	if err := kind.fault(); err != nil {
 		return "", nil, err

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// epochKey exists as long as Redis keeps its data.
+// epochKey is the name of a Redis key that exists as long as Redis keeps its data.
 const epochKey = "halosync:mark"
 
 // HasEpoch reports whether Redis still has the key that [Client.SetEpoch] stored. If
-// not, Redis is new, was flushed or restarted without its data, and all queued tasks
+// not, Redis is new, was flushed, or restarted without its data, and all queued tasks
 // are lost.
 func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	n, err := c.rdb.Exists(ctx, epochKey).Result()
@@ -25,8 +25,8 @@ func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	return n > 0, nil
 }
 
-// SetEpoch stores the key that [Client.HasEpoch] checks for. Call it once all lost runs
-// are due to be enqueued again.
+// SetEpoch stores the key that [Client.HasEpoch] checks for. Call SetEpoch after
+// marking all lost runs to be enqueued again.
 func (c *Client) SetEpoch(ctx context.Context) error {
 	if err := c.rdb.Set(ctx, epochKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
 		return fmt.Errorf("queue epoch: %w", err)
@@ -34,14 +34,15 @@ func (c *Client) SetEpoch(ctx context.Context) error {
 	return nil
 }
 
-// repairScript repairs two states of the task KEYS[1] with the id ARGV[1] that asynq
-// v0.26 never leaves by itself. It returns 1 if the id is free.
+// repairScript repairs two states of the task KEYS[1] with the id ARGV[1] from which
+// asynq v0.26 never recovers. It returns 1 if the id is free.
 //
-//   - No hash, or a hash without a message, while lists still hold the id: the hash was
-//     evicted, or a late write of a result created it (asynq issue 1167). A task enqueued
-//     on top would run twice, so the script removes the id from KEYS[2] to KEYS[8].
-//   - Active without a lease in KEYS[2], which no recoverer finds (asynq issues 1051 and
-//     1144): the script adds an expired lease.
+//   - Lists still hold the id, but the hash is missing or has no message. The hash was
+//     evicted, or a late write of a result created it (asynq issue 1167). A new task
+//     with the same id would run twice, so the script removes the id from KEYS[2] to
+//     KEYS[8].
+//   - The task is active but has no lease in KEYS[2]. No recoverer finds such a task
+//     (asynq issues 1051 and 1144), so the script adds an expired lease.
 var repairScript = redis.NewScript(`
 if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
   redis.call('DEL', KEYS[1])
@@ -57,7 +58,7 @@ if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE',
 end
 return 0`)
 
-// repair makes asynq handle a stuck task again. free reports whether its id is unused.
+// repair repairs a stuck task. free reports whether the task id is unused.
 func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, err error) {
 	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
 	for i, key := range keys {
@@ -70,13 +71,13 @@ func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, er
 	return free, nil
 }
 
-// RunNow makes a delayed run due at once. It does nothing to a run in another state.
+// RunNow makes a delayed run due at once. It does nothing to runs in other states.
 func (c *Client) RunNow(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)
 	return c.runTask(ctx, info, err, asynq.TaskStateRetry, asynq.TaskStateScheduled)
 }
 
-// runTask takes the result of a lookup and makes the task due if its state is one of
+// runTask receives the result of a lookup and makes the task due if its state is one of
 // from.
 func (c *Client) runTask(ctx context.Context, info *asynq.TaskInfo, err error, from ...asynq.TaskState) error {
 	switch {

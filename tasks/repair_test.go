@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The epoch exists as long as Redis keeps its data.
+// The epoch key exists as long as Redis keeps its data.
 func TestEpoch(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -19,7 +19,7 @@ func TestEpoch(t *testing.T) {
 		t.Helper()
 		for _, c := range []*Client{one, two, one} {
 			if got, err := c.HasEpoch(t.Context()); got != want || err != nil {
-				t.Errorf("marked: %v, %v", got, err)
+				t.Errorf("HasEpoch = %v, %v", got, err)
 			}
 		}
 	}
@@ -34,15 +34,15 @@ func TestEpoch(t *testing.T) {
 	marked(false)
 	gone := openClient(t, "redis://127.0.0.1:1")
 	if _, err := gone.HasEpoch(t.Context()); err == nil {
-		t.Error("no error without a Redis")
+		t.Error("no error although Redis is unavailable")
 	}
 	if err := gone.SetEpoch(t.Context()); err == nil {
-		t.Error("no error without a Redis")
+		t.Error("no error although Redis is unavailable")
 	}
 }
 
-// If a result is written after its task was deleted, it leaves a hash that has the
-// task's id but is not a task.
+// If a result is written after its task was deleted, Redis keeps a hash under the
+// task's id that is not a task.
 func TestEnqueueReplacesAStub(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -76,7 +76,7 @@ func TestEnqueueRepairsALostLease(t *testing.T) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second repair must not take the new lease away
+	for range 2 { // the second repair must keep the new lease
 		if err := Enqueue(ctx, c, noteKind(), id, note{"hello"}); err != nil {
 			t.Fatal(err)
 		}
@@ -97,8 +97,8 @@ func TestEnqueueRepairsALostLease(t *testing.T) {
 	}
 }
 
-// A Redis that evicts keys deletes the task and leaves its id in a list. Once the task
-// is enqueued again, it is executed once.
+// If Redis evicts keys, it can delete a task and leave the id in a list. A task that is
+// enqueued again must then be executed only once.
 func TestEnqueueAfterAnEviction(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"pending", "retry", "active"} {
@@ -120,7 +120,7 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 				c.rdb.ZAdd(ctx, queue+"lease", redis.Z{Score: 1, Member: id}) // expired for a long time
 			}
 			if n := c.rdb.Del(ctx, queue+"t:"+id).Val(); n != 1 {
-				t.Fatal("no task")
+				t.Fatal("the task was not enqueued")
 			}
 			for range 2 {
 				if err := Enqueue(ctx, c, noteKind(), id, note{"hello"}); err != nil {
@@ -132,7 +132,7 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 			Handle(s, noteKind(), succeed)
 			start(t, s)
 			await(t, c, id)
-			last := enqueueNote(t, c, noteKind()) // comes after everything that was there
+			last := enqueueNote(t, c, noteKind()) // runs after all tasks enqueued before
 			await(t, c, last)
 			shutdown(t, s)
 			if got := observed.verdicts(); len(got) != 2 {
@@ -142,7 +142,7 @@ func TestEnqueueAfterAnEviction(t *testing.T) {
 	}
 }
 
-// A running task keeps its lease when it is enqueued again.
+// A running task keeps its lease when the task is enqueued again.
 func TestEnqueueLeavesALeaseAlone(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -201,7 +201,7 @@ func TestRunNow(t *testing.T) {
 	}
 }
 
-// A run that was requested through Redis is listed until a worker takes it.
+// A run that was requested through Redis stays listed until a worker takes it.
 func TestUnrecorded(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -215,7 +215,7 @@ func TestUnrecorded(t *testing.T) {
 	if _, err := c.Import(ctx, args); err != nil { // the same request is not listed twice
 		t.Fatal(err)
 	}
-	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // its task was never written
+	if err := c.listUnrecorded(ctx, NewRunID()); err != nil { // a run without a task
 		t.Fatal(err)
 	}
 	got, err := c.TakeUnrecorded(ctx, 10)
@@ -227,19 +227,19 @@ func TestUnrecorded(t *testing.T) {
 		t.Errorf("stored: %+v %v", stored, err)
 	}
 	if got, err := c.TakeUnrecorded(ctx, 10); err != nil || len(got) != 0 {
-		t.Errorf("a second time: %+v %v", got, err)
+		t.Errorf("taken again: %+v %v", got, err)
 	}
 	// A run that is in the ledger is not listed.
 	if err := Enqueue(ctx, c, Import(), NewRunID(), args); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := c.TakeUnrecorded(ctx, 10); err != nil || len(got) != 0 {
-		t.Errorf("of the ledger: %+v %v", got, err)
+		t.Errorf("a run from the ledger was listed: %+v %v", got, err)
 	}
 	if _, err := c.Lookup(ctx, NewRunID()); !errors.Is(err, ErrUnknownRun) {
 		t.Errorf("unknown: %v", err)
 	}
-	// The list is bounded.
+	// The list has a maximum length.
 	for range 3 {
 		if err := c.rdb.RPush(ctx, unrecordedKey, filled(maxUnrecorded/3)...).Err(); err != nil {
 			t.Fatal(err)

@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// dedupGrace is how long a dedup key without a task is respected, because its
-	// client may be about to enqueue the task. After that time the client is assumed
-	// dead.
+	// dedupGrace is how long a dedup key without a task blocks the same request,
+	// because its client may be about to enqueue the task. After that time the client
+	// is assumed to be dead.
 	dedupGrace = 10 * time.Second
-	// dedupKeep is how long Redis keeps a dedup key, longer than any useful wait in the
-	// queue. The state of its task decides whether the key still counts.
+	// dedupKeep is how long Redis keeps a dedup key. It is longer than any run waits in
+	// the queue. Whether the key still counts depends on the state of the task.
 	dedupKeep = 7 * 24 * time.Hour
 	dedupPoll = 20 * time.Millisecond
 )
 
 // request enqueues a run, unless the same request is waiting or running.
 //
-// asynq's Unique is unsuitable: its lock outlives an archived task and does not hold
-// the first task's id. Instead, each request has a dedup key that holds the run's id,
-// and the state of that run's task decides whether the key counts. In a cluster, a
-// client that dies between storing the key and enqueueing blocks the same request for
-// ten seconds.
+// asynq's Unique option is unsuitable: its lock outlives an archived task and does not
+// store the id of the first task. Instead, each request has a dedup key that stores the
+// run's id, and the state of that run's task decides whether the key still counts. In a
+// cluster, a client that dies between storing the key and enqueueing the task blocks
+// the same request for ten seconds.
 func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], args A) (Receipt, error) {
 	if err := kind.fault(); err != nil {
 		return Receipt{}, err
@@ -51,7 +51,7 @@ func request[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return c.request(ctx, key, cmd)
 }
 
-// request writes the task, unless another run that has not ended holds the key.
+// request writes the task, unless another unfinished run holds the key.
 func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (Receipt, error) {
 	expired := "" // the holder whose key no longer counts
 	for {
@@ -68,7 +68,7 @@ func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (R
 			return Receipt{}, err
 		case state == holderAlive:
 			return Receipt{RunID: holder, Existing: true}, nil
-		case state == holderEnded, age.Abs() >= dedupGrace: // negative if Redis' clock was set back
+		case state == holderEnded, age.Abs() >= dedupGrace: // age is negative if Redis' clock was set back
 			expired = holder
 			continue
 		}
@@ -79,7 +79,7 @@ func (c *Client) request(ctx context.Context, key string, cmd enqueueCommand) (R
 }
 
 // enqueueOnce enqueues a run that is not in the ledger, if the run gets the dedup key.
-// It lists the run as unrecorded first, so that a worker adds it to the ledger.
+// It first lists the run as unrecorded, so that a worker adds the run to the ledger.
 func (c *Client) enqueueOnce(
 	ctx context.Context, key, expired string, cmd enqueueCommand,
 ) (holder string, age time.Duration, err error) {
@@ -98,7 +98,7 @@ func (c *Client) enqueueOnce(
 	return c.enqueueStepwise(ctx, key, expired, cmd)
 }
 
-// enqueueStepwise does the same one key at a time. It is for a cluster, even one behind
+// enqueueStepwise is enqueueOnce with one command per key, for a cluster, even one with
 // a single address. It takes at most half of dedupGrace, because after dedupGrace
 // another client could enqueue the same request.
 func (c *Client) enqueueStepwise(
@@ -119,11 +119,11 @@ func (c *Client) enqueueStepwise(
 	return holder, age, nil
 }
 
-// holderState is the state of the task whose run holds a dedup key.
+// holderState is the state of the task of the run that holds a dedup key.
 type holderState int
 
 const (
-	holderGone  holderState = iota // no task: not yet, or no longer
+	holderGone  holderState = iota // the task does not exist yet, or no longer exists
 	holderAlive                    // waiting or running
 	holderEnded
 )

@@ -17,7 +17,8 @@ func dedupKey(args ImportArgs) string {
 	return "halosync:request:{" + Key(KindImport, args) + "}"
 }
 
-// setDedupKey stores a dedup key and no task, like a client that died in between.
+// setDedupKey stores a dedup key without a task, like a client that died before
+// enqueueing.
 func setDedupKey(t *testing.T, c *Client, args ImportArgs, runID string, age time.Duration) {
 	t.Helper()
 	now, err := c.rdb.Time(t.Context()).Result()
@@ -43,7 +44,7 @@ func TestSameRequestManyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	var clients []*Client
-	for range 3 { // like three processes
+	for range 3 { // simulates three processes
 		clients = append(clients, openClient(t, url))
 	}
 	const askers = 50
@@ -70,7 +71,7 @@ func TestSameRequestManyTimesAtOnce(t *testing.T) {
 		}
 	}
 	if first != 1 {
-		t.Errorf("%d requests were the first", first)
+		t.Errorf("%d requests started a new run, want 1", first)
 	}
 	info, err := clients[0].inspector.GetQueueInfo(QueueImport)
 	if err != nil || info.Size != 1 {
@@ -93,8 +94,8 @@ func TestOtherRequestsAreOthers(t *testing.T) {
 	}
 }
 
-// While a run waits, runs or will be tried again, the same request returns it. Once the
-// run has ended, in any way, the request starts a new one.
+// While a run is waiting, running or retrying, the same request returns that run. Once
+// the run has ended in any state, the request starts a new run.
 func TestSameRequestThroughTheRunsLife(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -154,7 +155,7 @@ func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 			t.Parallel()
 			c := openClient(t, database(t))
 			dead := NewRunID()
-			started := time.Now() // before storing the key, so that a slow machine does not shorten the wait
+			started := time.Now() // start before storing the key, so that a slow machine cannot shorten the measured wait
 			setDedupKey(t, c, validImport(), dead, tc.age)
 			r := mustImport(t, c, validImport())
 			if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
@@ -164,14 +165,14 @@ func TestDeathBetweenClaimAndEnqueue(t *testing.T) {
 				t.Errorf("receipt = %+v", r)
 			}
 			if again := mustImport(t, c, validImport()); again != (Receipt{r.RunID, true}) {
-				t.Errorf("asked again: %+v", again)
+				t.Errorf("requested again: %+v", again)
 			}
 		})
 	}
 }
 
-// If another client is slow between key and task, the request returns that client's
-// run.
+// If another client has stored the key but not yet enqueued the task, the request waits
+// and returns that client's run.
 func TestRequestWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
@@ -186,7 +187,7 @@ func TestRequestWaitsForTheOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := receive(t, answer); got != (Receipt{other, true}) {
-		t.Errorf("receipt = %+v, want the other's", got)
+		t.Errorf("receipt = %+v, want the other client's", got)
 	}
 }
 
@@ -248,11 +249,12 @@ func TestRequestIsOneRoundTrip(t *testing.T) {
 	}
 	unrecorded, err := c.TakeUnrecorded(t.Context(), 10)
 	if err != nil || len(unrecorded) != 2 || unrecorded[0].RunID != first.RunID || unrecorded[1].RunID != second.RunID {
-		t.Errorf("unrecorded = %+v, %v; want both runs in their order", unrecorded, err)
+		t.Errorf("unrecorded = %+v, %v; want both runs in request order", unrecorded, err)
 	}
 }
 
-// The key is written with its task, so a key without a task blocks no request.
+// The key is written together with its task, so a key without a task does not block a
+// request.
 func TestClaimOfATaskThatIsGone(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))

@@ -25,10 +25,10 @@ func Resync() Kind[ResyncArgs, RunResult] {
 type ResyncArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// Scheduled means that the schedule requested the resync, so no person waits for
-	// it. It is not part of the request's [Key].
+	// Scheduled reports whether the schedule requested the resync. If so, no person
+	// waits for the result. Scheduled is not part of the request's [Key].
 	Scheduled bool `json:"scheduled,omitempty"`
-	// RequestedBy is only recorded. It is not part of the request's [Key].
+	// RequestedBy is recorded only. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
@@ -41,7 +41,7 @@ func (a ResyncArgs) Validate() error {
 	)
 }
 
-// Canonical returns the one form that equal arguments share.
+// Canonical returns the form that equivalent arguments share.
 func (a ResyncArgs) Canonical() ResyncArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	return a

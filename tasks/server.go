@@ -17,18 +17,18 @@ const (
 	defaultConcurrency     = 10
 	defaultShutdownTimeout = 15 * time.Second
 	// taskCheckInterval is how often an idle server checks for tasks. asynq's default
-	// of one second is too long when a person waits.
+	// of one second is too long for a person to wait.
 	taskCheckInterval = 200 * time.Millisecond
 	// backgroundCheckInterval replaces taskCheckInterval if interactive tasks have
-	// their own slots. Checking for tasks is most of the work of an idle worker.
+	// their own slots. These checks are most of the work of an idle worker.
 	backgroundCheckInterval = 500 * time.Millisecond
 	// delayedCheckInterval is how often the server checks for delayed tasks that are
 	// due.
 	delayedCheckInterval = time.Second
 	// cleanUpInterval is how often the server deletes expired results.
 	cleanUpInterval = 8 * time.Second
-	// disabledInterval is for work that another asynq server in the same process
-	// already does for the same queue.
+	// disabledInterval effectively turns off a check that another asynq server in the
+	// same process already does for the same queue.
 	disabledInterval = time.Hour
 )
 
@@ -38,18 +38,19 @@ type ServerConfig struct {
 	Redis Address
 	// Concurrency is the number of tasks that run at once. The default is 10.
 	Concurrency int
-	// Interactive is the number of additional slots that only [QueueInteractive] uses,
-	// so that people do not wait for long runs. The default is 0.
+	// Interactive is the number of additional slots reserved for [QueueInteractive], so
+	// that people do not wait for long runs. The default is 0.
 	Interactive int
 	// Logger receives one line per execution, and asynq's messages under the name
 	// "asynq". The default logs nothing.
 	Logger *zap.SugaredLogger
-	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish before it
-	// returns their tasks to the queue and cancels their contexts. The default is 15 s.
+	// ShutdownTimeout is how long [Server.Shutdown] lets handlers finish. After that,
+	// it returns their tasks to the queue and cancels their contexts. The default is 15
+	// s.
 	ShutdownTimeout time.Duration
-	// OnReject is called for a task that is archived before its handler ran, so that
-	// the run's record can be closed. After an error the task is tried again while
-	// attempts are left. It may be nil.
+	// OnReject is called for a task that will be archived before its handler runs, so
+	// that OnReject can close the run's record. If it returns an error, the task is
+	// retried while attempts are left. It may be nil.
 	OnReject func(context.Context, Rejected) error
 	// Observe is called at the end of each execution, for metrics. It may be nil.
 	Observe func(Done)
@@ -58,7 +59,7 @@ type ServerConfig struct {
 	Trace func(context.Context, Execution) (context.Context, Span)
 }
 
-// Execution is an execution of a task that is about to begin.
+// Execution describes an execution of a task that is about to begin.
 type Execution struct {
 	Kind    string
 	Queue   string
@@ -73,8 +74,8 @@ type Span struct {
 	End     func(Done)
 }
 
-// Rejected is a task that ends before its handler runs, because its payload is invalid
-// or worker crashes used up its attempts.
+// Rejected is a task that ends before its handler runs. Either its payload is invalid,
+// or worker crashes have used up its attempts.
 type Rejected struct {
 	Kind    string
 	RunID   string
@@ -83,7 +84,7 @@ type Rejected struct {
 	Err     error
 }
 
-// Done is an execution of a task that has ended.
+// Done describes an execution that has ended.
 type Done struct {
 	Kind     string // "other" for a kind without a handler in this server
 	Queue    string
@@ -92,7 +93,7 @@ type Done struct {
 	Duration time.Duration
 	Verdict  Verdict
 	Tenant   string // empty if the payload does not contain it
-	// Connection is the id of the run's connection. It is empty if the payload does not
+	// Connection is the id of the run's connection, or empty if the payload does not
 	// contain it.
 	Connection string
 	Err        error // nil if and only if the verdict is [VerdictDone]
@@ -103,11 +104,12 @@ type Done struct {
 // It adds to asynq:
 //   - It decodes payloads strictly. It archives a task with an invalid payload and
 //     reports it to OnReject.
-//   - Handlers return [Later] and [Never]. A Later uses up no attempt, not even the last.
-//   - Handlers learn early that the server stops, so that they can finish a page.
-//   - It repeats the write of a result that Redis does not accept at once, and does not
-//     execute a task again if its result is stored. asynq repeats a lost "done" with a
-//     cancelled context (v0.25 and v0.26), so the task would run again two minutes later.
+//   - Handlers can return [Later] and [Never]. A Later uses up no attempt, even in the
+//     last one.
+//   - Handlers are notified early of a shutdown, so that they can finish a page.
+//   - It retries writing a result that Redis does not accept at once. It does not
+//     execute a task again whose result is stored. asynq v0.25 and v0.26 retry a lost
+//     "done" with a cancelled context, so the task would run again two minutes later.
 //
 // It logs one line per execution, without the payload.
 type Server struct {
@@ -115,22 +117,22 @@ type Server struct {
 	log       *zap.SugaredLogger
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
-	queues    []*asynq.Server // one for all queues, and possibly one for interactive tasks alone
+	queues    []*asynq.Server // one for all queues, and optionally one for interactive tasks only
 	kinds     map[string]runner
 
 	draining chan struct{}
 	drain    sync.Once
-	// inFlight is read-locked by each execution. Shutdown waits for it, and thus also
-	// for handlers that ignore their context, for which asynq does not wait.
+	// Each execution holds a read lock on inFlight. Shutdown waits for these locks, and
+	// so also for handlers that ignore their context, for which asynq does not wait.
 	inFlight sync.RWMutex
 
 	mu      sync.Mutex
 	started bool
 }
 
-// NewServer returns a server. Register kinds with [Handle], then call [Server.Start]. The
-// server has its own Redis client, which [Server.Shutdown] closes even if the server was
-// never started.
+// NewServer returns a server. Register kinds with [Handle], then call [Server.Start].
+// The server has its own Redis client. Call [Server.Shutdown] to close the client, even
+// if the server was never started.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Redis.IsZero() {
 		return nil, errors.New("queue server: no redis address")
@@ -166,12 +168,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-// intervals are how often an idle server checks for pending tasks, for delayed tasks
-// that are due, and for expired results.
+// intervals configures how often an idle server checks for pending tasks, for delayed
+// tasks that are due, and for expired results.
 type intervals struct{ check, delayed, cleanUp time.Duration }
 
-// newQueueServer returns an asynq server. asynq has no limit per queue, so slots for one
-// queue need a server of their own.
+// newQueueServer returns an asynq server. asynq has no limit per queue, so reserved
+// slots for one queue need a second server.
 func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int, queues map[string]int, every intervals) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
@@ -186,7 +188,7 @@ func newQueueServer(rdb redis.UniversalClient, cfg ServerConfig, concurrency int
 	})
 }
 
-// Start begins to take tasks and returns. Redis may still be unavailable; use
+// Start begins to take tasks and returns. It succeeds even if Redis is unavailable; use
 // [Server.Ping] to check.
 func (s *Server) Start() error {
 	s.mu.Lock()
@@ -212,14 +214,14 @@ func (s *Server) Start() error {
 func (s *Server) Ping(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }
 
 // Drain closes [Job].Draining, so that handlers end after their current page. It does
-// not wait for them. [Server.Shutdown] calls it first.
+// not wait for the handlers. [Server.Shutdown] calls Drain first.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
-// Shutdown stops taking tasks, calls [Server.Drain] and waits for the handlers. It puts
-// the tasks of handlers that still run after ShutdownTimeout back into the queue, and
-// closes the connections. It returns when every handler has returned. If ctx ends
-// first, Shutdown returns ctx's error and continues in the background. It may be called
-// again.
+// Shutdown stops taking tasks, calls [Server.Drain] and waits for the handlers. After
+// ShutdownTimeout it returns the tasks of unfinished handlers to the queue. Once every
+// handler has returned, it closes the connections and returns. If ctx ends first,
+// Shutdown returns ctx's error and continues in the background. It is safe to call
+// Shutdown again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	done := make(chan struct{})
@@ -228,7 +230,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var stopping sync.WaitGroup
-		for _, q := range s.queues { // each may take ShutdownTimeout
+		for _, q := range s.queues { // each shutdown may take ShutdownTimeout
 			stopping.Go(func() {
 				q.Stop()
 				q.Shutdown()
@@ -236,9 +238,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		stopping.Wait()
 		s.inFlight.Lock()
-		//nolint:staticcheck // SA2001: it waits for the executions
+		//nolint:staticcheck // SA2001: the lock waits for all executions
 		s.inFlight.Unlock()
-		_ = s.rdb.Close() // fails only at a second call
+		_ = s.rdb.Close() // fails only if already closed
 	}()
 	select {
 	case <-done:
@@ -249,8 +251,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // register adds a kind. It panics on a programming error: an incomplete kind, a call
-// after Start, or a name that is a prefix of another name or has another name as a
-// prefix.
+// after Start, or two names of which one is a prefix of the other.
 func (s *Server) register(name string, fault error, run runner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,7 +263,7 @@ func (s *Server) register(name string, fault error, run runner) {
 	}
 	for other := range s.kinds {
 		if strings.HasPrefix(name, other) || strings.HasPrefix(other, name) {
-			panic(fmt.Sprintf("tasks: kind %q: %q is registered already", name, other))
+			panic(fmt.Sprintf("tasks: kind %q: %q is already registered", name, other))
 		}
 	}
 	s.kinds[name] = run

@@ -33,7 +33,7 @@ func TestNewServerRefuses(t *testing.T) {
 		"negative timeout":     {Redis: good, ShutdownTimeout: -1},
 	} {
 		if _, err := NewServer(cfg); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: the configuration was accepted", name)
 		}
 	}
 	s := openServer(t, "redis://127.0.0.1:1", ServerConfig{})
@@ -47,17 +47,17 @@ func TestNewServerRefuses(t *testing.T) {
 	}
 }
 
-// asynq's ServeMux would pass "halo:import:v2" to the handler of "halo:import". Such
-// names are therefore refused.
+// Such names are refused, because asynq's ServeMux would pass "halo:import:v2" to the
+// handler of "halo:import".
 func TestHandlePanics(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		kind Kind[note, RunResult]
 		want string
 	}{
-		"twice":      {named("test:note"), "registered already"},
-		"longer":     {named("test:note:v2"), "registered already"},
-		"shorter":    {named("test:no"), "registered already"},
+		"twice":      {named("test:note"), "already registered"},
+		"longer":     {named("test:note:v2"), "already registered"},
+		"shorter":    {named("test:no"), "already registered"},
 		"incomplete": {Kind[note, RunResult]{Name: "test:other"}, "max attempts 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func expectPanic(t *testing.T, want string, f func()) {
 	f()
 }
 
-// A shutdown returns no error (asynq issue 1068) and leaves no connection open.
+// Shutdown returns no error (asynq issue 1068) and leaves no connection open.
 func TestCleanShutdown(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -102,15 +102,15 @@ func TestCleanShutdown(t *testing.T) {
 		t.Errorf("errors logged: %v", bad)
 	}
 	if n := logs.FilterMessage("Exiting").FilterLoggerName("asynq").Len(); n != 1 {
-		t.Errorf("%d lines of asynq's own about the end, want 1", n)
+		t.Errorf("asynq logged %d lines about the shutdown, want 1", n)
 	}
 	if err := s.Ping(t.Context()); err == nil {
 		t.Error("the server's connections are still open")
 	}
 }
 
-// Handlers learn at once that the server stops, and their context remains valid. Tasks
-// that they postpone are available to the next worker and have not used up an attempt.
+// Handlers are notified at once that the server stops, and their context remains valid.
+// The tasks that they postpone use up no attempt, and the next worker can take them.
 func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -147,8 +147,9 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// A handler that ignores Draining is cancelled after the timeout. Its task returns to
-// the queue without using up an attempt, and Shutdown still waits for the handler.
+// The context of a handler that ignores Draining is cancelled after the timeout. Its
+// task returns to the queue without using up an attempt, and Shutdown still waits for
+// the handler.
 func TestShutdownHandsBack(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -180,7 +181,7 @@ func TestShutdownHandsBack(t *testing.T) {
 		return err == nil && info.State == asynq.TaskStatePending && info.Retried == 0
 	})
 	if v := seen.verdicts(); len(v) > 0 {
-		t.Errorf("verdicts = %v before the handler has returned", v)
+		t.Errorf("verdicts = %v before the handler returned", v)
 	}
 	close(release)
 	shutdown(t, s)
@@ -189,7 +190,7 @@ func TestShutdownHandsBack(t *testing.T) {
 	}
 	info, err := c.find(t.Context(), id, QueueInteractive)
 	if err != nil || len(info.Result) > 0 {
-		t.Errorf("task = %+v, %v; want no result of a cut-off handler", info, err)
+		t.Errorf("task = %+v, %v; want no result from a cancelled handler", info, err)
 	}
 }
 
@@ -218,7 +219,8 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	for range each {
 		early[receive(t, order)]++
 	}
-	// 6:3:1 of 20, with a margin: no queue starves, and none takes all slots.
+	// The expected shares of 20 are 6:3:1, with a margin. No queue starves, and no
+	// queue takes all slots.
 	if early[QueueInteractive] <= early[QueueResync] || early[QueueInteractive] == each {
 		t.Errorf("first %d tasks: %v", each, early)
 	}
@@ -227,8 +229,8 @@ func TestInteractiveIsServedFirst(t *testing.T) {
 	}
 }
 
-// A person does not wait for a slot that a long run occupies. A shutdown waits for both
-// kinds of slots at the same time.
+// An interactive task does not wait for a slot that a long run occupies. A shutdown
+// stops interactive and other slots at the same time.
 func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -241,7 +243,7 @@ func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	running := make(chan string, 9)
 	Handle(s, long, func(ctx context.Context, job Job[note]) (RunResult, error) {
 		running <- job.RunID
-		<-ctx.Done() // ignores everything else
+		<-ctx.Done() // ignores Draining
 		return RunResult{}, Later(0, nil)
 	})
 	Handle(s, deaf, func(ctx context.Context, job Job[note]) (RunResult, error) {
@@ -267,6 +269,6 @@ func TestInteractiveHasSlotsOfItsOwn(t *testing.T) {
 	began := time.Now()
 	shutdown(t, s)
 	if took := time.Since(began); took > 11*time.Second {
-		t.Errorf("shutdown took %v: one timeout after the other", took)
+		t.Errorf("shutdown took %v, so the two timeouts ran one after the other", took)
 	}
 }

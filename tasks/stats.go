@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// QueueStats are the statistics of one queue.
+// QueueStats contains the statistics of one queue.
 type QueueStats struct {
 	Name string
 	// Tasks counts tasks by asynq's states: pending, active, scheduled, retry,
@@ -22,7 +22,7 @@ type QueueStats struct {
 }
 
 // Queues returns the statistics of each queue. It takes one round trip, plus one for
-// each queue with pending tasks. asynq's inspector is not used, because it takes no
+// each queue with pending tasks. It does not use asynq's inspector, which accepts no
 // context and also measures memory.
 func (s *Server) Queues(ctx context.Context) ([]QueueStats, error) {
 	type replies struct {
@@ -76,18 +76,18 @@ func (s *Server) latency(ctx context.Context, queue, id string) (time.Duration, 
 	}
 	nanos, err := strconv.ParseInt(since, 10, 64)
 	if err != nil {
-		return 0, nil //nolint:nilerr // not written by asynq: unknown
+		return 0, nil //nolint:nilerr // asynq did not write this value
 	}
 	return max(0, time.Since(time.Unix(0, nanos))), nil
 }
 
-// Pool describes the use of the server's connection pool to Redis.
+// Pool describes the server's connection pool to Redis.
 type Pool struct {
 	Used, Idle, Max int
-	Timeouts        int64 // waits for a connection that timed out since the start
+	Timeouts        int64 // timeouts while waiting for a connection, since the start
 }
 
-// PoolStat returns the current use of the pool.
+// PoolStat returns the current state of the pool.
 func (s *Server) PoolStat() Pool {
 	stat := s.rdb.PoolStats()
 	pool := Pool{Used: int(stat.TotalConns) - int(stat.IdleConns), Idle: int(stat.IdleConns), Timeouts: int64(stat.Timeouts)}

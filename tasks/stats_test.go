@@ -8,7 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// The counts equal asynq's in every state of a task.
+// The counts match those of asynq's inspector for every state of a task.
 func TestQueuesAreCountedAsAsynqDoes(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -45,12 +45,12 @@ func TestQueuesAreCountedAsAsynqDoes(t *testing.T) {
 		want := []int{info.Pending, info.Active, info.Scheduled, info.Retry, info.Archived, info.Completed}
 		for i := range got {
 			if got[i] != want[i] {
-				t.Errorf("states %v, asynq says %v", got, want)
+				t.Errorf("states %v, asynq reports %v", got, want)
 				break
 			}
 		}
 		if d := info.Latency - q.Latency; q.Tasks["pending"] != 6 || !q.Paused || q.Latency <= 0 || d.Abs() > time.Second {
-			t.Errorf("%+v, asynq says %+v", q, info)
+			t.Errorf("%+v, asynq reports %+v", q, info)
 		}
 	}
 	if p := s.PoolStat(); p.Max < 1 || p.Used+p.Idle < 1 {

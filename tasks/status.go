@@ -9,23 +9,23 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// States of a run in the queue before it has a result. A run with a result has the
+// States of a run in the queue that has no result yet. A run with a result has the
 // state of the result, such as succeeded or partial.
 const (
 	StateQueued   = "queued"
 	StateRunning  = "running"
-	StateRetrying = "retrying" // failed or postponed; the queue will try it again
+	StateRetrying = "retrying" // failed or postponed; the queue will retry it
 	StateFailed   = "failed"
 )
 
 var (
-	// ErrUnknownRun means that the queue does not have the run. Either it never had it,
-	// or the run ended more than a day ago, or Redis lost it.
+	// ErrUnknownRun means that the queue does not have the run: the run was never
+	// enqueued, ended more than a day ago, or was lost by Redis.
 	ErrUnknownRun = errors.New("unknown run")
 	// ErrFailed means that the run has failed for good.
 	ErrFailed = errors.New("run failed")
-	// ErrNoResult means that the run has ended but its result did not reach Redis. The
-	// result is in the run's record in Postgres.
+	// ErrNoResult means that the run has ended but its result is not in Redis. The
+	// run's record in Postgres has the result.
 	ErrNoResult = errors.New("no result kept")
 )
 
@@ -38,7 +38,7 @@ type Status struct {
 	Result    *RunResult `json:"result,omitempty"`
 }
 
-// Status returns the state of a run. The id may have hyphens. Status returns
+// Status returns the state of a run. The id may contain hyphens. The error is
 // [ErrUnknownRun], [ErrNoResult] or an error from Redis.
 func (c *Client) Status(ctx context.Context, runID string) (Status, error) {
 	info, err := c.lookUp(ctx, runID)
@@ -69,7 +69,7 @@ func statusOf(info *asynq.TaskInfo) (Status, error) {
 	return s, nil
 }
 
-// lookUp finds a run's task by its id, with or without hyphens.
+// lookUp finds the task of a run. The id may contain hyphens.
 func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -78,8 +78,8 @@ func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, err
 	return c.find(ctx, id, queueNames()...)
 }
 
-// find searches the queues for a task, because the id does not tell which queue it is
-// in.
+// find looks for a task in each of the queues, because the id does not identify its
+// queue.
 func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asynq.TaskInfo, error) {
 	for _, queue := range queues {
 		info, err := c.inspect(ctx, queue, runID)
@@ -94,8 +94,8 @@ func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asy
 	return nil, fmt.Errorf("run %s: %w", runID, ErrUnknownRun)
 }
 
-// inspect lets a context end asynq's lookup, which can take many seconds while Redis
-// stalls.
+// inspect looks up a task and returns early if ctx ends. Without this, asynq's lookup
+// can take many seconds while Redis does not respond.
 func (c *Client) inspect(ctx context.Context, queue, runID string) (*asynq.TaskInfo, error) {
 	type answer struct {
 		info *asynq.TaskInfo

@@ -54,7 +54,7 @@ func TestUnknownRun(t *testing.T) {
 		t.Errorf("wait: %v", err)
 	}
 	if _, err := c.Wait(t.Context(), "../x"); err == nil {
-		t.Error("a run id of another form was accepted")
+		t.Error("an invalid run id was accepted")
 	}
 }
 

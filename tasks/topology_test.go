@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// roundTrip requests an import, executes it and waits for it.
+// roundTrip requests an import, executes the run and waits for the result.
 func roundTrip(t *testing.T, url string) {
 	t.Helper()
 	c := openClient(t, url)
@@ -35,7 +35,7 @@ func roundTrip(t *testing.T, url string) {
 	}
 }
 
-// A cluster refuses a command with keys in several slots, even if one node has all
+// A cluster rejects a command whose keys span several slots, even if one node holds all
 // slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
@@ -54,7 +54,7 @@ func TestCluster(t *testing.T) {
 	roundTrip(t, "redis-cluster://"+node.Addr())
 }
 
-// After a master dies, the client finds the node that took over its slots.
+// After a master dies, the client finds the new master of its slots.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -79,7 +79,8 @@ func TestClusterFailover(t *testing.T) {
 	})
 }
 
-// The password is for the servers. A sentinel that has no password accepts it.
+// The URL's user and password are for the Redis servers. The same URL also works with a
+// sentinel that has no password.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	binary, err := exec.LookPath("redis-server")
@@ -116,7 +117,7 @@ func TestSentinel(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait() // it was killed and reports that
+		_ = cmd.Wait() // an error is expected, because it was killed
 	})
 	url := "redis-sentinel://:open-sesame@" + sentinel + "/2?master=main"
 	eventually(t, "sentinel", func() bool { return openClient(t, url).Ping(t.Context()) == nil })

@@ -7,8 +7,7 @@ import (
 
 type traceKey struct{}
 
-// The headers of a request arrive in the handler's context. The payload does not
-// change.
+// The headers of a request reach the handler's context. They do not change the payload.
 func TestHeadersTravelWithTheTask(t *testing.T) {
 	t.Parallel()
 	url := database(t)

@@ -11,10 +11,10 @@ import (
 // KindUnmap is the name of the job that unmaps companies and clients.
 const KindUnmap = "halo:unmap"
 
-// MaxMappings bounds the mappings of one request.
+// MaxMappings is the maximum number of mappings in one request.
 const MaxMappings = 5_000
 
-// Unmap declares the unmapping of mappings.
+// Unmap declares the unmap job.
 func Unmap() Kind[UnmapArgs, RunResult] {
 	return Kind[UnmapArgs, RunResult]{
 		Name:        KindUnmap,
@@ -25,12 +25,12 @@ func Unmap() Kind[UnmapArgs, RunResult] {
 	}
 }
 
-// UnmapArgs names a connection's mappings to unmap.
+// UnmapArgs lists the mappings of a connection to unmap.
 type UnmapArgs struct {
 	Tenant       string   `json:"tenant"`
 	ConnectionID string   `json:"connection_id"` // uuid
 	MappingIDs   []string `json:"mapping_ids"`   // uuids, 1 to [MaxMappings]
-	// RequestedBy is only recorded. It is not part of the request's [Key].
+	// RequestedBy is recorded only. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`
 }
 
@@ -56,8 +56,8 @@ func (a UnmapArgs) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Canonical returns the one form that equal arguments share: ids in lower case, sorted and
-// without duplicates.
+// Canonical returns the form that equivalent arguments share: ids in lower case, sorted
+// and without duplicates.
 func (a UnmapArgs) Canonical() UnmapArgs {
 	a.ConnectionID = strings.ToLower(a.ConnectionID)
 	ids := make([]string, len(a.MappingIDs))

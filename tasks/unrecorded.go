@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// unrecordedKey holds the list of runs that were requested through Redis and are
-	// not in the ledger yet, oldest first.
+	// unrecordedKey is the key of a list of runs, oldest first. These runs were
+	// requested through Redis and are not in the ledger yet.
 	unrecordedKey = "halosync:unseen"
-	// maxUnrecorded bounds the list while no worker is running. A run that is dropped
-	// from the list is recorded when it is executed.
+	// maxUnrecorded is the maximum length of the list, which grows while no worker is
+	// running. A run that is dropped from the list is recorded when it is executed.
 	maxUnrecorded = 100_000
 )
 
@@ -27,7 +27,7 @@ type Unrecorded struct {
 	Ended  bool   // its task is archived or completed and will not be executed again
 }
 
-// listUnrecorded lists a run that is about to be enqueued.
+// listUnrecorded adds a run that is about to be enqueued to the list.
 func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
 	if err := c.rdb.RPush(ctx, unrecordedKey, runID).Err(); err != nil {
 		return fmt.Errorf("list unrecorded run: %w", err)
@@ -36,8 +36,8 @@ func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
 }
 
 // TakeUnrecorded removes up to limit runs from the list of unrecorded runs and returns
-// those that have a task. Each run is returned to one caller. If the caller loses a
-// run, it is recorded when it is executed.
+// the runs that have a task. Each run is returned to one caller only. If that caller
+// fails, the run is recorded when it is executed.
 func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, error) {
 	ids, err := c.rdb.LPopCount(ctx, unrecordedKey, limit).Result()
 	if errors.Is(err, redis.Nil) {
@@ -61,8 +61,8 @@ func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, e
 	return runs, nil
 }
 
-// putBack lists runs again after a Redis error. If that fails too, the runs are
-// recorded when they are executed.
+// putBack adds runs to the list again after a Redis error. If that fails too, the runs
+// are recorded when they are executed.
 func (c *Client) putBack(ctx context.Context, ids []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dedupGrace)
 	defer cancel()
@@ -71,7 +71,8 @@ func (c *Client) putBack(ctx context.Context, ids []string) {
 	}
 }
 
-// Lookup returns the request of a run in the queue, or [ErrUnknownRun].
+// Lookup returns the request of a run in the queue. If the queue does not have the run,
+// it returns [ErrUnknownRun].
 func (c *Client) Lookup(ctx context.Context, runID string) (Unrecorded, error) {
 	info, err := c.lookUp(ctx, runID)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestBackoff(t *testing.T) {
 		{1, 0, 10 * time.Second},
 		{3, 0, 40 * time.Second},
 		{5, 0, 160 * time.Second},
-		{6, 0, 5 * time.Minute}, // 640 s is beyond the limit
+		{6, 0, 5 * time.Minute}, // 640 s exceeds the limit
 		{1000, 0, 5 * time.Minute},
 		{-1, 0, 5 * time.Second},
 	} {
@@ -104,12 +104,12 @@ func TestBackoffStaysInBounds(t *testing.T) {
 			t.Fatalf("backoff = %v", d)
 		}
 		if backoff(n+1, jitter) < d {
-			t.Fatalf("shorter after another failure")
+			t.Fatalf("backoff is shorter after another failure")
 		}
 	})
 }
 
-// The error contains the time of a Later.
+// The error contains the delay of a Later.
 func TestRetryDelay(t *testing.T) {
 	t.Parallel()
 	_, kept := judge(fmt.Errorf("budget: %w", Later(42*time.Second, nil)), false)
@@ -132,7 +132,7 @@ func TestIsLater(t *testing.T) {
 	}
 	for _, err := range []error{nil, cause, Never(cause)} {
 		if _, ok := IsLater(err); ok {
-			t.Errorf("%v passes for a Later", err)
+			t.Errorf("IsLater accepted %v", err)
 		}
 	}
 }

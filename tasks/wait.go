@@ -12,25 +12,26 @@ import (
 const (
 	minWait = 50 * time.Millisecond
 	maxWait = time.Second
-	// redisTimeout is how long Wait tolerates Redis errors after it has found the run:
-	// time for a restart or a failover. A wrong address fails at once.
+	// redisTimeout is how long Wait tolerates Redis errors after it has found the run.
+	// Redis can restart or fail over within this time. Before that, Wait returns an
+	// error at once, for example for a wrong address.
 	redisTimeout = 30 * time.Second
-	// lostTimeout is how long a run that was in Redis may be missing from it. A worker
-	// restores it from the ledger.
+	// lostTimeout is how long a known run may be missing from Redis. Within this time a
+	// worker restores the run from the ledger.
 	lostTimeout = 2 * time.Minute
-	// newTimeout is how long a run may be missing from Redis at first. A worker
-	// enqueues runs from the ledger every 5 s or sooner.
+	// newTimeout is how long a new run may be missing from Redis. A worker enqueues
+	// runs from the ledger at least every 5 s.
 	newTimeout = 8 * time.Second
 )
 
-// Wait waits until the run has ended and returns its result. The result may also be
-// partial, held or cancelled. The error wraps [ErrFailed] with the run's last error,
-// [ErrUnknownRun] or [ErrNoResult], or it is ctx's error.
+// Wait waits until the run has ended and returns its result. The state of the result
+// may be partial, held or cancelled. The error wraps [ErrFailed] with the run's last
+// error, [ErrUnknownRun] or [ErrNoResult], or it is ctx's error.
 //
-// Redis may be unavailable for half a minute in between. If Redis loses a run that has
-// not ended, the workers restore it from the ledger. Wait returns [ErrUnknownRun] after
-// two minutes without the run, or after 8 s if Redis never had it. Within these 8 s a
-// worker enqueues a run that is only in the ledger.
+// Wait tolerates up to half a minute without Redis. If Redis loses an unfinished run,
+// the workers restore it from the ledger. Wait returns [ErrUnknownRun] after two
+// minutes without the run, or after 8 s if Redis never had it. Within 8 s a worker
+// enqueues a run that is only in the ledger.
 func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -38,7 +39,7 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	}
 	var (
 		queues = queueNames()
-		seen   time.Time // when Redis last had the run; zero: never
+		seen   time.Time // when Redis last had the run; zero means never
 		began  = time.Now()
 	)
 	for delay := minWait; ; delay = min(delay*3/2, maxWait) {
@@ -60,7 +61,7 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunResult, error) {
 	}
 }
 
-// toleratedFor is how long Wait repeats a lookup that returns this error, once it has
+// toleratedFor returns how long Wait retries a lookup that fails with err, once it has
 // found the run.
 func toleratedFor(err error) time.Duration {
 	if errors.Is(err, ErrUnknownRun) {
@@ -69,7 +70,7 @@ func toleratedFor(err error) time.Duration {
 	return redisTimeout
 }
 
-// outcome converts the status of an ended run to Wait's results.
+// outcome converts the status of an ended run to the results of Wait.
 func outcome(s Status, err error) (RunResult, error) {
 	switch {
 	case err != nil:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts promtool, which tests the alert rules, into the folder $1, unless the
-# machine already has it. The script extracts it from Debian's package, because
+# Installs promtool, which tests the alert rules, in the folder $1, unless it is
+# already installed. The script extracts it from Debian's package, because
 # installing the package would also start a server. If the package is
 # unavailable, the tests of the rules are skipped.
 set -eu

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Packs a release into dist/: both programs for each system, with man pages,
 # completions, units and documents, and SHA256SUMS. The same source and version
-# always give the same bytes, because names are sorted, and all files have one
-# date and no owner.
+# always give the same bytes, because names are sorted and all files have the
+# same date and no owner.
 #   VERSION=v1.2.3 [SYSTEMS="linux/amd64"] tools/release.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

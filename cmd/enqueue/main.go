@@ -1,4 +1,4 @@
-// Enqueue is the command line of halosync: connections, companies, imports
+// Enqueue is the command line interface of halosync for connections, companies, imports
 // and their runs. "enqueue --help" lists the commands.
 package main
 

@@ -1,5 +1,5 @@
-// Worker executes halosync's runs: it takes tasks from the queue, reads Halo
-// and writes Postgres. "worker migrate" brings the schema up and ends.
+// Worker executes halosync's runs: it takes tasks from the queue, reads Halo and writes
+// to Postgres. "worker migrate" upgrades the database schema and exits.
 package main
 
 import (

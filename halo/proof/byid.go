@@ -103,7 +103,7 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 		return "", err
 	}
 	if len(page.Clients) == 0 {
-		return "Halo showed no client at all: the application's agent probably lacks the right to read customers", nil
+		return "Halo returned no clients: the application's agent probably lacks the right to read customers", nil
 	}
 	for _, c := range page.Clients[:min(witnesses, len(page.Clients))] {
 		r, err := Client(ctx, api, c.ID)

@@ -51,7 +51,7 @@ func countFault(c halo.Certificate) string {
 	case c.Distinct == 0 && c.Search == "":
 		// Every Halo has its "Unknown" client. An agent without the right to read gets
 		// an empty list and status 200 (Halo guide 1566).
-		return "Halo showed no client at all: the application's agent probably lacks the right to read customers"
+		return "Halo returned no clients: the application's agent probably lacks the right to read customers"
 	case c.RecordLast < 0:
 		return "Halo sent no record_count to compare with"
 	case c.Distinct < c.RecordLast:

@@ -31,7 +31,7 @@ func TestComplete(t *testing.T) {
 		"one page":          {passes: []halo.Certificate{pass(3)}},
 		"grown at the end":  {passes: []halo.Certificate{pass(252, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin, c.Additions = 250, 250, 2 })}},
 		"empty search":      {passes: []halo.Certificate{pass(0, func(c *halo.Certificate) { c.Search = "x" })}},
-		"empty Halo":        {passes: []halo.Certificate{pass(0)}, reason: "no client at all"},
+		"empty Halo":        {passes: []halo.Certificate{pass(0)}, reason: "returned no clients"},
 		"shortfall":         {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 200 })}, reason: "counts 250 clients but showed 200"},
 		"more than counted": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Distinct = 251 })}, reason: "counts 250 clients but showed 251"},
 		"no count":          {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.RecordFirst, c.RecordLast = -1, -1 })}, reason: "no record_count"},

@@ -28,25 +28,25 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	doc, _ := json.Marshal(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail}) // plain values
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = w.Write(doc) // fails only if the client has gone
+	_, _ = w.Write(doc) // fails only if the client has disconnected
 }
 
-// statusOnly replaces the text of a readiness check by a single word for probes
-// from other machines, because the full text names internal addresses.
+// statusOnly shortens a readiness report to one line for probes from other
+// machines, because the full report names internal addresses.
 type statusOnly struct {
 	http.ResponseWriter
 	written bool
 }
 
-// WriteHeader writes the status and its word.
+// WriteHeader writes the status and one line of text.
 func (w *statusOnly) WriteHeader(status int) {
 	word := "ready\n"
 	if status != http.StatusOK {
-		word = "not ready; ask on the machine itself for the reasons\n"
+		word = "not ready; request /readyz on the machine itself to see the reasons\n"
 	}
 	w.written = true
 	w.ResponseWriter.WriteHeader(status)
-	_, _ = w.ResponseWriter.Write([]byte(word)) // fails only if the client has gone
+	_, _ = w.ResponseWriter.Write([]byte(word)) // fails only if the client has disconnected
 }
 
 // Write discards p.
@@ -63,20 +63,20 @@ func (g *Guard) tooManyAttempts(w http.ResponseWriter, r *http.Request, e *waitE
 	refuse(w, r, http.StatusTooManyRequests, tooManyText)
 }
 
-const tooManyText = "There were too many failed attempts. Wait a little and try again."
+const tooManyText = "Too many failed attempts. Wait a moment, then try again."
 
-// unavailable answers 503 if a request cannot be authenticated because of the
-// database.
+// unavailable answers 503 to a request that cannot be authenticated because the
+// database is unavailable.
 func (g *Guard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() == nil { // otherwise the client has gone
+	if r.Context().Err() == nil { // otherwise the client has disconnected
 		g.log.Warn("authentication unavailable", zap.Error(err))
 	}
 	w.Header().Set("Retry-After", "5")
 	refuse(w, r, http.StatusServiceUnavailable, "The database does not answer, so the request cannot be authenticated. Try again in a few seconds.")
 }
 
-// unauthorized answers 401. It redirects a browser to the sign-in page, which
-// later returns to the requested page.
+// unauthorized answers 401 to a program and redirects a browser to the sign-in
+// page. After signing in, the browser returns to the requested page.
 func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
@@ -119,7 +119,7 @@ func localPath(next string) string {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(next, `\`) || strings.HasPrefix(path, "/signin") || strings.HasPrefix(path, "/signout") {
 		return "/"
 	}
-	for _, c := range []byte(next) { // browsers drop some of these characters and read on
+	for _, c := range []byte(next) { // browsers ignore some of these characters
 		if c <= ' ' || c == 0x7f {
 			return "/"
 		}

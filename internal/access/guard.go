@@ -18,9 +18,8 @@ import (
 // maxBody bounds the body of every request, in bytes.
 const maxBody = 1 << 20
 
-// maxRequest bounds the duration of a request, including live progress.
-// Afterwards clients reconnect and authenticate again, because a key may have
-// been revoked.
+// maxRequest bounds the duration of a request, including live progress. Clients
+// then reconnect and authenticate again, so that a revoked key stops working.
 const maxRequest = 10 * time.Minute
 
 // maxLookups bounds concurrent authentication queries, so that unauthenticated
@@ -32,8 +31,8 @@ type Config struct {
 	Store *repo.Store
 	// Ops serves /livez and /readyz without authentication, and /metrics.
 	Ops http.Handler
-	// App serves all other paths. Its requests carry a [Principal], except
-	// those below /assets/, which are public.
+	// App serves all other paths. Requests carry a [Principal], except for the
+	// public files below /assets/.
 	App http.Handler
 	// SignInPage shows the form that is posted to /signin with the fields key
 	// and next. message describes the error, or is empty. next is the page to
@@ -149,7 +148,7 @@ func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	return p, err
 }
 
-// lookUp runs f. It allows maxLookups calls at a time.
+// lookUp calls f. At most maxLookups calls run at a time.
 func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error {
 	select {
 	case g.lookups <- struct{}{}:

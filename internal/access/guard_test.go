@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Requests without a valid credential are refused. The answer reveals nothing,
-// and no secret remains anywhere. The cases are those of the table in
+// Requests without a valid credential are refused. Secrets appear in no answer,
+// in no log line and nowhere in the database. The cases match the table in
 // docs/security.md.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
@@ -44,12 +44,12 @@ func TestStrangers(t *testing.T) {
 	for name, c := range map[string]struct {
 		request
 		status int
-		body   string // the whole body; empty: any body
+		body   string // the whole body; empty accepts any body
 	}{
 		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
 		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
 		"nothing shown":                 {get("/api/v1/runs"), 401, ""},
-		"nothing shown, by a browser":   {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
+		"a browser without credentials": {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
 		"a wrong key":                   {get("/x").as(almost(write)), 401, ""},
 		"a made-up key":                 {get("/x").as(keyMark + strings.Repeat("0", 32) + "_" + newProof()), 401, ""},
 		"no key at all":                 {get("/x").as("nonsense"), 401, ""},
@@ -69,21 +69,21 @@ func TestStrangers(t *testing.T) {
 		"a forged origin":               {post(get("/x").with(cookie)).set("Origin", "https://evil.example"), 403, ""},
 		"another site's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
 		"another port's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-site"), 403, ""},
-		"the own form":                  {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-origin"), 200, "acme|key:write|write|true|1|<nil>"},
+		"a form of the console":         {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-origin"), 200, "acme|key:write|write|true|1|<nil>"},
 		"another site signing in":       {signInWith(write, "/").set("Sec-Fetch-Site", "cross-site"), 403, ""},
 		"another site signing out":      {post(get("/signout").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
 		"an oversized form":             {signInWith(strings.Repeat("x", maxBody), "/"), 413, ""},
 		"an oversized body":             {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1)}, 413, ""},
 		"an oversized body in chunks":   {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1), chunked: true}, 413, ""},
-		"metrics by a name":             {get("/metrics").set("Host", "rebound.example"), 401, ""},
-		"metrics past a proxy":          {get("/metrics").set("X-Forwarded-For", "127.0.0.1"), 401, ""},
-		"metrics past another proxy":    {get("/metrics").set("Forwarded", "for=127.0.0.1"), 401, ""},
+		"metrics by another host name":  {get("/metrics").set("Host", "rebound.example"), 401, ""},
+		"metrics through a proxy":       {get("/metrics").set("X-Forwarded-For", "127.0.0.1"), 401, ""},
+		"metrics through proxy 2":       {get("/metrics").set("Forwarded", "for=127.0.0.1"), 401, ""},
 		"metrics with a key":            {get("/metrics").as(read).set("X-Forwarded-For", "203.0.113.9"), 200, "ops /metrics\n"},
 		"metrics on the machine itself": {get("/metrics"), 200, "ops /metrics\n"},
 		"a page below the assets":       {get("/assets/../x"), 401, ""},
 		"a form to the assets":          {post(get("/assets/a.css")), 401, ""},
 		"a hidden page below assets":    {get("/assets/%2e%2e/x"), 401, ""},
-		"a session past a proxy":        {get("/x").with(cookie).set("X-Forwarded-For", "203.0.113.9"), 401, ""},
+		"a session through a proxy":     {get("/x").with(cookie).set("X-Forwarded-For", "203.0.113.9"), 401, ""},
 	} {
 		a := h.do(c.request)
 		if a.status != c.status || c.body != "" && a.body != c.body {
@@ -92,10 +92,10 @@ func TestStrangers(t *testing.T) {
 		if a.status == 401 && (a.header.Get("Www-Authenticate") == "" || a.header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
-		h.guard.throttle = newThrottle() // the throttle has a test of its own
+		h.guard.throttle = newThrottle() // the throttle has its own test
 	}
 	if a := h.do(get("/x").with(cookie)); a.status != 200 {
-		t.Errorf("the session that other sites tried to end: %d", a.status)
+		t.Errorf("session after forged sign-outs: status %d", a.status)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestForgedTokens(t *testing.T) {
 	good := token(t, nil)
 	a := h.do(get("/signin/token?next=/map%3Fconnection%3Dx&token=" + good))
 	if a.status != 303 || a.location != "/map?connection=x" || a.header.Get("Referrer-Policy") != "no-referrer" {
-		t.Fatalf("a good token: %+v", a)
+		t.Fatalf("valid token: %+v", a)
 	}
 	if got := h.do(get("/x").with(a.cookie.Name + "=" + a.cookie.Value)).body; got != "acme|user:anna@msp.example|write|true|0|<nil>" {
 		t.Errorf("by token: %s", got)
@@ -141,8 +141,8 @@ func TestForgedTokens(t *testing.T) {
 		"tenant as a list":  with("tenant", []string{"acme"}),
 		"no scope":          without("scope"),
 		"made-up scope":     with("scope", "owner"),
-		"past its tenant":   with("scope", "ops"),
-		"a user who writes": with("sub", "anna\nroot"),
+		"scope ops":         with("scope", "ops"),
+		"user with newline": with("sub", "anna\nroot"),
 		"alg none":          signed(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType),
 		"alg HS512":         signed(jwt.SigningMethodHS512, []byte(signinSecret)),
 		"another secret":    signed(jwt.SigningMethodHS256, []byte(signinSecret+"x")),
@@ -158,25 +158,25 @@ func TestForgedTokens(t *testing.T) {
 	}
 	h.guard.secrets = append([]secret.String{secret.NewString(strings.Repeat("new", 20))}, h.guard.secrets...)
 	if a := h.do(get("/signin/token?token=" + token(t, nil))); a.status != 303 {
-		t.Errorf("by the older of two secrets: %d", a.status)
+		t.Errorf("token signed with the older secret: status %d", a.status)
 	}
 
 	none := newFixture(t, nil)
 	none.key("acme", "key", Read)
 	if a := none.do(get("/signin/token?token=" + good)); a.status != 404 {
-		t.Errorf("tokens without a secret: %d", a.status)
+		t.Errorf("token without a configured secret: status %d", a.status)
 	}
 }
 
-// Of a thousand failed sign-ins, most are rejected without verification. They
-// lock out neither other clients nor a program whose key was valid before.
+// Most of a thousand failed attempts are rejected without verification. They do
+// not lock out other clients, or a program whose key was valid before.
 func TestThousandWrongSignIns(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
 	key, fresh := h.key("acme", "key", Read), h.key("acme", "fresh", Read)
 	from := func(q request, client string) request { return q.set("X-Forwarded-For", client) }
 	if a := h.do(from(get("/x").as(key), "198.51.100.7")); a.status != 200 {
-		t.Fatalf("the right key: %d", a.status)
+		t.Fatalf("valid key: status %d", a.status)
 	}
 	counts := map[int]int{}
 	for i := range 1000 {
@@ -196,12 +196,12 @@ func TestThousandWrongSignIns(t *testing.T) {
 		request
 		status int
 	}{
-		"another client signs in":               {from(signInWith(fresh, "/"), "198.51.100.8"), 303},
-		"another client's program":              {from(get("/x").as(fresh), "198.51.100.9"), 200},
-		"a program at the same address":         {from(get("/x").as(key), "198.51.100.7"), 200},
-		"health, at the same address":           {from(get("/livez"), "198.51.100.7"), 200},
-		"another key from where it was tried":   {from(get("/x").as(h.key("acme", "third", Read)), "198.51.100.7"), 429},
-		"a client that made up where it is not": {from(get("/x").as(newProof()), "198.51.100.7, 198.51.100.10"), 401},
+		"another client signs in":           {from(signInWith(fresh, "/"), "198.51.100.8"), 303},
+		"another client's program":          {from(get("/x").as(fresh), "198.51.100.9"), 200},
+		"a program at the same address":     {from(get("/x").as(key), "198.51.100.7"), 200},
+		"health, at the same address":       {from(get("/livez"), "198.51.100.7"), 200},
+		"another key from the same address": {from(get("/x").as(h.key("acme", "third", Read)), "198.51.100.7"), 429},
+		"a client that forges an address":   {from(get("/x").as(newProof()), "198.51.100.7, 198.51.100.10"), 401},
 	} {
 		if a := h.do(c.request); a.status != c.status {
 			t.Errorf("%s: %d, want %d", name, a.status, c.status)
@@ -210,8 +210,8 @@ func TestThousandWrongSignIns(t *testing.T) {
 	t.Logf("1000 wrong attempts: %v", counts)
 }
 
-// Without a key, only the health checks and a text that explains how to create
-// a key are served.
+// Without any key, the guard serves only the health checks and instructions for
+// creating a key.
 func TestNoKeyAtAll(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -223,24 +223,24 @@ func TestNoKeyAtAll(t *testing.T) {
 		}
 	}
 	if a := h.do(get("/metrics").set("X-Forwarded-For", "127.0.0.1")); a.status != 503 {
-		t.Errorf("metrics past a proxy: %d", a.status)
+		t.Errorf("metrics through a proxy: status %d", a.status)
 	}
 	if a := h.do(get("/readyz").set("X-Forwarded-For", "203.0.113.9")); a.status != 200 || a.body != "ready\n" {
 		t.Errorf("readiness from another machine: %d %q", a.status, a.body)
 	}
 	key := h.key("acme", "first", Read)
 	if a := h.do(get("/x").as(key)); a.status != 200 {
-		t.Errorf("with the first key: %d %s", a.status, a.body)
+		t.Errorf("with the first key: status %d: %s", a.status, a.body)
 	}
 	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "first"); err != nil {
 		t.Fatal(err)
 	}
 	h.forget()
 	if a := h.do(get("/x").as(key)); a.status != 503 {
-		t.Errorf("without a key again: %d %s", a.status, a.body)
+		t.Errorf("after the only key was revoked: status %d: %s", a.status, a.body)
 	}
 	if a := newKeylessFixture(t).do(get("/api/v1/runs")); a.status != 401 {
-		t.Errorf("without a key, with the product's secret: %d", a.status)
+		t.Errorf("without a key but with a sign-in secret: status %d", a.status)
 	}
 }
 
@@ -274,8 +274,8 @@ func TestPostgresAway(t *testing.T) {
 	repotest.Exec(t, h.db, `grant select on halosync.api_keys, halosync.sessions to halosync_worker`)
 }
 
-// The test checks headers and cookies over plain http, over https and in an
-// embedding page.
+// Headers and cookies are correct over plain http, over https and in an
+// embedded console.
 func TestHeadersAndCookies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)
@@ -285,7 +285,7 @@ func TestHeadersAndCookies(t *testing.T) {
 
 	plain := h.do(signInWith(key, "/connections"))
 	if c := plain.cookie; c.Name != "halosync" || !c.HttpOnly || c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 12*3600 || c.Path != "/" || c.Domain != "" || plain.location != "/connections" {
-		t.Errorf("on the machine itself: %+v to %s", c, plain.location)
+		t.Errorf("over plain http on this machine: cookie %+v, location %s", c, plain.location)
 	}
 	tls := h.do(signInWith(key, "/").set("X-Forwarded-Proto", "https"))
 	if c := tls.cookie; c.Name != "__Host-halosync" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Domain != "" || tls.header.Get("Strict-Transport-Security") == "" {
@@ -293,13 +293,13 @@ func TestHeadersAndCookies(t *testing.T) {
 	}
 	framed := embedded.do(signInWith(theirs, "/"))
 	if c := framed.cookie; c.Name != "__Host-halosync" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteNoneMode || !c.Partitioned {
-		t.Errorf("in a page of the product: %+v", c)
+		t.Errorf("embedded console: cookie %+v", c)
 	}
 	if a := embedded.do(request{method: http.MethodPost, path: "/x", cookie: framed.cookie.Name + "=" + framed.cookie.Value, header: map[string]string{"Origin": "https://app.example"}}); a.status != 403 {
-		t.Errorf("a form of the embedding page: %d", a.status)
+		t.Errorf("form from the embedding site: status %d", a.status)
 	}
 	if a := h.do(signInWith(key, "/").set("X-Forwarded-For", "203.0.113.9").set("Origin", "http://halosync.example").set("Host", "halosync.example")); a.status != 400 || a.cookie != nil {
-		t.Errorf("without encryption: %d %s", a.status, a.body)
+		t.Errorf("over plain http from another machine: status %d: %s", a.status, a.body)
 	}
 
 	for name, a := range map[string]answer{"page": h.do(get("/x").as(key)), "refusal": h.do(get("/x")), "form": h.do(get("/signin")), "health": h.do(get("/livez")), "in a frame": embedded.do(get("/x").as(theirs))} {
@@ -339,11 +339,11 @@ func TestSignInLeadsBack(t *testing.T) {
 	}
 	htmx := get("/runs/1/live").set("Hx-Request", "true").set("Hx-Current-Url", h.base+"/runs/1").set("Accept", "text/html")
 	if a := h.do(htmx); a.status != 401 || a.header.Get("Hx-Redirect") != "/signin?next=%2Fruns%2F1" {
-		t.Errorf("a part of a page: %+v", a)
+		t.Errorf("htmx request without a session: %+v", a)
 	}
 	again := h.do(signInWith(key, "/").with(cookie))
 	if a := h.do(get("/x").with(cookie)); again.status != 303 || a.status != 401 {
-		t.Errorf("the previous session: %d", a.status)
+		t.Errorf("previous session after a new sign-in: status %d", a.status)
 	}
 	for _, next := range evilNexts {
 		if a := h.do(signInWith(key, next)); a.status != 303 || a.location != "/" {
@@ -359,7 +359,7 @@ var evilNexts = []string{
 	"///evil.example", "https:/evil.example", "//evil.example@host/", " //evil.example", "", "/signin?next=/signin", "/signin/token", "/signout", "/" + strings.Repeat("x", 2000), "/%zz", "/\x00", "?x", "#x",
 }
 
-// age changes the stored session of a cookie.
+// age updates the stored session of a cookie. set is the SQL assignment.
 func (h *fixture) age(cookie, set string) {
 	h.Helper()
 	_, value, _ := strings.Cut(cookie, "=")

@@ -11,9 +11,9 @@ import (
 
 var originHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 
-// ParseOrigins reads HALOSYNC_EMBED_ORIGINS, which lists the sites that may
-// embed the console in their pages. Each entry is https://host or
-// https://host:port; plain http is accepted for localhost only.
+// ParseOrigins parses the entries of HALOSYNC_EMBED_ORIGINS, the sites that may
+// embed the console. Each entry is https://host or https://host:port; plain
+// http is accepted for localhost only.
 func ParseOrigins(list []string) ([]string, error) {
 	var origins []string
 	for _, text := range list {
@@ -30,8 +30,8 @@ func ParseOrigins(list []string) ([]string, error) {
 	return origins, nil
 }
 
-// policy returns the Content-Security-Policy, which permits no inline code and
-// no other sites.
+// policy returns the Content-Security-Policy. It permits neither inline code
+// nor content from other sites.
 func policy(embed []string) string {
 	ancestors := "'none'"
 	if len(embed) > 0 {
@@ -41,8 +41,9 @@ func policy(embed []string) string {
 		"form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors
 }
 
-// secure sets the headers of every response. Referrer-Policy is same-origin
-// because with no-referrer, browsers do not send Origin with a form.
+// secure sets the security headers of every response. Referrer-Policy is
+// same-origin because under no-referrer, browsers do not send the Origin of a
+// form.
 func (g *Guard) secure(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", g.policy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -62,7 +63,7 @@ func (g *Guard) secure(h http.Header, r *http.Request) {
 }
 
 // overTLS reports whether the browser's connection is encrypted. Behind a
-// proxy, it relies on the proxy's header.
+// proxy, it relies on the headers X-Forwarded-Proto and Origin.
 func overTLS(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || r.Header.Get("Origin") == "https://"+r.Host
 }

@@ -22,8 +22,8 @@ import (
 
 // A key is hs_<id>_<secret>. The id is the primary key of the key's row, in 32
 // hex digits. The secret has 52 base32 characters, which encode 260 random
-// bits. Only its SHA-256 is stored, because a secret that cannot be guessed
-// needs no slower hash.
+// bits. Only its SHA-256 hash is stored. A slower hash is unnecessary, because
+// the secret cannot be guessed.
 const (
 	keyMark     = "hs_"
 	idLength    = 32
@@ -34,7 +34,7 @@ const (
 // newProof returns a random string of 260 bits.
 func newProof() string { return rand.Text() + rand.Text() }
 
-// isProof reports whether a string could have come from newProof.
+// isProof reports whether a string has the form that newProof returns.
 func isProof(text string) bool {
 	return len(text) == proofLength && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
@@ -68,7 +68,7 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	})
 	switch {
 	case errors.Is(err, repo.ErrConflict):
-		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q exists already: revoke it first, or choose another name", name)}
+		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q already exists: revoke it first, or choose another name", name)}
 	case errors.Is(err, repo.ErrInvalid):
 		return key, secret.String{}, &engine.UsageError{Reason: err.Error()}
 	case err != nil:
@@ -77,9 +77,9 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	return key, secret.NewString(keyMark + hex.EncodeToString(id[:]) + "_" + proof), nil
 }
 
-// RevokeKey revokes a key, found by name or id, and ends the sessions that were
-// started with it. It returns the number of those sessions. It is safe to
-// repeat.
+// RevokeKey revokes the key with the name or id ref and ends the sessions that
+// were started with the key. It returns the number of sessions that it ended.
+// Revoking a key twice is safe.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
 	if errors.Is(err, repo.ErrNotFound) {
@@ -89,7 +89,7 @@ func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string
 }
 
 // errRefused means that a credential is unknown, expired, revoked or used up.
-// It does not say which, so that it reveals nothing to unauthenticated clients.
+// It does not say which, to reveal nothing to unauthenticated clients.
 var errRefused = errors.New("credential rejected")
 
 // byKey returns the principal of an API key.
@@ -127,8 +127,8 @@ type firstKey struct {
 	until     time.Time
 }
 
-// ask reports whether any key exists. One request queries the database while
-// others wait for its result.
+// ask reports whether any key exists. Concurrent requests share one database
+// query.
 func (f *firstKey) ask(ctx context.Context, now func() time.Time, query func(context.Context) (bool, error)) (bool, error) {
 	if f.notNeeded {
 		return true, nil
@@ -145,8 +145,8 @@ func (f *firstKey) ask(ctx context.Context, now func() time.Time, query func(con
 	return f.exists, f.err
 }
 
-// hasKey reports whether any API key exists. If none exists, it answers the
-// request.
+// hasKey reports whether any API key exists. If it returns false, it has
+// answered the request.
 func (g *Guard) hasKey(w http.ResponseWriter, r *http.Request) bool {
 	exists, err := g.firstKey.ask(r.Context(), g.now, g.store.AnyAPIKey)
 	switch {
@@ -160,6 +160,6 @@ func (g *Guard) hasKey(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-const noKeyText = `There is no API key yet, so signing in is not possible. Create one on a machine that reaches the database, and try again in a few seconds:
+const noKeyText = `There is no API key yet, so signing in is not possible. Create one on a machine that can reach the database, and try again in a few seconds:
 
   enqueue apikey new NAME --scope admin`

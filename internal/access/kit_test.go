@@ -126,14 +126,12 @@ func (h *fixture) forget() {
 	h.guard.firstKey.mu.Unlock()
 }
 
-// request is a request to send.
 type request struct {
 	method, path, bearer, cookie, body string
 	header                             map[string]string
 	chunked                            bool // without a Content-Length
 }
 
-// answer is a response.
 type answer struct {
 	status   int
 	body     string
@@ -236,13 +234,13 @@ func (h *fixture) search() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for where, text := range map[string]string{"Postgres": dump, "the log": h.log.String(), "an answer": h.answers.String()} {
-		if text == "" && where != "the log" { // empty unless there were errors
+		if text == "" && where != "the log" { // the log is empty unless errors occurred
 			h.Errorf("nothing to search in %s", where)
 		}
 		for _, s := range h.secrets {
 			for _, form := range []string{s, s[:20], hex.EncodeToString([]byte(s))} {
 				if strings.Contains(strings.ToUpper(text), strings.ToUpper(form)) {
-					h.Errorf("a key or a session is in %s", where)
+					h.Errorf("%s contains a key or a session cookie", where)
 				}
 			}
 		}

@@ -31,7 +31,7 @@ func TestParseSecrets(t *testing.T) {
 	}
 }
 
-// evilOrigins would add more than an origin to the policy.
+// evilOrigins are values that would add more than an origin to the policy.
 var evilOrigins = []string{
 	"*", "https://*", "https://*.example.com", "app.example.com", "https:", "https://", "http://app.example.com", "https://app.example.com/path", "https://a.example; script-src *",
 	"https://a.example https://b.example", "'self'", "https://user@a.example", "https://a.example?x", "https://a.example#x", "data:", "https://a.example:x", "https://[::1]", "https://a.example\n", "https://\u00e4.example",
@@ -53,8 +53,8 @@ func TestParseOrigins(t *testing.T) {
 	}
 }
 
-// FuzzParseOrigins checks that an accepted string adds exactly one word to the
-// policy, which is an origin.
+// FuzzParseOrigins checks that an accepted string adds exactly one word, an
+// origin, to the policy.
 func FuzzParseOrigins(f *testing.F) {
 	for _, origin := range evilOrigins {
 		f.Add(origin)
@@ -86,8 +86,9 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// FuzzReadToken checks that without the secret no string is a valid token, and
-// that with it only payloads that follow the rules are.
+// FuzzReadToken checks that a string that is not signed with the secret is
+// never a valid token. A signed token is valid only if its payload follows the
+// rules.
 func FuzzReadToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	secrets := []secret.String{secret.NewString(signinSecret)}
@@ -111,7 +112,7 @@ func FuzzReadToken(f *testing.F) {
 	})
 }
 
-// FuzzLocalPath checks that a browser stays on this host, whatever next is.
+// FuzzLocalPath checks that a browser stays on this host for any value of next.
 func FuzzLocalPath(f *testing.F) {
 	for _, next := range evilNexts {
 		f.Add(next)

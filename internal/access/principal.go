@@ -14,11 +14,12 @@ type Scope string
 
 // The scopes in ascending order.
 const (
-	Read  Scope = "read"  // see everything of the tenant except credentials
+	Read  Scope = "read"  // see all data of the tenant except credentials
 	Write Scope = "write" // import, map, unmap, resync, manage runs
 	Admin Scope = "admin" // connections, schedules
-	// Ops is for the operators of the installation. It adds the queues, which
-	// hold the tasks of all tenants. Sign-in tokens cannot grant it.
+	// Ops is for the operators of the installation. It adds access to the
+	// queues, which hold the tasks of all tenants. Sign-in tokens cannot grant
+	// it.
 	Ops Scope = "ops"
 )
 

@@ -12,22 +12,23 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSession is the lifetime of a session. An unused session ends after
+// maxSession is the lifetime of a session. An idle session ends earlier, after
 // [repo.SessionIdle].
 const maxSession = 12 * time.Hour
 
-// These are the names of the session cookie. A browser accepts a name with the
-// prefix __Host- only from this exact host, over TLS, and for all paths.
+// These are the names of the session cookie. A browser accepts a cookie with
+// the prefix __Host- only over TLS, and only for exactly this host and all
+// paths.
 const (
 	cookieName      = "__Host-halosync"
 	plainCookieName = "halosync"
 )
 
-// cookie returns the session cookie without a value. Over plain http, the
-// cookie is sent only to a worker on the technician's own machine. For an
-// embedded console, it is SameSite=None, because within another site's page
-// browsers send no other cookies. It is then also Partitioned, so that each
-// embedding site has its own session.
+// cookie returns the session cookie without a value. It is Secure, except over
+// plain http on the technician's own machine. For an embedded console, it is
+// SameSite=None, because browsers send no other cookies from a frame in another
+// site. It is then also Partitioned, so that each embedding site has its own
+// session.
 func (g *Guard) cookie(r *http.Request) *http.Cookie {
 	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure is off for plain http, see above
 	switch {

@@ -14,7 +14,7 @@ import (
 )
 
 // showSignIn shows the sign-in form. If the browser is already signed in, it
-// redirects to the next page.
+// redirects to the page in the query parameter next.
 func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
 	err := g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -44,7 +44,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 			refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 1 MiB.")
 			return
 		}
-		refuse(w, r, http.StatusBadRequest, "The form cannot be read.")
+		refuse(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
 	next := localPath(r.PostForm.Get("next"))
@@ -61,15 +61,16 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // insecure reports whether a form came over plain http from another machine. In
-// that case the key was exposed in transit, and browsers would not keep the
-// cookie.
+// that case the key was exposed in transit, and the browser would reject the
+// session cookie.
 func insecure(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Origin"), "http://") && !overTLS(r) && !local(r)
 }
 
 const plainHTTP = "This page is not encrypted, so signing in is not possible. Open it over https, through a proxy that terminates TLS."
 
-// signInByToken starts a session for a user with a sign-in token of the product.
+// signInByToken starts a session for a user who presents a sign-in token of the
+// product.
 func (g *Guard) signInByToken(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the URL
 	query := r.URL.Query()

@@ -15,20 +15,20 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// These numbers bound failed attempts, per client and in total. Secrets of 260
-// bits cannot be guessed. The bounds limit the load on the database and the
-// size of the log.
+// Limits on failed attempts, per client and in total. They limit the load on
+// the database and the size of the log. They do not have to prevent guessing,
+// because a secret has 260 random bits.
 const (
 	clientBurst = 10
 	clientEvery = 6 * time.Second
 	totalBurst  = 300
 	totalEvery  = 200 * time.Millisecond
-	maxClients  = 10_000 // clients remembered; all further clients share one allowance
+	maxClients  = 10_000 // remembered clients; all other clients share one allowance
 	maxGood     = 10_000
 )
 
-// throttle limits failed attempts. A recently valid key is always verified, so
-// that another client behind the same proxy cannot lock a program out.
+// throttle limits failed attempts. It always verifies a key that was valid
+// recently. Otherwise a client could lock out a program behind the same proxy.
 type throttle struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
@@ -46,8 +46,9 @@ func (e *waitError) Error() string { return "too many failed attempts" }
 // seconds returns the wait in whole seconds, for the Retry-After header.
 func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
 
-// attempt calls verify for a credential and counts a failure. After too many
-// failures, it returns a [*waitError] without calling verify.
+// attempt calls verify for a credential and counts a rejection as a failed
+// attempt. After too many failed attempts, it returns a [*waitError] without
+// calling verify.
 func (g *Guard) attempt(r *http.Request, credential string, verify func(context.Context) error) error {
 	client, hash := clientOf(r), sha256.Sum256([]byte(credential))
 	return g.lookUp(r.Context(), func(ctx context.Context) error {
@@ -122,8 +123,9 @@ func (t *throttle) failed(client netip.Prefix, key [32]byte, now time.Time) {
 	l.AllowN(now, 1)
 }
 
-// remember adds a client. If there are too many, it first removes those whose
-// allowance is full again, because a new client would get the same allowance.
+// remember adds a client. If the map is full, it first removes the clients
+// whose allowance has fully recovered, because a new client would get the same
+// allowance.
 func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	if len(t.clients) >= maxClients {
 		for c, l := range t.clients {
@@ -140,10 +142,11 @@ func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	return l
 }
 
-// clientOf returns the client to which a request is attributed: an IPv4 address
-// or a 64-bit IPv6 network. Behind a proxy with a private address, it is the
-// last address in X-Forwarded-For, which that proxy wrote. A host in a private
-// network can forge this address, so it determines only the wait, never trust.
+// clientOf returns the client that a failed attempt counts against: an IPv4
+// address or a 64-bit IPv6 network. For a request from a private address, which
+// is usually a proxy, the client is the last address in X-Forwarded-For. A host
+// in the private network can forge this header, so the result only decides how
+// long a client waits.
 func clientOf(r *http.Request) netip.Prefix {
 	addr := peer(r)
 	if addr.IsLoopback() || addr.IsPrivate() {
@@ -175,9 +178,10 @@ func peer(r *http.Request) netip.Addr {
 // forwarding lists the headers that proxies add.
 var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
-// local reports whether a request comes from this machine without a proxy and
-// addresses it as the host. The host matters because of DNS rebinding: if the
-// name of a foreign site resolves to this machine, requests carry that name.
+// local reports whether a request comes from this machine without a proxy, and
+// names localhost or a loopback address as its host. The check of the host
+// prevents DNS rebinding, in which the name of another site resolves to this
+// machine.
 func local(r *http.Request) bool {
 	for _, name := range forwarding {
 		if len(r.Header.Values(name)) > 0 {

@@ -23,14 +23,14 @@ func TestThrottleIsBounded(t *testing.T) {
 	}
 	now = now.Add(totalBurst * totalEvery)
 	if wait := th.wait(client(0), [32]byte{}, now); wait != 0 {
-		t.Errorf("one wrong attempt makes a client wait %v", wait)
+		t.Errorf("a client with one failed attempt waits %v", wait)
 	}
 	if wait := th.wait(client(maxClients+99), [32]byte{}, now); wait != 0 {
-		t.Errorf("a new client waits %v for the others", wait) // their allowance is full again
+		t.Errorf("a new client waits %v", wait) // the shared allowance has recovered
 	}
 	th.failed(client(maxClients+99), [32]byte{}, now)
 	if len(th.clients) != 1 {
-		t.Errorf("%d clients are remembered when all are idle", len(th.clients))
+		t.Errorf("%d clients are remembered, want only the new one", len(th.clients))
 	}
 	for i := range maxGood + 1 {
 		th.succeeded([32]byte{byte(i >> 16), byte(i >> 8), byte(i)})
@@ -40,8 +40,8 @@ func TestThrottleIsBounded(t *testing.T) {
 	}
 }
 
-// A client's allowance recovers and does not affect other clients. All clients
-// together also have an allowance, which a valid key does not use.
+// A client's allowance recovers over time and does not affect other clients.
+// All clients share a total allowance, which does not apply to a valid key.
 func TestThrottleTurns(t *testing.T) {
 	t.Parallel()
 	th, now := newThrottle(), time.Unix(1_000_000, 0)
@@ -55,7 +55,7 @@ func TestThrottleTurns(t *testing.T) {
 		t.Errorf("wait %v", wait)
 	}
 	if th.wait(two, wrong, now) != 0 || th.wait(one, key, now) != 0 {
-		t.Error("another client waits")
+		t.Error("another client or a valid key waits")
 	}
 	if wait := th.wait(one, wrong, now.Add(clientEvery)); wait != 0 {
 		t.Errorf("wait %v after the allowance has recovered", wait)
@@ -64,11 +64,11 @@ func TestThrottleTurns(t *testing.T) {
 		th.failed(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), wrong, now)
 	}
 	if th.wait(two, wrong, now) == 0 || th.wait(two, key, now) != 0 {
-		t.Error("the allowance of all clients together")
+		t.Error("the total allowance is not enforced, or blocks a valid key")
 	}
 	th.failed(two, key, now) // the key was revoked
 	if th.wait(two, key, now) == 0 {
-		t.Error("a key that is no longer valid does not wait")
+		t.Error("a revoked key does not wait")
 	}
 }
 

@@ -14,19 +14,19 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// The product's sign-in token is a JWT (HS256) that identifies the product's
-// signed-in user. It is valid for a few minutes and for one sign-in.
+// A sign-in token is a JWT (HS256) in which the product names its signed-in
+// user. It is valid for a few minutes and for one sign-in.
 const (
 	tokenAudience = "halosync"
 	maxTokenLife  = 5 * time.Minute  // from iat to exp
-	tokenLeeway   = 30 * time.Second // tolerated difference between two clocks
+	tokenLeeway   = 30 * time.Second // tolerated clock difference
 	minSecret     = 32               // bytes
 	maxToken      = 4 << 10          // bytes
 )
 
-// ParseSecrets reads HALOSYNC_SIGNIN_SECRET: one secret, or several separated
-// by commas while one replaces another. Each has at least 32 bytes. An empty
-// string yields no secrets, which disables sign-in tokens.
+// ParseSecrets parses HALOSYNC_SIGNIN_SECRET: one secret, or several separated
+// by commas during a rotation. Each secret has at least 32 bytes. An empty
+// string disables sign-in tokens.
 func ParseSecrets(text secret.String) ([]secret.String, error) {
 	if text.IsZero() {
 		return nil, nil
@@ -49,9 +49,9 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-// readToken verifies a token and returns its principal. It does not check
-// whether the token was used before. For that check, the caller must store id,
-// the hash of the token's jti, for the duration lasts.
+// readToken verifies a token and returns its principal. It does not detect a
+// second use. To detect it, the caller must store id, the hash of the token's
+// jti, for the duration lasts.
 func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, lasts time.Duration, err error) {
 	if len(text) > maxToken {
 		return p, id, 0, errors.New("token is too long")

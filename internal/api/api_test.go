@@ -52,7 +52,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("restored: %s", back.body)
 	}
 	undone := w.do("POST", "/runs/"+run+"/undo", nil).want(200)
-	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // a person has changed the restored mapping
+	if undone.text("unmapped") != "2" || undone.text("left_count") == "0" { // the restore counts as a change by a person
 		t.Errorf("undone: %s", undone.body)
 	}
 	if n := len(w.do("GET", "/events?run="+run, nil).want(200).items()); n == 0 {
@@ -203,7 +203,7 @@ func TestTenantsAreApart(t *testing.T) {
 		tried++
 		got := w.as(eve, w.request(o.method, path, bodies[o.id])).want(http.StatusNotFound)
 		if strings.Contains(got.body, "acme") || strings.Contains(got.body, `"halo"`) {
-			t.Errorf("%s tells: %s", o.id, got.body)
+			t.Errorf("%s reveals data of acme: %s", o.id, got.body)
 		}
 	}
 	for _, path := range []string{"/mappings?connection=halo", "/companies?connection=halo", "/runs?connection=" + w.conn.ID.String()} {
@@ -221,9 +221,9 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 	}
 	if w.dump() != before {
-		t.Error("something of acme's was changed")
+		t.Error("a request of globex changed data of acme")
 	}
 	if tried < 20 {
-		t.Errorf("%d operations with an id", tried)
+		t.Errorf("only %d operations were tried with an id of another tenant", tried)
 	}
 }

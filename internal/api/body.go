@@ -23,8 +23,8 @@ const (
 	bodyTimeout = 20 * time.Second
 )
 
-// readBody reads the body of a request, within the limits, and keeps it in memory for the
-// handlers that follow.
+// readBody reads the body of a request within the limits and keeps it in memory for the
+// next handlers.
 func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Body == nil {
@@ -32,7 +32,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // fails only for a recorder in a test
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // fails only for an httptest.ResponseRecorder
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	_ = control.SetReadDeadline(time.Time{})
 	network, isNetwork := errors.AsType[net.Error](err)
@@ -71,7 +71,7 @@ func format() huma.Format {
 		Unmarshal: func(data []byte, v any) error {
 			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
 			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // the message may quote a value and contains names of Go types
-				return errors.New("not as described, at " + place(semantic.JSONPointer))
+				return errors.New("does not match the API description at " + place(semantic.JSONPointer))
 			}
 			if whole, ok := v.(*any); ok && err == nil {
 				return refuseNull(*whole, "")
@@ -86,7 +86,7 @@ func format() huma.Format {
 func refuseNull(v any, at jsontext.Pointer) error {
 	switch v := v.(type) {
 	case nil:
-		return errors.New("null, at " + place(at) + ": leave it out, or give a value")
+		return errors.New("null is not allowed at " + place(at) + ": omit it, or give a value")
 	case map[string]any:
 		for name, field := range v {
 			if err := refuseNull(field, at.AppendToken(name)); err != nil {

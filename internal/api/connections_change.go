@@ -66,7 +66,7 @@ func (h *Handler) connectionChanges() {
 	}
 	patch := with(http.MethodPatch, "", "update-connection", "Change a connection in place; its mappings stay")
 	patch.halo, patch.errors = true, append(patch.errors, http.StatusConflict)
-	patch.about = "Fields that are missing from the body stay. The result is tested like a new connection, and nothing is stored if the test fails. A connection in state needs_reconnect becomes active."
+	patch.about = "Fields that the body omits keep their values. The result is tested like a new connection, and nothing is stored if the test fails. A connection in state needs_reconnect becomes active."
 	add(h, patch, h.patchConnection)
 	add(h, with(http.MethodPost, "/pause", "pause-connection", "Pause a connection: refuse new runs until it is resumed"), h.setState((*engine.Engine).PauseConnection))
 	add(h, with(http.MethodPost, "/resume", "resume-connection", "Resume a paused connection"), h.setState((*engine.Engine).ResumeConnection))
@@ -83,7 +83,7 @@ func (h *Handler) connectionChanges() {
 		return viewRemoval(what), err
 	})
 	remove := with(http.MethodDelete, "", "remove-connection", "Remove a connection with its mappings, stored clients and runs; companies stay")
-	remove.about = "Needs confirm=true. Without it nothing is removed, and the error says what would be."
+	remove.about = "Requires confirm=true. Otherwise nothing is removed, and the error states what would be removed."
 	add(h, remove, h.removeConnection)
 }
 
@@ -157,15 +157,15 @@ type Condition struct {
 	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
 }
 
-// etag returns the version of the parts of a connection that people can edit. Counts, such
-// as the number of mappings, do not change the version.
+// etag returns the version of a connection's editable fields. Counts, such as the number of
+// mappings, do not affect it.
 func etag(c repo.Connection) string {
 	return `"` + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) + `"`
 }
 
-// edit finds the connection that a caller wants to change. It returns an engine and a store
-// that refuse the change if someone else has changed the connection since the caller read
-// it. They check this in the transaction of the change.
+// edit finds a connection for a change. The engine and the store that it returns refuse the
+// change if someone else changed the connection since the caller read it. They check this
+// in the transaction of the change.
 func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
 	if err != nil {

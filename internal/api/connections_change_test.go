@@ -30,12 +30,12 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 		}
 	}
 	if got := w.do("GET", "/connections/renamed", nil).want(200); got.header.Get("ETag") != now || got.text("state") != "active" {
-		t.Errorf("changed all the same: %s", got.body)
+		t.Errorf("a change with a stale version was saved: %s", got.body)
 	}
 	paused := w.do("POST", "/connections/renamed/pause", nil, "If-Match", `"x", `+now).want(200)
 	same := w.do("POST", "/connections/renamed/pause", nil, "If-Match", paused.header.Get("ETag")).want(200)
 	if same.header.Get("ETag") != paused.header.Get("ETag") {
-		t.Error("nothing was changed, and the etag is another one")
+		t.Error("the etag changed although the connection did not")
 	}
 	w.do("POST", "/connections/renamed/resume", nil, "If-Match", "*").want(200)
 	w.do("PUT", "/connections/renamed/schedule", map[string]any{"schedule": "CRON_TZ=Europe/Berlin 30 4 * * *"}).want(200)
@@ -56,7 +56,7 @@ func TestEditorInBetween(t *testing.T) {
 	between := w.between(func() { w.do("POST", "/connections/halo/pause", nil).want(200) }) // while the credentials are tested
 	w.do("PATCH", "/connections/halo", map[string]any{"rate_limit": "100/1m"}, "If-Match", tag).want(http.StatusPreconditionFailed)
 	if !*between {
-		t.Fatal("no change in between")
+		t.Fatal("no change was made in between")
 	}
 	if got := w.do("GET", "/connections/halo", nil); got.text("rate_limit") != "" || got.text("state") != "paused" {
 		t.Errorf("overwritten: %s", got.body)

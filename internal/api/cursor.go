@@ -24,8 +24,8 @@ type list[T any] struct {
 
 type listOf[T any] struct{ Body list[T] }
 
-// page returns the first limit rows as a page. The caller passes the result of reading
-// limit+1 rows. The function where returns the cursor of a row.
+// page returns the first limit rows as a page. The caller passes the rows and the
+// error of reading limit+1 rows. The function where returns the cursor of a row.
 func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R) string) (*listOf[V], error) {
 	if err != nil {
 		return nil, err
@@ -74,5 +74,6 @@ func afterID(kind, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// fault returns an error for an invalid part of a request that the library accepts.
+// fault returns an error for an invalid part of a request that the library did not
+// detect.
 func fault(place, why string) error { return &problem.InputError{Place: place, Reason: why} }

@@ -11,13 +11,12 @@ import (
 
 const about = `Connects Halo PSA, browses its clients, imports them as companies, maps existing companies, and reports the results.
 
-Terms: a customer in Halo is a *client*, a customer in the product is a *company*, and a *mapping* is a pair of them. A *connection* is a set of credentials. A *run* is one request with all its attempts.
+Terms: a customer in Halo is a *client*, a customer in the product is a *company*, and a *mapping* pairs a company with a client. A *connection* is a set of credentials. A *run* is one request with all its attempts.
 
-Times are RFC 3339 in UTC, durations are in seconds, scores go from 0 to 1. Errors are application/problem+json (RFC 9457): detail says what happened and what to do, errors lists the invalid fields. Lists have a limit and an opaque cursor: pass the next of a page as the after of the following request. If Halo does not answer, the response is an error (502, 504, or 429 when Halo limits requests), never an empty list. Unknown fields and parameters are refused.`
+Times are RFC 3339 in UTC, durations are in seconds, and scores range from 0 to 1. Errors are application/problem+json (RFC 9457): the field detail says what happened and what to do, and the field errors lists the invalid fields. Lists have a limit and an opaque cursor: pass the value of next as the parameter after of the next request. If Halo does not answer, the response is an error (502, 504, or 429 when Halo limits requests), never an empty list. Unknown fields and parameters are refused.`
 
 // document returns the parts of the OpenAPI document that no operation declares. It turns
-// the library's own routes off, because they serve pages that load scripts from other
-// hosts.
+// off the library's own routes, because their pages load scripts from other hosts.
 func (h *Handler) document() huma.Config {
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -29,7 +28,7 @@ func (h *Handler) document() huma.Config {
 				{Name: "Clients", Description: "Halo's customers."},
 				{Name: "Suggestions", Description: "Pairs that may be the same customer."},
 				{Name: "Companies", Description: "The product's customers."},
-				{Name: "Mappings", Description: "Which company is which client."},
+				{Name: "Mappings", Description: "Pairs of a company and a client."},
 				{Name: "Runs", Description: "Requests and their results."},
 				{Name: "Schedules", Description: "When connections are resynced automatically."},
 				{Name: "Events", Description: "Who changed what."},
@@ -55,8 +54,8 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 // serveDocument serves the document. The first request generates it, because generating it
-// at startup would take most of the worker's start. Anyone who can reach the API may read
-// the document: it contains no tenant's data.
+// at startup would take most of a worker's startup time. Every caller may read the
+// document, because it contains no data of a tenant.
 func (h *Handler) serveDocument() {
 	doc := h.huma.OpenAPI()
 	if model := doc.Components.Schemas.Map()["ErrorModel"]; model != nil {
@@ -80,7 +79,7 @@ func (h *Handler) serveDocument() {
 				return
 			}
 			w.Header().Set("Content-Type", kind)
-			_, _ = w.Write(document) // the caller may be gone
+			_, _ = w.Write(document) // the caller may have disconnected
 		})
 	}
 	serve("/openapi.json", "application/openapi+json", doc.MarshalJSON)

@@ -52,14 +52,14 @@ func TestDocument(t *testing.T) {
 	}
 	for _, o := range w.operations() {
 		if o.op.Summary == "" || len(o.op.Tags) != 1 || len(o.op.Security) != 1 || !o.scope.Valid() || !strings.Contains(o.op.Description, "Scope: `"+string(o.scope)) {
-			t.Errorf("%s is not described", o.id)
+			t.Errorf("the document does not describe %s completely", o.id)
 		}
 		if (o.method == http.MethodGet) != (o.scope == "read") && o.id != "preview-removal" {
 			t.Errorf("%s %s has scope %s", o.method, o.path, o.scope)
 		}
 		for _, p := range o.op.Parameters {
 			if p.Description == "" && len(p.Schema.Enum) == 0 {
-				t.Errorf("%s: parameter %s is not described", o.id, p.Name)
+				t.Errorf("%s: the document does not describe parameter %s", o.id, p.Name)
 			}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// generator generates requests from the schemas of the document. They are valid, or
-// invalid in exactly one way.
+// generator generates requests from the schemas of the document. Each request is valid,
+// or invalid in exactly one way.
 type generator struct {
 	t       *rapid.T
 	schemas map[string]any
@@ -146,7 +146,7 @@ func (g *generator) request(w *world, o described, spec map[string]any) (*http.R
 		text := fmt.Sprint(g.value(name, p["schema"].(map[string]any)))
 		switch p["in"] {
 		case "path":
-			if text == "" || strings.Trim(text, ".") == "" { // would be another path
+			if text == "" || strings.Trim(text, ".") == "" { // would change the path
 				text = "x"
 			}
 			in[name] = text

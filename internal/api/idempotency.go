@@ -82,13 +82,13 @@ func (h *Handler) settle(ctx context.Context, p access.Principal, key string, ow
 	} else {
 		err = h.store.ReleaseRequest(ctx, p.Tenant, key, owner)
 	}
-	if err != nil { // the caller has the response; repetitions are refused for five minutes
+	if err != nil { // the caller still gets the response, but a repetition is refused for five minutes
 		h.log.Warn("store answer failed", zap.String("tenant", p.Tenant), zap.Error(err))
 	}
 }
 
-// answerError writes the problem that describes an error in a middleware. For handlers,
-// [add] translates errors.
+// answerError writes the problem for an error in a middleware. For the error of a handler,
+// [add] does so.
 func (h *Handler) answerError(ctx huma.Context, err error) {
 	err = h.problemOf(err)
 	if with, ok := errors.AsType[huma.HeadersError](err); ok {
@@ -110,8 +110,8 @@ func visible(key string) bool {
 	return key != "" && len(key) <= 200
 }
 
-// printOf returns a fingerprint of the request. A fingerprint of a request with a secret
-// would allow guessing the secret, so the store encrypts fingerprints.
+// printOf returns a fingerprint of the request. The fingerprint of a request with a secret
+// would help to guess the secret, so the store encrypts fingerprints.
 func printOf(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body) // cannot fail: the body is in memory
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -36,7 +36,7 @@ func TestSameRequestAgain(t *testing.T) {
 	// A key expires after a day.
 	repotest.Exec(t, w.url, `update halosync.answers set claimed_at = claimed_at - interval '25 hours'`)
 	if got := w.do("POST", "/companies", body, keyHeader, "k-1").want(201); got.body == first.body {
-		t.Error("the answer was kept for more than a day")
+		t.Error("the answer was kept after its key expired")
 	}
 	for _, key := range []string{"", " ", "a b", "ü", strings.Repeat("x", 201)} {
 		w.do("POST", "/companies", body, keyHeader, key).want(422)
@@ -55,8 +55,9 @@ func TestRefusedRequestAgain(t *testing.T) {
 	if again.body != made.body || again.header.Get("ETag") != made.header.Get("ETag") || again.header.Get("Location") == "" {
 		t.Errorf("again: %v %s", again.header, again.body)
 	}
-	// A request with another secret is another request. The stored fingerprint does not
-	// reveal the secret: it is encrypted, and differs even for the same request.
+	// A request with a different secret is a different request. The stored fingerprint does
+	// not reveal the secret: it is encrypted, and it differs even between identical
+	// requests.
 	body["client_secret"] = "another"
 	w.do("POST", "/connections", body, keyHeader, "k-1").want(422)
 	kept := repotest.Value[string](t, w.url, `select encode(print, 'escape') || body::text || header::text || key from halosync.answers`)
@@ -84,7 +85,7 @@ func TestSameRequestTogether(t *testing.T) {
 			defer mu.Unlock()
 			statuses[got.status]++
 			if got.status == http.StatusConflict && got.header.Get("Retry-After") == "" {
-				t.Error("409 does not say when to ask again")
+				t.Error("409 without Retry-After")
 			}
 		})
 	}

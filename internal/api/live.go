@@ -137,7 +137,7 @@ func (s *stream) write(text string) {
 	if s.err != nil {
 		return
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(eventTimeout)) // fails only for a recorder in a test
+	_ = s.control.SetWriteDeadline(time.Now().Add(eventTimeout)) // fails only for an httptest.ResponseRecorder
 	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
 		s.err = s.control.Flush()
 	}

@@ -32,7 +32,7 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	resp, err := s.Client().Do(r) //nolint:bodyclose // by the goroutine that reads it
+	resp, err := s.Client().Do(r) //nolint:bodyclose // the goroutine that reads the body closes it
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestLive(t *testing.T) {
 	}
 	ended, _ := w.follow(s, run)
 	if until(t, ended, "event: end") == "" {
-		t.Error("a run that has ended has no end")
+		t.Error("no end event for a run that had already ended")
 	}
 }
 
@@ -118,15 +118,15 @@ func TestStreamsAreBounded(t *testing.T) {
 	until(t, one, "event: run")
 	until(t, two, "event: run")
 	if got := w.do("GET", "/runs/"+run+"/live", nil).want(http.StatusTooManyRequests); got.header.Get("Retry-After") == "" {
-		t.Error("429 does not say when to come again")
+		t.Error("429 without Retry-After")
 	}
 	w.do("GET", "/runs/"+strings.Repeat("0", 32)+"/live", nil).want(404)
 	end() // the tenant may open another stream
 	for deadline := time.Now().Add(30 * time.Second); w.streams.watching("acme") == 2; {
 		if time.Now().After(deadline) {
-			t.Fatal("a stream that its reader left is still counted")
+			t.Fatal("a closed stream is still counted")
 		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // a condition is awaited
+		time.Sleep(time.Millisecond) //nolint:forbidigo // polls for a condition
 	}
 	three, _ := w.follow(s, run)
 	until(t, three, "event: run")

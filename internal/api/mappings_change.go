@@ -47,7 +47,7 @@ func (h *Handler) mappingChanges() {
 	add(h, operation{
 		id: "delete-mapping", method: http.MethodDelete, path: "/mappings/{mapping}", tag: "Mappings", scope: access.Write,
 		summary: "Unmap a company from its client; both stay", errors: []int{http.StatusNotFound},
-		about: "The mapping can be restored. Imports that were requested before do not map the pair again.",
+		about: "The mapping can be restored. An import that was requested earlier does not map the pair again.",
 	}, func(ctx context.Context, p access.Principal, in *oneMapping) (*outcome, error) {
 		done, err := h.engine.UnmapNow(ctx, p.Tenant, p.Actor, []string{in.Mapping})
 		if err != nil {

@@ -29,8 +29,8 @@ func principalOf(ctx context.Context) access.Principal {
 	return p
 }
 
-// add registers an operation. The handler gets valid input. Package problem translates the
-// errors that the handler returns.
+// add registers an operation. The handler gets validated input. Package problem translates
+// its errors.
 func add[I, O any](h *Handler, o operation, handle func(ctx context.Context, p access.Principal, in *I) (*O, error)) {
 	op := o.described()
 	huma.Register(h.huma, op, func(ctx context.Context, in *I) (*O, error) {

@@ -38,13 +38,14 @@ func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 	_ = json.NewEncoder(w).Encode(p) // the caller may have disconnected
 }
 
-// refuse lets an operation's middleware answer a request with a problem.
+// refuse answers a request with a problem. Only the middleware of operations calls it.
 func (h *Handler) refuse(ctx huma.Context, status int, detail string) {
 	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may have disconnected
 }
 
 // maxFaults is the maximum number of faults in a problem, and maxPlace the maximum length
-// of a fault's place in bytes. Both depend on what the caller sends.
+// of a fault's place in bytes. Without these limits, a caller could make a problem
+// arbitrarily large.
 const (
 	maxFaults = 20
 	maxPlace  = 200

@@ -27,9 +27,9 @@ import (
 // rounds is the number of times that each operation is called.
 const rounds = 12
 
-// The test calls every operation with valid requests and with requests that are invalid in
-// one way, while Halo works or fails. Every response matches the document, and none
-// reports an internal error.
+// TestEveryOperation calls every operation with valid requests and with requests that are
+// invalid in one way, while Halo works or fails. Every response must match the document,
+// and none may report an internal error.
 func TestEveryOperation(t *testing.T) {
 	limitRounds(t)
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestEveryOperation(t *testing.T) {
 	succeeded := 0
 	for _, o := range w.operations() {
 		if len(d.driven[o.id]) == 0 {
-			t.Errorf("%s was not driven", o.id)
+			t.Errorf("operation %s was never called", o.id)
 		}
 		for status := range d.driven[o.id] {
 			if status < 300 {
@@ -64,7 +64,7 @@ func TestEveryOperation(t *testing.T) {
 		t.Logf("%-20s %v", o.id, d.driven[o.id])
 	}
 	if succeeded < len(w.operations())/2 {
-		t.Errorf("%d operations of %d ever succeeded", succeeded, len(w.operations()))
+		t.Errorf("only %d of %d operations ever succeeded", succeeded, len(w.operations()))
 	}
 }
 
@@ -91,7 +91,7 @@ type driver struct {
 func (d *driver) ready(t *rapid.T) {
 	d.sim.ClearFaults()
 	conn, err := d.store.Connection(t.Context(), "acme", d.conn.ID)
-	removed := errors.Is(err, repo.ErrNotFound) // the previous round removed it with its runs
+	removed := errors.Is(err, repo.ErrNotFound) // the previous round removed the connection with its runs
 	if removed {
 		conn, err = d.engine.AddConnection(t.Context(), "acme", "test", engine.ConnectionInput{
 			Name: fmt.Sprint("halo ", time.Now().UnixNano()), Domain: d.sim.ResourceServer(), AuthServer: d.sim.AuthServer(),
@@ -161,18 +161,18 @@ func (d *driver) drive(t *rapid.T, o described, r *http.Request, path map[string
 		t.Errorf("%s\nlog: %v", what, d.log.FilterMessage("request failed").All())
 	}
 	if wrong != nil && rec.Code < 400 {
-		t.Errorf("%s\nby the document the request is wrong: %v", what, wrong)
+		t.Errorf("%s\nthe request succeeded but does not match the document: %v", what, wrong)
 	}
 	if rec.Code >= 400 && rec.Header().Get("Content-Type") != problemType {
-		t.Errorf("%s\nis a %s", what, rec.Header().Get("Content-Type"))
+		t.Errorf("%s\nhas the content type %s", what, rec.Header().Get("Content-Type"))
 	}
 	if strings.Contains(rec.Body.String(), testSecret) {
-		t.Errorf("%s\nholds the secret", what)
+		t.Errorf("%s\ncontains the client secret", what)
 	}
 	input.Options.ExcludeResponseBody = rec.Header().Get("Content-Type") == "text/event-stream" // the validator cannot read a stream
 	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Options: input.Options}
 	if err := openapi3filter.ValidateResponse(r.Context(), answer.SetBodyBytes(rec.Body.Bytes())); err != nil {
-		t.Errorf("%s\nis not as described: %v", what, err)
+		t.Errorf("%s\ndoes not match the document: %v", what, err)
 	}
 }
 

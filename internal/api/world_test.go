@@ -147,7 +147,7 @@ func (r reply) want(status int) reply {
 		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
 	}
 	if r.status >= 400 && r.header.Get("Content-Type") != problemType {
-		r.t.Fatalf("status %d is a %s: %s", r.status, r.header.Get("Content-Type"), r.body)
+		r.t.Fatalf("status %d with content type %s: %s", r.status, r.header.Get("Content-Type"), r.body)
 	}
 	return r
 }
@@ -177,7 +177,7 @@ func (w *world) request(method, path string, body any, headers ...string) *http.
 	return r
 }
 
-// as serves a request by a principal.
+// as serves a request with the principal p.
 func (w *world) as(p access.Principal, r *http.Request) reply {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
@@ -202,7 +202,7 @@ func (w *world) perform(runID string) error {
 // imported imports the first n clients and returns the id of the run.
 func (w *world) imported(n int) string {
 	w.t.Helper()
-	ids := w.sim.Tenant("").IDs()[1 : n+1] // the first one is "Unknown"
+	ids := w.sim.Tenant("").IDs()[1 : n+1] // the first client is "Unknown"
 	id := w.do("POST", "/imports", map[string]any{"connection": w.conn.ID, "client_ids": ids}).want(http.StatusAccepted).text("run_id")
 	if err := w.perform(id); err != nil {
 		w.t.Fatal(err)
@@ -214,7 +214,7 @@ func (w *world) imported(n int) string {
 func (w *world) mustNotHold(what string, r reply) {
 	w.t.Helper()
 	if strings.Contains(r.body, testSecret) || strings.Contains(fmt.Sprint(r.header), testSecret) {
-		w.t.Errorf("%s holds the client secret: %s", what, r.body)
+		w.t.Errorf("%s contains the client secret: %s", what, r.body)
 	}
 }
 

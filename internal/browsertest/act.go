@@ -86,8 +86,9 @@ func (p *Page) Fill(label, text string) {
 	})
 }
 
-// Choose selects an option of the drop-down with this label: the option with
-// this text or, if there is none, the first whose text begins with it.
+// Choose selects an option of the drop-down with the given label. It prefers
+// the option with exactly the given text. Otherwise it selects the first option
+// whose text begins with the given text.
 func (p *Page) Choose(label, option string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("choose %q in %q", option, label), func() error {

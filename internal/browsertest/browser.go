@@ -4,9 +4,8 @@
 // violations of the content security policy, failed requests) and checks pages
 // with axe-core.
 //
-// It is independent of the pages under test. It is only used by tests;
-// axe-core, in testdata, is used under the MPL-2.0 and is not part of any
-// program.
+// It is independent of the pages under test. Only tests use it. axe-core, in
+// testdata, has the licence MPL-2.0 and is not part of any program.
 package browsertest
 
 import (
@@ -63,7 +62,7 @@ func (s *Shared) Browser() (*Browser, error) {
 	return s.browser, s.err
 }
 
-// Close stops the browser if it was started. It must not be used afterwards.
+// Close stops the browser if it was started. Do not use s after Close.
 func (s *Shared) Close() error {
 	s.once.Do(func() { s.err = errors.New("the tests are over") })
 	if s.browser == nil {

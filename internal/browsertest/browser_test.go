@@ -108,7 +108,7 @@ func TestFormByKeyboard(t *testing.T) {
 	p.Status("name=new&secret=&size=10&sure=on")
 }
 
-// The kit reports faults. Otherwise their absence would prove nothing.
+// The kit reports every kind of fault.
 func TestFaultsAreNoticed(t *testing.T) {
 	t.Parallel()
 	r := &recorder{TB: t}

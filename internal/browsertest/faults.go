@@ -58,7 +58,7 @@ func (f *faults) hear(event any) {
 			f.statuses = append(f.statuses, answer{int(e.Response.Status), f.paths[e.RequestID]})
 		}
 	case *network.EventLoadingFailed:
-		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // aborted because the browser left the page
+		if !e.Canceled && e.ErrorText != "net::ERR_ABORTED" { // ERR_ABORTED means that the browser left the page
 			f.said = append(f.said, fmt.Sprintf("request: %s: %s %s", f.paths[e.RequestID], e.ErrorText, e.BlockedReason))
 		}
 	}
@@ -97,9 +97,9 @@ func (f *faults) take() []string {
 	return all
 }
 
-// expected removes one response with this status from the faults, together with
-// the console messages that the page's scripts wrote about it. It returns false
-// if there is no such response.
+// expected removes one response with the given status from the faults, and the
+// console messages of the page's scripts about that response. It returns false
+// if no response has the status.
 func (f *faults) expected(status int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -25,8 +25,9 @@ type element struct {
 
 func (e element) String() string { return fmt.Sprintf("%s %q", e.role, e.name) }
 
-// find returns the element with this name and one of these roles. If there is
-// none, a single element whose name begins with this name is accepted.
+// find returns the element with the given name and one of the roles. If no such
+// element exists, find accepts a single element whose name begins with the
+// given name.
 func (p *Page) find(ctx context.Context, name string, roles ...string) (element, error) {
 	all, err := p.elements(ctx, roles...)
 	if err != nil {

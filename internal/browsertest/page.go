@@ -19,8 +19,8 @@ import (
 // waitTimeout bounds every wait for a page, long enough for a busy machine.
 const waitTimeout = 45 * time.Second
 
-// These are widths of a window in pixels: that of a desktop, and the narrowest
-// that the pages support.
+// These are window widths in pixels: a desktop, and the narrowest window that
+// the pages support.
 const (
 	Wide   = 1280
 	Narrow = 380
@@ -61,7 +61,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 	return p
 }
 
-// void drops a result.
+// void discards a result and returns the error.
 func void[T any](_ T, err error) error { return err }
 
 // WithoutScripts disables JavaScript for the next documents.
@@ -161,8 +161,8 @@ func (p *Page) Save(path string, width, height int64) error {
 	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation is not secret
 }
 
-// Eventually waits until ok returns nil. The error from ok says what is still
-// missing.
+// Eventually waits until ok returns nil. The error from ok describes the
+// missing condition.
 func (p *Page) Eventually(what string, ok func() error) {
 	p.t.Helper()
 	deadline := time.After(waitTimeout)

@@ -18,13 +18,13 @@ func (p *Page) See(role, name string) {
 	})
 }
 
-// Has reports whether there is such an element now.
+// Has reports whether an element with this role and name exists now.
 func (p *Page) Has(role, name string) bool {
 	_, err := p.find(p.ctx, name, role)
 	return err == nil
 }
 
-// Gone waits until there is no such element.
+// Gone waits until no element with this role and name exists.
 func (p *Page) Gone(role, name string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("no %s %q", role, name), func() error {
@@ -60,7 +60,7 @@ func (p *Page) Read(text string) {
 	p.Eventually(fmt.Sprintf("text %q", text), func() error {
 		shown, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		if err == nil && !strings.Contains(shown, text) {
-			err = errors.New("the page does not show it")
+			err = errors.New("the page does not show the text")
 		}
 		return err
 	})

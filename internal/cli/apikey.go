@@ -148,7 +148,7 @@ func (a *app) apikeyList() *cobra.Command {
 func (a *app) apikeyRevoke() *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke NAME|ID", Short: "Revoke an API key and end its sessions", Args: exactly("a key's name or id"),
-		Long:    "revoke takes effect in every worker at once. It is safe to repeat. The name can be used again.",
+		Long:    "revoke takes effect in every worker at once. Revoking a key twice is safe. A new key can use the same name.",
 		Example: "  enqueue apikey revoke console",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {

@@ -114,8 +114,8 @@ func checkRate(s string) error {
 	return nil
 }
 
-// secret reads the client secret from a file, the environment or a prompt. A secret is
-// never an argument, because every process on the machine can see those.
+// secret reads the client secret from a file, the environment or a prompt. The secret
+// is never an argument, because every process on the machine can read arguments.
 func (a *app) secret(file string) (secret.String, error) {
 	if file == "" {
 		if v := a.getenv("HALO_CLIENT_SECRET"); v != "" {

@@ -88,8 +88,8 @@ func (a *app) connectionUpdate() *cobra.Command {
 		Long: `update changes the given fields and keeps the others. The result is tested before
 it is stored. A new client secret comes from --client-secret-file, or, with
 --rotate-secret, from HALO_CLIENT_SECRET or a prompt. A new --domain or
---auth-server needs the secret again, so that the stored secret is never sent to
-another server.`,
+--auth-server requires the secret again, so that the stored secret is never sent
+to another server.`,
 		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
 		Args:    exactly("a connection's name or id"),
 	}

@@ -78,8 +78,8 @@ func eventFilter(mapping, run, since string, now time.Time) (f repo.EventFilter,
 	return f, nil
 }
 
-// parseSince parses a time, a date or a duration before now. A date stands for its start
-// in UTC.
+// parseSince parses a time, a date or a duration before now. A date means its start in
+// UTC.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {

@@ -44,7 +44,7 @@ func checkOutputs(t *testing.T, name string) {
 	}
 	cell := cells[1][0]
 	if sign := strings.TrimLeft(cell, " \t\r\n\u00a0\"'"); sign != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(sign)[0]) && cell[0] != '\'' {
-		t.Errorf("%+q is computed: %+q", name, cell)
+		t.Errorf("%+q would be evaluated as a formula: %+q", name, cell)
 	}
 	if plaintext.Check(name) == nil && unformula(cell) != name {
 		t.Errorf("%+q came back from CSV as %+q", name, unformula(cell))
@@ -60,7 +60,7 @@ func checkOutputs(t *testing.T, name string) {
 	}
 	for _, out := range []string{doc.String(), sheet.String()} {
 		if safe := plaintext.PrintableLines(out); safe != out {
-			t.Errorf("%+q printed as it is: %+q", name, out)
+			t.Errorf("%+q was printed without escaping: %+q", name, out)
 		}
 	}
 }
@@ -89,7 +89,8 @@ func FuzzParseSince(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Postgres can store the time. It is in the future only if the input has a date.
+		// Postgres must be able to store the time. Only an input with a date may yield a
+		// future time.
 		if y := since.UTC().Year(); y < -1 || y > 10_000 || since.After(now) && !strings.Contains(text, "-") {
 			t.Errorf("%q is %v", text, since)
 		}

@@ -15,7 +15,7 @@ func TestHelpEverywhere(t *testing.T) {
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if cmd.Name() == "help" || cmd.Name() == "completion" {
-			return // a command that cobra adds
+			return // cobra adds this command
 		}
 		seen++
 		if cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) && !strings.Contains(cmd.Example, "enqueue "+cmd.Name()) {

@@ -28,7 +28,7 @@ func (a *app) importCommand() *cobra.Command {
 		Long: `import requests a run that processes the chosen clients. A client that is already
 mapped is refreshed. Any other client is linked to the unmapped company of the
 same name, or created as a company. If several unmapped companies have the name,
-a person has to decide. Inactive clients are skipped unless chosen by id.
+a person must decide. Inactive clients are skipped unless chosen by id.
 
 The file has one client id per line, or is CSV with the id in the first column.
 Blank lines and lines that start with # are ignored.`,
@@ -68,7 +68,8 @@ func waitFlag(cmd *cobra.Command, wait *bool) {
 	cmd.Flags().BoolVar(wait, "wait", false, "show the progress and wait until the run ends")
 }
 
-// requested prints the run of a request. If wait is set, it waits until the run ends.
+// requested prints the run that a request started. If wait is set, it first waits until the
+// run ends.
 func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wait bool) error {
 	if receipt.Existing {
 		fmt.Fprintf(a.Err, "the same request is already in progress: run %s\n", receipt.RunID)

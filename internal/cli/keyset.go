@@ -40,15 +40,15 @@ func (a *app) keysetRotate() *cobra.Command {
 	var reseal, stage bool
 	cmd := &cobra.Command{
 		Use: "rotate", Short: "Print the key set with a new primary key", Args: cobra.NoArgs,
-		Long: `rotate prints HALOSYNC_KEYSET with a new primary key, which encrypts. The old keys
-stay in the set for reading. Give the result to every worker and CLI. Workers that
-have it re-encrypt all stored credentials of every tenant automatically, as
-"keyset status" shows; "rotate --reseal" does so at once. Workers that do not have
-it yet postpone runs whose credentials they cannot decrypt.
+		Long: `rotate prints HALOSYNC_KEYSET with a new primary key, which encrypts from now on. The
+old keys stay in the set and still decrypt. Give the new set to every worker and CLI.
+A worker with the new set re-encrypts the stored credentials of all tenants by itself;
+"rotate --reseal" does so at once, and "keyset status" shows the progress. A worker
+without the new set postpones runs whose credentials it cannot decrypt.
 
-To avoid postponed runs, rotate in two steps: "rotate --stage" prints the set with a
-new key that only reads. Give it to every worker, then run "rotate", which prints the
-set with the staged key as primary key.`,
+To avoid postponed runs, rotate in two steps. First, "rotate --stage" prints the set
+with a new key that only decrypts. Give this set to every worker. Then "rotate" prints
+the set with the staged key as the primary key.`,
 		Example: "  enqueue keyset rotate > keyset-2.txt\n  HALOSYNC_KEYSET_FILE=keyset-2.txt enqueue keyset rotate --reseal\n  enqueue keyset rotate --stage > keyset-2.txt",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if reseal {
@@ -71,7 +71,7 @@ set with the staged key as primary key.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&reseal, "reseal", false, "re-encrypt all stored credentials with the primary key now")
-	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only reads until the next rotate")
+	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only decrypts until the next rotate")
 	cmd.MarkFlagsMutuallyExclusive("reseal", "stage")
 	return cmd
 }
@@ -98,10 +98,10 @@ func (a *app) keysetStatus() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "List the keys and the number of credentials that each encrypts", Args: cobra.NoArgs,
 		Long: `status lists the keys of HALOSYNC_KEYSET, oldest first, and how many stored
-credentials of all tenants each encrypts. Roles: the "primary" key encrypts and reads,
-a key that "reads" is older, a "staged" key is newer and does not encrypt yet. A
-"missing" key is not in the set; "unreadable" credentials were encrypted by no key.
-Both need a person (exit code 3).`,
+credentials of all tenants each encrypts. Roles: the "primary" key encrypts and decrypts,
+an older key "reads", and a newer "staged" key does not encrypt yet. A "missing" key is
+not in the set; "unreadable" credentials are in an unknown format. Both need a person
+(exit code 3).`,
 		Example: "  enqueue keyset status\n  enqueue keyset status -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, _ config.Config) error {
@@ -135,9 +135,10 @@ func (a *app) keysetPrune() *cobra.Command {
 	return &cobra.Command{
 		Use: "prune", Short: "Print the key set without unused keys", Args: cobra.NoArgs,
 		Long: `prune prints HALOSYNC_KEYSET without its older keys. It fails (exit code 1) if a stored
-credential is encrypted with one of them, or with a key that is not in the set. First
-give every worker and CLI the set with the current primary key: without it, they may
-still encrypt with an old key. Keep the old set as long as backups of the database.`,
+credential is encrypted with one of them, or with a key that is not in the set. Before
+you prune, give every worker and CLI the set with the current primary key: without it,
+they may still encrypt with an old key. Keep the old set as long as you keep backups of
+the database.`,
 		Example: "  enqueue keyset status\n  enqueue keyset prune > keyset-3.txt",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, cfg config.Config) error {
@@ -191,7 +192,7 @@ func (a *app) withKeys(ctx context.Context, f func(*repo.Store, config.Config) e
 }
 
 const (
-	// resealBatch is the number of credentials that are sealed again in one transaction.
+	// resealBatch is the number of credentials that one transaction re-encrypts.
 	resealBatch = 100
 	// maxNamed is the maximum number of unreadable credentials that an error lists.
 	maxNamed = 20

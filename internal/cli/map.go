@@ -21,7 +21,7 @@ func (a *app) mapCommand() *cobra.Command {
 		Short: "Map companies to clients of Halo",
 		Long: `map requests a run that maps each pair. COMPANY is the id, the external id or
 the exact name of a company. CLIENT is the id or the exact name of a client in
-Halo; digits only are an id. A pair is split at its last "=".
+Halo; digits alone mean an id. A pair is split at its last "=".
 
 The file is CSV with a company and a client per line, separated by commas or
 semicolons. A heading can name the columns: company, company_id, external_id
@@ -30,7 +30,7 @@ ignored; put a name that starts with # in quotes.
 
 Each client is read from Halo first. Valid pairs are mapped even if others are
 refused. A pair is refused if its company or client is unknown, inactive,
-ambiguous or mapped elsewhere; --replace replaces mappings to others.`,
+ambiguous or mapped elsewhere. With --replace, a pair replaces mappings to others.`,
 		Example: `  enqueue map --connection "Acme Halo" "Bakery Brown=12" crm-4711="Bakery White" --wait
   enqueue map --connection "Acme Halo" --file pairs.csv --replace --wait
   enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,

@@ -34,6 +34,6 @@ func TestSortMappings(t *testing.T) {
 		t.Errorf("the worst two: %+v", got)
 	}
 	if checkSort("frob") == nil {
-		t.Error("an order that does not exist is accepted")
+		t.Error("an unknown order was accepted")
 	}
 }

@@ -100,7 +100,7 @@ func TestReadIDs(t *testing.T) {
 	}
 	_, err = readIDs(strings.NewReader("1\nx\n2\n0\n9999999999999999999\n"))
 	if err == nil {
-		t.Fatal("broken lines accepted")
+		t.Fatal("invalid lines were accepted")
 	}
 	for _, want := range []string{`line 2: "x"`, `line 4: "0"`, "line 5:"} {
 		if !strings.Contains(err.Error(), want) {
@@ -109,10 +109,10 @@ func TestReadIDs(t *testing.T) {
 	}
 	_, err = readIDs(strings.NewReader(strings.Repeat("x\n", 50)))
 	if err == nil || !strings.Contains(err.Error(), "more invalid lines") || strings.Count(err.Error(), "\n") > 11 {
-		t.Errorf("many broken lines: %v", err)
+		t.Errorf("error for many invalid lines: %v", err)
 	}
 	if _, err = readIDs(strings.NewReader("# only\n")); err == nil {
-		t.Error("a file without ids accepted")
+		t.Error("a file without ids was accepted")
 	}
 }
 

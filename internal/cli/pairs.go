@@ -57,9 +57,9 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 const maxColumns = 1000
 
 // readPairs reads CSV with a company and a client per line, separated by commas or
-// semicolons. A heading can name the columns; without a heading they are the first two.
-// Lines that start with # are ignored. The error lists the first [maxFaults] invalid lines
-// and counts the remaining ones.
+// semicolons. A heading can name the columns; without a heading, the first two columns
+// count. Lines that start with # are ignored. The error lists the first [maxFaults] invalid
+// lines and counts the remaining ones.
 func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	raw, err := readFile(r)
 	if err != nil {
@@ -115,7 +115,7 @@ func pairCSV(raw []byte, comma rune) *csv.Reader {
 }
 
 // next returns the next pair, or [io.EOF] at the end of the file. Any other error names the
-// line of the fault, and the caller may then read the next row.
+// invalid line, and the caller may continue with the next row.
 func (r *pairRows) next() (tasks.Pair, error) {
 	for {
 		row, err := r.csv.Read()
@@ -148,7 +148,7 @@ func (r *pairRows) next() (tasks.Pair, error) {
 	}
 }
 
-// unformula removes the quote that noFormula has put before a cell.
+// unformula removes the quote that noFormula puts before a cell.
 func unformula(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, "'"); ok && noFormula(rest) != rest {
 		return rest
@@ -156,9 +156,9 @@ func unformula(cell string) string {
 	return cell
 }
 
-// separator returns the separator of a file, a comma or a semicolon. It chooses the one
-// with which the first row is a heading, failing that has an id in the second column,
-// failing that has two columns. The default is a comma.
+// separator returns the separator of a file, a comma or a semicolon. It prefers the
+// separator with which the first row is a heading, then one that yields an id in the second
+// column, then one that yields two columns. The default is a comma.
 func separator(raw []byte) rune {
 	best, score := ',', 0
 	for _, comma := range []rune{',', ';'} {

@@ -67,7 +67,7 @@ func line(run repo.Run, now time.Time) string {
 	return text
 }
 
-// noun returns the word for what a kind of run processes.
+// noun returns the word for the records that a run of this kind processes.
 func noun(kind repo.RunKind) string {
 	switch kind {
 	case repo.KindMap:

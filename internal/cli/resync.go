@@ -20,10 +20,10 @@ func (a *app) resyncCommand() *cobra.Command {
 		Use:   "resync (--connection C | --all)",
 		Short: "Reconcile the mappings with Halo now",
 		Long: `resync compares every mapping of a connection with Halo. It updates names and marks
-mappings whose client is inactive, missing in Halo, or could not be read. It unmaps
-nothing, and changes nothing unless the answers of Halo prove it. A run that would
-mark too many mappings as missing is held until a person approves it with
-"enqueue runs approve". Workers resync every connection by its schedule as well.`,
+mappings whose client is inactive, missing in Halo, or could not be read. It never
+unmaps, and it changes a mapping only if the responses of Halo prove the change. A run
+that would mark too many mappings as missing is held until a person approves it with
+"enqueue runs approve". Workers also resync every connection on its schedule.`,
 		Example: "  enqueue resync --connection \"Acme Halo\" --wait\n  enqueue resync --all",
 		Args:    cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
@@ -106,7 +106,7 @@ func worst(endings []error) error {
 		}
 	}
 	if len(failed) > 0 {
-		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // loses the type needsPersonError
+		return errors.New(errors.Join(append(failed, waiting...)...).Error()) // drops the type needsPersonError
 	}
 	return errors.Join(waiting...)
 }

@@ -2,8 +2,8 @@
 // imports, mappings and runs. Each command checks its flags, calls a use case of package
 // engine and prints a table, JSON or CSV.
 //
-// It has more than 2,500 lines: a subject for each command, and nothing that another package
-// could use.
+// It has more than 2,500 lines: each command has its own file, and no other package needs
+// any of the code.
 package cli
 
 import (

@@ -158,7 +158,7 @@ func (a *app) runsUndo() *cobra.Command {
 		Long: `undo unmaps the mappings that an ended import or map run created, and deletes the
 companies that it created, unless a person changed them since. It lists what it
 leaves unchanged, with the reason. Mappings that "map --replace" replaced stay
-unmapped; restore them with "enqueue restore". It is safe to repeat.`,
+unmapped; restore them with "enqueue restore". You can safely repeat an undo.`,
 		Args:    exactly("a run's id"),
 		Example: "  enqueue runs undo 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {

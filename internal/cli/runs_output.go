@@ -24,8 +24,7 @@ var runColumns = []column[view.Run]{
 	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
 
-// took returns the duration of a run. For a run that has not ended it is the time until
-// now.
+// took returns how long a run took or, if it has not ended, the time since its start.
 func took(r view.Run) string {
 	if r.StartedAt == nil {
 		return ""
@@ -37,8 +36,8 @@ func took(r view.Run) string {
 	return end.Sub(*r.StartedAt).Round(100 * time.Millisecond).String()
 }
 
-// handled returns how many records a run of the given kind has processed. It returns an
-// empty string for a run of another kind.
+// handled returns how many records a run of this kind has processed, or an empty
+// string for a run of another kind.
 func handled(r view.Run, kind repo.RunKind) string {
 	if r.Kind != kind {
 		return ""

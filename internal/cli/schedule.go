@@ -57,8 +57,8 @@ func (a *app) scheduleSet() *cobra.Command {
 		Short: "Set the schedule of a connection",
 		Long: `set takes standard cron notation: minute, hour, day, month, day of the week. The
 time zone is UTC unless the text starts with CRON_TZ=Zone. No resync is skipped or
-doubled when daylight saving time begins or ends. Each connection starts later by a
-fixed delay of up to HALOSYNC_RESYNC_SPREAD.`,
+doubled when daylight saving time begins or ends. The resync of each connection starts
+after a fixed delay of up to HALOSYNC_RESYNC_SPREAD.`,
 		Example: `  enqueue schedule set --connection "Acme Halo" "CRON_TZ=Europe/Berlin 30 4 * * *"`,
 		Args:    exactly("a schedule in cron notation, in quotes"),
 		RunE: a.do(func(ctx context.Context, args []string) error {

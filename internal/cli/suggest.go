@@ -31,10 +31,10 @@ func (a *app) suggestCommand() *cobra.Command {
 		Use:   "suggest --connection C",
 		Short: "Suggest pairs of unmapped companies and clients",
 		Long: `suggest reads the active clients of Halo and compares them with the companies that
-are not mapped on the connection: by key (external id with Halo's reference, accounts
-id or number), by name, by name without legal form, and by similarity. If several
-pairs fit nearly as well, all are shown as ambiguous. Pairs that were dismissed or
-unmapped are not suggested again.`,
+are not mapped on the connection. It compares keys (the external id with Halo's reference,
+accounts id or number), names, names without the legal form, and similar names. If
+several pairs fit nearly equally well, all are shown as ambiguous. Pairs that were
+dismissed or unmapped are not suggested again.`,
 		Example: `  enqueue suggest --connection "Acme Halo" --min 0.8
   enqueue suggest --connection "Acme Halo" --dismiss crm-4711=12
   enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
@@ -90,8 +90,8 @@ func (a *app) suggest(ctx context.Context, p parts, connection string, minScore 
 	return nil
 }
 
-// takeSuggestions adds the unambiguous suggestions with a score of minScore or more to a
-// request. It returns true if no suggestion qualifies.
+// takeSuggestions adds to a request the unambiguous suggestions with a score of at least
+// minScore. It returns true if there are none.
 func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapRequest, minScore float64) (none bool, err error) {
 	found, err := p.engine.Suggest(ctx, p.tenant, req.Connection, minScore)
 	if err != nil {

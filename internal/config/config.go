@@ -1,5 +1,5 @@
 // Package config reads the environment into one validated struct. It reports all faults
-// at once, by the name of the variable, and never quotes a secret.
+// at once, each with the name of its variable, and never quotes a secret.
 package config
 
 import (
@@ -37,52 +37,52 @@ type Config struct {
 	// Concurrency is the maximum number of tasks that one worker runs at once, 1 to
 	// 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
-	// TenantRuns is the maximum number of imports and resyncs of one tenant that the
-	// whole fleet runs at once, 1 to 100.
+	// TenantRuns is the maximum number of imports and resyncs of one tenant that
+	// execute at once in the whole fleet, 1 to 100.
 	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
-	// HTTPAddr is the listener's host:port, or "off".
+	// HTTPAddr is the host:port of the HTTP listener, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`
 	// RateLimit is the request budget of one Halo instance.
 	RateLimit ratelimit.Rate `env:"HALOSYNC_RATE_LIMIT" envDefault:"700/5m"`
 	// ResyncCron is the default schedule of resyncs. The engine validates it.
 	ResyncCron string `env:"HALOSYNC_RESYNC_CRON" envDefault:"30 4 * * *"`
-	// ResyncSpread is the time over which the resyncs of different connections are
+	// ResyncSpread is the window over which the resyncs of different connections are
 	// spread, 0 to 12 h.
 	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
-	// AllowHosts are hosts or CIDRs to which calls are allowed even if they are private
-	// or use plain HTTP.
+	// AllowHosts lists hosts and CIDR blocks to which calls are allowed even if they
+	// are private or use plain HTTP.
 	AllowHosts []string `env:"HALOSYNC_ALLOW_HOSTS"`
-	// CAFile is a PEM file with private authorities for calls to Halo, in addition to
-	// the system's. Package halo reads it.
+	// CAFile is a PEM file with private certificate authorities for calls to Halo, in
+	// addition to the system's authorities. Package halo reads the file.
 	CAFile   string        `env:"HALOSYNC_CA_FILE"`
 	LogLevel zapcore.Level `env:"HALOSYNC_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is "json" or "console".
 	LogFormat string `env:"HALOSYNC_LOG_FORMAT" envDefault:"json"`
-	// Tenant is the default of the CLI's --tenant.
+	// Tenant is the default value of the CLI's --tenant flag.
 	Tenant string `env:"HALOSYNC_TENANT"`
 
 	// SigninSecret is the secret with which the product signs its sign-in tokens.
-	// Package access parses it.
+	// Package access parses the secret.
 	SigninSecret secret.String `env:"HALOSYNC_SIGNIN_SECRET"`
 	// EmbedOrigins are the origins that may embed the console in a frame. Package
 	// access parses them.
 	EmbedOrigins []string `env:"HALOSYNC_EMBED_ORIGINS"`
 
-	// QueuesWritable allows changes to the queues on /asynqmon/, which otherwise only
-	// shows them.
+	// QueuesWritable allows changes to the queues on /asynqmon/. Without it, the page
+	// is read-only.
 	QueuesWritable bool `env:"HALOSYNC_QUEUES_WRITABLE"`
 
-	// Port is set by hosting platforms; HTTPAddr takes precedence.
+	// Port is set by hosting platforms. HTTPAddr takes precedence.
 	Port string `env:"PORT"`
 
-	// KeepRuns, KeepEvents and KeepClients are how long history is kept. 0 keeps it
-	// forever. Events are kept at least as long as runs.
+	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 means
+	// forever. Events must be kept at least as long as runs.
 	KeepRuns    Days `env:"HALOSYNC_KEEP_RUNS" envDefault:"90d"`
 	KeepEvents  Days `env:"HALOSYNC_KEEP_EVENTS" envDefault:"400d"`
 	KeepClients Days `env:"HALOSYNC_KEEP_CLIENTS" envDefault:"180d"`
 }
 
-// secrets are the variables whose value may come from a file that NAME_FILE names.
+// secrets lists the variables whose value may come from a file named by NAME_FILE.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret}
 
 // A FaultsError lists all faults of the environment.
@@ -95,14 +95,14 @@ func (e *FaultsError) Error() string {
 	return "environment: " + strconv.Itoa(len(e.Faults)) + " faults:\n  - " + strings.Join(e.Faults, "\n  - ")
 }
 
-// Add adds err as a fault of a variable, unless err is nil.
+// Add adds err as a fault of the named variable, unless err is nil.
 func (e *FaultsError) Add(name string, err error) {
 	if err != nil {
 		e.Faults = append(e.Faults, truncate(name+": "+err.Error()))
 	}
 }
 
-// Err returns e, or nil if there are no faults.
+// Err returns e, or nil if e lists no faults.
 func (e *FaultsError) Err() error {
 	if len(e.Faults) == 0 {
 		return nil
@@ -110,9 +110,9 @@ func (e *FaultsError) Err() error {
 	return e
 }
 
-// Load reads the environment through getenv. required names the variables that the
-// command requires. The error is a [*FaultsError]. With the error, Load returns the
-// values that it could read, so that the caller can check for more faults.
+// Load reads the environment through getenv. required lists the variables that the
+// command requires. The error is a [*FaultsError]. Together with an error, Load returns
+// the values that it could read, so that the caller can check them for more faults.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {
@@ -137,7 +137,7 @@ func Load(getenv func(string) string, required ...string) (Config, error) {
 	return cfg, nil
 }
 
-// truncate cuts a fault to 400 bytes, because it may quote a value of any length.
+// truncate cuts a fault to 400 bytes, because faults may quote values of any length.
 func truncate(fault string) string {
 	const maxBytes = 400
 	if fault = strings.ToValidUTF8(fault, "\uFFFD"); len(fault) <= maxBytes {
@@ -146,14 +146,14 @@ func truncate(fault string) string {
 	return strings.ToValidUTF8(fault[:maxBytes], "") + "…"
 }
 
-// purpose describes each required variable.
+// purpose describes each required variable for error messages.
 var purpose = map[string]string{
 	DatabaseURL: "the address of Postgres, e.g. postgres://user:password@host:5432/db",
 	RedisURL:    "the address of Redis, e.g. redis://host:6379/0",
 	Keyset:      `the keys that seal credentials; create them with "enqueue keyset new"`,
 }
 
-// read collects the values of Config's variables, and of secrets from files.
+// read collects the values of Config's variables, including secrets from files.
 func read(getenv func(string) string) (values map[string]string, faults []string) {
 	values = map[string]string{}
 	params, err := env.GetFieldParams(&Config{})
@@ -182,10 +182,11 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 	return values, faults
 }
 
-// readSecret reads a file of at most 64 KiB. A larger file is not a secret.
+// readSecret reads a secret from a file of at most 64 KiB. A larger file cannot be a
+// secret.
 func readSecret(path string) (string, error) {
 	if strings.HasPrefix(path, "hsk1:") || strings.Contains(path, "://") {
-		return "", errors.New("contains the secret itself: want the path of a file with it") // the error must not quote the secret
+		return "", errors.New("contains the secret itself: want the path of a file that contains it") // the error must not quote the secret
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -205,7 +206,7 @@ func readSecret(path string) (string, error) {
 	return v, nil
 }
 
-// check reports faults that the types do not exclude, and sets HTTPAddr.
+// check reports faults that the field types cannot exclude, and sets HTTPAddr.
 func (c *Config) check() (faults []string) {
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_CONCURRENCY is %d: want 1 to 1000", c.Concurrency))
@@ -223,8 +224,8 @@ func (c *Config) check() (faults []string) {
 	name := "HALOSYNC_HTTP_ADDR"
 	switch {
 	case c.HTTPAddr == "" && c.Port != "":
-		// Platforms that set PORT connect from outside, so the process listens on all
-		// interfaces.
+		// Platforms that set PORT connect from outside, so the process must listen on
+		// all interfaces.
 		c.HTTPAddr, name = ":"+c.Port, "PORT"
 	case c.HTTPAddr == "":
 		c.HTTPAddr = "127.0.0.1:8080"
@@ -244,7 +245,7 @@ func validAddr(addr string) bool {
 	return err == nil
 }
 
-// parseFaults splits the library's error into one fault per variable.
+// parseFaults splits the error of the environment library into one fault per variable.
 func parseFaults(err error) []string {
 	if err == nil {
 		return nil
@@ -272,7 +273,7 @@ func parseFaults(err error) []string {
 	return faults
 }
 
-// variable returns the environment variable for a field of Config.
+// variable returns the environment variable of a field of Config.
 func variable(field string) string {
 	params, err := env.GetFieldParams(&Config{})
 	if err != nil {

@@ -53,7 +53,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, "u:p@h") {
-		t.Errorf("a secret prints: %s", text)
+		t.Errorf("a secret was printed: %s", text)
 	}
 }
 

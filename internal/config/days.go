@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Days is a retention time in days. 0 means forever.
+// Days is a retention period in days; 0 means forever.
 type Days int
 
-// UnmarshalText parses "90d". "off" and "0" mean forever.
+// UnmarshalText parses a value such as "90d". The values "off" and "0" mean forever.
 func (d *Days) UnmarshalText(text []byte) error {
 	value := string(text)
 	if value == "off" || value == "0" {
@@ -26,22 +26,22 @@ func (d *Days) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxDays is a century.
+// maxDays is the maximum retention period, about a century.
 const maxDays = 36_500
 
-// Duration converts the days to a duration.
+// Duration returns the retention period as a duration.
 func (d Days) Duration() time.Duration { return time.Duration(d) * 24 * time.Hour }
 
-// The minimums. The queue keeps the key of a request for a week. The database refuses
-// to delete younger events. Imports update a client's last-seen time only every 30
-// days.
+// The minimum retention periods. The queue keeps the key of a request for a week. The
+// database refuses to delete events younger than their minimum. Imports update a
+// client's last-seen time only every 30 days.
 const (
 	minRuns    = 7
 	minEvents  = 30
 	minClients = 60
 )
 
-// checkKeep reports faults in the retention times.
+// checkKeep reports faults in the retention periods.
 func (c *Config) checkKeep() (faults []string) {
 	for _, k := range []struct {
 		name      string

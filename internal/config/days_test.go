@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Retention times are parsed, or refused with a helpful message.
+// Retention periods are parsed or refused with a helpful message.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		runs, events, clients string
 		want                  [3]Days
-		fault                 string // a part of the message; empty: no fault
+		fault                 string // part of the message; empty for no fault
 	}{
 		{"", "", "", [3]Days{90, 400, 180}, ""},
 		{"7d", "30d", "60d", [3]Days{7, 30, 60}, ""},

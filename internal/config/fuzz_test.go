@@ -9,9 +9,9 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// FuzzLoad sets each variable to a line of the input, in the order of the fields. Load
-// must return either a short error that quotes no secret, or a configuration within its
-// bounds.
+// FuzzLoad sets each variable to one line of the input, in the order of the fields.
+// Load must either return a short error that quotes no secret, or a valid
+// configuration.
 func FuzzLoad(f *testing.F) {
 	f.Add("postgres://u:p@h/d\nredis://h\nk\n3\n2\noff\n9/1s\n0 1 * * *\n1h\na,10.0.0.0/8\ndebug\nconsole\nt1\ns\nhttps://a.example\n9")
 	f.Add("\n\n\nx\n99999999999999999999\n:\n700/\n\n-1h\n,\nloud\nxml\n\n\n\n70000")

@@ -82,8 +82,8 @@ func (c *Console) newConnection(r *request) error {
 	return r.render("connection_new", "Connect Halo PSA", connectionForm{})
 }
 
-// addConnection tests and stores the credentials. On failure the form keeps all values
-// except the secret.
+// addConnection tests and stores the credentials. After a failure, the form keeps all
+// values except the secret.
 func (c *Console) addConnection(r *request) error {
 	form := r.connectionForm()
 	conn, err := c.engine.AddConnection(r.Context(), r.Tenant, r.Actor, engine.ConnectionInput{

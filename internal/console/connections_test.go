@@ -63,7 +63,7 @@ func TestConnectHaloFails(t *testing.T) {
 		"no address":   {[]string{"domain", ""}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not allowed":  {[]string{"domain", "10.0.0.1"}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusUnprocessableEntity, "Halo", ""},
-		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "exists already", "name"},
+		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "already exists", "name"},
 		"bad limit":    {[]string{"rate_limit", "fast"}, http.StatusUnprocessableEntity, "rate limit", "rate_limit"},
 	} {
 		a := s.post("/connections", s.credentials(tt.fields...)...)
@@ -75,7 +75,7 @@ func TestConnectHaloFails(t *testing.T) {
 			t.Errorf("%s: the client id is %q", what, typed)
 		}
 		if _, kept := attrOf(a.find("input", "name", "client_secret")[0], "value"); kept {
-			t.Errorf("%s: the secret is in the page", what)
+			t.Errorf("%s: the page contains the secret", what)
 		}
 		marked := a.find("input", "aria-invalid", "true")
 		if tt.wrong != "" && (len(marked) == 0 || !named(marked[0].Attr, tt.wrong)) {
@@ -111,12 +111,12 @@ func TestChangeConnection(t *testing.T) {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	if typed, _ := attrOf(a.find("input", "id", "name")[0], "value"); typed != "other" {
-		t.Errorf("what was typed is lost: %q", typed)
+		t.Errorf("the form lost the name: %q", typed)
 	}
 	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusUnprocessableEntity).lacks("wr0ng")
 	s.post(path+"/update", s.credentials("client_secret", "")...).wants(http.StatusUnprocessableEntity)
 
-	// Halo has a new secret, which makes the connection active again.
+	// Saving the new secret of Halo makes the connection active again.
 	s.tenant.App(stageApp, "second-s3cret")
 	repotest.Exec(t, s.url, `update halosync.connections set state = 'needs_reconnect', state_reason = 'refused'`)
 	if alert := s.get(path).role("alert"); !strings.Contains(alert, "no longer accepts these credentials") {
@@ -154,7 +154,7 @@ func TestConnectionActions(t *testing.T) {
 		t.Errorf("alert %q", a.role("alert"))
 	}
 	if typed, _ := attrOf(a.find("input", "id", "cron")[0], "value"); typed != "0 0 31 2 *" {
-		t.Errorf("the schedule that was typed is %q", typed)
+		t.Errorf("the form shows the schedule %q", typed)
 	}
 	if got := repotest.Value[string](t, s.url, `select resync_cron from halosync.connections`); got != "CRON_TZ=Europe/Berlin 0 3 * * *" {
 		t.Errorf("schedule %q", got)
@@ -172,7 +172,7 @@ func TestRemoveConnection(t *testing.T) {
 	s.follow(s.post(path+"/remove")).wants(http.StatusOK, plural(n, "mapping", "mappings"), "cannot be undone", "Remove permanently")
 	s.post(path+"/remove", "confirm", "no").wants(http.StatusSeeOther)
 	if len(s.mappings(repo.MappingFilter{})) != n {
-		t.Fatal("removed without being confirmed")
+		t.Fatal("the connection was removed without confirmation")
 	}
 	s.follow(s.post(path+"/remove", "confirm", "yes")).wants(http.StatusOK, "Connection “main” removed", "No Halo PSA is connected yet")
 	s.get(path).wants(http.StatusNotFound)
@@ -198,7 +198,7 @@ func TestChart(t *testing.T) {
 	if first.Mark != "!" || first.H != 8 || n.Days[5].Class != "nothing" || n.Days[5].H != 2 || n.Longest != "1m0s" {
 		t.Errorf("days %+v", n.Days[:6])
 	}
-	if want := "on 1 day one succeeded, on 2 days the last one did not, on 27 days there was none"; !strings.Contains(n.Summary, want) {
+	if want := "successful on 1 day, unsuccessful on 2 days, none on 27 days"; !strings.Contains(n.Summary, want) {
 		t.Errorf("summary %q", n.Summary)
 	}
 	if none := chart(nil, now); none.HasResyncs || len(none.Days) != 30 {

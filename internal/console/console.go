@@ -3,12 +3,13 @@
 // console calls the use cases of package engine.
 //
 // A page consists of a file in the folder pages that defines "main" and a method of
-// [Console] that provides the data. The route of a page states the scope that the page
+// [Console] that provides the data. The route of a page declares the scope that the page
 // requires. [request.render] renders into memory first, so that an error in a template
-// cannot leave half a page. It makes characters visible that could reorder or hide text.
+// cannot leave half a page. It also makes visible any characters that could reorder or
+// hide text.
 //
-// It has more than 2,500 lines: one handler type whose pages share forms, alerts and
-// navigation; the two wizards are a third of it.
+// It has more than 2,500 lines: one handler type serves all pages, which share forms,
+// alerts and navigation. The two wizards are a third of the code.
 package console
 
 import (
@@ -31,8 +32,8 @@ type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: no log
-	// Embedded allows another site to show the pages in a frame. Browsers then send the
-	// message cookie from that frame, too.
+	// Embedded allows another site to show the pages in a frame. The message cookie is
+	// then set so that browsers also send it from that frame.
 	Embedded bool
 	// Now returns the current time; default: time.Now.
 	Now func() time.Time
@@ -132,7 +133,7 @@ func (c *Console) handle(pattern string, need access.Scope, do func(*request) er
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, hr *http.Request) {
 		ctx, cancel := context.WithTimeout(hr.Context(), requestTimeout)
 		defer cancel()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // fails only for a recorder in a test
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout)) // fails only for an httptest.ResponseRecorder
 		r := &request{Request: hr.WithContext(ctx), c: c, w: w}
 		if err := r.answer(need, do); err != nil {
 			r.fail(err)

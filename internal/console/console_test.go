@@ -60,7 +60,7 @@ func TestPagesAreSound(t *testing.T) {
 	a := &answer{t: t, what: "sign in", code: w.Code, head: w.Header(), doc: doc}
 	a.wants(401, "That key is not known.").sound()
 	if got := a.find("input", "name", "next"); len(got) != 1 {
-		t.Error("the sign-in page forgets where to go")
+		t.Error("the sign-in page does not keep the path in next")
 	}
 }
 
@@ -83,7 +83,7 @@ func (a *answer) sound() {
 		}
 		for _, at := range n.Attr {
 			if inline.MatchString(at.Key) || strings.HasPrefix(strings.ToLower(at.Val), "javascript:") {
-				a.t.Errorf("%s: <%s %s=%q> is code or style in the page", a.what, n.Data, at.Key, at.Val)
+				a.t.Errorf("%s: <%s %s=%q> is inline code or style", a.what, n.Data, at.Key, at.Val)
 			}
 			if at.Key == "id" {
 				if ids[at.Val] {
@@ -96,12 +96,12 @@ func (a *answer) sound() {
 	}
 	for _, label := range a.find("*", "aria-describedby", "*") {
 		if id, _ := attrOf(label, "aria-describedby"); !ids[id] {
-			a.t.Errorf("%s: described by %q, which is not there", a.what, id)
+			a.t.Errorf("%s: aria-describedby names %q, which does not exist", a.what, id)
 		}
 	}
 	for _, n := range a.find("*", "aria-labelledby", "*") {
 		if id, _ := attrOf(n, "aria-labelledby"); !ids[id] {
-			a.t.Errorf("%s: labelled by %q, which is not there", a.what, id)
+			a.t.Errorf("%s: aria-labelledby names %q, which does not exist", a.what, id)
 		}
 	}
 	if a.head.Get("Cache-Control") != "no-store" {
@@ -137,7 +137,7 @@ func (a *answer) soundElement(n *html.Node, labels map[string]bool) {
 	}
 }
 
-// A user with the scope read sees all data but no actions. An attempt at an action is
+// A user with the scope read sees all data but no actions. Requests for actions are
 // refused.
 func TestScopes(t *testing.T) {
 	t.Parallel()
@@ -146,7 +146,7 @@ func TestScopes(t *testing.T) {
 	reader, writer, anonymous := s.as("acme", access.Read), s.as("acme", access.Write), s.as("", "")
 	for scope, shown := range map[access.Scope]bool{access.Admin: false, access.Ops: true} {
 		if a := s.as("acme", scope).get("/connections"); strings.Contains(a.body, `<a href="/asynqmon/">Queues</a>`) != shown {
-			t.Errorf("the way to the queues, for %s: %v", scope, !shown)
+			t.Errorf("link to the queues for the scope %s: %v", scope, !shown)
 		}
 	}
 	for _, path := range paths {
@@ -183,7 +183,7 @@ func TestScopes(t *testing.T) {
 		}
 	}
 	if after := repotest.Value[int](t, s.url, `select count(*) from halosync.events`); after != before {
-		t.Errorf("%d events came from refused requests", after-before)
+		t.Errorf("refused requests caused %d events", after-before)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestAnotherTenantsIDs(t *testing.T) {
 	eve.get("/mappings?connection="+conn).wants(http.StatusOK, "No mapping matches")
 	eve.get("/events?mapping="+m.ID.String()).wants(http.StatusOK, "No event matches")
 	if snapshot() != before {
-		t.Error("something has changed")
+		t.Error("a request changed another tenant's data")
 	}
 }
 
@@ -256,7 +256,7 @@ func TestHostileNames(t *testing.T) {
 	}
 	pages[0].wants(http.StatusOK, evil)
 	if len(pages[0].find("bdi", "", "")) == 0 {
-		t.Error("names are not isolated from the text around them")
+		t.Error("names are not isolated with bdi")
 	}
 }
 
@@ -278,7 +278,7 @@ func TestDatabaseAway(t *testing.T) {
 		}
 		htmx := s.get(path, "HX-Request", "true")
 		if htmx.head.Get("HX-Reselect") != "[role=alert]" || htmx.head.Get("HX-Reswap") != "innerHTML" {
-			t.Errorf("%s: htmx would swap nothing in: %v", path, htmx.head)
+			t.Errorf("%s: htmx would not show the error: %v", path, htmx.head)
 		}
 	}
 }
@@ -293,7 +293,7 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s at %s: %d %v", name, address, w.Code, w.Header())
 		}
 		if address == "/assets/"+name {
-			t.Errorf("%s: its address does not change with it", name)
+			t.Errorf("%s: its URL does not contain a hash", name)
 		}
 	}
 	for _, path := range []string{"/assets/app.css", "/assets/nothing.js", "/assets/..%2fconsole.go"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// flash is a message that the next page shows once. A cookie carries it, because URLs end
-// up in logs and browser histories and so must not contain names.
+// flash is a message that the next page shows once. A cookie carries the message, because
+// it can contain names, and URLs end up in logs and browser histories.
 type flash struct {
 	Kind string      `json:"k,omitempty"` // "" for success, or "warn"
 	Text string      `json:"t"`
@@ -23,7 +23,7 @@ const (
 	flashCookie  = "halosync_flash"
 	flashSeconds = 60
 	flashText    = 400  // characters
-	flashUndo    = 50   // mappings; users restore more than that from the former mappings
+	flashUndo    = 50   // mappings; users restore a larger number from the list of former mappings
 	flashBytes   = 3800 // browsers limit a cookie to 4,096 bytes
 )
 

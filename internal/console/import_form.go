@@ -46,7 +46,7 @@ func (q listQuery) values() url.Values {
 
 func (q listQuery) path() string { return "/import?" + q.values().Encode() }
 
-// settled returns q without the page number. Two queries search the same list if their
+// settled returns q without the page number. Two queries are for the same list if their
 // settled values are equal.
 func (q listQuery) settled() listQuery { q.Page = 0; return q }
 
@@ -143,7 +143,7 @@ func (f *importForm) readHidden(v url.Values, wrong faults) {
 	}
 }
 
-// forget clears a selection and a list that belong to another connection.
+// forget clears the selection and the list if they belong to another connection.
 func (f *importForm) forget() {
 	if f.Listed != nil && f.Listed.Connection == f.Connection {
 		return
@@ -158,7 +158,7 @@ func (f *importForm) forget() {
 }
 
 // turned returns the query for the next list. A new search starts at the first page unless
-// the user changed the page number, too.
+// the user also changed the page number.
 func (f importForm) turned() listQuery {
 	q := f.listQuery
 	if f.Listed != nil && q.settled() != f.Listed.settled() && q.Page == f.Listed.Page {
@@ -181,7 +181,7 @@ func (f importForm) request(by string) engine.ImportRequest {
 	return req
 }
 
-// check adds to wrong whatever prevents the import.
+// check adds to wrong each reason that prevents the import.
 func (f importForm) check(wrong faults) {
 	switch {
 	case f.Choice == choosePicked && len(f.Picked) == 0:

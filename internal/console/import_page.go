@@ -21,7 +21,7 @@ type importView struct {
 	Mapped      map[int64]repo.CompanyRef // by client id: the company that a row is mapped to
 	Message     string                    // result of the last action
 	Focus       string                    // element that keeps the focus
-	OOB         bool                      // swap the status out of band
+	OOB         bool                      // htmx swaps the status out of band
 	conn        repo.Connection
 }
 
@@ -141,8 +141,8 @@ func (c *Console) readMapped(r *request, w *importView) (err error) {
 	return err
 }
 
-// plain reports whether a URL can hold the whole state, that is, a list without a
-// selection.
+// plain reports whether a URL can hold the whole state. This is the case for a list
+// without a selection.
 func (w *importView) plain() bool { return len(w.Picked) == 0 && w.Choice == choosePicked }
 
 // showImport answers with the wizard. A list without a selection has its own URL, which

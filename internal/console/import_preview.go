@@ -8,7 +8,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// previewItems is the maximum number of companies that a person must decide on on the page.
+// previewItems is the maximum number of companies that the page lists as needing a person.
 const previewItems = 100
 
 // previewView is the second step of the wizard: a dry run and its results.
@@ -38,12 +38,12 @@ func (w *previewView) Usable() bool {
 	return w.Run.State == repo.StateSucceeded || w.Run.State == repo.StatePartial
 }
 
-// Items returns the first [previewItems] companies that a person must decide on.
+// Items returns the first [previewItems] companies that need a person.
 func (w *previewView) Items() []repo.RunItem {
 	return w.Run.Items[:min(len(w.Run.Items), previewItems)]
 }
 
-// More returns how many companies that a person must decide on are not shown.
+// More returns how many more companies need a person.
 func (w *previewView) More() int { return len(w.Run.Items) - len(w.Items()) }
 
 // NameOf returns the name of a company in Halo, or "" if it is unknown.
@@ -89,7 +89,7 @@ func (c *Console) importPreview(r *request) error {
 	return r.show(http.StatusOK, "import_preview", page{Title: importTitle, Nav: "/import", Data: p})
 }
 
-// namePreview looks up the names of the companies that a person must decide on.
+// namePreview looks up the names of the companies that need a person.
 func (c *Console) namePreview(r *request, p *previewView) (err error) {
 	var ids []int64
 	for _, item := range p.Items() {

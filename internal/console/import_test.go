@@ -19,7 +19,7 @@ import (
 // named adds clients with these names to Halo and returns their ids.
 func (s *stage) named(names ...string) (ids []string) {
 	for _, name := range names {
-		id := int64(len(s.tenant.IDs()) + 11) // Halo itself has a client 1
+		id := int64(len(s.tenant.IDs()) + 11) // client 1 always exists in Halo
 		s.tenant.Add(halotest.Client{ID: id, Name: name})
 		ids = append(ids, fmt.Sprint(id))
 	}
@@ -147,7 +147,7 @@ func TestImportListing(t *testing.T) {
 	empty := s.follow(s.press(first, "Get companies", typed("search", "nobody has this name")))
 	empty.wants(200, "No company in Halo PSA matches", "Inactive companies are not included")
 	if empty.role("alert") != "" {
-		t.Errorf("an empty answer is no failure: %s", empty.role("alert"))
+		t.Errorf("an empty list is shown as a failure: %s", empty.role("alert"))
 	}
 }
 
@@ -241,8 +241,8 @@ func TestImportRefusesNonsense(t *testing.T) {
 	}
 }
 
-// An import from a paused connection, or of one company more than the maximum, is refused,
-// and the selection is kept.
+// An import is refused if its connection is paused or if it has more companies than the
+// maximum. The selection is kept.
 func TestImportRefusalsKeepTheChoice(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

@@ -37,7 +37,7 @@ type stage struct {
 	url     string // URL of the database
 	store   *repo.Store
 	halo    *halotest.Halo
-	tenant  *halotest.Tenant // the Halo side
+	tenant  *halotest.Tenant // the tenant in the simulated Halo
 	engine  *enginetest.Worker
 	console *Console
 	who     access.Principal
@@ -65,7 +65,7 @@ func newStage(t testing.TB, n int) *stage {
 	return s
 }
 
-// as returns the stage with a browser that another principal uses.
+// as returns the stage with the browser of another principal.
 func (s *stage) as(tenant string, scope access.Scope) *stage {
 	other := *s
 	other.who.Tenant, other.who.Scope = tenant, scope
@@ -138,7 +138,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form. The arguments fields alternate between names and values.
+// post sends a form. The values in fields alternate between names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}

@@ -148,8 +148,8 @@ func (f *mapForm) rowOf(client int64) *row {
 	return nil
 }
 
-// contradicts returns the number, counted from 1, of the pair on the list that has the
-// same company or client. It returns 0 if no pair has.
+// contradicts returns the number, from 1, of the pair on the list with the same company
+// or client as p. It returns 0 if there is none.
 func (f *mapForm) contradicts(p mapPair) int {
 	for i, q := range f.Pairs {
 		if q.Company == p.Company || q.Client == p.Client {
@@ -159,8 +159,8 @@ func (f *mapForm) contradicts(p mapPair) int {
 	return 0
 }
 
-// add adds a pair to the list. If the pair does not fit, it records a fault and returns
-// false.
+// add adds a pair to the list. If the list cannot take the pair, it records a fault and
+// returns false.
 func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	n := f.contradicts(p)
 	switch {

@@ -31,8 +31,8 @@ func (c *Console) mapPage(r *request) error {
 	return c.showMap(r, w)
 }
 
-// preselect lists Halo's companies and chooses the company that the URL names: one of the
-// product's, or one of Halo's whose name is known.
+// preselect lists Halo's companies and chooses the company in the URL. This is an
+// existing company, or a Halo company whose name is known.
 func (c *Console) preselect(r *request, w *mapView, query url.Values) error {
 	if text := query.Get("company"); text != "" {
 		id, err := uuid.Parse(text)

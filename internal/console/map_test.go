@@ -48,7 +48,7 @@ func TestMapWizard(t *testing.T) {
 
 	p := s.get("/map").wants(200, "Map existing company", "Existing company", "Halo PSA company", "0 pairs to map")
 	if got := p.entries("options"); len(got) != 6 {
-		t.Fatalf("to choose from: %q", got)
+		t.Fatalf("the pickers offer %q", got)
 	}
 	p = s.press(p, "Find", typed("company_search", "aar"), typed("client_search", "aaron"))
 	if got := p.entries("options"); len(got) != 2 || !strings.HasPrefix(got[0], "Aaron not mapped") || !strings.HasPrefix(got[1], "Aaron Ltd number 11") {
@@ -244,7 +244,7 @@ func TestMapPreselects(t *testing.T) {
 	s.connect("Other") // the user must now choose a connection first; the company stays chosen
 	p = s.press(s.get("/map?company="+own).wants(200), "Use this connection", typed("connection", conn.ID.String()))
 	if _, v = s.filled(p, "add"); v.Get("company") != own {
-		t.Errorf("chosen after the connection: %v", v)
+		t.Errorf("form after choosing the connection: %v", v)
 	}
 	s.get("/map?connection=" + conn.ID.String() + "&client=x").wants(422)
 	s.get("/map?company=x").wants(404)

@@ -19,11 +19,11 @@ type mapView struct {
 	ClientAlert   *failure // failure of the right picker
 	Message       string   // result of the last action
 	Focus         string   // element that gets the focus
-	OOB           bool     // swap the status out of band
+	OOB           bool     // htmx swaps the status out of band
 	Notices       []string // remarks on the suggestions
 	Companies     []repo.Company
 	MoreCompanies bool
-	Known         map[uuid.UUID]repo.Company // the companies in pairs, offers and the choice
+	Known         map[uuid.UUID]repo.Company // the companies in pairs and offers, and the chosen company
 	Mapped        map[int64]repo.CompanyRef  // by client id, for all clients on the page
 	conn          repo.Connection
 }
@@ -91,7 +91,7 @@ func (w *mapView) More() bool {
 	return w.Listed != nil && (w.Listed.Total > len(w.Rows) || w.Listed.Total < 0 && len(w.Rows) == maxOptions)
 }
 
-// check records what prevents the mapping.
+// check adds to w.Wrong each reason that prevents the mapping.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
 		w.Wrong.add("pairs", "No pair yet. Choose an existing company and a Halo PSA company.")
@@ -107,7 +107,7 @@ func (w *mapView) check() {
 	}
 }
 
-// loadMap reads the data that the page shows and the form does not carry.
+// loadMap reads the data that the page shows but the form does not carry.
 func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	if w.conn.ID == uuid.Nil {
 		return nil

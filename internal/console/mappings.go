@@ -21,7 +21,7 @@ type mappingsPage struct {
 	Sort        string
 	Sorts       []mappingSort
 	Unsorted    bool   // too many mappings for the chosen order
-	MaxSorted   int    // number of mappings from which on only age is available
+	MaxSorted   int    // from this number of mappings, only age is available
 	Here        string // URL of this page
 	Filtered    bool
 	request     *request

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// chosen returns the ids of the mappings that a form is about: the one whose button was
-// pressed, or all ticked ones.
+// chosen returns the ids of the mappings to change: the mapping whose button was
+// pressed, or all ticked mappings.
 func (r *request) chosen() ([]string, error) {
 	if only := r.value("only"); only != "" {
 		return []string{only}, nil
@@ -99,8 +99,8 @@ func allOf(outcomes []repo.MappingOutcome, outcome repo.Outcome) bool {
 	return true
 }
 
-// others describes the mappings that have another outcome than wanted: their number, and
-// the reason for the first one.
+// others describes the mappings with an outcome other than wanted: their number and the
+// reason for the first.
 func others(outcomes []repo.MappingOutcome, wanted repo.Outcome) string {
 	n, why := 0, ""
 	for _, o := range outcomes {

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSorted is the number of mappings from which on a list can only be sorted by age. No
-// index serves the other orders, so a page has to read all mappings.
+// maxSorted is the number of mappings from which a list can be sorted by age only. No
+// index supports the other orders, so the page would have to read all mappings.
 const maxSorted = 1000
 
 // sortOldest is the reverse of the default order. Both work for any number of mappings.
@@ -86,8 +86,8 @@ func (s mappingSort) sort(all []repo.Mapping) {
 // heading contains the link and the aria-sort value of a column heading.
 type heading struct{ URL, Aria string }
 
-// Heading returns the heading of a column. The heading links to the column's order, or to
-// the reverse order if the list is sorted by the column already.
+// Heading returns the heading of a column. It links to the column's order, or to the
+// reverse order if the list is already sorted by the column.
 func (p *mappingsPage) Heading(column string) heading {
 	now, h := sortOf(p.Sort), heading{Aria: "none"}
 	var ways []mappingSort

@@ -110,7 +110,7 @@ func TestMappingsAreFiltered(t *testing.T) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 		if want == "" && !strings.Contains(textOf(a.doc), "No mapping matches") {
-			t.Errorf("%s: an empty page says nothing", query)
+			t.Errorf("%s: the empty page has no explanation", query)
 		}
 	}
 	for _, query := range []string{"state=fine", "connection=main"} {
@@ -189,7 +189,7 @@ func TestCompanies(t *testing.T) {
 		a := s.post("/companies", "names", names, "external_id", "k-1")
 		a.wants(code)
 		if typed := textOf(a.find("textarea", "", "")[0]); strings.Join(strings.Fields(names), " ") != typed {
-			t.Errorf("%q is lost: %q", names, typed)
+			t.Errorf("the form lost %q: %q", names, typed)
 		}
 	}
 	a := s.get("/companies")

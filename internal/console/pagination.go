@@ -30,10 +30,10 @@ type listed[T any] struct {
 	Back, Next string // empty at the ends of the list
 }
 
-// paginate reads a page. The function fetch returns up to limit rows after from or, if
-// backwards is set, before from, nearest first. A zero from is the start of the list or,
-// backwards, its end. The cost of a page does not depend on its position, because nothing
-// is counted.
+// paginate reads a page. The function fetch returns up to limit rows after from, or
+// before from if backwards is set, nearest first. A zero from means the start of the
+// list, or its end if backwards is set. All pages cost the same, because nothing is
+// counted.
 func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool, from uuid.UUID, limit int) ([]T, error)) (listed[T], error) {
 	at := r.span()
 	backwards := at.before != uuid.UUID{}
@@ -52,7 +52,7 @@ func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool
 	}
 	page := listed[T]{Rows: rows}
 	if len(rows) == 0 {
-		if from != (uuid.UUID{}) { // the rows of the requested page were removed
+		if from != (uuid.UUID{}) { // all rows of the requested page were removed
 			page.Back = r.with("after", "", "before", "")
 		}
 		return page, nil

@@ -105,7 +105,7 @@ func stamp(at any) template.HTML {
 	}
 	t = t.UTC()
 	// The result contains only digits and fixed letters.
-	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // see above
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // only digits and fixed letters
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
 }
 
@@ -136,7 +136,7 @@ func dict(pairs ...any) (map[string]any, error) {
 	for i := 0; i < len(pairs); i += 2 {
 		name, ok := pairs[i].(string)
 		if !ok {
-			return nil, fmt.Errorf("dict: argument %d is no name", i+1)
+			return nil, fmt.Errorf("dict: argument %d is not a name", i+1)
 		}
 		m[name] = pairs[i+1]
 	}

@@ -29,7 +29,7 @@ type page struct {
 	Who   access.Principal
 	May   may
 	Flash *flash
-	Alert *failure // in an element with role=alert
+	Alert *failure // shown in an element with role=alert
 	Data  any
 }
 
@@ -76,7 +76,7 @@ func (r *request) write(status int, name, block string, data any) error {
 	}
 	head := r.w.Header()
 	head.Set("Content-Type", "text/html; charset=utf-8")
-	head.Set("Cache-Control", "no-store") // a page belongs to one tenant
+	head.Set("Cache-Control", "no-store") // a page shows data of one tenant
 	head.Add("Vary", "HX-Request")
 	r.w.WriteHeader(status)
 	_, err = r.w.Write([]byte(plaintext.PrintableLines(text)))

@@ -18,12 +18,12 @@ const (
 	chartStep               = chartWidth / chartDays
 )
 
-// resyncBar is the bar of a day, which shows the last resync of that day.
+// resyncBar is the bar of a day. It shows the last resync of that day.
 type resyncBar struct {
 	Day   time.Time
 	Run   *repo.Run // nil if the day had no resync
 	Class string    // CSS class of the bar: the run's state, or "nothing"
-	Mark  string    // sign above the bar, since colour alone is not accessible
+	Mark  string    // sign above the bar, because colour alone is not accessible
 	Title string
 	// Position and size of the bar:
 	X, Y, W, H, Middle float64
@@ -34,7 +34,7 @@ type resyncChart struct {
 	Days       []resyncBar
 	Runs       []repo.Run // all resyncs of those days, newest first
 	Longest    string     // duration of the highest bar
-	Summary    string     // the chart in a sentence
+	Summary    string     // the chart in words
 	First      string
 	Last       string
 	Width      int
@@ -71,7 +71,7 @@ func chart(runs []repo.Run, now time.Time) resyncChart {
 	}
 	n.First, n.Last = n.Days[0].Day.Format("2 Jan"), n.Days[chartDays-1].Day.Format("2 Jan")
 	n.Longest = longest.Round(100 * time.Millisecond).String()
-	n.Summary = fmt.Sprintf("Resyncs of the last %d days: on %s one succeeded, on %s the last one did not, on %s there was none.",
+	n.Summary = fmt.Sprintf("Daily resyncs of the last %d days: successful on %s, unsuccessful on %s, none on %s.",
 		chartDays, plural(good, "day", "days"), plural(len(last)-good, "day", "days"), plural(chartDays-len(last), "day", "days"))
 	return n
 }
@@ -99,8 +99,7 @@ var chartMarks = map[repo.RunState]string{
 	repo.StateFailed: "×", repo.StatePartial: "!", repo.StateHeld: "!", repo.StateCancelled: "–",
 }
 
-// tookOf returns the duration of a run. For a run that has not ended it is the time until
-// now.
+// tookOf returns how long a run took or, if it has not ended, the time since its start.
 func tookOf(r repo.Run, now time.Time) time.Duration {
 	if r.StartedAt == nil {
 		return 0

@@ -203,7 +203,7 @@ func (c *Console) itemNames(r *request, run repo.Run, pairs []tasks.Pair) (names
 }
 
 // item adds the names of the company and the client to an item. It uses the current names
-// or, if a name is unknown, the one in the request.
+// or, if a name is unknown, the name in the request.
 func (n itemNames) item(i repo.RunItem) runItem {
 	shown := runItem{RunItem: i, Company: n.companies[i.CompanyID], Client: n.clients[i.ClientID]}
 	if i.Pair < 1 || i.Pair > len(n.pairs) {

@@ -49,8 +49,8 @@ func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
 }
 
 // receiptFlash returns the message for a request that started a run. If the run waits for
-// the queue or existed before, the message says so. Otherwise it is done, or nil if done is
-// empty.
+// the queue or existed before, the message says so. Otherwise its text is done. If done is
+// empty, there is no message.
 func receiptFlash(receipt engine.Receipt, done string) *flash {
 	switch {
 	case receipt.NotQueued != nil:

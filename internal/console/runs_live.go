@@ -15,7 +15,7 @@ type live struct {
 	DryRun bool
 	Now    time.Time
 	May    may
-	Swap   bool // include the parts around the progress, so that htmx swaps them
+	Swap   bool // also include the parts around the progress, for htmx to swap
 }
 
 func (c *Console) live(r *request, run repo.Run) live {
@@ -43,7 +43,7 @@ func (c *Console) runLive(r *request) error {
 		return err
 	}
 	p.Swap = true
-	r.w.Header().Set("HX-Reswap", "outerHTML") // removes the element that polls
+	r.w.Header().Set("HX-Reswap", "outerHTML") // replaces the element that polls
 	return r.fragment(http.StatusOK, "run", "ended", p)
 }
 
@@ -114,7 +114,7 @@ func (l live) StateText() string {
 		}
 		return "The run is done."
 	case repo.StatePartial:
-		return "The run ended without seeing or doing everything."
+		return "The run ended, but it could not read or process everything."
 	case repo.StateHeld:
 		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:

@@ -24,7 +24,7 @@ func (s *stage) request(conn repo.Connection) string {
 	return receipt.RunID
 }
 
-// A run's page polls while the run waits and works, and stops when the run ends.
+// A run's page polls until the run ends.
 func TestWatchRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 7)
@@ -41,7 +41,7 @@ func TestWatchRun(t *testing.T) {
 		t.Errorf("swap %q", swap)
 	}
 	if !strings.Contains(a.body, `<noscript><meta http-equiv="refresh"`) {
-		t.Error("without scripts nothing refreshes the page")
+		t.Error("the page does not reload without scripts")
 	}
 	s.get(live).wants(http.StatusSeeOther)
 
@@ -61,11 +61,11 @@ func TestWatchRun(t *testing.T) {
 	run := s.perform(id)
 	last := s.get(live, "HX-Request", "true").wants(http.StatusOK, "The run is done", fmt.Sprintf("Created %d", run.Created))
 	if last.head.Get("HX-Reswap") != "outerHTML" || len(last.find("*", "hx-get", "*")) != 0 || len(last.find("*", "hx-swap-oob", "*")) != 2 {
-		t.Errorf("asking does not end: %v\n%s", last.head, last.body)
+		t.Errorf("the page still polls after the end: %v\n%s", last.head, last.body)
 	}
 	ended := s.get("/runs/"+id).wants(http.StatusOK, "The run is done", "complete")
 	if len(ended.find("*", "hx-get", "*")) != 0 || strings.Contains(ended.body, "http-equiv") {
-		t.Error("the page of an ended run asks on")
+		t.Error("the page of an ended run polls")
 	}
 	s.get("/runs/0193f2a4c5d77e0a9b1c2d3e4f506172/live", "HX-Request", "true").wants(http.StatusNotFound)
 }
@@ -82,7 +82,7 @@ func TestRunActions(t *testing.T) {
 	s.follow(again).wants(http.StatusOK, "The run is waiting")
 	second := strings.TrimPrefix(again.head.Get("Location"), "/runs/")
 	if second == id {
-		t.Fatal("the retry is the run itself")
+		t.Fatal("the retry did not start a new run")
 	}
 	a := s.post("/runs/" + second + "/undo")
 	if a.wants(http.StatusConflict); !strings.Contains(a.role("alert"), "has ended") || strings.Contains(a.role("alert"), "enqueue") {
@@ -114,7 +114,7 @@ func TestApproveRun(t *testing.T) {
 	repotest.Exec(t, s.url, `update halosync.runs set state = 'held', started_at = now(), finished_at = now(), error = '900 of 1000 would be missing' where id = $1::uuid`, receipt.RunID)
 	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "a person must approve", "900 of 1000 would be missing", "Approve")
 	if strings.Contains(textOf(a.doc), "Retry") {
-		t.Error("a held run is not for retrying")
+		t.Error("a held run offers a retry")
 	}
 	s.follow(s.post("/runs/"+receipt.RunID+"/approve")).wants(http.StatusOK, "The run is saved", "The run is waiting") // the stage has no queue
 }
@@ -201,7 +201,7 @@ func TestDryRunIsAPreview(t *testing.T) {
 	s.perform(receipt.RunID)
 	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "Preview of an import", "Nothing was written")
 	if strings.Contains(textOf(a.doc), "Undo") || a.link("Import") != "/import?connection="+conn.ID.String() {
-		t.Error("a preview has nothing to undo, and leads to the import")
+		t.Error("a preview offers an undo, or has no link to the import")
 	}
 }
 

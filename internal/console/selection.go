@@ -12,10 +12,10 @@ import (
 	"github.com/halosync/halosync/internal/problem"
 )
 
-// The wizards keep no sessions. Hidden fields of the form, each a JSON document, carry the
-// selection. Changing a field by hand is harmless: names are only shown, and ids are looked
-// up again. These bounds keep a form below the size limit of a request body; see
-// wizard_size_test.go.
+// The server keeps no state for the wizards. Hidden fields of the form, each a JSON
+// document, carry the selection. A changed field is harmless, because names are only shown
+// and ids are looked up again. These bounds keep a form below the size limit of a request
+// body; see wizard_size_test.go.
 const (
 	maxPicks    = 1000 // companies chosen one by one
 	maxRows     = 100  // rows on a page
@@ -100,8 +100,8 @@ func checkClientID(id int64) error {
 	return nil
 }
 
-// shorten cleans a name and cuts it to limit characters, the last of which is then an
-// ellipsis.
+// shorten cleans a name and cuts it to limit characters. The last character of a cut name
+// is an ellipsis.
 func shorten(name string, limit int) string {
 	name = plaintext.Clean(name, limit+1)
 	if utf8.RuneCountInString(name) <= limit {
@@ -146,7 +146,8 @@ func (p picks) without(id int64) picks {
 }
 
 // merge adds the ticked rows to the selection and removes the unticked ones. It returns
-// the number of rows that did not fit. Rows that the user cannot tick stay as they are.
+// the number of rows that did not fit. Rows that the user cannot tick do not change the
+// selection.
 func (p picks) merge(rows []row, ticked map[int64]bool, can func(row) bool) (_ picks, left int) {
 	for _, r := range rows {
 		switch {

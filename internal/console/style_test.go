@@ -21,7 +21,7 @@ func schemes(t *testing.T) map[string]map[string]string {
 	light, rest, ok := strings.Cut(string(body), "@media (prefers-color-scheme: dark)")
 	dark, _, ok2 := strings.Cut(rest, "*, ::before")
 	if !ok || !ok2 {
-		t.Fatal("the style sheet has no two schemes")
+		t.Fatal("the style sheet does not define a light and a dark scheme")
 	}
 	read := func(css string) map[string]string {
 		colours := make(map[string]string)

@@ -115,7 +115,7 @@ func FuzzMapForm(f *testing.F) {
 		}
 		form, _ := mapFormOf(v)
 		if form.Client != 0 && form.rowOf(form.Client) == nil {
-			t.Errorf("client %d is chosen and not on the page", form.Client)
+			t.Errorf("client %d is chosen but not on the page", form.Client)
 		}
 		if len(form.Pairs) > maxMapPairs || len(form.Offers) > maxOffers || len(form.Rows) > maxRows {
 			t.Errorf("out of bounds: %d pairs, %d offers, %d rows", len(form.Pairs), len(form.Offers), len(form.Rows))

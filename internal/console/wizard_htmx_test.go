@@ -9,14 +9,15 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// quick presses a button as htmx does, to load the part of the page with the id into.
+// quick presses a button as htmx does. into is the id of the part of the page to
+// replace.
 func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	s.t.Helper()
 	_, v := s.filled(a, button, changes...)
 	b, form := a.button(button)
 	path := attr(b, "hx-post")
 	if path == "" {
-		s.t.Fatalf("%s: %q is not quick", a.what, button)
+		s.t.Fatalf("%s: the button %q has no hx-post", a.what, button)
 	}
 	if got := strings.TrimPrefix(attr(form, "hx-target"), "#"); into == "" {
 		into = got
@@ -25,7 +26,7 @@ func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 }
 
 // With htmx the same buttons return only the part that changes. The status for screen
-// readers comes as an out-of-band swap.
+// readers is an out-of-band swap.
 func TestWizardsWithHTMX(t *testing.T) {
 	t.Parallel()
 	s := hasty(t, 0)
@@ -44,11 +45,11 @@ func TestWizardsWithHTMX(t *testing.T) {
 	a := s.quick(p, "Next page", "", ticked("tick", ids[0])).wants(200, "Page 2 of 2", "Cole Ltd", "1 company chosen")
 	part(a, "1 company chosen.")
 	if at := a.head.Get("HX-Replace-Url"); !strings.Contains(at, "page=2") {
-		t.Errorf("the address becomes %q", at)
+		t.Errorf("the browser's URL becomes %q", at)
 	}
 	table := p.find("table", "hx-post", "/import/pick")
 	if len(table) != 1 || attr(table[0], "hx-vals") != `{"do":"tick"}` {
-		t.Fatalf("ticks are not sent: %v", table)
+		t.Fatalf("the table does not send ticks: %v", table)
 	}
 	_, v := s.filled(p, "get", ticked("tick", ids[1]))
 	v.Set("do", "tick")
@@ -87,12 +88,12 @@ func TestImportPreviewLive(t *testing.T) {
 	run := s.previewOf(p)
 	live := s.get("/import/preview/"+run, "HX-Request", "true").wants(200, "is waiting to start").lacks("<html")
 	if got := live.find("div", "hx-trigger", "every 1s"); len(got) != 1 || len(live.find("progress", "", "")) != 1 {
-		t.Errorf("it does not go on asking:\n%s", live.body)
+		t.Errorf("the progress does not poll:\n%s", live.body)
 	}
 	s.perform(run)
 	live = s.get("/import/preview/"+run, "HX-Request", "true").wants(200)
 	if got := live.find("div", "hx-trigger", "load"); len(got) != 1 || attr(got[0], "hx-post") != "/import/preview" {
-		t.Errorf("it does not ask for the whole:\n%s", live.body)
+		t.Errorf("the progress does not load the whole page:\n%s", live.body)
 	}
 	// The item that needs a person shows the name of the chosen company.
 	s.press(p, "Refresh").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
@@ -118,7 +119,7 @@ func TestImportPreviewFailsAndStops(t *testing.T) {
 	p = s.press(p, "Refresh").wants(200, "The preview was cancelled").lacks(`id="finish"`)
 	p = s.press(p, "Repeat the preview").wants(200, "is waiting to start")
 	if s.previewOf(p) == first {
-		t.Error("the same preview again")
+		t.Error("repeating the preview did not start a new one")
 	}
 	s.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(403, ""))
 	s.perform(s.previewOf(p))

@@ -48,7 +48,7 @@ func ticked(name, value string) edit {
 			}
 			return
 		}
-		a.t.Fatalf("%s: there is nothing to tick of %s=%s", a.what, name, value)
+		a.t.Fatalf("%s: no checkbox or radio button has %s=%s", a.what, name, value)
 	}
 }
 

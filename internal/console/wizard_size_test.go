@@ -8,11 +8,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// The largest forms stay below the 1 MiB limit of a request body, whatever the names.
+// The largest forms stay below the 1 MiB limit of a request body, even with the
+// longest names.
 func TestFormsStayBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	wide := strings.Repeat("\U0001f3ed", 1000) // a character has 4 bytes, encoded in a form 12
+	wide := strings.Repeat("\U0001f3ed", 1000) // each character has 4 bytes, or 12 when encoded in a form
 	form := importForm{listQuery: listQuery{Connection: uuid.NewString(), Search: strings.Repeat("x", maxSearch), Page: maxPage, PageSize: maxPageSize}, Choice: choosePicked}
 	for id := range int64(maxPicks) {
 		form.Picked = append(form.Picked, row{ID: maxClientID - id, Name: wide}.pick())

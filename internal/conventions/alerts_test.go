@@ -59,7 +59,7 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Each alert has a runbook entry and a test, and each entry belongs to an
+// Each alert has a runbook entry and a test, and each runbook entry has an
 // alert.
 func TestEachAlertHasARunbookEntry(t *testing.T) {
 	t.Parallel()
@@ -68,7 +68,7 @@ func TestEachAlertHasARunbookEntry(t *testing.T) {
 	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(text, -1) {
 		alerts = append(alerts, m[1])
 		if !strings.Contains(text, "runbook_url: docs/runbook.md#"+strings.ToLower(m[1])+"\n") {
-			t.Errorf("%s does not lead to its entry", m[1])
+			t.Errorf("the runbook_url of %s is not its entry", m[1])
 		}
 		if !strings.Contains(readFile(t, alertTests), "alertname: "+m[1]) {
 			t.Errorf("%s has no test", m[1])
@@ -82,8 +82,7 @@ func TestEachAlertHasARunbookEntry(t *testing.T) {
 	}
 }
 
-// Prometheus' own tool confirms that the rules fire when they should, and only
-// then.
+// Prometheus' own tool, promtool, checks when the rules fire.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")

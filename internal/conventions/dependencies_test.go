@@ -51,7 +51,7 @@ func licenceOf(t *testing.T, dir string) string {
 	}
 	said := strings.Join(strings.Fields(strings.ReplaceAll(text.String(), "//", " ")), " ")
 	for _, known := range []struct{ phrase, licence string }{
-		{"Mozilla Public License", "MPL-2.0"}, // names the GNU ones
+		{"Mozilla Public License", "MPL-2.0"}, // this licence mentions the GNU licences, so check it first
 		{"GNU AFFERO GENERAL PUBLIC LICENSE", "AGPL"},
 		{"GNU GENERAL PUBLIC LICENSE", "GPL"},
 		{"GNU LESSER GENERAL PUBLIC LICENSE", "LGPL"},
@@ -104,12 +104,12 @@ func TestDependenciesAreDocumented(t *testing.T) {
 			}
 		}
 		if row.who != who && (who != "any" || strings.HasPrefix(row.who, "`")) {
-			t.Errorf("%s: may be imported by %s, docs/dependencies.md says %s", m.Path, who, row.who)
+			t.Errorf("%s: may be imported by %s, but docs/dependencies.md says %s", m.Path, who, row.who)
 		}
 	}
 	for path := range rows {
 		if !direct[path] {
-			t.Errorf("%s is in docs/dependencies.md and not in go.mod", path)
+			t.Errorf("%s is in docs/dependencies.md but not in go.mod", path)
 		}
 	}
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The programs read each setting in the files of deploy. A renamed or mistyped
+// The programs read each setting in the files in deploy. A renamed or mistyped
 // setting would have no effect and cause no error.
 func TestDeployedSettingsExist(t *testing.T) {
 	t.Parallel()
@@ -25,7 +25,7 @@ func TestDeployedSettingsExist(t *testing.T) {
 	for path, text := range files {
 		for _, name := range setting.FindAllString(text, -1) {
 			if set++; !known[name] {
-				t.Errorf("%s sets %s, which internal/config does not know", path, name)
+				t.Errorf("%s sets %s, which is not in internal/config", path, name)
 			}
 		}
 	}

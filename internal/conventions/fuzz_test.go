@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// fuzzed names the fuzz target for each parser of outside input, or explains
-// why there is none. A function that looks like a parser and is not listed
-// fails the test.
+// fuzzed names the fuzz target for each parser of external input, or explains
+// why the parser needs none. The test fails if a function looks like a parser
+// and is not listed.
 var fuzzed = map[string]string{
 	"internal/cli parseExpires": "FuzzParseExpires",
 	"internal/cli parsePair":    "FuzzReadPairs", // through newPair, after unformula
@@ -24,7 +24,7 @@ var fuzzed = map[string]string{
 	"halo ParseResourceServer": "FuzzParseServer",
 	"halo parseAddress":        "FuzzParseServer",
 	"halo parsePort":           "FuzzParseServer",
-	"halo readOn":              "no: it moves bytes",
+	"halo readOn":              "no: it copies bytes without parsing",
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
 
@@ -33,7 +33,7 @@ var fuzzed = map[string]string{
 	"internal/access readToken":       "FuzzReadToken",
 	"internal/api parseCursor":        "FuzzParseCursor",
 	"internal/config read":            "FuzzLoad",
-	"internal/config readSecret":      "no: it reads a file and bounds it; its content is parsed elsewhere",
+	"internal/config readSecret":      "no: it reads a file up to a limit; other functions parse the content",
 	"internal/console readFlash":      "FuzzReadFlash",
 	"internal/console decodeHidden":   "FuzzDecodeHidden", // also covers all hidden fields
 	"internal/console decodeOffer":    "FuzzDecodeHidden",
@@ -51,16 +51,16 @@ var fuzzed = map[string]string{
 	"internal/redisurl parseSentinel": "FuzzParse",
 	"internal/redisurl parseSingle":   "FuzzParse",
 	"internal/redisurl parseSocket":   "FuzzParse",
-	"internal/redisurl readPEM":       "no: a file of the operator's, parsed by crypto/x509",
-	"internal/setup Read":             "no: it calls the parsers of the parts, which have theirs",
-	"internal/worker readSettings":    "no: it calls the parsers of the parts, which have theirs",
+	"internal/redisurl readPEM":       "no: crypto/x509 parses a file from the operator",
+	"internal/setup Read":             "no: it calls parsers that have fuzz targets",
+	"internal/worker readSettings":    "no: it calls parsers that have fuzz targets",
 	"internal/secret Parse":           "FuzzParse",
 	"internal/secret decode":          "FuzzParse",
 
 	"tasks ParseAddress": "no: it calls redisurl.Parse",
 	"tasks ReadStored":   "FuzzReadStored",
 	"tasks decode":       "FuzzDecode",
-	"tasks parseInfo":    "no: what our own Redis says of itself",
+	"tasks parseInfo":    "no: the input comes from the operator's own Redis",
 	"tasks parseRunID":   "no: uuid.Parse alone",
 
 	// These parsers have other names.
@@ -103,7 +103,7 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 		for _, m := range parser.FindAllStringSubmatch(source, -1) {
 			found++
 			if fuzzed[dir+" "+m[1]] == "" {
-				t.Errorf("%s: %s parses outside input: write a fuzz target and add a line to this table", file, m[1])
+				t.Errorf("%s: %s parses external input: write a fuzz target and add a line to this table", file, m[1])
 			}
 		}
 	}
@@ -119,10 +119,10 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 	}
 	for name := range targets {
 		if !used[name] {
-			t.Errorf("%s belongs to no parser in the table", name)
+			t.Errorf("no parser in the table has the fuzz target %s", name)
 		}
 	}
 	if found < 20 {
-		t.Errorf("%d parsers found: does the pattern still fit?", found)
+		t.Errorf("%d parsers found: check the pattern", found)
 	}
 }

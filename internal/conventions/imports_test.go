@@ -8,48 +8,48 @@ import (
 )
 
 // house lists the packages of this module that each package may import, with
-// the reason. The diagram in ARCHITECTURE.md shows the same.
+// the reason. ARCHITECTURE.md has a diagram of this table.
 var house = map[string]struct {
 	may    []string
 	reason string
 }{
-	"internal/access": {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "who gets in; what is served behind it is wired in by cmd"},
+	"internal/access": {[]string{"internal/engine", "repo", "internal/plaintext", "internal/secret"}, "it authenticates requests; internal/worker connects the handlers behind it"},
 	"internal/api": {
 		[]string{"internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/secret", "internal/view", "repo", "tasks"},
 		"it translates between HTTP and the use cases",
 	},
-	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages, which know the queue alone"},
-	"tasks":                {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it: no database, no engine behind it"},
-	"halo":                 {[]string{"internal/sleep", "internal/plaintext"}, "Halo's API knows nothing of what we do with it"},
-	"halo/halotest":        {[]string{"halo"}, "a simulator knows the API at most"},
-	"repo":                 {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage knows neither Halo nor the queue"},
+	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages read only the queue"},
+	"tasks":                {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it, so it must not link the database or the engine"},
+	"halo":                 {[]string{"internal/sleep", "internal/plaintext"}, "the client of Halo's API is independent of its use"},
+	"halo/halotest":        {[]string{"halo"}, "the simulator depends only on the API"},
+	"repo":                 {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage is independent of Halo and the queue"},
 	"repo/schema":          {[]string{"repo/internal/scoped"}, "it creates the tables, which repo reads and writes"},
 	"repo/internal/scoped": {nil, "a leaf"},
 	"repo/repotest":        {[]string{"repo", "repo/schema", "internal/devstack", "internal/secret"}, "a test kit of repo"},
-	"halo/proof":           {[]string{"halo"}, "it judges Halo's answers, and stores nothing"},
+	"halo/proof":           {[]string{"halo"}, "it evaluates Halo's answers and stores nothing"},
 	"internal/names":       {nil, "pure"},
 	"internal/schedule":    {nil, "pure"},
 	"internal/dial": {
 		[]string{"halo", "halo/proof", "internal/ratelimit", "internal/secret", "repo", "tasks"},
-		"a handle on a connection's Halo",
+		"it opens a handle on a connection's Halo",
 	},
-	"internal/dispatch": {[]string{"repo", "tasks"}, "ledger and queue, and no use case"},
-	"internal/run":      {[]string{"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "how a run of any kind is executed"},
+	"internal/dispatch": {[]string{"repo", "tasks"}, "it connects the ledger and the queue, for all use cases"},
+	"internal/run":      {[]string{"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "it executes runs of any kind"},
 	"internal/listing": {
 		[]string{"halo", "halo/proof", "internal/dial", "internal/names", "internal/ratelimit", "internal/run", "repo"},
-		"what import and resync share",
+		"code that import and resync share",
 	},
-	"internal/importer":  {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/run", "repo", "tasks"}, "one use case, which does not know the others"},
-	"internal/mapper":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/names", "internal/run", "repo", "tasks"}, "one use case, which does not know the others"},
-	"internal/resync":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/ratelimit", "internal/run", "repo", "tasks"}, "one use case, which does not know the others"},
-	"internal/suggest":   {[]string{"halo", "halo/proof", "internal/names", "repo", "tasks"}, "one use case, which does not know the others"},
-	"internal/scheduler": {[]string{"internal/sleep", "internal/dispatch", "internal/schedule", "internal/secret", "repo", "tasks"}, "what the fleet does by itself"},
+	"internal/importer":  {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
+	"internal/mapper":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/names", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
+	"internal/resync":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/ratelimit", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
+	"internal/suggest":   {[]string{"halo", "halo/proof", "internal/names", "repo", "tasks"}, "one use case, independent of the others"},
+	"internal/scheduler": {[]string{"internal/sleep", "internal/dispatch", "internal/schedule", "internal/secret", "repo", "tasks"}, "scheduled work of the fleet"},
 	"internal/engine": {
 		[]string{
 			"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/mapper", "internal/names", "internal/plaintext", "internal/ratelimit",
 			"internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks",
 		},
-		"what people ask for; wiring is for setup",
+		"functions for people; internal/setup opens the parts",
 	},
 	"internal/engine/enginetest": {
 		[]string{
@@ -58,35 +58,35 @@ var house = map[string]struct {
 		},
 		"a test kit of the use cases",
 	},
-	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "pages over the use cases; it knows errors and requests by their types, and opens nothing itself"},
-	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into their types"},
-	"internal/ratelimit":               {[]string{"internal/sleep"}, "it decides, and knows Redis alone"},
+	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "pages over the use cases; it uses the types of errors and requests, and opens no parts itself"},
+	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into the types of these packages"},
+	"internal/ratelimit":               {[]string{"internal/sleep"}, "it needs only Redis"},
 	"internal/redisurl":                {nil, "a leaf"},
 	"internal/secret":                  {nil, "a leaf"},
 	"internal/sleep":                   {nil, "a leaf"},
-	"internal/telemetry":               {[]string{"internal/plaintext"}, "what operations see"},
-	"internal/telemetry/telemetrytest": {nil, "a test kit of what workers show, which sees them from outside"},
+	"internal/telemetry":               {[]string{"internal/plaintext"}, "logs and metrics"},
+	"internal/telemetry/telemetrytest": {nil, "a test kit that reads a worker's output"},
 	"internal/traces":                  {nil, "a leaf"},
 	"internal/plaintext":               {nil, "a leaf"},
-	"internal/doctor":                  {[]string{"internal/engine", "internal/problem", "internal/secret", "repo", "tasks"}, "it asks what the worker works with, and builds nothing"},
+	"internal/doctor":                  {[]string{"internal/engine", "internal/problem", "internal/secret", "repo", "tasks"}, "it examines the parts of a worker and opens none itself"},
 	"internal/devstack":                {nil, "a leaf"},
-	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit of Redis"},
-	"internal/browsertest":             {[]string{"internal/devstack"}, "a test kit of pages, which knows none of them"},
-	"internal/conventions":             {nil, "tests alone, of the repository's files"},
-	"internal/e2e":                     {nil, "tests alone, which see the programs from outside"},
-	"internal/e2e/chaos":               {nil, "tests alone, which see the programs from outside"},
-	"internal/e2e/journeys":            {nil, "tests alone, which see the programs from outside"},
-	"internal/e2e/runbook":             {nil, "tests alone, which see the programs from outside"},
+	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit with Redis"},
+	"internal/browsertest":             {[]string{"internal/devstack"}, "a test kit for any pages"},
+	"internal/conventions":             {nil, "tests of the repository's files"},
+	"internal/e2e":                     {nil, "tests of the programs as processes"},
+	"internal/e2e/chaos":               {nil, "tests of the programs as processes"},
+	"internal/e2e/journeys":            {nil, "tests of the programs as processes"},
+	"internal/e2e/runbook":             {nil, "tests of the programs as processes"},
 	"internal/e2e/installation": {
 		[]string{"halo/halotest", "internal/devstack", "internal/secret", "repo", "repo/repotest", "tasks"},
-		"a test kit that installs the programs and reads what they leave; it links none of their use cases",
+		"a test kit that runs the programs and searches their output; it links none of their use cases",
 	},
 	"internal/demo":    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
-	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "what their errors mean to a person"},
-	"internal/view":    {[]string{"internal/engine", "internal/suggest", "repo", "tasks"}, "records of what the use cases return"},
+	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "it explains the errors of these packages to a person"},
+	"internal/view":    {[]string{"internal/engine", "internal/suggest", "repo", "tasks"}, "JSON records of the use cases' results"},
 	"internal/setup": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/dial", "internal/dispatch", "internal/engine", "internal/ratelimit", "internal/secret", "internal/traces"},
-		"it opens the parts that both programs work with",
+		"it opens the parts that both programs use",
 	},
 	"internal/worker": {
 		[]string{
@@ -94,14 +94,14 @@ var house = map[string]struct {
 			"internal/importer", "internal/mapper", "internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/resync", "internal/run",
 			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/telemetry", "internal/traces",
 		},
-		"it connects everything; test kits stay out",
+		"it connects all parts, but no test kits",
 	},
 	"internal/cli": {
 		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/traces", "internal/view"},
-		"the commands, over the use cases; test kits stay out",
+		"the commands over the use cases, but no test kits",
 	},
-	"cmd/worker":  {[]string{"internal/worker"}, "main hands over"},
-	"cmd/enqueue": {[]string{"internal/cli"}, "main hands over"},
+	"cmd/worker":  {[]string{"internal/worker"}, "main only calls the program"},
+	"cmd/enqueue": {[]string{"internal/cli"}, "main only calls the program"},
 }
 
 // owners lists the only packages that may import a third-party module.
@@ -146,7 +146,7 @@ func TestImportsFollowTheHouse(t *testing.T) {
 			}
 			for third, may := range owners {
 				if (imported == third || strings.HasPrefix(imported, third+"/")) && !slices.Contains(may, name) {
-					t.Errorf("%s imports %s, which belongs to %s", name, imported, strings.Join(may, " and "))
+					t.Errorf("%s imports %s, which only %s may import", name, imported, strings.Join(may, " and "))
 				}
 			}
 		}

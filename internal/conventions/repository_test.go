@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/halosync/halosync"
 
-// once returns a function that computes a value on its first call and then
-// returns it to every test. An error fails the test.
+// once returns a function that computes a value on its first call and returns
+// the same value on later calls. An error fails the test.
 func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 	get := sync.OnceValues(func() (T, error) {
 		root, err := devstack.Root()

@@ -1,7 +1,6 @@
-// Demo shows an import and a resync on real parts: a private Postgres, a
-// private Redis, a simulated Halo PSA, the worker and the CLI, where worker and
-// CLI run as processes, as in production. "make demo" runs it. It leaves
-// nothing behind.
+// Demo shows an import and a resync with a private Postgres, a private Redis
+// and a simulated Halo PSA. The worker and the CLI run as processes, as in
+// production. "make demo" runs it. Demo removes all its files at the end.
 package main
 
 import (

@@ -142,7 +142,7 @@ func (d *stage) changeHalo() {
 	tenant.Delete(active[30].ID)
 }
 
-// perform runs commands one after another.
+// perform runs the commands in order.
 func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	for _, args := range steps {
 		say("enqueue %s", quoted(args))
@@ -156,8 +156,8 @@ func (d *stage) perform(ctx context.Context, steps [][]string) error {
 }
 
 // familiarNames returns the names of two active clients, for companies that the
-// product already has. One is linked. The other is shared by two companies, so
-// that a person must decide.
+// product already has. One company has the first name, so the import links it.
+// Two companies have the second name, so a person must decide.
 func (d *stage) familiarNames() (link, twice string) {
 	var names []string
 	for _, c := range d.halo.Tenant("").Clients() {
@@ -218,8 +218,8 @@ func (d *stage) startWorker(ctx context.Context) error {
 	defer log.Close()
 	d.worker = d.program(context.WithoutCancel(ctx), "worker")
 	d.worker.Stdout, d.worker.Stderr = log, log
-	// The worker has its own process group, so that on Ctrl-C close can stop
-	// everything in the right order.
+	// The worker has its own process group, so that Ctrl-C does not reach it
+	// and close can stop everything in the right order.
 	d.worker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.worker.Start(); err != nil {
 		return err

@@ -66,8 +66,8 @@ func processesWith(t *testing.T, text string) (found []string) {
 	return found
 }
 
-// If the configured path is not a browser, the error says so and how to install
-// one.
+// If the configured path is not a browser, the error says so and tells how to
+// install a browser.
 func TestChromiumIsMissing(t *testing.T) {
 	t.Setenv("HALOSYNC_CHROMIUM", "/nowhere/chromium")
 	_, err := StartChromium(t.Context())

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// downAfter is how long a server must be silent before its replica takes over,
-// in milliseconds. A shorter time causes spurious failovers on a loaded
-// machine.
+// downAfter is the time without an answer after which a replica takes over, in
+// milliseconds. A shorter time causes spurious failovers on a loaded machine.
 const downAfter = 1500
 
 // MasterName is the name of the master of a [Sentinel].
@@ -176,8 +175,8 @@ func StartCluster(ctx context.Context) (_ *Cluster, err error) {
 // slots is the number of hash slots in a cluster.
 const slots = 16384
 
-// Keeper returns the index of the node that serves a key, or -1 while no node
-// serves it.
+// Keeper returns the index of the node that serves a key, or -1 if no node
+// serves the key.
 func (c *Cluster) Keeper(ctx context.Context, key string) int {
 	for i, node := range c.Nodes {
 		// The other nodes answer with a redirect.

@@ -14,7 +14,7 @@ func TestSentinelPromotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Promoted(t.Context()) {
-		t.Error("promoted before anything happened")
+		t.Error("promoted although the master is running")
 	}
 	if _, err := s.Master.Do(t.Context(), "SET", "k", "v"); err != nil {
 		t.Error(err)

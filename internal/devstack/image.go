@@ -19,8 +19,8 @@ import (
 type Image struct {
 	// Name is part of the folder's name and identifies the image.
 	Name string
-	// Key changes whenever anything that Prepare depends on changes. A new key
-	// remakes the image and removes the old one.
+	// Key identifies the input of Prepare. If Key has changed, the image is
+	// made again and the old image is removed.
 	Key string
 	// Prepare prepares a new cluster.
 	Prepare func(ctx context.Context, p *Postgres) error
@@ -56,9 +56,9 @@ func fill(ctx context.Context, bin, data string, who *account, image *Image) err
 	return build(ctx, bin, who, image, func(made string) error { return copyFolder(ctx, made, data) })
 }
 
-// copyImage copies the image from the folder keep to data. It makes the image
-// first if it is missing. A lock ensures that only one process makes it and
-// that none removes it during a copy.
+// copyImage copies the image from the folder keep to data. If the image is
+// missing, copyImage first makes it. A lock ensures that only one process makes
+// the image and that no process removes it during a copy.
 func copyImage(ctx context.Context, keep, bin, data string, who *account, image *Image) error {
 	stem, err := imageStem(bin, who, image)
 	if err != nil {
@@ -114,9 +114,9 @@ func flock(file *os.File, how int) error {
 	}
 }
 
-// imageStem returns the name of the image's folder. The part before "_" is the
-// same for all versions of the image. An image belongs to one account, which
-// alone can read it, and to one version of Postgres.
+// imageStem returns the name of the image's folder. The part before "_" has the
+// account, which alone can read the image, and the image's name. The hash
+// identifies the version of Postgres and the image's key.
 func imageStem(bin string, who *account, image *Image) (string, error) {
 	server, err := os.Stat(filepath.Join(bin, "postgres"))
 	if err != nil {
@@ -134,8 +134,8 @@ func imageStem(bin string, who *account, image *Image) (string, error) {
 	return fmt.Sprintf("postgres-%d-%s_%x", uid, name, sum[:8]), nil
 }
 
-// removeImages removes older versions of an image. It also removes what is left
-// of a process that was killed while it made an image.
+// removeImages removes older versions of an image. It also removes the partial
+// images of killed processes.
 func removeImages(keep, prefix string) error {
 	old, err := filepath.Glob(filepath.Join(keep, prefix+"_*"))
 	if err != nil {

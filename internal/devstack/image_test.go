@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Servers that start together make an image only once, even if an earlier
-// process was killed while it made one. A new key replaces the image.
+// Servers that start together make an image only once, even if a killed process
+// has left a partial image. A new key replaces the image.
 func TestImageIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	bin, err := postgresBin()
@@ -75,7 +75,7 @@ func TestImageIsMadeOnce(t *testing.T) {
 
 // A server starts even if its image cannot be kept.
 func TestImageThatCannotBeKept(t *testing.T) {
-	t.Chdir(t.TempDir()) // a folder without go.mod in it or above it
+	t.Chdir(t.TempDir()) // neither this folder nor a parent has a go.mod
 	prepared := false
 	p, err := StartPostgres(t.Context(), PostgresOptions{Image: &Image{Name: "test", Prepare: func(ctx context.Context, p *Postgres) error {
 		prepared = true

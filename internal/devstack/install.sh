@@ -1,8 +1,7 @@
 #!/bin/sh
-# Installs the server programs of Postgres and Redis, for package devstack, unless
-# this machine already has them. Arguments name further programs, which only the
-# tests need: pgbouncer, chromium. The script starts no service and leaves no
-# service enabled that it has installed.
+# Installs Postgres and Redis for package devstack, unless they are already
+# installed. Arguments name programs that only the tests need: pgbouncer,
+# chromium. The script does not start or enable the services of these packages.
 set -eu
 
 # find.go searches the same places.
@@ -27,8 +26,8 @@ have_pgbouncer() {
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1
 }
 
-# A headless browser. Debian has a package for it that needs no desktop. Any
-# other Chromium or Chrome also works.
+# A headless browser. Debian's package needs no desktop. Any other Chromium or
+# Chrome also works.
 have_chromium() {
 	[ -z "${HALOSYNC_CHROMIUM:-}" ] || { [ -x "$HALOSYNC_CHROMIUM" ]; return; }
 	for path in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/chromium \
@@ -69,8 +68,9 @@ if command -v apt-get >/dev/null 2>&1; then
 	fi
 	echo "installing $* (apt)" >&2
 
-	# Installing a package must not start or enable a server on this machine. So no
-	# cluster is created, a policy stops invoke-rc.d, and new units are disabled.
+	# Installing a package must not start or enable a server on this machine.
+	# Therefore no cluster is created, a policy blocks invoke-rc.d, and new
+	# units are disabled.
 	conf=/etc/postgresql-common/createcluster.d
 	policy=/usr/sbin/policy-rc.d
 	cleanup() {

@@ -22,23 +22,22 @@ type PostgresOptions struct {
 	// Image is the initial content of the data folder. A nil Image means an
 	// empty cluster.
 	Image *Image
-	// InMemory keeps the data in memory if the machine has a file system in
-	// memory that is large enough. This suits many small databases.
+	// InMemory keeps the data in a memory file system, if the machine has one
+	// that is large enough. This is faster for many small databases.
 	InMemory bool
 }
 
-// Postgres is a running private server. It listens only on a Unix socket, so
-// its port cannot collide with another server's, and other machines cannot
-// reach it.
+// Postgres is a running private server. It listens only on a Unix socket, so it
+// needs no free port and other machines cannot reach it.
 type Postgres struct {
 	*server
 	launch func() (*server, error) // starts the cluster in the folder
 }
 
 // StartPostgres creates a cluster in a temporary folder and starts it. When it
-// returns, the server accepts connections. Starting takes some 0.3 s, and 1.5 s
-// the first time (see [Image]). It returns a [*MissingError] if Postgres is not
-// installed.
+// returns, the server accepts connections. Starting takes about 0.3 s, or 1.5 s
+// if the image must first be made (see [Image]). It returns a [*MissingError]
+// if Postgres is not installed.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -96,8 +95,8 @@ func startCluster(ctx context.Context, bin, dir string, who *account, opts Postg
 	return p, nil
 }
 
-// answers returns nil once the server accepts sessions. A successful connect
-// does not prove that, but the pid file says "ready" only after start-up.
+// answers returns nil if the server accepts sessions. It reads the pid file,
+// because the server accepts connections before it is ready for sessions.
 func (p *Postgres) answers(ctx context.Context) error {
 	status, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -116,11 +115,12 @@ func (p *Postgres) answers(ctx context.Context) error {
 // URL returns the superuser's URL for the database "postgres".
 func (p *Postgres) URL() string { return p.DatabaseURL("postgres") }
 
-// DatabaseURL returns the superuser's URL for the named database, which need
-// not exist.
+// DatabaseURL returns the superuser's URL for the named database. The database
+// need not exist.
 func (p *Postgres) DatabaseURL(name string) string { return p.URLAs("postgres", name) }
 
-// URLAs returns a role's URL for the named database. Neither need exist.
+// URLAs returns a role's URL for the named database. The role and the database
+// need not exist.
 func (p *Postgres) URLAs(role, name string) string {
 	return "postgres://" + url.PathEscape(role) + "@/" + url.PathEscape(name) + "?" + url.Values{"host": {p.dir}}.Encode()
 }

@@ -150,9 +150,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// answers checks that the server on the port is the one that was started here.
-// It compares the server's folder, because another server may have taken the
-// port.
+// answers checks that the server on the port is r. It compares the server's
+// folder, because another server may have taken the port.
 func (r *Redis) answers(ctx context.Context) error {
 	info, err := r.Do(ctx, "INFO", "server")
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// supervisor starts "$@" and ends it with signal $1 when its own standard input
-// closes. A line on the input replaces the signal. Then supervisor removes
-// folder $2. It keeps the folder if it holds a file named "halted", or if the
-// server ended by itself, to preserve the log. It exits with the server's
-// status. The pipe moves to descriptor 3 because a shell gives /dev/null to its
-// background jobs.
+// supervisor runs the command "$@". When supervisor's standard input closes, it
+// ends the command with signal $1, or with the signal read from the input, and
+// removes folder $2. It keeps the folder if it contains a file named "halted".
+// It also keeps the folder if the server ended by itself, to preserve the log.
+// It exits with the server's status. The pipe moves to descriptor 3, because a
+// shell gives /dev/null to its background jobs.
 const supervisor = `
 sig=$1 dir=$2; shift 2
 trap '' INT TERM HUP QUIT
@@ -88,8 +88,9 @@ func (a *account) attributes() *syscall.SysProcAttr {
 }
 
 // tempBase returns a folder for temporary folders that account a can reach. It
-// returns /tmp for another account. It also returns /tmp if the usual folder has
-// a long name, because the paths of Unix sockets are limited to some 100 bytes.
+// returns /tmp for another account. It also returns /tmp if the usual folder
+// has a long name, because the path of a Unix socket is limited to about 100
+// bytes.
 func tempBase(a *account) string {
 	if base := os.TempDir(); a == nil && len(base) <= 50 {
 		return base

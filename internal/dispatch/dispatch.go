@@ -1,6 +1,6 @@
-// Package dispatch keeps the ledger in Postgres and the queue in Redis consistent: it
-// records requests as runs, enqueues runs, and finds runs that are in only one of the
-// two.
+// Package dispatch keeps the ledger in Postgres and the queue in Redis consistent. It
+// records requests as runs, enqueues runs, and finds runs that only the ledger or only
+// the queue has.
 package dispatch
 
 import (
@@ -21,26 +21,27 @@ import (
 const (
 	// batch is the number of runs in one transaction of [Dispatcher.All].
 	batch = 500
-	// enqueueTimeout bounds the wait of a request for the queue. The run is already in
-	// the ledger, so a worker enqueues it if this fails.
+	// enqueueTimeout limits how long a request waits for the queue. The run is already
+	// in the ledger, so a worker enqueues it after a timeout.
 	enqueueTimeout = 5 * time.Second
-	// undispatchTimeout bounds the release of runs that could not be enqueued. It happens
+	// undispatchTimeout limits the write that marks runs as not enqueued. It happens
 	// even after the caller's own context has ended.
 	undispatchTimeout = 10 * time.Second
-	// sqlKey is the prefix of the request key of a run requested in SQL, where the usual
-	// key cannot be computed.
+	// sqlKey is the prefix of the request key of a run requested in SQL. SQL cannot
+	// compute the usual key.
 	sqlKey = "sql:"
-	// kindPrefix is the prefix of the queue's names of the kinds of run.
+	// kindPrefix is the prefix that the queue's kind names add to the ledger's kinds of
+	// run.
 	kindPrefix = "halo:"
 )
 
-// ErrNoQueue is [Receipt.NotQueued] of a [Dispatcher] without a queue.
+// ErrNoQueue is the value of [Receipt.NotQueued] if the [Dispatcher] has no queue.
 var ErrNoQueue = errors.New("no queue is configured")
 
-// A Dispatcher works on one ledger and one queue. It is safe for concurrent use.
+// A Dispatcher connects one ledger and one queue. It is safe for concurrent use.
 type Dispatcher struct {
 	store *repo.Store
-	queue *tasks.Client // nil: runs stay in the ledger until a worker enqueues them
+	queue *tasks.Client // if nil, runs stay in the ledger until a worker enqueues them
 	log   *zap.Logger
 }
 
@@ -52,17 +53,17 @@ func New(store *repo.Store, queue *tasks.Client, log *zap.Logger) *Dispatcher {
 	return &Dispatcher{store: store, queue: queue, log: log}
 }
 
-// Receipt is the answer to a request.
+// Receipt is the response to a request.
 type Receipt struct {
 	RunID string // 32 hex digits
-	// Existing means that the same request is already waiting or running as RunID.
+	// Existing reports whether the same request is already waiting or running as RunID.
 	Existing bool
-	// NotQueued is why the run is not in the queue yet. It waits in the ledger, and a
-	// worker enqueues it when the queue is available again.
+	// NotQueued is why the run is not in the queue yet, or nil. The run waits in the
+	// ledger, and a worker enqueues it once the queue is available.
 	NotQueued error
 }
 
-// NewRun returns the ledger's row of a request.
+// NewRun returns the ledger's row for a request.
 func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewRun, error) {
 	id, err := uuid.Parse(runID)
 	if err != nil {
@@ -83,15 +84,15 @@ func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewR
 	}, nil
 }
 
-// taskKind returns the queue's name of a kind of run.
+// taskKind returns the queue's name for a kind of run.
 func taskKind(kind repo.RunKind) string { return kindPrefix + string(kind) }
 
-// KindOf returns the kind of run that a task is for.
+// KindOf returns the kind of run for a queue's kind name.
 func KindOf(taskKind string) repo.RunKind {
 	return repo.RunKind(strings.TrimPrefix(taskKind, kindPrefix))
 }
 
-// Reason returns an error's text for a run's record, cut off after 2,000 bytes.
+// Reason returns an error's text for a run's record, truncated to 2,000 bytes.
 func Reason(err error) string {
 	const maxReason = 2000
 	text := err.Error()
@@ -101,8 +102,8 @@ func Reason(err error) string {
 	return text
 }
 
-// Queue enqueues a run of the ledger now. If the queue is unavailable, it leaves the run
-// to a worker.
+// Queue enqueues a run that is in the ledger. If the queue is unavailable, a worker
+// enqueues the run later.
 func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Receipt {
 	receipt := Receipt{RunID: repo.Hex(run.ID), Existing: existing}
 	if d.queue == nil {
@@ -113,17 +114,17 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 		receipt.NotQueued = d.one(bounded, run)
 	}
 	if receipt.NotQueued != nil {
-		if err := d.undispatch(ctx, []repo.Run{run}); err != nil { // a worker finds it after a minute
+		if err := d.undispatch(ctx, []repo.Run{run}); err != nil { // a worker finds the run after a minute
 			d.log.Warn("run not undispatched", zap.String("run", receipt.RunID), zap.Error(err))
 		}
 	}
 	return receipt
 }
 
-// All records the runs that were requested through Redis alone and enqueues the runs that
-// have no task: those requested in SQL or by the scheduler, and those whose task was lost
-// in a crash or a flush. It does not change existing tasks. n is the number of runs that
-// it enqueued.
+// All records the runs that were requested only through Redis, and enqueues the runs
+// that have no task. These were requested in SQL or by the scheduler, or a crash or a
+// flush lost their tasks. All does not change existing tasks. n is the number of runs
+// that it enqueued.
 func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
@@ -137,8 +138,8 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 		if err := d.store.UndispatchAll(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
-		// Not before: if Postgres is unavailable, the next tick must find the epoch
-		// missing again.
+		// Set the epoch only now. If Postgres is unavailable, the next tick must find
+		// the epoch missing again.
 		if err := d.queue.SetEpoch(ctx); err != nil {
 			return 0, fmt.Errorf("dispatch: %w", err)
 		}
@@ -163,7 +164,7 @@ func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	}
 }
 
-// one enqueues a run of the ledger.
+// one enqueues a run that is in the ledger.
 func (d *Dispatcher) one(ctx context.Context, run repo.Run) error {
 	id := repo.Hex(run.ID)
 	if run.ApprovedAt != nil { // the task of the held execution may still exist
@@ -183,13 +184,13 @@ func (d *Dispatcher) one(ctx context.Context, run repo.Run) error {
 	return err
 }
 
-// shareKey sets the usual request key of a run requested in SQL, so that the same request
-// made another way finds this run. If such a request came first, both keep their runs,
-// and the second run has nothing to do.
+// shareKey sets the usual request key on a run requested in SQL, so that the same
+// request made another way finds this run. If the same request was made another way
+// first, both runs remain, and the second one finds nothing left to do.
 func (d *Dispatcher) shareKey(ctx context.Context, run repo.Run) error {
 	stored, err := tasks.ReadStored(taskKind(run.Kind), run.Args)
 	if err != nil {
-		return nil //nolint:nilerr // enqueuing checks the arguments
+		return nil //nolint:nilerr // enqueueing reports invalid arguments
 	}
 	err = d.store.SetRequestKey(ctx, run.Tenant, run.ID, stored.Key)
 	if errors.Is(err, repo.ErrConflict) { // the same request came first
@@ -205,14 +206,14 @@ func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 	return d.store.Undispatch(ctx, runs)
 }
 
-// recordUnrecorded writes the runs that were requested through Redis alone into the
-// ledger, so that Redis cannot lose them.
+// recordUnrecorded writes the runs that were requested only through Redis into the
+// ledger, so that they survive a loss of Redis.
 func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	for {
 		unrecorded, err := d.queue.TakeUnrecorded(ctx, batch)
 		for _, u := range unrecorded {
 			if rerr := d.record(ctx, u); rerr != nil {
-				// Its execution records it. Other runs must not wait for that.
+				// The run's execution will record it. Other runs must not wait.
 				d.log.Warn("run not recorded", zap.String("run", u.RunID), zap.Error(rerr))
 			}
 		}
@@ -226,7 +227,8 @@ func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 }
 
 // record writes a run of the queue into the ledger. If the arguments are invalid or the
-// same request has another run, it leaves the error to the run's execution.
+// same request already has another run, it returns nil and the run's execution reports
+// the error.
 func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	stored, err := tasks.ReadStored(u.Kind, u.Args)
 	if errors.Is(err, tasks.ErrArguments) {
@@ -248,13 +250,13 @@ func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 		Args: stored.Args, RequestKey: stored.Key, RequestedBy: stored.RequestedBy,
 	})
 	if errors.Is(err, repo.ErrNotFound) {
-		return nil // unknown connection; the execution reports it
+		return nil // unknown connection; the execution reports the error
 	}
 	return err
 }
 
-// Adopt writes a run of the tenant that only the queue has into the ledger. It reports
-// whether it did.
+// Adopt writes a run that only the queue has into the tenant's ledger. It reports
+// whether it wrote the run.
 func (d *Dispatcher) Adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
 	if d.queue == nil {
 		return false
@@ -265,7 +267,7 @@ func (d *Dispatcher) Adopt(ctx context.Context, tenant string, id uuid.UUID) boo
 	return err == nil && !found.Ended && found.Tenant == tenant && d.record(ctx, found) == nil
 }
 
-// RunNow starts a run that waits in the queue at once, if the queue is available.
+// RunNow starts a delayed run at once, if the queue is available.
 func (d *Dispatcher) RunNow(ctx context.Context, id uuid.UUID) {
 	if d.queue == nil {
 		return

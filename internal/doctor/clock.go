@@ -8,8 +8,8 @@ import (
 
 const (
 	// A skew of at least minWarning is a warning. A skew of at least minFault is a
-	// fault: the queue's leases last 30 s, so the queue could take a live worker for
-	// dead.
+	// fault: the queue's leases last 30 s, so the queue could mistake a live worker
+	// for a dead one.
 	minWarning = 2 * time.Second
 	minFault   = 15 * time.Second
 )
@@ -35,8 +35,8 @@ func (c Config) clock(ctx context.Context, r *Report) {
 	}
 }
 
-// skewOf returns how far a server's clock is ahead of this machine's clock. It
-// subtracts the time that the reply took.
+// skewOf returns how far a server's clock is ahead of this machine's clock. The
+// time that the reply took does not count as skew.
 func skewOf(ctx context.Context, now func(context.Context) (time.Time, error)) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

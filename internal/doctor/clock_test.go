@@ -23,7 +23,7 @@ func TestJudgeClock(t *testing.T) {
 	}
 }
 
-// The time that the reply took is not part of the skew.
+// The time that the reply took does not count as skew.
 func TestSkewOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ off, min, max time.Duration }{

@@ -1,5 +1,5 @@
 // Package doctor checks everything that a worker needs, from the environment to the
-// Halo of each connection. It reports each fault with its remedy. It changes nothing.
+// Halo of each connection. It reports each fault with a remedy and changes nothing.
 package doctor
 
 import (
@@ -84,21 +84,22 @@ func Examine(ctx context.Context, c Config) Report {
 // minPostgres is the oldest version that the schema supports.
 const minPostgres = 15_00_00
 
-// postgres checks server, schema and role. usable is false if nothing can be read.
+// postgres checks server, schema and role. usable is false if the later checks
+// cannot read the database.
 func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	server, err := c.Store.Server(ctx)
 	if err != nil {
 		r.add("postgres", Fault, err.Error(),
-			"check that Postgres runs, that DATABASE_URL is right, and that it accepts this user from this machine (pg_hba.conf)")
+			"check that Postgres is running, that DATABASE_URL is right, and that Postgres accepts this user from this machine (pg_hba.conf)")
 		return false
 	}
 	if server.Number < minPostgres {
 		r.add("postgres", Fault, "version "+server.Version, "upgrade Postgres to 15 or newer")
 	}
 	if server.ReadOnly {
-		r.add("postgres", Fault, "it is read-only: a standby, or configured so", "set DATABASE_URL to the primary")
+		r.add("postgres", Fault, "the server is read-only: it is a standby, or its configuration forbids writing", "set DATABASE_URL to the primary")
 	}
 	if server.InUse*100 > server.Max*80 {
 		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Max),
@@ -107,7 +108,7 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	var schema *repo.SchemaError
 	switch err := c.Store.Ready(ctx); {
 	case errors.As(err, &schema) && schema.Unreleased:
-		r.add("postgres", Fault, err.Error(), "name a new database in DATABASE_URL, then: worker migrate")
+		r.add("postgres", Fault, err.Error(), "set DATABASE_URL to a new database, then: worker migrate")
 		return false
 	case errors.As(err, &schema) && schema.Newer():
 		r.add("postgres", Fault, err.Error(), "deploy the release that the schema belongs to")
@@ -139,7 +140,7 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
 			"give the worker and the CLI a separate role with fewer rights: see docs/security.md, least rights")
 	default:
-		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is held by row level security", role.Name), "")
+		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is subject to row level security", role.Name), "")
 	}
 	return true
 }
@@ -162,7 +163,7 @@ func (c Config) redis(ctx context.Context, r *Report) {
 	}
 }
 
-// keys checks that the key set can open all credentials.
+// keys checks that the key set can decrypt all credentials.
 func (c Config) keys(ctx context.Context, r *Report) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -178,11 +179,11 @@ func (c Config) keys(ctx context.Context, r *Report) {
 			r.add("keys", Fault, fmt.Sprintf("%d credentials are sealed with key %d, which is not in the key set", u.Secrets, u.ID),
 				"give this worker the newest key set (HALOSYNC_KEYSET); enqueue keyset status shows which keys are in use")
 		case u.Role == repo.KeyUnreadable:
-			r.add("keys", Fault, fmt.Sprintf("%d credentials are stored in a form that is not halosync's", u.Secrets),
+			r.add("keys", Fault, fmt.Sprintf("%d credentials are stored in an unknown format", u.Secrets),
 				"restore them from a backup, or enter them again: enqueue connection update NAME --client-secret-file FILE")
 		case u.Role == secret.Reads && u.Secrets > 0:
 			r.add("keys", Warning, fmt.Sprintf("%d credentials are still sealed with the older key %d", u.Secrets, u.ID),
-				"nothing: a running worker re-seals them within a minute; do not prune the key before")
+				"wait: a running worker re-seals them within a minute; do not prune the key before that")
 		default:
 			current += u.Secrets
 		}

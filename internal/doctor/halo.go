@@ -53,7 +53,7 @@ func (c Config) halo(ctx context.Context, r *Report) {
 		after = refs[len(refs)-1].ID
 	}
 	good := c.test(ctx, r, active)
-	r.add("halo", OK, fmt.Sprintf("%d of %d connections that were tested can get a token and read a client", good, len(active)), "")
+	r.add("halo", OK, fmt.Sprintf("%d of %d tested connections can get a token and read a client", good, len(active)), "")
 	if left+paused > 0 {
 		const more = "%d more active connections (use --connections N to test more), %d paused connections"
 		r.add("halo", Skipped, fmt.Sprintf(more, left, paused), "")
@@ -86,12 +86,12 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 	return good
 }
 
-// advice returns the remedy for a connection that does not work, and the command that
-// tests it alone.
+// advice returns a remedy for a connection that failed its test, and the command that
+// tests it again.
 func advice(ref repo.ConnectionRef, err error) string {
 	p := problem.Of(err)
 	if p.Code == problem.Internal || p.Advice == "" {
-		p.Advice = "do what the message says"
+		p.Advice = "fix what the message describes"
 	}
 	return fmt.Sprintf("%s, then: enqueue --tenant %s connection test %s", p.Advice, word(ref.Tenant), ref.ID)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker that only serves HTTP refuses every request until there is a key.
-// Then it accepts the key until the key is revoked. It executes no tasks, and
-// no key occurs in anything that it leaves behind.
+// A worker with only the HTTP server refuses every request until an API key
+// exists. It accepts the key until the key is revoked. It executes no tasks,
+// and its output and stored data contain no key.
 func TestServeOnlyHTTP(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -47,17 +47,18 @@ func TestServeOnlyHTTP(t *testing.T) {
 	ops := strings.TrimSpace(in.Must("apikey", "new", "night", "--scope", "ops"))
 	in.KeepAccess(ops)
 	if status, body, _ := w.Request(t, "GET", "/asynqmon/api/queues", "", "Authorization", "Bearer "+ops); status != 200 || !strings.Contains(body, `"queues":`) {
-		t.Errorf("the queues with their key: %d %s", status, body)
+		t.Errorf("the queues with an ops key: %d %s", status, body)
 	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
-	// asynq's servers write such a key. Search only the keys of this database:
-	// other parts of Redis, such as the slow log, cover all databases.
+	// Each asynq server registers under a key with this prefix. Search only
+	// this database, because the slow log and other parts of Redis cover all
+	// databases.
 	servers := func() []string {
 		return in.ConnectRedis(in.Redis).Keys(t.Context(), "asynq:servers:{*").Val()
 	}
 	if keys := servers(); len(keys) > 0 {
-		t.Errorf("it takes tasks: %v", keys)
+		t.Errorf("a worker without tasks registered as an asynq server: %v", keys)
 	}
 	in.WorkerArgs = nil
 	second := in.StartWorker()
@@ -65,7 +66,7 @@ func TestServeOnlyHTTP(t *testing.T) {
 		t.Errorf("import: %+v", r)
 	}
 	if len(servers()) == 0 {
-		t.Error("a worker that takes tasks does not register in Redis")
+		t.Error("a worker that executes tasks does not register in Redis")
 	}
 	second.Stop(t)
 

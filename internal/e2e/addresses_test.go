@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// The program refuses addresses of this machine and connects to none of them,
-// although each has an open port. The full list is in halo/hostile_test.go.
+// The program refuses addresses of this machine and does not connect to them,
+// although their ports are open. The full list is in halo/hostile_test.go.
 func TestProgramRefusesHostileAddresses(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -66,7 +66,8 @@ func TestProgramRefusesHostileAddresses(t *testing.T) {
 }
 
 // A Halo whose certificate comes from a private authority receives nothing
-// until HALOSYNC_CA_FILE names that authority. Then CLI and worker call it.
+// until HALOSYNC_CA_FILE names that authority. Then the CLI and the worker can
+// call this Halo.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -86,8 +87,8 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Errorf("unknown authority: exit code %d, %d requests\n%s", code, in.Halo.Log().Requests, errs)
 	}
 
-	// Both programs report a bad file. The worker reports it together with all
-	// other faults.
+	// Both programs report an invalid CA file. The worker reports all invalid
+	// settings together.
 	if err := os.WriteFile(path, append(authority, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,6 @@ func TestPrivateAuthority(t *testing.T) {
 	in.Must("import", "--connection", "halo", "--all", "--wait")
 	w.Stop(t)
 	if !strings.Contains(w.Log.String(), `"certificates":1`) {
-		t.Errorf("worker does not say what it read:\n%s", w.Log)
+		t.Errorf("the worker does not log the CA file that it read:\n%s", w.Log)
 	}
 }

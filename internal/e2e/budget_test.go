@@ -22,8 +22,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Halo's limit of 700 requests in 5 minutes, with compressed time: 200 in 10
-// seconds is nine times as fast, with the same shares.
+// Halo's limit is 700 requests in 5 minutes. The tests compress time: 200
+// requests in 10 seconds is nearly nine times that rate, with the same shares.
 const (
 	budgetLimit  = 200
 	budgetWindow = 10 * time.Second
@@ -31,10 +31,11 @@ const (
 )
 
 // limited configures a Halo with that limit for all requests, including token
-// calls. Its pages are small, so that little work causes many requests. In the
-// short form, Halo's window is shorter than the window of the workers' budget,
-// because requests that a busy machine sends late arrive closer together. A
-// fleet that did not share its budget would still far exceed the limit.
+// calls. Its pages are small, so that a short import causes many requests. A
+// busy machine sends some requests late, and late requests arrive closer
+// together. In the short form, Halo's window is therefore shorter than the
+// window of the workers' budget. A fleet that did not share its budget would
+// still far exceed the limit.
 func limited() halotest.Option {
 	window := budgetWindow * 6 / 10
 	if installation.Long() {
@@ -46,8 +47,8 @@ func limited() halotest.Option {
 	})
 }
 
-// arrivals records when requests arrive at a Halo and which of them were
-// refused.
+// arrivals records when requests arrive at a Halo and which of them Halo
+// refuses.
 type arrivals struct {
 	mu      sync.Mutex
 	times   []time.Time
@@ -94,8 +95,7 @@ func connectTenants(in *installation.Installation, n int) {
 	}
 }
 
-// wantSucceeded checks that all n runs have succeeded without using up an
-// attempt.
+// wantSucceeded checks that all n runs have succeeded without a failed attempt.
 func wantSucceeded(in *installation.Installation, n int) {
 	in.T.Helper()
 	if got := repotest.Value[int](in.T, in.DB, `select count(*) from halosync.runs where state = 'succeeded' and error = ''`); got != n {
@@ -104,8 +104,8 @@ func wantSucceeded(in *installation.Installation, n int) {
 	}
 }
 
-// browseAsPerson browses with an engine of its own, as the CLI does. It returns
-// the delay that the budget caused for each request.
+// browseAsPerson lists clients with its own engine, as the CLI does. For each
+// request, it returns the delay that the budget caused.
 func browseAsPerson(ctx context.Context, in *installation.Installation, every time.Duration) (waits []time.Duration, err error) {
 	address, err := tasks.ParseAddress(in.Redis)
 	if err != nil {
@@ -149,7 +149,7 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 // that nearly the whole budget is used.
 func TestFourWorkersShareOneBudget(t *testing.T) {
 	tenants, clients, patience := 4, 1000, 5*time.Second // some 100 requests each
-	if installation.Long() {                             // not parallel, because the test must be able to use its whole budget
+	if installation.Long() {                             // not parallel, because other tests would slow this one below its budget
 		clients, patience = 2400, time.Second
 	} else {
 		t.Parallel()
@@ -173,7 +173,7 @@ func TestFourWorkersShareOneBudget(t *testing.T) {
 	var waits []time.Duration
 	var failed error
 	browsing.Go(func() { waits, failed = browseAsPerson(ctx, in, 3*time.Second) })
-	var end time.Time // end of the measured work; afterwards a single import may not use the whole budget
+	var end time.Time // end of the measured work; a single remaining import need not use the whole budget
 	in.Eventually("an import has ended", func() bool {
 		end = time.Now()
 		return in.Unfinished() < tenants
@@ -215,10 +215,10 @@ func longest(waits []time.Duration) (result time.Duration) {
 }
 
 // Halo answers 429 although the fleet stays within its limit, as if another
-// system used a part of the limit. The fleet pauses and lowers its limit. The
-// imports still succeed, and no attempt is used up. Fixed requests get the
-// 429s, so the test does not depend on the machine's speed. The long form,
-// TestForeignSystemTakesItsPart, tests how the limit settles.
+// system used part of the limit. The fleet pauses and lowers its limit. The
+// imports still succeed, without a failed attempt. The simulated Halo answers
+// 429 to fixed requests, so the test does not depend on the machine's speed.
+// The long form, TestForeignSystemTakesItsPart, tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
@@ -244,8 +244,8 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	}
 }
 
-// throttling counts the 429s that the workers received and how often those
-// lowered the limit.
+// throttling counts the 429s that the workers received and the times that the
+// workers lowered their limit.
 func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowered int) {
 	t.Helper()
 	for _, w := range workers {
@@ -255,7 +255,7 @@ func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowere
 	return throttled, lowered
 }
 
-// Another system uses a part of the limit. Halo's 429s make the fleet pause and
+// Another system uses part of the limit. Halo's 429s make the fleet pause and
 // lower its limit, and the imports still succeed.
 func TestForeignSystemTakesItsPart(t *testing.T) {
 	if !installation.Long() {
@@ -300,7 +300,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 		t.Errorf("%d answers 429, %d times lowered", throttled, lowered)
 	}
 	if all := in.Halo.Log().Requests; throttled*10 > all {
-		t.Errorf("%d of %d requests were refused: nothing was learned", throttled, all)
+		t.Errorf("%d of %d requests were refused: the fleet did not lower its limit enough", throttled, all)
 	}
 	for _, w := range workers {
 		w.Stop(t)
@@ -324,8 +324,8 @@ func metric(t *testing.T, page, name string) int {
 }
 
 // Redis becomes unreachable during an import. Interactive requests continue
-// with a share of the budget, and with all of it when Redis is back. (The tests
-// of the dispatcher show how the import continues.)
+// with a share of the budget, and with the whole budget when Redis is back.
+// (The dispatcher's tests cover how the import continues.)
 func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, limited())
@@ -338,11 +338,11 @@ func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	gate := in.Halo.Gate(halotest.Rule{Page: 30})
 	defer gate.Open()
 	in.Must("import", "--connection", "halo", "--all")
-	in.Eventually("the import is under way", func() bool { return gate.Held() > 0 })
+	in.Eventually("the import has reached page 30", func() bool { return gate.Held() > 0 })
 	if err := server.Halt(); err != nil {
 		t.Fatal(err)
 	}
-	in.Eventually("the worker has noticed", func() bool { return strings.Contains(w.Log.String(), "using a local share") })
+	in.Eventually("the worker uses a local share", func() bool { return strings.Contains(w.Log.String(), "using a local share") })
 	browse := func(what string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

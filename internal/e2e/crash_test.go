@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A worker is killed during an import, and another one continues at the first
-// uncommitted page. The test moves stored times, instead of waiting some
-// minutes until the queue notices the crash. The long form waits.
+// A worker is killed during an import, and another worker continues at the
+// first uncommitted page. The queue takes minutes to detect the crash. The
+// short form backdates stored times instead of waiting.
 func TestKilledWorkerIsSucceeded(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 12, 7
@@ -41,7 +41,7 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 	if r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages || r.Attempt != 2 {
 		t.Errorf("after the crash: %+v", r)
 	}
-	// Each page is committed once, and pages before the crash are not read again.
+	// Each page is committed once. At most one committed page is read again.
 	again := 0
 	for page, n := range in.Halo.Log().Pages {
 		if page <= killed.Pages && n > requests[page] && page > 1 {
@@ -55,16 +55,16 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 		t.Errorf("%d clients mapped twice", n)
 	}
 	if n := repotest.Value[int](t, in.DB, `select count(*) from halosync.events where action = 'mapping.created'`); n != r.Created {
-		t.Errorf("%d mappings created by the events, %d by the run", n, r.Created)
+		t.Errorf("%d mappings created according to the events, %d according to the run", n, r.Created)
 	}
 }
 
 // smallPages configures a Halo with ten rows per page. The list then has more
-// pages than package halo reads ahead (48); a stopping worker still writes
-// those pages.
+// than 48 pages, the number that package halo reads ahead. A stopping worker
+// still writes the pages that were read ahead.
 var smallPages = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, PageCap: 10})
 
-// A stopped worker hands its run over at once, without using up an attempt.
+// A stopped worker hands its run over at once, without a failed attempt.
 func TestStoppedWorkerHandsOver(t *testing.T) {
 	t.Parallel()
 	const clients, pages, held = 1_200, 120, 4
@@ -77,7 +77,7 @@ func TestStoppedWorkerHandsOver(t *testing.T) {
 	in.Eventually("a few pages are written", func() bool { return in.Pages(id) == held-1 })
 	first.KeepPages()
 	first.Signal(syscall.SIGTERM)
-	in.Eventually("the worker has noticed", first.Stopping)
+	in.Eventually("the worker is stopping", first.Stopping)
 	gate.Open()
 	first.Stopped(t)
 	if r := in.Run(id); r.State != "queued" || r.Pages < held-1 || r.Pages > pages/2 {
@@ -90,8 +90,8 @@ func TestStoppedWorkerHandsOver(t *testing.T) {
 	}
 }
 
-// Redis has lost all data. The same request finds its run in the ledger and
-// enqueues it again.
+// Redis has lost all data. Repeating the request finds the run in the ledger
+// and enqueues the run again.
 func TestSameRequestHealsALostQueue(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -113,7 +113,8 @@ func TestSameRequestHealsALostQueue(t *testing.T) {
 	}
 }
 
-// Without a second request, a worker's dispatcher enqueues the lost runs again.
+// Without a repeated request, a worker's dispatcher enqueues the lost runs
+// again.
 func TestDispatcherHealsALostQueue(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -132,6 +133,6 @@ func TestDispatcherHealsALostQueue(t *testing.T) {
 		t.Errorf("run: %+v", r)
 	}
 	if !strings.Contains(w.Page(t, "/metrics"), "halosync_runs_dispatched_total 1") {
-		t.Error("the metrics do not show it")
+		t.Error("the metrics do not count the dispatched run")
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker gets SIGQUIT during requests with a token. Go then prints every
-// goroutine with the values of its arguments. At the end, the output is
-// searched for secrets.
+// A worker receives SIGQUIT while it sends requests with a token. Go then
+// prints the stack of every goroutine, including argument values. The search at
+// the end of the test covers this output.
 func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -35,8 +35,8 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// asynqmon shows the contents of Redis. At the end, its pages for servers and
-// for tasks in each state are searched for secrets.
+// asynqmon shows the contents of Redis. The search at the end of the test
+// covers its pages for servers and for tasks in each state.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -45,19 +45,19 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 	w := in.StartWorker()
 	defer w.Stop(t)
 	in.Connect()
-	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // ends as completed, although the company does not exist
-	// With invalid credentials, the task is refused and therefore archived.
+	in.Enqueue("map", "--connection", "halo", "nobody=12", "--wait") // the task is completed, although the company does not exist
+	// Halo refuses the credentials, so the task is archived.
 	in.App.SetSecret("another")
 	in.App.Revoke()
 	in.Enqueue("import", "--connection", "halo", "--client", "12", "--wait")
 	in.App.SetSecret(in.Secrets.Client)
 	in.Must("connection", "update", "halo", "--client-secret-file", "-")
-	// With an answer that is not JSON, the task is retried later.
+	// Halo's answer is not JSON, so the task is retried later.
 	in.Halo.Fault(halotest.Rule{Route: "GET /Client/{id}", Times: 100}, halotest.HTML200())
 	in.Must("import", "--connection", "halo", "--client", "13")
 	gate := in.Halo.Gate(halotest.Rule{Page: 2})
 	in.Must("import", "--connection", "halo", "--all")         // active
-	in.Must("resync", "--connection", "halo")                  // postponed, so in retry
+	in.Must("resync", "--connection", "halo")                  // postponed, so its state is retry
 	in.Must("import", "--connection", "halo", "--search", "a") // pending or postponed
 	rdb := in.ConnectRedis(in.Redis)
 	count := func(state string) (n int64) {
@@ -77,7 +77,7 @@ func TestMonitorHoldsNoSecret(t *testing.T) {
 				pages += page
 			}
 		}
-		return len(seen) == len(installation.TaskStates)-1 // postponed tasks are in retry, never in scheduled
+		return len(seen) == len(installation.TaskStates)-1 // the state of a postponed task is retry, never scheduled
 	})
 	for _, shown := range []string{`"payload":"{\"tenant\":\"msp-1\"`, `"result":"{`, `"error_message":"`, `"servers":[{"id":`} {
 		if !strings.Contains(pages, shown) {

@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// KEDA scales by the lengths of the asynq lists that its file names. The file
-// names all queues.
+// KEDA scales the workers by the lengths of the asynq lists in its file. The
+// file lists every queue.
 func TestQueuesAreScaledBy(t *testing.T) {
 	t.Parallel()
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
@@ -36,7 +36,7 @@ func TestQueuesAreScaledBy(t *testing.T) {
 	lists := regexp.MustCompile(`listName: (\S+)`).FindAllStringSubmatch(text, -1)
 	for _, list := range lists {
 		if n := rdb.LLen(t.Context(), list[1]).Val(); n != 1 {
-			t.Errorf("%s: %d tasks wait in it, want 1", list[1], n)
+			t.Errorf("list %s has %d tasks, want 1", list[1], n)
 		}
 	}
 	if want := len(rdb.SMembers(t.Context(), "asynq:queues").Val()); len(lists) != want || want < 3 {
@@ -47,7 +47,7 @@ func TestQueuesAreScaledBy(t *testing.T) {
 // programs matches a command line of worker or enqueue in a file.
 var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bin/|worker: bin/)(worker)(.*)$`)
 
-// The commands in Procfile and units exist in the programs.
+// The programs have every command in Procfile and the units.
 func TestDeployedCommandsExist(t *testing.T) {
 	t.Parallel()
 	var found []string
@@ -67,9 +67,9 @@ func TestDeployedCommandsExist(t *testing.T) {
 }
 
 // TestComposeWithoutContainers does the same as deploy/compose.yml, without
-// containers. The script creates the secrets, the first start of Postgres runs
-// the SQL, and the owner migrates. A worker then starts with these files and
-// passes the health check.
+// containers. The script creates the secrets, Postgres runs the SQL on its
+// first start, and the owner migrates the schema. A worker then starts with
+// these files and passes the health check.
 func TestComposeWithoutContainers(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)

@@ -1,9 +1,9 @@
-// Package e2e holds the tests that run whole programs. Worker and enqueue are
-// processes, controlled by their command lines and environment, with real
-// servers and a simulated Halo. The subfolders have their own kits and tests:
+// Package e2e tests the whole programs. Worker and enqueue run as processes,
+// controlled only by command lines and environment variables. The servers are
+// real, and Halo is simulated. The subfolders are:
 //
 //   - installation: the installation that each test starts
-//   - journeys: a technician's ways through the console, in a browser
-//   - runbook: faults, repaired with docs/runbook.md alone
-//   - chaos: random faults against a model
+//   - journeys: a technician's work in the console, in a browser
+//   - runbook: faults, repaired with only the commands of docs/runbook.md
+//   - chaos: random faults, with the outcome checked against a model
 package e2e

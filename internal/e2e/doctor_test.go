@@ -19,7 +19,7 @@ type examination struct {
 	Faults, Warnings int
 }
 
-// doctor runs "worker doctor" with changed variables.
+// doctor runs "worker doctor" with additional environment variables.
 func doctor(in *installation.Installation, vars ...string) (found examination, text string, code int) {
 	in.T.Helper()
 	run := func(args ...string) (string, int) {
@@ -35,7 +35,7 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 	}
 	text, code = run("-o", "json")
 	found = installation.Decode[examination](in.T, text)
-	if len(vars) == 0 { // also run it as a table for people
+	if len(vars) == 0 { // also check the table that people read
 		table, again := run()
 		if again != code {
 			in.T.Errorf("exit codes %d and %d", code, again)
@@ -45,7 +45,7 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 	return found, text, code
 }
 
-// Each possible fault is reported with advice, and all other checks still run.
+// Each fault is reported with advice, and all other checks still run.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -68,8 +68,8 @@ func TestDoctor(t *testing.T) {
 		}
 		t.Errorf("%s: no %s of %s that says %q and %q:\n%s", what, status, area, says, do, text)
 	}
-	check("sound", 0, "postgres", "ok", "is held by row level security", "")
-	check("sound", 0, "halo", "ok", "1 of 1 connections that were tested", "")
+	check("sound", 0, "postgres", "ok", "is subject to row level security", "")
+	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")
 	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")

@@ -55,7 +55,7 @@ func TestImportAcrossClusterFailover(t *testing.T) {
 	})
 }
 
-// importAcross has one run executing, another in the queue, and a third that is
+// importAcross tests three runs: one is executing, one is queued, and one is
 // requested while no server holds the queue. The simulated Halo holds a page
 // until the replica has taken over.
 func importAcross(t *testing.T, url string, halt func() error, promoted func() bool) {

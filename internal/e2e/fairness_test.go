@@ -12,10 +12,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// During the long import of a big tenant, later imports by other tenants end
-// first. So do interactive requests of the big tenant. The simulated Halo holds
-// a page of the big import until all other runs have ended. There are two
-// workers with two slots each.
+// During a big tenant's long import, later imports of other tenants end first.
+// The big tenant's interactive requests also end first. The simulated Halo
+// holds a page of the big import until all other runs have ended. Two workers
+// with two slots each execute the runs.
 func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	const large, small, tenants = 2_000, 100, 10
@@ -35,7 +35,7 @@ func TestBigTenantDoesNotStarveOthers(t *testing.T) {
 	askAsAPerson(in)
 	in.Eventually("the person's requests have ended", func() bool { return runsOf(in, "big", `not args ? 'all' and finished_at is not null`) == 2 })
 	if runsOf(in, "big", `args ? 'all' and finished_at is null and pages = 4`) != 1 {
-		t.Error("the big import was not held, so this proves little")
+		t.Error("the big import was not held during the other runs")
 	}
 	gate.Open()
 	allEnded(in, "big")
@@ -55,8 +55,8 @@ func TestSmallTenantsBesideABigOne(t *testing.T) {
 		t.Skip("long form only (make soak): it measures time; TestBigTenantDoesNotStarveOthers is the short form")
 	}
 	const large, tenants = 100_000, 49
-	// Without a realistic latency, the bottleneck would be the machine's cores,
-	// which the simulated Halos also need.
+	// Without a realistic latency, the machine's cores would be the bottleneck,
+	// because the simulated Halos also use them.
 	in := installation.New(t, installation.Slow(100*time.Millisecond))
 	in.Env = []string{"HALOSYNC_CONCURRENCY=2", "HALOSYNC_TENANT=big-0"}
 	ownHalos(in, "big", 1, large)
@@ -93,14 +93,14 @@ func besideBig(in *installation.Installation, tenants int) float64 {
 	startedSoon(in, askAsAPerson(in))
 	allEnded(in, beside)
 	if runsOf(in, "big", `args ? 'all' and finished_at is null`) != 1 {
-		in.T.Fatal("the big import ended first, so this proves little")
+		in.T.Fatal("the big import ended before the small ones")
 	}
 	between := repotest.Value[int](in.T, in.DB, `
 		select records from halosync.runs where starts_with(tenant, 'big') and args ? 'all' and finished_at is null`)
 	before, now := took(in, alone).Seconds(), took(in, beside).Seconds()
 	in.T.Logf("%d tenants with %d clients: %.1f s alone, %.1f s beside a big import: ratio %.2f", tenants, small, before, now, now/before)
 	speeds := throughput(in, beside)
-	in.T.Logf("Jain's index over their throughput: %.3f (alone: %.3f); over all tenants, the big one with %d clients meanwhile: %.3f",
+	in.T.Logf("Jain's index of their throughput: %.3f (alone: %.3f); with the big tenant, which imported %d clients meanwhile: %.3f",
 		jain(speeds), jain(throughput(in, alone)), between, jain(append(speeds, float64(between)/now)))
 	for _, prefix := range []string{alone, beside} {
 		if n := runsOf(in, prefix, `complete`); n != tenants {
@@ -110,10 +110,10 @@ func besideBig(in *installation.Installation, tenants int) float64 {
 	return now / before
 }
 
-// Every slot is taken by an import that the simulated Halo holds, and more
-// imports are queued. A technician of a tenant whose import is running maps a
-// client and imports another. Both runs end in the meantime, and the imports
-// continue.
+// The simulated Halo holds an import in every slot, and more imports are
+// queued. A technician whose tenant has a running import maps one client and
+// imports another. Both of these runs end while the imports are held, and the
+// imports then continue.
 func TestPeopleDoNotWaitForImports(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -130,9 +130,9 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	}
 	in.Eventually("all slots are taken", full)
 	askAsAPerson(in)
-	in.Eventually("both have ended", func() bool { return runsOf(in, "big", `not args ? 'all' and finished_at is not null`) == 2 })
+	in.Eventually("both interactive runs have ended", func() bool { return runsOf(in, "big", `not args ? 'all' and finished_at is not null`) == 2 })
 	if !full() {
-		t.Error("the slots were not taken all the time, so this proves little")
+		t.Error("the imports did not occupy every slot until the interactive runs ended")
 	}
 	gate.Open()
 	allEnded(in, "")
@@ -192,8 +192,8 @@ func took(in *installation.Installation, prefix string) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// throughput returns the clients per second of each tenant, from the request to
-// the end.
+// throughput returns each tenant's clients per second, from the request to the
+// end of the import.
 func throughput(in *installation.Installation, prefix string) []float64 {
 	in.T.Helper()
 	return repotest.Value[[]float64](in.T, in.DB, `

@@ -54,7 +54,7 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 			checkCells(t, what, text)
 		}
 		if plaintext.PrintableLines(text) != text {
-			t.Errorf("%s: can drive a terminal", what)
+			t.Errorf("%s: contains control characters for a terminal", what)
 		}
 	}
 
@@ -68,11 +68,12 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 		}
 	}
 	if !strings.Contains(shown["companies list csv"], "می\u200cخواهم") || !strings.Contains(shown["companies list csv"], "👩\u200d💻 Ltd") {
-		t.Error("names have lost joiners that they need")
+		t.Error("names have lost joiners that their scripts need")
 	}
 }
 
-// checkCells checks that a spreadsheet would evaluate no cell.
+// checkCells checks that a spreadsheet would not evaluate any cell as a
+// formula.
 func checkCells(t *testing.T, what, text string) {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
@@ -82,7 +83,7 @@ func checkCells(t *testing.T, what, text string) {
 	for _, row := range rows {
 		for _, cell := range row {
 			if sign := strings.TrimLeft(cell, " \t\"'"); sign != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(sign)[0]) && cell[0] != '\'' {
-				t.Errorf("%s: the cell %q is computed", what, cell)
+				t.Errorf("%s: a spreadsheet evaluates the cell %q", what, cell)
 			}
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// keysetCommand runs enqueue keyset with a key set and returns its output.
+// keysetCommand runs "enqueue keyset" with the given key set and returns the
+// output.
 func keysetCommand(in *installation.Installation, keyset string, args ...string) string {
 	in.T.Helper()
 	own := *in
@@ -17,9 +18,9 @@ func keysetCommand(in *installation.Installation, keyset string, args ...string)
 	return strings.TrimSpace(own.Must(append([]string{"keyset"}, args...)...))
 }
 
-// Keys are rotated during imports, one worker at a time. After re-sealing, runs
-// that an old worker cannot execute wait for a new worker. No run fails and no
-// attempt is used up. In the end, nothing needs the old key.
+// Keys are rotated during imports, one worker at a time. After the credentials
+// are resealed, an old worker cannot execute runs, and the runs wait for a new
+// worker. No run or attempt fails. In the end, no credential needs the old key.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	const clients = 600
@@ -37,7 +38,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	gate := in.Halo.Gate(halotest.Rule{Page: 3})
 	request("a")
-	in.Eventually("the first import is under way", func() bool { return in.Pages(runs[0]) == 2 })
+	in.Eventually("the first import has written two pages", func() bool { return in.Pages(runs[0]) == 2 })
 
 	before := in.Secrets.Keyset
 	rotated := keysetCommand(in, before, "rotate")
@@ -49,11 +50,11 @@ func TestRotationUnderLoad(t *testing.T) {
 	in.Eventually("everything is sealed with the new key", func() bool {
 		return sealed() == 1 && strings.Contains(fresh.Log.String(), "credentials resealed with the primary key")
 	})
-	in.Must(in.AddCommand("late")...) // a CLI that still has the old key set
+	in.Must(in.AddCommand("late")...) // this CLI still has the old key set
 	for _, name := range append(names[1:], "late") {
 		request(name)
 	}
-	in.Eventually("the old worker meets the new key", func() bool { return strings.Contains(old.Log.String(), "give this worker or command the new key set") })
+	in.Eventually("the old worker reports the new key", func() bool { return strings.Contains(old.Log.String(), "give this worker or command the new key set") })
 
 	gate.Open()
 	in.Secrets.Keyset = rotated

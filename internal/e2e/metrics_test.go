@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// After work of every kind, with and without failures, a worker exposes exactly
-// the documented metrics, with labels from closed lists.
+// After every kind of run, with and without failures, a worker exposes exactly
+// the documented metrics. Every label value is in the documented list.
 func TestMetricsAreAsDocumented(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -49,7 +49,7 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 			t.Errorf("missing: %s", want)
 		}
 	}
-	// Check only names and labels, because any value may contain these digits.
+	// Check only names and labels. A value may contain these digits by chance.
 	for line := range strings.Lines(page) {
 		series := line[:strings.LastIndexByte(line, ' ')+1]
 		if strings.Contains(series, "msp-1") || strings.Contains(series, "9001") {

@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A worker continues with the schema of the next release, which has more
-// columns, if schema_floor allows it. Otherwise a new worker does not start and
+// The next release's schema has more columns. A worker continues with that
+// schema if schema_floor allows it. Otherwise a new worker does not start and
 // reports that the schema is newer.
 func TestWorkerOnNextSchema(t *testing.T) {
 	t.Parallel()
@@ -19,8 +19,8 @@ func TestWorkerOnNextSchema(t *testing.T) {
 	w := in.StartWorker()
 	repotest.Exec(t, in.DB, `insert into halosync.schema_versions (version_id, is_applied)
 		select max(version_id) + 1, true from halosync.schema_versions`)
-	// Use one statement for each table. A transaction over all tables would
-	// lock them in a different order from the worker.
+	// Use one statement for each table. A single transaction would lock the
+	// tables in a different order than the worker does, and could deadlock.
 	for _, table := range repotest.Value[[]string](t, in.DB, `
 		select array_agg(format('%I', tablename)) from pg_tables where schemaname = 'halosync' and tablename not like 'schema_%'`) {
 		repotest.Exec(t, in.DB, `alter table halosync.`+table+` add column next_release text not null default ''`)

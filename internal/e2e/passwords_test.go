@@ -16,8 +16,8 @@ import (
 )
 
 // Errors about server addresses never show the password, even if a typing
-// mistake puts it into another part of the URL. No address in this test is
-// outside the machine.
+// mistake moves the password to another part of the URL. All addresses in this
+// test are on this machine.
 func TestFaultsAreToldWithoutPasswords(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)

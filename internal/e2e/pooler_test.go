@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Both programs work with Postgres behind a pooler in transaction mode. The
-// worker finds requests made in SQL by polling, because notifications do not
-// arrive, and the log says so.
+// Both programs work with Postgres behind a pooler in transaction mode.
+// Notifications do not arrive there, so the worker polls for requests made in
+// SQL. Its log reports this.
 func TestBehindPooler(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

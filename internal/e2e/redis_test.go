@@ -41,8 +41,9 @@ func aclRights(t *testing.T) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Redis over TLS with a private authority and a client certificate, as a user with the
-// rights in the documentation: they suffice, and the password occurs nowhere.
+// The programs use Redis over TLS, with a private authority and a client
+// certificate. The Redis user has only the documented rights, which suffice.
+// The password is not in any output.
 func TestRedisOverTLSAsUser(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -75,7 +76,7 @@ func TestRedisOverTLSAsUser(t *testing.T) {
 	}
 
 	good := in.Redis
-	defer func() { in.Redis = good }() // for the search at the end
+	defer func() { in.Redis = good }() // the search at the end needs a working URL
 	for what, c := range map[string]struct {
 		redis, want string
 		rights      []string

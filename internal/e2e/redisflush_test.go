@@ -10,9 +10,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Redis loses all data while twenty runs are executing and three times as many
-// are queued. All end within two minutes, and nothing is done twice. The
-// simulated Halo holds all lists until Redis has been flushed.
+// Redis loses all data while twenty runs are executing and sixty are queued.
+// All runs end within two minutes, and no change is made twice. The simulated
+// Halo holds all lists until Redis has been flushed.
 func TestFlushAllInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const connections, clients, tenants, slots = 80, 3, 10, 20
@@ -49,8 +49,8 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 		"runs that succeeded": count(`state = 'succeeded' and complete`) - connections,
 		"companies":           repotest.Value[int](t, in.DB, `select count(*)::int from halosync.companies`) - tenants*clients,
 		"mappings":            repotest.Value[int](t, in.DB, `select count(*)::int from halosync.mappings where state = 'ok'`) - connections*clients,
-		// The runs on a tenant's first connection create the companies. Those
-		// on its other connections find them by name.
+		// Runs on a tenant's first connection create the companies. Runs on its
+		// other connections find the companies by name.
 		"created, by the runs": repotest.Value[int](t, in.DB, `select sum(created)::int from halosync.runs`) - tenants*clients,
 		"linked, by the runs":  repotest.Value[int](t, in.DB, `select sum(linked)::int from halosync.runs`) - (connections-tenants)*clients,
 	} {

@@ -19,7 +19,7 @@ import (
 
 // pgProgram runs one of Postgres' programs on a database. It passes the URL in
 // the environment, as docs/operating.md recommends, because every user of the
-// machine can see a command line.
+// machine can read command lines.
 func pgProgram(in *installation.Installation, db, name string, args ...string) {
 	in.T.Helper()
 	program, err := devstack.PostgresProgram(name)
@@ -42,8 +42,8 @@ func pgProgram(in *installation.Installation, db, name string, args ...string) {
 	}
 }
 
-// restored restores a dump into a new database and makes the installation use it,
-// together with an empty Redis.
+// restored restores a dump into a new database. The installation then uses that
+// database and an empty Redis.
 func restored(in *installation.Installation, dump, db string) {
 	in.T.Helper()
 	pgProgram(in, db, "pg_restore", "--exit-on-error", "--no-owner", "--single-transaction", "--dbname="+path.Base(strings.Split(db, "?")[0]), dump)
@@ -51,7 +51,8 @@ func restored(in *installation.Installation, dump, db string) {
 	in.Redis = installation.WithPassword(in.T, in.EmptyRedis(), "default", in.Secrets.Redis)
 }
 
-// rowCounts holds the numbers of rows that must be neither duplicated nor lost.
+// rowCounts holds the number of rows in each table that must not lose or
+// duplicate rows.
 type rowCounts struct{ Companies, Mappings, Clients, Events, Runs int }
 
 func countRows(in *installation.Installation) rowCounts {
@@ -63,9 +64,9 @@ func countRows(in *installation.Installation) rowCounts {
 	return rowCounts{n[0], n[1], n[2], n[3], n[4]}
 }
 
-// Postgres is restored from a dump that is an hour old, and Redis is empty. The
-// runs that were queued at the time of the dump are executed, and credentials
-// can be opened. The work of the lost hour is done once more, from Halo's data.
+// Postgres is restored from an hour-old dump, and Redis is empty. The worker
+// can open the credentials and executes the runs that were queued at the time
+// of the dump. It repeats the work of the lost hour from Halo's data.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
 	elsewhere := repotest.EmptyURL(t) // removed after the search for secrets
@@ -78,7 +79,8 @@ func TestRestoreFromDump(t *testing.T) {
 	w.Stop(t)
 	first := countRows(in)
 
-	// At the time of the dump, one run with a task and one without are waiting.
+	// At the time of the dump, two runs are queued: one has a task, the other
+	// has none.
 	for id := range int64(20) {
 		in.Tenant.Add(halotest.Client{ID: 90_000 + id, Name: fmt.Sprint("New client ", id)})
 	}
@@ -87,13 +89,14 @@ func TestRestoreFromDump(t *testing.T) {
 	dump := filepath.Join(t.TempDir(), "halosync.dump")
 	pgProgram(in, in.DB, "pg_dump", "--format=custom", "--file", dump)
 
-	// Both runs are executed in the hour that will be lost.
+	// Both runs are executed after the dump, so the restore loses their
+	// results.
 	w = in.StartWorker()
 	ended := func(id string) func() bool {
 		return func() bool { r := in.Run(id); return r.State == "succeeded" }
 	}
-	in.Eventually("the waiting import has ended", ended(waiting))
-	in.Eventually("the waiting resync has ended", ended(inSQL))
+	in.Eventually("the queued import has ended", ended(waiting))
+	in.Eventually("the queued resync has ended", ended(inSQL))
 	w.Stop(t)
 	lost := countRows(in)
 

@@ -10,11 +10,11 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A deployment during an import replaces three workers one after another. Each
-// ends with exit code 0, and no attempt is used up. A restart repeats no more
-// than one page, because pages that were read ahead are still written. The
-// simulated Halo holds a page until the replaced worker has noticed its signal,
-// so the import cannot end earlier.
+// A deployment replaces three workers one after another during an import. Each
+// worker ends with exit code 0, and no attempt fails. A restart repeats at most
+// one page, because a stopping worker writes the pages that it read ahead. The
+// simulated Halo holds a page until the replaced worker has received its
+// signal, so the import cannot end earlier.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	const clients, pages = 2_400, 240
@@ -38,7 +38,7 @@ func TestRollingRestart(t *testing.T) {
 		workers[i] = in.StartWorker()
 		old.KeepPages()
 		old.Signal(syscall.SIGTERM)
-		in.Eventually("the worker has noticed", old.Stopping)
+		in.Eventually("the replaced worker is stopping", old.Stopping)
 		gates[i].Open()
 		old.Stopped(t)
 		if log := old.Log.String(); strings.Contains(log, id) {
@@ -47,7 +47,7 @@ func TestRollingRestart(t *testing.T) {
 		}
 	}
 	if handed == 0 {
-		t.Error("no replaced worker had the run")
+		t.Error("no replaced worker was executing the run")
 	}
 	if r := in.AwaitRun(id); r.State != "succeeded" || !r.Complete || r.Records != clients || r.Pages != pages {
 		t.Errorf("run: %+v", r)
@@ -56,7 +56,7 @@ func TestRollingRestart(t *testing.T) {
 		w.Stop(t)
 		logs += w.Log.String()
 	}
-	// The ledger counts executions, the queue counts used-up attempts.
+	// The ledger counts executions, and the queue counts failed attempts.
 	for line := range strings.Lines(logs) {
 		if strings.Contains(line, id) && strings.Contains(line, `"msg":"task"`) && !strings.Contains(line, `"attempt":1,`) {
 			t.Errorf("an attempt was spent: %s", line)
@@ -64,8 +64,8 @@ func TestRollingRestart(t *testing.T) {
 	}
 	repeated := 0
 	for page, n := range in.Halo.Log().Pages {
-		// The first and the last page are read again, to prove that the list is
-		// complete.
+		// An import reads the first and the last page twice, to prove that the
+		// list is complete.
 		if page > 1 && page < pages {
 			repeated += max(0, n-before.Pages[page]-1)
 		}

@@ -11,13 +11,13 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Many connections are due at the same time each night. Each night, some of
-// four worker processes are killed with SIGKILL and replaced. Every connection
-// has one run per night, and each run ends. (The engine's TestOneResyncPerNight
-// covers crashes at any point of fourteen nights; in this test, the queue must
-// notice them.) The simulated Halo holds all lists while workers are killed.
-// The test backdates stored times, so that the queue notices a crash without minutes of
-// waiting. The long form waits.
+// Many connections are due at the same time each night. Each night, two of four
+// worker processes are killed with SIGKILL and replaced. Every connection has
+// one run per night, and each run ends. (The engine's TestOneResyncPerNight
+// covers crashes at any point of fourteen nights. This test covers how the
+// queue detects them.) The simulated Halo holds all lists while workers are
+// killed. The queue takes minutes to detect a crash, so the short form
+// backdates stored times instead of waiting.
 func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	t.Parallel()
 	connections, nights := 60, 2
@@ -33,7 +33,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 		workers[i] = in.StartWorker()
 	}
 	planned := `select count(*) from halosync.connections where next_resync_at > now()`
-	in.Eventually("all are planned", func() bool { return repotest.Value[int](t, in.DB, planned) == connections })
+	in.Eventually("all resyncs are planned", func() bool { return repotest.Value[int](t, in.DB, planned) == connections })
 
 	started := `select count(*) from halosync.runs`
 	killed := 0
@@ -52,7 +52,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 			killed++
 		}
 		gate.Open()
-		in.Eventually("all have their run", func() bool { return repotest.Value[int](t, in.DB, started) >= night*connections })
+		in.Eventually("every connection has its run", func() bool { return repotest.Value[int](t, in.DB, started) >= night*connections })
 		in.Eventually("all runs have ended", func() bool { return in.Unfinished() == 0 })
 		if n := repotest.Value[int](t, in.DB, `
 			select count(*) from (
@@ -67,7 +67,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	again := repotest.Value[int](t, in.DB, `select count(*) from halosync.runs where attempt > 1`)
 	t.Logf("%d runs, %d workers killed, %d runs needed more than one execution", connections*nights, killed, again)
 	if again == 0 {
-		t.Error("no run was lost with a worker, so this proves little")
+		t.Error("no killed worker was executing a run")
 	}
 	for _, w := range workers {
 		w.Stop(t)
@@ -75,7 +75,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 }
 
 // connectMany adds connections of ten tenants to the installation's Halo, with
-// three mappings each. It does not use the CLI, which would be slow.
+// three mappings each. It does not use the CLI, which would be too slow.
 func connectMany(in *installation.Installation, n int) {
 	in.T.Helper()
 	store := in.Store()

@@ -20,8 +20,7 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// TestScripts runs the shell sessions in testdata/script, including those with
-// errors.
+// TestScripts runs the shell sessions in testdata/script.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -158,8 +157,8 @@ func changeHalo(ts *testscript.TestScript, in *installation.Installation, args [
 	}
 }
 
-// webPage starts a server that answers every request with a web page, as a
-// mistyped address might.
+// webPage starts a server that answers every request with a web page. A
+// mistyped address may lead to such a server.
 func webPage(t *testing.T) string {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -175,15 +174,15 @@ func workerUp(ts *testscript.TestScript, in *installation.Installation) {
 	ts.Defer(func() { w.Stop(in.T) })
 }
 
-// scriptLog adds a script's log, which contains all outputs, to the search for
+// scriptLog adds a script's log, which contains all output, to the search for
 // secrets.
 type scriptLog struct {
 	*testing.T
 	in *installation.Installation
 }
 
-// given matches those lines and words in a log that may contain secrets: the
-// test wrote them, or the command prints them by design.
+// given matches the parts of a log that may contain secrets, because the test
+// set them or a command prints them by design.
 var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
 // Log receives the output of all programs in a script, in one call.

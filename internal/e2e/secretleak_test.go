@@ -11,10 +11,10 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// Secrets that a person typed and tokens that Halo issued must not occur in
-// anything that the system leaves behind: logs, outputs, errors, Redis, tables,
-// metrics, process lists, asynqmon. Each end-to-end test ends with this search.
-// This test provokes leaks and also checks how much was searched.
+// Secrets typed by a person and tokens issued by Halo must not occur in logs,
+// output, errors, Redis, tables, metrics, process lists or asynqmon. Every
+// end-to-end test ends with this search. This test provokes leaks and also
+// checks how much text was searched.
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -63,7 +63,7 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		try(list, "list", "-o", "json")
 	}
 	if !strings.Contains(said.String(), "succeeded") || !strings.Contains(said.String(), "needs_reconnect") {
-		t.Fatalf("the session went otherwise:\n%s", said.String())
+		t.Fatalf("the commands did not fail as planned:\n%s", said.String())
 	}
 
 	w.KeepPages()

@@ -22,8 +22,8 @@ func hang(t *testing.T) (*installation.Installation, *installation.Worker, strin
 	return in, w, id
 }
 
-// If a page does not arrive, a stopping worker waits 20 s at most, and the run
-// is handed back.
+// If a page does not arrive, a stopping worker waits at most 20 s and then
+// hands the run back.
 func TestStopWhileHaloHangs(t *testing.T) {
 	t.Parallel()
 	in, w, id := hang(t)
@@ -44,15 +44,15 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	in, w, _ := hang(t)
 	defer in.Halo.ClearFaults()
 	w.Signal(syscall.SIGTERM)
-	// Wait until the worker has noticed the first signal. Otherwise the kernel
+	// Wait until the worker has handled the first signal. Otherwise the kernel
 	// may merge the two signals.
 	in.Eventually("the worker says that it stops", w.Stopping)
 	w.Signal(syscall.SIGTERM)
 	began := time.Now()
-	<-w.Done // without the second signal, the worker would wait some 15 s for the page
+	<-w.Done // without the second signal, the worker would wait about 15 s for the page
 	t.Logf("ended %v after the second signal", time.Since(began).Round(time.Millisecond))
 	if w.ExitCode() == 0 {
-		t.Error("exit code 0 although work was dropped")
+		t.Error("exit code 0 although the worker dropped a run")
 	}
 	if r := in.Unfinished(); r != 1 {
 		t.Errorf("%d runs are unfinished, want the one that was dropped", r)

@@ -21,7 +21,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// theirs holds ids of another tenant, by placeholder.
+// theirs maps placeholders to ids of another tenant.
 type theirs map[string]string
 
 func (ids theirs) in(args []string) []string {
@@ -45,8 +45,8 @@ func (ids theirs) forget(said string) string {
 }
 
 // Two tenants with the same client ids and names use the same programs, and
-// their data stays separate. ([TestCommandsOfAnotherTenant] runs commands with
-// ids of another tenant.)
+// their data stays separate. (In [TestCommandsOfAnotherTenant], commands refer
+// to another tenant's ids.)
 func TestTwoTenants(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -151,7 +151,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 			}
 			if code != wantCode || said != wantSaid && c.code != 0 {
 				leaks++
-				t.Errorf("%v: exit code %d, and %d for what does not exist\n%s\n%s", args, code, wantCode, said, wantSaid)
+				t.Errorf("%v: exit code %d, but %d with an id that does not exist\n%s\n%s", args, code, wantCode, said, wantSaid)
 			}
 			if code != c.code || code == 1 && !strings.Contains(errs, "does not exist") {
 				t.Errorf("%v: exit code %d, want %d\n%s%s", args, code, c.code, out, errs)
@@ -219,17 +219,18 @@ func TestForgedTask(t *testing.T) {
 	before := rowsOf(in, "msp-1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// The task has a new run of globex, on msp-1's connection.
+	// A new run of globex refers to msp-1's connection.
 	receipt, err := client.Import(ctx, tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The task has msp-1's own run, with globex in its arguments.
+	// The task refers to msp-1's run, and its arguments name globex.
 	forged := tasks.ImportArgs{Tenant: "globex", ConnectionID: conn.String(), All: true}
 	if err := tasks.Enqueue(ctx, client, tasks.Import(), victim, forged); err != nil {
 		t.Fatal(err)
 	}
-	// The task has msp-1's run, with globex and globex's own connection.
+	// The task refers to msp-1's run, and its arguments name globex and
+	// globex's connection.
 	if err := tasks.Enqueue(ctx, client, tasks.Resync(), second, tasks.ResyncArgs{Tenant: "globex", ConnectionID: own}); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestForgedTask(t *testing.T) {
 	if rowsOf(in, "msp-1") != before {
 		t.Error("rows of the other tenant have changed")
 	}
-	// The same in SQL, with another tenant's connection.
+	// A request in SQL refers to another tenant's connection.
 	for _, id := range []string{conn.String(), uuid.NewString()} {
 		said := repotest.Refusal(t, in.DB, `select halosync.enqueue('import', 'globex', $1, '{"all": true}', 'eve')`, id)
 		if !strings.Contains(said, "connection "+id+" of tenant globex does not exist (SQLSTATE 22023)") {
@@ -260,7 +261,7 @@ func TestForgedTask(t *testing.T) {
 func documented(t *testing.T, kind string) []string {
 	t.Helper()
 	var blocks []string
-	parts := strings.Split(installation.ReadFile(t, "docs/security.md"), "\n```") // every second one is a block
+	parts := strings.Split(installation.ReadFile(t, "docs/security.md"), "\n```") // every second part is a block
 	for i := 1; i < len(parts); i += 2 {
 		if head, text, _ := strings.Cut(parts[i], "\n"); head == kind {
 			blocks = append(blocks, text)
@@ -272,9 +273,9 @@ func documented(t *testing.T, kind string) []string {
 	return blocks
 }
 
-// A whole installation works with exactly the rights of docs/security.md: the roles in
-// Postgres, the users in Redis, and an application in Halo with one scope. It requests
-// nothing from Halo but tokens and clients.
+// An installation works with exactly the rights of docs/security.md: the roles
+// in Postgres, the users in Redis, and a Halo application with one scope. It
+// requests only tokens and clients from Halo.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	pg := repotest.Server(t, nil)
@@ -337,7 +338,7 @@ func TestLeastRights(t *testing.T) {
 	in.Must("map", "--connection", "halo", fmt.Sprintf("z-1=%d", first.ClientID), "--replace", "--wait")
 	gone := in.Tenant.Clients()[40].ID
 	in.Tenant.Delete(gone)
-	if out, errs, code := in.Enqueue("resync", "--connection", "halo", "--wait"); code != 3 { // one is missing
+	if out, errs, code := in.Enqueue("resync", "--connection", "halo", "--wait"); code != 3 { // exit code 3, because one client is missing
 		t.Errorf("resync: exit code %d\n%s%s", code, out, errs)
 	}
 	in.Must("schedule", "set", "--connection", "halo", "0 3 * * *")
@@ -350,7 +351,8 @@ func TestLeastRights(t *testing.T) {
 		t.Errorf("undo: %d\n%s", code, errs)
 	}
 
-	// The product: through Redis and in SQL, and what it reads.
+	// The product makes requests through Redis and in SQL, and reads its
+	// tables.
 	client, err := tasks.Open(redisAs("halosync_product:pr0duct"))
 	if err != nil {
 		t.Fatal(err)
@@ -371,7 +373,7 @@ func TestLeastRights(t *testing.T) {
 	in.Must("runs", "watch", run.String())
 	for _, table := range []string{"companies", "clients", "mappings", "runs", "events", "current_mappings"} {
 		if n := repotest.Value[int](t, as("product"), "select count(*) from halosync."+table); n == 0 {
-			t.Errorf("the product sees nothing in %s", table)
+			t.Errorf("the product sees no rows in %s", table)
 		}
 	}
 	for _, sql := range []string{`select secret_sealed from halosync.connections`, `delete from halosync.mappings`, `update halosync.runs set state = 'queued'`} {
@@ -380,7 +382,7 @@ func TestLeastRights(t *testing.T) {
 		}
 	}
 	if n := repotest.Value[int](t, as("worker"), `select count(*) from halosync.mappings`); n != 0 {
-		t.Errorf("a session of the worker's role that names no tenant sees %d rows", n)
+		t.Errorf("a session of the worker's role without a tenant sees %d rows", n)
 	}
 	in.Must(in.AddCommand("second")...)
 	in.Must("connection", "remove", "second", "--yes")
@@ -390,7 +392,7 @@ func TestLeastRights(t *testing.T) {
 	}
 	close(strange)
 	for what := range strange {
-		t.Errorf("asked of Halo, which a read-only application refuses: %s", what)
+		t.Errorf("the installation sent Halo a request that is not read-only: %s", what)
 	}
 }
 

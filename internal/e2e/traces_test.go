@@ -49,9 +49,9 @@ func tracesTo(in *installation.Installation) func() []*spans.Span {
 	}
 }
 
-// One trace covers a person's request, from the command to the last statement.
-// If the request was made in SQL, the trace begins with the execution. The
-// installation's search finds no secret in any trace.
+// One trace covers a person's request, from the command to the last SQL
+// statement. For a request made in SQL, the trace begins with the execution. No
+// trace contains a secret.
 func TestOneTraceFromRequestToSQL(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -93,7 +93,7 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 	}
 	for _, want := range []string{`"trace":"` + trace + `"`, `"connection":"`, `"state":"succeeded"`, `"pages":`, `"records":`, `"created":`, `"attempt":1,`, `"duration":`} {
 		if !strings.Contains(line, want) {
-			t.Errorf("the import's line lacks %s: %s", want, line)
+			t.Errorf("the import's log line lacks %s: %s", want, line)
 		}
 	}
 	if len(names) > 20 {
@@ -101,8 +101,8 @@ func TestOneTraceFromRequestToSQL(t *testing.T) {
 	}
 }
 
-// An invalid setting for traces is reported like any other, and an unreachable
-// collector has no effect.
+// An invalid trace setting is reported like any other invalid setting. An
+// unreachable collector has no effect.
 func TestTracesChangeNothing(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/engine/enginetest"
 )
 
-// A host that was removed from HALOSYNC_ALLOW_HOSTS is no longer called over plain http,
-// even if its connection was stored while that was allowed.
+// If a host is removed from HALOSYNC_ALLOW_HOSTS, it is no longer called over plain
+// HTTP, even if its connection was stored earlier.
 func TestStoredAddressIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 1)

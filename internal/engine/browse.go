@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// BrowseQuery says which of Halo's clients to show.
+// BrowseQuery selects the Halo clients to show.
 type BrowseQuery struct {
 	Search          string
 	IncludeInactive bool
@@ -17,15 +17,15 @@ type BrowseQuery struct {
 	PageSize        int // 1 to 100; 0 means 50
 }
 
-// BrowsedClient is one of Halo's clients and what it is mapped to.
+// BrowsedClient is a Halo client and the company that it is mapped to.
 type BrowsedClient struct {
 	halo.Client
-	Company *repo.CompanyRef // nil: not mapped on this connection
+	Company *repo.CompanyRef // nil if not mapped on this connection
 }
 
 // ClientPage is one page of Halo's clients.
 type ClientPage struct {
-	RecordCount    int // of all pages, as counted by Halo
+	RecordCount    int // clients on all pages, as counted by Halo
 	Page, PageSize int
 	Clients        []BrowsedClient
 }
@@ -48,8 +48,8 @@ func (e *Engine) Browse(ctx context.Context, tenant, ref string, q BrowseQuery) 
 	return ClientPage{RecordCount: page.RecordCount, Page: q.Page, PageSize: q.PageSize, Clients: clients}, err
 }
 
-// BrowseAll reads all matching clients page by page. It ignores Page and PageSize of
-// q. It yields the first error and stops.
+// BrowseAll reads all matching clients page by page. It ignores q.Page and q.PageSize.
+// It stops after the first error, which it yields.
 func (e *Engine) BrowseAll(ctx context.Context, tenant, ref string, q BrowseQuery) iter.Seq2[ClientPage, error] {
 	return func(yield func(ClientPage, error) bool) {
 		conn, api, err := e.browsable(ctx, tenant, ref)
@@ -84,7 +84,7 @@ func (e *Engine) browsable(ctx context.Context, tenant, ref string) (repo.Connec
 	return e.dial.Open(ctx, tenant, conn.ID, ratelimit.Interactive)
 }
 
-// withCompanies adds to each client the company that it is mapped to.
+// withCompanies adds to each client its mapped company.
 func (e *Engine) withCompanies(ctx context.Context, conn repo.Connection, clients []halo.Client) ([]BrowsedClient, error) {
 	ids := make([]int64, len(clients))
 	for i, c := range clients {

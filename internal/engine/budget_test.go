@@ -18,8 +18,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A run that must wait long for the budget frees its worker slot, spends no attempt, and
-// later continues at its checkpoint.
+// If a run would wait long for the budget, it frees its worker slot, uses up no
+// attempt, and later continues from its checkpoint.
 func TestBudgetPutsARunOff(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 1000)
@@ -42,7 +42,7 @@ func TestBudgetPutsARunOff(t *testing.T) {
 	j := job(all(conn))
 	_, err := engine.Import(t.Context(), j)
 	if after, put := tasks.IsLater(err); !put || after != 7*time.Second {
-		t.Fatalf("%v, want it put off for 7 s", err)
+		t.Fatalf("%v, want it postponed for 7 s", err)
 	}
 	run := w.run(j)
 	if run.State != repo.StateQueued || run.Pages == 0 {
@@ -64,7 +64,7 @@ func TestBudgetPutsARunOff(t *testing.T) {
 	}
 }
 
-// Each 429 is reported to the budget, with the wait that Halo requested.
+// Each 429 is reported to the budget with the delay that Halo requested.
 func TestThrottlingIsReportedToBudget(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10, halotest.WithProfile(halotest.Profile{RateLimit: 1, RateWindow: time.Minute, RetryAfter: halotest.RetryAfterSeconds}))
@@ -81,7 +81,7 @@ func TestThrottlingIsReportedToBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err == nil {
-		t.Fatal("the second request in a minute was let through")
+		t.Fatal("the second request within a minute was granted")
 	}
 	if len(all) == 0 {
 		t.Fatal("the 429 was not reported")
@@ -93,8 +93,8 @@ func TestThrottlingIsReportedToBudget(t *testing.T) {
 	}
 }
 
-// A tenant that names another tenant's Halo and its own authorisation server cannot block
-// that Halo's connections by answering 429.
+// A tenant can enter another tenant's Halo together with its own authorisation server.
+// Its 429 responses must not throttle that Halo's connections.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)
@@ -110,8 +110,8 @@ func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	}
 }
 
-// Unproved credentials use an allowance of the tenant that tests them, so that guessing
-// does not use up another tenant's budget.
+// Untested credentials count against an allowance of the tenant that tests them, so
+// that guessing does not use up another tenant's budget.
 func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)
@@ -137,13 +137,13 @@ func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 		t.Errorf("the fourth guess: %v", err)
 	}
 	if n := requests[dial.Instance(in.Domain, "")]; n != 3 {
-		t.Errorf("%d requests from the budget of the Halo, want 3", n)
+		t.Errorf("%d requests from the Halo's budget, want 3", n)
 	}
 	if _, err := engine.AddConnection(t.Context(), "acme", "ann", w.input("main")); err != nil {
 		t.Errorf("another tenant: %v", err)
 	}
 	before := requests["tests of acme"]
 	if _, err := engine.TestConnection(t.Context(), "acme", "main"); err != nil || before == 0 || requests["tests of acme"] != before {
-		t.Errorf("proved credentials: %v, allowance %d, then %d", err, before, requests["tests of acme"])
+		t.Errorf("verified credentials: %v, allowance use %d before, %d after", err, before, requests["tests of acme"])
 	}
 }

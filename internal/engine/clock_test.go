@@ -20,14 +20,14 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// movableClock is a time that tests move.
+// movableClock is a clock that tests can move.
 type movableClock struct{ at atomic.Int64 }
 
 func (c *movableClock) now() time.Time      { return time.UnixMicro(c.at.Load()).UTC() }
 func (c *movableClock) set(t time.Time)     { c.at.Store(t.UnixMicro()) }
 func (c *movableClock) add(d time.Duration) { c.at.Add(d.Microseconds()) }
 
-// fleet is several workers on one database, with a clock that tests move.
+// fleet is a group of workers that share a database and a clock that tests can move.
 type fleet struct {
 	*fixture
 	clock   *movableClock
@@ -45,7 +45,7 @@ func newFleet(t *testing.T, workers int) *fleet {
 	return f
 }
 
-// connections adds n connections of ten tenants with three mappings each.
+// connections adds n connections of ten tenants, each with three mappings.
 func (f *fleet) connections(n int) {
 	f.t.Helper()
 	plainClients(f.fixture, 3)
@@ -61,13 +61,14 @@ func (f *fleet) connections(n int) {
 	}
 }
 
-// tick runs a tick of all workers at the same moment; some die during it.
+// tick runs a tick of all workers at the same time. If die is set, some workers crash
+// during the tick.
 func (f *fleet) tick(dice *rand.Rand, die bool) {
 	var all sync.WaitGroup
 	for _, e := range f.workers {
 		ctx, cancel := context.WithCancel(f.t.Context())
 		if die && dice.IntN(2) == 0 {
-			time.AfterFunc(time.Duration(dice.IntN(30_000))*time.Microsecond, cancel) // a crash at any moment
+			time.AfterFunc(time.Duration(dice.IntN(30_000))*time.Microsecond, cancel) // a crash at a random time
 		}
 		all.Go(func() {
 			defer cancel()
@@ -79,8 +80,8 @@ func (f *fleet) tick(dice *rand.Rand, die bool) {
 	all.Wait()
 }
 
-// work executes all queued runs with four workers. Some workers die and leave their run
-// to the others.
+// work executes all queued runs with four workers. Some workers crash, and other
+// workers take over their runs.
 func (f *fleet) work(dice *rand.Rand) (killed int) {
 	for {
 		runs, err := f.store.ClaimUndispatched(f.t.Context(), 1000)
@@ -106,7 +107,7 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 			}
 		}
 		all.Wait()
-		left.Range(func(key, _ any) bool { // like the queue after the lease has expired
+		left.Range(func(key, _ any) bool { // like the queue after a lease has expired
 			killed++
 			repotest.Exec(f.t, f.url, `update halosync.runs set dispatched_at = null, not_before = null, beat_at = null where id = $1`, key)
 			return true
@@ -114,14 +115,14 @@ func (f *fleet) work(dice *rand.Rand) (killed int) {
 	}
 }
 
-// execute executes one resync, perhaps until its worker dies.
+// execute executes one resync. If dies is set, the worker crashes during the execution.
 func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time.Duration, left *sync.Map) {
 	var args tasks.ResyncArgs
 	if err := json.Unmarshal(run.Args, &args); err != nil {
 		f.t.Error(err)
 		return
 	}
-	if dies && when%2 == 0 { // right after it took the run
+	if dies && when%2 == 0 { // crash right after claiming the run
 		id := repo.NewRun{ID: run.ID, Kind: run.Kind, Tenant: run.Tenant, ConnectionID: run.ConnectionID, Args: run.Args, RequestKey: run.RequestKey}
 		if _, err := f.store.ClaimRun(f.t.Context(), id); err != nil {
 			f.t.Error(err)
@@ -140,9 +141,9 @@ func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time
 	}
 }
 
-// With four workers, crashes at any moment, and connections that are due at the same
-// minute, each connection has one run per night. The long form has two hundred
-// connections and fourteen nights.
+// With four workers, crashes at random times, and connections that are due in the same
+// minute, each connection has one run per night. The long form has 200 connections and
+// 14 nights.
 func TestOneResyncPerNight(t *testing.T) {
 	t.Parallel()
 	connections, nights := 30, 3
@@ -152,14 +153,14 @@ func TestOneResyncPerNight(t *testing.T) {
 	f := newFleet(t, 4)
 	f.connections(connections)
 	dice := rand.New(rand.NewPCG(3, 9))
-	f.tick(dice, false) // plans
+	f.tick(dice, false) // plan the first night
 	killed := 0
 	for night := 1; night <= nights; night++ {
 		f.clock.add(24 * time.Hour)
 		for range 3 {
 			f.tick(dice, true)
 		}
-		// A transaction that dies holds its connections for a moment.
+		// A crashed transaction locks its connections for a short time.
 		for late := 1; late > 0; {
 			f.tick(dice, false)
 			var err error
@@ -173,7 +174,7 @@ func TestOneResyncPerNight(t *testing.T) {
 				select connection_id from halosync.runs where kind = 'resync' and state = 'succeeded'
 				group by connection_id having count(*) = $1) c`, night)
 		if n != connections {
-			t.Fatalf("night %d: %d connections have had as many runs as nights", night, n)
+			t.Fatalf("night %d: only %d connections have one run per night", night, n)
 		}
 	}
 	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != connections*nights {
@@ -184,12 +185,12 @@ func TestOneResyncPerNight(t *testing.T) {
 	}
 	t.Logf("%d runs, %d executions killed", connections*nights, killed)
 	if killed == 0 {
-		t.Error("no execution was killed, so this proves little")
+		t.Error("no execution was killed, so the test proves little")
 	}
 }
 
-// After three nights without a worker there is one resync, and the other two are counted
-// as missed.
+// After three nights without a worker, each connection has one resync, and the other
+// two are counted as missed.
 func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2)
@@ -208,7 +209,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	if runs != 5 || missed != 10 {
 		t.Errorf("%d runs and %d missed nights of 5 connections", runs, missed)
 	}
-	// The next night starts no runs while those are waiting.
+	// The next night starts no runs while these runs are waiting.
 	f.clock.add(24 * time.Hour)
 	f.tick(dice, false)
 	if n := repotest.Value[int](t, f.url, `select count(*) from halosync.runs`); n != 5 {
@@ -216,7 +217,7 @@ func TestMissedNightsAreCaughtUpOnce(t *testing.T) {
 	}
 	f.work(dice)
 
-	// A paused connection is not resynced, and does not catch up later.
+	// A paused connection is not resynced and does not catch up later.
 	conns, err := f.store.Connections(t.Context(), "t1")
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// AddCompanies creates companies of the product by name. externalID is the
-// product's own key, unique per tenant. It is allowed for a single company only.
+// AddCompanies creates companies by name. externalID is the product's own key for a
+// company and is unique per tenant. It is only valid with a single name.
 func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted []string, externalID string) ([]repo.Company, error) {
 	if externalID != "" && len(wanted) != 1 {
 		return nil, usagef("an external id belongs to one company, and %d names were given", len(wanted))
@@ -33,15 +33,15 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 	}
 	companies, err := e.store.AddCompanies(ctx, tenant, actor, rows)
 	if errors.Is(err, repo.ErrConflict) {
-		return nil, conflictf("external id %q belongs to another company already", externalID)
+		return nil, conflictf("external id %q already belongs to another company", externalID)
 	}
 	return companies, err
 }
 
-// Suggest pairs the unmapped companies with the unmapped, active clients of a
+// Suggest proposes pairs of unmapped companies and unmapped active clients of a
 // connection; see [suggest.Find].
 func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
-	if !(minScore >= 0 && minScore <= 1) { // also refuses NaN
+	if !(minScore >= 0 && minScore <= 1) { // the negation also rejects NaN
 		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
 	}
 	conn, api, err := e.browsable(ctx, tenant, ref)
@@ -51,9 +51,9 @@ func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float
 	return suggest.Find(ctx, e.store, api, conn, minScore)
 }
 
-// Dismiss excludes pairs from future suggestions and returns how many it dismissed.
-// Each pair names its client by id. If a company is unknown or ambiguous, Dismiss
-// dismisses nothing.
+// Dismiss excludes pairs from future suggestions and returns the number of pairs that
+// it dismissed. Each pair identifies its client by id. If any company is unknown or
+// ambiguous, Dismiss dismisses no pair.
 func (e *Engine) Dismiss(ctx context.Context, tenant, actor, ref string, pairs []tasks.Pair) (int, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {

@@ -17,26 +17,27 @@ import (
 // ConnectionInput is a set of Halo credentials as a person enters them.
 type ConnectionInput struct {
 	Name       string
-	Domain     string // resource server: host, host/path or URL
-	AuthServer string // authorisation server: likewise
+	Domain     string // resource server as host, host/path or URL
+	AuthServer string // authorisation server in the same form
 	HaloTenant string // hosted Halo only
 	ClientID   string
 	Secret     secret.String
 	RateLimit  string // e.g. "300/5m"; empty for the default
 }
 
-// AddConnection normalises the addresses, verifies that the credentials can
-// read clients, and only then stores them encrypted. It returns a [*UsageError] for
-// missing or invalid input and a [*ProbeError] if the test against Halo fails.
+// AddConnection normalises the addresses and verifies that the credentials can read
+// clients. Only then does it encrypt and store the credentials. It returns a
+// [*UsageError] for missing or invalid input and a [*ProbeError] if the test against
+// Halo fails.
 func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in ConnectionInput) (repo.Connection, error) {
 	in, err := e.normalise(in)
 	if err != nil {
 		return repo.Connection{}, err
 	}
-	// A name in use is refused before Halo is called. The database refuses it again
-	// if another request takes the name meanwhile.
+	// Refuse a name in use before calling Halo. The database checks the name again,
+	// because another request may have taken it in the meantime.
 	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
-		return repo.Connection{}, conflictf("a connection named %q exists already; change it with \"enqueue connection update\"", in.Name)
+		return repo.Connection{}, conflictf("a connection named %q already exists; change it with \"enqueue connection update\"", in.Name)
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return repo.Connection{}, err
 	}
@@ -48,13 +49,13 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 	})
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, conflictf("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q already exists", in.Name)
 	}
 	return conn, err
 }
 
-// normalise checks an input and converts its addresses to the stored form.
-// It reports all faults at once.
+// normalise checks an input and converts its addresses to the form in which they are
+// stored. It reports all faults at once.
 func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	var faults []string
 	require := func(value *string, what string, maxBytes int) {
@@ -98,15 +99,15 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 	return in, nil
 }
 
-// ErrNoClients means that Halo accepted the credentials and showed no client at all.
-// Every Halo has at least its "Unknown" client, so the agent lacks the right to read
+// ErrNoClients means that Halo accepted the credentials but returned no clients. Every
+// Halo has at least its "Unknown" client, so the agent lacks the right to read
 // customers (Halo guide 1566).
-var ErrNoClients = errors.New("the credentials were accepted, and Halo showed no client at all")
+var ErrNoClients = errors.New("the credentials were accepted, and Halo returned no clients")
 
-// A ProbeError is a failed test of a set of credentials.
+// A ProbeError reports that a test of credentials failed.
 type ProbeError struct {
 	Step   string // "token" or "clients"
-	Stored bool   // the credentials are those of a stored connection
+	Stored bool   // the tested credentials belong to a stored connection
 	err    error
 }
 
@@ -117,7 +118,7 @@ func (e *ProbeError) Error() string {
 // Unwrap returns the error of package halo, or [ErrNoClients].
 func (e *ProbeError) Unwrap() error { return e.err }
 
-// probe fetches a token and one client. It stores nothing.
+// probe requests a token and one client. It stores nothing.
 func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
 	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
@@ -148,7 +149,7 @@ func probeStep(err error) string {
 	return "clients"
 }
 
-// TestConnection probes a stored connection.
+// TestConnection tests the credentials of a stored connection.
 func (e *Engine) TestConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {

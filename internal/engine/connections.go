@@ -13,16 +13,16 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// ConnectionChange is a change of a connection. Nil fields stay as they are.
+// ConnectionChange describes changes to a connection. Nil fields keep their values.
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit *string
 	Secret                                                    *secret.String
 }
 
-// UpdateConnection changes a connection in place and keeps its mappings. It tests the
+// UpdateConnection changes a connection in place and keeps its mappings. It tests
 // changed credentials like those of a new connection and stores nothing if the test
-// fails. A connection that needed to be reconnected becomes active. If the mappings
-// may be out of date, or the connection may now read another Halo, UpdateConnection
+// fails. A connection that needed to be reconnected becomes active. If the mappings may
+// be outdated, or if the connection may now read a different Halo, UpdateConnection
 // starts a resync and returns its receipt.
 func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string, change ConnectionChange) (repo.Connection, Receipt, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
@@ -40,7 +40,7 @@ func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string
 	return conn, receipt, err
 }
 
-// changeConnection probes and stores a change.
+// changeConnection tests and stores a change.
 func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, conn repo.Connection, change ConnectionChange) (repo.Connection, error) {
 	stored, err := e.store.ConnectionSecret(ctx, tenant, conn.ID)
 	if err != nil && change.Secret == nil {
@@ -50,8 +50,8 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil {
 		return conn, err
 	}
-	// A stored secret and its tokens are sent only to the host that they were entered
-	// for. Otherwise a user who can change an address could collect them.
+	// A stored secret and its tokens are sent only to the host for which the secret was
+	// entered. Otherwise a user who can change an address could collect them.
 	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
 		return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
 	}
@@ -64,23 +64,23 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)
 	if errors.Is(err, repo.ErrConflict) {
-		return conn, conflictf("a connection named %q exists already", in.Name)
+		return conn, conflictf("a connection named %q already exists", in.Name)
 	}
 	if err != nil || conn.State != repo.NeedsReconnect {
 		return conn, err
 	}
-	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // our own update has changed it
+	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // our own update has changed the connection
 }
 
-// IfUnchanged returns an engine that changes a connection only if it has not been
-// changed since it was seen; see [repo.Store.IfUnchanged].
+// IfUnchanged returns an engine that changes a connection only if the connection has
+// not changed since the time seen; see [repo.Store.IfUnchanged].
 func (e *Engine) IfUnchanged(seen time.Time) *Engine {
 	conditional := *e
 	conditional.store = e.store.IfUnchanged(seen)
 	return &conditional
 }
 
-// apply returns the input of the changed connection.
+// apply returns the connection's input with the changes applied.
 func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) ConnectionInput {
 	in := ConnectionInput{
 		Name: conn.Name, Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
@@ -100,8 +100,8 @@ func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) Conn
 	return in
 }
 
-// PauseConnection refuses new runs of a connection until it is resumed. It is safe
-// to repeat.
+// PauseConnection pauses a connection. New runs are refused until the connection is
+// resumed. PauseConnection is safe to repeat.
 func (e *Engine) PauseConnection(ctx context.Context, tenant, actor, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -110,7 +110,7 @@ func (e *Engine) PauseConnection(ctx context.Context, tenant, actor, ref string)
 	return e.setState(ctx, tenant, actor, conn, repo.Paused, "paused by "+actor)
 }
 
-// ResumeConnection makes a connection active again. It is safe to repeat.
+// ResumeConnection reactivates a connection. It is safe to repeat.
 func (e *Engine) ResumeConnection(ctx context.Context, tenant, actor, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -126,9 +126,9 @@ func (e *Engine) setState(ctx context.Context, tenant, actor string, conn repo.C
 	return e.store.Connection(ctx, tenant, conn.ID)
 }
 
-// SetSchedule sets a connection's own schedule, or the default one if spec is empty.
-// The next tick of a worker plans its next resync. An invalid schedule is a
-// [*UsageError].
+// SetSchedule sets a connection's own schedule, or the default schedule if spec is
+// empty. The next tick of a worker plans the next resync. If spec is invalid,
+// SetSchedule returns a [*UsageError].
 func (e *Engine) SetSchedule(ctx context.Context, tenant, actor, ref, spec string) (repo.Connection, error) {
 	if spec != "" {
 		if _, err := schedule.Parse(spec); err != nil {
@@ -143,7 +143,7 @@ func (e *Engine) SetSchedule(ctx context.Context, tenant, actor, ref, spec strin
 	return e.store.UpdateConnection(ctx, tenant, actor, conn.ID, repo.ConnectionChange{ResyncCron: &spec, NextResyncAt: &unplanned})
 }
 
-// ScheduleStatus describes the state of a connection's next resync at a time.
+// ScheduleStatus describes when a connection is next resynced, as of now.
 func ScheduleStatus(c repo.Connection, now time.Time) string {
 	text := "on time"
 	switch {
@@ -160,8 +160,8 @@ func ScheduleStatus(c repo.Connection, now time.Time) string {
 	return text
 }
 
-// PlannedSchedule returns the schedule that a connection's next resync was planned
-// with, or an empty string if it has not been planned yet.
+// PlannedSchedule returns the schedule by which a connection's next resync was planned,
+// or "" if no resync is planned yet.
 func PlannedSchedule(c repo.Connection) string {
 	spec, _, _ := strings.Cut(c.NextResyncSpec, schedule.SpreadMark)
 	return spec

@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// A user who changes an address without the secret does not get the secret or a token
-// sent there.
+// A user who changes an address without entering the secret cannot have the secret or a
+// token sent to the new address.
 func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -38,7 +38,7 @@ func TestStoredSecretStaysWithItsAddress(t *testing.T) {
 	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &value}); err != nil {
 		t.Errorf("with the secret: %v", err)
 	}
-	// Another spelling of the same address counts as the same.
+	// Different spellings of an address count as the same address.
 	slash := domain + "/"
 	if _, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "c", engine.ConnectionChange{Domain: &slash}); err != nil {
 		t.Errorf("the same address: %v", err)

@@ -57,7 +57,7 @@ func (q *queued) tick() scheduler.Ticked {
 	return ticked
 }
 
-// request requests the import of one client.
+// requestImport requests the import of one client.
 func (q *queued) requestImport(client int64) engine.Receipt {
 	q.t.Helper()
 	receipt, err := q.engine.RequestImport(q.t.Context(), "acme", engine.ImportRequest{Connection: "main", ClientIDs: []int64{client}, RequestedBy: "ann"})
@@ -77,7 +77,7 @@ func (q *queued) inQueue(runID string) bool {
 	return err == nil
 }
 
-// crash stops Redis, which loses its data.
+// crash stops Redis without saving its data.
 func (q *queued) crash() {
 	q.t.Helper()
 	if err := q.redis.Halt(); err != nil {
@@ -92,7 +92,7 @@ func (q *queued) resume() {
 	}
 }
 
-// If Redis restarts empty, every run that has not ended is enqueued once.
+// If Redis restarts empty, every unfinished run is enqueued once.
 func TestQueueThatLostEverything(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -122,7 +122,7 @@ func TestQueueThatLostEverything(t *testing.T) {
 	}
 }
 
-// A loss found while Postgres is unavailable is repaired later.
+// If Postgres is unavailable when the loss is found, a later tick repairs it.
 func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -142,7 +142,8 @@ func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	}
 }
 
-// A request is accepted while the queue is unavailable, and a worker enqueues it later.
+// A request succeeds while the queue is unavailable, and a worker enqueues its run
+// later.
 func TestRequestWithoutQueue(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -161,8 +162,8 @@ func TestRequestWithoutQueue(t *testing.T) {
 	}
 }
 
-// A run requested through Redis alone is in the ledger after a tick. Before the tick, its
-// own tenant can already show and cancel it.
+// A run requested only through Redis is in the ledger after a tick. Before the tick,
+// its own tenant can already show and cancel the run.
 func TestRunsOfRedisAlone(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -177,7 +178,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 		return receipt.RunID
 	}
 	seen, lost := request(1, q.conn.ID.String()), request(1, uuid.NewString())
-	if n := q.tick().Dispatched; n != 0 { // they have their tasks
+	if n := q.tick().Dispatched; n != 0 { // these runs already have tasks
 		t.Errorf("%d dispatched", n)
 	}
 	run, err := q.store.Run(t.Context(), "acme", uuid.MustParse(seen))
@@ -206,8 +207,8 @@ func TestRunsOfRedisAlone(t *testing.T) {
 
 const requestSQL = `select halosync.enqueue('import', 'acme', $1, $2::jsonb, 'crm')`
 
-// A request in SQL reaches the queue when it is committed, without waiting for a tick, and
-// finds the run of the same request made in Go.
+// A request in SQL is enqueued when its transaction commits, without waiting for a
+// tick. The same request in Go finds the same run.
 func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -239,11 +240,11 @@ func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 			t.Errorf("the same request in Go: %+v, want run %v", same, id)
 		}
 	}
-	// Without notifications each request would have waited for a tick.
+	// Without notifications, each request would have waited for a tick.
 	if took := time.Since(started); took > (requests-2)*5*time.Second {
 		t.Errorf("%d requests took %v, so notifications were not received", requests, took)
 	}
-	// Arguments that only a worker can reject end the run.
+	// If only a worker can reject the arguments, the run fails.
 	id := repotest.Value[uuid.UUID](t, q.url, `select halosync.enqueue('map', 'acme', $1, '{"pairs": [{"company": "x", "colour": "red"}]}', 'crm')`, q.conn.ID)
 	<-dispatched
 	run, err := q.store.Run(t.Context(), "acme", id)
@@ -252,7 +253,7 @@ func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	}
 }
 
-// The SQL statement of package tasks makes the same request as the other ways.
+// The SQL statement of package tasks requests the same run as the other methods.
 func TestStatementInSQL(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -263,7 +264,7 @@ func TestStatementInSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id := repotest.Value[string](t, q.url, query, params...); id != first {
-		t.Errorf("run %s, want that of the same request, %s", id, first)
+		t.Errorf("run %s, want %s of the same request", id, first)
 	}
 	args.ClientIDs = []int64{8}
 	if query, params, err = tasks.Statement(tasks.Import(), args); err != nil {
@@ -280,7 +281,7 @@ func TestStatementInSQL(t *testing.T) {
 	}
 }
 
-// Retry and cancel return the same when they are repeated, in every state of the run.
+// Repeated retries and cancellations return the same result, in every state of the run.
 func TestRetryAndCancelInEveryState(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)

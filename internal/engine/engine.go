@@ -1,6 +1,7 @@
-// Package engine holds the use cases of people: connections, browsing, requests for
-// runs, lists, undo. The CLI, the API and the console call it. Packages importer, mapper
-// and resync hold what a worker executes, package scheduler the scheduled jobs.
+// Package engine implements the use cases of people: connections, browsing, requests
+// for runs, lists, and undo. The CLI, the API and the console call it. Packages
+// importer, mapper and resync implement what a worker executes, and package scheduler
+// implements the scheduled jobs.
 package engine
 
 import (
@@ -19,13 +20,13 @@ import (
 type Config struct {
 	Store *repo.Store
 	Dial  *dial.Dialer
-	// Dispatch puts requested runs into the queue. Default: they wait in the ledger for
-	// a worker.
+	// Dispatch enqueues requested runs. The default leaves them in the ledger for a
+	// worker.
 	Dispatch *dispatch.Dispatcher
-	Log      *zap.Logger // default: none
+	Log      *zap.Logger // nil logs nothing
 }
 
-// Engine runs the use cases. It is safe for concurrent use.
+// Engine implements the use cases. It is safe for concurrent use.
 type Engine struct {
 	store    *repo.Store
 	dial     *dial.Dialer
@@ -40,27 +41,27 @@ func New(cfg Config) *Engine {
 	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch}
 }
 
-// A UsageError is an invalid request. The CLI exits with code 2.
+// A UsageError reports an invalid request. The CLI exits with code 2.
 type UsageError struct {
 	Reason string
-	// Conflict means that the state of something prevents the request. The same
-	// request may be valid later.
+	// Conflict reports whether the current state of an object prevents the request. The
+	// same request may succeed later.
 	Conflict bool
 }
 
 func (e *UsageError) Error() string { return e.Reason }
 
-// usagef makes a [*UsageError].
+// usagef returns a [*UsageError].
 func usagef(format string, args ...any) error {
 	return &UsageError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// conflictf makes a [*UsageError] about the state of something.
+// conflictf returns a [*UsageError] that reports a conflict.
 func conflictf(format string, args ...any) error {
 	return &UsageError{Reason: fmt.Sprintf(format, args...), Conflict: true}
 }
 
-// NotFoundError names an object of the tenant that does not exist.
+// A NotFoundError reports that the tenant has no object with the given name.
 type NotFoundError struct {
 	What, Name string
 	Hint       string

@@ -24,10 +24,10 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A run that panics is tried three times, and then its record has the stack trace.
+// A run that panics is tried three times. Then its record contains the stack trace.
 func TestPanicsEndTheRun(t *testing.T) {
 	t.Parallel()
-	for where, nth := range map[string]int64{"token": 1, "page": 2, "client": 3} { // the nth request of an execution
+	for where, nth := range map[string]int64{"token": 1, "page": 2, "client": 3} { // number of the request in an execution
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t, 10)
@@ -47,7 +47,7 @@ func TestPanicsEndTheRun(t *testing.T) {
 				if run, err := w.store.Run(t.Context(), "acme", mustID(t, j.RunID)); err == nil && run.Ended() {
 					t.Fatalf("ended after %d attempts", j.Attempt-1)
 				}
-				requests.Store(0) // the other concurrent requests do not stop when one panics
+				requests.Store(0) // a panic does not stop the other concurrent requests
 				_, err := bug.Import(t.Context(), j)
 				if _, put := tasks.IsLater(err); err == nil || put {
 					t.Fatalf("attempt %d: %v", j.Attempt, err)
@@ -58,13 +58,13 @@ func TestPanicsEndTheRun(t *testing.T) {
 				t.Errorf("%s: %q\n%s", run.State, run.Error, run.Stack)
 			}
 			if where == "client" && !strings.Contains(run.Stack, "TestPanicsEndTheRun") {
-				t.Errorf("the stack trace does not show the place of the panic:\n%s", run.Stack)
+				t.Errorf("the stack trace does not show the line that panicked:\n%s", run.Stack)
 			}
 		})
 	}
 }
 
-// A run during which three workers in a row crashed fails, until a person retries it.
+// A run that crashes three workers in a row fails, but a person can retry it.
 func TestRunThatKillsWorkers(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)
@@ -94,7 +94,7 @@ func TestRunThatKillsWorkers(t *testing.T) {
 		t.Errorf("%s: %q", run.State, run.Error)
 	}
 
-	// Two crashes are not enough.
+	// A run that crashes only two workers succeeds.
 	j = job(all(conn))
 	for range 2 {
 		die()
@@ -104,8 +104,8 @@ func TestRunThatKillsWorkers(t *testing.T) {
 	}
 }
 
-// Nor does a Postgres that goes away, or hangs, when there is nothing left to
-// do but closing the run's record.
+// If Postgres fails or hangs while a run's record is being closed, the run uses up no
+// attempt.
 func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{
@@ -132,7 +132,7 @@ func TestPostgresAwayAtTheEndSpendsNoAttempt(t *testing.T) {
 	}
 }
 
-// While Postgres is unavailable, runs are put off and not decided.
+// While Postgres is unavailable, runs are postponed and do not fail.
 func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	t.Parallel()
 	server := repotest.Server(t, map[string]string{"synchronous_commit": "on"})
@@ -152,7 +152,7 @@ func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 			t.Errorf("%s: %v, later %v after %v", what, err, put, after)
 		}
 	}
-	w.before(3, func() { // in the middle of the pages
+	w.before(3, func() { // between two pages
 		if err := server.HaltImmediate(); err != nil {
 			t.Error(err)
 		}
@@ -170,8 +170,7 @@ func TestPostgresAwaySpendsNoAttempt(t *testing.T) {
 	}
 }
 
-// A secret or token in the value of a panic is redacted in the log, in the ledger and in
-// the queue.
+// A secret or token in a panic value is redacted in the log, the ledger and the queue.
 func TestPanicsAreToldWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// Credentials of the simulated Halo.
+// Credentials for the simulated Halo.
 const (
 	testApp    = "app-1"
 	testSecret = "canary-s3cret"
@@ -39,18 +39,18 @@ type fixture struct {
 	second *enginetest.Worker // another worker
 
 	mu   sync.Mutex
-	nth  int // request of engine at which hook is called
+	nth  int // number of the engine's request at which hook is called
 	hook func()
 }
 
-// before calls f before the nth request from now that the engine makes.
+// before makes the fixture call f before the engine's nth request from now.
 func (w *fixture) before(nth int, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nth, w.hook = nth, f
 }
 
-// request is the engine's budget: it counts and calls the hook.
+// request is the engine's request budget. It counts requests and calls the hook.
 func (w *fixture) request(context.Context, string, string, ratelimit.Class) error {
 	w.mu.Lock()
 	w.nth--
@@ -113,8 +113,8 @@ func all(conn repo.Connection) tasks.ImportArgs {
 	return tasks.ImportArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), All: true, RequestedBy: "test"}
 }
 
-// finish executes a job as often as the queue does, without its waits, and returns the
-// ended run. It counts failures that spend an attempt; the last attempt is final.
+// finish executes a job as often as the queue does, without delays, and returns the ended
+// run. It counts failures that use up an attempt, and marks the last attempt as final.
 func (w *fixture) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	const attempts, executions = 10, 60
@@ -175,7 +175,7 @@ func (w *fixture) companies(tenant string) []repo.Company {
 	return companies
 }
 
-// counts returns a run's counts as a line to compare.
+// counts returns a run's counts on one line.
 func counts(r repo.Run) string {
 	text := fmt.Sprintf("%s: %d records, %d created, %d linked, %d refreshed, %d unchanged, %d ambiguous, %d skipped, %d failed",
 		r.State, r.Records, r.Created, r.Linked, r.Refreshed, r.Unchanged, r.Ambiguous, r.Skipped, r.Failed)

@@ -20,17 +20,17 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// histories is the number of random histories. HALOSYNC_HISTORIES sets another
-// number ("make soak": 10,000), and HALOSYNC_HISTORY_SEED repeats a single one.
+// histories is the number of random histories. HALOSYNC_HISTORIES overrides it ("make
+// soak": 10,000). HALOSYNC_HISTORY_SEED repeats a single history.
 const histories = 36
 
-// firstHistory is the seed of the first one. From here on, the rare outcomes
-// occur several times in a few histories.
+// firstHistory is the seed of the first history. It is chosen so that rare outcomes occur
+// several times in a few histories.
 const firstHistory = 250
 
-// Whatever Halo, the network and people do: no mapping is lost, duplicated or restored by
-// itself, no mapping is marked missing whose client existed all the time, and the next
-// successful resync finds every true deletion.
+// Whatever Halo, the network and people do, no mapping is lost, duplicated or restored
+// unintentionally. No mapping is marked missing if its client existed throughout. The
+// next successful resync finds every real deletion.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	number, shards := histories, 4
@@ -61,7 +61,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// stats counts what happened in all histories, to show that it did.
+// stats counts the events of all histories, to verify that they occurred.
 type stats struct {
 	succeeded, partial, held, failed, missing, unverified, refreshed, imported, unmapped, restored atomic.Int64
 }
@@ -82,8 +82,8 @@ func (c *stats) String() string {
 	return text
 }
 
-// enough fails the test if something happened in hardly any of the histories: it
-// would then prove little.
+// enough fails the test if an event occurred too rarely, because the test would then
+// prove little.
 func (c *stats) enough(t *testing.T, histories int) {
 	for name, n := range c.counters() {
 		if n.Load() < int64(max(1, histories/100)) && name != "failed" {
@@ -92,12 +92,12 @@ func (c *stats) enough(t *testing.T, histories int) {
 	}
 }
 
-// stage is a database and a Halo on which histories are played one by one, each
-// with its own tenant.
+// stage is a database and a Halo. It plays histories one after another, each with its
+// own tenant.
 type stage struct {
 	*fixture
 	mu     sync.Mutex
-	onPage func() // of the history being played
+	onPage func() // hook of the current history
 }
 
 func newStage(t *testing.T) *stage {
@@ -114,7 +114,7 @@ func newStage(t *testing.T) *stage {
 	return st
 }
 
-// between calls f after each page while during runs.
+// between calls f after each page while during is running.
 func (st *stage) between(f func(), during func()) {
 	set := func(f func()) {
 		st.mu.Lock()
@@ -149,13 +149,14 @@ func (s *history) sides() map[uuid.UUID]side {
 	return all
 }
 
-// fail reports a fault of the history being played.
+// fail reports a fault in the current history.
 func (s *history) fail(format string, args ...any) {
 	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
 }
 
-// settle compares the active mappings with the model after a step. gone are those that
-// the step may have deleted; fresh reports which new ones it may have made.
+// settle compares the active mappings with the model after a step. gone lists the
+// mappings that the step may have deleted. fresh reports whether the step may have
+// created a mapping.
 func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}
@@ -169,9 +170,9 @@ func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 		case gone[id]:
 			s.fail("mapping of client %d was restored", m.Client)
 		case !known && (fresh == nil || !fresh(m) || !s.everThere[m.Client]):
-			s.fail("a mapping of client %d came out of nowhere", m.Client)
+			s.fail("unexpected new mapping of client %d", m.Client)
 		case known && (was.Client != m.Client || was.Company != m.Company):
-			s.fail("mapping of client %d is now one of %d", was.Client, m.Client)
+			s.fail("mapping of client %d now belongs to client %d", was.Client, m.Client)
 		}
 		if !known {
 			s.total.imported.Add(1)
@@ -185,7 +186,7 @@ func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	s.mapped = now
 }
 
-// changed returns the mappings whose Halo side differs.
+// changed returns the mappings whose Halo side has changed.
 func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	for id, m := range after {
 		was, ok := before[id]
@@ -197,7 +198,7 @@ func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	return diffs
 }
 
-// run executes a job as often as the queue does.
+// run executes a job as often as the queue does and returns the ended run.
 func run[A any](s *history, job tasks.Job[A], execute func() error) (r repo.Run) {
 	for range 60 {
 		err := execute()

@@ -13,26 +13,26 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// saga is one random history: a tenant with a connection, its Halo, and the
-// model of what must be true.
+// history is one random history: a tenant with a connection, its Halo, and a model of
+// the expected state.
 type history struct {
 	*stage
 	seed  uint64
 	dice  *rand.Rand
 	total *stats
-	name  string // of the tenant, ours and Halo's
+	name  string // name of the tenant in halosync and in Halo
 	conn  repo.Connection
 	far   *halotest.Tenant
 	app   *halotest.App
-	few   bool // import single clients only
+	few   bool // whether imports select only single clients
 	steps int
 	doing string
 
 	mapped         map[uuid.UUID]side // active mappings
-	deleted        []uuid.UUID        // by a person
-	everThere      map[int64]bool     // clients that ever existed in Halo
-	deletedClients []halotest.Client  // that may be added again
-	absent         map[int64]bool     // clients that did not exist at some moment of the run
+	deleted        []uuid.UUID        // mappings deleted by a person
+	everThere      map[int64]bool     // clients that have existed in Halo
+	deletedClients []halotest.Client  // deleted clients that may be added again
+	absent         map[int64]bool     // clients that were missing at some time during the run
 }
 
 // play plays one history.
@@ -52,7 +52,7 @@ func (st *stage) play(seed uint64, total *stats) {
 		return
 	}
 	s.conn = conn
-	s.few = s.dice.IntN(4) == 0 // few mappings in a large Halo: a resync reads them by id
+	s.few = s.dice.IntN(4) == 0 // with few mappings in a large Halo, a resync reads clients by id
 	if s.dice.IntN(4) == 0 || s.few {
 		s.add(50)
 	}
@@ -135,8 +135,8 @@ func (s *history) noteDeletion(id int64) {
 	}
 }
 
-// imports imports all clients or a few. Sometimes a person unmaps during the import,
-// which wins.
+// imports imports either all clients or a few. Sometimes a person unmaps mappings
+// during the import; the unmapping wins.
 func (s *history) imports() {
 	s.doing = "import"
 	gone, spared := map[uuid.UUID]bool{}, map[int64]bool{}
@@ -162,7 +162,7 @@ func (s *history) imports() {
 	s.settle(gone, func(m side) bool { return !spared[m.Client] })
 }
 
-// mapPair maps an unmapped company, or a new one, to some client.
+// mapPair maps an unmapped or new company to a random client.
 func (s *history) mapPair() {
 	s.doing = "map"
 	ids := s.far.IDs()
@@ -205,7 +205,7 @@ func (s *history) unmap(n int) {
 	s.settle(gone, nil)
 }
 
-// unmapNow deletes up to n mappings of the model and notes them in gone.
+// unmapNow unmaps up to n mappings of the model and adds them to gone.
 func (s *history) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 	var ids []uuid.UUID
 	for id := range s.mapped {
@@ -227,7 +227,7 @@ func (s *history) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 	return sides
 }
 
-// restore brings a deleted mapping back, if its client and company are free.
+// restore restores a deleted mapping if its client and company are unmapped.
 func (s *history) restore() {
 	s.doing = "restore"
 	if len(s.deleted) == 0 {
@@ -245,18 +245,18 @@ func (s *history) restore() {
 	}
 }
 
-// faultMode is the disturbance during a resync.
+// faultMode is the kind of interference during a resync.
 type faultMode int
 
 const (
 	noFault   faultMode = iota
-	changing            // Halo changes between the pages
-	unmapping           // a person unmaps between the pages
+	changing            // Halo changes between pages
+	unmapping           // a person unmaps between pages
 	faulty              // requests fail
 	broken              // some clients cannot be read one by one
-	emptyPage           // a page comes without its rows
-	blind               // the agent may read nothing
-	halfBlind           // or only some
+	emptyPage           // a page has no rows
+	blind               // the agent may read no clients
+	halfBlind           // the agent may read only some clients
 	faultModes
 )
 
@@ -279,7 +279,7 @@ func (s *history) resync(mode faultMode) {
 		s.halo.Fault(halotest.Rule{Tenant: s.far, Chance: 0.15, Seed: s.seed, MaxRun: 3}, halotest.Status(500, ""), halotest.Status(503, ""),
 			halotest.Throttle(0), halotest.Reset(), halotest.HTML200(), halotest.Truncate(80), halotest.Cut(60), halotest.Expire())
 	case broken:
-		for id := range s.everThere { // those that are gone, too
+		for id := range s.everThere { // including deleted clients
 			if (id+int64(s.steps))%3 == 0 {
 				s.halo.Fault(halotest.Rule{Tenant: s.far, Route: halotest.RouteDetail, ClientID: id, Times: halotest.Forever},
 					halotest.Status([]int{403, 500, 502}[id%3], ""))
@@ -309,7 +309,7 @@ func (s *history) resync(mode faultMode) {
 	}
 }
 
-// check compares the result of a resync with what it can have seen.
+// check compares the result of a resync with what the resync can have seen.
 func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
 	switch r.State {
 	case repo.StateSucceeded:
@@ -341,7 +341,7 @@ func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, a
 		}
 		marked++
 		if !absent(m.Client) {
-			s.fail("client %d is marked missing and existed all the time", m.Client)
+			s.fail("client %d is marked missing, but existed throughout", m.Client)
 		}
 	}
 	if marked > max(20, len(before)/10) {
@@ -382,7 +382,7 @@ func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 			s.fail("mapping %+v, want %+v", m, want)
 		}
 		if verified == nil || verified.Before(r.StartedAt.Add(-time.Millisecond)) {
-			s.fail("client %d was last verified at %v, the run began at %v", m.Client, verified, r.StartedAt)
+			s.fail("client %d was last verified at %v, before the run began at %v", m.Client, verified, r.StartedAt)
 		}
 	}
 	if s.dice.IntN(3) > 0 {
@@ -398,7 +398,7 @@ func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	}
 }
 
-// reconnect makes a connection active again after a run that stopped it.
+// reconnect reactivates a connection that a run stopped.
 func (s *history) reconnect() {
 	if err := s.store.SetConnectionState(s.t.Context(), s.name, "ann", s.conn.ID, repo.Active, ""); err != nil {
 		s.fail("%v", err)

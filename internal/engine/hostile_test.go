@@ -12,8 +12,8 @@ import (
 )
 
 // TestHostileHalos imports from malicious Halos and from a normal one at the same time.
-// Each run ends in a clear state, stores nothing that cannot be shown, and does not affect
-// the normal Halo.
+// Each run ends in a clear state, stores only text that can be shown safely, and does
+// not affect the normal Halo.
 func TestHostileHalos(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 120)
@@ -23,7 +23,7 @@ func TestHostileHalos(t *testing.T) {
 		state          repo.RunState
 		reason         string
 		companies      int
-		companiesNames string // of them, joined
+		companiesNames string // joined names
 	}{
 		{"rows of nothing", `{"clients":[` + strings.Repeat("{},", 1<<20) + `{}]}`, repo.StateFailed, "page of more than 10000 rows", 0, ""},
 		{"endless count", `{"record_count":9007199254740992,"clients":[{"id":5,"name":"x"}]}`, repo.StateFailed, "the list has 9007199254740992 clients, but the maximum is 2000000", 0, ""},

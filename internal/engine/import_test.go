@@ -11,7 +11,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// plainHalo adds n active clients "Client 2" … with ids from 2.
+// plainClients adds n active clients named "Client 2", "Client 3" and so on, with ids
+// from 2.
 func plainClients(w *fixture, n int) {
 	for i := range n {
 		id := int64(i + 2)
@@ -82,7 +83,7 @@ func TestImportLinksAndLeavesAmbiguousAlone(t *testing.T) {
 		t.Errorf("items %+v", run.Items)
 	}
 	if n := len(w.companies("t1")); n != 5 {
-		t.Errorf("%d companies, want the 3 there were and 2 new", n)
+		t.Errorf("%d companies, want 3 existing and 2 new companies", n)
 	}
 }
 
@@ -116,11 +117,11 @@ func TestImportByID(t *testing.T) {
 	}
 	slices.Sort(items)
 	if !slices.Equal(items, []int64{1, 4711}) {
-		t.Errorf("items for %v, want the unknown client and the one that does not exist", items)
+		t.Errorf("items for %v, want items for the Unknown client and the missing client", items)
 	}
 
-	// Many ids are found by a listing, which is cheaper. A missing one still gets its own
-	// request.
+	// A large number of ids is read by listing clients, which is cheaper. A missing
+	// client still gets its own request.
 	many := few
 	many.ClientIDs = []int64{5000}
 	for id := int64(2); id <= 250; id++ {
@@ -136,8 +137,8 @@ func TestImportByID(t *testing.T) {
 	}
 }
 
-// A chosen client that the agent may not read fails alone and does not stop the
-// connection.
+// If the agent may not read a chosen client, only that client fails, and the connection
+// stays active.
 func TestImportByIDWithoutRights(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))
@@ -160,7 +161,7 @@ func TestDryRunWritesNothingButItself(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
 	plainClients(w, 150)
-	// One free company, and clients of its name on two pages.
+	// There is one unmapped company, and clients with its name are on two pages.
 	w.tenant.Rename(5, "Same")
 	w.tenant.Rename(140, "same")
 	conn := w.connect("t1", "c")
@@ -189,14 +190,14 @@ func TestTenantsAndConnectionsDoNotMix(t *testing.T) {
 			t.Errorf("tenant %s: %s", conn.Tenant, counts(run))
 		}
 	}
-	// The same Halo through a second connection: the companies are there.
+	// A second connection to the same Halo finds the existing companies.
 	if run := w.importAll(b2); run.Linked != 120 || run.Created != 0 {
 		t.Errorf("second connection: %s", counts(run))
 	}
 	if len(w.companies("a")) != 120 || len(w.companies("b")) != 120 || len(w.mappings("b")) != 240 {
 		t.Errorf("%d, %d companies; %d mappings", len(w.companies("a")), len(w.companies("b")), len(w.mappings("b")))
 	}
-	// A task with another tenant's connection finds nothing.
+	// A task with a connection of another tenant is refused.
 	stranger := all(a)
 	stranger.Tenant = "b"
 	if _, err := w.engine.Import(t.Context(), job(stranger)); err == nil || !strings.Contains(err.Error(), "does not exist") {
@@ -238,7 +239,7 @@ func TestDrainingGoesOnWhereItStopped(t *testing.T) {
 	for {
 		executions++
 		stopping := j
-		stopping.Draining = draining // one page an execution
+		stopping.Draining = draining // each execution writes one page
 		_, err := w.engine.Import(t.Context(), stopping)
 		if run := w.run(j); run.Ended() {
 			if run.Created != 1000 || !run.Complete || run.Attempt != executions {
@@ -247,7 +248,7 @@ func TestDrainingGoesOnWhereItStopped(t *testing.T) {
 			break
 		}
 		if after, put := tasks.IsLater(err); !put || after != 0 {
-			t.Fatalf("execution %d: %v, want it put off without a wait", executions, err)
+			t.Fatalf("execution %d: %v, want it postponed without a delay", executions, err)
 		}
 	}
 	if executions != 10 {
@@ -282,7 +283,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// Of two executions of one run, the older one must not write.
+// If two executions of one run overlap, the older one must not write.
 func TestOvertakenExecutionWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -293,16 +294,16 @@ func TestOvertakenExecutionWritesNothing(t *testing.T) {
 	w.before(5, func() {
 		defer close(over)
 		if _, err := w.second.Import(t.Context(), j); err != nil {
-			t.Errorf("overtaking execution: %v", err)
+			t.Errorf("newer execution: %v", err)
 		}
 		if run := w.run(j); run.Created != 400 || !run.Complete {
-			t.Errorf("overtaking execution: %s", counts(run))
+			t.Errorf("newer execution: %s", counts(run))
 		}
 	})
 	_, err := w.engine.Import(t.Context(), j)
 	<-over
 	if err == nil || !errors.Is(err, repo.ErrFenced) {
-		t.Errorf("overtaken execution: %v, want it fenced", err)
+		t.Errorf("older execution: %v, want a fence error", err)
 	}
 	if n := len(w.mappings("t1")); n != 400 {
 		t.Errorf("%d mappings", n)

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// keyed returns a worker with a key set.
+// keyed returns a worker with the given key set.
 func (w *fixture) keyed(text string) *enginetest.Worker {
 	w.t.Helper()
 	return enginetest.New(enginetest.Config{Store: repotest.OpenKeyed(w.t, w.url, text), Allow: w.engine.Config.Allow})
@@ -38,8 +38,8 @@ func newKeys(t *testing.T) string {
 	return text
 }
 
-// A worker with the old key set puts the run off, and a worker with the new one executes
-// it. The connection stays active.
+// A worker with the old key set postpones the run, and a worker with the new key set
+// executes it. The connection stays active.
 func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)
@@ -70,8 +70,8 @@ func TestUnknownKeyPutsTheRunOff(t *testing.T) {
 	}
 }
 
-// A secret that was copied from elsewhere, or altered, ends the run at once
-// with a reason; no request goes to Halo.
+// If a secret was altered or copied from another row, the run ends at once with a
+// reason and sends no request to Halo.
 func TestForeignSecretEndsTheRun(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

@@ -13,8 +13,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// manyPairs makes companies for the clients of plainClients and pairs of
-// them, by id.
+// manyPairs adds n companies and pairs them by id with the clients of plainClients.
 func (w *fixture) manyPairs(n int) []tasks.Pair {
 	w.t.Helper()
 	names, pairs := make([]string, n), make([]tasks.Pair, n)
@@ -30,8 +29,8 @@ func (w *fixture) manyPairs(n int) []tasks.Pair {
 	return pairs
 }
 
-// If the worker stops after each chunk, the run continues at the next one, and pairs of
-// earlier chunks still contradict later ones.
+// If the worker stops after each chunk, the run continues at the next chunk. Later
+// pairs are still checked against the pairs of earlier chunks.
 func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -39,7 +38,7 @@ func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 	conn := w.connect("t1", "c")
 	pairs := w.manyPairs(98)
 	pairs = append(pairs, pairs[:32]...)
-	pairs[90].Company = "Company 3" // which the first chunk maps
+	pairs[90].Company = "Company 3" // already mapped in the first chunk
 	j := mapJob(conn, true, pairs...)
 	draining := make(chan struct{})
 	close(draining)
@@ -55,7 +54,7 @@ func TestMapGoesOnAtTheNextChunk(t *testing.T) {
 			t.Fatalf("%d pairs done after %d executions: %v", run.Records, executions, err)
 		}
 		if after, put := tasks.IsLater(err); !put || after != 0 {
-			t.Fatalf("execution %d: %v, want it put off without a wait", executions, err)
+			t.Fatalf("execution %d: %v, want it postponed without a delay", executions, err)
 		}
 	}
 	run := w.mapRun(j)
@@ -74,7 +73,7 @@ func (w *fixture) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 	return run
 }
 
-// 250 pairs of a small Halo are found by its listing, of a large one by id.
+// A run finds 250 pairs by listing a small Halo, but by id in a large Halo.
 func TestMapTakesTheCheaperWay(t *testing.T) {
 	t.Parallel()
 	for clients, limit := range map[int]int{400: 12, 40_000: 260} {
@@ -96,7 +95,8 @@ func TestMapTakesTheCheaperWay(t *testing.T) {
 	}
 }
 
-// Of two executions of one run, the newer one wins, and each pair has one mapping.
+// If two executions of one run overlap, the newer one wins, and each pair has one
+// mapping.
 func TestMapIsFenced(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -107,19 +107,19 @@ func TestMapIsFenced(t *testing.T) {
 	w.before(2, func() {
 		over = true
 		if _, err := w.second.Map(t.Context(), j); err != nil {
-			t.Errorf("overtaking execution: %v", err)
+			t.Errorf("newer execution: %v", err)
 		}
 	})
 	_, err := w.engine.Map(t.Context(), j)
 	if !over || !errors.Is(err, repo.ErrFenced) {
-		t.Errorf("overtaken execution: %v, want it fenced", err)
+		t.Errorf("older execution: %v, want a fence error", err)
 	}
 	same(t, "counts", counts(w.mapRun(j)), "succeeded: 90 records, 0 created, 90 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 0 failed, complete")
 	same(t, "mappings", len(w.mappings("t1")), 90)
 }
 
-// Two requests at once, from two workers, that map the same clients to other
-// companies: each client is mapped once, and each pair has its outcome.
+// If two workers map the same clients to different companies at the same time, each
+// client is mapped once and each pair has an outcome.
 func TestMapsAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -146,7 +146,7 @@ func TestMapsAtOnce(t *testing.T) {
 	same(t, "mapped and refused", []int{a.Linked + b.Linked, a.Failed + b.Failed, len(w.mappings("t1"))}, []int{60, 60, 60})
 }
 
-// A run waits for a Halo that is down, and keeps its progress.
+// A run waits while Halo is down and keeps its progress.
 func TestMapWaitsForHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -166,13 +166,13 @@ func TestMapWaitsForHalo(t *testing.T) {
 	}
 }
 
-// A run distinguishes a broken client from an outage by Halo's list and by the number of
-// failures.
+// A run distinguishes broken clients from an outage by the state of Halo's list and by
+// the number of failures.
 func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		pairs   int
-		listing bool // fails as well
+		listing bool // whether the list fails too
 		outcome repo.RunState
 	}{
 		"broken clients": {5, false, "succeeded"},
@@ -199,7 +199,7 @@ func TestMapTellsABrokenClientFromAnOutage(t *testing.T) {
 	}
 }
 
-// A Halo that fails for a moment: what can be read at the second try is mapped.
+// If Halo fails briefly, clients that can be read on a retry are mapped.
 func TestMapTriesABrokenClientAgain(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -210,7 +210,7 @@ func TestMapTriesABrokenClientAgain(t *testing.T) {
 	same(t, "outcomes", outcomes(w.mapAll(mapJob(conn, false, w.manyPairs(2)...))), []string{"1 mapped", "2 mapped"})
 }
 
-// Cancelling ends a run after the chunk in hand.
+// A cancelled run ends after the current chunk.
 func TestMapIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -228,7 +228,7 @@ func TestMapIsCancelled(t *testing.T) {
 	}
 }
 
-// A deletion that is newer than the request wins over it.
+// An unmapping that is newer than the map request wins.
 func TestUnmapWinsOverMap(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -244,7 +244,7 @@ func TestUnmapWinsOverMap(t *testing.T) {
 	same(t, "outcomes of a new request", outcomes(w.mapAll(mapJob(conn, false, pairs...))), []string{"1 mapped"})
 }
 
-// unmap unmaps mappings, which must be active.
+// unmap unmaps active mappings.
 func (w *fixture) unmap(ids ...uuid.UUID) {
 	w.t.Helper()
 	for _, o := range w.unmapNow(ids...) {
@@ -262,7 +262,7 @@ func (w *fixture) unmapNow(ids ...uuid.UUID) []repo.MappingOutcome {
 	}
 	outcomes, err := w.engine.UnmapNow(w.t.Context(), "t1", "anna", texts)
 	if err != nil {
-		w.t.Error(err) // not Fatal: hooks call it from other goroutines
+		w.t.Error(err) // not Fatal, because hooks call unmap from other goroutines
 	}
 	return outcomes
 }

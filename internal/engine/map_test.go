@@ -29,7 +29,7 @@ func (w *fixture) addCompanies(names ...string) []uuid.UUID {
 	return ids
 }
 
-// pairsOf reads COMPANY=CLIENT as the CLI does.
+// pairsOf parses COMPANY=CLIENT pairs like the CLI.
 func pairsOf(texts ...string) []tasks.Pair {
 	pairs := make([]tasks.Pair, len(texts))
 	for i, text := range texts {
@@ -47,7 +47,7 @@ func mapJob(conn repo.Connection, replace bool, pairs ...tasks.Pair) tasks.Job[t
 	return tasks.Job[tasks.MapArgs]{RunID: tasks.NewRunID(), Args: args.Canonical(), Attempt: 1, Draining: make(chan struct{})}
 }
 
-// mapAll executes a map run, as often as the queue would.
+// mapAll executes a map run as often as the queue would and returns the ended run.
 func (w *fixture) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	w.t.Helper()
 	for range 20 {
@@ -63,7 +63,7 @@ func (w *fixture) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	return repo.Run{}
 }
 
-// outcomes returns a run's pairs as lines to compare.
+// outcomes returns the outcomes of a run's pairs as lines.
 func outcomes(r repo.Run) []string {
 	var lines []string
 	for _, p := range r.Pairs {
@@ -97,7 +97,7 @@ func TestMapOutcomes(t *testing.T) {
 	w.app.Rights(halotest.ReadSome(func(id int64) bool { return id != 14 }))
 	w.app.Revoke()
 	w.halo.Fault(halotest.Rule{ClientID: 21, Times: halotest.Forever}, halotest.Status(500, `{"message":"object reference"}`))
-	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 }) // nanosecond: the first failure counts
+	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 }) // 1 ns, so that the first failure counts
 	ids := w.addCompanies("One", "Two", "two", "Three", "Four", "Café “ROMA”", "Five", "Six")
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{"External"}, "crm-1"); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestMapOutcomes(t *testing.T) {
 	}
 	same(t, "items", len(run.Items), 12)
 
-	// What it says to the next request.
+	// The mappings of the first run conflict with the next request.
 	run = w.mapAll(mapJob(conn, false, pairsOf("One=12", "Five=11", "One=11")...))
 	same(t, "outcomes", outcomes(run), []string{
 		"1 refused: the company is mapped to client 11 (Eleven); client 12 is mapped to company " + w.companyOf(12).String() + " (External)",
@@ -142,7 +142,7 @@ func TestMapOutcomes(t *testing.T) {
 	}
 }
 
-// companyOf is the company that a client is mapped to.
+// companyOf returns the company that a client is mapped to.
 func (w *fixture) companyOf(client int64) uuid.UUID {
 	for _, m := range w.mappings("t1") {
 		if m.ClientID == client {
@@ -190,8 +190,8 @@ func TestMapReplaces(t *testing.T) {
 	}
 }
 
-// An already mapped client that has changed in Halo since is refreshed, and
-// the catalogue with it.
+// If a mapped client has changed in Halo, a new map request refreshes the mapping and
+// the catalogue.
 func TestMapTellsWhatHaloSays(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

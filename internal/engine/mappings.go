@@ -15,9 +15,10 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// UnmapNow unmaps mappings at once, without the queue and without Halo, and returns the
-// outcome of each, in the order given. It wins over runs in progress: they do not map
-// these clients again. An invalid id is a [*UsageError]; then nothing is unmapped.
+// UnmapNow unmaps mappings at once, without the queue and without requests to Halo. It
+// returns the outcome of each mapping, in the given order. Runs in progress do not map
+// these clients again. If an id is invalid, UnmapNow unmaps nothing and returns a
+// [*UsageError].
 func (e *Engine) UnmapNow(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
 	mappings, err := mappingIDs(ids)
 	if err != nil {
@@ -44,10 +45,10 @@ func mappingIDs(texts []string) ([]uuid.UUID, error) {
 	return ids, nil
 }
 
-// Restore restores deleted mappings under their ids and returns the outcome of each, in
-// the order given. It reads each client from Halo. If Halo cannot be read, the mapping
-// becomes unverified, without an error. An invalid id is a [*UsageError]; then nothing
-// is restored.
+// Restore restores deleted mappings under their previous ids and returns the outcome of
+// each, in the given order. It reads each client from Halo. If it cannot read a client,
+// the mapping becomes unverified and Restore returns no error. If an id is invalid,
+// Restore restores nothing and returns a [*UsageError].
 func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string) ([]repo.MappingOutcome, error) {
 	wanted, err := mappingIDs(ids)
 	if err != nil {
@@ -62,7 +63,7 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 	for _, id := range wanted {
 		m, ok := known[id]
 		if !ok || m.DeletedAt == nil || m.CompanyID == uuid.Nil {
-			continue // not restored, so not read
+			continue // will not be restored, so there is no need to read the client
 		}
 		r := readers[m.ConnectionID]
 		if r == nil {
@@ -78,11 +79,11 @@ func (e *Engine) Restore(ctx context.Context, tenant, actor string, ids []string
 	return e.store.Restore(ctx, tenant, actor, wanted, sides)
 }
 
-// sideReader reads clients of one connection until its Halo fails.
+// sideReader reads clients of one connection until a request to Halo fails.
 type sideReader struct {
 	api     *halo.API
-	down    error   // why reading has stopped
-	doubted *string // why a 404 proves nothing, empty if it does; nil: not yet checked
+	down    error   // why the reader has stopped
+	doubted *string // why a 404 is not proof; empty if it is, nil if not yet checked
 }
 
 func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
@@ -94,13 +95,13 @@ func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
 		return r.absent(ctx)
 	}
 	if err != nil && !errors.Is(err, halo.ErrForbidden) {
-		r.down = err // the next client would fail as slowly
+		r.down = err // skip the other clients, which would fail just as slowly
 	}
 	return sideOf(c, err)
 }
 
-// absent returns the Halo side of a client after a 404: missing, unless the agent
-// gets a 404 for every client.
+// absent returns the Halo side of a client after a 404. The client is missing, unless
+// the agent gets a 404 for every client.
 func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	if r.doubted == nil {
 		doubt, err := proof.Absence(ctx, r.api)
@@ -116,7 +117,8 @@ func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	return sideOf(halo.Client{}, halo.ErrNotFound)
 }
 
-// sideOf returns the Halo side of a restored mapping from the result of reading it.
+// sideOf returns the Halo side of a restored mapping from the result of reading its
+// client.
 func sideOf(c halo.Client, err error) repo.HaloSide {
 	switch {
 	case errors.Is(err, halo.ErrNotFound):

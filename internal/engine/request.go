@@ -10,11 +10,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Receipt is the answer to a request.
+// Receipt is the response to a request.
 type Receipt = dispatch.Receipt
 
-// ImportRequest is a request for an import. Exactly one of All, Search and ClientIDs
-// is set.
+// ImportRequest is a request for an import. Set exactly one of All, Search and
+// ClientIDs.
 type ImportRequest struct {
 	Connection  string // name or id
 	All         bool
@@ -24,10 +24,10 @@ type ImportRequest struct {
 	RequestedBy string
 }
 
-// RequestImport writes the run into the ledger and enqueues it. If the queue is
-// unavailable, the run waits in the ledger; see [Receipt]. RequestImport writes nothing
-// if the request is invalid or the connection not active ([*UsageError]), or if the
-// connection is unknown ([*NotFoundError]).
+// RequestImport records a run in the ledger and enqueues it. If the queue is
+// unavailable, the run waits in the ledger; see [Receipt]. RequestImport records
+// nothing and returns a [*UsageError] if the request is invalid or the connection is
+// not active, or a [*NotFoundError] if the connection does not exist.
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, req.Connection)
 	if err != nil {
@@ -46,11 +46,11 @@ type MapRequest struct {
 	Connection  string       // name or id
 	Pairs       []tasks.Pair // 1 to [tasks.MaxPairs]
 	Replace     bool         // replace mappings of these companies and clients
-	Suggested   bool         // the pairs are suggestions that were accepted
+	Suggested   bool         // the pairs are accepted suggestions
 	RequestedBy string
 }
 
-// RequestMap writes the run into the ledger and enqueues it. It returns the errors of
+// RequestMap records a run in the ledger and enqueues it. It returns the same errors as
 // [Engine.RequestImport].
 func (e *Engine) RequestMap(ctx context.Context, tenant string, req MapRequest) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, req.Connection)
@@ -74,9 +74,9 @@ func (e *Engine) RequestResync(ctx context.Context, tenant, connection, by strin
 	return request(ctx, e, repo.KindResync, args)
 }
 
-// RequestUnmap writes an unmap run into the ledger and enqueues it. It returns the
-// errors of [Engine.RequestImport], but the connection need not be active: unmapping
-// sends no request to Halo.
+// RequestUnmap records an unmap run in the ledger and enqueues it. It returns the same
+// errors as [Engine.RequestImport], but accepts an inactive connection, because
+// unmapping sends no request to Halo.
 func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, ids []string, actor string) (Receipt, error) {
 	conn, err := e.FindConnection(ctx, tenant, connection)
 	if err != nil {
@@ -86,7 +86,7 @@ func (e *Engine) RequestUnmap(ctx context.Context, tenant, connection string, id
 	return request(ctx, e, repo.KindUnmap, args)
 }
 
-// activeConnection returns a connection if it is active.
+// activeConnection returns a connection, or an error if the connection is not active.
 func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo.Connection, error) {
 	conn, err := e.FindConnection(ctx, tenant, ref)
 	if err != nil {
@@ -98,7 +98,7 @@ func (e *Engine) activeConnection(ctx context.Context, tenant, ref string) (repo
 	return conn, nil
 }
 
-// request writes a run into the ledger and enqueues it.
+// request records a run in the ledger and enqueues it.
 func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind, args A) (Receipt, error) {
 	args = args.Canonical()
 	if err := args.Validate(); err != nil {
@@ -112,17 +112,17 @@ func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind,
 	if err != nil {
 		return Receipt{}, err
 	}
-	// Enqueuing an existing run again changes nothing if its task exists, and repairs
-	// the queue if a process died in between. A running run is left to the dispatcher,
-	// which watches its heartbeat.
+	// Enqueueing an existing run changes nothing if its task exists. Otherwise it
+	// repairs a run whose requester died before enqueueing. The dispatcher watches
+	// running runs by their heartbeat.
 	if existing && run.State == repo.StateRunning {
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	}
 	return e.dispatch.Queue(ctx, run, existing), nil
 }
 
-// RunID returns a run's id as the queue and the CLI show it: 32 hex digits without
-// hyphens, because asynqmon cuts task ids at the first hyphen.
+// RunID returns a run's id in the form used by the queue and the CLI: 32 hex digits
+// without hyphens, because asynqmon truncates task ids at the first hyphen.
 func RunID(id uuid.UUID) string { return repo.Hex(id) }
 
 func because(reason string) string {

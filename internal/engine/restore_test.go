@@ -25,7 +25,8 @@ func (w *fixture) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 	return outcomes
 }
 
-// mapped makes a company and a mapping for each client, by ascending id.
+// mapped adds a company and a mapping for each client and returns the mappings by
+// client id.
 func (w *fixture) mapped(conn repo.Connection) map[int64]repo.Mapping {
 	w.t.Helper()
 	w.importAll(conn)
@@ -46,7 +47,8 @@ func TestRestore(t *testing.T) {
 	w.tenant.Rename(2, "Renamed")
 	w.tenant.Deactivate(3)
 	w.tenant.Delete(4)
-	// Conflicts: client 5's company has another client, client 6 another company.
+	// Create conflicts: map client 5's company to another client, and client 6 to another
+	// company.
 	w.addCompanies("Other")
 	w.tenant.Add(halotest.Client{ID: 50, Name: "Fifty"})
 	run := w.mapAll(mapJob(conn, false, pairsOf(m[5].CompanyID.String()+"=50", "Other=6")...))
@@ -78,7 +80,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("event %+v: %s %s", e, e.Before, e.After)
 	}
 
-	// If Halo is down, mappings are restored after a single request.
+	// If Halo is down, mappings are restored after a single failed request.
 	w.unmap(m[2].ID, m[8].ID)
 	w.halo.Fault(halotest.Rule{Times: halotest.Forever}, halotest.Status(503, ""))
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = 1 })
@@ -92,7 +94,8 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// Two deleted mappings of one client in one request: the first one wins.
+// If one request restores two deleted mappings of the same client, the first mapping
+// wins.
 func TestRestoreOneOfTwo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -108,7 +111,7 @@ func TestRestoreOneOfTwo(t *testing.T) {
 	same(t, "outcomes", got, []string{"restored", "refused: its client is now mapped to company " + second.CompanyID.String() + " (Other)"})
 }
 
-// An agent without rights gets a 404 for each client, which proves nothing.
+// An agent without rights gets a 404 for every client. This proves nothing.
 func TestRestoreByABlindAgent(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

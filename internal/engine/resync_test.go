@@ -24,7 +24,7 @@ func resyncJob(conn repo.Connection) tasks.Job[tasks.ResyncArgs] {
 	}
 }
 
-// resync executes a resync as often as the queue would and returns the run.
+// resync executes a resync as often as the queue would and returns the ended run.
 func (w *fixture) resync(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.resyncJob(resyncJob(conn))
@@ -52,7 +52,7 @@ func (w *fixture) resyncJob(j tasks.Job[tasks.ResyncArgs]) repo.Run {
 	return repo.Run{}
 }
 
-// states is each client's mapping in a word.
+// states returns the state of each client's mapping.
 func (w *fixture) states(tenant string) map[int64]repo.MappingState {
 	all := map[int64]repo.MappingState{}
 	for _, m := range w.mappings(tenant) {
@@ -61,7 +61,8 @@ func (w *fixture) states(tenant string) map[int64]repo.MappingState {
 	return all
 }
 
-// Both ways of a resync have the same result.
+// A resync that lists all clients and a resync that reads clients by id have the same
+// result.
 func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	t.Parallel()
 	for way, others := range map[string]int{"listing": 0, "ids": 3000} {
@@ -116,7 +117,8 @@ func TestResyncTakesOverWhatHaloSays(t *testing.T) {
 	}
 }
 
-// A lost right does not count as a deletion, however Halo reports it.
+// Clients that become hidden when the agent loses a right do not count as deleted,
+// however Halo reports them.
 func TestResyncWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"a listing": 60, "one by one": 1} {
@@ -142,7 +144,8 @@ func TestResyncWithoutRights(t *testing.T) {
 	}
 }
 
-// If half of the clients are missing, nothing is marked until a person approves it.
+// If half of the clients are missing, the run changes nothing until a person approves
+// it.
 func TestResyncIsHeld(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -160,7 +163,7 @@ func TestResyncIsHeld(t *testing.T) {
 	}
 	for _, m := range w.mappings("t1") {
 		if m.State != repo.MappingOK || m.ClientName == "Renamed" {
-			t.Errorf("a held run changed %+v", m)
+			t.Errorf("the held run changed %+v", m)
 		}
 	}
 	if _, err := w.store.ApproveRun(t.Context(), "t1", run.ID, "ann"); err != nil {
@@ -178,7 +181,7 @@ func TestResyncIsHeld(t *testing.T) {
 	}
 }
 
-// Another Halo has other clients under the same ids.
+// A different Halo has different clients under the same ids.
 func TestResyncOfAnotherHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -224,7 +227,8 @@ func TestResyncOfAnotherHalo(t *testing.T) {
 	}
 }
 
-// Refused credentials stop a connection. New ones make it active and start a resync.
+// Refused credentials stop a connection. New credentials reactivate it and start a
+// resync.
 func TestResyncWithBadCredentials(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -249,8 +253,8 @@ func TestResyncWithBadCredentials(t *testing.T) {
 	}
 }
 
-// A client that Halo cannot show does not delay the others and does not count as a
-// deletion.
+// A client that Halo fails to return does not delay the other clients and does not
+// count as deleted.
 func TestResyncOfBrokenClients(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -273,7 +277,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	if run := w.resync(conn); run.State != repo.StateSucceeded || run.Missing != 2 {
 		t.Errorf("%s, %d missing: %s", counts(run), run.Missing, run.Error)
 	}
-	// A route that lost all single clients proves nothing.
+	// If reading by id returns 404 for every client, a 404 proves nothing.
 	w.tenant.Delete(7)
 	w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(404, ""))
 	if run := w.resync(conn); run.State != repo.StatePartial || run.Missing != 0 {
@@ -281,7 +285,7 @@ func TestResyncOfBrokenClients(t *testing.T) {
 	}
 }
 
-// A resync takes about as many requests as the cheaper of its two ways.
+// A resync takes about as many requests as the cheaper of its two methods.
 func TestResyncRequests(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
@@ -305,9 +309,9 @@ func TestResyncRequests(t *testing.T) {
 				t.Errorf("%d mappings: %s: %s", mapped, counts(run), run.Error)
 			}
 			requests := w.halo.Log().Requests
-			t.Logf("%d mappings, %s night: %d requests, the cheaper way takes %d", mapped, night, requests, cheaper)
+			t.Logf("%d mappings, %s night: %d requests, the cheaper method takes %d", mapped, night, requests, cheaper)
 			if requests > cheaper+cheaper/10 {
-				t.Errorf("%d mappings: %d requests for %d", mapped, requests, cheaper)
+				t.Errorf("%d mappings: %d requests, want about %d", mapped, requests, cheaper)
 			}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A removed run stays removed although the queue's archive keeps its task for longer:
-// neither requesting nor restarting the task restores it.
+// A removed run stays removed, even though the queue's archive keeps its task for
+// longer. Neither a request nor a restart of the task restores the run.
 func TestRemovedRunsStayRemoved(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -54,7 +54,7 @@ func TestRemovedRunsStayRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(old[:6], []byte{0x01, 0x80, 0, 0, 0, 0}) // in 2022
+	copy(old[:6], []byte{0x01, 0x80, 0, 0, 0, 0}) // a timestamp in 2022
 	j := job(all(q.conn))
 	j.RunID = engine.RunID(old)
 	if _, err := q.engine.Import(t.Context(), j); err == nil || !strings.Contains(err.Error(), "its record is gone") {

@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Run returns one run of the tenant with its items.
+// Run returns a run of the tenant with its items.
 func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error) {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -26,7 +26,7 @@ func (e *Engine) Run(ctx context.Context, tenant, runID string) (repo.Run, error
 	return run, runError(runID, err)
 }
 
-// Cancel cancels a run. A queued run ends at once, a running one after its current
+// Cancel cancels a run. A queued run ends at once; a running run ends after its current
 // batch. Cancel is safe to repeat.
 func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.Run, error) {
 	id, err := parseRunID(runID)
@@ -38,13 +38,13 @@ func (e *Engine) Cancel(ctx context.Context, tenant, runID, actor string) (repo.
 		run, err = e.store.RequestCancel(ctx, tenant, id, actor)
 	}
 	if err == nil {
-		e.dispatch.RunNow(ctx, id) // so that a client that waits for the result gets it at once
+		e.dispatch.RunNow(ctx, id) // so that a waiting client gets the result at once
 	}
 	return run, runError(runID, err)
 }
 
-// Watch calls show with the run's current state at every interval and once at its end,
-// and returns the ended run.
+// Watch waits until the run has ended and returns it. It calls show with the current
+// state of the run at every interval, and once more at the end.
 func (e *Engine) Watch(ctx context.Context, tenant, runID string, every time.Duration, show func(repo.Run)) (repo.Run, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -80,9 +80,9 @@ func runError(runID string, err error) error {
 	return err
 }
 
-// Retry repeats the request of an ended run. For a run that has not ended it returns
-// that run, so Retry is safe to repeat; a run that waits for a later time starts at
-// once.
+// Retry repeats the request of an ended run. For an unfinished run, Retry returns the
+// same run, so it is safe to repeat. If the unfinished run is delayed, it becomes due
+// at once.
 func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
 	run, err := e.Run(ctx, tenant, runID)
 	switch {
@@ -151,7 +151,7 @@ func importArgs(run repo.Run) (args tasks.ImportArgs, err error) {
 	return args, err
 }
 
-// Pairs returns the requested pairs of a map run, and nil for runs of other kinds.
+// Pairs returns the requested pairs of a map run, or nil for other kinds of run.
 func Pairs(run repo.Run) ([]tasks.Pair, error) {
 	if run.Kind != repo.KindMap {
 		return nil, nil
@@ -160,14 +160,13 @@ func Pairs(run repo.Run) ([]tasks.Pair, error) {
 	return args.Pairs, err
 }
 
-// IsDryRun reports whether a run is a dry run, which writes only its own record.
+// IsDryRun reports whether a run is a dry run. A dry run writes only its own record.
 func IsDryRun(run repo.Run) bool {
 	args, err := importArgs(run)
 	return err == nil && run.Kind == repo.KindImport && args.DryRun
 }
 
-// Approve approves a held run. The run starts again from the beginning and reads Halo
-// again.
+// Approve approves a held run. The run starts from the beginning and reads Halo again.
 func (e *Engine) Approve(ctx context.Context, tenant, runID, actor string) (Receipt, error) {
 	id, err := parseRunID(runID)
 	if err != nil {

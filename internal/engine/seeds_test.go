@@ -20,14 +20,14 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// halos is the number of random Halos that an import has to cope with.
-// HALOSYNC_HALOS sets another number ("make soak": 100). These have every value
-// of every switch and every kind of fault, which the test verifies.
+// halos is the number of random Halos that the test imports from. HALOSYNC_HALOS
+// overrides it ("make soak": 100). The test verifies that the default seeds cover every
+// value of every switch and every kind of fault.
 const halos = 24
 
-// Imports cope with random variants of Halo's undocumented behaviour, with faults and
-// changes between pages: a complete run has every client that existed all the time, a
-// partial one has a reason, nothing is duplicated, and nothing hangs.
+// Imports handle random variants of Halo's undocumented behaviour, faults, and changes
+// between pages. A complete run has every client that existed throughout, and a partial
+// run has a reason. No client is duplicated, and no run hangs.
 func TestImportFromAHundredHalos(t *testing.T) {
 	t.Parallel()
 	number := halos
@@ -61,8 +61,8 @@ func TestImportFromAHundredHalos(t *testing.T) {
 	if number < halos || t.Failed() {
 		return
 	}
-	// If hardly any run were complete, or a variant did not occur, this test
-	// would prove little.
+	// The test would prove little if few runs were complete or if a variant did not
+	// occur.
 	if int(complete.Load()) < number/2 {
 		t.Errorf("only %d of %d runs were complete", complete.Load(), number)
 	}
@@ -73,13 +73,13 @@ func TestImportFromAHundredHalos(t *testing.T) {
 	}
 }
 
-// variant is what a seed decides of a Halo.
+// variant is the Halo that a seed selects.
 type variant struct {
 	seed      uint64
 	profile   halotest.Profile
 	clients   int
-	faultSeed uint64 // seed of the faults; 0: no faults
-	changes   bool   // clients change between the pages
+	faultSeed uint64 // seed of the faults; 0 for no faults
+	changes   bool   // whether clients change between pages
 }
 
 func newVariant(seed uint64) *variant {
@@ -92,10 +92,10 @@ func newVariant(seed uint64) *variant {
 	return v
 }
 
-// waits reports whether runs wait for the end of a fault instead of being put off.
+// waits reports whether runs wait until a fault ends instead of being postponed.
 func (v *variant) waits() bool { return v.seed%10 == 0 }
 
-// switches names the values of the variant, as [allSwitches] does.
+// switches returns the names of the variant's values, in the format of [allSwitches].
 func (v *variant) switches() []string {
 	p := v.profile
 	return []string{
@@ -108,7 +108,7 @@ func (v *variant) switches() []string {
 	}
 }
 
-// allSwitches names every value that seeds choose from, and every fault.
+// allSwitches returns the names of every value and every fault that seeds can select.
 func allSwitches() (all []string) {
 	for name, n := range map[string]int{"PastEnd": 3, "EchoSize": 3, "IDs": 3, "DefaultSort": 2, "RetryAfter": 3, "ThrottleBody": 5, "RecordCount": 3} {
 		for i := range n {
@@ -130,14 +130,14 @@ func allSwitches() (all []string) {
 	return all
 }
 
-// imports imports twice, while everything happens and after it, and returns
-// whether the first run was complete and which faults struck it.
+// imports imports twice, once during the changes and faults and once afterwards. It
+// returns whether the first run was complete, and the faults that occurred.
 func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind]int) {
 	profile := v.profile
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
 	if !v.waits() {
-		// Most runs give up at once and are put off, which is quick without the queue's
-		// waits. The others wait until the faults end.
+		// Most runs are postponed after the first failure, which is fast because the
+		// test skips the queue's delays. The other runs wait until the faults end.
 		w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
 	}
 	w.tenant.Seed(v.clients, v.seed)
@@ -160,7 +160,7 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	w.halo.ClearFaults()
 	h.check(t, w, run)
 
-	// The next run completes a partial one, unless Halo sends no count.
+	// The next run completes a partial run, unless Halo sends no count.
 	again := w.importAll(conn)
 	countless := profile.BareArray || profile.RecordCount == halotest.CountMissing
 	if again.Complete == countless {
@@ -174,7 +174,7 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	return run.Complete, w.halo.Log().Faults
 }
 
-// randomProfile throws the dice for every switch.
+// randomProfile returns a profile with a random value for every switch.
 func randomProfile(dice *rand.Rand) halotest.Profile {
 	p := halotest.Profile{
 		RateLimit:   halotest.Off,
@@ -196,7 +196,7 @@ func randomProfile(dice *rand.Rand) halotest.Profile {
 	}
 	switch dice.IntN(4) {
 	case 0:
-		p.TokenUses = 8 + dice.IntN(8) // more than are in flight at once
+		p.TokenUses = 8 + dice.IntN(8) // more than the number of concurrent requests
 	case 1:
 		p.NewTokenKillsOld = true
 	}
@@ -206,7 +206,7 @@ func randomProfile(dice *rand.Rand) halotest.Profile {
 	return p
 }
 
-// addFaults adds random faults and one certain fault, of the nth kind.
+// addFaults adds random faults and one guaranteed fault of the nth kind.
 func addFaults(w *fixture, seed uint64, nth int) {
 	kinds := []halotest.Fault{
 		halotest.Status(500, ""), halotest.Status(502, "<html><title>Bad Gateway</title></html>"), halotest.Status(503, ""),
@@ -217,29 +217,28 @@ func addFaults(w *fixture, seed uint64, nth int) {
 	w.halo.Fault(halotest.Rule{Chance: 0.08, Seed: seed, MaxRun: 3}, kinds...)
 }
 
-// tenantChanges changes a tenant between pages and remembers what a run may have
-// seen.
+// tenantChanges changes a tenant between pages and records what a run may have seen.
 type tenantChanges struct {
 	mu      sync.Mutex
 	tenant  *halotest.Tenant
 	dice    *rand.Rand
 	start   []halotest.Client
-	names   map[int64][]string // all that a client has had
+	names   map[int64][]string // all names that a client has had
 	touched map[int64]bool     // deleted, merged, added, (de)activated
 	changes int
 }
 
-// stop ends the changes.
+// stop stops the changes.
 func (h *tenantChanges) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.changes = maxChanges
 }
 
-// maxChanges is the maximum number of changes of a tenant.
+// maxChanges is the maximum number of changes to a tenant.
 const maxChanges = 12
 
-// change makes a change at about every third page.
+// change makes a change after about every third page.
 func (h *tenantChanges) change() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -284,10 +283,10 @@ func (h *tenantChanges) add() {
 	}
 }
 
-// shown returns a name as the product stores and shows it.
+// shown returns a name as the product stores and displays it.
 func shown(name string) string { return plaintext.Clean(name, 1000) }
 
-// check compares the database with what a run can have seen.
+// check compares the database with what the run can have seen.
 func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 	t.Helper()
 	h.mu.Lock()
@@ -299,7 +298,7 @@ func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 		t.Fatalf("%s: %q", counts(run), run.Error)
 	}
 	if sum := run.Created + run.Linked + run.Refreshed + run.Unchanged + run.Ambiguous + run.Skipped + run.Failed; sum != run.Records {
-		t.Errorf("outcomes of %d clients for %d records", sum, run.Records)
+		t.Errorf("the counts add up to %d clients, but the run has %d records", sum, run.Records)
 	}
 	mapped := map[int64]repo.Mapping{}
 	for _, m := range w.mappings("t1") {
@@ -308,7 +307,7 @@ func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 		}
 		mapped[m.ClientID] = m
 		if !slices.ContainsFunc(h.names[m.ClientID], func(name string) bool { return shown(name) == m.ClientName }) {
-			t.Errorf("client %d is mapped as %q and was only ever called %q", m.ClientID, m.ClientName, h.names[m.ClientID])
+			t.Errorf("client %d is mapped as %q, but its names in Halo were %q", m.ClientID, m.ClientName, h.names[m.ClientID])
 		}
 	}
 	if !run.Complete {
@@ -321,6 +320,6 @@ func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 		}
 	}
 	if len(missing) > 0 {
-		t.Errorf("complete but without clients %v; touched %v", missing, slices.Sorted(maps.Keys(h.touched)))
+		t.Errorf("complete run lacks clients %v; changed clients: %v", missing, slices.Sorted(maps.Keys(h.touched)))
 	}
 }

@@ -37,7 +37,7 @@ func TestSuggestFindsNameVariants(t *testing.T) {
 			wrong++
 			t.Logf("wrong: %q and %q: %.2f, %s", s.CompanyName, s.ClientName, s.Score, s.Reason)
 			if s.Score >= 0.9 {
-				t.Error("it would be mapped from 0.9")
+				t.Error("a wrong suggestion has a score of 0.9 or more")
 			}
 		default:
 			right++
@@ -46,13 +46,13 @@ func TestSuggestFindsNameVariants(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d companies: %d right, %d wrong, %d ambiguous; precision %.3f, recall %.3f; from 0.9 on %d right",
+	t.Logf("%d companies: %d right, %d wrong, %d ambiguous; precision %.3f, recall %.3f; %d right with a score of 0.9 or more",
 		len(truth), right, wrong, ambiguous, float64(right)/float64(right+wrong), float64(right)/float64(len(truth)), surelyRight)
 	if len(truth) < 200 || right < len(truth)*85/100 || wrong > right/50 || surelyRight < len(truth)/3 {
-		t.Error("suggestions are of little use")
+		t.Error("suggestions are too imprecise")
 	}
 
-	// A dismissed pair never comes back, and a mapped one does not either.
+	// Dismissed and mapped pairs are never suggested again.
 	first := found.Pairs[0]
 	pairs := []tasks.Pair{{Company: first.CompanyID.String(), ClientID: first.ClientID}}
 	for want := 1; want >= 0; want-- {
@@ -84,8 +84,8 @@ func TestSuggestFindsNameVariants(t *testing.T) {
 	}
 }
 
-// noisyCompanies adds a company for each active client of Halo's whose name is
-// its own, and says which client each one's name was made of.
+// noisyCompanies adds a company with a similar name for each active client in Halo that
+// has a unique name. It returns the client for each company.
 func (w *fixture) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]int64 {
 	w.t.Helper()
 	seen := map[string]int{}
@@ -107,7 +107,7 @@ func (w *fixture) noisyCompanies(tenant string, dice *rand.Rand) map[uuid.UUID]i
 	return truth
 }
 
-// noisy returns a variant of a name with typical mistakes.
+// noisy returns a name with typical mistakes.
 func noisy(dice *rand.Rand, name string) string {
 	stem, _ := names.StripLegalForm(names.Normalise(name))
 	pick := func(from ...string) string { return from[dice.IntN(len(from))] }
@@ -127,13 +127,14 @@ func noisy(dice *rand.Rand, name string) string {
 		r := []rune(name)
 		i := 1 + dice.IntN(len(r)-1)
 		return string(r[:i]) + string(r[i+1:])
-	case 5: // a word more
+	case 5: // an additional word
 		return pick("The ", "New ", "") + stem + pick(" UK", " Group", " - Head Office", " (old)")
 	}
 	return strings.TrimSpace(name)
 }
 
-// Without pg_trgm, keys and equal names are still found, with a notice.
+// Without pg_trgm, suggestions still use external ids and equal names, and include a
+// notice.
 func TestSuggestWithoutTrigrams(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -158,7 +159,7 @@ func TestSuggestWithoutTrigrams(t *testing.T) {
 	}
 }
 
-// A list that cannot be read to its end gives no suggestions at all.
+// If the list of clients cannot be read completely, Suggest returns no suggestions.
 func TestSuggestNeedsTheWholeList(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 250)
@@ -174,12 +175,13 @@ func TestSuggestNeedsTheWholeList(t *testing.T) {
 	w.halo.ClearFaults()
 	w.app.Rights(halotest.ReadNone)
 	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0)
-	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "no client at all") {
+	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "returned no clients") {
 		t.Errorf("without rights: %v, error %v", found.Notices, err)
 	}
 }
 
-// The twin that a page boundary swallowed would have made the pair ambiguous.
+// If clients shift between pages, Suggest reads the list again. Otherwise it could miss
+// the twin that makes a pair ambiguous.
 func TestSuggestReadsAListThatMovesAgain(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -194,7 +196,7 @@ func TestSuggestReadsAListThatMovesAgain(t *testing.T) {
 	}
 	var first atomic.Int32
 	w.halo.AfterPage(func(e halotest.PageEvent) {
-		// The first page is read twice, around a look at the end of the list.
+		// The first page is read again after a check of the end of the list.
 		if e.Page == 1 && first.Add(1) == 2 {
 			w.tenant.Delete(5)
 		}

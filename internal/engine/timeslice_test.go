@@ -15,8 +15,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// An import whose time slice is over writes the pages already requested and frees its
-// slot if another run waits; otherwise it continues.
+// When the time slice of an import is over, the import writes the pages that it has
+// already requested. If another run waits, it then frees its slot; otherwise it
+// continues.
 func TestImportYieldsToWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -57,8 +58,8 @@ func TestImportYieldsToWaitingRuns(t *testing.T) {
 	}
 }
 
-// A small import runs at once, although a large one runs on the same connection and the
-// tenant's bulk runs are at their maximum.
+// A small import runs at once, even if a large import runs on the same connection and
+// the tenant has reached its maximum of bulk runs.
 func TestSmallImportBesideLarge(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -87,8 +88,8 @@ func TestSmallImportBesideLarge(t *testing.T) {
 	}
 }
 
-// Runs are interactive in the queue's contract if and only if the ledger does not count
-// them as bulk runs.
+// A run is interactive in package tasks if and only if the ledger does not count it as
+// a bulk run.
 func TestBulkRunsAreNotInteractive(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -117,7 +118,7 @@ func TestBulkRunsAreNotInteractive(t *testing.T) {
 	}
 }
 
-// A blocked run starts as soon as the blocking run has ended, before its retry time.
+// A blocked run starts as soon as the blocking run ends, before its retry time.
 func TestBlockedRunStartsEarly(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -153,7 +154,7 @@ func TestBlockedRunStartsEarly(t *testing.T) {
 	first := ask(engine.ImportRequest{Connection: "main", All: true})
 	q.until("the first is running", func() bool { return q.read(engine.RunID(first.ID)).State == repo.StateRunning })
 	waiting := []repo.Run{
-		ask(engine.ImportRequest{Connection: "main", Search: "Client"}), // for the connection, too
+		ask(engine.ImportRequest{Connection: "main", Search: "Client"}), // blocked by the connection, too
 		ask(engine.ImportRequest{Connection: "other", All: true}),
 	}
 	for _, run := range waiting {
@@ -185,7 +186,7 @@ func (q *queued) until(what string, ok func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			q.t.Fatalf("not within a minute: %s", what)
+			q.t.Fatalf("did not happen within a minute: %s", what)
 		}
 	}
 }

@@ -14,12 +14,12 @@ type Undo struct {
 	RunID     string
 	Unmapped  int         // mappings deleted
 	Removed   int         // companies deleted
-	Gone      int         // mappings and companies that had been deleted before
+	Gone      int         // mappings and companies that were already deleted
 	LeftCount int         // mappings and companies that were kept
-	Left      []repo.Kept // the first 1,000 of them, with the reason
+	Left      []repo.Kept // the first 1,000 that were kept, with the reason
 }
 
-// maxLeft bounds [Undo.Left].
+// maxLeft is the maximum length of [Undo.Left].
 const maxLeft = 1000
 
 func (u *Undo) add(done repo.Undone) {
@@ -28,9 +28,9 @@ func (u *Undo) add(done repo.Undone) {
 	u.Left = append(u.Left, done.Kept[:min(len(done.Kept), maxLeft-len(u.Left))]...)
 }
 
-// UndoRun deletes the mappings and companies that an import or map run made, unless
-// they were changed since. It deletes mappings like [Engine.UnmapNow], so a run that was
-// requested before the undo does not make them again. UndoRun is safe to repeat, and
+// UndoRun deletes the mappings and companies that an import or map run created, unless
+// they have changed since. It deletes mappings like [Engine.UnmapNow], so runs
+// requested before the undo do not create them again. UndoRun is safe to repeat: it
 // continues where it was interrupted. It returns a [*UsageError] if the run has not
 // ended or is of another kind.
 func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo, error) {
@@ -70,7 +70,7 @@ func (e *Engine) UndoRun(ctx context.Context, tenant, actor, runID string) (Undo
 	}
 }
 
-// keepMapping returns why undo keeps a mapping, or an empty string if it deletes it.
+// keepMapping returns why the undo keeps a mapping, or "" if the undo deletes it.
 func keepMapping(m repo.UndoMapping) string {
 	if m.TouchedHow == "" {
 		return ""
@@ -78,7 +78,7 @@ func keepMapping(m repo.UndoMapping) string {
 	return fmt.Sprintf("changed by %s since (%s)", m.TouchedBy, m.TouchedHow)
 }
 
-// keepCompany returns why undo keeps a company, or an empty string if it deletes it.
+// keepCompany returns why the undo keeps a company, or "" if the undo deletes it.
 func keepCompany(c repo.UndoCompany) string {
 	switch {
 	case c.Mapped:

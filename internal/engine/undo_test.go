@@ -25,7 +25,7 @@ func (w *fixture) undo(runID string) engine.Undo {
 func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
-	plainClients(w, 1200) // three parts
+	plainClients(w, 1200) // enough for three batches
 	conn := w.connect("t1", "c")
 	w.addCompanies(w.tenant.Clients()[0].Name) // client 2 is linked, not created
 	j := job(all(conn))
@@ -37,7 +37,7 @@ func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 		m[one.ClientID] = one
 	}
 	w.tenant.Rename(3, "Renamed")
-	w.importAll(conn) // a sync touches nothing
+	w.importAll(conn) // a second import changes no mappings
 	w.unmap(m[4].ID, m[5].ID)
 	w.restore(m[5].ID)
 	w.unmap(m[6].ID)
@@ -67,8 +67,8 @@ func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 	same(t, "again", []int{again.Unmapped, again.Removed, again.Gone, again.LeftCount}, []int{0, 0, 1199 + 1197, 2})
 }
 
-// An import that was requested before the undo and runs after it does not
-// bring the mappings back; one that is requested after it does.
+// An import that was requested before the undo and runs afterwards does not create the
+// mappings again. An import that was requested after the undo does.
 func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -83,7 +83,7 @@ func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	if _, _, err := w.store.CreateRun(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "taken back", w.undo(first.RunID).Unmapped, 120)
+	same(t, "undone", w.undo(first.RunID).Unmapped, 120)
 	if run := w.finish(queued); run.Skipped != 120 || len(w.mappings("t1")) != 0 || len(w.companies("t1")) != 0 {
 		t.Errorf("import that was requested before: %s, %d mappings", counts(run), len(w.mappings("t1")))
 	}
@@ -117,7 +117,8 @@ func TestUndoRefuses(t *testing.T) {
 	}
 	same(t, "mappings", len(w.mappings("t1")), 300)
 
-	// A map run is undone as well; the companies were not its own.
+	// Map runs can be undone as well. Their companies are kept, because the run did not
+	// create them.
 	w.unmap(w.mappings("t1")[0].ID)
 	mj := mapJob(conn, false, pairsOf(w.tenant.Clients()[0].Name+"=2")...)
 	same(t, "mapped", w.mapAll(mj).Linked, 1)

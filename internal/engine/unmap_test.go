@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// outcomeLines returns outcomes without their mappings, as lines to compare.
+// outcomeLines returns outcomes as lines, without the mappings.
 func outcomeLines(outcomes []repo.MappingOutcome) []string {
 	var lines []string
 	for _, o := range outcomes {
@@ -45,8 +45,8 @@ func TestUnmapNow(t *testing.T) {
 	}
 }
 
-// A running import does not map clients again that are unmapped between two of its pages,
-// before or after it reaches them, and not in a second pass either.
+// If clients are unmapped between two pages of a running import, the import does not
+// map them again. This holds before and after it reaches them, and in a second pass.
 func TestUnmapWinsOverImport(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

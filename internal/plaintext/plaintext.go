@@ -1,19 +1,19 @@
-// Package plaintext defines which characters text from outside may contain, and makes
-// text safe to show. One policy applies to all names and notes. [Clean] is for text
-// from a system that cannot correct it (Halo), and [Check] is for text from people.
-// [Printable], [Escape] and similar functions are for everything that is shown, because
-// a database may contain text that is older than the policy.
+// Package plaintext defines which characters external text may contain, and makes text
+// safe to display. The same policy applies to all names and notes. [Clean] is for text
+// from Halo, which cannot correct it. [Check] is for text from people. [Printable],
+// [Escape] and similar functions are for all displayed text, because a database may
+// contain text that is older than the policy.
 //
 // The policy refuses control characters (C0, DEL, C1), line and paragraph separators,
 // characters that embed, override or isolate a reading direction (U+202A to U+202E,
 // U+2066 to U+2069), invisible characters (zero-width spaces, byte order marks, tags,
 // fillers, soft hyphens), and noncharacters.
 //
-// It keeps joiners (U+200C, U+200D) within emoji and within words of the scripts that
-// need them; elsewhere, joiners would only make identical-looking names differ. It
-// keeps the marks U+200E, U+200F and U+061C, which Hebrew and Arabic names with Latin
-// parts need and which affect only their neighbours. It also keeps variation selectors,
-// which Japanese names need.
+// The policy keeps joiners (U+200C, U+200D) within emoji and within words of the
+// scripts that need them. Elsewhere, joiners would only make identical-looking names
+// differ. The policy keeps the marks U+200E, U+200F and U+061C, because Hebrew and
+// Arabic names with Latin parts need them and they affect only adjacent characters. It
+// also keeps variation selectors, because Japanese names need them.
 package plaintext
 
 import (
@@ -29,23 +29,24 @@ const (
 	joiner    = '\u200d'
 )
 
-// mark reports whether r affects the reading direction of its neighbours.
+// mark reports whether r is a mark that affects the reading direction of adjacent
+// characters.
 func mark(r rune) bool { return r == '\u200e' || r == '\u200f' || r == '\u061c' }
 
 func joins(r rune) bool { return r == joiner || r == nonJoiner }
 
-// breaks reports whether r ends a line or is a tab.
+// breaks reports whether r is a tab or ends a line.
 func breaks(r rune) bool {
 	return r >= '\t' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-// refused reports whether r is refused everywhere. Joiners are not refused here,
-// because they depend on their neighbours.
+// refused reports whether r is refused everywhere. It excludes joiners, because whether
+// they are allowed depends on the adjacent characters.
 func refused(r rune) bool {
 	switch {
 	case r >= ' ' && r < 0x7f:
 		return false
-	case r < 0x034f: // fast path for Latin letters and accents: only controls and the soft hyphen
+	case r < 0x034f: // fast path for Latin letters and accents, where only controls and the soft hyphen are refused
 		return r < 0xa0 || r == 0xad
 	case unicode.IsControl(r), breaks(r):
 		return true
@@ -55,16 +56,16 @@ func refused(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
 }
 
-// word reports whether r may be next to a joiner. It must be a letter, mark or symbol
-// that does not belong to a European script, because no European script uses joiners.
+// word reports whether r may be adjacent to a joiner. It must be a letter, a mark or a
+// symbol outside the European scripts, because no European script uses joiners.
 func word(r rune) bool {
 	return r >= 0x0590 && !joins(r) && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsSymbol(r))
 }
 
-// Clean returns s as a string that [Check] accepts. It replaces line breaks and tabs by
-// spaces, drops refused characters and invalid UTF-8, trims surrounding spaces, and
-// cuts the result to limit characters. Cleaning twice changes nothing. The result
-// shares no memory with a much longer s.
+// Clean returns s as a string that [Check] accepts. It replaces line breaks and tabs
+// with spaces, drops refused characters and invalid UTF-8, trims surrounding spaces,
+// and truncates the result to limit characters. Cleaning a result again changes
+// nothing. If s is much longer than the result, they share no memory.
 func Clean(s string, limit int) string {
 	whole := len(s)
 	s = strings.TrimSpace(s)
@@ -94,7 +95,7 @@ text:
 			continue
 		}
 		if n == 0 && unicode.IsSpace(r) {
-			continue // at the start
+			continue // skip spaces at the start
 		}
 		if pending != 0 && word(last) && word(r) {
 			if n+1 == limit {
@@ -110,7 +111,7 @@ text:
 	return strings.TrimRightFunc(b.String(), unicode.IsSpace)
 }
 
-// plain reports whether s consists only of visible ASCII, like most names.
+// plain reports whether s consists only of visible ASCII characters, like most names.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -120,9 +121,9 @@ func plain(s string) bool {
 	return true
 }
 
-// Check returns an error that names the first character that s may not contain, and its
-// position. It returns nil if there is no such character. It does not check whether s
-// is too long or empty.
+// Check returns an error that names the first character that is not allowed in s, and
+// its position. If all characters are allowed, it returns nil. It does not check the
+// length of s.
 func Check(s string) error {
 	switch r, at := firstFault(s); {
 	case at == 0:
@@ -134,9 +135,9 @@ func Check(s string) error {
 	}
 }
 
-// firstFault returns the first character that s may not contain, and its position,
-// counted from 1. U+FFFD means a byte that is not UTF-8. Position 0 means that s has no
-// fault.
+// firstFault returns the first character that is not allowed in s, and its position
+// counted from 1. If the character is U+FFFD, the byte is not valid UTF-8. If the
+// position is 0, s has no fault.
 func firstFault(s string) (r rune, at int) {
 	if plain(s) {
 		return 0, 0
@@ -184,15 +185,16 @@ func fault(r rune, at int) error {
 }
 
 // hostile reports whether r must not be printed to a table or a log. This applies to
-// refused characters and to direction marks, which could reorder the text around them.
+// refused characters and to direction marks, which could reorder adjacent text.
 func hostile(r rune) bool { return refused(r) || mark(r) }
 
 // Printable replaces every character that could move the cursor, recolour the terminal,
-// reverse the reading direction or hide by U+FFFD. The result is one line.
+// reverse the reading direction or be invisible. The replacement is U+FFFD, and the
+// result is one line.
 func Printable(s string) string { return replace(s, hostile) }
 
-// PrintableLines is like [Printable] for text with several lines and for cells of a
-// file. It keeps everything that [Check] accepts, including direction marks.
+// PrintableLines is like [Printable], but for text with several lines and for cells of
+// a file. It keeps every character that [Check] accepts, including direction marks.
 func PrintableLines(s string) string {
 	return replace(s, func(r rune) bool { return r != '\n' && r != '\t' && refused(r) })
 }
@@ -209,10 +211,10 @@ func replace(s string, bad func(rune) bool) string {
 	}, s)
 }
 
-// Escape writes the characters that [Printable] replaces as JSON escapes, such as
-// \u009b. It keeps tabs and line ends, so that a printed document stays the same
-// document. b must be text or whole lines of JSON, in which such characters occur only
-// within strings.
+// Escape replaces the characters that [Printable] replaces with JSON escapes, such as
+// \u009b. It keeps tabs and line ends, so that a printed document does not change. b
+// must be text or complete lines of JSON, in which these characters occur only within
+// strings.
 func Escape(b []byte) []byte {
 	bad := func(r rune) bool { return r != '\n' && r != '\t' && hostile(r) }
 	first := bytes.IndexFunc(b, bad)

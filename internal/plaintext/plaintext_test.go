@@ -72,8 +72,8 @@ func TestCleanCuts(t *testing.T) {
 	}
 }
 
-// A short string that Clean cuts from a much longer one does not keep the longer one in
-// memory.
+// If Clean cuts a short string from a much longer one, the result must not keep the
+// longer string in memory.
 func TestCleanLetsGo(t *testing.T) {
 	t.Parallel()
 	padded := strings.Repeat(" ", 1000) + "Acme" + strings.Repeat(" ", 1000)
@@ -84,7 +84,7 @@ func TestCleanLetsGo(t *testing.T) {
 	}
 }
 
-// The fast path for Latin letters agrees with the Unicode tables.
+// The fast path for Latin letters matches the Unicode tables.
 func TestRefusedLatin(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x400) {
@@ -137,7 +137,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// safeJSON checks the guarantees for a printed document.
+// safeJSON checks that Escape keeps a JSON document equivalent and safe to print.
 func safeJSON(t *testing.T, in string) {
 	t.Helper()
 	raw, err := json.Marshal(in)

@@ -1,5 +1,6 @@
 // Package problem maps each error to an HTTP status, a code for programs, a title and
-// advice. The API, the console, the command line and doctor render it in their own way.
+// advice. The API, the console, the command line and doctor each render the result in
+// their own way.
 package problem
 
 import (
@@ -54,7 +55,7 @@ type ScopeError struct{ Need string }
 
 func (e *ScopeError) Error() string { return fmt.Sprintf("scope %s is needed", e.Need) }
 
-// row is one line of the table.
+// row is a problem and the errors that it describes.
 type row struct {
 	is     func(error) bool
 	detail bool // show the message of the error
@@ -219,7 +220,8 @@ func Of(err error) Problem {
 	} else if after, ok := halo.RetryAfter(err); ok {
 		p.RetryAfter = after
 	}
-	// Credentials in the request are input; stored ones are not.
+	// If Halo refuses credentials from the request, the input is invalid. Stored
+	// credentials are not input.
 	if probe, ok := errors.AsType[*engine.ProbeError](err); ok && !probe.Stored && p.Status == http.StatusBadGateway && !errors.Is(err, halo.ErrUnavailable) {
 		p.Status = http.StatusUnprocessableEntity
 	}

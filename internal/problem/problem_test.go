@@ -35,7 +35,7 @@ func TestOf(t *testing.T) {
 		"something":       {errors.New("index out of range"), 500, Internal, ""},
 		"within another":  {fmt.Errorf("run: %w", fmt.Errorf("page 7: %w", halo.ErrThrottled)), 429, "halo-throttled", "run: page 7: too many requests"},
 		"changed":         {repo.ErrChanged, 412, "changed", ""},
-		"nothing to read": {fmt.Errorf("probe: %w", engine.ErrNoClients), 502, "halo-no-clients", "probe: the credentials were accepted, and Halo showed no client at all"},
+		"nothing to read": {fmt.Errorf("probe: %w", engine.ErrNoClients), 502, "halo-no-clients", "probe: the credentials were accepted, and Halo returned no clients"},
 	} {
 		p := Of(c.err)
 		if p.Status != c.status || p.Code != c.code || c.detail != "" && p.Detail != c.detail {

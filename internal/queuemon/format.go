@@ -13,14 +13,13 @@ const (
 	// maxShown bounds a payload or result, in bytes. A page lists up to a hundred of
 	// them.
 	maxShown = 2_000
-	// maxItems and maxText bound the lists and strings in a payload or result that is
-	// longer.
+	// maxItems and maxText bound the lists and strings in a longer payload or result.
 	maxItems = 10
 	maxText  = 200
 )
 
-// format returns a task's payload or result for asynqmon to show: as JSON, with long
-// lists and strings cut. By the contract of package tasks, it contains no secrets.
+// format formats a task's payload or result for asynqmon: as JSON, with long lists
+// and strings cut. Package tasks guarantees that it contains no secrets.
 func format(_ string, raw []byte) string {
 	if len(raw) <= maxShown && !bytes.Contains(raw, []byte(`\u`)) {
 		return plaintext.Printable(strings.ToValidUTF8(string(raw), "\uFFFD"))

@@ -24,8 +24,8 @@ var (
 	head    = regexp.MustCompile(`<head>`)
 )
 
-// pageOf reads the document from asynqmon and adds a nonce to each script. It also adds a meta
-// element that passes the nonce to the library that creates the styles (JSS).
+// pageOf reads the document from asynqmon and adds a nonce to each script. It also adds a
+// meta element from which JSS, the style library, reads the nonce.
 func pageOf(from http.Handler) (page, error) {
 	got := &answer{header: http.Header{}}
 	from.ServeHTTP(got, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: Root + "/"}, Header: http.Header{}})
@@ -64,9 +64,9 @@ func policy(nonce string) string {
 		"img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// secure sets the headers of all responses. Only a page runs scripts. No site, not even
-// the product, may embed the pages in a frame, because they show the tasks of all
-// tenants.
+// secure sets the headers of all responses. The policy forbids scripts; asynqmon's page
+// sets its own policy. No site, not even the product, may embed the pages, because they
+// show the tasks of all tenants.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Frame-Options", "DENY")

@@ -2,8 +2,8 @@
 // hold tasks of all tenants, so the pages require the scope ops. They are read-only
 // unless configured otherwise.
 //
-// asynqmon consists of a page with a script, and a JSON API. This package changes the
-// page so that it works under a strict content security policy.
+// asynqmon consists of one HTML page with scripts and a JSON API. This package changes
+// the page to work under a strict content security policy.
 package queuemon
 
 import (
@@ -89,16 +89,16 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isFile reports whether a path is one of asynqmon's files. All pages share one
-// document, and the ids in their paths may contain dots.
+// isFile reports whether a path is one of asynqmon's files. A dot alone does not
+// identify a file, because the path of a page may contain an id with dots.
 func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// image is a response with an SVG image, a type that asynqmon does not know.
+// image corrects the content type of an SVG image, which asynqmon sets incorrectly.
 type image struct{ http.ResponseWriter }
 
-// Write replaces the content type, which asynqmon sets incorrectly.
+// Write sets the content type and writes p.
 func (w *image) Write(p []byte) (int, error) {
 	w.Header().Set("Content-Type", "image/svg+xml")
 	return w.ResponseWriter.Write(p)

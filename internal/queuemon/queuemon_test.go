@@ -41,7 +41,7 @@ func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http
 	return m
 }
 
-// ask sends a request with a scope, or without one if scope is "".
+// ask sends a request with a scope, or without a principal if scope is empty.
 func ask(t *testing.T, h http.Handler, scope access.Scope, method, path string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, queuemon.Root+path, nil)
@@ -67,7 +67,7 @@ func enqueue(t *testing.T, redisURL, id, payload string) {
 	}
 }
 
-// A tenant's key opens none of the pages, because they show tasks of all tenants.
+// Only the scope ops opens the pages, because they show the tasks of all tenants.
 func TestQueuesAreForOpsAlone(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)
@@ -104,19 +104,19 @@ func TestChangesAreSwitchedOn(t *testing.T) {
 		}
 	}
 	if resp, body := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.Code != 200 {
-		t.Fatalf("the task that was not to be changed: %d %s", resp.Code, body)
+		t.Fatalf("task after refused changes: status %d: %s", resp.Code, body)
 	}
 	if resp, body := ask(t, changes, access.Ops, "DELETE", one); resp.Code != http.StatusNoContent && resp.Code != 200 {
-		t.Errorf("switched on: %d %s", resp.Code, body)
+		t.Errorf("delete on writable pages: status %d: %s", resp.Code, body)
 	}
 	if resp, _ := ask(t, shows, access.Ops, "GET", "/api/queues/import/tasks/a1"); resp.Code != http.StatusNotFound {
-		t.Errorf("the task that was deleted: %d", resp.Code)
+		t.Errorf("deleted task: status %d", resp.Code)
 	}
 	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["actor"] != "key:ann" || all[0].ContextMap()["path"] != one {
 		t.Errorf("log: %v", all)
 	}
 	if resp, _ := ask(t, changes, access.Ops, "POST", "/"); resp.Code != http.StatusMethodNotAllowed {
-		t.Errorf("a form to a page: %d", resp.Code)
+		t.Errorf("POST to a page: status %d", resp.Code)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestPolicyOfThePage(t *testing.T) {
 	}
 }
 
-// Without Redis, each response is an error, and nothing else fails.
+// Without Redis, each API request fails with an error status.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	h := monitor(t, "redis://127.0.0.1:1/0?max_retries=-1", true, nil)

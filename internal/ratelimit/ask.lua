@@ -1,11 +1,12 @@
--- One grant, with the same decisions as (*state).ask in decide.go, which gives the
--- reasons.
+-- This script decides about one call, exactly like (*state).ask in decide.go, which
+-- explains the decisions.
 --
--- KEYS: state (hash), log of the common pool, log of the reserve (lists of
--- microseconds, ascending). All have one hash tag. ARGV: person (0, 1), limit, window,
--- maximum sleep, settle time, maximum pause, slip, epoch of the caller, used (0, 1),
--- whole (0, 1), then pool (0, 1) and age of each reported grant. Reply: outcome (0
--- granted, 1 refused, 2 unknown), wait, epoch, pool.
+-- KEYS: state (hash), log of the common pool and log of the reserve (lists of ascending
+-- times in microseconds). All keys have the same hash tag.
+-- ARGV: person (0, 1), limit, window, maximum sleep, settle time, maximum pause, slip,
+-- epoch of the caller, used (0, 1), whole (0, 1), then the pool (0, 1) and age of each
+-- reported grant.
+-- Reply: outcome (0 granted, 1 refused, 2 unknown), wait, epoch, pool.
 local person, limit, window = ARGV[1] == '1', tonumber(ARGV[2]), tonumber(ARGV[3])
 local sleep, settle, pause, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local known, used, whole = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1'
@@ -13,7 +14,7 @@ local known, used, whole = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
--- By default Lua formats a number of this size as 1.7e+15.
+-- By default, Lua formats a number this large as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
 
 local function at(key, index) return tonumber(redis.call('LINDEX', key, index) or 0) end
@@ -31,7 +32,7 @@ local function set(field, value)
   changed[#changed + 1] = text(value)
 end
 
--- forget
+-- See (*state).forget.
 if s.epoch == 0 or math.max(at(KEYS[2], -1), at(KEYS[3], -1)) > now + sleep + slip then
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
   for _, field in ipairs(fields) do s[field] = 0 end
@@ -70,7 +71,7 @@ if s.epoch ~= known and used then
   if s.settle == 0 then set('settle', now + settle) end
 end
 
--- merge
+-- See (*state).merge.
 local reported = {{}, {}}
 for i = 11, #ARGV, 2 do
   local list = reported[tonumber(ARGV[i]) + 1]
@@ -86,7 +87,7 @@ for i, list in ipairs(reported) do
   end
 end
 
--- next and spread
+-- See next and spread in decide.go.
 local function turn(key, n, from, spread)
   local t, size = from, redis.call('LLEN', key)
   local newest = size > 0 and at(key, -1) or 0

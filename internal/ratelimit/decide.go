@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// All times in this file are microseconds on the store's clock, which is the clock of
-// Redis or of this process. ask.lua and throttled.lua make the same decisions, to the
-// microsecond; a test compares them.
+// All times in this file are microseconds on the clock of the store, which is the clock
+// of Redis or of this process. The scripts ask.lua and throttled.lua make the same
+// decisions, to the microsecond. A test compares them with the functions in this file.
 
 // Class is the priority of a request.
 type Class int
 
-// Background requests leave a reserve unused. Interactive requests may use the whole
+// Background requests leave the reserve unused. Interactive requests may use the whole
 // budget.
 const (
 	Background Class = iota
 	Interactive
 )
 
-// String returns the name of the class in metrics.
+// String returns the name of the class for metrics.
 func (c Class) String() string {
 	if c == Interactive {
 		return "person"
@@ -28,31 +28,31 @@ func (c Class) String() string {
 }
 
 const (
-	// maxSleep is the longest time that a request sleeps until its reserved turn.
+	// maxSleep is the maximum time that a request sleeps until its turn.
 	maxSleep = 5 * time.Second
 	// settleTime is how long processes have to report their grants after the state was
 	// lost. It is longer than maxSleep.
 	settleTime = maxSleep + time.Second
-	// maxPause bounds the pause after a 429, however long Halo requests it to be.
+	// maxPause limits the pause after a 429, even if Halo requests a longer one.
 	maxPause = 15 * time.Minute
-	// clockSlip is how far in the future a time may be. A time further in the future
-	// comes from another clock.
+	// clockSlip is how far in the future a stored time may be. A time further in the
+	// future was stored by another clock.
 	clockSlip = time.Second
 
-	// minSpread is the smallest limit whose requests are spread over the window.
+	// minSpread is the smallest limit for which requests are spread over the window.
 	minSpread = 20
 
-	// The learned limit in thousandths of the configured one: its full value, the part
-	// that remains after a 429, its minimum, and the increase for each window without a
-	// 429.
+	// The learned limit in thousandths of the configured limit: the full value, the
+	// part that remains after a 429, the minimum, and the increase for each window
+	// without a 429.
 	learnedFull = 1000
 	learnedCut  = 900
 	learnedMin  = 100
 	learnedBack = 10
 )
 
-// pool is a part of the budget with its own log in order of time. The sizes of both
-// pools add up to the limit, so no window holds more than the limit.
+// pool is a part of the budget with its own log, which is sorted by time. The sizes of
+// the two pools add up to the limit, so no window holds more requests than the limit.
 type pool int
 
 const (
@@ -60,17 +60,16 @@ const (
 	reserve             // for interactive requests
 )
 
-// state is the state of one instance's budget. The zero value means that there is no
-// state.
+// state is the state of one instance's budget. The zero value means no state.
 type state struct {
-	epoch   int64      // when the state was created, which identifies it; 0: no state
-	keep    int64      // how long grants are kept: the longest window requested so far
-	grants  [2][]int64 // times of the requests, by pool, ascending
-	pause   int64      // no request before this time
-	learned int64      // thousandths of the configured limit, at the time cut; 0: the full limit
+	epoch   int64      // creation time, which identifies the state; 0 for no state
+	keep    int64      // how long grants are kept, which is the longest window requested so far
+	grants  [2][]int64 // times of the granted requests for each pool, ascending
+	pause   int64      // no requests are granted before this time
+	learned int64      // thousandths of the configured limit at the time cut; 0 for the full limit
 	cut     int64      // time of the last 429 that lowered the limit
-	calm    int64      // 429s of requests that were sent before this time count as part of the last one
-	settle  int64      // before this time only the reserve is granted; 0: no state was lost
+	calm    int64      // 429s for requests sent before this time count as part of the last burst
+	settle  int64      // only the reserve is granted before this time; 0 if no state was lost
 }
 
 // call is a request for one grant.
@@ -78,16 +77,16 @@ type call struct {
 	class  Class
 	limit  int64 // requests per window
 	window int64
-	epoch  int64   // epoch of the state that the caller used last; 0: none
-	used   bool    // the caller has grants in the last window
-	report []grant // the caller's grants that are missing from the state
-	whole  bool    // report holds all of the caller's grants
+	epoch  int64   // epoch of the state that the caller last used; 0 for none
+	used   bool    // whether the caller has grants in the last window
+	report []grant // the caller's grants that the state lacks
+	whole  bool    // whether report contains all of the caller's grants
 }
 
-// grant is one of the caller's requests, with a time relative to now.
+// grant is one of the caller's granted requests, with a time relative to now.
 type grant struct {
 	pool pool
-	age  int64 // negative: in the future
+	age  int64 // negative if in the future
 }
 
 // outcome is the decision about a call.
@@ -95,20 +94,21 @@ type outcome int
 
 const (
 	granted outcome = iota
-	refused         // the turn is later than maxSleep from now
-	unknown         // the caller used another state and must report its grants
+	refused         // the turn would be more than maxSleep from now
+	unknown         // the caller last used another state and must report its grants
 )
 
 // answer is the result of a call.
 type answer struct {
 	outcome outcome
-	wait    int64 // time until the turn
+	wait    int64 // time until the request's turn
 	epoch   int64
 	pool    pool
 }
 
-// reserveOf returns the part of a limit that is kept for interactive requests: 3 %, but
-// at least one request. Background work alone can use more than 95 %.
+// reserveOf returns the part of a limit that is reserved for interactive requests: 3 %,
+// but at least one request. Background work alone can therefore use more than 95 % of a
+// large limit.
 func reserveOf(limit int64) int64 {
 	if limit < 2 {
 		return 0
@@ -116,7 +116,8 @@ func reserveOf(limit int64) int64 {
 	return max(1, limit*3/100)
 }
 
-// effective returns the current limit. 429s lower the limit, and it recovers over time.
+// effective returns the current limit. A 429 lowers the limit, which then recovers over
+// time.
 func (s *state) effective(limit, window, now int64) int64 {
 	return max(1, limit*s.factor(window, now)/learnedFull)
 }
@@ -128,7 +129,7 @@ func (s *state) factor(window, now int64) int64 {
 	return min(learnedFull, s.learned+learnedBack*(max(0, now-s.cut)/window))
 }
 
-// ask decides about a call and records a grant.
+// ask decides about a call. If it grants the call, it records the grant.
 func (s *state) ask(now int64, c call) answer {
 	s.forget(now, c.window)
 	if s.epoch != c.epoch && c.used {
@@ -157,8 +158,9 @@ func (s *state) ask(now int64, c call) answer {
 	return answer{wait: turn - now, epoch: s.epoch, pool: chosen}
 }
 
-// next returns the earliest time for another request that keeps every window within n.
-// The time is not before from, nor before the last request in the log.
+// next returns the earliest time for another request such that no window holds more
+// than n requests. The time is neither before from nor before the last request in the
+// log.
 func next(log []int64, n, window, from int64) int64 {
 	turn, size := from, int64(len(log))
 	if size > 0 {
@@ -170,10 +172,11 @@ func next(log []int64, n, window, from int64) int64 {
 	return turn
 }
 
-// spread is like next, but once half of n is used, it spreads the rest over the time
-// until the first request leaves the window. The gap is at least 95 % of the window
-// divided by n. Without the gaps, a burst of n requests would be followed by silence
-// and, a window later, by another burst. With them, the next turn is always near.
+// spread is like next, but once half of n is used, it spreads the remaining requests
+// over the time until the first request leaves the window. The gap between requests is
+// at least 95 % of the window divided by n. Without gaps, a burst of n requests would
+// be followed by silence and, one window later, by another burst. With gaps, the next
+// turn is always soon.
 func spread(log []int64, n, window, from int64) int64 {
 	turn, size, half := next(log, n, window, from), int64(len(log)), n/2
 	if n < minSpread || size < half || log[size-half]+window <= turn {
@@ -186,7 +189,7 @@ func spread(log []int64, n, window, from int64) int64 {
 	return max(turn, log[size-1]+gap)
 }
 
-// merge adds the grants that a caller reports.
+// merge adds the reported grants to the logs.
 func (s *state) merge(now int64, report []grant) {
 	var unordered [2]bool
 	for _, g := range report {
@@ -201,10 +204,10 @@ func (s *state) merge(now int64, report []grant) {
 	}
 }
 
-// forget drops grants that are older than every window. It creates a missing state. It
-// also replaces a state from another clock, which would block all requests after a
-// failover to a server whose clock is behind. The callers notice this loss like any
-// other.
+// forget drops grants that are older than every window. It creates the state if there
+// is none. It also replaces a state that was written by another clock: after a failover
+// to a server whose clock is behind, such a state would block all requests. The callers
+// treat this replacement like any other loss of the state.
 func (s *state) forget(now, window int64) {
 	newest := max(last(s.grants[common]), last(s.grants[reserve]))
 	if s.epoch == 0 || newest > now+(maxSleep+clockSlip).Microseconds() {
@@ -234,9 +237,9 @@ func last(log []int64) int64 {
 	return log[len(log)-1]
 }
 
-// throttled records a 429 for a request that was sent age ago. It stops all requests
-// for pause. It lowers the limit once for all requests that were granted before the 429
-// was known, and reports whether it lowered the limit.
+// throttled records a 429 for a request that was sent age ago, and stops all requests
+// for pause. It reports whether it lowered the limit. It lowers the limit only once for
+// all requests that were granted before the 429 was known.
 func (s *state) throttled(now, age, window, pause int64) bool {
 	s.forget(now, window)
 	s.pause = max(s.pause, now+min(pause, maxPause.Microseconds()))

@@ -1,8 +1,8 @@
-// Package ratelimit keeps the requests to one Halo instance within its budget. In any
-// rolling window, all workers, connections, runs and people together make no more
-// requests than the limit. Halo counts per instance, not per client.
+// Package ratelimit limits the requests to each Halo instance. In any rolling window,
+// the requests of all workers, connections, runs and people together do not exceed the
+// limit. Halo counts requests per instance, not per client.
 //
-// Processes share the budget through Redis. A process without Redis continues with a
+// Processes share the budget through Redis. Without Redis, a process continues with a
 // tenth of the budget, minus the requests that it has already made.
 package ratelimit
 
@@ -20,41 +20,41 @@ import (
 )
 
 const (
-	// assumedProcesses divides the budget while processes cannot share it.
+	// assumedProcesses divides the budget while the processes cannot share it.
 	assumedProcesses = 10
-	// If Redis does not answer within askTimeout, one request retries it every
-	// retryInterval.
+	// If Redis does not respond within askTimeout, one request per retryInterval tries
+	// it again.
 	askTimeout    = 2 * time.Second
 	retryInterval = 5 * time.Second
-	// maxReport bounds the number of grants that are reported to a Redis that lost its
-	// data.
+	// maxReport is the maximum number of grants that a process reports to a Redis that
+	// lost its data.
 	maxReport = 4000
-	// A request that wakes up more than maxLate after its turn takes a new turn, up to
-	// maxLateTries times.
+	// If a request wakes up more than maxLate after its turn, it takes a new turn, up
+	// to maxLateTries times.
 	maxLate      = maxSlack
 	maxLateTries = 3
 )
 
-// Options configure a [Limiter]. The zero value is for a single process.
+// Options configure a [Limiter]. The zero value suits a single process.
 type Options struct {
-	// Rate is the default rate for instances. If it is not set, Halo's own rate
-	// applies: 700/5m.
+	// Rate is the default rate for instances. The zero value means Halo's own rate,
+	// 700/5m.
 	Rate Rate
-	// Redis shares the budget between processes. It may be nil.
+	// Redis shares the budget between processes. Redis may be nil.
 	Redis redis.UniversalClient
-	// MaxWait is how long [Limiter.Wait] waits before it refuses. The default and
-	// minimum is 5 s, because turns are reserved that far ahead.
+	// MaxWait is how long [Limiter.Wait] may wait. The default and the minimum is 5 s,
+	// because turns are reserved up to 5 s ahead.
 	MaxWait time.Duration
-	// Observe is called for each event, from several goroutines. It may be nil.
+	// Observe is called for each event, possibly concurrently. It may be nil.
 	Observe func(Event)
 }
 
-// Event is something that happened in a limiter. It does not contain the instance.
+// Event is an event of a limiter. It does not identify the instance.
 type Event struct {
 	Kind  EventKind
 	Class Class         // for Granted and Refused
 	Wait  time.Duration // for Granted: how long the request waited
-	Local bool          // for Granted: from this process's own share, without Redis
+	Local bool          // for Granted: whether the grant came from this process's own share, without Redis
 	Err   error         // for Lost
 }
 
@@ -67,14 +67,14 @@ const (
 	Refused                    // a request must be retried later
 	Throttled                  // Halo answered 429
 	Lowered                    // the limit was lowered after a 429
-	Lost                       // Redis is unavailable
-	Back                       // Redis is available again
+	Lost                       // Redis became unavailable
+	Back                       // Redis became available again
 )
 
-// A BudgetError means that an instance's budget stays used up for longer than the
-// limiter waits.
+// A BudgetError means that an instance's budget is used up for longer than the limiter
+// may wait.
 type BudgetError struct {
-	After time.Duration // when to try again, above zero
+	After time.Duration // wait before the next attempt; always positive
 }
 
 func (e *BudgetError) Error() string {
@@ -84,26 +84,26 @@ func (e *BudgetError) Error() string {
 // Limiter grants requests per instance. It is safe for concurrent use.
 type Limiter struct {
 	rate    Rate
-	shared  store // nil: the budget is not shared
+	shared  store // nil if the budget is not shared
 	local   *memory
 	maxWait time.Duration
 	observe func(Event)
 	lost    atomic.Bool
-	retryAt atomic.Int64 // while Redis is lost: when to retry it, on local's clock
+	retryAt atomic.Int64 // while Redis is unavailable: time of the next attempt on local's clock
 
 	mu     sync.Mutex
 	synced map[string]*syncState // by instance
 }
 
-// syncState is what this process and Redis have exchanged about one instance.
+// syncState is what this process has exchanged with Redis about one instance.
 type syncState struct {
 	mu         sync.Mutex
-	epoch      int64        // epoch of the shared state that this process used last
+	epoch      int64        // epoch of the shared state that this process last used
 	unreported []localGrant // grants that Redis has not received
 	reporting  sync.Mutex
 }
 
-// localGrant is a grant on local's clock.
+// localGrant is a grant with a time on local's clock.
 type localGrant struct {
 	pool pool
 	at   int64
@@ -128,10 +128,10 @@ func New(opts Options) *Limiter {
 }
 
 // Wait blocks until one more request may be sent to the instance. limit is the
-// instance's rate, as [ParseRate] reads it, or empty for the default. If the wait would
-// exceed MaxWait, Wait returns a [*BudgetError]. Any other error is ctx's error or a
-// fault in limit. All requests to an instance count together, even if their rates
-// differ. Each request keeps to its own rate.
+// instance's rate in the format of [ParseRate], or empty for the default. If the wait
+// would exceed MaxWait, Wait returns a [*BudgetError]. Other errors are ctx's error or
+// a fault in limit. All requests to an instance count together, even if their limits
+// differ. Each request complies with its own limit.
 func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class) error {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -150,13 +150,13 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			return &BudgetError{After: wait}
 		}
 		if err := sleep.For(ctx, wait); err != nil {
-			return err // the turn stays unused, because no other request can take it safely
+			return err // the turn stays unused, because another request cannot safely take it
 		}
 		if got.outcome != granted {
 			continue
 		}
-		// A process that was suspended must not send a request for which the current
-		// window has no room.
+		// A process that was suspended must not send a request if the current window
+		// has no room for it.
 		if late++; time.Since(got.asked)-wait > maxLate && late <= maxLateTries {
 			continue
 		}
@@ -165,15 +165,15 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 	}
 }
 
-// Throttled records that Halo answered 429 to a request that was sent at that time. The
-// whole fleet pauses for after, at most 15 minutes. If after is 0, it pauses for a
-// tenth of the window, 1 s to 30 s. The limit is lowered by a tenth, once per burst of
-// 429s, and recovers by 1 % of the rate per window. If Redis does not answer, Throttled
-// takes up to 2 s.
+// Throttled records that Halo answered 429 to a request that was sent at the time sent.
+// The whole fleet pauses for after, at most 15 minutes. If after is 0, the pause is a
+// tenth of the window, at least 1 s and at most 30 s. The limit drops by a tenth, once
+// per burst of 429s, and recovers by 1 % of the rate per window. If Redis does not
+// respond, Throttled takes up to 2 s.
 func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.Duration) {
 	r, err := l.rate.Or(limit)
 	if err != nil {
-		return // Wait has already refused the request with that limit
+		return // Wait has already rejected this limit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -181,7 +181,7 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 		after = min(max(r.Per/10, time.Second), 30*time.Second)
 	}
 	age, window, pause := max(0, time.Since(sent)).Microseconds(), (r.Per + r.slack()).Microseconds(), after.Microseconds()
-	lowered, _ := l.local.throttled(ctx, instance, age, window, pause) // the local store returns no error
+	lowered, _ := l.local.throttled(ctx, instance, age, window, pause) // the local store never returns an error
 	if l.reachable() {
 		if sharedLowered, err := l.shared.throttled(ctx, instance, age, window, pause); err != nil {
 			l.markLost(err)
@@ -195,15 +195,15 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 	}
 }
 
-// turn is an answer with its origin.
+// turn is an answer and its origin.
 type turn struct {
 	answer
-	asked time.Time // the wait starts no earlier than this
-	local bool      // from the local store
+	asked time.Time // the wait starts at this time or later
+	local bool      // whether the answer comes from the local store
 }
 
-// ask asks the shared store. If that store is unavailable, ask grants from the local
-// share.
+// ask sends a call to the shared store. If that store is unavailable, ask uses the
+// local share.
 func (l *Limiter) ask(ctx context.Context, instance string, c call) (turn, error) {
 	if err := ctx.Err(); err != nil {
 		return turn{}, err
@@ -230,7 +230,7 @@ func (l *Limiter) ask(ctx context.Context, instance string, c call) (turn, error
 	return turn{got, asked, true}, err
 }
 
-// askShared sends a call to Redis and reports the grants that Redis does not have.
+// askShared sends a call to Redis and reports the grants that Redis lacks.
 func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, c call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -255,9 +255,9 @@ func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, 
 	return got, nil
 }
 
-// report sends the call to a state that is new to this process and reports all grants
-// of the process. Only one goroutine at a time does this. The others then find the
-// state adopted.
+// report sends a call to a state that this process has not used yet, together with all
+// grants of the process. Only one goroutine at a time reports. The other goroutines
+// then find that the process has adopted the state.
 func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c call, epoch int64) (answer, error) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
@@ -274,7 +274,7 @@ func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c c
 	case err != nil:
 		return got, err
 	case got.outcome == unknown:
-		return got, errors.New("request budget: Redis keeps losing it")
+		return got, errors.New("request budget: Redis keeps losing its state")
 	}
 	s.adopt(before, got.epoch)
 	return got, nil
@@ -291,7 +291,7 @@ func (l *Limiter) syncState(instance string) *syncState {
 	return s
 }
 
-// take removes the grants to report and returns them with the epoch.
+// take removes and returns the grants to report, together with the epoch.
 func (s *syncState) take() (int64, []localGrant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -308,7 +308,7 @@ func (s *syncState) add(g ...localGrant) {
 	s.unreported = s.unreported[max(0, len(s.unreported)-maxReport):]
 }
 
-// adopt changes the epoch, unless another goroutine has already changed it.
+// adopt changes the epoch unless another goroutine has already changed it.
 func (s *syncState) adopt(from, to int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,8 +317,8 @@ func (s *syncState) adopt(from, to int64) {
 	}
 }
 
-// reachable reports whether to use Redis. While Redis is lost, only one caller per
-// retryInterval tries it.
+// reachable reports whether to use Redis. While Redis is unavailable, only one caller
+// per retryInterval tries it.
 func (l *Limiter) reachable() bool {
 	if l.shared == nil || !l.lost.Load() {
 		return l.shared != nil

@@ -39,7 +39,7 @@ func (s *seen) count(kind EventKind, alone bool) (n int) {
 	return n
 }
 
-// sent collects the times of requests.
+// sent collects the send times of requests.
 type sent struct {
 	mu    sync.Mutex
 	times []int64
@@ -51,7 +51,7 @@ func (s *sent) now() {
 	s.times = append(s.times, time.Now().UnixMicro())
 }
 
-// A process without Redis keeps to its share in every window.
+// Without Redis, a process stays within its share in every window.
 func TestLocalShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestLocalShare(t *testing.T) {
 			t.Errorf("%d requests in a minute, want a tenth of the rate", n)
 		}
 		if spent := requests.times[449] - requests.times[0]; spent > (5 * time.Minute).Microseconds() {
-			t.Errorf("450 requests took %v: the share is wasted", time.Duration(spent)*time.Microsecond)
+			t.Errorf("450 requests took %v, so part of the share is unused", time.Duration(spent)*time.Microsecond)
 		}
 		if err := l.Wait(t.Context(), "b", rate.String(), Background); err != nil {
 			t.Errorf("another instance: %v", err)
@@ -74,7 +74,7 @@ func TestLocalShare(t *testing.T) {
 	})
 }
 
-// If the wait would be too long, the error says when to try again.
+// If the wait would be too long, the error contains the time to the next attempt.
 func TestWaitRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestWaitRefuses(t *testing.T) {
 			t.Errorf("%v, want an hour", err)
 		}
 		if time.Since(began) != 0 {
-			t.Errorf("the refusal took %v", time.Since(began))
+			t.Errorf("the refusal took %v, want it at once", time.Since(began))
 		}
 		if g, r := events.count(Granted, true), events.count(Refused, false); g != 1 || r != 1 {
 			t.Errorf("%d granted, %d refused", g, r)
@@ -101,7 +101,7 @@ func TestWaitRefuses(t *testing.T) {
 		}
 		l.Throttled("c", rate.String(), time.Now(), 4*time.Second)
 		if err := l.Wait(ctx, "c", rate.String(), Interactive); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%v, want the context's end", err)
+			t.Errorf("%v, want the context's error", err)
 		}
 		if events.count(Throttled, false) != 1 || events.count(Lowered, false) != 1 {
 			t.Errorf("%+v", events.events)
@@ -109,8 +109,8 @@ func TestWaitRefuses(t *testing.T) {
 	})
 }
 
-// Limiters of several processes share a Redis that loses all its data in between. No
-// window holds more requests than the limit, and the budget is used.
+// Limiters of several processes share a Redis that loses all data during the test. No
+// window holds more requests than the limit, and most of the budget is used.
 func TestFleetKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {
@@ -142,7 +142,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 						requests.now()
 						people.now()
 						if took := time.Since(asked); took > time.Second {
-							t.Errorf("a person waited for %v", took)
+							t.Errorf("an interactive request waited for %v", took)
 						}
 					}
 				}
@@ -157,14 +157,14 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			}
 			running.Wait()
 			n := maxInWindow(requests.times, per)
-			t.Logf("%d requests in %v, %d of them people's, %d in the fullest window of %d",
+			t.Logf("%d requests in %v, %d of them interactive, %d in the fullest window of %d",
 				len(requests.times), time.Since(began).Round(time.Millisecond), len(people.times), n, rate.Requests)
 			if n > rate.Requests {
 				t.Errorf("%d requests in a window of %v", n, per)
 			}
 			minimum := rate.Requests * 3 * 90 / 100
 			if flush {
-				minimum -= rate.Requests * 6 / 4 // during the settle time, all limiters wait for grants to be reported
+				minimum -= rate.Requests * 6 / 4 // during the settle time, background requests wait for reports
 			}
 			if len(requests.times) < minimum {
 				t.Errorf("%d requests, want at least %d", len(requests.times), minimum)
@@ -173,17 +173,17 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 	}
 }
 
-// Without Redis, a process continues with its share, minus what it has used. It reports
-// its grants once Redis is back.
+// Without Redis, a process continues with its share, minus the requests that it has
+// already made. Once Redis is available again, the process reports its grants.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	// With an fsync every second, a killed Redis could lose two seconds of writes.
-	// This test needs all confirmed writes to survive.
+	// If Redis fsynced only once per second, killing it could lose two seconds of
+	// writes. This test needs all confirmed writes to survive.
 	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{Durable: true, Config: []string{"appendfsync always"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() }) // it may already have been stopped
+	t.Cleanup(func() { _ = server.Close() }) // the server may have stopped already
 	rdb := connect(t, server.URL())
 	var events seen
 	l, rate := New(Options{Redis: rdb, Observe: events.observe}), Rate{100, time.Hour}
@@ -208,13 +208,13 @@ func TestRedisAway(t *testing.T) {
 		alone++
 	}
 	if alone != 5 || events.count(Granted, true) != 5 {
-		t.Errorf("%d local requests after 4 shared ones, want 9 in all", alone)
+		t.Errorf("%d local requests after 4 shared ones, want 9 in total", alone)
 	}
 	if !take(Interactive) {
-		t.Error("a person is refused although the reserve is free")
+		t.Error("an interactive request was refused although the reserve is free")
 	}
 	if events.count(Lost, false) != 1 {
-		t.Errorf("%d times lost, want 1", events.count(Lost, false))
+		t.Errorf("%d Lost events, want 1", events.count(Lost, false))
 	}
 
 	if err := server.Resume(t.Context()); err != nil {
@@ -228,12 +228,12 @@ func TestRedisAway(t *testing.T) {
 	}
 	total := rdb.LLen(t.Context(), keys("halo")[1]).Val() + rdb.LLen(t.Context(), keys("halo")[2]).Val()
 	if mine := len(l.local.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < 10 {
-		t.Errorf("Redis knows of %d requests, want %d", total, mine)
+		t.Errorf("Redis has %d requests, want %d", total, mine)
 	}
 }
 
-// A Redis that lost its data comes back empty. The earlier grants are reported to it
-// exactly once.
+// If Redis loses its data and restarts empty, the earlier grants are reported exactly
+// once.
 func TestRedisComesBackEmpty(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -251,7 +251,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 		running.Go(func() {
 			var budget *BudgetError
 			if err := l.Wait(t.Context(), "halo", rate.String(), Background); !errors.As(err, &budget) {
-				t.Errorf("%v, want a refusal while the state settles", err)
+				t.Errorf("%v, want a refusal during the settle time", err)
 			}
 		})
 	}
@@ -262,7 +262,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	}
 }
 
-// The keys in Redis expire, but not while they are needed.
+// The keys in Redis expire, but only when they are no longer needed.
 func TestStateExpires(t *testing.T) {
 	t.Parallel()
 	rdb := database(t)
@@ -286,7 +286,7 @@ func TestStateExpires(t *testing.T) {
 	}
 	l.Throttled("halo", rate.String(), time.Now(), time.Second)
 	if d := life(); d < 10*rate.Per || d > 15*rate.Per {
-		t.Errorf("what was learned lives for %v", d)
+		t.Errorf("the learned limit lives for %v", d)
 	}
 }
 
@@ -315,7 +315,7 @@ func BenchmarkGrant(b *testing.B) {
 	}
 }
 
-// A cluster refuses a script with keys in several slots, even if one node has all
+// A cluster rejects a script whose keys span several slots, even if one node holds all
 // slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
@@ -323,7 +323,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Close() }) // after an error nothing is lost
+	t.Cleanup(func() { _ = node.Close() }) // an error here loses nothing
 	plain := connect(t, node.URL())
 	if err := plain.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 		t.Fatal(err)
@@ -334,7 +334,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{node.Addr()}})
-	t.Cleanup(func() { _ = rdb.Close() }) // only used for reading
+	t.Cleanup(func() { _ = rdb.Close() }) // the client only reads
 	var events seen
 	l := New(Options{Redis: rdb, Observe: events.observe})
 	for _, instance := range []string{"a", "b", "c"} {

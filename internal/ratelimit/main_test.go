@@ -21,7 +21,7 @@ func connect(tb testing.TB, url string) redis.UniversalClient {
 	}
 	opts.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(opts)
-	tb.Cleanup(func() { _ = rdb.Close() }) // an error does no harm
+	tb.Cleanup(func() { _ = rdb.Close() }) // an error here is harmless
 	return rdb
 }
 
@@ -31,7 +31,7 @@ func database(tb testing.TB) redis.UniversalClient {
 	return connect(tb, redistest.URL(tb))
 }
 
-// bench is a store whose clock the test moves.
+// bench is a store with a clock that the test controls.
 type bench struct {
 	store
 	t     *testing.T
@@ -42,13 +42,13 @@ type bench struct {
 	learned func() [5]int64
 }
 
-// on runs a test on both stores.
+// on runs a test with both stores.
 func on(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Run("memory", func(t *testing.T) { t.Parallel(); test(t, inMemory(t)) })
 	t.Run("redis", func(t *testing.T) { t.Parallel(); test(t, inRedis(t)) })
 }
 
-// dawn is the start time of the tests. Careless formatting would lose some of its
+// dawn is the start time of the tests. Lossy number formatting would change some of its
 // digits.
 var dawn = time.Date(2026, 7, 1, 12, 0, 0, 123_457_000, time.UTC).UnixMicro()
 
@@ -65,15 +65,15 @@ func inMemory(t *testing.T) *bench {
 	return b
 }
 
-// inRedis returns a bench on Redis. In its scripts it replaces the line that reads
-// Redis' clock.
+// inRedis returns a bench that uses Redis. It replaces the line of the scripts that
+// reads Redis' clock.
 func inRedis(t *testing.T) *bench {
 	const clockKey = "test-clock"
 	rdb := database(t)
 	moved := func(source string) *redis.Script {
 		text := strings.ReplaceAll(source, "redis.call('TIME')", "redis.call('LRANGE', '"+clockKey+"', 0, 1)")
 		if text == source {
-			t.Fatal("the script reads another clock")
+			t.Fatal("the script has no line that reads the clock")
 		}
 		return redis.NewScript(text)
 	}

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Rate is the maximum number of requests in any window of the given length.
+// Rate is a maximum number of requests in any window of length Per.
 type Rate struct {
 	Requests int           // 1 to 100,000
 	Per      time.Duration // 1 s to 24 h
 }
 
-// ParseRate parses a rate from the environment or from a connection, such as "700/5m",
-// "60/1m" or "5/s". A unit without a number means one unit.
+// ParseRate parses a rate such as "700/5m", "60/1m" or "5/s", as found in the
+// environment or in a connection. A unit without a number means one unit.
 func ParseRate(s string) (Rate, error) {
 	bad := fmt.Errorf("rate %q: want requests/window, for example 700/5m", s)
 	count, window, ok := strings.Cut(strings.TrimSpace(s), "/")
@@ -39,13 +39,13 @@ func ParseRate(s string) (Rate, error) {
 	return Rate{Requests: n, Per: per}, nil
 }
 
-// slack is added to the window, because one request may reach Halo late and the next
-// one early.
+// slack is the time added to the window, because one request may reach Halo late and
+// the next one early.
 func (r Rate) slack() time.Duration { return min(max(r.Per/50, 20*time.Millisecond), maxSlack) }
 
 const maxSlack = 250 * time.Millisecond
 
-// Or returns the rate of a connection, parsed by [ParseRate], or r if limit is empty.
+// Or returns the rate that [ParseRate] reads from limit, or r if limit is empty.
 func (r Rate) Or(limit string) (Rate, error) {
 	if limit == "" {
 		return r, nil
@@ -53,7 +53,7 @@ func (r Rate) Or(limit string) (Rate, error) {
 	return ParseRate(limit)
 }
 
-// String returns the rate in the form that [ParseRate] accepts.
+// String returns the rate in the format of [ParseRate].
 func (r Rate) String() string {
 	per := r.Per.String()
 	per = strings.TrimSuffix(per, "m0s") + map[bool]string{true: "m"}[strings.HasSuffix(per, "m0s")]
@@ -61,7 +61,7 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Requests) + "/" + per
 }
 
-// UnmarshalText is [ParseRate].
+// UnmarshalText parses the text with [ParseRate].
 func (r *Rate) UnmarshalText(text []byte) error {
 	parsed, err := ParseRate(string(text))
 	if err == nil {

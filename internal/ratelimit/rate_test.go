@@ -30,10 +30,10 @@ func TestRateOr(t *testing.T) {
 	t.Parallel()
 	r := Rate{700, 5 * time.Minute}
 	if got, err := r.Or(""); err != nil || got != r {
-		t.Errorf("no rate of its own: %v, %v", got, err)
+		t.Errorf("without its own rate: %v, %v", got, err)
 	}
 	if got, err := r.Or("5/s"); err != nil || got != (Rate{5, time.Second}) {
-		t.Errorf("a rate of its own: %v, %v", got, err)
+		t.Errorf("with its own rate: %v, %v", got, err)
 	}
 	if got, err := r.Or("many"); err == nil {
 		t.Errorf("a wrong rate: %v", got)
@@ -51,7 +51,7 @@ func FuzzParseRate(f *testing.F) {
 		}
 		again, err := ParseRate(r.String())
 		if err != nil || again != r {
-			t.Errorf("ParseRate(%q).String() = %q, which reads as %v, %v", s, r, again, err)
+			t.Errorf("ParseRate(%q).String() = %q, which parses as %v, %v", s, r, again, err)
 		}
 	})
 }

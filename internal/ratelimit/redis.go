@@ -17,8 +17,8 @@ var (
 	throttledSource string
 )
 
-// redisStore is the store that all processes share, on Redis' clock. A grant takes one
-// round trip.
+// redisStore is the store that all processes share. It uses Redis' clock. A grant takes
+// one round trip.
 type redisStore struct {
 	rdb                        redis.UniversalClient
 	askScript, throttledScript *redis.Script
@@ -29,7 +29,8 @@ func newRedisStore(rdb redis.UniversalClient) redisStore {
 }
 
 // keys returns the keys of an instance. They share one hash tag, so that a cluster
-// keeps them on one node. The instance is hashed, because its name is long and private.
+// keeps them on one node. The instance's name is hashed, because it is long and
+// confidential.
 func keys(instance string) []string {
 	sum := sha256.Sum256([]byte(instance))
 	prefix := "halosync:rate:{" + hex.EncodeToString(sum[:8]) + "}:"

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// store keeps the states of instances. redisStore serves the fleet, memory serves one
-// process.
+// store keeps the states of instances. redisStore is for the whole fleet, memory for
+// one process.
 type store interface {
 	ask(ctx context.Context, instance string, c call) (answer, error)
-	// throttled records a 429 for a request that was sent age ago and reports whether
+	// throttled records a 429 for a request that was sent age ago, and reports whether
 	// it lowered the limit. Times are in microseconds.
 	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
 }
 
-// memory is a store within this process.
+// memory is a store in this process.
 type memory struct {
 	now    func() int64
 	mu     sync.Mutex
@@ -28,7 +28,7 @@ func newMemory() *memory {
 
 // stopwatch returns a monotonic clock in microseconds.
 func stopwatch() func() int64 {
-	began := time.Now().Add(-time.Hour) // an hour ago, because 0 means never
+	began := time.Now().Add(-time.Hour) // start an hour ago, because time 0 means never
 	return func() int64 { return time.Since(began).Microseconds() }
 }
 
@@ -54,7 +54,7 @@ func (m *memory) throttled(_ context.Context, instance string, age, window, paus
 	return m.state(instance).throttled(m.now(), age, window, pause), nil
 }
 
-// note adds a request that another store has granted for the time now + wait.
+// note records a request that another store granted for the time now + wait.
 func (m *memory) note(instance string, p pool, wait, window int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,7 +63,7 @@ func (m *memory) note(instance string, p pool, wait, window int64) {
 	s.merge(now, []grant{{p, -wait}})
 }
 
-// used returns the requests in the last window.
+// used returns the grants in the last window.
 func (m *memory) used(instance string, window int64) []grant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,7 +79,7 @@ func (m *memory) used(instance string, window int64) []grant {
 	return all
 }
 
-// idle reports whether the last window is empty.
+// idle reports whether the last window contains no grants.
 func (m *memory) idle(instance string, window int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,7 @@ func ask(class Class) call {
 	return call{class: class, limit: testLimit, window: testWindow.Microseconds()}
 }
 
-// maxInWindow returns the greatest number of times within any one window.
+// maxInWindow returns the largest number of times in any window.
 func maxInWindow(times []int64, window time.Duration) int {
 	slices.Sort(times)
 	greatest, first := 0, 0
@@ -29,8 +29,8 @@ func maxInWindow(times []int64, window time.Duration) int {
 	return greatest
 }
 
-// No window holds more requests than the limit, or more background requests than the
-// limit minus the reserve.
+// No window holds more requests than the limit, and no more background requests than
+// the limit minus the reserve.
 func TestNoWindowHoldsMore(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -52,16 +52,16 @@ func TestNoWindowHoldsMore(t *testing.T) {
 			}
 		}
 		if n := maxInWindow(all, testWindow); n != testLimit {
-			t.Errorf("%d requests in the fullest of all windows, want %d", n, testLimit)
+			t.Errorf("%d requests in the fullest window, want %d", n, testLimit)
 		}
 		if n := maxInWindow(background, testWindow); n > testLimit-6 {
-			t.Errorf("%d background requests in the fullest of all windows", n)
+			t.Errorf("%d background requests in the fullest window", n)
 		}
 	})
 }
 
 // Background work alone uses at least 95 % of the limit in each window. After the first
-// half window there is never a long gap.
+// half window, requests never pause for long.
 func TestBackgroundUsesTheBudget(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -87,35 +87,35 @@ func TestBackgroundUsesTheBudget(t *testing.T) {
 		}
 		for i := testLimit / 2; i < len(times); i++ {
 			if gap := time.Duration(times[i]-times[i-1]) * time.Microsecond; gap > testWindow/15 {
-				t.Errorf("%v of silence before request %d", gap, i)
+				t.Errorf("pause of %v before request %d", gap, i)
 			}
 		}
 	})
 }
 
-// While background work uses the whole common pool, a person does not wait. If the
-// reserve is used up too, the person gets a turn soon.
+// While background work uses the whole common pool, an interactive request does not
+// wait. If the reserve is used up too, an interactive request gets a turn soon.
 func TestReserveIsForPeople(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
-		for b.must(ask(Background)).outcome == granted { // reserves turns as far ahead as possible
+		for b.must(ask(Background)).outcome == granted { // reserve turns as far ahead as possible
 		}
 		for i := range 6 {
 			if got := b.must(ask(Interactive)); got.outcome != granted || got.wait != 0 || got.pool != reserve {
-				t.Fatalf("person's request %d: %+v", i+1, got)
+				t.Fatalf("interactive request %d: %+v", i+1, got)
 			}
 		}
 		if got := b.must(ask(Interactive)); got.wait == 0 {
-			t.Errorf("more than the reserve: %+v", got)
+			t.Errorf("request beyond the reserve: %+v", got)
 		}
-		b.advance(time.Second) // shortly afterwards the common pool has a turn
+		b.advance(time.Second) // the common pool has a turn shortly afterwards
 		if got := b.must(ask(Interactive)); got.outcome != granted || got.pool != common {
-			t.Errorf("after the reserve: %+v", got)
+			t.Errorf("after the wait: %+v", got)
 		}
 	})
 }
 
-// Limits that are too small for a reserve still grant background work.
+// Limits that are too small for a reserve still allow background work.
 func TestSmallLimits(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -139,7 +139,7 @@ func TestThrottledPausesEverybody(t *testing.T) {
 	on(t, func(t *testing.T, b *bench) {
 		b.must(ask(Background))
 		b.strike(0, testWindow, 3*time.Second)
-		b.strike(0, testWindow, time.Second) // does not shorten the pause
+		b.strike(0, testWindow, time.Second) // a shorter pause does not replace a longer one
 		for _, class := range []Class{Background, Interactive} {
 			if got := b.must(ask(class)); got.outcome != granted || got.wait != 3e6 {
 				t.Errorf("%v: %+v, want a turn in 3 s", class, got)
@@ -156,8 +156,8 @@ func TestThrottledPausesEverybody(t *testing.T) {
 	})
 }
 
-// room counts the background requests that get a turn within the next window, one after
-// another. It advances the clock by that window.
+// room counts the background requests that get a turn one after another within the next
+// window. It advances the clock by that window.
 func (b *bench) room() (n int) {
 	b.t.Helper()
 	for end := b.now + testWindow.Microseconds(); b.now < end; n++ {
@@ -170,8 +170,8 @@ func (b *bench) room() (n int) {
 	return n
 }
 
-// Each burst of 429s lowers the limit by a tenth, to no less than a tenth of the
-// configured limit. Each window adds 1 %.
+// Each burst of 429s lowers the limit by a tenth, down to at least a tenth of the
+// configured limit. Each window raises the limit by 1 %.
 func TestThrottledLowersTheLimit(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -182,7 +182,7 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 			}
 			b.advance(100 * time.Millisecond)
 		}
-		// Turns that were already reserved come slightly later.
+		// The requests whose turns are already reserved are sent slightly later.
 		b.advance(4 * time.Second)
 		if b.strike(0, testWindow, time.Second) {
 			lowered++
@@ -209,19 +209,20 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 			b.strike(0, testWindow, time.Second)
 			b.advance(6 * time.Second)
 		}
-		count("when hardly anything is let through", testLimit/10)
+		count("at the minimum", testLimit/10)
 		b.advance(95 * testWindow)
 		count("long after", testLimit)
 	})
 }
 
-// After a loss, the state does not start from zero: callers must report their grants.
-// Until the settle time ends, only people get turns, from the reserve.
+// After a loss, a new state does not start with an unused budget, because callers must
+// report their grants. Until the settle time ends, only interactive requests get turns,
+// from the reserve.
 func TestLostStateIsToldAgain(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
 		first := b.must(ask(Background))
-		var own [2][]int64 // of the two processes
+		var own [2][]int64 // grants of the two processes
 		for i := range 180 {
 			got := b.must(call{limit: testLimit, window: testWindow.Microseconds(), epoch: first.epoch, used: true})
 			own[i%2] = append(own[i%2], b.now+got.wait)
@@ -236,7 +237,7 @@ func TestLostStateIsToldAgain(t *testing.T) {
 			c.epoch, c.used = first.epoch, true
 			got := b.must(c)
 			if got.outcome != unknown || got.epoch == first.epoch {
-				t.Fatalf("process %d: %+v, want to be asked", process, got)
+				t.Fatalf("process %d: %+v, want a request to report", process, got)
 			}
 			for _, at := range own[process] {
 				c.report = append(c.report, grant{common, b.now - at})
@@ -251,7 +252,7 @@ func TestLostStateIsToldAgain(t *testing.T) {
 		c := ask(Interactive)
 		c.epoch = epoch
 		if got := b.must(c); got.outcome != granted || got.wait != 0 {
-			t.Errorf("person: %+v", got)
+			t.Errorf("interactive request: %+v", got)
 		}
 		all = append(all, b.now)
 		for b.now < dawn+3*testWindow.Microseconds() {
@@ -264,12 +265,13 @@ func TestLostStateIsToldAgain(t *testing.T) {
 			b.advance(10 * time.Millisecond)
 		}
 		if n := maxInWindow(all, testWindow); n > testLimit || n < testLimit*9/10 {
-			t.Errorf("%d requests in the fullest of all windows, want nearly %d", n, testLimit)
+			t.Errorf("%d requests in the fullest window, want nearly %d", n, testLimit)
 		}
 	})
 }
 
-// Grants that a process made without the store are reported with its next call.
+// Grants that a process made without the store are reported with its next call to the
+// store.
 func TestOwnGrantsAreToldAfterwards(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -283,13 +285,13 @@ func TestOwnGrantsAreToldAfterwards(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		if n := b.room(); n < 90 || n > testLimit-50 {
-			t.Errorf("room for %d requests, want what 50 leave of %d", n, testLimit)
+			t.Errorf("room for %d requests, want %d minus 50", n, testLimit)
 		}
 	})
 }
 
-// After a failover to a server whose clock is behind, requests must not wait until its
-// clock reaches the time of the other server.
+// After a failover to a server whose clock is behind, requests must not wait until the
+// new clock reaches the old server's time.
 func TestClockThatIsBehind(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -305,8 +307,8 @@ func TestClockThatIsBehind(t *testing.T) {
 	})
 }
 
-// If the rates for one instance differ, each request keeps to its own rate, and all
-// requests count.
+// If the rates for one instance differ, each request complies with its own rate, and
+// all requests count.
 func TestDifferentRatesCountTogether(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {
@@ -327,7 +329,7 @@ func TestDifferentRatesCountTogether(t *testing.T) {
 	})
 }
 
-// Instances are independent of each other.
+// The budgets of different instances are independent.
 func TestInstancesAreApart(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {

@@ -1,8 +1,9 @@
--- One 429, recorded in the same way as by (*state).throttled in decide.go, which gives
--- the reasons.
+-- This script records one 429, exactly like (*state).throttled in decide.go, which
+-- explains the decisions.
 --
--- KEYS as in ask.lua. ARGV: age of the request, window, pause, maximum pause, maximum
--- sleep, slip. Reply: 1 if the limit was lowered.
+-- KEYS: as in ask.lua.
+-- ARGV: age of the request, window, pause, maximum pause, maximum sleep, slip.
+-- Reply: 1 if the limit was lowered, otherwise 0.
 local age, window, pause = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local maximum, sleep, slip = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -17,7 +18,7 @@ for i, value in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
   s[fields[i]] = tonumber(value or 0)
 end
 
--- forget
+-- See (*state).forget.
 local newest = 0
 for i = 2, 3 do newest = math.max(newest, tonumber(redis.call('LINDEX', KEYS[i], -1) or 0)) end
 if s.epoch == 0 or newest > now + sleep + slip then

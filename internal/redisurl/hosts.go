@@ -48,7 +48,7 @@ func parseSentinel(scheme, plain, rest string, files tlsFiles) (Address, error) 
 		return Address{}, err
 	}
 	if o.TLSConfig != nil {
-		o.TLSConfig.ServerName = "" // each certificate is for its own server, not for the first sentinel
+		o.TLSConfig.ServerName = "" // each server has its own certificate, so do not expect the first sentinel's name
 	}
 	text := fmt.Sprintf("%s://%s/%d?master=%s", scheme, strings.Join(o.SentinelAddrs, ","), o.DB, url.QueryEscape(o.MasterName))
 	return Address{text, func() redis.UniversalClient {
@@ -58,8 +58,8 @@ func parseSentinel(scheme, plain, rest string, files tlsFiles) (Address, error) 
 }
 
 // clusterReload is the maximum age of a client's map of the cluster. After a failover,
-// go-redis fails until it reloads its map. Its default of one minute would stop the
-// queue for that long.
+// go-redis returns errors until it reloads the map. With its default of one minute, the
+// queue would stop for that long.
 const clusterReload = 2 * time.Second
 
 func parseCluster(scheme, plain, rest string, files tlsFiles) (Address, error) {
@@ -88,8 +88,8 @@ func parseCluster(scheme, plain, rest string, files tlsFiles) (Address, error) {
 	}}, nil
 }
 
-// splitHosts converts "user:password@h1:p1,h2/path?query" to a URL in the form that
-// go-redis expects: one host, and an addr option for each other host.
+// splitHosts converts "user:password@h1:p1,h2/path?query" to the form that go-redis
+// expects: a URL with one host and an addr option for each other host.
 func splitHosts(scheme, rest, port string) (*url.URL, error) {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {

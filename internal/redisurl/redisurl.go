@@ -1,6 +1,6 @@
-// Package redisurl parses the addresses of Redis: single servers, sockets, Sentinel
-// and Cluster, with or without TLS. The queue, the request budget and the queues'
-// pages connect through it.
+// Package redisurl parses the addresses of single Redis servers, sockets, Sentinel and
+// Cluster, with or without TLS. The queue, the request budget and the queue pages use
+// it to connect.
 package redisurl
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Address is the location of a Redis and the credentials for it. It is opaque, so that
-// printing it never shows the password. The zero value means no address.
+// Address is the address of a Redis server with its credentials. The type is opaque, so
+// that printing an address never shows the password. The zero value means no address.
 type Address struct {
 	text    string
 	connect func() redis.UniversalClient
@@ -24,14 +24,14 @@ func (a Address) String() string { return a.text }
 // IsZero reports whether a is the zero value.
 func (a Address) IsZero() bool { return a.connect == nil }
 
-// Connect returns a new client, which the caller must close. It connects at the first
-// command.
+// Connect returns a new client, which the caller must close. The client connects when
+// it sends its first command.
 func (a Address) Connect() redis.UniversalClient { return a.connect() }
 
-// MakeRedisClient is [Address.Connect] under the name that asynq's own tools call.
+// MakeRedisClient is [Address.Connect] under the name that asynq's own tools expect.
 func (a Address) MakeRedisClient() any { return a.Connect() }
 
-// Parse reads a Redis URL:
+// Parse parses a Redis URL:
 //
 //	redis://[user:password@]host[:6379][/db]
 //	rediss://…                                 the same over TLS
@@ -39,20 +39,20 @@ func (a Address) MakeRedisClient() any { return a.Connect() }
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the last two over TLS. The query may hold the
-// options of go-redis (dial_timeout, pool_size and so on, but not skip_verify). With
-// TLS it may also hold ca_file, a PEM file of private authorities that replaces the
-// system's, and cert_file and key_file, a client certificate. Parse reads these files
-// once.
+// rediss-sentinel and rediss-cluster are the last two over TLS. The query may contain
+// the options of go-redis (dial_timeout, pool_size and so on, but not skip_verify).
+// With TLS it may also contain ca_file, cert_file and key_file. ca_file is a PEM file
+// of private certificate authorities that replace the system's. cert_file and key_file
+// are a client certificate and its key. Parse reads these files once.
 //
-// With Sentinel, user and password are for the servers and the sentinels.
-// sentinel_username and sentinel_password, even if empty, replace them for the
-// sentinels.
+// With Sentinel, user and password apply to both the servers and the sentinels. To set
+// other credentials for the sentinels, use sentinel_username and sentinel_password.
+// Empty values mean no credentials.
 //
 // Parse uses go-redis' parser. asynq's parser drops the user name and all options, uses
 // the password of a Sentinel URL only for the sentinels, and does not support Cluster.
-// An error never quotes the URL, because a password with a "/" can end up in any part
-// of the URL.
+// Errors never quote the URL, because a password that contains a "/" can end up in any
+// part of the URL.
 func Parse(redisURL string) (Address, error) {
 	if strings.Contains(redisURL, "#") {
 		return Address{}, errURL(`write "#" as %23`)
@@ -86,7 +86,7 @@ func errURL(fault string) error {
 	return fmt.Errorf("redis url: %s", fault)
 }
 
-// errForm replaces an error from go-redis, which would quote the URL.
+// errForm replaces an error of go-redis, which would quote the URL.
 func errForm(want string) error {
 	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
 }
@@ -123,7 +123,7 @@ func single(text string, o *redis.Options) Address {
 }
 
 // noMaintenance turns off go-redis' support for one vendor's hosted Redis. That support
-// costs a host lookup without a context for each client and a command for each
+// adds a host lookup without a context to each client, and a command to each
 // connection.
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}

@@ -87,7 +87,7 @@ func TestParseKeepsEverything(t *testing.T) {
 			o := connect(t, in).(*redis.Client).Options()
 			got := options{o.Addr, o.Username, o.Password, o.DB, o.PoolSize, o.TLSConfig != nil}
 			if want.Pool == 0 {
-				got.Pool = 0 // go-redis' own default
+				got.Pool = 0 // go-redis' default
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
@@ -96,7 +96,7 @@ func TestParseKeepsEverything(t *testing.T) {
 				t.Error("a context's deadline would be ignored")
 			}
 			if o.MaintNotificationsConfig.Mode != maintnotifications.ModeDisabled {
-				t.Error("making a client would look its host up")
+				t.Error("creating a client would look up the host")
 			}
 		})
 	}
@@ -107,8 +107,8 @@ func TestParseKeepsEverything(t *testing.T) {
 	}
 }
 
-// An unescaped password ends up in the host, the port, the path or the options. No
-// error may show it.
+// If a password is not escaped, parts of it end up in the host, the port, the path or
+// the options. No error may show the password.
 func TestParseHidesPasswords(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
@@ -134,7 +134,7 @@ func TestParseHidesPasswords(t *testing.T) {
 	}
 }
 
-// No error shows the password, wherever it is in the URL.
+// No error shows the password, wherever the URL contains it.
 func FuzzParse(f *testing.F) {
 	for _, form := range []string{
 		"redis://u:%s@h:6379/0", "rediss://%s@h", "redis-socket://:%s@/s", "redis-sentinel://u:%s@h1,h2/1?master=m",

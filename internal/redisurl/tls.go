@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// tlsOptions are the options of a Redis URL that this package adds to go-redis'
-// options.
+// tlsOptions lists the options of a Redis URL that this package adds to those of
+// go-redis.
 var tlsOptions = []string{"ca_file", "cert_file", "key_file"}
 
-// maxPEM is the maximum size of a PEM file in bytes, which is larger than any
+// maxPEM is the maximum size of a PEM file in bytes. It exceeds the size of any
 // certificate bundle.
 const maxPEM = 4 << 20
 
-// tlsFiles holds the contents of the files that a URL's options name.
+// tlsFiles holds the contents of the files that the options of a URL name.
 type tlsFiles struct {
-	roots  *x509.CertPool   // nil: the system's authorities
-	client *tls.Certificate // nil: none
+	roots  *x509.CertPool   // nil for the system's authorities
+	client *tls.Certificate // nil for none
 }
 
-// cutTLSFiles reads the files that a URL's options name, and returns the URL without
-// these options. Its errors name the option but do not quote the URL.
+// cutTLSFiles reads the files that the options of a URL name, and returns the URL
+// without these options. Errors name the option but do not quote the URL.
 func cutTLSFiles(rest string) (string, tlsFiles, error) {
 	head, query, _ := strings.Cut(rest, "?")
 	q, err := url.ParseQuery(query)
-	if q.Has("skip_verify") { // before err is checked, because go-redis ignores malformed options
+	if q.Has("skip_verify") { // checked before err, because go-redis ignores malformed options
 		return "", tlsFiles{}, errURL("skip_verify is not supported: set ca_file to the certificate of the server's authority")
 	}
 	if err != nil {
@@ -84,7 +84,7 @@ func readPEM(path string) ([]byte, error) {
 	return b, withoutPath(err)
 }
 
-// withoutPath returns a file system error without its path.
+// withoutPath removes the path from a file system error.
 func withoutPath(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {

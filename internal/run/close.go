@@ -14,11 +14,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// closeTimeout bounds the writes that close a run. They happen even after the run's own
+// closeTimeout limits the writes that close a run. They run even after the run's own
 // context has ended.
 const closeTimeout = 10 * time.Second
 
-// settle closes the run's record or releases the run, by the verdict.
+// settle closes or releases the run, depending on the verdict.
 func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Result, err error) (tasks.RunResult, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -37,14 +37,14 @@ func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Res
 	}
 	switch {
 	case r.verdict == never, r.verdict == again && (t.final || r.attempts > 0 && t.tried >= r.attempts):
-		// If the record cannot be closed, the attempt fails like any other, because a
-		// deleted task could never close it.
+		// If the record cannot be closed, the attempt fails like any other. The task
+		// must remain, because only the task can close the record later.
 		if _, ferr := e.finish(ctx, t, claim.Ref, repo.Finish{State: repo.StateFailed, Error: dispatch.Reason(err), Stack: stackOf(err)}); ferr != nil {
 			return tasks.RunResult{}, errors.Join(err, ferr)
 		}
 		return tasks.RunResult{}, tasks.Never(err)
 	case errors.Is(err, repo.ErrFenced):
-		return tasks.RunResult{}, tasks.Later(r.after, err) // another worker owns the run now
+		return tasks.RunResult{}, tasks.Later(r.after, err) // another worker has taken over the run
 	}
 	if rerr := e.cfg.Store.ReleaseRun(ctx, claim.Ref, dispatch.Reason(err), time.Now().Add(r.after)); rerr != nil {
 		err = errors.Join(err, rerr)
@@ -55,7 +55,7 @@ func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Res
 	return tasks.RunResult{}, err
 }
 
-// stackOf returns the stack trace of a panic, and an empty string for other errors.
+// stackOf returns the stack trace of a panic, or "" for other errors.
 func stackOf(err error) string {
 	if p, ok := errors.AsType[*proof.PanicError](err); ok {
 		return p.Stack
@@ -63,8 +63,8 @@ func stackOf(err error) string {
 	return ""
 }
 
-// waited returns the time since the run's first execution began, or else since it was
-// approved or queued.
+// waited returns the time since the run's first execution began. If the run has not
+// executed yet, it returns the time since the run was approved or queued.
 func waited(run repo.Run) time.Duration {
 	switch {
 	case run.StartedAt != nil:
@@ -75,7 +75,7 @@ func waited(run repo.Run) time.Duration {
 	return time.Since(run.QueuedAt)
 }
 
-// unclaimed returns the task's result for a run that could not be claimed.
+// unclaimed returns the task's result if the run could not be claimed.
 func (e *Executor) unclaimed(ctx context.Context, t task, run repo.Run, err error) (tasks.RunResult, error) {
 	if errors.Is(err, repo.ErrNotFound) {
 		err = fmt.Errorf("connection %s of tenant %s does not exist: %w", t.row.ConnectionID, t.row.Tenant, err)
@@ -94,7 +94,7 @@ func (e *Executor) unclaimed(ctx context.Context, t task, run repo.Run, err erro
 	return tasks.RunResult{}, err
 }
 
-// finish writes the run's last state and returns the run as its result.
+// finish writes the run's final state and returns the run as a result for the queue.
 func (e *Executor) finish(ctx context.Context, t task, ref repo.RunRef, f repo.Finish) (tasks.RunResult, error) {
 	err := e.cfg.Store.FinishRun(ctx, ref, f)
 	if errors.Is(err, repo.ErrFenced) {
@@ -102,8 +102,8 @@ func (e *Executor) finish(ctx context.Context, t task, ref repo.RunRef, f repo.F
 	}
 	if err != nil {
 		err = fmt.Errorf("close the run: %w", err)
-		// The work is done. If Postgres is unavailable, or does not answer within
-		// closeTimeout, this does not spend an attempt.
+		// The work is done. If Postgres is unavailable or does not respond within
+		// closeTimeout, the execution uses up no attempt.
 		if errors.Is(err, repo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 			return tasks.RunResult{}, tasks.Later(retryStore, err)
 		}
@@ -126,7 +126,7 @@ func endedOf(run repo.Run) Ended {
 	return ended
 }
 
-// stored returns a run's record as the queue's result.
+// stored returns a run's record as a result for the queue.
 func (e *Executor) stored(ctx context.Context, tenant string, id uuid.UUID) (tasks.RunResult, error) {
 	run, err := e.cfg.Store.Run(ctx, tenant, id)
 	if err != nil {
@@ -149,7 +149,7 @@ func resultOf(run repo.Run) tasks.RunResult {
 func (e *Executor) reject(ctx context.Context, kind repo.RunKind, tenant string, id uuid.UUID, why string) error {
 	err := e.cfg.Store.RejectRun(ctx, tenant, id, why)
 	if errors.Is(err, repo.ErrNotFound) {
-		err = nil // enqueued through Redis alone: there is no record
+		err = nil // a run enqueued only through Redis has no record
 	}
 	if err == nil {
 		e.cfg.Ended(Ended{Kind: kind, State: repo.StateFailed})

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// The heartbeat stops an execution whose run another worker has taken over, even in the
-// middle of a long request.
+// The heartbeat stops an execution whose run another worker has taken over, even during
+// a long request.
 func TestFencedExecutionStops(t *testing.T) {
 	t.Parallel()
 	store := repotest.Open(t, repotest.URL(t))
@@ -34,7 +34,7 @@ func TestFencedExecutionStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.ClaimRun(t.Context(), row); err != nil { // another worker
+	if _, err := store.ClaimRun(t.Context(), row); err != nil { // another worker claims the run
 		t.Fatal(err)
 	}
 	ctx, stop := New(Config{Store: store}).heartbeat(t.Context(), claim.Ref)

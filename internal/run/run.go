@@ -1,7 +1,7 @@
-// Package run executes runs of every kind. It claims the run's record, keeps the claim
-// with a heartbeat, frees the worker slot at the end of a time slice, and closes the
-// record by the verdict on the outcome. Every write checks the run's fence, because the
-// queue may execute a task twice at once.
+// Package run executes runs of every kind. It claims the run's record, renews the claim
+// with a heartbeat, and frees the worker slot at the end of a time slice. A verdict on
+// the outcome decides how the record is closed. Every write checks the run's fence, because
+// the queue may execute a task twice at the same time.
 package run
 
 import (
@@ -23,24 +23,25 @@ import (
 // Config configures an [Executor].
 type Config struct {
 	Store *repo.Store
-	// Dispatch starts the runs that were waiting when another one ends. Default: they
-	// start at their retry time.
+	// Dispatch starts waiting runs as soon as the run that blocked them ends. Without
+	// a dispatcher, they start at their retry time.
 	Dispatch *dispatch.Dispatcher
-	// TenantRuns is the maximum number of bulk runs (imports, resyncs) of one tenant that
-	// execute at a time in the whole fleet; 0: no limit.
+	// TenantRuns is the maximum number of bulk runs (imports, resyncs) that the whole
+	// fleet executes at once for one tenant; 0 for no limit.
 	TenantRuns int
-	// MinSlice is how long one execution of a run lasts before it frees its worker slot
-	// for waiting runs; default 30 s.
+	// MinSlice is how long an execution may last before it frees its worker slot for
+	// waiting runs. The default is 30 s.
 	MinSlice time.Duration
-	// MaxSlice is how long it lasts if no other run waits; default 5 minutes.
+	// MaxSlice is how long an execution may last if no other run waits. The default is
+	// 5 minutes.
 	MaxSlice time.Duration
-	// KeepRuns is how long the records of ended runs are kept; 0: forever.
+	// KeepRuns is how long the records of ended runs are kept; 0 for forever.
 	KeepRuns time.Duration
-	// Ended is called after each run ends, Wrote after each committed transaction of a
-	// run, for metrics. Both may be nil.
+	// Ended is called after each run ends. Wrote is called after each committed
+	// transaction of a run. Both are for metrics and may be nil.
 	Ended func(Ended)
 	Wrote func(kind repo.RunKind, pages, records int)
-	Log   *zap.Logger // default: none
+	Log   *zap.Logger // nil logs nothing
 }
 
 // Executor executes runs. It is safe for concurrent use.
@@ -69,26 +70,26 @@ func New(cfg Config) *Executor {
 	return &Executor{cfg: cfg}
 }
 
-// Result is the outcome of an execution that returned no error. In the zero value the
-// run has not ended.
+// Result is the outcome of an execution without an error. In the zero value the run has
+// not ended.
 type Result struct {
 	State    repo.RunState // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
 	Complete bool
 	Reason   string
 
-	// For a resync: whether all mappings are verified, the pages of a complete list, and
-	// how many mappings a held run would have marked missing.
+	// For a resync only: whether all mappings are verified, the number of pages of a
+	// complete list, and how many mappings a held run would have marked missing.
 	Verified bool
 	Pages    int
 	Missing  int
 }
 
-// Ended is a run that has ended.
+// Ended describes a run that has ended.
 type Ended struct {
 	Kind  repo.RunKind
 	State repo.RunState
-	// Took is the time since its first execution began, waits included. It is 0 if the
-	// run never executed, or if the time is unknown.
+	// Took is the time since the run's first execution began, including waits. It is 0
+	// if the run never executed or the time is unknown.
 	Took time.Duration
 }
 
@@ -106,7 +107,7 @@ func (x *Execution) Slice() *TimeSlice {
 	return newTimeSlice(x.executor, x.Ref, x.draining)
 }
 
-// Draining is closed when the worker begins to stop.
+// Draining returns a channel that is closed when the worker begins to stop.
 func (x *Execution) Draining() <-chan struct{} { return x.draining }
 
 // Wrote reports a committed transaction to the metrics.
@@ -114,17 +115,17 @@ func (x *Execution) Wrote(pages, records int) {
 	x.executor.cfg.Wrote(x.Run.Kind, pages, records)
 }
 
-// task is the queue's part of an execution.
+// task holds what the queue provides for an execution.
 type task struct {
-	row   repo.NewRun // the ledger's row of the run, written if it does not exist
-	runID string      // as the queue writes it
+	row   repo.NewRun // the run's row in the ledger, written if missing
+	runID string      // 32 hex digits, as in the queue
 	final bool        // a plain error ends the run
-	tried int         // executions that failed, this one included if it does
+	tried int         // failed executions, including this one if it fails
 }
 
-// Execute executes a run of a kind from its checkpoint until body returns. A result ends
-// the task. An error of [tasks.Later] puts the task off, one of [tasks.Never] ends it,
-// and any other error spends an attempt.
+// Execute executes a run from its checkpoint until body returns. A result ends the
+// task. A [tasks.Later] postpones the task, a [tasks.Never] ends it, and any other
+// error uses up an attempt.
 func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind repo.RunKind, job tasks.Job[A], body func(context.Context, *Execution) (Result, error)) (tasks.RunResult, error) {
 	row, err := dispatch.NewRun(kind, job.RunID, job.Args)
 	if err != nil {
@@ -154,9 +155,10 @@ func (e *Executor) execute(ctx context.Context, t task, draining <-chan struct{}
 	return result, err
 }
 
-// checkAge refuses a task that is older than the ledger keeps runs and whose run has no
-// record. Such a run may have ended long ago: the queue's archive keeps tasks for longer,
-// and a person can start them again. Executing it could undo later decisions.
+// checkAge rejects a task if its run has no record and was requested longer ago than
+// KeepRuns. Such a run may have ended long ago: the queue's archive keeps tasks longer
+// than the ledger keeps runs, and a person can restart them. Executing the run could undo
+// later decisions.
 func (e *Executor) checkAge(ctx context.Context, n repo.NewRun, now time.Time) error {
 	if e.cfg.KeepRuns <= 0 || n.ID.Version() != 7 {
 		return nil
@@ -175,11 +177,11 @@ func (e *Executor) checkAge(ctx context.Context, n repo.NewRun, now time.Time) e
 	return nil
 }
 
-// maxCrashes is how many executions in a row may crash their worker without writing a
-// page before the run fails.
+// maxCrashes is the number of consecutive executions that may crash their worker
+// without writing a page. After that, the run fails.
 const maxCrashes = 3
 
-// guarded runs the body under a heartbeat. It turns a panic into an error, so that the
+// guarded runs body with a heartbeat. It converts a panic to an error, so that the
 // run's record can be closed.
 func (e *Executor) guarded(ctx context.Context, t task, x *Execution, body func(context.Context, *Execution) (Result, error)) (end Result, err error) {
 	switch {
@@ -206,13 +208,13 @@ func (e *Executor) guarded(ctx context.Context, t task, x *Execution, body func(
 	return end, err
 }
 
-// heartbeatEvery is the interval of an execution's heartbeat. The dispatcher considers
-// the execution dead after a minute without one.
+// heartbeatEvery is the interval of an execution's heartbeat. After a minute without a
+// heartbeat, the dispatcher considers the execution dead.
 const heartbeatEvery = 10 * time.Second
 
-// heartbeat writes the execution's heartbeat until stop is called. It cancels the
-// returned context with [repo.ErrFenced] when another worker owns the run, because this
-// execution can no longer write.
+// heartbeat writes the execution's heartbeat until stop is called. If another worker
+// has taken over the run, it cancels the returned context with [repo.ErrFenced],
+// because this execution can no longer write.
 func (e *Executor) heartbeat(parent context.Context, ref repo.RunRef) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	done := make(chan struct{})
@@ -240,7 +242,7 @@ func (e *Executor) heartbeat(parent context.Context, ref repo.RunRef) (ctx conte
 	}
 }
 
-// Rejected closes the record of a run whose payload could not be read.
+// Rejected closes the record of a run whose task was rejected.
 func (e *Executor) Rejected(ctx context.Context, r tasks.Rejected) error {
 	id, err := uuid.Parse(r.RunID)
 	if err != nil {

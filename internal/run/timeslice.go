@@ -10,19 +10,19 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// checkEvery is how often an execution past its minimum checks for waiting runs.
+// checkEvery is how often an execution checks for waiting runs after its minimum time.
 const checkEvery = 5 * time.Second
 
-// TimeSlice limits one execution of a run. It is over when the worker stops, when its
-// minimum has passed and others wait, and at the latest at its maximum.
+// TimeSlice limits one execution of a run. It is over when the worker stops, when the
+// minimum has passed and other runs wait, or when the maximum has passed.
 type TimeSlice struct {
 	draining <-chan struct{}
-	check    time.Time // next check for waiting runs
-	ends     time.Time // zero: only when the worker stops
+	check    time.Time // time of the next check for waiting runs
+	ends     time.Time // zero if only a stopping worker ends the slice
 	others   func(context.Context) bool
 }
 
-// newTimeSlice begins the time slice of a claimed run.
+// newTimeSlice starts the time slice of a claimed run.
 func newTimeSlice(e *Executor, ref repo.RunRef, draining <-chan struct{}) *TimeSlice {
 	now := time.Now()
 	return &TimeSlice{
@@ -50,8 +50,8 @@ func (s *TimeSlice) Stopping() bool {
 	}
 }
 
-// Over returns why an execution should end at the batch boundary that it has reached, or
-// nil if it should continue.
+// Over returns why the execution should end at the current batch boundary, or nil if it
+// should continue.
 func (s *TimeSlice) Over(ctx context.Context) error {
 	if s.Stopping() {
 		return ErrDraining
@@ -70,11 +70,11 @@ func (s *TimeSlice) Over(ctx context.Context) error {
 	return nil
 }
 
-// wakeTimeout bounds the search for waiting runs.
+// wakeTimeout limits the search for waiting runs.
 const wakeTimeout = 3 * time.Second
 
-// wakeWaiting starts the runs that waited for one that is no longer executing. If that
-// fails or the process dies, they start at their retry time.
+// wakeWaiting starts the runs that waited for a run that is no longer executing. If
+// wakeWaiting fails or the process dies, they start at their retry time.
 func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.RunKind) {
 	if kind != repo.KindImport && kind != repo.KindResync {
 		return
@@ -91,22 +91,22 @@ func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.R
 }
 
 const (
-	// minBusyWait and maxBusyWait bound the wait of a run that another run blocks,
-	// before the random part of up to a half. They matter only if the run is not started
-	// early by wakeWaiting.
+	// minBusyWait and maxBusyWait bound the wait of a blocked run, before up to half of
+	// that is added at random. The wait has an effect only if wakeWaiting does not
+	// start the run earlier.
 	minBusyWait = 5 * time.Second
 	maxBusyWait = 20 * time.Second
 )
 
-// busyWait returns how long a blocked run waits until its next try: a quarter of the time
-// that it has waited so far, from 5 to 20 s, plus up to a half of that (0 ≤ chance < 1),
-// so that runs which were blocked together do not return together.
+// busyWait returns how long a blocked run waits before it is retried: a quarter of its
+// wait so far, at least 5 and at most 20 s, plus up to half of that (0 ≤ chance < 1).
+// The random part spreads the retries of runs that were blocked together.
 func busyWait(waited time.Duration, chance float64) time.Duration {
 	d := min(max(waited/4, minBusyWait), maxBusyWait)
 	return d + time.Duration(chance*float64(d/2))
 }
 
-// afterBusy returns the [busyWait] of a blocked run.
+// afterBusy returns the [busyWait] of a blocked run with a random part.
 func afterBusy(run repo.Run) time.Duration {
 	var since time.Duration
 	if !run.QueuedAt.IsZero() { // zero for a run that is not in the ledger

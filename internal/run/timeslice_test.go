@@ -34,7 +34,7 @@ func TestTimeSlice(t *testing.T) {
 		if got := slice.Over(t.Context()); !errors.Is(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
-		_ = slice.Over(t.Context()) // does not check again so soon
+		_ = slice.Over(t.Context()) // must not check again immediately
 		if (checks == 1) != tt.checked || checks > 1 {
 			t.Errorf("%s: checked %d times, want %v", name, checks, tt.checked)
 		}
@@ -49,7 +49,7 @@ func TestBusyWait(t *testing.T) {
 		want   time.Duration
 	}{
 		{0, 0, 5 * time.Second},
-		{-time.Minute, 0, 5 * time.Second}, // clocks differ
+		{-time.Minute, 0, 5 * time.Second}, // negative because clocks differ
 		{0, 0.5, 6250 * time.Millisecond},
 		{time.Minute, 0, 15 * time.Second},
 		{time.Hour, 0, 20 * time.Second},

@@ -12,56 +12,57 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// verdict is what happens to a run whose execution returned an error.
+// verdict is what happens to a run after an execution returned an error.
 type verdict int
 
 const (
-	again verdict = iota // an attempt is spent; the queue tries again, a bounded number of times
-	later                // no attempt is spent; bounded by the run's deadline
+	again verdict = iota // uses up an attempt; the queue retries a limited number of times
+	later                // uses up no attempt; limited by the run's deadline
 	never                // the run has failed
 )
 
-// ErrDraining ends an execution at a batch boundary because the worker stops.
+// ErrDraining ends an execution at a batch boundary because the worker is stopping.
 var ErrDraining = errors.New("worker is stopping")
 
 // errSliceOver ends an execution at a batch boundary so that waiting runs can start.
 var errSliceOver = errors.New("time slice is over")
 
-// runDeadline is how long a run may be put off before it fails: longer than any outage
-// that people would wait out.
+// runDeadline is how long a run may be postponed before it fails. It is longer than any
+// outage that people would wait for.
 const runDeadline = 24 * time.Hour
 
-// retryLater is the wait before the next request to Halo if Halo did not name one.
+// retryLater is the wait before the next request to Halo if Halo does not specify one.
 const retryLater = time.Minute
 
-// maxPanics is how often a run that panics is tried: a bug rarely goes away by itself.
+// maxPanics is how often a run that panics is tried. Retries rarely help against a bug.
 const maxPanics = 3
 
-// retryStore is the wait before the next try if Postgres was unavailable.
+// retryStore is the wait before the next attempt if Postgres is unavailable.
 const retryStore = 10 * time.Second
 
-// retryKeys is the wait of a run whose credentials are encrypted with a key that this
-// worker's key set lacks. Another worker may have the key.
+// retryKeys is the wait of a run whose credentials are encrypted with a key that is not
+// in this worker's key set. Another worker may have the key.
 const retryKeys = 10 * time.Second
 
 // ruling is a verdict and its parameters.
 type ruling struct {
 	verdict verdict
-	after   time.Duration // for later: how long to wait
-	// attempts is for again: the maximum number of attempts; 0: the queue's.
+	after   time.Duration // wait before the retry; only for later
+	// attempts is the maximum number of attempts, only for again; 0 for the queue's
+	// maximum.
 	attempts int
-	// reconnect means that the credentials no longer work: a person must reconnect the
-	// connection first.
+	// reconnect reports whether the credentials no longer work, so that a person must
+	// reconnect the connection.
 	reconnect bool
 }
 
 // rule returns the verdict on an error. age is the time since the run's first execution
 // began.
 //
-// A run that waits for our own request budget has no deadline: the window of the budget
-// bounds the wait, and the run makes progress, however slowly; thousands of pages may
-// take more than a day. If Halo itself throttles every request, each run gets Halo's
-// error, and the deadline applies.
+// A run that waits for our own request budget has no deadline, because thousands of
+// pages may take more than a day. The budget's window limits each wait, so the run
+// makes progress, however slowly. If Halo itself throttles every request, the run gets
+// Halo's error and the deadline applies.
 func rule(err error, age time.Duration) ruling {
 	r := ruleFresh(err)
 	var budget *ratelimit.BudgetError
@@ -71,7 +72,7 @@ func rule(err error, age time.Duration) ruling {
 	return r
 }
 
-// ruleFresh returns the verdict on an error before the deadline.
+// ruleFresh returns the verdict on an error, regardless of the deadline.
 func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
 	var panicked *proof.PanicError
@@ -89,7 +90,7 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: later, after: retryStore}
 	case errors.Is(err, secret.ErrUnknownKey):
 		return ruling{verdict: later, after: retryKeys}
-	case errors.Is(err, secret.ErrOpen): // altered, or copied from another row: no key set opens it
+	case errors.Is(err, secret.ErrOpen): // altered or copied from another row, so no key set opens it
 		return ruling{verdict: never}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ruling{verdict: again}
@@ -100,7 +101,8 @@ func ruleFresh(err error) ruling {
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
 		return ruling{verdict: never}
 	default:
-		// For example a maintenance page instead of JSON, or a bug.
+		// For example, Halo returned a maintenance page instead of JSON, or there is a
+		// bug.
 		return ruling{verdict: again}
 	}
 }

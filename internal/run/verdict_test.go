@@ -21,12 +21,12 @@ func TestRule(t *testing.T) {
 		want ruling
 	}{
 		{err: ErrDraining, want: ruling{verdict: later}},
-		{err: errSliceOver, age: 48 * time.Hour, want: ruling{verdict: later}}, // it is making progress
+		{err: errSliceOver, age: 48 * time.Hour, want: ruling{verdict: later}}, // the run is making progress
 		{err: repo.ErrFenced, want: ruling{verdict: later}},
 		{err: &repo.BusyError{}, want: ruling{verdict: later, after: minBusyWait}},
 		{err: &repo.BusyError{}, age: 25 * time.Hour, want: ruling{verdict: never}},
 		{err: fmt.Errorf("list clients: %w", &ratelimit.BudgetError{After: 7 * time.Second}), want: ruling{verdict: later, after: 7 * time.Second}},
-		{err: &ratelimit.BudgetError{After: time.Minute}, age: 72 * time.Hour, want: ruling{verdict: later, after: time.Minute}}, // of our own making
+		{err: &ratelimit.BudgetError{After: time.Minute}, age: 72 * time.Hour, want: ruling{verdict: later, after: time.Minute}}, // our own budget, not Halo
 		{err: context.Canceled, want: ruling{verdict: again}},
 		{err: halo.ErrCredentials, want: ruling{verdict: never, reconnect: true}},
 		{err: halo.ErrUnauthorized, want: ruling{verdict: never, reconnect: true}},
@@ -39,7 +39,7 @@ func TestRule(t *testing.T) {
 		{err: halo.ErrNotHalo, want: ruling{verdict: again}},
 		{err: halo.ErrRefused, want: ruling{verdict: never}},
 		{err: halo.ErrInvalid, want: ruling{verdict: never}},
-		{err: secret.ErrUnknownKey, want: ruling{verdict: later, after: retryKeys}}, // another worker has it
+		{err: secret.ErrUnknownKey, want: ruling{verdict: later, after: retryKeys}}, // another worker may have the key
 		{err: secret.ErrUnknownKey, age: 25 * time.Hour, want: ruling{verdict: never}},
 		{err: secret.ErrOpen, want: ruling{verdict: never}},
 		{err: repo.ErrNotFound, want: ruling{verdict: never}},

@@ -17,13 +17,13 @@ import (
 const (
 	// minCountInterval is the minimum interval between two counts of the fleet.
 	minCountInterval = time.Minute
-	// countShare bounds the load of counting: the interval is at least as many times the
-	// duration of a count.
+	// countShare limits the load of counting. The interval between counts is at least
+	// countShare times the duration of a count.
 	countShare = 50
 )
 
-// fleetJobs does the jobs that one worker of the fleet does at a time, until ctx ends: it
-// removes old history at night and counts the fleet's metrics.
+// fleetJobs does the jobs that only one worker of the fleet does at a time, until ctx
+// ends. It removes old history at night and counts the fleet's metrics.
 func (s *Scheduler) fleetJobs(ctx context.Context) {
 	for {
 		err := errors.Join(s.retainIfDue(ctx), s.countIfDue(ctx))
@@ -36,7 +36,7 @@ func (s *Scheduler) fleetJobs(ctx context.Context) {
 	}
 }
 
-// countIfDue counts what is too expensive to be counted by every worker.
+// countIfDue counts the metrics that are too expensive for every worker to count.
 func (s *Scheduler) countIfDue(ctx context.Context) error {
 	holder := uuid.New()
 	if err := s.cfg.Store.PlanUpkeep(ctx, repo.JobNumbers, time.Now().Add(-time.Hour)); err != nil {
@@ -63,19 +63,19 @@ func (s *Scheduler) countIfDue(ctx context.Context) error {
 	return err
 }
 
-// nextCount returns how long after a count the next one is due. It is a little less than
-// fleetJobsEvery, so that each round counts.
+// nextCount returns the time from a count until the next one. The minimum is slightly
+// shorter than fleetJobsEvery, so that every round can count.
 func nextCount(took time.Duration) time.Duration {
 	return max(minCountInterval-5*time.Second, countShare*took)
 }
 
-// Fleet is the state of the whole installation, as counted by one of the workers.
+// Fleet is the state of the whole installation, as counted by one worker.
 type Fleet struct {
 	repo.Fleet
-	CountedAt time.Time // zero: never
-	// SweptAt is when old history was last removed; zero: never.
+	CountedAt time.Time // zero if never counted
+	// SweptAt is when old history was last removed; zero means never.
 	SweptAt time.Time
-	// SweepLate is how long its removal has been due, 0 if it is not.
+	// SweepLate is how long the removal of old history has been overdue, or 0.
 	SweepLate time.Duration
 }
 
@@ -89,7 +89,7 @@ func (s *Scheduler) Fleet(ctx context.Context) (f Fleet, err error) {
 	if numbers.DoneAt != nil {
 		f.CountedAt = *numbers.DoneAt
 		if err := json.Unmarshal(numbers.Result, &f.Fleet); err != nil {
-			return f, fmt.Errorf("numbers of the fleet: %w", err)
+			return f, fmt.Errorf("read the fleet's counts: %w", err)
 		}
 	}
 	if sweep.DoneAt != nil {

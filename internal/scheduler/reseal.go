@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	// resealBatch is the number of credentials in one transaction, which locks their
-	// connections for a few milliseconds.
+	// resealBatch is the number of credentials in one transaction. The transaction
+	// locks their connections for a few milliseconds.
 	resealBatch = 50
 	// maxResealBatches is the maximum number of transactions in one tick.
 	maxResealBatches = 10
-	// keysEvery is how often a worker checks the keys when nothing is to be resealed.
+	// keysEvery is how often a worker checks the keys if no credential needs resealing.
 	keysEvery = 15 * time.Second
 )
 
 // resealer reseals credentials that are encrypted with an older key than this worker's
-// primary one, so that a rotation completes by itself. It logs credentials that this
-// worker cannot decrypt, each once.
+// primary key, which completes a key rotation. It logs each credential that this worker
+// cannot decrypt only once.
 type resealer struct {
 	store *repo.Store
 	log   *zap.Logger
 
-	next   time.Time // of the next check
-	going  bool      // in the middle of a pass
+	next   time.Time // time of the next check
+	going  bool      // a pass is in progress
 	cursor repo.ResealCursor
-	sealed int                // in this pass
-	keys   map[uint32]bool    // missing keys that are logged
-	stuck  map[uuid.UUID]bool // connections that are logged
+	sealed int                // credentials resealed in this pass
+	keys   map[uint32]bool    // missing keys that have been logged
+	stuck  map[uuid.UUID]bool // connections that have been logged
 	locked int                // credentials encrypted with keys that this worker does not have
 }
 
-// tick does the work of one tick. now comes from a monotonic clock.
+// tick does the work of one tick. now must come from a monotonic clock.
 func (w *resealer) tick(ctx context.Context, now time.Time) error {
 	if now.Before(w.next) {
 		return nil
@@ -72,8 +72,8 @@ func (w *resealer) tick(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// hasOlder reports whether a credential is encrypted with an older key. It logs the keys
-// that this worker does not have.
+// hasOlder reports whether any credential is encrypted with an older key. It logs the
+// keys that are not in this worker's key set.
 func (w *resealer) hasOlder(uses []repo.KeyUse) (older bool) {
 	w.locked = 0
 	for _, u := range uses {
@@ -89,9 +89,9 @@ func (w *resealer) hasOlder(uses []repo.KeyUse) (older bool) {
 				w.keys = make(map[uint32]bool)
 			}
 			w.keys[u.ID] = true
-			what := fmt.Sprintf("credentials are sealed with key %d, which is not in this worker's key set: give it the new one", u.ID)
+			what := fmt.Sprintf("credentials are sealed with key %d, which is not in this worker's key set: give this worker the new key set", u.ID)
 			if u.Role == repo.KeyUnreadable {
-				what = "credentials are stored in a form that is not halosync's"
+				what = "credentials are stored in an unknown form"
 			}
 			w.log.Warn(what, zap.Int("credentials", u.Secrets))
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Credentials under older keys are resealed and counted once. Credentials that cannot
-// be decrypted, and missing keys, are logged once.
+// Credentials under older keys are resealed and counted once. Missing keys and
+// credentials that cannot be decrypted are logged once.
 func TestReseal(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
@@ -28,7 +28,7 @@ func TestReseal(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, after := repotest.OpenKeyed(t, w.url, old), repotest.OpenKeyed(t, w.url, rotated)
-	const n = resealBatch*maxResealBatches + 7 // two ticks
+	const n = resealBatch*maxResealBatches + 7 // needs two ticks
 	for i := range n {
 		if _, err := before.AddConnection(t.Context(), "acme", "ann", repo.NewConnection{
 			Name: strconv.Itoa(i), Domain: "https://h", AuthServer: "https://h", ClientID: "x", Secret: secret.NewString("s"),
@@ -63,7 +63,7 @@ func TestReseal(t *testing.T) {
 		t.Errorf("no log entry with %d credentials: %v", n-1, logs.All())
 	}
 	if resealer.locked != 1 {
-		t.Errorf("%d credentials are locked, want the one of the other key set", resealer.locked)
+		t.Errorf("%d credentials are locked, want one with a key of another key set", resealer.locked)
 	}
 	uses, err := after.KeyUses(t.Context())
 	if err != nil || uses[0].Secrets != 1 || uses[1].Secrets != n-1 {

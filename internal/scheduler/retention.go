@@ -13,20 +13,21 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Retention is how long history is kept; zero: forever.
+// Retention is how long history is kept; zero means forever.
 type Retention struct {
-	Runs    time.Duration // since they ended; an undo needs its run
-	Events  time.Duration // not shorter than Runs
-	Clients time.Duration // catalogue rows of unmapped clients, since an import last saw them
+	Runs    time.Duration // time since the run ended; an undo needs its run
+	Events  time.Duration // at least as long as Runs
+	Clients time.Duration // time since an import last saw an unmapped client of the catalogue
 }
 
 const (
 	// fleetJobsEvery is how often a worker checks whether a fleet job is due.
 	fleetJobsEvery = time.Minute
-	// fleetJobLease is how long a worker owns a fleet job without renewing it: longer
-	// than any part of the job takes.
+	// fleetJobLease is how long a worker owns a fleet job without renewing its lease.
+	// It is longer than any part of the job takes.
 	fleetJobLease = 3 * time.Minute
-	// batchPause between two transactions bounds the load of the job on the server.
+	// batchPause is the pause between two transactions, which limits the load on
+	// Postgres.
 	batchPause = 20 * time.Millisecond
 
 	tenantBatch = 200
@@ -35,16 +36,16 @@ const (
 	clientBatch = 5000
 )
 
-// Removed counts what a pass has removed.
+// Removed counts the rows that a pass has removed.
 type Removed struct {
 	Runs    int `json:"runs"`
 	Events  int `json:"events"`
 	Clients int `json:"clients"`
-	Visits  int `json:"visits"` // expired sessions, sign-in tokens and stored answers to requests
+	Visits  int `json:"visits"` // expired sessions, sign-in tokens and stored responses
 }
 
-// nextNight returns the next time at which old history is removed: 02:20 UTC, before the
-// default time of the resyncs.
+// nextNight returns the next time at which old history is removed: 02:20 UTC, which is
+// before the default time of the resyncs.
 func nextNight(now time.Time) time.Time {
 	now = now.UTC()
 	next := time.Date(now.Year(), now.Month(), now.Day(), 2, 20, 0, 0, time.UTC)
@@ -63,8 +64,9 @@ type retentionPass struct {
 	total  Removed
 }
 
-// retainIfDue removes old history if that is due and no other worker does it. An
-// interrupted pass starts again from the beginning and skips quickly over what is done.
+// retainIfDue removes old history if the job is due and no other worker is doing it.
+// After an interruption, the job starts from the beginning and quickly skips what is
+// already done.
 func (s *Scheduler) retainIfDue(ctx context.Context) error {
 	jobs, err := s.cfg.Store.Upkeep(ctx)
 	if err != nil {
@@ -72,7 +74,7 @@ func (s *Scheduler) retainIfDue(ctx context.Context) error {
 	}
 	job := jobs[repo.JobRetention]
 	switch {
-	case job.NextAt == nil: // leaves time to configure the retention after an upgrade
+	case job.NextAt == nil: // wait for the night, so that retention can be configured after an upgrade
 		return s.cfg.Store.PlanUpkeep(ctx, repo.JobRetention, nextNight(job.Now))
 	case job.Running, job.NextAt.After(job.Now):
 		return nil
@@ -87,14 +89,14 @@ func (s *Scheduler) retainIfDue(ctx context.Context) error {
 		if errors.Is(err, repo.ErrFenced) {
 			return nil // another worker has taken over
 		}
-		return fmt.Errorf("removal of old history: %w", err)
+		return fmt.Errorf("remove old history: %w", err)
 	}
 	s.cfg.Log.Info("old history removed", zap.Int("runs", pass.total.Runs), zap.Int("events", pass.total.Events),
 		zap.Int("clients", pass.total.Clients), zap.Int("visits", pass.total.Visits), zap.Duration("duration", time.Since(began)))
 	return s.cfg.Store.EndUpkeep(ctx, repo.JobRetention, pass.holder, nextNight(job.Now), pass.total)
 }
 
-// run processes all tenants.
+// run removes the old history of all tenants.
 func (s *retentionPass) run(ctx context.Context) error {
 	for after := ""; ; {
 		tenants, err := s.store.TenantsAfter(ctx, after, tenantBatch)
@@ -113,8 +115,8 @@ func (s *retentionPass) run(ctx context.Context) error {
 	}
 }
 
-// tenant removes the old history of one tenant. Runs go first, because events of existing
-// runs are kept. Expired sessions are removed in any case.
+// tenant removes the old history of one tenant. It removes runs before events, because
+// events of existing runs are kept. It always removes expired sessions.
 func (s *retentionPass) tenant(ctx context.Context, tenant string) error {
 	n, err := s.store.DeleteExpiredSessions(ctx, tenant)
 	if err = s.add(Removed{Visits: n}, err); err != nil {
@@ -144,7 +146,7 @@ func (s *retentionPass) tenant(ctx context.Context, tenant string) error {
 }
 
 // inBatches calls batch until nothing is left to remove. Between batches it renews the
-// lease and pauses. It does nothing if keep is zero.
+// lease and pauses. If keep is zero, it does nothing.
 func (s *retentionPass) inBatches(ctx context.Context, keep time.Duration, batch func() (more bool, err error)) error {
 	if keep <= 0 {
 		return nil

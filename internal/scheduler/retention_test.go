@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// fleet is two workers on one database.
+// fleet is two workers on the same database.
 type fleet struct {
 	t             *testing.T
 	url           string
@@ -67,7 +67,7 @@ func TestNextNight(t *testing.T) {
 	}
 }
 
-// past adds runs to connections: some ended days ago, some have not ended.
+// past adds runs to connections. Some runs ended days ago, and some have not ended.
 func (w *fleet) past(conns []repo.Connection, days, each int) {
 	w.t.Helper()
 	for _, c := range conns {
@@ -81,7 +81,7 @@ func (w *fleet) past(conns []repo.Connection, days, each int) {
 	}
 }
 
-// due makes a fleet job due and releases its lease.
+// due makes a fleet job due and expires its lease.
 func (w *fleet) due(job string) {
 	w.t.Helper()
 	repotest.Exec(w.t, w.url, `update halosync.upkeep set next_at = now() - interval '1 hour', held_until = now() - interval '1 second' where job = $1`, job)
@@ -93,8 +93,8 @@ func (w *fleet) runsLeft() (ended, unfinished int) {
 	return repotest.Value[int](w.t, w.url, count+`not null`), repotest.Value[int](w.t, w.url, count+`null`)
 }
 
-// At night one of the workers removes the old history of all tenants, and nothing else.
-// The next pass is a night later.
+// At night, one of the workers removes the old history of all tenants and nothing else.
+// The next pass is one night later.
 func TestOneWorkerRemovesOldHistory(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
@@ -112,7 +112,7 @@ func TestOneWorkerRemovesOldHistory(t *testing.T) {
 			removed[i] += f.Runs
 		}
 	}
-	if err := w.first.retainIfDue(t.Context()); err != nil { // plans it
+	if err := w.first.retainIfDue(t.Context()); err != nil { // plans the first pass
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 750 {
@@ -132,16 +132,16 @@ func TestOneWorkerRemovesOldHistory(t *testing.T) {
 		t.Errorf("%d ended and %d unfinished runs are left, want 7 and 3", ended, unfinished)
 	}
 	if removed != [2]int{743, 0} && removed != [2]int{0, 743} {
-		t.Errorf("the two workers removed %v runs, want all of them by one worker", removed)
+		t.Errorf("the two workers removed %v runs, want one worker to remove all runs", removed)
 	}
 	fleet, err := w.first.Fleet(t.Context())
-	// The next night may have begun meanwhile.
+	// The next night may have begun in the meantime.
 	if err != nil || fleet.SweepLate > time.Minute || time.Since(fleet.SweptAt) > time.Minute {
 		t.Errorf("afterwards: %+v, %v", fleet, err)
 	}
 }
 
-// History that is set to be kept forever is kept; the job runs anyway.
+// If history is kept forever, the job still runs but removes no history.
 func TestKeepForEver(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
@@ -155,15 +155,15 @@ func TestKeepForEver(t *testing.T) {
 		t.Errorf("%d runs left, want all 3", ended)
 	}
 	if n := repotest.Value[int](t, w.url, `select count(*) from halosync.signin_tokens_used`); n != 0 {
-		t.Errorf("%d tokens that have expired are left", n)
+		t.Errorf("%d expired tokens are left", n)
 	}
 	if fleet, err := w.first.Fleet(t.Context()); err != nil || fleet.SweptAt.IsZero() {
 		t.Errorf("%+v, %v", fleet, err)
 	}
 }
 
-// If a worker dies during a pass, another one takes over once the lease has expired. If
-// the first worker then returns, it does nothing more.
+// If a worker dies during a pass, another worker takes over once the lease has expired.
+// If the first worker resumes afterwards, it does nothing.
 func TestInterruptedRetentionContinues(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
@@ -193,15 +193,15 @@ func TestInterruptedRetentionContinues(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ended, _ := w.runsLeft(); ended != 0 {
-		t.Errorf("%d runs left in the end", ended)
+		t.Errorf("%d runs left after the takeover", ended)
 	}
 	if err := frozen.run(t.Context()); !errors.Is(err, repo.ErrFenced) {
 		t.Errorf("the frozen worker: %v", err)
 	}
 }
 
-// One worker counts for all, not before the interval is over, and less often if counting
-// takes long.
+// One worker counts for the whole fleet, at most once per interval. If counting takes
+// long, the interval grows.
 func TestOneWorkerCounts(t *testing.T) {
 	t.Parallel()
 	if got := []time.Duration{nextCount(time.Second / 2), nextCount(10 * time.Second)}; got[0] != 55*time.Second || got[1] != 500*time.Second {

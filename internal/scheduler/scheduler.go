@@ -1,7 +1,7 @@
-// Package scheduler does the scheduled jobs of the fleet of workers: it starts resyncs
-// that are due, enqueues runs that have no task, reseals credentials after a key
-// rotation, counts the fleet's metrics, and removes old history. Any number of workers
-// may run it at once.
+// Package scheduler runs the scheduled jobs of the workers. It starts resyncs that are
+// due, enqueues runs that have no task, reseals credentials after a key rotation,
+// counts the fleet's metrics, and removes old history. Any number of workers may run it
+// at the same time.
 package scheduler
 
 import (
@@ -24,18 +24,18 @@ import (
 type Config struct {
 	Store    *repo.Store
 	Dispatch *dispatch.Dispatcher
-	// Schedule is when connections without a schedule of their own are resynced; see
-	// [schedule.Parse]. Default "30 4 * * *".
+	// Schedule is when connections without their own schedule are resynced; see
+	// [schedule.Parse]. The default is "30 4 * * *".
 	Schedule string
-	// Spread is the window over which the starts of different connections are spread.
-	// Default: none.
+	// Spread is the window over which the resyncs of different connections are spread.
+	// The default is 0.
 	Spread time.Duration
-	// Keep is how long history is kept. Default: forever.
+	// Keep is how long history is kept. The default is forever.
 	Keep Retention
-	// Removed is called after each removal of old history, for metrics. May be nil.
+	// Removed is called after each removal of old history, for metrics. It may be nil.
 	Removed func(Removed)
-	Log     *zap.Logger // default: none
-	// Now is the clock of the schedule, for tests. Default: the database's.
+	Log     *zap.Logger // nil logs nothing
+	// Now is the clock of the schedule, for tests. The default is the database's clock.
 	Now func() time.Time
 }
 
@@ -48,7 +48,7 @@ func New(cfg Config) *Scheduler {
 		cfg.Schedule = "30 4 * * *"
 	}
 	if cfg.Now == nil {
-		cfg.Now = func() time.Time { return time.Time{} } // the database's
+		cfg.Now = func() time.Time { return time.Time{} } // zero selects the database's clock
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
@@ -57,10 +57,10 @@ func New(cfg Config) *Scheduler {
 }
 
 const (
-	// tickEvery is how often each worker looks for due work.
+	// tickEvery is how often each worker checks for due work.
 	tickEvery = 5 * time.Second
-	// recheckAfter is the wait before another tick after one that found runs. Requests
-	// made in SQL at the same time share one notification, which may arrive shortly
+	// recheckAfter is the delay before another tick after a tick that found runs.
+	// Concurrent requests in SQL share one notification, which may arrive shortly
 	// before the last of them is visible.
 	recheckAfter = 50 * time.Millisecond
 	// claimBatch is the number of connections in one transaction of the scheduler.
@@ -68,24 +68,25 @@ const (
 )
 
 const (
-	// listenRetry is the pause before a broken LISTEN is tried again. Until then the
+	// listenRetry is the pause before a broken LISTEN is retried. In the meantime,
 	// ticks find new requests.
 	listenRetry = 10 * time.Second
-	// noNotificationsRetry is the pause if notifications do not arrive at all.
+	// noNotificationsRetry is the pause if the connection does not deliver
+	// notifications.
 	noNotificationsRetry = time.Hour
 )
 
 // Ticked is the result of one tick.
 type Ticked struct {
 	Scheduled  int // resyncs started
-	Missed     int // slots that passed while no worker was running
+	Missed     int // resyncs skipped while no worker was running
 	Dispatched int // runs enqueued
-	Late       int // active connections whose resync is overdue by 15 minutes
-	Locked     int // stored credentials that this worker's key set cannot open
+	Late       int // active connections whose resync is at least 15 minutes overdue
+	Locked     int // stored credentials whose key is not in this worker's key set
 }
 
-// Serve ticks every five seconds and whenever a run is requested in SQL, and does the
-// fleet jobs, until ctx ends. It calls observe after each tick; observe may be nil.
+// Serve runs the fleet jobs and ticks until ctx ends. It ticks every five seconds and
+// whenever a run is requested in SQL. After each tick it calls observe, which may be nil.
 func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 	if err := s.alignSchedules(ctx); err != nil {
 		s.cfg.Log.Warn("schedules not aligned", zap.Error(err))
@@ -107,7 +108,7 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 	wakeUp := func() {
 		select {
 		case wake <- struct{}{}:
-		default: // already woken
+		default: // a wake-up is already pending
 		}
 	}
 	clock := cron.New(cron.WithLogger(cron.DiscardLogger))
@@ -154,9 +155,9 @@ func (s *Scheduler) Tick(ctx context.Context) (t Ticked, err error) {
 	return t, err
 }
 
-// planDue returns the run of a due connection and its next slot. If the schedule is
-// invalid, although it was checked when it was set, the next slot is in a day, so that
-// other connections are not delayed.
+// planDue returns the run of a due connection and the time of its next resync. The
+// schedule was checked when it was set. If it is invalid anyway, the next resync is in a
+// day, so that other connections are not delayed.
 func (s *Scheduler) planDue(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	slot, err := s.planSlot(c, now)
 	if err != nil {
@@ -174,8 +175,8 @@ func (s *Scheduler) planDue(c repo.DueConnection, now time.Time) (repo.Slot, err
 	return slot, err
 }
 
-// alignSchedules discards plans that were made with another default schedule or spread
-// than this worker's.
+// alignSchedules discards plans whose default schedule or spread differs from this
+// worker's.
 func (s *Scheduler) alignSchedules(ctx context.Context) error {
 	return s.cfg.Store.ForgetPlans(ctx, s.cfg.Schedule, s.specSuffix())
 }
@@ -199,9 +200,10 @@ func (s *Scheduler) listen(ctx context.Context, wakeUp func()) {
 	}
 }
 
-// planSlot returns the time of a connection's next resync and how many it has missed. If
-// the connection's own schedule is invalid, planSlot uses the default. The schedule was
-// checked when it was set, but perhaps by a program that knows more time zones.
+// planSlot returns the time of a connection's next resync and the number of missed
+// resyncs. If the connection's own schedule is invalid, planSlot uses the default. The
+// schedule was checked when it was set, but possibly by a program that knows more time
+// zones.
 func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	spec := s.cfg.Schedule
 	if c.ResyncCron != "" {
@@ -223,5 +225,5 @@ func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, er
 	return slot, nil
 }
 
-// specSuffix marks a stored plan with its spread.
+// specSuffix returns the suffix that stores the spread with a plan.
 func (s *Scheduler) specSuffix() string { return schedule.SpreadMark + s.cfg.Spread.String() }

@@ -17,32 +17,33 @@ import (
 )
 
 const (
-	// textPrefix identifies the text form and its version. Tink's binary key set
-	// follows, in unpadded URL-safe base64.
+	// textPrefix identifies the text form and its version. After the prefix, the text
+	// contains Tink's binary key set in unpadded URL-safe base64.
 	textPrefix = "hsk1:"
-	// maxText bounds the text of a key set, in bytes. It has room for about 600 keys.
+	// maxText is the maximum length of a key set's text in bytes, enough for about 600
+	// keys.
 	maxText = 64 << 10
 )
 
 // Role is the purpose of a key in a key set.
 type Role string
 
-// The roles. Keys are in the order of their creation: keys before the primary key are
-// older, keys after it are staged.
+// The roles. Keys are in order of creation: keys before the primary key are older, and
+// keys after the primary key are staged.
 const (
 	Primary Role = "primary" // seals and opens
 	Reads   Role = "reads"   // older than the primary key; opens
 	Staged  Role = "staged"  // newer than the primary key; opens, and becomes primary at a rotation
 )
 
-// Key describes one key of a key set, without the key material. Its id is not secret.
+// Key describes one key of a key set, without key material. The id is not secret.
 type Key struct {
 	ID   uint32
 	Role Role
 }
 
-// Keyset seals and opens. It is safe for concurrent use and prints as
-// "[secret]".
+// Keyset is a set of keys that seal and open secrets. It is safe for concurrent use and
+// prints as "[secret]".
 type Keyset struct {
 	aead    tink.AEAD
 	primary uint32
@@ -58,8 +59,8 @@ func New() (string, error) {
 	return encode(handle)
 }
 
-// Rotate returns the key set with another primary key: the staged key if there
-// is one, otherwise a new key. The old keys still open.
+// Rotate returns the key set with another primary key: the staged key if there is one,
+// otherwise a new key. Older keys can still open.
 func Rotate(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -77,15 +78,15 @@ func Rotate(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Stage returns the key set with a new key that only opens. The next [Rotate] makes
-// that key primary. A set has at most one staged key.
+// Stage returns the key set with an additional key that only opens. The next [Rotate]
+// makes this key primary. A key set has at most one staged key.
 func Stage(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {
 		return "", err
 	}
 	if id, ok := k.staged(); ok {
-		return "", fmt.Errorf("key set: key %d is staged already; rotate makes it primary", id)
+		return "", fmt.Errorf("key set: key %d is already staged; rotate makes it primary", id)
 	}
 	if _, err := manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
 		return "", fmt.Errorf("new key: %w", err)
@@ -93,8 +94,9 @@ func Stage(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Prune returns the key set without its older keys ([Reads]), and the ids of these
-// keys. The caller must make sure that no stored value is still sealed with them.
+// Prune returns the key set without its older keys ([Reads]), and the ids of the
+// removed keys. Before calling Prune, make sure that no stored value is still sealed
+// with these keys.
 func Prune(text string) (pruned string, gone []uint32, err error) {
 	k, manager, err := manage(text)
 	if err != nil {
@@ -113,7 +115,7 @@ func Prune(text string) (pruned string, gone []uint32, err error) {
 	return pruned, gone, err
 }
 
-// manage parses a key set in order to change it.
+// manage parses a key set that the caller will change.
 func manage(text string) (*Keyset, *keyset.Manager, error) {
 	k, handle, err := load(text)
 	if err != nil {
@@ -130,14 +132,14 @@ func encodeManaged(manager *keyset.Manager) (string, error) {
 	return encode(handle)
 }
 
-// Parse parses the text form and ignores spaces around it. Its errors never quote the
+// Parse parses the text form and ignores surrounding space. Errors never quote the
 // text.
 func Parse(text string) (*Keyset, error) {
 	k, _, err := load(text)
 	return k, err
 }
 
-// load is like [Parse] and also returns Tink's handle, for changing the set.
+// load is like [Parse], but also returns Tink's handle for changes to the set.
 func load(text string) (*Keyset, *keyset.Handle, error) {
 	handle, err := decode(text)
 	if err != nil {
@@ -146,7 +148,7 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 	info := handle.KeysetInfo()
 	keys, role := make([]Key, 0, len(info.GetKeyInfo())), Reads
 	for _, k := range info.GetKeyInfo() {
-		// [KeyOf] needs the key id in Tink's prefix.
+		// [KeyOf] requires Tink's prefix, which contains the key id.
 		if k.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
 			return nil, nil, errors.New("key set: has a key of an unknown kind")
 		}
@@ -161,7 +163,7 @@ func load(text string) (*Keyset, *keyset.Handle, error) {
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
-		// Tink's reason is left out, because it can describe key material.
+		// Omit Tink's error, because it can describe key material.
 		return nil, nil, errors.New("key set: its keys cannot seal")
 	}
 	return &Keyset{aead: primitive, primary: info.GetPrimaryKeyId(), keys: keys}, handle, nil
@@ -177,13 +179,13 @@ func (k *Keyset) has(id uint32) bool {
 	return slices.ContainsFunc(k.keys, func(key Key) bool { return key.ID == id })
 }
 
-// staged returns the key that the next rotation makes primary.
+// staged returns the key that the next rotation makes primary, if any.
 func (k *Keyset) staged() (id uint32, ok bool) {
 	last := k.keys[len(k.keys)-1]
 	return last.ID, last.Role == Staged
 }
 
-// Format implements [fmt.Formatter]: a key set prints as "[secret]".
+// Format implements [fmt.Formatter] and prints "[secret]".
 func (k *Keyset) Format(f fmt.State, _ rune) { String{}.Format(f, 'v') }
 
 // MarshalText returns "[secret]".
@@ -219,8 +221,8 @@ func decode(text string) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// appendField appends a field preceded by its length, so that ("a","bc") and
-// ("ab","c") differ.
+// appendField appends a field preceded by its length, so that ("a","bc") and ("ab","c")
+// have different encodings.
 func appendField(b []byte, field string) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(len(field)))
 	return append(b, field...)

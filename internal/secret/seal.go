@@ -7,25 +7,25 @@ import (
 	"fmt"
 )
 
-// A sealed value is one version byte and Tink's ciphertext, which begins with
-// Tink's own start byte 1 and the key's id in big-endian order
+// A sealed value is one version byte followed by Tink's ciphertext. The ciphertext
+// begins with Tink's start byte, 1, and the key id in big-endian order
 // (developers.google.com/tink/wire-format).
 const (
 	sealVersion = 1
 	tinkStart   = 1
 )
 
-// ErrOpen means that a sealed value does not open: it was altered, belongs to another
-// row, or was sealed with a key that is not in the key set.
+// ErrOpen means that a sealed value does not open. The value was altered, belongs to
+// another row, or was sealed with a key that is not in the key set.
 var ErrOpen = errors.New("sealed value does not open")
 
 // ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the key
-// set. Another key set, such as the newer one in a rotation, may open it.
+// set. Another key set may open the value, such as the newer one during a rotation.
 var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
 
 // Seal encrypts plain with the primary key. The result opens only with the same aad in
 // the same order, for example tenant, connection id and column. Sealing the same value
-// twice gives two different results.
+// twice returns two different results.
 func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	ct, err := k.aead.Encrypt([]byte(plain.Reveal()), bind(aad))
 	if err != nil {
@@ -34,8 +34,8 @@ func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	return append([]byte{sealVersion}, ct...), nil
 }
 
-// Open decrypts a value sealed by [Keyset.Seal]. Its error is an [ErrOpen], and
-// also an [ErrUnknownKey] if the key is the reason.
+// Open decrypts a value sealed by [Keyset.Seal]. The error is an [ErrOpen], or more
+// specifically an [ErrUnknownKey] if the key is not in the key set.
 func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	if len(sealed) < PrefixLen {
 		return String{}, fmt.Errorf("%w: too short", ErrOpen)
@@ -53,19 +53,19 @@ func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	return NewString(string(plain)), nil
 }
 
-// SealedByPrimary reports whether a value was sealed with the primary key. It
-// checks only the prefix.
+// SealedByPrimary reports whether a value was sealed with the primary key. It checks
+// only the value's prefix.
 func (k *Keyset) SealedByPrimary(sealed []byte) bool {
 	return bytes.HasPrefix(sealed, k.PrimaryPrefix())
 }
 
 // PrimaryPrefix returns the prefix of every value sealed with the primary key, for
-// searching a database.
+// searches in a database.
 func (k *Keyset) PrimaryPrefix() []byte { return prefixOf(k.primary) }
 
 // OlderPrefixes returns the prefixes of values sealed with keys older than the primary
-// key. It leaves out staged keys: a value sealed with a staged key comes from another
-// process in which that key is already primary.
+// key. It omits staged keys, because a value sealed with a staged key comes from
+// another process in which that key is already primary.
 func (k *Keyset) OlderPrefixes() [][]byte {
 	prefixes := [][]byte{}
 	for _, key := range k.keys {
@@ -83,8 +83,8 @@ func prefixOf(id uint32) []byte {
 // PrefixLen is the number of bytes of a sealed value that [KeyOf] reads.
 const PrefixLen = 1 + 1 + 4
 
-// KeyOf returns the id of the key from the prefix of a sealed value. ok is false if
-// [Keyset.Seal] does not write such a prefix.
+// KeyOf returns the id of the key from the prefix of a sealed value. ok is false if the
+// prefix does not come from [Keyset.Seal].
 func KeyOf(sealed []byte) (id uint32, ok bool) {
 	if len(sealed) < PrefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
 		return 0, false
@@ -92,7 +92,7 @@ func KeyOf(sealed []byte) (id uint32, ok bool) {
 	return binary.BigEndian.Uint32(sealed[2:]), true
 }
 
-// bind encodes aad unambiguously.
+// bind encodes aad so that different values have different encodings.
 func bind(aad []string) []byte {
 	b := appendField(nil, "halosync")
 	for _, field := range aad {

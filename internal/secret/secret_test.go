@@ -16,7 +16,7 @@ import (
 
 const plain = "hunter2"
 
-// holder has a secret in every position from which it might be printed.
+// holder has a secret in every position from which it could be printed.
 type holder struct {
 	Exported String
 	hidden   String
@@ -80,7 +80,7 @@ func TestString(t *testing.T) {
 		t.Errorf("unmarshalled %q, %v", read.S.Reveal(), err)
 	}
 	if fmt.Sprint(zero) != "[secret]" {
-		t.Error("the zero value shows that it is empty")
+		t.Error("the zero value reveals that it is empty")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestSealAndOpen(t *testing.T) {
 	k := testKeyset(t)
 	sealed := seal(t, k, "acme", "id", "column")
 	if bytes.Contains(sealed, []byte(plain)) || bytes.Equal(sealed, seal(t, k, "acme", "id", "column")) {
-		t.Error("the sealed value shows the text, or two are equal")
+		t.Error("a sealed value shows the text, or two sealed values are equal")
 	}
 	if got, err := k.Open(sealed, "acme", "id", "column"); err != nil || got.Reveal() != plain {
 		t.Errorf("opened %q, %v", got.Reveal(), err)
@@ -143,7 +143,7 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// A sealed value with any bit flipped, or cut at any point, does not open.
+// A sealed value does not open if any bit is flipped or if it is truncated anywhere.
 func TestAlteredDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)
@@ -192,7 +192,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("the old key set opens what the new key sealed: %v", err)
 	}
 	if _, err := Rotate("hsk1:"); err == nil {
-		t.Error("rotated nothing")
+		t.Error("Rotate accepted an invalid key set")
 	}
 }
 
@@ -216,7 +216,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	if _, err := Parse(" " + text + "\r\n"); err != nil {
-		t.Errorf("blanks around it: %v", err)
+		t.Errorf("surrounding space: %v", err)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestStage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Stage(staged); err == nil || !strings.Contains(err.Error(), "staged already") {
+	if _, err := Stage(staged); err == nil || !strings.Contains(err.Error(), "already staged") {
 		t.Errorf("staged twice: %v", err)
 	}
 	rotated, err := Rotate(staged)
@@ -288,8 +288,8 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// A value sealed with an unknown key, which another set may have, is distinguished from
-// a forged value.
+// A value sealed with an unknown key is distinguished from a forged value, because
+// another key set may have the key.
 func TestUnknownKeyIsNoForgery(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)

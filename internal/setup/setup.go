@@ -1,6 +1,6 @@
-// Package setup opens the parts that both programs use, configured by the environment:
-// the store, the queue, the request budget and the use cases. No other package reads the
-// environment.
+// Package setup opens the components that both programs share: the store, the queue,
+// the request budget and the use cases. It configures them from the environment, which
+// no other package reads.
 package setup
 
 import (
@@ -24,18 +24,18 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// Settings is the environment and the values parsed from it.
+// Settings contains the environment and the values parsed from it.
 type Settings struct {
 	config.Config
 	Allow       *halo.Allow
-	Roots       *x509.CertPool // nil: the system's
-	Authorities int            // certificates that HALOSYNC_CA_FILE added to Roots
-	Keys        *secret.Keyset // nil without HALOSYNC_KEYSET
-	Redis       tasks.Address  // the zero value without REDIS_URL
+	Roots       *x509.CertPool // nil for the system's authorities
+	Authorities int            // number of certificates added from HALOSYNC_CA_FILE
+	Keys        *secret.Keyset // nil if HALOSYNC_KEYSET is not set
+	Redis       tasks.Address  // zero if REDIS_URL is not set
 }
 
 // Read reads and checks the environment. required lists the variables that must be set.
-// The error is a [*config.FaultsError] with all faults.
+// The error is a [*config.FaultsError] that lists all faults.
 func Read(getenv func(string) string, required ...string) (Settings, error) {
 	var set Settings
 	var err error
@@ -60,22 +60,22 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 	return set, faults.Err()
 }
 
-// Options are the settings in which the two programs differ.
+// Options are the settings that differ between the two programs.
 type Options struct {
 	Version  string
-	MaxConns int // to Postgres; 0: pgx's default
-	// BudgetTimeout bounds the wait of a request for the budget. Default: that of
-	// package ratelimit.
+	MaxConns int // maximum number of connections to Postgres; 0 for pgx's default
+	// BudgetTimeout limits how long a request waits for the budget. The default is that
+	// of package ratelimit.
 	BudgetTimeout time.Duration
-	// Observe is called with each decision of the budget. It may be nil.
+	// Observe is called for each event of the budget. It may be nil.
 	Observe func(ratelimit.Event)
 	// ObserveHalo is called after every HTTP attempt. It may be nil.
 	ObserveHalo func(halo.Attempt)
-	Traces      *traces.Traces // nil: none
-	Log         *zap.Logger    // nil: none
+	Traces      *traces.Traces // may be nil
+	Log         *zap.Logger    // may be nil
 }
 
-// Parts are the opened parts of a program.
+// Parts are the opened components of a program.
 type Parts struct {
 	Settings
 	Store    *repo.Store
@@ -86,8 +86,8 @@ type Parts struct {
 	close []func() error
 }
 
-// Open opens the parts. It does not connect to Postgres or Redis. Without REDIS_URL the
-// budget is local to the process.
+// Open opens the components. It does not connect to Postgres or Redis. If REDIS_URL is
+// not set, the request budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	p := &Parts{Settings: set}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
@@ -98,7 +98,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	if p.Store, err = repo.Open(ctx, stored); err != nil {
 		return nil, &config.FaultsError{Faults: []string{config.DatabaseURL + ": " + err.Error()}}
 	}
-	var queue *tasks.Client // nil without REDIS_URL
+	var queue *tasks.Client // nil if REDIS_URL is not set
 	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.BudgetTimeout, Observe: opts.Observe}
 	if set.RedisURL.Reveal() != "" {
 		queue = tasks.NewClient(set.Redis)
@@ -122,7 +122,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	return p, nil
 }
 
-// Close closes the parts.
+// Close closes the components.
 func (p *Parts) Close() error {
 	var err error
 	for _, f := range p.close {
@@ -132,8 +132,8 @@ func (p *Parts) Close() error {
 	return err
 }
 
-// Version returns the version of the program: the one that the linker set, else that of
-// the module, else the revision, else "dev".
+// Version returns the version of the program: linked if it is set, otherwise the
+// module's version, otherwise the revision, otherwise "dev".
 func Version(linked string) string {
 	if linked != "" {
 		return linked

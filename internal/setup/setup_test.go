@@ -8,7 +8,7 @@ import (
 	"github.com/halosync/halosync/internal/config"
 )
 
-// Read reports all faults at once, including those that the parsers of the values find.
+// Read reports all faults at once, including those found by the parsers of the values.
 func TestReadReportsAllFaults(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
@@ -21,7 +21,7 @@ func TestReadReportsAllFaults(t *testing.T) {
 		t.Fatalf("want %d faults: %v", len(env)+1, err)
 	}
 	if strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a secret is in %v", err)
+		t.Errorf("the error contains a secret: %v", err)
 	}
 	for name := range env {
 		if !strings.Contains(err.Error(), name+":") {
@@ -36,6 +36,6 @@ func TestVersion(t *testing.T) {
 		t.Errorf("the linker's version became %q", v)
 	}
 	if v := Version(""); v == "" {
-		t.Error("no version without the linker's")
+		t.Error("no version without the linker's value")
 	}
 }

@@ -1,5 +1,5 @@
-// Package sleep waits with a context. It imports only the standard library, so that
-// every package may use it.
+// Package sleep provides a sleep that ends with a context. It imports only the standard
+// library, so that every package may use it.
 package sleep
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// For waits until d has passed or ctx ends. It returns nil after d, or ctx's error. If
-// d is not positive, it returns at once.
+// For waits until d has passed or ctx ends. It returns nil after d, and ctx's error
+// otherwise. If d is not positive, For returns at once.
 func For(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -16,7 +16,7 @@ func TestFor(t *testing.T) {
 	cancel()
 	for _, d := range []time.Duration{-1, 0, time.Hour} {
 		if err := sleep.For(ended, d); !errors.Is(err, context.Canceled) {
-			t.Errorf("%v after the end of the context: %v", d, err)
+			t.Errorf("%v after the context ended: %v", d, err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestFor(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := sleep.For(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("with a deadline before: %v", err)
+			t.Errorf("with an earlier deadline: %v", err)
 		}
 		if took := time.Since(start); took != time.Hour+time.Minute {
 			t.Errorf("took %v, want 1h1m", took)

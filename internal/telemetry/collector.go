@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// cacheTime is how long all scrapes use the same replies from Redis and Postgres.
+	// cacheTime is how long scrapes reuse the replies from Redis and Postgres.
 	cacheTime = 5 * time.Second
 	// sourceTimeout is how long a scrape waits for replies from Redis and Postgres.
 	sourceTimeout = 2 * time.Second
@@ -28,11 +28,11 @@ type Fleet struct {
 	Mappings         map[string]int            // active mappings by state
 	Connections      map[string]int            // by state
 	Unfinished       map[string]map[string]int // runs by kind and state
-	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0: there is none
-	Undispatched     time.Duration             // how long the oldest due run has been missing from the queue; 0: none is missing
-	CountedAt        time.Time                 // zero: not counted yet
-	SweptAt          time.Time                 // last deletion of old history; zero: never
-	SweepLate        time.Duration             // how long that deletion is overdue
+	OldestUnverified time.Duration             // age of the oldest unverified mapping; 0 if there is none
+	Undispatched     time.Duration             // how long the oldest due run has been missing from the queue; 0 if none is missing
+	CountedAt        time.Time                 // zero if not counted yet
+	SweptAt          time.Time                 // last deletion of old history; zero if never
+	SweepLate        time.Duration             // how long the next deletion is overdue
 }
 
 // Pool describes the use of a connection pool.
@@ -41,17 +41,16 @@ type Pool struct {
 	Waits           int64 // waits for a connection since the start, including failed ones
 }
 
-// Sources return the values that are read at a scrape.
+// Sources are the functions that a scrape calls to read current values.
 type Sources struct {
 	Queues                  func(context.Context) ([]Queue, error)
 	Fleet                   func(context.Context) (Fleet, error)
 	RedisPool, PostgresPool func() Pool
 }
 
-// CollectFrom adds the metrics of the sources. However many scrapes there are, it reads
-// each source at most once in five seconds and waits up to two seconds for it. If a
-// source fails, its server is reported as down and its metrics are left out, because
-// old values would mislead.
+// CollectFrom adds the metrics of the sources. It reads each source at most once every
+// five seconds and waits up to two seconds for it. If a source fails, its server is
+// reported as down and its metrics are omitted, because old values would mislead.
 func (m *Metrics) CollectFrom(from Sources) { m.registry.MustRegister(&collector{from: from}) }
 
 // collector caches the replies of the sources.

@@ -18,8 +18,8 @@ func scrape(m *Metrics) string {
 }
 
 // Ten scrapes read Redis and Postgres once. A server that does not answer is reported
-// as down and does not delay a scrape for long. The metrics of the other server are
-// still there.
+// as down and does not delay a scrape for long. The other server's metrics are still
+// exported.
 func TestScrapesShareOneLook(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
@@ -50,7 +50,7 @@ func TestScrapesShareOneLook(t *testing.T) {
 				}
 			}
 			if strings.Contains(page, "made up") || strings.Contains(page, "halosync_queue_tasks{") {
-				t.Error("metrics of a server that is down, or of an unknown state")
+				t.Error("the page has metrics of an unavailable server or of an unknown state")
 			}
 		})
 	}
@@ -60,7 +60,8 @@ func TestScrapesShareOneLook(t *testing.T) {
 	}
 }
 
-// Before the first count in Postgres, a worker exports no zeros.
+// Before the first count in Postgres, a worker omits the counts instead of exporting
+// zeros.
 func TestNothingCountedIsNotZero(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
@@ -85,6 +86,6 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	page := scrape(m)
 	if strings.Contains(page, "acme") || !strings.Contains(page, `halosync_runs_total{kind="other",outcome="other"} 4`) {
-		t.Error("labels from outside are among the metrics")
+		t.Error("the page has unknown kinds or outcomes as labels")
 	}
 }

@@ -15,15 +15,16 @@ type Listener struct {
 	server *http.Server
 	addr   net.Addr
 	failed chan error
-	end    context.CancelFunc // ends the contexts of all requests
+	end    context.CancelFunc // cancels the contexts of all requests
 }
 
-// Listen serves handler at addr (host:port; port 0 takes a free one). A request has 5 s
-// for its headers (at most 16 KiB) and 10 s in total; its response has 30 s. A longer
-// response, such as live progress, must extend its deadline before each write with
+// Listen serves handler at addr (host:port; port 0 takes a free one). The headers of a
+// request (at most 16 KiB) must arrive within 5 s, the whole request within 10 s. The
+// response must be written within 30 s. A longer response, such as live progress, must
+// extend its deadline before each write with
 // [http.ResponseController.SetWriteDeadline]. The request's context ends when the
-// client disconnects or the listener closes. atEnd is called when the listener begins
-// to close, to end long responses.
+// client disconnects or the listener closes. The functions atEnd are called when the
+// listener begins to close, so that they can end long responses.
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }
@@ -58,11 +59,11 @@ func listen(ctx context.Context, addr string, handler http.Handler, arrival time
 // Addr returns the listener's address.
 func (l *Listener) Addr() string { return l.addr.String() }
 
-// Failed delivers the error if the listener fails.
+// Failed returns a channel that receives the error if the listener fails.
 func (l *Listener) Failed() <-chan error { return l.failed }
 
-// Close lets current requests finish for up to two seconds, then ends them. Otherwise a
-// page with live progress would stay open as long as its run.
+// Close waits up to two seconds for current requests, then ends them. Without this
+// limit, a page with live progress would keep the listener open until the run ends.
 func (l *Listener) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -78,7 +79,7 @@ func (l *Listener) Close(ctx context.Context) error {
 // readyTimeout bounds a readiness check. It is well below the timeout of probes.
 const readyTimeout = 3 * time.Second
 
-// Check is a readiness check of something that a worker needs.
+// Check is a readiness check of one dependency of a worker.
 type Check struct {
 	Name string // e.g. "postgres"
 	Run  func(context.Context) error

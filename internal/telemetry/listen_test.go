@@ -42,7 +42,7 @@ func TestCloseEndsWhatDoesNotEnd(t *testing.T) {
 			return
 		}
 		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body) // the body breaks off
+		body, _ := io.ReadAll(resp.Body) // the body ends early
 		got <- string(body)
 	}()
 	<-begun
@@ -83,8 +83,8 @@ func TestListenerHasBounds(t *testing.T) {
 	}
 }
 
-// A request whose response takes longer than the read timeout is answered, with or
-// without a body. A request that does not arrive in time is not.
+// A response may take longer than the read timeout, whether or not the request has a
+// body. A request that arrives too late is not answered.
 func TestAnswersTakeTheirTime(t *testing.T) {
 	t.Parallel()
 	const arrival = 200 * time.Millisecond
@@ -128,8 +128,8 @@ func TestAnswersTakeTheirTime(t *testing.T) {
 		t.Errorf("with a body: %q", got)
 	}
 	r, w := io.Pipe()
-	defer func() { _ = w.Close() }() // of the pipe
+	defer func() { _ = w.Close() }() // closes the pipe
 	if got := ask(http.MethodPost, r); !strings.HasPrefix(got, "late") {
-		t.Errorf("a body that does not come: %q", got)
+		t.Errorf("incomplete body: answered with %q", got)
 	}
 }

@@ -1,5 +1,5 @@
-// Package telemetry contains a worker's logger and metrics, and the listener with its
-// health and metrics pages.
+// Package telemetry contains a worker's logger and metrics, and the listener that serves
+// its health and metrics pages.
 package telemetry
 
 import (
@@ -34,8 +34,8 @@ func NewLogger(w io.Writer, format string, level zapcore.Level) (*zap.Logger, za
 	return zap.New(core), atomic, nil
 }
 
-// safeEncoder escapes control characters and line breaks, because names and errors from
-// outside could otherwise control a terminal or forge a log line.
+// safeEncoder escapes control characters and line breaks, because untrusted names and
+// errors could otherwise control a terminal or forge a log line.
 type safeEncoder struct{ zapcore.Encoder }
 
 // Clone returns a copy.

@@ -11,8 +11,8 @@ import (
 )
 
 // Metrics are the metrics of a worker. Labels contain only route templates, kinds,
-// states and outcomes. They never contain a tenant, an id or a name, because the number
-// of their values is unbounded.
+// states and outcomes. They never contain a tenant, an id or a name, because those have
+// an unbounded number of values.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
@@ -100,9 +100,9 @@ func NewMetrics(version string) *Metrics {
 }
 
 // HaloAttempt counts one HTTP attempt. route is a template such as "GET /Client/{id}".
-// Status 0 means that there was no response. A status without a name counts under its
-// class, such as "4xx", because a server can invent hundreds of them and each would
-// create a permanent series.
+// Status 0 means that there was no response. A status without a standard name counts
+// under its class, such as "4xx". Otherwise a server could create hundreds of permanent
+// series.
 func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, bytes int64) {
 	label := strconv.Itoa(status)
 	if status != 0 && http.StatusText(status) == "" {
@@ -127,8 +127,8 @@ func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.dispatched.Add(float64(dispatched))
 }
 
-// BudgetGranted counts a granted request and its wait. local means that the request
-// came from the process's own share. class is "person" or "background".
+// BudgetGranted counts a granted request and its wait. local means that the process's
+// own share was used. class is "person" or "background".
 func (m *Metrics) BudgetGranted(class string, waited time.Duration, local bool) {
 	m.granted.WithLabelValues(class).Observe(waited.Seconds())
 	if local {

@@ -7,8 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Known label values. Any other value becomes "other", so that no mistake creates an
-// unbounded number of series.
+// Known label values. Any other value becomes "other", to bound the number of series.
 var (
 	kinds    = []string{"import", "map", "unmap", "resync"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
@@ -80,7 +79,7 @@ func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
 	}
 }
 
-// Wrote counts the pages and records of one transaction of a run.
+// Wrote counts the pages and records that one transaction of a run wrote.
 func (m *Metrics) Wrote(kind string, pages, records int) {
 	kind = oneOf(kinds, kind)
 	m.pages.WithLabelValues(kind).Add(float64(pages))

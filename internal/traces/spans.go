@@ -34,8 +34,8 @@ type Ended struct {
 	Err                         error
 }
 
-// Task continues the trace in a task's headers, or begins a new one. id is the id of
-// the trace.
+// Task continues the trace in a task's headers, or begins a new one. It returns the
+// id of the trace as id.
 func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id string, end func(Ended)) {
 	ctx = t.context.Extract(ctx, propagation.MapCarrier(task.Headers))
 	ctx, span := t.tracer.Start(ctx, task.Kind, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
@@ -100,7 +100,7 @@ func (t *Traces) Statement(ctx context.Context, text string) (end func(class str
 }
 
 // finish ends a span. It records only the type of an error, because the message may
-// contain private data. The log has the message.
+// contain private data. The log contains the message.
 func finish(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "")

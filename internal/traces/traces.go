@@ -1,10 +1,10 @@
-// Package traces sends spans to an OpenTelemetry collector. They follow a request
-// through the queue to each request to Halo and each SQL statement. Tracing is off
+// Package traces sends spans to an OpenTelemetry collector. The spans follow a request
+// through the queue to each HTTP attempt to Halo and each SQL statement. Tracing is off
 // unless the environment names a collector.
 //
-// This package chooses every attribute of a span: ids, routes, statements without their
-// values, and types of errors. A span never contains the query of a URL, the message of
-// an error from Halo or Postgres, or the name of a company.
+// This package chooses every attribute of a span: ids, routes, SQL statements without
+// values, and error types. A span never contains a URL's query, an error message from
+// Halo or Postgres, or a company's name.
 package traces
 
 import (
@@ -35,10 +35,11 @@ type Traces struct {
 	context  propagation.TraceContext
 }
 
-// New starts to send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. If neither is set, it returns nil. The
-// library reads its other settings (headers, certificate, timeout, sampler, resource
-// attributes) from the process's environment. failed is called for each failed export.
+// New returns a Traces that sends spans to the collector that
+// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. If neither
+// is set, it returns nil. The library reads its other settings (headers, certificate,
+// timeout, sampler, resource attributes) from the process's environment. failed is
+// called for each failed export.
 func New(ctx context.Context, getenv func(string) string, service, version string, failed func(error)) (*Traces, error) {
 	on, err := configured(getenv)
 	if !on || err != nil {
@@ -101,8 +102,8 @@ func (t *Traces) Close(ctx context.Context) error {
 	return nil
 }
 
-// Headers returns the W3C trace context of ctx, to be sent with a task, or nil if there
-// is none.
+// Headers returns the W3C trace context of ctx as headers for a task, or nil if ctx has
+// no trace.
 func (t *Traces) Headers(ctx context.Context) map[string]string {
 	headers := propagation.MapCarrier{}
 	t.context.Inject(ctx, headers)

@@ -34,11 +34,11 @@ func TestOffUnlessThereIsACollector(t *testing.T) {
 	}
 	var off *Traces
 	if off.On() || off.Close(t.Context()) != nil {
-		t.Error("nil is on")
+		t.Error("a nil Traces is on, or its Close fails")
 	}
 }
 
-// kept returns a Traces that keeps its spans in memory.
+// kept returns a Traces that exports its spans to memory.
 func kept(t *testing.T) (*Traces, *tracetest.InMemoryExporter) {
 	t.Helper()
 	exporter := tracetest.NewInMemoryExporter()
@@ -71,12 +71,13 @@ func TestTraceTravelsWithTheTask(t *testing.T) {
 			}
 		}
 		if strings.Contains(span.Status.Description, "hunter2") || len(span.Events) > 0 {
-			t.Errorf("%s tells an error's text", span.Name)
+			t.Errorf("span %s contains the message of an error", span.Name)
 		}
 	}
 }
 
-// Statements outside a trace, such as those of ticks, are not recorded.
+// Requests and statements outside a trace, such as those of the scheduler's
+// ticks, are not recorded.
 func TestNothingOutsideOfATrace(t *testing.T) {
 	t.Parallel()
 	tr, exporter := kept(t)
@@ -91,6 +92,6 @@ func TestNothingOutsideOfATrace(t *testing.T) {
 	_, id, end := tr.Task(context.Background(), Task{Kind: "halo:resync"})
 	end(Ended{})
 	if id == "" || len(exporter.GetSpans()) != 1 {
-		t.Error("a task without headers begins no trace")
+		t.Error("a task without headers does not begin a trace")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Client is a client in Halo and the company that it is mapped to.
+// Client is a client in Halo, with the company that it is mapped to.
 type Client struct {
 	ID           int64   `json:"id"`
 	Name         string  `json:"name"`

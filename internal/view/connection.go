@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Connection is a connection without its secret.
+// Connection is the view of a connection, without its secret.
 type Connection struct {
 	ID            string               `json:"id" format:"uuid"`
 	Tenant        string               `json:"tenant"`

@@ -70,7 +70,7 @@ func NewOutcome(o repo.MappingOutcome) Outcome {
 	return v
 }
 
-// Suggestion is a pair that may be the same customer.
+// Suggestion is a company and a client that may be the same customer.
 type Suggestion struct {
 	Score       float64 `json:"score" minimum:"0" maximum:"1"`
 	CompanyID   string  `json:"company_id" format:"uuid"`

@@ -17,7 +17,7 @@ type Run struct {
 	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string        `json:"tenant"`
 	ConnectionID string        `json:"connection_id" format:"uuid"`
-	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended without seeing or doing everything; held: ended before a change that a person must approve."`
+	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but could not read or process everything; held: ended before a change that a person must approve."`
 	Attempt      int           `json:"attempt"`
 	RequestedBy  string        `json:"requested_by"`
 	QueuedAt     time.Time     `json:"queued_at"`
@@ -26,7 +26,7 @@ type Run struct {
 	Pages        int           `json:"pages" doc:"Pages of Halo's list that were written."`
 	Records      int           `json:"records" doc:"Clients, pairs or mappings processed."`
 	RecordsTotal int           `json:"records_total" doc:"0 if unknown."`
-	Complete     bool          `json:"complete" doc:"Whether the run has seen everything."`
+	Complete     bool          `json:"complete" doc:"Whether the run read the whole list."`
 	Created      int           `json:"created" doc:"Companies created, with their mapping."`
 	Linked       int           `json:"linked" doc:"Mappings created for existing companies."`
 	Refreshed    int           `json:"refreshed"`
@@ -114,7 +114,8 @@ func NewPairs(run repo.Run) []Pair {
 	return views
 }
 
-// where names a pair in messages to a person. For a pair from a file it returns the line.
+// where returns the location of a pair for messages: its line in the file or its number
+// in the request.
 func (v Pair) where() string {
 	if v.Line > 0 {
 		return fmt.Sprintf("line %d", v.Line)
@@ -132,7 +133,7 @@ type Undo struct {
 	Left      []Left `json:"left" nullable:"false" doc:"What was left unchanged, at most 1,000."`
 }
 
-// Left is a mapping or a company that was left unchanged.
+// Left is a mapping or a company that an undo left unchanged.
 type Left struct {
 	MappingID   *string `json:"mapping_id" format:"uuid" doc:"Null for a company."`
 	CompanyID   string  `json:"company_id" format:"uuid"`
@@ -141,7 +142,7 @@ type Left struct {
 	Reason      string  `json:"reason"`
 }
 
-// NewUndo returns the view of an undone run.
+// NewUndo returns the view of an undo.
 func NewUndo(u engine.Undo) Undo {
 	return Undo{
 		RunID: u.RunID, Unmapped: u.Unmapped, Removed: u.Removed, Gone: u.Gone,

@@ -1,5 +1,5 @@
-// Package view declares the JSON records that the API and the command line share. The
-// tags doc, example, enum and format describe a field in the API's document.
+// Package view declares the JSON records that the API and the command line share. The tags
+// doc, example, enum and format describe a field in the OpenAPI document.
 package view
 
 import (
@@ -30,7 +30,8 @@ func UTC(t *time.Time) *time.Time {
 	return &u
 }
 
-// itemIDs returns the ids of an item's company and client, each nil if the item has none.
+// itemIDs returns the ids of an item's company and client. An id is nil if the item does
+// not have it.
 func itemIDs(item repo.RunItem) (company *string, client *int64) {
 	if item.CompanyID != uuid.Nil {
 		company = idText(&item.CompanyID)

@@ -51,8 +51,8 @@ Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment
 	return cmd
 }
 
-// examine opens the same parts as a worker and returns its findings. It returns an error
-// if the environment is invalid.
+// examine opens the same components as a worker and returns its findings. It returns an
+// error if the environment is invalid.
 func (p *program) examine(ctx context.Context, connections int) (report doctor.Report, err error) {
 	set, err := readSettings(p.getenv)
 	var opened *setup.Parts
@@ -81,8 +81,8 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	return report, shutdown(ctx, server)
 }
 
-// printReport writes a report as a JSON document, or as one line per finding with the
-// advice below it.
+// printReport writes a report as a JSON document, or as one line per finding followed
+// by the advice.
 func printReport(out io.Writer, format string, report doctor.Report) error {
 	if format == "json" {
 		enc := json.NewEncoder(out)
@@ -106,8 +106,8 @@ func printReport(out io.Writer, format string, report doctor.Report) error {
 	return table.Flush()
 }
 
-// line returns text on one line and without control characters. The text may quote what a
-// server sent.
+// line returns text as one line without control characters. The text may quote a
+// server's response.
 func line(text string) string {
 	return plaintext.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }

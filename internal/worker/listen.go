@@ -16,11 +16,11 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// forHTTP is the number of connections to Postgres that HTTP gets in addition to those for
+// forHTTP is the number of Postgres connections for HTTP, in addition to those for
 // runs.
 const forHTTP = 6
 
-// listen serves the console, the API and the pages for operations, unless HTTP is off.
+// listen serves the console, the API and the operations pages, unless HTTP is off.
 func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store *repo.Store, eng *engine.Engine, server *tasks.Server, queues http.Handler, log *zap.Logger) (*telemetry.Listener, <-chan error, error) {
 	if set.HTTPAddr == "off" {
 		return nil, nil, nil

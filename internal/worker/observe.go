@@ -30,7 +30,7 @@ func observeHalo(m *telemetry.Metrics) func(halo.Attempt) {
 	}
 }
 
-// observeRemoved returns a function that counts the rows of removed history.
+// observeRemoved returns a function that counts removed rows of history.
 func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	return func(f scheduler.Removed) {
 		m.Forgot("runs", f.Runs)
@@ -40,7 +40,7 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	}
 }
 
-// watch connects the metrics to their sources in Redis and Postgres.
+// watch connects the metrics to Redis and Postgres.
 func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
 	m.CollectFrom(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
@@ -72,8 +72,8 @@ func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, 
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-// switchLevel switches the log to debug level on one SIGUSR1 and back to the configured
-// level on the next. The function stop ends this.
+// switchLevel toggles the log level between debug and the configured level at each
+// SIGUSR1. Call stop to end this.
 func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
@@ -85,7 +85,7 @@ func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 			if level.Level() == next {
 				next = usual
 			}
-			level.SetLevel(zapcore.InfoLevel) // a higher level would drop the next entry
+			level.SetLevel(zapcore.InfoLevel) // a higher level would suppress the next entry
 			log.Info("log level", zap.Stringer("level", next))
 			level.SetLevel(next)
 		}
@@ -97,7 +97,7 @@ func switchLevel(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 	}
 }
 
-// spans creates the worker's spans if the environment configures a collector.
+// spans creates the worker's trace spans if the environment configures a collector.
 type spans struct {
 	*traces.Traces
 	log *zap.Logger

@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/internal/config"
 )
 
-// probeTimeout exceeds the time that /readyz gives Postgres and Redis.
+// probeTimeout is longer than the time that /readyz allows Postgres and Redis.
 const probeTimeout = 5 * time.Second
 
 // probeCommand returns the command that checks the worker on the same machine. It is the
@@ -40,11 +40,11 @@ prints the answer, and exits with 0 if the worker is ready and 1 if it is not.`,
 			return probe(cmd.Context(), cfg.HTTPAddr, page, p.out)
 		},
 	}
-	cmd.Flags().BoolVar(&alive, "live", false, "request /livez instead: whether the process answers at all")
+	cmd.Flags().BoolVar(&alive, "live", false, "request /livez instead, to check only whether the process responds")
 	return cmd
 }
 
-// probe fetches a page of the worker that listens at addr.
+// probe requests a page from the worker that listens at addr.
 func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	if addr == "off" {
 		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: the worker serves no HTTP"}}
@@ -55,7 +55,7 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The zero transport uses no proxy: the worker is on this machine.
+	// The zero transport uses no proxy, because the worker is on this machine.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("no worker answers at %s: %w", addr, err)
@@ -72,8 +72,8 @@ func probe(ctx context.Context, addr, page string, out io.Writer) error {
 	return err
 }
 
-// reachable returns the address at which to reach a listener. For a listener on all
-// interfaces it returns the loopback address.
+// reachable returns the address for connecting to a listener. If the listener uses all
+// interfaces, it returns the loopback address.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

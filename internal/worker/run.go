@@ -1,5 +1,5 @@
-// Package worker is the program that executes runs. It takes tasks from the queue, starts
-// scheduled jobs, and serves the console, the API and the pages for operations. Other
+// Package worker is the program that executes runs. It takes tasks from the queue, runs
+// scheduled jobs, and serves the console, the API and the operations pages. Other
 // commands of the program migrate the schema and check an installation.
 package worker
 
@@ -27,18 +27,18 @@ import (
 type program struct {
 	version  string
 	getenv   func(string) string
-	out, err io.Writer // out for results, err for the log
-	started  bool      // the command line is valid
+	out, err io.Writer // out receives results, err receives the log
+	started  bool      // the command line was valid
 }
 
-// Main executes the command line of this process and returns its exit code: 0 done,
-// 1 failed, 2 wrong usage or environment.
+// Main executes the command line of this process and returns the exit code: 0 for
+// success, 1 for failure, 2 for a usage error or an invalid environment.
 func Main(version string) int {
 	p := &program{version: setup.Version(version), getenv: os.Getenv, out: os.Stdout, err: os.Stderr}
 	return p.run(context.Background(), os.Args[1:])
 }
 
-// Command returns the command line, for generating its documentation.
+// Command returns the command line, from which the documentation is generated.
 func Command(version string) *cobra.Command {
 	return (&program{version: version, getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard}).command()
 }
@@ -59,8 +59,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return 1
 }
 
-// twoDashes replaces -only by --only, because programs that use package flag accept one
-// dash.
+// twoDashes replaces -only with --only, because programs that use package flag accept a
+// single dash.
 func twoDashes(args []string) []string {
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -110,7 +110,7 @@ The same process serves the console and the API; "worker --only http" does only 
 	return root
 }
 
-// untilSignal returns a context that ends with the first SIGTERM or SIGINT. The second
+// untilSignal returns a context that ends at the first SIGTERM or SIGINT. A second
 // signal ends the process immediately.
 func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
@@ -130,8 +130,8 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// migrate migrates the schema. If role is not empty, it also grants that role the rights of
-// a worker. Several processes may migrate at the same time.
+// migrate migrates the schema. If role is not empty, it also grants the role the rights
+// that a worker needs. Several processes may migrate at the same time.
 func (p *program) migrate(ctx context.Context, role string) error {
 	cfg, err := config.Load(p.getenv, config.DatabaseURL)
 	if err != nil {

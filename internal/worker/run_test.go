@@ -19,8 +19,8 @@ func TestHelpEverywhere(t *testing.T) {
 	}
 }
 
-// Usage errors and an invalid environment end with exit code 2 and all faults on standard
-// error.
+// Usage errors and an invalid environment end with exit code 2 and report all faults on
+// standard error.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{

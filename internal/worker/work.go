@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // schedules have time zones, and not every machine has the database
+	_ "time/tzdata" // schedules use time zones, and some machines have no time zone database
 
 	"go.uber.org/zap"
 
@@ -28,16 +28,16 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// shutdownTimeout limits how long a stopping worker finishes current pages. The remaining
-// shutdown takes up to 4 s, so the total stays below the documented 20 s even on a busy
-// machine.
+// shutdownTimeout limits how long a stopping worker waits for current pages. The rest
+// of the shutdown takes up to 4 s, so the total stays below the documented 20 s even on
+// a busy machine.
 const shutdownTimeout = 12 * time.Second
 
-// startTimeout limits the duration of the checks at startup.
+// startTimeout limits the checks at startup.
 const startTimeout = 30 * time.Second
 
-// interactive returns the number of slots for short runs that a person waits for, in
-// addition to HALOSYNC_CONCURRENCY.
+// interactive returns the number of slots for short runs that a person waits for. These
+// slots are in addition to HALOSYNC_CONCURRENCY.
 func interactive(concurrency int) int { return max(2, concurrency/5) }
 
 // work runs a worker until ctx ends. With onlyHTTP it serves HTTP and executes no runs.
@@ -109,7 +109,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
-		server.Drain() // must precede stopping the clock: its tick may be waiting for Postgres
+		server.Drain() // drain before stopping the clock, whose tick may be waiting for Postgres
 		log.Info("stopping, finishing the current pages")
 	case err = <-failed:
 		log.Error("stopping", zap.Error(err))
@@ -123,12 +123,13 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	return err
 }
 
-// keep returns the retention times for history.
+// keep returns the retention periods for history.
 func keep(cfg config.Config) scheduler.Retention {
 	return scheduler.Retention{Runs: cfg.KeepRuns.Duration(), Events: cfg.KeepEvents.Duration(), Clients: cfg.KeepClients.Duration()}
 }
 
-// observeBudget returns a function that counts and logs what the request budget decides.
+// observeBudget returns a function that counts and logs the events of the request
+// budget.
 func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.Event) {
 	return func(e ratelimit.Event) {
 		switch e.Kind {
@@ -148,7 +149,7 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	}
 }
 
-// startClock starts the scheduled jobs. The function stop ends them.
+// startClock starts the scheduled jobs. Call stop to end them.
 func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -175,7 +176,7 @@ type settings struct {
 	embed  []string        // from HALOSYNC_EMBED_ORIGINS
 }
 
-// readSettings reads and checks the environment. The error reports all faults together.
+// readSettings reads and checks the environment. The error reports all faults at once.
 func readSettings(getenv func(string) string) (set settings, err error) {
 	faults := &config.FaultsError{}
 	if set.Settings, err = setup.Read(getenv, config.DatabaseURL, config.RedisURL, config.Keyset); err != nil && !errors.As(err, &faults) {
@@ -217,7 +218,7 @@ func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace s
 	return server, nil
 }
 
-// ready checks Postgres and Redis at startup: better a clear error at deployment than a
+// ready checks Postgres and Redis at startup. Better a clear error at deployment than a
 // queue that is emptied into failures.
 func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -239,8 +240,8 @@ func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *za
 	return errors.Join(dbErr, redisErr)
 }
 
-// checkRole returns an error if the role lacks a right. It logs a warning if row level
-// security does not apply to the role.
+// checkRole returns an error if the Postgres role lacks a right. It logs a warning if
+// row level security does not apply to the role.
 func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 	role, err := store.Role(ctx)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 )
 
 // Pooled puts a pooler in transaction mode in front of a database until the end of the
-// test. It returns a function that returns the database's address behind the pooler,
-// for the same role and with additional URL options. If the pooler is not installed, it
-// skips the test.
+// test. It returns a function that returns the pooler's address for the same role and
+// database, with additional URL options. If the pooler is not installed, Pooled skips
+// the test.
 func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	tb.Helper()
 	u, err := url.Parse(address)

@@ -49,7 +49,7 @@ var shared = sync.OnceValues(start)
 // the server still ends with the process.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is [Main] for tests that clean up themselves: it returns the exit code.
+// Run is like [Main] but returns the exit code, for tests that clean up themselves.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if err := stop(); err != nil {
@@ -86,8 +86,8 @@ func start() (*kit, error) {
 	if k.keys, err = secret.Parse(text); err != nil {
 		return nil, err
 	}
-	// Copying files takes a third of the time that writing them through the WAL takes,
-	// and no test needs the WAL. Before version 15, Postgres always copied files.
+	// Copying files takes a third of the time of writing them through the WAL, and no
+	// test needs the WAL. Before version 15, Postgres always copied files.
 	if err := k.admin.QueryRow(ctx, `select case when current_setting('server_version_num')::int >= 150000
 		then ' strategy file_copy' else '' end`).Scan(&k.strategy); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 func schemaKey() (string, error) {
 	root, err := devstack.Root()
 	if err != nil {
-		return "", nil //nolint:nilerr // outside the repository no image is kept
+		return "", nil //nolint:nilerr // no image is stored outside the repository
 	}
 	var files []string
 	for _, pattern := range []string{"go.mod", "repo/schema/*.go", "repo/schema/*.sql", "repo/internal/scoped/*.go", "repo/repotest/*.go"} {
@@ -217,8 +217,8 @@ func database(tb testing.TB, with string) string {
 }
 
 // Worker returns the address of a database from [URL] for the programs' role, to which
-// row level security applies. url itself is the owner's address, to which it does not
-// apply. Any other address is returned unchanged.
+// row level security applies. It does not apply to the owner, whose address is url. Any
+// other address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
 	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)
@@ -309,7 +309,8 @@ func Value[T any](tb testing.TB, url, sql string, args ...any) (value T) {
 }
 
 // with runs f on a connection that all statements of one test share. A test that waits
-// for a condition reads it many times, and each new session costs the server a process.
+// for a condition reads it many times, and each new session would cost the server a
+// process.
 func with(tb testing.TB, address string, f func(*pgx.Conn) error) {
 	tb.Helper()
 	ctx := context.Background()

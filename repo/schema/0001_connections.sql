@@ -1,11 +1,11 @@
 -- Files 0001 to 0009 are the schema of the first release, one file for each
--- subject. Migrations only go forward: a new migration corrects a mistake in an
--- old one. Each migration runs once, in a transaction, and only one process at a
--- time applies migrations. Each index has a comment that names the query that
--- needs it; Store is the type in Go package repo.
+-- subject. Migrations only go forward: to correct a mistake, add another
+-- migration. Each migration runs once, in a transaction, and only one process
+-- at a time applies migrations. The comment on each index names the query that
+-- needs the index. Store is a type in the Go package repo.
 
 -- +goose Up
--- A tenant's set of Halo credentials.
+-- Each row is one set of a tenant's Halo credentials.
 create table halosync.connections (
     id               uuid primary key,
     tenant           text not null check (length(tenant) between 1 and 200),
@@ -23,17 +23,17 @@ create table halosync.connections (
     last_success_at  timestamptz,
     created_at       timestamptz not null default now(),
     updated_at       timestamptz not null default now(),
-    verified_at      timestamptz, -- start of the last complete resync, which verified every mapping except the unverified ones
+    verified_at      timestamptz, -- start of the last complete resync, which verified all mappings except those in state unverified
     clients_pages    integer check (clients_pages >= 0), -- pages of the last complete listing
-    instance_unsure  boolean not null default false, -- address or credentials have changed, so it may be another Halo
+    instance_unsure  boolean not null default false, -- the address or credentials changed, so this may be a different Halo
     next_resync_spec text not null default '', -- the schedule from which next_resync_at was computed
-    missed_resyncs   integer not null default 0, -- nights without a resync because no worker was running
-    -- Other tables refer to id and tenant together, so that no row can refer to
+    missed_resyncs   integer not null default 0, -- total number of resyncs missed because no worker was running
+    -- Foreign keys use tenant and id together, so that no row can refer to
     -- another tenant's connection.
     constraint connections_tenant_id unique (tenant, id),
     -- Store.FindConnection finds a connection by its name.
     constraint connections_name unique (tenant, name)
 ) with (fillfactor = 80);
 
--- Store.ClaimDue and Store.LateResyncs: resyncs that are due, of all tenants.
+-- Store.ClaimDue and Store.LateResyncs find the due resyncs of all tenants.
 create index connections_due on halosync.connections (next_resync_at) where state = 'active';

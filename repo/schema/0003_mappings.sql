@@ -1,5 +1,5 @@
 -- +goose Up
--- The catalogue: Halo's clients as last seen.
+-- The catalogue: Halo's clients, as Halo last returned them.
 create table halosync.clients (
     tenant        text not null check (length(tenant) between 1 and 200),
     connection_id uuid not null,
@@ -10,17 +10,17 @@ create table halosync.clients (
     toplevel_name text check (length(toplevel_name) between 1 and 1000),
     first_seen_at timestamptz not null default now(),
     changed_at    timestamptz not null default now(),
-    -- The last time at which an import saw the client, to the month: an unchanged
-    -- row is written once in 30 days, not at each import.
+    -- When an import last saw the client, to within 30 days. An import writes
+    -- an unchanged row at most once in 30 days.
     seen_at       timestamptz not null default now(),
     primary key (connection_id, client_id),
     foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade
 ) with (fillfactor = 90);
 
--- A company and a client of Halo that are the same customer. The row of an
--- unmapped pair stays, with deleted_at. If an undo deletes the company, the row
--- of the deleted mapping stays without it, so that a run that was requested
--- earlier does not map the client again.
+-- Each mapping links a company to the Halo client that is the same customer.
+-- Unmapping keeps the row and sets deleted_at. If an undo deletes the company,
+-- the row stays without its company_id, so that a run requested earlier does
+-- not map the client again.
 create table halosync.mappings (
     tenant           text not null check (length(tenant) between 1 and 200),
     id               uuid not null,
@@ -44,27 +44,30 @@ create table halosync.mappings (
     constraint mappings_company_known check (company_id is not null or deleted_at is not null)
 ) with (fillfactor = 90);
 
--- At most one client for each company on a connection. Store.MapPairs and
+-- A company has at most one client on a connection. Store.MapPairs and
 -- Store.Companies find a company's active mapping.
 create unique index mappings_company on halosync.mappings (company_id, connection_id) where deleted_at is null;
--- At most one company for each client. Store.ImportBatch and Store.ClientsMapped
--- find a client's active mapping; Store.MappedClients reads them in order.
+-- A client has at most one company. Store.ImportBatch and Store.ClientsMapped
+-- find a client's active mapping; Store.MappedClients reads the mappings in
+-- order of client id.
 create unique index mappings_client on halosync.mappings (connection_id, client_id) where deleted_at is null;
--- Store.ImportBatch skips clients that were unmapped since the run was requested.
+-- Store.ImportBatch finds and skips clients that were unmapped since the run
+-- was requested.
 create index mappings_deleted on halosync.mappings (connection_id, client_id) where deleted_at is not null;
 -- Store.MapPairs finds pairs that were unmapped since the run was requested.
 create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;
--- For the foreign key, when an undo deletes a company, and for
--- Store.UndoCompanies. It includes deleted mappings.
+-- The foreign key to companies, when an undo deletes a company, and
+-- Store.UndoCompanies need all mappings of a company, including deleted ones.
 create index mappings_by_company on halosync.mappings (company_id, tenant);
--- Store.UndoMappings: the mappings that a run created.
+-- Store.UndoMappings finds the mappings that a run created.
 create index mappings_by_run on halosync.mappings (run_id, id) where run_id is not null;
--- Store.Mappings with Troubled: the few mappings that are not ok, by age.
+-- Store.Mappings with Troubled lists the few mappings that are not ok, by age.
 create index mappings_troubled on halosync.mappings (id, tenant) where deleted_at is null and state <> 'ok';
--- Store.Mappings with Deleted: the few mappings that were unmapped, by age.
+-- Store.Mappings with Deleted lists the few mappings that were unmapped, by
+-- age.
 create index mappings_deleted_by_age on halosync.mappings (id, tenant) where deleted_at is not null;
 
--- Pairs that must not be suggested again, because a person dismissed them.
+-- Pairs that a person dismissed, so that they are not suggested again.
 create table halosync.dismissals (
     tenant        text not null check (length(tenant) between 1 and 200),
     connection_id uuid not null,
@@ -76,12 +79,12 @@ create table halosync.dismissals (
     foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
     foreign key (tenant, company_id) references halosync.companies (tenant, id) on delete cascade
 );
--- For the foreign key, when an undo deletes a company.
+-- The foreign key to companies needs this index when an undo deletes a company.
 create index dismissals_of_company on halosync.dismissals (tenant, company_id);
 
--- The active mappings with names, for people and programs that read the tables. A
--- resync does not write unchanged rows, so last_verified_at takes the
--- connection's last complete resync into account.
+-- The active mappings with names, for people and programs that read the tables.
+-- A resync does not write unchanged mappings, so last_verified_at also
+-- considers the connection's last complete resync.
 create view halosync.current_mappings as
 select m.tenant, m.id, m.connection_id, n.name as connection, m.company_id, c.name as company_name,
     m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason,
@@ -92,8 +95,8 @@ join halosync.connections n on n.tenant = m.tenant and n.id = m.connection_id
 join halosync.companies c on c.tenant = m.tenant and c.id = m.company_id
 where m.deleted_at is null;
 
--- Suggestions by similar names (Store.Suggest) need pg_trgm. If it is not
--- installed or the role may not create it, everything else works, and "suggest"
+-- Store.Suggest needs pg_trgm to match similar names. If pg_trgm is not
+-- installed, or the role may not create it, everything else works and "suggest"
 -- reports that it is missing.
 -- +goose StatementBegin
 do $$

@@ -11,7 +11,7 @@ create table halosync.runs (
     state               text not null default 'queued'
         check (state in ('queued', 'running', 'succeeded', 'partial', 'held', 'failed', 'cancelled')),
     attempt             integer not null default 0, -- executions so far
-    fence               bigint not null default 0,  -- grows with each execution; only the newest may write
+    fence               bigint not null default 0,  -- increases with each execution; only the newest execution may write
     queued_at           timestamptz not null default now(),
     started_at          timestamptz,
     finished_at         timestamptz,
@@ -35,22 +35,23 @@ create table halosync.runs (
     missing             integer not null default 0, -- mappings whose client no longer exists in Halo
     unverified          integer not null default 0, -- mappings whose client could not be read
     removed             integer not null default 0, -- mappings that the run unmapped
-    dispatched_at       timestamptz, -- last time that its task was put into the queue
+    dispatched_at       timestamptz, -- when its task was last put into the queue
     approved_at         timestamptz,
     approved_by         text not null default '',
     approved_missing    integer not null default 0, -- number of mappings that an approved run may mark missing
-    beat_at             timestamptz, -- running: last heartbeat of its execution
+    beat_at             timestamptz, -- last heartbeat of its execution
     deaths              integer not null default 0, -- consecutive executions that ended with a worker crash and wrote no batch
     stack               text not null default '',   -- stack of the panic that failed the run
     constraint runs_tenant_id unique (tenant, id),
     foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade,
     check (state <> 'running' or started_at is not null),
     check ((finished_at is null) = (state in ('queued', 'running')))
-) with (fillfactor = 50); -- each batch rewrites the row: the new version fits beside the old one
+) with (fillfactor = 50); -- each batch updates the row; free space keeps the new version on the same database page
 
--- is_bulk reports whether a run reads through a connection's clients. An import
--- of up to 100 clients by id is not a bulk run, because a person waits for it,
--- and it may run beside one. The queue's contract has the same number.
+-- is_bulk reports whether a run reads a connection's list of clients. An import
+-- of up to 100 clients by id is not a bulk run: a person waits for it, so it
+-- may run while a bulk run is running. The queue's contract defines the same
+-- limit.
 -- +goose StatementBegin
 create function halosync.is_bulk(kind text, args jsonb) returns boolean
 language sql immutable parallel safe as $$
@@ -62,20 +63,20 @@ language sql immutable parallel safe as $$
 $$;
 -- +goose StatementEnd
 
--- Store.CreateRun and Store.ClaimRun: one live run for each request.
+-- Store.CreateRun and Store.ClaimRun allow one live run for each request.
 create unique index runs_same_request on halosync.runs (tenant, connection_id, kind, request_key)
     where state in ('queued', 'running');
--- Store.ClaimRun: one bulk run at a time on a connection.
+-- Store.ClaimRun allows one running bulk run on a connection.
 create unique index runs_one_bulk on halosync.runs (connection_id)
     where state = 'running' and halosync.is_bulk(kind, args);
 -- Store.Runs lists the newest first; Store.ForgetRuns deletes the oldest.
 create index runs_by_time on halosync.runs (tenant, queued_at desc, id desc);
--- Store.ClaimUndispatched, Store.UndispatchAll, Store.OthersWait: the unfinished
--- runs of all tenants.
+-- Store.ClaimUndispatched, Store.UndispatchAll and Store.OthersWait find the
+-- unfinished runs of all tenants.
 create index runs_live on halosync.runs (dispatched_at nulls first) where state in ('queued', 'running');
 
--- Results that need a person, up to 1,000 for each run, and the outcome of each
--- pair in a map request.
+-- Results that need a person's attention, up to 1,000 for each run, and the
+-- outcome of each pair in a map request.
 create table halosync.run_items (
     tenant     text not null check (length(tenant) between 1 and 200),
     run_id     uuid not null,
@@ -85,13 +86,14 @@ create table halosync.run_items (
     outcome    text not null,
     reason     text not null default '',
     pair       integer check (pair > 0), -- position in the request, from 1
-    settled    boolean not null default false, -- does not need a person
+    settled    boolean not null default false, -- does not need a person's attention
     primary key (run_id, seq),
     foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
 );
 
--- The client ids of each page that was written. A run that continues after a
--- crash reads from them which clients it has seen. Deleted when the run ends.
+-- The client ids on each written page. After a crash, the next execution reads
+-- them to find which clients the run has already seen. They are deleted when
+-- the run ends.
 create table halosync.run_pages (
     tenant     text not null check (length(tenant) between 1 and 200),
     run_id     uuid not null,
@@ -102,8 +104,9 @@ create table halosync.run_pages (
     foreign key (tenant, run_id) references halosync.runs (tenant, id) on delete cascade
 );
 
--- Findings of a resync that differ from the mapping. They are kept until the run
--- knows whether the listing is complete, and deleted when the run ends.
+-- Findings of a resync that differ from the mapping. They are stored until the
+-- resync has checked that the listing is complete, and deleted when the run
+-- ends.
 create table halosync.run_findings (
     tenant    text not null check (length(tenant) between 1 and 200),
     run_id    uuid not null,

@@ -1,12 +1,12 @@
 -- +goose Up
--- Requests in SQL: a caller requests a run in its own transaction, from any
--- language. When the transaction commits, the run is in the ledger and a worker
--- puts it into the queue.
+-- A program in any language can request a run in SQL, as part of its own
+-- transaction. When the transaction commits, the run is in the ledger and a
+-- worker puts it into the queue.
 
--- canonical_args writes equal arguments in one form, the form of the queue's
--- contract, or raises an error that names the fault. It refuses arguments that
--- the queue would refuse later, when no caller can read the reason. The remaining
--- checks are left to a worker.
+-- canonical_args returns the arguments in the canonical form of the queue's
+-- contract, so that equal arguments have the same form. It raises an error for
+-- arguments that the queue would refuse later, when the caller can no longer
+-- see the reason. A worker makes the remaining checks.
 -- +goose StatementBegin
 create function halosync.canonical_args(job text, args jsonb) returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -30,7 +30,7 @@ begin
     if octet_length(args::text) > 1048576 then
         raise exception 'args of %: % bytes, at most 1048576 are allowed: split the request', job, octet_length(args::text) using errcode = '22023';
     end if;
-    -- Tenant, connection and requester are arguments of the function.
+    -- enqueue receives tenant, connection and requester as separate arguments.
     args := args - '{tenant,connection_id,requested_by}'::text[];
     if args - known <> '{}' then
         select string_agg(format('unknown field "%s"', k), ', ') into fault from jsonb_object_keys(args - known) k;
@@ -81,14 +81,15 @@ $$;
 -- +goose StatementEnd
 revoke execute on function halosync.canonical_args(text, jsonb) from public;
 
--- enqueue requests a run and returns its id. While an equal request is queued or
--- running, it returns the id of that run. It runs with the owner's rights, so
--- that a caller needs only the right to execute it. By default only the owner has
--- that right.
+-- enqueue requests a run and returns its id. If an equal request is queued or
+-- running, it returns the id of that run instead. It runs with the owner's
+-- rights, so a caller needs only the right to execute it. By default only the
+-- owner has that right.
 --
--- An equal request is found by the hash of its arguments, whatever its key. The
--- conditions are written so that no other index serves them. The plan is made
--- once, so a plan made while the table was small must not read every waiting run.
+-- enqueue finds an equal request by the hash of its arguments, whatever its
+-- key. The conditions are written so that only the index runs_asked serves
+-- them. Postgres plans the query once for a session: a plan made while the
+-- table was small must not later read every waiting run.
 -- +goose StatementBegin
 create function halosync.enqueue(kind text, tenant text, connection_id uuid, args jsonb, requested_by text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -125,7 +126,7 @@ begin
                 'sql:' || encode(sha256(convert_to(asked::text, 'UTF8')), 'hex'), requested_by)
             on conflict do nothing returning id into run;
         if found then
-            return run; -- runs_told tells the workers
+            return run; -- the trigger runs_told notifies the workers
         end if;
     end loop;
     raise exception 'the same request is being ended at this moment: ask again' using errcode = '40001';
@@ -134,16 +135,16 @@ $$;
 -- +goose StatementEnd
 revoke execute on function halosync.enqueue(text, text, uuid, jsonb, text) from public;
 
--- enqueue: the run of an equal request.
+-- enqueue finds the run of an equal request.
 create index runs_asked on halosync.runs (connection_id, jsonb_hash_extended(args - '{requested_by,scheduled}'::text[], 0))
     where finished_at is null;
 
--- tell_queued notifies the workers of a run that was requested in SQL. Commits
--- with a notification wait for each other, from before their flush to disk until
--- after it, in all databases of the server. Therefore only one of the
--- transactions that commit at the same time notifies: the one that holds the
--- lock, until it ends. The other runs are in the ledger shortly afterwards, and a
--- notified worker keeps checking until it finds no more runs.
+-- tell_queued notifies the workers of a run that was requested in SQL. On a
+-- Postgres server, transactions that send notifications commit one after
+-- another, each waiting for the previous one's flush to disk. Therefore only
+-- one of several concurrent transactions notifies: the one that holds the lock.
+-- The runs of the others are in the ledger shortly afterwards, and a notified
+-- worker checks the ledger until it finds no more runs.
 -- +goose StatementBegin
 create function halosync.tell_queued() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

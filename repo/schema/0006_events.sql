@@ -1,7 +1,7 @@
 -- +goose Up
--- Changes: who made each one, when and how, with the state before and after. Rows
--- are never changed. They have no foreign keys, so that the rows that they
--- describe can be deleted.
+-- Each event is a change: who made it, when and how, with the state before and
+-- after. Events are never updated. They have no foreign keys, so that the rows
+-- that they describe can be deleted.
 create table halosync.events (
     tenant        text not null check (length(tenant) between 1 and 200),
     id            bigint generated always as identity,
@@ -19,9 +19,9 @@ create table halosync.events (
     primary key (tenant, id)
 );
 
--- Store.Events of a run, and Store.UndoCompanies.
+-- Store.Events and Store.UndoCompanies read the events of a run.
 create index events_by_run on halosync.events (run_id, id) where run_id is not null;
--- Store.Events of a mapping, and Store.UndoMappings.
+-- Store.Events and Store.UndoMappings read the events of a mapping.
 create index events_by_mapping on halosync.events (mapping_id, id) where mapping_id is not null;
 
 -- refuse_change keeps the table append-only, even for the owner. Only
@@ -42,9 +42,9 @@ create trigger events_append_only before update or delete or truncate on halosyn
     for each statement execute function halosync.refuse_change();
 
 -- forget_events checks up to "most" of a tenant's oldest events, deletes those
--- that are older than age, and returns their number. Whatever the age, it keeps
--- events of the last 30 days. It also keeps events that are younger than a run in
--- the ledger, because an undo of that run reads them.
+-- that are older than age, and returns the number of deleted events. It always
+-- keeps events of the last 30 days. It also keeps events newer than the oldest
+-- run in the ledger, because an undo of that run reads them.
 -- +goose StatementBegin
 create function halosync.forget_events(of_tenant text, age interval, most integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -1,7 +1,7 @@
 -- +goose Up
--- Credentials for HTTP. Only hashes of keys and sessions are stored. The secrets
--- are random and longer than 256 bits, so a reader of the table cannot find them
--- from the hashes.
+-- Credentials for the HTTP API and the console. Only hashes of keys and
+-- sessions are stored. The secrets are random and longer than 256 bits, so they
+-- cannot be found from their hashes.
 create table halosync.api_keys (
     tenant       text not null check (length(tenant) between 1 and 200),
     id           uuid primary key,
@@ -21,10 +21,10 @@ create unique index api_keys_name on halosync.api_keys (tenant, name) where revo
 
 create table halosync.sessions (
     tenant       text not null check (length(tenant) between 1 and 200),
-    hash         bytea primary key check (octet_length(hash) = 32), -- of the cookie
+    hash         bytea primary key check (octet_length(hash) = 32), -- SHA-256 of the cookie
     actor        text not null,
     scope        text not null check (scope in ('read', 'write', 'admin', 'ops')),
-    api_key_id   uuid, -- null: the product signed in its user
+    api_key_id   uuid, -- null: the product signed its user in
     created_at   timestamptz not null default now(),
     last_seen_at timestamptz not null default now(), -- to the minute
     expires_at   timestamptz not null,
@@ -36,19 +36,18 @@ create index sessions_of_tenant on halosync.sessions (tenant, expires_at);
 -- Store.RevokeAPIKey ends the sessions of a key.
 create index sessions_of_key on halosync.sessions (tenant, api_key_id) where api_key_id is not null;
 
--- The product's sign-in tokens that have been used. They are kept until they
--- expire.
+-- Used sign-in tokens of the product, stored until they expire.
 create table halosync.signin_tokens_used (
     tenant     text not null check (length(tenant) between 1 and 200),
-    hash       bytea not null check (octet_length(hash) = 32), -- of the token's jti
+    hash       bytea not null check (octet_length(hash) = 32), -- SHA-256 of the token's jti
     expires_at timestamptz not null,
     primary key (tenant, hash)
 );
 
--- Answers of the HTTP API to requests with an Idempotency-Key, kept for a day.
--- The same request gets the same answer and is not executed again. The
--- fingerprint of the request is sealed: the request may contain a client secret,
--- and a reader of the table must not be able to test guesses.
+-- Answers of the HTTP API to requests with an Idempotency-Key, stored for a
+-- day. A repeated request gets the stored answer and is not executed again. The
+-- fingerprint is sealed because the request may contain a client secret, and a
+-- reader of the table must not be able to test guesses of that secret.
 create table halosync.answers (
     tenant     text not null check (tenant <> '' and char_length(tenant) <= 200),
     key        text not null check (key <> '' and char_length(key) <= 200),

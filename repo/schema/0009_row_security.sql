@@ -1,11 +1,11 @@
 -- +goose Up
--- Row level security keeps tenants apart, behind the tenant in each WHERE. The
--- programs name the tenant of each statement in the setting halosync.tenant. With
--- an empty setting, a session sees no rows. With "*", for statements that serve
--- the whole installation, it sees the rows of all tenants. A session that has
--- never set it does not belong to halosync but to the product or a person, and
--- sees what it was granted. The policy does not apply to the tables' owner, who
--- migrates, dumps and repairs.
+-- Row level security separates tenants, in addition to the tenant in each WHERE
+-- clause. halosync's programs set halosync.tenant to the tenant of each
+-- statement. If the setting is empty, a session sees no rows. If it is "*", for
+-- statements that serve the whole installation, the session sees the rows of
+-- all tenants. A session that has never set it belongs to the product or to a
+-- person and is limited only by its grants. The policies do not apply to the
+-- tables' owner, which runs migrations, dumps and repairs.
 --
 -- The sub-selects read the setting once per statement, not once per row.
 -- +goose StatementBegin

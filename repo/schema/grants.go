@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
-// rights lists exactly the rights that the programs need on each table. Foreign keys
-// delete dependent rows with the owner's rights. Locking a row needs the right to
-// update it.
+// rights lists exactly the rights that the programs need on each table. Cascading
+// deletes run with the owner's rights and need none. Locking a row requires the right
+// to update it.
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},
@@ -34,7 +34,8 @@ var rights = []struct{ table, verbs string }{
 	{"upkeep", "select, update"},
 }
 
-// forgetEvents is the only way for the programs' role to delete events.
+// forgetEvents is the signature of the only function with which the programs' role can
+// delete events.
 const forgetEvents = "halosync.forget_events(text, interval, integer)"
 
 // RoleError reports a role to which [Grant] grants no rights.
@@ -46,10 +47,11 @@ type RoleError struct {
 func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and revokes
-// all other rights on tables in the schema. url must be the owner's. If the role does
-// not exist, the error is a [*RoleError]. Grant is safe to repeat, and must be repeated
-// after a migration that adds tables. It grants TEMP on the database, which suggestions
-// need, only if the role does not already have it.
+// all other rights on tables in the schema. url must connect as the tables' owner. The
+// error is a [*RoleError] if the role does not exist or row level security does not
+// apply to it. Grant is safe to repeat, and must be repeated after a migration that
+// adds tables. If the role does not have TEMP on the database, Grant grants it, because
+// suggestions use temporary tables.
 func Grant(ctx context.Context, url, role string) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -98,7 +100,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	return nil
 }
 
-// Rights returns the rights that [Grant] gives, by table: "select, insert".
+// Rights returns the rights that [Grant] gives, by table, in the form "select, insert".
 func Rights() map[string]string {
 	all := make(map[string]string)
 	for _, r := range rights {
@@ -114,8 +116,8 @@ type Role struct {
 	// RowSecurity reports whether row level security applies to the role. It does not
 	// apply to the tables' owner, a superuser, or a role with BYPASSRLS.
 	RowSecurity bool
-	// Missing lists rights that some statement needs and the role does not have, for
-	// example "select on halosync.runs".
+	// Missing lists the required rights that the role does not have, for example
+	// "select on halosync.runs".
 	Missing []string
 }
 

@@ -20,7 +20,7 @@ import (
 // versionTable is the table in which goose records the applied migrations.
 const versionTable = "halosync.schema_versions"
 
-// Result reports what [Migrate] did. If From equals To, it did nothing.
+// Result reports what [Migrate] did. If From equals To, no migration was pending.
 type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
 }
@@ -66,9 +66,9 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	return res, nil
 }
 
-// prepare creates the schema, in which goose keeps its table, and reads its state. It
-// raises the floor before any migration, so that every released schema has one. The
-// lock is needed because concurrent "if not exists" statements can fail.
+// prepare creates the schema, which also contains goose's table, and reads the schema's
+// state. It raises the floor before any migration, so that every released schema has a
+// floor. It takes a lock because concurrent "if not exists" statements can fail.
 func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64) (s state, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -97,9 +97,9 @@ func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64
 	return s, err
 }
 
-// alone runs f while no other process does. It waits up to five minutes for that. The
-// lock belongs to a transaction: goose's own lock belongs to a session, and a pooler
-// may lend that session to another client right away.
+// alone runs f under a lock that all processes share, and waits up to five minutes for
+// the lock. The lock belongs to a transaction, because goose's own lock belongs to a
+// session, and a pooler may lend that session to another client at any time.
 func alone(ctx context.Context, cfg *pgx.ConnConfig, f func() error) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -130,11 +130,11 @@ func apply(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	return err
 }
 
-// migrationName matches the name of a migration's file: four digits and its subject.
+// migrationName matches the name of a migration's file: four digits and a subject.
 var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
 
 // checkNumbers returns the newest version. The numbers must start at 1 and have no gaps
-// or duplicates, which a merge of two branches easily produces.
+// or duplicates, which a merge of two branches can introduce.
 func checkNumbers(migrations fs.FS) (int64, error) {
 	entries, err := fs.ReadDir(migrations, ".")
 	if err != nil {
@@ -158,13 +158,13 @@ func checkNumbers(migrations fs.FS) (int64, error) {
 		case n > want:
 			return 0, fmt.Errorf("migrations: number %04d is missing", want)
 		case n < want && n == 0:
-			return 0, fmt.Errorf("migrations: number %04d: they begin with 0001", n)
+			return 0, fmt.Errorf("migrations: number %04d: numbers begin with 0001", n)
 		case n < want:
-			return 0, fmt.Errorf("migrations: number %04d is there twice", n)
+			return 0, fmt.Errorf("migrations: number %04d is used twice", n)
 		}
 	}
 	if len(numbers) == 0 {
-		return 0, errors.New("migrations: none")
+		return 0, errors.New("migrations: no files")
 	}
 	return numbers[len(numbers)-1], nil
 }

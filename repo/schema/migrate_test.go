@@ -68,8 +68,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// If several processes start together, the schema is migrated once, however long that
-// takes.
+// If several processes start at the same time, the schema is migrated only once, even
+// if the migrations are slow.
 func TestMigrateTogether(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)
@@ -107,7 +107,8 @@ func TestMigrateFails(t *testing.T) {
 	equal(t, "repaired", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
-// The older program is this one, with the schema of the next release.
+// The current program acts as the older one: the database has the schema of the next
+// release.
 func TestOlderProgram(t *testing.T) {
 	t.Parallel()
 	ours := schema.Version()
@@ -160,12 +161,12 @@ func TestOlderProgram(t *testing.T) {
 	}
 }
 
-// A schema from before the first release stays unchanged, whatever its version. Both
+// A schema from before the first release is never changed, whatever its version. Both
 // the migration and the worker report what to do.
 func TestUnreleasedSchema(t *testing.T) {
 	t.Parallel()
 	if ours, released := schema.Floors(); ours < released || released > schema.Version() {
-		t.Errorf("our floor is %d, that of the first release %d, our version %d", ours, released, schema.Version())
+		t.Errorf("floor %d, floor of the first release %d, version %d", ours, released, schema.Version())
 	}
 	for _, version := range []int64{1, 7, schema.Version(), 18} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
@@ -200,12 +201,12 @@ func file(sql string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("-- 
 func TestCheckNumbers(t *testing.T) {
 	t.Parallel()
 	for want, names := range map[string]string{
-		"":                                       "0001_a.sql 0002_b.sql 0003_c.sql",
-		"migrations: number 0002 is missing":     "0001_a.sql 0003_c.sql",
-		"migrations: number 0001 is missing":     "0002_b.sql",
-		"migrations: number 0002 is there twice": "0001_a.sql 0002_b.sql 0002_c.sql 0003_d.sql",
-		"migrations: number 0000: they begin with 0001": "0000_a.sql 0001_b.sql",
-		"migrations: none": "",
+		"":                                      "0001_a.sql 0002_b.sql 0003_c.sql",
+		"migrations: number 0002 is missing":    "0001_a.sql 0003_c.sql",
+		"migrations: number 0001 is missing":    "0002_b.sql",
+		"migrations: number 0002 is used twice": "0001_a.sql 0002_b.sql 0002_c.sql 0003_d.sql",
+		"migrations: number 0000: numbers begin with 0001":             "0000_a.sql 0001_b.sql",
+		"migrations: no files":                                         "",
 		"migrations: 1_a.sql: want a name like 0001_what.sql":          "1_a.sql",
 		"migrations: 0001_a.sql.orig: want a name like 0001_what.sql":  "0001_a.sql 0001_a.sql.orig",
 		"migrations: 0001_Capital.sql: want a name like 0001_what.sql": "0001_Capital.sql",

@@ -1,6 +1,6 @@
-// Package schema creates and checks halosync's schema in Postgres. It has the
-// migrations, the versions of programs that work with the schema, and the rights of the
-// programs' role. The migrations are the SQL files beside this one.
+// Package schema creates and checks halosync's schema in Postgres. It contains the
+// migrations, decides which program versions work with a schema, and grants the rights
+// of the programs' role. The migrations are the SQL files in the same directory.
 package schema
 
 import (
@@ -22,20 +22,20 @@ import (
 var embedded embed.FS
 
 // baseline is the version of the first release's schema. Its migrations name no oldest
-// program, so the floor of every released schema is at least as high. Earlier schemas
-// had floors of up to 7.
+// program, so every released schema has at least this floor. Earlier schemas have
+// floors of up to 7.
 const baseline = 9
 
-// The floor of a schema is the version of the oldest program that works with it. The
-// version of a program is that of the schema that it was written for. With a floor,
-// workers of one release can continue after the schema has been migrated for the next
-// release. A migration names its floor in a line of its file:
+// A program's version is the version of the schema that it was written for. The floor
+// of a schema is the version of the oldest program that works with the schema. The
+// floor lets workers of one release continue after the schema has been migrated for the
+// next release. A migration names its floor in a line of its file:
 //
 //	-- halosync:oldest-program 9
 //
-// Such a migration only adds what an older program can ignore: columns with defaults,
-// tables, indexes, wider checks. Without this line, only programs of the migration's
-// own release work with the schema.
+// Such a migration may only add what an older program can ignore: columns with
+// defaults, tables, indexes, wider checks. Without the line, older programs do not work
+// with the schema.
 const (
 	createFloor = `create table if not exists halosync.schema_floor (
 		one boolean primary key default true check (one), floor bigint not null)`
@@ -60,7 +60,7 @@ func (e *Error) Error() string {
 		return "this database has a schema from before the first release; create a new database"
 	}
 	if e.Newer() {
-		return fmt.Sprintf("database schema %d is newer than this program's %d and takes programs from %d on: run a newer program", e.Have, e.Want, e.Floor)
+		return fmt.Sprintf("database schema %d is newer than this program's %d and requires program %d or later: run a newer program", e.Have, e.Want, e.Floor)
 	}
 	return fmt.Sprintf("database schema %d is older than this program's %d: run \"worker migrate\"", e.Have, e.Want)
 }
@@ -73,8 +73,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Version returns the version that this program was written for. A test checks the
-// names of the embedded files.
+// Version returns the schema version that this program was written for. It counts the
+// embedded files; a test checks that their numbers have no gaps.
 func Version() int64 {
 	names, err := fs.Glob(embedded, "*.sql")
 	if err != nil {
@@ -135,8 +135,8 @@ func (s state) check(want, oldest int64) error {
 	return nil
 }
 
-// oldestProgram returns the schema's floor after all migrations, which is the highest
-// floor that any of them names.
+// oldestProgram returns the schema's floor after all migrations: the highest floor of
+// any migration.
 func oldestProgram(migrations fs.FS) (floor int64, err error) {
 	names, err := fs.Glob(migrations, "*.sql")
 	if err != nil {
@@ -165,7 +165,7 @@ func oldestProgram(migrations fs.FS) (floor int64, err error) {
 	return floor, nil
 }
 
-// wrap prefixes an error with the attempted operation. nil stays nil.
+// wrap adds the name of the failed operation to an error. It returns nil if err is nil.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil

@@ -19,7 +19,7 @@ import (
 var builtPrograms = flag.String("bin", "", "folder with the programs worker and enqueue; default: build them")
 
 // TestMain runs a child process if the arguments ask for one. In tests, the
-// program that starts itself as a child is the test binary.
+// test binary starts itself as a child process.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		main()
@@ -102,14 +102,14 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(document) != preface+out.String() {
-		t.Errorf("the document is not the preface and the output, but:\n%s", document)
+		t.Errorf("the document is not the preface followed by the output:\n%s", document)
 	}
 }
 
 // measured matches wall time, its range and CPU times.
 const measured = `\d+\.\d\d \| \d+\.\d\d to \d+\.\d\d \| (\d+\.\d\d|–) \| (\d+\.\d\d|–)`
 
-// goalLine matches the line of a goal that begins with words.
+// goalLine matches the line of a goal whose text begins with words.
 func goalLine(words string) string {
 	return `^\| ` + regexp.QuoteMeta(words) + `.* \| [≤≥] [\d.]+ \| \d[\d.e-]* \| (yes|no) \|$`
 }

@@ -63,9 +63,9 @@ func benchBudget(ctx context.Context, b *bench, o options, r *report) error {
 	return nil
 }
 
-// importOnBudget measures an import and its use of the budget. The window also
-// contains the few requests that tested the connection. The count does not, so
-// the figures are slightly too high.
+// importOnBudget measures an import and its use of the budget. A few requests
+// that test the connection also use the budget but are not counted, so the
+// figures are slightly too high.
 func (b *bench) importOnBudget(ctx context.Context, h *halotest.Halo, asked *arrivals) (took sample, err error) {
 	err = b.withDatabase(ctx, h, func(d *database, connection string) error {
 		asked.reset()

@@ -7,7 +7,7 @@ require (
 	github.com/halosync/halosync v0.0.0
 	github.com/hibiken/asynq v0.26.0
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/redis/go-redis/v9 v9.23.0
+	github.com/redis/go-redis/v9 v9.21.0
 	golang.org/x/sync v0.24.0
 )
 

@@ -92,8 +92,8 @@ func (d *database) idleLoad(ctx context.Context, w *worker) (l idleLoad, err err
 		return l, err
 	}
 	// A session reports its counts a second after its last transaction, and
-	// only when idle. Both readings are late in the same way, so their
-	// difference is correct.
+	// only when idle. Both readings have the same delay, so their difference is
+	// correct.
 	return l, d.admin.QueryRow(ctx, `select xact_commit + xact_rollback from pg_stat_database where datname = $1`, d.name).Scan(&l.transactions)
 }
 

@@ -1,9 +1,9 @@
 // Bench measures the cost of an import, a second import and a resync. For
 // comparison, it measures floors and plain alternatives on the same machine in
 // the same run. It starts private servers, runs the worker as a separate
-// process and simulates Halo PSA in this process. It leaves nothing behind.
-// "make bench" runs it in the repository's root, because devstack keeps a
-// prepared Postgres cluster there.
+// process and simulates Halo PSA in this process. It removes all its files at
+// the end. "make bench" runs it in the repository's root, because devstack
+// keeps a prepared Postgres cluster there.
 package main
 
 import (

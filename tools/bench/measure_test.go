@@ -53,8 +53,8 @@ func TestRowsRewritten(t *testing.T) {
 	}
 }
 
-// TestCompare expects the contenders to run in turn and the first round not to
-// count.
+// TestCompare expects that the contenders run in turn and that the first round
+// does not count.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -100,7 +100,7 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := usage()
-	for n := 1; usage()-used < 10*time.Second/ticks; n++ { // until both clocks have moved
+	for n := 1; usage()-used < 10*time.Second/ticks; n++ { // until both clocks have advanced
 		_ = make([]byte, n%1000)
 	}
 	after, err := cpuOf(os.Getpid())

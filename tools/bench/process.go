@@ -129,9 +129,8 @@ func (b *bench) postgresCPU(f func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// settledCPU returns treeCPU once the value no longer changes. The time of a
-// session that has just ended is missing until Postgres has collected the
-// process.
+// settledCPU returns treeCPU once the value no longer changes. The CPU time of
+// an ended session is missing until Postgres has reaped its process.
 func settledCPU(pid int) (used time.Duration, err error) {
 	last, same := time.Duration(-1), 0
 	for tries := 0; tries < 100 && same < 5; tries++ {

@@ -12,7 +12,7 @@ import (
 // These are keys of [sample.Other], besides those in keyRows.
 const (
 	keyWAL    = "WAL"          // bytes of write-ahead log
-	keyBlocks = "whole blocks" // blocks that the log contains as a whole
+	keyBlocks = "whole blocks" // blocks that the log contains completely
 )
 
 // dataTables lists the tables with the result of an import.
@@ -84,8 +84,9 @@ func (d *database) settle(ctx context.Context) error {
 }
 
 // written returns the rows written so far by table, and the position in the
-// WAL. A session reports its counts when it ends, if not earlier. So written
-// waits until this program's session is the only one in the database.
+// WAL. A session reports its counts at the latest when it ends. Therefore
+// written waits until this program's session is the only session in the
+// database.
 func (d *database) written(ctx context.Context) (map[string]float64, error) {
 	if err := d.waitAlone(ctx); err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func dockerfile(ctx context.Context, path string) (string, error) {
 			all = errors.Join(all, fmt.Errorf("line %d: %s: %s", line(at), rule, said))
 		},
 	})
-	return "no remark of BuildKit's", errors.Join(all, err)
+	return "no warning from BuildKit", errors.Join(all, err)
 }
 
 func line(at []parser.Range) int {
@@ -72,7 +72,7 @@ func composeFile(ctx context.Context, path string) (string, error) {
 			continue // an image of another project
 		}
 		if !s.ReadOnly || len(s.CapDrop) == 0 || len(s.SecurityOpt) == 0 {
-			all = errors.Join(all, fmt.Errorf("service %s may do more than it needs to", s.Name))
+			all = errors.Join(all, fmt.Errorf("service %s has rights that it does not need", s.Name))
 		}
 		for name, value := range s.Environment {
 			if value == nil {

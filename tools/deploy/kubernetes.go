@@ -75,7 +75,7 @@ func manifests(_ context.Context, path string) (string, error) {
 func strictly(r *resource.Resource) (any, error) {
 	make, ok := types[r.GetApiVersion()+" "+r.GetKind()]
 	if !ok {
-		return nil, errors.New("of no kind that is known here")
+		return nil, errors.New("the kind is not in the list of known types")
 	}
 	text, err := r.AsYAML()
 	if err != nil {
@@ -85,26 +85,26 @@ func strictly(r *resource.Resource) (any, error) {
 	return object, yaml.UnmarshalStrict(text, object)
 }
 
-// guarded returns an error if a pod lacks a restriction that it should have.
+// guarded returns an error if a pod lacks a required restriction.
 func guarded(pod core.PodTemplateSpec) error {
 	var all error
 	if s := pod.Spec.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil {
-		all = errors.Join(all, errors.New("pod may be root, or has no seccomp profile"))
+		all = errors.Join(all, errors.New("pod may run as root or has no seccomp profile"))
 	}
 	for _, c := range pod.Spec.Containers {
 		s := c.SecurityContext
 		if s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
 			s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.Capabilities == nil || len(s.Capabilities.Drop) == 0 {
-			all = errors.Join(all, fmt.Errorf("container %s: may do more than it needs to", c.Name))
+			all = errors.Join(all, fmt.Errorf("container %s has rights that it does not need", c.Name))
 		}
 		if c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
-			all = errors.Join(all, fmt.Errorf("container %s: no bounds of memory", c.Name))
+			all = errors.Join(all, fmt.Errorf("container %s has no memory limits", c.Name))
 		}
 	}
 	return all
 }
 
-// selector is the way in which an object selects its pods.
+// selector describes how an object selects its pods.
 type selector struct {
 	of *resource.Resource
 	by *meta.LabelSelector

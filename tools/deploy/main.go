@@ -1,7 +1,8 @@
 // Deploy checks the files in deploy/ with the libraries of the tools that read
-// them: BuildKit's checks for the Dockerfile, the loader of compose, kustomize
-// and the types of Kubernetes and KEDA for the manifests, systemd-analyze for
-// the units. It needs no engine, cluster or network.
+// them. It uses BuildKit's checks for the Dockerfile, the loader of compose,
+// kustomize with the types of Kubernetes and KEDA for the manifests, and
+// systemd-analyze for the units. It needs no container engine, cluster or
+// network.
 package main
 
 import (

@@ -14,8 +14,9 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// write fills man1 and completions in dir. when is the date on the pages, so
-// that the same source always yields the same pages.
+// write creates the pages in dir/man1 and the scripts in dir/completions. when
+// is the date on the pages. With a fixed date, the same source always yields
+// the same pages.
 func write(root *cobra.Command, dir string, when time.Time) error {
 	man, completions := filepath.Join(dir, "man1"), filepath.Join(dir, "completions")
 	if err := errors.Join(os.MkdirAll(man, 0o750), os.MkdirAll(completions, 0o750)); err != nil {
@@ -44,8 +45,7 @@ func writeFile(path string, generate func(io.Writer) error) error {
 
 var flags = regexp.MustCompile(`(?m)--[\w-]+`)
 
-// missing returns the commands, flags and examples that are not in the pages in
-// dir.
+// missing returns the commands, flags and examples that the pages in dir lack.
 func missing(root *cobra.Command, dir string) (lacks []string) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {

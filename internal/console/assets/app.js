@@ -1,5 +1,5 @@
 "use strict";
-// The pages work without this file. It adds what HTML alone cannot do.
+// The pages also work without this script, which adds what HTML alone cannot do.
 
 // If htmx replaces the focused element, the focus moves to an element with data-focus, so
 // that people with a screen reader find the new content.
@@ -9,8 +9,8 @@ document.addEventListener("htmx:afterSettle", () => {
   if (next) next.focus();
 });
 
-// A checkbox with data-all="id" ticks all checkboxes named id in its form. Without this
-// script it stays hidden.
+// A checkbox with data-all="id" ticks all checkboxes named id in its form. It is hidden
+// unless this script runs.
 function showTickAll() {
   for (const all of document.querySelectorAll("input[data-all][hidden]")) all.hidden = false;
 }
@@ -24,7 +24,7 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// A list with data-keep that is replaced by a late search result keeps the chosen option
+// If a late search result replaces a list with data-keep, the chosen option stays chosen
 // if the new list has it.
 const chosenIn = new WeakMap();
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -42,8 +42,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 
-// An answer that is not a page of the console must not replace a part of a page: it would
-// look like an empty list. Without a session, the page reloads to show the sign-in.
+// A response that is not a page of the console must not replace a part of a page, because
+// it would look like an empty list. If the session has ended, the page reloads to show the
+// sign-in page.
 function trouble(text) {
   const main = document.getElementById("main");
   let notice = document.getElementById("trouble");

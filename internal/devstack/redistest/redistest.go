@@ -46,7 +46,7 @@ type quiet struct{}
 func (quiet) Printf(context.Context, string, ...any) {}
 
 // URL returns the URL of an empty database. Tests may run at the same time,
-// because each database is reused only after 511 others.
+// because a database is reused only after all others.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	url := kit.redis.DatabaseURL(int(1 + kit.next.Add(1)%511))

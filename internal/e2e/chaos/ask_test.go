@@ -48,7 +48,7 @@ const (
 type plannedAsk struct {
 	at     time.Duration
 	site   int
-	what   string // empty: see act
+	what   string // "" if act is set
 	way    string
 	search string
 	picks  []int  // indexes of clients in their zone
@@ -64,7 +64,7 @@ type ask struct {
 	args   request
 	began  time.Time
 	answer time.Time
-	id     string // id of the run; empty: unknown
+	id     string // id of the run; "" if unknown
 	joined bool   // the run already existed for an earlier request
 	err    error
 }
@@ -72,7 +72,7 @@ type ask struct {
 // by returns the name of the requester in the run's record.
 func (a *ask) by() string { return fmt.Sprint("ask-", a.n) }
 
-// accepted reports whether the caller may rely on the run.
+// accepted reports whether the caller may expect the run to be executed.
 func (a *ask) accepted() bool { return a.id != "" && a.err == nil && a.way != byRollback }
 
 // request holds a run's kind and arguments.
@@ -110,8 +110,8 @@ func drawAsks(r *rand.Rand, n, sites int, within time.Duration) []plannedAsk {
 	return asks
 }
 
-// askAll performs the planned actions at their times. Each has its own
-// goroutine, so that one that hangs does not delay others.
+// askAll performs the planned actions at their times. Each action has its own
+// goroutine, so that a hanging action does not delay the others.
 func (e *episode) askAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for i, p := range e.plan.asks {
@@ -253,7 +253,7 @@ func (a *ask) throughEngine(ctx context.Context, e *engine.Engine) (engine.Recei
 	})
 }
 
-// throughSQL requests a run in the caller's transaction, which it may roll back.
+// throughSQL requests a run in a transaction, which it may roll back.
 func (e *episode) throughSQL(ctx context.Context, a *ask) (string, error) {
 	args, err := a.args.json()
 	if err != nil {
@@ -285,7 +285,7 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 		}
 	case repo.KindResync:
 		args = append(args, "resync")
-	case repo.KindUnmap: // the command does this at once, without a run
+	case repo.KindUnmap: // the command unmaps at once, without a run
 		r, err := a.throughEngine(ctx, e.engine)
 		return r.RunID, err
 	default:
@@ -315,8 +315,8 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	return run.ID, err
 }
 
-// known selects one of the runs that callers know, or returns nil if there is
-// none yet.
+// known selects one of the runs that callers know. It returns nil if callers
+// know no run yet.
 func (e *episode) known(a *ask) *ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -346,7 +346,8 @@ func (e *episode) cancel(ctx context.Context, a *ask) {
 	e.note("%s cancels %s: %s %v", a.by(), other.id, run.State, err)
 }
 
-// retry requests a known run again. It returns false if there is no such run.
+// retry requests a known run again. It returns false if callers know no run
+// yet.
 func (e *episode) retry(ctx context.Context, a *ask) bool {
 	other := e.known(a)
 	if other == nil {

@@ -56,8 +56,8 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// carryOut runs episodes on the given number of lanes until next has no more
-// plans.
+// carryOut runs episodes on the given number of lanes until next returns no
+// more plans.
 func carryOut(t *testing.T, total *report, lanes int, next func() (plan, bool)) {
 	var going sync.WaitGroup
 	for range lanes {
@@ -92,9 +92,9 @@ func longPlan(seed uint64) plan {
 	}
 }
 
-// shortPlans returns two episodes with fixed seeds that together have every
-// kind of fault. The clock leap saves the minutes until the work of a lost
-// worker is recovered.
+// shortPlans returns two episodes with fixed seeds. Together, they have every
+// kind of fault. Recovering the work of a lost worker takes minutes, which the
+// clock leap skips.
 func shortPlans() []plan {
 	at := func(seconds float64, kind string, lasts float64, worker, n int) plannedFault {
 		return plannedFault{

@@ -27,17 +27,17 @@ import (
 )
 
 const (
-	pageCap = 20 // rows per page: many pages with few clients
+	pageCap = 20 // rows per page; small, so that few clients fill many pages
 	appID   = "app-4711"
 	appKey  = "s3cret"
 	// settleTimeout bounds the time from the last fault to the end of all runs.
-	// A lease expires after 30 s and counts as expired after another 30 s,
-	// which asynq checks once a minute. Requests to an unreachable Halo are
-	// repeated after a minute.
+	// A lease expires after 30 s, and asynq recovers its task after another 30
+	// s. asynq checks for expired leases once a minute. Requests to an
+	// unreachable Halo are repeated after a minute.
 	settleTimeout = 6 * time.Minute
 )
 
-// plan is the plan of an episode.
+// plan holds the parameters of an episode.
 type plan struct {
 	seed   uint64
 	sites  int
@@ -58,7 +58,7 @@ type site struct {
 type zoned struct {
 	client  halotest.Client
 	company uuid.UUID
-	mapping uuid.UUID // zero: not mapped
+	mapping uuid.UUID // uuid.Nil if not mapped
 }
 
 // episode is one execution of a plan.
@@ -83,7 +83,7 @@ type episode struct {
 	cancelled map[string]bool // runs that someone tried to cancel
 	wipes     []span          // periods in which Redis lost its data
 	faults    map[string]int
-	lapses    int // number of times that executions may have lost their lease
+	lapses    int // number of faults that may have cost executions their lease
 	lastFault time.Time
 	quiet     time.Duration // from the last fault to an empty queue
 	recovery  time.Duration // from the last fault to the end of the last run
@@ -164,8 +164,8 @@ func (e *episode) setUp(ctx context.Context) error {
 	})
 }
 
-// environment returns a worker's environment. With a user, it returns the
-// environment of that person's CLI, which bypasses the links.
+// environment returns a worker's environment. If user is set, it returns the
+// environment of that user's CLI, which bypasses the links.
 func (e *episode) environment(user string) []string {
 	db, redis := e.workerDatabase(e.db), "redis://"+e.toRedis.addr+"/0"
 	if user != "" {
@@ -174,14 +174,15 @@ func (e *episode) environment(user string) []string {
 	return []string{
 		"DATABASE_URL=" + db, "REDIS_URL=" + redis, "HALOSYNC_KEYSET=" + e.keyset, "HALOSYNC_ALLOW_HOSTS=127.0.0.1",
 		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
-		"GORACE=atexit_sleep_ms=0", // otherwise each command ends a second later
+		"GORACE=atexit_sleep_ms=0", // without this, each command waits a second before it ends
 	}
 }
 
-// newSite creates a tenant. Its first clients are already mapped. The next ones
-// have companies to which a person may map them. The remaining clients are only
-// imported. For each kind, either the outcome does not depend on the order of
-// events, or Postgres records that order.
+// newSite creates a tenant with three zones of clients. The first clients are
+// already mapped. The next clients have companies to which a person may map
+// them. The remaining clients are only imported. In each zone, either the
+// outcome does not depend on the order of events, or Postgres records that
+// order.
 func (e *episode) newSite(ctx context.Context, i int) (*site, error) {
 	const clients, unmaps, maps = 250, 20, 20
 	name := fmt.Sprintf("e%d-%d", e.plan.seed, i)
@@ -253,8 +254,8 @@ func (e *episode) tearDown(ctx context.Context) {
 	}
 }
 
-// await waits for a condition. Errors of ok may be temporary, so await reports
-// an error only after the timeout.
+// await waits for a condition. Errors from ok may be temporary, so await
+// returns an error only after the timeout.
 func (e *episode) await(ctx context.Context, what string, timeout time.Duration, ok func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -300,7 +301,8 @@ func (e *episode) tell(ctx context.Context) {
 }
 
 // dice returns a random generator for one part of an episode. The generators
-// are independent: drawing more in one part does not change the others.
+// are independent: drawing more numbers in one part does not change the other
+// parts.
 func dice(seed uint64, part string) *rand.Rand {
 	var n uint64
 	for _, b := range []byte(part) {

@@ -27,7 +27,7 @@ const (
 	haloError    = "halo: 5xx"
 	haloHang     = "halo: hangs"
 	haloReset    = "halo: resets"
-	// The name of a link follows these prefixes.
+	// The name of a fault is one of these prefixes and the name of a link.
 	linkCut    = "cut: "
 	linkSilent = "silent: "
 	linkSlow   = "slow: "
@@ -55,7 +55,8 @@ type plannedFault struct {
 	n      int
 }
 
-// drawFaults draws faults: first one of each kind in first, then any kind.
+// drawFaults draws n faults: one of each kind in first, and then faults of any
+// kind.
 func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []plannedFault {
 	kinds := faultKinds()
 	var faults []plannedFault
@@ -74,7 +75,7 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 				continue
 			}
 		}
-		if kind == workerFreeze && !long { // longer than the lease and the time until it counts as expired
+		if kind == workerFreeze && !long { // longer than the lease and the time until asynq recovers the task
 			f.lasts, long = 65*time.Second+time.Duration(f.n)*10*time.Millisecond, true
 		}
 		faults = append(faults, f)
@@ -191,7 +192,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 		switch f.kind {
 		case linkCut + way.name:
 			way.cut()
-		case linkSilent + way.name: // data is lost, and the end of the fault breaks the connections
+		case linkSilent + way.name: // the link drops data, and the end of the fault breaks the connections
 			err = way.toxic("timeout", `"timeout": 0`)
 		case linkSlow + way.name:
 			err = way.toxic("latency", fmt.Sprintf(`"latency": %d, "jitter": 100`, 150+f.n%500))
@@ -229,7 +230,7 @@ func (e *episode) lapse() {
 	e.lapses++
 }
 
-// wipe makes Redis lose its data and records when.
+// wipe makes Redis lose its data and records the period.
 func (e *episode) wipe(forget func() error) error {
 	w := span{from: time.Now()}
 	err := forget()
@@ -240,10 +241,10 @@ func (e *episode) wipe(forget func() error) error {
 	return err
 }
 
-// leap makes every stored time older by d. To a worker, Redis or Postgres, this
-// looks as if its clock had leapt by d, but the test need not set the machine's
-// clock. (The opposite case is a worker that is frozen beyond its lease: then
-// the worker's own clock leaps.)
+// leap makes every stored time older by d, without setting the machine's clock.
+// For workers, Redis and Postgres, the effect is the same as a clock that leaps
+// by d. (Freezing a worker beyond its lease has the same effect on that
+// worker's own timers.)
 func (e *episode) leap(ctx context.Context, d time.Duration) error {
 	script := `for _, q in ipairs({'interactive', 'import', 'resync'}) do
 		for _, set in ipairs({'lease', 'retry', 'scheduled'}) do
@@ -280,7 +281,7 @@ func (e *episode) heal(ctx context.Context) {
 	e.note("all faults are over")
 }
 
-// hold keeps a fault in place for d.
+// hold waits for d, while a fault lasts.
 func hold(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -33,7 +33,7 @@ type lane struct {
 	keyset string
 	keys   *secret.Keyset
 
-	pgMu, redisMu sync.Mutex // held while the server is stopped and started
+	pgMu, redisMu sync.Mutex // locked while the server is stopped and restarted
 }
 
 func newLane(ctx context.Context) (l *lane, err error) {
@@ -44,7 +44,7 @@ func newLane(ctx context.Context) (l *lane, err error) {
 		}
 	}()
 	// As in production, a confirmed commit survives a crash of the server.
-	// fsync may stay off, because the machine does not crash.
+	// fsync may stay off, because the machine itself does not crash.
 	l.pg, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Settings: map[string]string{"synchronous_commit": "on"}})
 	if err != nil {
 		return l, err

@@ -13,12 +13,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link connects the workers to one server. It can be cut, slowed and silenced
-// like a failing network.
+// link connects the workers to one server. It can be cut, slowed down or
+// silenced, like a failing network.
 type link struct {
 	name string
 	addr string     // address that the workers connect to; constant
-	mu   sync.Mutex // held during a fault, so that there is only one at a time
+	mu   sync.Mutex // locked during a fault, so that only one fault happens at a time
 	via  *toxiproxy.Proxy
 }
 
@@ -90,7 +90,7 @@ func (r *socketRelay) relay(client net.Conn) {
 	over := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			_, _ = io.Copy(pair[0], pair[1]) // both sides notice errors themselves
+			_, _ = io.Copy(pair[0], pair[1]) // each side handles its own errors
 			over <- struct{}{}
 		}()
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// kit holds what all episodes share: the folder of the built programs.
+// kit holds the folder of the built programs, which all episodes share.
 var kit struct{ bin string }
 
 func TestMain(m *testing.M) {

@@ -15,14 +15,14 @@ import (
 // documented metrics must be present, and every label must have a listed value.
 func (e *episode) walkMetrics(ctx context.Context) {
 	docs := telemetrytest.Docs(e)
-	// One worker counts the mappings once a minute, and that worker may have
-	// been killed.
+	// Once a minute, one worker counts the mappings. That worker may have been
+	// killed.
 	if _, err := e.pool.Exec(ctx, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`); err != nil {
 		e.Errorf("count now: %v", err)
 	}
 	for i, s := range e.supervisors {
 		var page string
-		err := e.await(ctx, fmt.Sprintf("worker %d tells of both servers", i), settleTimeout, func() (bool, error) {
+		err := e.await(ctx, fmt.Sprintf("worker %d reports both servers", i), settleTimeout, func() (bool, error) {
 			var err error
 			page, err = s.metrics(ctx)
 			return strings.Contains(page, "\nhalosync_mappings{") && strings.Contains(page, "\nhalosync_queue_tasks{"), err
@@ -35,7 +35,7 @@ func (e *episode) walkMetrics(ctx context.Context) {
 			e.Errorf("metrics of worker %d: %s", i, fault)
 		}
 	}
-	e.note("the metrics of %d workers have been walked", len(e.supervisors))
+	e.note("the metrics of %d workers have been checked", len(e.supervisors))
 }
 
 // metrics returns the metrics of the current process.

@@ -17,10 +17,11 @@ import (
 
 // The model does not use the code under test. It derives the expected state
 // from the requests, the clients in the simulated Halo and the states of the
-// runs. Sometimes it matters whether a client was unmapped before or after an
-// import was requested. The model then uses the times that Postgres recorded.
+// runs. If the outcome depends on whether a client was unmapped before or after
+// the request for an import, the model uses the times that Postgres recorded.
 
-// check compares the outcome of an episode with the model and returns its runs.
+// check compares the outcome of an episode with the model. It returns the
+// episode's runs.
 func (e *episode) check(ctx context.Context) map[string]row {
 	ledger, err := e.ledger(ctx)
 	if err != nil {
@@ -43,7 +44,7 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 	for id, asks := range e.accepted() {
 		if r, ok := ledger[id]; ok {
 			if r.Kind != asks[0].args.kind || r.Tenant != asks[0].site.tenant {
-				e.Errorf("run %s of %s is %s of %s", id, asks[0].by(), r.Kind, r.Tenant)
+				e.Errorf("run %s of %s is a %s run of %s", id, asks[0].by(), r.Kind, r.Tenant)
 			}
 			continue
 		}
@@ -65,14 +66,14 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 		switch {
 		case err != nil || i < 0:
 			if r.asker != "schedule" {
-				e.Errorf("run %s is of %q, who requested nothing", id, r.RequestedBy)
+				e.Errorf("run %s was requested by %q, but no request of that name exists", id, r.RequestedBy)
 			}
 		case e.asks[i].way == byRollback:
 			e.Errorf("run %s of %s exists although it was rolled back", id, r.asker)
 		case e.asks[i].accepted() && e.asks[i].id != id && e.asks[i].way != byRedis:
 			// If a run was requested through Redis alone and its first claim
 			// was lost, a second claim may return an earlier run.
-			e.Errorf("%s got run %s, and run %s exists in its name", r.asker, e.asks[i].id, id)
+			e.Errorf("%s got run %s, but run %s has its name", r.asker, e.asks[i].id, id)
 		}
 	}
 }
@@ -91,7 +92,7 @@ func (e *episode) checkRun(r row) {
 		}
 		return
 	case repo.StatePartial:
-		bad("nothing was in its way")
+		bad("it should not be partial")
 	case repo.StateFailed:
 		// This is possible only if the run's workers died repeatedly.
 		if e.lapses < 3 || !strings.HasPrefix(r.Error, "set aside") {
@@ -99,24 +100,24 @@ func (e *episode) checkRun(r row) {
 		}
 		return
 	default:
-		bad("no end")
+		bad("the run has not ended")
 		return
 	}
 	if r.Attempt < 1 || r.StartedAt == nil || r.FinishedAt == nil || r.FinishedAt.Before(*r.StartedAt) || r.FinishedAt.Before(r.QueuedAt) {
-		bad("times or attempts make no sense")
+		bad("times or attempts are inconsistent")
 	}
 	site := e.sites[slices.IndexFunc(e.sites, func(s *site) bool { return s.tenant == r.Tenant })]
 	want, sum := 0, r.Created+r.Linked+r.Refreshed+r.Unchanged+r.Ambiguous+r.Skipped+r.Failed
 	switch r.Kind {
 	case repo.KindImport:
 		if want = len(covered(site, argsOf[tasks.ImportArgs](e, r))); r.Failed+r.Ambiguous > 0 {
-			bad("nothing was in its way")
+			bad("no client should fail or be ambiguous")
 		}
 	case repo.KindMap:
 		// A pair may be refused because an import mapped its client first.
 		args := argsOf[tasks.MapArgs](e, r)
 		if want = len(args.Pairs); args.Replace && r.Failed > 0 {
-			bad("nothing was in its way")
+			bad("no pair should be refused")
 		}
 	case repo.KindUnmap:
 		want = len(argsOf[tasks.UnmapArgs](e, r).MappingIDs)
@@ -124,7 +125,7 @@ func (e *episode) checkRun(r row) {
 	case repo.KindResync:
 		want, sum = r.Records, r.Records
 		if r.Missing+r.Unverified+r.Removed+r.Failed > 0 {
-			bad("everything is where it was")
+			bad("no mapping should be missing, unverified or removed")
 		}
 	}
 	if r.Records != want || sum != want {
@@ -195,7 +196,7 @@ func (e *episode) checkSite(ctx context.Context, s *site, ledger map[string]row)
 		inForce[m.Client] = m
 		i := slices.IndexFunc(s.clients, func(c halotest.Client) bool { return c.ID == m.Client })
 		if i < 0 || m.Company == nil || m.Name == nil {
-			e.Errorf("%s: a mapping of client %d has no counterpart", s.tenant, m.Client)
+			e.Errorf("%s: the client or company of the mapping of client %d does not exist", s.tenant, m.Client)
 			continue
 		}
 		c, state := s.clients[i], string(repo.MappingOK)
@@ -273,8 +274,8 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 	}
 }
 
-// checkCounts compares the counts in the runs with the rows and the events.
-// Each change must be made and counted exactly once.
+// checkCounts compares the counts of the runs with the rows and the events.
+// Each change must be made once and counted once.
 func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappings []held, ledger map[string]row) {
 	var created, linked, removed int
 	for _, r := range ledger {

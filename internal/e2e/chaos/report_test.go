@@ -22,8 +22,8 @@ type report struct {
 	endings  map[string]int // by kind and state
 	ways     map[string]int // requests by way and answer
 	ended    map[string]int // worker processes, by the way they ended
-	lost     int            // runs requested through Redis alone and wiped before a worker saw them
-	again    int            // executions after the first of a run
+	lost     int            // runs requested only through Redis, which lost them before a worker read them
+	again    int            // executions of runs beyond the first
 	repeated int            // runs with more than one execution
 	pages    int            // pages written
 	served   int            // list pages that Halo sent
@@ -66,7 +66,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		}
 	}
 	for _, a := range e.asks {
-		answer := "told of a run"
+		answer := "new run"
 		switch {
 		case a.err != nil && a.err.Error() == "lost":
 			answer = "lost with redis"
@@ -75,7 +75,7 @@ func (r *report) add(e *episode, runs map[string]row) {
 		case a.way == byRollback:
 			answer = "rolled back"
 		case a.joined:
-			answer = "told of the same request's run"
+			answer = "existing run"
 		}
 		r.ways[a.way+": "+answer]++
 	}
@@ -96,7 +96,7 @@ func (r *report) fail(seed uint64) {
 	r.failed = append(r.failed, seed)
 }
 
-// enough reports whether at least that many runs have been checked.
+// enough reports whether at least the given number of runs have been checked.
 func (r *report) enough(runs int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

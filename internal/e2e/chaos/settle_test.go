@@ -16,7 +16,7 @@ import (
 type row struct {
 	repo.Run
 
-	id    string // in the form that the queue uses
+	id    string // in the queue's format
 	asker string // "ask-n", or "schedule"
 }
 
@@ -80,7 +80,7 @@ func (e *episode) open(rows map[string]row) []string {
 	}
 	for id, asks := range e.accepted() {
 		if _, ok := rows[id]; !ok && !e.mayBeLost(asks) {
-			open = append(open, fmt.Sprintf("%s, told to %s by %s, is not in the ledger", id, asks[0].by(), asks[0].way))
+			open = append(open, fmt.Sprintf("%s, returned to %s by %s, is not in the ledger", id, asks[0].by(), asks[0].way))
 		}
 	}
 	return open
@@ -99,8 +99,9 @@ func (e *episode) accepted() map[string][]*ask {
 	return told
 }
 
-// mayBeLost reports whether a run may be missing from the ledger, because it
-// was requested through Redis alone and Redis has lost it since.
+// mayBeLost reports whether a run may be missing from the ledger. This is
+// allowed if the run was requested only through Redis and Redis has lost its
+// data since.
 func (e *episode) mayBeLost(asks []*ask) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -117,8 +118,7 @@ func (e *episode) mayBeLost(asks []*ask) bool {
 	return false
 }
 
-// queued counts the tasks in Redis that are still due to run, by queue and
-// state.
+// queued counts the unfinished tasks in Redis, by queue and state.
 func (e *episode) queued(ctx context.Context) (map[string]int64, error) {
 	left := map[string]int64{}
 	pipe := e.rdb.Pipeline()

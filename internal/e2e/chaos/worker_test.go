@@ -12,20 +12,20 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// supervisor runs a worker process and restarts it whenever it ends, as systemd
-// would.
+// supervisor runs a worker process and restarts it when it ends, as systemd
+// does.
 type supervisor struct {
 	env []string
 	log devstack.Output // output of all its processes
 
-	mu      sync.Mutex // held during a fault, so that there is only one at a time
+	mu      sync.Mutex // locked during a fault, so that only one fault happens at a time
 	process *process   // guarded by mutex now
 	now     sync.Mutex
 	pause   time.Duration // delay of the next start; guarded by mutex now
 	closing chan struct{}
 	over    sync.WaitGroup
 
-	// ended counts processes by the way they ended. The mutex now guards it.
+	// ended counts processes by how they ended. It is guarded by mutex now.
 	ended map[string]int
 }
 
@@ -35,7 +35,7 @@ type process struct {
 	done chan struct{}
 }
 
-// restartPause is the default time before a restart.
+// restartPause is the default delay of a restart.
 const restartPause = 300 * time.Millisecond
 
 func newSupervisor(env []string) *supervisor {

@@ -19,8 +19,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Enqueue runs the CLI and returns its output and exit code. The CLI gets the
-// client secret on its standard input.
+// Enqueue runs the CLI and returns its output and exit code. The client secret
+// is on the CLI's standard input.
 func (in *Installation) Enqueue(args ...string) (stdout, stderr string, code int) {
 	in.T.Helper()
 	program := Program(in.T, "enqueue") // built before the timeout starts
@@ -72,8 +72,8 @@ func (in *Installation) Work(code int, args ...string) string {
 	return string(text)
 }
 
-// Shell runs one line with /bin/sh in a folder. It has a worker's environment
-// and the programs in its PATH.
+// Shell runs one line with /bin/sh in a folder. The environment is a worker's,
+// and PATH includes the programs.
 func (in *Installation) Shell(dir, line string) (string, error) {
 	cmd := exec.CommandContext(in.T.Context(), "/bin/sh", "-c", line)
 	cmd.Dir = dir
@@ -99,7 +99,7 @@ func (in *Installation) Connect() {
 }
 
 // AddConnection adds a connection to the installation's Halo. It does not use
-// the CLI, which would be slow for many connections.
+// the CLI, which would be too slow for many connections.
 func (in *Installation) AddConnection(store *repo.Store, tenant, name, haloTenant string) repo.Connection {
 	in.T.Helper()
 	conn, err := store.AddConnection(in.T.Context(), tenant, "test", repo.NewConnection{
@@ -129,8 +129,8 @@ func (in *Installation) Run(id string) Run {
 	return Decode[Run](in.T, in.Must("runs", "show", id, "-o", "json"))
 }
 
-// AwaitRun waits until the ledger shows that a run has ended. Then it reads the
-// run with the CLI.
+// AwaitRun waits until a run has ended according to the ledger. It then reads
+// the run with the CLI.
 func (in *Installation) AwaitRun(id string) Run {
 	in.T.Helper()
 	in.Eventually("run "+id+" has ended", func() bool {
@@ -147,7 +147,7 @@ func (in *Installation) Request(args ...string) string {
 	return Decode[Run](in.T, in.Must(append(args, "-o", "json")...)).ID
 }
 
-// ImportAll imports everything with the CLI, waits for the end and returns the
+// ImportAll imports all clients with the CLI, waits for the end and returns the
 // run. It accepts exit codes 0 and 3.
 func (in *Installation) ImportAll() Run {
 	in.T.Helper()

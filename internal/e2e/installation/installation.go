@@ -24,12 +24,11 @@ import (
 // ClientID is the id of the API application in each simulated Halo.
 const ClientID = "app-4711"
 
-// Unlimited configures a Halo without a request limit. It is for tests that do
-// not test the limit.
+// Unlimited configures a Halo without a request limit.
 var Unlimited = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off})
 
-// Slow is [Unlimited] with a latency for each answer. To keep something in
-// progress, use a [halotest.Gate], never latency.
+// Slow is [Unlimited] with a latency for each answer. To keep a run in
+// progress, use a [halotest.Gate] instead of a latency.
 func Slow(latency time.Duration) halotest.Option {
 	return halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, Latency: latency})
 }
@@ -66,8 +65,8 @@ func Main(m *testing.M) int {
 
 // Secrets holds the secrets of one installation. They are random, so that they
 // occur nowhere else on the machine. The client secret contains characters that
-// each encoding treats differently. Core is the part of it that has none of
-// them.
+// encodings change. Core is the part of the client secret without such
+// characters.
 type Secrets struct {
 	Client, Core    string
 	Postgres, Redis string // passwords in the URLs; the servers do not require them
@@ -130,8 +129,8 @@ func New(t *testing.T, opts ...halotest.Option) *Installation {
 // CloseLast calls f at the end of the test, after the search for secrets.
 func (in *Installation) CloseLast(f func() error) { *in.last = append(*in.last, f) }
 
-// EmptyRedis returns the URL, with a password, of a Redis database that no other
-// test uses.
+// EmptyRedis returns the URL of a Redis database that no other test uses. The
+// URL contains a password.
 func (in *Installation) EmptyRedis() string {
 	in.T.Helper()
 	redis, err := sharedRedis()
@@ -142,7 +141,8 @@ func (in *Installation) EmptyRedis() string {
 }
 
 // PrivateRedis starts a Redis server for this test only. Use it for tests that
-// halt, flush or configure Redis. The installation does not use it yet.
+// halt, flush or configure Redis. To make the installation use this server, set
+// its Redis field.
 func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis {
 	in.T.Helper()
 	server, err := devstack.StartRedis(in.T.Context(), opts)
@@ -154,7 +154,7 @@ func (in *Installation) PrivateRedis(opts devstack.RedisOptions) *devstack.Redis
 }
 
 // WithPassword adds a password to the URL of a server that does not require
-// one. If user is empty, the URL's user stays.
+// one. If user is empty, WithPassword keeps the URL's user.
 func WithPassword(t *testing.T, address, user, password string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -174,7 +174,7 @@ func (in *Installation) Environ() []string {
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
-		"GORACE=atexit_sleep_ms=0", // otherwise each process with the race detector ends a second later
+		"GORACE=atexit_sleep_ms=0", // without this, each process with the race detector waits a second before it ends
 	}, in.Env...)
 }
 
@@ -215,10 +215,10 @@ func Long() bool { return devstack.Long() }
 // Queues lists the names of all queues.
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
 
-// Leap makes every stored time older by d, as if d had passed without any
-// event. A test then need not wait until a lease expires, a heartbeat is
-// overdue or a retry is due. The timers of running processes do not change. In
-// the long form, tests wait instead.
+// Leap makes every stored time older by d, as if nothing had happened for that
+// time. A test then need not wait for a lease to expire, a heartbeat to be
+// overdue or a retry to be due. The timers of running processes do not change.
+// In the long form, tests wait instead.
 func (in *Installation) Leap(d time.Duration) {
 	in.T.Helper()
 	rdb := in.ConnectRedis(in.Redis)

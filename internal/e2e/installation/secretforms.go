@@ -106,9 +106,9 @@ func formsOf(text string) map[string]string {
 
 func unquoted(text string) string { return text[1 : len(text)-1] }
 
-// alignedBase64 returns the base64 of text within a longer string, if text
-// begins offset bytes after a multiple of three. It returns only the characters
-// that depend on nothing but text.
+// alignedBase64 returns the base64 of text within a longer string, where text
+// begins at the given offset modulo 3. It omits characters that depend on the
+// surrounding bytes.
 func alignedBase64(text string, offset int) string {
 	padded := append(make([]byte, offset), text...)
 	encoded := base64.RawStdEncoding.EncodeToString(padded)
@@ -135,7 +135,7 @@ func keysIn(t testing.TB, keyset string) (keys []string) {
 		raw = after
 		_, key, ok := bytes.Cut(after, []byte{0x1a, 32}) // field 3, 32 bytes
 		if !ok || len(key) < 32 {
-			t.Fatal("a key set of another form")
+			t.Fatal("the key set has an unexpected format")
 		}
 		keys = append(keys, string(key[:32]))
 	}

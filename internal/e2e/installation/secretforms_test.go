@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A secret is found in each of its forms, whatever surrounds it. Nothing else
-// is found.
+// A secret is found in each of its forms, with any surrounding bytes. No other
+// text is found.
 func TestSecretForms(t *testing.T) {
 	t.Parallel()
 	const text = `s3cret/of+mine & "yours" é`
@@ -31,7 +31,7 @@ func TestSecretForms(t *testing.T) {
 				t.Errorf("%s after %d bytes: not found", name, before)
 			}
 			if len(s.Find(encoded[:len(encoded)/2])) != 0 {
-				t.Errorf("%s after %d bytes: found in a half", name, before)
+				t.Errorf("%s after %d bytes: found although half of it is missing", name, before)
 			}
 		}
 	}

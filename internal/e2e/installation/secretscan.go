@@ -27,9 +27,9 @@ import (
 // of a JWT.
 var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
-// evidence holds the texts that an installation has left behind, by place. It
-// also holds the installation's key sets, API keys and sessions.
-// [Installation.Search] searches the texts for secrets.
+// evidence holds the texts that an installation has produced, by place, and the
+// installation's key sets, API keys and sessions. [Installation.Search]
+// searches the texts for secrets.
 type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
@@ -52,10 +52,9 @@ func (e *evidence) add(place, text string) {
 }
 
 // addCommandLine adds the command line of one of the installation's processes.
-// Other processes on the machine do not matter.
 func (e *evidence) addCommandLine(pid int) {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err == nil { // otherwise the process has ended, or this is not Linux
+	if err == nil { // an error means that the process has ended, or that this is not Linux
 		e.add("command lines", string(line))
 	}
 }
@@ -89,8 +88,8 @@ func (in *Installation) KeepHalo(h *halotest.Halo) {
 	in.evidence.halos = append(in.evidence.halos, h)
 }
 
-// Search searches everything that the installation has left behind so far for each
-// of its secrets. It returns the number of bytes searched in each place.
+// Search searches all texts that the installation has produced so far for its
+// secrets. It returns the number of bytes searched in each place.
 func (in *Installation) Search() map[string]int {
 	in.T.Helper()
 	places := in.everything()
@@ -127,8 +126,8 @@ func (in *Installation) Wanted() *SecretForms {
 	wanted.Add("the head of a token", tokenHead)
 	for _, h := range append(in.evidence.halos, in.Halo) {
 		for _, token := range h.Tokens() {
-			// Only the last part is secret, and it is enough to find a whole
-			// token.
+			// Only the last part of a token is secret. It is enough to find the
+			// whole token.
 			wanted.Add("a token", token[strings.LastIndexByte(token, '.')+1:])
 		}
 	}
@@ -137,8 +136,8 @@ func (in *Installation) Wanted() *SecretForms {
 
 func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything returns all texts that the installation has left behind in logs,
-// outputs, pages, Postgres and Redis, by place.
+// everything returns all texts in logs, output, pages, Postgres and Redis, by
+// place.
 func (in *Installation) everything() map[string]string {
 	in.T.Helper()
 	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
@@ -157,8 +156,8 @@ func (in *Installation) everything() map[string]string {
 	return places
 }
 
-// ConnectRedis connects to a Redis, given any form of URL. The connection is
-// closed at the end of the test.
+// ConnectRedis connects to a Redis at any form of URL. The connection is closed
+// at the end of the test.
 func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	in.T.Helper()
 	a, err := tasks.ParseAddress(address)
@@ -170,14 +169,14 @@ func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	return rdb
 }
 
-// DumpRedis returns every key with its value, and everything else that a client
+// DumpRedis returns every key with its value, and all other data that a client
 // can read.
 func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	t.Helper()
 	var mu sync.Mutex
 	var all strings.Builder
 	ctx := t.Context()
-	if ctx.Err() != nil { // the context has ended at the end of a test
+	if ctx.Err() != nil { // at the end of a test, its context has ended
 		var cancel func()
 		ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -227,12 +226,13 @@ func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	return all.String()
 }
 
-// scanned is the number of a table's rows that the short form searches, newest
-// first. The same statements write all rows of a table.
+// scanned is the number of rows per table that the short form searches, newest
+// first. A sample is enough, because the same statements write all rows of a
+// table.
 const scanned = 400
 
-// dumpDatabase returns the rows of every table as text, and the statements that
-// Postgres shows. In the long form it returns all rows.
+// dumpDatabase returns rows of every table as text, and the statements in
+// pg_stat_activity. In the long form it returns all rows.
 func dumpDatabase(t *testing.T, db string) string {
 	t.Helper()
 	tables := repotest.Value[[]string](t, db, `

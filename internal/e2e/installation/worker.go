@@ -52,7 +52,7 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 		_ = w.cmd.Wait() // the test checks the exit code
 		close(w.Done)
 	}()
-	in.T.Cleanup(func() { // by then the worker has ended, unless the test failed
+	in.T.Cleanup(func() { // if the test passed, the worker has ended already
 		select {
 		case <-w.Done:
 		default:
@@ -110,7 +110,7 @@ func (w *Worker) Page(t *testing.T, path string) string {
 }
 
 // Request sends a request to the worker and follows no redirect. header holds
-// pairs of name and value. The answer is kept for the search, without its
+// pairs of name and value. Request keeps the answer for the search, without its
 // cookies.
 func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
 	t.Helper()
@@ -157,7 +157,7 @@ func (w *Worker) KeepPages() {
 // Signal sends a signal to the worker, which may already have ended.
 func (w *Worker) Signal(sig os.Signal) { _ = w.Process.Signal(sig) }
 
-// Stopping reports whether the worker has noticed a signal to stop.
+// Stopping reports whether the worker has handled a signal to stop.
 func (w *Worker) Stopping() bool { return strings.Contains(w.Log.String(), `"msg":"stopping`) }
 
 // Stop ends the worker with SIGTERM. The test fails unless the worker ends in

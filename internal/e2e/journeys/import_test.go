@@ -2,8 +2,7 @@ package journeys
 
 import "errors"
 
-// The technician finds and selects companies on two pages and removes one
-// again.
+// The technician selects companies on two pages and then deselects one.
 func (tech *technician) importInBrowser() {
 	tech.bakeries()
 	tech.Connect()
@@ -11,7 +10,7 @@ func (tech *technician) importInBrowser() {
 	tech.importBakeries()
 }
 
-// The same works without JavaScript.
+// The same import works without JavaScript.
 func (tech *technician) importWithoutScripts() {
 	tech.scripts = false
 	tech.WithoutScripts()
@@ -37,7 +36,7 @@ func (tech *technician) importBakeries() {
 	tech.Read("Page 2 of 3")
 	tech.Read("2 companies chosen")
 	tech.Click("checkbox", "Bakery 14")
-	if tech.scripts { // with scripts, it becomes an entry at once
+	if tech.scripts { // with scripts, the selection appears at once
 		tech.Read("3 companies chosen")
 	}
 	tech.inspect()
@@ -63,13 +62,13 @@ func (tech *technician) previewed() {
 			return nil
 		}
 		if !tech.scripts {
-			_ = tech.Try("button", "Refresh") // the button may already have gone
+			_ = tech.Try("button", "Refresh") // the button may already have disappeared
 		}
-		return errors.New("it is not ready")
+		return errors.New("the preview is not ready")
 	})
 }
 
-// The keyboard alone is enough for an import.
+// An import needs only the keyboard.
 func (tech *technician) importWithKeys() {
 	tech.bakeries()
 	tech.Connect()

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Technicians use the console in a browser, with the installed programs and a
-// Halo PSA of their own. No page causes a fault in the browser, and axe-core
+// Technicians use the console in a browser, with the real programs and their
+// own simulated Halo PSA. No page causes a fault in the browser, and axe-core
 // finds no serious problem on any kind of page.
 func TestJourneys(t *testing.T) {
 	t.Parallel()
@@ -108,7 +108,7 @@ func (tech *technician) deleteInBrowser() {
 	tech.inspect()
 }
 
-// A failing Halo PSA is shown as failing, never as one without companies.
+// The console shows a failing Halo PSA as a failure, never as an empty list.
 func (tech *technician) haloDown() {
 	tech.bakeries()
 	tech.Connect()

@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/internal/browsertest"
 )
 
-// Two existing companies are mapped together, using the + button.
+// The technician maps two existing companies together, with the + button.
 func (tech *technician) mapInBrowser() {
 	tech.bakeries()
 	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")
@@ -29,7 +29,7 @@ func (tech *technician) mapInBrowser() {
 	tech.wantMapped("Brown's Bread=Bakery 14", "Ye Olde Smithy=Forge")
 }
 
-// pair finds and selects an entry on each side, and adds the pair.
+// pair selects a company on each side and adds the pair.
 func (tech *technician) pair(company, search, client string) {
 	tech.T.Helper()
 	tech.Fill("Search existing companies", company)
@@ -92,7 +92,7 @@ func (tech *technician) barBeyond(before int) (at int) {
 			tech.T.Fatalf("the bar moved from %d to %d", before, at)
 		}
 		if at == before {
-			return fmt.Errorf("it is at %d", at)
+			return fmt.Errorf("the bar is at %d", at)
 		}
 		return nil
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The admin of a tenant does not see the queues. With the scope ops, the
-// original asynqmon shows them and permits no change. axe-core does not audit
-// asynqmon's pages.
+// A tenant's admin does not see the queues. With the scope ops, asynqmon shows
+// the queues and permits no changes. axe-core does not audit asynqmon's pages,
+// which are not ours.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()
@@ -50,7 +50,7 @@ func (tech *technician) queuesInBrowser() {
 	tech.Read(ids["retry"])
 	tech.Fill("search", ids["retry"])
 	tech.Type("\r")
-	tech.Read("Task Info") // the search finds the ids of runs
+	tech.Read("Task Info") // the search finds a task by the id of its run
 	tech.Read(ids["retry"])
 	tech.monitored()
 	tech.visit("/asynqmon/servers")
@@ -66,8 +66,8 @@ func (tech *technician) monitored() {
 	tech.Keep("asynqmon in a browser", tech.HTML())
 }
 
-// exhibits creates tasks in several states and returns their ids by state: two
-// belong to runs that fail in Halo PSA, two are in a queue that no worker
+// exhibits creates tasks in several states and returns their ids by state. Two
+// tasks belong to runs that fail in Halo PSA. Two are in a queue that no worker
 // serves.
 func (tech *technician) exhibits() map[string]string {
 	tech.T.Helper()
@@ -97,8 +97,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges checks that the server refuses changes requested by a script
-// in the page. The page itself must offer none.
+// refusesChanges checks that the server refuses changes that a script in the
+// page requests. The page must offer no button for changes.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {

@@ -48,7 +48,7 @@ func (tech *technician) everyPage() {
 	tech.everyWizard()
 }
 
-// everyWizard audits the wizards. It leaves only a preview behind.
+// everyWizard audits the wizards. The only run that it requests is a preview.
 func (tech *technician) everyWizard() {
 	tech.Follow("Import companies")
 	tech.Heading("Import companies")
@@ -125,7 +125,7 @@ func clientNames() (all []string) {
 }
 
 // picture saves a screenshot for the documentation, if a folder is set.
-// Afterwards the page is light and wide again.
+// Afterwards picture restores the light scheme and the wide window.
 func (tech *technician) picture(name string, scheme browsertest.Scheme, width, height int64) {
 	tech.T.Helper()
 	dir := os.Getenv("HALOSYNC_SCREENSHOTS")

@@ -13,10 +13,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// technician is a person of one tenant, with a browser that shows a worker's
-// console, and with a Halo PSA of the tenant's own.
+// technician is a user of one tenant, with a browser that shows a worker's
+// console. The tenant has its own simulated Halo PSA.
 type technician struct {
-	*installation.Installation // commands and Halo are those of the tenant
+	*installation.Installation // with the tenant's commands and Halo
 	*browsertest.Page
 	msp     string // the tenant
 	worker  *installation.Worker
@@ -24,8 +24,9 @@ type technician struct {
 	scripts bool   // whether JavaScript is enabled
 }
 
-// newTechnician returns a tenant's technician, with a key that permits
-// everything and a Halo without clients. The tenant has no connection yet.
+// newTechnician returns a technician of a tenant. The technician's key has all
+// rights of the tenant, the Halo has no clients, and the tenant has no
+// connection.
 func newTechnician(t *testing.T, in *installation.Installation, w *installation.Worker, msp string) *technician {
 	t.Helper()
 	b, err := browser.Browser()
@@ -75,15 +76,15 @@ func (tech *technician) keepCookie() {
 }
 
 // inspect fails the test if there was a fault in the browser. It keeps the page
-// for the search for secrets. Every page is inspected.
+// for the search for secrets. Tests inspect every page.
 func (tech *technician) inspect() {
 	tech.T.Helper()
 	tech.Clean()
 	tech.Keep("pages in a browser", tech.HTML())
 }
 
-// audit is inspect together with axe-core, which takes a second. Each kind of
-// page is audited once, in the state that shows the most.
+// audit does the same as inspect and also runs axe-core, which takes a second.
+// Tests audit each kind of page once, in the state with the most content.
 func (tech *technician) audit() {
 	tech.T.Helper()
 	if tech.scripts { // axe-core is itself a script
@@ -101,7 +102,7 @@ func (tech *technician) runEnded(state string) {
 		}
 		ended := browsertest.Evaluate[string](tech.Page, `(document.querySelector('#outcome .state') || {innerText: ''}).innerText`)
 		if ended == "" {
-			return errors.New("it has not ended")
+			return errors.New("the run has not ended")
 		}
 		if ended != state {
 			tech.T.Fatalf("the run is %s, want %s:\n%s", ended, state, tech.Text())

@@ -1,3 +1,3 @@
-// Package runbook tests docs/runbook.md: something breaks, its alert fires, and
-// the commands in the runbook repair it.
+// Package runbook tests docs/runbook.md. Each test causes a fault, waits for
+// the alert and repairs the fault with the commands in the runbook.
 package runbook

@@ -17,12 +17,12 @@ import (
 )
 
 // scrapeInterval is the time between two scrapes while a test waits for an
-// alert. It is short compared with the five seconds between two checks of a
-// worker's servers.
+// alert. It is much shorter than the five seconds between a worker's checks of
+// its servers.
 const scrapeInterval = 150 * time.Millisecond
 
-// fleet is an installation with two workers, the alerts that watch it and the
-// runbook that repairs it.
+// fleet is an installation with two workers, a watcher that evaluates the
+// alerts, and the runbook.
 type fleet struct {
 	*installation.Installation
 	alerts  *watcher
@@ -31,11 +31,11 @@ type fleet struct {
 	workers [2]*installation.Worker
 }
 
-// newFleet starts private servers, which the test can break, and two workers,
-// as docs/operating.md says.
+// newFleet starts private servers, which the test can break, and two workers.
+// The configuration follows docs/operating.md.
 func newFleet(t *testing.T) (f *fleet, pg *devstack.Postgres, redis *devstack.Redis) {
 	t.Helper()
-	pg = repotest.Server(t, nil) // started first, because the installation's last search needs it
+	pg = repotest.Server(t, nil) // started first, because the search for secrets at the end needs it
 	in := installation.New(t, installation.Unlimited)
 	redis = in.PrivateRedis(devstack.RedisOptions{})
 	f = &fleet{Installation: in, alerts: newWatcher(t), dir: t.TempDir(), runbook: installation.ReadFile(t, "docs/runbook.md")}
@@ -106,7 +106,7 @@ var commandBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
 // follow runs the commands of an alert's runbook entry and returns their
 // output. replacements are pairs of a word in the entry and its replacement.
-// Instead of the command "worker", it calls start.
+// follow calls start instead of running the command "worker".
 func (f *fleet) follow(alert string, start func(), replacements ...string) string {
 	f.T.Helper()
 	_, entry, ok := strings.Cut(f.runbook, "\n## "+alert+"\n")
@@ -141,8 +141,7 @@ func (f *fleet) follow(alert string, start func(), replacements ...string) strin
 	return output.String()
 }
 
-// faultCodes holds the exit codes with which commands report that they have
-// found a fault.
+// faultCodes holds the exit codes of commands that have found a fault.
 var faultCodes = map[string]int{"worker doctor": 1, "enqueue keyset status": 3}
 
 func exitedWith(err error, code int) bool {
@@ -159,9 +158,9 @@ func (f *fleet) wantOutput(output, text string) {
 }
 
 // recount restarts the first worker with a key set. A worker counts mappings
-// and connections when it starts, and otherwise once a minute. recount returns
-// after the count and when the next scrape shows it: for five seconds, a worker
-// answers scrapes with values that it has already read from its servers.
+// and connections when it starts, and then once a minute. For up to five
+// seconds, scrapes return the values of an earlier check. recount returns when
+// the next scrape shows the new counts.
 func (f *fleet) recount(keyset string) {
 	f.T.Helper()
 	f.workers[0].Stop(f.T)
@@ -172,8 +171,8 @@ func (f *fleet) recount(keyset string) {
 	})
 }
 
-// countAtStart makes the next count due, so that the next worker to start
-// counts.
+// countAtStart makes the next count due, so that a worker counts as soon as it
+// starts.
 func (f *fleet) countAtStart() {
 	f.T.Helper()
 	repotest.Exec(f.T, f.DB, `update halosync.upkeep set next_at = now(), held_until = null where job = 'numbers'`)

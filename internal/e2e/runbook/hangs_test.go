@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// These faults hang: a forgotten transaction locks the rows that the clock and
-// the dispatcher need, a mapping is not verified for a week, and the counts are
-// old. Each alert fires, and the commands in its runbook entry repair the
-// fault.
+// In these faults, work hangs. A forgotten transaction locks rows that the
+// scheduler and the dispatcher need, a mapping is not verified for a week, and
+// the counts are outdated. Each alert fires, and the commands in its runbook
+// entry repair the fault.
 func TestRunbookRepairsHangs(t *testing.T) {
 	t.Parallel()
 	f, _, _ := newFleet(t)
@@ -42,7 +42,7 @@ func TestRunbookRepairsHangs(t *testing.T) {
 	repotest.Exec(t, f.DB, `update halosync.upkeep set done_at = now() - interval '2 hours', next_at = now() + interval '1 hour' where job = 'numbers'`)
 	f.awaitAlerts("HalosyncCountsStale")
 	f.recount(f.Secrets.Keyset)
-	f.awaitQuiet("no row is locked, and the counts are new")
+	f.awaitQuiet("no row is locked, and the counts are current")
 	f.stop()
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // Postgres, Redis, Halo, a credential, a key set and a worker fail one after
-// another. In each case the alert fires on the workers' metrics, and the
-// commands in its runbook entry repair the system.
+// another. Each alert fires on the workers' metrics, and the commands in its
+// runbook entry repair the fault.
 func TestRunbookRepairsFaults(t *testing.T) {
 	t.Parallel()
 	f, pg, redis := newFleet(t)
@@ -73,13 +73,13 @@ func (f *fleet) breakHalo() {
 	f.diagnose("HalosyncHaloFails", "503")
 	f.Halo.ClearFaults()
 	if ended := f.AwaitRun(run); ended.State != "succeeded" {
-		f.T.Errorf("the run that met Halo's 503 is %s: %s", ended.State, ended.Error)
+		f.T.Errorf("the run is %s after Halo's 503: %s", ended.State, ended.Error)
 	}
 	f.awaitQuiet("Halo is back")
 }
 
-// refuseRuns makes Halo refuse the requests of four runs, one of which is
-// retried.
+// refuseRuns makes Halo refuse the requests of four runs. One of the runs is
+// then retried.
 func (f *fleet) refuseRuns() {
 	f.T.Helper()
 	f.Halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(http.StatusBadRequest, `{"error":"no"}`))
@@ -120,8 +120,8 @@ func (f *fleet) throttle() {
 	f.awaitQuiet("Halo does not throttle any more")
 }
 
-// refuseCredential makes Halo refuse a credential. Meanwhile a worker is
-// killed, the removal of old history is late and a queue is paused.
+// refuseCredential makes Halo refuse a credential. Meanwhile, a worker is
+// killed, the deletion of old history is overdue and a queue is paused.
 func (f *fleet) refuseCredential() {
 	f.T.Helper()
 	changed := f.Secrets.Client + "-changed"
@@ -148,7 +148,7 @@ func (f *fleet) refuseCredential() {
 	f.follow("HalosyncQueueNotMoving", nil, "RUN", some)
 	f.follow("HalosyncConnectionNeedsReconnect", nil, "NAME", "halo")
 	f.recount(f.Secrets.Keyset)
-	f.awaitQuiet("the credential is right")
+	f.awaitQuiet("the credential is valid")
 }
 
 // loseKey starts a worker without the newest key set.
@@ -161,7 +161,7 @@ func (f *fleet) loseKey() {
 	}
 	f.recount(wrong)
 	f.awaitAlerts("HalosyncCredentialsLocked")
-	f.Secrets.Keyset = wrong // commands run with that worker's environment
+	f.Secrets.Keyset = wrong // commands also use the wrong key set
 	output := f.follow("HalosyncCredentialsLocked", func() {
 		f.Secrets.Keyset = right
 		f.recount(right)

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// The runbook's commands and flags exist, and its SQL runs with the role of the
-// programs.
+// The runbook's commands and flags exist, and its SQL runs with the programs'
+// role.
 func TestRunbookCanBeTyped(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -24,11 +24,11 @@ type point struct {
 	grown  float64 // increase since the first scrape in the window
 }
 
-// watcher evaluates the alerts as Prometheus does, as far as this repository's
-// rules need: it scrapes the workers and computes the expression of each rule.
-// TestAlertRules in internal/conventions checks the rules with Prometheus' own
-// tool. An alert fires at once, whatever its "for" says. All increases use one
-// window, which [watcher.newWindow] begins.
+// watcher evaluates this repository's alert rules in place of Prometheus. It
+// scrapes the workers and computes the expression of each rule. (TestAlertRules
+// in internal/conventions checks the rules with promtool.) An alert fires at
+// once, regardless of its "for" period. All increases use one window, which
+// [watcher.newWindow] begins.
 type watcher struct {
 	t     *testing.T
 	rules map[string]string  // expressions by alert
@@ -40,11 +40,11 @@ func newWatcher(t *testing.T) *watcher {
 	return &watcher{t: t, rules: telemetrytest.Alerts(t), first: map[string]float64{}}
 }
 
-// newWindow begins a new window, without any earlier counts.
+// newWindow begins a new window and discards earlier counts.
 func (w *watcher) newWindow() { w.first = map[string]float64{} }
 
-// firing scrapes the workers and returns the alerts whose rules are true,
-// sorted.
+// firing scrapes the workers and returns the sorted names of the alerts whose
+// rules are true.
 func (w *watcher) firing(workers ...*installation.Worker) (alerts []string) {
 	w.t.Helper()
 	pages := make([]string, len(workers))
@@ -173,7 +173,8 @@ func (w *watcher) series(all []point, expr string) []point {
 	return []point{{value: w.number(expr)}}
 }
 
-// chosen returns the series with a name whose labels match a selector.
+// chosen returns the series with the given name whose labels match the
+// selector.
 func chosen(all []point, name, selector string) (found []point) {
 	matchers := regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`).FindAllStringSubmatch(selector, -1)
 	for _, p := range all {

@@ -1,5 +1,5 @@
-// Package enginetest is a test kit that runs the use cases of people, of the queue and
-// of the scheduler in the test's own process.
+// Package enginetest runs all use cases within a test process: those of people, of the
+// queue and of the scheduler.
 package enginetest
 
 import (
@@ -40,14 +40,14 @@ type Config struct {
 	Now         func() time.Time
 }
 
-// Worker has all use cases.
+// Worker provides all use cases.
 type Worker struct {
 	*engine.Engine
 	*importer.Importer
 	*mapper.Mapper
 	*resync.Resyncer
 	*scheduler.Scheduler
-	Config Config // as given to New
+	Config Config // as passed to New
 }
 
 // New returns a worker.
@@ -69,14 +69,14 @@ func New(cfg Config) *Worker {
 	}
 }
 
-// With returns a copy of the worker with a changed configuration.
+// With returns a copy of the worker with the configuration that change modifies.
 func (w *Worker) With(change func(*Config)) *Worker {
 	cfg := w.Config
 	change(&cfg)
 	return New(cfg)
 }
 
-// Execute executes a run as the queue does in its last attempt.
+// Execute executes a run as the queue does in the run's last attempt.
 func (w *Worker) Execute(ctx context.Context, r repo.Run) error {
 	switch r.Kind {
 	case repo.KindImport:

@@ -41,7 +41,7 @@ func Check(page string, docs map[string]Metric) (faults []string) {
 		}
 		doc, ok := docs[name]
 		if !ok || types[name] != doc.Kind {
-			faults = append(faults, fmt.Sprintf("%s (%s) is not in docs/metrics.md, or as %q", name, types[name], doc.Kind))
+			faults = append(faults, fmt.Sprintf("%s (%s) is not in docs/metrics.md, or has the type %q there", name, types[name], doc.Kind))
 			continue
 		}
 		seen[name] = true
@@ -49,7 +49,7 @@ func Check(page string, docs map[string]Metric) (faults []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(docs)) {
 		if !seen[name] {
-			faults = append(faults, name+" is in docs/metrics.md and not among the metrics")
+			faults = append(faults, name+" is in docs/metrics.md but not on the page")
 		}
 	}
 	if series > maxSeries {
@@ -71,11 +71,11 @@ func (m Metric) check(line, labels string) (faults []string) {
 		case !known,
 			p[1] == "status" && !Status.MatchString(p[2]),
 			list != nil && !slices.Contains(list, p[2]):
-			faults = append(faults, fmt.Sprintf("%s: label %s=%q is not as in docs/metrics.md", line, p[1], p[2]))
+			faults = append(faults, fmt.Sprintf("%s: docs/metrics.md does not allow the label %s=%q", line, p[1], p[2]))
 		}
 	}
 	if found != len(m.Labels) {
-		faults = append(faults, fmt.Sprintf("%s has %d labels, in docs/metrics.md %d", line, found, len(m.Labels)))
+		faults = append(faults, fmt.Sprintf("%s has %d labels, want %d as in docs/metrics.md", line, found, len(m.Labels)))
 	}
 	return faults
 }

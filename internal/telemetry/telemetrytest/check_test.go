@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/internal/telemetry/telemetrytest"
 )
 
-// Check finds every fault of a metrics page.
+// Check reports every kind of fault in a metrics page.
 func TestCheckSeesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	docs := map[string]telemetrytest.Metric{
@@ -24,7 +24,7 @@ func TestCheckSeesWhatIsWrong(t *testing.T) {
 		a + b + "halosync_b_count{status=\"742\"} 1\n":                       `status="742"`,
 		a + b + "halosync_a_total{kind=\"import\",id=\"1\"} 1\n":             `id="1"`,
 		a + b + "halosync_a_total{kind=import\n":                             "not understood",
-		strings.Replace(a, "counter", "gauge", 1) + b:                        `or as "counter"`,
+		strings.Replace(a, "counter", "gauge", 1) + b:                        `has the type "counter"`,
 		a + b + strings.Repeat("halosync_b_count{status=\"200\"} 1\n", 1500): "1503 series",
 	} {
 		faults := strings.Join(telemetrytest.Check(page, docs), "\n")

@@ -1,6 +1,5 @@
 // Package telemetrytest compares a worker's /metrics with docs/metrics.md. It also
-// reads the expressions of alerts and the dashboard. Every test that runs a worker can
-// use it.
+// reads the expressions of alerts and the dashboard.
 package telemetrytest
 
 import (
@@ -14,7 +13,7 @@ import (
 // Metric is a row of docs/metrics.md.
 type Metric struct {
 	Kind   string              // counter, gauge, histogram
-	Labels map[string][]string // allowed values by label; nil for version and for status, see [Status]
+	Labels map[string][]string // allowed values by label; nil for the labels version and status
 }
 
 // Status matches the values of the label "status".

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrUnavailable means that Postgres could not be reached, closed the connection or had
-// no resources. The same call may succeed later.
+// ErrUnavailable means that Postgres could not be reached, closed the connection or ran
+// out of resources. The same call may succeed later.
 var ErrUnavailable = errors.New("postgres is unavailable")
 
 // Explain adds [ErrUnavailable] to an error that comes from the connection or from the
@@ -21,7 +21,7 @@ var ErrUnavailable = errors.New("postgres is unavailable")
 func Explain(err error) error {
 	switch {
 	case isPooler(err):
-		return fmt.Errorf("%w; behind a pooler that lends connections out for a transaction, "+
+		return fmt.Errorf("%w; behind a pooler in transaction mode, "+
 			"the URL needs default_query_exec_mode=cache_describe", err)
 	case isUnavailable(err):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -30,8 +30,8 @@ func Explain(err error) error {
 }
 
 // isUnavailable reports whether an error comes from the connection or from the server's
-// state, and not from the statement. It returns false if the caller's context ended, or
-// if the error already is an ErrUnavailable.
+// state, not from the statement. It returns false if the caller's context ended, or if
+// err already is an [ErrUnavailable].
 func isUnavailable(err error) bool {
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		return false
@@ -61,9 +61,9 @@ func isUnavailable(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// isPooler reports whether an error comes from a session that is not configured for a
-// pooler in transaction mode: its settings are refused, or its prepared statements
-// belong to another session.
+// isPooler reports whether an error comes from a pooler in transaction mode that the
+// session is not configured for. Either the pooler refuses the session's settings, or
+// the prepared statements belong to another session.
 func isPooler(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

@@ -18,22 +18,23 @@ import (
 const tenantSetting = "halosync.tenant"
 
 const (
-	noTenant   = "" // no tenant's name is empty
+	noTenant   = "" // matches no tenant: no tenant's name is empty
 	allTenants = "*"
 )
 
 const setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
 
-// Scope is a [Pool] restricted to some rows. The tenant is set for one statement or
-// transaction, in the same round trip. In between, the setting is empty.
+// Scope is a [Pool] restricted to the rows of one tenant, of all tenants or of none. It
+// sets the tenant for one statement or transaction, in the same round trip. Between
+// statements the setting is empty.
 type Scope struct {
 	p       *Pool
 	setting string
 }
 
-// ForTenant returns the pool restricted to one tenant's rows. A string that cannot be a
-// tenant's name sees no rows. This applies to "*", which would see all rows, and to
-// strings that Postgres would refuse.
+// ForTenant returns the pool restricted to one tenant's rows. If the string cannot be a
+// tenant's name, the scope has no rows. This applies to "*", which would select all
+// rows, and to strings that Postgres would refuse.
 func (p *Pool) ForTenant(tenant string) Scope {
 	if tenant == allTenants || !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
 		return Scope{p, noTenant}
@@ -45,12 +46,12 @@ func (p *Pool) ForTenant(tenant string) Scope {
 // the whole installation.
 func (p *Pool) ForAllTenants() Scope { return Scope{p, allTenants} }
 
-// ForNoTenant returns the pool without the rows of any tenant, for tables without
-// tenants.
+// ForNoTenant returns the pool without the rows of any tenant, for tables that have no
+// tenant column.
 func (p *Pool) ForNoTenant() Scope { return Scope{p, noTenant} }
 
 // begin returns the SQL that starts a transaction in this scope, in one round trip. The
-// tenant is written in hex, which cannot end the literal.
+// tenant is written in hex, so it cannot end the SQL literal.
 func (s Scope) begin(options string) string {
 	return fmt.Sprintf(`begin%s; select set_config('%s', convert_from('\x%s', 'UTF8'), true)`,
 		options, tenantSetting, hex.EncodeToString([]byte(s.setting)))
@@ -66,8 +67,9 @@ func (s Scope) Exec(caller context.Context, sql string, args ...any) (pgconn.Com
 	return rows.CommandTag(), rows.Err()
 }
 
-// Query runs one statement within [Pool.Timeout], including reading the last row. The
-// setting and the statement form one pipeline, which Postgres runs as one transaction.
+// Query runs one statement. [Pool.Timeout] limits the statement and the reading of its
+// rows together. The setting and the statement form one pipeline, which Postgres runs
+// as one transaction.
 func (s Scope) Query(caller context.Context, sql string, args ...any) (pgx.Rows, error) {
 	ctx, cancel := s.p.bound(caller)
 	b := &pgx.Batch{}
@@ -96,15 +98,17 @@ func (s Scope) QueryRow(caller context.Context, sql string, args ...any) pgx.Row
 	return boundedRow{rows, err}
 }
 
-// InTx runs f in a transaction that commits if f returns nil. It takes at most
-// [Pool.Timeout]. f must use the context that it receives for every statement.
+// InTx runs f in a transaction, which commits if f returns nil. The transaction may
+// take at most [Pool.Timeout]. f must pass the context that it receives to every
+// statement.
 func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := s.p.bound(caller)
 	defer cancel()
 	return AsUnavailable(caller, s.InLongTx(ctx, "", func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
-// InLongTx is like [Scope.InTx] without a time limit. options follow "begin".
+// InLongTx is like [Scope.InTx] without a time limit. options are appended to "begin",
+// such as " isolation level repeatable read".
 func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.p.pool, pgx.TxOptions{BeginQuery: s.begin(options)}, f)
 }
@@ -125,8 +129,8 @@ func (s Scope) WithConn(caller context.Context, f func(context.Context, *pgxpool
 	return AsUnavailable(caller, err)
 }
 
-// rollback ends an open or failed transaction. If that fails too, the pool drops the
-// connection.
+// rollback ends an open or failed transaction. If the rollback fails, the pool drops
+// the connection.
 func rollback(ctx context.Context, conn *pgxpool.Conn) {
 	if conn.Conn().PgConn().TxStatus() == 'I' {
 		return
@@ -136,7 +140,7 @@ func rollback(ctx context.Context, conn *pgxpool.Conn) {
 	_, _ = conn.Exec(ctx, "rollback")
 }
 
-// QueueBegin queues the beginning of a transaction in this scope.
+// QueueBegin queues the statements that begin a transaction in this scope.
 func (s Scope) QueueBegin(b *pgx.Batch) {
 	b.Queue("begin")
 	b.Queue(setTenantSQL, s.setting)

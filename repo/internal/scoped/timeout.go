@@ -8,13 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// bound returns the context of one statement or transaction.
+// bound returns the context of one statement or transaction, limited to [Pool.Timeout].
 func (p *Pool) bound(caller context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(caller, p.Timeout)
 }
 
-// AsUnavailable reports the database as unavailable if a timeout expired while the
-// caller's context had not ended. It returns all other errors, and nil, unchanged.
+// AsUnavailable adds [ErrUnavailable] to an error if a timeout expired but the caller's
+// context has not ended. It returns all other errors, and nil, unchanged.
 func AsUnavailable(caller context.Context, err error) error {
 	if err != nil && caller.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: it does not answer: %w", ErrUnavailable, err)
@@ -22,8 +22,8 @@ func AsUnavailable(caller context.Context, err error) error {
 	return err
 }
 
-// boundedRows ends its batch and its context when it is closed, which its readers do at
-// the end.
+// boundedRows ends its batch and cancels its context when it is closed. Reading past
+// the last row also closes it.
 type boundedRows struct {
 	pgx.Rows
 	caller context.Context //nolint:containedctx // context of the caller, to interpret errors
@@ -42,7 +42,7 @@ func (r *boundedRows) Next() bool {
 	if r.Rows.Next() {
 		return true
 	}
-	r.Close() // the rows have closed themselves
+	r.Close() // Rows is closed already; this ends the batch
 	return false
 }
 

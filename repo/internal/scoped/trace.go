@@ -11,14 +11,16 @@ import (
 )
 
 // Trace is called with each statement before it is sent. It returns a function that is
-// called when the statement ends, with Postgres' error code (SQLSTATE), if there is
-// one, and the error. The statement has placeholders instead of values.
+// called when the statement ends, with the error and its Postgres error code
+// (SQLSTATE). The code is empty if the error does not come from Postgres. The statement
+// has placeholders instead of values.
 type Trace func(ctx context.Context, statement string) (end func(class string, err error))
 
 // tracer forwards statements, batches and copies from pgx to a Trace.
 type tracer struct{ trace Trace }
 
-// pgx checks for these interfaces at run time, so the compiler checks them here.
+// pgx looks for these interfaces at run time, so this declaration checks them at
+// compile time.
 var _ interface {
 	pgx.QueryTracer
 	pgx.BatchTracer
@@ -28,7 +30,8 @@ var _ interface {
 // endKey is the context key of the function that ends a statement.
 type endKey struct{}
 
-// inHex matches the only value that appears in the SQL itself; see [Scope.begin].
+// inHex matches the tenant, the only value that is written into the SQL itself; see
+// [Scope.begin].
 var inHex = regexp.MustCompile(`'\\x[0-9a-f]*'`)
 
 func (t tracer) begin(ctx context.Context, statement string) context.Context {
