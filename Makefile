@@ -76,6 +76,9 @@ $(CDX): tools/sbom/go.mod tools/sbom/go.sum
 vuln: ## list known vulnerabilities that our code reaches; needs the internet
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
+# Linters and tests use the same compiled packages: those of the race build.
+lint: export GOFLAGS := $(GOFLAGS) -race -gcflags=all=-dwarf=false
+lint: export GOGC := 800
 lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minutes to build them the first time
 	$(LINT) run --allow-parallel-runners ./...
 	@for module in bench house man; do (cd tools/$$module && $(GO) build -o /dev/null .) || exit 1; done
@@ -87,7 +90,7 @@ lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomiz
 # The linter has a separate module, so that none of its dependencies enters the product.
 $(LINT): tools/go.mod tools/go.sum
 	@echo "building the linter (once, some two minutes)"
-	@cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@cd tools && GOFLAGS="-gcflags=all=-dwarf=false" GOGC=800 $(GO) build -ldflags "-s -w" -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 screenshots: testkit ## take docs/screenshots again, of the console with a made-up tenant
 	@mkdir -p docs/screenshots
