@@ -84,7 +84,7 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 	return claim, wrap("claim request", err)
 }
 
-// takeRequest reads the row of an existing key and takes the request over if its claim
+// takeRequest reads the row of an existing key and takes over the request if its claim
 // has expired.
 func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print string, owner uuid.UUID) (claim ClaimedRequest, err error) {
 	var sealed []byte

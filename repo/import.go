@@ -36,7 +36,7 @@ type ImportBatch struct {
 	NormNames  []string // normalised names of Clients, in the same order
 	PageIDs    []int64  // the ids that [Store.SeenPages] returns for this batch
 	// Cursor is the checkpoint after this batch. If it is nil, the last checkpoint
-	// stays.
+	// remains.
 	Cursor json.RawMessage
 	// RecordsTotal is the expected number of clients; 0: unknown.
 	RecordsTotal int

@@ -172,7 +172,7 @@ func (w *fixture) addNamed(t testing.TB, name string) repo.Company {
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: name, NormName: strings.ToLower(name)}}))[0]
 }
 
-// Decisions that do not match their chunk are all refused.
+// Decisions that do not match their chunk are refused.
 func TestMapPairsChecks(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -89,9 +89,9 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.U
 }
 
 // OthersWait reports whether another run, of any tenant, could start if ref's run made
-// room. That is a queued run that is due, and whose connection and tenant are not kept
-// busy by runs other than ref's. A tenant is busy if maxRuns of its bulk runs are
-// running (0: no maximum).
+// room. Such a run is queued and due, and no runs other than ref's keep its connection
+// or tenant busy. A tenant is busy if maxRuns of its bulk runs are running (0: no
+// maximum).
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `

@@ -47,7 +47,7 @@ func TestQueuesAreScaledBy(t *testing.T) {
 // programs matches a command line of worker or enqueue in a file.
 var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bin/|worker: bin/)(worker)(.*)$`)
 
-// The programs have every command in Procfile and the units.
+// Every command in Procfile and the systemd units exists.
 func TestDeployedCommandsExist(t *testing.T) {
 	t.Parallel()
 	var found []string

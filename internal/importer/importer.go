@@ -130,7 +130,7 @@ const (
 	byIDPass = 0
 )
 
-// readByID reads by id the chosen clients that the list did not show. A list can miss a
+// readByID reads the chosen clients that were not in the list, by id. A list can miss a
 // client, a 404 cannot.
 func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	var rest []int64

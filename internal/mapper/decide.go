@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// requestedPair is a pair of a request with the client that Halo returned for it.
+// requestedPair is a requested pair with the client that Halo returned for it.
 type requestedPair struct {
 	number  int // in the request, from 1
 	company string

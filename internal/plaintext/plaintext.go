@@ -1,8 +1,8 @@
 // Package plaintext defines which characters external text may contain, and makes text
 // safe to display. The same policy applies to all names and notes. [Clean] is for text
-// from Halo, which cannot correct it. [Check] is for text from people. [Printable],
-// [Escape] and similar functions are for all displayed text, because a database may
-// contain text that is older than the policy.
+// from Halo, which cannot correct rejected text. [Check] is for text from people.
+// [Printable], [Escape] and similar functions are for all displayed text, because a
+// database may contain text that is older than the policy.
 //
 // The policy refuses control characters (C0, DEL, C1), line and paragraph separators,
 // characters that embed, override or isolate a reading direction (U+202A to U+202E,

@@ -17,13 +17,13 @@ var tlsOptions = []string{"ca_file", "cert_file", "key_file"}
 // certificate bundle.
 const maxPEM = 4 << 20
 
-// tlsFiles holds the contents of the files that the options of a URL name.
+// tlsFiles holds the contents of the files that a URL's options refer to.
 type tlsFiles struct {
 	roots  *x509.CertPool   // nil for the system's authorities
 	client *tls.Certificate // nil for none
 }
 
-// cutTLSFiles reads the files that the options of a URL name, and returns the URL
+// cutTLSFiles reads the files that a URL's options refer to, and returns the URL
 // without these options. Errors name the option but do not quote the URL.
 func cutTLSFiles(rest string) (string, tlsFiles, error) {
 	head, query, _ := strings.Cut(rest, "?")

@@ -1,7 +1,7 @@
 // Package resync executes resyncs: it compares a connection's mappings with Halo. It
 // first collects findings without changing any mapping. It applies the findings only if
-// they are trustworthy: after a partial or empty list, from another Halo or with a lost
-// right, it changes nothing.
+// they are trustworthy. It changes nothing if the list is partial or empty, if the
+// connection reads another Halo, or if the agent has lost a right.
 package resync
 
 import (
@@ -155,7 +155,8 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 }
 
 // compare returns one decision per client: whether its mapping differs from Halo. A
-// client that is read again always gives a finding, which replaces its first finding.
+// client that is read again always results in a finding, which replaces its first
+// finding.
 func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {

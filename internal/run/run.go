@@ -157,8 +157,8 @@ func (e *Executor) execute(ctx context.Context, t task, draining <-chan struct{}
 
 // checkAge rejects a task if its run has no record and was requested longer ago than
 // KeepRuns. Such a run may have ended long ago: the queue's archive keeps tasks longer
-// than the ledger keeps runs, and a person can restart them. Executing the run could undo
-// later decisions.
+// than the ledger keeps runs, and archived tasks can be restarted. Executing the run
+// could undo later decisions.
 func (e *Executor) checkAge(ctx context.Context, n repo.NewRun, now time.Time) error {
 	if e.cfg.KeepRuns <= 0 || n.ID.Version() != 7 {
 		return nil

@@ -70,11 +70,11 @@ func NewMetrics(version string) *Metrics {
 	})
 	m.granted = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "halosync_budget_wait_seconds",
-		Help:    "Time that granted requests waited for the budget of their Halo in seconds, by class (person, background).",
+		Help:    "Time in seconds that granted requests waited for the budget of their Halo, by class (person, background).",
 		Buckets: []float64{.01, .1, .5, 1, 2.5, 5, 30, 300},
 	}, []string{"class"})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "halosync_budget_refused_total", Help: "Requests that were put off because the budget was used up.",
+		Name: "halosync_budget_refused_total", Help: "Requests that were postponed because the budget was used up.",
 	}, []string{"class"})
 	m.throttled = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halosync_budget_throttled_total", Help: "429 responses from Halo; each burst pauses the fleet and lowers the limit.",

@@ -35,7 +35,7 @@ type Ended struct {
 }
 
 // Task continues the trace in a task's headers, or begins a new one. It returns the
-// id of the trace as id.
+// trace's id.
 func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id string, end func(Ended)) {
 	ctx = t.context.Extract(ctx, propagation.MapCarrier(task.Headers))
 	ctx, span := t.tracer.Start(ctx, task.Kind, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(

@@ -103,7 +103,7 @@ The same process serves the console and the API; "worker --only http" does only 
 			return p.migrate(cmd.Context(), role)
 		},
 	}
-	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that worker and CLI need, and no others")
+	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that the worker and the CLI need, and no others")
 	root.AddCommand(schema, p.probeCommand(), p.doctorCommand())
 	root.SetOut(p.out)
 	root.SetErr(p.err)

@@ -20,8 +20,8 @@ type report struct {
 	runs     int
 	faults   map[string]int
 	endings  map[string]int // by kind and state
-	ways     map[string]int // requests by way and answer
-	ended    map[string]int // worker processes, by the way they ended
+	ways     map[string]int // requests, by method and answer
+	ended    map[string]int // worker processes, by how they ended
 	lost     int            // runs requested only through Redis, which lost them before a worker read them
 	again    int            // executions of runs beyond the first
 	repeated int            // runs with more than one execution

@@ -56,7 +56,7 @@ func (in *Installation) Must(args ...string) string {
 }
 
 // Work runs a command of the worker, such as "doctor", and returns its output.
-// The test fails unless the exit code is code.
+// The test fails if the exit code is not code.
 func (in *Installation) Work(code int, args ...string) string {
 	in.T.Helper()
 	program := Program(in.T, "worker") // built before the timeout starts
@@ -72,8 +72,8 @@ func (in *Installation) Work(code int, args ...string) string {
 	return string(text)
 }
 
-// Shell runs one line with /bin/sh in a folder. The environment is a worker's,
-// and PATH includes the programs.
+// Shell runs one line with /bin/sh in a folder. It uses the environment of a
+// worker, with the programs in PATH.
 func (in *Installation) Shell(dir, line string) (string, error) {
 	cmd := exec.CommandContext(in.T.Context(), "/bin/sh", "-c", line)
 	cmd.Dir = dir

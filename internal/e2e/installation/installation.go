@@ -215,8 +215,8 @@ func Long() bool { return devstack.Long() }
 // Queues lists the names of all queues.
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
 
-// Leap makes every stored time older by d, as if nothing had happened for that
-// time. A test then need not wait for a lease to expire, a heartbeat to be
+// Leap moves every stored time back by d, as if nothing had happened for that
+// long. A test then need not wait for a lease to expire, a heartbeat to be
 // overdue or a retry to be due. The timers of running processes do not change.
 // In the long form, tests wait instead.
 func (in *Installation) Leap(d time.Duration) {

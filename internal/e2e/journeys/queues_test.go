@@ -16,7 +16,7 @@ import (
 
 // A tenant's admin does not see the queues. With the scope ops, asynqmon shows
 // the queues and permits no changes. axe-core does not audit asynqmon's pages,
-// which are not ours.
+// because they are third-party.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()

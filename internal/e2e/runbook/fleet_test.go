@@ -149,7 +149,7 @@ func exitedWith(err error, code int) bool {
 	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
-// wantOutput checks that a command's output contains a text.
+// wantOutput checks that a command's output contains the given text.
 func (f *fleet) wantOutput(output, text string) {
 	f.T.Helper()
 	if !strings.Contains(output, text) {
