@@ -105,7 +105,8 @@ func judge(err error, final bool) (Verdict, error) {
 }
 
 // isFailure reports whether an error uses up an attempt. asynq also calls it for a lost
-// lease. That is a failure, so that a task that crashes its workers ends.
+// lease. A lost lease is a failure, so that a task that keeps crashing its workers
+// ends.
 func isFailure(err error) bool {
 	_, put := errors.AsType[*laterError](err)
 	return err != nil && !put
