@@ -32,8 +32,8 @@ func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 // SetTimeout sets the time limit for statements.
 func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
-// OpenWrapped opens a store with a single connection. wrap wraps its network
-// connection.
+// OpenWrapped opens a store with a single connection. The function wrap wraps its
+// network connection.
 func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func(net.Conn) net.Conn) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

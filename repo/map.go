@@ -94,8 +94,8 @@ type PairDecision struct {
 
 // MapPairs maps a chunk of pairs in one transaction. It reads the state of their
 // companies and clients, calls decide, and writes mappings, events, outcomes, counts
-// and checkpoint. decide is called at most once and must not use the Store. If the
-// chunk was already written, nothing changes.
+// and checkpoint. The function decide is called at most once and must not use the
+// Store. If the chunk was already written, nothing changes.
 //
 // cancelled reports whether the run was cancelled and should end. MapPairs returns
 // [ErrFenced] if another execution owns the run. After any error nothing is written.

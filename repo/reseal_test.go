@@ -136,7 +136,7 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The whole row is copied to the other tenant, under its id.
+	// The whole row is copied to the other tenant, with its id.
 	repotest.Exec(t, w.url, `update halosync.connections set tenant = 'globex', name = 'stolen' where id = $1`, w.conn)
 	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)

@@ -133,8 +133,8 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	return &BusyError{RunID: other}
 }
 
-// start marks the claimed run as running and increases its fence. died reports whether
-// the previous execution ended with a worker crash.
+// start marks the claimed run as running and increases its fence. The result died
+// reports whether the previous execution ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	rows, err := tx.Query(ctx, `

@@ -18,9 +18,9 @@ func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
 	}
 }
 
-// checkFree returns a [*BusyError] if a bulk run must wait, because another bulk run is
-// running on the connection or maxRuns bulk runs of the tenant are running (0: no
-// maximum).
+// checkFree returns a [*BusyError] if a bulk run must wait. This is the case if another
+// bulk run is running on the connection, or if maxRuns bulk runs of the tenant are
+// running (0: no maximum).
 func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	var bulk bool
 	var other *uuid.UUID

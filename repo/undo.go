@@ -48,9 +48,9 @@ type Kept struct {
 const undoPart = 500
 
 // UndoMappings unmaps mappings that a run created, one part for each call, starting
-// after the given id. keep returns the reason why a mapping is kept, or "" to unmap
-// it. next is the start of the next part, or zero at the end. how is recorded in the
-// events.
+// after the given id. The function keep returns the reason why a mapping is kept, or
+// "" to unmap it. The result next is the start of the next part, or zero at the end.
+// The text how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

@@ -25,7 +25,7 @@ type MappingOutcome struct {
 
 // Unmap unmaps mappings of any connection and returns the outcome of each. The row of
 // an unmapped mapping is kept, with the time and the actor. An import that was
-// requested earlier does not map the pair again. ids must not have duplicates.
+// requested earlier does not map the pair again. The ids must not have duplicates.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

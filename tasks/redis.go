@@ -163,7 +163,8 @@ func parseInfo(text string) map[string]string {
 }
 
 // judgeRedis returns the faults of a server, which can lose tasks, and its warnings.
-// save is the value of the setting "save", or "unknown" if it could not be read.
+// The argument save is the value of the setting "save", or "unknown" if it could not be
+// read.
 func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
 	if version := info["redis_version"]; !recent(version) {
 		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))

@@ -276,7 +276,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 		t.Errorf("first: %s", counts(run))
 	}
 	if !busy {
-		t.Fatal("the second run was never tried")
+		t.Fatal("the second run was never executed")
 	}
 	if run := w.finish(second); run.Unchanged != 300 {
 		t.Errorf("second: %s", counts(run))

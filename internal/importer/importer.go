@@ -102,8 +102,8 @@ func (i *execution) listPays(ctx context.Context) (bool, error) {
 	return pages > 0, err
 }
 
-// write decides on each client of a batch and commits the batch. skips are the clients
-// that could not be read.
+// write decides on each client of a batch and commits the batch. The clients in skips
+// could not be read.
 func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := i.Cursor.Encode()

@@ -41,7 +41,7 @@ func (m *decider) decide(pairs []requestedPair) []repo.PairDecision {
 	return decisions
 }
 
-// pair decides on one pair. matches are the companies that match the pair's text.
+// pair decides on one pair. The companies in matches match the pair's text.
 func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDecision {
 	d := repo.PairDecision{Outcome: repo.Refused, Client: p.client.Client}
 	company, why := ResolveCompany(matches)

@@ -4,10 +4,10 @@
 // [Printable], [Escape] and similar functions are for all displayed text, because a
 // database may contain text that is older than the policy.
 //
-// The policy refuses control characters (C0, DEL, C1), line and paragraph separators,
-// characters that embed, override or isolate a reading direction (U+202A to U+202E,
-// U+2066 to U+2069), invisible characters (zero-width spaces, byte order marks, tags,
-// fillers, soft hyphens), and noncharacters.
+// The policy refuses control characters (C0, DEL, C1) and line and paragraph
+// separators. It refuses characters that embed, override or isolate a reading direction
+// (U+202A to U+202E, U+2066 to U+2069). It also refuses invisible characters
+// (zero-width spaces, byte order marks, tags, fillers, soft hyphens) and noncharacters.
 //
 // The policy keeps joiners (U+200C, U+200D) within emoji and within words of the
 // scripts that need them. Elsewhere, joiners would only make identical-looking names

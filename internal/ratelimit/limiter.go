@@ -42,8 +42,8 @@ type Options struct {
 	Rate Rate
 	// Redis shares the budget between processes. Redis may be nil.
 	Redis redis.UniversalClient
-	// MaxWait is how long [Limiter.Wait] may wait. The default and the minimum is 5 s,
-	// because turns are reserved up to 5 s ahead.
+	// MaxWait is how long [Limiter.Wait] may wait. The default and the minimum are both 5
+	// s, because turns are reserved up to 5 s ahead.
 	MaxWait time.Duration
 	// Observe is called for each event, possibly concurrently. It may be nil.
 	Observe func(Event)

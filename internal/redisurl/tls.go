@@ -93,8 +93,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// apply adds the files to a client's TLS configuration. cfg is nil if the client does
-// not use TLS.
+// apply adds the files to a client's TLS configuration. If cfg is nil, the client
+// does not use TLS.
 func (t tlsFiles) apply(cfg *tls.Config) error {
 	if t.roots == nil && t.client == nil {
 		return nil

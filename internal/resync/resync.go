@@ -135,8 +135,9 @@ func listingCost(pages int) int {
 	return pages
 }
 
-// write commits a batch of clients and its findings. absent are the findings on clients
-// that could not be read. again means that this run has already read these clients.
+// write commits a batch of clients and its findings. The findings in absent are on
+// clients that could not be read. If again is true, this run has already read these
+// clients.
 func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := x.Cursor.Encode()

@@ -46,8 +46,8 @@ func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	return x.overCeiling(), nil
 }
 
-// readChunk reads one chunk of clients and commits the result. again means that this run
-// has already read these clients.
+// readChunk reads one chunk of clients and commits the result. If again is true, this
+// run has already read these clients.
 func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run.Result, error) {
 	clients, absent, err := x.readClients(ctx, ids)
 	if err != nil {

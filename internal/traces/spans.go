@@ -58,8 +58,8 @@ func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id str
 	}
 }
 
-// Halo begins a span for an HTTP attempt. route is a route template. Outside a trace,
-// for example in a tick of the scheduler, it records nothing.
+// Halo begins a span for an HTTP attempt. The route is a route template. Outside a
+// trace, for example in a tick of the scheduler, it records nothing.
 func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(int, error) {}

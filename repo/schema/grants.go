@@ -47,8 +47,8 @@ type RoleError struct {
 func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and revokes
-// all other rights on tables in the schema. url must connect as the tables' owner. The
-// error is a [*RoleError] if the role does not exist or row level security does not
+// all other rights on tables in the schema. The url must connect as the tables' owner.
+// The error is a [*RoleError] if the role does not exist or row level security does not
 // apply to it. Grant is safe to repeat, and must be repeated after a migration that
 // adds tables. If the role does not have TEMP on the database, Grant grants it, because
 // suggestions use temporary tables.

@@ -33,8 +33,8 @@ func Migrate(ctx context.Context, url string) (Result, error) {
 	return migrate(ctx, url, embedded, baseline)
 }
 
-// migrate applies migrations. oldest is the lowest schema floor from which they can
-// start.
+// migrate applies migrations. The argument oldest is the lowest schema floor from which
+// they can start.
 func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {

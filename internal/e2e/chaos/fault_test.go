@@ -123,7 +123,7 @@ func (e *episode) inflict(ctx context.Context, f plannedFault) error {
 		defer s.mu.Unlock()
 		clean, err := s.replace()
 		if !clean {
-			e.note("%s: its exit code is not 0", f.kind)
+			e.note("%s: the exit code is not 0", f.kind)
 			e.mu.Lock()
 			e.faults["(worker that stopped with an error)"]++
 			e.mu.Unlock()
@@ -208,7 +208,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 	return fmt.Errorf("no fault of this kind")
 }
 
-// replace restarts the worker, as a deployment does. clean reports whether the
+// replace restarts the worker, as a deployment does. It reports whether the
 // worker ended with exit code 0.
 func (s *supervisor) replace() (clean bool, err error) {
 	p := s.current()

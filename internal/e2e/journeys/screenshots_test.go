@@ -48,7 +48,8 @@ func (tech *technician) everyPage() {
 	tech.everyWizard()
 }
 
-// everyWizard audits the wizards. The only run that it requests is a preview.
+// everyWizard audits the wizards. The wizards request only one run, which is a
+// preview.
 func (tech *technician) everyWizard() {
 	tech.Follow("Import companies")
 	tech.Heading("Import companies")
@@ -100,7 +101,8 @@ func (tech *technician) liveForAMonth() {
 	tech.Must("companies", "add", "Brown's Bread", names[80]+" Limited", strings.ReplaceAll(names[90], " ", "-"))
 	tech.Enqueue("resync", "--connection", "Acme Halo", "--wait")
 	tech.Must("unmap", repotest.Value[string](tech.T, tech.DB, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, tech.msp))
-	// Earlier nights are copies of the same run, with other times and outcomes.
+	// Earlier nights are copies of the same run, with different times and
+	// outcomes.
 	repotest.Exec(tech.T, tech.DB, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, tech.msp)
 	repotest.Exec(tech.T, tech.DB, `
 		insert into halosync.runs
