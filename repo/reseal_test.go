@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// sealing opens a store on a database with the key set in text.
+// sealing opens a store on a database with the key set that text contains.
 func sealing(t *testing.T, url, text string) *repo.Store {
 	t.Helper()
 	store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: url, Keys: must[*secret.Keyset](t)(secret.Parse(text))}))

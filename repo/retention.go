@@ -87,7 +87,7 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 // may be left to delete.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
-	return gone, gone > 0, wrap("forget events", err) // ids are not exactly in order of time, so a part may contain events that must stay
+	return gone, gone > 0, wrap("forget events", err) // ids are not exactly in order of time, so a part may contain events that must be kept
 }
 
 // DeleteExpiredSessions deletes the tenant's expired sessions, sign-in tokens and

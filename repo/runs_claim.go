@@ -54,7 +54,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		}
 		err = checkFree(ctx, tx, run, n.TenantRuns)
 		if errors.As(err, &busy) {
-			return wait(ctx, tx, run, busy) // commits, so that the row stays
+			return wait(ctx, tx, run, busy) // commits, so that the row is kept
 		}
 		if err != nil {
 			return err

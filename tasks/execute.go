@@ -151,7 +151,7 @@ func (s *Server) storedResult(x *execution) []byte {
 }
 
 // store writes the result before asynq marks the task as done. It retries for
-// resultTimeout, so that Redis has time to restart. If Redis does not come back, the
+// resultTimeout, so that Redis has time to restart. If Redis remains unavailable, the
 // run has still ended, and its record in Postgres holds the result.
 func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result []byte) {
 	var err error

@@ -186,7 +186,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 		t.Errorf("recorded: %+v %v", run, err)
 	}
 	if _, err := q.store.Run(t.Context(), "acme", uuid.MustParse(lost)); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("of a connection that does not exist: %v", err)
+		t.Errorf("run of a connection that does not exist: %v", err)
 	}
 
 	early, other := request(2, q.conn.ID.String()), request(3, q.conn.ID.String())

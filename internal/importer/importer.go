@@ -126,7 +126,7 @@ func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.Run
 const (
 	// byIDChunk is the number of clients read by id in one transaction.
 	byIDChunk = 25
-	// byIDPass marks clients read by id. Passes over a list count from 1.
+	// byIDPass marks clients read by id. Passes over a list are numbered from 1.
 	byIDPass = 0
 )
 

@@ -150,7 +150,7 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			return &BudgetError{After: wait}
 		}
 		if err := sleep.For(ctx, wait); err != nil {
-			return err // the turn stays unused, because another request cannot safely take it
+			return err // the turn remains unused, because another request cannot safely take it
 		}
 		if got.outcome != granted {
 			continue

@@ -88,7 +88,7 @@ func errURL(fault string) error {
 
 // errForm replaces an error of go-redis, which would quote the URL.
 func errForm(want string) error {
-	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
+	return errURL("want " + want + " with known options; write special characters in the user and the password as %xx")
 }
 
 func parseSingle(scheme, rest string, files tlsFiles) (Address, error) {

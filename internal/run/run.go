@@ -27,7 +27,7 @@ type Config struct {
 	// a dispatcher, they start at their retry time.
 	Dispatch *dispatch.Dispatcher
 	// TenantRuns is the maximum number of bulk runs (imports, resyncs) that the whole
-	// fleet executes at once for one tenant; 0 for no limit.
+	// fleet executes at once for one tenant; 0 means no limit.
 	TenantRuns int
 	// MinSlice is how long an execution may last before it frees its worker slot for
 	// waiting runs. The default is 30 s.
@@ -35,7 +35,7 @@ type Config struct {
 	// MaxSlice is how long an execution may last if no other run waits. The default is
 	// 5 minutes.
 	MaxSlice time.Duration
-	// KeepRuns is how long the records of ended runs are kept; 0 for forever.
+	// KeepRuns is how long the records of ended runs are kept; 0 means forever.
 	KeepRuns time.Duration
 	// Ended is called after each run ends. Wrote is called after each committed
 	// transaction of a run. Both are for metrics and may be nil.

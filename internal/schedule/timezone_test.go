@@ -79,7 +79,7 @@ func changes(zone *time.Location) []time.Time {
 	}
 }
 
-// From any moment, Next returns the earliest later time, even if the schedule has several
+// For any time, Next returns the earliest later time, even if the schedule has several
 // times in a missing or doubled hour.
 func TestNextIsTheFirstOfAll(t *testing.T) {
 	t.Parallel()

@@ -152,6 +152,6 @@ func (p *program) migrate(ctx context.Context, role string) error {
 	if err := schema.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.err, "%s has the rights that worker and enqueue need\n", role)
+	fmt.Fprintf(p.err, "%s has the rights that the worker and the CLI need\n", role)
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // rights lists exactly the rights that the programs need on each table. Cascading
-// deletes run with the owner's rights and need none. Locking a row requires the right
-// to update it.
+// deletes run with the owner's rights, so they need no rights here. Locking a row
+// requires the right to update it.
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},

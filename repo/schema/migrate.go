@@ -28,7 +28,7 @@ type Result struct {
 // Migrate brings the schema up to the program's version. Several processes may call it
 // at once: one migrates while the others wait. It does not change a database that is
 // newer than the program. If the program cannot work with that database, the error is
-// an [*Error]. If a migration fails, the migrations before it stay applied.
+// an [*Error]. If a migration fails, the migrations before it remain applied.
 func Migrate(ctx context.Context, url string) (Result, error) {
 	return migrate(ctx, url, embedded, baseline)
 }

@@ -171,8 +171,9 @@ func newHalo(clients int, p halotest.Profile) (*halotest.Halo, error) {
 
 func (b *bench) keysetFile() string { return filepath.Join(b.dir, "keyset") }
 
-// environment returns the environment of worker and CLI. It overrides any
-// server addresses in the caller's environment. Later settings override it.
+// environment returns the environment of the worker and the CLI. It overrides
+// any server addresses in the caller's environment. Later settings override
+// it.
 func (b *bench) environment(database string) []string {
 	return append(os.Environ(),
 		"DATABASE_URL="+b.postgres.URLAs(workerRole, database), "REDIS_URL="+b.redis.URL(),

@@ -96,8 +96,8 @@ func onBudget(requests int) time.Duration {
 	return time.Duration(requests) * budgetWindow / budgetRequests
 }
 
-// minUnderBudget returns the shortest time from the first to the last request
-// that the budget allows.
+// minUnderBudget returns the shortest time that the budget allows between the
+// first and the last request.
 func minUnderBudget(requests int) time.Duration {
 	return time.Duration(max(requests-1, 0)/budgetRequests) * budgetWindow
 }

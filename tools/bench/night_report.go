@@ -11,7 +11,7 @@ import (
 // reportSizes reports the size of the installation's rows.
 func (n *night) reportSizes(ctx context.Context, r *report) error {
 	r.line("\n### %d connections with %d clients each, all mapped\n", n.connections, n.clients)
-	r.line("| table | rows | bytes a row, indexes included |\n|---|---|---|")
+	r.line("| table | rows | bytes per row, including indexes |\n|---|---|---|")
 	for _, table := range strings.Fields("connections companies clients mappings runs events") {
 		var rows int
 		var bytes float64
@@ -96,7 +96,7 @@ func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs 
 	if err != nil {
 		return err
 	}
-	r.line("\n| what | a resync | in all |\n|---|---|---|")
+	r.line("\n| what | per resync | in total |\n|---|---|---|")
 	row := func(what, format string, total float64) {
 		r.line("| %s | "+format+" | "+format+" |", what, total/float64(resyncs), total)
 	}

@@ -45,7 +45,7 @@ type plan struct {
 	faults []plannedFault
 }
 
-// site is one tenant with its connection and its tenant in Halo.
+// site is a tenant of halosync, its connection and its tenant in Halo.
 type site struct {
 	tenant  string
 	conn    repo.Connection

@@ -83,7 +83,7 @@ type Installation struct {
 	Tenant     *halotest.Tenant
 	App        *halotest.App
 	Secrets    Secrets
-	Env        []string // additional environment variables for worker and commands
+	Env        []string // additional environment variables for the worker and for commands
 	WorkerArgs []string
 
 	firstRedis string // URL of the first Redis
@@ -168,7 +168,7 @@ func WithPassword(t *testing.T, address, user, password string) string {
 	return u.String()
 }
 
-// Environ returns the environment of worker and commands.
+// Environ returns the environment of the worker and of commands.
 func (in *Installation) Environ() []string {
 	return append([]string{
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
