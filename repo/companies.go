@@ -213,9 +213,9 @@ func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID u
 // companies before newer ones. Each has its client on the connection. If search is not
 // empty, only names that contain it are listed, ignoring case.
 //
-// If all companies are mapped, each one must be checked. The query keeps the planner
-// from looking up their mappings one by one: without statistics it would use the wrong
-// index, which takes minutes for 100,000 companies.
+// If all companies are mapped, the query must check each of them. It is written so that
+// the planner does not look up their mappings one by one. Without statistics, the
+// planner would use the wrong index, which takes minutes for 100,000 companies.
 func (s *Store) PickCompanies(ctx context.Context, tenant string, connectionID uuid.UUID, search string, maxRows int) (found []Company, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `set local enable_nestloop = off`); err != nil {

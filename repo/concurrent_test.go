@@ -113,8 +113,8 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	equal(t, "companies", repotest.Value[int](t, url, `select count(*) from halosync.companies`), 2)
 }
 
-// If a connection is removed while one of its batches is being written, the removal
-// waits for the batch or the batch for the removal. No row of the connection remains.
+// If a connection is removed while one of its batches is being written, one of the two
+// waits for the other. No row of the connection remains.
 func TestRemoveDuringImport(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

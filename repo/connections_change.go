@@ -157,8 +157,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte
 	return err
 }
 
-// instance returns the fields that determine which Halo a connection reads, and under
-// which application's credentials.
+// instance returns the fields that determine which Halo a connection reads, and as
+// which application.
 func (c Connection) instance() [4]string {
 	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Event is one change: who made it, when and how, with the state before and after.
-// Events are never changed. They are deleted only when they are old
+// Events are never changed, and are deleted only when they are old
 // ([Store.ForgetEvents]); the database refuses any other change.
 type Event struct {
 	ID           int64 // increases with time within the tenant

@@ -21,7 +21,7 @@ const (
 // whichever tenant the caller names. Tests use it to check row level security alone.
 func OverrideTenant(s *Store, tenant string) { s.scopeOf = func(string) string { return tenant } }
 
-// RawCount runs a statement in a session of the store that names no tenant.
+// RawCount runs a statement in a session of the store without a tenant.
 func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 	err = s.pool.ForNoTenant().WithConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return conn.QueryRow(ctx, sql).Scan(&n)
@@ -32,8 +32,8 @@ func RawCount(ctx context.Context, s *Store, sql string) (n int, err error) {
 // SetTimeout sets the time limit for statements.
 func SetTimeout(s *Store, limit time.Duration) { s.pool.Timeout = limit }
 
-// OpenWrapped opens a store with a single connection. wrap wraps its network
-// connection.
+// OpenWrapped opens a store with a single connection. The function wrap wraps its
+// network connection.
 func OpenWrapped(ctx context.Context, url string, keys *secret.Keyset, wrap func(net.Conn) net.Conn) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -43,8 +43,8 @@ const printColumn = "answers.print"
 
 // ClaimRequest returns the stored answer if the tenant made a request with this key
 // within the last day. Otherwise it claims the request, and the caller must then call
-// [Store.AnswerRequest] or [Store.ReleaseRequest]. print is the fingerprint of the
-// request and is stored sealed.
+// [Store.AnswerRequest] or [Store.ReleaseRequest]. The argument print is the request's
+// fingerprint, which is stored sealed.
 //
 // ClaimRequest returns [ErrRequestInProgress] while another execution has claimed the
 // request, and [ErrKeyReused] if the key was used for a different request. A claim
@@ -84,7 +84,7 @@ func (s *Store) ClaimRequest(ctx context.Context, tenant, key, print string) (cl
 	return claim, wrap("claim request", err)
 }
 
-// takeRequest reads the row of an existing key and takes the request over if its claim
+// takeRequest reads the row of an existing key and takes over the request if its claim
 // has expired.
 func (s *Store) takeRequest(ctx context.Context, tx pgx.Tx, tenant, key, print string, owner uuid.UUID) (claim ClaimedRequest, err error) {
 	var sealed []byte

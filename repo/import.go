@@ -36,7 +36,7 @@ type ImportBatch struct {
 	NormNames  []string // normalised names of Clients, in the same order
 	PageIDs    []int64  // the ids that [Store.SeenPages] returns for this batch
 	// Cursor is the checkpoint after this batch. If it is nil, the last checkpoint
-	// stays.
+	// remains.
 	Cursor json.RawMessage
 	// RecordsTotal is the expected number of clients; 0: unknown.
 	RecordsTotal int
@@ -107,8 +107,8 @@ type ImportResult struct {
 
 // ImportBatch writes one batch in one transaction. It reads the state of the clients,
 // calls decide, and writes the outcome with counts, events and checkpoint. It takes two
-// round trips, whatever the size of the batch. decide is called at most once and must
-// not use the Store.
+// round trips, whatever the size of the batch. The function decide is called at most
+// once and must not use the Store.
 //
 // A client that the database cannot store (NUL in its name, a name of more than 1,000
 // characters) fails alone and becomes an item; the other clients are written.

@@ -48,10 +48,10 @@ func awaitRows(t *testing.T, url, table string, rows int) {
 	t.Fatalf("%s: the statistics did not arrive", table)
 }
 
-// The statistics have no rows of a tenant that has grown since they were collected, so
-// the planner estimates that the tenant has no rows. An index on one column of a
-// condition then seems as good as an index on two. An index that is read for the whole
-// tenant, once for each client, seems as good as the right one.
+// A tenant has grown since the statistics were collected, so the planner estimates that
+// it has no rows. An index on one column of a condition then seems as good as an index
+// on two. An index that is read for the whole tenant, once for each client, seems as
+// good as the right one.
 func TestTenantUnknownToStatistics(t *testing.T) {
 	t.Parallel()
 	for name, others := range map[string]struct{ tenants, each int }{
@@ -83,7 +83,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	}
 }
 
-// touchOf runs every operation on a few of the clients in all: the first few, which are
+// touchOf runs every operation on a few clients in all: the first ones, which are
 // mapped, and twice as many at the end, which are not mapped yet.
 func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()

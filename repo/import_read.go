@@ -28,12 +28,12 @@ const (
 	// The query looks up the rows of a batch one by one. The lateral join with a limit
 	// makes the planner use an index. For a new table without statistics, it would
 	// otherwise scan the table. "is not distinct from" means "=" here, but no index
-	// serves it, so the planner cannot choose an index that begins with the tenant.
-	// With "=", and without statistics for the tenant, all indexes look equally good:
-	// for each client, the planner read an index of the whole tenant or the whole
-	// connection. All lookups of many rows are written this way. Joined tables take the
-	// tenant from the rows already found, because the planner estimates no rows for a
-	// value that is not in the statistics.
+	// serves it, so the planner cannot choose an index that begins with the tenant. With
+	// "=", and without statistics for the tenant, all indexes look equally good, and the
+	// planner read an index of the whole tenant or connection for each client. All
+	// lookups of many rows are written this way. Joined tables take the tenant from the
+	// rows already found, because the planner estimates no rows for a value that is not
+	// in the statistics.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)
@@ -53,10 +53,10 @@ const (
 		where m.at >= (select queued_at from halosync.runs where tenant = $1 and id = $4)`
 
 	// The index is on the hash. The hash is computed first: under row level security, a
-	// condition that computes a hash cannot use an index. The limit keeps a name that
-	// thousands of companies share as cheap as any other. The tenant is a column of n.
-	// As a parameter that is not in the statistics, it would make the index that begins
-	// with the tenant look equally good.
+	// condition that computes a hash cannot use an index. Because of the limit, a name
+	// shared by thousands of companies costs no more than any other. The tenant is a
+	// column of n. If it were a parameter, its value might be missing from the
+	// statistics, and the index that begins with the tenant would look equally good.
 	candidatesSQL = `
 		with n as materialized (select $1 as tenant, norm, hashtextextended(norm, 0) as hash from unnest($3::text[]) norm)
 		select n.norm, c.id, c.name, c.mapped

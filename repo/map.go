@@ -68,9 +68,9 @@ type CompanyClient struct {
 // MapState is the stored state of the companies and clients of a chunk.
 type MapState struct {
 	// Companies holds the companies that each pair may refer to, in the order of the
-	// pairs. They match by id, otherwise by external id, otherwise by exact name,
-	// otherwise by normalised name. For a name there are up to five companies, the
-	// oldest first.
+	// pairs. They are matched by id, external id, exact name and normalised name, in
+	// this order; only the first kind that matches counts. For a name there are up to
+	// five companies, the oldest first.
 	Companies [][]CompanyMatch
 	ByCompany map[uuid.UUID]ActiveMapping // on this connection
 	ByClient  map[int64]ActiveMapping
@@ -94,8 +94,8 @@ type PairDecision struct {
 
 // MapPairs maps a chunk of pairs in one transaction. It reads the state of their
 // companies and clients, calls decide, and writes mappings, events, outcomes, counts
-// and checkpoint. decide is called at most once and must not use the Store. If the
-// chunk was already written, nothing changes.
+// and checkpoint. The function decide is called at most once and must not use the
+// Store. If the chunk was already written, nothing changes.
 //
 // cancelled reports whether the run was cancelled and should end. MapPairs returns
 // [ErrFenced] if another execution owns the run. After any error nothing is written.

@@ -151,8 +151,8 @@ func TestMapPairs(t *testing.T) {
 		"mapping.deleted replaced 2 true false", "mapping.deleted replaced 1 true false",
 	})
 
-	// The next chunk sees the pairs that this one has settled, and that the run was
-	// cancelled.
+	// The next chunk finds the pairs that this one has settled, and the cancellation of
+	// the run.
 	must[repo.Run](t)(w.RequestCancel(t.Context(), w.tenant, n.ID, "bob"))
 	cancelled, err := w.MapPairs(t.Context(), claim.Ref, chunk(2, lookup(4, "Free", 8)), func(s repo.MapState) ([]repo.PairDecision, error) {
 		equal(t, "settled", []any{len(s.Settled), s.Settled[0].Pair, s.Settled[0].ClientID}, []any{1, 3, int64(7)})
@@ -172,7 +172,7 @@ func (w *fixture) addNamed(t testing.TB, name string) repo.Company {
 	return must[[]repo.Company](t)(w.AddCompanies(t.Context(), w.tenant, "ann", []repo.NewCompany{{Name: name, NormName: strings.ToLower(name)}}))[0]
 }
 
-// Decisions that do not match their chunk are all refused.
+// Decisions that do not match their chunk are refused.
 func TestMapPairsChecks(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

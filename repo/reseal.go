@@ -37,10 +37,10 @@ type Resealed struct {
 	Done   bool          // the pass is over
 }
 
-// ResealSecrets finds up to limit secrets, of all tenants and after a cursor, that an
-// older key sealed. It seals them with the primary key. It skips secrets whose key is
-// newer or not in the set. Several processes may call it at once; each skips the rows
-// that another process has locked.
+// ResealSecrets finds up to limit secrets of all tenants that were sealed with an
+// older key, starting after a cursor. It seals them with the primary key. It skips
+// secrets whose key is newer or not in the set. Several processes may call it at
+// once; each skips the rows that another process has locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)

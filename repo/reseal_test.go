@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// sealing opens a store on a database with the key set in text.
+// sealing opens a store on a database with the key set that text contains.
 func sealing(t *testing.T, url, text string) *repo.Store {
 	t.Helper()
 	store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: url, Keys: must[*secret.Keyset](t)(secret.Parse(text))}))
@@ -136,7 +136,7 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The whole row is copied to the other tenant, under its id.
+	// The whole row is copied to the other tenant, with its id.
 	repotest.Exec(t, w.url, `update halosync.connections set tenant = 'globex', name = 'stolen' where id = $1`, w.conn)
 	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)

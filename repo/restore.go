@@ -24,9 +24,10 @@ type HaloSide struct {
 }
 
 // Restore makes unmapped mappings active again, with the same ids, and returns the
-// outcome of each. sides holds Halo's answer for each mapping; a mapping without an
-// answer becomes unverified. A mapping is refused if its company was deleted, or if its
-// company or client now has another mapping. ids must not have duplicates.
+// outcome of each. The map sides holds Halo's answer for each mapping; a mapping
+// without an answer becomes unverified. A mapping is refused if its company was
+// deleted, or if its company or client now has another mapping. The ids must not have
+// duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {

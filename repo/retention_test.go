@@ -34,7 +34,7 @@ func ageEvents(t testing.TB, url, where string, days int) {
 }
 
 // Only runs that ended long enough ago are deleted, with their items and pages. The
-// companies and mappings that a run created stay.
+// companies and mappings that a run created are kept.
 func TestForgetRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -24,8 +24,8 @@ const (
 // RunState is the state of a run.
 type RunState string
 
-// States of a run. A resync is a bulk run. An import is one too, unless it names up to
-// 100 clients. A connection has at most one running bulk run.
+// States of a run. A resync is a bulk run. An import is also a bulk run, unless it
+// names at most 100 clients. A connection has at most one running bulk run.
 const (
 	StateQueued    RunState = "queued"
 	StateRunning   RunState = "running"

@@ -54,7 +54,7 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 		}
 		err = checkFree(ctx, tx, run, n.TenantRuns)
 		if errors.As(err, &busy) {
-			return wait(ctx, tx, run, busy) // commits, so that the row stays
+			return wait(ctx, tx, run, busy) // commits, so that the row is kept
 		}
 		if err != nil {
 			return err
@@ -82,11 +82,11 @@ func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	return err
 }
 
-// lockForClaim takes three locks: on the claims of the tenant's bulk runs, on the
-// connection, so that only one claim on it is made at a time, and on the run. If the
-// run does not exist, because it was queued only through Redis, lockForClaim inserts
-// it. It takes one round trip. Its callers should add only a few, because other claims
-// of the tenant wait for the locks.
+// lockForClaim locks the claims of the tenant's bulk runs, the connection and the run.
+// The lock on the connection permits only one claim on it at a time. If the run does
+// not exist, because it was queued only through Redis, lockForClaim inserts it. It
+// takes one round trip. Callers should add only a few round trips, because other
+// claims of the tenant wait for the locks.
 func lockForClaim(ctx context.Context, tx pgx.Tx, n NewRun) (run Run, err error) {
 	b := &pgx.Batch{}
 	queueTenantRunsLock(b, n)
@@ -133,8 +133,8 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	return &BusyError{RunID: other}
 }
 
-// start marks the claimed run as running and increases its fence. died reports whether
-// the previous execution ended with a worker crash.
+// start marks the claimed run as running and increases its fence. The result died
+// reports whether the previous execution ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}
 	rows, err := tx.Query(ctx, `

@@ -18,9 +18,9 @@ func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
 	}
 }
 
-// checkFree returns a [*BusyError] if a bulk run must wait, because another bulk run is
-// running on the connection or maxRuns bulk runs of the tenant are running (0: no
-// maximum).
+// checkFree returns a [*BusyError] if a bulk run must wait. This is the case if another
+// bulk run is running on the connection, or if maxRuns bulk runs of the tenant are
+// running (0: no maximum).
 func checkFree(ctx context.Context, tx pgx.Tx, run Run, maxRuns int) error {
 	var bulk bool
 	var other *uuid.UUID
@@ -89,9 +89,9 @@ func (s *Store) NextRuns(ctx context.Context, ref RunRef, maxRuns int) ([]uuid.U
 }
 
 // OthersWait reports whether another run, of any tenant, could start if ref's run made
-// room. That is a queued run that is due, and whose connection and tenant are not kept
-// busy by runs other than ref's. A tenant is busy if maxRuns of its bulk runs are
-// running (0: no maximum).
+// room. Such a run is queued and due, and no runs other than ref's keep its connection
+// or tenant busy. A tenant is busy if maxRuns of its bulk runs are running (0: no
+// maximum).
 func (s *Store) OthersWait(ctx context.Context, ref RunRef, maxRuns int) (bool, error) {
 	var waiting bool
 	err := s.forAllTenants().QueryRow(ctx, `

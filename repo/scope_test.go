@@ -219,8 +219,8 @@ func TestInvalidTenants(t *testing.T) {
 	equal(t, "companies of an odd tenant", len(must[[]repo.Company](t)(w.Companies(t.Context(), odd, repo.CompanyFilter{}))), 1)
 }
 
-// A session of the store that names no tenant sees no rows, even after a session that
-// named one.
+// A session of the store without a tenant sees no rows, even after a session that named
+// one.
 func TestSessionsSeeNoTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -45,9 +45,9 @@ type Store struct {
 }
 
 // IfUnchanged returns a copy of the store that does not overwrite newer changes to a
-// connection. seen is the connection's UpdatedAt when the editor read it. If UpdatedAt
-// has changed since, changing or removing the connection through the copy returns
-// [ErrChanged]. The zero time disables the check. Both stores share the pool.
+// connection. The time seen is the connection's UpdatedAt when the editor read it. If
+// UpdatedAt has changed since, changing or removing the connection through the copy
+// returns [ErrChanged]. The zero time disables the check. Both stores share the pool.
 func (s *Store) IfUnchanged(seen time.Time) *Store {
 	conditional := *s
 	conditional.seen = seen

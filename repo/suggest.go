@@ -122,8 +122,8 @@ func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptio
 }
 
 // DismissPairs records pairs that must not be suggested again, with an event for each.
-// It returns how many pairs were not dismissed before. It returns [ErrNotFound] if the
-// tenant does not have the connection or one of the companies.
+// It returns the number of pairs that had not been dismissed before. It returns
+// [ErrNotFound] if the tenant does not have the connection or one of the companies.
 func (s *Store) DismissPairs(ctx context.Context, tenant, actor string, connectionID uuid.UUID, pairs []CompanyClient) (n int, err error) {
 	companies, clients := make([]uuid.UUID, len(pairs)), make([]int64, len(pairs))
 	for i, p := range pairs {

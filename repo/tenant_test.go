@@ -17,10 +17,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// errNothing stands for an empty list, with which a listing reports "not found".
+// errNothing represents an empty list, which is how a listing reports "not found".
 var errNothing = errors.New("nothing")
 
-// answerOwner is the id of the execution of a request by acme.
+// answerOwner is the execution id of a request by acme.
 var answerOwner = uuid.MustParse("0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172")
 
 var errNotOne = errors.New("want one row")
@@ -255,7 +255,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		gone, _, err := w.ForgetClients(ctx, t, 0, repo.CatalogueCursor{}, 100)
 		return nothing(make([]int, gone), err)
 	})
-	// The list has the methods that are not limited to a tenant, and those that only
+	// The list contains the methods that are not limited to a tenant, and those that only
 	// add to the caller's tenant.
 	for _, method := range []string{"Close", "Ping", "Ready", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server"} {
 		add(method, nil, func(context.Context, string) error { return nil })

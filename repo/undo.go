@@ -48,9 +48,9 @@ type Kept struct {
 const undoPart = 500
 
 // UndoMappings unmaps mappings that a run created, one part for each call, starting
-// after the given id. keep returns the reason why a mapping stays, or "" to unmap it.
-// next is the start of the next part, or zero at the end. how is recorded in the
-// events.
+// after the given id. The function keep returns the reason why a mapping is kept, or
+// "" to unmap it. The result next is the start of the next part, or zero at the end.
+// The text how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -91,7 +91,7 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 }
 
 // touches reads who first changed each of the mappings after its creation. An update
-// with Halo's data by a sync is not a change, even if the run of the sync was deleted
+// with Halo's data by a sync is not a change, even if the sync's run has been deleted
 // since.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
@@ -117,7 +117,7 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 }
 
 // UndoCompanies deletes companies that a run created, one part for each call, starting
-// after the given creation event. The unmapped mappings of a deleted company stay
+// after the given creation event. The unmapped mappings of a deleted company are kept,
 // without a company. A company with an active mapping cannot be deleted, so keep must
 // keep every company that is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
@@ -135,7 +135,7 @@ func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, ru
 			if c.ID == uuid.Nil {
 				done.Gone++
 			} else if c.own {
-				continue // already reported with its mapping, which stayed
+				continue // already reported with its mapping, which was kept
 			} else if reason := keep(c.UndoCompany); reason != "" {
 				done.Kept = append(done.Kept, Kept{CompanyID: c.ID, CompanyName: c.Name, ClientID: c.ClientID, Reason: reason})
 			} else {

@@ -24,8 +24,8 @@ type MappingOutcome struct {
 }
 
 // Unmap unmaps mappings of any connection and returns the outcome of each. The row of
-// an unmapped mapping stays, with the time and the actor. An import that was requested
-// earlier does not map the pair again. ids must not have duplicates.
+// an unmapped mapping is kept, with the time and the actor. An import that was
+// requested earlier does not map the pair again. The ids must not have duplicates.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockTenant(ctx, tx, tenant); err != nil {
@@ -113,7 +113,7 @@ func unmap(ctx context.Context, tx pgx.Tx, d deletion, connection *uuid.UUID) ([
 	return outcomes, err
 }
 
-// deletion holds the mappings to unmap and the texts for their events.
+// deletion holds the mappings to unmap and what their events record.
 type deletion struct {
 	tenant, actor, how string
 	runID              *uuid.UUID

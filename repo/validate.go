@@ -8,7 +8,7 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// checkText returns an [*InvalidError] unless s, a text that people see, can be stored.
+// checkText returns an [*InvalidError] if s cannot be stored as text that people see.
 // It must have minLen to maxLen characters, and [plaintext.Check] must accept all of
 // them.
 func checkText(what, s string, minLen, maxLen int) error {
@@ -41,15 +41,15 @@ func unstorable(s string, minLen, maxLen int) string {
 }
 
 // maxNorm is the maximum length of a normalised name in characters. A normalised name
-// may be longer than the name, because normalisation turns some characters into
+// may be longer than the name, because normalisation expands some characters to
 // eighteen.
 const maxNorm = 100_000
 
 // maxNote is the maximum length of free text in bytes: reasons, errors and actors.
 const maxNote = 4000
 
-// note changes free text so that it can be stored. It never refuses a text, because a
-// run must be able to end whatever its error says.
+// note changes free text so that it can be stored. It never refuses text, because a run
+// must be able to end whatever its error says.
 func note(s string) string {
 	if len(s) > maxNote {
 		s = s[:maxNote] + "…"

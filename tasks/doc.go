@@ -4,7 +4,7 @@
 // A [Kind] declares each kind of job once: its name, arguments, result, queue and
 // limits. Programs that request runs use a [Client]. Programs that execute runs use a
 // [Server] with one handler per kind. The product imports only this package of
-// halosync, and so does not link Postgres or the engine.
+// halosync, and therefore does not link Postgres or the engine.
 //
 //	request: Open → Import → run id → Wait          (any program)
 //	execute: NewServer → Handle → Start → Shutdown  (internal/worker)

@@ -100,8 +100,7 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 	}
 	run, ok := s.kinds[x.kind]
 	if !ok {
-		// Another worker of a newer version may have a handler, so this is an ordinary
-		// failure.
+		// A worker of a newer version may have a handler, so this is an ordinary failure.
 		return nil, fmt.Errorf("no handler for kind %q", x.kind)
 	}
 	if x.failures > 0 {
@@ -152,8 +151,8 @@ func (s *Server) storedResult(x *execution) []byte {
 }
 
 // store writes the result before asynq marks the task as done. It retries for
-// resultTimeout, so that Redis can restart. If Redis does not come back, the run has
-// still ended, and its record in Postgres holds the result.
+// resultTimeout, so that Redis has time to restart. If Redis remains unavailable, the
+// run has still ended, and its record in Postgres holds the result.
 func (s *Server) store(ctx context.Context, x *execution, t *asynq.Task, result []byte) {
 	var err error
 	for end := time.Now().Add(resultTimeout); ; {

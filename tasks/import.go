@@ -17,13 +17,13 @@ import (
 const KindImport = "halo:import"
 
 const (
-	// MaxClientIDs is the maximum number of client ids in one import. The payload then
-	// is about 100 kB long.
+	// MaxClientIDs is the maximum number of client ids in one import. The payload is then
+	// about 100 kB long.
 	MaxClientIDs = 10_000
 	// maxInteractiveIDs is the maximum number of clients in an interactive import,
 	// which sends one request to Halo for each client.
 	maxInteractiveIDs = 100
-	// maxText is the maximum length of a free text in bytes.
+	// maxText is the maximum length of free text in bytes.
 	maxText = 200
 	// maxName is the maximum length of a company or client name in bytes.
 	maxName = 4_000

@@ -147,7 +147,7 @@ func (l *ledger) verdicts() []Verdict {
 	return v
 }
 
-// eventually waits until a condition is met, for at most a minute.
+// eventually waits up to a minute for a condition.
 func eventually(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)

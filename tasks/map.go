@@ -10,8 +10,8 @@ import (
 // KindMap is the name of the job that maps existing companies to clients.
 const KindMap = "halo:map"
 
-// MaxPairs is the maximum number of pairs in one request. With ids, the payload then
-// is about 400 kB long. A request with long names may reach the payload limit of 1 MiB
+// MaxPairs is the maximum number of pairs in one request. With ids, the payload is then
+// about 400 kB long. A request with long names may reach the payload limit of 1 MiB
 // first.
 const MaxPairs = 5_000
 
@@ -49,8 +49,8 @@ type Pair struct {
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
-	// Line is the line of the pair in the input file, or 0. It is recorded only and is
-	// not part of the request's [Key].
+	// Line is the line of the pair in the input file, or 0. It is only recorded and is not
+	// part of the request's [Key].
 	Line int `json:"line,omitempty"`
 }
 

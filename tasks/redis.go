@@ -27,9 +27,8 @@ type Address = redisurl.Address
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the last two over TLS. The query may contain
-// the options of go-redis and, with TLS, ca_file, cert_file and key_file. Errors never
-// quote the URL.
+// rediss-sentinel and rediss-cluster use TLS. The query may contain the options of
+// go-redis and, with TLS, ca_file, cert_file and key_file. Errors never quote the URL.
 func ParseAddress(redisURL string) (Address, error) { return redisurl.Parse(redisURL) }
 
 // LogRedis sends the messages of the Redis client library to log instead of standard
@@ -60,8 +59,8 @@ const (
 // tasks or rejects commands that the queue needs.
 var ErrUnfit = errors.New("unfit for the queue")
 
-// Check checks the configuration of Redis; in a cluster, of each master. It returns an
-// [ErrUnfit] that lists each fault with the setting that fixes it, or an error from
+// Check checks the configuration of Redis, or of each master in a cluster. It returns
+// an [ErrUnfit] that lists each fault with the setting that fixes it, or an error from
 // Redis. Warnings report faults for which the ledger compensates at least partly. Most
 // checks need INFO and CONFIG GET; Check skips settings that the Redis user may not
 // read.
@@ -115,7 +114,7 @@ func (s *Server) checkRights(ctx context.Context) error {
 		s.rdb.Publish(ctx, "asynq:probe", probe).Err(),
 	} {
 		if err != nil && (strings.HasPrefix(err.Error(), "NOPERM") || strings.Contains(err.Error(), "ACL failure")) {
-			return fmt.Errorf("%w: its user lacks a right: see docs/operating.md for the list: %w", ErrUnfit, err)
+			return fmt.Errorf("%w: its user lacks a right that docs/operating.md lists: %w", ErrUnfit, err)
 		}
 		if err != nil {
 			return err
@@ -164,7 +163,8 @@ func parseInfo(text string) map[string]string {
 }
 
 // judgeRedis returns the faults of a server, which can lose tasks, and its warnings.
-// save is the value of the setting "save", or "unknown" if it could not be read.
+// The argument save is the value of the setting "save", or "unknown" if it could not be
+// read.
 func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
 	if version := info["redis_version"]; !recent(version) {
 		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))
@@ -180,7 +180,7 @@ func judgeRedis(info map[string]string, save string) (faults, warnings []string)
 			", so the same request may be queued twice: set maxmemory-policy noeviction")
 	}
 	if info["aof_enabled"] == "0" && save == "" {
-		warnings = append(warnings, "it keeps nothing on disk: a restart loses the requests that no worker has recorded yet: set appendonly yes")
+		warnings = append(warnings, "it keeps nothing on disk, so a restart loses the requests that no worker has recorded yet: set appendonly yes")
 	}
 	return faults, append(warnings, judgeMemory(info)...)
 }
@@ -195,7 +195,7 @@ func judgeMemory(info map[string]string) (warnings []string) {
 		limit = size(info, "total_system_memory")
 	}
 	if limit > 0 && used > limit/100*maxMemoryPercent {
-		warnings = append(warnings, fmt.Sprintf("%d of %d MB are in use: a full Redis stops the queue: add memory", used>>20, limit>>20))
+		warnings = append(warnings, fmt.Sprintf("%d of %d MB are in use, and a full Redis stops the queue: add memory", used>>20, limit>>20))
 	}
 	return warnings
 }

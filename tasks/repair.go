@@ -58,7 +58,7 @@ if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE',
 end
 return 0`)
 
-// repair repairs a stuck task. free reports whether the task id is unused.
+// repair repairs a stuck task. The result free reports whether the task id is unused.
 func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, err error) {
 	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
 	for i, key := range keys {

@@ -17,8 +17,8 @@ const (
 	// because its client may be about to enqueue the task. After that time the client
 	// is assumed to be dead.
 	dedupGrace = 10 * time.Second
-	// dedupKeep is how long Redis keeps a dedup key. It is longer than any run waits in
-	// the queue. Whether the key still counts depends on the state of the task.
+	// dedupKeep is how long Redis keeps a dedup key. It is longer than the longest wait of
+	// a run in the queue. Whether the key still counts depends on the state of the task.
 	dedupKeep = 7 * 24 * time.Hour
 	dedupPoll = 20 * time.Millisecond
 )

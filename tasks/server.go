@@ -123,7 +123,8 @@ type Server struct {
 	draining chan struct{}
 	drain    sync.Once
 	// Each execution holds a read lock on inFlight. Shutdown waits for these locks, and
-	// so also for handlers that ignore their context, for which asynq does not wait.
+	// therefore also for handlers that ignore their context. asynq does not wait for such
+	// handlers.
 	inFlight sync.RWMutex
 
 	mu      sync.Mutex
@@ -251,7 +252,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // register adds a kind. It panics on a programming error: an incomplete kind, a call
-// after Start, or two names of which one is a prefix of the other.
+// after Start, or a name that is a prefix of another.
 func (s *Server) register(name string, fault error, run runner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -109,8 +109,9 @@ func TestCleanShutdown(t *testing.T) {
 	}
 }
 
-// Handlers are notified at once that the server stops, and their context remains valid.
-// The tasks that they postpone use up no attempt, and the next worker can take them.
+// Handlers are notified at once that the server is stopping, and their context remains
+// valid. The tasks that they postpone use up no attempt, and the next worker can take
+// them.
 func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	url := database(t)

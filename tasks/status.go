@@ -78,8 +78,8 @@ func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, err
 	return c.find(ctx, id, queueNames()...)
 }
 
-// find looks for a task in each of the queues, because the id does not identify its
-// queue.
+// find looks for a task in each of the queues, because the id does not identify the
+// task's queue.
 func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asynq.TaskInfo, error) {
 	for _, queue := range queues {
 		info, err := c.inspect(ctx, queue, runID)

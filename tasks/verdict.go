@@ -32,8 +32,8 @@ const (
 
 // Later postpones the run without using up an attempt, for example because the budget
 // is used up, the worker stops or the time slice ends. The run becomes due again after
-// the given time, rounded down to a whole second, at the end of its queue. err is the
-// reason and may be nil.
+// the given time, rounded down to a whole second, at the end of its queue. The error
+// err is the reason and may be nil.
 //
 // This package does not limit how often a run is postponed. The handler must have its
 // own deadline.
@@ -41,8 +41,8 @@ func Later(after time.Duration, err error) error {
 	return &laterError{max(after, 0), err}
 }
 
-// IsLater reports whether err wraps a [Later]. after is the time until the run is due
-// again.
+// IsLater reports whether err wraps a [Later]. The result after is the time until the
+// run is due again.
 func IsLater(err error) (after time.Duration, ok bool) {
 	later, ok := errors.AsType[*laterError](err)
 	if !ok {
@@ -86,9 +86,9 @@ type againError struct{ err error }
 func (e *againError) Error() string { return bounded(e.err) }
 func (e *againError) Unwrap() error { return e.err }
 
-// judge converts a handler's error to a verdict and an error for asynq. final reports
-// whether this was the last attempt. If err wraps both a Never and a Later, judge
-// returns VerdictNever.
+// judge converts a handler's error to a verdict and an error for asynq. The argument
+// final reports whether this was the last attempt. If err wraps both a Never and a
+// Later, judge returns VerdictNever.
 func judge(err error, final bool) (Verdict, error) {
 	_, never := errors.AsType[*neverError](err)
 	later, put := errors.AsType[*laterError](err)
@@ -105,7 +105,8 @@ func judge(err error, final bool) (Verdict, error) {
 }
 
 // isFailure reports whether an error uses up an attempt. asynq also calls it for a lost
-// lease. That is a failure, so that a task that crashes its workers ends.
+// lease. A lost lease is a failure, so that a task that keeps crashing its workers
+// ends.
 func isFailure(err error) bool {
 	_, put := errors.AsType[*laterError](err)
 	return err != nil && !put

@@ -61,12 +61,12 @@ func TestDoctor(t *testing.T) {
 		for _, f := range found.Findings {
 			if f.Area == area && f.Status == status && strings.Contains(f.Subject+": "+f.What, says) && strings.Contains(f.Do, do) {
 				if table := text[strings.LastIndex(text, "}")+1:]; len(vars) == 0 && !strings.Contains(table, says) {
-					t.Errorf("%s: the table does not say %q:\n%s", what, says, table)
+					t.Errorf("%s: the table does not contain %q:\n%s", what, says, table)
 				}
 				return
 			}
 		}
-		t.Errorf("%s: no %s of %s that says %q and %q:\n%s", what, status, area, says, do, text)
+		t.Errorf("%s: no %s of %s contains %q and %q:\n%s", what, status, area, says, do, text)
 	}
 	check("sound", 0, "postgres", "ok", "is subject to row level security", "")
 	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")

@@ -122,7 +122,7 @@ func importAcross(t *testing.T, url string, halt func() error, promoted func() b
 	w.Stop(t)
 }
 
-// backlog counts the tasks that asynq would still execute or considers active.
+// backlog counts the tasks that asynq has yet to execute or considers active.
 func backlog(t *testing.T, rdb redis.UniversalClient) (n int64) {
 	t.Helper()
 	pipe := rdb.Pipeline()

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostileNames are names that try to control a terminal, to run as a formula in
-// a spreadsheet, to look like another name, or to break a page, a log or a
+// hostileNames try to control a terminal, to run as a formula in a
+// spreadsheet, to look like another name, or to break a page, a log or a
 // query.
 var hostileNames = []string{
 	"esc \x1b[2J\x1b]0;owned\x07", "csi \u009b31m", "del \x7f\x7f", "nul \x00", "bell \x07", "back \b\b\b", "return \rEVIL", "line \nEVIL", "nel \u0085EVIL",

@@ -21,7 +21,7 @@ func TestBehindPooler(t *testing.T) {
 	through := func(options url.Values) []string { return []string{"DATABASE_URL=" + pooled(options)} }
 	in.Env = through(nil)
 	if out := in.Work(1); !strings.Contains(out, "the URL needs default_query_exec_mode=cache_describe") {
-		t.Errorf("a URL that does not say so:\n%s", out)
+		t.Errorf("a URL without that mode:\n%s", out)
 	}
 
 	in.Env = through(url.Values{"default_query_exec_mode": {"cache_describe"}})

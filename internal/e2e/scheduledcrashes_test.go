@@ -58,7 +58,7 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 			select count(*) from (
 				select connection_id from halosync.runs where kind = 'resync' and state = 'succeeded'
 				group by connection_id having count(*) = $1) c`, night); n != connections {
-			t.Errorf("night %d: %d connections have had as many runs", night, n)
+			t.Errorf("night %d: %d connections have had one run per night", night, n)
 		}
 	}
 	if n := repotest.Value[int](t, in.DB, started); n != connections*nights {

@@ -46,7 +46,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	w.Signal(syscall.SIGTERM)
 	// Wait until the worker has handled the first signal. Otherwise the kernel
 	// may merge the two signals.
-	in.Eventually("the worker says that it stops", w.Stopping)
+	in.Eventually("the worker logs that it is stopping", w.Stopping)
 	w.Signal(syscall.SIGTERM)
 	began := time.Now()
 	<-w.Done // without the second signal, the worker would wait about 15 s for the page

@@ -93,8 +93,8 @@ func TestThrottlingIsReportedToBudget(t *testing.T) {
 	}
 }
 
-// A tenant can enter another tenant's Halo together with its own authorisation server.
-// Its 429 responses must not throttle that Halo's connections.
+// A tenant can enter the address of another tenant's Halo with an authorisation server
+// of its own. Its 429 responses must not throttle that Halo's connections.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)
@@ -110,8 +110,8 @@ func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	}
 }
 
-// Untested credentials count against an allowance of the tenant that tests them, so
-// that guessing does not use up another tenant's budget.
+// Requests with untested credentials count against an allowance of the tenant that
+// tests them, so that guessing does not use up another tenant's budget.
 func TestUnprovedCredentialsHaveAnAllowance(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

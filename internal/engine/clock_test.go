@@ -141,9 +141,9 @@ func (f *fleet) execute(e *enginetest.Worker, run repo.Run, dies bool, when time
 	}
 }
 
-// With four workers, crashes at random times, and connections that are due in the same
-// minute, each connection has one run per night. The long form has 200 connections and
-// 14 nights.
+// Each connection has one run per night, although all are due in the same minute and
+// the four workers crash at random times. The long form has 200 connections and 14
+// nights.
 func TestOneResyncPerNight(t *testing.T) {
 	t.Parallel()
 	connections, nights := 30, 3

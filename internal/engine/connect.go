@@ -34,8 +34,8 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	if err != nil {
 		return repo.Connection{}, err
 	}
-	// Refuse a name in use before calling Halo. The database checks the name again,
-	// because another request may have taken it in the meantime.
+	// Refuse a name that is already in use before calling Halo. The database checks
+	// the name again, because another request may have taken it in the meantime.
 	if _, err := e.store.FindConnection(ctx, tenant, in.Name); err == nil {
 		return repo.Connection{}, conflictf("a connection named %q already exists; change it with \"enqueue connection update\"", in.Name)
 	} else if !errors.Is(err, repo.ErrNotFound) {

@@ -69,11 +69,11 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil || conn.State != repo.NeedsReconnect {
 		return conn, err
 	}
-	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // our own update has changed the connection
+	return e.IfUnchanged(time.Time{}).setState(ctx, tenant, actor, conn, repo.Active, "") // the update above has changed the connection
 }
 
 // IfUnchanged returns an engine that changes a connection only if the connection has
-// not changed since the time seen; see [repo.Store.IfUnchanged].
+// not changed since seen; see [repo.Store.IfUnchanged].
 func (e *Engine) IfUnchanged(seen time.Time) *Engine {
 	conditional := *e
 	conditional.store = e.store.IfUnchanged(seen)
@@ -143,7 +143,8 @@ func (e *Engine) SetSchedule(ctx context.Context, tenant, actor, ref, spec strin
 	return e.store.UpdateConnection(ctx, tenant, actor, conn.ID, repo.ConnectionChange{ResyncCron: &spec, NextResyncAt: &unplanned})
 }
 
-// ScheduleStatus describes when a connection is next resynced, as of now.
+// ScheduleStatus describes, as of now, when a connection will next be
+// resynced.
 func ScheduleStatus(c repo.Connection, now time.Time) string {
 	text := "on time"
 	switch {
@@ -160,8 +161,8 @@ func ScheduleStatus(c repo.Connection, now time.Time) string {
 	return text
 }
 
-// PlannedSchedule returns the schedule by which a connection's next resync was planned,
-// or "" if no resync is planned yet.
+// PlannedSchedule returns the schedule that was used to plan a connection's next
+// resync, or "" if no resync is planned.
 func PlannedSchedule(c repo.Connection) string {
 	spec, _, _ := strings.Cut(c.NextResyncSpec, schedule.SpreadMark)
 	return spec

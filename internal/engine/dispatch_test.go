@@ -163,7 +163,7 @@ func TestRequestWithoutQueue(t *testing.T) {
 }
 
 // A run requested only through Redis is in the ledger after a tick. Before the tick,
-// its own tenant can already show and cancel the run.
+// the run's tenant can already show and cancel it.
 func TestRunsOfRedisAlone(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -186,7 +186,7 @@ func TestRunsOfRedisAlone(t *testing.T) {
 		t.Errorf("recorded: %+v %v", run, err)
 	}
 	if _, err := q.store.Run(t.Context(), "acme", uuid.MustParse(lost)); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("of a connection that does not exist: %v", err)
+		t.Errorf("run of a connection that does not exist: %v", err)
 	}
 
 	early, other := request(2, q.conn.ID.String()), request(3, q.conn.ID.String())
@@ -244,7 +244,7 @@ func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	if took := time.Since(started); took > (requests-2)*5*time.Second {
 		t.Errorf("%d requests took %v, so notifications were not received", requests, took)
 	}
-	// If only a worker can reject the arguments, the run fails.
+	// If only a worker can detect that the arguments are invalid, the run fails.
 	id := repotest.Value[uuid.UUID](t, q.url, `select halosync.enqueue('map', 'acme', $1, '{"pairs": [{"company": "x", "colour": "red"}]}', 'crm')`, q.conn.ID)
 	<-dispatched
 	run, err := q.store.Run(t.Context(), "acme", id)

@@ -1,7 +1,7 @@
-// Package engine implements the use cases of people: connections, browsing, requests
-// for runs, lists, and undo. The CLI, the API and the console call it. Packages
-// importer, mapper and resync implement what a worker executes, and package scheduler
-// implements the scheduled jobs.
+// Package engine implements what people can do: manage connections, browse clients,
+// request runs, read lists, and undo runs. The CLI, the API and the console call it.
+// Packages importer, mapper and resync implement what a worker executes, and package
+// scheduler implements the scheduled jobs.
 package engine
 
 import (

@@ -154,9 +154,8 @@ func (s *history) fail(format string, args ...any) {
 	s.t.Errorf("seed %d, step %d (%s): %s", s.seed, s.steps, s.doing, fmt.Sprintf(format, args...))
 }
 
-// settle compares the active mappings with the model after a step. gone lists the
-// mappings that the step may have deleted. fresh reports whether the step may have
-// created a mapping.
+// settle compares the active mappings with the model after a step. The step may have
+// deleted the mappings in gone. If fresh is true, it may have created a mapping.
 func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}

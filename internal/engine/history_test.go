@@ -309,7 +309,8 @@ func (s *history) resync(mode faultMode) {
 	}
 }
 
-// check compares the result of a resync with what the resync can have seen.
+// check compares the result of a resync with what the resync could have
+// seen.
 func (s *history) check(mode faultMode, r repo.Run, before map[uuid.UUID]side, absent func(int64) bool) {
 	switch r.State {
 	case repo.StateSucceeded:

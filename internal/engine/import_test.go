@@ -120,7 +120,7 @@ func TestImportByID(t *testing.T) {
 		t.Errorf("items for %v, want items for the Unknown client and the missing client", items)
 	}
 
-	// A large number of ids is read by listing clients, which is cheaper. A missing
+	// Many ids are read by listing clients, which takes fewer requests. A missing
 	// client still gets its own request.
 	many := few
 	many.ClientIDs = []int64{5000}
@@ -276,7 +276,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 		t.Errorf("first: %s", counts(run))
 	}
 	if !busy {
-		t.Fatal("the second run was never tried")
+		t.Fatal("the second run was never executed")
 	}
 	if run := w.finish(second); run.Unchanged != 300 {
 		t.Errorf("second: %s", counts(run))

@@ -25,9 +25,9 @@ type ImportRequest struct {
 }
 
 // RequestImport records a run in the ledger and enqueues it. If the queue is
-// unavailable, the run waits in the ledger; see [Receipt]. RequestImport records
-// nothing and returns a [*UsageError] if the request is invalid or the connection is
-// not active, or a [*NotFoundError] if the connection does not exist.
+// unavailable, the run waits in the ledger; see [Receipt]. If the request is invalid
+// or the connection is not active, RequestImport records nothing and returns a
+// [*UsageError]. If the connection does not exist, it returns a [*NotFoundError].
 func (e *Engine) RequestImport(ctx context.Context, tenant string, req ImportRequest) (Receipt, error) {
 	conn, err := e.activeConnection(ctx, tenant, req.Connection)
 	if err != nil {

@@ -108,7 +108,7 @@ func (v *variant) switches() []string {
 	}
 }
 
-// allSwitches returns the names of every value and every fault that seeds can select.
+// allSwitches returns the names of all values and faults that seeds can select.
 func allSwitches() (all []string) {
 	for name, n := range map[string]int{"PastEnd": 3, "EchoSize": 3, "IDs": 3, "DefaultSort": 2, "RetryAfter": 3, "ThrottleBody": 5, "RecordCount": 3} {
 		for i := range n {
@@ -131,7 +131,7 @@ func allSwitches() (all []string) {
 }
 
 // imports imports twice, once during the changes and faults and once afterwards. It
-// returns whether the first run was complete, and the faults that occurred.
+// reports whether the first run was complete and which faults occurred.
 func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind]int) {
 	profile := v.profile
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off}))
@@ -286,7 +286,7 @@ func (h *tenantChanges) add() {
 // shown returns a name as the product stores and displays it.
 func shown(name string) string { return plaintext.Clean(name, 1000) }
 
-// check compares the database with what the run can have seen.
+// check compares the database with what the run could have seen.
 func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 	t.Helper()
 	h.mu.Lock()

@@ -189,14 +189,14 @@ func TestSuggestReadsAListThatMovesAgain(t *testing.T) {
 		w.tenant.Add(halotest.Client{ID: id + 2, Name: fmt.Sprintf("Nobody number %d", id)})
 	}
 	w.tenant.Update(20, func(c *halotest.Client) { c.Name = "Twin" })
-	w.tenant.Update(102, func(c *halotest.Client) { c.Name = "Twin Ltd" }) // first of the second page
+	w.tenant.Update(102, func(c *halotest.Client) { c.Name = "Twin Ltd" }) // first client on the second page
 	w.connect("t1", "c")
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{"The Twin"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	var first atomic.Int32
 	w.halo.AfterPage(func(e halotest.PageEvent) {
-		// The first page is read again after a check of the end of the list.
+		// The first page is read again after the end of the list is checked.
 		if e.Page == 1 && first.Add(1) == 2 {
 			w.tenant.Delete(5)
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 // When the time slice of an import is over, the import writes the pages that it has
-// already requested. If another run waits, it then frees its slot; otherwise it
-// continues.
+// already requested. If another run is waiting, the import then frees its slot;
+// otherwise it continues.
 func TestImportYieldsToWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

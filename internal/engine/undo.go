@@ -16,7 +16,7 @@ type Undo struct {
 	Removed   int         // companies deleted
 	Gone      int         // mappings and companies that were already deleted
 	LeftCount int         // mappings and companies that were kept
-	Left      []repo.Kept // the first 1,000 that were kept, with the reason
+	Left      []repo.Kept // the first 1,000 that were kept, each with the reason
 }
 
 // maxLeft is the maximum length of [Undo.Left].

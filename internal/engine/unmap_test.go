@@ -46,7 +46,8 @@ func TestUnmapNow(t *testing.T) {
 }
 
 // If clients are unmapped between two pages of a running import, the import does not
-// map them again. This holds before and after it reaches them, and in a second pass.
+// map them again. This holds whether or not the import has already reached them, and
+// also in a second pass.
 func TestUnmapWinsOverImport(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -59,7 +60,8 @@ func TestUnmapWinsOverImport(t *testing.T) {
 	}
 	done := false
 	w.halo.AfterPage(func(e halotest.PageEvent) {
-		// Client 5 is on page 1, client 290 on page 3, which is not written yet.
+		// Client 5 is on page 1. Client 290 is on page 3, which is not written
+		// yet.
 		if e.Page == 2 && !done {
 			done = true
 			w.unmap(byClient[5], byClient[290])
@@ -78,8 +80,8 @@ func TestUnmapWinsOverImport(t *testing.T) {
 	same(t, "mappings", len(w.mappings("t1")), 298)
 }
 
-// A running import does not make a mapping again that it made itself and that was
-// unmapped meanwhile.
+// If a mapping that a running import created is unmapped, the import does not
+// create it again.
 func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -96,7 +98,7 @@ func TestUnmapWinsOverTheRunThatMadeIt(t *testing.T) {
 	j := job(all(conn))
 	stopped := make(chan struct{})
 	close(stopped)
-	j.Draining = stopped // a page an execution, so that page 1 is written before page 3 is read
+	j.Draining = stopped // one page per execution, so that page 1 is written before page 3 is read
 	run := w.finish(j)
 	if gone == uuid.Nil || !run.Complete {
 		t.Fatalf("%s: nothing was unmapped", counts(run))

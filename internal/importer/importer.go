@@ -102,8 +102,8 @@ func (i *execution) listPays(ctx context.Context) (bool, error) {
 	return pages > 0, err
 }
 
-// write decides on each client of a batch and commits the batch. skips are the clients
-// that could not be read.
+// write decides on each client of a batch and commits the batch. The clients in skips
+// could not be read.
 func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := i.Cursor.Encode()
@@ -126,11 +126,11 @@ func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.Run
 const (
 	// byIDChunk is the number of clients read by id in one transaction.
 	byIDChunk = 25
-	// byIDPass marks clients read by id. Passes over a list count from 1.
+	// byIDPass marks clients read by id. Passes over a list are numbered from 1.
 	byIDPass = 0
 )
 
-// readByID reads by id the chosen clients that the list did not show. A list can miss a
+// readByID reads the chosen clients that were not in the list, by id. A list can miss a
 // client, a 404 cannot.
 func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	var rest []int64

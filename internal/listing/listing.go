@@ -20,7 +20,7 @@ import (
 // Listing reads clients in one execution of a run.
 type Listing struct {
 	Query  halo.Query
-	Wanted []int64 // sorted: only these are passed to Write; nil: all
+	Wanted []int64 // sorted ids to pass to Write; nil passes all
 	// Write commits one batch and reports whether the run was cancelled.
 	Write func(context.Context, Batch) (cancelled bool, err error)
 
@@ -96,7 +96,7 @@ func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 
 // maxBatch is the maximum number of clients in one transaction, unless a single page has
 // more. A transaction of that size takes a quarter of a second. With batches a quarter of
-// that size, each client takes 7 % more of Postgres' time.
+// that size, Postgres takes 7 % longer per client.
 const maxBatch = 4000
 
 // pass reads one pass over the list from its checkpoint. Pages that have already arrived
@@ -153,8 +153,8 @@ func (l *Listing) gather(batch *Batch, page halo.Page) {
 	}
 }
 
-// fresh adds to a batch the page's ids and the clients that this run has not processed
-// yet. It returns the number of these clients.
+// fresh adds a page's ids, and its clients that this run has not processed yet, to a
+// batch. It returns the number of these clients.
 func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
 	before := len(batch.Clients)
 	for _, c := range clients {

@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// requestedPair is a pair of a request with the client that Halo returned for it.
+// requestedPair is a requested pair with the client that Halo returned for it.
 type requestedPair struct {
 	number  int // in the request, from 1
 	company string
@@ -41,7 +41,7 @@ func (m *decider) decide(pairs []requestedPair) []repo.PairDecision {
 	return decisions
 }
 
-// pair decides on one pair. matches are the companies that match the pair's text.
+// pair decides on one pair. The companies in matches match the pair's text.
 func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDecision {
 	d := repo.PairDecision{Outcome: repo.Refused, Client: p.client.Client}
 	company, why := ResolveCompany(matches)

@@ -62,7 +62,7 @@ func TestMapper(t *testing.T) {
 		state   repo.MapState
 		replace bool
 		pairs   []requestedPair
-		want    string // outcomes, reasons and how many are replaced, line by line
+		want    string // outcome, reason and number of replaced mappings, one line per pair
 	}{
 		"free":                 {mapState([]int{1}), false, []requestedPair{asking(1, 12)}, "mapped"},
 		"mapped to the same":   {mapState([]int{1}, activeMapping(1, 12)), false, []requestedPair{asking(1, 12)}, "already mapped"},

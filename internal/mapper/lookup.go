@@ -127,8 +127,8 @@ const maxBroken = 5
 
 // readIDs reads clients by id. A missing or forbidden client is a result, not an error.
 // So is a client on which Halo fails repeatedly while other requests succeed: a broken
-// record must not delay the other pairs for a day. readIDs returns an error if Halo is
-// down, throttles requests or rejects the credentials.
+// record must not delay the other pairs for a day. An error means that Halo is down,
+// throttles requests or rejects the credentials.
 func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	broken, err := l.readAll(ctx, ids)
 	if err != nil || len(broken) == 0 {

@@ -113,7 +113,8 @@ func tidied(s string) bool {
 	return !blank || s == ""
 }
 
-// Some joins up to three texts with commas and adds "and more" if there are more.
+// Some joins up to three strings with commas and adds "and more" if there are
+// more.
 func Some(texts []string) string {
 	const maxListed = 3
 	if len(texts) <= maxListed {

@@ -83,8 +83,8 @@ func slowly(name string) string {
 }
 
 // The fast path and the slow path give the same result for each letter of the fast path,
-// alone and next to others. Of the many Chinese and Korean letters, the test takes a
-// sample.
+// alone and next to others. The test uses a sample of the many Chinese and Korean
+// letters.
 func TestNormaliseNameShortCut(t *testing.T) {
 	t.Parallel()
 	var quick []rune

@@ -1,13 +1,13 @@
 // Package plaintext defines which characters external text may contain, and makes text
 // safe to display. The same policy applies to all names and notes. [Clean] is for text
-// from Halo, which cannot correct it. [Check] is for text from people. [Printable],
-// [Escape] and similar functions are for all displayed text, because a database may
-// contain text that is older than the policy.
+// from Halo, which cannot correct rejected text. [Check] is for text from people.
+// [Printable], [Escape] and similar functions are for all displayed text, because a
+// database may contain text that is older than the policy.
 //
-// The policy refuses control characters (C0, DEL, C1), line and paragraph separators,
-// characters that embed, override or isolate a reading direction (U+202A to U+202E,
-// U+2066 to U+2069), invisible characters (zero-width spaces, byte order marks, tags,
-// fillers, soft hyphens), and noncharacters.
+// The policy refuses control characters (C0, DEL, C1) and line and paragraph
+// separators. It refuses characters that embed, override or isolate a reading direction
+// (U+202A to U+202E, U+2066 to U+2069). It also refuses invisible characters
+// (zero-width spaces, byte order marks, tags, fillers, soft hyphens) and noncharacters.
 //
 // The policy keeps joiners (U+200C, U+200D) within emoji and within words of the
 // scripts that need them. Elsewhere, joiners would only make identical-looking names

@@ -121,7 +121,7 @@ var table = []row{
 		RetryAfter: 5 * time.Second,
 	}},
 	{is(secret.ErrUnknownKey), true, Problem{
-		Status: 503, Code: "unknown-key", Title: "This worker does not have the key of the credentials yet",
+		Status: 503, Code: "unknown-key", Title: "This worker does not have the key for the credentials yet",
 		Advice:     "try again in a moment",
 		RetryAfter: 5 * time.Second,
 	}},
@@ -148,7 +148,7 @@ var table = []row{
 	}},
 	{is(halo.ErrUnauthorized), true, Problem{
 		Status: 502, Code: "halo-token", Title: "Halo PSA does not accept its own token",
-		Advice: "check that resource server and authorisation server belong to the same Halo, and that the application has the permission read:customers",
+		Advice: "check that the resource server and the authorisation server belong to the same Halo, and that the application has the permission read:customers",
 	}},
 	{is(halo.ErrForbidden), true, Problem{
 		Status: 502, Code: "halo-forbidden", Title: "Halo PSA refuses access",

@@ -95,7 +95,7 @@ func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// image corrects the content type of an SVG image, which asynqmon sets incorrectly.
+// image corrects the content type that asynqmon sets for an SVG image.
 type image struct{ http.ResponseWriter }
 
 // Write sets the content type and writes p.

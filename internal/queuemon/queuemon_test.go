@@ -67,7 +67,8 @@ func enqueue(t *testing.T, redisURL, id, payload string) {
 	}
 }
 
-// Only the scope ops opens the pages, because they show the tasks of all tenants.
+// Only the scope ops gives access to the pages, because they show the tasks of all
+// tenants.
 func TestQueuesAreForOpsAlone(t *testing.T) {
 	t.Parallel()
 	url := redistest.URL(t)

@@ -159,8 +159,7 @@ func (s *state) ask(now int64, c call) answer {
 }
 
 // next returns the earliest time for another request such that no window holds more
-// than n requests. The time is neither before from nor before the last request in the
-// log.
+// than n requests. The time is no earlier than from or the last request in the log.
 func next(log []int64, n, window, from int64) int64 {
 	turn, size := from, int64(len(log))
 	if size > 0 {

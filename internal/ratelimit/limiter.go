@@ -42,8 +42,8 @@ type Options struct {
 	Rate Rate
 	// Redis shares the budget between processes. Redis may be nil.
 	Redis redis.UniversalClient
-	// MaxWait is how long [Limiter.Wait] may wait. The default and the minimum is 5 s,
-	// because turns are reserved up to 5 s ahead.
+	// MaxWait is how long [Limiter.Wait] may wait. The default and the minimum are both 5
+	// s, because turns are reserved up to 5 s ahead.
 	MaxWait time.Duration
 	// Observe is called for each event, possibly concurrently. It may be nil.
 	Observe func(Event)
@@ -150,7 +150,7 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 			return &BudgetError{After: wait}
 		}
 		if err := sleep.For(ctx, wait); err != nil {
-			return err // the turn stays unused, because another request cannot safely take it
+			return err // the turn remains unused, because another request cannot safely take it
 		}
 		if got.outcome != granted {
 			continue
@@ -165,11 +165,11 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 	}
 }
 
-// Throttled records that Halo answered 429 to a request that was sent at the time sent.
-// The whole fleet pauses for after, at most 15 minutes. If after is 0, the pause is a
-// tenth of the window, at least 1 s and at most 30 s. The limit drops by a tenth, once
-// per burst of 429s, and recovers by 1 % of the rate per window. If Redis does not
-// respond, Throttled takes up to 2 s.
+// Throttled records that Halo answered 429. sent is the time at which the request was
+// sent. All workers pause for the duration after, but at most 15 minutes. If after is
+// 0, the pause is a tenth of the window, at least 1 s and at most 30 s. The limit drops
+// by a tenth, once per burst of 429s, and recovers by 1 % of the rate per window. If
+// Redis does not respond, Throttled takes up to 2 s.
 func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.Duration) {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -256,7 +256,7 @@ func (l *Limiter) askShared(ctx context.Context, s *syncState, instance string, 
 }
 
 // report sends a call to a state that this process has not used yet, together with all
-// grants of the process. Only one goroutine at a time reports. The other goroutines
+// grants of the process. Only one goroutine reports at a time. The other goroutines
 // then find that the process has adopted the state.
 func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c call, epoch int64) (answer, error) {
 	s.reporting.Lock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// store keeps the states of instances. redisStore is for the whole fleet, memory for
-// one process.
+// store keeps the states of instances. The whole fleet shares a redisStore. A memory
+// store is for one process.
 type store interface {
 	ask(ctx context.Context, instance string, c call) (answer, error)
 	// throttled records a 429 for a request that was sent age ago, and reports whether

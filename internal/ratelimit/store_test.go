@@ -94,7 +94,7 @@ func TestBackgroundUsesTheBudget(t *testing.T) {
 }
 
 // While background work uses the whole common pool, an interactive request does not
-// wait. If the reserve is used up too, an interactive request gets a turn soon.
+// wait. If the reserve is also used up, an interactive request soon gets a turn.
 func TestReserveIsForPeople(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {

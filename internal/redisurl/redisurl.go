@@ -39,11 +39,11 @@ func (a Address) MakeRedisClient() any { return a.Connect() }
 //	redis-sentinel://[user:password@]host[:26379],…[/db]?master=name
 //	redis-cluster://[user:password@]host[:6379],…
 //
-// rediss-sentinel and rediss-cluster are the last two over TLS. The query may contain
-// the options of go-redis (dial_timeout, pool_size and so on, but not skip_verify).
-// With TLS it may also contain ca_file, cert_file and key_file. ca_file is a PEM file
-// of private certificate authorities that replace the system's. cert_file and key_file
-// are a client certificate and its key. Parse reads these files once.
+// rediss-sentinel and rediss-cluster use TLS. The query may contain the options of
+// go-redis (dial_timeout, pool_size and so on, but not skip_verify). With TLS it may
+// also contain ca_file, cert_file and key_file. ca_file is a PEM file of private
+// certificate authorities that replace the system's. cert_file and key_file are a
+// client certificate and its key. Parse reads these files once.
 //
 // With Sentinel, user and password apply to both the servers and the sentinels. To set
 // other credentials for the sentinels, use sentinel_username and sentinel_password.
@@ -88,7 +88,7 @@ func errURL(fault string) error {
 
 // errForm replaces an error of go-redis, which would quote the URL.
 func errForm(want string) error {
-	return errURL("want " + want + " with known options; write special characters in user and password as %xx")
+	return errURL("want " + want + " with known options; write special characters in the user and the password as %xx")
 }
 
 func parseSingle(scheme, rest string, files tlsFiles) (Address, error) {

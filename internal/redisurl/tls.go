@@ -17,13 +17,13 @@ var tlsOptions = []string{"ca_file", "cert_file", "key_file"}
 // certificate bundle.
 const maxPEM = 4 << 20
 
-// tlsFiles holds the contents of the files that the options of a URL name.
+// tlsFiles holds the contents of the files that a URL's options refer to.
 type tlsFiles struct {
 	roots  *x509.CertPool   // nil for the system's authorities
 	client *tls.Certificate // nil for none
 }
 
-// cutTLSFiles reads the files that the options of a URL name, and returns the URL
+// cutTLSFiles reads the files that a URL's options refer to, and returns the URL
 // without these options. Errors name the option but do not quote the URL.
 func cutTLSFiles(rest string) (string, tlsFiles, error) {
 	head, query, _ := strings.Cut(rest, "?")
@@ -93,8 +93,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// apply adds the files to a client's TLS configuration. cfg is nil if the client does
-// not use TLS.
+// apply adds the files to a client's TLS configuration. If cfg is nil, the client
+// does not use TLS.
 func (t tlsFiles) apply(cfg *tls.Config) error {
 	if t.roots == nil && t.client == nil {
 		return nil

@@ -1,7 +1,7 @@
 // Package resync executes resyncs: it compares a connection's mappings with Halo. It
 // first collects findings without changing any mapping. It applies the findings only if
-// they are trustworthy: after a partial or empty list, from another Halo or with a lost
-// right, it changes nothing.
+// they are trustworthy. It changes nothing if the list is partial or empty, if the
+// connection reads another Halo, or if the agent has lost a right.
 package resync
 
 import (
@@ -135,8 +135,9 @@ func listingCost(pages int) int {
 	return pages
 }
 
-// write commits a batch of clients and its findings. absent are the findings on clients
-// that could not be read. again means that this run has already read these clients.
+// write commits a batch of clients and its findings. The findings in absent are on
+// clients that could not be read. If again is true, this run has already read these
+// clients.
 func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := x.Cursor.Encode()
@@ -155,7 +156,8 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 }
 
 // compare returns one decision per client: whether its mapping differs from Halo. A
-// client that is read again always gives a finding, which replaces its first finding.
+// client that is read again always results in a finding, which replaces its first
+// finding.
 func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {

@@ -19,9 +19,9 @@ const (
 	byIDChunk = 50
 )
 
-// readRest reads by id the mapped clients that no page has shown. After a listing, it
-// skips clients that are already marked missing, because the listing would have shown
-// them if they existed again.
+// readRest reads the mapped clients that no page has shown, one by one. After a
+// listing, it skips clients that are already marked missing, because the listing would
+// have shown them if they existed again.
 func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for id := range x.mapped.All() {
@@ -46,8 +46,8 @@ func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	return x.overCeiling(), nil
 }
 
-// readChunk reads one chunk of clients and commits the result. again means that this run
-// has already read these clients.
+// readChunk reads one chunk of clients and commits the result. If again is true, this
+// run has already read these clients.
 func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run.Result, error) {
 	clients, absent, err := x.readClients(ctx, ids)
 	if err != nil {
@@ -92,8 +92,8 @@ func (x *execution) overCeiling() run.Result {
 }
 
 // confirmFindings verifies that Halo shows clients at all before the run reports any
-// client as missing or unverified. If only one answer reports a client missing, it reads
-// the client again.
+// client as missing or unverified. confirmFindings reads a client again if only one
+// answer reports it missing.
 func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 	if !x.found {
 		return run.Result{}, nil
@@ -129,7 +129,7 @@ func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 func maxMissing(mappings, approved int) int { return max(20, mappings/10, approved) }
 
 // readClients reads clients one by one. If every answer is invalid or broken, it also
-// requires Halo to answer another request, because otherwise Halo itself is down.
+// checks that Halo answers another request. Otherwise, Halo itself is down.
 func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.Client, absent []repo.Finding, err error) {
 	readings, err := proof.ByID(ctx, x.api, ids)
 	if err != nil {

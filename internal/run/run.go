@@ -27,7 +27,7 @@ type Config struct {
 	// a dispatcher, they start at their retry time.
 	Dispatch *dispatch.Dispatcher
 	// TenantRuns is the maximum number of bulk runs (imports, resyncs) that the whole
-	// fleet executes at once for one tenant; 0 for no limit.
+	// fleet executes at once for one tenant; 0 means no limit.
 	TenantRuns int
 	// MinSlice is how long an execution may last before it frees its worker slot for
 	// waiting runs. The default is 30 s.
@@ -35,7 +35,7 @@ type Config struct {
 	// MaxSlice is how long an execution may last if no other run waits. The default is
 	// 5 minutes.
 	MaxSlice time.Duration
-	// KeepRuns is how long the records of ended runs are kept; 0 for forever.
+	// KeepRuns is how long the records of ended runs are kept; 0 means forever.
 	KeepRuns time.Duration
 	// Ended is called after each run ends. Wrote is called after each committed
 	// transaction of a run. Both are for metrics and may be nil.
@@ -157,8 +157,8 @@ func (e *Executor) execute(ctx context.Context, t task, draining <-chan struct{}
 
 // checkAge rejects a task if its run has no record and was requested longer ago than
 // KeepRuns. Such a run may have ended long ago: the queue's archive keeps tasks longer
-// than the ledger keeps runs, and a person can restart them. Executing the run could undo
-// later decisions.
+// than the ledger keeps runs, and archived tasks can be restarted. Executing the run
+// could undo later decisions.
 func (e *Executor) checkAge(ctx context.Context, n repo.NewRun, now time.Time) error {
 	if e.cfg.KeepRuns <= 0 || n.ID.Version() != 7 {
 		return nil

@@ -91,16 +91,16 @@ func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.R
 }
 
 const (
-	// minBusyWait and maxBusyWait bound the wait of a blocked run, before up to half of
-	// that is added at random. The wait has an effect only if wakeWaiting does not
-	// start the run earlier.
+	// minBusyWait and maxBusyWait bound the wait of a blocked run, without its random
+	// part. The wait has an effect only if wakeWaiting does not start the run earlier.
 	minBusyWait = 5 * time.Second
 	maxBusyWait = 20 * time.Second
 )
 
-// busyWait returns how long a blocked run waits before it is retried: a quarter of its
-// wait so far, at least 5 and at most 20 s, plus up to half of that (0 ≤ chance < 1).
-// The random part spreads the retries of runs that were blocked together.
+// busyWait returns how long a blocked run waits before it is retried. It returns a
+// quarter of the run's wait so far, but at least 5 s and at most 20 s, plus up to half
+// of that (0 ≤ chance < 1). The random part spreads the retries of runs that were
+// blocked together.
 func busyWait(waited time.Duration, chance float64) time.Duration {
 	d := min(max(waited/4, minBusyWait), maxBusyWait)
 	return d + time.Duration(chance*float64(d/2))
@@ -112,5 +112,5 @@ func afterBusy(run repo.Run) time.Duration {
 	if !run.QueuedAt.IsZero() { // zero for a run that is not in the ledger
 		since = waited(run)
 	}
-	return busyWait(since, rand.Float64()) //nolint:gosec // spreading retries needs no secret
+	return busyWait(since, rand.Float64()) //nolint:gosec // the random part need not be secret
 }

@@ -56,8 +56,8 @@ type ruling struct {
 	reconnect bool
 }
 
-// rule returns the verdict on an error. age is the time since the run's first execution
-// began.
+// rule returns the verdict on an error. The argument age is the time since the run's
+// first execution began.
 //
 // A run that waits for our own request budget has no deadline, because thousands of
 // pages may take more than a day. The budget's window limits each wait, so the run

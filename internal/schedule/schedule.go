@@ -21,9 +21,9 @@ type Schedule struct {
 	every time.Duration // of "@every", which ignores local time; else 0
 }
 
-// Parse parses a schedule in standard cron notation, five fields or a word such as
-// @daily, with an optional prefix "CRON_TZ=Zone ". The default zone is UTC. It rejects a
-// date that never occurs ("0 0 31 2 *") and a schedule of more than 200 bytes.
+// Parse parses a schedule in standard cron notation (five fields or a word such as
+// @daily) with an optional prefix "CRON_TZ=Zone ". The default zone is UTC. It rejects
+// a date that never occurs ("0 0 31 2 *") and a schedule of more than 200 bytes.
 //
 // Parse handles the zone itself, because the library has two faults. It panics if no
 // space follows the zone (robfig/cron#554). When the clocks change, it skips a run in the

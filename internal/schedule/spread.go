@@ -17,8 +17,8 @@ type Slots struct {
 	Window     time.Duration // over which connections are spread
 }
 
-// spread returns the delay of a connection after a time of its schedule, in whole
-// seconds: less than the window, and less than half of the gap to the next time. The
+// spread returns a connection's delay after a time of its schedule, in whole seconds.
+// The delay is less than the window and less than half of the gap to the next time. The
 // relative position in the window depends only on the connection.
 func spread(connection uuid.UUID, window, gap time.Duration) time.Duration {
 	window = min(window, gap/2)

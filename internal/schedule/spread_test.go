@@ -31,7 +31,7 @@ func TestStartsAreSpread(t *testing.T) {
 	}
 	for minute := range 60 {
 		if n := perMinute[minute]; n < connections/60/2 || n > connections/60*2 {
-			t.Errorf("%d start in minute %d, want some %d", n, minute, connections/60)
+			t.Errorf("%d start in minute %d, want about %d", n, minute, connections/60)
 		}
 	}
 }

@@ -2,11 +2,11 @@ package schedule
 
 import "time"
 
-// Next returns the first time of the schedule after another time. A clock change does not
-// skip or double a time. If a local time occurs twice, only the first occurrence counts.
-// If a local time does not occur, it is read with the offset before the change, so it
-// falls after the change. "@every" counts from the year 1, so that every worker computes
-// the same times.
+// Next returns the first time of the schedule after the given time. A clock change does
+// not skip or double a time. If a local time occurs twice, only the first occurrence
+// counts. If a local time does not occur, it is read with the offset before the change,
+// so it falls after the change. "@every" counts from the year 1, so that every worker
+// computes the same times.
 func (s Schedule) Next(after time.Time) time.Time {
 	if s.every > 0 {
 		return after.Truncate(s.every).Add(s.every).In(s.zone)
@@ -29,8 +29,8 @@ func (s Schedule) Next(after time.Time) time.Time {
 	return next
 }
 
-// nextLocal returns the first local time of the schedule after another. The library looks
-// five years ahead, but between 2096 and 2104 there is no 29 February.
+// nextLocal returns the first local time of the schedule after the given one. The
+// library looks five years ahead, but between 2096 and 2104 there is no 29 February.
 func (s Schedule) nextLocal(local time.Time) time.Time {
 	for range 2 {
 		if next := s.cron.Next(local); !next.IsZero() {

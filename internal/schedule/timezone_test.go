@@ -79,7 +79,7 @@ func changes(zone *time.Location) []time.Time {
 	}
 }
 
-// From any moment, Next returns the earliest later time, even if the schedule has several
+// For any time, Next returns the earliest later time, even if the schedule has several
 // times in a missing or doubled hour.
 func TestNextIsTheFirstOfAll(t *testing.T) {
 	t.Parallel()
@@ -118,9 +118,9 @@ func TestScheduleWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ spec, after, want string }{
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:30:00Z"}, // the clock jumps from 2 to 3
-		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-03-29T01:10:00Z", "2026-03-29T01:30:00Z"}, // and shows ten past three
+		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-03-29T01:10:00Z", "2026-03-29T01:30:00Z"}, // it is ten past three, local time
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"},
-		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"}, // half past two comes twice
+		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"}, // half past two occurs twice
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
 		{"CRON_TZ=Europe/Berlin 30 2 * * *", "2026-10-25T01:10:00Z", "2026-10-26T01:30:00Z"}, // in the repeated hour
 		{"CRON_TZ=America/New_York 30 1 * * *", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"},
@@ -131,7 +131,7 @@ func TestScheduleWhenClocksChange(t *testing.T) {
 		{"CRON_TZ=Africa/Cairo 0 0 * * *", "2026-04-23T12:00:00Z", "2026-04-23T22:00:00Z"},      // likewise
 		{"CRON_TZ=Africa/Cairo 30 23 * * *", "2026-10-29T12:00:00Z", "2026-10-29T20:30:00Z"},    // doubled before midnight
 		{"CRON_TZ=Africa/Cairo 30 23 * * *", "2026-10-29T20:30:00Z", "2026-10-30T21:30:00Z"},
-		{"CRON_TZ=Pacific/Apia 30 4 * * *", "2011-12-29T14:30:00Z", "2011-12-30T14:30:00Z"}, // the 30th did not happen
+		{"CRON_TZ=Pacific/Apia 30 4 * * *", "2011-12-29T14:30:00Z", "2011-12-30T14:30:00Z"}, // 30 December did not exist
 		{"CRON_TZ=Pacific/Apia 30 4 * * *", "2011-12-30T14:30:00Z", "2011-12-31T14:30:00Z"},
 		{"30 4 * * *", "2026-03-29T00:00:00Z", "2026-03-29T04:30:00Z"},
 		{"TZ=Asia/Kathmandu @daily", "2026-03-29T00:00:00Z", "2026-03-29T18:15:00Z"},

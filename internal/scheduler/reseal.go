@@ -38,7 +38,7 @@ type resealer struct {
 	locked int                // credentials encrypted with keys that this worker does not have
 }
 
-// tick does the work of one tick. now must come from a monotonic clock.
+// tick does the work of one tick. The time now must come from a monotonic clock.
 func (w *resealer) tick(ctx context.Context, now time.Time) error {
 	if now.Before(w.next) {
 		return nil

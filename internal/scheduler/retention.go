@@ -17,7 +17,7 @@ import (
 type Retention struct {
 	Runs    time.Duration // time since the run ended; an undo needs its run
 	Events  time.Duration // at least as long as Runs
-	Clients time.Duration // time since an import last saw an unmapped client of the catalogue
+	Clients time.Duration // time since an import last found an unmapped client in Halo
 }
 
 const (

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { repotest.Main(m) }
 
-// fleet is two workers on the same database.
+// fleet is a pair of workers that share a database.
 type fleet struct {
 	t             *testing.T
 	url           string

@@ -202,8 +202,7 @@ func (s *Scheduler) listen(ctx context.Context, wakeUp func()) {
 
 // planSlot returns the time of a connection's next resync and the number of missed
 // resyncs. If the connection's own schedule is invalid, planSlot uses the default. The
-// schedule was checked when it was set, but possibly by a program that knows more time
-// zones.
+// schedule was checked when it was set, but possibly by a program with more time zones.
 func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, error) {
 	spec := s.cfg.Schedule
 	if c.ResyncCron != "" {

@@ -83,8 +83,8 @@ func prefixOf(id uint32) []byte {
 // PrefixLen is the number of bytes of a sealed value that [KeyOf] reads.
 const PrefixLen = 1 + 1 + 4
 
-// KeyOf returns the id of the key from the prefix of a sealed value. ok is false if the
-// prefix does not come from [Keyset.Seal].
+// KeyOf returns the id of the key from the prefix of a sealed value. The result ok is
+// false if the prefix does not come from [Keyset.Seal].
 func KeyOf(sealed []byte) (id uint32, ok bool) {
 	if len(sealed) < PrefixLen || sealed[0] != sealVersion || sealed[1] != tinkStart {
 		return 0, false

@@ -16,7 +16,7 @@ const placeholder = "[secret]"
 // pointers.
 type String struct {
 	// text is a pointer, because fmt cannot call methods on unexported fields of other
-	// structs. It then prints the pointer's address instead of the text.
+	// structs. In that case, fmt prints the pointer's address instead of the text.
 	text *string
 }
 

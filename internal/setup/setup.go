@@ -132,8 +132,8 @@ func (p *Parts) Close() error {
 	return err
 }
 
-// Version returns the version of the program: linked if it is set, otherwise the
-// module's version, otherwise the revision, otherwise "dev".
+// Version returns the version of the program. It is the first of these that is set:
+// linked, the module's version, the revision, "dev".
 func Version(linked string) string {
 	if linked != "" {
 		return linked

@@ -57,9 +57,10 @@ func points(p repo.SuggestPair) (int, string) {
 	return 0, ""
 }
 
-// similarFor returns the minimum similarity of stems whose score is at least minScore, or
-// close enough to make such a pair ambiguous. More than 1 means that no stems qualify.
-// Similar names never come close to the other kinds of match, which score higher.
+// similarFor returns the minimum similarity of stems whose score is at least minScore,
+// or close enough to make such a pair ambiguous. A result above 1 means that no stems
+// qualify. Similar names never come close to the other kinds of match, which score
+// higher.
 func similarFor(minScore float64) float64 {
 	if minScore > bestSimilar/100. {
 		return 2

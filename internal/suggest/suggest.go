@@ -1,5 +1,6 @@
 // Package suggest finds pairs of an unmapped company and an unmapped client that may be
-// the same customer: by key, by name, by name without its legal form, or by similarity.
+// the same customer. They match by key, by name, by name without its legal form, or by
+// similarity.
 package suggest
 
 import (
@@ -65,10 +66,10 @@ func Find(ctx context.Context, store *repo.Store, api *halo.API, conn repo.Conne
 	return out, nil
 }
 
-// activeClients lists Halo's active clients except the "Unknown" one. Like an import, it
-// reads the list again if the list changes meanwhile, because a missed client could make
-// a pair ambiguous. doubt says why clients may still be missing; it is empty if the list
-// is proved complete.
+// activeClients lists Halo's active clients except the "Unknown" one. Like an import,
+// it reads the list again if the list changes meanwhile, because a missed client could
+// make a pair ambiguous. The result doubt is the reason why clients may still be
+// missing, or empty if the list is proved complete.
 func activeClients(ctx context.Context, api *halo.API) (clients []halo.Client, doubt string, err error) {
 	doubt, err = proof.List{Query: halo.Query{VerifyTail: true}}.Read(ctx, api, func(c halo.Client, isNew bool) {
 		if isNew && !c.Inactive && c.ID != proof.UnknownClientID {

@@ -34,7 +34,7 @@ type Metrics struct {
 }
 
 // NewMetrics returns the metrics of a worker, including those of Go and the process.
-// version is a label of halosync_build_info.
+// The version is a label of halosync_build_info.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -70,11 +70,11 @@ func NewMetrics(version string) *Metrics {
 	})
 	m.granted = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "halosync_budget_wait_seconds",
-		Help:    "Time that granted requests waited for the budget of their Halo in seconds, by class (person, background).",
+		Help:    "Time in seconds that granted requests waited for the budget of their Halo, by class (person, background).",
 		Buckets: []float64{.01, .1, .5, 1, 2.5, 5, 30, 300},
 	}, []string{"class"})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "halosync_budget_refused_total", Help: "Requests that were put off because the budget was used up.",
+		Name: "halosync_budget_refused_total", Help: "Requests that were postponed because the budget was used up.",
 	}, []string{"class"})
 	m.throttled = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halosync_budget_throttled_total", Help: "429 responses from Halo; each burst pauses the fleet and lowers the limit.",
@@ -99,10 +99,10 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// HaloAttempt counts one HTTP attempt. route is a template such as "GET /Client/{id}".
-// Status 0 means that there was no response. A status without a standard name counts
-// under its class, such as "4xx". Otherwise a server could create hundreds of permanent
-// series.
+// HaloAttempt counts one HTTP attempt. The route is a template such as "GET
+// /Client/{id}". Status 0 means that there was no response. A status without a standard
+// name counts under its class, such as "4xx". Otherwise a server could create hundreds
+// of permanent series.
 func (m *Metrics) HaloAttempt(route string, status int, took time.Duration, bytes int64) {
 	label := strconv.Itoa(status)
 	if status != 0 && http.StatusText(status) == "" {
@@ -117,8 +117,8 @@ func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
 	m.tasks.WithLabelValues(kind, verdict).Observe(took.Seconds())
 }
 
-// Tick records one tick of the scheduler. late and locked are current values; the
-// others are added to counters.
+// Tick records one tick of the scheduler. The arguments late and locked are current
+// values. The others are added to counters.
 func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.late.Set(float64(late))
 	m.locked.Set(float64(locked))
@@ -127,8 +127,8 @@ func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.dispatched.Add(float64(dispatched))
 }
 
-// BudgetGranted counts a granted request and its wait. local means that the process's
-// own share was used. class is "person" or "background".
+// BudgetGranted counts a granted request and its wait. If local is true, the process's
+// own share was used. The class is "person" or "background".
 func (m *Metrics) BudgetGranted(class string, waited time.Duration, local bool) {
 	m.granted.WithLabelValues(class).Observe(waited.Seconds())
 	if local {

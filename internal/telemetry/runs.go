@@ -70,7 +70,8 @@ func (m *Metrics) beginAtZero() {
 	}
 }
 
-// RunEnded counts a run that this worker ended. took is 0 if the run never started.
+// RunEnded counts a run that this worker ended. The duration took is 0 if the run never
+// started.
 func (m *Metrics) RunEnded(kind, outcome string, took time.Duration) {
 	kind, outcome = oneOf(kinds, kind), oneOf(outcomes, outcome)
 	m.runs.WithLabelValues(kind, outcome).Inc()
@@ -86,11 +87,11 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 	m.records.WithLabelValues(kind).Add(float64(records))
 }
 
-// HaloRetry counts an attempt that repeats a failed one. route is a route template.
+// HaloRetry counts an attempt that repeats a failed one. The route is a route template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts deleted rows of old history. what is "runs", "events", "clients" or
-// "visits".
+// Forgot counts deleted rows of old history. The argument what is "runs", "events",
+// "clients" or "visits".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

@@ -35,7 +35,7 @@ type Ended struct {
 }
 
 // Task continues the trace in a task's headers, or begins a new one. It returns the
-// id of the trace as id.
+// trace's id.
 func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id string, end func(Ended)) {
 	ctx = t.context.Extract(ctx, propagation.MapCarrier(task.Headers))
 	ctx, span := t.tracer.Start(ctx, task.Kind, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
@@ -58,8 +58,8 @@ func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id str
 	}
 }
 
-// Halo begins a span for an HTTP attempt. route is a route template. Outside a trace,
-// for example in a tick of the scheduler, it records nothing.
+// Halo begins a span for an HTTP attempt. The route is a route template. Outside a
+// trace, for example in a tick of the scheduler, it records nothing.
 func (t *Traces) Halo(ctx context.Context, route string) (end func(status int, err error)) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return func(int, error) {}

@@ -103,7 +103,7 @@ The same process serves the console and the API; "worker --only http" does only 
 			return p.migrate(cmd.Context(), role)
 		},
 	}
-	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that worker and CLI need, and no others")
+	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that the worker and the CLI need, and no others")
 	root.AddCommand(schema, p.probeCommand(), p.doctorCommand())
 	root.SetOut(p.out)
 	root.SetErr(p.err)
@@ -152,6 +152,6 @@ func (p *program) migrate(ctx context.Context, role string) error {
 	if err := schema.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.err, "%s has the rights that worker and enqueue need\n", role)
+	fmt.Fprintf(p.err, "%s has the rights that the worker and the CLI need\n", role)
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command has a help text and an example.
+// Every command has help text and an example.
 func TestHelpEverywhere(t *testing.T) {
 	t.Parallel()
 	root := Command("dev")

@@ -1,5 +1,5 @@
 // Package repotest gives each test its own Postgres database. Each test binary starts a
-// private server from an image that contains a migrated template, and each test gets a
+// private server from an image that contains a migrated template. Each test gets a
 // clone of the template, which takes about 20 ms. The server ends with the process,
 // even if the process is killed. Without Postgres the test fails.
 package repotest
@@ -216,9 +216,9 @@ func database(tb testing.TB, with string) string {
 	return k.server.DatabaseURL(name)
 }
 
-// Worker returns the address of a database from [URL] for the programs' role, to which
-// row level security applies. It does not apply to the owner, whose address is url. Any
-// other address is returned unchanged.
+// Worker returns the address of a database from [URL] for the programs' role. Row level
+// security applies to that role, but not to the owner, whose address is url. Any other
+// address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
 	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)

@@ -12,8 +12,8 @@ import (
 )
 
 // rights lists exactly the rights that the programs need on each table. Cascading
-// deletes run with the owner's rights and need none. Locking a row requires the right
-// to update it.
+// deletes run with the owner's rights, so they need no rights here. Locking a row
+// requires the right to update it.
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},
@@ -47,8 +47,8 @@ type RoleError struct {
 func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.Reason) }
 
 // Grant gives a role exactly the rights that the worker and the CLI need, and revokes
-// all other rights on tables in the schema. url must connect as the tables' owner. The
-// error is a [*RoleError] if the role does not exist or row level security does not
+// all other rights on tables in the schema. The url must connect as the tables' owner.
+// The error is a [*RoleError] if the role does not exist or row level security does not
 // apply to it. Grant is safe to repeat, and must be repeated after a migration that
 // adds tables. If the role does not have TEMP on the database, Grant grants it, because
 // suggestions use temporary tables.

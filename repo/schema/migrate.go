@@ -28,13 +28,13 @@ type Result struct {
 // Migrate brings the schema up to the program's version. Several processes may call it
 // at once: one migrates while the others wait. It does not change a database that is
 // newer than the program. If the program cannot work with that database, the error is
-// an [*Error]. If a migration fails, the migrations before it stay applied.
+// an [*Error]. If a migration fails, the migrations before it remain applied.
 func Migrate(ctx context.Context, url string) (Result, error) {
 	return migrate(ctx, url, embedded, baseline)
 }
 
-// migrate applies migrations. oldest is the lowest schema floor from which they can
-// start.
+// migrate applies migrations. The argument oldest is the lowest schema floor from which
+// they can start.
 func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {

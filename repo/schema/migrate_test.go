@@ -90,7 +90,8 @@ func TestMigrateTogether(t *testing.T) {
 	equal(t, "versions", repotest.Value[int](t, url, `select count(*) from halosync.schema_versions where version_id > 0`), 2)
 }
 
-// A failed migration leaves nothing behind, and the migrations before it stay applied.
+// A failed migration leaves nothing behind, and the migrations before it remain
+// applied.
 func TestMigrateFails(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)

@@ -110,7 +110,7 @@ type database struct {
 	conn *pgx.Conn // connected as the owner of the tables
 }
 
-// database copies the template, empties Redis and makes a checkpoint.
+// database copies the template, empties Redis and runs a checkpoint.
 func (b *bench) database(ctx context.Context) (*database, error) {
 	b.databases++
 	d := &database{bench: b, name: fmt.Sprintf("bench_%d", b.databases)}
@@ -132,8 +132,8 @@ func (d *database) drop(ctx context.Context) error {
 	return errors.Join(d.conn.Close(ctx), d.exec(ctx, "drop database "+d.name+" with (force)"))
 }
 
-// withDatabase calls f with a new database that has a connection to h, and drops
-// it afterwards.
+// withDatabase creates a database with a connection to h, calls f with it, and
+// drops the database afterwards.
 func (b *bench) withDatabase(ctx context.Context, h *halotest.Halo, f func(d *database, connection string) error) error {
 	d, err := b.database(ctx)
 	if err != nil {
@@ -171,8 +171,9 @@ func newHalo(clients int, p halotest.Profile) (*halotest.Halo, error) {
 
 func (b *bench) keysetFile() string { return filepath.Join(b.dir, "keyset") }
 
-// environment returns the environment of worker and CLI. It overrides any
-// server addresses in the caller's environment. Later settings override it.
+// environment returns the environment of the worker and the CLI. It overrides
+// any server addresses in the caller's environment. Later settings override
+// it.
 func (b *bench) environment(database string) []string {
 	return append(os.Environ(),
 		"DATABASE_URL="+b.postgres.URLAs(workerRole, database), "REDIS_URL="+b.redis.URL(),

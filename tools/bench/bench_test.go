@@ -14,12 +14,12 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// builtPrograms is the folder with worker and enqueue. If it is empty, the test
-// builds them with the race detector.
+// builtPrograms is the folder that contains worker and enqueue. If it is empty,
+// the test builds them with the race detector.
 var builtPrograms = flag.String("bin", "", "folder with the programs worker and enqueue; default: build them")
 
-// TestMain runs a child process if the arguments ask for one. In tests, the
-// test binary starts itself as a child process.
+// TestMain runs a child process if the arguments say so. In tests, the test
+// binary starts itself as a child process.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		main()
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestEveryTableAndGoalIsThere runs the program with few clients on real servers.
-// The short form runs one part, the long form (HALOSYNC_LONG=1) four.
+// The short form runs one part, and the long form (HALOSYNC_LONG=1) runs four.
 func TestEveryTableAndGoalIsThere(t *testing.T) {
 	t.Parallel()
 	onLinux(t)

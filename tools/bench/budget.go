@@ -48,11 +48,12 @@ func benchBudget(ctx context.Context, b *bench, o options, r *report) error {
 	}
 	r.table(fmt.Sprintf("Import under a budget of %d requests in any %v, for %d windows (one round, no warm-up)",
 		budgetRequests, budgetWindow, budgetWindows), order, taken)
-	r.line("\nHow to read it: the limiter reserves 3 %% of a budget for people, here one request of %d, and makes each window"+
-		" longer than Halo's, here by 20 ms of %v, because requests travel. An import alone can therefore reach %.3f here, and %.3f"+
-		" under Halo's 700 in 5 minutes, of which 21 are reserved and 250 ms added. At the start half of the budget goes out at once,"+
-		" which improves the first figure by up to half a window in %d; the second figure leaves the first window out. A program that"+
-		" sent the whole budget at the start of every window would need %.0f s. No program can be faster.",
+	r.line("\nHow to read it: the limiter reserves 3 %% of a budget for people, here one request of %d. It also makes each window"+
+		" longer than Halo's, here by 20 ms of %v, because requests take time to reach Halo. An import alone can therefore reach"+
+		" %.3f here. It can reach %.3f under Halo's 700 requests in 5 minutes, because 21 requests are reserved and 250 ms are added."+
+		" At the start, half of the budget is used at once, which improves the first figure by up to half a window in %d. The second"+
+		" figure leaves out the first window. A program that sent the whole budget at the start of every window would need %.0f s."+
+		" No program can be faster.",
 		budgetRequests, budgetWindow, 50.0/49*1.02, 700.0/679*300.25/300, budgetWindows,
 		minUnderBudget(int(other(taken[ours], keyRequests).median())).Seconds())
 	r.goals(
@@ -95,8 +96,8 @@ func onBudget(requests int) time.Duration {
 	return time.Duration(requests) * budgetWindow / budgetRequests
 }
 
-// minUnderBudget returns the shortest time from the first to the last request
-// that the budget allows.
+// minUnderBudget returns the shortest time that the budget allows between the
+// first and the last request.
 func minUnderBudget(requests int) time.Duration {
 	return time.Duration(max(requests-1, 0)/budgetRequests) * budgetWindow
 }

@@ -47,12 +47,12 @@ func benchEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 		r.table(fmt.Sprintf("%d requests, %d at the same time", n, callers), order, taken)
 		for _, c := range order {
 			each := func(key string) float64 { return other(taken[c.name], key).median() / float64(n) }
-			r.line("\n%s: %.0f a second; each %.0f µs of Redis' CPU and %.1f commands in Redis, those in scripts included.",
+			r.line("\n%s: %.0f a second; each %.0f µs of Redis' CPU and %.1f commands in Redis, including those in scripts.",
 				c.name, float64(n)/walls(taken[c.name]).median(), each("redis")*1e6, each("commands"))
 		}
 		r.goals(minGoal(fmt.Sprintf("requests per second over raw asynq, %d at the same time", callers), 0.9,
 			walls(taken[rawAsynq]).median()/walls(taken[ours]).median()))
-		r.line("\nOver raw asynq with Unique, which deduplicates as well: %.2f.", walls(taken[uniqueAsynq]).median()/walls(taken[ours]).median())
+		r.line("\nRatio to raw asynq with Unique, which also deduplicates: %.2f.", walls(taken[uniqueAsynq]).median()/walls(taken[ours]).median())
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func openTasks(address tasks.Address) (enqueuer, func() error) {
 	return func(ctx context.Context, i int) error {
 		receipt, err := c.Import(ctx, request(i))
 		if err == nil && receipt.Existing {
-			err = errors.New("the request was taken for another one")
+			err = errors.New("the request was treated as another one")
 		}
 		return err
 	}, c.Close

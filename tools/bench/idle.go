@@ -110,10 +110,10 @@ func (l idleLoad) report(r *report, before idleLoad, rival sample) {
 		list = append(list, fmt.Sprintf("%s %.1f", name, calls[name]))
 	}
 	r.line("\n### A worker with nothing to do, %.0f seconds\n", seconds)
-	r.line("Redis: %.1f commands a second, those in scripts included (%s), %.2f %% of a core.",
+	r.line("Redis: %.1f commands a second, including those in scripts (%s), %.2f %% of a core.",
 		float64(l.redis.total()-before.redis.total())/seconds, strings.Join(list, ", "), (l.redis.cpu-before.redis.cpu).Seconds()/seconds*100)
 	r.line("Postgres: %.1f transactions a second.", float64(l.transactions-before.transactions)/seconds)
-	r.line("Afterwards in the same run: a process with nothing but an asynq server of three queues, which polls once a second, uses %.2f %% of a core.",
+	r.line("Afterwards in the same run: a process with only an asynq server for three queues, which polls once a second, uses %.2f %% of a core.",
 		rival.CPU.Seconds()/rival.Wall.Seconds()*100)
 	r.goals(maxGoal("CPU of a worker with nothing to do, % of a core", 1, (l.cpu-before.cpu).Seconds()/seconds*100))
 }

@@ -51,7 +51,7 @@ func parse(args []string) (o options, err error) {
 	bin := flags.String("bin", "bin", "folder with the programs worker and enqueue")
 	only := flags.String("only", "", "regular expression of the parts to run; default: all")
 	flags.StringVar(&o.out, "out", "", "file that receives the figures and an explanation; default: none")
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison after one warm-up round; 0 counts the warm-up round, for a trial")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison after one warm-up round; 0 counts the warm-up round instead, for a trial")
 	flags.IntVar(&o.clients, "clients", 100_000, "clients of the simulated Halo PSA; other sizes are derived from it")
 	if err := flags.Parse(args); err != nil {
 		return o, err

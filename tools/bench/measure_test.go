@@ -67,7 +67,7 @@ func TestCompare(t *testing.T) {
 	for _, tt := range []struct {
 		rounds int
 		order  []string
-		first  []time.Duration // wall times of the rounds of a that count
+		first  []time.Duration // wall times of the counted rounds of contender a
 	}{
 		{2, []string{"a", "b", "a", "b", "a", "b"}, []time.Duration{3, 5}},
 		{0, []string{"a", "b"}, []time.Duration{1}},

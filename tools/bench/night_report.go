@@ -11,7 +11,7 @@ import (
 // reportSizes reports the size of the installation's rows.
 func (n *night) reportSizes(ctx context.Context, r *report) error {
 	r.line("\n### %d connections with %d clients each, all mapped\n", n.connections, n.clients)
-	r.line("| table | rows | bytes a row, indexes included |\n|---|---|---|")
+	r.line("| table | rows | bytes per row, including indexes |\n|---|---|---|")
 	for _, table := range strings.Fields("connections companies clients mappings runs events") {
 		var rows int
 		var bytes float64
@@ -43,10 +43,11 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 		return err
 	}
 	r.line("\n### One night: %d scheduled resyncs, %d workers\n", n.connections, nightWorkers)
-	r.line("Slots spread over %v, %.0f a second: five hours for as many, compressed %.0f times; or the default hour for %.0f.",
+	r.line("The slots are spread over %v, at %.0f a second. This corresponds to as many connections in five hours, compressed %.0f times,"+
+		" or to %.0f connections in the default hour.",
 		n.spread, 1/nightPace.Seconds(), nightHours.Seconds()/n.spread.Seconds(), time.Hour.Seconds()/nightPace.Seconds())
-	r.line("A tenth belongs to tenants of up to %d connections, each of the others to a tenant of its own; %d connections share a simulated Halo"+
-		" of %d clients and its default budget. %d have one renamed client, all others are unchanged.\n",
+	r.line("A tenth of the connections belong to tenants of up to %d connections. Each other connection has its own tenant. %d connections"+
+		" share a simulated Halo with %d clients and its default budget. %d have one renamed client, and all others are unchanged.\n",
 		nightLarge, n.shared, n.clients, n.renamed)
 	if err := n.reportDelays(ctx, r); err != nil {
 		return err
@@ -95,22 +96,22 @@ func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs 
 	if err != nil {
 		return err
 	}
-	r.line("\n| what | a resync | in all |\n|---|---|---|")
+	r.line("\n| what | per resync | in total |\n|---|---|---|")
 	row := func(what, format string, total float64) {
 		r.line("| %s | "+format+" | "+format+" |", what, total/float64(resyncs), total)
 	}
-	row("requests to Halo, tokens included", "%.2f", float64(s.halo.Requests))
+	row("requests to Halo, including tokens", "%.2f", float64(s.halo.Requests))
 	row("of those for tokens", "%.2f", float64(s.halo.Tokens))
 	row("kB from Halo", "%.1f", float64(s.halo.Bytes)/1e3)
 	row("SQL transactions", "%.1f", s.transactions)
 	row("kB of WAL", "%.1f", s.wal/1e3)
-	row("Redis commands, those in scripts included", "%.1f", s.commands)
+	row("Redis commands, including those in scripts", "%.1f", s.commands)
 	row("of those scripts", "%.1f", s.scripts)
-	row("kB in Redis of ended tasks, for a day", "%.2f", result/1e3*float64(resyncs))
+	row("kB that ended tasks occupy in Redis for a day", "%.2f", result/1e3*float64(resyncs))
 	row("CPU ms of the workers", "%.2f", s.workers.Seconds()*1e3)
 	row("CPU ms of Postgres", "%.2f", s.postgres.Seconds()*1e3)
 	row("CPU ms of Redis", "%.2f", s.redis.Seconds()*1e3)
-	r.line("\nIt took %.0f s; at most %d runs waited in the queue; the largest worker took %.0f MB; the simulator %.2f ms of CPU a resync.",
+	r.line("\nIt took %.0f s. At most %d runs waited in the queue. The largest worker used %.0f MB. The simulator used %.2f ms of CPU per resync.",
 		s.wall.Seconds(), s.deepest, float64(peak)/1e6, s.simulator.Seconds()*1e3/float64(resyncs))
 	return nil
 }
@@ -136,7 +137,7 @@ func (n *night) measureRush(ctx context.Context, r *report, count int) error {
 		return err
 	}
 	r.line("\n### All at once, as after an outage: %d resyncs of tenants with one connection, %d clients each\n", count, n.clients)
-	r.line("%.1f resyncs a second, from the first run's row, %.1f s after the slot, to the last run's end; everything on this machine, the simulator included.",
+	r.line("%.1f resyncs a second, measured from the first run's row (%.1f s after the slot) to the last run's end. Everything, including the simulator, runs on this machine.",
 		float64(count)/seconds, began)
 	return n.reportLoad(ctx, r, s, count)
 }

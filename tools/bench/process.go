@@ -24,7 +24,7 @@ func usage() time.Duration {
 // It is 100 on every Linux that Go supports.
 const ticks = 100
 
-// statFields returns the fields that follow the name in a process' stat file.
+// statFields returns the fields that follow the name in a process's stat file.
 func statFields(pid int) ([][]byte, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -37,7 +37,7 @@ func statFields(pid int) ([][]byte, error) {
 func cpuOf(pid int) (time.Duration, error) { return cpuFields(pid, 11, 12) }
 
 // cpuFields returns the sum of some fields of [statFields]. Fields 11 and 12
-// are the process' user and system time; 13 and 14 are those of its ended
+// are the process's user and system time; 13 and 14 are those of its ended
 // children.
 func cpuFields(pid int, wanted ...int) (time.Duration, error) {
 	fields, err := statFields(pid)

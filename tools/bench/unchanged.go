@@ -34,8 +34,8 @@ func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 		return err
 	}
 	r.table(fmt.Sprintf("%d clients: imported, imported again, reconciled", o.clients), order, taken)
-	r.writes("Requests to Halo (the token included) and rows written", order, taken)
-	r.line("\nThe first change of a block after a checkpoint logs the whole block: 8 kB without its free space.")
+	r.writes("Requests to Halo (including the token) and rows written", order, taken)
+	r.line("\nThe first change of a block after a checkpoint logs the whole block (8 kB, without its free space).")
 	wal := func(step string) float64 { return other(taken[step], keyWAL).median() }
 	r.goals(
 		maxGoal("rows rewritten by the second import", 0, rewritten(taken[stepReimport], dataTables()...).median()),
@@ -61,7 +61,7 @@ func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 		order = append(order, steps...)
 	}
 	r.table("Memory of the worker, small and large tenant (one round, no warm-up)", order, taken)
-	r.line("\nBeyond 250,000 clients the simulator renders each page again, so wall time is partly its own.")
+	r.line("\nBeyond 250,000 clients the simulator renders each page again, so part of the wall time is the simulator's.")
 	peak := func(c contender) float64 { return float64(taken[c.name][0].Peak) }
 	r.goals(
 		maxGoal("peak memory of the large import over that of the small one", 1.2, peak(order[2])/peak(order[0])),

@@ -20,8 +20,8 @@ type worker struct {
 	log    devstack.Output
 }
 
-// startWorker starts a worker and returns when it processes tasks. settings
-// override those in the environment.
+// startWorker starts a worker and returns when it processes tasks. The given
+// settings override those in the environment.
 func (d *database) startWorker(ctx context.Context, settings ...string) (*worker, error) {
 	w := &worker{cmd: d.program(context.WithoutCancel(ctx), d.name, "worker"), exited: make(chan struct{})}
 	w.cmd.Env = append(w.cmd.Env, settings...)

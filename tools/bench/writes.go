@@ -65,7 +65,7 @@ func (d *database) writing(ctx context.Context, h *halotest.Halo, f func() (time
 	return took, nil
 }
 
-// settle vacuums the database and makes a checkpoint. Afterwards the first
+// settle vacuums the database and runs a checkpoint. Afterwards the first
 // change of a block logs the whole block, as after each checkpoint in
 // production. settle also flushes the counts of this program's own sessions,
 // which would otherwise count towards the next step.

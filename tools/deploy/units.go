@@ -11,7 +11,7 @@ import (
 )
 
 // mostExposed is the maximum score of "systemd-analyze security" in tenths. A
-// score of 0 means that nothing is allowed, 100 that everything is.
+// score of 0 means that nothing is allowed, and 100 means that everything is.
 const mostExposed = "15"
 
 // units checks the unit files with systemd, if systemd is installed.

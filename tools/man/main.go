@@ -1,5 +1,5 @@
-// Man writes the man pages and completion scripts of worker and enqueue into a
-// folder. It checks that the pages contain each command, flag and example.
+// Man writes the man pages and completion scripts for worker and enqueue into
+// a folder. It checks that the pages contain each command, flag and example.
 //
 //	go run . -version v1.2.3 -date 1780000000 FOLDER
 package main

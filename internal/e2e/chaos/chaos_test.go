@@ -93,8 +93,8 @@ func longPlan(seed uint64) plan {
 }
 
 // shortPlans returns two episodes with fixed seeds. Together, they have every
-// kind of fault. Recovering the work of a lost worker takes minutes, which the
-// clock leap skips.
+// kind of fault. The clock leap skips the minutes needed to recover a lost
+// worker's runs.
 func shortPlans() []plan {
 	at := func(seconds float64, kind string, lasts float64, worker, n int) plannedFault {
 		return plannedFault{

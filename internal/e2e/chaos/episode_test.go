@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	pageCap = 20 // rows per page; small, so that few clients fill many pages
+	pageCap = 20 // rows per page; small, so that a few clients fill many pages
 	appID   = "app-4711"
 	appKey  = "s3cret"
 	// settleTimeout bounds the time from the last fault to the end of all runs.
 	// A lease expires after 30 s, and asynq recovers its task after another 30
-	// s. asynq checks for expired leases once a minute. Requests to an
+	// s. The queue checks for expired leases once a minute. Requests to an
 	// unreachable Halo are repeated after a minute.
 	settleTimeout = 6 * time.Minute
 )
@@ -45,7 +45,7 @@ type plan struct {
 	faults []plannedFault
 }
 
-// site is one tenant with its connection and its tenant in Halo.
+// site is a tenant of halosync, its connection and its tenant in Halo.
 type site struct {
 	tenant  string
 	conn    repo.Connection
@@ -83,7 +83,7 @@ type episode struct {
 	cancelled map[string]bool // runs that someone tried to cancel
 	wipes     []span          // periods in which Redis lost its data
 	faults    map[string]int
-	lapses    int // number of faults that may have cost executions their lease
+	lapses    int // number of faults that may have made executions lose their leases
 	lastFault time.Time
 	quiet     time.Duration // from the last fault to an empty queue
 	recovery  time.Duration // from the last fault to the end of the last run

@@ -27,7 +27,7 @@ const (
 	haloError    = "halo: 5xx"
 	haloHang     = "halo: hangs"
 	haloReset    = "halo: resets"
-	// The name of a fault is one of these prefixes and the name of a link.
+	// A fault's name is one of these prefixes followed by the name of a link.
 	linkCut    = "cut: "
 	linkSilent = "silent: "
 	linkSlow   = "slow: "
@@ -55,8 +55,7 @@ type plannedFault struct {
 	n      int
 }
 
-// drawFaults draws n faults: one of each kind in first, and then faults of any
-// kind.
+// drawFaults draws n faults: one of each kind in first, and then random ones.
 func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []plannedFault {
 	kinds := faultKinds()
 	var faults []plannedFault
@@ -84,8 +83,9 @@ func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []pla
 	return faults
 }
 
-// breakAll causes the faults in the plan at their times. Faults of the same
-// server, link or worker run one after another. All other faults may overlap.
+// breakAll causes each fault in the plan at its planned time. Faults of the
+// same server, link or worker run one after another. All other faults may
+// overlap.
 func (e *episode) breakAll(ctx context.Context) {
 	var going sync.WaitGroup
 	for _, f := range e.plan.faults {
@@ -123,7 +123,7 @@ func (e *episode) inflict(ctx context.Context, f plannedFault) error {
 		defer s.mu.Unlock()
 		clean, err := s.replace()
 		if !clean {
-			e.note("%s: its exit code is not 0", f.kind)
+			e.note("%s: the exit code is not 0", f.kind)
 			e.mu.Lock()
 			e.faults["(worker that stopped with an error)"]++
 			e.mu.Unlock()
@@ -208,7 +208,7 @@ func (e *episode) damageLink(ctx context.Context, f plannedFault) error {
 	return fmt.Errorf("no fault of this kind")
 }
 
-// replace restarts the worker, as a deployment does. clean reports whether the
+// replace restarts the worker, as a deployment does. It reports whether the
 // worker ended with exit code 0.
 func (s *supervisor) replace() (clean bool, err error) {
 	p := s.current()
@@ -223,7 +223,7 @@ func (s *supervisor) replace() (clean bool, err error) {
 	}
 }
 
-// lapse records that executions may lose their lease.
+// lapse records that executions may lose their leases.
 func (e *episode) lapse() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -241,10 +241,10 @@ func (e *episode) wipe(forget func() error) error {
 	return err
 }
 
-// leap makes every stored time older by d, without setting the machine's clock.
-// For workers, Redis and Postgres, the effect is the same as a clock that leaps
-// by d. (Freezing a worker beyond its lease has the same effect on that
-// worker's own timers.)
+// leap moves every stored time back by d, without setting the machine's clock.
+// For workers, Redis and Postgres, this has the same effect as a clock that
+// jumps forward by d. (Freezing a worker beyond its lease covers that worker's
+// own timers.)
 func (e *episode) leap(ctx context.Context, d time.Duration) error {
 	script := `for _, q in ipairs({'interactive', 'import', 'resync'}) do
 		for _, set in ipairs({'lease', 'retry', 'scheduled'}) do
@@ -252,7 +252,7 @@ func (e *episode) leap(ctx context.Context, d time.Duration) error {
 			for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -ARGV[1], id) end
 		end
 	end`
-	// If either server is down now, only the other one leaps.
+	// If one of the two servers is down, only the other one leaps.
 	rerr := e.rdb.Eval(ctx, script, nil, int(d.Seconds())).Err()
 	_, perr := e.pool.Exec(ctx, `
 		update halosync.runs set beat_at = beat_at - $1::interval, dispatched_at = dispatched_at - $1::interval, not_before = not_before - $1::interval
@@ -281,7 +281,7 @@ func (e *episode) heal(ctx context.Context) {
 	e.note("all faults are over")
 }
 
-// hold waits for d, while a fault lasts.
+// hold waits for d while a fault lasts.
 func hold(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -17,8 +17,8 @@ import (
 
 // The model does not use the code under test. It derives the expected state
 // from the requests, the clients in the simulated Halo and the states of the
-// runs. If the outcome depends on whether a client was unmapped before or after
-// the request for an import, the model uses the times that Postgres recorded.
+// runs. If the outcome depends on whether an unmap came before or after an
+// import request, the model uses the times recorded in Postgres.
 
 // check compares the outcome of an episode with the model. It returns the
 // episode's runs.
@@ -264,10 +264,10 @@ func (e *episode) checkClient(s *site, c halotest.Client, inForce map[int64]held
 		must, may = true, true // the mapping is unchanged
 	}
 	if mapped && !may || !mapped && must {
-		e.Errorf("%s: client %d (%s) is mapped: %v; it must be: %v, may be: %v; unmapped at %v", s.tenant, c.ID, c.Name, mapped, must, may, gone)
+		e.Errorf("%s: client %d (%s) is mapped: %v, must be: %v, may be: %v, unmapped at %v", s.tenant, c.ID, c.Name, mapped, must, may, gone)
 	}
 	if mapped && unmaps >= 0 && *m.Company != s.unmaps[unmaps].company {
-		e.Errorf("%s: client %d has another company than before", s.tenant, c.ID)
+		e.Errorf("%s: client %d has a different company than before", s.tenant, c.ID)
 	}
 	if len(deleted) > 0 && unmaps < 0 && maps < 0 {
 		e.Errorf("%s: client %d was unmapped without a request", s.tenant, c.ID)

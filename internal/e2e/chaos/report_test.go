@@ -20,8 +20,8 @@ type report struct {
 	runs     int
 	faults   map[string]int
 	endings  map[string]int // by kind and state
-	ways     map[string]int // requests by way and answer
-	ended    map[string]int // worker processes, by the way they ended
+	ways     map[string]int // requests, by method and answer
+	ended    map[string]int // worker processes, by how they ended
 	lost     int            // runs requested only through Redis, which lost them before a worker read them
 	again    int            // executions of runs beyond the first
 	repeated int            // runs with more than one execution
@@ -121,7 +121,7 @@ func (r *report) String() string {
 			fmt.Fprintf(&b, "  %5d %s\n", part.counts[name], name)
 		}
 	}
-	fmt.Fprintf(&b, "lost with redis before a worker saw them: %d\n", r.lost)
+	fmt.Fprintf(&b, "lost with redis before a worker read them: %d\n", r.lost)
 	fmt.Fprintf(&b, "repeats: %d executions beyond the first, of %d runs; %d list pages sent by Halo, %d written\n", r.again, r.repeated, r.served, r.pages)
 	fmt.Fprintf(&b, "longest recovery: %v until all runs had ended, %v until the queue was empty\n",
 		r.recovery.Round(100*time.Millisecond), r.quiet.Round(100*time.Millisecond))

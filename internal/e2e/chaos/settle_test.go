@@ -36,8 +36,8 @@ func (e *episode) ledger(ctx context.Context) (map[string]row, error) {
 	return rows, nil
 }
 
-// settle waits until every run that a caller knows has ended, and then until
-// the queue is empty.
+// settle waits until every acknowledged run has ended, and then until the
+// queue is empty.
 func (e *episode) settle(ctx context.Context) {
 	err := e.await(ctx, "all runs have ended", settleTimeout, func() (bool, error) {
 		rows, err := e.ledger(ctx)
@@ -86,7 +86,7 @@ func (e *episode) open(rows map[string]row) []string {
 	return open
 }
 
-// accepted returns the runs that callers know, with their requests.
+// accepted returns the acknowledged runs with their requests.
 func (e *episode) accepted() map[string][]*ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -100,8 +100,8 @@ func (e *episode) accepted() map[string][]*ask {
 }
 
 // mayBeLost reports whether a run may be missing from the ledger. This is
-// allowed if the run was requested only through Redis and Redis has lost its
-// data since.
+// allowed if the run was requested only through Redis and Redis then lost
+// its data.
 func (e *episode) mayBeLost(asks []*ask) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -21,11 +21,12 @@ type supervisor struct {
 	mu      sync.Mutex // locked during a fault, so that only one fault happens at a time
 	process *process   // guarded by mutex now
 	now     sync.Mutex
-	pause   time.Duration // delay of the next start; guarded by mutex now
+	pause   time.Duration // delay of the next start; guarded by now
 	closing chan struct{}
 	over    sync.WaitGroup
 
-	// ended counts processes by how they ended. It is guarded by mutex now.
+	// ended counts processes by how they ended. It is guarded by the mutex
+	// now.
 	ended map[string]int
 }
 

@@ -56,7 +56,7 @@ func (in *Installation) Must(args ...string) string {
 }
 
 // Work runs a command of the worker, such as "doctor", and returns its output.
-// The test fails unless the exit code is code.
+// The test fails if the exit code is not code.
 func (in *Installation) Work(code int, args ...string) string {
 	in.T.Helper()
 	program := Program(in.T, "worker") // built before the timeout starts
@@ -72,8 +72,8 @@ func (in *Installation) Work(code int, args ...string) string {
 	return string(text)
 }
 
-// Shell runs one line with /bin/sh in a folder. The environment is a worker's,
-// and PATH includes the programs.
+// Shell runs a command line with /bin/sh in a folder. It uses the environment
+// of a worker, with the programs in PATH.
 func (in *Installation) Shell(dir, line string) (string, error) {
 	cmd := exec.CommandContext(in.T.Context(), "/bin/sh", "-c", line)
 	cmd.Dir = dir
@@ -140,7 +140,8 @@ func (in *Installation) AwaitRun(id string) Run {
 }
 
 // Request requests a run on the connection "halo" with the CLI and returns the
-// run's id. args are the command's arguments, such as "import", "--all".
+// run's id. The arguments args are those of the command, such as "import",
+// "--all".
 func (in *Installation) Request(args ...string) string {
 	in.T.Helper()
 	args = slices.Insert(slices.Clone(args), 1, "--connection", "halo")
@@ -202,8 +203,8 @@ func Commands(t *testing.T, path ...string) []string {
 	return all
 }
 
-// RootPath returns the full path of a file in the repository. path is relative
-// to the root.
+// RootPath returns the full path of a file in the repository. The path is
+// relative to the root.
 func RootPath(t testing.TB, path string) string {
 	t.Helper()
 	root, err := devstack.Root()
@@ -213,8 +214,8 @@ func RootPath(t testing.TB, path string) string {
 	return filepath.Join(root, path)
 }
 
-// ReadFile returns the text of a file in the repository. path is relative to
-// the root.
+// ReadFile returns the text of a file in the repository. The path is relative
+// to the root.
 func ReadFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(RootPath(t, path))

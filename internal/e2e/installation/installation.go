@@ -83,7 +83,7 @@ type Installation struct {
 	Tenant     *halotest.Tenant
 	App        *halotest.App
 	Secrets    Secrets
-	Env        []string // additional environment variables for worker and commands
+	Env        []string // additional environment variables for the worker and for commands
 	WorkerArgs []string
 
 	firstRedis string // URL of the first Redis
@@ -168,7 +168,7 @@ func WithPassword(t *testing.T, address, user, password string) string {
 	return u.String()
 }
 
-// Environ returns the environment of worker and commands.
+// Environ returns the environment of the worker and of commands.
 func (in *Installation) Environ() []string {
 	return append([]string{
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
@@ -215,8 +215,8 @@ func Long() bool { return devstack.Long() }
 // Queues lists the names of all queues.
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
 
-// Leap makes every stored time older by d, as if nothing had happened for that
-// time. A test then need not wait for a lease to expire, a heartbeat to be
+// Leap moves every stored time back by d, as if nothing had happened for that
+// long. A test then need not wait for a lease to expire, a heartbeat to be
 // overdue or a retry to be due. The timers of running processes do not change.
 // In the long form, tests wait instead.
 func (in *Installation) Leap(d time.Duration) {

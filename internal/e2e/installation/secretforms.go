@@ -60,7 +60,7 @@ func (s *SecretForms) Add(of, text string) {
 	}
 }
 
-// Find returns the forms that occur in a text, each only once.
+// Find returns the forms that occur in the given text, each only once.
 func (s *SecretForms) Find(text string) (found []SecretForm) {
 	var w uint64
 	for i := range len(text) {

@@ -27,9 +27,9 @@ import (
 // of a JWT.
 var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
-// evidence holds the texts that an installation has produced, by place, and the
+// evidence holds the output of an installation, by place, and the
 // installation's key sets, API keys and sessions. [Installation.Search]
-// searches the texts for secrets.
+// searches this output for secrets.
 type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder
@@ -68,7 +68,8 @@ func (e *evidence) addKeyset(text string) {
 	}
 }
 
-// Keep adds a text to the search at the end, under the name of its place.
+// Keep stores text for the search at the end of the test, under the name of
+// its place.
 func (in *Installation) Keep(place, text string) { in.evidence.add(place, text) }
 
 // KeepKeyset adds a key set to the secrets.
@@ -88,7 +89,7 @@ func (in *Installation) KeepHalo(h *halotest.Halo) {
 	in.evidence.halos = append(in.evidence.halos, h)
 }
 
-// Search searches all texts that the installation has produced so far for its
+// Search searches everything that the installation has produced so far for
 // secrets. It returns the number of bytes searched in each place.
 func (in *Installation) Search() map[string]int {
 	in.T.Helper()
@@ -126,8 +127,7 @@ func (in *Installation) Wanted() *SecretForms {
 	wanted.Add("the head of a token", tokenHead)
 	for _, h := range append(in.evidence.halos, in.Halo) {
 		for _, token := range h.Tokens() {
-			// Only the last part of a token is secret. It is enough to find the
-			// whole token.
+			// Only the last part of a token is secret. Search for that part only.
 			wanted.Add("a token", token[strings.LastIndexByte(token, '.')+1:])
 		}
 	}
@@ -136,8 +136,8 @@ func (in *Installation) Wanted() *SecretForms {
 
 func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything returns all texts in logs, output, pages, Postgres and Redis, by
-// place.
+// everything returns the contents of logs, output, pages, Postgres and Redis,
+// by place.
 func (in *Installation) everything() map[string]string {
 	in.T.Helper()
 	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
@@ -156,7 +156,7 @@ func (in *Installation) everything() map[string]string {
 	return places
 }
 
-// ConnectRedis connects to a Redis at any form of URL. The connection is closed
+// ConnectRedis connects to Redis at a URL of any form. The connection is closed
 // at the end of the test.
 func (in *Installation) ConnectRedis(address string) redis.UniversalClient {
 	in.T.Helper()

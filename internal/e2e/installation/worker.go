@@ -109,9 +109,9 @@ func (w *Worker) Page(t *testing.T, path string) string {
 	return string(body)
 }
 
-// Request sends a request to the worker and follows no redirect. header holds
-// pairs of name and value. Request keeps the answer for the search, without its
-// cookies.
+// Request sends a request to the worker and follows no redirect. The argument
+// header alternates names and values. Request keeps the answer for the search,
+// without its cookies.
 func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+w.HTTP+path, strings.NewReader(form))

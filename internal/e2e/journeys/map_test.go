@@ -7,7 +7,8 @@ import (
 	"github.com/halosync/halosync/internal/browsertest"
 )
 
-// The technician maps two existing companies together, with the + button.
+// The technician maps an existing company to an existing client with the +
+// button.
 func (tech *technician) mapInBrowser() {
 	tech.bakeries()
 	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")

@@ -16,7 +16,7 @@ import (
 
 // A tenant's admin does not see the queues. With the scope ops, asynqmon shows
 // the queues and permits no changes. axe-core does not audit asynqmon's pages,
-// which are not ours.
+// because they are third-party.
 func (tech *technician) queuesInBrowser() {
 	tech.Tenant.Seed(20, 7)
 	tech.Connect()
@@ -97,8 +97,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges checks that the server refuses changes that a script in the
-// page requests. The page must offer no button for changes.
+// refusesChanges checks that the server refuses the changes requested by a
+// script in the page. The page must offer no button for changes.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {

@@ -48,7 +48,8 @@ func (tech *technician) everyPage() {
 	tech.everyWizard()
 }
 
-// everyWizard audits the wizards. The only run that it requests is a preview.
+// everyWizard audits the wizards. The wizards request only one run, which is a
+// preview.
 func (tech *technician) everyWizard() {
 	tech.Follow("Import companies")
 	tech.Heading("Import companies")
@@ -89,7 +90,7 @@ func (tech *technician) liveForAMonth() {
 	}
 	tech.Must("companies", "add", "Somebody Else", names[7], names[9], strings.ToUpper(names[9]))
 	tech.Must(tech.AddCommand("Acme Halo")...)
-	tech.Enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person
+	tech.Enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person's decision
 	clients := tech.Tenant.Clients()
 	tech.Tenant.Rename(clients[20].ID, clients[20].Name+" Group")
 	tech.Tenant.Deactivate(clients[30].ID)
@@ -100,7 +101,8 @@ func (tech *technician) liveForAMonth() {
 	tech.Must("companies", "add", "Brown's Bread", names[80]+" Limited", strings.ReplaceAll(names[90], " ", "-"))
 	tech.Enqueue("resync", "--connection", "Acme Halo", "--wait")
 	tech.Must("unmap", repotest.Value[string](tech.T, tech.DB, `select id::text from halosync.mappings where tenant = $1 order by id limit 1`, tech.msp))
-	// Earlier nights are copies of the same run, with other times and outcomes.
+	// Earlier nights are copies of the same run, with different times and
+	// outcomes.
 	repotest.Exec(tech.T, tech.DB, `update halosync.mappings set mapped_at = mapped_at - (75 - client_id) * interval '9 hours' where tenant = $1`, tech.msp)
 	repotest.Exec(tech.T, tech.DB, `
 		insert into halosync.runs

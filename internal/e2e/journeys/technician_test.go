@@ -25,7 +25,7 @@ type technician struct {
 }
 
 // newTechnician returns a technician of a tenant. The technician's key has all
-// rights of the tenant, the Halo has no clients, and the tenant has no
+// of the tenant's rights. The Halo has no clients, and the tenant has no
 // connection.
 func newTechnician(t *testing.T, in *installation.Installation, w *installation.Worker, msp string) *technician {
 	t.Helper()

@@ -105,8 +105,8 @@ func (f *fleet) logDuration(began time.Time, what string) {
 var commandBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
 // follow runs the commands of an alert's runbook entry and returns their
-// output. replacements are pairs of a word in the entry and its replacement.
-// follow calls start instead of running the command "worker".
+// output. Each pair in replacements is a word in the entry and its
+// replacement. Instead of running the command "worker", it calls start.
 func (f *fleet) follow(alert string, start func(), replacements ...string) string {
 	f.T.Helper()
 	_, entry, ok := strings.Cut(f.runbook, "\n## "+alert+"\n")
@@ -149,7 +149,7 @@ func exitedWith(err error, code int) bool {
 	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
-// wantOutput checks that a command's output contains a text.
+// wantOutput checks that a command's output contains the given text.
 func (f *fleet) wantOutput(output, text string) {
 	f.T.Helper()
 	if !strings.Contains(output, text) {
@@ -159,8 +159,8 @@ func (f *fleet) wantOutput(output, text string) {
 
 // recount restarts the first worker with a key set. A worker counts mappings
 // and connections when it starts, and then once a minute. For up to five
-// seconds, scrapes return the values of an earlier check. recount returns when
-// the next scrape shows the new counts.
+// seconds, scrapes return the values of an earlier check. It returns when the
+// next scrape shows the new counts.
 func (f *fleet) recount(keyset string) {
 	f.T.Helper()
 	f.workers[0].Stop(f.T)

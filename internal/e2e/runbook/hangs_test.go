@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// In these faults, work hangs. A forgotten transaction locks rows that the
+// These faults make work hang. A forgotten transaction locks rows that the
 // scheduler and the dispatcher need, a mapping is not verified for a week, and
 // the counts are outdated. Each alert fires, and the commands in its runbook
 // entry repair the fault.

@@ -139,7 +139,7 @@ func (f *fleet) refuseCredential() {
 	f.follow("HalosyncWorkerDown", func() { f.workers[0] = f.StartWorker() })
 	f.awaitAlerts("HalosyncConnectionNeedsReconnect", "HalosyncRetentionNotRunning", "HalosyncQueueNotMoving")
 	f.wantOutput(f.follow("HalosyncRetentionNotRunning", nil), "FAULT    halo")
-	repotest.Exec(f.T, f.DB, `update halosync.upkeep set held_until = null`) // the dead worker's hold has expired
+	repotest.Exec(f.T, f.DB, `update halosync.upkeep set held_until = null`) // the dead worker's lease has expired
 
 	if err := os.WriteFile(filepath.Join(f.dir, "secret.txt"), []byte(changed+"\n"), 0o600); err != nil {
 		f.T.Fatal(err)

@@ -1,5 +1,5 @@
-// Package enginetest runs all use cases within a test process: those of people, of the
-// queue and of the scheduler.
+// Package enginetest runs all use cases within a test process: those of the engine,
+// the queue and the scheduler.
 package enginetest
 
 import (

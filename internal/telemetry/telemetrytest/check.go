@@ -17,7 +17,7 @@ var (
 )
 
 // Check compares a worker's metrics page with the documentation. It reports missing and
-// unknown metrics, unknown labels and label values, and an excess of series.
+// unknown metrics, unknown labels and label values, and too many series.
 func Check(page string, docs map[string]Metric) (faults []string) {
 	seen, types, series := map[string]bool{}, map[string]string{}, 0
 	for line := range strings.Lines(page) {

@@ -47,7 +47,7 @@ func Panels(tb testing.TB) map[string]string {
 	return all
 }
 
-// fileText reads a file of the repository. path is relative to the root.
+// fileText reads a file of the repository. The path is relative to the root.
 func fileText(tb testing.TB, path string) string {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(root(tb), path))

@@ -107,8 +107,8 @@ func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) erro
 	return AsUnavailable(caller, s.InLongTx(ctx, "", func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
-// InLongTx is like [Scope.InTx] without a time limit. options are appended to "begin",
-// such as " isolation level repeatable read".
+// InLongTx is like [Scope.InTx] without a time limit. The options are appended to
+// "begin", such as " isolation level repeatable read".
 func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.p.pool, pgx.TxOptions{BeginQuery: s.begin(options)}, f)
 }
