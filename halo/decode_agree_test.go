@@ -16,7 +16,7 @@ import (
 // agree compares the decoder with the reference decoder on one body. It accepts
 // three differences:
 //
-// The reference counts the 10,000 permitted levels separately in each row. For
+// The reference applies the limit of 10,000 levels to each row separately. For
 // a client, the reference reports "null" as JSON without an id, but the decoder
 // reports JSON of an unexpected shape. If a body ends within a bare word in
 // place of a key, the reference reports invalid JSON, but the decoder reports

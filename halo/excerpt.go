@@ -97,9 +97,9 @@ func (a *API) quote(text, token string) error {
 }
 
 // scrub puts text on one line, removes control characters, the secret and the
-// token, and cuts it at maxExcerpt. It hides secrets before it cuts, so that no
-// partial secret remains at the end. It hides secrets both before and after
-// cleaning, because cleaning can create or destroy a match.
+// token, and truncates the text to maxExcerpt. It hides secrets before it cuts,
+// so that no partial secret remains at the end. It hides secrets both before
+// and after cleaning, because cleaning can create or destroy a match.
 func (a *API) scrub(text, token string) string {
 	text = a.hide(text, token)
 	text = a.hide(oneLine(text), token)

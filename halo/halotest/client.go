@@ -43,7 +43,8 @@ type entry struct {
 	row atomic.Pointer[rendered]
 }
 
-// rendered is the JSON of a list row up to the logo, with ids in one form.
+// rendered is the JSON of a list row up to the logo, with ids written in one
+// form.
 type rendered struct {
 	form IDForm
 	json []byte
