@@ -24,9 +24,9 @@ type readahead struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	flights []*arrival // page next and the pages after it
+	flights []*arrival // pages from next on
 	flying  int        // flights that have not arrived
-	rows    int        // of the flights that have arrived
+	rows    int        // number of rows on pages that have arrived
 	last    int        // page to read ahead to; 0: stop reading ahead
 }
 

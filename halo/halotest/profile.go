@@ -9,8 +9,7 @@ import (
 const Off = -1
 
 // Profile is a set of switches. Its zero value simulates the hosted Halo of
-// 2026; see the package comment. A number that is zero takes the stated
-// default.
+// 2026; see the package comment. A zero number means the stated default.
 type Profile struct {
 	// Paging.
 

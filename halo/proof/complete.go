@@ -79,8 +79,8 @@ func changeFault(c halo.Certificate) string {
 	return ""
 }
 
-// CompleteSearch is [Complete] for the result of a search. A result on a single page shows
-// a single moment, so its order does not matter.
+// CompleteSearch is [Complete] for the result of a search. A result on a single page is a
+// snapshot, so its order does not matter.
 func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := countFault(last); reason != "" {

@@ -16,7 +16,7 @@ import (
 type generator struct {
 	t       *rapid.T
 	schemas map[string]any
-	pools   map[string][]any // values of existing records, by name of field or parameter
+	pools   map[string][]any // values of existing records, by field or parameter name
 	wrong   string           // one of ways; empty for a valid request
 	used    bool             // the request is already invalid
 }

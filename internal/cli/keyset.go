@@ -71,7 +71,7 @@ the set with the staged key as the primary key.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&reseal, "reseal", false, "re-encrypt all stored credentials with the primary key now")
-	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only decrypts until the next rotate")
+	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only decrypts until the next rotation")
 	cmd.MarkFlagsMutuallyExclusive("reseal", "stage")
 	return cmd
 }
