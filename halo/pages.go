@@ -137,7 +137,7 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	pages := max(1, c.Pages)
 	return &pass{
 		query: q, cur: from,
-		fullest: (c.Rows + pages - 1) / pages, // the average: the fullest page had at least that many
+		fullest: (c.Rows + pages - 1) / pages, // the average, because the fullest page had at least that many rows
 	}, nil
 }
 

@@ -23,7 +23,7 @@ const window = 4
 // Status is the result of reading one client by its id.
 type Status int
 
-// The statuses of a reading.
+// The statuses of a [Reading].
 const (
 	Found     Status = iota
 	Missing          // 404: it does not exist

@@ -5,7 +5,7 @@
 // A page consists of a file in the folder pages that defines "main" and a method of
 // [Console] that provides the data. The route of a page declares the scope that the page
 // requires. [request.render] renders into memory first, so that an error in a template
-// cannot leave half a page. It also makes visible any characters that could reorder or
+// cannot leave a partial page. It also makes visible any characters that could reorder or
 // hide text.
 //
 // It has more than 2,500 lines: one handler type serves all pages, which share forms,

@@ -283,7 +283,7 @@ func named(attrs []html.Attribute, name string) bool {
 	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }
 
-// textOf returns the text of a node, with each run of white space as one space.
+// textOf returns the text of a node, with each run of white space collapsed to one space.
 func textOf(n *html.Node) string {
 	var b strings.Builder
 	var walk func(*html.Node)

@@ -225,7 +225,7 @@ func (n itemNames) item(i repo.RunItem) runItem {
 	return shown
 }
 
-// asked describes the request of a run in words.
+// asked describes a run's request in words.
 func asked(run repo.Run) string {
 	var args struct {
 		All        bool     `json:"all"`
