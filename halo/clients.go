@@ -39,10 +39,9 @@ type Query struct {
 	// to 16. 1 means no reading ahead. Otherwise Pages reads ahead until some
 	// 4,000 rows are waiting for the caller. The default is 4.
 	Window int
-	// VerifyTail makes [API.Pages] read the end of the list before it yields
-	// the first page, to learn the greatest id; see "Completeness" in the
-	// package comment. It costs two extra requests in each pass of more than
-	// one page.
+	// VerifyTail makes [API.Pages] read the greatest id from the end of the
+	// list before it yields the first page; see "Completeness" in the package
+	// comment. It costs two extra requests in each pass of more than one page.
 	VerifyTail bool
 	// Stop tells [API.Pages] to stop reading ahead by returning true. Pages in
 	// flight still arrive; see [Page].Ahead. Stop is called between pages, by

@@ -12,8 +12,8 @@ import (
 )
 
 // Halo writes some values in several ways. The functions below take raw JSON,
-// or nil for an object or array, and never fail: an unreadable value counts as
-// absent, so that one odd field does not invalidate a page.
+// or nil for an object or array. They never fail: an unreadable value counts as
+// absent, because one odd field must not invalidate a page.
 
 const (
 	// maxID is the greatest integer that JSON numbers represent exactly.

@@ -14,8 +14,8 @@ const (
 
 // readahead fetches numbered pages, several at a time, and returns them in
 // order. Only one goroutine may take pages. Each fetch runs in its own
-// goroutine and starts the next fetch when it ends, so that fetching continues
-// while the caller is busy.
+// goroutine and starts the next fetch when it ends, so fetching continues while
+// the caller is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
 	window int // fetches at once; 1: fetch only in take

@@ -32,7 +32,7 @@ type answer struct {
 // exchange holds the parameters of an attempt.
 type exchange struct {
 	op, route string
-	token     string // the token in use, kept out of error texts
+	token     string // the token in use, which errors must not show
 	limit     int64  // maximum size of the body, in bytes
 	reuse     bool   // the body may be reused once judge has returned
 	// judge returns nil if it accepts the answer. The caller fills in Op,

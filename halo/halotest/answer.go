@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// answer is a response and the way to send it.
+// answer is a response and how to send it.
 type answer struct {
 	status int
 	header http.Header // may be nil

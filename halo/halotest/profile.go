@@ -13,7 +13,7 @@ const Off = -1
 type Profile struct {
 	// Paging.
 
-	PageCap     int         // maximum rows per page, whatever page_size says; default 100, or [Off] (HaloAPI #90)
+	PageCap     int         // maximum rows per page, regardless of page_size; default 100, or [Off] (HaloAPI #90)
 	CountCapped bool        // PageCap also bounds count=N in an unpaged list; unknown for the real Halo
 	PastEnd     PastEnd     // the page after the last one
 	EchoSize    EchoSize    // page_size in the envelope

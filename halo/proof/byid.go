@@ -89,8 +89,8 @@ func Alive(ctx context.Context, api *halo.API) error {
 	return err
 }
 
-// witnesses is the number of listed clients that are read by id before [Absence] concludes
-// that reading by id proves nothing.
+// witnesses is the maximum number of listed clients that [Absence] reads by id. If none is
+// found, reading by id proves nothing.
 const witnesses = 3
 
 // Absence checks whether a 404 proves that a client no longer exists. doubt says why a
@@ -121,8 +121,8 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 // the length of the list.
 const fewIDs = 20
 
-// ListPages returns the number of pages of the list if reading it takes fewer requests
-// than reading the wanted number of clients one by one, and 0 otherwise.
+// ListPages returns the number of pages of the list, or 0 if reading the wanted clients
+// one by one takes no more requests.
 func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int) (int, error) {
 	if wanted <= fewIDs {
 		return 0, nil

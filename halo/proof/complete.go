@@ -11,16 +11,16 @@ import (
 // MaxPasses is the maximum number of times that one run reads a list that keeps changing.
 const MaxPasses = 3
 
-// Complete reports whether the passes over a list, oldest first, prove that every client
-// that existed throughout has been seen. newInLast is the number of ids that only the
-// last pass showed. The reason is for people; it is empty if the list is proved complete.
+// Complete reports whether the passes over a list, oldest first, prove that they showed
+// every client that existed throughout. newInLast is the number of ids that only the last
+// pass showed. The reason is for people; it is empty if the list is proved complete.
 //
 // Halo pages by offset: when a client is deleted, all later clients move up, and the
 // client at the page boundary is never shown. So a single pass is a proof only if Halo
-// counted as many clients as it showed, in ascending order of id, and nothing was deleted
-// meanwhile. A deletion shows as a falling count, or as additions (ids beyond the last id
-// at the start) that the count does not reflect. If Halo does not order the list by id,
-// the proof needs a second pass that shows exactly the same ids.
+// showed as many clients as it counted, in ascending order of id, and no client was
+// deleted during the pass. A deletion shows as a falling count, or as additions (ids
+// beyond the last id at the start) that the count does not reflect. If Halo does not
+// order the list by id, the proof needs a second pass that shows exactly the same ids.
 func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := countFault(last); reason != "" {

@@ -156,9 +156,9 @@ func unformula(cell string) string {
 	return cell
 }
 
-// separator returns the separator of a file, a comma or a semicolon. It prefers the
-// separator with which the first row is a heading, then one that yields an id in the second
-// column, then one that yields two columns. The default is a comma.
+// separator returns the separator of a file, a comma or a semicolon. It prefers a separator
+// that makes the first row a heading, then one that yields an id in the second column, then
+// one that yields two columns. The default is a comma.
 func separator(raw []byte) rune {
 	best, score := ',', 0
 	for _, comma := range []rune{',', ';'} {

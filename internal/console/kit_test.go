@@ -190,7 +190,7 @@ func (s *stage) follow(a *answer) *answer {
 	return s.get(a.head.Get("Location"))
 }
 
-// wants fails the test unless the page has the status and contains the texts.
+// wants fails the test unless the page has the status and contains all the strings.
 func (a *answer) wants(code int, texts ...string) *answer {
 	a.t.Helper()
 	if a.code != code {
@@ -205,7 +205,7 @@ func (a *answer) wants(code int, texts ...string) *answer {
 	return a
 }
 
-// lacks fails the test if the page contains one of the texts.
+// lacks fails the test if the page contains one of the strings.
 func (a *answer) lacks(texts ...string) *answer {
 	a.t.Helper()
 	for _, text := range texts {

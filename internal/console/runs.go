@@ -111,7 +111,7 @@ type runPage struct {
 	Asked      string // the request in words
 }
 
-// runItem is an item that needs a person or the outcome of a pair.
+// runItem is an item that needs a person's attention, or the outcome of a pair.
 type runItem struct {
 	repo.RunItem
 	Company string // empty if unknown

@@ -58,7 +58,7 @@ func fill(ctx context.Context, bin, data string, who *account, image *Image) err
 
 // copyImage copies the image from the folder keep to data. If the image is
 // missing, copyImage first makes it. A lock ensures that only one process makes
-// the image and that no process removes it during a copy.
+// the image and that none removes it during a copy.
 func copyImage(ctx context.Context, keep, bin, data string, who *account, image *Image) error {
 	stem, err := imageStem(bin, who, image)
 	if err != nil {

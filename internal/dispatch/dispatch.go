@@ -205,8 +205,8 @@ func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 	return d.store.Undispatch(ctx, runs)
 }
 
-// recordUnrecorded writes the runs that were requested only through Redis into the
-// ledger, so that they survive a loss of Redis.
+// recordUnrecorded writes runs requested only through Redis to the ledger, so that they
+// survive a loss of Redis.
 func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	for {
 		unrecorded, err := d.queue.TakeUnrecorded(ctx, batch)

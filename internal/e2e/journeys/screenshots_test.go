@@ -89,7 +89,7 @@ func (tech *technician) liveForAMonth() {
 	}
 	tech.Must("companies", "add", "Somebody Else", names[7], names[9], strings.ToUpper(names[9]))
 	tech.Must(tech.AddCommand("Acme Halo")...)
-	tech.Enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person
+	tech.Enqueue("import", "--connection", "Acme Halo", "--all", "--wait") // one client needs a person's attention
 	clients := tech.Tenant.Clients()
 	tech.Tenant.Rename(clients[20].ID, clients[20].Name+" Group")
 	tech.Tenant.Deactivate(clients[30].ID)
