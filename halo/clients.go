@@ -145,8 +145,8 @@ func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 }
 
 // Page reads one page, numbered from 1: GET /Client. Last is set on an empty
-// page, and on page 1 if that page holds all clients that Halo counts. It is
-// false on later pages, because the rows before them are unknown. Window and
+// page, and on page 1 if it holds as many clients as Halo counts. It is false
+// on later pages, because the rows before them are unknown. Window and
 // VerifyTail are ignored.
 func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	q, err := q.withDefaults()

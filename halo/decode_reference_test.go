@@ -37,8 +37,8 @@ func (r oldRow) client() Client {
 
 // oldListing reads the answer to a list request: the envelope, or a bare array
 // like those of Halo's other endpoints (Midtown-Technology-Group/halocli). It
-// decodes row by row, so that memory grows only with the clients that it keeps.
-// A hostile body can contain many rows: "{}," takes three bytes, but a row in
+// decodes row by row, so memory grows only with the number of clients kept. A
+// hostile body can contain many rows: "{}," takes three bytes, but a row in
 // memory takes eighty.
 func oldListing(body []byte) (listing, error) {
 	body = withoutBOM(body)

@@ -112,7 +112,7 @@ type pass struct {
 	fullest int // rows on the fullest page so far
 }
 
-// newPass starts or resumes a pass. It does not retain from's set.
+// newPass starts or resumes a pass. It does not retain the set of ids in from.
 func newPass(q Query, from Cursor) (*pass, error) {
 	q, err := q.withDefaults()
 	if err != nil {

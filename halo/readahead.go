@@ -18,7 +18,7 @@ const (
 // the caller is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
-	window int // fetches at once; 1: fetch only in take
+	window int // maximum number of concurrent fetches; 1: fetch only in take
 	next   int // number of the next page to return
 
 	running sync.WaitGroup
@@ -116,8 +116,8 @@ func (r *readahead) land(f *arrival) {
 }
 
 // ahead returns the number of pages that have been requested but not taken.
-// ready reports whether the first of these pages has arrived without an error,
-// so that taking it does not block.
+// ready reports whether the first of these pages has arrived without an error;
+// taking it then does not block.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -40,7 +40,7 @@ type exchange struct {
 	judge func(answer) *Error
 }
 
-// attempt makes one HTTP attempt: gate, send, read, judge, observe. It returns
+// attempt makes one HTTP request: gate, send, read, judge, observe. It returns
 // an [*Error], the gate's error or the error of the request's context. The body
 // of req must be replayable or absent.
 func (a *API) attempt(p *pace, req *http.Request, x exchange) error {

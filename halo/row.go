@@ -50,9 +50,9 @@ func setter(raw []byte) func(*row, []byte) {
 	return nil
 }
 
-// initials holds the bytes with which a needed key can begin. Most other keys
-// are skipped by their first byte. Case folding maps no other character to
-// these letters.
+// initials holds the possible first bytes of needed keys. Most other keys are
+// skipped by their first byte. Case folding maps no other character to these
+// letters.
 const initials = `iIntNTrRaA\`
 
 // named reports whether a raw key is name, in any case.

@@ -88,8 +88,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// Hang waits for the given time, or until the client gives up if that is
-// sooner.
+// Hang waits until the given time has passed or the client gives up.
 func TestHangEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Fault{Hang(0), Delay(time.Hour), Slow(1, time.Hour), Status(500, "").After(time.Hour)} {

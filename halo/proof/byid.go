@@ -83,7 +83,7 @@ func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	return readings, group.Wait()
 }
 
-// Alive reads one client of Halo's list. An error means that Halo itself is failing.
+// Alive reads one client from Halo's list. An error means that Halo itself is failing.
 func Alive(ctx context.Context, api *halo.API) error {
 	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	return err
@@ -93,10 +93,10 @@ func Alive(ctx context.Context, api *halo.API) error {
 // found, reading by id proves nothing.
 const witnesses = 3
 
-// Absence checks whether a 404 proves that a client no longer exists. doubt says why a
-// 404 proves nothing; it is empty if a 404 is a proof. An agent that has lost its rights
+// Absence checks whether a 404 proves that a client no longer exists. doubt says why a 404
+// proves nothing; it is empty if a 404 is conclusive. An agent that has lost its rights
 // gets an empty list and a 404 for each id, and a gateway may lose the route to single
-// clients. So Halo must show clients in a list, and one of them by its id.
+// clients. So Halo must list clients and return one of them by its id.
 func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
 	if err != nil {
@@ -117,8 +117,7 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	return fmt.Sprintf("Halo lists client %d but does not show it by its id, so a missing client proves nothing", page.Clients[0].ID), nil
 }
 
-// fewIDs is the maximum number of clients that are read one by one without first reading
-// the length of the list.
+// Up to fewIDs clients are read one by one without first reading the length of the list.
 const fewIDs = 20
 
 // ListPages returns the number of pages of the list, or 0 if reading the wanted clients

@@ -71,9 +71,8 @@ func changeFault(c halo.Certificate) string {
 	case c.Distinct > c.RecordLast:
 		return fmt.Sprintf("Halo counts %d clients but showed %d", c.RecordLast, c.Distinct)
 	case deleted < 0:
-		// The count grew by more than the clients added at the end. So a client, for
-		// example a restored one, appeared in the middle and moved the later clients
-		// down.
+		// The count grew by more than the clients added at the end. So a client, such as
+		// a restored one, appeared in the middle and moved the later clients down.
 		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at the start, %d at the end)", c.RecordFirst, c.RecordLast)
 	}
 	return ""
@@ -95,9 +94,9 @@ func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, re
 // List reads a list of clients that fits into memory and needs no checkpoint.
 type List struct {
 	Query halo.Query
-	// Passes is the maximum number of passes; default [MaxPasses].
+	// Passes is the maximum number of passes; default: [MaxPasses].
 	Passes int
-	// Complete decides whether the list is complete; default the function [Complete].
+	// Complete decides whether the list is complete; default: the function [Complete].
 	Complete func(passes []halo.Certificate, newInLast int) (bool, string)
 	// Stop is called after each page; an error stops Read. May be nil.
 	Stop func() error

@@ -25,7 +25,7 @@ func TestComplete(t *testing.T) {
 	for name, tt := range map[string]struct {
 		passes []halo.Certificate
 		fresh  int
-		reason string // part of it; empty: complete
+		reason string // part of the reason; empty: complete
 	}{
 		"calm":              {passes: []halo.Certificate{pass(250)}},
 		"one page":          {passes: []halo.Certificate{pass(3)}},

@@ -28,7 +28,7 @@ type finding struct {
 	}
 }
 
-// advice reports whether the rule is not part of WCAG.
+// advice reports whether the rule goes beyond WCAG.
 func (f finding) advice() bool { return slices.Contains(f.Tags, "best-practice") }
 
 func (f finding) String() string {

@@ -32,8 +32,8 @@ type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: no log
-	// Embedded allows another site to show the pages in a frame. The message cookie is
-	// then set so that browsers also send it from that frame.
+	// Embedded allows another site to show the pages in a frame. Browsers then also send
+	// the message cookie from that frame.
 	Embedded bool
 	// Now returns the current time; default: time.Now.
 	Now func() time.Time

@@ -138,7 +138,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form. The values in fields alternate between names and values.
+// post sends a form. fields holds alternating names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}

@@ -215,10 +215,10 @@ func longest(waits []time.Duration) (result time.Duration) {
 }
 
 // Halo answers 429 although the fleet stays within its limit, as if another
-// system used part of the limit. The fleet pauses and lowers its limit. The
-// imports still succeed, without a failed attempt. The simulated Halo answers
-// 429 to fixed requests, so the test does not depend on the machine's speed.
-// The long form, TestForeignSystemTakesItsPart, tests how the limit settles.
+// system used part of it. The fleet pauses and lowers its limit. The imports
+// still succeed, without a failed attempt. The simulated Halo answers 429 to
+// fixed requests, so the test does not depend on the machine's speed. The long
+// form, TestForeignSystemTakesItsPart, tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
