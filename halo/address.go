@@ -28,7 +28,7 @@ func ParseAuthServer(s string, allow *Allow) (string, error) {
 }
 
 // parseAddress normalises an address whose path must end in want. other is the
-// ending of the other server's address.
+// ending that the other server's address has.
 func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	u, err := splitAddress(s)
 	if err != nil {

@@ -81,7 +81,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 					w.appendID(6000)
 				}
 			},
-			deletions: -1, // does not prove a missed client, but hints at changes
+			deletions: -1, // suggests that the list changed, but not that a client was missed
 		},
 		{
 			name: "restored in the middle",

@@ -39,10 +39,9 @@ type Query struct {
 	// to 16. 1 means no reading ahead. Otherwise Pages reads ahead until some
 	// 4,000 rows are waiting for the caller. The default is 4.
 	Window int
-	// VerifyTail makes [API.Pages] read the end of the list before it yields
-	// the first page, to learn the greatest id; see "Completeness" in the
-	// package comment. It costs two extra requests in each pass of more than
-	// one page.
+	// VerifyTail makes [API.Pages] read the greatest id from the end of the
+	// list before it yields the first page; see "Completeness" in the package
+	// comment. It costs two extra requests in each pass of more than one page.
 	VerifyTail bool
 	// Stop tells [API.Pages] to stop reading ahead by returning true. Pages in
 	// flight still arrive; see [Page].Ahead. Stop is called between pages, by
@@ -146,8 +145,8 @@ func (a *API) Client(ctx context.Context, id int64) (Client, error) {
 }
 
 // Page reads one page, numbered from 1: GET /Client. Last is set on an empty
-// page, and on page 1 if that page holds all clients that Halo counts. It is
-// false on later pages, because the rows before them are unknown. Window and
+// page, and on page 1 if it holds as many clients as Halo counts. It is false
+// on later pages, because the rows before them are unknown. Window and
 // VerifyTail are ignored.
 func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	q, err := q.withDefaults()

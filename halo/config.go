@@ -56,7 +56,7 @@ type Config struct {
 	UserAgent string
 }
 
-// Limits bound the calls of an [API] in time and size.
+// Limits bounds the duration and size of an [API]'s calls.
 type Limits struct {
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
 	// body. The default is 30 s.
@@ -149,7 +149,7 @@ func checkBase(address string) error {
 	case u.User != nil || strings.ContainsAny(address, "?#"):
 		return errors.New("URL with user, query or fragment")
 	case strings.HasSuffix(address, "/"):
-		return errors.New("URL with a slash at its end")
+		return errors.New("URL with a trailing slash")
 	}
 	return nil
 }

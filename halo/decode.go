@@ -26,10 +26,10 @@ type listing struct {
 var errNoClient = errors.New("JSON without the id of a client")
 
 // decodeListing reads the answer to a list request: the envelope, or a bare
-// array, as other endpoints of Halo send it (Midtown-Technology-Group/halocli).
-// It decodes row by row, so that memory grows only with the clients that it
-// keeps. A hostile body can contain many rows: "{}," takes three bytes, but a
-// row in memory takes a hundred.
+// array like those of Halo's other endpoints
+// (Midtown-Technology-Group/halocli). It decodes row by row, so memory grows
+// only with the number of clients kept. A hostile body can contain many rows:
+// "{}," takes three bytes, but a row in memory takes a hundred.
 func decodeListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
 	r := listingReader{reader: newReader(body), listing: listing{count: unknownCount}}

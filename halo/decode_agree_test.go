@@ -16,10 +16,10 @@ import (
 // agree compares the decoder with the reference decoder on one body. It accepts
 // three differences:
 //
-// The reference counts the 10,000 permitted levels separately in each row. For
+// The reference applies the limit of 10,000 levels to each row separately. For
 // a client, the reference reports "null" as JSON without an id, but the decoder
-// reports JSON of an unexpected shape. If a body ends within a bare word in
-// place of a key, the reference reports invalid JSON, but the decoder reports
+// reports JSON of an unexpected shape. If a body ends in the middle of an
+// unquoted key, the reference reports invalid JSON, but the decoder reports
 // that the body broke off.
 func agree(t *testing.T, body []byte) {
 	t.Helper()

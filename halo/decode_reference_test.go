@@ -35,10 +35,10 @@ func (r oldRow) client() Client {
 	}
 }
 
-// oldListing reads the answer to a list request: the envelope, or a bare array,
-// as other endpoints of Halo send it (Midtown-Technology-Group/halocli). It
-// decodes row by row, so that memory grows only with the clients that it keeps.
-// A hostile body can contain many rows: "{}," takes three bytes, but a row in
+// oldListing reads the answer to a list request: the envelope, or a bare array
+// like those of Halo's other endpoints (Midtown-Technology-Group/halocli). It
+// decodes row by row, so memory grows only with the number of clients kept. A
+// hostile body can contain many rows: "{}," takes three bytes, but a row in
 // memory takes eighty.
 func oldListing(body []byte) (listing, error) {
 	body = withoutBOM(body)
@@ -167,7 +167,8 @@ func (r *oldReader) token() (json.Token, error) {
 	return token, oldPlain(err)
 }
 
-// oldPlain replaces an error of the JSON reader that may quote the body.
+// oldPlain replaces a JSON reader's error, because the error may quote the
+// body.
 func oldPlain(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err

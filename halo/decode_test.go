@@ -158,8 +158,8 @@ func TestLenientTypes(t *testing.T) {
 	}
 }
 
-// checkClient checks the properties that every client must have, whatever the
-// server sent.
+// checkClient checks the properties that every client must have, regardless of
+// the server's answer.
 func checkClient(t *testing.T, c Client) {
 	t.Helper()
 	if c.ID < 1 || c.ID > maxID || c.TopLevelID < 0 || c.TopLevelID > maxID {

@@ -81,9 +81,8 @@
 // # Completeness
 //
 // Halo pages by offset, and the list may change during the pass. When a client
-// is deleted, all later clients move up, and the client at the next page
-// boundary is never shown. [Certificate] collects the facts that reveal such a
-// gap.
+// is deleted, all later clients move up, so the client at the next page
+// boundary is skipped. [Certificate] collects the facts that reveal such a gap.
 //
 // A falling record_count reveals a deletion, unless a client was added at the
 // same time. The list is therefore ordered by id, so that new clients appear

@@ -50,8 +50,8 @@ type Error struct {
 	// Status is the last HTTP status, or 0 if there was no response.
 	Status int
 	// RetryAfter is how long to wait before the next call: the server's
-	// Retry-After or, after a 429 without one, a wait of 5 s or more that this
-	// package chooses. It is 0 if neither applies.
+	// Retry-After or, after a 429 without one, a wait of at least 5 s. It is 0
+	// if neither applies.
 	RetryAfter time.Duration
 	// Attempts is the number of HTTP requests made.
 	Attempts int

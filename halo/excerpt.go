@@ -97,9 +97,9 @@ func (a *API) quote(text, token string) error {
 }
 
 // scrub puts text on one line, removes control characters, the secret and the
-// token, and cuts it at maxExcerpt. It hides secrets before it cuts, so that no
-// partial secret remains at the end. It hides secrets both before and after
-// cleaning, because cleaning can create or destroy a match.
+// token, and truncates the text to maxExcerpt. It hides secrets before it cuts,
+// so that no partial secret remains at the end. It hides secrets both before
+// and after cleaning, because cleaning can create or destroy a match.
 func (a *API) scrub(text, token string) string {
 	text = a.hide(text, token)
 	text = a.hide(oneLine(text), token)
@@ -132,8 +132,8 @@ func Redact(text string, secrets ...string) string {
 }
 
 // oneLine drops control characters, invisible characters and invalid UTF-8, and
-// folds white space. Dropping a character joins the text on both sides, so that
-// a secret split by that character is found.
+// folds white space. Dropping a character joins the text on both sides, which
+// reveals a secret that the character splits.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -27,8 +27,8 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// refusedError explains why an address is refused. No connection is tried, so
-// the error does not reveal whether a server listens at the address. It also
+// refusedError explains why an address is refused. No connection is attempted,
+// so the error does not reveal whether a server listens at the address. It also
 // does not show what a name resolves to.
 type refusedError struct {
 	host, why string
@@ -96,8 +96,8 @@ func forbidden(ip netip.Addr) string {
 	return ""
 }
 
-// never returns the reason why ip is refused even if an allowed name resolves
-// to it, or "" if there is no such reason.
+// never returns the reason why ip is refused even under an allowed name, or ""
+// if there is none.
 func never(ip netip.Addr) string {
 	plain := ip.WithZone("")
 	if inner, ok := embedded(plain); ok {

@@ -113,7 +113,8 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestHostileServers calls servers that send HTTP no library would produce.
+// TestHostileServers calls servers that send HTTP that no library would
+// produce.
 func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	flood := func(first, again string) func(net.Conn) {

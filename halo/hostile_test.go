@@ -10,8 +10,8 @@ import (
 
 // hostile lists addresses that an attacker could type to make the worker call a
 // forbidden target. why is a part of the error message. Entries with leads are
-// names that the test's name server resolves. They are refused on dialling, all
-// other entries on parsing.
+// names that the test's name server resolves. They are refused when dialled.
+// All other entries are refused when parsed.
 var hostile = []struct{ address, why, leads string }{
 	// IP addresses in their usual spelling.
 	{"127.0.0.1", "loopback", ""},
@@ -214,7 +214,8 @@ func TestHostileAddresses(t *testing.T) {
 	}
 }
 
-// refused checks that a call is refused for good and that nothing is dialled.
+// refused checks that a call is refused without a retry and that nothing is
+// dialled.
 func refused(t *testing.T, address, why string, names *names) {
 	t.Helper()
 	err := unsent(t, address, names)

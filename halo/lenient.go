@@ -12,8 +12,8 @@ import (
 )
 
 // Halo writes some values in several ways. The functions below take raw JSON,
-// or nil for an object or array, and never fail: an unreadable value counts as
-// absent, so that one odd field does not invalidate a page.
+// or nil for an object or array. They never fail: an unreadable value counts as
+// absent, because one odd field must not invalidate a page.
 
 const (
 	// maxID is the greatest integer that JSON numbers represent exactly.
@@ -106,7 +106,7 @@ func textOf(raw []byte) string {
 		return plaintext.Clean(string(raw[1:len(raw)-1]), maxText)
 	}
 	// Invalid bytes are removed first. Unquoting would turn them into U+FFFD,
-	// which would look as if Halo had sent it.
+	// as if Halo had sent that character.
 	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair, which becomes U+FFFD
 	return plaintext.Clean(string(text), maxText)
 }

@@ -146,7 +146,7 @@ func wired(t testing.TB, w wire, change ...func(*Config)) *API {
 type clientList struct {
 	mu      sync.Mutex
 	ids     []int64
-	maxRows int                                   // rows per page, whatever is requested
+	maxRows int                                   // rows per page, regardless of the request
 	before  func(l *clientList, page, nth int)    // called before each request is answered
 	count   func(l *clientList) any               // record_count; nil: the number of ids
 	pastEnd func(l *clientList, size int) []int64 // rows past the end; nil: none

@@ -9,7 +9,7 @@ import (
 
 // These bounds end a pass if the server never stops sending new ids. A run
 // holds two sets of ids. In an [IDSet], widely spread ids take some 40 bytes
-// each, so the two sets take at most 160 MB, or 2 MB for consecutive ids. At
+// each, so the two sets take at most 160 MB. Consecutive ids take 2 MB. At
 // Halo's limit of 700 requests in 5 minutes, 100,000 pages take half a day.
 const (
 	maxPages   = 100_000
@@ -33,7 +33,7 @@ type Cursor struct {
 	// some are missing, the pass looks incomplete, because it yields those
 	// clients again and counts too few distinct ids.
 	//
-	// The Cursor of a yielded page shares this set with the running pass: read
+	// The Cursor of a yielded page shares this set with the running pass. Read
 	// the set before taking the next page, and do not change it. A Cursor
 	// passed to [API.Pages] is copied.
 	Seen *IDSet `json:"-"`
@@ -45,8 +45,8 @@ type Cursor struct {
 //
 // The last page of a successful pass has Last set. On that page, the number of
 // ids reaches Halo's count. If the count is never reached, the last page is the
-// first page that is empty or has no new id; it is yielded without clients. If
-// the cursor is Done, the sequence is empty.
+// first one without a new id; it is yielded without clients. If the cursor is
+// Done, the sequence is empty.
 //
 // An error ends the sequence and is yielded with an empty page. All earlier
 // pages have been yielded, and the Cursor of the last yielded page resumes the
@@ -112,7 +112,7 @@ type pass struct {
 	fullest int // rows on the fullest page so far
 }
 
-// newPass starts or resumes a pass. It does not retain from's set.
+// newPass starts or resumes a pass. It does not retain the set of ids in from.
 func newPass(q Query, from Cursor) (*pass, error) {
 	q, err := q.withDefaults()
 	if err != nil {
@@ -137,7 +137,7 @@ func newPass(q Query, from Cursor) (*pass, error) {
 	pages := max(1, c.Pages)
 	return &pass{
 		query: q, cur: from,
-		fullest: (c.Rows + pages - 1) / pages, // the average: the fullest page had at least that many
+		fullest: (c.Rows + pages - 1) / pages, // the average, because the fullest page had at least that many rows
 	}, nil
 }
 

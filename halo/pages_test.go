@@ -85,8 +85,8 @@ func TestPagesReadsEverything(t *testing.T) {
 	}
 }
 
-// A caller that wants to stop still gets the pages in flight, so that no request
-// is wasted.
+// A caller that stops still gets the pages in flight, so that no request is
+// wasted.
 func TestPagesStopReadingAhead(t *testing.T) {
 	t.Parallel()
 	w := newClientList(3_000)

@@ -14,19 +14,19 @@ const (
 
 // readahead fetches numbered pages, several at a time, and returns them in
 // order. Only one goroutine may take pages. Each fetch runs in its own
-// goroutine and starts the next fetch when it ends, so that fetching continues
-// while the caller is busy.
+// goroutine and starts the next fetch when it ends, so fetching continues while
+// the caller is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
-	window int // fetches at once; 1: fetch only in take
+	window int // maximum number of concurrent fetches; 1: fetch only in take
 	next   int // number of the next page to return
 
 	running sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	flights []*arrival // page next and the pages after it
+	flights []*arrival // pages from next on
 	flying  int        // flights that have not arrived
-	rows    int        // of the flights that have arrived
+	rows    int        // number of rows on pages that have arrived
 	last    int        // page to read ahead to; 0: stop reading ahead
 }
 
@@ -116,8 +116,8 @@ func (r *readahead) land(f *arrival) {
 }
 
 // ahead returns the number of pages that have been requested but not taken.
-// ready reports whether the first of these pages has arrived without an error,
-// so that taking it does not block.
+// ready reports whether the first of these pages has arrived without an error;
+// taking it then does not block.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

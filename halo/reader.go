@@ -56,8 +56,8 @@ func (r reader) document(body []byte, array, object func() error) error {
 	return err
 }
 
-// members reads an object. It calls each with every raw key. each must read the
-// value and must not use the key afterwards.
+// members reads an object. It calls the function each with every raw key. The
+// function must read the value and must not use the key afterwards.
 func (r reader) members(each func(key []byte) error) error {
 	if _, err := r.json.ReadToken(); err != nil { // {
 		return unquoted(err)
@@ -81,8 +81,8 @@ func (r reader) members(each func(key []byte) error) error {
 	}
 }
 
-// elements reads an array. It calls each for every element, and each must read
-// that element.
+// elements reads an array. It calls the function each for every element. The
+// function must read that element.
 func (r reader) elements(each func() error) error {
 	if _, err := r.json.ReadToken(); err != nil { // [
 		return unquoted(err)

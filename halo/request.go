@@ -32,7 +32,7 @@ type answer struct {
 // exchange holds the parameters of an attempt.
 type exchange struct {
 	op, route string
-	token     string // the token in use, kept out of error texts
+	token     string // the token in use, which errors must not show
 	limit     int64  // maximum size of the body, in bytes
 	reuse     bool   // the body may be reused once judge has returned
 	// judge returns nil if it accepts the answer. The caller fills in Op,
@@ -40,7 +40,7 @@ type exchange struct {
 	judge func(answer) *Error
 }
 
-// attempt makes one HTTP attempt: gate, send, read, judge, observe. It returns
+// attempt makes one HTTP request: gate, send, read, judge, observe. It returns
 // an [*Error], the gate's error or the error of the request's context. The body
 // of req must be replayable or absent.
 func (a *API) attempt(p *pace, req *http.Request, x exchange) error {

@@ -121,7 +121,7 @@ func TestBrokenConnectionsAreRetried(t *testing.T) {
 		{Route: "GET /Client/{id}", Status: 200, Bytes: 8, Try: 3},
 		{Route: "GET /Client/{id}", Status: 200, Bytes: 8, Try: 4},
 	}
-	want[0].Bytes = got[0].Bytes // the size of the token response, whatever it is
+	want[0].Bytes = got[0].Bytes // the token response, of any size
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Attempt{}, "Sent", "Duration", "Err")); diff != "" {
 		t.Errorf("attempts (-want +got):\n%s", diff)
 	}

@@ -35,8 +35,8 @@ type pace struct {
 	gated    time.Duration // time spent in the gate since began
 }
 
-// retry calls once until once succeeds or fails for good. Errors other than
-// [*Error] are final.
+// retry calls the function once until it succeeds or fails permanently. Errors
+// other than [*Error] are final.
 func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	p := &pace{budget: a.cfg.RetryBudget, maxWait: a.cfg.MaxWait, jitter: a.jitter}
 	for {

@@ -50,9 +50,9 @@ func setter(raw []byte) func(*row, []byte) {
 	return nil
 }
 
-// initials holds the bytes with which a needed key can begin. Most other keys
-// are skipped by their first byte. Case folding maps no other character to
-// these letters.
+// initials holds the possible first bytes of needed keys. Most other keys are
+// skipped by their first byte. Case folding maps no other character to these
+// letters.
 const initials = `iIntNTrRaA\`
 
 // named reports whether a raw key is name, in any case.
@@ -74,7 +74,8 @@ func keyOf(raw []byte) []byte {
 // maxKey is the length of the longest needed key with every letter escaped.
 const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
 
-// writes reports whether raw is text as a JSON string without escapes.
+// writes reports whether raw is the JSON string for text, written without
+// escapes.
 func writes(raw []byte, text string) bool {
 	return len(raw) == len(text)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == text && bytes.IndexByte(raw, '\\') < 0
 }

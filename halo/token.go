@@ -185,7 +185,7 @@ func renewal(expiry, now time.Time) time.Time {
 }
 
 // tokenTrip sends the requests of oauth2 through [API.attempt], which applies
-// the gate and the bounds and judges the answer. It keeps attempt's error,
+// the gate and the limits and judges the answer. It keeps attempt's error,
 // which oauth2 would hide. attempt treats a redirect as an error, so oauth2
 // follows no redirect.
 type tokenTrip struct {

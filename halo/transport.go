@@ -12,8 +12,8 @@ import (
 
 // NewTransport returns a transport that connects only to public addresses, on
 // port 443 or ports from 1024, and to the entries of allow. A nil allow has no
-// entries. The address is checked on dialling, after resolution, so that a name
-// cannot change its address between check and use. If a name resolves to
+// entries. The address is checked when it is dialled, after resolution, so that
+// a name cannot change its address between check and use. If a name resolves to
 // several addresses, only those that pass are tried. A name in allow may
 // resolve to any address except metadata services, multicast and 0.0.0.0.
 //

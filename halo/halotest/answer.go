@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// answer is a response and the way to send it.
+// answer is a response and how to send it.
 type answer struct {
 	status int
 	header http.Header // may be nil
@@ -73,7 +73,7 @@ func page(title, text string) string {
 		title + "</h1><p>" + text + "</p></body></html>\n"
 }
 
-// send writes a to the wire.
+// send writes the answer to the wire.
 func (h *Halo) send(w http.ResponseWriter, c *call, a answer) {
 	if a.status == 0 {
 		h.server.wait(c.r.Context(), a.hang)

@@ -43,7 +43,8 @@ type entry struct {
 	row atomic.Pointer[rendered]
 }
 
-// rendered is the JSON of a list row up to the logo, with ids in one form.
+// rendered is the JSON of a list row up to the logo, with ids written in one
+// form.
 type rendered struct {
 	form IDForm
 	json []byte
@@ -53,8 +54,8 @@ type rendered struct {
 // rows, at some 900 bytes each.
 const maxCached = 250_000
 
-// appendRow appends the part of the row that can be cached: everything but the
-// logo, the keys that parameters add, and the closing brace.
+// appendRow appends the part of the row that can be cached. It omits the logo,
+// the keys that parameters add, and the closing brace.
 func (e *entry) appendRow(b []byte, form IDForm, keep bool) []byte {
 	if r := e.row.Load(); r != nil && r.form == form {
 		return append(b, r.json...)

@@ -1,5 +1,5 @@
-// Package halotest simulates a Halo PSA. It behaves like the real service as
-// far as that behaviour is publicly known. The simulator has state, switches, a
+// Package halotest simulates a Halo PSA. It behaves like the real service, as
+// far as public sources describe it. The simulator has state, switches, a
 // script of faults and a log. Tests, the demo and benchmarks talk to it over
 // HTTP. It is independent of the client under test.
 //

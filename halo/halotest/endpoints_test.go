@@ -39,7 +39,7 @@ func TestListPaging(t *testing.T) {
 		{"past the end, first again", 25, Profile{PastEnd: PastEndRepeatsFirst}, "pageinate=true&page_size=10&page_no=4&order=id", "4 10 25", span(1, 10)},
 		{"last page exactly full", 20, Profile{}, "pageinate=true&page_size=10&page_no=2&order=id", "2 10 20", span(11, 20)},
 		{"after a full last page", 20, Profile{PastEnd: PastEndEmpty}, "pageinate=true&page_size=10&page_no=3&order=id", "3 10 20", []int64{}},
-		{"after a full last page, last again", 20, Profile{}, "pageinate=true&page_size=10&page_no=3&order=id", "3 10 20", span(11, 20)},
+		{"after a full last page, the last page again", 20, Profile{}, "pageinate=true&page_size=10&page_no=3&order=id", "3 10 20", span(11, 20)},
 		{"nobody", 0, Profile{}, "pageinate=true&page_size=10&page_no=1", "1 10 0", []int64{}},
 		{"nobody, past the end", 0, Profile{}, "pageinate=true&page_size=10&page_no=2", "2 10 0", []int64{}},
 
@@ -50,7 +50,7 @@ func TestListPaging(t *testing.T) {
 		{"count", 250, Profile{}, "count=120&order=id", "- - 250", span(1, 120)},
 		{"count of all and more", 250, Profile{}, "count=2147483647&order=id", "- - 250", span(1, 250)},
 		{"count capped", 250, Profile{CountCapped: true}, "count=120&order=id", "- - 250", span(1, 100)},
-		{"count does not matter to pages", 250, Profile{}, "pageinate=true&count=3&page_size=2&order=id", "1 2 250", span(1, 2)},
+		{"the count does not affect the pages", 250, Profile{}, "pageinate=true&count=3&page_size=2&order=id", "1 2 250", span(1, 2)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -29,7 +29,7 @@ const (
 
 // Fault makes a request fail in one way. [Status], [Throttle], [HTML200],
 // [Hang] and [Reset] answer in place of Halo, as a gateway would: the request
-// is logged, but neither its token nor the request limit is checked. The other
+// is logged, but its token and the request limit are not checked. The other
 // faults change Halo's own answer.
 type Fault struct {
 	kind   Kind

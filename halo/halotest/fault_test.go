@@ -88,8 +88,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// Hang waits for the given time, or until the client gives up if that is
-// sooner.
+// Hang waits until the given time has passed or the client gives up.
 func TestHangEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Fault{Hang(0), Delay(time.Hour), Slow(1, time.Hour), Status(500, "").After(time.Hour)} {
@@ -139,8 +138,8 @@ func TestFaultsAndTheLimit(t *testing.T) {
 	}
 }
 
-// struck sends requests and returns one character for each: x if a fault struck
-// the request, . otherwise.
+// struck sends requests and returns one character for each: x for a request
+// with a fault, . for any other.
 func (r *fixture) struck(paths ...string) string {
 	var b strings.Builder
 	for _, p := range paths {
@@ -211,7 +210,7 @@ func TestRules(t *testing.T) {
 		t.Parallel()
 		r := newFixture(t)
 		r.Fault(Rule{Nth: 2}, Status(500, ""), Status(502, ""), Status(503, ""))
-		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // on request 4, the previous rule strikes
+		r.Fault(Rule{Nth: 4, Times: 2}, teapot) // on request 4, the previous rule applies
 		r.Fault(Rule{})                         // a rule without faults has no effect
 		var got []int
 		for range 6 {
@@ -238,7 +237,7 @@ func TestChance(t *testing.T) {
 	rule := Rule{Chance: 0.5, Seed: 7}
 	first := run(rule)
 	if n := strings.Count(first, "x"); n < 110 || n > 190 {
-		t.Errorf("%d of 300 struck with chance 0.5", n)
+		t.Errorf("%d of 300 requests failed with chance 0.5", n)
 	}
 	if second := run(rule); second != first {
 		t.Errorf("same seed, different strikes:\n%s\n%s", first, second)
@@ -257,7 +256,7 @@ func TestChance(t *testing.T) {
 	}
 }
 
-// The bound on consecutive strikes applies to each page separately.
+// The bound on consecutive faults applies to each page separately.
 func TestChanceRunsArePerTarget(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -275,7 +274,7 @@ func TestChanceMixesKinds(t *testing.T) {
 	faults := r.Log().Faults
 	for _, k := range []Kind{KindStatus, KindThrottle, KindEmptyList, KindWrongJSON} {
 		if faults[k] < 5 {
-			t.Errorf("kind %s struck %d times of 100", k, faults[k])
+			t.Errorf("kind %s occurred %d times in 100", k, faults[k])
 		}
 	}
 }

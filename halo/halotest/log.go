@@ -14,7 +14,7 @@ type Log struct {
 }
 
 // Tally counts requests. Requests, Routes and Pages count a request when it
-// arrives, the other fields when its answer is fixed.
+// arrives. The other fields count it when its answer is fixed.
 type Tally struct {
 	Requests      int
 	Routes        map[Route]int

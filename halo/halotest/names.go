@@ -238,7 +238,7 @@ func hostileNames() []string {
 		// Words that programs treat specially.
 		"null", "NULL Ltd", "None", "true", "0", "42", "1e3 Ltd", "12.0", "NaN Bakery", "undefined",
 		// Other scripts, right-to-left text, emoji of several code points,
-		// letters outside the first plane.
+		// characters beyond U+FFFF.
 		"東京ソフトウェア株式会社", "上海东方贸易有限公司", "شركة النور للتجارة ش.م.م", `חברת החשמל בע"מ`, "ООО «Ромашка»", "ไทยเทคโนโลยี จำกัด", "हिन्दी सेवा प्रा. लि.",
 		"\u202eevil\u202c Ltd", "🍕 Pizza Palace 🍕", "👩\u200d👩\u200d👧\u200d👦 Family Law", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f Scottish Salmon", "𝒮𝒸𝓇𝒾𝓅𝓉 Ltd", "𠮷野家ホールディングス",
 		"Zalgo Z\u0335\u0321a\u0334\u0322l\u0336g\u0335o\u0337 Ltd",

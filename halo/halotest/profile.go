@@ -9,12 +9,11 @@ import (
 const Off = -1
 
 // Profile is a set of switches. Its zero value simulates the hosted Halo of
-// 2026; see the package comment. A number that is zero takes the stated
-// default.
+// 2026; see the package comment. A zero number means the stated default.
 type Profile struct {
 	// Paging.
 
-	PageCap     int         // maximum rows per page, whatever page_size says; default 100, or [Off] (HaloAPI #90)
+	PageCap     int         // maximum rows per page, regardless of page_size; default 100, or [Off] (HaloAPI #90)
 	CountCapped bool        // PageCap also bounds count=N in an unpaged list; unknown for the real Halo
 	PastEnd     PastEnd     // the page after the last one
 	EchoSize    EchoSize    // page_size in the envelope

@@ -10,32 +10,32 @@ import (
 // Forever as [Rule.Times] means that there is no limit.
 const Forever = -1
 
-// Rule selects the requests that faults strike. A zero field matches any value,
-// so the zero Rule strikes the next request.
+// Rule selects the requests that get faults. A zero field matches any value, so
+// the zero Rule matches the next request.
 type Rule struct {
 	Tenant   *Tenant // only requests to this tenant
 	Route    Route   // only requests on this route
 	Page     int     // only paged lists with this page_no
 	ClientID int64   // only details of this client
 
-	// Nth is the first matching request to strike, counted from 1; 0 means 1.
-	// Times is the number of matching requests to strike from there; 0 means
-	// one request for each fault, and [Forever] means all requests.
+	// Nth is the first matching request that gets a fault, counted from 1; 0
+	// means 1. Times is the number of matching requests that get one; 0 means
+	// one request for each fault, and [Forever] means all.
 	Nth, Times int
 
-	// Chance, if above 0, is the probability that each of those requests is
-	// struck; a Times of 0 then means Forever. Seed initialises the random
-	// generator: the same sequence of requests is always struck in the same
-	// way. MaxRun, if above 0, bounds the consecutive strikes on the same page,
-	// client or route of a tenant.
+	// Chance, if above 0, is the probability that each of those requests gets a
+	// fault; a Times of 0 then means Forever. Seed initialises the random
+	// generator: the same sequence of requests always gets the same faults.
+	// MaxRun, if above 0, bounds the number of consecutive faults on the same
+	// page, client or route of a tenant.
 	Chance float64
 	Seed   uint64
 	MaxRun int
 }
 
 // Fault adds faults for the requests that match rule. Several faults are used
-// in turn or, with Chance, at random. If several rules apply to a request, the
-// rule that was added first strikes; the other rules still count the request.
+// in turn or, with Chance, at random. If several rules match a request, the
+// oldest rule applies; the other rules still count the request.
 func (h *Halo) Fault(rule Rule, faults ...Fault) {
 	if len(faults) == 0 {
 		return

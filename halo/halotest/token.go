@@ -27,7 +27,7 @@ type token struct {
 }
 
 // tokenStore holds the tokens of all tenants. It keeps expired tokens for a
-// while, so that requests with them still count for their tenant.
+// while, so that requests with such tokens still count for the tenant.
 type tokenStore struct {
 	mu sync.Mutex
 	m  map[string]*token

@@ -23,7 +23,7 @@ const window = 4
 // Status is the result of reading one client by its id.
 type Status int
 
-// The statuses of a reading.
+// The statuses of a [Reading].
 const (
 	Found     Status = iota
 	Missing          // 404: it does not exist
@@ -83,20 +83,20 @@ func ByID(ctx context.Context, api *halo.API, ids []int64) ([]Reading, error) {
 	return readings, group.Wait()
 }
 
-// Alive reads one client of Halo's list. An error means that Halo itself is failing.
+// Alive reads one client from Halo's list. An error means that Halo itself is failing.
 func Alive(ctx context.Context, api *halo.API) error {
 	_, err := api.Page(ctx, halo.Query{IncludeInactive: true, PageSize: 1}, 1)
 	return err
 }
 
-// witnesses is the number of listed clients that are read by id before [Absence] concludes
-// that reading by id proves nothing.
+// witnesses is the maximum number of listed clients that [Absence] reads by id. If none is
+// found, reading by id proves nothing.
 const witnesses = 3
 
-// Absence checks whether a 404 proves that a client no longer exists. doubt says why a
-// 404 proves nothing; it is empty if a 404 is a proof. An agent that has lost its rights
+// Absence checks whether a 404 proves that a client no longer exists. doubt says why a 404
+// proves nothing; it is empty if a 404 is conclusive. An agent that has lost its rights
 // gets an empty list and a 404 for each id, and a gateway may lose the route to single
-// clients. So Halo must show clients in a list, and one of them by its id.
+// clients. So Halo must list clients and return one of them by its id.
 func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
 	if err != nil {
@@ -117,12 +117,11 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	return fmt.Sprintf("Halo lists client %d but does not show it by its id, so a missing client proves nothing", page.Clients[0].ID), nil
 }
 
-// fewIDs is the maximum number of clients that are read one by one without first reading
-// the length of the list.
+// Up to fewIDs clients are read one by one without first reading the length of the list.
 const fewIDs = 20
 
-// ListPages returns the number of pages of the list if reading it takes fewer requests
-// than reading the wanted number of clients one by one, and 0 otherwise.
+// ListPages returns the number of pages of the list, or 0 if reading the wanted clients
+// one by one takes no more requests.
 func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int) (int, error) {
 	if wanted <= fewIDs {
 		return 0, nil

@@ -11,16 +11,16 @@ import (
 // MaxPasses is the maximum number of times that one run reads a list that keeps changing.
 const MaxPasses = 3
 
-// Complete reports whether the passes over a list, oldest first, prove that every client
-// that existed throughout has been seen. newInLast is the number of ids that only the
-// last pass showed. The reason is for people; it is empty if the list is proved complete.
+// Complete reports whether the passes over a list, oldest first, prove that they showed
+// every client that existed throughout. newInLast is the number of ids that only the last
+// pass showed. The reason is for people; it is empty if the list is proved complete.
 //
 // Halo pages by offset: when a client is deleted, all later clients move up, and the
 // client at the page boundary is never shown. So a single pass is a proof only if Halo
-// counted as many clients as it showed, in ascending order of id, and nothing was deleted
-// meanwhile. A deletion shows as a falling count, or as additions (ids beyond the last id
-// at the start) that the count does not reflect. If Halo does not order the list by id,
-// the proof needs a second pass that shows exactly the same ids.
+// showed as many clients as it counted, in ascending order of id, and no client was
+// deleted during the pass. A deletion shows as a falling count, or as additions (ids
+// beyond the last id at the start) that the count does not reflect. If Halo does not
+// order the list by id, the proof needs a second pass that shows exactly the same ids.
 func Complete(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := countFault(last); reason != "" {
@@ -71,16 +71,15 @@ func changeFault(c halo.Certificate) string {
 	case c.Distinct > c.RecordLast:
 		return fmt.Sprintf("Halo counts %d clients but showed %d", c.RecordLast, c.Distinct)
 	case deleted < 0:
-		// The count grew by more than the clients added at the end. So a client, for
-		// example a restored one, appeared in the middle and moved the later clients
-		// down.
+		// The count grew by more than the clients added at the end. So a client, such as
+		// a restored one, appeared in the middle and moved the later clients down.
 		return fmt.Sprintf("the list grew in the middle while it was read (%d clients at the start, %d at the end)", c.RecordFirst, c.RecordLast)
 	}
 	return ""
 }
 
-// CompleteSearch is [Complete] for the result of a search. A result on a single page shows
-// a single moment, so its order does not matter.
+// CompleteSearch is [Complete] for the result of a search. A result on a single page is a
+// snapshot, so its order does not matter.
 func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := countFault(last); reason != "" {
@@ -95,9 +94,9 @@ func CompleteSearch(passes []halo.Certificate, newInLast int) (complete bool, re
 // List reads a list of clients that fits into memory and needs no checkpoint.
 type List struct {
 	Query halo.Query
-	// Passes is the maximum number of passes; default [MaxPasses].
+	// Passes is the maximum number of passes; default: [MaxPasses].
 	Passes int
-	// Complete decides whether the list is complete; default the function [Complete].
+	// Complete decides whether the list is complete; default: the function [Complete].
 	Complete func(passes []halo.Certificate, newInLast int) (bool, string)
 	// Stop is called after each page; an error stops Read. May be nil.
 	Stop func() error

@@ -25,7 +25,7 @@ func TestComplete(t *testing.T) {
 	for name, tt := range map[string]struct {
 		passes []halo.Certificate
 		fresh  int
-		reason string // part of it; empty: complete
+		reason string // part of the reason; empty: complete
 	}{
 		"calm":              {passes: []halo.Certificate{pass(250)}},
 		"one page":          {passes: []halo.Certificate{pass(3)}},
@@ -43,10 +43,10 @@ func TestComplete(t *testing.T) {
 		"one deleted, one added": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Additions = 1 })}, reason: "changed while"},
 		"one in the middle":      {passes: []halo.Certificate{pass(251, func(c *halo.Certificate) { c.RecordFirst, c.RecordMin = 250, 250 })}, reason: "grew in the middle"},
 		"not by id":              {passes: []halo.Certificate{pass(250, unordered)}, reason: "order"},
-		"not by id, twice the same": {
+		"not ordered by id, the same ids twice": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)},
 		},
-		"not by id, new ones in the second": {
+		"not ordered by id, new ids in the second pass": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)}, fresh: 1, reason: "order",
 		},
 		"changed, then calm": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}, fresh: 1},

@@ -48,7 +48,7 @@ type Config struct {
 }
 
 // Guard is the handler for all HTTP requests. It authenticates each request
-// before it passes it on.
+// before passing it on.
 type Guard struct {
 	store      *repo.Store
 	ops, app   http.Handler

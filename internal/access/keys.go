@@ -52,8 +52,9 @@ func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 	return id, proof, isProof(proof)
 }
 
-// NewKey creates a key for a tenant and returns it with its text. The text is
-// not stored and cannot be shown again. If lasts is 0, the key does not expire.
+// NewKey creates an API key for a tenant and returns its record and its text.
+// The text is not stored and cannot be shown again. If lasts is 0, the key does
+// not expire.
 func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, scope Scope, lasts time.Duration) (repo.APIKey, secret.String, error) {
 	if !scope.Valid() {
 		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write, admin or ops", string(scope))}

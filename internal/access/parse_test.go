@@ -86,9 +86,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// FuzzReadToken checks that a string that is not signed with the secret is
-// never a valid token. A signed token is valid only if its payload follows the
-// rules.
+// FuzzReadToken checks that no string is a valid token unless it is signed with
+// the secret. A signed token is valid only if its payload follows the rules.
 func FuzzReadToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	secrets := []secret.String{secret.NewString(signinSecret)}

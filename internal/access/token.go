@@ -50,8 +50,8 @@ type claims struct {
 }
 
 // readToken verifies a token and returns its principal. It does not detect a
-// second use. To detect it, the caller must store id, the hash of the token's
-// jti, for the duration lasts.
+// second use. To detect one, the caller must store id, the hash of the token's
+// jti, until lasts has passed.
 func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, lasts time.Duration, err error) {
 	if len(text) > maxToken {
 		return p, id, 0, errors.New("token is too long")

@@ -99,7 +99,7 @@ func TestHaloFails(t *testing.T) {
 	w.do("GET", "/connections/halo/clients", nil).want(http.StatusBadGateway)
 }
 
-// An error names the place in the request but does not quote the value.
+// An error names the location in the request but does not quote the value.
 func TestWrongRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

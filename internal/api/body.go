@@ -47,7 +47,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		h.refuse(ctx, http.StatusBadRequest, "the body is incomplete")
 		return
 	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
-		h.refuse(ctx, http.StatusUnsupportedMediaType, "unsupported type of body: want Content-Type: application/json")
+		h.refuse(ctx, http.StatusUnsupportedMediaType, "unsupported body type: want Content-Type: application/json")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

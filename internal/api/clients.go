@@ -12,7 +12,7 @@ import (
 type browse struct {
 	OneConnection
 	Search   string `query:"search" maxLength:"200" doc:"Only clients that Halo finds for this text."`
-	Page     int    `query:"page" minimum:"1" maximum:"100000" default:"1" doc:"Number of the page, from 1."`
+	Page     int    `query:"page" minimum:"1" maximum:"100000" default:"1" doc:"Page number, from 1."`
 	PageSize int    `query:"page_size" minimum:"1" maximum:"100" default:"50" doc:"Halo's own limit is 100."`
 	Inactive bool   `query:"inactive" doc:"Include inactive clients."`
 }

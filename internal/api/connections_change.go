@@ -25,8 +25,8 @@ type connectionPatch struct {
 	Changed
 	Body struct {
 		Name         *string        `json:"name,omitempty" minLength:"1" maxLength:"200"`
-		Domain       *string        `json:"domain,omitempty" minLength:"1" maxLength:"2000" doc:"A new address needs the client secret again."`
-		AuthServer   *string        `json:"auth_server,omitempty" minLength:"1" maxLength:"2000" doc:"A new address needs the client secret again."`
+		Domain       *string        `json:"domain,omitempty" minLength:"1" maxLength:"2000" doc:"A new address requires the client secret again."`
+		AuthServer   *string        `json:"auth_server,omitempty" minLength:"1" maxLength:"2000" doc:"A new address requires the client secret again."`
 		HaloTenant   *string        `json:"halo_tenant,omitempty" maxLength:"200"`
 		ClientID     *string        `json:"client_id,omitempty" minLength:"1" maxLength:"200"`
 		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`

@@ -16,7 +16,7 @@ import (
 type generator struct {
 	t       *rapid.T
 	schemas map[string]any
-	pools   map[string][]any // values of existing records, by name of field or parameter
+	pools   map[string][]any // values of existing records, by field or parameter name
 	wrong   string           // one of ways; empty for a valid request
 	used    bool             // the request is already invalid
 }
@@ -29,8 +29,8 @@ func pick[T any](g *generator, label string, from ...T) T {
 	return rapid.SampledFrom(from).Draw(g.t, label)
 }
 
-// once reports whether to make the request invalid at this place. It returns true at most
-// once per request.
+// once reports whether to make the request invalid here. It returns true at most once per
+// request.
 func (g *generator) once(way string) bool {
 	if g.wrong != way || g.used || !g.coin(way) {
 		return false

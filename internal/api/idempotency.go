@@ -27,7 +27,7 @@ func keyParam() *huma.Param {
 	minLength, maxLength := 1, 200
 	return &huma.Param{
 		Name: keyHeader, In: "header",
-		Description: "A unique text that identifies this request, such as a UUID. Repeating the same request with the same key within 24 hours " +
+		Description: "A unique string that identifies this request, such as a UUID. Repeating the same request with the same key within 24 hours " +
 			"returns the first answer and does nothing; another request with that key gets 422. Only successful answers are kept, so a refused request can be repeated.",
 		Schema: &huma.Schema{Type: "string", MinLength: &minLength, MaxLength: &maxLength, Pattern: "^[!-~]+$"},
 	}
@@ -87,7 +87,7 @@ func (h *Handler) settle(ctx context.Context, p access.Principal, key string, ow
 	}
 }
 
-// answerError writes the problem for an error in a middleware. For the error of a handler,
+// answerError writes the problem for an error in middleware. For the error of a handler,
 // [add] does so.
 func (h *Handler) answerError(ctx huma.Context, err error) {
 	err = h.problemOf(err)

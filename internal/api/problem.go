@@ -43,8 +43,8 @@ func (h *Handler) refuse(ctx huma.Context, status int, detail string) {
 	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may have disconnected
 }
 
-// maxFaults is the maximum number of faults in a problem, and maxPlace the maximum length
-// of a fault's place in bytes. Without these limits, a caller could make a problem
+// maxFaults is the maximum number of faults in a problem. maxPlace is the maximum length
+// of a fault's location, in bytes. Without these limits, a caller could make a problem
 // arbitrarily large.
 const (
 	maxFaults = 20

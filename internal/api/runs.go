@@ -33,7 +33,7 @@ func (h *Handler) runs() {
 		summary: "List the runs, newest first, without their items", errors: []int{http.StatusNotFound},
 	}, h.listRuns)
 	o := operation{tag: "Runs", method: http.MethodGet, scope: access.Read, errors: []int{http.StatusNotFound}}
-	o.id, o.path, o.summary = "get-run", "/runs/{run}", "Show a run and the items that need a person"
+	o.id, o.path, o.summary = "get-run", "/runs/{run}", "Show a run and the items that need a person's attention"
 	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*runOut, error) {
 		run, err := h.engine.Run(ctx, p.Tenant, in.Run)
 		if err != nil {

@@ -11,13 +11,13 @@ import (
 
 type suggestionsView struct {
 	Items   []view.Suggestion `json:"items" nullable:"false" doc:"Best score first."`
-	Total   int               `json:"total" doc:"Number of pairs without the limit."`
+	Total   int               `json:"total" doc:"Number of pairs before the limit is applied."`
 	Notices []string          `json:"notices" nullable:"false" doc:"What may be missing from the list, and why."`
 }
 
 type suggesting struct {
 	OneConnection
-	Min   float64 `query:"min" minimum:"0" maximum:"1" default:"0.5" doc:"Only pairs with this score or more."`
+	Min   float64 `query:"min" minimum:"0" maximum:"1" default:"0.5" doc:"Only pairs with at least this score."`
 	Limit int     `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of pairs."`
 }
 
@@ -57,7 +57,7 @@ func (h *Handler) suggestions() {
 	})
 	add(h, operation{
 		id: "dismiss-suggestions", method: http.MethodPost, path: "/connections/{connection}/dismissals", tag: "Suggestions", scope: access.Write,
-		summary: "Dismiss pairs, which are never suggested again", errors: []int{http.StatusNotFound},
+		summary: "Dismiss pairs so that they are never suggested again", errors: []int{http.StatusNotFound},
 		about: "Nothing is dismissed if a company is unknown or ambiguous.",
 	}, func(ctx context.Context, p access.Principal, in *dismissal) (*dismissed, error) {
 		pairs := make([]tasks.Pair, len(in.Body.Pairs))

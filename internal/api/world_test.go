@@ -153,7 +153,7 @@ func (r reply) want(status int) reply {
 }
 
 // request returns a request by acme. The body is JSON or a value to marshal; headers
-// alternate between names and values.
+// holds alternating names and values.
 func (w *world) request(method, path string, body any, headers ...string) *http.Request {
 	w.t.Helper()
 	var text []byte

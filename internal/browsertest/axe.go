@@ -28,7 +28,7 @@ type finding struct {
 	}
 }
 
-// advice reports whether the rule is not part of WCAG.
+// advice reports whether the rule goes beyond WCAG.
 func (f finding) advice() bool { return slices.Contains(f.Tags, "best-practice") }
 
 func (f finding) String() string {
@@ -40,8 +40,8 @@ func (f finding) String() string {
 	return b.String()
 }
 
-// sticksOut scrolls to the top, where no fixed element hides another, and lists
-// the elements that make the document wider than the window.
+// sticksOut lists the elements that make the document wider than the window. It
+// first scrolls to the top, where no fixed element hides another.
 const sticksOut = `(() => {
 	scrollTo(0, 0)
 	if (document.documentElement.scrollWidth <= innerWidth) return []
@@ -50,8 +50,8 @@ const sticksOut = `(() => {
 	return out.slice(-5).map(e => e.localName + (e.id && '#' + e.id) + [...e.classList].map(c => '.' + c).join('') + ' by ' + by(e)).concat('')
 })()`
 
-// Accessible fails the test if axe-core finds a serious violation, or if the
-// page is wider than the window, both in a dark narrow window and in a light
+// Accessible fails the test if axe-core finds a serious violation or if the
+// page is wider than the window. It checks a dark narrow window and a light
 // wide one. Lesser findings and advice beyond WCAG go to the test's log.
 // Afterwards the window is light and wide.
 func (p *Page) Accessible() {

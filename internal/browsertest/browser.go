@@ -5,7 +5,7 @@
 // with axe-core.
 //
 // It is independent of the pages under test. Only tests use it. axe-core, in
-// testdata, has the licence MPL-2.0 and is not part of any program.
+// testdata, is licensed under MPL-2.0 and is not part of any program.
 package browsertest
 
 import (

@@ -98,8 +98,8 @@ func (f *faults) take() []string {
 }
 
 // expected removes one response with the given status from the faults, and the
-// console messages of the page's scripts about that response. It returns false
-// if no response has the status.
+// console messages about that response. It returns false if no response has the
+// status.
 func (f *faults) expected(status int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -27,7 +27,7 @@ const (
 )
 
 // Page is a tab with its own cookies. Only the goroutine of its test may use
-// it. Methods that cannot do their work fail the test.
+// it. A method that cannot do its work fails the test.
 type Page struct {
 	t      testing.TB
 	ctx    context.Context //nolint:containedctx // chromedp's handle of the tab
@@ -64,7 +64,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 // void discards a result and returns the error.
 func void[T any](_ T, err error) error { return err }
 
-// WithoutScripts disables JavaScript for the next documents.
+// WithoutScripts disables JavaScript for documents that are loaded later.
 func (p *Page) WithoutScripts() {
 	p.t.Helper()
 	p.check(void(chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})))

@@ -84,14 +84,14 @@ func (p *Page) announced(role, text string) {
 	})
 }
 
-// Rows returns the texts of the cells in the first table, without its header.
+// Rows returns the text of each cell in the first table, without the header.
 func (p *Page) Rows() [][]string {
 	p.t.Helper()
 	return Evaluate[[][]string](p, `[...(document.querySelector('main table') || document.createElement('table')).querySelectorAll('tbody tr')]
 		.map(tr => [...tr.cells].map(c => c.innerText.trim().replace(/\s+/g, ' ')))`)
 }
 
-// Options returns the texts of the options in the drop-down with this label.
+// Options returns the text of each option in the drop-down with this label.
 func (p *Page) Options(label string) []string {
 	p.t.Helper()
 	var all []string

@@ -159,7 +159,8 @@ func (a *app) prompt() (secret.String, error) {
 	return secret.NewString(strings.TrimSpace(string(b))), nil
 }
 
-// exactly requires exactly one argument. The string what describes it in the error.
+// exactly requires exactly one argument. The parameter what names the argument in the
+// error.
 func exactly(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {

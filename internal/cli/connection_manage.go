@@ -60,8 +60,8 @@ func (a *app) connectionResume() *cobra.Command {
 		})
 }
 
-// onConnection returns a command that calls do with a connection's name or id and prints
-// the connection that do returns.
+// onConnection returns a command that calls do with the name or id of a connection and
+// prints the result.
 func (a *app) onConnection(name, short string, required []string, do func(context.Context, parts, string) (repo.Connection, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " NAME|ID", Short: short, Args: exactly("a connection's name or id"),

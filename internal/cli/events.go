@@ -51,7 +51,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&mapping, "mapping", "", "only events of this mapping (id)")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this run (id)")
-	cmd.Flags().StringVar(&since, "since", "", "only events at or after this time in UTC: 2026-01-31, 2026-01-31T08:00:00Z, or 24h or 7d ago")
+	cmd.Flags().StringVar(&since, "since", "", "only events since this time in UTC (2026-01-31, 2026-01-31T08:00:00Z) or this age (24h, 7d)")
 	cmd.Flags().IntVar(&limit, "limit", 100, "maximum number of events; 0 for all")
 	return cmd
 }

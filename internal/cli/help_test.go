@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command has a help text and an example that starts with its name.
+// Every command has help text and an example that starts with the command's
+// name.
 func TestHelpEverywhere(t *testing.T) {
 	t.Parallel()
 	seen := 0

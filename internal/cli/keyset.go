@@ -71,7 +71,7 @@ the set with the staged key as the primary key.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&reseal, "reseal", false, "re-encrypt all stored credentials with the primary key now")
-	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only decrypts until the next rotate")
+	cmd.Flags().BoolVar(&stage, "stage", false, "add a key that only decrypts until the next rotation")
 	cmd.MarkFlagsMutuallyExclusive("reseal", "stage")
 	return cmd
 }
@@ -100,8 +100,8 @@ func (a *app) keysetStatus() *cobra.Command {
 		Long: `status lists the keys of HALOSYNC_KEYSET, oldest first, and how many stored
 credentials of all tenants each encrypts. Roles: the "primary" key encrypts and decrypts,
 an older key "reads", and a newer "staged" key does not encrypt yet. A "missing" key is
-not in the set; "unreadable" credentials are in an unknown format. Both need a person
-(exit code 3).`,
+not in the set; "unreadable" credentials are in an unknown format. Both need a
+person's attention (exit code 3).`,
 		Example: "  enqueue keyset status\n  enqueue keyset status -o json",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, _ config.Config) error {
@@ -161,8 +161,8 @@ the database.`,
 	}
 }
 
-// needed returns an error if credentials still need a key that prune would remove or that
-// the set lacks.
+// needed returns an error if credentials need a key that prune would remove or that is
+// not in the set.
 func needed(uses []repo.KeyUse) error {
 	var why []error
 	for _, u := range uses {

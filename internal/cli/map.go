@@ -45,7 +45,7 @@ ambiguous or mapped elsewhere. With --replace, a pair replaces mappings to other
 				return usagef("nothing to map: give pairs COMPANY=CLIENT, a --file of them, or --from-suggest 0.9")
 			}
 			if len(req.Pairs) > 0 && minScore > 0 {
-				return usagef("pairs and --from-suggest: want one of them")
+				return usagef("pairs and --from-suggest: want only one of them")
 			}
 			req.RequestedBy = a.actor()
 			needs := needQueue

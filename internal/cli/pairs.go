@@ -57,8 +57,8 @@ func (a *app) mapPairs(args []string, file string) ([]tasks.Pair, error) {
 const maxColumns = 1000
 
 // readPairs reads CSV with a company and a client per line, separated by commas or
-// semicolons. A heading can name the columns; without a heading, the first two columns
-// count. Lines that start with # are ignored. The error lists the first [maxFaults] invalid
+// semicolons. A heading can name the columns; without a heading, the first two columns are
+// used. Lines that start with # are ignored. The error lists the first [maxFaults] invalid
 // lines and counts the remaining ones.
 func readPairs(r io.Reader) ([]tasks.Pair, error) {
 	raw, err := readFile(r)
@@ -156,9 +156,9 @@ func unformula(cell string) string {
 	return cell
 }
 
-// separator returns the separator of a file, a comma or a semicolon. It prefers the
-// separator with which the first row is a heading, then one that yields an id in the second
-// column, then one that yields two columns. The default is a comma.
+// separator returns the separator of a file, a comma or a semicolon. It prefers a separator
+// that makes the first row a heading, then one that yields an id in the second column, then
+// one that yields two columns. The default is a comma.
 func separator(raw []byte) rune {
 	best, score := ',', 0
 	for _, comma := range []rune{',', ';'} {
@@ -197,7 +197,7 @@ func likelihood(row []string) int {
 }
 
 // pairColumns contains the indexes of the columns in a file of pairs. If a side has several
-// columns, the first one with a value counts.
+// columns, the first one with a value is used.
 type pairColumns struct {
 	company    []int
 	clientID   []int

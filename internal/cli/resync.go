@@ -93,7 +93,7 @@ func (a *app) follow(ctx context.Context, p parts, runID string, wait bool) (rep
 }
 
 // worst returns the error that decides the exit code of several runs. A failed run takes
-// precedence over a run that needs a person.
+// precedence over a run that needs a person's attention.
 func worst(endings []error) error {
 	var person *needsPersonError
 	var failed, waiting []error

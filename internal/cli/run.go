@@ -35,7 +35,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitPerson = 3 // the command finished, but something needs a person
+	exitPerson = 3 // the command finished, but something needs a person's attention
 )
 
 // Streams contains the program's input and outputs.
@@ -115,7 +115,7 @@ func (a *app) usage(err error) bool {
 	return !a.started || errors.As(err, &usage) || errors.As(err, &faults)
 }
 
-// needsPersonError means that a command finished and that something needs a person.
+// needsPersonError means that a command finished but something needs a person's attention.
 type needsPersonError struct{ what string }
 
 func (e *needsPersonError) Error() string { return e.what }
@@ -146,7 +146,7 @@ their clients, requests imports, mappings and resyncs, and shows the results.
 Workers execute the requests; --wait waits until they have finished.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done,
-1 failed, 2 wrong usage, 3 finished, but something needs a person.`,
+1 failed, 2 wrong usage, 3 finished, but something needs a person's attention.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com --client-id 1f0c…
   enqueue clients --connection "Acme Halo" --search bakery
   enqueue import --connection "Acme Halo" --all --wait

@@ -56,7 +56,7 @@ func checkKind(kind repo.RunKind) error {
 
 func (a *app) runsShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show RUN", Short: "Show a run and the items that need a person", Args: exactly("a run's id"),
+		Use: "show RUN", Short: "Show a run and the items that need a person's attention", Args: exactly("a run's id"),
 		Example: "  enqueue runs show 0193f2a4c5d77e0a9b1c2d3e4f506172",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
@@ -86,7 +86,7 @@ func (a *app) runsWatch() *cobra.Command {
 const watchEvery = 200 * time.Millisecond
 
 // watch shows the progress of a run and prints the run when it has ended. It returns an
-// error if the run failed or needs a person.
+// error if the run failed or needs a person's attention.
 func (a *app) watch(ctx context.Context, p parts, runID string) error {
 	bar := newProgress(a.Err, isTerminal(a.Err))
 	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)

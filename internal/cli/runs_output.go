@@ -115,7 +115,7 @@ func viewRun(r repo.Run) view.Run {
 }
 
 // printRun prints a run. A table also shows the run's pairs or the items that need a
-// person.
+// person's attention.
 func (a *app) printRun(run repo.Run) error {
 	v := viewRun(run)
 	detail := runDetail
@@ -136,7 +136,7 @@ func (a *app) printRun(run repo.Run) error {
 		return list(a, v.Pairs, pairColumnsOf(v.Pairs))
 	}
 	if a.format == "table" && len(v.Items) > 0 {
-		fmt.Fprintf(a.Out, "\nneeds a person (%d):\n", len(v.Items))
+		fmt.Fprintf(a.Out, "\nneeds a person's attention (%d):\n", len(v.Items))
 		return list(a, v.Items, itemColumns)
 	}
 	return nil
@@ -149,7 +149,7 @@ func ended(run repo.Run) error {
 	switch run.State {
 	case repo.StateSucceeded:
 		if n := len(run.Items); n > 0 {
-			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person", id, needs(n))}
+			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person's attention", id, needs(n))}
 		}
 		return nil
 	case repo.StatePartial, repo.StateHeld:

@@ -111,8 +111,8 @@ func (e *FaultsError) Err() error {
 }
 
 // Load reads the environment through getenv. required lists the variables that the
-// command requires. The error is a [*FaultsError]. Together with an error, Load returns
-// the values that it could read, so that the caller can check them for more faults.
+// command requires. The error is a [*FaultsError]. Even with an error, Load returns the
+// values that it could read, so that the caller can check them.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {

@@ -116,7 +116,7 @@ func TestChangeConnection(t *testing.T) {
 	s.post(path+"/update", s.credentials("seen", seen(), "client_secret", "wr0ng")...).wants(http.StatusUnprocessableEntity).lacks("wr0ng")
 	s.post(path+"/update", s.credentials("client_secret", "")...).wants(http.StatusUnprocessableEntity)
 
-	// Saving the new secret of Halo makes the connection active again.
+	// Saving the new client secret makes the connection active again.
 	s.tenant.App(stageApp, "second-s3cret")
 	repotest.Exec(t, s.url, `update halosync.connections set state = 'needs_reconnect', state_reason = 'refused'`)
 	if alert := s.get(path).role("alert"); !strings.Contains(alert, "no longer accepts these credentials") {

@@ -2,11 +2,11 @@
 // which work without JavaScript and are faster with it. Like the CLI and the API, the
 // console calls the use cases of package engine.
 //
-// A page consists of a file in the folder pages that defines "main" and a method of
-// [Console] that provides the data. The route of a page declares the scope that the page
-// requires. [request.render] renders into memory first, so that an error in a template
-// cannot leave half a page. It also makes visible any characters that could reorder or
-// hide text.
+// A page consists of a template and a method of [Console]. The template is a file in the
+// folder pages that defines "main"; the method provides the data. The route of a page
+// declares the scope that the page requires. [request.render] renders into memory first,
+// so that an error in a template cannot leave a partial page. It also makes visible any
+// characters that could reorder or hide text.
 //
 // It has more than 2,500 lines: one handler type serves all pages, which share forms,
 // alerts and navigation. The two wizards are a third of the code.
@@ -32,8 +32,8 @@ type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: no log
-	// Embedded allows another site to show the pages in a frame. The message cookie is
-	// then set so that browsers also send it from that frame.
+	// Embedded allows another site to show the pages in a frame. Browsers then also send
+	// the message cookie from that frame.
 	Embedded bool
 	// Now returns the current time; default: time.Now.
 	Now func() time.Time

@@ -260,7 +260,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// A failure looks like a failure, never like an empty list.
+// A failure is shown as a failure, never as an empty list.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	s, paths := full(t)

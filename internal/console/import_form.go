@@ -89,8 +89,8 @@ type importForm struct {
 	Dropped string // why the selection was cleared
 }
 
-// importFormOf parses the form. It reports every fault and gives invalid fields their
-// default values.
+// importFormOf parses the form. It reports every fault and resets invalid fields to their
+// defaults.
 func importFormOf(v url.Values) (importForm, faults) {
 	f, wrong := importForm{}, faults{}
 	f.listQuery = listQueryOf(v, wrong)

@@ -45,7 +45,7 @@ func (w *importView) Status() string {
 	return strings.TrimSpace(w.Message + " " + plural(len(w.Picked), "company chosen.", "companies chosen."))
 }
 
-// importPage shows the wizard with the list for the query of the URL.
+// importPage shows the wizard with the list for the query in the URL.
 func (c *Console) importPage(r *request) error {
 	w := &importView{Wrong: faults{}}
 	query := r.URL.Query()

@@ -8,7 +8,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// previewItems is the maximum number of companies that the page lists as needing a person.
+// previewItems is the maximum number of companies that the page lists as needing a
+// person's attention.
 const previewItems = 100
 
 // previewView is the second step of the wizard: a dry run and its results.
@@ -38,12 +39,12 @@ func (w *previewView) Usable() bool {
 	return w.Run.State == repo.StateSucceeded || w.Run.State == repo.StatePartial
 }
 
-// Items returns the first [previewItems] companies that need a person.
+// Items returns the first [previewItems] companies that need a person's attention.
 func (w *previewView) Items() []repo.RunItem {
 	return w.Run.Items[:min(len(w.Run.Items), previewItems)]
 }
 
-// More returns how many more companies need a person.
+// More returns how many more companies need a person's attention.
 func (w *previewView) More() int { return len(w.Run.Items) - len(w.Items()) }
 
 // NameOf returns the name of a company in Halo, or "" if it is unknown.
@@ -89,7 +90,7 @@ func (c *Console) importPreview(r *request) error {
 	return r.show(http.StatusOK, "import_preview", page{Title: importTitle, Nav: "/import", Data: p})
 }
 
-// namePreview looks up the names of the companies that need a person.
+// namePreview looks up the names of the companies that need a person's attention.
 func (c *Console) namePreview(r *request, p *previewView) (err error) {
 	var ids []int64
 	for _, item := range p.Items() {

@@ -138,7 +138,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form. The values in fields alternate between names and values.
+// post sends a form. fields holds alternating names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}
@@ -190,7 +190,7 @@ func (s *stage) follow(a *answer) *answer {
 	return s.get(a.head.Get("Location"))
 }
 
-// wants fails the test unless the page has the status and contains the texts.
+// wants fails the test unless the page has the status and contains all the strings.
 func (a *answer) wants(code int, texts ...string) *answer {
 	a.t.Helper()
 	if a.code != code {
@@ -205,7 +205,7 @@ func (a *answer) wants(code int, texts ...string) *answer {
 	return a
 }
 
-// lacks fails the test if the page contains one of the texts.
+// lacks fails the test if the page contains one of the strings.
 func (a *answer) lacks(texts ...string) *answer {
 	a.t.Helper()
 	for _, text := range texts {
@@ -283,7 +283,7 @@ func named(attrs []html.Attribute, name string) bool {
 	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }
 
-// textOf returns the text of a node, with each run of white space as one space.
+// textOf returns the text of a node, with each run of white space collapsed to one space.
 func textOf(n *html.Node) string {
 	var b strings.Builder
 	var walk func(*html.Node)

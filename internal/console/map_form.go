@@ -159,7 +159,7 @@ func (f *mapForm) contradicts(p mapPair) int {
 	return 0
 }
 
-// add adds a pair to the list. If the list cannot take the pair, it records a fault and
+// add adds a pair to the list. If the pair cannot be added, it records a fault and
 // returns false.
 func (f *mapForm) add(p mapPair, field string, wrong faults) bool {
 	n := f.contradicts(p)

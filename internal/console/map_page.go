@@ -31,7 +31,7 @@ func (c *Console) mapPage(r *request) error {
 	return c.showMap(r, w)
 }
 
-// preselect lists Halo's companies and chooses the company in the URL. This is an
+// preselect lists Halo's companies and chooses the company that the URL names: an
 // existing company, or a Halo company whose name is known.
 func (c *Console) preselect(r *request, w *mapView, query url.Values) error {
 	if text := query.Get("company"); text != "" {

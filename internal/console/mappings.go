@@ -21,7 +21,7 @@ type mappingsPage struct {
 	Sort        string
 	Sorts       []mappingSort
 	Unsorted    bool   // too many mappings for the chosen order
-	MaxSorted   int    // from this number of mappings, only age is available
+	MaxSorted   int    // at this number of mappings or more, the list is sorted only by age
 	Here        string // URL of this page
 	Filtered    bool
 	request     *request

@@ -99,7 +99,7 @@ func allOf(outcomes []repo.MappingOutcome, outcome repo.Outcome) bool {
 	return true
 }
 
-// others describes the mappings with an outcome other than wanted: their number and the
+// others describes the mappings that have any other outcome: their number and the
 // reason for the first.
 func others(outcomes []repo.MappingOutcome, wanted repo.Outcome) string {
 	n, why := 0, ""

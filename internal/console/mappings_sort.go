@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxSorted is the number of mappings from which a list can be sorted by age only. No
+// maxSorted is the number of mappings at which a list can be sorted only by age. No
 // index supports the other orders, so the page would have to read all mappings.
 const maxSorted = 1000
 

@@ -111,7 +111,7 @@ type runPage struct {
 	Asked      string // the request in words
 }
 
-// runItem is an item that needs a person or the outcome of a pair.
+// runItem is an item that needs a person's attention, or the outcome of a pair.
 type runItem struct {
 	repo.RunItem
 	Company string // empty if unknown
@@ -225,7 +225,7 @@ func (n itemNames) item(i repo.RunItem) runItem {
 	return shown
 }
 
-// asked describes the request of a run in words.
+// asked describes a run's request in words.
 func asked(run repo.Run) string {
 	var args struct {
 		All        bool     `json:"all"`

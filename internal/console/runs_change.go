@@ -6,7 +6,7 @@ import (
 )
 
 // runAction returns a handler that calls do with the run id in the path. It then shows the
-// run that do returns, with a message.
+// resulting run with a message.
 func runAction(do func(r *request, id string) (runID string, message *flash, err error)) func(*request) error {
 	return func(r *request) error {
 		id, err := r.id()
@@ -49,8 +49,8 @@ func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
 }
 
 // receiptFlash returns the message for a request that started a run. If the run waits for
-// the queue or existed before, the message says so. Otherwise its text is done. If done is
-// empty, there is no message.
+// the queue or existed before, the message says so. Otherwise, the message is the
+// parameter done. An empty done means no message.
 func receiptFlash(receipt engine.Receipt, done string) *flash {
 	switch {
 	case receipt.NotQueued != nil:

@@ -119,7 +119,7 @@ func TestApproveRun(t *testing.T) {
 	s.follow(s.post("/runs/"+receipt.RunID+"/approve")).wants(http.StatusOK, "The run is saved", "The run is waiting") // the stage has no queue
 }
 
-// Items that need a person have names and links.
+// Items that need a person's attention have names and links.
 func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 4)

@@ -47,7 +47,7 @@ func rowOf(c engine.BrowsedClient) row {
 
 func (r row) pick() pick { return pick{ID: r.ID, Name: shorten(r.Name, pickName)} }
 
-// errGarbled means that a hidden field has a value that no page of the console sends.
+// errGarbled means that a hidden field has a value that the console never sends.
 var errGarbled error = &problem.InputError{Reason: "The form could not be read. Start again from the menu."}
 
 // decodeHidden decodes a hidden field. It refuses unknown members and trailing data.

@@ -48,8 +48,8 @@ func numberOf(v url.Values, field string, unset, limit int, wrong faults) int {
 	return n
 }
 
-// eachHidden decodes up to limit values of a hidden field. It records errors under the
-// name field.
+// eachHidden decodes up to limit values of a hidden field. It records errors for the
+// given field.
 func eachHidden[T any](texts []string, field string, limit int, decode func(string) (T, error), wrong faults) []T {
 	if len(texts) > limit {
 		wrong.add(field, "%s are chosen, but %s is the maximum. Start again from the menu.", count(len(texts)), count(limit))

@@ -95,7 +95,7 @@ func TestImportPreviewLive(t *testing.T) {
 	if got := live.find("div", "hx-trigger", "load"); len(got) != 1 || attr(got[0], "hx-post") != "/import/preview" {
 		t.Errorf("the progress does not load the whole page:\n%s", live.body)
 	}
-	// The item that needs a person shows the name of the chosen company.
+	// The item that needs a person's attention shows the name of the chosen company.
 	s.press(p, "Refresh").wants(200, "ambiguous 1", "Aaron Ltd number "+ids[0], "2 unmapped companies have this name")
 	if other := s.get("/runs/" + run); other.code == 200 {
 		other.lacks("will be created")

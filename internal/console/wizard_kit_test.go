@@ -150,7 +150,7 @@ func attr(n *html.Node, name string) string {
 	return value
 }
 
-// entries returns the texts of the items in the list with a class.
+// entries returns the text of each item in the list with the given class.
 func (a *answer) entries(class string) (texts []string) {
 	for _, ul := range a.find("ul", "class", class) {
 		for _, li := range elements(ul, "li") {

@@ -1,5 +1,4 @@
-// Package conventions tests the repository's own files: imports between
-// packages, dependencies and their licences, fuzz targets, the threats in
-// docs/security.md, alerts and their runbook, the settings in deploy. The tests
-// start neither a server nor any of the programs.
+// Package conventions tests the repository's own files: imports, dependencies,
+// licences, fuzz targets, threats in docs/security.md, alerts, the runbook, and
+// settings in deploy. The tests start neither a server nor any of the programs.
 package conventions

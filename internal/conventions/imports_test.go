@@ -20,7 +20,7 @@ var house = map[string]struct {
 	},
 	"internal/queuemon":    {[]string{"internal/access", "internal/plaintext", "internal/redisurl"}, "asynqmon's pages read only the queue"},
 	"tasks":                {[]string{"internal/plaintext", "internal/redisurl", "internal/sleep"}, "the product imports it, so it must not link the database or the engine"},
-	"halo":                 {[]string{"internal/sleep", "internal/plaintext"}, "the client of Halo's API is independent of its use"},
+	"halo":                 {[]string{"internal/sleep", "internal/plaintext"}, "the client of Halo's API does not depend on how it is used"},
 	"halo/halotest":        {[]string{"halo"}, "the simulator depends only on the API"},
 	"repo":                 {[]string{"repo/schema", "repo/internal/scoped", "internal/plaintext", "internal/secret"}, "storage is independent of Halo and the queue"},
 	"repo/schema":          {[]string{"repo/internal/scoped"}, "it creates the tables, which repo reads and writes"},
@@ -49,7 +49,7 @@ var house = map[string]struct {
 			"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/mapper", "internal/names", "internal/plaintext", "internal/ratelimit",
 			"internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks",
 		},
-		"functions for people; internal/setup opens the parts",
+		"it has the functions that interfaces call; internal/setup opens their parts",
 	},
 	"internal/engine/enginetest": {
 		[]string{
@@ -58,7 +58,7 @@ var house = map[string]struct {
 		},
 		"a test kit of the use cases",
 	},
-	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "pages over the use cases; it uses the types of errors and requests, and opens no parts itself"},
+	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "it renders pages for the use cases, uses their error and request types, and opens no parts itself"},
 	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into the types of these packages"},
 	"internal/ratelimit":               {[]string{"internal/sleep"}, "it needs only Redis"},
 	"internal/redisurl":                {nil, "a leaf"},
@@ -94,11 +94,11 @@ var house = map[string]struct {
 			"internal/importer", "internal/mapper", "internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/resync", "internal/run",
 			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/telemetry", "internal/traces",
 		},
-		"it connects all parts, but no test kits",
+		"it connects all parts and imports no test kits",
 	},
 	"internal/cli": {
 		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/traces", "internal/view"},
-		"the commands over the use cases, but no test kits",
+		"it has a command for each use case and imports no test kits",
 	},
 	"cmd/worker":  {[]string{"internal/worker"}, "main only calls the program"},
 	"cmd/enqueue": {[]string{"internal/cli"}, "main only calls the program"},
@@ -152,7 +152,7 @@ func TestImportsFollowTheHouse(t *testing.T) {
 		}
 	}
 	if seen != len(house) {
-		t.Errorf("%d packages of %d in the table exist", seen, len(house))
+		t.Errorf("only %d of %d packages in the table exist", seen, len(house))
 	}
 }
 

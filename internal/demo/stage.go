@@ -146,8 +146,8 @@ func (d *stage) changeHalo() {
 func (d *stage) perform(ctx context.Context, steps [][]string) error {
 	for _, args := range steps {
 		say("enqueue %s", quoted(args))
-		// Exit code 3 (done, but some clients need a person) is expected here,
-		// because the data is realistic.
+		// Exit code 3 (done, but some clients need a person's attention) is
+		// expected here, because the data is realistic.
 		if err := d.command(ctx, "enqueue", args...); err != nil && exitCode(err) != 3 {
 			return err
 		}

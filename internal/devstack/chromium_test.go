@@ -38,7 +38,7 @@ func TestChromiumAnswersAndGoes(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", dir, err)
 	}
-	// The browser's helper processes end by themselves shortly afterwards.
+	// The browser's helper processes end shortly afterwards.
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		left := processesWith(t, dir)
 		if len(left) == 0 {

@@ -58,7 +58,7 @@ func fill(ctx context.Context, bin, data string, who *account, image *Image) err
 
 // copyImage copies the image from the folder keep to data. If the image is
 // missing, copyImage first makes it. A lock ensures that only one process makes
-// the image and that no process removes it during a copy.
+// the image and that none removes it during a copy.
 func copyImage(ctx context.Context, keep, bin, data string, who *account, image *Image) error {
 	stem, err := imageStem(bin, who, image)
 	if err != nil {
@@ -83,7 +83,7 @@ func copyImage(ctx context.Context, keep, bin, data string, who *account, image 
 	if err := flock(lock, syscall.LOCK_EX); err != nil {
 		return err
 	}
-	if _, err := os.Stat(folder); err == nil { // another process has made it meanwhile
+	if _, err := os.Stat(folder); err == nil { // another process has made it in the meantime
 		return copyFolder(ctx, folder, data)
 	}
 	if err := removeImages(keep, prefix); err != nil {
@@ -114,9 +114,9 @@ func flock(file *os.File, how int) error {
 	}
 }
 
-// imageStem returns the name of the image's folder. The part before "_" has the
-// account, which alone can read the image, and the image's name. The hash
-// identifies the version of Postgres and the image's key.
+// imageStem returns the name of the image's folder. The part before "_"
+// contains the image's name and the account. Only that account can read the
+// image. The hash identifies the version of Postgres and the image's key.
 func imageStem(bin string, who *account, image *Image) (string, error) {
 	server, err := os.Stat(filepath.Join(bin, "postgres"))
 	if err != nil {

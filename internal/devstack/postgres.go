@@ -171,8 +171,8 @@ func (p *Postgres) Resume(ctx context.Context) error {
 // Close stops the server and removes its folder.
 func (p *Postgres) Close() error { return p.stop() }
 
-// readyLine reports whether the state in a postmaster.pid, its eighth line, is
-// "ready".
+// readyLine reports whether the eighth line of a postmaster.pid file, the
+// state, is "ready".
 func readyLine(pidFile []byte) bool {
 	lines := bytes.Split(pidFile, []byte("\n"))
 	return len(lines) >= 8 && bytes.Equal(bytes.TrimSpace(lines[7]), []byte("ready"))

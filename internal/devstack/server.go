@@ -17,9 +17,9 @@ import (
 // supervisor runs the command "$@". When supervisor's standard input closes, it
 // ends the command with signal $1, or with the signal read from the input, and
 // removes folder $2. It keeps the folder if it contains a file named "halted".
-// It also keeps the folder if the server ended by itself, to preserve the log.
-// It exits with the server's status. The pipe moves to descriptor 3, because a
-// shell gives /dev/null to its background jobs.
+// It also keeps the folder if the server ended without being stopped, to
+// preserve the log. It exits with the server's status. The pipe moves to
+// descriptor 3, because a shell gives /dev/null to its background jobs.
 const supervisor = `
 sig=$1 dir=$2; shift 2
 trap '' INT TERM HUP QUIT

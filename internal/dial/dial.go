@@ -35,8 +35,8 @@ type Config struct {
 	// connection's own rate, or empty. A [*ratelimit.BudgetError] postpones a run. Nil
 	// means no limit.
 	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
-	// Throttled is called after each 429, with the time at which the request was sent and
-	// the wait that Halo requested (0 if none). May be nil.
+	// Throttled is called after each 429, with the time of the request and the wait that
+	// Halo requested (0 if none). May be nil.
 	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is called after every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)

@@ -33,8 +33,8 @@ func noteSecret(ctx context.Context, s secret.String) {
 	}
 }
 
-// Redact returns err with the secrets, and everything that looks like a token, removed
-// from its text. It returns nil for nil.
+// Redact removes the secrets, and everything that looks like a token, from the text of
+// err. It returns nil for nil.
 func (o *Secrets) Redact(err error) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,6 @@
 // Package dispatch keeps the ledger in Postgres and the queue in Redis consistent. It
-// records requests as runs, enqueues runs, and finds runs that only the ledger or only
-// the queue has.
+// records requests as runs, enqueues runs, and finds runs that are missing from one of
+// the two.
 package dispatch
 
 import (
@@ -30,8 +30,7 @@ const (
 	// sqlKey is the prefix of the request key of a run requested in SQL. SQL cannot
 	// compute the usual key.
 	sqlKey = "sql:"
-	// kindPrefix is the prefix that the queue's kind names add to the ledger's kinds of
-	// run.
+	// kindPrefix is what the queue puts before the ledger's name of a kind.
 	kindPrefix = "halo:"
 )
 
@@ -122,9 +121,9 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 }
 
 // All records the runs that were requested only through Redis, and enqueues the runs
-// that have no task. These were requested in SQL or by the scheduler, or a crash or a
-// flush lost their tasks. All does not change existing tasks. n is the number of runs
-// that it enqueued.
+// that have no task. Such runs were requested in SQL or by the scheduler, or have lost
+// their tasks in a crash or a flush. All does not change existing tasks. n is the
+// number of runs that it enqueued.
 func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
@@ -185,8 +184,8 @@ func (d *Dispatcher) one(ctx context.Context, run repo.Run) error {
 }
 
 // shareKey sets the usual request key on a run requested in SQL, so that the same
-// request made another way finds this run. If the same request was made another way
-// first, both runs remain, and the second one finds nothing left to do.
+// request through another interface finds this run. If that request came first, both
+// runs remain, and the second has nothing left to do.
 func (d *Dispatcher) shareKey(ctx context.Context, run repo.Run) error {
 	stored, err := tasks.ReadStored(taskKind(run.Kind), run.Args)
 	if err != nil {
@@ -206,8 +205,8 @@ func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 	return d.store.Undispatch(ctx, runs)
 }
 
-// recordUnrecorded writes the runs that were requested only through Redis into the
-// ledger, so that they survive a loss of Redis.
+// recordUnrecorded writes runs requested only through Redis to the ledger, so that they
+// survive a loss of Redis.
 func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	for {
 		unrecorded, err := d.queue.TakeUnrecorded(ctx, batch)

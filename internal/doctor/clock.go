@@ -8,7 +8,7 @@ import (
 
 const (
 	// A skew of at least minWarning is a warning. A skew of at least minFault is a
-	// fault: the queue's leases last 30 s, so the queue could mistake a live worker
+	// fault. The queue's leases last 30 s, so the queue could mistake a live worker
 	// for a dead one.
 	minWarning = 2 * time.Second
 	minFault   = 15 * time.Second

@@ -86,8 +86,8 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 	return good
 }
 
-// advice returns a remedy for a connection that failed its test, and the command that
-// tests it again.
+// advice returns a remedy for a failed connection and the command that tests the
+// connection again.
 func advice(ref repo.ConnectionRef, err error) string {
 	p := problem.Of(err)
 	if p.Code == problem.Internal || p.Advice == "" {

@@ -215,10 +215,10 @@ func longest(waits []time.Duration) (result time.Duration) {
 }
 
 // Halo answers 429 although the fleet stays within its limit, as if another
-// system used part of the limit. The fleet pauses and lowers its limit. The
-// imports still succeed, without a failed attempt. The simulated Halo answers
-// 429 to fixed requests, so the test does not depend on the machine's speed.
-// The long form, TestForeignSystemTakesItsPart, tests how the limit settles.
+// system used part of it. The fleet pauses and lowers its limit. The imports
+// still succeed, without a failed attempt. The simulated Halo answers 429 to
+// fixed requests, so the test does not depend on the machine's speed. The long
+// form, TestForeignSystemTakesItsPart, tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
@@ -244,8 +244,8 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	}
 }
 
-// throttling counts the 429s that the workers received and the times that the
-// workers lowered their limit.
+// throttling returns how many 429s the workers received and how often they
+// lowered their limit.
 func throttling(t *testing.T, workers []*installation.Worker) (throttled, lowered int) {
 	t.Helper()
 	for _, w := range workers {
@@ -324,8 +324,8 @@ func metric(t *testing.T, page, name string) int {
 }
 
 // Redis becomes unreachable during an import. Interactive requests continue
-// with a share of the budget, and with the whole budget when Redis is back.
-// (The dispatcher's tests cover how the import continues.)
+// with a share of the budget, and get the whole budget when Redis is back. (The
+// dispatcher's tests cover how the import continues.)
 func TestPeopleGoOnWithoutRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, limited())

@@ -194,7 +194,7 @@ func (r request) json() ([]byte, error) {
 	return json.Marshal(r.imp)
 }
 
-// ask requests a run in the way that a specifies.
+// ask requests a run as its argument specifies.
 func (e *episode) ask(ctx context.Context, a *ask) {
 	var id string
 	var joined bool
