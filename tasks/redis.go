@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -66,6 +68,11 @@ var ErrUnfit = errors.New("unfit for the queue")
 // read.
 func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.Ping(ctx); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			// A TLS 1.3 client reads the reason, "certificate required", only if its first
+			// write does not fail before.
+			return nil, fmt.Errorf("%w: Redis closed the connection; with TLS it may require a client certificate (cert_file and key_file in the URL)", err)
+		}
 		return nil, err
 	}
 	var (

