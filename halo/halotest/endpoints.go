@@ -104,10 +104,16 @@ func detail(c *call) answer {
 	}
 	t := c.tenant
 	t.mu.RLock()
-	e := t.all.get(id)
+	e, deleted := t.all.get(id), t.deleted[id]
 	t.mu.RUnlock()
-	if e == nil {
+	switch {
+	case e != nil:
+	case deleted == nil:
 		return answer{status: http.StatusNotFound}
+	case c.p.DeletedStatus != http.StatusOK:
+		return answer{status: c.p.DeletedStatus}
+	default:
+		e = deleted
 	}
 	if !c.token.rights.reads(id) {
 		if c.p.HiddenForbidden {

@@ -291,3 +291,31 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 }
+
+// A deleted client is in no list. The switch sets the answer to reading it.
+func TestDeletedStatus(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 200, 400, 401, 404, 410, 500} {
+		r := newFixture(t, WithProfile(Profile{DeletedStatus: status}))
+		r.tenant.Add(Client{ID: 1, Name: "One"}, Client{ID: 2, Name: "Two"}, Client{ID: 3, Name: "Three"})
+		r.tenant.Delete(2)
+		r.tenant.Merge(3, 1)
+		if got := r.list("order=id&includeinactive=true"); got.Count != 1 || !cmp.Equal(got.ids(), span(1, 1)) {
+			t.Errorf("%d: listed: %+v", status, got)
+		}
+		want := r.Profile().DeletedStatus
+		for path, name := range map[string]string{"/api/Client/2": "Two", "/api/Client/3": "Three"} {
+			rep := r.get(path)
+			if rep.status != want || strings.Contains(rep.body, name) != (want == 200) || want != 200 && rep.body != "" {
+				t.Errorf("%d: %s: got %+v", status, path, rep)
+			}
+		}
+		if rep := r.get("/api/Client/4"); rep.status != 404 {
+			t.Errorf("%d: a client that never existed: %+v", status, rep)
+		}
+		r.tenant.Add(Client{ID: 2, Name: "Two again"})
+		if rep := r.get("/api/Client/2"); rep.status != 200 || !strings.Contains(rep.body, "Two again") {
+			t.Errorf("%d: added again: %+v", status, rep)
+		}
+	}
+}

@@ -183,10 +183,8 @@ func (x *index) put(e *entry) {
 	*x = slices.Insert(*x, i, e)
 }
 
-func (x *index) drop(id int64) bool {
-	i, ok := x.find(id)
-	if ok {
+func (x *index) drop(id int64) {
+	if i, ok := x.find(id); ok {
 		*x = slices.Delete(*x, i, i+1)
 	}
-	return ok
 }
