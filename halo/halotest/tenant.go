@@ -154,11 +154,17 @@ func (t *Tenant) Clients() []Client {
 	return cs
 }
 
+// lastID returns the greatest id so far. Like a database, a tenant does not use
+// the id of a deleted client again.
 func (t *Tenant) lastID() int64 {
-	if len(t.all) == 0 {
-		return 0
+	var last int64
+	if n := len(t.all); n > 0 {
+		last = t.all[n-1].ID
 	}
-	return t.all[len(t.all)-1].ID
+	for id := range t.deleted {
+		last = max(last, id)
+	}
+	return last
 }
 
 func (t *Tenant) put(c Client) {
