@@ -35,6 +35,7 @@ type App struct {
 	tenant *Tenant
 	id     string
 	scopes []string
+	apiKey string
 
 	mu     sync.Mutex // guards the fields below
 	secret string
@@ -55,6 +56,12 @@ func WithRights(r Rights) AppOption {
 	return func(a *App) { a.rights = r }
 }
 
+// WithAPIKey gives an application a static key. A request with the key in the
+// header X-Halo-Api-Key needs no token (bart-lute/halopsa-client-go).
+func WithAPIKey(key string) AppOption {
+	return func(a *App) { a.apiKey = key }
+}
+
 // App registers an application. It replaces an application with the same id and
 // ends its tokens.
 func (t *Tenant) App(clientID, secret string, opts ...AppOption) *App {
@@ -68,6 +75,9 @@ func (t *Tenant) App(clientID, secret string, opts ...AppOption) *App {
 	t.appMu.Unlock()
 	if old != nil {
 		old.Revoke()
+	}
+	if a.apiKey != "" {
+		t.halo.tokens.putKey(a.apiKey, a)
 	}
 	return a
 }
@@ -118,26 +128,44 @@ func (a *App) grant(asked string) ([]string, bool) {
 	return scopes, len(scopes) > 0
 }
 
-// knownScope reports whether a scope exists: one of the fixed scopes, or a
-// scope of the form verb:noun (homotechsual/HaloAPI Classes/HaloAuth.psm1).
+// knownScope reports whether a scope exists. The list combines those of
+// homotechsual/HaloAPI Classes/HaloAuth.psm1 and another PowerShell module.
+// Sites and users have no scopes of their own: "customers" covers them.
 func knownScope(s string) bool {
 	switch s {
-	case "all", "all:standard", "admin", "offline_access":
+	case "all", "all:standard", "all:teams", "admin", "admin:webhooks", "offline_access",
+		"editMine:timesheets", "access:chat", "access:adpasswordreset":
 		return true
 	}
 	verb, noun, ok := strings.Cut(s, ":")
 	nouns := []string{
-		"tickets", "calendar", "customers", "crm", "contracts", "suppliers", "items", "projects", "sales",
-		"quotes", "sla", "softwarelicensing", "invoices", "reporting", "assets", "distributionlists", "kb",
-		"documents", "timesheets", "tenants", "sites", "users", "webhooks",
+		"tickets", "calendar", "customers", "crm", "contracts", "suppliers", "items", "projects", "sales", "quotes",
+		"sos", "pos", "invoices", "reporting", "timesheets", "softwarelicensing", "software", "kb", "assets", "distributionlists",
 	}
 	return ok && (verb == "read" || verb == "edit") && slices.Contains(nouns, noun)
 }
 
-// readsCustomers reports whether the scopes permit calls to the client
-// endpoints.
-func readsCustomers(scopes []string) bool {
+// permits reports whether one of the scopes permits requests to a route.
+func permits(scopes []string, route Route, p *settings) bool {
+	noun, write := "customers", false
+	switch route {
+	case RouteAgent:
+		return true
+	case RouteWebhooks:
+		return slices.ContainsFunc(scopes, func(s string) bool { return s == "all" || s == "admin" || s == "admin:webhooks" })
+	case RouteReports, RouteReport:
+		noun = "reporting"
+	case RouteSave, RouteDelete:
+		write = true
+	default:
+	}
 	return slices.ContainsFunc(scopes, func(s string) bool {
-		return s == "read:customers" || s == "all" || s == "all:standard"
+		switch s {
+		case "all", "all:standard":
+			return true
+		case "edit:" + noun:
+			return write || !p.EditWithoutRead
+		}
+		return s == "read:"+noun && !write
 	})
 }

@@ -14,8 +14,8 @@ type call struct {
 	nth    int // counts the instance's requests from 1
 	start  time.Time
 	route  Route
-	id     string // the id of RouteDetail, as written
-	method string // the method that the path allows
+	id     string // the id in the path, as written
+	allow  string // the methods that the path allows
 	api    bool
 	form   url.Values // the form of RouteToken; nil if the body is not a form
 	query  query
@@ -29,7 +29,7 @@ type call struct {
 // rejects nothing.
 func (h *Halo) accept(r *http.Request) *call {
 	c := &call{r: r, p: h.settings.Load(), api: isAPI(r)}
-	c.route, c.id, c.method = routeOf(r)
+	c.route, c.id, c.allow = routeOf(r)
 	values := r.URL.Query()
 
 	switch c.route {
@@ -41,14 +41,14 @@ func (h *Halo) accept(r *http.Request) *call {
 		}
 		c.tenant = h.lookup(name)
 		return c
-	case RouteAuthInfo, RouteDiscovery:
+	case RouteAuthInfo, RouteDiscovery, RouteInstance:
 		c.tenant = h.lookup(values.Get("tenant"))
 		return c
-	case RouteList:
-		c.query = parseQuery(values)
-	case RouteDetail, RouteOther:
+	case RouteList, RouteTopLevels, RouteSites, RouteUsers, RouteReports:
+		c.query = parseQuery(values, c.route, c.p)
+	default:
 	}
-	c.token = h.tokens.find(r.Header.Get("Authorization"))
+	c.token = h.credential(r.Header)
 	if c.token != nil {
 		c.app = c.token.app
 		c.tenant = c.app.tenant
@@ -85,37 +85,61 @@ const (
 	RouteToken     Route = "POST /token"
 	RouteDiscovery Route = "GET /.well-known/openid-configuration"
 	RouteAuthInfo  Route = "GET /authinfo"
+	RouteInstance  Route = "GET /InstanceInfo"
+	RouteAgent     Route = "GET /Agent/me"
 	RouteList      Route = "GET /Client"
 	RouteDetail    Route = "GET /Client/{id}"
+	RouteSave      Route = "POST /Client"
+	RouteDelete    Route = "DELETE /Client/{id}"
+	RouteTopLevels Route = "GET /TopLevel"
+	RouteSites     Route = "GET /Site"
+	RouteUsers     Route = "GET /Users"
+	RouteReports   Route = "GET /Report"
+	RouteReport    Route = "GET /Report/{id}"
+	RouteWebhooks  Route = "GET /Webhook"
 	RouteOther     Route = "other"
 )
 
-// routeOf returns the route of a request, the id in its path and the method
-// that the path allows. For an unknown path, id and method are empty. Paths
-// match in any case, because both /api/client and /api/Client are in production
-// use.
-func routeOf(r *http.Request) (route Route, id, method string) {
-	path := strings.ToLower(r.URL.Path)
-	switch path {
-	case "/auth/token":
-		route, method = RouteToken, http.MethodPost
-	case "/auth/.well-known/openid-configuration":
-		route, method = RouteDiscovery, http.MethodGet
-	case "/api/authinfo":
-		route, method = RouteAuthInfo, http.MethodGet
-	case "/api/client":
-		route, method = RouteList, http.MethodGet
-	default:
-		const prefix = "/api/client/"
-		if !strings.HasPrefix(path, prefix) || strings.Contains(path[len(prefix):], "/") || path == prefix {
-			return RouteOther, "", ""
+// routeOf returns the route of a request, the id in its path and the methods
+// that the path allows. For an unknown path, id and allow are empty.
+func routeOf(r *http.Request) (route Route, id, allow string) {
+	route = RouteOther
+	for _, candidate := range [...]Route{
+		RouteToken, RouteDiscovery, RouteAuthInfo, RouteInstance, RouteAgent, RouteList, RouteDetail, RouteSave, RouteDelete,
+		RouteTopLevels, RouteSites, RouteUsers, RouteReports, RouteReport, RouteWebhooks,
+	} {
+		got, ok := candidate.match(r.URL.Path)
+		if !ok {
+			continue
 		}
-		route, id, method = RouteDetail, r.URL.Path[len(prefix):], http.MethodGet
+		method, _, _ := strings.Cut(string(candidate), " ")
+		if allow != "" {
+			allow += ", "
+		}
+		allow += method
+		if r.Method == method {
+			route, id = candidate, got
+		}
 	}
-	if r.Method != method {
-		return RouteOther, "", method
+	return route, id, allow
+}
+
+// match reports whether a path belongs to the route, and returns the id in it.
+// Paths match in any case, because both /api/client and /api/Client are in
+// production use.
+func (r Route) match(path string) (id string, ok bool) {
+	server := "/api"
+	if r == RouteToken || r == RouteDiscovery {
+		server = "/auth"
 	}
-	return route, id, method
+	_, template, _ := strings.Cut(string(r), " ")
+	base, hasID := strings.CutSuffix(template, "{id}")
+	n := len(server) + len(base)
+	if len(path) < n || !strings.EqualFold(path[:len(server)], server) || !strings.EqualFold(path[len(server):n], base) {
+		return "", false
+	}
+	id = path[n:]
+	return id, hasID == (id != "") && !strings.Contains(id, "/")
 }
 
 // isAPI reports whether a request is for the resource server.

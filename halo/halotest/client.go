@@ -7,26 +7,27 @@ import (
 	"time"
 )
 
-// Client is a client as the simulator stores it.
+// Client is a client as the simulator stores it. The fields with a JSON key can
+// be written by POST /Client, and so can ID and TopLevelID.
 type Client struct {
-	ID           int64 // 0 in Add: the next free id
-	Name         string
-	Inactive     bool
-	VIP          bool
-	TopLevelID   int64  // 0: no top level
-	TopLevelName string // "": the key is omitted
-	Ref          string
-	AccountsID   string // key in the accounting package
-	Website      string
-	Phone        string
-	Email        string    // address of the accounts department
-	Notes        string    // shown in a list only with includenotes
-	Domain       string    // shown only in the detail
-	MainSiteID   int64     // 0 in Add: derived from the id; negative: no main site
-	Created      time.Time // shown only in the detail
-	Updated      time.Time // shown only in the detail; set by every change
-	CustomFields []CustomField
-	Raw          string // if not empty: the JSON of both row and detail, valid or not
+	ID           int64         `json:"-"` // 0 in Add: the next free id
+	Name         string        `json:"name"`
+	Inactive     bool          `json:"inactive"`
+	VIP          bool          `json:"is_vip"`
+	TopLevelID   int64         `json:"-"` // 0: no top level
+	TopLevelName string        `json:"-"` // "": the key is omitted
+	Ref          string        `json:"ref"`
+	AccountsID   string        `json:"accountsid"` // key in the accounting package
+	Website      string        `json:"website"`
+	Phone        string        `json:"main_phonenumber"`
+	Email        string        `json:"accountsemailaddress"` // address of the accounts department
+	Notes        string        `json:"notes"`                // shown in a list only with includenotes
+	Domain       string        `json:"domain"`               // shown only in the detail
+	MainSiteID   int64         `json:"-"`                    // 0 in Add: derived from the id; negative: no main site
+	Created      time.Time     `json:"-"`                    // shown only in the detail
+	Updated      time.Time     `json:"-"`                    // shown only in the detail; set by every change
+	CustomFields []CustomField `json:"-"`
+	Raw          string        `json:"-"` // if not empty: the JSON of both row and detail, valid or not
 }
 
 // CustomField is one field of a client's detail.

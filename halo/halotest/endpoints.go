@@ -1,135 +1,181 @@
 package halotest
 
 import (
+	"encoding/json"
+	"io"
+	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
-
-// list answers GET /api/Client. It appends the body to b.
-func list(c *call, b []byte) answer {
-	q := c.query
-	if q.invalid != nil {
-		a := answer{status: http.StatusBadRequest}
-		a.json(q.invalid)
-		return a
-	}
-	rows, total, keep := c.tenant.cut(q.key(c.p), q.desc, c.token.rights, func(total int) (int, int) {
-		return q.span(c.p, total)
-	})
-	if c.fault != nil && c.fault.kind == KindEmptyList {
-		rows, total = nil, 0
-	}
-
-	b = slices.Grow(b, 256+len(rows)*1100)
-	if !c.p.BareArray {
-		b = appendEnvelope(b, c, total)
-	}
-	b = append(b, '[')
-	for i, e := range rows {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendListed(b, c, e, keep)
-	}
-	b = append(b, ']')
-	if !c.p.BareArray {
-		b = append(b, '}')
-	}
-	return answer{
-		status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}}, body: b,
-		list: true, pooled: true, rows: len(rows), total: total,
-	}
-}
-
-// appendEnvelope appends everything before the rows. It writes page_no and
-// page_size only if the list is paged. One known client library relies on these
-// keys.
-func appendEnvelope(b []byte, c *call, total int) []byte {
-	b = append(b, '{')
-	if c.query.page > 0 {
-		b = strconv.AppendInt(append(b, `"page_no":`...), int64(c.query.page), 10)
-		switch c.p.EchoSize {
-		case EchoRequested:
-			size := c.query.size
-			if size < 1 {
-				size = defaultRows
-			}
-			b = appendInt(b, "page_size", int64(size))
-		case EchoEffective:
-			b = appendInt(b, "page_size", int64(c.query.rowsOf(c.p)))
-		case EchoMissing:
-		}
-		b = append(b, ',')
-	}
-	switch c.p.RecordCount {
-	case CountNumber:
-		b = append(strconv.AppendInt(append(b, `"record_count":`...), int64(total), 10), ',')
-	case CountString:
-		b = append(strconv.AppendInt(append(b, `"record_count":"`...), int64(total), 10), '"', ',')
-	case CountMissing:
-	}
-	return append(b, `"clients":`...)
-}
-
-// appendListed appends one row with the keys that the parameters select.
-func appendListed(b []byte, c *call, e *entry, keep bool) []byte {
-	if e.Raw != "" {
-		return append(b, e.Raw...)
-	}
-	if c.query.idOnly {
-		return append(appendID(append(b, `{"id":`...), e.ID, c.p.IDs), '}')
-	}
-	b = e.appendLogo(e.appendRow(b, c.p.IDs, keep), c.p)
-	if c.query.notes {
-		b = appendSome(b, "notes", e.Notes)
-	}
-	if c.query.website {
-		b = appendSome(b, "website", e.Website)
-	}
-	return append(b, '}')
-}
 
 // detail answers GET /api/Client/{id} with the bare object.
 func detail(c *call) answer {
 	if strings.EqualFold(c.id, "me") {
 		return answer{status: http.StatusUnauthorized} // as recorded for an application's token
 	}
-	id, err := strconv.ParseInt(c.id, 10, 64)
-	if err != nil {
-		a := answer{status: http.StatusBadRequest}
-		a.json(append(appendInvalid([]byte{'{'}, "id", c.id), '}'))
+	e, a := c.client(c.id)
+	if e == nil {
 		return a
+	}
+	return success(e.appendDetail(make([]byte, 0, 2048), c.p))
+}
+
+// client returns the client with the given id, or nil and Halo's answer.
+func (c *call) client(text string) (*entry, answer) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, invalid("id", text)
 	}
 	t := c.tenant
 	t.mu.RLock()
-	e := t.all.get(id)
+	e, deleted := t.all.get(id), t.deleted[id]
 	t.mu.RUnlock()
-	if e == nil {
-		return answer{status: http.StatusNotFound}
+	switch {
+	case e == nil && deleted == nil:
+		return nil, answer{status: http.StatusNotFound}
+	case e == nil && c.p.DeletedStatus != http.StatusOK:
+		return nil, answer{status: c.p.DeletedStatus}
+	case e == nil:
+		e = deleted
 	}
-	if !c.token.rights.reads(id) {
-		if c.p.HiddenForbidden {
-			return answer{status: http.StatusForbidden}
-		}
-		return answer{status: http.StatusNotFound}
+	switch {
+	case c.token.rights.reads(id):
+		return e, answer{}
+	case c.p.HiddenForbidden:
+		return nil, answer{status: http.StatusForbidden}
 	}
-	return answer{
-		status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}},
-		body: e.appendDetail(make([]byte, 0, 2048), c.p),
-	}
+	return nil, answer{status: http.StatusNotFound}
 }
 
-// authInfo answers GET /api/authinfo, which needs no token.
-func authInfo(c *call) answer {
+// success returns a 200 with a JSON body.
+func success(body []byte) answer {
+	return answer{status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}}, body: body}
+}
+
+// invalid returns the answer to an invalid value of a parameter.
+func invalid(key, value string) answer {
+	a := answer{status: http.StatusBadRequest}
+	a.json(append(appendInvalid([]byte{'{'}, key, value), '}'))
+	return a
+}
+
+// changes are the values that a request sets. Ids may be in quotes or have a
+// fraction.
+type changes struct {
+	*Client
+	ID       json.Number `json:"id"`
+	TopLevel json.Number `json:"toplevel_id"`
+}
+
+// save answers POST /api/Client. The body is an array. An object with an id
+// changes that client; keys that it lacks do not change. The answer is the last
+// object alone (n8n, Midtown-Technology-Group/halocli).
+func save(c *call) answer {
+	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if kind != "application/json" {
+		return answer{status: http.StatusUnsupportedMediaType}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.r.Body, maxForm))
+	var objects []json.RawMessage
+	if err != nil || json.Unmarshal(body, &objects) != nil || len(objects) == 0 {
+		return invalid("", "client")
+	}
+	var id int64
+	for _, object := range objects {
+		head := changes{Client: new(Client)}
+		if json.Unmarshal(object, &head) != nil {
+			return invalid("[0]", "client")
+		}
+		if id = whole(head.ID); id <= 0 {
+			id = c.tenant.Add(Client{Created: c.start})[0]
+		} else if e, a := c.client(strconv.FormatInt(id, 10)); e == nil {
+			return a
+		}
+		c.tenant.Update(id, func(to *Client) {
+			// It was decoded without an error before.
+			_ = json.Unmarshal(object, &changes{Client: to})
+			if level := whole(head.TopLevel); level > 0 && level != to.TopLevelID {
+				to.TopLevelID, to.TopLevelName = level, ""
+			}
+		})
+	}
+	e, a := c.client(strconv.FormatInt(id, 10))
+	if e != nil {
+		a = success(e.appendDetail(nil, c.p))
+		a.status = http.StatusCreated
+	}
+	return a
+}
+
+// whole returns a number without its fraction. An absent number is 0.
+func whole(n json.Number) int64 {
+	f, _ := n.Float64()
+	return int64(f)
+}
+
+// remove answers DELETE /api/Client/{id} with the object (n8n).
+func remove(c *call) answer {
+	e, a := c.client(c.id)
+	if e == nil {
+		return a
+	}
+	if !c.tenant.Delete(e.ID) {
+		return answer{status: http.StatusNotFound}
+	}
+	return success(e.appendDetail(nil, c.p))
+}
+
+// agent answers GET /api/Agent/me with the agent that the application logs in
+// as. The live object has 2 MB (halocli, sweep_results.json).
+func agent(c *call) answer {
+	b := appendText([]byte(`{"id":3`), "name", c.app.id)
+	b = append(b, `,"isdisabled":false,"is_agent":true,"claims":[{"type":"sub","value":`...)
+	return success(append(appendString(b, c.app.id), `}]}`...))
+}
+
+const (
+	reportID      = 1      // id of the only report
+	maxReportRows = 50_000 // halocli, tests/test_reports_commands.py
+)
+
+// report answers GET /api/Report/{id}. With loadreport=true, the report has
+// rows: all clients that the agent may read, with the column names of the table
+// AREA.
+func report(c *call) answer {
+	if c.id != strconv.Itoa(reportID) {
+		return answer{status: http.StatusNotFound}
+	}
+	b := append(strconv.AppendInt([]byte(`{"id":`), reportID, 10), `,"name":"Clients"`...)
+	if isTrue(c.r.URL.Query().Get("loadreport")) {
+		all := viewKey{filter: filter{active: true, inactive: true}, sort: SortByID}
+		rows, _, _ := c.tenant.cut(all, false, c.token.rights, nil, func(total int) (int, int) { return 0, min(total, maxReportRows) })
+		b = append(b, `,"report":{"loaded":true,"base_link":"","table_html":"","rows":[`...)
+		for i, e := range rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(append(b, `{"aarea":`...), e.ID, 10)
+			b = appendBool(appendText(b, "aareadesc", e.Name), "aisinactive", e.Inactive)
+			b = append(b, '}')
+		}
+		b = append(b, `]}`...)
+	}
+	return success(append(b, '}'))
+}
+
+// instance answers GET /api/authinfo and GET /api/InstanceInfo, which need no
+// token.
+func instance(c *call) answer {
 	name := ""
 	if c.tenant != nil {
 		name = c.tenant.name
 	}
-	a := answer{status: http.StatusOK}
-	a.json(object("auth_url", c.root()+"/auth", "tenant_id", name))
-	return a
+	if c.route == RouteAuthInfo {
+		return success(object("auth_url", c.root()+"/auth", "tenant_id", name))
+	}
+	return success(object("app_name", "Halo PSA", "app_version", "2.250.1", "database_version", "2250",
+		"agent_url", c.root(), "auth_url", c.root()+"/auth", "tenant_id", name))
 }
 
 // discovery answers GET /auth/.well-known/openid-configuration.

@@ -227,10 +227,18 @@ func TestListBindingErrors(t *testing.T) {
 		"toplevel_id=%22":        `{"toplevel_id":["The value '\"' is not valid."]}`,
 		"count=a&page_no=b":      `{"page_no":["The value 'b' is not valid."],"count":["The value 'a' is not valid."]}`,
 		"pageinate=true&count=a": `{"count":["The value 'a' is not valid."]}`,
+		"count=true+":            `{"count":["The value 'true ' is not valid."]}`,
 	} {
 		if rep := r.get("/api/Client?" + query); rep.status != http.StatusBadRequest || rep.body != want {
 			t.Errorf("%s: got %d %s", query, rep.status, rep.body)
 		}
+	}
+	for _, query := range []string{"count=true", "count=False&pageinate=true"} {
+		r.list(query)
+	}
+	r.SetProfile(func(p *Profile) { p.StrictCount = true })
+	if rep := r.get("/api/Client?count=true"); rep.status != 400 || rep.body != `{"count":["The value 'true' is not valid."]}` {
+		t.Errorf("strict: %+v", rep)
 	}
 	if rep := r.do(http.MethodGet, "/api/Client?page_no=two", ""); rep.status != 401 {
 		t.Errorf("parameters were checked before the token: %+v", rep)
@@ -256,10 +264,14 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/api/api/Client", 404, ""},
 		{"GET", "/Client", 404, ""},
 		{"GET", "/", 404, ""},
-		{"GET", "/api/Site", 404, ""},
-		{"POST", "/api/Client", 405, "GET"},
-		{"DELETE", "/api/Client/5", 405, "GET"},
-		{"HEAD", "/api/Client", 405, "GET"},
+		{"GET", "/api/Tickets", 404, ""},
+		{"GET", "/api/Site/22", 404, ""},
+		{"GET", "/api/agent", 404, ""},
+		{"GET", "/api/agent/ME", 200, ""},
+		{"PUT", "/api/Client", 405, "GET, POST"},
+		{"POST", "/api/Client/5", 405, "GET, DELETE"},
+		{"POST", "/api/Report", 405, "GET"},
+		{"HEAD", "/api/Client", 405, "GET, POST"},
 		{"GET", "/auth/token", 405, "POST"},
 		{"POST", "/api/token", 404, ""},
 		{"POST", "/token", 404, ""},
@@ -288,6 +300,34 @@ func TestDiscovery(t *testing.T) {
 		rep := r.do(http.MethodGet, path, "")
 		if want = strings.ReplaceAll(want, "HOST", host); rep.status != 200 || rep.body != want {
 			t.Errorf("%s: got %d %s", path, rep.status, rep.body)
+		}
+	}
+}
+
+// A deleted client is in no list. The switch sets the answer to reading it.
+func TestDeletedStatus(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 200, 400, 401, 404, 410, 500} {
+		r := newFixture(t, WithProfile(Profile{DeletedStatus: status}))
+		r.tenant.Add(Client{ID: 1, Name: "One"}, Client{ID: 2, Name: "Two"}, Client{ID: 3, Name: "Three"})
+		r.tenant.Delete(2)
+		r.tenant.Merge(3, 1)
+		if got := r.list("order=id&includeinactive=true"); got.Count != 1 || !cmp.Equal(got.ids(), span(1, 1)) {
+			t.Errorf("%d: listed: %+v", status, got)
+		}
+		want := r.Profile().DeletedStatus
+		for path, name := range map[string]string{"/api/Client/2": "Two", "/api/Client/3": "Three"} {
+			rep := r.get(path)
+			if rep.status != want || strings.Contains(rep.body, name) != (want == 200) || want != 200 && rep.body != "" {
+				t.Errorf("%d: %s: got %+v", status, path, rep)
+			}
+		}
+		if rep := r.get("/api/Client/4"); rep.status != 404 {
+			t.Errorf("%d: a client that never existed: %+v", status, rep)
+		}
+		r.tenant.Add(Client{ID: 2, Name: "Two again"})
+		if rep := r.get("/api/Client/2"); rep.status != 200 || !strings.Contains(rep.body, "Two again") {
+			t.Errorf("%d: added again: %+v", status, rep)
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (f *Fault) instead(c *call, h *Halo) (answer, bool) {
 	case KindStatus, KindHTML200:
 		return answer{status: f.status, header: f.header, body: []byte(f.body)}, true
 	case KindThrottle:
-		a := throttled(c.p, h.now(), f.wait)
+		a := throttled(c.p, Rate{c.p.RateLimit, c.p.RateWindow}, h.now(), f.wait)
 		switch {
 		case f.wait <= 0:
 			a.header.Del("Retry-After")

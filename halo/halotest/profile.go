@@ -15,6 +15,7 @@ type Profile struct {
 
 	PageCap     int         // maximum rows per page, regardless of page_size; default 100, or [Off] (HaloAPI #90)
 	CountCapped bool        // PageCap also bounds count=N in an unpaged list; unknown for the real Halo
+	StrictCount bool        // count=true is an invalid number; otherwise it is ignored, because wyre-technology/node-halopsa sends it
 	PastEnd     PastEnd     // the page after the last one
 	EchoSize    EchoSize    // page_size in the envelope
 	RecordCount RecordCount // form of record_count in the envelope
@@ -29,9 +30,13 @@ type Profile struct {
 	LogoEvery       int    // a client has an inline logo if its id is a multiple of this; 0: no logos
 	LogoBytes       int    // length of the logo; default 65,536
 	HiddenForbidden bool   // reading a client that the agent may not read gives 403; otherwise 404, as if it did not exist
+	DeletedStatus   int    // answer to reading a deleted client; default 404; 200: deleted clients stay readable, but are not listed
 
 	// Tokens.
 
+	EditWithoutRead  bool          // the scope edit:x does not cover reading x; shown for tickets and assets only
+	BareToken        bool          // a token answer has neither id_token nor refresh_token
+	ExpiresIn        ExpiresIn     // form of expires_in
 	TokenLifetime    time.Duration // the lifetime announced as expires_in; default one hour
 	TokenDies        time.Duration // actual lifetime of a token; default TokenLifetime
 	TokenUses        int           // maximum API requests per token; default unlimited
@@ -42,6 +47,7 @@ type Profile struct {
 
 	RateLimit          int           // API requests per RateWindow; default 700, or [Off]
 	RateWindow         time.Duration // a rolling window; default five minutes
+	RateAlso           []Rate        // limits that also apply; default 500 in three minutes if RateLimit is not set
 	RateCountsToken    bool          // requests to /auth also count and may be refused
 	RateCountsRejected bool          // refused requests also count towards the limit
 	RatePerApp         bool          // each application has its own window; otherwise each tenant has one
@@ -83,6 +89,26 @@ const (
 	CountString
 	CountMissing
 )
+
+// ExpiresIn is the form of expires_in in a token answer.
+type ExpiresIn int
+
+// The value is 3600, 3600.0, "3600", "", absent, or −1 with a token that is
+// nevertheless valid for its whole lifetime.
+const (
+	ExpiresInt ExpiresIn = iota
+	ExpiresDouble
+	ExpiresText
+	ExpiresEmpty
+	ExpiresMissing
+	ExpiresNegative
+)
+
+// Rate is a limit on the API requests in a rolling window.
+type Rate struct {
+	Limit  int
+	Window time.Duration
+}
 
 // Sort is the order of the clients in a list.
 type Sort int
@@ -138,18 +164,26 @@ const (
 // settings is a profile with its defaults, and values derived from it.
 type settings struct {
 	Profile
-	logo string
+	rates []Rate // all that apply
+	logo  string
 }
 
 // complete returns p with its defaults.
 func complete(p Profile) *settings {
 	orInt(&p.PageCap, 100)
 	orInt(&p.LogoBytes, 64<<10)
+	orInt(&p.DeletedStatus, 404)
+	if p.RateLimit == 0 && p.RateAlso == nil {
+		p.RateAlso = []Rate{{500, 3 * time.Minute}}
+	}
 	orInt(&p.RateLimit, 700)
 	orDuration(&p.RateWindow, 5*time.Minute)
 	orDuration(&p.TokenLifetime, time.Hour)
 
 	s := &settings{Profile: p}
+	if p.RateLimit > 0 {
+		s.rates = append([]Rate{{p.RateLimit, p.RateWindow}}, p.RateAlso...)
+	}
 	if p.LogoEvery > 0 {
 		const head, block = "data:image/png;base64,", "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB"
 		n := max(p.LogoBytes-len(head), 0)

@@ -26,8 +26,9 @@ type query struct {
 	invalid []byte // binding errors, or nil
 }
 
-// parseQuery reads the parameters. Misspelt parameters have no effect.
-func parseQuery(v url.Values) query {
+// parseQuery reads the parameters of a list. Misspelt parameters have no
+// effect.
+func parseQuery(v url.Values, route Route, p *settings) query {
 	q := query{
 		order:   strings.ToLower(v.Get("order")),
 		desc:    isTrue(v.Get("orderdesc")),
@@ -48,9 +49,14 @@ func parseQuery(v url.Values) query {
 	paged := isTrue(v.Get("pageinate")) // Halo's own spelling
 	q.page = q.number(v, "page_no")
 	q.size = q.number(v, "page_size")
-	q.count = q.number(v, "count")
+	if p.StrictCount || !isBool(v.Get("count")) {
+		q.count = q.number(v, "count")
+	}
 	q.topLevel = int64(q.number(v, "toplevel_id"))
 	q.byTopLevel = q.topLevel > 0
+	if route == RouteSites || route == RouteUsers {
+		q.client = int64(q.number(v, "client_id"))
+	}
 	if q.invalid != nil {
 		q.invalid = append(q.invalid, '}')
 	}
@@ -66,6 +72,8 @@ func parseQuery(v url.Values) query {
 // isTrue accepts "true" in any case and nothing else. So orderdesc=1 leaves the
 // order ascending (halocli mirror_evidence.json).
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
+
+func isBool(s string) bool { return isTrue(s) || strings.EqualFold(s, "false") }
 
 // number reads a 32-bit integer, or records a binding error.
 func (q *query) number(v url.Values, key string) int {

@@ -31,17 +31,18 @@ func (w *window) prune(now time.Time, span time.Duration) int {
 	return len(w.times) - w.head
 }
 
-// limiter refuses requests beyond a maximum number in any rolling span.
+// limiter refuses requests beyond the limits of the profile.
 type limiter struct {
 	mu      sync.Mutex
 	windows map[string]*window // by tenant, or by tenant and application
 }
 
-// take counts a request in the window of key. If the limit is reached, it
-// returns the wait until the next request is possible. Otherwise, it returns 0.
-func (l *limiter) take(key string, now func() time.Time, p *settings) time.Duration {
-	if p.RateLimit < 0 {
-		return 0
+// take counts a request in the window of key. If a limit is reached, it returns
+// the wait until the next request is possible, and the limit that causes it.
+// Otherwise, it returns 0.
+func (l *limiter) take(key string, now func() time.Time, p *settings) (wait time.Duration, over Rate) {
+	if len(p.rates) == 0 {
+		return 0, Rate{}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,24 +56,32 @@ func (l *limiter) take(key string, now func() time.Time, p *settings) time.Durat
 	}
 
 	at := now() // under the lock, so that times in a window ascend
-	n := w.prune(at, p.RateWindow)
-	if n < p.RateLimit {
-		w.add(at)
-		return 0
+	var longest time.Duration
+	for _, r := range p.rates {
+		longest = max(longest, r.Window)
 	}
-	if p.RateCountsRejected {
+	n := w.prune(at, longest)
+	for _, r := range p.rates {
+		if n < r.Limit {
+			continue
+		}
+		// The next request is possible once the request at this time has left
+		// the window.
+		last := time.Unix(0, w.times[len(w.times)-r.Limit])
+		if d := last.Add(r.Window).Sub(at); d > wait {
+			wait, over = d, r
+		}
+	}
+	if wait == 0 || p.RateCountsRejected {
 		w.add(at)
 	}
-	// The next request is possible once the request at this time has left the
-	// window.
-	last := time.Unix(0, w.times[len(w.times)-p.RateLimit])
-	return last.Add(p.RateWindow).Sub(at)
+	return wait, over
 }
 
 // throttled returns a 429 in the form that the profile sets. The wording of the
 // body is Halo's (homotechsual/HaloAPI #31).
-func throttled(p *settings, now time.Time, wait time.Duration) answer {
-	text := fmt.Sprintf("Rate Limit Reached - %d Requests per rolling %s window", p.RateLimit, spanText(p.RateWindow))
+func throttled(p *settings, over Rate, now time.Time, wait time.Duration) answer {
+	text := fmt.Sprintf("Rate Limit Reached - %d Requests per rolling %s window", over.Limit, spanText(over.Window))
 	a := answer{status: http.StatusTooManyRequests, header: http.Header{}}
 	switch p.ThrottleBody {
 	case ThrottleError:

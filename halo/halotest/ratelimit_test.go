@@ -36,22 +36,35 @@ func TestRateLimitRolls(t *testing.T) {
 	want(200, 200, 200, 429)
 }
 
+// By default, Halo allows 700 requests in 5 minutes and 500 in 3 minutes.
 func TestRateLimitDefault(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	r := newFixture(t, WithClock(c.Now))
-	for i := range 700 {
-		if rep := r.get("/api/Client/1"); rep.status != 404 {
-			t.Fatalf("request %d: %+v", i+1, rep)
+	want := func(n int, over string) {
+		t.Helper()
+		for i := range n {
+			if rep := r.get("/api/Client/1"); rep.status != 404 {
+				t.Fatalf("request %d: %+v", i+1, rep)
+			}
+		}
+		rep := r.get("/api/Client")
+		if rep.status != 429 || rep.body != `{"Message":"Rate Limit Reached - `+over+` window"}` {
+			t.Errorf("after %d requests: %+v", n, rep)
+		}
+		if _, ok := rep.header["Retry-After"]; ok {
+			t.Errorf("Retry-After: %v", rep.header)
 		}
 	}
-	rep := r.get("/api/Client")
-	if rep.status != 429 || rep.body != `{"Message":"Rate Limit Reached - 700 Requests per rolling 5 minute window"}` {
-		t.Errorf("request 701: %+v", rep)
-	}
-	if _, ok := rep.header["Retry-After"]; ok {
-		t.Errorf("Retry-After: %v", rep.header)
-	}
+	want(500, "500 Requests per rolling 3 minute")
+	c.Advance(3*time.Minute - 1)
+	want(0, "500 Requests per rolling 3 minute")
+	c.Advance(1)
+	want(200, "700 Requests per rolling 5 minute")
+	c.Advance(2 * time.Minute)
+	want(300, "500 Requests per rolling 3 minute")
+	c.Advance(time.Minute)
+	want(200, "700 Requests per rolling 5 minute") // 200 of minute 3, 300 of minute 5, 200 of minute 6
 	r.SetProfile(func(p *Profile) { p.RateLimit = Off })
 	if rep := r.get("/api/Client"); rep.status != 200 {
 		t.Errorf("switched off: %+v", rep)
@@ -178,28 +191,30 @@ func TestThrottleForms(t *testing.T) {
 // that waits a nanosecond less is refused.
 func TestLimiterProperties(t *testing.T) {
 	t.Parallel()
-	const limit, window = 5, time.Minute
+	rates := []Rate{{5, time.Minute}, {3, 20 * time.Second}, {9, 3 * time.Minute}}
 	check := func(gaps []uint16) bool {
 		now := time.Unix(0, 0)
-		p := complete(Profile{RateLimit: limit, RateWindow: window})
+		p := complete(Profile{RateLimit: rates[0].Limit, RateWindow: rates[0].Window, RateAlso: rates[1:]})
 		var l limiter
 		clock := func() time.Time { return now }
 		var in []time.Time
 		for _, g := range gaps {
 			now = now.Add(time.Duration(g) * time.Millisecond)
-			if wait := l.take("", clock, p); wait > 0 {
+			if wait, _ := l.take("", clock, p); wait > 0 {
 				now = now.Add(wait - 1)
-				if l.take("", clock, p) != 1 {
+				if wait, _ := l.take("", clock, p); wait != 1 {
 					return false
 				}
 				now = now.Add(1)
-				if l.take("", clock, p) != 0 {
+				if wait, _ := l.take("", clock, p); wait != 0 {
 					return false
 				}
 			}
 			in = append(in, now)
-			if i := len(in) - 1 - limit; i >= 0 && in[len(in)-1].Sub(in[i]) < window {
-				return false
+			for _, r := range rates {
+				if i := len(in) - 1 - r.Limit; i >= 0 && now.Sub(in[i]) < r.Window {
+					return false
+				}
 			}
 		}
 		return true

@@ -47,8 +47,8 @@ func (h *Halo) answer(c *call) answer {
 // route returns Halo's own answer.
 func (h *Halo) route(c *call) answer {
 	if c.counts() {
-		if wait := h.limiter.take(c.limitKey(), h.now, c.p); wait > 0 {
-			return throttled(c.p, h.now(), wait)
+		if wait, over := h.limiter.take(c.limitKey(), h.now, c.p); wait > 0 {
+			return throttled(c.p, over, h.now(), wait)
 		}
 	}
 	switch c.route {
@@ -56,29 +56,41 @@ func (h *Halo) route(c *call) answer {
 		return h.issue(c)
 	case RouteDiscovery:
 		return discovery(c)
-	case RouteAuthInfo:
-		return authInfo(c)
-	case RouteList, RouteDetail:
-		return h.client(c)
+	case RouteAuthInfo, RouteInstance:
+		return instance(c)
 	case RouteOther:
+	default:
+		return h.protected(c)
 	}
-	if c.method != "" {
-		return answer{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {c.method}}}
+	if c.allow != "" {
+		return answer{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {c.allow}}}
 	}
 	return answer{status: http.StatusNotFound}
 }
 
-// client answers requests to the client endpoints, which need a token with the
-// right scope. Errors have no body (Midtown-Technology-Group/halocli).
-func (h *Halo) client(c *call) answer {
+// protected answers the requests that need a token with the right scope. Errors
+// have no body (Midtown-Technology-Group/halocli).
+func (h *Halo) protected(c *call) answer {
 	if !h.tokens.use(c.token, h.now(), c.p.TokenUses) {
 		return answer{status: http.StatusUnauthorized}
 	}
-	if !readsCustomers(c.token.scopes) {
+	if !permits(c.token.scopes, c.route, c.p) {
 		return answer{status: http.StatusForbidden}
 	}
-	if c.route == RouteDetail {
+	switch c.route {
+	case RouteDetail:
 		return detail(c)
+	case RouteSave:
+		return save(c)
+	case RouteDelete:
+		return remove(c)
+	case RouteAgent:
+		return agent(c)
+	case RouteReport:
+		return report(c)
+	case RouteWebhooks:
+		return success([]byte(`[]`))
+	default:
+		return list(c, h.bodies.get())
 	}
-	return list(c, h.bodies.get())
 }

@@ -88,7 +88,7 @@ func TestProfileDefaults(t *testing.T) {
 	t.Parallel()
 	h := New(WithProfile(Profile{PageCap: 20, RateLimit: Off}))
 	want := fmt.Sprintf("%+v", Profile{
-		PageCap: 20, LogoBytes: 65536, TokenLifetime: 3600e9, RateLimit: Off, RateWindow: 300e9,
+		PageCap: 20, LogoBytes: 65536, DeletedStatus: 404, TokenLifetime: 3600e9, RateLimit: Off, RateWindow: 300e9,
 	})
 	if d := cmp.Diff(want, fmt.Sprintf("%+v", h.Profile())); d != "" {
 		t.Error(d)

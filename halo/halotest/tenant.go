@@ -14,14 +14,15 @@ type Tenant struct {
 	appMu sync.Mutex // guards apps
 	apps  map[string]*App
 
-	mu     sync.RWMutex // guards the fields below
-	all    index
-	active index
-	views  viewCache
+	mu      sync.RWMutex // guards the fields below
+	all     index
+	active  index
+	deleted map[int64]*entry // as they were before their deletion
+	views   viewCache
 }
 
 func newTenant(h *Halo, name string) *Tenant {
-	return &Tenant{halo: h, name: name, apps: make(map[string]*App)}
+	return &Tenant{halo: h, name: name, apps: make(map[string]*App), deleted: make(map[int64]*entry)}
 }
 
 // Name returns the name of the tenant. It is "" for the tenant of the host
@@ -88,7 +89,8 @@ func (t *Tenant) Activate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = false })
 }
 
-// Delete removes a client. It returns false if there is no such client.
+// Delete removes a client from all lists; [Profile.DeletedStatus] is the answer
+// to reading it by its id. It returns false if there is no such client.
 func (t *Tenant) Delete(id int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,16 +154,23 @@ func (t *Tenant) Clients() []Client {
 	return cs
 }
 
+// lastID returns the greatest id so far. Like a database, a tenant does not use
+// the id of a deleted client again.
 func (t *Tenant) lastID() int64 {
-	if len(t.all) == 0 {
-		return 0
+	var last int64
+	if n := len(t.all); n > 0 {
+		last = t.all[n-1].ID
 	}
-	return t.all[len(t.all)-1].ID
+	for id := range t.deleted {
+		last = max(last, id)
+	}
+	return last
 }
 
 func (t *Tenant) put(c Client) {
 	e := &entry{Client: c}
 	t.all.put(e)
+	delete(t.deleted, c.ID)
 	if c.Inactive {
 		t.active.drop(c.ID)
 	} else {
@@ -171,7 +180,13 @@ func (t *Tenant) put(c Client) {
 }
 
 func (t *Tenant) drop(id int64) bool {
+	e := t.all.get(id)
+	if e == nil {
+		return false
+	}
+	t.deleted[id] = e
+	t.all.drop(id)
 	t.active.drop(id)
 	t.views.clear()
-	return t.all.drop(id)
+	return true
 }

@@ -196,12 +196,12 @@ func TestListsAgreeWithAModel(t *testing.T) {
 			"": func(rt *rapid.T) {
 				for _, f := range []filter{{active: true}, {active: true, inactive: true}, {inactive: true}, {active: true, search: "b"}} {
 					for _, desc := range []bool{false, true} {
-						rows, total, _ := x.cut(viewKey{f, SortByID}, desc, ReadAll, func(n int) (int, int) { return 0, n })
+						rows, total, _ := x.cut(viewKey{f, SortByID}, desc, ReadAll, nil, func(n int) (int, int) { return 0, n })
 						if got, want := fmt.Sprint(entryIDs(rows)), fmt.Sprint(pickIDs(model, f, desc)); got != want || total != len(rows) {
 							rt.Fatalf("%+v: %s, want %s", f, got, want)
 						}
 					}
-					byName, _, _ := x.cut(viewKey{f, SortByName}, false, ReadAll, func(n int) (int, int) { return 0, n })
+					byName, _, _ := x.cut(viewKey{f, SortByName}, false, ReadAll, nil, func(n int) (int, int) { return 0, n })
 					if !slices.IsSortedFunc(byName, func(a, b *entry) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }) {
 						rt.Fatalf("%+v: not by name", f)
 					}

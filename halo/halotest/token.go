@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,13 +25,15 @@ type token struct {
 	dies    time.Time
 	uses    int
 	revoked bool
+	others  []string // the id token and the refresh token of the same answer
 }
 
 // tokenStore holds the tokens of all tenants. It keeps expired tokens for a
 // while, so that requests with such tokens still count for the tenant.
 type tokenStore struct {
-	mu sync.Mutex
-	m  map[string]*token
+	mu   sync.Mutex
+	m    map[string]*token
+	keys map[string]*App // by static key
 }
 
 // maxTokens is the number of tokens at which expired tokens are removed.
@@ -52,15 +55,36 @@ func (s *tokenStore) put(value string, t *token, now time.Time) {
 	s.m[value] = t
 }
 
-// find returns the token in an Authorization header, valid or not, or nil.
-func (s *tokenStore) find(header string) *token {
-	scheme, value, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return nil
-	}
+func (s *tokenStore) putKey(key string, a *App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.m[value]
+	if s.keys == nil {
+		s.keys = make(map[string]*App)
+	}
+	s.keys[key] = a
+}
+
+// find returns the access token or the application of a static key, or nil.
+func (s *tokenStore) find(header http.Header) (*token, *App) {
+	scheme, value, _ := strings.Cut(header.Get("Authorization"), " ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if strings.EqualFold(scheme, "Bearer") {
+		return s.m[value], nil
+	}
+	return nil, s.keys[header.Get("X-Halo-Api-Key")]
+}
+
+// credential returns the token of a request, valid or not, or nil. A static key
+// counts as a new token of its application.
+func (h *Halo) credential(header http.Header) *token {
+	t, a := h.tokens.find(header)
+	if a == nil || a.tenant.app(a.id) != a {
+		return t
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &token{app: a, epoch: a.epoch, scopes: a.scopes, rights: a.rights, dies: h.now().Add(time.Hour)}
 }
 
 // use counts a request with t and reports whether t is valid.
@@ -81,14 +105,18 @@ func (s *tokenStore) use(t *token, now time.Time, maxUses int) bool {
 	return true
 }
 
-// Tokens returns the access tokens that the instance has issued, valid or not,
-// in no particular order. Expired tokens are removed once there are 10,000
-// tokens. Tests search for these tokens in the output and the data of a
-// program.
+// Tokens returns the static keys and all tokens that the instance has issued,
+// valid or not, in no particular order. Expired tokens are removed once there
+// are 10,000 access tokens. Tests search for these secrets in the output and
+// the data of a program.
 func (h *Halo) Tokens() []string {
 	h.tokens.mu.Lock()
 	defer h.tokens.mu.Unlock()
-	return slices.Collect(maps.Keys(h.tokens.m))
+	all := slices.Collect(maps.Keys(h.tokens.m))
+	for _, t := range h.tokens.m {
+		all = append(all, t.others...)
+	}
+	return slices.AppendSeq(all, maps.Keys(h.tokens.keys))
 }
 
 func (s *tokenStore) revoke(t *token) {
@@ -188,17 +216,45 @@ func (h *Halo) mint(c *call, app *App, scopes []string) answer {
 	}
 
 	part := base64.RawURLEncoding.EncodeToString
-	value := part([]byte(`{"alg":"RS256","typ":"at+jwt"}`)) + "." +
-		part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, app.id, t.dies.Unix())) + "." + rand.Text() + rand.Text()
-	h.tokens.put(value, t, now)
-
+	jwt := func(kind string) string {
+		return part(fmt.Appendf(nil, `{"alg":"RS256","typ":%q}`, kind)) + "." +
+			part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, app.id, t.dies.Unix())) + "." + rand.Text() + rand.Text()
+	}
+	value := jwt("at+jwt")
 	b := append([]byte(`{"access_token":"`), value...)
 	b = append(b, `","token_type":"Bearer"`...)
-	b = appendInt(b, "expires_in", int64(c.p.TokenLifetime/time.Second))
-	b = append(appendText(b, "scope", strings.Join(scopes, " ")), '}')
+	b = appendExpiry(b, c.p)
+	b = appendText(b, "scope", strings.Join(scopes, " "))
+	if !c.p.BareToken {
+		id, refresh := jwt("JWT"), jwt("rt+jwt")
+		b = appendText(appendText(b, "id_token", id), "refresh_token", refresh)
+		t.others = []string{id, refresh}
+	}
+	h.tokens.put(value, t, now)
+
 	a := answer{status: http.StatusOK, header: http.Header{"Cache-Control": {"no-store"}}, token: true}
-	a.json(b)
+	a.json(append(b, '}'))
 	return a
+}
+
+// appendExpiry appends the lifetime that the profile announces, in its form.
+func appendExpiry(b []byte, p *settings) []byte {
+	const key = "expires_in"
+	seconds := int64(p.TokenLifetime / time.Second)
+	switch p.ExpiresIn {
+	case ExpiresDouble:
+		return append(appendInt(b, key, seconds), ".0"...)
+	case ExpiresText:
+		return appendText(b, key, strconv.FormatInt(seconds, 10))
+	case ExpiresEmpty:
+		return appendText(b, key, "")
+	case ExpiresMissing:
+		return b
+	case ExpiresNegative:
+		return appendInt(b, key, -1)
+	default:
+		return appendInt(b, key, seconds)
+	}
 }
 
 func oauthError(status int, code, description string) answer {

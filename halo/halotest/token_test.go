@@ -3,6 +3,7 @@ package halotest
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,16 +24,42 @@ func TestToken(t *testing.T) {
 	if err := json.Unmarshal([]byte(rep.body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if value, _ := got["access_token"].(string); strings.Count(value, ".") != 2 {
-		t.Errorf("access_token %q is not a JWT", value)
+	tokens := r.Tokens()
+	for _, key := range []string{"access_token", "id_token", "refresh_token"} {
+		value, _ := got[key].(string)
+		if strings.Count(value, ".") != 2 || !slices.Contains(tokens, value) {
+			t.Errorf("%s %q is not a JWT, or not in the list of tokens", key, value)
+		}
+		delete(got, key)
 	}
-	delete(got, "access_token")
 	want := map[string]any{"token_type": "Bearer", "expires_in": 3600.0, "scope": "read:customers offline_access"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if !strings.Contains(rep.body, `"expires_in":3600,`) {
-		t.Errorf("expires_in is not an integer: %s", rep.body)
+	r.SetProfile(func(p *Profile) { p.BareToken = true })
+	rep = r.form("/auth/token", "grant_type", "client_credentials", "client_id", "app", "client_secret", "secret", "scope", "all")
+	if strings.Contains(rep.body, "id_token") || strings.Contains(rep.body, "refresh_token") {
+		t.Errorf("bare: %s", rep.body)
+	}
+}
+
+// The token is valid for its lifetime, whatever the answer says.
+func TestExpiresIn(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[ExpiresIn]string{
+		ExpiresInt: `,"expires_in":3600,`, ExpiresDouble: `,"expires_in":3600.0,`, ExpiresText: `,"expires_in":"3600",`,
+		ExpiresEmpty: `,"expires_in":"",`, ExpiresMissing: `"Bearer","scope"`, ExpiresNegative: `,"expires_in":-1,`,
+	} {
+		c := newClock()
+		r := newFixture(t, WithClock(c.Now), WithProfile(Profile{ExpiresIn: form}))
+		rep := r.form("/auth/token", "grant_type", "client_credentials", "client_id", "app", "client_secret", "secret", "scope", "all")
+		if !strings.Contains(rep.body, want) || strings.Contains(rep.body, "expires_in") == (form == ExpiresMissing) {
+			t.Errorf("%s: got %s", want, rep.body)
+		}
+		c.Advance(time.Hour - 1)
+		r.list("")
+		c.Advance(1)
+		r.refused(want)
 	}
 }
 
@@ -248,11 +275,20 @@ func TestScopes(t *testing.T) {
 		{[]string{"all"}, "read:tickets read:customers", 200, 200},
 		{[]string{"all"}, "all:standard", 200, 200},
 		{[]string{"all"}, "read:tickets", 200, 403},
-		{[]string{"all"}, "edit:customers", 200, 403},
+		{[]string{"all"}, "edit:customers", 200, 200},
+		{[]string{"all"}, "edit:tickets", 200, 403},
+		{[]string{"all"}, "admin edit:tickets edit:customers", 200, 200},
+		{[]string{"all"}, " read:customers  all:teams admin:webhooks editMine:timesheets offline_access ", 200, 200},
+		{[]string{"all"}, "all:teams admin:webhooks", 200, 403},
 		{[]string{"all"}, "admin", 200, 403},
+		{[]string{"all"}, "read:customers read:sites", 400, 0},
+		{[]string{"all"}, "read:users", 400, 0},
+		{[]string{"all"}, "read:customers,read:tickets", 400, 0},
 		{[]string{"all"}, "read:nonsense", 400, 0},
 		{[]string{"all"}, "delete:customers", 400, 0},
 		{[]string{"read:customers"}, "read:customers", 200, 200},
+		{[]string{"edit:customers"}, "edit:customers", 200, 200},
+		{[]string{"edit:customers"}, "read:customers", 400, 0},
 		{[]string{"read:customers"}, "all", 400, 0},
 		{[]string{"read:customers"}, "read:customers read:tickets", 400, 0},
 	} {
@@ -282,6 +318,101 @@ func TestScopes(t *testing.T) {
 				t.Errorf("list: %+v", rep)
 			}
 		})
+	}
+}
+
+// as logs in with a scope.
+func (r *fixture) as(scope string) {
+	r.tb.Helper()
+	rep := r.form("/auth/token", "grant_type", "client_credentials", "client_id", "app", "client_secret", "secret", "scope", scope)
+	var got struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(rep.body), &got); err != nil || rep.status != 200 {
+		r.tb.Fatalf("%s: %+v", scope, rep)
+	}
+	r.token = got.AccessToken
+}
+
+// Each route needs a scope of its own.
+func TestScopesOfRoutes(t *testing.T) {
+	t.Parallel()
+	const customers, reporting, webhooks, me, write = "/api/Client /api/Client/1 /api/Site /api/Users /api/TopLevel",
+		"/api/Report /api/Report/1", "/api/Webhook", "/api/Agent/me", "POST DELETE"
+	all := strings.Fields(strings.Join([]string{customers, reporting, webhooks, me, write}, " "))
+	r := newFixture(t)
+	for _, tt := range []struct {
+		scope, allowed string
+		strict         bool // edit does not cover reading
+	}{
+		{"all", strings.Join(all, " "), false},
+		{"all:standard", strings.Join([]string{customers, reporting, me, write}, " "), false},
+		{"admin", webhooks + " " + me, false},
+		{"admin:webhooks", webhooks + " " + me, false},
+		{"read:customers", customers + " " + me, false},
+		{"edit:customers", strings.Join([]string{customers, me, write}, " "), false},
+		{"edit:customers", me + " " + write, true},
+		{"read:customers edit:customers", strings.Join([]string{customers, me, write}, " "), true},
+		{"read:reporting", reporting + " " + me, false},
+		{"edit:reporting", reporting + " " + me, false},
+		{"edit:reporting", me, true},
+		{"read:tickets all:teams", me, false},
+	} {
+		r.SetProfile(func(p *Profile) { p.EditWithoutRead = tt.strict })
+		r.as(tt.scope)
+		for _, path := range all {
+			r.tenant.Add(Client{ID: 1, Name: "One"})
+			auth := []string{"Authorization", "Bearer " + r.token, "Content-Type", "application/json"}
+			var rep reply
+			switch path {
+			case "POST":
+				rep = r.do(path, "/api/Client", `[{"id":1}]`, auth...)
+			case "DELETE":
+				rep = r.do(path, "/api/Client/1", "", auth...)
+			default:
+				rep = r.get(path)
+			}
+			allowed := slices.Contains(strings.Fields(tt.allowed), path)
+			if allowed != (rep.status/100 == 2) || !allowed && (rep.status != 403 || rep.body != "") {
+				t.Errorf("%s (%v): %s: got %+v", tt.scope, tt.strict, path, rep)
+			}
+		}
+	}
+}
+
+func TestAPIKey(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	r.fill(3)
+	acme := r.Tenant("acme")
+	reader := acme.App("reader", "secret", WithAPIKey("static key"), WithScopes("read:customers"))
+	acme.Add(Client{ID: 7, Name: "Of acme"})
+	get := func(path, key string) reply { return r.do(http.MethodGet, path, "", "X-Halo-Api-Key", key) }
+
+	if rep := get("/api/Client/7", "static key"); rep.status != 200 || !strings.Contains(rep.body, "Of acme") {
+		t.Errorf("got %+v", rep)
+	}
+	if rep := get("/api/Report", "static key"); rep.status != 403 {
+		t.Errorf("beyond its scopes: %+v", rep)
+	}
+	for _, key := range []string{"", "another"} {
+		if rep := get("/api/Client", key); rep.status != 401 || rep.body != "" {
+			t.Errorf("key %q: %+v", key, rep)
+		}
+	}
+	if rep := r.do(http.MethodGet, "/api/Client", "", "Authorization", "Bearer static key"); rep.status != 401 {
+		t.Errorf("the key is no token: %+v", rep)
+	}
+	if r.Log().Tenants["acme"].Requests != 2 || !slices.Contains(r.Tokens(), "static key") {
+		t.Errorf("log %+v, tokens %q", r.Log().Tenants, r.Tokens())
+	}
+	reader.Rights(ReadNone)
+	if rep := get("/api/Client/7", "static key"); rep.status != 404 {
+		t.Errorf("the rights have changed: %+v", rep)
+	}
+	acme.App("reader", "secret")
+	if rep := get("/api/Client/7", "static key"); rep.status != 401 {
+		t.Errorf("application registered again: %+v", rep)
 	}
 }
 
@@ -324,7 +455,7 @@ func TestTokenStoreSweepsTheDead(t *testing.T) {
 		s.put(strings.Repeat("x", i%7)+time.Duration(i).String(), &token{dies: now}, now.Add(-1))
 	}
 	s.put("alive", &token{dies: now.Add(1)}, now)
-	if len(s.m) != 1 || s.find("bearer alive") == nil {
+	if len(s.m) != 1 || s.m["alive"] == nil {
 		t.Errorf("%d tokens left", len(s.m))
 	}
 }

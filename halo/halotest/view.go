@@ -15,6 +15,7 @@ type filter struct {
 	nameSearch       string // lower case; matches the name
 	topLevel         int64
 	byTopLevel       bool
+	client           int64 // 0: all clients
 	since            int64 // minimum time of the last change in nanoseconds; 0: no minimum
 }
 
@@ -27,7 +28,7 @@ func (f filter) match(c *Client) bool {
 	switch {
 	case c.Inactive && !f.inactive, !c.Inactive && !f.active:
 		return false
-	case f.byTopLevel && c.TopLevelID != f.topLevel:
+	case f.byTopLevel && c.TopLevelID != f.topLevel, f.client != 0 && c.ID != f.client:
 		return false
 	case f.since != 0 && (c.Updated.IsZero() || c.Updated.Before(time.Unix(0, f.since))):
 		return false
@@ -122,16 +123,19 @@ func sortByName(list []*entry) {
 	}
 }
 
-// cut selects the clients that match key and that rights allow. It returns a
-// copy of the rows that span selects from these clients. total is the number of
-// clients before that selection. keep reports whether the tenant is small
-// enough to cache rows.
-func (t *Tenant) cut(key viewKey, desc bool, rights Rights, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
+// cut selects the clients that match key and that rights allow. If derive is
+// not nil, it turns them into the rows of another list. cut returns a copy of
+// the rows that span selects. total is the number of rows before that
+// selection. keep reports whether the tenant is small enough to cache rows.
+func (t *Tenant) cut(key viewKey, desc bool, rights Rights, derive func([]*entry) []*entry, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	list := t.view(key)
 	if rights != ReadAll {
 		list = visible(list, rights)
+	}
+	if derive != nil {
+		list = derive(list)
 	}
 	from, to := span(len(list))
 	rows = make([]*entry, 0, to-from)
@@ -183,10 +187,8 @@ func (x *index) put(e *entry) {
 	*x = slices.Insert(*x, i, e)
 }
 
-func (x *index) drop(id int64) bool {
-	i, ok := x.find(id)
-	if ok {
+func (x *index) drop(id int64) {
+	if i, ok := x.find(id); ok {
 		*x = slices.Delete(*x, i, i+1)
 	}
-	return ok
 }
