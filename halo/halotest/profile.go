@@ -83,6 +83,10 @@ const (
 	CountNumber RecordCount = iota
 	CountString
 	CountMissing
+	CountPage      // the rows of the page
+	CountFirstPage // on page 1, the rows of the page; the total on other pages
+	CountTooSmall  // two thirds of the total
+	CountTooLarge  // one more than the total
 )
 
 // Sort is the order of the clients in a list.
