@@ -8,8 +8,11 @@ type Certificate struct {
 	// number of rows on them.
 	Pages int `json:"pages"`
 	Rows  int `json:"rows"`
-	// Distinct is the number of different ids in the rows.
-	Distinct int `json:"distinct"`
+	// Distinct is the number of different ids in the rows. Sum is a checksum of
+	// these ids, whatever their order: two passes with the same Distinct and the
+	// same Sum have shown the same ids.
+	Distinct int    `json:"distinct"`
+	Sum      uint64 `json:"sum,omitempty"`
 	// Duplicates is the number of rows whose id appeared earlier in this pass.
 	Duplicates int `json:"duplicates,omitempty"`
 	// Malformed is the number of rows without a usable id.
@@ -39,9 +42,13 @@ type Certificate struct {
 	Additions int `json:"additions,omitempty"`
 
 	// Ended is the reason why the pass ended: "count" (the number of ids
-	// reached Halo's count), "empty" (a page without rows) or "repeat" (a page
+	// equals Halo's count), "empty" (a page without rows) or "repeat" (a page
 	// without a new id). It is empty until the pass ends.
 	Ended string `json:"ended,omitempty"`
+
+	// Unpaged reports whether Halo sent page 1 again when the rows after it were
+	// requested. The list may then have more clients.
+	Unpaged bool `json:"unpaged,omitempty"`
 
 	// Search and IncludeInactive are the filters of the list.
 	Search          string `json:"search,omitempty"`
@@ -84,10 +91,21 @@ func (c *Certificate) observeNew(id int64) {
 	if id <= c.LastID {
 		c.Ascending = false
 	}
+	c.Sum += scatter(id)
 	c.LastID = max(c.LastID, id)
 	if c.TailID > 0 && id > c.TailID {
 		c.Additions++
 	}
+}
+
+// scatter maps each id to a number in which every bit depends on all bits of
+// the id, so that sums of different sets differ. It is the finaliser of
+// SplitMix64, which is a bijection.
+func scatter(id int64) uint64 {
+	x := uint64(id) * 0x9e3779b97f4a7c15 //nolint:gosec // two's complement is intended
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // observeTail records the greatest id on the tail page, before the first page

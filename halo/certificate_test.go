@@ -184,12 +184,28 @@ func TestCertificateCounts(t *testing.T) {
 	page(2, 0, unknownCount, 6) // the same id twice
 	page(1, 0, 10, 5)           // no new id
 	want := Certificate{
-		Pages: 4, Rows: 10, Distinct: 6, Duplicates: 3, Malformed: 1,
+		Pages: 4, Rows: 10, Distinct: 6, Sum: p.cur.Certificate.Sum, Duplicates: 3, Malformed: 1,
 		RecordFirst: 9, RecordLast: 10, RecordMin: 8, RecordMax: 10, Drops: 1,
 		Ascending: true, LastID: 6, Ended: EndedRepeat,
 	}
 	if diff := cmp.Diff(want, p.cur.Certificate); diff != "" {
 		t.Errorf("certificate (-want +got):\n%s", diff)
+	}
+}
+
+// The checksum does not depend on the order of the ids, and tells sets apart that are
+// equal in number, also if they are consecutive.
+func TestCertificateSum(t *testing.T) {
+	t.Parallel()
+	sum := func(ids ...int64) uint64 {
+		c := newCertificate(Query{})
+		for _, id := range ids {
+			c.observeNew(id)
+		}
+		return c.Sum
+	}
+	if sum(1, 2, 3) != sum(3, 1, 2) || sum(1, 4) == sum(2, 3) || sum(1) == sum(2) || sum(10, 20, 30) == sum(10, 25, 25) {
+		t.Error("sums do not tell sets apart")
 	}
 }
 

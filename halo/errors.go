@@ -18,7 +18,7 @@ var (
 	ErrUnauthorized = errors.New("token rejected")
 	// ErrForbidden means 403: the application or its agent lacks a right.
 	ErrForbidden = errors.New("access denied")
-	// ErrNotFound means 404 from the API, never from the authorisation server.
+	// ErrNotFound means 404 or 410 from the API, never from the authorisation server.
 	ErrNotFound = errors.New("not found")
 	// ErrInvalid means any other 4xx, or arguments that were rejected before
 	// sending.

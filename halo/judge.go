@@ -35,7 +35,7 @@ func judgeStatus(ans answer) *Error {
 		e.kind = ErrUnauthorized
 	case status == http.StatusForbidden:
 		e.kind = ErrForbidden
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		e.kind = ErrNotFound
 	case status == http.StatusRequestTimeout:
 		e.kind, e.next = ErrUnavailable, retryLater

@@ -44,9 +44,13 @@ type Cursor struct {
 // the loop ends, all its requests have ended.
 //
 // The last page of a successful pass has Last set. On that page, the number of
-// ids reaches Halo's count. If the count is never reached, the last page is the
-// first one without a new id; it is yielded without clients. If the cursor is
-// Done, the sequence is empty.
+// ids equals Halo's count. If that never happens, the last page is the first
+// page that is empty or has no new id; it is yielded without clients. If the
+// cursor is Done, the sequence is empty.
+//
+// The count is only a claim. If it says that a page as full as any other is the
+// last one, Pages makes one more request before it yields the page. A new id in
+// the answer refutes the count, and the pass continues.
 //
 // An error ends the sequence and is yielded with an empty page. All earlier
 // pages have been yielded, and the Cursor of the last yielded page resumes the
@@ -96,6 +100,12 @@ func (a *API) read(ctx context.Context, p *pass, yield func(Page) bool) error {
 			return &Error{Op: fmt.Sprintf("list clients page %d", number), kind: ErrTooLarge, cause: fmt.Errorf("the list has %d clients, but the maximum is %d", records, maxRecords)}
 		}
 		page := p.admit(l)
+		if p.mayContinue(l) {
+			if err := a.proveEnd(ctx, p, l); err != nil {
+				return err
+			}
+			page.Last = p.cur.Done
+		}
 		page.Cursor = p.cur
 		ahead.fill(p.target())
 		page.Ahead, page.Ready = ahead.ahead()
@@ -166,7 +176,8 @@ func (p *pass) admit(l listing) Page {
 		c.Ended = EndedEmpty
 	case len(page.Clients) == 0:
 		c.Ended = EndedRepeat
-	case c.RecordLast >= 0 && c.Distinct >= c.RecordLast:
+	case c.Distinct == c.RecordLast:
+		// A count smaller than the number of ids is wrong, so it ends nothing.
 		c.Ended = EndedCount
 	}
 	if page.Number == 1 && p.query.VerifyTail && p.tail(l) == 0 {
@@ -176,6 +187,46 @@ func (p *pass) admit(l listing) Page {
 	p.cur.Done = page.Last
 	p.cur.NextPage++
 	return page
+}
+
+// minFull is the number of rows from which a page may be full although it has
+// fewer rows than requested. The known limits of Halo's pages are 50 and 100.
+const minFull = 10
+
+// mayContinue reports whether the list may continue after l, the last page
+// according to Halo's count: l is as full as any page of the pass.
+func (p *pass) mayContinue(l listing) bool {
+	return p.cur.Certificate.Ended == EndedCount && l.rows >= p.fullest && l.rows >= min(minFull, p.query.PageSize)
+}
+
+// proveEnd requests the rows after l, the page that the pass admitted last. If
+// the answer has a new id, the pass is not over.
+//
+// The only page of a list could also be the page that Halo sends for every
+// page_no. So proveEnd requests the rows from the last row of page 1, as page 2
+// of a list with pages that are one row shorter. If the answer begins with the
+// first row instead, Halo ignores page_no.
+func (a *API) proveEnd(ctx context.Context, p *pass, l listing) error {
+	q, number := p.query, p.cur.NextPage
+	only := number == 2
+	if only && l.rows > 1 {
+		q.PageSize = min(l.rows-1, maxPageSize)
+	}
+	next, err := a.list(ctx, q, number)
+	if err != nil {
+		return fmt.Errorf("end of the list: %w", err)
+	}
+	c := &p.cur.Certificate
+	switch {
+	case slices.ContainsFunc(next.clients, func(client Client) bool { return !p.cur.Seen.Has(client.ID) }):
+		p.cur.Done, c.Ended = false, ""
+		if only {
+			c.TailID, c.Additions = 0, 0 // page 1 is not the tail
+		}
+	case only && l.rows > 1 && len(next.clients) > 0 && next.clients[0].ID == l.clients[0].ID:
+		c.Unpaged = true
+	}
+	return nil
 }
 
 // target returns the page to read ahead to, or 0 to stop reading ahead.

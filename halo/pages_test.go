@@ -30,10 +30,12 @@ func TestPagesReadsEverything(t *testing.T) {
 	}{
 		{"none", nil, 0, Query{}, EndedEmpty, 0, 1},
 		{"one page", nil, 7, Query{}, EndedCount, 7, 1},
-		{"exactly one page", nil, 100, Query{}, EndedCount, 100, 1},
+		{"few", nil, 9, Query{}, EndedCount, 9, 1},
+		{"exactly one page", nil, 100, Query{}, EndedCount, 100, 2},
+		{"exactly three pages", nil, 300, Query{}, EndedCount, 100, 4},
 		{"many pages", nil, 1234, Query{}, EndedCount, 34, 13},
 		{"tail", nil, 1234, Query{VerifyTail: true}, EndedCount, 34, 15},
-		{"tail of one page", nil, 34, Query{VerifyTail: true}, EndedCount, 34, 1},
+		{"tail of one page", nil, 34, Query{VerifyTail: true}, EndedCount, 34, 2},
 		{"no reading ahead", nil, 1234, Query{Window: 1}, EndedCount, 34, 13},
 		{"wide window", nil, 1234, Query{Window: 16}, EndedCount, 34, 13},
 		{"small pages", nil, 25, Query{PageSize: 10}, EndedCount, 5, 3},
@@ -48,7 +50,10 @@ func TestPagesReadsEverything(t *testing.T) {
 			w.pastEnd = func(w *clientList, size int) []int64 { return w.ids[:size] }
 		}, 250, Query{}, EndedRepeat, 100, 4},
 		{"count too high", func(w *clientList) { w.count = func(w *clientList) any { return len(w.ids) + 1 } }, 250, Query{}, EndedEmpty, 0, 4},
-		{"count of the page", func(w *clientList) { w.count = func(*clientList) any { return 3 } }, 250, Query{}, EndedEmpty, 0, 4},
+		{"count below a page", func(w *clientList) { w.count = func(*clientList) any { return 3 } }, 250, Query{}, EndedEmpty, 0, 4},
+		{"count of page 1", func(w *clientList) { w.count = func(*clientList) any { return 100 } }, 250, Query{VerifyTail: true}, EndedEmpty, 0, 5},
+		{"count of two full pages", func(w *clientList) { w.count = func(*clientList) any { return 200 } }, 250, Query{}, EndedEmpty, 0, 5},
+		{"count of a part", func(w *clientList) { w.count = func(*clientList) any { return 170 } }, 250, Query{VerifyTail: true}, EndedEmpty, 0, 6},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,8 +90,60 @@ func TestPagesReadsEverything(t *testing.T) {
 	}
 }
 
-// A caller that stops still gets the pages in flight, so that no request is
-// wasted.
+// A Halo that sends page 1 for every number must not look complete.
+func TestPagesNoticesThatPagingIsIgnored(t *testing.T) {
+	t.Parallel()
+	w := newClientList(100)
+	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
+		r.URL.RawQuery = "page_no=1&page_size=100"
+		w.ServeHTTP(rw, r)
+	})
+	pages, err := readAll(t.Context(), s.api(t), Query{}, Cursor{})
+	if err != nil || len(pages) != 1 {
+		t.Fatalf("%d pages, error %v", len(pages), err)
+	}
+	if c := pages[0].Cursor.Certificate; !c.Unpaged || c.Ended != EndedCount {
+		t.Errorf("certificate %+v", c)
+	}
+}
+
+// A client that appears right after the only page was read is not lost.
+func TestPagesContinuesAfterAnAddition(t *testing.T) {
+	t.Parallel()
+	w := newClientList(34)
+	w.before = func(l *clientList, _, nth int) {
+		if nth == 2 {
+			l.appendID(6000)
+		}
+	}
+	pages, err := readAll(t.Context(), newStub(t, w.ServeHTTP).api(t), Query{VerifyTail: true}, Cursor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := pages[len(pages)-1].Cursor.Certificate; c.Distinct >= c.RecordLast || c.TailID != 0 {
+		t.Errorf("looks complete: %+v", c)
+	}
+}
+
+// The request that proves the end of the list may fail. The page is then read again.
+func TestPagesEndError(t *testing.T) {
+	t.Parallel()
+	w := newClientList(300)
+	s := newStub(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page_no") == "4" {
+			rw.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.ServeHTTP(rw, r)
+	})
+	pages, err := readAll(t.Context(), s.api(t), Query{}, Cursor{})
+	if !errors.Is(err, ErrForbidden) || len(pages) != 2 || pages[1].Cursor.NextPage != 3 {
+		t.Errorf("%d pages, error %v", len(pages), err)
+	}
+}
+
+// A caller that wants to stop still gets the pages in flight, so that no request
+// is wasted.
 func TestPagesStopReadingAhead(t *testing.T) {
 	t.Parallel()
 	w := newClientList(3_000)
@@ -110,8 +167,8 @@ func TestPagesStopReadingAhead(t *testing.T) {
 	if n := len(w.pages()); n != last.Number {
 		t.Errorf("%d requests for %d pages", n, last.Number)
 	}
-	rest, err := readAll(t.Context(), a, Query{}, last.Cursor)
-	if err != nil || len(w.pages()) != 30 || rest[0].Number != last.Number+1 {
+	rest, err := readAll(t.Context(), a, Query{}, last.Cursor) // page 30 is full, so page 31 is requested, too
+	if err != nil || len(w.pages()) != 31 || rest[0].Number != last.Number+1 {
 		t.Errorf("resumed: %d requests, %v", len(w.pages()), err)
 	}
 }
@@ -302,7 +359,7 @@ func TestResumedPassKnowsWhereTheListEnds(t *testing.T) {
 	}
 }
 
-// A list of one page needs no second request for its greatest id.
+// A list of one page is its own tail.
 func TestTailOfOnePage(t *testing.T) {
 	t.Parallel()
 	a := newStub(t, newClientList(34).ServeHTTP).api(t)

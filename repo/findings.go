@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,7 +12,19 @@ import (
 const (
 	FoundSeen       Outcome = "seen"       // Halo returned the client, and it differs from the mapping
 	FoundMissing    Outcome = "missing"    // Halo has no such client
-	FoundUnverified Outcome = "unverified" // the client could not be read
+	FoundUnverified Outcome = "unverified" // the client could not be read, or there is a [Doubt]
+)
+
+// Doubt is a special reason for which a mapping cannot be verified.
+type Doubt string
+
+// Doubts in a [Finding] whose outcome is [FoundUnverified].
+const (
+	// DoubtUnlisted means that Halo shows the client by its id, but does not list it.
+	DoubtUnlisted Doubt = "unlisted"
+	// DoubtVanished means that Halo has no such client, but another night must confirm
+	// it; see [Store.DoubtVanished].
+	DoubtVanished Doubt = "vanished"
 )
 
 // Finding is the result of a resync for one mapped client. It is stored apart from the
@@ -22,13 +35,14 @@ type Finding struct {
 	Name     string // only for [FoundSeen]
 	Inactive bool   // only for [FoundSeen]
 	Reason   string // empty for [FoundSeen]
+	Doubt    Doubt  // only for [FoundUnverified]; may be empty
 }
 
 type findingColumns struct {
 	clientIDs       []int64
 	outcomes, names []string
 	inactive        []bool
-	reasons         []string
+	reasons, doubts []string
 }
 
 func (fc *findingColumns) add(f Finding) {
@@ -37,33 +51,59 @@ func (fc *findingColumns) add(f Finding) {
 	fc.names = append(fc.names, f.Name)
 	fc.inactive = append(fc.inactive, f.Inactive)
 	fc.reasons = append(fc.reasons, note(f.Reason))
+	fc.doubts = append(fc.doubts, string(f.Doubt))
 }
 
 const (
 	// A later page overrides an earlier one.
 	addFindingsSQL = `
-		insert into halosync.run_findings (tenant, run_id, client_id, outcome, name, inactive, reason)
-		select $1, $2, n.client_id, n.outcome, n.name, n.inactive, n.reason
-		from unnest($3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::text[])
-			as n(client_id, outcome, name, inactive, reason)
+		insert into halosync.run_findings (tenant, run_id, client_id, outcome, name, inactive, reason, doubt)
+		select $1, $2, n.client_id, n.outcome, n.name, n.inactive, n.reason, n.doubt
+		from unnest($3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::text[], $8::text[])
+			as n(client_id, outcome, name, inactive, reason, doubt)
 		order by n.client_id
 		on conflict (run_id, client_id) do update
-		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason`
+		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason, doubt = excluded.doubt`
+
+	// A mapping that is already missing needs no confirmation. One that vanished less
+	// than a night ago waits, however many others still wait with it.
+	doubtVanishedSQL = `
+		with fresh as (
+			select f.client_id, m.vanished_at
+			from halosync.runs r
+			join halosync.run_findings f on f.tenant = r.tenant and f.run_id = r.id and f.outcome = 'missing'
+			join halosync.mappings m on m.tenant is not distinct from $1 and m.connection_id = r.connection_id and m.client_id = f.client_id
+				and m.deleted_at is null and m.mapped_at <= r.started_at
+			where r.tenant = $1 and r.id = $2 and m.state <> 'missing'
+				and (m.vanished_at is null or m.vanished_at > r.started_at - $4::interval))
+		update halosync.run_findings f set outcome = 'unverified', doubt = 'vanished', reason = $5
+		where f.tenant = $1 and f.run_id = $2 and f.client_id in (
+			select client_id from fresh where vanished_at is not null or (select count(*) from fresh) > $3)`
 
 	// The statement removes findings from their table and applies them to the active
 	// mappings. A mapping that was created after the run began is newer than the
-	// finding and does not change.
+	// finding and does not change. The reason of an unlisted client ends with the day
+	// when it was last listed. While the client stays unlisted, the day stays, too.
 	applyFindingsSQL = `
 		with taken as (
 			delete from halosync.run_findings where tenant = $1 and run_id = $2 and client_id in (
 				select client_id from halosync.run_findings where tenant = $1 and run_id = $2 order by client_id limit $3)
-			returning client_id, outcome, name, inactive, reason),
+			returning client_id, outcome, name, inactive, reason, doubt),
 		hit as (
 			select m.tenant, m.id, m.company_id, m.client_id, m.client_name, m.client_inactive, m.state, m.state_reason, f.outcome,
 				case f.outcome when 'seen' then f.name else m.client_name end as new_name,
 				case f.outcome when 'seen' then f.inactive else m.client_inactive end as new_inactive,
 				case when f.outcome <> 'seen' then f.outcome when f.inactive then 'inactive' else 'ok' end as new_state,
-				f.reason as new_reason,
+				f.reason || case
+					when f.doubt <> 'unlisted' then ''
+					when m.state = 'unverified' and starts_with(m.state_reason, f.reason) then substr(m.state_reason, length(f.reason) + 1)
+					else '; ' || coalesce('it was last listed on ' || to_char(case
+						when m.mapped_at > n.listed_at or n.listed_at is null then case when m.mapped_by = 'import' and not exists (
+							select from halosync.runs i where i.tenant = $1 and i.id = m.run_id and i.args ? 'client_ids') then m.mapped_at end
+						when m.state = 'unverified' then least(n.listed_at, m.last_verified_at)
+						else n.listed_at end at time zone 'UTC', 'YYYY-MM-DD'), 'it has not been listed since it was mapped') end as new_reason,
+				case when f.doubt = 'vanished' then coalesce(m.vanished_at, r.started_at)
+					when f.outcome = 'unverified' and f.doubt = '' then m.vanished_at end as new_vanished_at,
 				case f.outcome when 'unverified' then
 					case when m.state = 'unverified' then m.last_verified_at else greatest(m.last_verified_at, n.verified_at) end
 					else now() end as new_verified_at
@@ -78,7 +118,7 @@ const (
 		changed as (
 			update halosync.mappings m
 			set client_name = d.new_name, client_inactive = d.new_inactive, state = d.new_state,
-				state_reason = d.new_reason, last_verified_at = d.new_verified_at
+				state_reason = d.new_reason, last_verified_at = d.new_verified_at, vanished_at = d.new_vanished_at
 			from differs d where m.tenant = d.tenant and m.id = d.id),
 		logged as (
 			insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
@@ -129,6 +169,23 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 		return 0, wrap("apply findings", err)
 	}
 	return taken, nil
+}
+
+// DoubtVanished decides whether the run may mark its missing clients as missing. If more
+// than most of them were not missing until now, they become unverified with
+// [DoubtVanished] and the given reason, until a run that begins at least after later finds
+// them missing again. DoubtVanished is safe to repeat. It returns [ErrFenced] if another
+// execution owns the run.
+func (s *Store) DoubtVanished(ctx context.Context, ref RunRef, most int, after time.Duration, reason string) (doubted int, err error) {
+	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockOwnRun(ctx, tx, ref); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, doubtVanishedSQL, ref.Tenant, ref.ID, most, after, note(reason))
+		doubted = int(tag.RowsAffected())
+		return err
+	})
+	return doubted, wrap("doubt vanished clients", err)
 }
 
 // Findings returns the client ids of a run's findings with one outcome, in ascending

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -97,6 +98,18 @@ func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	compared := page(1, renamed...)
 	compared.Compare = true
 	must[repo.ImportResult](t)(w.ImportBatch(ctx, work.Ref, compared, decider(renamed)))
+	if n := must[int](t)(w.ApplyFindings(ctx, work.Ref, few)); n != few {
+		t.Errorf("%d findings applied, want %d", n, few)
+	}
+	lost := page(90)
+	lost.Compare = true
+	for _, c := range known {
+		lost.Absent = append(lost.Absent, repo.Finding{ClientID: c.ID, Outcome: repo.FoundMissing, Reason: "gone"})
+	}
+	must[repo.ImportResult](t)(w.ImportBatch(ctx, work.Ref, lost, decider(nil)))
+	if n := must[int](t)(w.DoubtVanished(ctx, work.Ref, 3, time.Hour, "vanished")); n != few {
+		t.Errorf("%d findings doubted, want %d", n, few)
+	}
 	if n := must[int](t)(w.ApplyFindings(ctx, work.Ref, few)); n != few {
 		t.Errorf("%d findings applied, want %d", n, few)
 	}

@@ -75,7 +75,7 @@ const (
 			where (m.client_name, m.client_inactive, m.state, m.state_reason) is distinct from (n.name, n.inactive, n.state, '')),
 		changed as (
 			update halosync.mappings m
-			set client_name = b.new_name, client_inactive = b.new_inactive, state = b.new_state, state_reason = '', last_verified_at = now()
+			set client_name = b.new_name, client_inactive = b.new_inactive, state = b.new_state, state_reason = '', last_verified_at = now(), vanished_at = null
 			from before b where m.tenant = b.tenant and m.id = b.id)
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)
 		select $1, $4, 'mapping.refreshed', $8, $3, $2, b.id, b.company_id, b.client_id,
@@ -115,7 +115,7 @@ func (w *batchWrite) send(ctx context.Context, conn *pgxpool.Conn, ref RunRef, a
 		b.Queue(addItemsSQL, ref.Tenant, ref.ID, w.items.clientIDs, w.items.companyIDs, w.items.outcomes, w.items.reasons, maxItems)
 	}
 	if f := w.findings; len(f.clientIDs) > 0 {
-		b.Queue(addFindingsSQL, ref.Tenant, ref.ID, f.clientIDs, f.outcomes, f.names, f.inactive, f.reasons)
+		b.Queue(addFindingsSQL, ref.Tenant, ref.ID, f.clientIDs, f.outcomes, f.names, f.inactive, f.reasons, f.doubts)
 	}
 	pageIDs := w.page.PageIDs
 	if pageIDs == nil {

@@ -18,8 +18,8 @@ type MappingState string
 const (
 	MappingOK         MappingState = "ok"
 	MappingInactive   MappingState = "inactive"   // the client is inactive in Halo
-	MappingMissing    MappingState = "missing"    // the client no longer exists in Halo
-	MappingUnverified MappingState = "unverified" // the client could not be read
+	MappingMissing    MappingState = "missing"    // Halo no longer shows the client
+	MappingUnverified MappingState = "unverified" // the client could not be read, or there is a [Doubt]
 )
 
 // Mapping links a company to the Halo client that is the same customer.

@@ -78,7 +78,7 @@ func restore(ctx context.Context, tx pgx.Tx, tenant, actor string, m Mapping, si
 			select * from halosync.mappings where tenant = $1 and id = $3),
 		restored as (
 			update halosync.mappings m set deleted_at = null, deleted_by = null, mapped_by = 'restore', mapped_at = now(),
-				state = $4, state_reason = $5,
+				state = $4, state_reason = $5, vanished_at = null,
 				client_name = case when $4 in ('ok', 'inactive') then $6 else m.client_name end,
 				client_inactive = case when $4 in ('ok', 'inactive') then $7 else m.client_inactive end,
 				last_verified_at = case when $4 = 'unverified' then m.last_verified_at else now() end

@@ -46,7 +46,7 @@ type Counts struct {
 	Skipped   int
 	Failed    int
 	// The remaining fields count mappings, not clients:
-	Missing    int // the client no longer exists in Halo
+	Missing    int // Halo no longer shows the client
 	Unverified int // the client could not be read
 	Removed    int
 }

@@ -82,6 +82,7 @@ func queueProved(b *pgx.Batch, ref RunRef, f Finish) {
 	b.Queue(`
 		update halosync.connections c set
 			verified_at = case when $4 then r.started_at else c.verified_at end,
+			listed_at = case when $4 and $5 > 0 then r.started_at else c.listed_at end,
 			clients_pages = case when $5 > 0 then $5 else c.clients_pages end,
 			last_success_at = case when $6 then now() else c.last_success_at end
 		from halosync.runs r

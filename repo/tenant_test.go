@@ -134,6 +134,10 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	add("SetRequestKey", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.SetRequestKey(ctx, t, run, "another") })
 	add("RejectRun", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.RejectRun(ctx, t, run, "") })
 	add("ApplyFindings", repo.ErrFenced, func(ctx context.Context, t string) error { _, err := w.ApplyFindings(ctx, ref(t), 10); return err })
+	add("DoubtVanished", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.DoubtVanished(ctx, ref(t), 0, time.Hour, "")
+		return err
+	})
 	add("Findings", errNothing, func(ctx context.Context, t string) error { return nothing(w.Findings(ctx, ref(t), repo.FoundSeen)) })
 	add("ApproveRun", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ApproveRun(ctx, t, run, "eve"); return err })
 	add("ConfirmInstance", repo.ErrNotFound, func(ctx context.Context, t string) error { return w.ConfirmInstance(ctx, t, w.conn) })

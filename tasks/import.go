@@ -74,8 +74,8 @@ type RunResult struct {
 	Ambiguous    int    `json:"ambiguous"`
 	Skipped      int    `json:"skipped"`
 	Failed       int    `json:"failed"`
-	Missing      int    `json:"missing"`    // mappings whose client no longer exists in Halo
-	Unverified   int    `json:"unverified"` // mappings whose client could not be read
+	Missing      int    `json:"missing"`    // mappings whose client Halo no longer shows
+	Unverified   int    `json:"unverified"` // mappings that could not be verified
 	Removed      int    `json:"removed"`    // mappings that the run unmapped
 	Error        string `json:"error"`
 }

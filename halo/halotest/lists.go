@@ -48,7 +48,7 @@ func list(c *call, b []byte) answer {
 
 	b = slices.Grow(b, 256+len(rows)*1100)
 	if !c.p.BareArray {
-		b = appendEnvelope(b, c, form.key, total)
+		b = appendEnvelope(b, c, form.key, c.claim(len(rows), total))
 	}
 	b = append(b, '[')
 	for i, e := range rows {
@@ -65,6 +65,19 @@ func list(c *call, b []byte) answer {
 		status: http.StatusOK, header: http.Header{"Content-Type": {jsonType}}, body: b,
 		list: c.route == RouteList, pooled: true, rows: len(rows), total: total,
 	}
+}
+
+// claim returns the count that the envelope states.
+func (c *call) claim(rows, total int) int {
+	switch {
+	case c.p.RecordCount == CountPage, c.p.RecordCount == CountFirstPage && c.query.page == 1:
+		return rows
+	case c.p.RecordCount == CountTooSmall:
+		return total * 2 / 3
+	case c.p.RecordCount == CountTooLarge:
+		return total + 1
+	}
+	return total
 }
 
 // appendEnvelope appends everything before the rows. It writes page_no and
@@ -88,7 +101,7 @@ func appendEnvelope(b []byte, c *call, key string, total int) []byte {
 		b = append(b, ',')
 	}
 	switch c.p.RecordCount {
-	case CountNumber:
+	default:
 		b = append(strconv.AppendInt(append(b, `"record_count":`...), int64(total), 10), ',')
 	case CountString:
 		b = append(strconv.AppendInt(append(b, `"record_count":"`...), int64(total), 10), '"', ',')

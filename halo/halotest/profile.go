@@ -88,6 +88,10 @@ const (
 	CountNumber RecordCount = iota
 	CountString
 	CountMissing
+	CountPage      // the rows of the page
+	CountFirstPage // on page 1, the rows of the page; the total on other pages
+	CountTooSmall  // two thirds of the total
+	CountTooLarge  // one more than the total
 )
 
 // ExpiresIn is the form of expires_in in a token answer.

@@ -26,8 +26,8 @@ type Status int
 // The statuses of a [Reading].
 const (
 	Found     Status = iota
-	Missing          // 404: it does not exist
-	Forbidden        // 403: the application's agent may not read it
+	Missing          // 404 or 410: it does not exist, or the agent may not read it
+	Forbidden        // 403, or 401 although the token is valid: the agent may not read it
 	Invalid          // Halo does not accept the id
 	Broken           // a 5xx or an invalid answer: Halo fails for this client or for all
 )
@@ -42,6 +42,10 @@ type Reading struct {
 
 // Client reads one client by its id. It returns an error only if the failure may affect
 // all clients, as a token error does.
+//
+// Some of Halo's routes answer 401 if a right is missing (halocli). So after a 401, Client
+// proves the token with a request for the list. If that works, only this client is
+// refused.
 func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	c, err := api.Client(ctx, id)
 	r := Reading{ID: id, Client: c, Err: err}
@@ -55,6 +59,9 @@ func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 		r.Status = Missing
 	case errors.Is(err, halo.ErrForbidden):
 		r.Status = Forbidden
+	case errors.Is(err, halo.ErrUnauthorized):
+		r.Status = Forbidden
+		return r, Alive(ctx, api)
 	case errors.Is(err, halo.ErrInvalid):
 		r.Status = Invalid
 	case ok && (herr.Status >= http.StatusInternalServerError || errors.Is(err, halo.ErrNotHalo) || errors.Is(err, halo.ErrTooLarge)):

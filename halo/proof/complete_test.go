@@ -22,10 +22,24 @@ func pass(n int, change ...func(*halo.Certificate)) halo.Certificate {
 func TestComplete(t *testing.T) {
 	t.Parallel()
 	unordered := func(c *halo.Certificate) { c.Ascending = false }
+	otherIDs := func(c *halo.Certificate) { c.Sum++ }
+	countless := func(c *halo.Certificate) {
+		c.RecordFirst, c.RecordLast, c.RecordMin, c.RecordMax, c.Ended = -1, -1, -1, -1, "empty"
+	}
+	onePage := func(c *halo.Certificate) { c.Pages, c.Ended = 2, "repeat" }
+	counted := func(n int) func(c *halo.Certificate) {
+		return func(c *halo.Certificate) {
+			c.RecordFirst, c.RecordLast, c.RecordMin, c.RecordMax, c.Ended = n, n, n, n, "empty"
+		}
+	}
+	pageCounts := func(c *halo.Certificate) {
+		c.RecordFirst, c.RecordLast, c.RecordMin, c.RecordMax, c.Drops, c.Ended = 100, 50, 50, 100, 1, "repeat"
+	}
+	unpaged := func(c *halo.Certificate) { c.Unpaged = true }
+	grown := func(c *halo.Certificate) { c.RecordFirst, c.RecordMin = 249, 249 }
 	for name, tt := range map[string]struct {
 		passes []halo.Certificate
-		fresh  int
-		reason string // part of the reason; empty: complete
+		reason string // part of it; empty: complete
 	}{
 		"calm":              {passes: []halo.Certificate{pass(250)}},
 		"one page":          {passes: []halo.Certificate{pass(3)}},
@@ -46,15 +60,24 @@ func TestComplete(t *testing.T) {
 		"not ordered by id, the same ids twice": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)},
 		},
-		"not ordered by id, new ids in the second pass": {
-			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)}, fresh: 1, reason: "order",
+		"not by id, new ones in the second": {
+			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered, otherIDs)}, reason: "order",
 		},
-		"changed, then calm": {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}, fresh: 1},
+		"changed, then calm":                  {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}},
+		"no count, twice the same":            {passes: []halo.Certificate{pass(250, countless), pass(250, countless)}},
+		"no count, others in the second":      {passes: []halo.Certificate{pass(250, countless), pass(250, countless, otherIDs)}, reason: "no record_count"},
+		"no count, one page again and again":  {passes: []halo.Certificate{pass(90, countless, onePage), pass(90, countless, onePage)}, reason: "sent them again as page 2"},
+		"count too small, twice the same":     {passes: []halo.Certificate{pass(250, counted(100)), pass(250, counted(100))}},
+		"count too small":                     {passes: []halo.Certificate{pass(250, counted(100))}, reason: "counts 100 clients but showed 250"},
+		"count too large, twice the same":     {passes: []halo.Certificate{pass(250, counted(251)), pass(250, counted(251))}, reason: "counts 251 clients but showed 250"},
+		"count of the page, twice the same":   {passes: []halo.Certificate{pass(250, pageCounts), pass(250, pageCounts)}},
+		"page 1 for every number":             {passes: []halo.Certificate{pass(100, unpaged), pass(100, unpaged)}, reason: "sent them again as page 2"},
+		"restored in the middle, then as was": {passes: []halo.Certificate{pass(250, unordered), pass(250, grown)}},
 		"calm, then short": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered, func(c *halo.Certificate) { c.Distinct = 100 })}, reason: "showed 100",
 		},
 	} {
-		complete, reason := Complete(tt.passes, tt.fresh)
+		complete, reason := Complete(tt.passes)
 		if complete != (tt.reason == "") || complete != (reason == "") || !strings.Contains(reason, tt.reason) {
 			t.Errorf("%s: complete %v, %q; want %q", name, complete, reason, tt.reason)
 		}

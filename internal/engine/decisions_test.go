@@ -36,7 +36,7 @@ func TestSideOf(t *testing.T) {
 	}{
 		"found":    {halo.Client{ID: 1, Name: "A"}, nil, repo.HaloSide{State: "ok", Name: "A"}},
 		"inactive": {halo.Client{ID: 1, Name: "A", Inactive: true}, nil, repo.HaloSide{State: "inactive", Name: "A", Inactive: true}},
-		"gone":     {halo.Client{}, fmt.Errorf("read: %w", halo.ErrNotFound), repo.HaloSide{State: "missing", Reason: "restored; the client does not exist in Halo"}},
+		"gone":     {halo.Client{}, fmt.Errorf("read: %w", halo.ErrNotFound), repo.HaloSide{State: "missing", Reason: "restored; Halo does not show its client: it was deleted, or the agent may not read it"}},
 		"hidden":   {halo.Client{}, halo.ErrForbidden, repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: access denied"}},
 		"no keys":  {halo.Client{}, errors.New("no key set"), repo.HaloSide{State: "unverified", Reason: "restored; Halo could not be read: no key set"}},
 	} {

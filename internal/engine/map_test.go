@@ -114,7 +114,7 @@ func TestMapOutcomes(t *testing.T) {
 		"6 refused: client 13 (Closed) is inactive in Halo",
 		"7 refused: the application's agent is not allowed to read client 14",
 		`8 refused: client 1 is Halo's "Unknown" client, which collects unmatched records`,
-		"9 refused: client 4711 does not exist in Halo",
+		"9 refused: Halo shows no client 4711: it does not exist, or the agent may not read it",
 		"10 refused: several clients in Halo have this name: 15, 16",
 		"11 refused: contradicts pair 4, which maps the client to company " + ids[1].String(),
 		"12 refused: no client in Halo has exactly this name",

@@ -90,14 +90,17 @@ func (r *sideReader) read(ctx context.Context, client int64) repo.HaloSide {
 	if r.down != nil {
 		return sideOf(halo.Client{}, r.down)
 	}
-	c, err := r.api.Client(ctx, client)
-	if errors.Is(err, halo.ErrNotFound) {
-		return r.absent(ctx)
-	}
-	if err != nil && !errors.Is(err, halo.ErrForbidden) {
+	reading, err := proof.Client(ctx, r.api, client)
+	switch {
+	case err != nil:
 		r.down = err // skip the other clients, which would fail just as slowly
+		return sideOf(halo.Client{}, err)
+	case reading.Status == proof.Missing:
+		return r.absent(ctx)
+	case reading.Status == proof.Broken:
+		r.down = reading.Err
 	}
-	return sideOf(c, err)
+	return sideOf(reading.Client, reading.Err)
 }
 
 // absent returns the Halo side of a client after a 404. The client is missing, unless
@@ -122,7 +125,7 @@ func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 func sideOf(c halo.Client, err error) repo.HaloSide {
 	switch {
 	case errors.Is(err, halo.ErrNotFound):
-		return repo.HaloSide{State: repo.MappingMissing, Reason: "restored; the client does not exist in Halo"}
+		return repo.HaloSide{State: repo.MappingMissing, Reason: "restored; Halo does not show its client: it was deleted, or the agent may not read it"}
 	case err != nil:
 		return repo.HaloSide{State: repo.MappingUnverified, Reason: "restored; Halo could not be read: " + dispatch.Reason(err)}
 	case c.Inactive:

@@ -56,7 +56,7 @@ func TestRestore(t *testing.T) {
 
 	got := w.restore(m[2].ID, m[3].ID, m[4].ID, m[5].ID, m[6].ID, m[8].ID, uuid.New())
 	same(t, "outcomes", outcomeLines(got), []string{
-		"restored", "restored", "restored: restored; the client does not exist in Halo",
+		"restored", "restored", "restored: restored; Halo does not show its client: it was deleted, or the agent may not read it",
 		"refused: its company is now mapped to client 50 (Fifty)",
 		"refused: its client is now mapped to company " + w.companyOf(6).String() + " (Other)",
 		"in force already", `does not exist: "enqueue mappings --unmapped" shows those that can be restored`,

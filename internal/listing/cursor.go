@@ -16,8 +16,6 @@ type Cursor struct {
 	List halo.Cursor `json:"list"`
 	// Passes are the certificates of the passes that have ended.
 	Passes []halo.Certificate `json:"passes,omitempty"`
-	// New counts the ids of this pass that no earlier pass showed.
-	New int `json:"new,omitempty"`
 	// Listed means that the listing is finished or was not needed. The remaining ids are
 	// read one by one.
 	Listed bool `json:"listed,omitempty"`

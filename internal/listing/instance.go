@@ -54,8 +54,10 @@ func countRecognised(ctx context.Context, api *halo.API, sample []repo.MappedCli
 		switch {
 		case err != nil:
 			return 0, err
-		case r.Status == proof.Invalid, r.Status == proof.Broken:
-			return 0, r.Err
+		case r.Status == proof.Broken:
+			if err := proof.Alive(ctx, api); err != nil {
+				return 0, err
+			}
 		case r.Status == proof.Found && names.Normalise(r.Client.Name) == names.Normalise(known.ClientName):
 			same++
 		}

@@ -142,21 +142,17 @@ func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 func (l *Listing) gather(batch *Batch, page halo.Page) {
 	batch.Pass, batch.Page = l.Cursor.Pass, page.Number
 	batch.Pages++
-	fresh := l.fresh(batch, page.Clients)
-	if l.Cursor.Pass > 1 {
-		l.Cursor.New += fresh
-	}
-	l.Total = max(l.Total, page.RecordCount)
+	l.collect(batch, page.Clients)
+	l.Total = max(l.Total, page.RecordCount, page.Cursor.Certificate.Distinct)
 	l.Cursor.List = page.Cursor
 	if page.Last {
 		l.endPass(page.Cursor.Certificate)
 	}
 }
 
-// fresh adds a page's ids, and its clients that this run has not processed yet, to a
-// batch. It returns the number of these clients.
-func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
-	before := len(batch.Clients)
+// collect adds to a batch the page's ids and the clients that this run has not processed
+// yet.
+func (l *Listing) collect(batch *Batch, clients []halo.Client) {
 	for _, c := range clients {
 		batch.IDs = append(batch.IDs, c.ID)
 		if l.Handled.Has(c.ID) {
@@ -169,7 +165,6 @@ func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
 		}
 		batch.Clients = append(batch.Clients, c)
 	}
-	return len(batch.Clients) - before
 }
 
 // endPass checks whether the list is complete after a pass, and prepares the next pass
@@ -177,10 +172,10 @@ func (l *Listing) fresh(batch *Batch, clients []halo.Client) int {
 func (l *Listing) endPass(cert halo.Certificate) {
 	c := &l.Cursor
 	c.Passes = append(c.Passes, cert)
-	c.Complete, c.Reason = proof.Complete(c.Passes, c.New)
+	c.Complete, c.Reason = proof.Complete(c.Passes)
 	if c.Complete || c.Pass >= proof.MaxPasses {
 		c.Listed = true
 		return
 	}
-	c.Pass, c.New, c.List = c.Pass+1, 0, halo.Cursor{}
+	c.Pass, c.List = c.Pass+1, halo.Cursor{}
 }

@@ -95,7 +95,9 @@ func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan s
 		return err
 	}
 	named := make(map[string][]halo.Client)
-	once := proof.List{Query: query, Passes: 1, Stop: func() error {
+	// A second pass, if Halo sends no count or the list changes, takes fewer requests
+	// than looking up every name.
+	whole := proof.List{Query: query, Passes: 2, Stop: func() error {
 		select {
 		case <-draining:
 			return run.ErrDraining
@@ -103,7 +105,7 @@ func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan s
 			return nil
 		}
 	}}
-	doubt, err := once.Read(ctx, l.api, func(c halo.Client, isNew bool) {
+	doubt, err := whole.Read(ctx, l.api, func(c halo.Client, isNew bool) {
 		if _, ok := slices.BinarySearch(ids, c.ID); ok {
 			l.byID[c.ID] = answer{Client: listing.Row(c)}
 		}
@@ -169,7 +171,7 @@ func (l *lookup) readAll(ctx context.Context, ids []int64) (broken []proof.Readi
 		case proof.Found:
 			l.byID[r.ID] = answer{Client: listing.Row(r.Client)}
 		case proof.Missing:
-			l.byID[r.ID] = answer{refusal: fmt.Sprintf("client %d does not exist in Halo", r.ID)}
+			l.byID[r.ID] = answer{refusal: fmt.Sprintf("Halo shows no client %d: it does not exist, or the agent may not read it", r.ID)}
 		case proof.Forbidden:
 			l.byID[r.ID] = answer{refusal: fmt.Sprintf("the application's agent is not allowed to read client %d", r.ID)}
 		case proof.Invalid:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/halo/proof"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/listing"
 	"github.com/halosync/halosync/internal/ratelimit"
@@ -91,7 +92,10 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 		}
 	}
 	if x.Cursor.Way == byListing && !x.Cursor.Complete {
-		return run.Result{State: repo.StatePartial, Reason: x.Cursor.Reason + "; no mapping was changed"}, nil
+		if last := x.Cursor.Passes[len(x.Cursor.Passes)-1]; !proof.Unpaged(last) {
+			return run.Result{State: repo.StatePartial, Reason: x.Cursor.Reason + "; no mapping was changed"}, nil
+		}
+		x.Cursor.Way = byIDs // the clients that the only page does not show
 	}
 	if end, err := x.readRest(ctx); err != nil || end.State != "" {
 		return end, err
@@ -99,28 +103,37 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 	if end, err := x.confirmFindings(ctx); err != nil || end.State != "" {
 		return end, err
 	}
+	if err := x.doubtVanished(ctx); err != nil {
+		return run.Result{}, err
+	}
 	return x.apply(ctx)
 }
 
 // chooseWay chooses the way that takes fewer requests: a listing, or one request for each
-// mapping. It takes the length of the list from the last complete listing or, if unknown,
-// from the first page.
+// mapping. If both take as many, it chooses the listing, which proves more. It takes the
+// length of the list from the last complete listing or, if unknown, from the first page.
+// If Halo sends no count, it supposes that all clients are mapped; a listing then takes
+// two passes.
 func (x *execution) chooseWay(ctx context.Context) error {
-	pages := x.pages
-	if pages == 0 && x.mapped.Len() > 1 {
+	x.Cursor.Way = byListing
+	mapped, pages := x.mapped.Len(), x.pages
+	if pages == 0 {
+		if mapped == 1 {
+			x.Cursor.Way = byIDs
+			return nil
+		}
 		page, err := x.api.Page(ctx, x.Query, 1)
 		if err != nil {
 			return err
 		}
-		switch {
-		case page.RecordCount < 0:
-			pages = x.mapped.Len() // a listing without a count proves nothing
-		case page.Rows > 0:
-			pages = (page.RecordCount + page.Rows - 1) / page.Rows
+		if page.Rows > 0 {
+			pages = (max(page.RecordCount, mapped) + page.Rows - 1) / page.Rows
+		}
+		if page.RecordCount < 0 {
+			pages *= 2
 		}
 	}
-	x.Cursor.Way = byListing
-	if x.mapped.Len() <= listingCost(max(1, pages)) {
+	if mapped < listingCost(max(1, pages)) {
 		x.Cursor.Way = byIDs
 	}
 	return nil

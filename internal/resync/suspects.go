@@ -2,8 +2,10 @@ package resync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
@@ -19,7 +21,7 @@ const (
 	byIDChunk = 50
 )
 
-// readRest reads the mapped clients that no page has shown, one by one. After a
+// readRest reads by id the mapped clients that no page has shown. After a complete
 // listing, it skips clients that are already marked missing, because the listing would
 // have shown them if they existed again.
 func (x *execution) readRest(ctx context.Context) (run.Result, error) {
@@ -91,6 +93,34 @@ func (x *execution) overCeiling() run.Result {
 			" if the clients are really gone, run \"enqueue runs approve %s\"", x.mapped.Len(), missing, limit, repo.Hex(x.run.Run.ID))}
 }
 
+// Clients that vanish together are less likely to have been deleted than to be hidden by
+// a change of rights, which Halo also answers with 404. If more than maxVanished clients
+// vanish in one night, a run that begins at least askAgainAfter later must find them
+// missing, too.
+const (
+	maxVanished   = 3
+	askAgainAfter = 12 * time.Hour
+)
+
+const (
+	// goneReason claims no more than a 404 proves.
+	goneReason = "Halo no longer shows it; it was deleted, or the agent lost the right to read it"
+	// vanishedReason is the reason of a mapping that waits for the next night.
+	vanishedReason = "Halo no longer shows it, and other clients vanished in the same night; the next nightly resync checks again"
+	// unlistedReason continues with the day when the client was last listed.
+	unlistedReason = "not listed: Halo shows the client by its id, but not in its list of clients"
+)
+
+// doubtVanished lets missing clients wait for the next night if too many vanished at
+// once. A person who has approved the run has already decided.
+func (x *execution) doubtVanished(ctx context.Context) error {
+	if !x.found || x.run.Run.ApprovedMissing > 0 {
+		return nil
+	}
+	_, err := x.store.DoubtVanished(ctx, x.run.Ref, maxVanished, askAgainAfter, vanishedReason)
+	return err
+}
+
 // confirmFindings verifies that Halo shows clients at all before the run reports any
 // client as missing or unverified. confirmFindings reads a client again if only one
 // answer reports it missing.
@@ -124,6 +154,14 @@ func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 	return run.Result{}, nil
 }
 
+// statusOf returns the status of an answer in brackets.
+func statusOf(err error) string {
+	if herr, ok := errors.AsType[*halo.Error](err); ok {
+		return fmt.Sprintf(" (status %d)", herr.Status)
+	}
+	return ""
+}
+
 // maxMissing returns how many of a connection's mappings one resync may mark missing: the
 // largest of 20, a tenth of the mappings, and the number that a person has approved.
 func maxMissing(mappings, approved int) int { return max(20, mappings/10, approved) }
@@ -144,12 +182,15 @@ func (x *execution) readClients(ctx context.Context, ids []int64) (found []halo.
 		f := repo.Finding{ClientID: r.ID, Outcome: repo.FoundUnverified}
 		switch r.Status {
 		case proof.Found:
-			found = append(found, r.Client)
-			continue
+			if x.Cursor.Way == byIDs {
+				found = append(found, r.Client)
+				continue
+			}
+			f.Reason, f.Doubt = unlistedReason, repo.DoubtUnlisted
 		case proof.Missing:
-			f.Outcome, f.Reason = repo.FoundMissing, "no longer exists in Halo"
+			f.Outcome, f.Reason = repo.FoundMissing, goneReason
 		case proof.Forbidden:
-			f.Reason = "the application's agent is not allowed to read this client (status 403)"
+			f.Reason = "the application's agent is not allowed to read this client" + statusOf(r.Err)
 		default:
 			f.Reason = r.Err.Error()
 		}

@@ -34,8 +34,8 @@ type Run struct {
 	Ambiguous    int           `json:"ambiguous"`
 	Skipped      int           `json:"skipped"`
 	Failed       int           `json:"failed"`
-	Missing      int           `json:"missing" doc:"Mappings whose client no longer exists."`
-	Unverified   int           `json:"unverified" doc:"Mappings whose client could not be read."`
+	Missing      int           `json:"missing" doc:"Mappings whose client Halo no longer shows."`
+	Unverified   int           `json:"unverified" doc:"Mappings that could not be verified."`
 	Removed      int           `json:"removed" doc:"Mappings unmapped."`
 	DryRun       bool          `json:"dry_run" doc:"Nothing was written."`
 	WaitReason   string        `json:"wait_reason" doc:"What the run is waiting for."`

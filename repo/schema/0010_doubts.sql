@@ -1,0 +1,17 @@
+-- halosync:oldest-program 9
+
+-- +goose Up
+-- A finding whose outcome is unverified can have a special reason. "unlisted":
+-- Halo shows the client by its id, but does not list it. "vanished": Halo
+-- answered that there is no such client, but another night must confirm it.
+alter table halosync.run_findings
+    add column doubt text not null default '' check (doubt in ('', 'unlisted', 'vanished'));
+
+-- Start of the first resync that could not find the client, while another
+-- night must confirm that the client is missing. Store.DoubtVanished reads it.
+alter table halosync.mappings add column vanished_at timestamptz;
+
+-- Start of the last resync that read a complete list. It listed each client
+-- that was mapped at that time, unless the mapping has become unverified or
+-- missing since.
+alter table halosync.connections add column listed_at timestamptz;
