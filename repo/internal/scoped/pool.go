@@ -40,11 +40,29 @@ type Pool struct {
 	Timeout time.Duration
 }
 
+// ParseConfig parses the address of the database for a connection outside a pool. The
+// error is [ErrURL].
+func ParseConfig(url string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, ErrURL
+	}
+	sendUTF8(cfg)
+	return cfg, nil
+}
+
+// sendUTF8 declares that this program sends and reads UTF-8. Without it, Postgres would
+// assume the encoding that the role, the database, the URL or the server names, and store
+// every character outside ASCII as two wrong ones.
+func sendUTF8(cfg *pgx.ConnConfig) { cfg.RuntimeParams["client_encoding"] = "UTF8" }
+
 // Open creates a pool without connecting. Session settings in cfg take precedence over
-// the pool's own. If trace is not nil, it is called for each statement.
+// the pool's own, except the encoding. If trace is not nil, it is called for each
+// statement.
 func Open(ctx context.Context, cfg *pgxpool.Config, trace Trace) (*Pool, error) {
 	params := cfg.ConnConfig.RuntimeParams
 	setDefault(params, "application_name", "halosync")
+	sendUTF8(cfg.ConnConfig)
 	if !pooled(cfg.ConnConfig) {
 		params[tenantSetting] = noTenant // a statement that names no tenant sees no rows
 		// Cache the descriptions of statements, but not their plans. Plans made while
