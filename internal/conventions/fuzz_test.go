@@ -71,6 +71,7 @@ var fuzzed = map[string]string{
 	"halo message":                  "FuzzErrorBody",
 	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",
+	"internal/api cutTag":           "FuzzIfMatch",
 	"internal/config Load":          "FuzzLoad",
 	"internal/names Normalise":      "FuzzNormaliseName",
 	"internal/names StripLegalForm": "FuzzStripLegalForm",
