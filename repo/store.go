@@ -63,7 +63,7 @@ func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.Updated
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(opts.URL)
 	if err != nil {
-		return nil, scoped.ErrURL
+		return nil, scoped.URLError(err)
 	}
 	if opts.MaxConns > 0 {
 		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,18 @@ const idleInTransaction = 30 * time.Second
 // an invalid port.
 var ErrURL = errors.New("database URL: malformed; special characters in its password must be percent-encoded")
 
+// errTLSFiles replaces the parser's error about a file that the address names.
+var errTLSFiles = errors.New("database URL: a file that sslrootcert, sslcert or sslkey names cannot be read, or is not PEM; a byte order mark at its start must be removed")
+
+// URLError returns the error for an address that the parser refuses with err. It does not
+// quote the address.
+func URLError(err error) error {
+	if strings.Contains(err.Error(), "failed to configure TLS") {
+		return errTLSFiles
+	}
+	return ErrURL
+}
+
 // Pool is a pool of connections. Statements run in a [Scope].
 type Pool struct {
 	pool *pgxpool.Pool
@@ -41,11 +54,11 @@ type Pool struct {
 }
 
 // ParseConfig parses the address of the database for a connection outside a pool. The
-// error is [ErrURL].
+// error does not quote the address.
 func ParseConfig(url string) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, ErrURL
+		return nil, URLError(err)
 	}
 	sendUTF8(cfg)
 	return cfg, nil
