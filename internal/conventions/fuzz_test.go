@@ -21,6 +21,7 @@ var fuzzed = map[string]string{
 
 	"halo ParseAllow":          "FuzzParseAllow",
 	"halo ParseAuthServer":     "FuzzParseServer",
+	"halo ParseProxy":          "FuzzParseProxy",
 	"halo ParseResourceServer": "FuzzParseServer",
 	"halo parseAddress":        "FuzzParseServer",
 	"halo parsePort":           "FuzzParseServer",
