@@ -58,6 +58,8 @@ var fuzzed = map[string]string{
 	"internal/secret Parse":           "FuzzParse",
 	"internal/secret decode":          "FuzzParse",
 
+	"repo/internal/scoped ParseConfig": "no: pgx parses an address from the operator",
+
 	"tasks ParseAddress": "no: it calls redisurl.Parse",
 	"tasks ReadStored":   "FuzzReadStored",
 	"tasks decode":       "FuzzDecode",
