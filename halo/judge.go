@@ -37,6 +37,8 @@ func judgeStatus(ans answer) *Error {
 		e.kind = ErrForbidden
 	case status == http.StatusNotFound, status == http.StatusGone:
 		e.kind = ErrNotFound
+	case status == http.StatusProxyAuthRequired:
+		e.kind, e.cause = ErrUnavailable, errProxyCredentials
 	case status == http.StatusRequestTimeout:
 		e.kind, e.next = ErrUnavailable, retryLater
 	case status == http.StatusTooManyRequests:

@@ -156,6 +156,7 @@ func brokeOff(n int) *Error {
 func (a *API) networkError(ctx context.Context, err error) *Error {
 	var (
 		refused *refusedError
+		proxy   *proxyError
 		dns     *net.DNSError
 		netw    net.Error
 	)
@@ -165,6 +166,8 @@ func (a *API) networkError(ctx context.Context, err error) *Error {
 	switch {
 	case errors.As(err, &refused):
 		return &Error{kind: ErrRefused, cause: refused}
+	case errors.As(err, &proxy) && ctx.Err() == nil:
+		return &Error{kind: ErrUnavailable, next: proxy.next, cause: proxy}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Error{kind: ErrUnavailable, cause: fmt.Errorf("host %s does not exist", dns.Name)}
 	case errors.As(err, &dns):

@@ -51,7 +51,13 @@ func LoadRoots(path string) (roots *x509.CertPool, n int, err error) {
 
 // addRoots adds the certificates in PEM data to roots.
 func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err error) {
-	valid := false
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return 0, errors.New("is UTF-16: save it as UTF-8")
+	}
+	// A byte order mark hides the first certificate behind it. Files that were joined
+	// have several.
+	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil)
+	begins, valid := bytes.Count(text, []byte("-----BEGIN ")), false
 	for {
 		var block *pem.Block
 		if block, text = pem.Decode(text); block == nil {
@@ -74,6 +80,8 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 	switch {
 	case bytes.Contains(text, []byte("-----BEGIN")):
 		return 0, fmt.Errorf("contains data after certificate %d that is not PEM", n)
+	case n < begins:
+		return 0, fmt.Errorf("contains %d certificates, of which only %d could be read: each must begin at the start of a line", begins, n)
 	case n == 0:
 		return 0, errors.New("has no certificate in PEM form")
 	case !valid:

@@ -201,6 +201,11 @@ func TestLoadRoots(t *testing.T) {
 	}{
 		{"one", a.pem(), 1, ""},
 		{"two, with a comment and CRLF", bytes.ReplaceAll(slices.Concat([]byte("# ours\n"), a.pem(), []byte("\n"), b.pem()), []byte("\n"), []byte("\r\n")), 2, ""},
+		{"with a byte order mark", slices.Concat([]byte("\ufeff"), a.pem()), 1, ""},
+		{"two files with byte order marks, joined", slices.Concat([]byte("\ufeff"), a.pem(), []byte("\ufeff"), b.pem()), 2, ""},
+		{"UTF-16", []byte("\xff\xfe-\x00-\x00"), 0, "UTF-16"},
+		{"the second one is indented", slices.Concat(a.pem(), []byte("  "), b.pem()), 0, "after certificate 1"},
+		{"behind text", slices.Concat([]byte("ours: "), a.pem(), b.pem()), 0, "contains 2 certificates, of which only 1"},
 		{"an expired one and a valid one", slices.Concat(block("CERTIFICATE", oldDER), a.pem()), 2, ""},
 		{"only an expired one", block("CERTIFICATE", oldDER), 0, "no certificate that is valid now"},
 		{"empty", nil, 0, "no certificate"},

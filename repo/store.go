@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,7 @@ func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.Updated
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(opts.URL)
 	if err != nil {
-		return nil, scoped.ErrURL
+		return nil, scoped.URLError(err)
 	}
 	if opts.MaxConns > 0 {
 		cfg.MaxConns = int32(min(opts.MaxConns, 10_000))
@@ -98,10 +99,33 @@ func (s *Store) Ping(ctx context.Context) error { return wrap("ping database", s
 
 // Ready returns an error unless the database answers and has a schema that this program
 // works with: its own version or a compatible later one. For any other schema the error
-// is a [*SchemaError].
+// is a [*SchemaError], and for a database that is not UTF8 an [*EncodingError].
 func (s *Store) Ready(ctx context.Context) error {
 	return schema.Check(ctx, s.pool.ForNoTenant())
 }
+
+// Writable is like [Store.Ready], but also returns an error while the database takes no
+// writes. That error is an [ErrUnavailable]: after a failover, the same address may lead
+// to a server that takes them.
+func (s *Store) Writable(ctx context.Context) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	var standby, readOnly bool
+	err := s.pool.ForNoTenant().QueryRow(ctx, `select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'`).Scan(&standby, &readOnly)
+	switch {
+	case err != nil:
+		return wrap("writable", err)
+	case standby:
+		return fmt.Errorf("%w: the server is a standby and takes no writes; set DATABASE_URL to the primary", ErrUnavailable)
+	case readOnly:
+		return fmt.Errorf("%w: it takes no writes, because default_transaction_read_only is on for this server, database or role", ErrUnavailable)
+	}
+	return nil
+}
+
+// EncodingError reports a database whose encoding is not UTF8.
+type EncodingError = schema.EncodingError
 
 // SchemaError reports a schema that this program does not work with.
 type SchemaError = schema.Error

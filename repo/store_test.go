@@ -70,6 +70,39 @@ func TestReadyAndClose(t *testing.T) {
 	}
 }
 
+// /readyz uses Writable: a worker that cannot write is not ready.
+func TestWritable(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	if err := repotest.Open(t, url).Writable(t.Context()); err != nil {
+		t.Error(err)
+	}
+	repotest.Exec(t, url, `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+	store := repotest.Open(t, url)
+	if err := store.Writable(t.Context()); !errors.Is(err, repo.ErrUnavailable) || !strings.Contains(err.Error(), "default_transaction_read_only") {
+		t.Errorf("read-only database: %v", err)
+	}
+	if err := store.Ready(t.Context()); err != nil { // commands that only read still work
+		t.Errorf("read-only database: %v", err)
+	}
+}
+
+// Names arrive as they are, whatever encoding the URL and the database name.
+func TestStoreSendsUTF8(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	repotest.Exec(t, url, `do $$ begin execute format('alter database %I set client_encoding = LATIN1', current_database()); end $$`)
+	for _, options := range []string{"", "&client_encoding=LATIN1", "&default_query_exec_mode=cache_describe"} {
+		store := repotest.OpenAs(t, repotest.Worker(t, url)+options)
+		if _, err := store.AddCompanies(t.Context(), "t"+options, "ann", []repo.NewCompany{{Name: "Bäcker’s", NormName: "bäcker's"}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := repotest.Value[string](t, url, `select encode(convert_to(name, 'UTF8'), 'hex') from halosync.companies where tenant = $1`, "t"+options); got != fmt.Sprintf("%x", "Bäcker’s") {
+			t.Errorf("%q: stored %s", options, got)
+		}
+	}
+}
+
 // The test is not parallel because it counts goroutines.
 func TestCloseLeavesNothingRunning(t *testing.T) {
 	url := repotest.URL(t)

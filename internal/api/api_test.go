@@ -142,6 +142,35 @@ func TestWrongRequests(t *testing.T) {
 	w.mustNotHold("a refusal", w.do("POST", "/connections", secretly[:len(secretly)-1]).want(400))
 }
 
+// A body is JSON whatever the case and the parameters of its type, and with a byte order
+// mark; a number is whole in every spelling of JSON.
+func TestSpellingsOfBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, kind := range []string{
+		"APPLICATION/JSON", "Application/Json; Charset=UTF-8", "application/json;charset=utf-8", "application/json;", "application/json; charset", `application/json; profile="x;y"`, " application/json",
+	} {
+		w.do("POST", "/companies", `{"name":"x"}`, "Content-Type", kind).want(http.StatusCreated)
+	}
+	for _, kind := range []string{"text/plain; x=application/json", "application/jsonp", "application/json-seq", "json", "application/xml"} {
+		w.do("POST", "/companies", `{"name":"x"}`, "Content-Type", kind).want(http.StatusUnsupportedMediaType)
+	}
+	w.do("POST", "/companies", "\ufeff"+`{"name":"x"}`).want(http.StatusCreated)
+
+	for _, number := range []string{"13", "13.0", "1.3e1", "130e-1", "13.000000", "1.3E+1"} {
+		got := w.do("POST", "/imports", `{"connection":"halo","client_ids":[`+number+`],"dry_run":true}`).want(http.StatusAccepted)
+		if first := w.do("POST", "/imports", `{"connection":"halo","client_ids":[13],"dry_run":true}`).want(http.StatusAccepted); got.text("run_id") != first.text("run_id") {
+			t.Errorf("%s is not 13: %s", number, got.body)
+		}
+	}
+	w.do("POST", "/mappings", `{"connection":"halo","pairs":[{"company":"x","client_id":1.3e1}]}`).want(http.StatusAccepted)
+	for _, number := range []string{"13.5", "1e-1", `"13"`, "true", "null", "0.0", "-13.0", "9007199254740992", "9007199254740993.0", "1e999", "13.", "0x0d"} {
+		if got := w.do("POST", "/imports", `{"connection":"halo","client_ids":[`+number+`]}`); got.status != 422 && got.status != 400 {
+			t.Errorf("%s: %d %s", number, got.status, got.body)
+		}
+	}
+}
+
 // The response to an internal error contains only the id of the log entry.
 func TestInternalErrors(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -50,17 +51,19 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		h.refuse(ctx, http.StatusUnsupportedMediaType, "unsupported body type: want Content-Type: application/json")
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json") // the library knows only this spelling
+	r.Body = io.NopCloser(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	next(ctx)
 }
 
-// isJSON reports whether a content type is JSON. An empty content type counts as JSON.
+// isJSON reports whether a content type is JSON, in any case and with any parameters. An
+// empty content type counts as JSON.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
 	}
 	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && kind == "application/json"
+	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) && kind == "application/json"
 }
 
 // format returns a codec for JSON. Unlike encoding/json, it refuses duplicate members,
@@ -69,7 +72,7 @@ func format() huma.Format {
 	return huma.Format{
 		Marshal: func(w io.Writer, v any) error { return huma.DefaultJSONFormat.Marshal(w, v) },
 		Unmarshal: func(data []byte, v any) error {
-			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
+			err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(integer)))
 			if semantic, ok := errors.AsType[*jsonv2.SemanticError](err); ok { // the message may quote a value and contains names of Go types
 				return errors.New("does not match the API description at " + place(semantic.JSONPointer))
 			}
@@ -79,6 +82,26 @@ func format() huma.Format {
 			return err
 		},
 	}
+}
+
+// integer reads a whole number in any spelling of JSON, such as 13, 13.0 and 1.3e1. Some
+// languages write all numbers with a fraction. The schema has already bounded it to
+// integers that a float64 represents exactly.
+func integer(dec *jsontext.Decoder, v *int64) (err error) {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	if *v, err = strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return nil
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return errors.New("want a whole number")
+	}
+	*v = int64(f)
+	return nil
 }
 
 // refuseNull returns an error if v contains a null, which the library would treat like a

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/engine"
@@ -150,45 +147,4 @@ func (h *Handler) removeConnection(ctx context.Context, p access.Principal, in *
 			conn.Name, what.Mappings, what.Runs, what.Clients))
 	}
 	return viewRemoval(what), store.RemoveConnection(ctx, p.Tenant, p.Actor, conn.ID)
-}
-
-// Condition makes a change depend on the ETag of the connection.
-type Condition struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
-}
-
-// etag returns the version of a connection's editable fields. Counts, such as the number of
-// mappings, do not affect it.
-func etag(c repo.Connection) string {
-	return `"` + strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) + `"`
-}
-
-// edit finds a connection for a change. The engine and the store that it returns refuse the
-// change if someone else changed the connection since the caller read it. They check this
-// in the transaction of the change.
-func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
-	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
-	if err != nil {
-		return conn, nil, nil, err
-	}
-	seen, ok := c.met(conn)
-	if !ok {
-		return conn, nil, nil, repo.ErrChanged
-	}
-	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
-}
-
-// met reports whether the condition holds. It returns the version of the connection that
-// the condition names, or the zero time if there is no condition.
-func (c Condition) met(conn repo.Connection) (time.Time, bool) {
-	given := strings.TrimSpace(c.IfMatch)
-	if given == "" || given == "*" {
-		return time.Time{}, true
-	}
-	for tag := range strings.SplitSeq(given, ",") {
-		if strings.TrimSpace(tag) == etag(conn) {
-			return conn.UpdatedAt, true
-		}
-	}
-	return time.Time{}, false
 }

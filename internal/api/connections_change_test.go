@@ -2,7 +2,11 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/halosync/halosync/repo"
 )
 
 // If two editors change the same version, the second change is refused. This holds for
@@ -25,7 +29,7 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 		{"PUT", "/schedule", map[string]any{"schedule": "@daily"}}, {"DELETE", "/schedule", nil},
 		{"DELETE", "?confirm=true", nil},
 	} {
-		for _, stale := range []string{old, "W/" + now, `"x"`} {
+		for _, stale := range []string{old, "W/" + old, `"x"`, `""`, `"`, ",", now[:len(now)-1], `"*"x`, `"` + now, strings.Trim(now, `"`) + "-x"} {
 			w.do(edit.method, "/connections/renamed"+edit.path, edit.body, "If-Match", stale).want(http.StatusPreconditionFailed)
 		}
 	}
@@ -45,6 +49,46 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 		t.Errorf("removed %s, previewed %s", got.body, preview.body)
 	}
 	w.do("GET", "/connections/renamed", nil).want(404)
+}
+
+// Proxies that compress answers change the tag, and clients send several tags in one or
+// more headers. All spellings name the same version.
+func TestSpellingsOfTags(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tag := strings.Trim(w.do("POST", "/connections/halo/pause", nil).want(200).header.Get("ETag"), `"`) // pausing it again changes nothing
+	for _, given := range []string{
+		`"` + tag + `"`, `W/"` + tag + `"`, `w/"` + tag + `"`, tag, ` "` + tag + `" `,
+		`"` + tag + `-gzip"`, `"` + tag + `--gzip"`, `"` + tag + `;gzip"`, `W/"` + tag + `-br"`, `"` + tag + `-zstd"`, `"` + tag + `-GZIP"`, `"` + tag + `"-gzip`, `"` + tag + `";gzip`,
+		`"x", W/"` + tag + `"`, `"a,b","` + tag + `-gzip"`, `"x",, "` + tag + `"`, `"` + tag + `", "x"`, "*", ` * `, `"x", *`,
+	} {
+		if got := w.do("POST", "/connections/halo/pause", nil, "If-Match", given); got.status != 200 {
+			t.Errorf("If-Match: %s: status %d", given, got.status)
+		}
+	}
+	r := w.request("POST", "/connections/halo/pause", nil)
+	r.Header["If-Match"] = []string{`"x"`, `W/"` + tag + `"`}
+	w.as(w.actor, r).want(200)
+	r.Header["If-Match"] = []string{`"x"`, `"y"`}
+	w.as(w.actor, r).want(http.StatusPreconditionFailed)
+}
+
+// FuzzIfMatch checks that a list without the version or * is never met, and that adding
+// the version to any list of tags meets it.
+func FuzzIfMatch(f *testing.F) {
+	for _, s := range []string{`"x"`, `W/"x-gzip"`, `"a,b"`, "*", `"`, ",,", `""`, "x;y"} {
+		f.Add(s)
+	}
+	conn := repo.Connection{UpdatedAt: time.UnixMicro(1_780_000_000_000_000)}
+	f.Fuzz(func(t *testing.T, list string) {
+		_, ok := Condition{list}.met(conn)
+		if ok && strings.TrimSpace(list) != "" && !strings.Contains(list, "*") && !strings.Contains(list, version(conn)) {
+			t.Errorf("%q is met", list)
+		}
+		if seen, ok := (Condition{etag(conn) + "," + list}).met(conn); !ok || !seen.Equal(conn.UpdatedAt) {
+			t.Errorf("%q with the version is not met", list)
+		}
+	})
 }
 
 // The version is checked in the transaction of the change, so a change made between

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,7 +22,10 @@ const (
 // problem.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r.Header.Del("Accept") // the response is always JSON
+	r.Header.Del("Accept")                                  // the response is always JSON
+	if tags := r.Header.Values("If-Match"); len(tags) > 1 { // a list may be spread over several headers
+		r.Header.Set("If-Match", strings.Join(tags, ", "))
+	}
 	defer func() {
 		switch p := recover(); p {
 		case nil:

@@ -137,7 +137,10 @@ func (a *app) secret(file string) (secret.String, error) {
 	if err != nil {
 		return secret.String{}, fmt.Errorf("client secret: %w", err)
 	}
-	value := strings.TrimSpace(string(b))
+	value := strings.TrimSpace(strings.TrimPrefix(string(b), "\ufeff"))
+	if strings.ContainsRune(value, 0) {
+		return secret.String{}, usagef("--client-secret-file: it is UTF-16: save it as UTF-8")
+	}
 	if value == "" || len(b) > maxSecret || strings.ContainsAny(value, "\r\n") {
 		return secret.String{}, usagef("--client-secret-file: want one line with the client secret")
 	}

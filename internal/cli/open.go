@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +39,9 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	tenant, terr := a.needTenant()
 	if err := errors.Join(err, terr); err != nil {
 		return err
+	}
+	if len(set.IgnoredProxies) > 0 && slices.Contains(required, config.Keyset) { // the command may call Halo
+		fmt.Fprintf(a.Err, "enqueue: %s: ignored for calls to Halo; if they need a proxy, set HALOSYNC_PROXY\n", strings.Join(set.IgnoredProxies, ", "))
 	}
 	ctx, trace, endTrace, err := a.trace(ctx)
 	if err != nil {

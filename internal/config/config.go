@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ const (
 	Keyset      = "HALOSYNC_KEYSET"
 
 	signinSecret = "HALOSYNC_SIGNIN_SECRET"
+	proxy        = "HALOSYNC_PROXY"
 )
 
 // Config is the configuration of one process. Secrets print as "[secret]".
@@ -80,10 +82,14 @@ type Config struct {
 	KeepRuns    Days `env:"HALOSYNC_KEEP_RUNS" envDefault:"90d"`
 	KeepEvents  Days `env:"HALOSYNC_KEEP_EVENTS" envDefault:"400d"`
 	KeepClients Days `env:"HALOSYNC_KEEP_CLIENTS" envDefault:"180d"`
+
+	// Proxy is the address of a proxy for calls to Halo. It may contain a password.
+	// Package halo parses it.
+	Proxy secret.String `env:"HALOSYNC_PROXY"`
 }
 
 // secrets lists the variables whose value may come from a file named by NAME_FILE.
-var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret}
+var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret, proxy}
 
 // A FaultsError lists all faults of the environment.
 type FaultsError struct{ Faults []string }
@@ -161,7 +167,7 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 		return values, []string{err.Error()}
 	}
 	for _, p := range params {
-		if v := strings.TrimSpace(getenv(p.Key)); v != "" {
+		if v := trim(getenv(p.Key)); v != "" {
 			values[p.Key] = v
 		}
 	}
@@ -177,6 +183,12 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 				faults = append(faults, fmt.Sprintf("%s_FILE: %v", name, err))
 			}
 			values[name] = v
+		}
+	}
+	for name, value := range values {
+		if fault := pasted(name, value); fault != "" {
+			faults = append(faults, name+": "+fault)
+			delete(values, name) // so that no parser adds a second fault
 		}
 	}
 	return values, faults
@@ -199,7 +211,10 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v := strings.TrimSpace(string(b))
+	if bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff}) {
+		return "", fmt.Errorf("%s is UTF-16: save it as UTF-8", path)
+	}
+	v := trim(string(b))
 	if v == "" {
 		return "", fmt.Errorf("%s is empty", path)
 	}

@@ -21,6 +21,7 @@ var fuzzed = map[string]string{
 
 	"halo ParseAllow":          "FuzzParseAllow",
 	"halo ParseAuthServer":     "FuzzParseServer",
+	"halo ParseProxy":          "FuzzParseProxy",
 	"halo ParseResourceServer": "FuzzParseServer",
 	"halo parseAddress":        "FuzzParseServer",
 	"halo parsePort":           "FuzzParseServer",
@@ -57,6 +58,8 @@ var fuzzed = map[string]string{
 	"internal/secret Parse":           "FuzzParse",
 	"internal/secret decode":          "FuzzParse",
 
+	"repo/internal/scoped ParseConfig": "no: pgx parses an address from the operator",
+
 	"tasks ParseAddress": "no: it calls redisurl.Parse",
 	"tasks ReadStored":   "FuzzReadStored",
 	"tasks decode":       "FuzzDecode",
@@ -71,6 +74,7 @@ var fuzzed = map[string]string{
 	"halo message":                  "FuzzErrorBody",
 	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",
+	"internal/api cutTag":           "FuzzIfMatch",
 	"internal/config Load":          "FuzzLoad",
 	"internal/names Normalise":      "FuzzNormaliseName",
 	"internal/names StripLegalForm": "FuzzStripLegalForm",

@@ -31,6 +31,8 @@ type Config struct {
 	// Roots are the trusted certificate authorities; nil means those of the system.
 	// [halo.LoadRoots] adds private ones.
 	Roots *x509.CertPool
+	// Proxy is the proxy for all calls; nil means none.
+	Proxy *halo.Proxy
 	// Budget waits until one more request may go to a Halo instance. limit is the
 	// connection's own rate, or empty. A [*ratelimit.BudgetError] postpones a run. Nil
 	// means no limit.
@@ -58,7 +60,7 @@ type Dialer struct {
 
 // New returns a dialer. It does not connect.
 func New(cfg Config) *Dialer {
-	transport := halo.NewTransport(cfg.Allow)
+	transport := halo.NewProxyTransport(cfg.Allow, cfg.Proxy)
 	transport.TLSClientConfig.RootCAs = cfg.Roots
 	return &Dialer{cfg: cfg, transport: transport}
 }

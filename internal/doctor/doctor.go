@@ -106,7 +106,11 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
 	}
 	var schema *repo.SchemaError
+	var encoding *repo.EncodingError
 	switch err := c.Store.Ready(ctx); {
+	case errors.As(err, &encoding):
+		r.add("postgres", Fault, err.Error(), "docs/operating.md, A database that is not UTF8, describes how to move the data")
+		return false
 	case errors.As(err, &schema) && schema.Unreleased:
 		r.add("postgres", Fault, err.Error(), "set DATABASE_URL to a new database, then: worker migrate")
 		return false

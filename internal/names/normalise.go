@@ -12,18 +12,26 @@ import (
 )
 
 // Normalise returns a form of the name for comparison: names with the same form count as
-// the same company. It unifies compatibility characters (NFKC), folds case, replaces
-// typographic quotes and dashes, drops invisible characters and collapses white space. It
-// keeps legal forms: "Acme Ltd" and "Acme Inc" are two companies. Applying it twice
-// changes nothing. The result may be empty.
+// the same company. It replaces quotes, dashes and other punctuation with the characters
+// on the keyboard that look like them, drops invisible characters, unifies compatibility
+// characters (NFKC), folds case and collapses white space. It keeps legal forms: "Acme
+// Ltd" and "Acme Inc" are two companies. Applying it twice changes nothing. The result
+// may be empty.
+//
+// If the result for a name changes, add a migration with the line
+// "-- halosync:normalise-names", because the database stores the results.
 func Normalise(name string) string {
 	if strings.IndexFunc(name, needsFolding) < 0 {
 		return squeeze(strings.ToLower(name))
 	}
+	// Replace punctuation before NFKC, which would turn ´ into a space and a combining
+	// accent, and again afterwards, because NFKC can produce such punctuation. NFC makes
+	// canonically equal names equal before that.
+	s := strings.Map(plain, norm.NFC.String(name))
 	// Folding and composition can undo each other, so compose before and after. Convert
 	// to lower case after folding, because the library swaps the case of Cherokee
 	// letters.
-	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
+	s = norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(s))))
 	return norm.NFKC.String(squeeze(strings.Map(plain, s)))
 }
 
@@ -54,18 +62,19 @@ var simpleLetters = &unicode.RangeTable{
 	LatinOffset: 1,
 }
 
-// plain maps typographic characters to those on the keyboard and drops invisible ones.
+// plain maps punctuation to the characters on the keyboard and drops invisible
+// characters.
 func plain(r rune) rune {
 	switch {
 	case unicode.IsSpace(r):
 		return ' '
-	case unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == utf8.RuneError:
-		return -1 // zero-width joiners, direction marks, soft hyphens
-	case strings.ContainsRune("‘’‛ʼ´", r):
-		return '\''
-	case strings.ContainsRune("“”„‟«»", r):
-		return '"'
-	case unicode.Is(unicode.Pd, r), r == '−':
+	case invisible(r), r == utf8.RuneError:
+		return -1
+	}
+	if as, ok := lookalikes[r]; ok {
+		return as
+	}
+	if unicode.In(r, unicode.Dash, unicode.Pd) {
 		return '-'
 	}
 	return r

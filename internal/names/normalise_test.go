@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -51,35 +50,17 @@ func FuzzNormaliseName(f *testing.F) {
 		if !utf8.ValidString(once) {
 			t.Errorf("Normalise(%q) = %q, not UTF-8", s, once)
 		}
+		if apart := Normalise(norm.NFD.String(s)); apart != once {
+			t.Errorf("Normalise(%q) = %q, decomposed first %q", s, once, apart)
+		}
 	})
 }
 
 // slowly is Normalise without its fast path.
 func slowly(name string) string {
-	s := norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(name))))
-	var b strings.Builder
-	blank := false
-	for _, r := range s {
-		switch {
-		case unicode.IsSpace(r):
-			blank = true
-			continue
-		case unicode.Is(unicode.Cf, r), unicode.IsControl(r), r == utf8.RuneError:
-			continue
-		case strings.ContainsRune("‘’‛ʼ´`", r):
-			r = '\''
-		case strings.ContainsRune("“”„‟«»", r):
-			r = '"'
-		case unicode.Is(unicode.Pd, r), r == '−':
-			r = '-'
-		}
-		if blank && b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		blank = false
-		b.WriteRune(r)
-	}
-	return norm.NFKC.String(b.String())
+	s := strings.Map(plain, norm.NFC.String(name))
+	s = norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(s))))
+	return norm.NFKC.String(strings.Join(strings.Fields(strings.Map(plain, s)), " "))
 }
 
 // The fast path and the slow path give the same result for each letter of the fast path,

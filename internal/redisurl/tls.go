@@ -1,6 +1,7 @@
 package redisurl
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -81,7 +82,10 @@ func readPEM(path string) ([]byte, error) {
 		return nil, errors.New("want a regular file of at most 4 MiB")
 	}
 	b, err := os.ReadFile(path) //nolint:gosec // the operator chooses the file
-	return b, withoutPath(err)
+	if bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff}) {
+		return nil, errors.New("the file is UTF-16: save it as UTF-8")
+	}
+	return bytes.ReplaceAll(b, []byte("\ufeff"), nil), withoutPath(err) // a byte order mark hides the PEM block behind it
 }
 
 // withoutPath removes the path from a file system error.

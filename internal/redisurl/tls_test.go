@@ -27,6 +27,21 @@ func TestTLSFiles(t *testing.T) {
 	addr, ca, cert, key := r.TLS()
 	good := url.Values{"ca_file": {ca}, "cert_file": {cert}, "key_file": {key}}
 
+	marked := url.Values{} // with byte order marks
+	for option, paths := range good {
+		text, err := os.ReadFile(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		marked.Set(option, filepath.Join(t.TempDir(), option))
+		if err := os.WriteFile(marked.Get(option), append([]byte("\ufeff"), text...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := connect(t, "rediss://"+addr+"?"+marked.Encode()).Ping(t.Context()).Err(); err != nil {
+		t.Errorf("files with byte order marks: %v", err)
+	}
+
 	for _, in := range []string{"rediss://" + addr + "?", "rediss://" + addr + "/3?pool_size=4&"} {
 		rdb := connect(t, in+good.Encode())
 		if err := rdb.Ping(t.Context()).Err(); err != nil {

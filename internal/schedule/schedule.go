@@ -49,6 +49,9 @@ func Parse(spec string) (_ Schedule, err error) {
 			return Schedule{}, fmt.Errorf("a value is missing before or after a comma in %q", field)
 		}
 	}
+	if fields, err = sundays(fields); err != nil {
+		return Schedule{}, err
+	}
 	s := Schedule{zone: zone}
 	if s.cron, err = cron.ParseStandard(fields); err != nil {
 		return Schedule{}, err

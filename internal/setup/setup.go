@@ -30,8 +30,12 @@ type Settings struct {
 	Allow       *halo.Allow
 	Roots       *x509.CertPool // nil for the system's authorities
 	Authorities int            // number of certificates added from HALOSYNC_CA_FILE
+	Proxy       *halo.Proxy    // nil if HALOSYNC_PROXY is not set
 	Keys        *secret.Keyset // nil if HALOSYNC_KEYSET is not set
 	Redis       tasks.Address  // zero if REDIS_URL is not set
+	// IgnoredProxies lists the variables that name a proxy for other programs. They do
+	// not apply to calls to Halo. The list is empty if HALOSYNC_PROXY is set.
+	IgnoredProxies []string
 }
 
 // Read reads and checks the environment. required lists the variables that must be set.
@@ -49,6 +53,12 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 		set.Roots, set.Authorities, err = halo.LoadRoots(set.CAFile)
 		faults.Add("HALOSYNC_CA_FILE", err)
 	}
+	if text := set.Config.Proxy.Reveal(); text != "" {
+		set.Proxy, err = halo.ParseProxy(text)
+		faults.Add("HALOSYNC_PROXY", err)
+	} else {
+		set.IgnoredProxies = ignoredProxies(getenv)
+	}
 	if text := set.Keyset.Reveal(); text != "" {
 		set.Keys, err = secret.Parse(text)
 		faults.Add(config.Keyset, err)
@@ -58,6 +68,16 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 		faults.Add(config.RedisURL, err)
 	}
 	return set, faults.Err()
+}
+
+// ignoredProxies returns the names of the usual variables for a proxy that are set.
+func ignoredProxies(getenv func(string) string) (names []string) {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+		if getenv(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Options are the settings that differ between the two programs.
@@ -110,7 +130,7 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	}
 	limiter := ratelimit.New(budget)
 	calls := dial.Config{
-		Store: p.Store, Allow: set.Allow, Roots: set.Roots, UserAgent: "halosync/" + opts.Version,
+		Store: p.Store, Allow: set.Allow, Roots: set.Roots, Proxy: set.Proxy, UserAgent: "halosync/" + opts.Version,
 		Budget: limiter.Wait, Throttled: limiter.Throttled, Observe: opts.ObserveHalo,
 	}
 	if opts.Traces.On() {

@@ -69,6 +69,15 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all variables are valid"})
+	if set.Proxy != nil {
+		report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "calls to Halo use the proxy " + set.Proxy.String()})
+	}
+	if len(set.IgnoredProxies) > 0 {
+		report.Add(doctor.Finding{
+			Area: "environment", Status: doctor.Warning, What: strings.Join(set.IgnoredProxies, ", ") + " set a proxy, which calls to Halo ignore",
+			Do: "if Halo can only be reached through it, set HALOSYNC_PROXY",
+		})
+	}
 
 	tasks.LogRedis(zap.NewNop().Sugar()) // the findings report Redis errors
 	server, err := tasks.NewServer(tasks.ServerConfig{Redis: set.Redis})

@@ -30,7 +30,7 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store
 	guard := access.New(access.Config{
 		Store: store, App: pages(api, site, queues), SignInPage: site.SignInPage, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
 		Ops: telemetry.OpsHandler(metrics,
-			telemetry.Check{Name: "postgres", Run: store.Ready},
+			telemetry.Check{Name: "postgres", Run: store.Writable},
 			telemetry.Check{Name: "redis", Run: server.Ping},
 		),
 	})

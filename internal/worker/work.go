@@ -106,6 +106,12 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	if set.Authorities > 0 {
 		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.Authorities))
 	}
+	if set.Proxy != nil {
+		log.Info("calls to Halo use a proxy", zap.Stringer("proxy", set.Proxy))
+	}
+	if len(set.IgnoredProxies) > 0 {
+		log.Warn("proxy of the environment ignored for calls to Halo, set HALOSYNC_PROXY to use one", zap.Strings("variables", set.IgnoredProxies))
+	}
 	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():

@@ -201,6 +201,12 @@ func EmptyURL(tb testing.TB) string {
 	return database(tb, "")
 }
 
+// EncodedURL is like [EmptyURL] with another encoding, such as LATIN1.
+func EncodedURL(tb testing.TB, encoding string) string {
+	tb.Helper()
+	return database(tb, "template template0 locale 'C' encoding '"+encoding+"'")
+}
+
 func database(tb testing.TB, with string) string {
 	tb.Helper()
 	k := get(tb)

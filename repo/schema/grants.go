@@ -53,9 +53,9 @@ func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.
 // adds tables. If the role does not have TEMP on the database, Grant grants it, because
 // suggestions use temporary tables.
 func Grant(ctx context.Context, url, role string) (err error) {
-	cfg, err := pgx.ParseConfig(url)
+	cfg, err := scoped.ParseConfig(url)
 	if err != nil {
-		return scoped.ErrURL
+		return err
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -28,7 +28,9 @@ type Result struct {
 // Migrate brings the schema up to the program's version. Several processes may call it
 // at once: one migrates while the others wait. It does not change a database that is
 // newer than the program. If the program cannot work with that database, the error is
-// an [*Error]. If a migration fails, the migrations before it remain applied.
+// an [*Error]. It refuses a database whose encoding is not UTF8 with an
+// [*EncodingError], and creates nothing in it. If a migration fails, the migrations
+// before it remain applied.
 func Migrate(ctx context.Context, url string) (Result, error) {
 	return migrate(ctx, url, embedded, baseline)
 }
@@ -44,9 +46,9 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	if err != nil {
 		return res, err
 	}
-	cfg, err := pgx.ParseConfig(url)
+	cfg, err := scoped.ParseConfig(url)
 	if err != nil {
-		return res, scoped.ErrURL
+		return res, err
 	}
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -59,7 +61,19 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	if s.version >= want || s.unreleased(oldest) {
 		return res, s.check(want, oldest) // without waiting for the lock
 	}
-	if err := alone(ctx, cfg, func() error { return apply(ctx, db, migrations) }); err != nil {
+	stale, err := normalisesNames(migrations, s.version)
+	if err != nil {
+		return res, err
+	}
+	err = alone(ctx, cfg, func() error {
+		if stale && s.version > 0 {
+			if err := normaliseNames(ctx, cfg); err != nil {
+				return fmt.Errorf("normalise names: %w", err)
+			}
+		}
+		return apply(ctx, db, migrations)
+	})
+	if err != nil {
 		return res, fmt.Errorf("migrate: %w", err)
 	}
 	res.To = want
@@ -76,6 +90,9 @@ func prepare(ctx context.Context, cfg *pgx.ConnConfig, want, floor, oldest int64
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
+	if err := checkEncoding(ctx, conn); err != nil {
+		return s, err
+	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			`select pg_advisory_xact_lock(hashtextextended('halosync schema', 0))`,

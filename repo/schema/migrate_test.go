@@ -108,27 +108,23 @@ func TestMigrateFails(t *testing.T) {
 	equal(t, "repaired", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
+// nextRelease returns the migrations of the program and one more, which begins with head.
+func nextRelease(t *testing.T, head string) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	names := must[[]string](t)(fs.Glob(schema.Embedded(), "*.sql"))
+	for _, name := range names {
+		files[name] = &fstest.MapFile{Data: must[[]byte](t)(fs.ReadFile(schema.Embedded(), name))}
+	}
+	files[fmt.Sprintf("%04d_next.sql", len(names)+1)] = file(head + "\nalter table halosync.companies add column next text not null default '';")
+	return files
+}
+
 // The current program acts as the older one: the database has the schema of the next
 // release.
 func TestOlderProgram(t *testing.T) {
 	t.Parallel()
 	ours := schema.Version()
-	next := func(head string) fstest.MapFS {
-		files := fstest.MapFS{}
-		names, err := fs.Glob(schema.Embedded(), "*.sql")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			text, err := fs.ReadFile(schema.Embedded(), name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[name] = &fstest.MapFile{Data: text}
-		}
-		files[fmt.Sprintf("%04d_next.sql", ours+1)] = file(head + "\nalter table halosync.companies add column next text not null default '';")
-		return files
-	}
 	for name, c := range map[string]struct {
 		head  string
 		floor int64 // 0: the older program works with the schema
@@ -141,7 +137,7 @@ func TestOlderProgram(t *testing.T) {
 			t.Parallel()
 			url := repotest.URL(t) // migrated by this program
 			store := repotest.OpenAs(t, url)
-			equal(t, "next release", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, next(c.head))), schema.Result{From: ours, To: ours + 1})
+			equal(t, "next release", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, nextRelease(t, c.head))), schema.Result{From: ours, To: ours + 1})
 			ready := store.Ready(t.Context())
 			res, migrated := schema.Migrate(t.Context(), url)
 			equal(t, "left alone", res, schema.Result{From: ours + 1, To: ours + 1})
@@ -156,7 +152,7 @@ func TestOlderProgram(t *testing.T) {
 			}
 		})
 	}
-	files := next(fmt.Sprintf("-- halosync:oldest-program %d", ours+2))
+	files := nextRelease(t, fmt.Sprintf("-- halosync:oldest-program %d", ours+2))
 	if _, err := schema.MigrateFS(t.Context(), repotest.EmptyURL(t), files); err == nil || !strings.Contains(err.Error(), "oldest-program") {
 		t.Errorf("a floor above the schema: %v", err)
 	}
@@ -223,4 +219,54 @@ func TestCheckNumbers(t *testing.T) {
 	if n, err := schema.CheckNumbers(schema.Embedded()); err != nil || n != schema.Version() {
 		t.Errorf("our own: %d %v", n, err)
 	}
+}
+
+// A migration that changes the form of names normalises the stored ones first, and no
+// others. What is not a name for comparison stays as it was.
+func TestMigrateNormalisesNames(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	repotest.Exec(t, url, `
+		insert into halosync.companies (tenant, id, name, norm_name, updated_at)
+		select 't' || i % 3, gen_random_uuid(), n.name, n.norm, '2026-01-01' from generate_series(1, 4000) i,
+			(values ('O´Brien', U&'o \0301brien'), ('Müller', 'müller'), ('Acme', 'acme, unchanged'), (U&'\2800', U&'\2800'), (U&'Acme\FE0F', U&'acme\FE0F')) n(name, norm)`)
+	before := `select string_agg(distinct norm_name, ' ') from halosync.companies where name = 'O´Brien'`
+	must[schema.Result](t)(schema.MigrateFS(t.Context(), url, nextRelease(t, "")))
+	equal(t, "without the line", repotest.Value[string](t, url, before), "o \u0301brien")
+
+	files := nextRelease(t, "")
+	files[fmt.Sprintf("%04d_names.sql", schema.Version()+2)] = file("-- halosync:normalise-names\nselect 1;")
+	must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files))
+	equal(t, "names", repotest.Value[string](t, url, `
+		select string_agg(concat_ws('/', norm_name, n), ' ' order by norm_name collate "C") from (
+			select norm_name, count(*) n from halosync.companies where updated_at = '2026-01-01' group by 1) x`),
+		"acme/4000 acme, unchanged/4000 müller/4000 o'brien/4000 \u2800/4000")
+}
+
+// A database that is not UTF8 is refused, and stays empty.
+func TestOtherEncodingsAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, encoding := range []string{"LATIN1", "SQL_ASCII", "WIN1252"} {
+		url := repotest.EncodedURL(t, encoding)
+		_, migrated := schema.Migrate(t.Context(), url)
+		for what, err := range map[string]error{"migrate": migrated, "ready": repotest.OpenAs(t, url).Ready(t.Context())} {
+			var refused *schema.EncodingError
+			if !errors.As(err, &refused) || refused.Encoding != encoding || !strings.Contains(err.Error(), "encoding 'UTF8' template template0") {
+				t.Errorf("%s: %s: %v", encoding, what, err)
+			}
+		}
+		equal(t, encoding, repotest.Value[int](t, url, `select count(*) from pg_namespace where nspname = 'halosync'`), 0)
+	}
+}
+
+// The programs send UTF-8, whatever the URL, the role or the database say.
+func TestProgramsSendUTF8(t *testing.T) {
+	t.Parallel()
+	url := repotest.EmptyURL(t)
+	repotest.Exec(t, url, `do $$ begin execute format('alter database %I set client_encoding = LATIN1', current_database()); end $$`)
+	files := fstest.MapFS{"0001_names.sql": file("create table halosync.names as select 'Bäcker’s' as name;")}
+	for _, url := range []string{url + "&client_encoding=LATIN1", url} {
+		must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files))
+	}
+	equal(t, "stored", repotest.Value[string](t, url+"&client_encoding=UTF8", `select encode(convert_to(name, 'UTF8'), 'hex') from halosync.names`), fmt.Sprintf("%x", "Bäcker’s"))
 }

@@ -91,8 +91,11 @@ func Applied(ctx context.Context, q querier) (int64, error) {
 
 // Check returns an [*Error] unless this program works with the database's schema. The
 // schema must have the program's version, or a later version whose floor allows this
-// program.
+// program. If the database's encoding is not UTF8, the error is an [*EncodingError].
 func Check(ctx context.Context, q querier) error {
+	if err := checkEncoding(ctx, q); err != nil {
+		return wrap("encoding", err)
+	}
 	s, err := read(ctx, q)
 	if err != nil {
 		return wrap("schema version", err)
@@ -138,31 +141,42 @@ func (s state) check(want, oldest int64) error {
 // oldestProgram returns the schema's floor after all migrations: the highest floor of
 // any migration.
 func oldestProgram(migrations fs.FS) (floor int64, err error) {
-	names, err := fs.Glob(migrations, "*.sql")
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		text, err := fs.ReadFile(migrations, name)
-		if err != nil {
-			return 0, err
-		}
-		number, err := strconv.ParseInt(migrationName.FindStringSubmatch(name)[1], 10, 64)
-		if err != nil {
-			return 0, err
-		}
+	err = eachMigration(migrations, func(number int64, text []byte) error {
 		oldest := number
 		if line := floorLine.FindSubmatch(text); line != nil {
 			if oldest, err = strconv.ParseInt(string(line[1]), 10, 64); err != nil {
-				return 0, err
+				return err
 			}
 			if oldest < 1 || oldest > number {
-				return 0, fmt.Errorf("migrations: %s: oldest-program is %d, want 1 to %d", name, oldest, number)
+				return fmt.Errorf("migrations: number %04d: oldest-program is %d, want 1 to %d", number, oldest, number)
 			}
 		}
 		floor = max(floor, oldest)
+		return nil
+	})
+	return floor, err
+}
+
+// eachMigration calls f with the number and the text of each migration.
+func eachMigration(migrations fs.FS, f func(number int64, text []byte) error) error {
+	files, err := fs.Glob(migrations, "*.sql")
+	if err != nil {
+		return err
 	}
-	return floor, nil
+	for _, file := range files {
+		text, err := fs.ReadFile(migrations, file)
+		if err != nil {
+			return err
+		}
+		number, err := strconv.ParseInt(migrationName.FindStringSubmatch(file)[1], 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := f(number, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wrap adds the name of the failed operation to an error. It returns nil if err is nil.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,18 @@ const idleInTransaction = 30 * time.Second
 // an invalid port.
 var ErrURL = errors.New("database URL: malformed; special characters in its password must be percent-encoded")
 
+// errTLSFiles replaces the parser's error about a file that the address names.
+var errTLSFiles = errors.New("database URL: a file that sslrootcert, sslcert or sslkey names cannot be read, or is not PEM; a byte order mark at its start must be removed")
+
+// URLError returns the error for an address that the parser refuses with err. It does not
+// quote the address.
+func URLError(err error) error {
+	if strings.Contains(err.Error(), "failed to configure TLS") {
+		return errTLSFiles
+	}
+	return ErrURL
+}
+
 // Pool is a pool of connections. Statements run in a [Scope].
 type Pool struct {
 	pool *pgxpool.Pool
@@ -40,11 +53,29 @@ type Pool struct {
 	Timeout time.Duration
 }
 
+// ParseConfig parses the address of the database for a connection outside a pool. The
+// error does not quote the address.
+func ParseConfig(url string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, URLError(err)
+	}
+	sendUTF8(cfg)
+	return cfg, nil
+}
+
+// sendUTF8 declares that this program sends and reads UTF-8. Without it, Postgres would
+// assume the encoding that the role, the database, the URL or the server names, and store
+// every character outside ASCII as two wrong ones.
+func sendUTF8(cfg *pgx.ConnConfig) { cfg.RuntimeParams["client_encoding"] = "UTF8" }
+
 // Open creates a pool without connecting. Session settings in cfg take precedence over
-// the pool's own. If trace is not nil, it is called for each statement.
+// the pool's own, except the encoding. If trace is not nil, it is called for each
+// statement.
 func Open(ctx context.Context, cfg *pgxpool.Config, trace Trace) (*Pool, error) {
 	params := cfg.ConnConfig.RuntimeParams
 	setDefault(params, "application_name", "halosync")
+	sendUTF8(cfg.ConnConfig)
 	if !pooled(cfg.ConnConfig) {
 		params[tenantSetting] = noTenant // a statement that names no tenant sees no rows
 		// Cache the descriptions of statements, but not their plans. Plans made while the

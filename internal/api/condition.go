@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/repo"
+)
+
+// Condition makes a change depend on the ETag of the connection.
+type Condition struct {
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
+}
+
+// etag returns the version of a connection's editable fields, in quotes. Counts, such as the
+// number of mappings, do not affect it.
+func etag(c repo.Connection) string { return `"` + version(c) + `"` }
+
+func version(c repo.Connection) string { return strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) }
+
+// edit finds a connection for a change. The engine and the store that it returns refuse the
+// change if someone else changed the connection since the caller read it. They check this
+// in the transaction of the change.
+func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
+	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
+	if err != nil {
+		return conn, nil, nil, err
+	}
+	seen, ok := c.met(conn)
+	if !ok {
+		return conn, nil, nil, repo.ErrChanged
+	}
+	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
+}
+
+// met reports whether the condition holds. It returns the version of the connection that
+// the condition names, or the zero time if there is no condition.
+func (c Condition) met(conn repo.Connection) (time.Time, bool) {
+	given := strings.TrimSpace(c.IfMatch)
+	if given == "" {
+		return time.Time{}, true
+	}
+	for given != "" {
+		var tag string
+		switch tag, given = cutTag(given); {
+		case tag == "*":
+			return time.Time{}, true
+		case sameTag(tag, version(conn)):
+			return conn.UpdatedAt, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// cutTag returns the first entity tag of a list without quotes and without the mark W/ of
+// a weak tag, which proxies that compress an answer add. It also accepts a tag without
+// quotes, and a suffix behind the quotes.
+func cutTag(list string) (tag, rest string) {
+	list = strings.TrimLeft(list, " \t,")
+	list = strings.TrimPrefix(strings.TrimPrefix(list, "W/"), "w/")
+	if quoted, ok := strings.CutPrefix(list, `"`); ok {
+		if tag, list, ok = strings.Cut(quoted, `"`); !ok {
+			return "", ""
+		}
+	}
+	suffix, rest, _ := strings.Cut(list, ",")
+	return tag + strings.TrimSpace(suffix), rest
+}
+
+// codings are the names of compressions that proxies append to the tag of an answer that
+// they compress: Apache and Caddy "-gzip", Jetty "--gzip", others ";gzip".
+var codings = []string{"gzip", "x-gzip", "br", "zstd", "deflate", "df", "compress", "dcb", "dcz"}
+
+// sameTag reports whether tag is own, with or without the suffix of a proxy.
+func sameTag(tag, own string) bool {
+	suffix, ok := strings.CutPrefix(tag, own)
+	if !ok || suffix == "" {
+		return ok
+	}
+	for _, separator := range []string{"--", "-", ";", ":", "/"} {
+		coding, ok := strings.CutPrefix(suffix, separator)
+		for _, c := range codings {
+			if ok && strings.EqualFold(coding, c) {
+				return true
+			}
+		}
+	}
+	return false
+}
