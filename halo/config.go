@@ -20,7 +20,8 @@ type Config struct {
 	// https://acme.halopsa.com/api, as [ParseResourceServer] returns it.
 	ResourceServer string
 	// AuthServer is the base URL of the token call, e.g.
-	// https://acme.halopsa.com/auth, as [ParseAuthServer] returns it.
+	// https://acme.halopsa.com/auth, or its whole URL, ending in /token, as
+	// [ParseAuthServer] returns it.
 	AuthServer string
 	// Tenant is sent with the token call unless it is empty. Some hosted
 	// instances need it.

@@ -7,18 +7,22 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // FuzzTokenAnswer checks that a token call returns either a token that can go
-// into a header unchanged, or an error that does not show a token.
+// into a header unchanged and that is kept for a bounded time, or an error that
+// does not show a token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
 		`{"access_token":"canary-token","error":"invalid_client"}`, `{"error":"invalid_scope"}`, `"canary-token"`, `canary-token`,
 		`{"access_token":["canary-token"]}`, `{"access_token":"canary-token","expires_in":-1e99}`, "<title>canary-title</title>", "",
 		`{"access_token":"canary-token","token_type":"\u0000","expires_in":"9223372036854775807"}`,
+		`{"access_token":" canary-token\n","expires_in":3.6e3}`, `{"ACCESS_TOKEN":"x","access_token":"canary-token","expires_in":[],"scope":[{}]}`,
+		"\xef\xbb\xbf" + `{"access_token":"canary-token","expires_in":"3600.0","error":null}`, `{"access_token":"canary-token"`,
 	} {
 		f.Add(200, seed)
 		f.Add(401, seed)
@@ -33,7 +37,11 @@ func FuzzTokenAnswer(f *testing.F) {
 				return reply(200, `[]`), nil
 			},
 		}, func(c *Config) { c.RetryBudget = 1 })
+		start := time.Now()
 		_, err := a.Page(t.Context(), Query{}, 1)
+		if kept := a.tokens.current.renewAt.Sub(start); err == nil && (kept < minLife*9/10 || kept > maxLife+time.Hour) {
+			t.Errorf("%q: kept for %v", body, kept)
+		}
 		token, is := strings.CutPrefix(sent, "Bearer ")
 		switch {
 		case err == nil:

@@ -27,6 +27,7 @@ var fuzzed = map[string]string{
 	"halo readOn":              "no: it copies bytes without parsing",
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
+	"halo decodeToken":         "FuzzTokenAnswer",
 
 	"internal/access ParseOrigins":    "FuzzParseOrigins",
 	"internal/access parseKey":        "FuzzParseKey",
@@ -67,7 +68,6 @@ var fuzzed = map[string]string{
 	"internal/cli printCSV":         "FuzzOutput",
 	"internal/cli printJSON":        "FuzzOutput",
 	"halo document":                 "FuzzDecodeAsBefore",
-	"halo judgeToken":               "FuzzTokenAnswer",
 	"halo message":                  "FuzzErrorBody",
 	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",
