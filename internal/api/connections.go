@@ -35,7 +35,7 @@ type newConnection struct {
 	Body struct {
 		Name         string        `json:"name" minLength:"1" maxLength:"200" doc:"Unique within the tenant." example:"Acme Halo"`
 		Domain       string        `json:"domain" minLength:"1" maxLength:"2000" doc:"Resource server: host, host/path or URL, as Halo shows it." example:"acme.halopsa.com/api"`
-		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server, in the same forms." example:"acme.halopsa.com/auth"`
+		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server, in the same forms. An address that ends in /token is used as it is; otherwise the likely paths on its host are tried, and the one that issues a token is stored." example:"acme.halopsa.com/auth"`
 		HaloTenant   string        `json:"halo_tenant,omitempty" maxLength:"200" doc:"For hosted Halo only."`
 		ClientID     string        `json:"client_id" minLength:"1" maxLength:"200"`
 		ClientSecret secret.String `json:"client_secret" minLength:"1" maxLength:"2000" writeOnly:"true" doc:"Stored encrypted, never shown again."`

@@ -52,7 +52,7 @@ type credentialFlags struct {
 
 func (f *credentialFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.domain, "domain", "", "resource server: host, host/path or URL (Halo shows it as …/api)")
-	cmd.Flags().StringVar(&f.authServer, "auth-server", "", "authorisation server: host, host/path or URL (Halo shows it as …/auth)")
+	cmd.Flags().StringVar(&f.authServer, "auth-server", "", "authorisation server: host, host/path or URL (Halo shows it as …/auth); one that ends in /token is used as it is")
 	cmd.Flags().StringVar(&f.haloTenant, "halo-tenant", "", "tenant name, for hosted Halo only")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "client ID of the Halo application")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", `file with the client secret, "-" for standard input; else $HALO_CLIENT_SECRET, else a prompt`)

@@ -62,7 +62,7 @@ func TestConnectHaloFails(t *testing.T) {
 		"no secret":    {[]string{"client_secret", " "}, http.StatusUnprocessableEntity, "the client secret is missing", "client_secret"},
 		"no address":   {[]string{"domain", ""}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not allowed":  {[]string{"domain", "10.0.0.1"}, http.StatusUnprocessableEntity, "domain", "domain"},
-		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusUnprocessableEntity, "Halo", ""},
+		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing/token"}, http.StatusUnprocessableEntity, "issues no token", ""},
 		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "already exists", "name"},
 		"bad limit":    {[]string{"rate_limit", "fast"}, http.StatusUnprocessableEntity, "rate limit", "rate_limit"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,16 +47,19 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil && change.Secret == nil {
 		return conn, dial.CredentialsError(conn, err)
 	}
-	in, err := e.normalise(change.apply(conn, stored))
+	in, authServers, err := e.normalise(change.apply(conn, stored))
 	if err != nil {
 		return conn, err
+	}
+	if change.Secret == nil && slices.Contains(authServers, conn.AuthServer) { // another spelling of the stored address
+		in.AuthServer, authServers = conn.AuthServer, []string{conn.AuthServer}
 	}
 	// A stored secret and its tokens are sent only to the host for which the secret was
 	// entered. Otherwise a user who can change an address could collect them.
 	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
 		return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
 	}
-	if err := e.probe(ctx, tenant, in); err != nil {
+	if in.AuthServer, err = e.probe(ctx, tenant, in, authServers); err != nil {
 		return conn, err
 	}
 	update := repo.ConnectionChange{
