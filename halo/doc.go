@@ -40,6 +40,8 @@
 //     (homotechsual/HaloAPI #19). A wrong tenant gives a 500 without JSON.
 //   - Servers of the same family write expires_in as a double or as text
 //     (golang/oauth2 #239). The answer is read as leniently as a row.
+//   - Some MSPs need an additional header with every request
+//     (homotechsual/HaloAPI #11). See [Config.HeaderName].
 //   - A token is valid for an hour (topleft-team/django-psa). The API answers
 //     an expired or revoked token with a 401 and an empty body, so one retry
 //     with a new token makes sense (Midtown-Technology-Group/halocli,

@@ -3,8 +3,10 @@ package halo
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,48 @@ func FuzzParseAllow(f *testing.F) {
 		}
 		if allow.name("somewhere.else.example", 443) && !strings.Contains(strings.ToLower(text), "somewhere.else.example") {
 			t.Errorf("%q allows another name", text)
+		}
+	})
+}
+
+// FuzzCheckHeader checks that an accepted header changes no other header of a
+// request, and that net/http sends it unchanged.
+func FuzzCheckHeader(f *testing.F) {
+	for _, seed := range []struct{ name, value string }{
+		{"X-Gateway-Key", "k3y"}, {"Host", "x"}, {"authorization", "Bearer x"}, {"X: y", "z"}, {"X-A", "b\r\nX-C: d"}, {"", ""}, {"X-A", "ä"},
+		{"content-length", "0"}, {"Transfer-Encoding", "chunked"}, {"X-A\x00", "b"}, {"!#$%&'*+-.^_`|~", "~"}, {"X-A", " b"}, {"X_A", "a b"}, {"ſ", "x"},
+	} {
+		f.Add(seed.name, seed.value)
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if err := CheckHeader(name, value); err != nil {
+			if len(value) > 60 && strings.Contains(err.Error(), value) {
+				t.Errorf("the error quotes the value: %v", err)
+			}
+			return
+		}
+		got := map[string]http.Header{}
+		a := wired(t, headerWire(func(r *http.Request) { got[r.URL.Path] = r.Header }), func(c *Config) { c.HeaderName, c.HeaderValue = name, value })
+		if _, err := a.Client(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		plain := map[string]http.Header{}
+		a = wired(t, headerWire(func(r *http.Request) { plain[r.URL.Path] = r.Header }))
+		if _, err := a.Client(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for path, header := range plain {
+			if header.Get(name) != "" {
+				t.Errorf("%q replaces a header", name)
+			}
+			header.Set(name, value)
+			if !maps.EqualFunc(got[path], header, slices.Equal) {
+				t.Errorf("%q: %q: headers %q, want %q", name, path, got[path], header)
+			}
+			var sent strings.Builder
+			if err := header.Write(&sent); err != nil || strings.Count(sent.String(), "\r\n") != len(header) || !strings.Contains(sent.String(), ": "+value+"\r\n") {
+				t.Errorf("%q: %q is sent as %q", name, value, sent.String())
+			}
 		}
 	})
 }

@@ -28,6 +28,7 @@ var fuzzed = map[string]string{
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
 	"halo decodeToken":         "FuzzTokenAnswer",
+	"halo CheckHeader":         "FuzzCheckHeader",
 
 	"internal/access ParseOrigins":    "FuzzParseOrigins",
 	"internal/access parseKey":        "FuzzParseKey",

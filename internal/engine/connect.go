@@ -23,6 +23,10 @@ type ConnectionInput struct {
 	ClientID   string
 	Secret     secret.String
 	RateLimit  string // e.g. "300/5m"; empty for the default
+	// HeaderName and HeaderValue are a header of the MSP's own, sent with every request;
+	// empty for none.
+	HeaderName  string
+	HeaderValue secret.String
 }
 
 // AddConnection normalises the addresses and verifies that the credentials can read
@@ -47,6 +51,7 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	conn, err := e.store.AddConnection(ctx, tenant, actor, repo.NewConnection{
 		Name: in.Name, Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
+		HeaderName: in.HeaderName, HeaderValue: in.HeaderValue,
 	})
 	if errors.Is(err, repo.ErrConflict) {
 		return conn, conflictf("a connection named %q already exists", in.Name)
@@ -77,6 +82,13 @@ func (e *Engine) normalise(in ConnectionInput) (_ ConnectionInput, authServers [
 	if in.RateLimit = strings.TrimSpace(in.RateLimit); in.RateLimit != "" {
 		if _, err := ratelimit.ParseRate(in.RateLimit); err != nil {
 			faults = append(faults, "the rate limit: "+err.Error())
+		}
+	}
+	in.HeaderName = strings.TrimSpace(in.HeaderName)
+	in.HeaderValue = secret.NewString(strings.Trim(in.HeaderValue.Reveal(), " \t"))
+	if in.HeaderName != "" || !in.HeaderValue.IsZero() {
+		if err := halo.CheckHeader(in.HeaderName, in.HeaderValue.Reveal()); err != nil {
+			faults = append(faults, err.Error())
 		}
 	}
 
@@ -162,6 +174,7 @@ func (e *Engine) probeOne(ctx context.Context, tenant string, in ConnectionInput
 	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
+		HeaderName: in.HeaderName, HeaderValue: in.HeaderValue,
 		TestedBy: tenant,
 	}, ratelimit.Interactive)
 	if err != nil {
