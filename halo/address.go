@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,35 +20,91 @@ import (
 // the addresses that a name resolves to. The error names the fault and does not
 // quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
-	return parseAddress(s, allow, "api", "auth")
-}
-
-// ParseAuthServer is like [ParseResourceServer] for the authorisation server,
-// with /auth instead of /api. It also strips a trailing /token.
-func ParseAuthServer(s string, allow *Allow) (string, error) {
-	return parseAddress(s, allow, "auth", "api")
-}
-
-// parseAddress normalises an address whose path must end in want. other is the
-// ending that the other server's address has.
-func parseAddress(s string, allow *Allow, want, other string) (string, error) {
-	u, err := splitAddress(s)
+	origin, parts, err := parseAddress(s, allow)
 	if err != nil {
 		return "", err
+	}
+	for _, other := range []string{"auth", tokenPath} {
+		if endsIn(parts, other) {
+			return "", fmt.Errorf("address ends in /%s, but the address of this server usually ends in /api", other)
+		}
+	}
+	base, word := cutWord(parts, "api")
+	return address(origin, base, word), nil
+}
+
+// ParseAuthServer is like [ParseResourceServer] for the authorisation server, with
+// /auth instead of /api. An address that ends in /token is the address of the token
+// call and stays as it is, except that …/auth/token becomes …/auth, which means the
+// same.
+func ParseAuthServer(s string, allow *Allow) (string, error) {
+	all, err := AuthServers(s, allow)
+	if err != nil {
+		return "", err
+	}
+	return all[0], nil
+}
+
+// AuthServers returns the addresses that a pasted address of an authorisation server
+// can mean, the most likely first. They are on the same host and in the form of
+// [ParseAuthServer], which returns the first of them. Self-hosted authorisation servers
+// can be at the root of their host (homotechsual/HaloAPI #1).
+func AuthServers(s string, allow *Allow) ([]string, error) {
+	origin, parts, err := parseAddress(s, allow)
+	if err != nil {
+		return nil, err
+	}
+	if endsIn(parts, tokenPath) {
+		short := parts[:len(parts)-1]
+		if base, word := cutWord(short, "auth"); parts[len(short)] == tokenPath && endsIn(short, "auth") && len(base)+1 == len(short) {
+			return []string{address(origin, base, word)}, nil
+		}
+		return []string{address(origin, parts[:len(short)], parts[len(short)])}, nil
+	}
+	if endsIn(parts, "api") {
+		return nil, errors.New("address ends in /api, but the address of this server usually ends in /auth")
+	}
+	base, word := cutWord(parts, "auth")
+	all := []string{address(origin, base, word)}
+	for _, other := range []string{address(origin, base, tokenPath), address(origin, nil, tokenPath), address(origin, nil, "auth")} {
+		if !slices.Contains(all, other) {
+			all = append(all, other)
+		}
+	}
+	return all, nil
+}
+
+// TokenURL returns the address of the token call of an authorisation server, in the form
+// of [ParseAuthServer].
+func TokenURL(authServer string) string {
+	if u, err := url.Parse(authServer); err == nil && strings.EqualFold(path.Base(u.Path), tokenPath) {
+		return authServer
+	}
+	return authServer + "/" + tokenPath
+}
+
+// tokenPath is the last part of the path of the token call.
+const tokenPath = "token"
+
+// parseAddress splits an address into scheme and host, in their normal form, and the
+// parts of its path.
+func parseAddress(s string, allow *Allow) (origin string, parts []string, err error) {
+	u, err := splitAddress(s)
+	if err != nil {
+		return "", nil, err
 	}
 	host, port, err := splitHost(u)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if u.Scheme == "http" && !allow.host(host, port) {
-		return "", errors.New("plain http is allowed only for hosts in HALOSYNC_ALLOW_HOSTS; use https")
+		return "", nil, errors.New("plain http is allowed only for hosts in HALOSYNC_ALLOW_HOSTS; use https")
 	}
 	if err := checkTarget(host, port, allow); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	path, err := serverPath(u.EscapedPath(), want, other)
-	if err != nil {
-		return "", err
+	if parts, err = splitPath(u.EscapedPath()); err != nil {
+		return "", nil, err
 	}
 
 	if strings.Contains(host, ":") {
@@ -55,7 +113,12 @@ func parseAddress(s string, allow *Allow, want, other string) (string, error) {
 	if port != defaultPort(u.Scheme) {
 		host += ":" + strconv.Itoa(int(port))
 	}
-	return u.Scheme + "://" + host + path, nil
+	return u.Scheme + "://" + host, parts, nil
+}
+
+// address puts an address together. word is the last part of its path.
+func address(origin string, base []string, word string) string {
+	return origin + "/" + strings.Join(append(slices.Clone(base), word), "/")
 }
 
 // splitAddress parses an address and rejects parts that do not belong in one.
@@ -224,32 +287,35 @@ func unusualIPv4(host string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}), true
 }
 
-// serverPath normalises a path so that it ends in want.
-func serverPath(path, want, other string) (string, error) {
-	var parts []string
-	for part := range strings.SplitSeq(path, "/") {
+// splitPath splits a path into its parts, without empty ones.
+func splitPath(escaped string) (parts []string, err error) {
+	for part := range strings.SplitSeq(escaped, "/") {
 		switch {
 		case part == "":
 			continue
 		case part == "." || part == "..":
-			return "", errors.New("path contains a relative part")
+			return nil, errors.New("path contains a relative part")
 		case strings.ContainsFunc(part, func(r rune) bool { return !pathRune(r) }):
-			return "", errors.New("path contains something other than letters, digits, and -._~")
+			return nil, errors.New("path contains something other than letters, digits, and -._~")
 		}
 		parts = append(parts, part)
 	}
-	ends := func(word string) bool { return len(parts) > 0 && strings.EqualFold(parts[len(parts)-1], word) }
-	if want == "auth" && ends("token") {
-		parts = parts[:len(parts)-1]
+	return parts, nil
+}
+
+// endsIn reports whether the last part of a path is word, in any case.
+func endsIn(parts []string, word string) bool {
+	return len(parts) > 0 && strings.EqualFold(parts[len(parts)-1], word)
+}
+
+// cutWord removes word from the end of a path, as often as it is repeated there. It
+// returns the rest, and word as the path spells it.
+func cutWord(parts []string, word string) (base []string, spelled string) {
+	spelled = word
+	for endsIn(parts, word) {
+		spelled, parts = parts[len(parts)-1], parts[:len(parts)-1]
 	}
-	if ends(other) {
-		return "", fmt.Errorf("address ends in /%s, but the address of this server usually ends in /%s", other, want)
-	}
-	found := want
-	for ends(want) {
-		found, parts = parts[len(parts)-1], parts[:len(parts)-1]
-	}
-	return "/" + strings.Join(append(parts, found), "/"), nil
+	return parts, spelled
 }
 
 func pathRune(r rune) bool {

@@ -26,6 +26,8 @@ func TestParseResourceServer(t *testing.T) {
 		{"acme.halopsa.com/api", "https://acme.halopsa.com/api"},
 		{"acme.halopsa.com/API//", "https://acme.halopsa.com/API"},
 		{"https://acme.halopsa.com/api/api/", "https://acme.halopsa.com/api"},
+		{"https://acme.halopsa.com/Api/API/api", "https://acme.halopsa.com/Api"},
+		{"HTTPS://ACME.halopsa.com/Halo/API", "https://acme.halopsa.com/Halo/API"},
 		{"HTTPS://acme.halopsa.com//api", "https://acme.halopsa.com/api"},
 		{"https://psa.example.com/halo", "https://psa.example.com/halo/api"},
 		{"https://psa.example.com:8443/halo/api", "https://psa.example.com:8443/halo/api"},
@@ -56,10 +58,67 @@ func TestParseAuthServer(t *testing.T) {
 		{"https://acme.halopsa.com/auth/token", "https://acme.halopsa.com/auth"},
 		{"https://acme.halopsa.com/auth/auth", "https://acme.halopsa.com/auth"},
 		{"acme.example.com/halo", "https://acme.example.com/halo/auth"},
+		{"ACME.example.com/AUTH", "https://acme.example.com/AUTH"},
+		{"acme.example.com/AUTH/auth/", "https://acme.example.com/AUTH"},
+
+		// What ends in /token stays as it is.
+		{"https://acme.example.com/token", "https://acme.example.com/token"},
+		{"https://acme.example.com//token//", "https://acme.example.com/token"},
+		{"ACME.example.com/TOKEN", "https://acme.example.com/TOKEN"},
+		{"acme.example.com/auth/Token", "https://acme.example.com/auth/Token"},
+		{"acme.example.com/Auth/token", "https://acme.example.com/Auth"}, // the same address
+		{"acme.example.com/auth/auth/token", "https://acme.example.com/auth/auth/token"},
+		{"acme.example.com/halo/connect/token", "https://acme.example.com/halo/connect/token"},
+		{"acme.example.com/api/token", "https://acme.example.com/api/token"},
+		{"acme.example.com:8443/token", "https://acme.example.com:8443/token"},
+		{"token", "https://token/auth"}, // a host
 	}
 	for _, tt := range tests {
 		if got, err := ParseAuthServer(tt.in, nil); err != nil || got != tt.want {
 			t.Errorf("%q: %q, error %v; want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func TestAuthServers(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"acme.halopsa.com":                 "/auth /token",
+		"acme.halopsa.com/":                "/auth /token",
+		"acme.halopsa.com/auth/":           "/auth /token",
+		"acme.halopsa.com/AUTH":            "/AUTH /token /auth",
+		"acme.halopsa.com/auth/token":      "/auth",
+		"acme.halopsa.com/token":           "/token",
+		"acme.halopsa.com/halo":            "/halo/auth /halo/token /token /auth",
+		"acme.halopsa.com/halo/auth":       "/halo/auth /halo/token /token /auth",
+		"acme.halopsa.com/halo/auth/token": "/halo/auth",
+		"acme.halopsa.com/halo/token":      "/halo/token",
+	} {
+		all, err := AuthServers(in, nil)
+		if got := strings.ReplaceAll(strings.Join(all, " "), "https://acme.halopsa.com", ""); err != nil || got != want {
+			t.Errorf("%s: %s, error %v; want %s", in, got, err, want)
+		}
+	}
+}
+
+// Addresses that earlier versions have stored still mean the same address of
+// the token call.
+func TestTokenURL(t *testing.T) {
+	t.Parallel()
+	for stored, want := range map[string]string{
+		"https://acme.halopsa.com/auth":         "https://acme.halopsa.com/auth/token",
+		"https://acme.halopsa.com/AUTH":         "https://acme.halopsa.com/AUTH/token",
+		"https://acme.halopsa.com/halo/auth":    "https://acme.halopsa.com/halo/auth/token",
+		"https://acme.halopsa.com/token/auth":   "https://acme.halopsa.com/token/auth/token",
+		"https://acme.halopsa.com/token":        "https://acme.halopsa.com/token",
+		"https://acme.halopsa.com/Token":        "https://acme.halopsa.com/Token",
+		"https://acme.halopsa.com/mytoken":      "https://acme.halopsa.com/mytoken/token",
+		"https://acme.halopsa.com/auth/x/token": "https://acme.halopsa.com/auth/x/token",
+		"https://token":                         "https://token/token",
+		"http://[::1]:8080/token":               "http://[::1]:8080/token",
+	} {
+		if got := TokenURL(stored); got != want {
+			t.Errorf("%s: %s, want %s", stored, got, want)
 		}
 	}
 }
@@ -96,6 +155,9 @@ func TestParseServerRefuses(t *testing.T) {
 		{"acme$.com", "contains"},
 		{"[fe80::1%25eth0]", "IP address"},
 		{"acme.halopsa.com/auth", "ends in /auth"},
+		{"acme.halopsa.com/AUTH/", "ends in /auth"},
+		{"acme.halopsa.com/auth/token", "ends in /token"},
+		{"acme.halopsa.com/Token", "ends in /token"},
 		{strings.Repeat("a", 1001), "longer"},
 		{strings.Repeat("a", 64) + ".com", "63"},
 		{strings.Repeat("a.", 130) + "com", "253"},
@@ -155,6 +217,7 @@ func FuzzParseServer(f *testing.F) {
 	for _, seed := range []string{
 		"acme.halopsa.com", "https://a.b:8443/api/api/", "http://halo.local/x", "[::1]:1", "a/auth/token/token", "user:pw@x",
 		"https://x/API/api", "//x", "x:1/y", "1.2.3.4:5", "x/%61pi", "https://[::ffff:1.2.3.4]", "https://x./api",
+		"a/token", "a/AUTH/token", "a/auth/auth/token", "a/Token/auth", "token/token/",
 	} {
 		f.Add(seed)
 	}
@@ -182,6 +245,13 @@ func FuzzParseServer(f *testing.F) {
 			}
 			if err := checkBase(got); err != nil {
 				t.Errorf("%q: New would refuse %q: %v", in, got, err)
+			}
+			if all, err := AuthServers(got, allow); err == nil {
+				for _, other := range all {
+					if again, err := ParseAuthServer(other, allow); err != nil || again != other || !strings.HasPrefix(other, u.Scheme+"://"+u.Host+"/") {
+						t.Errorf("%q: the spelling %q parses to %q, error %v", in, other, again, err)
+					}
+				}
 			}
 			if strings.HasPrefix(got, "http://") && !strings.HasPrefix(u.Host, "halo.local") && !strings.HasPrefix(u.Host, "127.") && !strings.Contains(u.Host, "ffff:127.") && !strings.Contains(u.Host, "ffff:7f") {
 				t.Errorf("%q: plain http to %q", in, u.Host)

@@ -12,8 +12,9 @@ import (
 // API reads from one Halo instance with one set of credentials. It is safe
 // for concurrent use; all callers share one token.
 type API struct {
-	cfg    *Config // without the secret
+	cfg    *Config // without the secrets
 	secret concealed
+	header concealed // value of the MSP's own header
 	tokens *tokens
 	large  chan struct{} // held while a large body is in memory, see [API.readBody]
 	spare  spare
@@ -28,8 +29,8 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("halo configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), jitter: jitter, large: make(chan struct{}, 1), spare: make(spare, defaultWindow)}
-	cfg.ClientSecret = ""
+	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), header: conceal(cfg.HeaderValue), jitter: jitter, large: make(chan struct{}, 1), spare: make(spare, defaultWindow)}
+	cfg.ClientSecret, cfg.HeaderValue = "", ""
 	a.tokens = &tokens{fetch: a.fetchToken}
 	return a, nil
 }

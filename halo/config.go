@@ -14,19 +14,24 @@ import (
 )
 
 // Config is the configuration of an [API]. Printing, marshalling or logging it
-// never shows the secret.
+// never shows its secrets.
 type Config struct {
 	// ResourceServer is the base URL of all API requests, e.g.
 	// https://acme.halopsa.com/api, as [ParseResourceServer] returns it.
 	ResourceServer string
 	// AuthServer is the base URL of the token call, e.g.
-	// https://acme.halopsa.com/auth, as [ParseAuthServer] returns it.
+	// https://acme.halopsa.com/auth, or its whole URL, ending in /token, as
+	// [ParseAuthServer] returns it.
 	AuthServer string
 	// Tenant is sent with the token call unless it is empty. Some hosted
 	// instances need it.
 	Tenant string
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID, ClientSecret string
+	// HeaderName and HeaderValue are a header of the MSP's own that is sent with
+	// every request, including the token call. No header is sent if the name is
+	// empty. See [CheckHeader]. The value is a secret.
+	HeaderName, HeaderValue string
 	// Scope holds the scopes to request, separated by spaces. The default is
 	// "read:customers".
 	Scope string
@@ -133,6 +138,11 @@ func (c Config) check() error {
 	if c.ClientSecret == "" {
 		faults = append(faults, errors.New("client secret is missing"))
 	}
+	if c.HeaderName != "" || c.HeaderValue != "" {
+		if err := CheckHeader(c.HeaderName, c.HeaderValue); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if c.AttemptTimeout < 0 || c.RetryBudget < 0 || c.MaxWait < 0 || c.MaxBody < 0 {
 		faults = append(faults, errors.New("negative limit"))
 	}
@@ -156,24 +166,30 @@ func checkBase(address string) error {
 
 // shown holds the fields of a Config that may be printed.
 type shown struct {
-	ResourceServer, AuthServer, Tenant, ClientID, ClientSecret, Scope string
+	ResourceServer, AuthServer, Tenant, ClientID, ClientSecret, Scope, HeaderName, HeaderValue string
 }
 
 func (c Config) shown() shown {
-	s := shown{c.ResourceServer, c.AuthServer, c.Tenant, c.ClientID, "", c.Scope}
-	if c.ClientSecret != "" {
-		s.ClientSecret = "[hidden]"
+	return shown{
+		c.ResourceServer, c.AuthServer, c.Tenant, c.ClientID, hide(c.ClientSecret), c.Scope, c.HeaderName, hide(c.HeaderValue),
 	}
-	return s
 }
 
-// String describes the configuration without its secret.
+// hide replaces a secret, unless it is empty.
+func hide(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return hidden
+}
+
+// String describes the configuration without its secrets.
 func (c Config) String() string { return fmt.Sprintf("%+v", c.shown()) }
 
-// GoString describes the configuration without its secret.
+// GoString describes the configuration without its secrets.
 func (c Config) GoString() string { return "halo.Config" + c.String() }
 
-// Format prints the configuration without its secret, regardless of the verb.
+// Format prints the configuration without its secrets, regardless of the verb.
 func (c Config) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		_, _ = io.WriteString(f, c.GoString())
@@ -182,8 +198,8 @@ func (c Config) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, c.String())
 }
 
-// MarshalJSON encodes the configuration without its secret.
+// MarshalJSON encodes the configuration without its secrets.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.shown()) }
 
-// LogValue describes the configuration to slog without its secret.
+// LogValue describes the configuration to slog without its secrets.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -30,12 +30,18 @@
 //     separate addresses. People paste them with or without a scheme, a
 //     trailing slash and /api, and sometimes with /api twice (docs of
 //     KelvinTegelaar/CIPP-API, stellarcyber/halopsa-ticket-sync,
-//     NangoHQ/nango). See [ParseResourceServer] and [ParseAuthServer].
+//     NangoHQ/nango). A self-hosted authorisation server can be at the root of
+//     its host (homotechsual/HaloAPI #1). See [ParseResourceServer] and
+//     [AuthServers].
 //   - The token call is POST /token with the credentials in the form. Hosted
 //     instances take a tenant in the query; other instances need none
 //     (homotechsual/HaloAPI, n8n-io/n8n).
 //   - An unknown client ID or a wrong secret gives a 401 with invalid_client
 //     (homotechsual/HaloAPI #19). A wrong tenant gives a 500 without JSON.
+//   - Servers of the same family write expires_in as a double or as text
+//     (golang/oauth2 #239). The answer is read as leniently as a row.
+//   - Some MSPs need an additional header with every request
+//     (homotechsual/HaloAPI #11). See [Config.HeaderName].
 //   - A token is valid for an hour (topleft-team/django-psa). The API answers
 //     an expired or revoked token with a 401 and an empty body, so one retry
 //     with a new token makes sense (Midtown-Technology-Group/halocli,

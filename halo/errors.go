@@ -31,6 +31,10 @@ var (
 	// ErrNotHalo means that the answer is not from Halo's API: HTML, a
 	// redirect, or JSON of an unexpected shape.
 	ErrNotHalo = errors.New("not an answer from Halo's API")
+	// ErrNoToken is an ErrNotHalo from the token call: the path does not exist, or
+	// the answer holds neither a usable token nor an OAuth error. It does not cover
+	// HTML with status 200 and redirects, which maintenance can cause.
+	ErrNoToken = fmt.Errorf("%w", ErrNotHalo)
 	// ErrTooLarge means that the answer exceeds the limit on bytes or rows.
 	ErrTooLarge = errors.New("answer too large")
 	// ErrRefused means that the address is private and not allowed. Nothing was
@@ -58,9 +62,10 @@ type Error struct {
 	// Excerpt is the message in the response, at most 300 bytes on one line.
 	Excerpt string
 
-	kind  error
-	cause error // nil if the status and the excerpt explain the failure
-	next  next
+	kind      error
+	cause     error // nil if the status and the excerpt explain the failure
+	next      next
+	misplaced bool // see [IsMisplaced]
 }
 
 // next is the decision whether to make another attempt.
@@ -107,6 +112,13 @@ func (e *Error) Error() string {
 // Unwrap returns the kind, not the cause. Otherwise, a timeout inside net/http
 // would look like a timeout of the caller's context.
 func (e *Error) Unwrap() error { return e.kind }
+
+// IsMisplaced reports whether err comes from a token call that was answered, but not
+// as an authorisation server answers: another path of the same host may be right.
+func IsMisplaced(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.misplaced
+}
 
 // RetryAfter returns how long to wait before calling again. It returns false if
 // the error has no such wait. The wait is the server's Retry-After or, after a

@@ -113,7 +113,7 @@ func (a *API) scrub(text, token string) string {
 	return text + "…"
 }
 
-func (a *API) hide(text, token string) string { return Redact(text, a.secret(), token) }
+func (a *API) hide(text, token string) string { return Redact(text, a.secret(), a.header(), token) }
 
 // Redact hides the secrets in text, including their forms in URLs, JSON and
 // HTML, and everything that looks like an access token. It ignores secrets

@@ -3,22 +3,28 @@ package halo
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// FuzzTokenAnswer checks that a token call returns either a token that is valid
-// in a header, or an error that shows no token.
+// FuzzTokenAnswer checks that a token call returns either a token that can go
+// into a header unchanged and that is kept for a bounded time, or an error that
+// does not show a token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,
 		`{"access_token":"canary-token","error":"invalid_client"}`, `{"error":"invalid_scope"}`, `"canary-token"`, `canary-token`,
 		`{"access_token":["canary-token"]}`, `{"access_token":"canary-token","expires_in":-1e99}`, "<title>canary-title</title>", "",
 		`{"access_token":"canary-token","token_type":"\u0000","expires_in":"9223372036854775807"}`,
+		`{"access_token":" canary-token\n","expires_in":3.6e3}`, `{"ACCESS_TOKEN":"x","access_token":"canary-token","expires_in":[],"scope":[{}]}`,
+		"\xef\xbb\xbf" + `{"access_token":"canary-token","expires_in":"3600.0","error":null}`, `{"access_token":"canary-token"`,
 	} {
 		f.Add(200, seed)
 		f.Add(401, seed)
@@ -33,7 +39,11 @@ func FuzzTokenAnswer(f *testing.F) {
 				return reply(200, `[]`), nil
 			},
 		}, func(c *Config) { c.RetryBudget = 1 })
+		start := time.Now()
 		_, err := a.Page(t.Context(), Query{}, 1)
+		if kept := a.tokens.current.renewAt.Sub(start); err == nil && (kept < minLife*9/10 || kept > maxLife+time.Hour) {
+			t.Errorf("%q: kept for %v", body, kept)
+		}
 		token, is := strings.CutPrefix(sent, "Bearer ")
 		switch {
 		case err == nil:
@@ -90,6 +100,48 @@ func FuzzParseAllow(f *testing.F) {
 		}
 		if allow.name("somewhere.else.example", 443) && !strings.Contains(strings.ToLower(text), "somewhere.else.example") {
 			t.Errorf("%q allows another name", text)
+		}
+	})
+}
+
+// FuzzCheckHeader checks that an accepted header changes no other header of a
+// request, and that net/http sends it unchanged.
+func FuzzCheckHeader(f *testing.F) {
+	for _, seed := range []struct{ name, value string }{
+		{"X-Gateway-Key", "k3y"}, {"Host", "x"}, {"authorization", "Bearer x"}, {"X: y", "z"}, {"X-A", "b\r\nX-C: d"}, {"", ""}, {"X-A", "ä"},
+		{"content-length", "0"}, {"Transfer-Encoding", "chunked"}, {"X-A\x00", "b"}, {"!#$%&'*+-.^_`|~", "~"}, {"X-A", " b"}, {"X_A", "a b"}, {"ſ", "x"},
+	} {
+		f.Add(seed.name, seed.value)
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if err := CheckHeader(name, value); err != nil {
+			if len(value) > 60 && strings.Contains(err.Error(), value) {
+				t.Errorf("the error quotes the value: %v", err)
+			}
+			return
+		}
+		got := map[string]http.Header{}
+		a := wired(t, headerWire(func(r *http.Request) { got[r.URL.Path] = r.Header }), func(c *Config) { c.HeaderName, c.HeaderValue = name, value })
+		if _, err := a.Client(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		plain := map[string]http.Header{}
+		a = wired(t, headerWire(func(r *http.Request) { plain[r.URL.Path] = r.Header }))
+		if _, err := a.Client(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for path, header := range plain {
+			if header.Get(name) != "" {
+				t.Errorf("%q replaces a header", name)
+			}
+			header.Set(name, value)
+			if !maps.EqualFunc(got[path], header, slices.Equal) {
+				t.Errorf("%q: %q: headers %q, want %q", name, path, got[path], header)
+			}
+			var sent strings.Builder
+			if err := header.Write(&sent); err != nil || strings.Count(sent.String(), "\r\n") != len(header) || !strings.Contains(sent.String(), ": "+value+"\r\n") {
+				t.Errorf("%q: %q is sent as %q", name, value, sent.String())
+			}
 		}
 	})
 }

@@ -204,6 +204,22 @@ func TestHostileAddresses(t *testing.T) {
 				refused(t, parsed, tt.why, names)
 			}
 		}
+		// A path of the token call opens no way past the guard.
+		for _, path := range []string{"/token", "/TOKEN/", "/auth/token", "/x/token"} {
+			address := strings.TrimRight(tt.address, "/") + path
+			all, err := AuthServers(address, nil)
+			if tt.leads == "" && err == nil {
+				t.Errorf("%q typed: %q", address, all)
+			}
+			for _, server := range all {
+				refused(t, server, tt.why, names)
+			}
+		}
+		if all, err := AuthServers(tt.address, nil); err == nil {
+			for _, server := range all {
+				refused(t, server, tt.why, names)
+			}
+		}
 		if !strings.Contains(tt.address, "good.example") {
 			raw := tt.address
 			if !strings.Contains(raw, "://") {

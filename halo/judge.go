@@ -1,7 +1,6 @@
 package halo
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -63,38 +62,43 @@ func redirected(h http.Header) error {
 	return fmt.Errorf("redirected to %s: is the address right?", host)
 }
 
-// judgeToken turns an answer from the authorisation server into an error. If
-// tenant is set, a 500 is retried only once: Halo answers 500 when a tenant
-// does not exist, and a person may be waiting.
-func judgeToken(ans answer, tenant string, attempts int) *Error {
-	var reply struct {
-		Code  string `json:"error"`
-		Token string `json:"access_token"`
-	}
-	isJSON := json.Unmarshal(withoutBOM(ans.body), &reply) == nil
-	e := judgeStatus(ans)
-	switch status := ans.status; {
-	case status/100 == 2 && reply.Token != "" && reply.Code == "" && sendable(reply.Token):
+// judgeToken turns an answer from the authorisation server into an error. got and bad
+// are the result of [decodeToken]. If tenant is set, a 500 is retried only once: Halo
+// answers 500 when a tenant does not exist, and a person may be waiting.
+func judgeToken(ans answer, got tokenAnswer, bad error, tenant string, attempts int) *Error {
+	success := ans.status/100 == 2
+	if success && bad == nil && got.token != "" && got.fault == "" && sendable(got.token) {
 		return nil
-	case status/100 == 2 && reply.Token != "" && reply.Code == "":
-		e.kind, e.cause = ErrNotHalo, fmt.Errorf("token of %d bytes is too long or has invalid characters", len(reply.Token))
+	}
+	e := judgeStatus(ans)
+	// Another path of the host may be the right one, unless the answer is OAuth's.
+	e.misplaced = e.next == giveUp && got.fault == "" && got.token == ""
+	switch status := ans.status; {
+	case success && got.token != "" && got.fault == "" && bad == nil:
+		e.kind, e.cause = ErrNoToken, fmt.Errorf("token of %d bytes is too long or has invalid characters", len(got.token))
 	case status/100 == 3:
-	case reply.Code == "invalid_client", reply.Code == "invalid_grant", reply.Code == "unauthorized_client":
+	case got.fault == "invalid_client", got.fault == "invalid_grant", got.fault == "unauthorized_client":
 		e.kind, e.next = ErrCredentials, giveUp
 		if status < http.StatusBadRequest {
-			e.cause = errors.New(reply.Code)
+			e.cause = errors.New(got.fault)
 		}
-	case reply.Code == "invalid_scope":
+	case got.fault == "invalid_scope":
 		e.kind, e.next = ErrInvalid, giveUp
 		e.cause = errors.New("is the application allowed to use the scope?")
-	case status/100 == 2:
-		e.kind, e.cause = ErrNotHalo, errors.New("is the address of the authorisation server right?")
+	case success:
+		if broken, ok := errors.AsType[*Error](bad); ok {
+			return broken
+		}
+		e.kind, e.cause = ErrNoToken, errWrongServer
+		if got.fault != "" || kindOf(withoutBOM(ans.body)) == '<' {
+			e.kind = ErrNotHalo // may pass, as a maintenance page does
+		}
 	case status == http.StatusUnauthorized:
 		e.kind = ErrCredentials
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
 		// Never ErrNotFound, which would look like a missing client.
-		e.kind, e.cause = ErrNotHalo, errors.New("is the address of the authorisation server right?")
-	case tenant != "" && (status == http.StatusBadRequest || status == http.StatusInternalServerError && !isJSON):
+		e.kind, e.cause = ErrNoToken, errWrongServer
+	case tenant != "" && (status == http.StatusBadRequest || status == http.StatusInternalServerError && bad != nil):
 		e.cause = fmt.Errorf("is the tenant name %q right?", tenant)
 		if attempts > 1 {
 			e.next = giveUp
@@ -102,3 +106,5 @@ func judgeToken(ans answer, tenant string, attempts int) *Error {
 	}
 	return e
 }
+
+var errWrongServer = errors.New("is the address of the authorisation server right?")

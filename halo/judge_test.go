@@ -114,7 +114,10 @@ func TestAnswersOfTheAuthorisationServer(t *testing.T) {
 		{"no token", "", 200, nil, `{"token_type":"Bearer"}`, ErrNotHalo, 1, nil},
 		{"token in a form", "", 200, []string{"Content-Type: text/plain"}, `access_token=` + testToken, ErrNotHalo, 1, nil},
 		{"token as a string", "", 200, nil, `"` + testToken + `"`, ErrNotHalo, 1, nil},
-		{"odd expiry", "", 200, nil, `{"access_token":"` + testToken + `","expires_in":"soon"}`, ErrNotHalo, 1, []string{"token answer has an unexpected shape"}},
+		{"token in an array", "", 200, nil, `[{"access_token":"` + testToken + `"}]`, ErrNotHalo, 1, nil},
+		{"token with a space", "", 200, nil, `{"access_token":"tok en"}`, ErrNotHalo, 1, []string{"token of 6 bytes is too long or has invalid characters"}},
+		{"token breaks off", "", 200, nil, `{"access_token":"` + testToken + `"`, ErrUnavailable, 6, []string{"answer broke off"}},
+		{"empty", "", 200, nil, ``, ErrNotHalo, 1, nil},
 		{"echo", "", 400, nil, `client_secret=` + testSecret, ErrInvalid, 1, []string{"[hidden]"}},
 	}
 	for _, tt := range tests {

@@ -119,6 +119,9 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 // release a.large after using the body.
 func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
+	if a.cfg.HeaderName != "" {
+		req.Header.Set(a.cfg.HeaderName, a.header())
+	}
 	resp, err := a.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return answer{}, a.networkError(req.Context(), err)

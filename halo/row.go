@@ -71,7 +71,8 @@ func keyOf(raw []byte) []byte {
 	return key
 }
 
-// maxKey is the length of the longest needed key with every letter escaped.
+// maxKey is the length of the longest needed key of a row or a token answer,
+// with every letter escaped.
 const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
 
 // writes reports whether raw is the JSON string for text, written without

@@ -1,31 +1,13 @@
 package halo
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
-)
-
-const (
-	// unknownLife is the assumed lifetime of a token whose answer states none.
-	// Halo's tokens are valid for an hour (topleft-team/django-psa).
-	unknownLife = 50 * time.Minute
-	// renewEarly is how long before expiry a token is renewed. A short-lived
-	// token is renewed after nine tenths of its lifetime instead.
-	renewEarly = time.Minute
-	// maxToken bounds a token, in bytes. The token goes into a header, and
-	// proxies accept some 8 KB of headers.
-	maxToken = 16 << 10
 )
 
 // tokens keeps the current token. At most one request for a new token is in
@@ -139,82 +121,31 @@ func (t *tokens) drop(value string) {
 	}
 }
 
-// fetchToken requests a token from the authorisation server: POST /token.
+// fetchToken requests a token from the authorisation server.
 func (a *API) fetchToken(ctx context.Context) (fresh token, err error) {
-	conf := clientcredentials.Config{
-		ClientID: a.cfg.ClientID, ClientSecret: a.secret(),
-		TokenURL: a.cfg.AuthServer + "/token",
-		Scopes:   strings.Fields(a.cfg.Scope),
-		// With any other style, oauth2 sends a second request after an error.
-		AuthStyle: oauth2.AuthStyleInParams,
-	}
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {a.cfg.ClientID}, "client_secret": {a.secret()},
+		"scope": {strings.Join(strings.Fields(a.cfg.Scope), " ")},
+	}.Encode()
+	address := TokenURL(a.cfg.AuthServer)
 	if a.cfg.Tenant != "" {
-		conf.TokenURL += "?" + url.Values{"tenant": {a.cfg.Tenant}}.Encode()
+		address += "?" + url.Values{"tenant": {a.cfg.Tenant}}.Encode()
 	}
 	err = a.retry(ctx, func(p *pace) error {
-		trip := &tokenTrip{api: a, pace: p}
-		client := &http.Client{Transport: trip}
-		got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
-		switch {
-		case trip.err != nil:
-			return trip.err
-		case err != nil:
-			// The text of oauth2's own error can show the body.
-			return &Error{Op: OpToken, Status: trip.status, kind: ErrNotHalo, cause: errors.New("token answer has an unexpected shape")}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form))
+		if err != nil {
+			return &Error{Op: OpToken, kind: ErrInvalid, cause: a.quote(err.Error(), "")}
 		}
-		fresh = token{conceal(got.AccessToken), renewal(got.Expiry, time.Now())}
-		return nil
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "application/json")
+		return a.attempt(p, req, exchange{op: OpToken, route: "POST /token", limit: maxTokenBody, judge: func(ans answer) *Error {
+			got, err := decodeToken(ans.body)
+			if e := judgeToken(ans, got, err, a.cfg.Tenant, p.attempts); e != nil {
+				return e
+			}
+			fresh = token{conceal(got.token), time.Now().Add(got.keep())}
+			return nil
+		}})
 	})
 	return fresh, err
-}
-
-// sendable reports whether a token can go into a header unchanged: visible
-// ASCII without spaces. net/http rejects line breaks, but only after the
-// request has been counted, and its error quotes the token.
-func sendable(token string) bool {
-	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-// renewal returns when to replace a token.
-func renewal(expiry, now time.Time) time.Time {
-	life := unknownLife
-	if !expiry.IsZero() {
-		life = expiry.Sub(now)
-	}
-	return now.Add(max(life-renewEarly, life*9/10))
-}
-
-// tokenTrip sends the requests of oauth2 through [API.attempt], which applies
-// the gate and the limits and judges the answer. It keeps attempt's error,
-// which oauth2 would hide. attempt treats a redirect as an error, so oauth2
-// follows no redirect.
-type tokenTrip struct {
-	api    *API
-	pace   *pace
-	status int
-	err    error
-}
-
-// RoundTrip makes one attempt at the token call.
-func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := req.Clone(req.Context())
-	out.Header.Set("Accept", "application/json")
-	var got answer
-	t.err = t.api.attempt(t.pace, out, exchange{
-		op: OpToken, route: "POST /token", limit: maxTokenBody,
-		judge: func(ans answer) *Error {
-			got, t.status = ans, ans.status
-			return judgeToken(ans, t.api.cfg.Tenant, t.pace.attempts)
-		},
-	})
-	if t.err != nil {
-		return nil, t.err
-	}
-	// The body is known to be JSON, but oauth2 decides by the header.
-	return &http.Response{
-		Status: http.StatusText(got.status), StatusCode: got.status,
-		Header:  http.Header{"Content-Type": {"application/json"}},
-		Body:    io.NopCloser(bytes.NewReader(withoutBOM(got.body))),
-		Request: req,
-	}, nil
 }

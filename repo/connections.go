@@ -26,6 +26,7 @@ type Connection struct {
 	AuthServer    string
 	HaloTenant    string // hosted Halo only
 	ClientID      string // OAuth client id
+	HeaderName    string // header of the MSP's own, sent with every request; empty: none
 	State         ConnectionState
 	StateReason   string
 	RateLimit     string // empty: the default
@@ -45,7 +46,7 @@ type Connection struct {
 
 // connectionSQL selects connections as c. Callers append a WHERE clause.
 const connectionSQL = `
-select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.state, c.state_reason,
+select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.header_name, c.state, c.state_reason,
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
 	c.next_resync_at, c.last_success_at, c.created_at, c.updated_at,
 	(select count(*) from halosync.mappings m
@@ -125,23 +126,39 @@ func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUI
 	if err != nil {
 		return secret.String{}, wrap("connection secret", err)
 	}
-	plain, err := s.open(sealed, tenant, id)
+	plain, err := s.open(sealed, tenant, id, secretColumn)
 	return plain, wrap("connection secret", err)
 }
 
-// secretColumn is part of the context to which a sealed secret is bound.
-const secretColumn = "connections.secret_sealed"
+// ConnectionHeader returns the name and the decrypted value of the connection's own
+// header. The name is empty if it has none. The error is a [secret.ErrOpen] if the value
+// was sealed with a different key set.
+func (s *Store) ConnectionHeader(ctx context.Context, tenant string, id uuid.UUID) (name string, value secret.String, err error) {
+	var sealed []byte
+	err = s.forTenant(tenant).QueryRow(ctx,
+		`select header_name, header_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&name, &sealed)
+	if err == nil && name != "" {
+		value, err = s.open(sealed, tenant, id, headerColumn)
+	}
+	return name, value, wrap("connection header", err)
+}
 
-func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID) ([]byte, error) {
+// Columns of sealed values. A sealed value is bound to its column.
+const (
+	secretColumn = "connections.secret_sealed"
+	headerColumn = "connections.header_sealed"
+)
+
+func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID, column string) ([]byte, error) {
 	if s.keys == nil {
 		return nil, errNoKeys
 	}
-	return s.keys.Seal(plain, tenant, id.String(), secretColumn)
+	return s.keys.Seal(plain, tenant, id.String(), column)
 }
 
-func (s *Store) open(sealed []byte, tenant string, id uuid.UUID) (secret.String, error) {
+func (s *Store) open(sealed []byte, tenant string, id uuid.UUID, column string) (secret.String, error) {
 	if s.keys == nil {
 		return secret.String{}, errNoKeys
 	}
-	return s.keys.Open(sealed, tenant, id.String(), secretColumn)
+	return s.keys.Open(sealed, tenant, id.String(), column)
 }

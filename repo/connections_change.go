@@ -24,6 +24,9 @@ type NewConnection struct {
 	Secret     secret.String
 	RateLimit  string // empty: the default
 	ResyncCron string // empty: the default
+
+	HeaderName  string // empty: no header of the MSP's own
+	HeaderValue secret.String
 }
 
 // ConnectionChange holds the changes for [Store.UpdateConnection]. A nil field is not
@@ -33,6 +36,8 @@ type ConnectionChange struct {
 	RateLimit, ResyncCron                          *string        // empty: the default
 	NextResyncAt                                   *time.Time     // zero time: no planned resync
 	Secret                                         *secret.String // replaces the sealed secret
+	HeaderName                                     *string        // empty: removes the header and its value
+	HeaderValue                                    *secret.String // replaces the sealed value
 }
 
 // AddConnection stores a connection and seals its secret. It returns a [*ConflictError]
@@ -41,7 +46,7 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	conn := Connection{
 		Tenant: tenant, Name: n.Name, Domain: n.Domain, AuthServer: n.AuthServer,
 		HaloTenant: n.HaloTenant, ClientID: n.ClientID, RateLimit: n.RateLimit, ResyncCron: n.ResyncCron,
-		State: Active,
+		HeaderName: n.HeaderName, State: Active,
 	}
 	if err := conn.check(); err != nil {
 		return Connection{}, wrap("add connection", err)
@@ -50,16 +55,21 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
-	sealed, err := s.seal(n.Secret, tenant, id)
+	change := ConnectionChange{Secret: &n.Secret}
+	if n.HeaderName != "" {
+		change.HeaderValue = &n.HeaderValue
+	}
+	sealed, err := s.sealChange(change, tenant, id)
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into halosync.connections
-				(id, tenant, name, domain, auth_server, halo_tenant, client_id, secret_sealed, rate_limit, resync_cron)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''))`,
-			id, tenant, n.Name, n.Domain, n.AuthServer, n.HaloTenant, n.ClientID, sealed, n.RateLimit, n.ResyncCron)
+				(id, tenant, name, domain, auth_server, halo_tenant, client_id, secret_sealed, rate_limit, resync_cron, header_name, header_sealed)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''), $11, $12)`,
+			id, tenant, n.Name, n.Domain, n.AuthServer, n.HaloTenant, n.ClientID, sealed.secret, n.RateLimit, n.ResyncCron,
+			n.HeaderName, sealed.header)
 		if err != nil {
 			return named(translate(err), n.Name)
 		}
@@ -77,19 +87,14 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 // UpdateConnection changes a connection and records an event if anything differs. It
 // does not touch mappings.
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
-	var sealed []byte // nil: unchanged
-	how := ""
-	if change.Secret != nil {
-		how = "secret replaced"
-		var err error
-		if sealed, err = s.seal(*change.Secret, tenant, id); err != nil {
-			return Connection{}, wrap("update connection", err)
-		}
+	sealed, err := s.sealChange(change, tenant, id)
+	if err != nil {
+		return Connection{}, wrap("update connection", err)
 	}
-	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", how, sealed, func(c *Connection) {
+	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", sealed.how(), sealed, func(c *Connection) {
 		was := c.instance()
 		change.apply(c)
-		if sealed != nil || c.instance() != was {
+		if !sealed.unchanged() || c.instance() != was {
 			c.InstanceUnsure = true
 		}
 	})
@@ -98,7 +103,7 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 // SetConnectionState pauses or resumes a connection, or sets it to [NeedsReconnect]. If
 // the connection already has the state, nothing changes.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
-	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), nil, func(c *Connection) {
+	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), sealedChange{}, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
 			c.NextResyncAt = nil // planned again once it is active
@@ -107,9 +112,39 @@ func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id
 	return err
 }
 
+// sealedChange holds the sealed values that change; nil: unchanged.
+type sealedChange struct{ secret, header []byte }
+
+func (s *Store) sealChange(change ConnectionChange, tenant string, id uuid.UUID) (sealed sealedChange, err error) {
+	if change.Secret != nil {
+		if sealed.secret, err = s.seal(*change.Secret, tenant, id, secretColumn); err != nil {
+			return sealed, err
+		}
+	}
+	if change.HeaderValue != nil {
+		sealed.header, err = s.seal(*change.HeaderValue, tenant, id, headerColumn)
+	}
+	return sealed, err
+}
+
+func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
+
+// how returns what events say about the change.
+func (c sealedChange) how() string {
+	switch {
+	case c.unchanged():
+		return ""
+	case c.header == nil:
+		return "secret replaced"
+	case c.secret == nil:
+		return "header value replaced"
+	}
+	return "secret and header value replaced"
+}
+
 // changeConnection reads a connection under a lock and changes it. If anything differs,
 // it writes the connection back and records an event.
-func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed []byte, change func(*Connection)) (conn Connection, err error) {
+func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed sealedChange, change func(*Connection)) (conn Connection, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
 		if err != nil {
@@ -120,11 +155,14 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		}
 		before, next := conn.facts(), conn
 		change(&next)
-		if string(before) == string(next.facts()) && sealed == nil && sameTime(conn.NextResyncAt, next.NextResyncAt) {
+		if string(before) == string(next.facts()) && sealed.unchanged() && sameTime(conn.NextResyncAt, next.NextResyncAt) {
 			return nil
 		}
 		if err := next.check(); err != nil {
 			return err
+		}
+		if value := sealed.header != nil || conn.HeaderName != ""; next.HeaderName != "" && !value || next.HeaderName == "" && sealed.header != nil {
+			return &InvalidError{What: "header", Reason: "needs both a name and a value"}
 		}
 		if err := writeConnection(ctx, tx, next, sealed); err != nil {
 			return named(translate(err), next.Name)
@@ -144,23 +182,24 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 	return conn, nil
 }
 
-func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed []byte) error {
+func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed sealedChange) error {
 	_, err := tx.Exec(ctx, `
 		update halosync.connections set
 			name = $3, domain = $4, auth_server = $5, halo_tenant = $6, client_id = $7,
 			state = $8, state_reason = $9, rate_limit = nullif($10, ''), resync_cron = nullif($11, ''),
 			next_resync_at = $12, secret_sealed = coalesce($13, secret_sealed), instance_unsure = $14,
+			header_name = $15, header_sealed = case when $15 <> '' then coalesce($16, header_sealed) end,
 			updated_at = greatest(now(), updated_at + interval '1 microsecond')
 		where tenant = $1 and id = $2`,
 		c.Tenant, c.ID, c.Name, c.Domain, c.AuthServer, c.HaloTenant, c.ClientID,
-		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed, c.InstanceUnsure)
+		c.State, c.StateReason, c.RateLimit, c.ResyncCron, c.NextResyncAt, sealed.secret, c.InstanceUnsure, c.HeaderName, sealed.header)
 	return err
 }
 
 // instance returns the fields that determine which Halo a connection reads, and as
 // which application.
-func (c Connection) instance() [4]string {
-	return [4]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID}
+func (c Connection) instance() [5]string {
+	return [5]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID, c.HeaderName}
 }
 
 func (ch ConnectionChange) apply(c *Connection) {
@@ -170,6 +209,7 @@ func (ch ConnectionChange) apply(c *Connection) {
 	}{
 		{ch.Name, &c.Name}, {ch.Domain, &c.Domain}, {ch.AuthServer, &c.AuthServer}, {ch.HaloTenant, &c.HaloTenant},
 		{ch.ClientID, &c.ClientID}, {ch.RateLimit, &c.RateLimit}, {ch.ResyncCron, &c.ResyncCron},
+		{ch.HeaderName, &c.HeaderName},
 	} {
 		if f.to != nil {
 			*f.field = *f.to
@@ -193,6 +233,7 @@ func (c Connection) check() error {
 		{"domain", c.Domain, 1, 2000}, {"authorisation server", c.AuthServer, 1, 2000},
 		{"Halo tenant", c.HaloTenant, 0, 200}, {"client id", c.ClientID, 1, 200},
 		{"rate limit", c.RateLimit, 0, 100}, {"resync schedule", c.ResyncCron, 0, 200},
+		{"header name", c.HeaderName, 0, 100},
 	} {
 		if err := checkText(f.what, f.value, f.minLen, f.maxLen); err != nil {
 			return err
@@ -209,7 +250,7 @@ func (c Connection) check() error {
 func (c Connection) facts() json.RawMessage {
 	b, err := json.Marshal(map[string]string{
 		"name": c.Name, "domain": c.Domain, "auth_server": c.AuthServer, "halo_tenant": c.HaloTenant,
-		"client_id": c.ClientID, "rate_limit": c.RateLimit, "resync_cron": c.ResyncCron,
+		"client_id": c.ClientID, "header_name": c.HeaderName, "rate_limit": c.RateLimit, "resync_cron": c.ResyncCron,
 		"state": string(c.State), "state_reason": c.StateReason,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,7 +23,8 @@ type ResealCursor struct {
 	ID     uuid.UUID
 }
 
-// StuckSecret is a connection's secret that cannot be decrypted.
+// StuckSecret is a connection's secret, or the value of its header, that cannot be
+// decrypted.
 type StuckSecret struct {
 	Tenant     string
 	Connection uuid.UUID
@@ -37,34 +39,25 @@ type Resealed struct {
 	Done   bool          // the pass is over
 }
 
-// ResealSecrets finds up to limit secrets of all tenants that were sealed with an
-// older key, starting after a cursor. It seals them with the primary key. It skips
-// secrets whose key is newer or not in the set. Several processes may call it at
-// once; each skips the rows that another process has locked.
+// ResealSecrets finds up to limit connections, of all tenants and after a cursor, with a
+// secret that an older key sealed: the client secret or the value of the header. It seals these with the primary key. It skips secrets whose key is
+// newer or not in the set. Several processes may call it at once; each skips the rows
+// that another process has locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)
 	}
 	err = s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		r = Resealed{Next: after}
-		old, err := olderSecrets(ctx, tx, s.keys.OlderPrefixes(), after, limit)
+		prefixes := s.keys.OlderPrefixes()
+		old, err := olderSecrets(ctx, tx, prefixes, after, limit)
 		if err != nil {
 			return err
 		}
 		for _, o := range old {
-			plain, err := s.open(o.SecretSealed, o.Tenant, o.ID)
-			if err != nil {
-				r.Stuck = append(r.Stuck, StuckSecret{o.Tenant, o.ID, err})
-				continue
-			}
-			sealed, err := s.seal(plain, o.Tenant, o.ID)
-			if err != nil {
+			if err := s.reseal(ctx, tx, o, prefixes, &r); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `update halosync.connections set secret_sealed = $3 where tenant = $1 and id = $2`, o.Tenant, o.ID, sealed); err != nil {
-				return err
-			}
-			r.Sealed++
 		}
 		r.Done = len(old) < limit
 		if n := len(old); n > 0 {
@@ -78,22 +71,54 @@ func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int
 	return r, nil
 }
 
-type sealedSecret struct {
-	Tenant       string
-	ID           uuid.UUID
-	SecretSealed []byte
+// reseal seals the values of a connection that begin with one of the prefixes.
+func (s *Store) reseal(ctx context.Context, tx pgx.Tx, o sealedSecrets, prefixes [][]byte, r *Resealed) error {
+	var fresh sealedChange
+	for _, v := range []struct {
+		column string
+		old    []byte
+		fresh  *[]byte
+	}{{secretColumn, o.SecretSealed, &fresh.secret}, {headerColumn, o.HeaderSealed, &fresh.header}} {
+		if !slices.ContainsFunc(prefixes, func(p []byte) bool { return bytes.HasPrefix(v.old, p) }) {
+			continue
+		}
+		plain, err := s.open(v.old, o.Tenant, o.ID, v.column)
+		if err != nil {
+			r.Stuck = append(r.Stuck, StuckSecret{o.Tenant, o.ID, err})
+			continue
+		}
+		if *v.fresh, err = s.seal(plain, o.Tenant, o.ID, v.column); err != nil {
+			return err
+		}
+		r.Sealed++
+	}
+	if fresh.unchanged() {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		update halosync.connections set secret_sealed = coalesce($3, secret_sealed), header_sealed = coalesce($4, header_sealed)
+		where tenant = $1 and id = $2`, o.Tenant, o.ID, fresh.secret, fresh.header)
+	return err
 }
 
-// olderSecrets locks and returns secrets that begin with one of the prefixes.
-func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecret, error) {
+type sealedSecrets struct {
+	Tenant                     string
+	ID                         uuid.UUID
+	SecretSealed, HeaderSealed []byte
+}
+
+// olderSecrets locks and returns connections with a sealed value that begins with one of
+// the prefixes.
+func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecrets, error) {
 	rows, err := tx.Query(ctx, `
-		select tenant, id, secret_sealed from halosync.connections
-		where substring(secret_sealed from 1 for $1) = any($2::bytea[]) and (tenant, id) > ($3, $4)
+		select tenant, id, secret_sealed, header_sealed from halosync.connections
+		where (substring(secret_sealed from 1 for $1) = any($2::bytea[]) or substring(header_sealed from 1 for $1) = any($2::bytea[]))
+			and (tenant, id) > ($3, $4)
 		order by tenant, id limit $5 for no key update skip locked`, secret.PrefixLen, prefixes, after.Tenant, after.ID, limit)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecret])
+	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecrets])
 }
 
 // Roles of keys that are not in the key set.
@@ -120,8 +145,9 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 		N    int
 	}
 	rows, err := s.forAllTenants().Query(ctx, `
-		select substring(secret_sealed from 1 for $1) as head, count(*) as n
-		from halosync.connections group by 1`, secret.PrefixLen)
+		select substring(v.sealed from 1 for $1) as head, count(*) as n
+		from halosync.connections c, lateral (values (c.secret_sealed), (c.header_sealed)) v (sealed)
+		where v.sealed is not null group by 1`, secret.PrefixLen)
 	if err != nil {
 		return nil, wrap("keys", err)
 	}

@@ -69,12 +69,12 @@ func TestHaloFails(t *testing.T) {
 		status int
 		says   string
 	}{
-		"502":          {halotest.Status(502, "<html>bad gateway"), http.StatusBadGateway, "try again"},
-		"no answer":    {halotest.Reset(), http.StatusGatewayTimeout, "can be reached"},
-		"throttled":    {halotest.Throttle(7e9), http.StatusTooManyRequests, "wait a few minutes"},
-		"HTML":         {halotest.HTML200(), http.StatusBadGateway, "addresses"},
-		"no right":     {halotest.Status(403, ""), http.StatusBadGateway, "read customers"},
-		"not a client": {halotest.Status(404, ""), http.StatusBadGateway, "resource server"},
+		"502":       {halotest.Status(502, "<html>bad gateway"), http.StatusBadGateway, "try again"},
+		"no answer": {halotest.Reset(), http.StatusGatewayTimeout, "can be reached"},
+		"throttled": {halotest.Throttle(7e9), http.StatusTooManyRequests, "wait a few minutes"},
+		"HTML":      {halotest.HTML200(), http.StatusBadGateway, "addresses"},
+		"no right":  {halotest.Status(403, ""), http.StatusBadGateway, "read customers"},
+		"not Halo":  {halotest.Status(404, ""), http.StatusBadGateway, "authorisation server"},
 	} {
 		w.sim.Fault(halotest.Rule{Times: halotest.Forever}, tt.fault)
 		for _, path := range []string{"GET /connections/halo/clients", "GET /connections/halo/suggestions", "POST /connections/halo/test"} {

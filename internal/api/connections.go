@@ -35,11 +35,14 @@ type newConnection struct {
 	Body struct {
 		Name         string        `json:"name" minLength:"1" maxLength:"200" doc:"Unique within the tenant." example:"Acme Halo"`
 		Domain       string        `json:"domain" minLength:"1" maxLength:"2000" doc:"Resource server: host, host/path or URL, as Halo shows it." example:"acme.halopsa.com/api"`
-		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server, in the same forms." example:"acme.halopsa.com/auth"`
+		AuthServer   string        `json:"auth_server" minLength:"1" maxLength:"2000" doc:"Authorisation server, in the same forms. An address that ends in /token is used as it is; otherwise the likely paths on its host are tried, and the one that issues a token is stored." example:"acme.halopsa.com/auth"`
 		HaloTenant   string        `json:"halo_tenant,omitempty" maxLength:"200" doc:"For hosted Halo only."`
 		ClientID     string        `json:"client_id" minLength:"1" maxLength:"200"`
 		ClientSecret secret.String `json:"client_secret" minLength:"1" maxLength:"2000" writeOnly:"true" doc:"Stored encrypted, never shown again."`
 		RateLimit    string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Requests per window." example:"300/5m"`
+
+		HeaderName  string         `json:"header_name,omitempty" maxLength:"100" doc:"Name of a header of the MSP's own, sent with every request to Halo." example:"X-Gateway-Key"`
+		HeaderValue *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Value of that header. Stored encrypted, never shown again."`
 	}
 }
 
@@ -70,10 +73,14 @@ func (h *Handler) connections() {
 
 func (h *Handler) addConnection(ctx context.Context, p access.Principal, in *newConnection) (*connectionOut, error) {
 	b := in.Body
-	conn, err := h.engine.AddConnection(ctx, p.Tenant, p.Actor, engine.ConnectionInput{
+	input := engine.ConnectionInput{
 		Name: b.Name, Domain: b.Domain, AuthServer: b.AuthServer, HaloTenant: b.HaloTenant,
-		ClientID: b.ClientID, Secret: b.ClientSecret, RateLimit: b.RateLimit,
-	})
+		ClientID: b.ClientID, Secret: b.ClientSecret, RateLimit: b.RateLimit, HeaderName: b.HeaderName,
+	}
+	if b.HeaderValue != nil {
+		input.HeaderValue = *b.HeaderValue
+	}
+	conn, err := h.engine.AddConnection(ctx, p.Tenant, p.Actor, input)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,8 @@ type connectionPatch struct {
 		ClientID     *string        `json:"client_id,omitempty" minLength:"1" maxLength:"200"`
 		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`
 		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty for the default."`
+		HeaderName   *string        `json:"header_name,omitempty" maxLength:"100" doc:"Empty removes the header and its value."`
+		HeaderValue  *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Needed with a new name and with a new address."`
 	}
 }
 
@@ -93,6 +95,7 @@ func (h *Handler) patchConnection(ctx context.Context, p access.Principal, in *c
 	conn, receipt, err := edit.UpdateConnection(ctx, p.Tenant, p.Actor, conn.ID.String(), engine.ConnectionChange{
 		Name: b.Name, Domain: b.Domain, AuthServer: b.AuthServer, HaloTenant: b.HaloTenant,
 		ClientID: b.ClientID, RateLimit: b.RateLimit, Secret: b.ClientSecret,
+		HeaderName: b.HeaderName, HeaderValue: b.HeaderValue,
 	})
 	if err != nil {
 		return nil, err

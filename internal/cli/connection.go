@@ -31,6 +31,7 @@ var connectionColumns = []column[view.Connection]{
 var connectionDetail = append(connectionColumns[:len(connectionColumns):len(connectionColumns)],
 	column[view.Connection]{title: "auth_server", value: func(c view.Connection) string { return c.AuthServer }},
 	column[view.Connection]{title: "client_id", value: func(c view.Connection) string { return c.ClientID }},
+	column[view.Connection]{title: "header_name", value: func(c view.Connection) string { return c.HeaderName }},
 	column[view.Connection]{title: "rate_limit", value: func(c view.Connection) string { return c.RateLimit }},
 )
 
@@ -47,16 +48,30 @@ func (a *app) connectionCommand() *cobra.Command {
 
 // credentialFlags contains the flags that add and update share.
 type credentialFlags struct {
-	domain, authServer, haloTenant, clientID, secretFile, rateLimit string
+	domain, authServer, haloTenant, clientID, secretFile, rateLimit, headerName, headerFile string
 }
 
 func (f *credentialFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.domain, "domain", "", "resource server: host, host/path or URL (Halo shows it as …/api)")
-	cmd.Flags().StringVar(&f.authServer, "auth-server", "", "authorisation server: host, host/path or URL (Halo shows it as …/auth)")
+	cmd.Flags().StringVar(&f.authServer, "auth-server", "", "authorisation server: host, host/path or URL (Halo shows it as …/auth); one that ends in /token is used as it is")
 	cmd.Flags().StringVar(&f.haloTenant, "halo-tenant", "", "tenant name, for hosted Halo only")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "client ID of the Halo application")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", `file with the client secret, "-" for standard input; else $HALO_CLIENT_SECRET, else a prompt`)
 	cmd.Flags().StringVar(&f.rateLimit, "rate-limit", "", "requests per window for this Halo, e.g. 300/5m; default $HALOSYNC_RATE_LIMIT")
+	cmd.Flags().StringVar(&f.headerName, "header-name", "", "name of an HTTP header of your own, sent with every request to this Halo")
+	cmd.Flags().StringVar(&f.headerFile, "header-value-file", "", `file with the header's value, "-" for standard input`)
+}
+
+// header reads the value of the header from its file, or returns nil if no file is given.
+func (f *credentialFlags) header(a *app) (*secret.String, error) {
+	if f.headerFile == "" {
+		return nil, nil //nolint:nilnil // no file
+	}
+	if f.headerFile == "-" && f.secretFile == "-" {
+		return nil, usagef("--client-secret-file and --header-value-file cannot both be standard input: use a file for one of them")
+	}
+	value, err := a.secretFrom("header-value-file", f.headerFile, "the header's value")
+	return &value, err
 }
 
 func (a *app) connectionAdd() *cobra.Command {
@@ -66,7 +81,10 @@ func (a *app) connectionAdd() *cobra.Command {
 		Short: "Test and store a set of credentials",
 		Long: `add fetches a token and reads one client before it stores anything. The secret is
 stored encrypted. It never appears on the command line: it comes from a file, from
-standard input, from HALO_CLIENT_SECRET or from a prompt.`,
+standard input, from HALO_CLIENT_SECRET or from a prompt.
+
+If Halo or a gateway in front of it needs an HTTP header of your own, name it with
+--header-name. Its value is a secret, too, and comes from --header-value-file.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com/auth --client-id 1f0c9e62 --client-secret-file secret.txt`,
 		Args:    exactly("the connection's name"),
 		RunE: a.do(func(ctx context.Context, args []string) error {
@@ -74,14 +92,22 @@ standard input, from HALO_CLIENT_SECRET or from a prompt.`,
 				return err
 			}
 			return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
+				header, err := f.header(a)
+				if err != nil {
+					return err
+				}
 				value, err := a.secret(f.secretFile)
 				if err != nil {
 					return err
 				}
-				conn, err := p.engine.AddConnection(ctx, p.tenant, a.actor(), engine.ConnectionInput{
+				input := engine.ConnectionInput{
 					Name: args[0], Domain: f.domain, AuthServer: f.authServer, HaloTenant: f.haloTenant,
-					ClientID: f.clientID, Secret: value, RateLimit: f.rateLimit,
-				})
+					ClientID: f.clientID, Secret: value, RateLimit: f.rateLimit, HeaderName: f.headerName,
+				}
+				if header != nil {
+					input.HeaderValue = *header
+				}
+				conn, err := p.engine.AddConnection(ctx, p.tenant, a.actor(), input)
 				if err != nil {
 					return err
 				}
@@ -123,11 +149,16 @@ func (a *app) secret(file string) (secret.String, error) {
 		}
 		return a.prompt()
 	}
+	return a.secretFrom("client-secret-file", file, "the client secret")
+}
+
+// secretFrom reads the file of a flag, which holds one line; "-" is standard input.
+func (a *app) secretFrom(flag, file, what string) (secret.String, error) {
 	in := a.In
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return secret.String{}, usagef("--client-secret-file: %v", err)
+			return secret.String{}, usagef("--%s: %v", flag, err)
 		}
 		defer f.Close()
 		in = f
@@ -135,14 +166,14 @@ func (a *app) secret(file string) (secret.String, error) {
 	const maxSecret = 64 << 10
 	b, err := io.ReadAll(io.LimitReader(in, maxSecret+1))
 	if err != nil {
-		return secret.String{}, fmt.Errorf("client secret: %w", err)
+		return secret.String{}, fmt.Errorf("%s: %w", what, err)
 	}
-	value := strings.TrimSpace(strings.TrimPrefix(string(b), "\ufeff"))
+	value := strings.TrimSpace(strings.TrimPrefix(string(b), "\ufeff")) // editors on Windows write a byte order mark
 	if strings.ContainsRune(value, 0) {
-		return secret.String{}, usagef("--client-secret-file: it is UTF-16: save it as UTF-8")
+		return secret.String{}, usagef("--%s: it is UTF-16: save it as UTF-8", flag)
 	}
 	if value == "" || len(b) > maxSecret || strings.ContainsAny(value, "\r\n") {
-		return secret.String{}, usagef("--client-secret-file: want one line with the client secret")
+		return secret.String{}, usagef("--%s: want one line with %s", flag, what)
 	}
 	return secret.NewString(value), nil
 }

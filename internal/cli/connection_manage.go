@@ -88,8 +88,9 @@ func (a *app) connectionUpdate() *cobra.Command {
 		Long: `update changes the given fields and keeps the others. The result is tested before
 it is stored. A new client secret comes from --client-secret-file, or, with
 --rotate-secret, from HALO_CLIENT_SECRET or a prompt. A new --domain or
---auth-server requires the secret again, so that the stored secret is never sent
-to another server.`,
+--auth-server requires the secret again, and the value of an extra header, so that
+the stored ones are never sent to another server. An empty --header-name removes
+the header.`,
 		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
 		Args:    exactly("a connection's name or id"),
 	}
@@ -106,13 +107,17 @@ to another server.`,
 				"name": {&name, &change.Name}, "domain": {&f.domain, &change.Domain},
 				"auth-server": {&f.authServer, &change.AuthServer}, "halo-tenant": {&f.haloTenant, &change.HaloTenant},
 				"client-id": {&f.clientID, &change.ClientID}, "rate-limit": {&f.rateLimit, &change.RateLimit},
+				"header-name": {&f.headerName, &change.HeaderName},
 			} {
 				if cmd.Flags().Changed(flag) {
 					*set.target = set.value
 				}
 			}
+			var err error
+			if change.HeaderValue, err = f.header(a); err != nil {
+				return err
+			}
 			if rotate || f.secretFile != "" {
-				var err error
 				var value secret.String
 				if value, err = a.secret(f.secretFile); err != nil {
 					return err

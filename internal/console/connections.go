@@ -41,10 +41,10 @@ func (c *Console) row(conn repo.Connection) connectionRow {
 	return r
 }
 
-// connectionForm has the fields of a connection except the secret, which is never shown
-// again.
+// connectionForm has the fields of a connection except the secret and the value of the
+// header, which are never shown again.
 type connectionForm struct {
-	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit string
+	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit, HeaderName string
 	// Wrong contains the names of the invalid fields.
 	Wrong map[string]bool
 }
@@ -53,6 +53,7 @@ func (r *request) connectionForm() connectionForm {
 	return connectionForm{
 		Name: r.value("name"), Domain: r.value("domain"), AuthServer: r.value("auth_server"),
 		HaloTenant: r.value("halo_tenant"), ClientID: r.value("client_id"), RateLimit: r.value("rate_limit"),
+		HeaderName: r.value("header_name"),
 	}
 }
 
@@ -66,6 +67,8 @@ var faultWords = []struct{ words, field string }{
 	{"authorisation server", "auth_server"},
 	{"rate limit", "rate_limit"},
 	{"tenant name", "halo_tenant"},
+	{"header's name", "header_name"},
+	{"header's value", "header_value"},
 }
 
 // blame marks the fields that an error mentions.
@@ -83,12 +86,13 @@ func (c *Console) newConnection(r *request) error {
 }
 
 // addConnection tests and stores the credentials. After a failure, the form keeps all
-// values except the secret.
+// values except the secrets.
 func (c *Console) addConnection(r *request) error {
 	form := r.connectionForm()
 	conn, err := c.engine.AddConnection(r.Context(), r.Tenant, r.Actor, engine.ConnectionInput{
 		Name: form.Name, Domain: form.Domain, AuthServer: form.AuthServer, HaloTenant: form.HaloTenant,
 		ClientID: form.ClientID, RateLimit: form.RateLimit, Secret: secret.NewString(r.value("client_secret")),
+		HeaderName: form.HeaderName, HeaderValue: secret.NewString(r.value("header_value")),
 	})
 	if err != nil {
 		form.blame(err)
@@ -142,6 +146,7 @@ func (c *Console) connectionPage(r *request, conn repo.Connection) (connectionPa
 		Form: connectionForm{
 			Name: conn.Name, Domain: conn.Domain, AuthServer: conn.AuthServer,
 			HaloTenant: conn.HaloTenant, ClientID: conn.ClientID, RateLimit: conn.RateLimit,
+			HeaderName: conn.HeaderName,
 		},
 	}
 	now := c.now()

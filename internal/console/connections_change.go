@@ -41,10 +41,15 @@ func (c *Console) updateConnection(r *request, conn repo.Connection) error {
 	change := engine.ConnectionChange{
 		Name: &form.Name, Domain: &form.Domain, AuthServer: &form.AuthServer,
 		HaloTenant: &form.HaloTenant, ClientID: &form.ClientID, RateLimit: &form.RateLimit,
+		HeaderName: &form.HeaderName,
 	}
 	if typed := r.value("client_secret"); typed != "" {
 		fresh := secret.NewString(typed)
 		change.Secret = &fresh
+	}
+	if typed := r.value("header_value"); typed != "" {
+		fresh := secret.NewString(typed)
+		change.HeaderValue = &fresh
 	}
 	_, receipt, err := c.engine.IfUnchanged(seen).UpdateConnection(r.Context(), r.Tenant, r.Actor, conn.ID.String(), change)
 	if err != nil {

@@ -62,7 +62,9 @@ func TestConnectHaloFails(t *testing.T) {
 		"no secret":    {[]string{"client_secret", " "}, http.StatusUnprocessableEntity, "the client secret is missing", "client_secret"},
 		"no address":   {[]string{"domain", ""}, http.StatusUnprocessableEntity, "domain", "domain"},
 		"not allowed":  {[]string{"domain", "10.0.0.1"}, http.StatusUnprocessableEntity, "domain", "domain"},
-		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing"}, http.StatusUnprocessableEntity, "Halo", ""},
+		"not Halo":     {[]string{"auth_server", s.halo.URL() + "/nothing/token"}, http.StatusUnprocessableEntity, "issues no token", ""},
+		"bad header":   {[]string{"header_name", "Host", "header_value", "wr0ng-secret"}, http.StatusUnprocessableEntity, "header's name is Host", "header_name"},
+		"no value":     {[]string{"header_name", "X-Key"}, http.StatusUnprocessableEntity, "header's value is missing", "header_value"},
 		"taken":        {[]string{"name", "taken"}, http.StatusConflict, "already exists", "name"},
 		"bad limit":    {[]string{"rate_limit", "fast"}, http.StatusUnprocessableEntity, "rate limit", "rate_limit"},
 	} {
@@ -227,4 +229,51 @@ func TestNightsHaveATable(t *testing.T) {
 	if len(rows) != 1 || rows[0][1] != "succeeded" || a.link(rows[0][0]) != "/runs/"+receipt.RunID {
 		t.Errorf("rows %q", rows)
 	}
+}
+
+// The form keeps the name of an extra header and never shows its value. An empty value
+// keeps the stored one, and an empty name removes the header.
+func TestExtraHeader(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 3)
+	const value = "canary-gate-k3y"
+	a := s.follow(s.post("/connections", s.credentials("header_name", "X-Gateway-Key", "header_value", value)...))
+	a.wants(http.StatusOK, "is ready").lacks(value)
+	list, err := s.store.Connections(t.Context(), "acme")
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	path := "/connections/" + list[0].ID.String()
+	update := func(fields ...string) *answer {
+		seen, _ := attrOf(s.get(path).find("input", "name", "seen")[0], "value")
+		return s.post(path+"/update", s.credentials(append(fields, "seen", seen, "client_secret", "")...)...)
+	}
+	stored := func() string {
+		name, value, err := s.store.ConnectionHeader(t.Context(), "acme", list[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name + " " + value.Reveal()
+	}
+	page := s.get(path).lacks(value)
+	if shown, _ := attrOf(page.find("input", "name", "header_name")[0], "value"); shown != "X-Gateway-Key" {
+		t.Errorf("the form shows the name %q", shown)
+	}
+	if _, kept := attrOf(page.find("input", "name", "header_value")[0], "value"); kept {
+		t.Error("the form contains the value")
+	}
+	s.follow(update("header_name", "X-Gateway-Key", "header_value", "", "name", "renamed")).wants(http.StatusOK, "Saved").lacks(value)
+	if got := stored(); got != "X-Gateway-Key "+value {
+		t.Errorf("kept: %s", got)
+	}
+	update("header_name", "X-Other", "header_value", "").wants(http.StatusUnprocessableEntity, "header's value is missing")
+	s.follow(update("header_name", "X-Other", "header_value", "second-k3y")).wants(http.StatusOK, "Saved").lacks("second-k3y")
+	if got := stored(); got != "X-Other second-k3y" {
+		t.Errorf("replaced: %s", got)
+	}
+	s.follow(update("header_name", "", "header_value", "")).wants(http.StatusOK, "Saved")
+	if got := stored(); got != " " {
+		t.Errorf("removed: %s", got)
+	}
+	s.get("/events").lacks(value, "second-k3y")
 }

@@ -28,6 +28,8 @@ var fuzzed = map[string]string{
 	"halo readOn":              "no: it copies bytes without parsing",
 	"halo decodeClient":        "FuzzDecodeClient",
 	"halo decodeListing":       "FuzzDecodeListing",
+	"halo decodeToken":         "FuzzTokenAnswer",
+	"halo CheckHeader":         "FuzzCheckHeader",
 
 	"internal/access ParseOrigins":    "FuzzParseOrigins",
 	"internal/access parseKey":        "FuzzParseKey",
@@ -70,7 +72,6 @@ var fuzzed = map[string]string{
 	"internal/cli printCSV":         "FuzzOutput",
 	"internal/cli printJSON":        "FuzzOutput",
 	"halo document":                 "FuzzDecodeAsBefore",
-	"halo judgeToken":               "FuzzTokenAnswer",
 	"halo message":                  "FuzzErrorBody",
 	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",

@@ -113,7 +113,6 @@ var owners = map[string][]string{
 	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/schedule", "internal/scheduler"},
 	"github.com/tink-crypto":         {"internal/secret"},
-	"golang.org/x/oauth2":            {"halo"},
 	"golang.org/x/time":              {"internal/access"},
 	"github.com/golang-jwt/jwt":      {"internal/access"},
 	"code.dny.dev/ssrf":              {"halo"},

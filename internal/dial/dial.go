@@ -72,6 +72,9 @@ func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
 type Credentials struct {
 	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
 	Secret                                              secret.String
+	// HeaderName and HeaderValue are the header of the MSP's own; both may be empty.
+	HeaderName  string
+	HeaderValue secret.String
 	// TestedBy is the tenant that tests the credentials. It is empty once Halo has
 	// accepted them.
 	TestedBy string
@@ -119,7 +122,7 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 	}
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
-		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(),
+		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(), HeaderName: c.HeaderName, HeaderValue: c.HeaderValue.Reveal(),
 		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent, Limits: halo.Limits{RetryBudget: d.cfg.RetryBudget},
 	})
 }
@@ -135,10 +138,17 @@ func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ra
 		return conn, nil, CredentialsError(conn, err)
 	}
 	noteSecret(ctx, plain)
-	api, err := d.API(Credentials{
+	c := Credentials{
 		Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
 		ClientID: conn.ClientID, Secret: plain, RateLimit: conn.RateLimit,
-	}, class)
+	}
+	if conn.HeaderName != "" {
+		if c.HeaderName, c.HeaderValue, err = d.cfg.Store.ConnectionHeader(ctx, tenant, id); err != nil {
+			return conn, nil, CredentialsError(conn, err)
+		}
+		noteSecret(ctx, c.HeaderValue)
+	}
+	api, err := d.API(c, class)
 	return conn, api, err
 }
 
@@ -151,6 +161,9 @@ func CredentialsError(conn repo.Connection, err error) error {
 		hint = "; give this worker or command the new key set"
 	case errors.Is(err, secret.ErrOpen):
 		hint = fmt.Sprintf("; enter them again: enqueue connection update %q --client-secret-file FILE", conn.Name)
+		if conn.HeaderName != "" {
+			hint += " --header-value-file FILE"
+		}
 	}
 	return fmt.Errorf("credentials of connection %q: %w%s", conn.Name, err, hint)
 }

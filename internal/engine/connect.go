@@ -23,6 +23,10 @@ type ConnectionInput struct {
 	ClientID   string
 	Secret     secret.String
 	RateLimit  string // e.g. "300/5m"; empty for the default
+	// HeaderName and HeaderValue are a header of the MSP's own, sent with every request;
+	// empty for none.
+	HeaderName  string
+	HeaderValue secret.String
 }
 
 // AddConnection normalises the addresses and verifies that the credentials can read
@@ -30,7 +34,7 @@ type ConnectionInput struct {
 // [*UsageError] for missing or invalid input and a [*ProbeError] if the test against
 // Halo fails.
 func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in ConnectionInput) (repo.Connection, error) {
-	in, err := e.normalise(in)
+	in, authServers, err := e.normalise(in)
 	if err != nil {
 		return repo.Connection{}, err
 	}
@@ -41,12 +45,13 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return repo.Connection{}, err
 	}
-	if err := e.probe(ctx, tenant, in); err != nil {
+	if in.AuthServer, err = e.probe(ctx, tenant, in, authServers); err != nil {
 		return repo.Connection{}, err
 	}
 	conn, err := e.store.AddConnection(ctx, tenant, actor, repo.NewConnection{
 		Name: in.Name, Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
+		HeaderName: in.HeaderName, HeaderValue: in.HeaderValue,
 	})
 	if errors.Is(err, repo.ErrConflict) {
 		return conn, conflictf("a connection named %q already exists", in.Name)
@@ -55,8 +60,9 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 }
 
 // normalise checks an input and converts its addresses to the form in which they are
-// stored. It reports all faults at once.
-func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
+// stored. It also returns the addresses that the authorisation server's can mean, the
+// most likely first. It reports all faults at once.
+func (e *Engine) normalise(in ConnectionInput) (_ ConnectionInput, authServers []string, _ error) {
 	var faults []string
 	require := func(value *string, what string, maxBytes int) {
 		*value = strings.TrimSpace(*value)
@@ -78,6 +84,13 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 			faults = append(faults, "the rate limit: "+err.Error())
 		}
 	}
+	in.HeaderName = strings.TrimSpace(in.HeaderName)
+	in.HeaderValue = secret.NewString(strings.Trim(in.HeaderValue.Reveal(), " \t"))
+	if in.HeaderName != "" || !in.HeaderValue.IsZero() {
+		if err := halo.CheckHeader(in.HeaderName, in.HeaderValue.Reveal()); err != nil {
+			faults = append(faults, err.Error())
+		}
+	}
 
 	address := func(value *string, what string, parse func(string, *halo.Allow) (string, error)) {
 		parsed, err := parse(*value, e.dial.Allow())
@@ -92,11 +105,16 @@ func (e *Engine) normalise(in ConnectionInput) (ConnectionInput, error) {
 		faults = append(faults, fault)
 	}
 	address(&in.Domain, "domain (resource server)", halo.ParseResourceServer)
-	address(&in.AuthServer, "authorisation server", halo.ParseAuthServer)
+	address(&in.AuthServer, "authorisation server", func(s string, allow *halo.Allow) (_ string, err error) {
+		if authServers, err = halo.AuthServers(s, allow); err != nil {
+			return "", err
+		}
+		return authServers[0], nil
+	})
 	if len(faults) > 0 {
-		return in, usagef("%s", strings.Join(faults, "; "))
+		return in, nil, usagef("%s", strings.Join(faults, "; "))
 	}
-	return in, nil
+	return in, authServers, nil
 }
 
 // ErrNoClients means that Halo accepted the credentials but returned no clients. Every
@@ -109,20 +127,54 @@ type ProbeError struct {
 	Step   string // "token" or "clients"
 	Stored bool   // the tested credentials belong to a stored connection
 	err    error
+	tried  []string // addresses of the token call, if there were several
 }
 
 func (e *ProbeError) Error() string {
-	return "test of the connection (" + e.Step + "): " + e.err.Error()
+	text := "test of the connection (" + e.Step + "): " + e.err.Error()
+	if len(e.tried) > 0 {
+		text += "; none of these addresses issues a token: " + strings.Join(e.tried, ", ")
+	}
+	return text
 }
 
 // Unwrap returns the error of package halo, or [ErrNoClients].
 func (e *ProbeError) Unwrap() error { return e.err }
 
-// probe requests a token and one client. It stores nothing.
-func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput) error {
+// probe requests a token and one client. It stores nothing. It tries the given addresses
+// of the authorisation server in turn, until one answers as such a server does, and
+// returns that address.
+func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput, authServers []string) (string, error) {
+	var failed error
+	var tried []string
+	for _, in.AuthServer = range authServers {
+		err := e.probeOne(ctx, tenant, in)
+		switch {
+		case err == nil:
+			return in.AuthServer, nil
+		// A definite answer says most, and any refusal says more than that there is
+		// nothing at an address.
+		case failed == nil, !halo.IsMisplaced(err) && !errors.Is(err, halo.ErrUnavailable),
+			errors.Is(failed, halo.ErrNotHalo) && !errors.Is(err, halo.ErrNotHalo):
+			failed = err
+		}
+		if !halo.IsMisplaced(err) {
+			return "", failed
+		}
+		tried = append(tried, halo.TokenURL(in.AuthServer))
+	}
+	if probe, ok := errors.AsType[*ProbeError](failed); ok && len(tried) > 1 {
+		probe.tried = tried
+	}
+	return "", failed
+}
+
+// probeOne is [Engine.probe] with one address of the authorisation server.
+func (e *Engine) probeOne(ctx context.Context, tenant string, in ConnectionInput) error {
 	api, err := e.dial.API(dial.Credentials{
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
+		HeaderName: in.HeaderName, HeaderValue: in.HeaderValue,
 		TestedBy: tenant,
 	}, ratelimit.Interactive)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit *string
 	Secret                                                    *secret.String
+	HeaderName                                                *string        // empty: removes the header
+	HeaderValue                                               *secret.String // needed with another name
 }
 
 // UpdateConnection changes a connection in place and keeps its mappings. It tests
@@ -46,21 +49,40 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if err != nil && change.Secret == nil {
 		return conn, dial.CredentialsError(conn, err)
 	}
-	in, err := e.normalise(change.apply(conn, stored))
+	var header secret.String
+	if conn.HeaderName != "" && change.HeaderValue == nil {
+		if conn.HeaderName, header, err = e.store.ConnectionHeader(ctx, tenant, conn.ID); err != nil {
+			return conn, dial.CredentialsError(conn, err)
+		}
+	}
+	in, authServers, err := e.normalise(change.apply(conn, stored, header))
 	if err != nil {
 		return conn, err
 	}
-	// A stored secret and its tokens are sent only to the host for which the secret was
-	// entered. Otherwise a user who can change an address could collect them.
-	if change.Secret == nil && (in.Domain != conn.Domain || in.AuthServer != conn.AuthServer) {
-		return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
+	if change.Secret == nil && slices.Contains(authServers, conn.AuthServer) { // another spelling of the stored address
+		in.AuthServer, authServers = conn.AuthServer, []string{conn.AuthServer}
 	}
-	if err := e.probe(ctx, tenant, in); err != nil {
+	// A stored secret and its tokens are sent only to the host for which the secret was
+	// entered. Otherwise a user who can change an address could collect them. The same
+	// holds for the value of the header.
+	if in.Domain != conn.Domain || in.AuthServer != conn.AuthServer {
+		if change.Secret == nil {
+			return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
+		}
+		if in.HeaderName != "" && change.HeaderValue == nil {
+			return conn, usagef("enter the header's value again when you change an address: the stored value is sent only to the address that it was entered for")
+		}
+	}
+	if in.AuthServer, err = e.probe(ctx, tenant, in, authServers); err != nil {
 		return conn, err
 	}
 	update := repo.ConnectionChange{
 		Name: &in.Name, Domain: &in.Domain, AuthServer: &in.AuthServer, HaloTenant: &in.HaloTenant,
 		ClientID: &in.ClientID, RateLimit: &in.RateLimit, Secret: change.Secret,
+		HeaderName: &in.HeaderName,
+	}
+	if change.HeaderValue != nil && in.HeaderName != "" {
+		update.HeaderValue = &in.HeaderValue
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)
 	if errors.Is(err, repo.ErrConflict) {
@@ -80,15 +102,18 @@ func (e *Engine) IfUnchanged(seen time.Time) *Engine {
 	return &conditional
 }
 
-// apply returns the connection's input with the changes applied.
-func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) ConnectionInput {
+// apply returns the connection's input with the changes applied. stored and header are
+// its secrets.
+func (c ConnectionChange) apply(conn repo.Connection, stored, header secret.String) ConnectionInput {
 	in := ConnectionInput{
 		Name: conn.Name, Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
 		ClientID: conn.ClientID, Secret: stored, RateLimit: conn.RateLimit,
+		HeaderName: conn.HeaderName, HeaderValue: header,
 	}
 	for _, f := range []struct{ change, field *string }{
 		{c.Name, &in.Name}, {c.Domain, &in.Domain}, {c.AuthServer, &in.AuthServer},
 		{c.HaloTenant, &in.HaloTenant}, {c.ClientID, &in.ClientID}, {c.RateLimit, &in.RateLimit},
+		{c.HeaderName, &in.HeaderName},
 	} {
 		if f.change != nil {
 			*f.field = *f.change
@@ -96,6 +121,12 @@ func (c ConnectionChange) apply(conn repo.Connection, stored secret.String) Conn
 	}
 	if c.Secret != nil {
 		in.Secret = *c.Secret
+	}
+	switch {
+	case c.HeaderValue != nil:
+		in.HeaderValue = *c.HeaderValue
+	case !strings.EqualFold(strings.TrimSpace(in.HeaderName), conn.HeaderName):
+		in.HeaderValue = secret.String{} // the stored value belongs to the stored name
 	}
 	return in
 }

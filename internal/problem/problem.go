@@ -162,6 +162,10 @@ var table = []row{
 		Status: 502, Code: "halo-unavailable", Title: "Halo PSA has a problem",
 		Advice: "nothing was changed; try again in a few minutes; if the problem persists, check the tenant name",
 	}},
+	{is(halo.ErrNoToken), true, Problem{
+		Status: 502, Code: "halo-no-token", Title: "The authorisation server issues no token",
+		Advice: "check its address, which usually ends in /auth; if you know the address of the token call, enter it as a whole, ending in /token",
+	}},
 	{is(halo.ErrNotHalo), true, Problem{
 		Status: 502, Code: "not-halo", Title: "The answer is not from Halo PSA",
 		Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api",

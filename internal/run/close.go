@@ -30,13 +30,13 @@ func (e *Executor) settle(ctx context.Context, t task, claim repo.Claim, end Res
 		})
 	}
 	r := rule(err, waited(claim.Run))
-	if r.reconnect {
-		if serr := e.cfg.Store.SetConnectionState(ctx, t.row.Tenant, "run:"+t.runID, claim.Ref.ConnectionID, repo.NeedsReconnect, dispatch.Reason(err)); serr != nil {
-			err = errors.Join(err, serr)
-		}
-	}
 	switch {
 	case r.verdict == never, r.verdict == again && (t.final || r.attempts > 0 && t.tried >= r.attempts):
+		if r.reconnect {
+			if serr := e.cfg.Store.SetConnectionState(ctx, t.row.Tenant, "run:"+t.runID, claim.Ref.ConnectionID, repo.NeedsReconnect, dispatch.Reason(err)); serr != nil {
+				err = errors.Join(err, serr)
+			}
+		}
 		// If the record cannot be closed, the attempt fails like any other. The task
 		// must remain, because only the task can close the record later.
 		if _, ferr := e.finish(ctx, t, claim.Ref, repo.Finish{State: repo.StateFailed, Error: dispatch.Reason(err), Stack: stackOf(err)}); ferr != nil {

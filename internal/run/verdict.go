@@ -51,8 +51,8 @@ type ruling struct {
 	// attempts is the maximum number of attempts, only for again; 0 for the queue's
 	// maximum.
 	attempts int
-	// reconnect reports whether the credentials no longer work, so that a person must
-	// reconnect the connection.
+	// reconnect reports whether a person must reconnect the connection if the run fails,
+	// because the credentials or the address of the authorisation server no longer work.
 	reconnect bool
 }
 
@@ -98,6 +98,8 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: never, reconnect: true}
 	case errors.Is(err, halo.ErrThrottled), errors.Is(err, halo.ErrUnavailable):
 		return ruling{verdict: later, after: waitFor(err)}
+	case errors.Is(err, halo.ErrNoToken): // a deployment may cause this for some minutes
+		return ruling{verdict: again, reconnect: true}
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
 		return ruling{verdict: never}
 	default:
