@@ -58,6 +58,8 @@ type app struct {
 
 	command string // path of the command, such as "enqueue runs show"
 	started bool   // the command line is valid
+
+	file fileInput // what --file contained
 }
 
 // Main executes the command line of this process and returns its exit code.

@@ -69,6 +69,7 @@ var house = map[string]struct {
 	"internal/traces":                  {nil, "a leaf"},
 	"internal/plaintext":               {nil, "a leaf"},
 	"internal/stdout":                  {nil, "a leaf"},
+	"internal/tabular":                 {[]string{"tasks"}, "it reads files into the arguments of tasks"},
 	"internal/doctor":                  {[]string{"internal/engine", "internal/problem", "internal/secret", "repo", "tasks"}, "it examines the parts of a worker and opens none itself"},
 	"internal/devstack":                {nil, "a leaf"},
 	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit with Redis"},
@@ -98,7 +99,7 @@ var house = map[string]struct {
 		"it connects all parts, but no test kits",
 	},
 	"internal/cli": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/stdout", "internal/traces", "internal/view"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/stdout", "internal/tabular", "internal/traces", "internal/view"},
 		"the commands over the use cases, but no test kits",
 	},
 	"cmd/worker":  {[]string{"internal/worker"}, "main only calls the program"},
