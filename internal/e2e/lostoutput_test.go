@@ -16,8 +16,8 @@ import (
 // silent lists the commands that print nothing to standard output.
 var silent = []string{"connection remove"}
 
-// TestLostOutputIsAFailure executes every command with a full disk behind standard output,
-// in every format. Each must fail and say why, even though its work is done.
+// TestLostOutputIsAFailure executes every command with a full disk behind standard output.
+// Each must fail and say why, even though its work is done.
 func TestLostOutputIsAFailure(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
@@ -90,10 +90,11 @@ func TestLostOutputIsAFailure(t *testing.T) {
 			t.Errorf("enqueue %s is not in the table", name)
 			continue
 		}
-		for _, format := range []string{"table", "json", "csv"} {
-			if name == "connection add" && format != "table" || name == "connection remove" && format != "table" {
-				continue // it was added or removed already
-			}
+		formats := []string{"table"}
+		if name == "clients" || name == "mappings" || name == "runs show" { // these use all functions that print
+			formats = append(formats, "json", "csv")
+		}
+		for _, format := range formats {
 			line := append(append(strings.Fields(name), args...), "-o", format)
 			if i := slices.Index(line, "HELD"); i >= 0 {
 				line[i] = hold()

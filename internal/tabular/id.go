@@ -11,7 +11,7 @@ import (
 const maxID = 1 << 53
 
 // ParseID parses the id of a client as people and spreadsheets write numbers: 17, 17.0,
-// 1 024 or 1,024,768. It refuses a number that has several meanings, such as 1.024.
+// 1'024 or 1,024,768. It refuses a number that has several meanings, such as 1.024.
 func ParseID(text string) (int64, error) {
 	id, _, err := parseID(text, 0)
 	return id, err
@@ -42,7 +42,7 @@ func parseID(text string, comma rune) (id int64, number bool, err error) {
 	text = strings.TrimSpace(text)
 	invalid := fmt.Errorf("%.40q is not a client id: want a whole number from 1", text)
 	if shortened.MatchString(text) {
-		return 0, true, fmt.Errorf("%.40q is not a client id: a spreadsheet has shortened it; format the column as a number without decimals and save it again", text)
+		return 0, false, fmt.Errorf("%.40q is not a client id: a spreadsheet has shortened it; format the column as a number without decimals and save it again", text)
 	}
 	if !digitGroups.MatchString(text) {
 		return 0, false, invalid
@@ -57,8 +57,8 @@ func parseID(text string, comma rune) (id int64, number bool, err error) {
 		return 0, false, invalid
 	case len(digits) > 1 && digits[0] == '0':
 		return 0, true, fmt.Errorf("%.40q is not a client id: write it without zeros before it", text)
-	case whole == text && strings.Count(text, string(separator)) == 1 &&
-		(separator == ',' && comma != ',' || separator == '.' && comma != ';'):
+	case separator == ' ', // may separate two ids
+		whole == text && strings.Count(text, string(separator)) == 1 && (separator == ',' && comma != ',' || separator == '.' && comma != ';'):
 		return 0, true, fmt.Errorf("%.40q has several meanings: write the client id without separators", text)
 	}
 	id, err = strconv.ParseInt(digits, 10, 64)

@@ -18,14 +18,14 @@ func ReadIDs(r io.Reader) (List[int64], error) {
 		return List[int64]{}, err
 	}
 	if f.plain || len(f.text) == 0 {
-		return read(f, nil, "client id", plainID)
+		return collect(f, nil, "client id", plainID)
 	}
 	h := headingOf(f.first)
 	column, err := idColumn(f, h)
 	if err != nil {
 		return List[int64]{}, err
 	}
-	return read(f, h, "client id", func(r row) (int64, string, error) {
+	return collect(f, h, "client id", func(r row) (int64, string, error) {
 		id, _, fault := parseID(r.cell(column), r.comma)
 		switch {
 		case r.comment() && fault != nil:

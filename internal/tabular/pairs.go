@@ -27,14 +27,14 @@ func ReadPairs(r io.Reader) (List[tasks.Pair], error) {
 	}
 	once := contradictions{}
 	if f.plain || len(f.text) == 0 {
-		return read(f, nil, "pair", func(r row) (tasks.Pair, string, error) { return once.check(plainPair(r)) })
+		return collect(f, nil, "pair", func(r row) (tasks.Pair, string, error) { return once.check(plainPair(r)) })
 	}
 	h := headingOf(f.first)
 	columns, err := pairColumnsOf(f, h)
 	if err != nil {
 		return List[tasks.Pair]{}, err
 	}
-	return read(f, h, "pair", func(r row) (tasks.Pair, string, error) { return once.check(columns.pair(r)) })
+	return collect(f, h, "pair", func(r row) (tasks.Pair, string, error) { return once.check(columns.pair(r)) })
 }
 
 func fitPairs(r row) fit {

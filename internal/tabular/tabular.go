@@ -59,10 +59,10 @@ func (p PassedOver) String() string {
 // maxFaults is the maximum number of invalid lines that an error lists.
 const maxFaults = 10
 
-// read reads the rows after the heading. The function item returns the item of a row, or
+// collect reads the rows after the heading. The function item returns the item of a row, or
 // the reason why the row has none. A row without any value is skipped. The error lists the
 // first [maxFaults] invalid lines and counts the remaining ones.
-func read[T any](f *file, heading heading, what string, item func(row) (T, string, error)) (List[T], error) {
+func collect[T any](f *file, heading heading, what string, item func(row) (T, string, error)) (List[T], error) {
 	list := List[T]{PassedOver: f.passed}
 	var faults []error
 	more, connectionLine := 0, 0

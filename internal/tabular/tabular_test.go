@@ -52,10 +52,11 @@ func TestReadIDs(t *testing.T) {
 		"a short row":             {"name,id\nFoo\nBar,17\n", "[17] 2:no client id"},
 		"decimals":                {"id\n17.0\n18.00\n", "[17 18]"},
 		"decimal comma":           {"id;name\n17,0;Foo\n", "[17]"},
-		"thousands":               {"id,name\n\"1,024\",Foo\n\"1,024,768\",Bar\n1 024,Baz\n1'025,Qux\n\"1,026.0\",Quux\n", "[1024 1024768 1024 1025 1026]"},
+		"thousands":               {"id,name\n\"1,024\",Foo\n\"1,024,768\",Bar\n1\u00a0024,Baz\n1'025,Qux\n\"1,026.0\",Quux\n", "[1024 1024768 1024 1025 1026]"},
 		"German thousands":        {"id;name\n1.024;Foo\n1.024,00;Bar\n1.024.768;Baz\n", "[1024 1024 1024768]"},
 
 		"two meanings":               {"id,name\n1.024,Foo\n", `line 2: "1.024" has several meanings: write the client id without separators`},
+		"two ids on one line":        {"id\n101 102\n", `line 2: "101 102" has several meanings`},
 		"two meanings, tabs":         {"id\tname\n1,024\tFoo\n", `line 2: "1,024" has several meanings`},
 		"thousands without quotes":   {"id,name\n1,024,Foo\n", "line 2: 3 cells, but the heading has 2 columns: put a cell that contains a comma in quotes"},
 		"the same with a short row":  {"id,name,note\n1,234,Foo\n", "line 2: 1,234 may be one number: write the client id without separators; if these are two cells, put the second in quotes"},
