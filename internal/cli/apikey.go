@@ -70,8 +70,8 @@ func (a *app) apikeyNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "new NAME --scope read|write|admin|ops", Short: "Create an API key and print it once", Args: exactly("the key's name"),
 		Long: `new creates an API key of the tenant and prints it. The key itself is not stored and
-cannot be shown again. Programs send it as "Authorization: Bearer KEY"; people sign in
-to the console with it.
+cannot be shown again. If it could not be printed, it is revoked. Programs send it as
+"Authorization: Bearer KEY"; people sign in to the console with it.
 
 Scopes: "read" shows everything but credentials; "write" can also import, map, unmap
 and resync; "admin" can also add, change and remove connections and schedules. "ops" is
