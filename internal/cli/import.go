@@ -147,7 +147,7 @@ func (a *app) checkFile(ctx context.Context, p parts, connection string) error {
 	}
 	conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
 	if err == nil && conn.Name != a.file.connection {
-		err = usagef("the column \"connection\" of the file says %q, not %q: its clients belong to another Halo", a.file.connection, conn.Name)
+		err = usagef("the column \"connection\" of the file says %q, not %q: its ids may belong to other clients", a.file.connection, conn.Name)
 	}
 	return err
 }
