@@ -35,27 +35,6 @@ type file struct {
 	passed PassedOver
 }
 
-// row is one row of a file.
-type row struct {
-	line    int
-	cells   []string // trimmed
-	quoted  []bool   // whether each cell is in quotes
-	comma   rune
-	several bool // the row has more than one line
-}
-
-// cell returns a cell, or an empty string if the row has no such cell.
-func (r row) cell(i int) string {
-	if i < 0 || i >= len(r.cells) {
-		return ""
-	}
-	return r.cells[i]
-}
-
-// comment reports whether the row starts with #. Such a row is a comment unless it
-// contains an item.
-func (r row) comment() bool { return !r.quoted[0] && strings.HasPrefix(r.cells[0], "#") }
-
 // fit is the number of columns that make a row a heading. It is plainRow for a row that
 // is data, and 0 for any other row.
 type fit int
@@ -282,33 +261,4 @@ func (f *file) next(c *csv.Reader, comma rune) (row, error) {
 // hash reports whether a line of the text starts with #.
 func (f *file) hash(line int) bool {
 	return line >= 1 && line <= len(f.starts) && bytes.HasPrefix(f.text[f.starts[line-1]:], []byte{'#'})
-}
-
-// tooMany returns an error if a row has more cells than the heading has columns. A comma
-// in a name or a number without quotes makes such a row.
-func (r row) tooMany(columns int) error {
-	for i := columns; i < len(r.cells); i++ {
-		if r.cells[i] != "" {
-			return fmt.Errorf("%d cells, but the heading has %d columns: put a cell that contains %s in quotes", len(r.cells), columns, separatorName(r.comma))
-		}
-	}
-	return nil
-}
-
-// misfit returns an error if a row has more cells than the heading has columns, or seems to
-// use another separator than the heading.
-func (r row) misfit(columns int) error {
-	if columns < 2 || len(r.cells) != 1 || r.quoted[0] {
-		return r.tooMany(columns)
-	}
-	for _, comma := range separators {
-		if comma != r.comma && strings.ContainsRune(r.cells[0], comma) {
-			return fmt.Errorf("the heading is separated by %s, this line by %s: use one of them", separatorName(r.comma), separatorName(comma))
-		}
-	}
-	return nil
-}
-
-func separatorName(comma rune) string {
-	return map[rune]string{',': "a comma", ';': "a semicolon", '\t': "a tab"}[comma]
 }

@@ -1,10 +1,8 @@
 package tabular
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"regexp"
 )
 
 // idColumns lists the columns that may contain the id of a client.
@@ -84,28 +82,4 @@ func plainID(r row) (int64, string, error) {
 		}
 	}
 	return id, "", nil
-}
-
-// openQuote returns an error for a comment of more than one line, which may contain rows.
-func (r row) openQuote() error {
-	if r.several {
-		return errors.New("a quote in this comment does not end on the line: delete the quote")
-	}
-	return nil
-}
-
-var (
-	firstGroup = regexp.MustCompile(`^[1-9][0-9]{0,2}$`)
-	otherGroup = regexp.MustCompile(`^[0-9]{3}$`)
-)
-
-// splitNumber returns an error if the cell and the next one may be one number whose
-// thousands are separated by the separator of cells, such as 1,024.
-func (r row) splitNumber(i int) error {
-	next := i + 1
-	if r.comma != ',' || next >= len(r.cells) || r.quoted[i] || r.quoted[next] ||
-		!firstGroup.MatchString(r.cells[i]) || !otherGroup.MatchString(r.cells[next]) {
-		return nil
-	}
-	return fmt.Errorf("%s,%s may be one number: write the client id without separators; if these are two cells, put the second in quotes", r.cells[i], r.cells[next])
 }
