@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,8 +70,8 @@ func (a *app) apikeyNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "new NAME --scope read|write|admin|ops", Short: "Create an API key and print it once", Args: exactly("the key's name"),
 		Long: `new creates an API key of the tenant and prints it. The key itself is not stored and
-cannot be shown again. Programs send it as "Authorization: Bearer KEY"; people sign in
-to the console with it.
+cannot be shown again. If it could not be printed, it is revoked. Programs send it as
+"Authorization: Bearer KEY"; people sign in to the console with it.
 
 Scopes: "read" shows everything but credentials; "write" can also import, map, unmap
 and resync; "admin" can also add, change and remove connections and schedules. "ops" is
@@ -83,22 +84,24 @@ queues at /asynqmon/, which hold the tasks of all tenants.`,
 				return usagef("--expires %.40q: %v", expires, err)
 			}
 			return a.with(ctx, needStore, func(ctx context.Context, p parts) error {
+				if err := a.Out.CanShow(); err != nil {
+					return err
+				}
 				key, text, err := access.NewKey(ctx, p.store, p.tenant, a.actor(), args[0], access.Scope(scope), lasts)
 				if err != nil {
 					return err
 				}
 				view := viewAPIKey(key)
-				if a.format != "table" { // programs get the record with the key
-					view.Key = text.Reveal()
-					return one(a, view, append(apiKeyColumns[:len(apiKeyColumns):len(apiKeyColumns)], column[apiKeyView]{
-						title: "key", value: func(k apiKeyView) string { return k.Key }}))
+				if err := a.printKey(view, text.Reveal()); err != nil {
+					return a.revokeUnseen(ctx, p, key, err)
 				}
 				until := "does not expire"
 				if view.ExpiresAt != nil {
 					until = "expires " + stamp(view.ExpiresAt)
 				}
-				fmt.Fprintf(a.Err, "key %q, scope %s, %s; it cannot be shown again\n", plaintext.Printable(key.Name), key.Scope, until)
-				fmt.Fprintln(a.Out, text.Reveal())
+				if a.format == "table" {
+					fmt.Fprintf(a.Err, "key %q, scope %s, %s; it cannot be shown again\n", plaintext.Printable(key.Name), key.Scope, until)
+				}
 				return nil
 			})
 		}),
@@ -107,6 +110,35 @@ queues at /asynqmon/, which hold the tasks of all tenants.`,
 	cmd.Flags().StringVar(&expires, "expires", "", "how long the key is valid, such as 90d or 12h; default: no expiry")
 	required(cmd, "scope")
 	return cmd
+}
+
+// printKey prints a new key: only the key for a person, or the record with the key for a
+// program. It returns an error if the key was not written. Nothing can be printed
+// afterwards.
+func (a *app) printKey(v apiKeyView, text string) error {
+	if a.format == "table" {
+		fmt.Fprintln(a.Out, text)
+		return a.Out.Close()
+	}
+	v.Key = text
+	err := one(a, v, append(apiKeyColumns[:len(apiKeyColumns):len(apiKeyColumns)], column[apiKeyView]{
+		title: "key", value: func(k apiKeyView) string { return k.Key }}))
+	return errors.Join(err, a.Out.Close())
+}
+
+// revokeTimeout limits the revocation of a key that was not shown, even if the command was
+// interrupted.
+const revokeTimeout = 10 * time.Second
+
+// revokeUnseen revokes a key that could not be shown because of err. Otherwise, a valid key
+// would exist that no one has.
+func (a *app) revokeUnseen(ctx context.Context, p parts, key repo.APIKey, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	if _, _, rerr := access.RevokeKey(ctx, p.store, p.tenant, a.actor(), key.ID.String()); rerr != nil {
+		return fmt.Errorf("key %q could not be shown (%w) and not be revoked (%w): run \"enqueue apikey revoke %s\"", key.Name, err, rerr, key.ID)
+	}
+	return fmt.Errorf("key %q was revoked because it could not be shown: %w", key.Name, err)
 }
 
 // maxExpires is the maximum lifetime of a key that expires.

@@ -1,20 +1,16 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/tabular"
 )
 
 func (a *app) importCommand() *cobra.Command {
@@ -30,8 +26,10 @@ mapped is refreshed. Any other client is linked to the unmapped company of the
 same name, or created as a company. If several unmapped companies have the name,
 a person must decide. Inactive clients are skipped unless chosen by id.
 
-The file has one client id per line, or is CSV with the id in the first column.
-Blank lines and lines that start with # are ignored.`,
+The file has one client id per line, or is CSV with a heading and the id in the
+column client_id or id. The output of "clients", "companies list" and "mappings"
+with -o csv works as it is. Cells are separated by commas, semicolons or tabs.
+Comments, which start with #, and lines without an id are passed over and counted.`,
 		Example: `  enqueue import --connection "Acme Halo" --all --wait
   enqueue import --connection "Acme Halo" --search bakery --dry-run --wait
   enqueue import --connection "Acme Halo" --client 12,15 --client 20
@@ -44,6 +42,9 @@ Blank lines and lines that start with # are ignored.`,
 			}
 			req.RequestedBy = a.actor()
 			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
+				if err := a.checkFile(ctx, p, req.Connection); err != nil {
+					return err
+				}
 				receipt, err := p.engine.RequestImport(ctx, p.tenant, req)
 				if err != nil {
 					return err
@@ -97,17 +98,24 @@ func (a *app) noteQueue(receipt engine.Receipt) {
 func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 	var ids []int64
 	for _, s := range flags {
-		id, err := clientID(s)
+		id, err := tabular.ParseID(s)
 		if err != nil {
 			return nil, usagef("--client: %v", err)
 		}
 		ids = append(ids, id)
 	}
-	return withFile(a, ids, file, readIDs)
+	return withFile(a, ids, file, tabular.ReadIDs)
+}
+
+// fileInput describes the file that a command has read.
+type fileInput struct {
+	passedOver int    // lines without an id or a pair
+	connection string // whose output the file is; empty if the file does not say
 }
 
 // withFile appends the items in a file, if one is given. The name "-" means standard input.
-func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, error)) ([]T, error) {
+// It reports the lines that were passed over.
+func withFile[T any](a *app, items []T, file string, read func(io.Reader) (tabular.List[T], error)) ([]T, error) {
 	if file == "" {
 		return items, nil
 	}
@@ -120,82 +128,26 @@ func withFile[T any](a *app, items []T, file string, read func(io.Reader) ([]T, 
 		defer f.Close()
 		in = f
 	}
-	fromFile, err := read(in)
+	list, err := read(in)
 	if err != nil {
 		return nil, usagef("--file %s: %v", file, err)
 	}
-	return append(items, fromFile...), nil
+	a.file = fileInput{passedOver: len(list.PassedOver), connection: list.Connection}
+	if len(list.PassedOver) > 0 {
+		fmt.Fprintf(a.Err, "%s: %d used, %v\n", plaintext.Printable(file), len(list.Items), list.PassedOver)
+	}
+	return append(items, list.Items...), nil
 }
 
-// maxFile is the maximum size of a file of ids or pairs in bytes. It is larger than any
-// valid request needs. The limit exists because standard input may never end.
-const maxFile = 8 << 20
-
-// readFile reads a file in UTF-8.
-func readFile(r io.Reader) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(raw) > maxFile:
-		return nil, fmt.Errorf("more than %d MiB: split it", maxFile>>20)
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		return nil, errors.New("it is UTF-16: save it as UTF-8")
+// checkFile returns an error if the file that the command has read is the output for
+// another connection, where the ids belong to other clients.
+func (a *app) checkFile(ctx context.Context, p parts, connection string) error {
+	if a.file.connection == "" {
+		return nil
 	}
-	return raw, nil
-}
-
-// maxFaults is the maximum number of invalid lines that an error lists.
-const maxFaults = 10
-
-// readIDs reads one client id per line, or the first column of a CSV file. A first line
-// without digits is a heading. The error lists the first [maxFaults] invalid lines and
-// counts the remaining ones.
-func readIDs(r io.Reader) ([]int64, error) {
-	raw, err := readFile(r)
-	if err != nil {
-		return nil, err
+	conn, err := p.engine.FindConnection(ctx, p.tenant, connection)
+	if err == nil && conn.Name != a.file.connection {
+		err = usagef("the column \"connection\" of the file says %q, not %q: its ids may belong to other clients", a.file.connection, conn.Name)
 	}
-	var ids []int64
-	var faults []error
-	lines := bufio.NewScanner(bytes.NewReader(raw))
-	n, more := 0, 0
-	for lines.Scan() {
-		n++
-		field, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), ",")
-		field = strings.Trim(strings.TrimSpace(field), `"`)
-		if field == "" || strings.HasPrefix(field, "#") || n == 1 && !strings.ContainsAny(field, "0123456789") {
-			continue
-		}
-		id, err := clientID(field)
-		switch {
-		case err == nil:
-			ids = append(ids, id)
-		case len(faults) < maxFaults:
-			faults = append(faults, fmt.Errorf("line %d: %w", n, err))
-		default:
-			more++
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", n+1, err)
-	}
-	if more > 0 {
-		faults = append(faults, fmt.Errorf("and %d more invalid lines", more))
-	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	if len(ids) == 0 {
-		return nil, errors.New("no client id in it")
-	}
-	return ids, nil
-}
-
-func clientID(s string) (int64, error) {
-	id, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-	if err != nil || id < 1 || id > 1<<53 {
-		return 0, fmt.Errorf("%.40q is not a client id: want a whole number from 1", s)
-	}
-	return id, nil
+	return err
 }

@@ -29,11 +29,20 @@ func (a *app) keysetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(a.Out, text)
-			return nil
+			return a.printKeyset(text)
 		}),
 	}, a.keysetRotate(), a.keysetStatus(), a.keysetPrune())
 	return group
+}
+
+// printKeyset prints a key set. No copy of it is stored, so a key set that was not shown
+// does not exist.
+func (a *app) printKeyset(text string) error {
+	if err := a.Out.CanShow(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.Out, text)
+	return a.Out.Close()
 }
 
 func (a *app) keysetRotate() *cobra.Command {
@@ -66,8 +75,7 @@ the set with the staged key as the primary key.`,
 			if err != nil {
 				return usagef("HALOSYNC_KEYSET: %v", err)
 			}
-			fmt.Fprintln(a.Out, text)
-			return nil
+			return a.printKeyset(text)
 		}),
 	}
 	cmd.Flags().BoolVar(&reseal, "reseal", false, "re-encrypt all stored credentials with the primary key now")
@@ -153,8 +161,10 @@ the database.`,
 				if err != nil {
 					return err
 				}
+				if err := a.printKeyset(text); err != nil {
+					return err
+				}
 				fmt.Fprintf(a.Err, "%d keys removed\n", len(gone))
-				fmt.Fprintln(a.Out, text)
 				return nil
 			})
 		}),

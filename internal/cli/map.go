@@ -23,10 +23,12 @@ func (a *app) mapCommand() *cobra.Command {
 the exact name of a company. CLIENT is the id or the exact name of a client in
 Halo; digits alone mean an id. A pair is split at its last "=".
 
-The file is CSV with a company and a client per line, separated by commas or
-semicolons. A heading can name the columns: company, company_id, external_id
-or company_name; client, client_id or client_name. Lines that start with # are
-ignored; put a name that starts with # in quotes.
+The file is CSV with a heading that names the columns: company, company_id,
+external_id or company_name; client, client_id or client_name. Cells are separated
+by commas, semicolons or tabs. The output of "clients", "companies list", "suggest"
+and "mappings" with -o csv, filled in, works as it is. Without a heading, each line
+is a company and the id of a client. Lines without a company or a client and lines
+that start with # and contain no pair are passed over and counted.
 
 Each client is read from Halo first. Valid pairs are mapped even if others are
 refused. A pair is refused if its company or client is unknown, inactive,
@@ -57,6 +59,9 @@ ambiguous or mapped elsewhere. With --replace, a pair replaces mappings to other
 					if none, err := a.takeSuggestions(ctx, p, &req, minScore); none || err != nil {
 						return err
 					}
+				}
+				if err := a.checkFile(ctx, p, req.Connection); err != nil {
+					return err
 				}
 				receipt, err := p.engine.RequestMap(ctx, p.tenant, req)
 				if err != nil {

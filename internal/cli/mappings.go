@@ -25,6 +25,7 @@ var mappingColumns = []column[view.Mapping]{
 	{title: "state_reason", wide: true, extra: true, value: func(m view.Mapping) string { return m.StateReason }},
 	{title: "last_verified_at", extra: true, value: func(m view.Mapping) string { return stamp(m.LastVerifiedAt) }},
 	{title: "connection", wide: true, extra: true, value: func(m view.Mapping) string { return m.Connection }},
+	{title: "company_id", extra: true, value: func(m view.Mapping) string { return m.CompanyID }},
 	{title: "id", value: func(m view.Mapping) string { return m.ID }},
 }
 

@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/internal/tabular"
 )
 
 // column is one column of a table or CSV.
@@ -89,7 +89,7 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 	}
 	for _, item := range items {
 		for i, c := range columns {
-			row[i] = noFormula(plaintext.PrintableLines(c.value(item)))
+			row[i] = tabular.Escape(plaintext.PrintableLines(c.value(item)))
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -97,17 +97,6 @@ func printCSV[T any](w io.Writer, items []T, columns []column[T]) error {
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// noFormula keeps a spreadsheet from evaluating a cell as a formula, because names are
-// untrusted. Some programs skip spaces and quotes before the sign, and some accept the
-// sign's full-width form (OWASP, "CSV Injection").
-func noFormula(cell string) string {
-	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
-	if strings.IndexAny(sign, "=+-@＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
-		return "'" + cell
-	}
-	return cell
 }
 
 // printTable prints a plain table. If width is not 0, it is the width of the terminal, and

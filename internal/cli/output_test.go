@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/csv"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,48 +89,6 @@ func TestCSVIsTextForSpreadsheets(t *testing.T) {
 			t.Errorf("cell %q, want %q", got[i+1][0], want)
 		}
 	}
-}
-
-func TestReadIDs(t *testing.T) {
-	t.Parallel()
-	ids, err := readIDs(strings.NewReader("\ufeffClient ID,Name\r\n# chosen\r\n\r\n12,Acme\r\n \"13\" ,x\n14"))
-	if err != nil || !slices.Equal(ids, []int64{12, 13, 14}) {
-		t.Errorf("%v, %v", ids, err)
-	}
-	_, err = readIDs(strings.NewReader("1\nx\n2\n0\n9999999999999999999\n"))
-	if err == nil {
-		t.Fatal("invalid lines were accepted")
-	}
-	for _, want := range []string{`line 2: "x"`, `line 4: "0"`, "line 5:"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s in it", err, want)
-		}
-	}
-	_, err = readIDs(strings.NewReader(strings.Repeat("x\n", 50)))
-	if err == nil || !strings.Contains(err.Error(), "more invalid lines") || strings.Count(err.Error(), "\n") > 11 {
-		t.Errorf("error for many invalid lines: %v", err)
-	}
-	if _, err = readIDs(strings.NewReader("# only\n")); err == nil {
-		t.Error("a file without ids was accepted")
-	}
-}
-
-func FuzzReadIDs(f *testing.F) {
-	f.Add("12\n13,x\n")
-	f.Add("id\n\"1\"\n")
-	f.Add("\ufeff1\r\n")
-	f.Add(strings.Repeat("9", 70000))
-	f.Fuzz(func(t *testing.T, s string) {
-		ids, err := readIDs(strings.NewReader(s))
-		if err == nil && len(ids) == 0 {
-			t.Error("neither ids nor an error")
-		}
-		for _, id := range ids {
-			if id < 1 || id > 1<<53 {
-				t.Errorf("id %d", id)
-			}
-		}
-	})
 }
 
 func TestProgressLine(t *testing.T) {

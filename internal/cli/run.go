@@ -27,6 +27,7 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/stdout"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -46,7 +47,9 @@ type Streams struct {
 
 // app is one invocation of the program.
 type app struct {
-	Streams
+	In      io.Reader
+	Out     *stdout.Writer
+	Err     io.Writer
 	version string
 	getenv  func(string) string
 	tenant  string // --tenant
@@ -55,12 +58,15 @@ type app struct {
 
 	command string // path of the command, such as "enqueue runs show"
 	started bool   // the command line is valid
+
+	file fileInput // what --file contained
 }
 
 // Main executes the command line of this process and returns its exit code.
 // SIGINT and SIGTERM end the command but not the run that the command waits for.
 func Main(version string) int {
 	tasks.LogRedis(zap.NewNop().Sugar()) // the command's error contains the reason
+	stdout.KeepOnBrokenPipe()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return Run(ctx, setup.Version(version), os.Args[1:], os.Getenv, Streams{os.Stdin, os.Stdout, os.Stderr})
@@ -68,31 +74,38 @@ func Main(version string) int {
 
 // Command returns the command line, for generating its documentation.
 func Command(version string) *cobra.Command {
-	return (&app{version: version, getenv: func(string) string { return "" }}).root()
+	return (&app{Out: stdout.New(io.Discard), version: version, getenv: func(string) string { return "" }}).root()
 }
 
 // Run executes a command line and returns the exit code. It reports each error once, on
-// standard error.
+// standard error. Output that could not be written is an error. Run closes s.Out if it is a
+// file.
 func Run(ctx context.Context, version string, args []string, getenv func(string) string, s Streams) int {
-	a := &app{Streams: s, version: version, getenv: getenv, width: terminalWidth(s.Out)}
+	a := &app{In: s.In, Out: stdout.New(s.Out), Err: s.Err, version: version, getenv: getenv, width: terminalWidth(s.Out)}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitDone
+	lost := a.Out.Close()
+	if err != nil {
+		fmt.Fprintln(s.Err, "enqueue: "+plaintext.PrintableLines(message(err)))
 	}
-	fmt.Fprintln(s.Err, "enqueue: "+plaintext.PrintableLines(message(err)))
+	if lost != nil && !errors.Is(err, lost) {
+		fmt.Fprintln(s.Err, "enqueue: "+lost.Error())
+	}
 	var person *needsPersonError
-	if errors.As(err, &person) {
+	switch {
+	case lost != nil:
+		return exitFailed
+	case err == nil:
+		return exitDone
+	case errors.As(err, &person):
 		return exitPerson
+	case !a.usage(err):
+		return exitFailed
+	case !a.started:
+		fmt.Fprintln(s.Err, `For help, type "enqueue --help", or --help after a command.`)
 	}
-	if a.usage(err) {
-		if !a.started {
-			fmt.Fprintln(s.Err, `For help, type "enqueue --help", or --help after a command.`)
-		}
-		return exitUsage
-	}
-	return exitFailed
+	return exitUsage
 }
 
 // message returns the message of an error, followed by package problem's advice if there
@@ -146,7 +159,8 @@ their clients, requests imports, mappings and resyncs, and shows the results.
 Workers execute the requests; --wait waits until they have finished.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done,
-1 failed, 2 wrong usage, 3 finished, but something needs a person's attention.`,
+1 failed, 2 wrong usage, 3 finished, but something needs a person's attention. Output that could
+not be written is a failure, also of a command that has done its work.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com --client-id 1f0c…
   enqueue clients --connection "Acme Halo" --search bakery
   enqueue import --connection "Acme Halo" --all --wait

@@ -83,6 +83,7 @@ var runDetail = []column[view.Run]{
 	{title: "missing", value: func(r view.Run) string { return some(r.Missing) }},
 	{title: "unverified", value: func(r view.Run) string { return some(r.Unverified) }},
 	{title: "removed", value: func(r view.Run) string { return some(r.Removed) }},
+	{title: "lines_passed_over", value: func(r view.Run) string { return some(r.LinesPassedOver) }},
 }
 
 var itemColumns = []column[view.Item]{
@@ -118,6 +119,7 @@ func viewRun(r repo.Run) view.Run {
 // person's attention.
 func (a *app) printRun(run repo.Run) error {
 	v := viewRun(run)
+	v.LinesPassedOver = a.file.passedOver
 	detail := runDetail
 	if a.format == "csv" {
 		detail = runColumns

@@ -12,12 +12,16 @@ import (
 // and is not listed.
 var fuzzed = map[string]string{
 	"internal/cli parseExpires": "FuzzParseExpires",
-	"internal/cli parsePair":    "FuzzReadPairs", // through newPair, after unformula
+	"internal/cli parsePair":    "FuzzParsePair",
 	"internal/cli parseSince":   "FuzzParseSince",
-	"internal/cli readFile":     "FuzzReadIDs",
-	"internal/cli readHeading":  "FuzzReadPairs",
-	"internal/cli readIDs":      "FuzzReadIDs",
-	"internal/cli readPairs":    "FuzzReadPairs",
+
+	"internal/tabular Client":      "FuzzParseID",
+	"internal/tabular ParseID":     "FuzzParseID",
+	"internal/tabular ReadIDs":     "FuzzReadIDs",
+	"internal/tabular ReadPairs":   "FuzzReadPairs",
+	"internal/tabular parseClient": "FuzzParseID",
+	"internal/tabular parseID":     "FuzzParseID",
+	"internal/tabular readText":    "FuzzReadIDs",
 
 	"halo ParseAllow":          "FuzzParseAllow",
 	"halo ParseAuthServer":     "FuzzParseServer",

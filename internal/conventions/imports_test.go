@@ -68,6 +68,8 @@ var house = map[string]struct {
 	"internal/telemetry/telemetrytest": {nil, "a test kit that reads a worker's output"},
 	"internal/traces":                  {nil, "a leaf"},
 	"internal/plaintext":               {nil, "a leaf"},
+	"internal/stdout":                  {nil, "a leaf"},
+	"internal/tabular":                 {[]string{"tasks"}, "it reads files into the arguments of tasks"},
 	"internal/doctor":                  {[]string{"internal/engine", "internal/problem", "internal/secret", "repo", "tasks"}, "it examines the parts of a worker and opens none itself"},
 	"internal/devstack":                {nil, "a leaf"},
 	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit with Redis"},
@@ -92,12 +94,12 @@ var house = map[string]struct {
 		[]string{
 			"halo", "tasks", "repo", "repo/schema", "internal/access", "internal/api", "internal/config", "internal/console", "internal/doctor", "internal/engine",
 			"internal/importer", "internal/mapper", "internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/resync", "internal/run",
-			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/telemetry", "internal/traces",
+			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/stdout", "internal/telemetry", "internal/traces",
 		},
 		"it connects all parts and imports no test kits",
 	},
 	"internal/cli": {
-		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/traces", "internal/view"},
+		[]string{"halo", "tasks", "repo", "internal/access", "internal/config", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/setup", "internal/stdout", "internal/tabular", "internal/traces", "internal/view"},
 		"it has a command for each use case and imports no test kits",
 	},
 	"cmd/worker":  {[]string{"internal/worker"}, "main only calls the program"},

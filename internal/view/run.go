@@ -42,8 +42,11 @@ type Run struct {
 	Error        string        `json:"error"`
 	// Stack is the stack trace of a panic. Only the CLI sets it, for operators.
 	Stack string `json:"stack,omitempty" hidden:"true"`
-	Items []Item `json:"items" nullable:"false" doc:"Items that need a person's attention, at most 1,000; empty in lists."`
-	Pairs []Pair `json:"pairs" nullable:"false" doc:"Outcome of each pair of a map run; empty in lists."`
+	// LinesPassedOver is the number of lines of the request's file without an id or a pair.
+	// Only the command that read the file sets it.
+	LinesPassedOver int    `json:"lines_passed_over,omitempty" hidden:"true"`
+	Items           []Item `json:"items" nullable:"false" doc:"Items that need a person's attention, at most 1,000; empty in lists."`
+	Pairs           []Pair `json:"pairs" nullable:"false" doc:"Outcome of each pair of a map run; empty in lists."`
 }
 
 // Item is a client or company of a run that needs a person's attention.

@@ -20,37 +20,44 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/stdout"
 	"github.com/halosync/halosync/repo/schema"
 )
 
 // program is one invocation of the program.
 type program struct {
-	version  string
-	getenv   func(string) string
-	out, err io.Writer // out receives results, err receives the log
-	started  bool      // the command line was valid
+	version string
+	getenv  func(string) string
+	out     *stdout.Writer // receives results
+	err     io.Writer      // receives the log
+	started bool           // the command line was valid
 }
 
 // Main executes the command line of this process and returns the exit code: 0 for
 // success, 1 for failure, 2 for a usage error or an invalid environment.
 func Main(version string) int {
-	p := &program{version: setup.Version(version), getenv: os.Getenv, out: os.Stdout, err: os.Stderr}
+	stdout.KeepOnBrokenPipe()
+	p := &program{version: setup.Version(version), getenv: os.Getenv, out: stdout.New(os.Stdout), err: os.Stderr}
 	return p.run(context.Background(), os.Args[1:])
 }
 
 // Command returns the command line, from which the documentation is generated.
 func Command(version string) *cobra.Command {
-	return (&program{version: version, getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard}).command()
+	return (&program{version: version, getenv: func(string) string { return "" }, out: stdout.New(io.Discard), err: io.Discard}).command()
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command()
 	root.SetArgs(twoDashes(args))
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	lost := p.out.Close()
+	if err = errors.Join(err, lost); err == nil {
 		return 0
 	}
 	fmt.Fprintln(p.err, "worker:", plaintext.PrintableLines(err.Error()))
+	if lost != nil {
+		return 1
+	}
 	var faults *config.FaultsError
 	var usage *engine.UsageError
 	if !p.started || errors.As(err, &faults) || errors.As(err, &usage) {

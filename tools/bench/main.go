@@ -109,7 +109,7 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	return r.err
 }
 
 // part is a group of related figures.

@@ -15,9 +15,14 @@ import (
 // report writes the figures as Markdown.
 type report struct {
 	out io.Writer
+	err error // the first failed write
 }
 
-func (r *report) line(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
+func (r *report) line(format string, args ...any) {
+	if _, err := fmt.Fprintf(r.out, format+"\n", args...); err != nil && r.err == nil {
+		r.err = err
+	}
+}
 
 // machine describes the machine and the versions of the programs.
 func (r *report) machine(ctx context.Context, b *bench) error {

@@ -44,7 +44,8 @@ func run(ctx context.Context, dir string) error {
 			all = errors.Join(all, fmt.Errorf("%s: %w", c.path, err))
 			continue
 		}
-		fmt.Printf("%s: %s\n", c.path, what)
+		_, err = fmt.Printf("%s: %s\n", c.path, what)
+		all = errors.Join(all, err)
 	}
 	return all
 }

@@ -48,12 +48,17 @@ func main() {
 		}
 		all = append(all, h)
 	}
+	var table strings.Builder
 	for _, row := range rows {
-		fmt.Printf("| %s |", row.title)
+		fmt.Fprintf(&table, "| %s |", row.title)
 		for _, h := range all {
-			fmt.Printf(" %s |", row.value(h))
+			fmt.Fprintf(&table, " %s |", row.value(h))
 		}
-		fmt.Println()
+		fmt.Fprintln(&table)
+	}
+	if _, err := os.Stdout.WriteString(table.String()); err != nil {
+		fmt.Fprintln(os.Stderr, "house:", err)
+		os.Exit(1)
 	}
 }
 
