@@ -178,7 +178,7 @@ func (i *execution) fetch(ctx context.Context, ids []int64) (found []halo.Client
 		case proof.Found:
 			found = append(found, r.Client)
 		case proof.Missing:
-			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Skipped, Reason: "does not exist in Halo"})
+			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "does not exist in Halo"})
 		case proof.Forbidden:
 			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "the application's agent is not allowed to read this client"})
 		default:
