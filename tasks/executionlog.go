@@ -40,7 +40,7 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 // incomplete reports whether the run has ended without doing everything, so that a person
 // should look at it.
 func (x *execution) incomplete() bool {
-	return x.result != nil && x.result.State != "succeeded" && x.result.State != "cancelled"
+	return x.result != nil && x.result.State != StateSucceeded && x.result.State != StateCancelled
 }
 
 // fields returns the log fields of an execution and its result, without zero counts.

@@ -62,7 +62,7 @@ type ImportArgs struct {
 // record.
 type RunResult struct {
 	RunID        string `json:"id"`
-	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
+	State        string `json:"state"` // for example [StateSucceeded] or [StatePartial]
 	Pages        int    `json:"pages"`
 	Records      int    `json:"records"`
 	RecordsTotal int    `json:"records_total"`
