@@ -22,8 +22,8 @@ const (
 	Refreshed Outcome = "refreshed"
 	Unchanged Outcome = "unchanged"
 	Ambiguous Outcome = "ambiguous"
-	Skipped   Outcome = "skipped"
-	Failed    Outcome = "failed"
+	Skipped   Outcome = "skipped" // rightly left out
+	Failed    Outcome = "failed"  // requested, but could not be done
 	// Seen means that the client is only written to the catalogue. It is not counted.
 	Seen Outcome = "seen"
 )
@@ -42,7 +42,8 @@ type ImportBatch struct {
 	RecordsTotal int
 	// DryRun writes only to the run: counts, items and checkpoint.
 	DryRun bool
-	// Skips are stored as items without changes and are counted by outcome.
+	// Skips are clients that could not be read. They are stored as items and counted by
+	// outcome.
 	Skips []RunItem
 	// Compare leaves mappings unchanged. Absent and the decisions with the outcome
 	// [Refreshed] become findings. [Store.ApplyFindings] applies and counts them after
@@ -92,9 +93,9 @@ type Decision struct {
 	Norm      string
 	Outcome   Outcome   // [Created], [Linked], [Refreshed] …
 	CompanyID uuid.UUID // [Linked]: the company
-	Reason    string
-	// NeedsPerson adds an item to the run for a person to decide on.
-	NeedsPerson bool
+	// Reason is why the client is [Ambiguous] or [Failed]. The run gets an item with it.
+	// For other outcomes it is not stored.
+	Reason string
 }
 
 // ImportResult is the outcome of one batch.

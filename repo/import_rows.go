@@ -98,7 +98,7 @@ func (w *batchWrite) add(d Decision) error {
 	if err := w.count(d.Outcome); err != nil {
 		return err
 	}
-	if d.NeedsPerson {
+	if d.Outcome == Ambiguous || d.Outcome == Failed {
 		w.items.add(RunItem{ClientID: d.Client.ID, CompanyID: d.CompanyID, Outcome: d.Outcome, Reason: d.Reason})
 	}
 	switch d.Outcome {

@@ -139,7 +139,7 @@ func decide(c repo.Client, state repo.BatchState) repo.Decision {
 	case 1:
 		return repo.Decision{Outcome: repo.Linked, CompanyID: free[0].CompanyID}
 	}
-	return repo.Decision{Outcome: repo.Ambiguous, NeedsPerson: true, Reason: fmt.Sprintf("%d companies", len(free))}
+	return repo.Decision{Outcome: repo.Ambiguous, Reason: fmt.Sprintf("%d companies", len(free))}
 }
 
 // clients returns n clients with ids from 1.

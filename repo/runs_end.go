@@ -3,6 +3,8 @@ package repo
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,18 +30,29 @@ type Finish struct {
 // endedChannel carries the id of each run that ends, formatted by [Hex].
 const endedChannel = "halosync_runs"
 
-// FinishRun writes the final state of a run. On success it sets the connection's time
-// of last success. It returns [ErrFenced] if another execution owns the run. A second
-// call with the same state is not an error, so a caller that does not know whether the
-// first call was committed can repeat it.
+// FinishRun writes the final state of a run. A run of which a client, pair or mapping
+// failed or is ambiguous does not succeed: FinishRun writes [StatePartial] instead, and
+// adds the number and the reasons to the run's error. On success it sets
+// the connection's time of last success.
+//
+// It returns [ErrFenced] if another execution owns the run. A second call with the same
+// state is not an error, so a caller that does not know whether the first call was
+// committed can repeat it.
 func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 	if f.State == "" || !(Run{State: f.State}).Ended() {
 		return wrap("finish run", &InvalidError{What: "last state of a run", Reason: "is not a last state"})
 	}
 	err := s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		state, err := lockToFinish(ctx, tx, ref, f)
-		if err != nil || state == f.State { // already finished
+		run, err := lockToFinish(ctx, tx, ref, f)
+		if err != nil || run.state != StateRunning { // already finished
 			return err
+		}
+		if n := run.failed + run.ambiguous; n > 0 && (f.State == StateSucceeded || f.State == StatePartial) {
+			why, err := failures(ctx, tx, ref, run.kind, n)
+			if err != nil {
+				return err
+			}
+			f.State, f.Error = StatePartial, joinReasons(f.Error, why)
 		}
 		b := &pgx.Batch{}
 		b.Queue(`
@@ -55,22 +68,92 @@ func (s *Store) FinishRun(ctx context.Context, ref RunRef, f Finish) error {
 }
 
 // lockToFinish locks the connection's row and then the run's row, in the same order as
-// a claim, so that a claim and a finish cannot deadlock. It returns the state of the
-// run.
-func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (state RunState, err error) {
+// a claim, so that a claim and a finish cannot deadlock.
+func lockToFinish(ctx context.Context, tx pgx.Tx, ref RunRef, f Finish) (run finishing, err error) {
 	b := &pgx.Batch{}
 	b.Queue(lockConnectionSQL, ref.Tenant, ref.ConnectionID)
 	b.Queue(`
-		select state from halosync.runs
-		where tenant = $1 and id = $2 and fence = $3 and state in ('running', $4) for update`,
+		select state, kind, failed, ambiguous from halosync.runs
+		where tenant = $1 and id = $2 and fence = $3 and (state in ('running', $4) or $4 = 'succeeded' and state = 'partial') for update`,
 		ref.Tenant, ref.ID, ref.Fence, f.State).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&state)
+		err := row.Scan(&run.state, &run.kind, &run.failed, &run.ambiguous)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrFenced
 		}
 		return err
 	})
-	return state, tx.SendBatch(ctx, b).Close()
+	return run, tx.SendBatch(ctx, b).Close()
+}
+
+// finishing is the run that [Store.FinishRun] locks.
+type finishing struct {
+	state             RunState
+	kind              RunKind
+	failed, ambiguous int
+}
+
+// maxReasons is the number of different reasons in the error of a partial run, and
+// maxReason the length of each in characters. A reason can contain long names.
+const (
+	maxReasons = 3
+	maxReason  = 200
+)
+
+// failures says in a sentence how many clients, pairs or mappings of a run cannot be done,
+// and why: the most frequent reasons, then the earliest.
+func failures(ctx context.Context, tx pgx.Tx, ref RunRef, kind RunKind, n int) (string, error) {
+	rows, err := tx.Query(ctx, `
+		select reason, count(*) from halosync.run_items where tenant = $1 and run_id = $2 and not settled
+		group by reason order by count(*) desc, min(seq) limit $3`, ref.Tenant, ref.ID, maxReasons)
+	if err != nil {
+		return "", err
+	}
+	var why []string
+	var reason string
+	var times, told int
+	_, err = pgx.ForEachRow(rows, []any{&reason, &times}, func() error {
+		told += times
+		if runes := []rune(reason); len(runes) > maxReason {
+			reason = string(runes[:maxReason]) + "…"
+		}
+		if times > 1 {
+			reason += fmt.Sprintf(" (%d)", times)
+		}
+		why = append(why, reason)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if told < n {
+		why = append(why, "and others")
+	}
+	return notDone(kind, n) + ": " + strings.Join(why, "; "), nil
+}
+
+// notDone returns the beginning of the sentence about n failed items of a run.
+func notDone(kind RunKind, n int) string {
+	one, many, verb := "client", "clients", "imported"
+	switch kind {
+	case KindMap:
+		one, many, verb = "pair", "pairs", "mapped"
+	case KindUnmap:
+		one, many, verb = "mapping", "mappings", "unmapped"
+	case KindResync:
+		verb = "verified"
+	}
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s cannot be %s", n, many, verb)
+}
+
+// joinReasons joins two reasons, of which the first may be empty.
+func joinReasons(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
 }
 
 // queueProved queues an update of the connection. It records that a run succeeded and

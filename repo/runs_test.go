@@ -343,3 +343,47 @@ func tryExec(t testing.TB, url, sql string, args ...any) error {
 	_, err = conn.Exec(t.Context(), sql, args...)
 	return err
 }
+
+// A run with failed items does not succeed. The error has the most frequent reasons, and
+// the caller may repeat the call.
+func TestFinishWithFailures(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	finish := func(key string, f repo.Finish, reasons ...string) repo.Run {
+		claim := w.claim(t, key)
+		for i, reason := range reasons {
+			must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, repo.ImportBatch{
+				Page: i + 1, Skips: []repo.RunItem{{ClientID: int64(i + 1), Outcome: repo.Failed, Reason: reason}},
+			}, func(repo.BatchState) ([]repo.Decision, error) { return nil, nil }))
+		}
+		for range 2 {
+			if err := w.FinishRun(t.Context(), claim.Ref, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return must[repo.Run](t)(w.Run(t.Context(), w.tenant, claim.Run.ID))
+	}
+	done, list := repo.Finish{State: repo.StateSucceeded, Complete: true}, repo.Finish{State: repo.StatePartial, Error: "the list changed"}
+	for _, tt := range []struct {
+		f       repo.Finish
+		reasons []string
+		state   repo.RunState
+		error   string
+	}{
+		{done, nil, repo.StateSucceeded, ""},
+		{done, []string{"gone"}, repo.StatePartial, "1 client cannot be imported: gone"},
+		{done, []string{"b", "a", "c", "a"}, repo.StatePartial, "4 clients cannot be imported: a (2); b; c"},
+		{done, []string{"b", "a", "c", "a", "d"}, repo.StatePartial, "5 clients cannot be imported: a (2); b; c; and others"},
+		{list, []string{"gone"}, repo.StatePartial, "the list changed; 1 client cannot be imported: gone"},
+		{list, nil, repo.StatePartial, "the list changed"},
+		{repo.Finish{State: repo.StateCancelled, Error: "cancelled"}, []string{"gone"}, repo.StateCancelled, "cancelled"},
+		{repo.Finish{State: repo.StateFailed, Error: "no"}, []string{"gone"}, repo.StateFailed, "no"},
+	} {
+		run := finish(fmt.Sprint(tt), tt.f, tt.reasons...)
+		equal(t, fmt.Sprint(tt.reasons), []any{run.State, run.Error, run.Failed}, []any{tt.state, tt.error, len(tt.reasons)})
+	}
+	conn := must[repo.Connection](t)(w.Connection(t.Context(), w.tenant, w.conn))
+	if conn.LastSuccessAt == nil {
+		t.Error("last success not set")
+	}
+}

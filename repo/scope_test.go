@@ -266,3 +266,40 @@ func TestGrant(t *testing.T) {
 		}
 	}
 }
+
+// A role with a right on the view run_reasons and none on the tables sees the reasons of
+// the tenant that it names, and no settled items.
+func TestReasonsAreBehindTheWall(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	eve := join(t, w.Store, w.url, "globex", "main")
+	fill(t, w.url, "acme", w.conn)
+	fill(t, w.url, "globex", eve.conn)
+	repotest.Exec(t, w.url, `insert into halosync.run_items (tenant, run_id, seq, outcome, settled) values ('acme', $1, 2, 'mapped', true)`, w.conn)
+	repotest.Exec(t, w.url, `revoke all on all tables in schema halosync from halosync_worker`)
+	repotest.Exec(t, w.url, `grant select on halosync.run_reasons to halosync_worker`)
+	conn := must[*pgx.Conn](t)(pgx.Connect(t.Context(), repotest.Worker(t, w.url)))
+	defer func() { _ = conn.Close(context.Background()) }()
+	const list = `select coalesce(string_agg(tenant || ' ' || outcome, ', ' order by tenant), '') from halosync.run_reasons`
+	read := func() (got string) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), list).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	equal(t, "a session of another program", read(), "acme skipped, globex skipped")
+	for setting, want := range map[string]string{"acme": "acme skipped", "globex": "globex skipped", "": "", "nobody": "", "*": "acme skipped, globex skipped"} {
+		if _, err := conn.Exec(t.Context(), `select set_config('halosync.tenant', $1, false)`, setting); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "as tenant "+setting, read(), want)
+	}
+	for sql, code := range map[string]string{
+		`select * from halosync.run_items`: "42501", `delete from halosync.run_reasons`: "55000", `update halosync.run_reasons set reason = ''`: "55000",
+	} {
+		if err := tryExec(t, repotest.Worker(t, w.url), sql); err == nil || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}

@@ -330,3 +330,33 @@ func TestResultIsWhatTheHandlerReturned(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The log line of a run that has not done everything is a warning with the counts and the
+// reason.
+func TestLogLineOfPartialRun(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]zapcore.Level{
+		"succeeded": zapcore.InfoLevel, "cancelled": zapcore.InfoLevel, "partial": zapcore.WarnLevel, "held": zapcore.WarnLevel, "failed": zapcore.WarnLevel,
+	} {
+		url := database(t)
+		c := openClient(t, url)
+		core, logs := observer.New(zapcore.DebugLevel)
+		s := openServer(t, url, ServerConfig{Logger: zap.New(core).Sugar()})
+		Handle(s, Import(), func(context.Context, Job[ImportArgs]) (RunResult, error) {
+			return RunResult{State: state, Failed: 2, Error: "2 clients cannot be imported"}, nil
+		})
+		start(t, s)
+		if _, err := c.Wait(t.Context(), mustImport(t, c, validImport()).RunID); err != nil {
+			t.Fatal(err)
+		}
+		shutdown(t, s)
+		lines := logs.FilterMessage("task").All()
+		if len(lines) != 1 || lines[0].Level != want {
+			t.Fatalf("%s: %v", state, lines)
+		}
+		got := lines[0].ContextMap()
+		if got["state"] != state || got["failed"] != int64(2) || got["reason"] != "2 clients cannot be imported" {
+			t.Errorf("%s: %v", state, got)
+		}
+	}
+}

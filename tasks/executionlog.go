@@ -14,11 +14,11 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 	if p, ok := errors.AsType[*panicError](err); ok {
 		fields = append(fields, "stack", string(p.stack))
 	}
-	switch verdict {
-	case VerdictDone, VerdictLater:
-		s.log.Infow("task", fields...)
-	case VerdictNever:
+	switch {
+	case verdict == VerdictNever:
 		s.log.Errorw("task", fields...)
+	case verdict == VerdictLater, verdict == VerdictDone && !x.incomplete():
+		s.log.Infow("task", fields...)
 	default:
 		s.log.Warnw("task", fields...)
 	}
@@ -35,6 +35,12 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 		}
 		s.cfg.Observe(done)
 	}
+}
+
+// incomplete reports whether the run has ended without doing everything, so that a person
+// should look at it.
+func (x *execution) incomplete() bool {
+	return x.result != nil && x.result.State != StateSucceeded && x.result.State != StateCancelled
 }
 
 // fields returns the log fields of an execution and its result, without zero counts.
@@ -64,6 +70,9 @@ func (x *execution) fields() []any {
 		if count.n > 0 {
 			fields = append(fields, count.name, count.n)
 		}
+	}
+	if r.Error != "" {
+		fields = append(fields, "reason", excerpt([]byte(r.Error), maxErrorText))
 	}
 	return fields
 }

@@ -62,7 +62,7 @@ type ImportArgs struct {
 // record.
 type RunResult struct {
 	RunID        string `json:"id"`
-	State        string `json:"state"` // succeeded, partial, held, failed or cancelled
+	State        string `json:"state"` // for example [StateSucceeded] or [StatePartial]
 	Pages        int    `json:"pages"`
 	Records      int    `json:"records"`
 	RecordsTotal int    `json:"records_total"`
@@ -77,7 +77,23 @@ type RunResult struct {
 	Missing      int    `json:"missing"`    // mappings whose client Halo no longer shows
 	Unverified   int    `json:"unverified"` // mappings that could not be verified
 	Removed      int    `json:"removed"`    // mappings that the run unmapped
-	Error        string `json:"error"`
+	// Error says in a sentence why the run did not succeed.
+	Error string `json:"error"`
+	// Items are the clients, pairs and mappings that were not done or need a person, with
+	// the reason of each: the first 100, and at most 32 KiB of them.
+	Items []ResultItem `json:"items,omitempty"`
+	// MoreItems reports whether the run has more items than Items. The run's record has
+	// them: "enqueue runs show", GET /api/v1/runs/{id}, or halosync.run_reasons in SQL.
+	MoreItems bool `json:"more_items,omitempty"`
+}
+
+// ResultItem is a client, pair or mapping that a run did not do, or that needs a person.
+type ResultItem struct {
+	ClientID  int64  `json:"client_id,omitempty"`
+	CompanyID string `json:"company_id,omitempty"` // uuid
+	Pair      int    `json:"pair,omitempty"`       // position in the request, from 1
+	Outcome   string `json:"outcome"`              // for example failed, refused, ambiguous, missing
+	Reason    string `json:"reason"`
 }
 
 // Validate reports all faults of the arguments at once. It does not connect to

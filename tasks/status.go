@@ -9,13 +9,20 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// States of a run in the queue that has no result yet. A run with a result has the
-// state of the result, such as succeeded or partial.
+// States of a run in the queue that has no result yet.
 const (
 	StateQueued   = "queued"
 	StateRunning  = "running"
 	StateRetrying = "retrying" // failed or postponed; the queue will retry it
-	StateFailed   = "failed"
+	StateFailed   = "failed"   // also the state of a result
+)
+
+// States of a run with a result; see [RunResult].
+const (
+	StateSucceeded = "succeeded" // everything requested has been done
+	StatePartial   = "partial"   // something was not read or not done; Error and Items say why
+	StateHeld      = "held"      // nothing was changed; a person must approve it
+	StateCancelled = "cancelled" // ended at a person's request
 )
 
 var (

@@ -20,6 +20,9 @@ var runColumns = []column[view.Run]{
 	{title: "records", value: func(r view.Run) string { return fmt.Sprint(r.Records) }},
 	{title: "created", value: func(r view.Run) string { return fmt.Sprint(r.Created) }},
 	{title: "linked", value: func(r view.Run) string { return fmt.Sprint(r.Linked) }},
+	{title: "ambiguous", extra: true, value: func(r view.Run) string { return fmt.Sprint(r.Ambiguous) }},
+	{title: "failed", value: func(r view.Run) string { return fmt.Sprint(r.Failed) }},
+	{title: "missing", value: func(r view.Run) string { return fmt.Sprint(r.Missing) }},
 	{title: "requested_by", wide: true, value: func(r view.Run) string { return r.RequestedBy }},
 	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
@@ -148,14 +151,18 @@ func (a *app) printRun(run repo.Run) error {
 // succeeded.
 func ended(run repo.Run) error {
 	id := engine.RunID(run.ID)
+	items := ""
+	if n := len(run.Items); n > 0 {
+		items = "; " + needs(n) + " a person's attention"
+	}
 	switch run.State {
 	case repo.StateSucceeded:
-		if n := len(run.Items); n > 0 {
-			return &needsPersonError{fmt.Sprintf("run %s succeeded; %s a person's attention", id, needs(n))}
+		if items != "" { // a resync found missing clients
+			return &needsPersonError{fmt.Sprintf("run %s succeeded%s", id, items)}
 		}
 		return nil
 	case repo.StatePartial, repo.StateHeld:
-		return &needsPersonError{fmt.Sprintf("run %s is %s: %s", id, run.State, run.Error)}
+		return &needsPersonError{fmt.Sprintf("run %s is %s: %s%s", id, run.State, run.Error, items)}
 	default:
 		return fmt.Errorf("run %s is %s: %s", id, run.State, strings.TrimSpace(run.Error))
 	}

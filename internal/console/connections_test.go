@@ -188,16 +188,18 @@ func TestChart(t *testing.T) {
 		end := start.Add(took)
 		return repo.Run{ID: uuid.New(), State: state, QueuedAt: start, StartedAt: &start, FinishedAt: &end}
 	}
+	partial := at(29, repo.StatePartial, 0)
+	partial.Error = "2 of 7 mappings could not be verified"
 	n := chart([]repo.Run{
 		at(0, repo.StateSucceeded, time.Minute), at(1, repo.StateFailed, 15*time.Second),
 		at(1, repo.StateSucceeded, time.Hour), // earlier on the same day, so not shown
-		at(29, repo.StatePartial, 0),
+		partial,
 	}, now)
 	last, failed, first := n.Days[29], n.Days[28], n.Days[0]
 	if len(n.Days) != 30 || last.H != chartBottom-chartTop || failed.Class != "failed" || failed.Mark != "×" || failed.H != (chartBottom-chartTop)/2 {
 		t.Errorf("days %+v", n.Days[28:])
 	}
-	if first.Mark != "!" || first.H != 8 || n.Days[5].Class != "nothing" || n.Days[5].H != 2 || n.Longest != "1m0s" {
+	if first.Mark != "!" || !strings.HasSuffix(first.Title, "partial, took 0s: 2 of 7 mappings could not be verified") || first.H != 8 || n.Days[5].Class != "nothing" || n.Days[5].H != 2 || n.Longest != "1m0s" {
 		t.Errorf("days %+v", n.Days[:6])
 	}
 	if want := "successful on 1 day, unsuccessful on 2 days, none on 27 days"; !strings.Contains(n.Summary, want) {

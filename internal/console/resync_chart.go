@@ -85,6 +85,9 @@ func layBar(i int, day time.Time, run *repo.Run, longest time.Duration, now time
 		took := tookOf(*run, now)
 		bar.Class, bar.Mark = string(run.State), chartMarks[run.State]
 		bar.Title = fmt.Sprintf("%s: %s, took %s", day.Format("2 Jan"), run.State, took.Round(100*time.Millisecond))
+		if run.Error != "" {
+			bar.Title += ": " + run.Error
+		}
 		share := 1.0
 		if longest > 0 {
 			share = math.Sqrt(float64(took) / float64(longest))

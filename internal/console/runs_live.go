@@ -114,7 +114,7 @@ func (l live) StateText() string {
 		}
 		return "The run is done."
 	case repo.StatePartial:
-		return "The run ended, but it could not read or process everything."
+		return "The run ended, but something was not read or not done. The reason is below."
 	case repo.StateHeld:
 		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:

@@ -138,7 +138,12 @@ func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.perform(receipt.RunID)
-	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "Needs a person (2)", "2 pairs")
+	const why = "2 pairs cannot be mapped: client"
+	listed := s.get("/runs?kind=map").rows()
+	if len(listed) != 1 || !strings.HasPrefix(listed[0][3], "partial "+why) || listed[0][8] != "2" || listed[0][9] != "0" {
+		t.Errorf("list %q", listed)
+	}
+	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "Needs a person (2)", "2 pairs", "something was not read or not done", why)
 	rows := a.rows()
 	if len(rows) != 4 {
 		t.Fatalf("rows %q", rows)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,6 +43,8 @@ type Dispatcher struct {
 	store *repo.Store
 	queue *tasks.Client // if nil, runs stay in the ledger until a worker enqueues them
 	log   *zap.Logger
+
+	installation atomic.Pointer[string] // id of the ledger's installation; nil before the first claim
 }
 
 // New returns a dispatcher. queue and log may be nil.
@@ -50,6 +53,24 @@ func New(store *repo.Store, queue *tasks.Client, log *zap.Logger) *Dispatcher {
 		log = zap.NewNop()
 	}
 	return &Dispatcher{store: store, queue: queue, log: log}
+}
+
+// Claim makes the queue belong to the ledger's installation. If the queue belongs to
+// another one, it returns a [*tasks.OtherInstallationError].
+func (d *Dispatcher) Claim(ctx context.Context) error {
+	if d.queue == nil {
+		return nil
+	}
+	id := d.installation.Load()
+	if id == nil {
+		stored, err := d.store.Installation(ctx)
+		if err != nil {
+			return err
+		}
+		id = &stored
+		d.installation.Store(id)
+	}
+	return d.queue.Claim(ctx, *id)
 }
 
 // Receipt is the response to a request.
@@ -110,7 +131,9 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 	} else {
 		bounded, cancel := context.WithTimeout(ctx, enqueueTimeout)
 		defer cancel()
-		receipt.NotQueued = d.one(bounded, run)
+		if receipt.NotQueued = d.Claim(bounded); receipt.NotQueued == nil {
+			receipt.NotQueued = d.one(bounded, run)
+		}
 	}
 	if receipt.NotQueued != nil {
 		if err := d.undispatch(ctx, []repo.Run{run}); err != nil { // a worker finds the run after a minute
@@ -123,10 +146,14 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 // All records the runs that were requested only through Redis, and enqueues the runs
 // that have no task. Such runs were requested in SQL or by the scheduler, or have lost
 // their tasks in a crash or a flush. All does not change existing tasks. n is the
-// number of runs that it enqueued.
+// number of runs that it enqueued. If the queue belongs to another installation, All does
+// nothing and returns a [*tasks.OtherInstallationError].
 func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
+	}
+	if err := d.Claim(ctx); err != nil {
+		return 0, fmt.Errorf("dispatch: %w", err)
 	}
 	marked, err := d.queue.HasEpoch(ctx)
 	if err != nil {

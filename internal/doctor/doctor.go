@@ -70,6 +70,9 @@ func Examine(ctx context.Context, c Config) Report {
 	var r Report
 	up := c.postgres(ctx, &r)
 	c.redis(ctx, &r)
+	if up {
+		c.installation(ctx, &r)
+	}
 	c.clock(ctx, &r)
 	if !up {
 		r.add("keys", Skipped, "Postgres is unavailable", "")
@@ -164,6 +167,19 @@ func (c Config) redis(ctx context.Context, r *Report) {
 	}
 	for _, w := range warnings {
 		r.add("redis", Warning, w, "change the setting that the message names; docs/operating.md, Redis, describes the whole setup")
+	}
+}
+
+// installation checks that Redis does not belong to another installation.
+func (c Config) installation(ctx context.Context, r *Report) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	id, err := c.Store.Installation(ctx)
+	if err == nil {
+		err = c.Queue.CheckInstallation(ctx, id)
+	}
+	if other, ok := errors.AsType[*tasks.OtherInstallationError](err); ok {
+		r.add("redis", Fault, other.Error(), "give each installation its own Redis; docs/operating.md, Two installations, describes the ways")
 	}
 }
 

@@ -371,12 +371,12 @@ func TestLeastRights(t *testing.T) {
 	}
 	run := repotest.Value[uuid.UUID](t, as("product"), `select halosync.enqueue('resync', 'msp-1', $1, '{}', 'crm')`, conn)
 	in.Must("runs", "watch", run.String())
-	for _, table := range []string{"companies", "clients", "mappings", "runs", "events", "current_mappings"} {
+	for _, table := range []string{"companies", "clients", "mappings", "runs", "events", "current_mappings", "run_reasons"} {
 		if n := repotest.Value[int](t, as("product"), "select count(*) from halosync."+table); n == 0 {
 			t.Errorf("the product sees no rows in %s", table)
 		}
 	}
-	for _, sql := range []string{`select secret_sealed from halosync.connections`, `delete from halosync.mappings`, `update halosync.runs set state = 'queued'`} {
+	for _, sql := range []string{`select secret_sealed from halosync.connections`, `select from halosync.run_items`, `delete from halosync.mappings`, `update halosync.runs set state = 'queued'`} {
 		if said := repotest.Refusal(t, as("product"), sql); !strings.Contains(said, "42501") {
 			t.Errorf("the product, %s: %s", sql, said)
 		}

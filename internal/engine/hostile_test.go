@@ -33,7 +33,7 @@ func TestHostileHalos(t *testing.T) {
 		{"deep", strings.Repeat("[", 100_000), repo.StateFailed, "not JSON", 0, ""},
 		{"names", `{"record_count":4,"clients":[{"id":5,"name":"a\u0000\u202e\u009bb"},{"id":6,"name":"\u200b"},{"id":7,"name":"` +
 			strings.Repeat("n", 100_000) + `"},{"id":9007199254740992,"name":"c\ud800","toplevel_name":"\u0000","ref":"\u0000"}]}`,
-			repo.StateSucceeded, "", 3, "ab|" + strings.Repeat("n", 1000) + "|c\ufffd"},
+			repo.StatePartial, "1 client cannot be imported: has no name in Halo", 3, "ab|" + strings.Repeat("n", 1000) + "|c\ufffd"},
 	}
 	conns := make([]repo.Connection, len(tests))
 	for i := range tests {

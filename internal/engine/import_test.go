@@ -76,7 +76,7 @@ func TestImportLinksAndLeavesAmbiguousAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := w.importAll(conn)
-	if got, want := counts(run), "succeeded: 4 records, 2 created, 1 linked, 0 refreshed, 0 unchanged, 1 ambiguous, 0 skipped, 0 failed, complete"; got != want {
+	if got, want := counts(run), "partial: 4 records, 2 created, 1 linked, 0 refreshed, 0 unchanged, 1 ambiguous, 0 skipped, 0 failed, complete"; got != want {
 		t.Errorf("import\n got %s\nwant %s", got, want)
 	}
 	if len(run.Items) != 1 || run.Items[0].ClientID != 12 || run.Items[0].Outcome != repo.Ambiguous || !strings.Contains(run.Items[0].Reason, "2 unmapped") {
@@ -108,7 +108,7 @@ func TestImportByID(t *testing.T) {
 	few := all(conn)
 	few.All, few.ClientIDs = false, []int64{900, 1, 2, 2, 4711}
 	run := w.finish(job(few))
-	if got, want := counts(run), "succeeded: 4 records, 2 created, 0 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 2 skipped, 0 failed, complete"; got != want {
+	if got, want := counts(run), "partial: 4 records, 2 created, 0 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 2 failed, complete"; got != want {
 		t.Errorf("a few\n got %s\nwant %s", got, want)
 	}
 	var items []int64
@@ -129,7 +129,7 @@ func TestImportByID(t *testing.T) {
 	}
 	before := w.halo.Log().Requests
 	run = w.finish(job(many))
-	if got, want := counts(run), "succeeded: 250 records, 248 created, 0 linked, 0 refreshed, 1 unchanged, 0 ambiguous, 1 skipped, 0 failed, complete"; got != want {
+	if got, want := counts(run), "partial: 250 records, 248 created, 0 linked, 0 refreshed, 1 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete"; got != want {
 		t.Errorf("many\n got %s\nwant %s", got, want)
 	}
 	if used := w.halo.Log().Requests - before; used > 10 {
@@ -149,7 +149,7 @@ func TestImportByIDWithoutRights(t *testing.T) {
 	args := all(conn)
 	args.All, args.ClientIDs = false, []int64{4, 5}
 	run := w.finish(job(args))
-	if got, want := counts(run), "succeeded: 2 records, 1 created, 0 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete"; got != want {
+	if got, want := counts(run), "partial: 2 records, 1 created, 0 linked, 0 refreshed, 0 unchanged, 0 ambiguous, 0 skipped, 1 failed, complete"; got != want {
 		t.Errorf("import\n got %s\nwant %s", got, want)
 	}
 	if conn, err := w.engine.FindConnection(t.Context(), "t1", "c"); err != nil || conn.State != repo.Active {

@@ -294,8 +294,8 @@ func (h *tenantChanges) check(t *testing.T, w *fixture, run repo.Run) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case run.State == repo.StatePartial && !run.Complete && run.Error != "":
-	case run.State == repo.StateSucceeded && run.Complete && run.Error == "":
+	case run.State == repo.StatePartial && (!run.Complete || run.Failed+run.Ambiguous > 0) && run.Error != "":
+	case run.State == repo.StateSucceeded && run.Complete && run.Failed+run.Ambiguous == 0 && run.Error == "":
 	default:
 		t.Fatalf("%s: %q", counts(run), run.Error)
 	}

@@ -178,7 +178,7 @@ func (i *execution) fetch(ctx context.Context, ids []int64) (found []halo.Client
 		case proof.Found:
 			found = append(found, r.Client)
 		case proof.Missing:
-			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Skipped, Reason: "Halo does not show it: it does not exist, or the agent may not read it"})
+			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "Halo does not show it: it does not exist, or the agent may not read it"})
 		case proof.Invalid:
 			skips = append(skips, repo.RunItem{ClientID: r.ID, Outcome: repo.Failed, Reason: "Halo does not accept this id"})
 		case proof.Forbidden:

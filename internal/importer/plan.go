@@ -37,19 +37,23 @@ func (p *planner) plan(clients []repo.Client, norms []string, state repo.BatchSt
 	return decisions
 }
 
+const unknownClient = `Halo's "Unknown" client, which collects unmatched records`
+
 func (p *planner) decide(c repo.Client, normName string, state repo.BatchState) repo.Decision {
 	if m, ok := state.Mapped[c.ID]; ok {
 		return listing.Refresh(c, m)
 	}
 	switch _, unmapped := state.Unmapped[c.ID]; {
 	case unmapped:
-		return p.skip("unmapped by a person after this run was requested", false)
+		return repo.Decision{Outcome: repo.Skipped, Reason: "unmapped by a person after this run was requested"}
+	case c.ID == proof.UnknownClientID && !p.chosen:
+		return repo.Decision{Outcome: repo.Skipped, Reason: unknownClient}
 	case c.ID == proof.UnknownClientID:
-		return p.skip(`Halo's "Unknown" client, which collects unmatched records`, p.chosen)
+		return repo.Decision{Outcome: repo.Failed, Reason: unknownClient}
 	case normName == "":
-		return p.skip("has no name in Halo", true)
+		return repo.Decision{Outcome: repo.Failed, Reason: "has no name in Halo"}
 	case c.Inactive && !p.chosen:
-		return p.skip("inactive in Halo", false)
+		return repo.Decision{Outcome: repo.Skipped, Reason: "inactive in Halo"}
 	}
 
 	switch free, first := p.free(state.Candidates[normName]); free {
@@ -59,8 +63,8 @@ func (p *planner) decide(c repo.Client, normName string, state repo.BatchState) 
 		return repo.Decision{Outcome: repo.Linked, CompanyID: first}
 	default:
 		return repo.Decision{
-			Outcome: repo.Ambiguous, NeedsPerson: true,
-			Reason: fmt.Sprintf("%d unmapped companies have this name: map the client to one of them", free),
+			Outcome: repo.Ambiguous,
+			Reason:  fmt.Sprintf("%d unmapped companies have this name: map the client to one of them", free),
 		}
 	}
 }
@@ -77,8 +81,4 @@ func (p *planner) free(candidates []repo.Candidate) (n int, first uuid.UUID) {
 		}
 	}
 	return n, first
-}
-
-func (p *planner) skip(reason string, needsPerson bool) repo.Decision {
-	return repo.Decision{Outcome: repo.Skipped, Reason: reason, NeedsPerson: needsPerson}
 }

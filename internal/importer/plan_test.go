@@ -34,13 +34,12 @@ func TestPlan(t *testing.T) {
 		chosen bool
 		want   repo.Outcome
 		linked uuid.UUID
-		person bool
 	}{
 		"no company has the name":   {client: acme, want: repo.Created},
 		"one free company":          {client: acme, state: candidates(repo.Candidate{CompanyID: a}), want: repo.Linked, linked: a},
 		"its company is taken":      {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}), want: repo.Created},
 		"one of two is free":        {client: acme, state: candidates(repo.Candidate{CompanyID: a, Mapped: true}, repo.Candidate{CompanyID: b}), want: repo.Linked, linked: b},
-		"two free companies":        {client: acme, state: candidates(repo.Candidate{CompanyID: a}, repo.Candidate{CompanyID: b}), want: repo.Ambiguous, person: true},
+		"two free companies":        {client: acme, state: candidates(repo.Candidate{CompanyID: a}, repo.Candidate{CompanyID: b}), want: repo.Ambiguous},
 		"mapped, same":              {client: acme, state: mapped(repo.StoredMapping{ClientName: "Acme", State: repo.MappingOK}), want: repo.Unchanged, linked: a},
 		"mapped, renamed":           {client: acme, state: mapped(repo.StoredMapping{ClientName: "Acne", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
 		"mapped, case changed":      {client: acme, state: mapped(repo.StoredMapping{ClientName: "ACME", State: repo.MappingOK}), want: repo.Refreshed, linked: a},
@@ -50,17 +49,16 @@ func TestPlan(t *testing.T) {
 		"inactive":                  {client: closed, want: repo.Skipped},
 		"inactive and chosen":       {client: closed, chosen: true, want: repo.Created},
 		"unknown client":            {client: repo.Client{ID: 1, Name: "Unknown"}, want: repo.Skipped},
-		"unknown client chosen":     {client: repo.Client{ID: 1, Name: "Unknown"}, chosen: true, want: repo.Skipped, person: true},
-		"no name":                   {client: repo.Client{ID: 7, Name: "\u200b"}, want: repo.Skipped, person: true},
+		"unknown client chosen":     {client: repo.Client{ID: 1, Name: "Unknown"}, chosen: true, want: repo.Failed},
+		"no name":                   {client: repo.Client{ID: 7, Name: "\u200b"}, want: repo.Failed},
 		"a person unmapped it":      {client: acme, state: repo.BatchState{Unmapped: map[int64]time.Time{7: time.Now()}}, want: repo.Skipped},
 		"unmapped, another company": {client: acme, state: repo.BatchState{Unmapped: map[int64]time.Time{8: time.Now()}}, want: repo.Created},
 	} {
 		got := newPlanner(tt.chosen).plan([]repo.Client{tt.client}, []string{names.Normalise(tt.client.Name)}, tt.state)[0]
-		if got.Outcome != tt.want || got.CompanyID != tt.linked || got.NeedsPerson != tt.person {
-			t.Errorf("%s: %s, company %v, needs a person %v; want %s, %v, %v",
-				name, got.Outcome, got.CompanyID, got.NeedsPerson, tt.want, tt.linked, tt.person)
+		if got.Outcome != tt.want || got.CompanyID != tt.linked {
+			t.Errorf("%s: %s, company %v; want %s, %v", name, got.Outcome, got.CompanyID, tt.want, tt.linked)
 		}
-		if explained := got.Reason != ""; explained != (tt.want == repo.Skipped || tt.want == repo.Ambiguous) {
+		if explained := got.Reason != ""; explained != (tt.want == repo.Skipped || tt.want == repo.Ambiguous || tt.want == repo.Failed) {
 			t.Errorf("%s: reason %q", name, got.Reason)
 		}
 	}

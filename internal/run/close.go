@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -135,14 +136,35 @@ func (e *Executor) stored(ctx context.Context, tenant string, id uuid.UUID) (tas
 	return resultOf(run), nil
 }
 
+// maxItems and maxItemBytes bound the items of a task's result, as [tasks.RunResult]
+// documents. Redis keeps each result for a day.
+const (
+	maxItems     = 100
+	maxItemBytes = 32 << 10
+)
+
 func resultOf(run repo.Run) tasks.RunResult {
-	return tasks.RunResult{
+	result := tasks.RunResult{
 		RunID: repo.Hex(run.ID), State: string(run.State),
 		Pages: run.Pages, Records: run.Records, RecordsTotal: run.RecordsTotal, Complete: run.Complete,
 		Created: run.Created, Linked: run.Linked, Refreshed: run.Refreshed, Unchanged: run.Unchanged,
 		Ambiguous: run.Ambiguous, Skipped: run.Skipped, Failed: run.Failed,
 		Missing: run.Missing, Unverified: run.Unverified, Removed: run.Removed, Error: run.Error,
 	}
+	size := 0
+	for _, item := range run.Items {
+		i := tasks.ResultItem{ClientID: item.ClientID, Pair: item.Pair, Outcome: string(item.Outcome), Reason: item.Reason}
+		if item.CompanyID != uuid.Nil {
+			i.CompanyID = item.CompanyID.String()
+		}
+		text, err := json.Marshal(i)
+		if size += len(text); err != nil || size > maxItemBytes || len(result.Items) == maxItems {
+			result.MoreItems = true
+			break
+		}
+		result.Items = append(result.Items, i)
+	}
+	return result
 }
 
 // reject closes the record of a run that could not be executed.

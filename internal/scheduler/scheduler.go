@@ -83,6 +83,7 @@ type Ticked struct {
 	Dispatched int // runs enqueued
 	Late       int // active connections whose resync is at least 15 minutes overdue
 	Locked     int // stored credentials whose key is not in this worker's key set
+	Err        error
 }
 
 // Serve runs the fleet jobs and ticks until ctx ends. It ticks every five seconds and
@@ -99,6 +100,7 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("tick failed", zap.Error(err))
 		}
+		t.Err = err
 		if observe != nil {
 			observe(t)
 		}

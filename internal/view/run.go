@@ -17,7 +17,7 @@ type Run struct {
 	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string        `json:"tenant"`
 	ConnectionID string        `json:"connection_id" format:"uuid"`
-	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but could not read or process everything; held: ended before a change that a person must approve."`
+	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but something was not read or not done; error says what and why. held: ended before a change that a person must approve."`
 	Attempt      int           `json:"attempt"`
 	RequestedBy  string        `json:"requested_by"`
 	QueuedAt     time.Time     `json:"queued_at"`
@@ -32,14 +32,14 @@ type Run struct {
 	Refreshed    int           `json:"refreshed"`
 	Unchanged    int           `json:"unchanged"`
 	Ambiguous    int           `json:"ambiguous"`
-	Skipped      int           `json:"skipped"`
-	Failed       int           `json:"failed"`
+	Skipped      int           `json:"skipped" doc:"Clients rightly left out."`
+	Failed       int           `json:"failed" doc:"Clients, pairs or mappings that could not be processed. A run with failed or ambiguous items is partial."`
 	Missing      int           `json:"missing" doc:"Mappings whose client Halo no longer shows."`
 	Unverified   int           `json:"unverified" doc:"Mappings that could not be verified."`
 	Removed      int           `json:"removed" doc:"Mappings unmapped."`
 	DryRun       bool          `json:"dry_run" doc:"Nothing was written."`
 	WaitReason   string        `json:"wait_reason" doc:"What the run is waiting for."`
-	Error        string        `json:"error"`
+	Error        string        `json:"error" doc:"Why the run did not succeed, in a sentence."`
 	// Stack is the stack trace of a panic. Only the CLI sets it, for operators.
 	Stack string `json:"stack,omitempty" hidden:"true"`
 	// LinesPassedOver is the number of lines of the request's file without an id or a pair.

@@ -31,7 +31,7 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store
 		Store: store, App: pages(api, site, queues), SignInPage: site.SignInPage, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
 		Ops: telemetry.OpsHandler(metrics,
 			telemetry.Check{Name: "postgres", Run: store.Writable},
-			telemetry.Check{Name: "redis", Run: server.Ping},
+			telemetry.Check{Name: "redis", Run: func(ctx context.Context) error { return checkRedis(ctx, store, server) }},
 		),
 	})
 	l, err := telemetry.Listen(ctx, set.HTTPAddr, guard, api.EndStreams)
@@ -39,6 +39,18 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store
 		return nil, nil, err
 	}
 	return l, l.Failed(), nil
+}
+
+// checkRedis checks that Redis answers and belongs to this installation.
+func checkRedis(ctx context.Context, store *repo.Store, server *tasks.Server) error {
+	if err := server.Ping(ctx); err != nil {
+		return err
+	}
+	id, err := store.Installation(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // the check of Postgres reports it
+	}
+	return server.CheckInstallation(ctx, id)
 }
 
 // pages routes requests to the API, the queues and the console.

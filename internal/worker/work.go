@@ -84,7 +84,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := ready(ctx, store, server, log); err != nil {
+	if err := ready(ctx, opened, server, log); err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
 
@@ -96,12 +96,12 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
-	stopClock := func() {}
+	stopClock, lost := func() {}, make(chan error, 1)
 	if !onlyHTTP {
 		if err := server.Start(); err != nil {
 			return errors.Join(err, shutdown(ctx, server))
 		}
-		stopClock = startClock(ctx, clock, metrics)
+		stopClock = startClock(ctx, clock, metrics, lost)
 	}
 	if set.Authorities > 0 {
 		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.Authorities))
@@ -118,6 +118,8 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		server.Drain() // drain before stopping the clock, whose tick may be waiting for Postgres
 		log.Info("stopping, finishing the current pages")
 	case err = <-failed:
+		log.Error("stopping", zap.Error(err))
+	case err = <-lost:
 		log.Error("stopping", zap.Error(err))
 	}
 	stopClock()
@@ -155,12 +157,21 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	}
 }
 
-// startClock starts the scheduled jobs. Call stop to end them.
-func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics) (stop func()) {
+// startClock starts the scheduled jobs. If Redis comes to belong to another installation,
+// it sends the error to lost. Call stop to end the jobs.
+func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics, lost chan<- error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		clock.Serve(ctx, func(t scheduler.Ticked) { metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched) })
+		clock.Serve(ctx, func(t scheduler.Ticked) {
+			metrics.Tick(t.Late, t.Locked, t.Scheduled, t.Missed, t.Dispatched)
+			if other, ok := errors.AsType[*tasks.OtherInstallationError](t.Err); ok {
+				select {
+				case lost <- fmt.Errorf("redis: %w", other):
+				default: // the worker is stopping already
+				}
+			}
+		})
 	})
 	return func() {
 		cancel()
@@ -225,18 +236,21 @@ func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace s
 }
 
 // ready checks Postgres and Redis at startup. Better a clear error at deployment than a
-// queue that is emptied into failures.
-func ready(ctx context.Context, store *repo.Store, server *tasks.Server, log *zap.Logger) error {
+// queue that is emptied into failures. It makes Redis belong to this installation.
+func ready(ctx context.Context, p *setup.Parts, server *tasks.Server, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	dbErr := store.Ready(ctx)
+	dbErr := p.Store.Ready(ctx)
 	if dbErr == nil {
-		dbErr = checkRole(ctx, store, log)
+		dbErr = checkRole(ctx, p.Store, log)
 	}
 	if dbErr != nil {
 		dbErr = fmt.Errorf("postgres: %w", dbErr)
 	}
 	warnings, redisErr := server.Check(ctx)
+	if dbErr == nil && redisErr == nil {
+		redisErr = p.Dispatch.Claim(ctx)
+	}
 	if redisErr != nil {
 		redisErr = fmt.Errorf("redis: %w", redisErr)
 	}

@@ -17,6 +17,7 @@ import (
 var rights = []struct{ table, verbs string }{
 	{"schema_versions", "select"},
 	{"schema_floor", "select"},
+	{"installation", "select"},
 	{"connections", "select, insert, update, delete"},
 	{"companies", "select, insert, delete"},
 	{"clients", "select, insert, update, delete"},

@@ -1,0 +1,9 @@
+-- +goose Up
+-- halosync:oldest-program 9
+-- The id of this installation. A Redis holds the tasks of one installation only,
+-- and the id shows which one it is.
+create table halosync.installation (
+    one boolean primary key default true check (one),
+    id  uuid not null default gen_random_uuid()
+);
+insert into halosync.installation default values;
