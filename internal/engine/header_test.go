@@ -157,12 +157,12 @@ func TestChangedHeader(t *testing.T) {
 	}
 	// Removed, the header is not sent any more.
 	before := g.strayed.Load()
-	conn, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "renamed", engine.ConnectionChange{HeaderName: &none})
+	_, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "renamed", engine.ConnectionChange{HeaderName: &none})
 	if err == nil || g.strayed.Load() != before {
 		t.Errorf("without the header: %v, %d requests with a value", err, g.strayed.Load()-before)
 	}
 	domain, auth = w.halo.ResourceServer(), w.halo.AuthServer()
-	conn, _, err = w.engine.UpdateConnection(t.Context(), "t1", "ann", "renamed", engine.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &clientSecret, HeaderName: &none})
+	conn, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "renamed", engine.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &clientSecret, HeaderName: &none})
 	if err != nil || conn.HeaderName != "" {
 		t.Errorf("removed: %q, %v", conn.HeaderName, err)
 	}
