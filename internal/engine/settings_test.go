@@ -127,7 +127,7 @@ func TestEverySetting(t *testing.T) {
 			t.Run(equal[0].String(), func(t *testing.T) {
 				t.Parallel()
 				compareWithTruth(t, equal[0])
-				compared.Add(int32(len(equal))) //nolint:gosec // a few
+				compared.Add(int32(len(equal)))
 			})
 		}
 	})
