@@ -89,6 +89,7 @@ func newVariant(seed uint64) *variant {
 		v.faultSeed = 1 + dice.Uint64N(1<<32)
 	}
 	v.changes = dice.IntN(3) > 0
+	v.profile.ExpiresIn, v.profile.BareToken = halotest.ExpiresIn(seed%6), seed%4 < 2
 	return v
 }
 
@@ -104,13 +105,14 @@ func (v *variant) switches() []string {
 		fmt.Sprint("RetryAfter ", int(p.RetryAfter)), fmt.Sprint("ThrottleBody ", int(p.ThrottleBody)),
 		fmt.Sprint("RecordCount ", int(p.RecordCount)), fmt.Sprint("BareArray ", p.BareArray), fmt.Sprint("TokenUses ", p.TokenUses > 0),
 		fmt.Sprint("NewTokenKillsOld ", p.NewTokenKillsOld), fmt.Sprint("Logo ", p.LogoEvery > 0),
+		fmt.Sprint("ExpiresIn ", int(p.ExpiresIn)), fmt.Sprint("BareToken ", p.BareToken),
 		fmt.Sprint("faults ", v.faultSeed > 0), fmt.Sprint("changes ", v.changes), fmt.Sprint("waits ", v.waits()),
 	}
 }
 
 // allSwitches returns the names of all values and faults that seeds can select.
 func allSwitches() (all []string) {
-	for name, n := range map[string]int{"PastEnd": 3, "EchoSize": 3, "IDs": 3, "DefaultSort": 2, "RetryAfter": 3, "ThrottleBody": 5, "RecordCount": 3} {
+	for name, n := range map[string]int{"PastEnd": 3, "EchoSize": 3, "IDs": 3, "DefaultSort": 2, "RetryAfter": 3, "ThrottleBody": 5, "ExpiresIn": 6, "RecordCount": 3} {
 		for i := range n {
 			all = append(all, fmt.Sprint(name, " ", i))
 		}
@@ -118,7 +120,7 @@ func allSwitches() (all []string) {
 	for _, n := range []int{0, 37, 10, halotest.Off} {
 		all = append(all, fmt.Sprint("PageCap ", n))
 	}
-	for _, name := range []string{"IgnoreOrder", "BareArray", "TokenUses", "NewTokenKillsOld", "Logo", "faults", "changes", "waits"} {
+	for _, name := range []string{"IgnoreOrder", "BareArray", "BareToken", "TokenUses", "NewTokenKillsOld", "Logo", "faults", "changes", "waits"} {
 		all = append(all, name+" true", name+" false")
 	}
 	for _, kind := range []halotest.Kind{
