@@ -41,7 +41,15 @@ func ParseProxy(address string) (*Proxy, error) {
 		return nil, errors.New("want http://host:port and nothing after the port")
 	}
 	u.Path, u.Host = "", strings.ToLower(u.Host)
-	return &Proxy{u, hostAndPort(u)}, nil
+	p := &Proxy{u, hostAndPort(u)}
+	host, port, err := net.SplitHostPort(p.address)
+	if err == nil {
+		_, err = parsePort(port)
+	}
+	if err != nil || strings.ContainsAny(host, "[]<>\"` ") {
+		return nil, errors.New("has a malformed host or port: want http://host:port")
+	}
+	return p, nil
 }
 
 // hostAndPort returns the host and the port of a URL, with the scheme's default port.

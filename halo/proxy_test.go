@@ -301,7 +301,7 @@ func TestParseProxy(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"": "want http://host:port", "http://": "want http://host:port", "socks5://ann:hunter2@proxy:1080": "scheme", "http://ann:hun/hunter2@proxy:3128": "special characters",
-		"http://proxy:3128/path": "nothing after", "http://proxy:3128?x=hunter2": "nothing after", "http://proxy:x": "malformed", "ftp://proxy": "scheme", "http://ann:hunter2%zz@proxy": "special characters",
+		"http://proxy:3128/path": "nothing after", "http://proxy:3128?x=hunter2": "nothing after", "http://proxy:x": "malformed", "ftp://proxy": "scheme", "]": "host or port", "http://proxy:0": "host or port", "http://proxy:99999": "host or port", "http://ann:hunter2%zz@proxy": "special characters",
 	} {
 		if p, err := ParseProxy(in); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, %v, want %q", in, p, err, want)
