@@ -228,7 +228,8 @@ func (p *Proxy) tunnel(ctx context.Context, w wiring, target string, trust *tls.
 	if err != nil {
 		return nil, &proxyError{"does not answer like an HTTP proxy", retryLater}
 	}
-	switch status := resp.StatusCode; { // the body is not read; the connection is closed
+	_ = resp.Body.Close()
+	switch status := resp.StatusCode; {
 	case status == http.StatusProxyAuthRequired:
 		return nil, errProxyCredentials
 	case status >= http.StatusInternalServerError:

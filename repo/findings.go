@@ -68,13 +68,15 @@ const (
 	// A mapping that is already missing needs no confirmation. One that vanished less
 	// than a night ago waits, however many others still wait with it.
 	doubtVanishedSQL = `
-		with fresh as (
+		with gone as materialized (
+			select client_id from halosync.run_findings where tenant = $1 and run_id = $2 and outcome = 'missing'),
+		fresh as (
 			select f.client_id, m.vanished_at
-			from halosync.runs r
-			join halosync.run_findings f on f.tenant = r.tenant and f.run_id = r.id and f.outcome = 'missing'
+			from gone f
+			join halosync.runs r on r.tenant = $1 and r.id = $2
 			join halosync.mappings m on m.tenant is not distinct from $1 and m.connection_id = r.connection_id and m.client_id = f.client_id
 				and m.deleted_at is null and m.mapped_at <= r.started_at
-			where r.tenant = $1 and r.id = $2 and m.state <> 'missing'
+			where m.state <> 'missing'
 				and (m.vanished_at is null or m.vanished_at > r.started_at - $4::interval))
 		update halosync.run_findings f set outcome = 'unverified', doubt = 'vanished', reason = $5
 		where f.tenant = $1 and f.run_id = $2 and f.client_id in (

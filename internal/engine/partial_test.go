@@ -62,8 +62,8 @@ func TestNothingFailedSucceeds(t *testing.T) {
 		why   string
 	}{
 		{"preview, all well", ids(true, 12), repo.StateSucceeded, ""},
-		{"preview, ids that do not exist", ids(true, 12, 777), repo.StatePartial, "1 client cannot be imported: does not exist in Halo"},
-		{"ids that do not exist", ids(false, 777, 778), repo.StatePartial, "2 clients cannot be imported: does not exist in Halo (2)"},
+		{"preview, ids that do not exist", ids(true, 12, 777), repo.StatePartial, "1 client cannot be imported: Halo does not show it: it does not exist, or the agent may not read it"},
+		{"ids that do not exist", ids(false, 777, 778), repo.StatePartial, "2 clients cannot be imported: Halo does not show it: it does not exist, or the agent may not read it (2)"},
 		{"the Unknown client", ids(false, 1), repo.StatePartial, "1 client cannot be imported: Halo's \"Unknown\" client, which collects unmatched records"},
 		{"a client without a name", ids(false, 13), repo.StatePartial, "1 client cannot be imported: has no name in Halo"},
 		{"a client that may not be read", ids(false, 15), repo.StatePartial, "1 client cannot be imported: the application's agent is not allowed to read this client"},
@@ -71,7 +71,7 @@ func TestNothingFailedSucceeds(t *testing.T) {
 		{"all well", ids(false, 12, 14), repo.StateSucceeded, ""},
 		{"unchanged", ids(false, 12, 14), repo.StateSucceeded, ""},
 		{"pairs refused", pairs("nobody=11", "nothing=11", "Free=4711", "Free=14"), repo.StatePartial,
-			"4 pairs cannot be mapped: no company has this id, external id or name (2); client 4711 does not exist in Halo"},
+			"4 pairs cannot be mapped: no company has this id, external id or name (2); Halo shows no client 4711: it does not exist, or the agent may not read it"},
 		{"an ambiguous pair", pairs("Twice=11"), repo.StatePartial, "1 pair cannot be mapped: several companies have this name"},
 		{"a pair", pairs("Free=16"), repo.StateSucceeded, ""},
 		{"the same pair", pairs("Free=16"), repo.StateSucceeded, ""},
@@ -114,7 +114,7 @@ func TestResultHasReasons(t *testing.T) {
 		same(t, "state", []any{got.State, got.Linked, got.Failed, got.Complete}, []any{"partial", 1, 2, true})
 		same(t, "items", got.Items, []tasks.ResultItem{
 			{ClientID: 3, Pair: 1, Outcome: "refused", Reason: "no company has this id, external id or name"},
-			{CompanyID: company.String(), Pair: 2, Outcome: "refused", Reason: "client 4711 does not exist in Halo"},
+			{CompanyID: company.String(), Pair: 2, Outcome: "refused", Reason: "Halo shows no client 4711: it does not exist, or the agent may not read it"},
 		})
 		same(t, "more items", got.MoreItems, false)
 	}

@@ -39,7 +39,7 @@ var numbers = map[string][]string{
 	"PageCap":   {"37", "10", "-1"},
 	"LogoEvery": {"3"}, "LogoBytes": {"20000"},
 	"DeletedStatus": {"200", "400", "401", "404", "410", "500"},
-	"TokenLifetime": {"1000000000", "300000000000"}, "TokenDies": {"100000000"}, "TokenUses": {"12"},
+	"TokenLifetime": {"5000000000", "300000000000"}, "TokenDies": {"5000000000"}, "TokenUses": {"12"},
 	"RateLimit": {"-1", "400"}, "RateWindow": {"1000000000"}, "RateAlso": {"[]", `[{"Limit": 400, "Window": 60000000000}]`},
 	"Latency": {"1000000"},
 }

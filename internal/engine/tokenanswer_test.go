@@ -46,7 +46,8 @@ func TestOneTokenPerImport(t *testing.T) {
 			continue
 		}
 		tokens.Store(0)
-		if run := w.importAll(conn); run.State != repo.StateSucceeded || run.Records != 250 || tokens.Load() != 1 {
+		// Ambiguous names make a run partial, but complete.
+		if run := w.importAll(conn); !run.Complete || run.Failed > 0 || run.Records != 250 || tokens.Load() != 1 {
 			t.Errorf("%s: %s, %d records, %d tokens: %s", said, run.State, run.Records, tokens.Load(), run.Error)
 		}
 	}

@@ -92,7 +92,7 @@ func TestReadIDs(t *testing.T) {
 		"a workbook":          {"PK\x03\x04\x14\x00\x06\x00", "it is a workbook or an archive: save the sheet as CSV in UTF-8"},
 		"NUL":                 {"id\n1\x007\n", "line 2: character 2 is NUL: save the file as text in UTF-8"},
 	} {
-		if got := summary(ReadIDs(strings.NewReader(tc.text))); got != tc.want && !(strings.HasPrefix(tc.want, "line ") && strings.HasSuffix("\n"+got, got) && strings.Contains(got, tc.want)) {
+		if got := summary(ReadIDs(strings.NewReader(tc.text))); got != tc.want && (!strings.HasPrefix(tc.want, "line ") || !strings.Contains(got, tc.want)) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, tc.want)
 		}
 	}

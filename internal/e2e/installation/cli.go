@@ -114,10 +114,10 @@ func (in *Installation) AddConnection(store *repo.Store, tenant, name, haloTenan
 
 // Run is the part of a run's JSON that tests use.
 type Run struct {
-	ID, State, Error                                                                   string
-	Pages, Records, Created, Linked, Unchanged, Refreshed, Skipped, Ambiguous, Attempt int
-	RecordsTotal                                                                       int `json:"records_total"`
-	Complete                                                                           bool
+	ID, State, Error                                                                           string
+	Pages, Records, Created, Linked, Unchanged, Refreshed, Skipped, Ambiguous, Failed, Attempt int
+	RecordsTotal                                                                               int `json:"records_total"`
+	Complete                                                                                   bool
 }
 
 // Ended reports whether the run is neither queued nor running.

@@ -82,12 +82,12 @@ func (f *fleet) breakHalo() {
 // then retried.
 func (f *fleet) refuseRuns() {
 	f.T.Helper()
-	f.Halo.Fault(halotest.Rule{Route: halotest.RouteDetail, Times: halotest.Forever}, halotest.Status(http.StatusBadRequest, `{"error":"no"}`))
+	f.Halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(http.StatusBadRequest, `{"error":"no"}`))
 	var imports sync.WaitGroup
-	for _, id := range f.Tenant.IDs()[2:6] {
+	for _, search := range []string{"a", "e", "i", "o"} {
 		imports.Go(func() {
-			if _, errs, code := f.Enqueue("import", "--connection", "halo", "--client", fmt.Sprint(id), "--wait"); code != 1 {
-				f.T.Errorf("import of a client that Halo refuses: exit code %d, %s", code, errs)
+			if _, errs, code := f.Enqueue("import", "--connection", "halo", "--search", search, "--wait"); code != 1 {
+				f.T.Errorf("import of a list that Halo refuses: exit code %d, %s", code, errs)
 			}
 		})
 	}
