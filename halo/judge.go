@@ -71,7 +71,8 @@ func judgeToken(ans answer, got tokenAnswer, bad error, tenant string, attempts 
 		return nil
 	}
 	e := judgeStatus(ans)
-	// Another path of the host may be the right one, unless the answer is OAuth's.
+	// A different path on the host may be the right one, unless the answer came from
+	// an OAuth endpoint.
 	e.misplaced = e.next == giveUp && got.fault == "" && got.token == ""
 	switch status := ans.status; {
 	case success && got.token != "" && got.fault == "" && bad == nil:
@@ -91,7 +92,7 @@ func judgeToken(ans answer, got tokenAnswer, bad error, tenant string, attempts 
 		}
 		e.kind, e.cause = ErrNoToken, errWrongServer
 		if got.fault != "" || kindOf(withoutBOM(ans.body)) == '<' {
-			e.kind = ErrNotHalo // may pass, as a maintenance page does
+			e.kind = ErrNotHalo // may be temporary, like a maintenance page
 		}
 	case status == http.StatusUnauthorized:
 		e.kind = ErrCredentials

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// unknownLife is the assumed lifetime of a token whose answer states none that
-	// can be read. Halo's tokens are valid for an hour (topleft-team/django-psa).
-	// If a token expires earlier, the API answers 401, and the token is replaced.
+	// unknownLife is the assumed lifetime of a token whose answer states no readable
+	// lifetime. Halo's tokens are valid for an hour (topleft-team/django-psa). If a
+	// token expires earlier, the API answers 401, and the token is replaced.
 	unknownLife = 50 * time.Minute
-	// minLife and maxLife bound the lifetime, whatever the answer states. A token
-	// that expires within seconds would otherwise be replaced for each request.
+	// minLife and maxLife bound the lifetime, regardless of what the answer states. A
+	// token that expires within seconds would otherwise be replaced for each request.
 	minLife, maxLife = time.Minute, 24 * time.Hour
 	// renewEarly is how long before expiry a token is renewed. A short-lived
 	// token is renewed after nine tenths of its lifetime instead.
@@ -33,9 +33,8 @@ type tokenAnswer struct {
 }
 
 // decodeToken reads the answer to a token call as leniently as a row: a field of an
-// unexpected type counts as absent, and of a key that occurs twice, the last value that
-// can be read counts. The token's type is not read, because Halo issues only bearer
-// tokens.
+// unexpected type counts as absent, and if a key occurs twice, the last readable value
+// counts. The token's type is not read, because Halo issues only bearer tokens.
 func decodeToken(body []byte) (ans tokenAnswer, err error) {
 	body = withoutBOM(body)
 	r := newReader(body)
@@ -60,7 +59,8 @@ func decodeToken(body []byte) (ans tokenAnswer, err error) {
 	return ans, err
 }
 
-// orText replaces text by a JSON string that is not blank.
+// orText replaces text with the value of the JSON string raw, without spaces around it.
+// It does nothing if raw is not a string or its value is blank.
 func orText(text *string, raw []byte) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return

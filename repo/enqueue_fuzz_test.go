@@ -13,8 +13,8 @@ import (
 )
 
 // FuzzSQLArguments compares the two ways to make a request. If the queue's contract
-// accepts arguments, the SQL function must accept them as an equal request. The
-// function may refuse arguments only with a data error.
+// accepts some arguments, the SQL function must accept them too and produce an
+// identical request. The function may refuse arguments only with a data error.
 func FuzzSQLArguments(f *testing.F) {
 	for kind, list := range map[string][]string{
 		"import": {

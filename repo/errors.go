@@ -19,7 +19,7 @@ var (
 	// ErrInvalid matches every [*InvalidError].
 	ErrInvalid = errors.New("invalid")
 	// ErrFenced means that another execution has taken over the run, or that the run
-	// has ended or was removed. Nothing was written.
+	// has ended or been removed. Nothing was written.
 	ErrFenced = errors.New("run was taken over")
 	// ErrUnavailable means that Postgres could not be reached, closed the connection or
 	// ran out of resources. The same call may succeed later.

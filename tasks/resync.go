@@ -25,8 +25,8 @@ func Resync() Kind[ResyncArgs, RunResult] {
 type ResyncArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// Scheduled reports whether the schedule requested the resync. If so, no person
-	// waits for the result. Scheduled is not part of the request's [Key].
+	// Scheduled reports whether the schedule requested the resync. If so, no one is
+	// waiting for the result. Scheduled is not part of the request's [Key].
 	Scheduled bool `json:"scheduled,omitempty"`
 	// RequestedBy is recorded only. It is not part of the request's [Key].
 	RequestedBy string `json:"requested_by,omitempty"`

@@ -31,9 +31,9 @@ const (
 )
 
 // Later postpones the run without using up an attempt, for example because the budget
-// is used up, the worker stops or the time slice ends. The run becomes due again after
-// the given time, rounded down to a whole second, at the end of its queue. The error
-// err is the reason and may be nil.
+// is used up, the worker stops or the time slice ends. After the given time, rounded
+// down to a whole second, the run becomes due again and joins the end of its queue.
+// The error err is the reason and may be nil.
 //
 // This package does not limit how often a run is postponed. The handler must have its
 // own deadline.

@@ -125,8 +125,8 @@ func routeOf(r *http.Request) (route Route, id, allow string) {
 }
 
 // match reports whether a path belongs to the route, and returns the id in it.
-// Paths match in any case, because both /api/client and /api/Client are in
-// production use.
+// Path matching ignores case, because both /api/client and /api/Client are
+// used in production.
 func (r Route) match(path string) (id string, ok bool) {
 	server := "/api"
 	if r == RouteToken || r == RouteDiscovery {

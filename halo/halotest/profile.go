@@ -30,7 +30,7 @@ type Profile struct {
 	LogoEvery       int    // a client has an inline logo if its id is a multiple of this; 0: no logos
 	LogoBytes       int    // length of the logo; default 65,536
 	HiddenForbidden bool   // reading a client that the agent may not read gives 403; otherwise 404, as if it did not exist
-	DeletedStatus   int    // answer to reading a deleted client; default 404; 200: deleted clients stay readable, but are not listed
+	DeletedStatus   int    // status returned when a deleted client is read; default 404. With 200, deleted clients stay readable but are not listed
 
 	// Tokens.
 

@@ -50,7 +50,7 @@ func TestStrangers(t *testing.T) {
 		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
 		"nothing shown":                 {get("/api/v1/runs"), 401, ""},
 		"a browser without credentials": {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
-		"a wrong key":                   {get("/x").as(almost(write)), 401, ""},
+		"a wrong key":                   {get("/x").as(nearMiss(write)), 401, ""},
 		"a made-up key":                 {get("/x").as(keyMark + strings.Repeat("0", 32) + "_" + newProof()), 401, ""},
 		"no key at all":                 {get("/x").as("nonsense"), 401, ""},
 		"another tenant's key":          {get("/x").as(other), 200, "globex|key:key|admin|false|0|<nil>"},
@@ -377,8 +377,8 @@ func (q request) set(name, value string) request {
 	return q
 }
 
-// almost returns a key with its last character changed.
-func almost(key string) string {
+// nearMiss returns the key with its last character changed.
+func nearMiss(key string) string {
 	if last := len(key) - 1; key[last] == 'A' {
 		return key[:last] + "B"
 	}

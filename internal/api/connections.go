@@ -41,7 +41,7 @@ type newConnection struct {
 		ClientSecret secret.String `json:"client_secret" minLength:"1" maxLength:"2000" writeOnly:"true" doc:"Stored encrypted, never shown again."`
 		RateLimit    string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Requests per window." example:"300/5m"`
 
-		HeaderName  string         `json:"header_name,omitempty" maxLength:"100" doc:"Name of a header of the MSP's own, sent with every request to Halo." example:"X-Gateway-Key"`
+		HeaderName  string         `json:"header_name,omitempty" maxLength:"100" doc:"Name of your own HTTP header, which is sent with every request to Halo." example:"X-Gateway-Key"`
 		HeaderValue *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Value of that header. Stored encrypted, never shown again."`
 	}
 }

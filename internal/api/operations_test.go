@@ -49,7 +49,7 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return rec
 }
 
-// dump returns all data of the tenant acme.
+// dump returns all of tenant acme's data.
 func (w *world) dump() string {
 	return repotest.Value[string](w.t, w.url, `
 		select md5(string_agg(r, '' order by r)) from (

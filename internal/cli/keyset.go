@@ -22,7 +22,7 @@ func (a *app) keysetCommand() *cobra.Command {
 	}
 	group.AddCommand(&cobra.Command{
 		Use: "new", Short: "Print a new key set for HALOSYNC_KEYSET", Args: cobra.NoArgs,
-		Long:    "new prints a new key set. A key set decrypts every stored credential, so keep it like a password.",
+		Long:    "new prints a new key set. A key set decrypts every stored credential, so protect it as you would a password.",
 		Example: "  (umask 077; enqueue keyset new > keyset.txt)\n  export HALOSYNC_KEYSET_FILE=keyset.txt",
 		RunE: a.do(func(context.Context, []string) error {
 			text, err := secret.New()

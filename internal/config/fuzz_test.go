@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzLoad sets each variable to one line of the input, in the order of the fields.
-// Load must either return a short error that quotes no secret, or a valid
+// Load must return either a short error that quotes no secret, or a valid
 // configuration.
 func FuzzLoad(f *testing.F) {
 	f.Add("postgres://u:p@h/d\nredis://h\nk\n3\n2\noff\n9/1s\n0 1 * * *\n1h\na,10.0.0.0/8\ndebug\nconsole\nt1\ns\nhttps://a.example\n9")

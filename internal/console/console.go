@@ -2,11 +2,11 @@
 // which work without JavaScript and are faster with it. Like the CLI and the API, the
 // console calls the use cases of package engine.
 //
-// A page consists of a template and a method of [Console]. The template is a file in the
-// folder pages that defines "main"; the method provides the data. The route of a page
-// declares the scope that the page requires. [request.render] renders into memory first,
-// so that an error in a template cannot leave a partial page. It also makes visible any
-// characters that could reorder or hide text.
+// A page consists of a template and a method of [Console]. The template is the file in
+// the pages folder that defines "main"; the method provides the data. The route of a
+// page declares the scope that the page requires. [request.render] renders into memory
+// first, so that an error in a template cannot leave a partial page. It also makes
+// visible any characters that could reorder or hide text.
 //
 // It has more than 2,500 lines: one handler type serves all pages, which share forms,
 // alerts and navigation. The two wizards are a third of the code.

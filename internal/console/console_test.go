@@ -211,7 +211,7 @@ func TestAnotherTenantsIDs(t *testing.T) {
 		a, b := eve.get(strings.ReplaceAll(path, "%s", id)), eve.get(strings.ReplaceAll(path, "%s", nothing))
 		a.wants(http.StatusNotFound)
 		if a.body != b.body {
-			t.Errorf("%s: another tenant's and unknown ids differ:\n%s\n%s", path, textOf(a.doc), textOf(b.doc))
+			t.Errorf("%s: the responses for another tenant's id and for an unknown id differ:\n%s\n%s", path, textOf(a.doc), textOf(b.doc))
 		}
 	}
 	for _, path := range []string{

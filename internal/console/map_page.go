@@ -179,8 +179,8 @@ func (c *Console) actMap(r *request, w *mapView, do, arg string) error {
 	return nil
 }
 
-// listClients reads Halo's first companies that match the search. On failure the wizard
-// keeps the old list.
+// listClients reads the first clients in Halo that match the search. On failure the
+// wizard keeps the old list.
 func (c *Console) listClients(r *request, w *mapView) {
 	if w.Wrong["client_search"] != "" {
 		return

@@ -76,7 +76,7 @@ func (l live) ProgressText() string {
 	return text
 }
 
-// left estimates the remaining time of a running run from its rate so far.
+// left estimates the remaining time of a run in progress from its rate so far.
 func (l live) left() (time.Duration, bool) {
 	took := tookOf(l.Run, l.Now)
 	if l.State != repo.StateRunning || l.Records == 0 || l.RecordsTotal <= l.Records || took < 2*time.Second {

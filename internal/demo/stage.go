@@ -156,8 +156,9 @@ func (d *stage) perform(ctx context.Context, steps [][]string) error {
 }
 
 // familiarNames returns the names of two active clients, for companies that the
-// product already has. One company has the first name, so the import links it.
-// Two companies have the second name, so a person must decide.
+// product already has. One company has the same name as the first client, so
+// the import links it. Two companies have the same name as the second client,
+// so a person must decide.
 func (d *stage) familiarNames() (link, twice string) {
 	var names []string
 	for _, c := range d.halo.Tenant("").Clients() {

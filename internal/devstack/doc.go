@@ -5,6 +5,6 @@
 //
 // Each server runs under a small shell that holds one end of a pipe. When the
 // program that started the server ends in any way, including kill -9, the pipe
-// closes. The shell then stops the server and removes its folder. No server or
-// file remains.
+// closes. The shell then stops the server and removes its folder. No servers
+// or files are left behind.
 package devstack

@@ -13,7 +13,7 @@ import (
 
 // Programs returns a folder with worker and enqueue, built with the race
 // detector like the tests that run them. The first call in a process builds
-// them into the repository's folder bin/race. Programs that are up to date are
+// them into the repository's bin/race folder. Programs that are up to date are
 // not linked again, so the tests of many packages share one build. A lock
 // serialises concurrent builds.
 var Programs = sync.OnceValues(func() (string, error) {

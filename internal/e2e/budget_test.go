@@ -235,9 +235,9 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	in.Eventually("all imports have ended", func() bool { return in.Unfinished() == 0 })
 	wantSucceeded(in, tenants)
 	throttled, lowered := throttling(t, workers)
-	t.Logf("%d answers 429 for %d requests; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
+	t.Logf("%d of %d requests were answered with 429; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
 	if throttled != 2 || lowered < 1 || lowered > throttled { // the 429s of one burst lower the limit once
-		t.Errorf("%d answers 429, %d times lowered, want two and one or two", throttled, lowered)
+		t.Errorf("%d requests were answered with 429 and the limit was lowered %d times; want 2 requests, and 1 or 2 times", throttled, lowered)
 	}
 	for _, w := range workers {
 		w.Stop(t)
@@ -295,7 +295,7 @@ func TestForeignSystemTakesItsPart(t *testing.T) {
 	}
 
 	throttled, lowered := throttling(t, workers)
-	t.Logf("%d answers 429 for %d requests; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
+	t.Logf("%d of %d requests were answered with 429; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
 	if throttled == 0 || lowered == 0 || lowered > throttled {
 		t.Errorf("%d answers 429, %d times lowered", throttled, lowered)
 	}

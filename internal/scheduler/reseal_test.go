@@ -63,7 +63,7 @@ func TestReseal(t *testing.T) {
 		t.Errorf("no log entry with %d credentials: %v", n-1, logs.All())
 	}
 	if resealer.locked != 1 {
-		t.Errorf("%d credentials are locked, want one with a key of another key set", resealer.locked)
+		t.Errorf("%d credentials are locked; want 1, the one sealed with a key from another key set", resealer.locked)
 	}
 	uses, err := after.KeyUses(t.Context())
 	if err != nil || uses[0].Secrets != 1 || uses[1].Secrets != n-1 {

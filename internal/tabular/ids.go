@@ -5,11 +5,11 @@ import (
 	"io"
 )
 
-// idColumns lists the columns that may contain the id of a client.
+// idColumns lists the columns that may contain a client's id.
 var idColumns = []string{"client_id", "id", "client"}
 
-// ReadIDs reads ids of clients from the column client_id, id or client. A file without a
-// heading has the id in the first column and no other number.
+// ReadIDs reads client ids from the column client_id, id or client. In a file without a
+// heading, the id is in the first column, and no other column holds a number.
 func ReadIDs(r io.Reader) (List[int64], error) {
 	f, err := open(r, fitIDs)
 	if err != nil {

@@ -16,7 +16,7 @@ type Connection struct {
 	AuthServer    string               `json:"auth_server" doc:"Halo's authorisation server." example:"https://acme.halopsa.com/auth"`
 	HaloTenant    string               `json:"halo_tenant" doc:"Tenant name, for hosted Halo only; may be empty."`
 	ClientID      string               `json:"client_id" doc:"Client ID of the application in Halo."`
-	HeaderName    string               `json:"header_name" doc:"Name of a header of the MSP's own, which is sent with every request to Halo; empty for none. Its value is never shown."`
+	HeaderName    string               `json:"header_name" doc:"Name of your own HTTP header, which is sent with every request to Halo; empty if there is no such header. Its value is never shown."`
 	RateLimit     string               `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the default of the installation."`
 	State         repo.ConnectionState `json:"state" enum:"active,paused,needs_reconnect"`
 	StateReason   string               `json:"state_reason"`

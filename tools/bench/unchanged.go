@@ -35,7 +35,7 @@ func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 	}
 	r.table(fmt.Sprintf("%d clients: imported, imported again, reconciled", o.clients), order, taken)
 	r.writes("Requests to Halo (including the token) and rows written", order, taken)
-	r.line("\nThe first change of a block after a checkpoint logs the whole block (8 kB, without its free space).")
+	r.line("\nThe first change to a block after a checkpoint logs the whole block (8 kB, minus its free space).")
 	wal := func(step string) float64 { return other(taken[step], keyWAL).median() }
 	r.goals(
 		maxGoal("rows rewritten by the second import", 0, rewritten(taken[stepReimport], dataTables()...).median()),

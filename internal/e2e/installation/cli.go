@@ -148,8 +148,8 @@ func (in *Installation) Request(args ...string) string {
 	return Decode[Run](in.T, in.Must(append(args, "-o", "json")...)).ID
 }
 
-// ImportAll imports all clients with the CLI, waits for the end and returns the
-// run. It accepts exit codes 0 and 3.
+// ImportAll imports all clients with the CLI, waits for the import to finish
+// and returns the run. It accepts exit codes 0 and 3.
 func (in *Installation) ImportAll() Run {
 	in.T.Helper()
 	out, errs, code := in.Enqueue("import", "--connection", "halo", "--all", "--wait", "-o", "json")
