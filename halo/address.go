@@ -35,8 +35,8 @@ func ParseResourceServer(s string, allow *Allow) (string, error) {
 
 // ParseAuthServer is like [ParseResourceServer] for the authorisation server, with
 // /auth instead of /api. An address that ends in /token is the address of the token
-// call and stays as it is, except that …/auth/token becomes …/auth, which means the
-// same.
+// endpoint and stays as it is, except that …/auth/token becomes …/auth, which means
+// the same.
 func ParseAuthServer(s string, allow *Allow) (string, error) {
 	all, err := AuthServers(s, allow)
 	if err != nil {
@@ -45,8 +45,8 @@ func ParseAuthServer(s string, allow *Allow) (string, error) {
 	return all[0], nil
 }
 
-// AuthServers returns the addresses that a pasted address of an authorisation server
-// can mean, the most likely first. They are on the same host and in the form of
+// AuthServers returns the possible addresses of the authorisation server for an address
+// that a user typed, the most likely first. All are on the same host and in the form of
 // [ParseAuthServer], which returns the first of them. Self-hosted authorisation servers
 // can be at the root of their host (homotechsual/HaloAPI #1).
 func AuthServers(s string, allow *Allow) ([]string, error) {
@@ -74,8 +74,8 @@ func AuthServers(s string, allow *Allow) ([]string, error) {
 	return all, nil
 }
 
-// TokenURL returns the address of the token call of an authorisation server, in the form
-// of [ParseAuthServer].
+// TokenURL returns the token endpoint of an authorisation server. The address authServer
+// has the form of [ParseAuthServer].
 func TokenURL(authServer string) string {
 	if u, err := url.Parse(authServer); err == nil && strings.EqualFold(path.Base(u.Path), tokenPath) {
 		return authServer
@@ -83,7 +83,7 @@ func TokenURL(authServer string) string {
 	return authServer + "/" + tokenPath
 }
 
-// tokenPath is the last part of the path of the token call.
+// tokenPath is the last part of the token endpoint's path.
 const tokenPath = "token"
 
 // parseAddress splits an address into scheme and host, in their normal form, and the
@@ -116,7 +116,7 @@ func parseAddress(s string, allow *Allow) (origin string, parts []string, err er
 	return u.Scheme + "://" + host, parts, nil
 }
 
-// address puts an address together. word is the last part of its path.
+// address builds an address whose path is base followed by word.
 func address(origin string, base []string, word string) string {
 	return origin + "/" + strings.Join(append(slices.Clone(base), word), "/")
 }
@@ -303,13 +303,13 @@ func splitPath(escaped string) (parts []string, err error) {
 	return parts, nil
 }
 
-// endsIn reports whether the last part of a path is word, in any case.
+// endsIn reports whether the last part of a path is word, regardless of case.
 func endsIn(parts []string, word string) bool {
 	return len(parts) > 0 && strings.EqualFold(parts[len(parts)-1], word)
 }
 
-// cutWord removes word from the end of a path, as often as it is repeated there. It
-// returns the rest, and word as the path spells it.
+// cutWord removes word and its repetitions from the end of a path. It returns the rest,
+// and word as it is spelled in the path.
 func cutWord(parts []string, word string) (base []string, spelled string) {
 	spelled = word
 	for endsIn(parts, word) {

@@ -61,7 +61,7 @@ func TestParseAuthServer(t *testing.T) {
 		{"ACME.example.com/AUTH", "https://acme.example.com/AUTH"},
 		{"acme.example.com/AUTH/auth/", "https://acme.example.com/AUTH"},
 
-		// What ends in /token stays as it is.
+		// An address that ends in /token stays as it is.
 		{"https://acme.example.com/token", "https://acme.example.com/token"},
 		{"https://acme.example.com//token//", "https://acme.example.com/token"},
 		{"ACME.example.com/TOKEN", "https://acme.example.com/TOKEN"},
@@ -101,8 +101,7 @@ func TestAuthServers(t *testing.T) {
 	}
 }
 
-// Addresses that earlier versions have stored still mean the same address of
-// the token call.
+// Addresses stored by earlier versions still lead to the same token endpoint.
 func TestTokenURL(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{

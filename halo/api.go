@@ -14,7 +14,7 @@ import (
 type API struct {
 	cfg    *Config // without the secrets
 	secret concealed
-	header concealed // value of the MSP's own header
+	header concealed // value of the MSP's own HTTP header
 	tokens *tokens
 	large  chan struct{} // held while a large body is in memory, see [API.readBody]
 	spare  spare

@@ -28,9 +28,9 @@ type Config struct {
 	Tenant string
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID, ClientSecret string
-	// HeaderName and HeaderValue are a header of the MSP's own that is sent with
-	// every request, including the token call. No header is sent if the name is
-	// empty. See [CheckHeader]. The value is a secret.
+	// HeaderName and HeaderValue are the MSP's own HTTP header, which is sent
+	// with every request, including the token call. No header is sent if the
+	// name is empty. See [CheckHeader]. The value is a secret.
 	HeaderName, HeaderValue string
 	// Scope holds the scopes to request, separated by spaces. The default is
 	// "read:customers".

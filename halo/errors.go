@@ -113,8 +113,9 @@ func (e *Error) Error() string {
 // would look like a timeout of the caller's context.
 func (e *Error) Unwrap() error { return e.kind }
 
-// IsMisplaced reports whether err comes from a token call that was answered, but not
-// as an authorisation server answers: another path of the same host may be right.
+// IsMisplaced reports whether err comes from a token call whose answer did not look
+// like that of an authorisation server. Another path on the same host may then be
+// the right one.
 func IsMisplaced(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.misplaced

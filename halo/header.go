@@ -13,8 +13,8 @@ const (
 )
 
 // ownedHeaders lists the headers that this package or net/http sets, and those that would
-// change the meaning of a request or of its answer. Names that begin with one of
-// ownedPrefixes belong to them.
+// change the meaning of a request or of its answer. Headers whose names begin with one of
+// ownedPrefixes are owned as well.
 var (
 	ownedHeaders = []string{
 		"Host", "Authorization", "User-Agent", "Accept", "Accept-Encoding",

@@ -23,8 +23,8 @@ func headerWire(seen func(*http.Request)) wire {
 	}
 }
 
-// The header goes with every request: token calls, reads, and both again after
-// the token was revoked or a request failed.
+// The header is sent with every request: token calls, reads, and repeated ones
+// after the token is revoked or a request fails.
 func TestOwnHeaderIsAlwaysSent(t *testing.T) {
 	t.Parallel()
 	var calls []string
@@ -95,8 +95,8 @@ func TestCheckHeader(t *testing.T) {
 	}
 }
 
-// The value is in no form of the configuration, and in no error, even if the
-// server quotes it.
+// No printed form of the configuration and no error contains the value, even
+// if the server quotes it.
 func TestOwnHeaderIsHidden(t *testing.T) {
 	t.Parallel()
 	const value = "gate-k3y-value"

@@ -204,7 +204,7 @@ func TestHostileAddresses(t *testing.T) {
 				refused(t, parsed, tt.why, names)
 			}
 		}
-		// A path of the token call opens no way past the guard.
+		// An address that ends in /token does not bypass the guard.
 		for _, path := range []string{"/token", "/TOKEN/", "/auth/token", "/x/token"} {
 			address := strings.TrimRight(tt.address, "/") + path
 			all, err := AuthServers(address, nil)

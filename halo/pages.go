@@ -189,8 +189,9 @@ func (p *pass) admit(l listing) Page {
 	return page
 }
 
-// minFull is the number of rows from which a page may be full although it has
-// fewer rows than requested. The known limits of Halo's pages are 50 and 100.
+// minFull is the smallest number of rows at which a page may be full although
+// it has fewer rows than requested. The known limits of Halo's pages are 50 and
+// 100.
 const minFull = 10
 
 // mayContinue reports whether the list may continue after l, the last page
@@ -199,13 +200,13 @@ func (p *pass) mayContinue(l listing) bool {
 	return p.cur.Certificate.Ended == EndedCount && l.rows >= p.fullest && l.rows >= min(minFull, p.query.PageSize)
 }
 
-// proveEnd requests the rows after l, the page that the pass admitted last. If
+// proveEnd requests the rows after l, the last page that the pass admitted. If
 // the answer has a new id, the pass is not over.
 //
-// The only page of a list could also be the page that Halo sends for every
-// page_no. So proveEnd requests the rows from the last row of page 1, as page 2
-// of a list with pages that are one row shorter. If the answer begins with the
-// first row instead, Halo ignores page_no.
+// If the list seems to have only one page, Halo may be sending that page for
+// every page_no. So proveEnd requests page 2 with pages that are one row
+// shorter. This page begins with the last row of page 1. If the answer begins
+// with the first row instead, Halo ignores page_no.
 func (a *API) proveEnd(ctx context.Context, p *pass, l listing) error {
 	q, number := p.query, p.cur.NextPage
 	only := number == 2

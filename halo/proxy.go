@@ -71,7 +71,7 @@ func (p *Proxy) GoString() string { return p.String() }
 func (p *Proxy) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
 
 // proxyError reports that the proxy did not connect to Halo. It does not show the proxy's
-// address, which is not for everyone who sees the error.
+// address, because not everyone who sees the error may know it.
 type proxyError struct {
 	why  string
 	next next
@@ -79,7 +79,7 @@ type proxyError struct {
 
 func (e *proxyError) Error() string { return "the proxy in HALOSYNC_PROXY " + e.why }
 
-// errProxyCredentials reports an answer with the status 407, which only a proxy gives.
+// errProxyCredentials reports an answer with status 407, which only a proxy sends.
 var errProxyCredentials = &proxyError{"does not accept its user and password (status 407)", giveUp}
 
 const (
@@ -90,11 +90,11 @@ const (
 
 // proxied makes transport call Halo through a proxy. The guard checks Halo's address
 // before the proxy is asked for it, and the proxy is asked for the address that was
-// checked, not for the name, which it could resolve differently. A name that is listed in
-// allow is asked for by name, which proxies that filter names need.
+// checked, not for the name, which it could resolve differently. If a name is listed in
+// allow, the proxy is asked for the name, because some proxies filter by name.
 //
-// A tunnel is used for https. Plain http, which is possible only for listed hosts, goes
-// to the proxy as such.
+// Calls over https use a tunnel. Plain http, which is possible only for listed hosts, is
+// sent to the proxy without a tunnel.
 func proxied(transport *http.Transport, allow *Allow, p *Proxy, w wiring) {
 	lookUp := w.resolver
 	if lookUp == nil {
@@ -130,7 +130,7 @@ func proxied(transport *http.Transport, allow *Allow, p *Proxy, w wiring) {
 }
 
 // targets resolves an address for a proxy and checks the results like [Allow.check]. It
-// returns what the proxy may be asked for, or the reason why it may be asked for nothing.
+// returns the targets that the proxy may be asked for, or an error if there are none.
 func (a *Allow) targets(ctx context.Context, resolver *net.Resolver, address string) ([]string, error) {
 	if to, err := netip.ParseAddrPort(address); err == nil {
 		if err := a.check(to.Addr().String(), to); err != nil {
@@ -149,7 +149,7 @@ func (a *Allow) targets(ctx context.Context, resolver *net.Resolver, address str
 	listed := a.name(host, port)
 	addrs, err := resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil && !listed && ctx.Err() == nil {
-		return nil, &proxyError{"is not asked for " + host + ", because this machine cannot look the name up to check it; " +
+		return nil, &proxyError{"is not asked for " + host + ", because this machine cannot look up the name to check it; " +
 			"add the name to HALOSYNC_ALLOW_HOSTS to let the proxy look it up", retryLater}
 	}
 	var allowed []string

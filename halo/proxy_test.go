@@ -272,7 +272,7 @@ func TestFaultsOfAProxy(t *testing.T) {
 	_, err = apiVia(t, "https://unknown.example", allow, proxy.via(t), leads(nil), roots).Client(t.Context(), 7)
 	check("unknown name", err, proxy.Listener.Addr().String(), "is not asked for unknown.example")
 
-	// A proxy that never answers is given up with the context.
+	// A call through a proxy that never answers ends with its context.
 	silent := newTestProxy(t, false)
 	end := make(chan struct{})
 	t.Cleanup(func() { close(end) }) // before the server is closed

@@ -54,8 +54,8 @@ func addRoots(roots *x509.CertPool, text []byte, now time.Time) (n int, err erro
 	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
 		return 0, errors.New("is UTF-16: save it as UTF-8")
 	}
-	// A byte order mark hides the first certificate behind it. Files that were joined
-	// have several.
+	// A byte order mark hides the certificate that follows it. Joined files may
+	// contain several marks.
 	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil)
 	begins, valid := bytes.Count(text, []byte("-----BEGIN ")), false
 	for {

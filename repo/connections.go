@@ -26,7 +26,7 @@ type Connection struct {
 	AuthServer    string
 	HaloTenant    string // hosted Halo only
 	ClientID      string // OAuth client id
-	HeaderName    string // header of the MSP's own, sent with every request; empty: none
+	HeaderName    string // name of the MSP's own HTTP header, which is sent with every request; empty: no header
 	State         ConnectionState
 	StateReason   string
 	RateLimit     string // empty: the default
@@ -130,9 +130,9 @@ func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUI
 	return plain, wrap("connection secret", err)
 }
 
-// ConnectionHeader returns the name and the decrypted value of the connection's own
-// header. The name is empty if it has none. The error is a [secret.ErrOpen] if the value
-// was sealed with a different key set.
+// ConnectionHeader returns the name and the decrypted value of the MSP's own HTTP
+// header. The name is empty if the connection has no such header. The error is a
+// [secret.ErrOpen] if the value was sealed with a different key set.
 func (s *Store) ConnectionHeader(ctx context.Context, tenant string, id uuid.UUID) (name string, value secret.String, err error) {
 	var sealed []byte
 	err = s.forTenant(tenant).QueryRow(ctx,

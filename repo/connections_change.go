@@ -25,7 +25,7 @@ type NewConnection struct {
 	RateLimit  string // empty: the default
 	ResyncCron string // empty: the default
 
-	HeaderName  string // empty: no header of the MSP's own
+	HeaderName  string // name of the MSP's own HTTP header; empty: no header
 	HeaderValue secret.String
 }
 

@@ -15,7 +15,7 @@ const (
 	FoundUnverified Outcome = "unverified" // the client could not be read, or there is a [Doubt]
 )
 
-// Doubt is a special reason for which a mapping cannot be verified.
+// Doubt is a special reason why a mapping cannot be verified.
 type Doubt string
 
 // Doubts in a [Finding] whose outcome is [FoundUnverified].
@@ -66,7 +66,7 @@ const (
 		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason, doubt = excluded.doubt`
 
 	// A mapping that is already missing needs no confirmation. One that vanished less
-	// than a night ago waits, however many others still wait with it.
+	// than a night ago waits, regardless of how many others are waiting.
 	doubtVanishedSQL = `
 		with gone as materialized (
 			select client_id from halosync.run_findings where tenant = $1 and run_id = $2 and outcome = 'missing'),
@@ -174,10 +174,10 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 }
 
 // DoubtVanished decides whether the run may mark its missing clients as missing. If more
-// than most of them were not missing until now, they become unverified with
-// [DoubtVanished] and the given reason, until a run that begins at least after later finds
-// them missing again. DoubtVanished is safe to repeat. It returns [ErrFenced] if another
-// execution owns the run.
+// than most of them are newly missing, their mappings become unverified, with
+// [DoubtVanished] and the given reason. A later run confirms that they are missing if it
+// begins after the given time or later. DoubtVanished is safe to repeat. It returns
+// [ErrFenced] if another execution owns the run.
 func (s *Store) DoubtVanished(ctx context.Context, ref RunRef, most int, after time.Duration, reason string) (doubted int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {

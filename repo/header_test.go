@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// withHeader returns a new connection with a header of its own.
+// withHeader returns a new connection that has an HTTP header.
 func withHeader(name string) repo.NewConnection {
 	n := newConnection(name)
 	n.HeaderName, n.HeaderValue = "X-Gateway-Key", secret.NewString("gate-"+name)
@@ -86,8 +86,8 @@ func TestConnectionHeader(t *testing.T) {
 	}
 }
 
-// A rotation of keys seals the values of headers again, also next to secrets that are
-// sealed with the new key or do not open.
+// A key rotation reseals header values, even if the secret of the same connection already
+// has the new key or does not open.
 func TestResealHeaders(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

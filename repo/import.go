@@ -22,7 +22,7 @@ const (
 	Refreshed Outcome = "refreshed"
 	Unchanged Outcome = "unchanged"
 	Ambiguous Outcome = "ambiguous"
-	Skipped   Outcome = "skipped" // rightly left out
+	Skipped   Outcome = "skipped" // left out on purpose
 	Failed    Outcome = "failed"  // requested, but could not be done
 	// Seen means that the client is only written to the catalogue. It is not counted.
 	Seen Outcome = "seen"

@@ -30,9 +30,9 @@ type Finish struct {
 // endedChannel carries the id of each run that ends, formatted by [Hex].
 const endedChannel = "halosync_runs"
 
-// FinishRun writes the final state of a run. A run of which a client, pair or mapping
-// failed or is ambiguous does not succeed: FinishRun writes [StatePartial] instead, and
-// adds the number and the reasons to the run's error. On success it sets
+// FinishRun writes the final state of a run. If a client, pair or mapping of the run
+// failed or is ambiguous, the run does not succeed: FinishRun writes [StatePartial]
+// instead, and adds the number and the reasons to the run's error. On success it sets
 // the connection's time of last success.
 //
 // It returns [ErrFenced] if another execution owns the run. A second call with the same
@@ -92,15 +92,16 @@ type finishing struct {
 	failed, ambiguous int
 }
 
-// maxReasons is the number of different reasons in the error of a partial run, and
-// maxReason the length of each in characters. A reason can contain long names.
+// maxReasons is the maximum number of different reasons in the error of a partial run,
+// and maxReason is the maximum length of each in characters. A reason can contain long
+// names.
 const (
 	maxReasons = 3
 	maxReason  = 200
 )
 
-// failures says in a sentence how many clients, pairs or mappings of a run cannot be done,
-// and why: the most frequent reasons, then the earliest.
+// failures returns a sentence that says how many clients, pairs or mappings a run could
+// not process, and why. The most frequent reasons come first, then the earliest.
 func failures(ctx context.Context, tx pgx.Tx, ref RunRef, kind RunKind, n int) (string, error) {
 	rows, err := tx.Query(ctx, `
 		select reason, count(*) from halosync.run_items where tenant = $1 and run_id = $2 and not settled

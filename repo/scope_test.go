@@ -267,8 +267,8 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// A role with a right on the view run_reasons and none on the tables sees the reasons of
-// the tenant that it names, and no settled items.
+// A role that may read the view run_reasons but not the tables sees the reasons of the
+// tenant that it names, and no settled items.
 func TestReasonsAreBehindTheWall(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -79,15 +79,16 @@ type RunResult struct {
 	Removed      int    `json:"removed"`    // mappings that the run unmapped
 	// Error says in a sentence why the run did not succeed.
 	Error string `json:"error"`
-	// Items are the clients, pairs and mappings that were not done or need a person, with
-	// the reason of each: the first 100, and at most 32 KiB of them.
+	// Items are the clients, pairs and mappings that were not processed or need a person,
+	// each with the reason: at most the first 100, and at most 32 KiB.
 	Items []ResultItem `json:"items,omitempty"`
 	// MoreItems reports whether the run has more items than Items. The run's record has
 	// them: "enqueue runs show", GET /api/v1/runs/{id}, or halosync.run_reasons in SQL.
 	MoreItems bool `json:"more_items,omitempty"`
 }
 
-// ResultItem is a client, pair or mapping that a run did not do, or that needs a person.
+// ResultItem is a client, pair or mapping that a run did not process, or that needs a
+// person.
 type ResultItem struct {
 	ClientID  int64  `json:"client_id,omitempty"`
 	CompanyID string `json:"company_id,omitempty"` // uuid

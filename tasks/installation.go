@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// installationKey is the name of the key that holds the id of the installation to which
-// the Redis belongs. asynq's keys have no prefix of their own, so two installations in
-// one Redis would take each other's tasks.
+// installationKey is the key that holds the id of the installation that owns the Redis.
+// asynq's keys have no prefix of their own, so two installations in one Redis would take
+// each other's tasks.
 const installationKey = "halosync:installation"
 
 // OtherInstallationError means that Redis belongs to another installation.
@@ -28,10 +28,10 @@ func (e *OtherInstallationError) Error() string {
 		" set REDIS_URL to %s; if the other installation no longer exists, empty this Redis with %s", excerpt([]byte(e.Owner), 40), e.Own, other, empty)
 }
 
-// Claim makes Redis belong to an installation, unless it belongs to one already. If it
+// Claim claims Redis for an installation, unless Redis already belongs to one. If it
 // belongs to another installation, Claim returns an [*OtherInstallationError]. If several
 // installations claim an empty Redis at once, one of them gets it. After Redis has lost
-// its data, the first that claims it again gets it.
+// its data, the first installation that claims it again gets it.
 func (c *Client) Claim(ctx context.Context, id string) error {
 	err := checkInstallation(ctx, c.rdb, id)
 	if !errors.Is(err, redis.Nil) {

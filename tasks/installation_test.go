@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/internal/devstack"
 )
 
-// Each Redis has one installation. If several claim it at once, one of them gets it, also
-// after a flush, and in a Cluster.
+// Each Redis belongs to one installation. If several claim it at once, one of them gets
+// it, even after a flush and in a Cluster.
 func TestClaim(t *testing.T) {
 	t.Parallel()
 	cluster, err := devstack.StartCluster(t.Context())
@@ -67,7 +67,8 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// Database numbers of one server are separate, and an outage is not another installation.
+// The numbered databases of one server are separate. An outage is not reported as another
+// installation.
 func TestClaimIsPerDatabase(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"one", "two"} {

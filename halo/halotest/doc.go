@@ -20,8 +20,8 @@
 //   - GET /api/Agent/me, /api/Report, /api/Report/1 and /api/Webhook
 //   - the rolling request limits per tenant, checked before the token
 //
-// Paths match in any case. Any other path gives 404 with an empty body, and any
-// other method gives 405.
+// Path matching ignores case. Any other path gives 404 with an empty body, and
+// any other method gives 405.
 //
 // Only clients are stored. Each client with a main site has one site and one
 // user; the top levels are those of the clients; the only report lists the
@@ -31,8 +31,8 @@
 // includeinactive, activeinactive, for clients also idonly, includenotes and
 // include_website, for sites and users also client_id, and if switched on,
 // lastupdatefromdate. All others are silently ignored, as in Halo. Search and
-// order refer to the clients from which the rows are made; top levels are in
-// order of their ids.
+// order refer to the clients from which the rows are made; top levels are
+// ordered by id.
 //
 // Not simulated: tickets and everything else in Halo, writes to anything but
 // clients, the details of sites, users and top levels, reports with errors,

@@ -138,9 +138,9 @@ func topLevels(clients []*entry) []*entry {
 	return levels
 }
 
-// appendTopLevel appends one row of /TopLevel. The keys of this row and of the
-// next two are those of a live Halo (halocli, sweep_results.json), as far as a
-// client in use reads them.
+// appendTopLevel appends one row of /TopLevel. This row and the next two have
+// those keys of a live Halo (halocli, sweep_results.json) that published
+// clients read.
 func appendTopLevel(b []byte, c *call, e *entry, _ bool) []byte {
 	b = appendID(append(b, `{"id":`...), e.ID, c.p.IDs)
 	b = appendText(b, "name", e.Name)

@@ -89,8 +89,8 @@ func (t *Tenant) Activate(id int64) bool {
 	return t.Update(id, func(c *Client) { c.Inactive = false })
 }
 
-// Delete removes a client from all lists; [Profile.DeletedStatus] is the answer
-// to reading it by its id. It returns false if there is no such client.
+// Delete removes a client from all lists; a request for it by id then gets
+// [Profile.DeletedStatus]. It returns false if there is no such client.
 func (t *Tenant) Delete(id int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -237,7 +237,8 @@ func (h *Halo) mint(c *call, app *App, scopes []string) answer {
 	return a
 }
 
-// appendExpiry appends the lifetime that the profile announces, in its form.
+// appendExpiry appends the announced lifetime in the form that the profile
+// selects.
 func appendExpiry(b []byte, p *settings) []byte {
 	const key = "expires_in"
 	seconds := int64(p.TokenLifetime / time.Second)

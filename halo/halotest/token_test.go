@@ -43,7 +43,8 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// The token is valid for its lifetime, whatever the answer says.
+// The token is valid for its whole lifetime, regardless of what the answer
+// says.
 func TestExpiresIn(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[ExpiresIn]string{
@@ -334,7 +335,7 @@ func (r *fixture) as(scope string) {
 	r.token = got.AccessToken
 }
 
-// Each route needs a scope of its own.
+// Each route needs its own scope.
 func TestScopesOfRoutes(t *testing.T) {
 	t.Parallel()
 	const customers, reporting, webhooks, me, write = "/api/Client /api/Client/1 /api/Site /api/Users /api/TopLevel",

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/halo/proof"
 )
 
-// Under the combinations of the switches for paging, a list that is proved complete has
-// every client. Where Halo's answers permit a proof, there is one.
+// With every combination of the paging switches, a list that is proved complete has every
+// client. If Halo's answers permit a proof, there is one.
 func TestCompleteListsHaveEveryClient(t *testing.T) {
 	t.Parallel()
 	h := halotest.Start(t)
@@ -57,7 +57,8 @@ func TestCompleteListsHaveEveryClient(t *testing.T) {
 				t.Errorf("%d clients, %+v: read %d, complete %t", n, p, len(got), doubt == "")
 			}
 			rows := p.PageCap
-			// A bare array has no count, and a count of one page that is repeated is none.
+			// A bare array has no count, and the count of a single page that is repeated
+			// does not count as one.
 			countless := p.BareArray || p.RecordCount == halotest.CountMissing || p.RecordCount == halotest.CountTooSmall && n*2/3 < min(rows, n)
 			paged := n > rows || p.PastEnd == halotest.PastEndEmpty
 			provable := (!countless || paged) &&
@@ -73,7 +74,7 @@ func TestCompleteListsHaveEveryClient(t *testing.T) {
 	t.Logf("%d lists, %d of them proved complete", lists, complete)
 }
 
-// pagings returns the combinations of the switches for paging.
+// pagings returns the combinations of the paging switches.
 func pagings() (all []halotest.Profile) {
 	for count := range halotest.CountTooLarge + 1 {
 		for end := range halotest.PastEndRepeatsFirst + 1 {

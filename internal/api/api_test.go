@@ -142,8 +142,8 @@ func TestWrongRequests(t *testing.T) {
 	w.mustNotHold("a refusal", w.do("POST", "/connections", secretly[:len(secretly)-1]).want(400))
 }
 
-// A body is JSON whatever the case and the parameters of its type, and with a byte order
-// mark; a number is whole in every spelling of JSON.
+// A body is accepted as JSON regardless of the case and parameters of its content type, and
+// with a byte order mark. A whole number may have any JSON spelling.
 func TestSpellingsOfBodies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

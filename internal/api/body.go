@@ -84,8 +84,8 @@ func format() huma.Format {
 	}
 }
 
-// integer reads a whole number in any spelling of JSON, such as 13, 13.0 and 1.3e1. Some
-// languages write all numbers with a fraction. The schema has already bounded it to
+// integer reads a whole number in any JSON spelling, such as 13, 13.0 and 1.3e1. Some
+// languages write all numbers with a fraction. The schema has already limited it to
 // integers that a float64 represents exactly.
 func integer(dec *jsontext.Decoder, v *int64) (err error) {
 	raw, err := dec.ReadValue()

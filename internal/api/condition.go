@@ -24,7 +24,7 @@ func version(c repo.Connection) string { return strconv.FormatInt(c.UpdatedAt.Un
 
 // edit finds a connection for a change. The engine and the store that it returns refuse the
 // change if someone else changed the connection since the caller read it. They check this
-// in the transaction of the change.
+// in the transaction that makes the change.
 func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
 	if err != nil {
@@ -56,9 +56,9 @@ func (c Condition) met(conn repo.Connection) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// cutTag returns the first entity tag of a list without quotes and without the mark W/ of
-// a weak tag, which proxies that compress an answer add. It also accepts a tag without
-// quotes, and a suffix behind the quotes.
+// cutTag returns the first entity tag of a list, without its quotes and without the prefix
+// W/ of a weak tag, which compressing proxies add. It also accepts an unquoted tag, and a
+// suffix after the quotes.
 func cutTag(list string) (tag, rest string) {
 	list = strings.TrimLeft(list, " \t,")
 	list = strings.TrimPrefix(strings.TrimPrefix(list, "W/"), "w/")
@@ -71,11 +71,11 @@ func cutTag(list string) (tag, rest string) {
 	return tag + strings.TrimSpace(suffix), rest
 }
 
-// codings are the names of compressions that proxies append to the tag of an answer that
-// they compress: Apache and Caddy "-gzip", Jetty "--gzip", others ";gzip".
+// codings are the names that compressing proxies append to a tag: Apache and Caddy append
+// "-gzip", Jetty "--gzip", others ";gzip".
 var codings = []string{"gzip", "x-gzip", "br", "zstd", "deflate", "df", "compress", "dcb", "dcz"}
 
-// sameTag reports whether tag is own, with or without the suffix of a proxy.
+// sameTag reports whether tag equals own, with or without a proxy's suffix.
 func sameTag(tag, own string) bool {
 	suffix, ok := strings.CutPrefix(tag, own)
 	if !ok || suffix == "" {

@@ -29,7 +29,7 @@ type connectionPatch struct {
 		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`
 		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty for the default."`
 		HeaderName   *string        `json:"header_name,omitempty" maxLength:"100" doc:"Empty removes the header and its value."`
-		HeaderValue  *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Needed with a new name and with a new address."`
+		HeaderValue  *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Required with a new name or a new address."`
 	}
 }
 

@@ -51,8 +51,8 @@ func TestEditorsDoNotUndoEachOther(t *testing.T) {
 	w.do("GET", "/connections/renamed", nil).want(404)
 }
 
-// Proxies that compress answers change the tag, and clients send several tags in one or
-// more headers. All spellings name the same version.
+// Compressing proxies change the tag, and clients send several tags in one or more
+// headers. All forms identify the same version.
 func TestSpellingsOfTags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -73,8 +73,8 @@ func TestSpellingsOfTags(t *testing.T) {
 	w.as(w.actor, r).want(http.StatusPreconditionFailed)
 }
 
-// FuzzIfMatch checks that a list without the version or * is never met, and that adding
-// the version to any list of tags meets it.
+// FuzzIfMatch checks that the condition never holds for a list without the version or
+// *, and always holds once the version is added to the list.
 func FuzzIfMatch(f *testing.F) {
 	for _, s := range []string{`"x"`, `W/"x-gzip"`, `"a,b"`, "*", `"`, ",,", `""`, "x;y"} {
 		f.Add(s)

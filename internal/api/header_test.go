@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A header of the MSP's own can be given, changed and removed. Its value is in no answer.
+// The MSP's own HTTP header can be set, changed and removed. No answer contains its
+// value.
 func TestConnectionHeader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

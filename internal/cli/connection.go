@@ -58,7 +58,7 @@ func (f *credentialFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "client ID of the Halo application")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", `file with the client secret, "-" for standard input; else $HALO_CLIENT_SECRET, else a prompt`)
 	cmd.Flags().StringVar(&f.rateLimit, "rate-limit", "", "requests per window for this Halo, e.g. 300/5m; default $HALOSYNC_RATE_LIMIT")
-	cmd.Flags().StringVar(&f.headerName, "header-name", "", "name of an HTTP header of your own, sent with every request to this Halo")
+	cmd.Flags().StringVar(&f.headerName, "header-name", "", "name of your own HTTP header, which is sent with every request to this Halo")
 	cmd.Flags().StringVar(&f.headerFile, "header-value-file", "", `file with the header's value, "-" for standard input`)
 }
 
@@ -83,7 +83,7 @@ func (a *app) connectionAdd() *cobra.Command {
 stored encrypted. It never appears on the command line: it comes from a file, from
 standard input, from HALO_CLIENT_SECRET or from a prompt.
 
-If Halo or a gateway in front of it needs an HTTP header of your own, name it with
+If Halo or a gateway in front of it needs an additional HTTP header, name it with
 --header-name. Its value is a secret, too, and comes from --header-value-file.`,
 		Example: `  enqueue connection add "Acme Halo" --domain acme.halopsa.com --auth-server acme.halopsa.com/auth --client-id 1f0c9e62 --client-secret-file secret.txt`,
 		Args:    exactly("the connection's name"),

@@ -110,7 +110,7 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 // fileInput describes the file that a command has read.
 type fileInput struct {
 	passedOver int    // lines without an id or a pair
-	connection string // whose output the file is; empty if the file does not say
+	connection string // the connection whose output the file is; empty if the file does not name one
 }
 
 // withFile appends the items in a file, if one is given. The name "-" means standard input.

@@ -17,8 +17,8 @@ func (fullDisk) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
 }
 
-// TestLostHelpIsAFailure asks every command for its help. The end-to-end test
-// TestLostOutputIsAFailure executes the commands.
+// TestLostHelpIsAFailure requests the help of every command. The end-to-end
+// test TestLostOutputIsAFailure executes the commands.
 func TestLostHelpIsAFailure(t *testing.T) {
 	t.Parallel()
 	commands := [][]string{

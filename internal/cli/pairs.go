@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// parsePair parses COMPANY=CLIENT, split at the last "=". A client that is a number is an
-// id; any other is a name.
+// parsePair parses COMPANY=CLIENT, split at the last "=". If CLIENT is a number, it is an
+// id; otherwise it is a name.
 func parsePair(text string) (tasks.Pair, error) {
 	i := strings.LastIndexByte(text, '=')
 	if i < 0 {

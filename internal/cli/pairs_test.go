@@ -33,7 +33,7 @@ func TestParsePair(t *testing.T) {
 		"Bakery=0":                    "not a client id",
 		"Bakery=99999999999999999999": "not a client id",
 		"Bakery=1,024":                "has several meanings",
-		"Bakery=007":                  "write it without zeros before it",
+		"Bakery=007":                  "write it without leading zeros",
 		"a\tb=1":                      "character 2, U+0009",
 	} {
 		if _, err := parsePair(text); err == nil || !strings.Contains(err.Error(), want) {

@@ -8,16 +8,15 @@ func trim(value string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), "\ufeff"))
 }
 
-// example holds the form of each address.
+// example shows the form of each address.
 var example = map[string]string{
 	DatabaseURL: "postgres://user:password@host:5432/db",
 	RedisURL:    "redis://host:6379/0",
 	proxy:       "http://user:password@host:3128",
 }
 
-// pasted returns what is wrong with a value that was pasted together with something that
-// does not belong to it, or "". The result does not quote the value, which may be a
-// secret.
+// pasted returns what is wrong with a value that was pasted with extra text around it,
+// or "" if nothing is. The result does not quote the value, which may be a secret.
 func pasted(name, value string) string {
 	const quotes = "\"'`“”„‘’‚«»"
 	begins, ends := strings.TrimLeft(value, quotes) != value, strings.TrimRight(value, quotes) != value

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Values that were pasted with something around them are reported once, as what they are,
-// and without quoting them.
+// A value that was pasted with extra text around it is reported once, with the specific
+// mistake. The report does not quote the value.
 func TestPastedValues(t *testing.T) {
 	t.Parallel()
 	const db, redis = "postgres://u:hunter2@h:5432/d", "redis://:hunter2@h:6379/0"

@@ -72,7 +72,7 @@ func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
 type Credentials struct {
 	Domain, AuthServer, HaloTenant, ClientID, RateLimit string
 	Secret                                              secret.String
-	// HeaderName and HeaderValue are the header of the MSP's own; both may be empty.
+	// HeaderName and HeaderValue are the MSP's own HTTP header; both may be empty.
 	HeaderName  string
 	HeaderValue secret.String
 	// TestedBy is the tenant that tests the credentials. It is empty once Halo has

@@ -1,6 +1,5 @@
 // Package dispatch keeps the ledger in Postgres and the queue in Redis consistent. It
-// records requests as runs, enqueues runs, and finds runs that are missing from one of
-// the two.
+// records requests as runs, enqueues runs, and finds runs that are missing from either.
 package dispatch
 
 import (
@@ -55,8 +54,8 @@ func New(store *repo.Store, queue *tasks.Client, log *zap.Logger) *Dispatcher {
 	return &Dispatcher{store: store, queue: queue, log: log}
 }
 
-// Claim makes the queue belong to the ledger's installation. If the queue belongs to
-// another one, it returns a [*tasks.OtherInstallationError].
+// Claim claims the queue for the ledger's installation. If the queue belongs to another
+// one, it returns a [*tasks.OtherInstallationError].
 func (d *Dispatcher) Claim(ctx context.Context) error {
 	if d.queue == nil {
 		return nil

@@ -11,9 +11,9 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A self-hosted Halo with its authorisation server at the root of its host, behind a
-// gateway that wants a header of its own: the CLI finds the address of the token call, the
-// worker sends the header with every request, and its value leaves no trace.
+// A self-hosted Halo has its authorisation server at the root of its host and is behind a
+// gateway that requires an additional header. The CLI finds the token endpoint, the worker
+// sends the header with every request, and the header's value leaves no trace.
 func TestGatewayBeforeHalo(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
@@ -63,7 +63,7 @@ func TestGatewayBeforeHalo(t *testing.T) {
 	open.Store(second)
 	in.Enqueue("connection", "test", "halo")
 	in.Enqueue("import", "--connection", "halo", "--search", "a", "--wait")
-	// Standard input, here the client secret, can also be the value.
+	// The value can also come from standard input, which here contains the client secret.
 	if _, errs, code := in.Enqueue("connection", "update", "halo", "--header-value-file", "-"); code != 2 || !strings.Contains(errs, "outside ASCII") {
 		t.Errorf("a value that no header can hold: exit code %d\n%s", code, errs)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// newInstallation returns an installation with a database of its own. The databases of
-// tests are copies of one template, and a copy has the same id.
+// newInstallation returns an installation with a unique id. Test databases are copies
+// of one template, so they all begin with the same id.
 func newInstallation(t *testing.T, redis string) *installation.Installation {
 	t.Helper()
 	in := installation.New(t, installation.Unlimited)

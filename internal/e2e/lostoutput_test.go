@@ -195,7 +195,7 @@ func TestSecretsThatWereNotShownAreNotValid(t *testing.T) {
 	if text, err := in.Shell(t.TempDir(), "enqueue keyset rotate >/dev/full"); err == nil || !strings.Contains(text, "no space left on device") {
 		t.Errorf("a key set on a full disk: %v, %q", err, text)
 	}
-	// A reader that ends early does not stop the command without a word.
+	// If the reader ends early, the command does not end silently.
 	if text, err := in.Shell(t.TempDir(), "(sleep 1; enqueue companies list; echo exit code $? >&2) | true"); err != nil || !strings.Contains(text, "broken pipe") || !strings.Contains(text, "exit code 1") {
 		t.Errorf("a broken pipe: %v, %q", err, text)
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 // front is a server in front of the simulated Halo. Its authorisation server issues tokens
-// at only one path. Everything else that is not below /api has no page.
+// at only one path. The function elsewhere answers every other request for a path that is
+// not below /api.
 type front struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -111,8 +112,8 @@ func TestAuthServerIsFound(t *testing.T) {
 	}
 }
 
-// If the authorisation server answers with an error of OAuth, its address is right, and
-// the secret goes to no other path.
+// If the authorisation server answers with an OAuth error, its address is right, and the
+// secret goes to no other path.
 func TestAuthServerIsNotSoughtFurther(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -132,7 +133,8 @@ func TestAuthServerIsNotSoughtFurther(t *testing.T) {
 			t.Errorf("%s: error %v, calls %q", what, err, calls)
 		}
 	}
-	// A refusal without OAuth's words is reported, although no other spelling works either.
+	// A refusal that is not an OAuth error is reported, although no other address works
+	// either.
 	refusing := w.front("/nowhere", func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusUnauthorized) })
 	in := w.input("refused")
 	in.Domain, in.AuthServer = refusing.URL, refusing.URL

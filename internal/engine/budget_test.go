@@ -93,8 +93,9 @@ func TestThrottlingIsReportedToBudget(t *testing.T) {
 	}
 }
 
-// A tenant can enter the address of another tenant's Halo with an authorisation server
-// of its own. Its 429 responses must not throttle that Halo's connections.
+// A tenant can enter the address of another tenant's Halo together with an
+// authorisation server that the tenant controls. Its 429 responses must not throttle
+// that Halo's connections.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

@@ -23,8 +23,8 @@ type ConnectionInput struct {
 	ClientID   string
 	Secret     secret.String
 	RateLimit  string // e.g. "300/5m"; empty for the default
-	// HeaderName and HeaderValue are a header of the MSP's own, sent with every request;
-	// empty for none.
+	// HeaderName and HeaderValue are the MSP's own HTTP header, which is sent with every
+	// request. Both are empty if there is no such header.
 	HeaderName  string
 	HeaderValue secret.String
 }
@@ -60,8 +60,8 @@ func (e *Engine) AddConnection(ctx context.Context, tenant, actor string, in Con
 }
 
 // normalise checks an input and converts its addresses to the form in which they are
-// stored. It also returns the addresses that the authorisation server's can mean, the
-// most likely first. It reports all faults at once.
+// stored. It also returns the possible addresses of the authorisation server, the most
+// likely first. It reports all faults at once.
 func (e *Engine) normalise(in ConnectionInput) (_ ConnectionInput, authServers []string, _ error) {
 	var faults []string
 	require := func(value *string, what string, maxBytes int) {
@@ -152,8 +152,8 @@ func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput, a
 		switch {
 		case err == nil:
 			return in.AuthServer, nil
-		// A definite answer says most, and any refusal says more than that there is
-		// nothing at an address.
+		// Report the most informative error: a definite answer, if any, or else a
+		// refusal. An address without an authorisation server says least.
 		case failed == nil, !halo.IsMisplaced(err) && !errors.Is(err, halo.ErrUnavailable),
 			errors.Is(failed, halo.ErrNotHalo) && !errors.Is(err, halo.ErrNotHalo):
 			failed = err

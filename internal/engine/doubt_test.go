@@ -165,7 +165,7 @@ func TestResyncOfOnePageWithoutCount(t *testing.T) {
 }
 
 // A client that Halo no longer lists, but shows by its id, is not verified. The reason
-// names the day when it was last listed, and keeps it.
+// names the day when it was last listed, and this day does not change.
 func TestUnlistedClient(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -210,7 +210,7 @@ func TestUnlistedClient(t *testing.T) {
 		t.Errorf("events %+v, %v", events, err)
 	}
 
-	// A night on which the client cannot be read does not move the day.
+	// A night in which the client cannot be read does not change the day.
 	w.halo.ClearFaults()
 	w.refuse(5, 403)
 	w.refuse(6, 403)
@@ -233,8 +233,8 @@ func TestUnlistedClient(t *testing.T) {
 	}
 }
 
-// Three clients that vanish are marked at once, with a sentence that claims no more than
-// is known. If more vanish together, a run of another night must confirm it.
+// If up to three clients vanish, they are marked at once, with a reason that claims no
+// more than is known. If more vanish together, a run in another night must confirm it.
 func TestClientsVanishTogether(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"listing", "ids"} {
@@ -335,8 +335,8 @@ func TestApprovedRunDoesNotWait(t *testing.T) {
 	}
 }
 
-// A restored mapping begins without a doubt, and a run that is interrupted while it
-// applies its findings does not forget that too many clients vanished.
+// A restored mapping starts without a doubt. If a run is interrupted while it applies its
+// findings, the next attempt still finds that too many clients vanished.
 func TestDoubtOutlivesACrash(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

@@ -59,8 +59,9 @@ func (g *gateway) input(w *fixture, name string) engine.ConnectionInput {
 	return in
 }
 
-// The MSP's own header goes with every request of a run, also after the token was revoked
-// in the middle of it. Neither the stored data nor the errors show its value.
+// The MSP's own HTTP header is sent with every request of a run, even after the token is
+// revoked in the middle of the run. Neither the stored data nor the errors show its
+// value.
 func TestOwnHeader(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 250)
@@ -155,7 +156,7 @@ func TestChangedHeader(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// Removed, the header is not sent any more.
+	// After its removal, the header is no longer sent.
 	before := g.strayed.Load()
 	_, _, err := w.engine.UpdateConnection(t.Context(), "t1", "ann", "renamed", engine.ConnectionChange{HeaderName: &none})
 	if err == nil || g.strayed.Load() != before {

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// A run in which anything failed or is ambiguous is partial and says why, whatever its
-// kind. A run that did everything, a preview included, has succeeded.
+// A run of any kind with a failed or ambiguous item is partial and says why. A run
+// that did everything has succeeded, even if it is a preview.
 func TestNothingFailedSucceeds(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{HiddenForbidden: true}))

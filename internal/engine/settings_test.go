@@ -106,9 +106,9 @@ var incomplete = map[setting]bool{
 	{"RecordCount", fmt.Sprint(int(halotest.CountTooLarge))}: true,
 }
 
-// Under every setting of every switch, an import is complete only with every client, and a
-// resync marks no client as missing that the agent may read. Unless Halo's count says
-// otherwise, the import is complete and the resync finds every change.
+// With every setting of every switch, an import is complete only if it has every client,
+// and a resync never marks a client as missing if the agent may read it. Unless Halo's
+// count says otherwise, the import is complete and the resync finds every change.
 func TestEverySetting(t *testing.T) {
 	t.Parallel()
 	all := settings(t)
@@ -181,8 +181,8 @@ func compareWithTruth(t *testing.T, s setting) {
 	}
 }
 
-// compare compares the mappings of a tenant with Halo, after a resync whose findings were
-// applied or not.
+// compare compares the mappings of a tenant with Halo, after a resync. The parameter
+// applied reports whether the resync applied its findings.
 func (w *fixture) compare(tenant string, applied bool) {
 	w.t.Helper()
 	for _, m := range w.mappings(tenant) {

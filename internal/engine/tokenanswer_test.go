@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Whatever the answer says about the token's life, a connection can be added, and an import
-// of several pages needs one token.
+// Regardless of the lifetime that the answer states, a connection can be added, and an
+// import of several pages needs only one token.
 func TestOneTokenPerImport(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 250)
@@ -54,7 +54,7 @@ func TestOneTokenPerImport(t *testing.T) {
 }
 
 // If the authorisation server of a stored connection persistently answers without a token,
-// a person must reconnect. A maintenance page passes by itself.
+// a person must reconnect. A maintenance page is only temporary.
 func TestConnectionWithoutTokens(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)

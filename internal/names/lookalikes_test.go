@@ -77,8 +77,8 @@ var decided = map[rune]string{
 	'⼃': "丿", '⼂': "丶", // NFKC: radicals are letters
 }
 
-// Punctuation that Unicode calls confusable with a character on the keyboard is the same,
-// wherever it is in a name.
+// Punctuation that Unicode lists as confusable with a character on the keyboard is equal
+// to that character anywhere in a name.
 func TestConfusablePunctuation(t *testing.T) {
 	t.Parallel()
 	tested := 0
@@ -110,7 +110,8 @@ func punctuation(r rune) bool {
 	return unicode.In(r, unicode.P, unicode.S, unicode.Z) || r == 'ꞌ' || unicode.Is(unicode.Lm, r) && strings.ContainsRune(confusable["'"]+confusable[`"`], r)
 }
 
-// The properties of characters decide about those that the table does not list.
+// Characters that the table does not list are replaced according to their Unicode
+// properties.
 func TestCharactersByProperty(t *testing.T) {
 	t.Parallel()
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {

@@ -164,7 +164,7 @@ var table = []row{
 	}},
 	{is(halo.ErrNoToken), true, Problem{
 		Status: 502, Code: "halo-no-token", Title: "The authorisation server issues no token",
-		Advice: "check its address, which usually ends in /auth; if you know the address of the token call, enter it as a whole, ending in /token",
+		Advice: "check its address, which usually ends in /auth; if you know the address of the token endpoint, enter it in full, ending in /token",
 	}},
 	{is(halo.ErrNotHalo), true, Problem{
 		Status: 502, Code: "not-halo", Title: "The answer is not from Halo PSA",

@@ -160,9 +160,9 @@ func TestWaitRefuses(t *testing.T) {
 }
 
 // Limiters of several processes share a Redis that loses all data during the test. No
-// window holds more requests than the limit, and the requests go on in the next window.
-// TestFourWorkersShareOneBudget measures how much of the budget is used and how long
-// people wait.
+// window holds more requests than the limit, and the requests continue in the next
+// window. TestFourWorkersShareOneBudget measures how much of the budget is used and how
+// long people wait.
 func TestFleetKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, flush := range map[string]bool{"quiet": false, "flushed": true} {

@@ -110,10 +110,10 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 }
 
 // chooseWay chooses the way that takes fewer requests: a listing, or one request for each
-// mapping. If both take as many, it chooses the listing, which proves more. It takes the
-// length of the list from the last complete listing or, if unknown, from the first page.
-// If Halo sends no count, it supposes that all clients are mapped; a listing then takes
-// two passes.
+// mapping. If both take the same number of requests, it chooses the listing, which proves
+// more. It takes the length of the list from the last complete listing or, if unknown,
+// from the first page. If Halo sends no count, it assumes that all clients are mapped; a
+// listing then takes two passes.
 func (x *execution) chooseWay(ctx context.Context) error {
 	x.Cursor.Way = byListing
 	mapped, pages := x.mapped.Len(), x.pages

@@ -22,8 +22,8 @@ type Writer struct {
 // New returns a writer to out, which is standard output or its replacement in a test.
 func New(out io.Writer) *Writer { return &Writer{out: out} }
 
-// Write writes p, unless an earlier write failed. It never returns an error, because not
-// every caller reports it: [Writer.Close] does.
+// Write writes p, unless an earlier write failed. It never returns an error, because some
+// callers ignore it; [Writer.Close] returns it instead.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err == nil {
 		_, err := w.out.Write(p)

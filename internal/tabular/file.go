@@ -35,14 +35,14 @@ type file struct {
 	passed PassedOver
 }
 
-// fit is the number of columns that make a row a heading. It is plainRow for a row that
-// is data, and 0 for any other row.
+// fit says how well a row fits as the first one. It is greater than plainRow for a
+// heading, plainRow for a row that is data, and 0 for any other row.
 type fit int
 
 const plainRow fit = 1
 
 // open reads a file up to its first row. The function judge says how well a row fits as
-// the first one. The separator is the one with which the first row fits best.
+// the first one. open chooses the separator with which the first row fits best.
 func open(r io.Reader, judge func(row) fit) (*file, error) {
 	raw, err := readText(r)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 
 // Escape keeps a spreadsheet from evaluating a cell as a formula, because names are
 // untrusted. Some programs skip spaces and quotes before the sign, and some accept the
-// sign's full-width form (OWASP, "CSV Injection"). The functions of this package remove
-// the quote again.
+// sign's full-width form (OWASP, "CSV Injection"). When this package reads a file, it
+// removes the quote.
 func Escape(cell string) string {
 	sign := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
 	if strings.IndexAny(sign, "=+-@＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {

@@ -36,7 +36,7 @@ var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?[eE]\+?[0-9]+$`)
 
 // parseID parses the id of a client. The separator of the file's cells tells whether one
 // comma or full stop groups thousands: where a comma separates cells, a full stop
-// separates decimals, and the reverse. parseID also reports whether the text is a number
+// separates decimals, and vice versa. parseID also reports whether the text is a number
 // at all.
 func parseID(text string, comma rune) (id int64, number bool, err error) {
 	text = strings.TrimSpace(text)
@@ -56,7 +56,7 @@ func parseID(text string, comma rune) (id int64, number bool, err error) {
 	case digits == "":
 		return 0, false, invalid
 	case len(digits) > 1 && digits[0] == '0':
-		return 0, true, fmt.Errorf("%.40q is not a client id: write it without zeros before it", text)
+		return 0, true, fmt.Errorf("%.40q is not a client id: write it without leading zeros", text)
 	case separator == ' ', // may separate two ids
 		whole == text && strings.Count(text, string(separator)) == 1 && (separator == ',' && comma != ',' || separator == '.' && comma != ';'):
 		return 0, true, fmt.Errorf("%.40q has several meanings: write the client id without separators", text)

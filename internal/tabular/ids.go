@@ -58,7 +58,7 @@ func idColumn(f *file, h heading) (int, error) {
 	case h.has("client_id"):
 		return h.at("client_id"), nil
 	case h.has("id") && (h.has("client") || h.has("client_name")):
-		return 0, fmt.Errorf("line %d: the column id may not be the client's, because other columns name the client: call the client's id client_id", f.first.line)
+		return 0, fmt.Errorf("line %d: the column id may belong to another record, because other columns name the client: rename the column with the client's id to client_id", f.first.line)
 	case h.has("id"):
 		return h.at("id"), nil
 	case h.has("client"):

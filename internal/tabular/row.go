@@ -28,8 +28,8 @@ func (r row) cell(i int) string {
 // contains an item.
 func (r row) comment() bool { return !r.quoted[0] && strings.HasPrefix(r.cells[0], "#") }
 
-// tooMany returns an error if a row has more cells than the heading has columns. A comma
-// in a name or a number without quotes makes such a row.
+// tooMany returns an error if a row has more cells than the heading has columns. An
+// unquoted name or number that contains a comma produces such a row.
 func (r row) tooMany(columns int) error {
 	for i := columns; i < len(r.cells); i++ {
 		if r.cells[i] != "" {
@@ -57,7 +57,8 @@ func separatorName(comma rune) string {
 	return map[rune]string{',': "a comma", ';': "a semicolon", '\t': "a tab"}[comma]
 }
 
-// openQuote returns an error for a comment of more than one line, which may contain rows.
+// openQuote returns an error if a comment has more than one line, because it may contain
+// rows.
 func (r row) openQuote() error {
 	if r.several {
 		return errors.New("a quote in this comment does not end on the line: delete the quote")
@@ -70,8 +71,8 @@ var (
 	otherGroup = regexp.MustCompile(`^[0-9]{3}$`)
 )
 
-// splitNumber returns an error if the cell and the next one may be one number whose
-// thousands are separated by the separator of cells, such as 1,024.
+// splitNumber returns an error if the cell and the next one may be a single number, such as
+// 1,024, whose thousands separator was read as the end of a cell.
 func (r row) splitNumber(i int) error {
 	next := i + 1
 	if r.comma != ',' || next >= len(r.cells) || r.quoted[i] || r.quoted[next] ||

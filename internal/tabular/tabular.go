@@ -39,7 +39,7 @@ func (p *PassedOver) add(line int, why string) {
 	}{line, why})
 }
 
-// String describes the lines, but only the first [maxFaults] one by one.
+// String counts the lines and describes the first [maxFaults] of them.
 func (p PassedOver) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d lines passed over", len(p))
@@ -75,7 +75,7 @@ func collect[T any](f *file, heading heading, what string, item func(row) (T, st
 		if why == "" && err == nil {
 			connection := r.cell(heading.at("connection"))
 			if connectionLine > 0 && connection != list.Connection {
-				err = fmt.Errorf("it belongs to connection %.80q, but line %d to %.80q: want a file of one connection", connection, connectionLine, list.Connection)
+				err = fmt.Errorf("it belongs to connection %.80q, but line %d belongs to %.80q: want a file for only one connection", connection, connectionLine, list.Connection)
 			} else {
 				list.Connection, connectionLine = connection, r.line
 			}
@@ -98,14 +98,14 @@ func collect[T any](f *file, heading heading, what string, item func(row) (T, st
 	case len(faults) > 0:
 		return List[T]{}, errors.Join(faults...)
 	case len(list.Items) == 0 && len(list.PassedOver) > 0:
-		return List[T]{}, fmt.Errorf("no %s in it; %v", what, list.PassedOver)
+		return List[T]{}, fmt.Errorf("no %s found; %v", what, list.PassedOver)
 	case len(list.Items) == 0:
-		return List[T]{}, fmt.Errorf("no %s in it", what)
+		return List[T]{}, fmt.Errorf("no %s found", what)
 	}
 	return list, nil
 }
 
-// Reasons for which a line is passed over.
+// Reasons why a line is passed over.
 const (
 	comment   = "comment"
 	noClient  = "no client"
@@ -151,7 +151,7 @@ func (h heading) known(names []string) (n int) {
 	return n
 }
 
-// twice returns an error if one of the columns is there twice.
+// twice returns an error if one of the columns occurs twice.
 func (h heading) twice(names []string) error {
 	for _, name := range names {
 		if i := h.at(name); i >= 0 && slices.Contains(h[i+1:], h[i]) {
@@ -175,8 +175,7 @@ func (h heading) ofCompanies() bool {
 	return h.has("id") && h.has("name") && h.has("external_id") && (h.has("client_id") || h.has("client_name"))
 }
 
-// notUnderstood returns the error for a first row that is neither a heading nor a row
-// without one.
+// notUnderstood returns the error for a first row that is neither a heading nor data.
 func notUnderstood(f *file, want string) error {
 	return fmt.Errorf("line %d: the heading %.80q is not understood: %s", f.first.line, strings.Join(f.first.cells, string(f.comma)), want)
 }

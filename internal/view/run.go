@@ -32,7 +32,7 @@ type Run struct {
 	Refreshed    int           `json:"refreshed"`
 	Unchanged    int           `json:"unchanged"`
 	Ambiguous    int           `json:"ambiguous"`
-	Skipped      int           `json:"skipped" doc:"Clients rightly left out."`
+	Skipped      int           `json:"skipped" doc:"Clients left out on purpose, such as inactive ones."`
 	Failed       int           `json:"failed" doc:"Clients, pairs or mappings that could not be processed. A run with failed or ambiguous items is partial."`
 	Missing      int           `json:"missing" doc:"Mappings whose client Halo no longer shows."`
 	Unverified   int           `json:"unverified" doc:"Mappings that could not be verified."`
@@ -42,7 +42,7 @@ type Run struct {
 	Error        string        `json:"error" doc:"Why the run did not succeed, in a sentence."`
 	// Stack is the stack trace of a panic. Only the CLI sets it, for operators.
 	Stack string `json:"stack,omitempty" hidden:"true"`
-	// LinesPassedOver is the number of lines of the request's file without an id or a pair.
+	// LinesPassedOver is the number of lines in the input file that contain no id or pair.
 	// Only the command that read the file sets it.
 	LinesPassedOver int    `json:"lines_passed_over,omitempty" hidden:"true"`
 	Items           []Item `json:"items" nullable:"false" doc:"Items that need a person's attention, at most 1,000; empty in lists."`

@@ -157,8 +157,8 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	}
 }
 
-// startClock starts the scheduled jobs. If Redis comes to belong to another installation,
-// it sends the error to lost. Call stop to end the jobs.
+// startClock starts the scheduled jobs. If another installation takes over Redis, it
+// sends the error to lost. Call stop to end the jobs.
 func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics, lost chan<- error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -236,7 +236,7 @@ func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace s
 }
 
 // ready checks Postgres and Redis at startup. Better a clear error at deployment than a
-// queue that is emptied into failures. It makes Redis belong to this installation.
+// queue that is emptied into failures. It also claims Redis for this installation.
 func ready(ctx context.Context, p *setup.Parts, server *tasks.Server, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -5,7 +5,8 @@
 -- role that reads the view needs no right on run_items.
 --
 -- The view reads with the rights of its owner, to which row level security does
--- not apply. Therefore it has the condition of the policy tenant_wall itself.
+-- not apply. The view therefore repeats the condition of the policy
+-- tenant_wall.
 create view halosync.run_reasons with (security_barrier) as
 select i.tenant, i.run_id, r.kind, r.connection_id, r.state, r.finished_at,
     i.pair, i.client_id, i.company_id, i.outcome, i.reason

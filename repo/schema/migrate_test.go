@@ -221,8 +221,9 @@ func TestCheckNumbers(t *testing.T) {
 	}
 }
 
-// A migration that changes the form of names normalises the stored ones first, and no
-// others. What is not a name for comparison stays as it was.
+// The stored names are normalised before a migration that has the line for it, and not
+// before other migrations. Names in ASCII, and names that would become empty, stay as
+// they were.
 func TestMigrateNormalisesNames(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

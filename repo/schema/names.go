@@ -13,7 +13,7 @@ import (
 )
 
 // Companies are stored with their normalised names, which imports compare. A migration
-// that belongs to a change of [names.Normalise] contains the line
+// for a change to [names.Normalise] contains the line
 //
 //	-- halosync:normalise-names
 //
@@ -41,8 +41,8 @@ func normalisesNames(migrations fs.FS, version int64) (bool, error) {
 // of the others has never changed. A name that is now empty, such as one of invisible
 // characters only, keeps its old form: the column cannot be empty.
 //
-// Each page is a transaction of its own, on a connection that holds no lock when the
-// migrations run.
+// Each page is written in its own transaction, on a connection that holds no lock when
+// the migrations run.
 func normaliseNames(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -134,7 +134,7 @@ const equalTable = `
 create table public.equal_runs (like halosync.runs including all);
 alter table public.equal_runs add foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade`
 
-// Both statements make the same request: run $1, with a search of its own.
+// Both statements make the same request: run $1, with its own search text.
 const (
 	functionSQL = `select halosync.enqueue('import', $2, $3::uuid, jsonb_build_object('search', 'client ' || $1::int), 'bench')`
 	insertSQL   = `
@@ -145,7 +145,7 @@ const (
 )
 
 // benchSQLEnqueue compares requests in SQL with inserts of the same rows into an
-// equal table, each in a transaction of its own.
+// equal table, each in its own transaction.
 func benchSQLEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 	h, err := newHalo(1, halotest.Profile{})
 	if err != nil {

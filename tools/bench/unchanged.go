@@ -48,8 +48,8 @@ func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 }
 
 // benchMemory shows that the worker's memory does not depend on the size of the
-// tenant. Each step has a worker of its own and runs once, because the peak
-// hardly varies. GOMEMLIMIT is not set.
+// tenant. Each step has its own worker and runs once, because the peak hardly
+// varies. GOMEMLIMIT is not set.
 func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 	var order []contender
 	taken := map[string][]sample{}
