@@ -9,8 +9,8 @@ type Certificate struct {
 	Pages int `json:"pages"`
 	Rows  int `json:"rows"`
 	// Distinct is the number of different ids in the rows. Sum is a checksum of
-	// these ids, whatever their order: two passes with the same Distinct and the
-	// same Sum have shown the same ids.
+	// these ids that does not depend on their order. Two passes with the same
+	// Distinct and the same Sum have shown the same ids.
 	Distinct int    `json:"distinct"`
 	Sum      uint64 `json:"sum,omitempty"`
 	// Duplicates is the number of rows whose id appeared earlier in this pass.

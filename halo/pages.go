@@ -48,9 +48,9 @@ type Cursor struct {
 // page that is empty or has no new id; it is yielded without clients. If the
 // cursor is Done, the sequence is empty.
 //
-// The count is only a claim. If it says that a page as full as any other is the
-// last one, Pages makes one more request before it yields the page. A new id in
-// the answer refutes the count, and the pass continues.
+// The count is only a claim. If the last page according to the count is as full
+// as any other, Pages makes one more request before it yields the page. A new
+// id in the answer refutes the count, and the pass continues.
 //
 // An error ends the sequence and is yielded with an empty page. All earlier
 // pages have been yielded, and the Cursor of the last yielded page resumes the
@@ -177,7 +177,8 @@ func (p *pass) admit(l listing) Page {
 	case len(page.Clients) == 0:
 		c.Ended = EndedRepeat
 	case c.Distinct == c.RecordLast:
-		// A count smaller than the number of ids is wrong, so it ends nothing.
+		// A count smaller than the number of ids is wrong, so it does not end
+		// the pass.
 		c.Ended = EndedCount
 	}
 	if page.Number == 1 && p.query.VerifyTail && p.tail(l) == 0 {

@@ -55,7 +55,7 @@ func setter(raw []byte) func(*row, []byte) {
 // letters.
 const initials = `iIntNTrRaA\`
 
-// named reports whether a raw key is name, in any case.
+// named reports whether a raw key is name, regardless of case.
 func named(raw []byte, name string) bool { return bytes.EqualFold(keyOf(raw), []byte(name)) }
 
 // keyOf returns a key without its quotes. It returns nil for an escaped key

@@ -175,9 +175,9 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 
 // DoubtVanished decides whether the run may mark its missing clients as missing. If more
 // than most of them are newly missing, their mappings become unverified, with
-// [DoubtVanished] and the given reason. A later run confirms that they are missing if it
-// begins after the given time or later. DoubtVanished is safe to repeat. It returns
-// [ErrFenced] if another execution owns the run.
+// [DoubtVanished] and the given reason. The parameter after is the minimum time until a
+// later run can confirm that they are missing. DoubtVanished is safe to repeat. It
+// returns [ErrFenced] if another execution owns the run.
 func (s *Store) DoubtVanished(ctx context.Context, ref RunRef, most int, after time.Duration, reason string) (doubted int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {

@@ -108,8 +108,8 @@ type ImportResult struct {
 
 // ImportBatch writes one batch in one transaction. It reads the state of the clients,
 // calls decide, and writes the outcome with counts, events and checkpoint. It takes two
-// round trips, whatever the size of the batch. The function decide is called at most
-// once and must not use the Store.
+// round trips, regardless of the size of the batch. The function decide is called at
+// most once and must not use the Store.
 //
 // A client that the database cannot store (NUL in its name, a name of more than 1,000
 // characters) fails alone and becomes an item; the other clients are written.

@@ -87,7 +87,8 @@ func TestWritable(t *testing.T) {
 	}
 }
 
-// Names arrive as they are, whatever encoding the URL and the database name.
+// Names are stored unchanged, regardless of the encoding that the URL and the database
+// name.
 func TestStoreSendsUTF8(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -49,7 +49,7 @@ const maxNorm = 100_000
 const maxNote = 4000
 
 // note changes free text so that it can be stored. It never refuses text, because a run
-// must be able to end whatever its error says.
+// must be able to end regardless of what its error says.
 func note(s string) string {
 	if len(s) > maxNote {
 		s = s[:maxNote] + "…"

@@ -184,7 +184,7 @@ func appendUser(b []byte, c *call, e *entry, _ bool) []byte {
 	return append(b, `,"colour":"`+colour(e.ID)+`"}`...)
 }
 
-// reports returns the only report, whatever the clients are.
+// reports returns the only report, which does not depend on the clients.
 func reports([]*entry) []*entry {
 	return []*entry{{Client: Client{ID: reportID, Name: "Clients"}}}
 }

@@ -55,7 +55,7 @@ type viewKey struct {
 const maxViews = 16
 
 // viewCache caches lists that take a pass over all clients to build. Each
-// change of a client clears it.
+// change to a client clears it.
 type viewCache struct {
 	mu    sync.Mutex // held while a list is built, so that each list is built only once
 	lists map[viewKey][]*entry

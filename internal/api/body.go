@@ -56,7 +56,7 @@ func (h *Handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// isJSON reports whether a content type is JSON, in any case and with any parameters. An
+// isJSON reports whether a content type is JSON, regardless of case and parameters. An
 // empty content type counts as JSON.
 func isJSON(contentType string) bool {
 	if contentType == "" {

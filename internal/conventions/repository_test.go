@@ -38,7 +38,7 @@ func once[T any](compute func(root string) (T, error)) func(*testing.T) T {
 	}
 }
 
-// rootFolder returns the path of the repository's root.
+// rootFolder returns the path to the repository's root.
 var rootFolder = once(func(root string) (string, error) { return root, nil })
 
 // readFile reads a file of the repository. path is relative to the root.

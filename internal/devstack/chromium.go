@@ -82,7 +82,7 @@ func listening(log string) (string, error) {
 	return string(found[1]), nil
 }
 
-// chromium returns the path of Chromium or Chrome. It prefers the program itself
+// chromium returns the path to Chromium or Chrome. It prefers the program itself
 // to Debian's wrapper script, so that signals reach the browser.
 func chromium() (string, error) {
 	const env = "HALOSYNC_CHROMIUM"

@@ -57,7 +57,7 @@ func postgresBin() (string, error) {
 	return "", &MissingError{Program: "postgres", Looked: []string{"$" + env, "pg_config --bindir", "PATH", "/usr/lib/postgresql/*/bin", "Homebrew"}}
 }
 
-// PostgresProgram returns the path of a program that is installed with the
+// PostgresProgram returns the path to a program that is installed with the
 // server, such as pg_dump.
 func PostgresProgram(name string) (string, error) {
 	dir, err := postgresBin()
@@ -116,7 +116,7 @@ func versioned() []string {
 	return dirs
 }
 
-// redisServer returns the path of redis-server or valkey-server.
+// redisServer returns the path to redis-server or valkey-server.
 func redisServer() (string, error) {
 	const env = "HALOSYNC_REDIS_SERVER"
 	if path := os.Getenv(env); path != "" {

@@ -118,8 +118,8 @@ func TestOneClientIsUnauthorizedElsewhere(t *testing.T) {
 	}
 }
 
-// Without a count, two equal passes name the missing clients, and only these are read by
-// id.
+// Without a count, two equal passes show which clients are missing, and only these are
+// read by id.
 func TestResyncWithoutCount(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, RecordCount: halotest.CountMissing}))

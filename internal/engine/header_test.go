@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// gateway is a server in front of the simulated Halo that refuses every request without
+// gateway is a server in front of the simulated Halo. It refuses every request that lacks
 // its header.
 type gateway struct {
 	*httptest.Server

@@ -25,8 +25,8 @@ type Cursor struct {
 	Complete bool   `json:"complete,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 
-	// Way is how a resync reads clients: from the list or one by one. Missing counts the
-	// clients that this resync was the first to find missing.
+	// Way is how a resync reads clients: from the list or one by one. Missing is the
+	// number of clients that this resync is the first to find missing.
 	Way     string `json:"way,omitempty"`
 	Missing int    `json:"missing,omitempty"`
 }

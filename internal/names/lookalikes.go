@@ -7,10 +7,10 @@ import "unicode"
 //
 // Sources: confusables.txt of Unicode Technical Standard #39, version 17.0.0, for
 // punctuation, symbols and the modifier letters that stand for an apostrophe; PropList.txt
-// for Quotation_Mark, which decides about ‚ ‹ › and the corner brackets. The ornaments,
-// the half rings and the letters saltillo are added by name. Other letters, digits and
-// combining marks are never listed, even if they look like punctuation: the Hebrew yod
-// remains a letter. Dashes that are not listed are found by [unicode.Dash].
+// for Quotation_Mark, which covers ‚ ‹ › and the corner brackets. The ornaments, the half
+// rings and the letters saltillo are added by name. Other letters, digits and combining
+// marks are never listed, even if they look like punctuation: the Hebrew yod remains a
+// letter. Dashes that are not listed are found by [unicode.Dash].
 var lookalikes = func() map[rune]rune {
 	table := make(map[rune]rune)
 	for _, row := range []struct {
@@ -47,8 +47,8 @@ var lookalikes = func() map[rune]rune {
 }()
 
 // invisible reports whether r has no glyph. It covers Default_Ignorable_Code_Point, the
-// other format and control characters, and two symbols that fonts show as nothing: the
-// empty Braille pattern and the musical null notehead.
+// other format and control characters, and two symbols that fonts leave blank: the empty
+// Braille pattern and the musical null notehead.
 func invisible(r rune) bool {
 	return r == '\u2800' || r == '\U0001D159' || unicode.IsControl(r) ||
 		unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)

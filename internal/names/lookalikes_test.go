@@ -39,8 +39,8 @@ func TestLookalikeNames(t *testing.T) {
 
 // confusable holds the entries of confusables.txt (Unicode Technical Standard #39, version
 // 17.0.0) that map one character to one character of ASCII punctuation, or to two
-// apostrophes, which is the file's spelling of ". Letters, digits and combining marks
-// are included.
+// apostrophes, which stand for " in that file. Letters, digits and combining marks are
+// included.
 var confusable = map[string]string{
 	"!":      "！ǃⵑ",
 	"&":      "ꝸ",
@@ -69,8 +69,7 @@ var confusable = map[string]string{
 	"\u00a0": "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f",
 }
 
-// decided lists the characters about which this package decides differently, with the
-// reason.
+// decided lists the characters that this package treats differently, with the reason.
 var decided = map[rune]string{
 	'‚': "'", '‹': "'", '›': "'", '❮': "'", '❯': "'", // quotation marks by name and by Quotation_Mark
 	'［': "[", '］': "]", // NFKC

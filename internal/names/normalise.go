@@ -18,8 +18,8 @@ import (
 // Ltd" and "Acme Inc" are two companies. Applying it twice changes nothing. The result
 // may be empty.
 //
-// If the result for a name changes, add a migration with the line
-// "-- halosync:normalise-names", because the database stores the results.
+// If you change the result for any name, add a migration with the line "--
+// halosync:normalise-names", because the database stores the results.
 func Normalise(name string) string {
 	if strings.IndexFunc(name, needsFolding) < 0 {
 		return squeeze(strings.ToLower(name))

@@ -94,9 +94,9 @@ func (x *execution) overCeiling() run.Result {
 }
 
 // Clients that vanish together are less likely to have been deleted than to be hidden by
-// a change of rights, which Halo also answers with 404. If more than maxVanished clients
-// vanish in one night, a run that begins at least askAgainAfter later must find them
-// missing, too.
+// a change in rights, to which Halo also responds with 404. If more than maxVanished
+// clients vanish in one night, a run that begins at least askAgainAfter later must find
+// them missing, too.
 const (
 	maxVanished   = 3
 	askAgainAfter = 12 * time.Hour

@@ -98,7 +98,7 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: never, reconnect: true}
 	case errors.Is(err, halo.ErrThrottled), errors.Is(err, halo.ErrUnavailable):
 		return ruling{verdict: later, after: waitFor(err)}
-	case errors.Is(err, halo.ErrNoToken): // a deployment may cause this for some minutes
+	case errors.Is(err, halo.ErrNoToken): // a deployment may cause this for a few minutes
 		return ruling{verdict: again, reconnect: true}
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):
 		return ruling{verdict: never}

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// sundays rewrites the days of the week in five fields so that the library understands a
-// Sunday at the end of the week: 7, and ranges that end in 7 or sun. cron has always
-// understood both 0 and 7; the library knows only 0.
+// sundays rewrites the day-of-week field so that the library understands a Sunday at the
+// end of the week: 7, and ranges that end in 7 or sun. cron has always understood both 0
+// and 7; the library knows only 0.
 func sundays(spec string) (string, error) {
 	fields := strings.Fields(spec)
 	if len(fields) != 5 {
@@ -26,7 +26,7 @@ func sundays(spec string) (string, error) {
 	return strings.Join(fields, " "), nil
 }
 
-// sunday rewrites one item of the days of the week: a day, or a range with an optional
+// sunday rewrites one item of the day-of-week field: a day, or a range with an optional
 // step. Items without a Sunday at the end stay as they are.
 func sunday(item string) (string, error) {
 	days, step, hasStep := strings.Cut(item, "/")

@@ -32,9 +32,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close closes the output if it is a file, because some file systems report only then that
-// the data was not stored. It returns the first error since the beginning. Closing twice is
-// safe.
+// Close closes the output if it is a file, because some file systems report only at this
+// point that the data was not stored. It returns the first error of all writes. Closing
+// twice is safe.
 func (w *Writer) Close() error {
 	if f, ok := w.out.(io.Closer); ok {
 		w.keep(f.Close())
@@ -59,7 +59,7 @@ type discarded struct{}
 
 func (discarded) Write([]byte) (int, error) { return 0, fs.ErrClosed }
 
-// CanShow returns an error if no one can read the output, because it is /dev/null. Call it
+// CanShow returns an error if the output is /dev/null, where no one can read it. Call it
 // before you create something that is shown only once.
 //
 // The Go runtime opens /dev/null instead of a closed standard output, so a program cannot
@@ -81,7 +81,7 @@ func (w *Writer) CanShow() error {
 	return nil
 }
 
-// KeepOnBrokenPipe lets the program continue if the reader of its output or its log has
-// ended. By default, a signal would kill the program, even between the creation of a
-// secret and its revocation.
+// KeepOnBrokenPipe lets the program continue after the program that reads its output or its
+// log has ended. By default, a signal would kill the program, even between the creation of
+// a secret and its revocation.
 func KeepOnBrokenPipe() { signal.Ignore(syscall.SIGPIPE) }

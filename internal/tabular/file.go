@@ -14,10 +14,10 @@ import (
 
 const (
 	// maxFile is the maximum size of a file in bytes. It is larger than any valid request
-	// needs. The limit exists because standard input may never end.
+	// needs. Without a limit, endless standard input would exhaust the memory.
 	maxFile = 8 << 20
 	// maxColumns is the maximum number of columns. The limit exists because a column takes
-	// much more memory than the comma that creates it.
+	// much more memory than the comma that separates it.
 	maxColumns = 1000
 )
 

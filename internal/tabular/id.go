@@ -90,8 +90,9 @@ func wholePart(text string) (string, bool) {
 	return before, true
 }
 
-// ungroup removes the separator between groups of three digits, and returns it. It returns
-// an empty string if the groups are invalid. The separator is 0 if there is none.
+// ungroup removes the separator between groups of three digits and returns the digits and
+// the separator. It returns an empty string if the groups are invalid. The separator is 0
+// if there is none.
 func ungroup(text string) (digits string, separator rune) {
 	groups := strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	if len(groups) == 1 {

@@ -21,8 +21,8 @@ import (
 type List[T any] struct {
 	Items      []T
 	PassedOver PassedOver
-	// Connection is the value of the column "connection", which the output of "enqueue
-	// mappings" has. It is empty if the file has no such column.
+	// Connection is the value of the column "connection", as in the output of "enqueue
+	// mappings". It is empty if the file has no such column.
 	Connection string
 }
 

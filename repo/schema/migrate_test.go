@@ -260,7 +260,8 @@ func TestOtherEncodingsAreRefused(t *testing.T) {
 	}
 }
 
-// The programs send UTF-8, whatever the URL, the role or the database say.
+// The programs send UTF-8, regardless of the encoding that the URL, the role or the
+// database names.
 func TestProgramsSendUTF8(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)

@@ -43,7 +43,7 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 		return err
 	}
 	r.line("\n### One night: %d scheduled resyncs, %d workers\n", n.connections, nightWorkers)
-	r.line("The slots are spread over %v, at %.0f a second. This corresponds to as many connections in five hours, compressed %.0f times,"+
+	r.line("The slots are spread over %v, at %.0f a second. This corresponds to the same number of connections in five hours, compressed %.0f times,"+
 		" or to %.0f connections in the default hour.",
 		n.spread, 1/nightPace.Seconds(), nightHours.Seconds()/n.spread.Seconds(), time.Hour.Seconds()/nightPace.Seconds())
 	r.line("A tenth of the connections belong to tenants of up to %d connections. Each other connection has its own tenant. %d connections"+

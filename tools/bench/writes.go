@@ -66,7 +66,7 @@ func (d *database) writing(ctx context.Context, h *halotest.Halo, f func() (time
 }
 
 // settle vacuums the database and runs a checkpoint. Afterwards the first
-// change of a block logs the whole block, as after each checkpoint in
+// change to a block logs the whole block, as after each checkpoint in
 // production. settle also flushes the counts of this program's own sessions,
 // which would otherwise count towards the next step.
 func (d *database) settle(ctx context.Context) error {

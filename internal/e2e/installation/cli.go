@@ -203,7 +203,7 @@ func Commands(t *testing.T, path ...string) []string {
 	return all
 }
 
-// RootPath returns the full path of a file in the repository. The path is
+// RootPath returns the full path to a file in the repository. The path is
 // relative to the root.
 func RootPath(t testing.TB, path string) string {
 	t.Helper()

@@ -219,7 +219,7 @@ func (w *Worker) PeakMemory(t *testing.T) int {
 	return 0
 }
 
-// Program returns the path of worker or enqueue, built with the race detector.
+// Program returns the path to worker or enqueue, built with the race detector.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := devstack.Programs()

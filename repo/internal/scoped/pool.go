@@ -65,8 +65,8 @@ func ParseConfig(url string) (*pgx.ConnConfig, error) {
 }
 
 // sendUTF8 declares that this program sends and reads UTF-8. Without it, Postgres would
-// assume the encoding that the role, the database, the URL or the server names, and store
-// every character outside ASCII as two wrong ones.
+// assume the encoding that the role, the database, the URL or the server names. It would
+// then store each character outside ASCII as two wrong characters.
 func sendUTF8(cfg *pgx.ConnConfig) { cfg.RuntimeParams["client_encoding"] = "UTF8" }
 
 // Open creates a pool without connecting. Session settings in cfg take precedence over
