@@ -14,9 +14,9 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// FuzzTokenAnswer checks that a token call returns either a token that can go
-// into a header unchanged and that is kept for a bounded time, or an error that
-// does not show a token.
+// FuzzTokenAnswer checks that a token call returns either a token that can be
+// sent in a header unchanged and is kept for a limited time, or an error that
+// shows no token.
 func FuzzTokenAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"canary-token","token_type":"Bearer","expires_in":3600}`, `{"access_token":"canary\r\nX: 1"}`,

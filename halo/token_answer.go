@@ -65,7 +65,7 @@ func orText(text *string, raw []byte) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return
 	}
-	value, _ := jsontext.AppendUnquote(nil, raw) // what is not UTF-8 becomes U+FFFD, which no header may contain
+	value, _ := jsontext.AppendUnquote(nil, raw) // invalid UTF-8 becomes U+FFFD, which no header may contain
 	if value = bytes.TrimSpace(value); len(value) > 0 {
 		*text = string(value)
 	}
@@ -80,7 +80,7 @@ func lifeOf(raw []byte) time.Duration {
 	if len(raw) > maxNumber {
 		return 0
 	}
-	seconds, _ := strconv.ParseFloat(strings.TrimSpace(string(raw)), 64) // 0 if it is not a number, ±Inf if it is too great
+	seconds, _ := strconv.ParseFloat(strings.TrimSpace(string(raw)), 64) // 0 if it is not a number, ±Inf if it is too large
 	if !(seconds > 0) {                                                  // also false for NaN
 		return 0
 	}
@@ -96,8 +96,8 @@ func (ans tokenAnswer) keep() time.Duration {
 	return max(life-renewEarly, life*9/10)
 }
 
-// sendable reports whether a token can go into a header unchanged: visible
-// ASCII without spaces. net/http rejects line breaks, but only after the
+// sendable reports whether a token can be sent in a header unchanged, because it is
+// visible ASCII without spaces. net/http rejects line breaks, but only after the
 // request has been counted, and its error quotes the token.
 func sendable(token string) bool {
 	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })

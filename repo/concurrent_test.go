@@ -85,7 +85,8 @@ func check(t *testing.T, err error) {
 // A worker that freezes in the middle of a batch holds its locks. After
 // idle_in_transaction_session_timeout the database ends its session, and the worker that
 // takes over continues. When the frozen worker resumes, it writes nothing. The test ends
-// the session itself, because on a busy machine a short timeout would end others.
+// the session itself, because on a busy machine a short timeout would also end other
+// sessions.
 func TestFrozenWorkerIsFencedOff(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -85,7 +85,8 @@ const (
 	// The statement removes findings from their table and applies them to the active
 	// mappings. A mapping that was created after the run began is newer than the
 	// finding and does not change. The reason of an unlisted client ends with the day
-	// when it was last listed. While the client stays unlisted, the day stays, too.
+	// when it was last listed. The day does not change while the client stays
+	// unlisted.
 	applyFindingsSQL = `
 		with taken as (
 			delete from halosync.run_findings where tenant = $1 and run_id = $2 and client_id in (

@@ -30,10 +30,10 @@ const (
 	// otherwise scan the table. "is not distinct from" means "=" here, but no index
 	// serves it, so the planner cannot choose an index that begins with the tenant. With
 	// "=", and without statistics for the tenant, all indexes look equally good, and the
-	// planner read an index of the whole tenant or connection for each client. All
-	// lookups of many rows are written this way. Joined tables take the tenant from the
-	// rows already found, because the planner estimates no rows for a value that is not
-	// in the statistics.
+	// planner chose to read an index of the whole tenant or connection for each client.
+	// All lookups of many rows are written this way. Joined tables take the tenant from
+	// the rows already found, because the planner estimates no rows for a value that is
+	// not in the statistics.
 	mappedSQL = `
 		select n.id, m.id, m.company_id, c.name, m.client_name, m.client_inactive, m.state
 		from unnest($3::bigint[]) as n(id)

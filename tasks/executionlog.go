@@ -37,8 +37,8 @@ func (s *Server) logExecution(x *execution, verdict Verdict, err error, took tim
 	}
 }
 
-// incomplete reports whether the run has ended without doing everything, so that a person
-// should look at it.
+// incomplete reports whether the run has ended without doing everything. A person should
+// then look at it.
 func (x *execution) incomplete() bool {
 	return x.result != nil && x.result.State != StateSucceeded && x.result.State != StateCancelled
 }

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// exchange is a request that a published client sent to the simulator, and what
-// it reads from the answer: "path type" pairs. A path goes through the elements
-// of arrays; a question mark marks a key that may be absent.
+// exchange is a request that a published client sent to the simulator, and the
+// values that the client reads from the answer, as "path type" pairs. A path
+// includes all elements of an array. A question mark marks a key that may be absent.
 type exchange struct {
 	request string // method, path and query; {new} is the id of the client that the exchanges create
 	body    string

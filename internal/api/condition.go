@@ -37,8 +37,8 @@ func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Co
 	return conn, h.engine.IfUnchanged(seen), h.store.IfUnchanged(seen), nil
 }
 
-// met reports whether the condition holds. It returns the version of the connection that
-// the condition names, or the zero time if there is no condition.
+// met reports whether the condition holds. It also returns the version of the connection
+// that the condition names, or the zero time if there is no condition.
 func (c Condition) met(conn repo.Connection) (time.Time, bool) {
 	given := strings.TrimSpace(c.IfMatch)
 	if given == "" {

@@ -112,9 +112,8 @@ queues at /asynqmon/, which hold the tasks of all tenants.`,
 	return cmd
 }
 
-// printKey prints a new key: only the key for a person, or the record with the key for a
-// program. It returns an error if the key was not written. Nothing can be printed
-// afterwards.
+// printKey prints a new key: only the key for a person, or its whole record for a program.
+// It returns an error if the key was not written. Nothing can be printed afterwards.
 func (a *app) printKey(v apiKeyView, text string) error {
 	if a.format == "table" {
 		fmt.Fprintln(a.Out, text)

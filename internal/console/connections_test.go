@@ -233,8 +233,8 @@ func TestNightsHaveATable(t *testing.T) {
 	}
 }
 
-// The form keeps the name of an extra header and never shows its value. An empty value
-// keeps the stored one, and an empty name removes the header.
+// The form shows the name of an extra header but never its value. An empty value keeps
+// the stored one, and an empty name removes the header.
 func TestExtraHeader(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)

@@ -80,7 +80,7 @@ func TestLostOutputIsAFailure(t *testing.T) {
 	if len(all) < len(commands) {
 		t.Errorf("%d commands, %d in the table", len(all), len(commands))
 	}
-	last := func(name string) int { // these commands remove what the others need
+	last := func(name string) int { // these commands remove things that the others need
 		return slices.Index([]string{"runs undo", "connection remove"}, name)
 	}
 	slices.SortStableFunc(all, func(a, b string) int { return last(a) - last(b) })

@@ -143,7 +143,7 @@ func TestAuthServerIsNotSoughtFurther(t *testing.T) {
 	}
 }
 
-// If no spelling works, the error names the addresses that were tried, and nothing is
+// If no address works, the error names the addresses that were tried, and nothing is
 // stored. All of them are on the host that was typed.
 func TestAuthServerIsNotFound(t *testing.T) {
 	t.Parallel()
@@ -168,8 +168,8 @@ func TestAuthServerIsNotFound(t *testing.T) {
 	}
 }
 
-// A stored address is kept as long as it is among the spellings of the typed one. A change
-// to another path needs the secret again, and then the spellings are tried again.
+// A stored address is kept as long as the typed address can mean it. A change to another
+// path requires the secret again, and then all possible addresses are tried again.
 func TestChangedAuthServerIsFound(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)

@@ -52,8 +52,7 @@ func (s *sent) now() {
 	s.times = append(s.times, time.Now().UnixMicro())
 }
 
-// turns holds the turns that Redis has granted: for each epoch of its state, how often it
-// granted each time.
+// turns counts the turns that Redis has granted, by epoch of its state and by time.
 type turns map[string]map[int64]int
 
 // read adds the turns that Redis has now. It counts turns rather than requests, because a

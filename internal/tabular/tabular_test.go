@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// summary describes what was read from a file: items, lines passed over, connection. It is
-// the error if the file was refused.
+// summary describes what was read from a file: items, lines passed over, connection. If
+// the file was refused, summary returns the error.
 func summary[T any](list List[T], err error) string {
 	if err != nil {
 		return err.Error()

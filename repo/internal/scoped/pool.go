@@ -34,7 +34,7 @@ const idleInTransaction = 30 * time.Second
 var ErrURL = errors.New("database URL: malformed; special characters in its password must be percent-encoded")
 
 // errTLSFiles replaces the parser's error about a file that the address names.
-var errTLSFiles = errors.New("database URL: a file that sslrootcert, sslcert or sslkey names cannot be read, or is not PEM; a byte order mark at its start must be removed")
+var errTLSFiles = errors.New("database URL: a file named by sslrootcert, sslcert or sslkey cannot be read or is not PEM; if it starts with a byte order mark, remove the mark")
 
 // URLError returns the error for an address that the parser refuses with err. It does not
 // quote the address.
