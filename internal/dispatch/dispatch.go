@@ -34,8 +34,8 @@ const (
 	kindPrefix = "halo:"
 )
 
-// ErrNoQueue is the value of [Receipt.NotQueued] if the [Dispatcher] has no queue.
-var ErrNoQueue = errors.New("no queue is configured")
+// errNoQueue is the value of [Receipt.NotQueued] if the [Dispatcher] has no queue.
+var errNoQueue = errors.New("no queue is configured")
 
 // A Dispatcher connects one ledger and one queue. It is safe for concurrent use.
 type Dispatcher struct {
@@ -126,7 +126,7 @@ func Reason(err error) string {
 func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Receipt {
 	receipt := Receipt{RunID: repo.Hex(run.ID), Existing: existing}
 	if d.queue == nil {
-		receipt.NotQueued = ErrNoQueue
+		receipt.NotQueued = errNoQueue
 	} else {
 		bounded, cancel := context.WithTimeout(ctx, enqueueTimeout)
 		defer cancel()
