@@ -287,7 +287,7 @@ func unusualIPv4(host string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(ip >> 24), byte(ip >> 16), byte(ip >> 8), byte(ip)}), true
 }
 
-// splitPath splits a path into its parts, without empty ones.
+// splitPath splits a path into its parts, omitting empty ones.
 func splitPath(escaped string) (parts []string, err error) {
 	for part := range strings.SplitSeq(escaped, "/") {
 		switch {

@@ -49,9 +49,9 @@ type Config struct {
 	// Observe is called after each HTTP attempt. It must be safe for concurrent
 	// use. It may be nil.
 	Observe func(Attempt)
-	// Trace is called before each HTTP attempt. The returned function end is
-	// called when the attempt ends, with status 0 if there was no response.
-	// Trace must be safe for concurrent use. It may be nil.
+	// Trace is called before each HTTP attempt. The caller calls the returned function when
+	// the attempt ends, with status 0 if there was no response. Trace must be safe for
+	// concurrent use. It may be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
 	// Limits bound each call.

@@ -9,7 +9,7 @@ import (
 )
 
 // hostile lists addresses that an attacker could type to make the worker call a
-// forbidden target. why is a part of the error message. Entries with leads are
+// forbidden target. The field why is part of the error message. Entries with leads are
 // names that the test's name server resolves. They are refused when dialled.
 // All other entries are refused when parsed.
 var hostile = []struct{ address, why, leads string }{
@@ -175,10 +175,9 @@ var hostile = []struct{ address, why, leads string }{
 	{"many.example", "resolves to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
 
-// Each address that parses is called through an API. Addresses are also called
-// as typed, because a stored address may never have been parsed. Names are
-// resolved inside the process, and nothing would be dialled even if the guard
-// failed.
+// The test calls each address that parses, through an API. Addresses are also called as
+// typed, because a stored address may never have been parsed. Names are resolved inside the
+// process, and nothing would be dialled even if the guard failed.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
 	if len(hostile) < 140 {

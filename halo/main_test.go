@@ -61,7 +61,7 @@ func (s *stub) requests() []string {
 	return append([]string(nil), s.paths...)
 }
 
-// localTransport returns a transport that may call the test servers. Its
+// localTransport returns a transport that is allowed to call the test servers. Its
 // connections are closed at the end of the test.
 func localTransport(t testing.TB) *http.Transport {
 	t.Helper()

@@ -137,8 +137,8 @@ func apiVia(t *testing.T, base string, allow *Allow, p *Proxy, names *names, roo
 	return newAPI(t, Config{ResourceServer: base + "/api", AuthServer: base + "/auth", ClientID: "app", ClientSecret: testSecret, Transport: transport, Limits: Limits{RetryBudget: time.Millisecond}})
 }
 
-// A proxy is asked for the address that the guard has checked. Only a listed name is asked
-// for by name, even if this machine cannot look it up.
+// A proxy is asked for the address that the guard has checked. Only for a listed host does
+// the proxy get the name, which this machine may be unable to resolve.
 func TestCallsThroughAProxy(t *testing.T) {
 	t.Parallel()
 	port, roots := tlsHalo(t)

@@ -41,7 +41,7 @@ type exchange struct {
 }
 
 // attempt makes one HTTP request: gate, send, read, judge, observe. It returns
-// an [*Error], the gate's error or the error of the request's context. The body
+// an [*Error], the gate's error, or the error of the request's context. The body
 // of req must be replayable or absent.
 func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	ctx := req.Context()

@@ -10,9 +10,9 @@
 //     error is [ErrNotFound]. Row level security is a second line of defence: each
 //     statement runs in the scope of one tenant (package scoped), except in the methods
 //     listed below.
-//   - It takes locks in one order, so that transactions do not deadlock. First is the
-//     tenant's lock for claiming bulk runs, then the tenant's lock for adding companies
-//     and for mapping and unmapping them. Both are advisory locks. Next are the
+//   - It takes locks in one order, so that transactions do not deadlock. First comes
+//     the tenant's lock for claiming bulk runs, then the tenant's lock for adding,
+//     mapping and unmapping companies. Both are advisory locks. Then come the
 //     connection's row, the run's row, and everything else.
 //   - It uses the database's clock, so that the clocks of workers do not matter.
 //   - If Postgres refuses data, it returns an [*InvalidError] or [*ConflictError], never

@@ -185,7 +185,7 @@ func TestEnqueueFindsEqualRequest(t *testing.T) {
 	}
 	next := must[uuid.UUID](t)(w.enqueue(t, conn, "import", `{"client_ids": [1, 2, 3]}`))
 	if ids[next] {
-		t.Error("a new request got an ended run")
+		t.Error("a new request got a finished run")
 	}
 }
 

@@ -84,8 +84,8 @@ const (
 
 	// The statement removes findings from their table and applies them to the active
 	// mappings. A mapping that was created after the run began is newer than the
-	// finding and does not change. The reason of an unlisted client ends with the day
-	// when it was last listed. The day does not change while the client stays
+	// finding and does not change. The reason given for an unlisted client ends with the
+	// date on which it was last listed. The day does not change while the client stays
 	// unlisted.
 	applyFindingsSQL = `
 		with taken as (
@@ -174,9 +174,9 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 	return taken, nil
 }
 
-// DoubtVanished decides whether the run may mark its missing clients as missing. If more
-// than most of them are newly missing, their mappings become unverified, with
-// [DoubtVanished] and the given reason. The parameter after is the minimum time until a
+// DoubtVanished decides whether the run may mark the mappings of clients that it did not
+// find as missing. If the number of newly missing clients exceeds most, their mappings
+// become unverified, with [DoubtVanished] and the given reason. The parameter after is the minimum time until a
 // later run can confirm that they are missing. DoubtVanished is safe to repeat. It
 // returns [ErrFenced] if another execution owns the run.
 func (s *Store) DoubtVanished(ctx context.Context, ref RunRef, most int, after time.Duration, reason string) (doubted int, err error) {

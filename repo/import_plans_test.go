@@ -26,7 +26,7 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 		list := all[n*size : (n+1)*size]
 		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
-	w.Close() // a session reports its reads when it ends, at the latest
+	w.Close() // sessions report their reads to the statistics no later than when they end
 	// Scans of small tables are fine: at this size they read a tenth of the rows that a
 	// wrong plan reads.
 	const most = 200 * pages * size
@@ -72,7 +72,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 			repotest.MapClients(t, w.url, repo.Connection{Tenant: w.tenant, ID: w.conn}, 1, mapped)
 			before := rowsRead(t, w.url)
 			w.touchOf(t, clients(mapped+2*size), size)
-			w.Close() // a session reports its reads when it ends, at the latest
+			w.Close() // sessions report their reads to the statistics no later than when they end
 			awaitRows(t, w.url, "clients", size)
 			for table, rows := range rowsRead(t, w.url) {
 				// About ten statements may each read everything once or twice.

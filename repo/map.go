@@ -29,7 +29,7 @@ type MapChunk struct {
 	How          string // free text for the events
 }
 
-// PairLookup is a pair of the request, as the caller wrote it.
+// PairLookup is a pair from the request, as the caller wrote it.
 type PairLookup struct {
 	Number    int       // position in the request, from 1
 	CompanyID uuid.UUID // zero if Company is not an id

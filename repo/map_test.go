@@ -109,7 +109,7 @@ func TestMapReadsCompanies(t *testing.T) {
 		return nil, errors.New("enough")
 	})
 	if err == nil {
-		t.Error("MapPairs did not return the error of decide")
+		t.Error("MapPairs did not return the error from decide")
 	}
 	equal(t, "companies", got, [][]string{{byID}, {byExternal}, {byName}, {low1, low2}, {}, many[:5]})
 }

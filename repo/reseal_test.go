@@ -47,8 +47,8 @@ func reseal(t *testing.T, store *repo.Store, limit int) (sealed int, stuck []rep
 	return 0, nil
 }
 
-// A pass reseals secrets of older keys, tenant by tenant. It skips secrets of unknown
-// and newer keys and reports those that cannot be decrypted.
+// Resealing replaces what older keys have sealed, tenant by tenant. It skips what
+// unknown and newer keys have sealed, and reports what cannot be decrypted.
 func TestResealSecrets(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -72,7 +72,7 @@ func BenchmarkForgetNothing(b *testing.B) {
 }
 
 // BenchmarkCountFleet counts a million mappings of a thousand tenants. One mapping in a
-// hundred is not ok.
+// hundred has a state other than ok.
 func BenchmarkCountFleet(b *testing.B) {
 	w := newFixture(b)
 	for _, sql := range []string{

@@ -204,7 +204,7 @@ func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 }
 
 // RequestCancel ends a queued run at once. A running run ends at its next batch. An
-// ended run does not change. RequestCancel is safe to repeat.
+// finished run does not change. RequestCancel is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)
@@ -234,7 +234,7 @@ func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, 
 }
 
 // RejectRun fails a queued or running run that no execution can accept. It does not
-// change an ended run. It returns [ErrNotFound] if the tenant has no such run.
+// change a finished run. It returns [ErrNotFound] if the tenant has no such run.
 func (s *Store) RejectRun(ctx context.Context, tenant string, id uuid.UUID, reason string) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockRun(ctx, tx, tenant, id)

@@ -115,7 +115,7 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return err
 }
 
-// Forget deletes an ended task and its result, so that the run can be enqueued again.
+// Forget deletes a finished task and its result, so that the run can be enqueued again.
 // It does nothing if the task does not exist or has not ended.
 func (c *Client) Forget(ctx context.Context, runID string) error {
 	info, err := c.lookUp(ctx, runID)

@@ -96,7 +96,7 @@ func ExampleHandle() {
 	// Output:
 }
 
-// startWorker serves imports that find two clients.
+// startWorker starts a worker whose imports find two clients each.
 func startWorker() (stop func()) {
 	address, err := tasks.ParseAddress(tasks.RedisURL())
 	if err != nil {

@@ -94,7 +94,7 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 		}
 	}()
 	select {
-	case <-s.draining: // asynq took the task while the server began to stop
+	case <-s.draining: // asynq took the task as the server was beginning to stop
 		return nil, Later(0, errDraining)
 	default:
 	}

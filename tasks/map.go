@@ -108,7 +108,7 @@ func (p Pair) Validate() error {
 	case p.ClientID < 0:
 		return fmt.Errorf("%d is not a client id", p.ClientID)
 	case p.ClientID == 0 && p.ClientName == "":
-		return errors.New("no client: want its id or its name")
+		return errors.New("no client: give a client id or a client name")
 	case p.ClientID != 0 && p.ClientName != "":
 		return errors.New("client id and client name: want one of them")
 	}

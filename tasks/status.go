@@ -20,7 +20,7 @@ const (
 // States of a run with a result; see [RunResult].
 const (
 	StateSucceeded = "succeeded" // everything requested has been done
-	StatePartial   = "partial"   // something was not read or not done; Error and Items say why
+	StatePartial   = "partial"   // something could not be read or done; Error and Items say why
 	StateHeld      = "held"      // nothing was changed; a person must approve it
 	StateCancelled = "cancelled" // ended at a person's request
 )

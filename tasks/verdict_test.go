@@ -109,7 +109,7 @@ func TestBackoffStaysInBounds(t *testing.T) {
 	})
 }
 
-// The error contains the delay of a Later.
+// If the handler returned a Later, the error contains its delay.
 func TestRetryDelay(t *testing.T) {
 	t.Parallel()
 	_, kept := judge(fmt.Errorf("budget: %w", Later(42*time.Second, nil)), false)

@@ -70,7 +70,7 @@ func toleratedFor(err error) time.Duration {
 	return redisTimeout
 }
 
-// outcome converts the status of an ended run to the results of Wait.
+// outcome converts the status of a finished run to the results of Wait.
 func outcome(s Status, err error) (RunResult, error) {
 	switch {
 	case err != nil:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// answer is a response and how to send it.
+// answer is a response together with the way to send it.
 type answer struct {
 	status int
 	header http.Header // may be nil
@@ -123,7 +123,7 @@ func drop(w http.ResponseWriter, reset bool) {
 	_ = conn.Close()
 }
 
-// maxBuffer bounds the size of a buffer that is kept, in bytes.
+// maxBuffer is the maximum size, in bytes, of a buffer that is kept.
 const maxBuffer = 1 << 20
 
 // bodyPool reuses the buffers of list pages. A page of 100 rows takes some

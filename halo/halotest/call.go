@@ -80,7 +80,8 @@ func (c *call) limitKey() string {
 // Route is a kind of request: its method and the template of its path.
 type Route string
 
-// All other requests, including those with a wrong method, are RouteOther.
+// The routes that the simulator knows. Any other request, including one with a wrong
+// method, is RouteOther.
 const (
 	RouteToken     Route = "POST /token"
 	RouteDiscovery Route = "GET /.well-known/openid-configuration"

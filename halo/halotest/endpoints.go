@@ -21,7 +21,7 @@ func detail(c *call) answer {
 	return success(e.appendDetail(make([]byte, 0, 2048), c.p))
 }
 
-// client returns the client with the given id, or nil and Halo's answer.
+// client returns the client with the given id or nil, together with Halo's answer.
 func (c *call) client(text string) (*entry, answer) {
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -68,9 +68,9 @@ type changes struct {
 	TopLevel json.Number `json:"toplevel_id"`
 }
 
-// save answers POST /api/Client. The body is an array. An object with an id
-// changes that client; keys that it lacks do not change. The answer is the last
-// object alone (n8n, Midtown-Technology-Group/halocli).
+// save answers POST /api/Client. The body is an array. An object with an id updates the
+// client with that id; fields that it omits stay unchanged. The answer is the last object
+// alone (n8n, Midtown-Technology-Group/halocli).
 func save(c *call) answer {
 	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if kind != "application/json" {

@@ -39,7 +39,7 @@ func newFixture(tb testing.TB, opts ...Option) *fixture {
 	return r
 }
 
-// reply is a response and its body. err is the error of the request or of
+// reply is a response and its body. err is the error from the request or from
 // reading the body.
 type reply struct {
 	status int

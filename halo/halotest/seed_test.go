@@ -49,13 +49,13 @@ func TestSeedShape(t *testing.T) {
 	share("inactive", 50, 150, func(c Client) bool { return c.Inactive })
 	share("without top level", 10, 100, func(c Client) bool { return c.TopLevelID == 0 })
 	share("top level 1", 1500, 2100, func(c Client) bool { return c.TopLevelID == 1 })
-	share("no ASCII", 600, 1300, func(c Client) bool { return strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 }) })
+	share("not ASCII", 600, 1300, func(c Client) bool { return strings.ContainsFunc(c.Name, func(r rune) bool { return r > 127 }) })
 	share("never changed", 50, 250, func(c Client) bool { return c.Updated.IsZero() })
 	share("custom fields", 150, 350, func(c Client) bool { return len(c.CustomFields) > 0 })
-	share("no name or pieces of a pattern", 0, 0, func(c Client) bool {
+	share("name empty, or with pieces of a pattern left in it", 0, 0, func(c Client) bool {
 		return c.Name == "" || strings.HasSuffix(c.Name, " L") || strings.Contains(c.Name, " F ")
 	})
-	share("no UTF-8", 0, 0, func(c Client) bool { return !utf8.ValidString(c.Name) })
+	share("not UTF-8", 0, 0, func(c Client) bool { return !utf8.ValidString(c.Name) })
 
 	gaps := 0
 	for i := 1; i < len(cs); i++ {

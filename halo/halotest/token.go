@@ -29,7 +29,7 @@ type token struct {
 }
 
 // tokenStore holds the tokens of all tenants. It keeps expired tokens for a
-// while, so that requests with such tokens still count for the tenant.
+// while, so that requests with such tokens still count towards the tenant.
 type tokenStore struct {
 	mu   sync.Mutex
 	m    map[string]*token
@@ -64,7 +64,7 @@ func (s *tokenStore) putKey(key string, a *App) {
 	s.keys[key] = a
 }
 
-// find returns the access token or the application of a static key, or nil.
+// find returns the access token, or the application that a static key belongs to, or nil.
 func (s *tokenStore) find(header http.Header) (*token, *App) {
 	scheme, value, _ := strings.Cut(header.Get("Authorization"), " ")
 	s.mu.Lock()

@@ -16,7 +16,7 @@ type filter struct {
 	topLevel         int64
 	byTopLevel       bool
 	client           int64 // 0: all clients
-	since            int64 // minimum time of the last change in nanoseconds; 0: no minimum
+	since            int64 // earliest time of the last change, in Unix nanoseconds; 0: any time
 }
 
 // plain reports whether f selects exactly the active clients, or all clients.

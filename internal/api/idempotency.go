@@ -87,8 +87,8 @@ func (h *Handler) settle(ctx context.Context, p access.Principal, key string, ow
 	}
 }
 
-// answerError writes the problem for an error in middleware. For the error of a handler,
-// [add] does so.
+// answerError writes the problem for an error in middleware. For an error returned by a
+// handler, [add] does this.
 func (h *Handler) answerError(ctx huma.Context, err error) {
 	err = h.problemOf(err)
 	if with, ok := errors.AsType[huma.HeadersError](err); ok {

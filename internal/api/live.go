@@ -100,7 +100,7 @@ func (h *Handler) watch(ctx context.Context, w http.ResponseWriter, tenant strin
 	}
 }
 
-// last writes the last event: the ended run with its items and pairs.
+// last writes the last event: the finished run with its items and pairs.
 func (h *Handler) last(ctx context.Context, s *stream, tenant string, id uuid.UUID) {
 	if run, err := h.store.Run(ctx, tenant, id); err == nil {
 		s.event("end", run)

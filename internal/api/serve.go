@@ -18,7 +18,7 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// ServeHTTP answers a request below [Prefix]. A request that matches no operation gets a
+// ServeHTTP answers a request whose path begins with [Prefix]. A request that matches no operation gets a
 // problem.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")

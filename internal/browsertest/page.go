@@ -49,7 +49,7 @@ func (b *Browser) Open(t testing.TB) *Page {
 		chromedp.Do(ctx),
 		void(chromedp.Call(ctx, log.Enable, cdp.Empty{})),
 		void(chromedp.Call(ctx, network.Enable, network.EnableParams{})),
-		// Several tabs may have the focus at the same time.
+		// Lets several tabs have focus at the same time.
 		void(chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})),
 		void(chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: reportViolations})),
 	} {

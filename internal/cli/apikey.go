@@ -135,7 +135,7 @@ func (a *app) revokeUnseen(ctx context.Context, p parts, key repo.APIKey, err er
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
 	if _, _, rerr := access.RevokeKey(ctx, p.store, p.tenant, a.actor(), key.ID.String()); rerr != nil {
-		return fmt.Errorf("key %q could not be shown (%w) and not be revoked (%w): run \"enqueue apikey revoke %s\"", key.Name, err, rerr, key.ID)
+		return fmt.Errorf("key %q could neither be shown (%w) nor revoked (%w): run \"enqueue apikey revoke %s\"", key.Name, err, rerr, key.ID)
 	}
 	return fmt.Errorf("key %q was revoked because it could not be shown: %w", key.Name, err)
 }

@@ -62,7 +62,7 @@ func (a *app) clientsCommand() *cobra.Command {
 		}),
 	}
 	connectionFlag(cmd, &connection)
-	cmd.Flags().StringVar(&q.Search, "search", "", "only clients that Halo finds for this text")
+	cmd.Flags().StringVar(&q.Search, "search", "", "only clients that Halo's search finds for this text")
 	cmd.Flags().IntVar(&q.Page, "page", 1, "page, from 1")
 	cmd.Flags().IntVar(&q.PageSize, "page-size", 50, "clients per page, 1 to 100")
 	cmd.Flags().BoolVar(&all, "all", false, "read all pages")

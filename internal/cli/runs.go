@@ -123,7 +123,7 @@ func (a *app) runsCancel() *cobra.Command {
 }
 
 func (a *app) runsRetry() *cobra.Command {
-	return a.runAgain("retry", "Repeat the request of an ended run; start a waiting run now", (*engine.Engine).Retry)
+	return a.runAgain("retry", "Repeat the request of a finished run; start a waiting run now", (*engine.Engine).Retry)
 }
 
 func (a *app) runsApprove() *cobra.Command {
@@ -154,8 +154,8 @@ func (a *app) runAgain(name, short string, start runStart) *cobra.Command {
 
 func (a *app) runsUndo() *cobra.Command {
 	return &cobra.Command{
-		Use: "undo RUN", Short: "Undo an ended import or map run",
-		Long: `undo unmaps the mappings that an ended import or map run created, and deletes the
+		Use: "undo RUN", Short: "Undo a finished import or map run",
+		Long: `undo unmaps the mappings that a finished import or map run created, and deletes the
 companies that it created, unless a person changed them since. It lists what it
 leaves unchanged, with the reason. Mappings that "map --replace" replaced stay
 unmapped; restore them with "enqueue restore". You can safely repeat an undo.`,

@@ -147,7 +147,7 @@ func (a *app) printRun(run repo.Run) error {
 	return nil
 }
 
-// ended returns the error with which a command reports an ended run, or nil if the run
+// ended returns the error with which a command reports a finished run, or nil if the run
 // succeeded.
 func ended(run repo.Run) error {
 	id := engine.RunID(run.ID)

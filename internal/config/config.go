@@ -260,7 +260,7 @@ func validAddr(addr string) bool {
 	return err == nil
 }
 
-// parseFaults splits the error of the environment library into one fault per variable.
+// parseFaults splits the error from the environment library into one fault per variable.
 func parseFaults(err error) []string {
 	if err == nil {
 		return nil

@@ -99,7 +99,7 @@ func (c *Console) addConnection(r *request) error {
 		return r.renderFailed(err, "connection_new", "Connect Halo PSA", form)
 	}
 	return r.redirect("/connections/"+conn.ID.String(), &flash{
-		Text: "Halo PSA accepted the credentials and showed its companies. The connection “" + conn.Name + "” is ready.",
+		Text: "Halo PSA accepted the credentials and returned its companies. The connection “" + conn.Name + "” is ready.",
 		Link: "/import?connection=" + conn.ID.String(), Go: "Import companies",
 	})
 }

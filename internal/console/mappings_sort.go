@@ -86,8 +86,8 @@ func (s mappingSort) sort(all []repo.Mapping) {
 // heading contains the link and the aria-sort value of a column heading.
 type heading struct{ URL, Aria string }
 
-// Heading returns the heading of a column. It links to the column's order, or to the
-// reverse order if the list is already sorted by the column.
+// Heading returns the heading of a column. It links to the list sorted by the column, or in
+// reverse order if the list is already sorted by it.
 func (p *mappingsPage) Heading(column string) heading {
 	now, h := sortOf(p.Sort), heading{Aria: "none"}
 	var ways []mappingSort

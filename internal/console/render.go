@@ -104,8 +104,8 @@ func stamp(at any) template.HTML {
 		return `<span class="none">–</span>`
 	}
 	t = t.UTC()
-	// The result contains only digits and fixed letters.
-	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // only digits and fixed letters
+	// Apart from the fixed markup, the result contains only a formatted time.
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s&nbsp;UTC</time>`, //nolint:gosec // only a formatted time
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
 }
 

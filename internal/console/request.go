@@ -22,7 +22,7 @@ type request struct {
 	w http.ResponseWriter
 }
 
-// page is the data of a template.
+// page is the data passed to a template.
 type page struct {
 	Title string
 	Nav   string // path of the navigation entry to highlight
@@ -135,8 +135,8 @@ func filterID(text, reason string) (*uuid.UUID, error) {
 	return &id, nil
 }
 
-// with returns the URL of this page with some query parameters changed. An empty value
-// removes a parameter.
+// The method with returns this page's URL with some query parameters changed. An empty
+// value removes a parameter.
 func (r *request) with(pairs ...string) string {
 	q := make(url.Values)
 	for name, values := range r.URL.Query() {

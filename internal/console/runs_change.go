@@ -48,8 +48,8 @@ func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
 	return id, undoFlash(undo), err
 }
 
-// receiptFlash returns the message for a request that started a run. If the run waits for
-// the queue or existed before, the message says so. Otherwise, the message is the
+// receiptFlash returns the message for a request that started a run. If the run could not
+// be queued yet, or already existed, the message says so. Otherwise, the message is the
 // parameter done. An empty done means no message.
 func receiptFlash(receipt engine.Receipt, done string) *flash {
 	switch {

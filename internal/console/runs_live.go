@@ -23,7 +23,8 @@ func (c *Console) live(r *request, run repo.Run) live {
 }
 
 // runLive answers htmx, which polls every second until the run ends. The last response
-// stops the polling and replaces the parts of the page that differ for an ended run.
+// stops the polling and replaces the parts of the page that are different once a run has
+// ended.
 func (c *Console) runLive(r *request) error {
 	run, err := r.runAlone()
 	if err != nil {
@@ -114,7 +115,7 @@ func (l live) StateText() string {
 		}
 		return "The run is done."
 	case repo.StatePartial:
-		return "The run ended, but something was not read or not done. The reason is below."
+		return "The run ended, but something could not be read or done. The reason is below."
 	case repo.StateHeld:
 		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:
@@ -155,7 +156,7 @@ func (l live) CanCancel() bool { return l.May.Write && !l.Ended() && l.CancelReq
 // CanRetry reports whether the request can be repeated.
 func (l live) CanRetry() bool { return l.May.Write && l.Ended() && l.State != repo.StateHeld }
 
-// CanApprove reports whether the run waits for approval.
+// CanApprove reports whether the run is waiting for approval.
 func (l live) CanApprove() bool { return l.May.Write && l.State == repo.StateHeld }
 
 // CanUndo reports whether the run created anything that can be undone.

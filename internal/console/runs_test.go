@@ -65,7 +65,7 @@ func TestWatchRun(t *testing.T) {
 	}
 	ended := s.get("/runs/"+id).wants(http.StatusOK, "The run is done", "complete")
 	if len(ended.find("*", "hx-get", "*")) != 0 || strings.Contains(ended.body, "http-equiv") {
-		t.Error("the page of an ended run polls")
+		t.Error("the page of a finished run polls")
 	}
 	s.get("/runs/0193f2a4c5d77e0a9b1c2d3e4f506172/live", "HX-Request", "true").wants(http.StatusNotFound)
 }
@@ -143,7 +143,7 @@ func TestRunShowsWhatNeedsAPerson(t *testing.T) {
 	if len(listed) != 1 || !strings.HasPrefix(listed[0][3], "partial "+why) || listed[0][8] != "2" || listed[0][9] != "0" {
 		t.Errorf("list %q", listed)
 	}
-	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "Needs a person (2)", "2 pairs", "something was not read or not done", why)
+	a := s.get("/runs/"+receipt.RunID).wants(http.StatusOK, "Needs a person (2)", "2 pairs", "something could not be read or done", why)
 	rows := a.rows()
 	if len(rows) != 4 {
 		t.Fatalf("rows %q", rows)

@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The largest forms stay below the 1 MiB limit of a request body, even with the
-// longest names.
+// The largest forms stay below the 1 MiB limit on request bodies, even with the longest
+// names.
 func TestFormsStayBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20

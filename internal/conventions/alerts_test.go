@@ -91,7 +91,7 @@ func TestAlertRules(t *testing.T) {
 		_, err = os.Stat(promtool)
 	}
 	if err != nil {
-		t.Skip("skipped: promtool is not on this machine; make promtool fetches it")
+		t.Skip("skipped: promtool is not on this machine; run make promtool to fetch it")
 	}
 	for _, args := range [][]string{{"check", "rules", alertRules}, {"test", "rules", alertTests}} {
 		cmd := exec.Command(promtool, args...)

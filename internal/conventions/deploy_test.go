@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The programs read each setting in the files in deploy. A renamed or mistyped
+// Every setting in the files in deploy is one that the programs read. A renamed or mistyped
 // setting would have no effect and cause no error.
 func TestDeployedSettingsExist(t *testing.T) {
 	t.Parallel()

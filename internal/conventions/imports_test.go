@@ -84,7 +84,7 @@ var house = map[string]struct {
 		"a test kit that runs the programs and searches their output; it links none of their use cases",
 	},
 	"internal/demo":    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
-	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "it explains the errors of these packages to a person"},
+	"internal/problem": {[]string{"halo", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "it explains the errors that these packages return to a person"},
 	"internal/view":    {[]string{"internal/engine", "internal/suggest", "repo", "tasks"}, "JSON records of the use cases' results"},
 	"internal/setup": {
 		[]string{"halo", "tasks", "repo", "internal/config", "internal/dial", "internal/dispatch", "internal/engine", "internal/ratelimit", "internal/secret", "internal/traces"},

@@ -17,9 +17,9 @@ import (
 // supervisor runs the command "$@". When supervisor's standard input closes, it
 // ends the command with signal $1, or with the signal read from the input, and
 // removes folder $2. It keeps the folder if it contains a file named "halted".
-// It also keeps the folder if the server ended without being stopped, to
-// preserve the log. It exits with the server's status. The pipe moves to
-// descriptor 3, because a shell gives /dev/null to its background jobs.
+// It also keeps the folder if the server exited on its own, to preserve the log. It exits
+// with the server's status. The pipe moves to descriptor 3, because a shell gives /dev/null
+// to its background jobs.
 const supervisor = `
 sig=$1 dir=$2; shift 2
 trap '' INT TERM HUP QUIT
@@ -176,7 +176,7 @@ func (s *server) await(ctx context.Context, ready func(context.Context) error) e
 		}
 		select {
 		case <-s.done:
-			return fmt.Errorf("%s ended at start: %w; its log ends with:\n%s", s.name, s.err, tail(s.log))
+			return fmt.Errorf("%s exited during startup: %w; the last lines of its log:\n%s", s.name, s.err, tail(s.log))
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: %w; its log ends with:\n%s", s.name, last, tail(s.log))
 		case <-tick.C:

@@ -1,6 +1,6 @@
 // Package dial opens handles on the Halo of a connection. A handle uses the connection's
 // credentials, respects the request budget, and reports metrics and traces. The package
-// also removes credentials from the errors of a run.
+// also removes credentials from errors in a run.
 package dial
 
 import (

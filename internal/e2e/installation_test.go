@@ -78,10 +78,10 @@ func TestTwoInstallationsOnOneRedis(t *testing.T) {
 				}
 			}
 			if page := w.Page(t, "/readyz"); !strings.Contains(page, "redis: ok") {
-				t.Errorf("readyz of the first:\n%s", page)
+				t.Errorf("readyz of the first installation:\n%s", page)
 			}
 			if r := second.Run(id); r.State != "queued" || r.Attempt != 0 {
-				t.Errorf("the run of the second: %+v", r)
+				t.Errorf("run of the second installation: %+v", r)
 			}
 			if tt.other == "" {
 				tt.other = second.EmptyRedis()
@@ -89,15 +89,15 @@ func TestTwoInstallationsOnOneRedis(t *testing.T) {
 			second.Redis = tt.other
 			second.StartWorker()
 			if r := second.AwaitRun(id); r.Attempt != 1 || r.Records != 250 {
-				t.Errorf("the run of the second, with its own Redis: %+v", r)
+				t.Errorf("run of the second installation, with its own Redis: %+v", r)
 			}
 		})
 	}
 }
 
 // A running worker notices that its Redis belongs to another installation, and ends. A
-// worker that only serves HTTP is not ready. After a flush, the same installation gets
-// the Redis again.
+// worker that only serves HTTP is not ready. If the Redis is then flushed, the
+// installation that had it first claims it again.
 func TestRedisChangesHands(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, "")

@@ -11,8 +11,8 @@ import (
 )
 
 // Redis loses all data while twenty runs are executing and sixty are queued.
-// All runs end within two minutes, and no change is made twice. The simulated
-// Halo holds all lists until Redis has been flushed.
+// All runs end within two minutes, and no change is made twice. The simulated Halo delays
+// all lists until Redis has been flushed.
 func TestFlushAllInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const connections, clients, tenants, slots = 80, 3, 10, 20

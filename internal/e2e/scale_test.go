@@ -80,6 +80,6 @@ func TestManyClients(t *testing.T) {
 		t.Errorf("an unchanged import left %d events", n-events)
 	}
 	if n := count(`select count(*) from halosync.run_pages`); n != 0 {
-		t.Errorf("%d rows of ended runs left", n)
+		t.Errorf("%d rows of finished runs left", n)
 	}
 }

@@ -35,7 +35,7 @@ func TestDatabaseThatIsNotUTF8(t *testing.T) {
 		vars := []string{"DATABASE_URL=" + repotest.EncodedURL(t, encoding)}
 		for _, args := range [][]string{{"migrate"}, {}, {"doctor"}} {
 			text, code := halosyncWorker(in, vars, args...)
-			if code != 1 || !strings.Contains(text, "has the encoding "+encoding+", and halosync needs UTF8") || !strings.Contains(text, "template template0") {
+			if code != 1 || !strings.Contains(text, "has encoding "+encoding+", but halosync needs UTF8") || !strings.Contains(text, "template template0") {
 				t.Errorf("worker %v on %s: exit code %d\n%s", args, encoding, code, text)
 			}
 		}
@@ -110,7 +110,7 @@ func TestProxyForHalo(t *testing.T) {
 		t.Errorf("doctor:\n%s", text)
 	}
 	if len(asked) > 0 {
-		t.Errorf("the proxy of the environment was asked: %v", asked)
+		t.Errorf("requests went to the proxy in the environment: %v", asked)
 	}
 
 	in.Env = []string{"HALOSYNC_PROXY=" + through, "HALOSYNC_LOG_LEVEL=debug"}

@@ -142,8 +142,7 @@ func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	}
 }
 
-// A request succeeds while the queue is unavailable, and a worker enqueues its run
-// later.
+// A request succeeds even if the queue is unavailable; a worker enqueues the run later.
 func TestRequestWithoutQueue(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -355,6 +354,6 @@ func TestRetryAndCancelInEveryState(t *testing.T) {
 		t.Errorf("once more: %+v %v", second, err)
 	}
 	if state := cancel(running); state != repo.StateCancelled {
-		t.Errorf("cancel of an ended run: %s", state)
+		t.Errorf("cancel of a finished run: %s", state)
 	}
 }

@@ -32,7 +32,7 @@ func (w *fixture) nextNight() {
 	repotest.Exec(w.t, w.url, `update halosync.connections set listed_at = listed_at - interval '1 day', verified_at = verified_at - interval '1 day'`)
 }
 
-// refuse makes Halo answer every request for one client with a status.
+// refuse makes Halo answer every request for the given client with the given status.
 func (w *fixture) refuse(client int64, status int) {
 	w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, ClientID: client, Times: halotest.Forever}, halotest.Status(status, ""))
 }
@@ -295,7 +295,7 @@ func TestClientsVanishTogether(t *testing.T) {
 				t.Errorf("states %v", s)
 			}
 
-			// The client that came back is new if it vanishes again.
+			// If the client that came back vanishes again, it counts as newly missing.
 			w.nextNight()
 			hide(13, 30, 31, 32)
 			want(w.resync(conn), repo.StatePartial, 0, 4)

@@ -82,8 +82,7 @@ func (c *stats) String() string {
 	return text
 }
 
-// enough fails the test if an event occurred too rarely, because the test would then
-// prove little.
+// enough fails the test if an event occurred too rarely for the test to prove much.
 func (c *stats) enough(t *testing.T, histories int) {
 	for name, n := range c.counters() {
 		if n.Load() < int64(max(1, histories/100)) && name != "failed" {
@@ -197,7 +196,7 @@ func changed(before, after map[uuid.UUID]side) (diffs []string) {
 	return diffs
 }
 
-// run executes a job as often as the queue does and returns the ended run.
+// run executes a job as often as the queue does and returns the finished run.
 func run[A any](s *history, job tasks.Job[A], execute func() error) (r repo.Run) {
 	for range 60 {
 		err := execute()

@@ -363,7 +363,7 @@ func (s *history) exact(j tasks.Job[tasks.ResyncArgs], r repo.Run) {
 	}
 	waiting := repotest.Value[int](s.t, s.url, `select count(*) from halosync.mappings
 		where tenant = $1 and state = 'unverified' and vanished_at is not null and deleted_at is null`, s.name)
-	if r.State == repo.StatePartial && r.Unverified == waiting { // they vanished together, so another night must confirm it
+	if r.State == repo.StatePartial && r.Unverified == waiting { // many vanished together; the next night's resync must confirm that they are gone
 		repotest.Exec(s.t, s.url, `update halosync.mappings set vanished_at = vanished_at - interval '1 day' where tenant = $1`, s.name)
 		j = resyncJob(s.conn)
 		r = run(s, j, func() error { _, err := s.engine.Resync(s.t.Context(), j); return err })

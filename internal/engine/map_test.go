@@ -47,7 +47,7 @@ func mapJob(conn repo.Connection, replace bool, pairs ...tasks.Pair) tasks.Job[t
 	return tasks.Job[tasks.MapArgs]{RunID: tasks.NewRunID(), Args: args.Canonical(), Attempt: 1, Draining: make(chan struct{})}
 }
 
-// mapAll executes a map run as often as the queue would and returns the ended run.
+// mapAll executes a map run as often as the queue would and returns the finished run.
 func (w *fixture) mapAll(j tasks.Job[tasks.MapArgs]) repo.Run {
 	w.t.Helper()
 	for range 20 {
@@ -186,7 +186,7 @@ func TestMapReplaces(t *testing.T) {
 		}
 	}
 	if events[0].Before == nil || !strings.Contains(string(events[0].Before), `"mapped_by": "map"`) {
-		t.Errorf("before of the deleted mapping: %s", events[0].Before)
+		t.Errorf("column before of the deleted mapping: %s", events[0].Before)
 	}
 }
 

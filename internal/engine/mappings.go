@@ -120,8 +120,7 @@ func (r *sideReader) absent(ctx context.Context) repo.HaloSide {
 	return sideOf(halo.Client{}, halo.ErrNotFound)
 }
 
-// sideOf returns the Halo side of a restored mapping from the result of reading its
-// client.
+// sideOf derives the Halo side of a restored mapping from the client that was read.
 func sideOf(c halo.Client, err error) repo.HaloSide {
 	switch {
 	case errors.Is(err, halo.ErrNotFound):

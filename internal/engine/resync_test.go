@@ -24,7 +24,7 @@ func resyncJob(conn repo.Connection) tasks.Job[tasks.ResyncArgs] {
 	}
 }
 
-// resync executes a resync as often as the queue would and returns the ended run.
+// resync executes a resync as often as the queue would and returns the finished run.
 func (w *fixture) resync(conn repo.Connection) repo.Run {
 	w.t.Helper()
 	return w.resyncJob(resyncJob(conn))

@@ -80,7 +80,7 @@ func runError(runID string, err error) error {
 	return err
 }
 
-// Retry repeats the request of an ended run. For an unfinished run, Retry returns the
+// Retry repeats the request of a finished run. For an unfinished run, Retry returns the
 // same run, so it is safe to repeat. If the unfinished run is delayed, it becomes due
 // at once.
 func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receipt, error) {

@@ -46,7 +46,7 @@ func TestOneTokenPerImport(t *testing.T) {
 			continue
 		}
 		tokens.Store(0)
-		// Ambiguous names make a run partial, but complete.
+		// A run with ambiguous names is partial, although it has read the whole list.
 		if run := w.importAll(conn); !run.Complete || run.Failed > 0 || run.Records != 250 || tokens.Load() != 1 {
 			t.Errorf("%s: %s, %d records, %d tokens: %s", said, run.State, run.Records, tokens.Load(), run.Error)
 		}
@@ -85,7 +85,7 @@ func TestConnectionWithoutTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := repo.Active // until the last attempt, the answer may pass
+			want := repo.Active // until the last attempt, the refusal may be temporary
 			if j.Final {
 				want = tt.state
 			}

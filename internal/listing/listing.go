@@ -17,7 +17,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Listing reads clients in one execution of a run.
+// A Listing reads clients during one execution of a run.
 type Listing struct {
 	Query  halo.Query
 	Wanted []int64 // sorted ids to pass to Write; nil passes all

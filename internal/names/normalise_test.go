@@ -51,7 +51,7 @@ func FuzzNormaliseName(f *testing.F) {
 			t.Errorf("Normalise(%q) = %q, not UTF-8", s, once)
 		}
 		if apart := Normalise(norm.NFD.String(s)); apart != once {
-			t.Errorf("Normalise(%q) = %q, decomposed first %q", s, once, apart)
+			t.Errorf("Normalise(%q) = %q, but %q if the input is decomposed first", s, once, apart)
 		}
 	})
 }

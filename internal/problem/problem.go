@@ -171,7 +171,7 @@ var table = []row{
 		Advice: "check the two addresses of the connection: the authorisation server usually ends in /auth, the resource server in /api",
 	}},
 	{is(halo.ErrTooLarge), true, Problem{
-		Status: 502, Code: "halo-too-large", Title: "Halo PSA's answer is too large",
+		Status: 502, Code: "halo-too-large", Title: "The answer from Halo PSA is too large",
 		Advice: "request fewer clients with a search or a smaller page",
 	}},
 	{is(halo.ErrNotFound), true, Problem{
@@ -184,7 +184,7 @@ var table = []row{
 	}},
 	{is(halo.ErrRefused), true, Problem{
 		Status: 422, Code: "address-refused", Title: "This address is not allowed",
-		Advice: "nothing was sent; add a private address to HALOSYNC_ALLOW_HOSTS",
+		Advice: "nothing was sent; if the address is private, add it to HALOSYNC_ALLOW_HOSTS",
 	}},
 	{is(context.DeadlineExceeded), false, Problem{
 		Status: 504, Code: "timeout", Title: "The request took too long",

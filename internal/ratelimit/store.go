@@ -15,7 +15,7 @@ type store interface {
 	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
 }
 
-// memory is a store in this process.
+// memory is an in-process store.
 type memory struct {
 	now    func() int64
 	mu     sync.Mutex

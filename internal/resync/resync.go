@@ -168,9 +168,8 @@ func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Fi
 	return res.Cancelled, err
 }
 
-// compare returns one decision per client: whether its mapping differs from Halo. A
-// client that is read again always results in a finding, which replaces its first
-// finding.
+// compare returns one decision per client: whether its mapping differs from Halo. Reading a
+// client again always produces a finding, which replaces the earlier one.
 func compare(clients []repo.Client, state repo.BatchState, again bool) []repo.Decision {
 	decisions := make([]repo.Decision, len(clients))
 	for i, c := range clients {

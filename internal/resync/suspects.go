@@ -105,14 +105,14 @@ const (
 const (
 	// goneReason claims no more than a 404 proves.
 	goneReason = "Halo no longer shows it; it was deleted, or the agent lost the right to read it"
-	// vanishedReason is the reason of a mapping that waits for the next night.
+	// vanishedReason is the reason given for a mapping that waits for the next night.
 	vanishedReason = "Halo no longer shows it, and other clients vanished in the same night; the next nightly resync checks again"
 	// unlistedReason continues with the day when the client was last listed.
 	unlistedReason = "not listed: Halo shows the client by its id, but not in its list of clients"
 )
 
-// doubtVanished lets missing clients wait for the next night if too many vanished at
-// once. A person who has approved the run has already decided.
+// doubtVanished postpones the decision about missing clients to the next night if too
+// many vanished at once. A person who has approved the run has already decided.
 func (x *execution) doubtVanished(ctx context.Context) error {
 	if !x.found || x.run.Run.ApprovedMissing > 0 {
 		return nil

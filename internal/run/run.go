@@ -32,10 +32,10 @@ type Config struct {
 	// MinSlice is how long an execution may last before it frees its worker slot for
 	// waiting runs. The default is 30 s.
 	MinSlice time.Duration
-	// MaxSlice is how long an execution may last if no other run waits. The default is
+	// MaxSlice is how long an execution may last if no other run is waiting. The default is
 	// 5 minutes.
 	MaxSlice time.Duration
-	// KeepRuns is how long the records of ended runs are kept; 0 means forever.
+	// KeepRuns is how long the records of finished runs are kept; 0 means forever.
 	KeepRuns time.Duration
 	// Ended is called after each run ends. Wrote is called after each committed
 	// transaction of a run. Both are for metrics and may be nil.

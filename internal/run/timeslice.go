@@ -106,7 +106,7 @@ func busyWait(waited time.Duration, chance float64) time.Duration {
 	return d + time.Duration(chance*float64(d/2))
 }
 
-// afterBusy returns the [busyWait] of a blocked run with a random part.
+// afterBusy returns the [busyWait] of a blocked run plus random jitter.
 func afterBusy(run repo.Run) time.Duration {
 	var since time.Duration
 	if !run.QueuedAt.IsZero() { // zero for a run that is not in the ledger

@@ -64,7 +64,7 @@ func localBefore(t time.Time) time.Time {
 // instant returns when a local time first occurs in a zone. A local time that does not
 // occur is read with the offset before the change; then shown is false.
 func instant(local time.Time, zone *time.Location) (t time.Time, shown bool) {
-	// No zone differs from UTC by more than 26 hours. Try one offset after the other.
+	// No zone differs from UTC by more than 26 hours. Try the offsets one after another.
 	for within := local.Add(-26 * time.Hour).In(zone); ; {
 		began, ends := within.ZoneBounds()
 		_, offset := within.Zone()

@@ -200,8 +200,8 @@ func TestInterruptedRetentionContinues(t *testing.T) {
 	}
 }
 
-// One worker counts for the whole fleet, at most once per interval. If counting takes
-// long, the interval grows.
+// One worker does the counting for the whole fleet, at most once per interval. If
+// counting takes long, the interval grows.
 func TestOneWorkerCounts(t *testing.T) {
 	t.Parallel()
 	if got := []time.Duration{nextCount(time.Second / 2), nextCount(10 * time.Second)}; got[0] != 55*time.Second || got[1] != 500*time.Second {

@@ -33,7 +33,7 @@ type Role string
 const (
 	Primary Role = "primary" // seals and opens
 	Reads   Role = "reads"   // older than the primary key; opens
-	Staged  Role = "staged"  // newer than the primary key; opens, and becomes primary at a rotation
+	Staged  Role = "staged"  // newer than the primary key; decrypts, and becomes primary when the key set is rotated
 )
 
 // Key describes one key of a key set, without key material. The id is not secret.

@@ -22,8 +22,8 @@ type Writer struct {
 // New returns a writer to out, which is standard output or its replacement in a test.
 func New(out io.Writer) *Writer { return &Writer{out: out} }
 
-// Write writes p, unless an earlier write failed. It never returns an error, because some
-// callers ignore it; [Writer.Close] returns it instead.
+// Write writes p, unless an earlier write failed. It always returns nil, because some
+// callers ignore its error; [Writer.Close] returns the error instead.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err == nil {
 		_, err := w.out.Write(p)
@@ -33,7 +33,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 }
 
 // Close closes the output if it is a file, because some file systems report only at this
-// point that the data was not stored. It returns the first error of all writes. Closing
+// point that the data was not stored. It returns the first error of any write. Closing
 // twice is safe.
 func (w *Writer) Close() error {
 	if f, ok := w.out.(io.Closer); ok {

@@ -110,7 +110,7 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// The reason of an ambiguous pair names its rivals.
+// The reason given for an ambiguous pair names its rivals.
 func TestRankNamesRivals(t *testing.T) {
 	t.Parallel()
 	names := map[int64]string{1: "One", 2: "Two"}

@@ -6,8 +6,8 @@
 // A file is UTF-8 text of at most 8 MiB, with or without a byte order mark. Cells are
 // separated by commas, semicolons or tabs, and may be quoted as in RFC 4180. A first line
 // such as "sep=;" names the separator. Comments, which start with #, and blank lines may
-// precede the heading. Columns are read by the names in the heading. Only a file whose
-// first row cannot be a heading, because it contains an id, is read by position.
+// precede the heading. The heading names the columns, in any order. Only a file whose first
+// row cannot be a heading, because it contains an id, is read by position.
 package tabular
 
 import (

@@ -121,7 +121,7 @@ var (
 
 	poolConnections = desc("pool_connections", "This worker's connections to the server, by state.", "server", "state")
 	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
-	poolWaits       = desc("pool_waits_total", "Waits of this worker for a connection (Postgres), or waits that timed out (Redis).", "server")
+	poolWaits       = desc("pool_waits_total", "How often this worker waited for a connection (Postgres), or gave up waiting for one (Redis).", "server")
 
 	mappings         = desc("mappings", "Active mappings of all tenants, by state; counted about once a minute.", "state")
 	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")

@@ -17,9 +17,9 @@ func scrape(m *Metrics) string {
 	return page.Body.String()
 }
 
-// Ten scrapes read Redis and Postgres once. A server that does not answer is reported
-// as down and does not delay a scrape for long. The other server's metrics are still
-// exported.
+// Ten scrapes cause only one read of Redis and Postgres. A server that does not answer is
+// reported as down and does not delay a scrape for long. The other server's metrics are
+// still exported.
 func TestScrapesShareOneLook(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")

@@ -32,7 +32,7 @@ func (m *Metrics) registerRuns() {
 		m.registry.MustRegister(c)
 		return c
 	}
-	m.runs = counter("halosync_runs_total", "Runs that this worker ended, by kind and outcome. Partial: something was not read or not done; the error of the run says what and why.", "kind", "outcome")
+	m.runs = counter("halosync_runs_total", "Runs that this worker ended, by kind and outcome. Partial: something could not be read or done; the run's error says what and why.", "kind", "outcome")
 	m.runSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "halosync_run_seconds",
 		Help:    "Seconds from a run's first execution to its end, including waits.",

@@ -17,7 +17,7 @@ type Run struct {
 	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
 	Tenant       string        `json:"tenant"`
 	ConnectionID string        `json:"connection_id" format:"uuid"`
-	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but something was not read or not done; error says what and why. held: ended before a change that a person must approve."`
+	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but something could not be read or done; error says what and why. held: ended before a change that a person must approve."`
 	Attempt      int           `json:"attempt"`
 	RequestedBy  string        `json:"requested_by"`
 	QueuedAt     time.Time     `json:"queued_at"`
@@ -34,7 +34,7 @@ type Run struct {
 	Ambiguous    int           `json:"ambiguous"`
 	Skipped      int           `json:"skipped" doc:"Clients left out on purpose, such as inactive ones."`
 	Failed       int           `json:"failed" doc:"Clients, pairs or mappings that could not be processed. A run with failed or ambiguous items is partial."`
-	Missing      int           `json:"missing" doc:"Mappings whose client Halo no longer shows."`
+	Missing      int           `json:"missing" doc:"Mappings whose client is no longer visible in Halo."`
 	Unverified   int           `json:"unverified" doc:"Mappings that could not be verified."`
 	Removed      int           `json:"removed" doc:"Mappings unmapped."`
 	DryRun       bool          `json:"dry_run" doc:"Nothing was written."`

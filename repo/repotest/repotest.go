@@ -237,7 +237,7 @@ func Open(tb testing.TB, url string) *repo.Store {
 	return OpenAs(tb, Worker(tb, url))
 }
 
-// OpenAs is like [Open] for the role in the address.
+// OpenAs is like [Open], but uses the role that the address names.
 func OpenAs(tb testing.TB, url string) *repo.Store {
 	tb.Helper()
 	return open(tb, url, Keys(tb))

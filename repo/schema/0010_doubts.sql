@@ -2,8 +2,8 @@
 
 -- +goose Up
 -- A finding whose outcome is unverified can have a special reason. "unlisted":
--- Halo shows the client by its id, but does not list it. "vanished": Halo
--- answered that there is no such client, but another night must confirm it.
+-- Halo shows the client by its id, but does not list it. "vanished": Halo answered that
+-- there is no such client, but the next night's resync must confirm that.
 alter table halosync.run_findings
     add column doubt text not null default '' check (doubt in ('', 'unlisted', 'vanished'));
 

@@ -1,8 +1,8 @@
 -- +goose Up
 -- halosync:oldest-program 9
 -- Why runs did not do everything: the clients, pairs and mappings that were not
--- done or need a person, with the reason of each, for products that read SQL. A
--- role that reads the view needs no right on run_items.
+-- processed or that need a person, with the reason for each, for products that read
+-- SQL. A role that reads the view needs no right on run_items.
 --
 -- The view reads with the rights of its owner, to which row level security does
 -- not apply. The view therefore repeats the condition of the policy

@@ -11,7 +11,7 @@ import (
 type EncodingError struct{ Database, Encoding string }
 
 func (e *EncodingError) Error() string {
-	return fmt.Sprintf("database %q has the encoding %s, and halosync needs UTF8: create a database with "+
+	return fmt.Sprintf("database %q has encoding %s, but halosync needs UTF8: create a database with "+
 		"\"create database NAME encoding 'UTF8' template template0\", and set DATABASE_URL to it", e.Database, e.Encoding)
 }
 

@@ -121,8 +121,8 @@ func read(ctx context.Context, q querier) (s state, err error) {
 	return s, err
 }
 
-// unreleased reports whether the schema dates from before the first release. The
-// argument oldest is the lowest floor of a released schema.
+// unreleased reports whether the schema dates from before the first release. The parameter
+// oldest is the lowest floor of any released schema.
 func (s state) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
 
 // check returns an [*Error] unless a program of version want works with the schema.

@@ -27,7 +27,7 @@ const (
 
 const (
 	workerRole = "halosync_worker" // the worker's role in Postgres
-	template   = "bench_template"  // the database with the schema that each measurement copies
+	template   = "bench_template"  // the migrated database that each measurement copies
 )
 
 // bench holds the servers and settings that all parts share.

@@ -84,7 +84,7 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 			goalLine("wall time over the slower floor"), goalLine("times faster than row by row"),
 			goalLine("times faster than a task per page"), goalLine("CPU time of the worker over that of a task per page"),
 			`^### Import of 2000 new clients, 50ms per answer, 4 requests at the same time`,
-			goalLine("wall time over pages x latency / window"),
+			goalLine("wall time divided by (pages x latency / window)"),
 			`^### 4000 requests in SQL, sessions: 4`, `^halosync.enqueue: \d+ a second\.$`, `^plain insert: \d+ a second\.$`,
 			goalLine("requests per second in SQL over plain inserts, sessions: 4"),
 		)

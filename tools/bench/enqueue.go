@@ -134,7 +134,8 @@ const equalTable = `
 create table public.equal_runs (like halosync.runs including all);
 alter table public.equal_runs add foreign key (tenant, connection_id) references halosync.connections (tenant, id) on delete cascade`
 
-// Both statements make the same request: run $1, with its own search text.
+// Both statements make the same request. The number $1 makes each request's search text
+// different.
 const (
 	functionSQL = `select halosync.enqueue('import', $2, $3::uuid, jsonb_build_object('search', 'client ' || $1::int), 'bench')`
 	insertSQL   = `

@@ -90,7 +90,7 @@ func benchLatency(ctx context.Context, b *bench, o options, r *report) error {
 	r.table(fmt.Sprintf("Import of %d new clients, %v per answer, %d requests at the same time", clients, latency, window), order, taken)
 	r.line("\n%d pages x %v / %d is %.2f s. The floor takes longer, because each request and answer also takes time. Import over floor: %.3f.",
 		pagesOf(clients), latency, window, ideal.Seconds(), walls(taken[ours]).median()/walls(taken[floorDecode]).median())
-	r.goals(maxGoal("wall time over pages x latency / window", 1.15, walls(taken[ours]).median()/ideal.Seconds()))
+	r.goals(maxGoal("wall time divided by (pages x latency / window)", 1.15, walls(taken[ours]).median()/ideal.Seconds()))
 	return nil
 }
 

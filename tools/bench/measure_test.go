@@ -53,7 +53,7 @@ func TestRowsRewritten(t *testing.T) {
 	}
 }
 
-// TestCompare expects that the contenders run in turn and that the first round
+// TestCompare checks that the contenders run in turn and that the first round
 // does not count.
 func TestCompare(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func (n *night) reportLoad(ctx context.Context, r *report, s nightLoad, resyncs 
 	row("kB of WAL", "%.1f", s.wal/1e3)
 	row("Redis commands, including those in scripts", "%.1f", s.commands)
 	row("of those scripts", "%.1f", s.scripts)
-	row("kB that ended tasks occupy in Redis for a day", "%.2f", result/1e3*float64(resyncs))
+	row("kB that finished tasks occupy in Redis for a day", "%.2f", result/1e3*float64(resyncs))
 	row("CPU ms of the workers", "%.2f", s.workers.Seconds()*1e3)
 	row("CPU ms of Postgres", "%.2f", s.postgres.Seconds()*1e3)
 	row("CPU ms of Redis", "%.2f", s.redis.Seconds()*1e3)

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	// nightLarge is the number of connections of a large tenant. A tenth of the
-	// connections belongs to large tenants. Every other connection has a tenant
-	// of its own.
+	// nightLarge is the number of connections of a large tenant. A tenth of the connections
+	// belong to large tenants. Every other connection has a tenant of its own.
 	nightLarge = 100
 	// nightHistory is the number of earlier resyncs per connection.
 	nightHistory = 9
@@ -115,8 +114,8 @@ func (n *night) copyHalos(ctx context.Context) error {
 }
 
 // nightSQL creates all other rows. Ids ascend, as in the product. The foreign
-// keys hold by construction and are not checked. One connection in ten has the
-// events of its import, to show their size.
+// keys hold by construction and are not checked. One connection in ten gets the
+// events of its import, which is enough to measure their size.
 const nightSQL = `
 set session_replication_role = replica;
 create temp table pair as

@@ -64,7 +64,7 @@ func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 	r.line("\nBeyond 250,000 clients the simulator renders each page again, so part of the wall time is the simulator's.")
 	peak := func(c contender) float64 { return float64(taken[c.name][0].Peak) }
 	r.goals(
-		maxGoal("peak memory of the large import over that of the small one", 1.2, peak(order[2])/peak(order[0])),
+		maxGoal("peak memory of the large import divided by that of the small one", 1.2, peak(order[2])/peak(order[0])),
 		maxGoal("peak memory of the large resync over that of the small one", 1.2, peak(order[3])/peak(order[1])),
 	)
 	return nil

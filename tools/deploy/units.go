@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// mostExposed is the maximum score of "systemd-analyze security" in tenths. A
-// score of 0 means that nothing is allowed, and 100 means that everything is.
+// mostExposed is the highest score, in tenths, that we accept from
+// "systemd-analyze security". A score of 0 means that nothing is allowed, and 100 means that everything is.
 const mostExposed = "15"
 
 // units checks the unit files with systemd, if systemd is installed.

@@ -21,8 +21,8 @@ import (
 	"strings"
 )
 
-// house holds the measurements of one checkout. Tests and the modules below
-// tools do not count.
+// house holds the measurements of one checkout. Tests and the modules in tools do not
+// count.
 type house struct {
 	files, functions []int // number of lines of each
 	packages         map[string]int

@@ -44,7 +44,7 @@ func (e *episode) checkAsks(ctx context.Context, ledger map[string]row) {
 	for id, asks := range e.accepted() {
 		if r, ok := ledger[id]; ok {
 			if r.Kind != asks[0].args.kind || r.Tenant != asks[0].site.tenant {
-				e.Errorf("run %s of %s is a %s run of %s", id, asks[0].by(), r.Kind, r.Tenant)
+				e.Errorf("run %s, requested by %s, is stored as a %s run of tenant %s", id, asks[0].by(), r.Kind, r.Tenant)
 			}
 			continue
 		}

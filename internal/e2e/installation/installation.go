@@ -73,8 +73,8 @@ type Secrets struct {
 	Keyset          string
 }
 
-// Installation is one installation of halosync. A test may change its fields
-// between commands and starts of workers.
+// Installation is one installation of halosync. A test may change its fields before it runs
+// the next command or starts the next worker.
 type Installation struct {
 	T          *testing.T
 	DB         string // the owner's URL for the database

@@ -27,9 +27,9 @@ import (
 // of a JWT.
 var tokenHead = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"`))[:16]
 
-// evidence holds the output of an installation, by place, and the
-// installation's key sets, API keys and sessions. [Installation.Search]
-// searches this output for secrets.
+// evidence holds the output of an installation, grouped by where it was found, and the
+// installation's key sets, API keys and sessions. [Installation.Search] searches this
+// output for secrets.
 type evidence struct {
 	mu      sync.Mutex
 	places  map[string]*strings.Builder

@@ -75,8 +75,8 @@ func (tech *technician) keepCookie() {
 	tech.KeepAccess(cookies["halosync"])
 }
 
-// inspect fails the test if there was a fault in the browser. It keeps the page
-// for the search for secrets. Tests inspect every page.
+// inspect fails the test if the browser reported an error. It keeps the page for the search
+// for secrets. Tests inspect every page.
 func (tech *technician) inspect() {
 	tech.T.Helper()
 	tech.Clean()

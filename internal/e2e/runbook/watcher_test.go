@@ -43,8 +43,8 @@ func newWatcher(t *testing.T) *watcher {
 // newWindow begins a new window and discards earlier counts.
 func (w *watcher) newWindow() { w.first = map[string]float64{} }
 
-// firing scrapes the workers and returns the sorted names of the alerts whose
-// rules are true.
+// The function firing scrapes the workers and returns the sorted names of the alerts whose
+// rules hold.
 func (w *watcher) firing(workers ...*installation.Worker) (alerts []string) {
 	w.t.Helper()
 	pages := make([]string, len(workers))

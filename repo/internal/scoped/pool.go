@@ -80,9 +80,9 @@ func Open(ctx context.Context, cfg *pgxpool.Config, trace Trace) (*Pool, error) 
 		params[tenantSetting] = noTenant // a statement that names no tenant sees no rows
 		// Cache the descriptions of statements, but not their plans. Plans made while the
 		// tables were empty made pages ten times slower, and planning takes only about a
-		// millisecond per page. The setting plan_cache_mode is no alternative, because it
-		// also applies to foreign key checks. These were then planned for each row and took a
-		// quarter of an import's time.
+		// millisecond per page. The setting plan_cache_mode is not an alternative, because
+		// it also applies to foreign key checks. These were then planned for each row and
+		// took a quarter of an import's time.
 		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		setDefault(params, "idle_in_transaction_session_timeout", fmt.Sprint(idleInTransaction.Milliseconds()))
 	}
