@@ -117,7 +117,7 @@ func TestShutdownDrains(t *testing.T) {
 	url := database(t)
 	c := openClient(t, url)
 	seen := new(ledger)
-	s := openServer(t, url, ServerConfig{ShutdownTimeout: 25 * time.Second, Observe: seen.observe})
+	s := openServer(t, url, ServerConfig{ShutdownTimeout: time.Hour, Observe: seen.observe})
 	running := make(chan bool)
 	Handle(s, noteKind(), func(ctx context.Context, job Job[note]) (RunResult, error) {
 		running <- true
@@ -127,11 +127,7 @@ func TestShutdownDrains(t *testing.T) {
 	start(t, s)
 	id := enqueueNote(t, c, noteKind())
 	receive(t, running)
-	began := time.Now()
 	shutdown(t, s)
-	if took := time.Since(began); took > 20*time.Second { // shorter than the timeout
-		t.Errorf("shutdown took %v", took)
-	}
 	if v := seen.verdicts(); len(v) != 1 || v[0] != VerdictLater {
 		t.Errorf("verdicts = %v", v)
 	}

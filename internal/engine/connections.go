@@ -62,7 +62,7 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	if change.Secret == nil && slices.Contains(authServers, conn.AuthServer) { // another spelling of the stored address
 		in.AuthServer, authServers = conn.AuthServer, []string{conn.AuthServer}
 	}
-	// A stored secret and its tokens are sent only to the host for which the secret was
+	// A stored secret and its tokens are sent only to the address for which the secret was
 	// entered. Otherwise a user who can change an address could collect them. The same
 	// holds for the value of the header.
 	if in.Domain != conn.Domain || in.AuthServer != conn.AuthServer {

@@ -211,6 +211,7 @@ const requestSQL = `select halosync.enqueue('import', 'acme', $1, $2::jsonb, 'cr
 func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
+	q.engine = q.engine.With(func(c *enginetest.Config) { c.Every = time.Hour }) // so that only notifications lead to a tick
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	dispatched := make(chan int, 100)
@@ -224,7 +225,6 @@ func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 	}()
 	defer func() { cancel(); <-over }()
 	const requests = 8
-	started := time.Now()
 	for client := 1; client <= requests; client++ {
 		id := repotest.Value[uuid.UUID](t, q.url, requestSQL, q.conn.ID, fmt.Sprintf(`{"client_ids": [%d]}`, client))
 		select {
@@ -238,10 +238,6 @@ func TestRequestsInSQLAreDispatchedAtOnce(t *testing.T) {
 		if same := q.requestImport(int64(client)); same.RunID != engine.RunID(id) || !same.Existing {
 			t.Errorf("the same request in Go: %+v, want run %v", same, id)
 		}
-	}
-	// Without notifications, each request would have waited for a tick.
-	if took := time.Since(started); took > (requests-2)*5*time.Second {
-		t.Errorf("%d requests took %v, so notifications were not received", requests, took)
 	}
 	// If only a worker can detect that the arguments are invalid, the run fails.
 	id := repotest.Value[uuid.UUID](t, q.url, `select halosync.enqueue('map', 'acme', $1, '{"pairs": [{"company": "x", "colour": "red"}]}', 'crm')`, q.conn.ID)

@@ -37,6 +37,8 @@ type Config struct {
 	Log     *zap.Logger // nil logs nothing
 	// Now is the clock of the schedule, for tests. The default is the database's clock.
 	Now func() time.Time
+	// Every is the time between ticks, for tests. The default is five seconds.
+	Every time.Duration
 }
 
 // Scheduler runs the scheduled jobs in one worker.
@@ -49,6 +51,9 @@ func New(cfg Config) *Scheduler {
 	}
 	if cfg.Now == nil {
 		cfg.Now = func() time.Time { return time.Time{} } // zero selects the database's clock
+	}
+	if cfg.Every == 0 {
+		cfg.Every = tickEvery
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
@@ -114,7 +119,7 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 		}
 	}
 	clock := cron.New(cron.WithLogger(cron.DiscardLogger))
-	clock.Schedule(cron.Every(tickEvery), cron.FuncJob(wakeUp))
+	clock.Schedule(cron.Every(s.cfg.Every), cron.FuncJob(wakeUp))
 	clock.Start()
 	var background sync.WaitGroup
 	background.Go(func() { s.listen(ctx, wakeUp) })

@@ -19,7 +19,7 @@ type supervisor struct {
 	log devstack.Output // output of all its processes
 
 	mu      sync.Mutex // locked during a fault, so that only one fault happens at a time
-	process *process   // guarded by mutex now
+	process *process   // guarded by the mutex now
 	now     sync.Mutex
 	pause   time.Duration // delay of the next start; guarded by now
 	closing chan struct{}

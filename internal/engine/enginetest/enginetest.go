@@ -38,6 +38,7 @@ type Config struct {
 	Keep        scheduler.Retention
 	Spread      time.Duration
 	Now         func() time.Time
+	Every       time.Duration
 }
 
 // Worker provides all use cases.
@@ -64,7 +65,7 @@ func New(cfg Config) *Worker {
 		Mapper:   mapper.New(cfg.Store, d, runs),
 		Resyncer: resync.New(cfg.Store, d, runs),
 		Scheduler: scheduler.New(scheduler.Config{
-			Store: cfg.Store, Dispatch: queue, Keep: cfg.Keep, Spread: cfg.Spread, Now: cfg.Now, Log: cfg.Log,
+			Store: cfg.Store, Dispatch: queue, Keep: cfg.Keep, Spread: cfg.Spread, Now: cfg.Now, Every: cfg.Every, Log: cfg.Log,
 		}),
 	}
 }
