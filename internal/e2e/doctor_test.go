@@ -72,6 +72,15 @@ func TestDoctor(t *testing.T) {
 	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")
 	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
+	file := in.File("keyset", in.Secrets.Keyset)
+	if err := os.Chmod(file, 0o646); err != nil {
+		t.Fatal(err)
+	}
+	for setting, can := range map[string]string{"private": "may read and change it: run chmod go-w,o-r ", "shared": "may change it: run chmod go-w "} {
+		check("a file of all users", 2, "environment", "fault", "HALOSYNC_KEYSET_FILE: "+file+" has mode 0646, so other users "+can, "README",
+			"HALOSYNC_KEYSET=", "HALOSYNC_KEYSET_FILE="+file, "HALOSYNC_SECRET_FILES="+setting)
+	}
+	check("files that all users may read", 0, "environment", "ok", "all users may read the files with secrets", "", "HALOSYNC_SECRET_FILES=shared")
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
 	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+in.Secrets.Postgres+"@127.0.0.1:1/x")
 	other, err := secret.New()

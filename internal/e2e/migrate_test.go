@@ -59,7 +59,7 @@ func TestMigrateSealsCredentialsAgain(t *testing.T) {
 		values ($1, 'msp-1', 'halo', $2, $3, $4, $5)`, id, in.Halo.ResourceServer(), in.Halo.AuthServer(), installation.ClientID, sealed)
 
 	in.Env = []string{"DATABASE_URL=" + in.DB, "HALOSYNC_KEYSET="}
-	if said := in.Work(1, "migrate"); !strings.Contains(said, "this migration seals 1 stored credentials again") || !strings.Contains(said, "set HALOSYNC_KEYSET for this command, once") {
+	if said := in.Work(1, "migrate"); !strings.Contains(said, "this migration seals the credentials of 1 connections again") || !strings.Contains(said, "set HALOSYNC_KEYSET for this command, once") {
 		t.Errorf("without the key set: %s", said)
 	}
 	in.Env = in.Env[:1]

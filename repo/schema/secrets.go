@@ -33,7 +33,7 @@ func bindsSecrets(migrations fs.FS, version int64) (bool, error) {
 // KeysError reports that a migration cannot seal stored credentials again. Nothing has
 // changed.
 type KeysError struct {
-	Credentials int    // number of stored credentials
+	Connections int    // number of connections
 	Missing     uint32 // a key that is not in the key set; 0: there is no key set
 }
 
@@ -42,8 +42,8 @@ func (e *KeysError) Error() string {
 		return fmt.Sprintf("this migration seals the stored credentials again, and some are sealed with key %d, which is not in the key set: "+
 			"set HALOSYNC_KEYSET to the newest key set for this command", e.Missing)
 	}
-	return fmt.Sprintf("this migration seals %d stored credentials again, so that they open only for their addresses: "+
-		"set HALOSYNC_KEYSET for this command, once", e.Credentials)
+	return fmt.Sprintf("this migration seals the credentials of %d connections again, so that they open only for their addresses: "+
+		"set HALOSYNC_KEYSET for this command, once", e.Connections)
 }
 
 // boundRow is a connection with its sealed values.
@@ -79,7 +79,7 @@ func bindSecrets(ctx context.Context, cfg *pgx.ConnConfig, keys *secret.Keyset) 
 			return err
 		}
 		if keys == nil && len(all) > 0 {
-			return &KeysError{Credentials: len(all)}
+			return &KeysError{Connections: len(all)}
 		}
 		for _, row := range all {
 			n, err := bindRow(ctx, tx, keys, row)
@@ -108,14 +108,24 @@ func bindRow(ctx context.Context, tx pgx.Tx, keys *secret.Keyset, row boundRow) 
 		column string
 		old    []byte
 		aad    []string
-	}{{"secret_sealed", row.SecretSealed, binding.ClientSecret()}, {"header_sealed", row.HeaderSealed, binding.HeaderValue()}} {
+		update string
+	}{
+		{
+			"connections.secret_sealed", row.SecretSealed, binding.ClientSecret(),
+			`update halosync.connections set secret_sealed = $3 where tenant = $1 and id = $2`,
+		},
+		{
+			"connections.header_sealed", row.HeaderSealed, binding.HeaderValue(),
+			`update halosync.connections set header_sealed = $3 where tenant = $1 and id = $2`,
+		},
+	} {
 		if v.old == nil {
 			continue
 		}
 		if _, err := keys.Open(v.old, v.aad...); err == nil {
 			continue
 		}
-		plain, err := keys.Open(v.old, row.Tenant, row.ID.String(), "connections."+v.column)
+		plain, err := keys.Open(v.old, row.Tenant, row.ID.String(), v.column)
 		if errors.Is(err, secret.ErrUnknownKey) {
 			id, _ := secret.KeyOf(v.old)
 			return sealed, &KeysError{Missing: id}
@@ -128,7 +138,7 @@ func bindRow(ctx context.Context, tx pgx.Tx, keys *secret.Keyset, row boundRow) 
 		if err != nil {
 			return sealed, err
 		}
-		if _, err := tx.Exec(ctx, `update halosync.connections set `+v.column+` = $3 where tenant = $1 and id = $2`, row.Tenant, row.ID, fresh); err != nil {
+		if _, err := tx.Exec(ctx, v.update, row.Tenant, row.ID, fresh); err != nil {
 			return sealed, err
 		}
 		sealed++

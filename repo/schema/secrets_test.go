@@ -64,7 +64,7 @@ func TestMigrateBindsSecrets(t *testing.T) {
 			}
 			before := state()
 			var refused *schema.KeysError
-			if _, err := schema.Migrate(t.Context(), url); !errors.As(err, &refused) || refused.Credentials != 2 || !strings.Contains(err.Error(), "set HALOSYNC_KEYSET") {
+			if _, err := schema.Migrate(t.Context(), url); !errors.As(err, &refused) || refused.Connections != 2 || !strings.Contains(err.Error(), "set HALOSYNC_KEYSET") {
 				t.Errorf("without a key set: %v", err)
 			}
 			stranger := must[*secret.Keyset](t)(secret.Parse(must[string](t)(secret.New())))
