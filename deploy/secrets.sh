@@ -4,7 +4,8 @@
 #
 # The programs in the containers do not run as root, and compose mounts these
 # files with the permissions that they have on the host. Therefore all users may
-# read the files, but only the owner may open the folder.
+# read the files, but only the owner may open the folder. HALOSYNC_SECRET_FILES in
+# compose.yml permits this.
 set -eu
 umask 077
 enqueue=${ENQUEUE:-$(dirname "$0")/../bin/enqueue}

@@ -6,8 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/halosync/halosync/internal/secret"
 )
 
 // States of a connection.
@@ -44,15 +42,17 @@ type Connection struct {
 	MissedResyncs  int        // total number of resyncs missed because no worker was running
 }
 
-// connectionSQL selects connections as c. Callers append a WHERE clause.
-const connectionSQL = `
-select c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.header_name, c.state, c.state_reason,
+// connectionColumns are the columns of a connection c that [Connection] has.
+const connectionColumns = `
+	c.id, c.tenant, c.name, c.domain, c.auth_server, c.halo_tenant, c.client_id, c.header_name, c.state, c.state_reason,
 	coalesce(c.rate_limit, '') as rate_limit, coalesce(c.resync_cron, '') as resync_cron,
 	c.next_resync_at, c.last_success_at, c.created_at, c.updated_at,
 	(select count(*) from halosync.mappings m
 	 where m.tenant = c.tenant and m.connection_id = c.id and m.deleted_at is null) as mappings,
-	c.verified_at, coalesce(c.clients_pages, 0) as clients_pages, c.instance_unsure, c.next_resync_spec, c.missed_resyncs
-from halosync.connections c `
+	c.verified_at, coalesce(c.clients_pages, 0) as clients_pages, c.instance_unsure, c.next_resync_spec, c.missed_resyncs`
+
+// connectionSQL selects connections as c. Callers append a WHERE clause.
+const connectionSQL = `select ` + connectionColumns + ` from halosync.connections c `
 
 func queryConnections(ctx context.Context, q querier, where string, args ...any) ([]Connection, error) {
 	rows, err := q.Query(ctx, connectionSQL+where, args...)
@@ -115,50 +115,4 @@ func (s *Store) FindConnection(ctx context.Context, tenant, nameOrID string) (Co
 	}
 	return queryConnection(ctx, s.forTenant(tenant),
 		`where c.tenant = $1 and (c.name = $2 or c.id = $3) order by (c.id = $3) is true desc limit 1`, tenant, nameOrID, id)
-}
-
-// ConnectionSecret decrypts the connection's secret. The error is a [secret.ErrOpen] if
-// the secret was sealed with a different key set.
-func (s *Store) ConnectionSecret(ctx context.Context, tenant string, id uuid.UUID) (secret.String, error) {
-	var sealed []byte
-	err := s.forTenant(tenant).QueryRow(ctx,
-		`select secret_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&sealed)
-	if err != nil {
-		return secret.String{}, wrap("connection secret", err)
-	}
-	plain, err := s.open(sealed, tenant, id, secretColumn)
-	return plain, wrap("connection secret", err)
-}
-
-// ConnectionHeader returns the name and the decrypted value of the MSP's own HTTP
-// header. The name is empty if the connection has no such header. The error is a
-// [secret.ErrOpen] if the value was sealed with a different key set.
-func (s *Store) ConnectionHeader(ctx context.Context, tenant string, id uuid.UUID) (name string, value secret.String, err error) {
-	var sealed []byte
-	err = s.forTenant(tenant).QueryRow(ctx,
-		`select header_name, header_sealed from halosync.connections where tenant = $1 and id = $2`, tenant, id).Scan(&name, &sealed)
-	if err == nil && name != "" {
-		value, err = s.open(sealed, tenant, id, headerColumn)
-	}
-	return name, value, wrap("connection header", err)
-}
-
-// Columns of sealed values. A sealed value is bound to its column.
-const (
-	secretColumn = "connections.secret_sealed"
-	headerColumn = "connections.header_sealed"
-)
-
-func (s *Store) seal(plain secret.String, tenant string, id uuid.UUID, column string) ([]byte, error) {
-	if s.keys == nil {
-		return nil, errNoKeys
-	}
-	return s.keys.Seal(plain, tenant, id.String(), column)
-}
-
-func (s *Store) open(sealed []byte, tenant string, id uuid.UUID, column string) (secret.String, error) {
-	if s.keys == nil {
-		return secret.String{}, errNoKeys
-	}
-	return s.keys.Open(sealed, tenant, id.String(), column)
 }

@@ -3,6 +3,8 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,11 +57,12 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
-	change := ConnectionChange{Secret: &n.Secret}
+	conn.ID = id
+	entered := enteredValues{secret: &n.Secret}
 	if n.HeaderName != "" {
-		change.HeaderValue = &n.HeaderValue
+		entered.header = &n.HeaderValue
 	}
-	sealed, err := s.sealChange(change, tenant, id)
+	sealed, err := s.sealFor(conn, Credentials{}, entered)
 	if err != nil {
 		return Connection{}, wrap("add connection", err)
 	}
@@ -85,16 +88,15 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 }
 
 // UpdateConnection changes a connection and records an event if anything differs. It
-// does not touch mappings.
+// does not touch mappings. A stored secret stays with the address that it was entered
+// for: another address needs another secret and, if the connection has a header, another
+// value. Otherwise the error is an [*InvalidError].
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
-	sealed, err := s.sealChange(change, tenant, id)
-	if err != nil {
-		return Connection{}, wrap("update connection", err)
-	}
-	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", sealed.how(), sealed, func(c *Connection) {
+	entered := enteredValues{change.Secret, change.HeaderValue}
+	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", entered.how(), entered, func(c *Connection) {
 		was := c.instance()
 		change.apply(c)
-		if !sealed.unchanged() || c.instance() != was {
+		if !entered.none() || c.instance() != was {
 			c.InstanceUnsure = true
 		}
 	})
@@ -103,7 +105,7 @@ func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id u
 // SetConnectionState pauses or resumes a connection, or sets it to [NeedsReconnect]. If
 // the connection already has the state, nothing changes.
 func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id uuid.UUID, state ConnectionState, reason string) error {
-	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), sealedChange{}, func(c *Connection) {
+	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), enteredValues{}, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
 			c.NextResyncAt = nil // planned again once it is active
@@ -112,57 +114,87 @@ func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id
 	return err
 }
 
-// sealedChange holds the sealed values that change; nil: unchanged.
-type sealedChange struct{ secret, header []byte }
+// enteredValues are the secrets that a person has entered; nil: the stored one stays.
+type enteredValues struct{ secret, header *secret.String }
 
-func (s *Store) sealChange(change ConnectionChange, tenant string, id uuid.UUID) (sealed sealedChange, err error) {
-	if change.Secret != nil {
-		if sealed.secret, err = s.seal(*change.Secret, tenant, id, secretColumn); err != nil {
-			return sealed, err
-		}
-	}
-	if change.HeaderValue != nil {
-		sealed.header, err = s.seal(*change.HeaderValue, tenant, id, headerColumn)
-	}
-	return sealed, err
-}
-
-func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
+func (e enteredValues) none() bool { return e.secret == nil && e.header == nil }
 
 // how returns what events say about the change.
-func (c sealedChange) how() string {
+func (e enteredValues) how() string {
 	switch {
-	case c.unchanged():
+	case e.none():
 		return ""
-	case c.header == nil:
+	case e.header == nil:
 		return "secret replaced"
-	case c.secret == nil:
+	case e.secret == nil:
 		return "header value replaced"
 	}
 	return "secret and header value replaced"
 }
 
+// sealedChange holds the sealed values that change; nil: unchanged.
+type sealedChange struct{ secret, header []byte }
+
+func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
+
+// sealFor seals the secrets of a connection for what next says: the entered ones, and
+// stored ones that are bound to something that has changed.
+func (s *Store) sealFor(next Connection, stored Credentials, entered enteredValues) (fresh sealedChange, err error) {
+	moved := next.Domain != stored.Domain || next.AuthServer != stored.AuthServer
+	fresh.secret, err = s.sealOne(entered.secret, stored.Secret, moved, "client secret",
+		stored.binding().ClientSecret(), next.binding().ClientSecret())
+	if err != nil || next.HeaderName == "" {
+		return fresh, err
+	}
+	moved = moved || !strings.EqualFold(next.HeaderName, stored.HeaderName)
+	fresh.header, err = s.sealOne(entered.header, stored.HeaderValue, moved, "header value",
+		stored.binding().HeaderValue(), next.binding().HeaderValue())
+	return fresh, err
+}
+
+// sealOne seals an entered value, or seals the stored value again if its binding
+// changes. It refuses to seal a stored value for a use that it was not entered for.
+func (s *Store) sealOne(entered *secret.String, stored func() (secret.String, error), moved bool, what string, was, now []string) ([]byte, error) {
+	switch {
+	case entered != nil:
+		return sealValue(s.keys, *entered, now)
+	case moved:
+		return nil, &InvalidError{What: what, Reason: "must be entered again: the stored one was entered for another address or header"}
+	case slices.Equal(was, now):
+		return nil, nil
+	}
+	plain, err := stored()
+	if err != nil {
+		return nil, err
+	}
+	return sealValue(s.keys, plain, now)
+}
+
 // changeConnection reads a connection under a lock and changes it. If anything differs,
 // it writes the connection back and records an event.
-func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, sealed sealedChange, change func(*Connection)) (conn Connection, err error) {
+func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id uuid.UUID, action, how string, entered enteredValues, change func(*Connection)) (conn Connection, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
+		stored, err := s.queryCredentials(ctx, tx, `where c.tenant = $1 and c.id = $2 for no key update of c`, tenant, id)
 		if err != nil {
 			return err
 		}
-		if s.stale(conn) {
+		if conn = stored.Connection; s.stale(conn) {
 			return ErrChanged
 		}
 		before, next := conn.facts(), conn
 		change(&next)
-		if string(before) == string(next.facts()) && sealed.unchanged() && sameTime(conn.NextResyncAt, next.NextResyncAt) {
+		if string(before) == string(next.facts()) && entered.none() && sameTime(conn.NextResyncAt, next.NextResyncAt) {
 			return nil
 		}
 		if err := next.check(); err != nil {
 			return err
 		}
-		if value := sealed.header != nil || conn.HeaderName != ""; next.HeaderName != "" && !value || next.HeaderName == "" && sealed.header != nil {
+		if value := entered.header != nil || conn.HeaderName != ""; next.HeaderName != "" && !value || next.HeaderName == "" && entered.header != nil {
 			return &InvalidError{What: "header", Reason: "needs both a name and a value"}
+		}
+		sealed, err := s.sealFor(next, stored, entered)
+		if err != nil {
+			return err
 		}
 		if err := writeConnection(ctx, tx, next, sealed); err != nil {
 			return named(translate(err), next.Name)

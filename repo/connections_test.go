@@ -71,11 +71,11 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 	if bytes.Contains(before, []byte("hunter2")) {
 		t.Error("the secret is not encrypted")
 	}
-	equal(t, "secret", must[secret.String](t)(w.ConnectionSecret(t.Context(), w.tenant, w.conn)).Reveal(), "hunter2-main")
+	equal(t, "secret", must[secret.String](t)(openSecret(t, w.Store, w.tenant, w.conn)).Reveal(), "hunter2-main")
 
 	next := secret.NewString("hunter3")
 	must[repo.Connection](t)(w.UpdateConnection(t.Context(), w.tenant, "ann", w.conn, repo.ConnectionChange{Secret: &next}))
-	equal(t, "rotated", must[secret.String](t)(w.ConnectionSecret(t.Context(), w.tenant, w.conn)).Reveal(), "hunter3")
+	equal(t, "rotated", must[secret.String](t)(openSecret(t, w.Store, w.tenant, w.conn)).Reveal(), "hunter3")
 	if bytes.Equal(before, sealed()) {
 		t.Error("the sealed secret did not change")
 	}
@@ -87,7 +87,7 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 	// A sealed secret that is copied to another row cannot be decrypted there.
 	other := join(t, w.Store, w.url, "globex", "main")
 	repotest.Exec(t, w.url, `update halosync.connections set secret_sealed = $1 where id = $2`, sealed(), other.conn)
-	if _, err := w.ConnectionSecret(t.Context(), "globex", other.conn); !errors.Is(err, secret.ErrOpen) {
+	if _, err := openSecret(t, w.Store, "globex", other.conn); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("copied secret: %v", err)
 	}
 
@@ -96,7 +96,7 @@ func TestConnectionSecretIsSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer bare.Close()
-	if _, err := bare.ConnectionSecret(t.Context(), w.tenant, w.conn); err == nil {
+	if _, err := openSecret(t, bare, w.tenant, w.conn); err == nil {
 		t.Error("secret decrypted without keys")
 	}
 	if _, err := bare.AddConnection(t.Context(), w.tenant, "ann", newConnection("x")); err == nil {

@@ -24,7 +24,7 @@ func withHeader(name string) repo.NewConnection {
 // header returns the connection's header as "name: value".
 func header(t *testing.T, store *repo.Store, tenant string, id uuid.UUID) string {
 	t.Helper()
-	name, value, err := store.ConnectionHeader(t.Context(), tenant, id)
+	name, value, err := openHeader(t, store, tenant, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +59,12 @@ func TestConnectionHeader(t *testing.T) {
 
 	// A sealed value opens only in its own column and row.
 	repotest.Exec(t, w.url, `update halosync.connections set secret_sealed = header_sealed where id = $1`, conn.ID)
-	if _, err := w.ConnectionSecret(t.Context(), w.tenant, conn.ID); !errors.Is(err, secret.ErrOpen) {
+	if _, err := openSecret(t, w.Store, w.tenant, conn.ID); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("value as secret: %v", err)
 	}
 	other := must[repo.Connection](t)(w.AddConnection(t.Context(), "globex", "ann", withHeader("other")))
 	repotest.Exec(t, w.url, `update halosync.connections set header_sealed = $1 where id = $2`, sealed(), other.ID)
-	if _, _, err := w.ConnectionHeader(t.Context(), "globex", other.ID); !errors.Is(err, secret.ErrOpen) {
+	if _, _, err := openHeader(t, w.Store, "globex", other.ID); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("copied value: %v", err)
 	}
 
@@ -112,7 +112,7 @@ func TestResealHeaders(t *testing.T) {
 	for i, id := range ids[:3] {
 		equal(t, "header", header(t, store, "acme", id), fmt.Sprintf("X-Gateway-Key: gate-%d", i))
 	}
-	if _, _, err := before.ConnectionHeader(t.Context(), "acme", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
+	if _, _, err := openHeader(t, before, "acme", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the old key still decrypts the value: %v", err)
 	}
 }

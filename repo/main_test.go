@@ -50,6 +50,26 @@ func newConnection(name string) repo.NewConnection {
 	}
 }
 
+// openSecret reads a connection and decrypts its client secret.
+func openSecret(t *testing.T, store *repo.Store, tenant string, id uuid.UUID) (secret.String, error) {
+	t.Helper()
+	c, err := store.Credentials(t.Context(), tenant, id)
+	if err != nil {
+		return secret.String{}, err
+	}
+	return c.Secret()
+}
+
+// openHeader is like openSecret for the connection's HTTP header.
+func openHeader(t *testing.T, store *repo.Store, tenant string, id uuid.UUID) (name string, value secret.String, err error) {
+	t.Helper()
+	c, err := store.Credentials(t.Context(), tenant, id)
+	if err == nil {
+		value, err = c.HeaderValue()
+	}
+	return c.HeaderName, value, err
+}
+
 // newRun describes an import of the fixture's connection.
 func (w *fixture) newRun(key string) repo.NewRun {
 	return repo.NewRun{

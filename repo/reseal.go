@@ -51,7 +51,7 @@ func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int
 	err = s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		r = Resealed{Next: after}
 		prefixes := s.keys.OlderPrefixes()
-		old, err := olderSecrets(ctx, tx, prefixes, after, limit)
+		old, err := s.olderCredentials(ctx, tx, prefixes, after, limit)
 		if err != nil {
 			return err
 		}
@@ -72,23 +72,28 @@ func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int
 	return r, nil
 }
 
-// reseal seals the values of a connection that begin with one of the prefixes.
-func (s *Store) reseal(ctx context.Context, tx pgx.Tx, o sealedSecrets, prefixes [][]byte, r *Resealed) error {
+// reseal seals the values of a connection that begin with one of the prefixes. A value
+// stays bound to the addresses that it opens for.
+func (s *Store) reseal(ctx context.Context, tx pgx.Tx, c Credentials, prefixes [][]byte, r *Resealed) error {
 	var fresh sealedChange
 	for _, v := range []struct {
-		column string
-		old    []byte
-		fresh  *[]byte
-	}{{secretColumn, o.SecretSealed, &fresh.secret}, {headerColumn, o.HeaderSealed, &fresh.header}} {
+		old     []byte
+		open    func() (secret.String, error)
+		binding []string
+		fresh   *[]byte
+	}{
+		{c.sealed.SecretSealed, c.Secret, c.binding().ClientSecret(), &fresh.secret},
+		{c.sealed.HeaderSealed, c.HeaderValue, c.binding().HeaderValue(), &fresh.header},
+	} {
 		if !slices.ContainsFunc(prefixes, func(p []byte) bool { return bytes.HasPrefix(v.old, p) }) {
 			continue
 		}
-		plain, err := s.open(v.old, o.Tenant, o.ID, v.column)
+		plain, err := v.open()
 		if err != nil {
-			r.Stuck = append(r.Stuck, StuckSecret{o.Tenant, o.ID, err})
+			r.Stuck = append(r.Stuck, StuckSecret{c.Tenant, c.ID, err})
 			continue
 		}
-		if *v.fresh, err = s.seal(plain, o.Tenant, o.ID, v.column); err != nil {
+		if *v.fresh, err = sealValue(s.keys, plain, v.binding); err != nil {
 			return err
 		}
 		r.Sealed++
@@ -98,28 +103,25 @@ func (s *Store) reseal(ctx context.Context, tx pgx.Tx, o sealedSecrets, prefixes
 	}
 	_, err := tx.Exec(ctx, `
 		update halosync.connections set secret_sealed = coalesce($3, secret_sealed), header_sealed = coalesce($4, header_sealed)
-		where tenant = $1 and id = $2`, o.Tenant, o.ID, fresh.secret, fresh.header)
+		where tenant = $1 and id = $2`, c.Tenant, c.ID, fresh.secret, fresh.header)
 	return err
 }
 
-type sealedSecrets struct {
-	Tenant                     string
-	ID                         uuid.UUID
-	SecretSealed, HeaderSealed []byte
-}
-
-// olderSecrets locks and returns connections with a sealed value that begins with one of
-// the prefixes.
-func olderSecrets(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]sealedSecrets, error) {
+// olderCredentials locks and returns connections with a sealed value that begins with
+// one of the prefixes. It reads only what the values are bound to.
+func (s *Store) olderCredentials(ctx context.Context, tx pgx.Tx, prefixes [][]byte, after ResealCursor, limit int) ([]Credentials, error) {
 	rows, err := tx.Query(ctx, `
-		select tenant, id, secret_sealed, header_sealed from halosync.connections
+		select tenant, id, auth_server, domain, client_id, halo_tenant, header_name, secret_sealed, header_sealed from halosync.connections
 		where (substring(secret_sealed from 1 for $1) = any($2::bytea[]) or substring(header_sealed from 1 for $1) = any($2::bytea[]))
 			and (tenant, id) > ($3, $4)
 		order by tenant, id limit $5 for no key update skip locked`, secret.PrefixLen, prefixes, after.Tenant, after.ID, limit)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[sealedSecrets])
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Credentials, error) {
+		found, err := pgx.RowToStructByNameLax[credentialsRow](row)
+		return Credentials{found.Connection, found.sealedValues, s.keys}, err
+	})
 }
 
 // Roles of keys that are not in the key set.

@@ -70,8 +70,8 @@ func TestResealSecrets(t *testing.T) {
 		t.Errorf("stuck: %v", stuck)
 	}
 	equal(t, "afterwards", uses(t, store), "reads 1, primary 8, missing 1")
-	equal(t, "secret", must[secret.String](t)(store.ConnectionSecret(t.Context(), "globex", ids[0])).Reveal(), "hunter2-old 0")
-	if _, err := before.ConnectionSecret(t.Context(), "globex", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
+	equal(t, "secret", must[secret.String](t)(openSecret(t, store, "globex", ids[0])).Reveal(), "hunter2-old 0")
+	if _, err := openSecret(t, before, "globex", ids[0]); !errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the old key still decrypts the secret: %v", err)
 	}
 	// A pass with the old set changes nothing.
@@ -97,7 +97,7 @@ func TestResealIsNoTugOfWar(t *testing.T) {
 		t.Errorf("%d sealed back", n)
 	}
 	equal(t, "afterwards", uses(t, first), "primary 0, staged 1")
-	equal(t, "secret", must[secret.String](t)(first.ConnectionSecret(t.Context(), "acme", conn.ID)).Reveal(), "hunter2-main")
+	equal(t, "secret", must[secret.String](t)(openSecret(t, first, "acme", conn.ID)).Reveal(), "hunter2-main")
 }
 
 // Concurrent passes seal each secret once.
@@ -131,14 +131,14 @@ func TestCopiedSecretDoesNotOpen(t *testing.T) {
 	for what, to := range map[string]*fixture{"another connection of the tenant": same, "another tenant": other} {
 		repotest.Exec(t, w.url, `update halosync.connections set secret_sealed =
 			(select secret_sealed from halosync.connections where id = $1) where id = $2`, w.conn, to.conn)
-		plain, err := w.ConnectionSecret(t.Context(), to.tenant, to.conn)
+		plain, err := openSecret(t, w.Store, to.tenant, to.conn)
 		if !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) || !plain.IsZero() {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	// The whole row is copied to the other tenant, with its id.
 	repotest.Exec(t, w.url, `update halosync.connections set tenant = 'globex', name = 'stolen' where id = $1`, w.conn)
-	if _, err := w.ConnectionSecret(t.Context(), "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
+	if _, err := openSecret(t, w.Store, "globex", w.conn); !errors.Is(err, secret.ErrOpen) || errors.Is(err, secret.ErrUnknownKey) {
 		t.Errorf("the whole row: %v", err)
 	}
 	// Resealing does not make the copy usable.

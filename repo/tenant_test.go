@@ -62,11 +62,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		}{f, want}
 	}
 	add("Connection", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Connection(ctx, t, w.conn); return err })
-	add("ConnectionSecret", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.ConnectionSecret(ctx, t, w.conn); return err })
-	add("ConnectionHeader", repo.ErrNotFound, func(ctx context.Context, t string) error {
-		_, _, err := w.ConnectionHeader(ctx, t, w.conn)
-		return err
-	})
+	add("Credentials", repo.ErrNotFound, func(ctx context.Context, t string) error { _, err := w.Credentials(ctx, t, w.conn); return err })
 	add("FindConnection", repo.ErrNotFound, func(ctx context.Context, t string) error {
 		_, err := w.FindConnection(ctx, t, w.conn.String())
 		return err

@@ -65,7 +65,7 @@ func (h *Handler) connectionChanges() {
 	}
 	patch := with(http.MethodPatch, "", "update-connection", "Change a connection in place; its mappings stay")
 	patch.halo, patch.errors = true, append(patch.errors, http.StatusConflict)
-	patch.about = "Fields that the body omits keep their values. The result is tested like a new connection, and nothing is stored if the test fails. A connection in state needs_reconnect becomes active."
+	patch.about = "Fields that the body omits keep their values. The result is tested like a new connection, and nothing is stored if the test fails. A connection in state needs_reconnect becomes active. If the stored client secret does not open, the new one requires both addresses, because the stored ones may be wrong."
 	add(h, patch, h.patchConnection)
 	add(h, with(http.MethodPost, "/pause", "pause-connection", "Pause a connection: refuse new runs until it is resumed"), h.setState((*engine.Engine).PauseConnection))
 	add(h, with(http.MethodPost, "/resume", "resume-connection", "Resume a paused connection"), h.setState((*engine.Engine).ResumeConnection))

@@ -81,7 +81,8 @@ func (a *app) connectionAdd() *cobra.Command {
 		Short: "Test and store a set of credentials",
 		Long: `add fetches a token and reads one client before it stores anything. The secret is
 stored encrypted. It never appears on the command line: it comes from a file, from
-standard input, from HALO_CLIENT_SECRET or from a prompt.
+standard input, from HALO_CLIENT_SECRET or from a prompt. Other users must not be able
+to read or change the file (chmod 600).
 
 If Halo or a gateway in front of it needs an additional HTTP header, name it with
 --header-name. Its value is a secret, too, and comes from --header-value-file.`,
@@ -161,6 +162,13 @@ func (a *app) secretFrom(flag, file, what string) (secret.String, error) {
 			return secret.String{}, usagef("--%s: %v", flag, err)
 		}
 		defer f.Close()
+		info, err := f.Stat()
+		if err == nil {
+			err = secret.CheckMode(file, info, a.shared)
+		}
+		if err != nil {
+			return secret.String{}, usagef("--%s: %v", flag, err)
+		}
 		in = f
 	}
 	const maxSecret = 64 << 10

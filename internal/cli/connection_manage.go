@@ -89,8 +89,9 @@ func (a *app) connectionUpdate() *cobra.Command {
 it is stored. A new client secret comes from --client-secret-file, or, with
 --rotate-secret, from HALO_CLIENT_SECRET or a prompt. A new --domain or
 --auth-server requires the secret again, and the value of an extra header, so that
-the stored ones are never sent to another server. An empty --header-name removes
-the header.`,
+the stored ones are never sent to another server. If the stored secret does not open,
+the new one requires --domain and --auth-server, because the stored addresses may be
+wrong. An empty --header-name removes the header.`,
 		Example: "  enqueue connection update \"Acme Halo\" --client-secret-file new-secret.txt",
 		Args:    exactly("a connection's name or id"),
 	}

@@ -18,7 +18,7 @@ import (
 func (a *app) keysetCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use: "keyset", Short: "Manage the keys that encrypt credentials",
-		Example: "  enqueue keyset new > keyset.txt",
+		Example: "  (umask 077; enqueue keyset new > keyset.txt)",
 	}
 	group.AddCommand(&cobra.Command{
 		Use: "new", Short: "Print a new key set for HALOSYNC_KEYSET", Args: cobra.NoArgs,
@@ -58,7 +58,7 @@ without the new set postpones runs whose credentials it cannot decrypt.
 To avoid postponed runs, rotate in two steps. First, "rotate --stage" prints the set
 with a new key that only decrypts. Give this set to every worker. Then "rotate" prints
 the set with the staged key as the primary key.`,
-		Example: "  enqueue keyset rotate > keyset-2.txt\n  HALOSYNC_KEYSET_FILE=keyset-2.txt enqueue keyset rotate --reseal\n  enqueue keyset rotate --stage > keyset-2.txt",
+		Example: "  (umask 077; enqueue keyset rotate > keyset-2.txt)\n  HALOSYNC_KEYSET_FILE=keyset-2.txt enqueue keyset rotate --reseal\n  (umask 077; enqueue keyset rotate --stage > keyset-2.txt)",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if reseal {
 				return a.reseal(ctx)
@@ -147,7 +147,7 @@ credential is encrypted with one of them, or with a key that is not in the set. 
 you prune, give every worker and CLI the set with the current primary key: without it,
 they may still encrypt with an old key. Keep the old set as long as you keep backups of
 the database.`,
-		Example: "  enqueue keyset status\n  enqueue keyset prune > keyset-3.txt",
+		Example: "  enqueue keyset status\n  (umask 077; enqueue keyset prune > keyset-3.txt)",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withKeys(ctx, func(store *repo.Store, cfg config.Config) error {
 				uses, err := store.KeyUses(ctx)

@@ -40,6 +40,7 @@ func (a *app) with(ctx context.Context, required []string, f func(context.Contex
 	if err := errors.Join(err, terr); err != nil {
 		return err
 	}
+	a.shared = set.SharedFiles()
 	if len(set.IgnoredProxies) > 0 && slices.Contains(required, config.Keyset) { // the command may call Halo
 		fmt.Fprintf(a.Err, "enqueue: %s: ignored for calls to Halo; if they need a proxy, set HALOSYNC_PROXY\n", strings.Join(set.IgnoredProxies, ", "))
 	}

@@ -57,6 +57,7 @@ type app struct {
 	width   int    // width of the terminal at Out; 0 if Out is not a terminal
 
 	command string // path of the command, such as "enqueue runs show"
+	shared  bool   // all users may read files with secrets
 	started bool   // the command line is valid
 
 	file fileInput // what --file contained

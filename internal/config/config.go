@@ -28,6 +28,8 @@ const (
 
 	signinSecret = "HALOSYNC_SIGNIN_SECRET"
 	proxy        = "HALOSYNC_PROXY"
+	caFile       = "HALOSYNC_CA_FILE"
+	secretFiles  = "HALOSYNC_SECRET_FILES"
 )
 
 // Config is the configuration of one process. Secrets print as "[secret]".
@@ -86,7 +88,19 @@ type Config struct {
 	// Proxy is the address of a proxy for calls to Halo. It may contain a password.
 	// Package halo parses it.
 	Proxy secret.String `env:"HALOSYNC_PROXY"`
+
+	// SecretFiles is "private" if only the owner and the group may read files with
+	// secrets, or "shared" if the platform mounts them so that all users may. In neither
+	// case may another user change them.
+	SecretFiles string `env:"HALOSYNC_SECRET_FILES" envDefault:"private"`
 }
+
+// sharedFiles is the value of [Config.SecretFiles] with which all users may read files
+// with secrets.
+const sharedFiles = "shared"
+
+// SharedFiles reports whether all users may read files with secrets.
+func (c *Config) SharedFiles() bool { return c.SecretFiles == sharedFiles }
 
 // secrets lists the variables whose value may come from a file named by NAME_FILE.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret, proxy}
@@ -171,6 +185,7 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 			values[p.Key] = v
 		}
 	}
+	shared := values[secretFiles] == sharedFiles
 	for _, name := range secrets {
 		path := getenv(name + "_FILE")
 		switch {
@@ -178,7 +193,7 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 		case values[name] != "":
 			faults = append(faults, fmt.Sprintf("%s and %s_FILE are both set: keep one", name, name))
 		default:
-			v, err := readSecret(path)
+			v, err := readSecret(path, shared)
 			if err != nil {
 				faults = append(faults, fmt.Sprintf("%s_FILE: %v", name, err))
 			}
@@ -191,12 +206,12 @@ func read(getenv func(string) string) (values map[string]string, faults []string
 			delete(values, name) // so that no parser adds a second fault
 		}
 	}
-	return values, faults
+	return values, append(faults, checkFiles(values, shared)...)
 }
 
 // readSecret reads a secret from a file of at most 64 KiB. A larger file cannot be a
 // secret.
-func readSecret(path string) (string, error) {
+func readSecret(path string, shared bool) (string, error) {
 	if strings.HasPrefix(path, "hsk1:") || strings.Contains(path, "://") {
 		return "", errors.New("contains the secret itself: want the path of a file that contains it") // the error must not quote the secret
 	}
@@ -206,6 +221,9 @@ func readSecret(path string) (string, error) {
 	}
 	if !info.Mode().IsRegular() || info.Size() > 64<<10 {
 		return "", fmt.Errorf("%s is not a regular file of at most 64 KiB", path)
+	}
+	if err := secret.CheckMode(path, info, shared); err != nil {
+		return "", err
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -234,6 +252,9 @@ func (c *Config) check() (faults []string) {
 	}
 	if c.ResyncSpread < 0 || c.ResyncSpread > 12*time.Hour {
 		faults = append(faults, fmt.Sprintf("HALOSYNC_RESYNC_SPREAD is %v: want 0 to 12h", c.ResyncSpread))
+	}
+	if c.SecretFiles != "private" && c.SecretFiles != sharedFiles {
+		faults = append(faults, fmt.Sprintf("%s is %.80q: want private or shared", secretFiles, c.SecretFiles))
 	}
 	faults = append(faults, c.checkKeep()...)
 	name := "HALOSYNC_HTTP_ADDR"

@@ -251,11 +251,15 @@ func TestExtraHeader(t *testing.T) {
 		return s.post(path+"/update", s.credentials(append(fields, "seen", seen, "client_secret", "")...)...)
 	}
 	stored := func() string {
-		name, value, err := s.store.ConnectionHeader(t.Context(), "acme", list[0].ID)
+		c, err := s.store.Credentials(t.Context(), "acme", list[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return name + " " + value.Reveal()
+		value, err := c.HeaderValue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.HeaderName + " " + value.Reveal()
 	}
 	page := s.get(path).lacks(value)
 	if shown, _ := attrOf(page.find("input", "name", "header_name")[0], "value"); shown != "X-Gateway-Key" {

@@ -127,40 +127,44 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 	})
 }
 
-// Open returns a stored connection and a handle on its Halo.
+// Open returns a stored connection and a handle on its Halo. The connection and its
+// secrets are read together, and the secrets are sent only to the addresses that were
+// read with them.
 func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ratelimit.Class) (repo.Connection, *halo.API, error) {
-	conn, err := d.cfg.Store.Connection(ctx, tenant, id)
+	stored, err := d.cfg.Store.Credentials(ctx, tenant, id)
+	conn := stored.Connection
 	if err != nil {
 		return conn, nil, err
 	}
-	plain, err := d.cfg.Store.ConnectionSecret(ctx, tenant, id)
+	plain, err := stored.Secret()
 	if err != nil {
 		return conn, nil, CredentialsError(conn, err)
 	}
 	noteSecret(ctx, plain)
-	c := Credentials{
+	value, err := stored.HeaderValue()
+	if err != nil {
+		return conn, nil, CredentialsError(conn, err)
+	}
+	noteSecret(ctx, value)
+	api, err := d.API(Credentials{
 		Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
 		ClientID: conn.ClientID, Secret: plain, RateLimit: conn.RateLimit,
-	}
-	if conn.HeaderName != "" {
-		if c.HeaderName, c.HeaderValue, err = d.cfg.Store.ConnectionHeader(ctx, tenant, id); err != nil {
-			return conn, nil, CredentialsError(conn, err)
-		}
-		noteSecret(ctx, c.HeaderValue)
-	}
-	api, err := d.API(c, class)
+		HeaderName: conn.HeaderName, HeaderValue: value,
+	}, class)
 	return conn, api, err
 }
 
 // CredentialsError returns the error for stored credentials that could not be read, with
-// advice.
+// advice. The advice names the addresses, because someone may have changed them: without
+// a look at them, a person would send the secret to a stranger.
 func CredentialsError(conn repo.Connection, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, secret.ErrUnknownKey):
 		hint = "; give this worker or command the new key set"
 	case errors.Is(err, secret.ErrOpen):
-		hint = fmt.Sprintf("; enter them again: enqueue connection update %q --client-secret-file FILE", conn.Name)
+		hint = fmt.Sprintf("; they open only for the addresses, client ID and Halo tenant that they were entered for, so enter all of them again: "+
+			"enqueue connection update %q --domain D --auth-server A --client-id I --client-secret-file FILE", conn.Name)
 		if conn.HeaderName != "" {
 			hint += " --header-value-file FILE"
 		}

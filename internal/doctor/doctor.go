@@ -200,7 +200,7 @@ func (c Config) keys(ctx context.Context, r *Report) {
 				"give this worker the newest key set (HALOSYNC_KEYSET); enqueue keyset status shows which keys are in use")
 		case u.Role == repo.KeyUnreadable:
 			r.add("keys", Fault, fmt.Sprintf("%d credentials are stored in an unknown format", u.Secrets),
-				"restore them from a backup, or enter them again: enqueue connection update NAME --client-secret-file FILE")
+				"restore them from a backup, or enter them again: enqueue connection update NAME --domain D --auth-server A --client-secret-file FILE")
 		case u.Role == secret.Reads && u.Secrets > 0:
 			r.add("keys", Warning, fmt.Sprintf("%d credentials are still sealed with the older key %d", u.Secrets, u.ID),
 				"wait: a running worker re-seals them within a minute; do not prune the key before that")

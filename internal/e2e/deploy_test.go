@@ -103,11 +103,16 @@ func TestComposeWithoutContainers(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(text), "postgres://"+role+":") || !strings.HasSuffix(string(text), "@postgres:5432/halosync\n") {
 			t.Fatalf("%s: %q %v", name, text, err)
 		}
-		return in.File(name, server.URLAs(role, "halosync"))
+		path := in.File(name, server.URLAs(role, "halosync"))
+		if err := os.Chmod(path, 0o444); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("owner-url", "halosync_owner"), "HALOSYNC_KEYSET="}
+	shared := "HALOSYNC_SECRET_FILES=" + strings.TrimSpace(regexp.MustCompile(`HALOSYNC_SECRET_FILES: (.*)`).FindStringSubmatch(compose)[1])
+	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("owner-url", "halosync_owner"), "HALOSYNC_KEYSET=", shared}
 	in.Work(0, "migrate", "--grant-to", "halosync_worker")
-	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("database-url", "halosync_worker")}
+	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("database-url", "halosync_worker"), shared}
 	keyset, err := os.ReadFile(filepath.Join(dir, "keyset"))
 	if err != nil {
 		t.Fatal(err)

@@ -72,6 +72,15 @@ func TestDoctor(t *testing.T) {
 	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")
 	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
+	file := in.File("keyset", in.Secrets.Keyset)
+	if err := os.Chmod(file, 0o646); err != nil {
+		t.Fatal(err)
+	}
+	for setting, can := range map[string]string{"private": "may read and change it: run chmod go-w,o-r ", "shared": "may change it: run chmod go-w "} {
+		check("a file of all users", 2, "environment", "fault", "HALOSYNC_KEYSET_FILE: "+file+" has mode 0646, so other users "+can, "README",
+			"HALOSYNC_KEYSET=", "HALOSYNC_KEYSET_FILE="+file, "HALOSYNC_SECRET_FILES="+setting)
+	}
+	check("files that all users may read", 0, "environment", "ok", "all users may read the files with secrets", "", "HALOSYNC_SECRET_FILES=shared")
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
 	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+in.Secrets.Postgres+"@127.0.0.1:1/x")
 	other, err := secret.New()
@@ -86,8 +95,10 @@ func TestDoctor(t *testing.T) {
 	check("credentials refused", 1, "halo", "fault", "msp-1/halo: test of the connection (token)", "connection test")
 	repotest.Exec(t, in.DB, `update halosync.connections set state = 'needs_reconnect'`)
 	check("to be reconnected", 1, "halo", "fault", "msp-1/halo: Halo refused its credentials", "--client-secret-file")
-	repotest.Exec(t, in.DB, `update halosync.connections set state = 'active', auth_server = 'http://192.0.2.1/auth'`)
-	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "")
+	repotest.Exec(t, in.DB, `update halosync.connections set state = 'active'`)
+	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "HALOSYNC_ALLOW_HOSTS", "HALOSYNC_ALLOW_HOSTS=")
+	repotest.Exec(t, in.DB, `update halosync.connections set auth_server = 'http://127.0.0.1:1/auth'`)
+	check("address changed in Postgres", 1, "halo", "fault", "msp-1/halo: credentials of connection", "check both addresses")
 	repotest.Exec(t, in.DB, `revoke insert on halosync.events from halosync_worker`)
 	check("a right is missing", 1, "postgres", "fault", "insert on halosync.events", "--grant-to halosync_worker")
 	repotest.Exec(t, in.DB, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)

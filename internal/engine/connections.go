@@ -45,13 +45,25 @@ func (e *Engine) UpdateConnection(ctx context.Context, tenant, actor, ref string
 
 // changeConnection tests and stores a change.
 func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, conn repo.Connection, change ConnectionChange) (repo.Connection, error) {
-	stored, err := e.store.ConnectionSecret(ctx, tenant, conn.ID)
-	if err != nil && change.Secret == nil {
+	held, err := e.store.Credentials(ctx, tenant, conn.ID)
+	if err != nil {
+		return conn, err
+	}
+	conn = held.Connection
+	stored, err := held.Secret()
+	switch {
+	case err == nil:
+	case change.Secret == nil:
 		return conn, dial.CredentialsError(conn, err)
+	case change.Domain == nil || change.AuthServer == nil:
+		// A person who enters only the secret would send it to these addresses without
+		// having seen them.
+		return conn, usagef("the stored secret does not open for the addresses %s and %s, which someone may have changed: "+
+			"check them, and enter domain and authorisation server together with the secret", conn.Domain, conn.AuthServer)
 	}
 	var header secret.String
-	if conn.HeaderName != "" && change.HeaderValue == nil {
-		if conn.HeaderName, header, err = e.store.ConnectionHeader(ctx, tenant, conn.ID); err != nil {
+	if change.HeaderValue == nil {
+		if header, err = held.HeaderValue(); err != nil {
 			return conn, dial.CredentialsError(conn, err)
 		}
 	}
@@ -81,7 +93,7 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 		ClientID: &in.ClientID, RateLimit: &in.RateLimit, Secret: change.Secret,
 		HeaderName: &in.HeaderName,
 	}
-	if change.HeaderValue != nil && in.HeaderName != "" {
+	if in.HeaderName != "" && (change.HeaderValue != nil || in.AuthServer != conn.AuthServer) { // the latter: found at another path of the same host
 		update.HeaderValue = &in.HeaderValue
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)

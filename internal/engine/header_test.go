@@ -167,8 +167,8 @@ func TestChangedHeader(t *testing.T) {
 	if err != nil || conn.HeaderName != "" {
 		t.Errorf("removed: %q, %v", conn.HeaderName, err)
 	}
-	if stored, _, err := w.store.ConnectionHeader(t.Context(), "t1", conn.ID); err != nil || stored != "" {
-		t.Errorf("stored %q, %v", stored, err)
+	if stored, err := w.store.Credentials(t.Context(), "t1", conn.ID); err != nil || stored.HeaderName != "" {
+		t.Errorf("stored %q, %v", stored.HeaderName, err)
 	}
 }
 

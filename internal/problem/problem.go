@@ -127,7 +127,7 @@ var table = []row{
 	}},
 	{is(secret.ErrOpen), true, Problem{
 		Status: 502, Code: "sealed", Title: "The stored credentials cannot be decrypted",
-		Advice: "enter the client secret again",
+		Advice: "check both addresses, the client ID and the tenant name of the connection, then enter the client secret again",
 	}},
 
 	{isA[*ratelimit.BudgetError], true, Problem{

@@ -90,7 +90,7 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: later, after: retryStore}
 	case errors.Is(err, secret.ErrUnknownKey):
 		return ruling{verdict: later, after: retryKeys}
-	case errors.Is(err, secret.ErrOpen): // altered or copied from another row, so no key set opens it
+	case errors.Is(err, secret.ErrOpen): // altered, copied from another row or sealed for other addresses, so no key set opens it
 		return ruling{verdict: never}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return ruling{verdict: again}

@@ -1,7 +1,8 @@
 // Package secret keeps credentials out of logs and encrypts them for the database.
 // [String] is a string that does not print its text. [Keyset] seals such a string with
-// AES-256-GCM and binds it to its row. A sealed value that is copied to another
-// tenant's row therefore does not open there.
+// AES-256-GCM and binds it to its row and to its use, see [Binding]. A sealed value that
+// is copied to another row, or whose row gets another address, therefore does not open.
+// [CheckMode] checks the permissions of files with secrets.
 //
 // The text form of a key set is one line (`hsk1:…`). A key set has one primary key,
 // which seals, and any number of older keys, which still open. Anyone who has the text

@@ -16,7 +16,7 @@ const (
 )
 
 // ErrOpen means that a sealed value does not open. The value was altered, belongs to
-// another row, or was sealed with a key that is not in the key set.
+// another row or another address, or was sealed with a key that is not in the key set.
 var ErrOpen = errors.New("sealed value does not open")
 
 // ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the key
@@ -24,8 +24,8 @@ var ErrOpen = errors.New("sealed value does not open")
 var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
 
 // Seal encrypts plain with the primary key. The result opens only with the same aad in
-// the same order, for example tenant, connection id and column. Sealing the same value
-// twice returns two different results.
+// the same order, for example those of a [Binding]. Sealing the same value twice returns
+// two different results.
 func (k *Keyset) Seal(plain String, aad ...string) ([]byte, error) {
 	ct, err := k.aead.Encrypt([]byte(plain.Reveal()), bind(aad))
 	if err != nil {
@@ -48,7 +48,7 @@ func (k *Keyset) Open(sealed []byte, aad ...string) (String, error) {
 	}
 	plain, err := k.aead.Decrypt(sealed[1:], bind(aad))
 	if err != nil {
-		return String{}, fmt.Errorf("%w: altered, or sealed for another row", ErrOpen)
+		return String{}, fmt.Errorf("%w: altered, or sealed for another row or another address", ErrOpen)
 	}
 	return NewString(string(plain)), nil
 }

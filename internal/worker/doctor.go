@@ -69,6 +69,9 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all variables are valid"})
+	if set.SharedFiles() {
+		report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "all users may read the files with secrets, because HALOSYNC_SECRET_FILES is shared"})
+	}
 	if set.Proxy != nil {
 		report.Add(doctor.Finding{Area: "environment", Status: doctor.OK, What: "calls to Halo use the proxy " + set.Proxy.String()})
 	}

@@ -140,11 +140,11 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 // migrate migrates the schema. If role is not empty, it also grants the role the rights
 // that a worker needs. Several processes may migrate at the same time.
 func (p *program) migrate(ctx context.Context, role string) error {
-	cfg, err := config.Load(p.getenv, config.DatabaseURL)
+	cfg, err := setup.Read(p.getenv, config.DatabaseURL)
 	if err != nil {
 		return err
 	}
-	result, err := schema.Migrate(ctx, cfg.DatabaseURL.Reveal())
+	result, err := schema.MigrateWith(ctx, cfg.DatabaseURL.Reveal(), cfg.Keys)
 	if err != nil {
 		return err
 	}
@@ -152,6 +152,12 @@ func (p *program) migrate(ctx context.Context, role string) error {
 		fmt.Fprintf(p.err, "schema is already at version %d\n", result.To)
 	} else {
 		fmt.Fprintf(p.err, "schema migrated from version %d to %d\n", result.From, result.To)
+	}
+	if result.Sealed > 0 {
+		fmt.Fprintf(p.err, "%d credentials sealed again: they now open only for their addresses; later migrations do not need HALOSYNC_KEYSET\n", result.Sealed)
+	}
+	for _, id := range result.Unreadable {
+		fmt.Fprintf(p.err, "connection %s has credentials that do not open: enter them again\n", id)
 	}
 	if role == "" {
 		return nil

@@ -11,7 +11,7 @@ func CheckNumbers(migrations fs.FS) (int64, error) { return checkNumbers(migrati
 
 // MigrateFS is [Migrate] with the given migrations instead of the embedded ones.
 func MigrateFS(ctx context.Context, url string, migrations fs.FS) (Result, error) {
-	return migrate(ctx, url, migrations, 1)
+	return migrate(ctx, url, nil, migrations, 1)
 }
 
 // Embedded returns the migrations of the program.

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
@@ -23,6 +25,9 @@ const versionTable = "halosync.schema_versions"
 // Result reports what [Migrate] did. If From equals To, no migration was pending.
 type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
+
+	Sealed     int         // credentials that a migration has sealed again
+	Unreadable []uuid.UUID // connections with a credential that did not open, which stays as it was
 }
 
 // Migrate brings the schema up to the program's version. Several processes may call it
@@ -32,12 +37,18 @@ type Result struct {
 // [*EncodingError], and creates nothing in it. If a migration fails, the migrations
 // before it remain applied.
 func Migrate(ctx context.Context, url string) (Result, error) {
-	return migrate(ctx, url, embedded, baseline)
+	return MigrateWith(ctx, url, nil)
+}
+
+// MigrateWith is like [Migrate] with a key set, which may be nil. If a migration must
+// seal stored credentials again and there is no key set, the error is a [*KeysError].
+func MigrateWith(ctx context.Context, url string, keys *secret.Keyset) (Result, error) {
+	return migrate(ctx, url, keys, embedded, baseline)
 }
 
 // migrate applies migrations. The argument oldest is the lowest schema floor from which
 // they can start.
-func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (res Result, err error) {
+func migrate(ctx context.Context, url string, keys *secret.Keyset, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {
 		return res, err
@@ -65,10 +76,19 @@ func migrate(ctx context.Context, url string, migrations fs.FS, oldest int64) (r
 	if err != nil {
 		return res, err
 	}
+	unbound, err := bindsSecrets(migrations, s.version)
+	if err != nil {
+		return res, err
+	}
 	err = alone(ctx, cfg, func() error {
 		if stale && s.version > 0 {
 			if err := normaliseNames(ctx, cfg); err != nil {
 				return fmt.Errorf("normalise names: %w", err)
+			}
+		}
+		if unbound && s.version > 0 {
+			if res.Sealed, res.Unreadable, err = bindSecrets(ctx, cfg, keys); err != nil {
+				return fmt.Errorf("seal credentials again: %w", err)
 			}
 		}
 		return apply(ctx, db, migrations)

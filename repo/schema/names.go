@@ -28,12 +28,7 @@ const namesPage = 5000
 
 // normalisesNames reports whether one of the migrations after version contains the line.
 func normalisesNames(migrations fs.FS, version int64) (bool, error) {
-	found := false
-	err := eachMigration(migrations, func(number int64, text []byte) error {
-		found = found || number > version && normaliseLine.Match(text)
-		return nil
-	})
-	return found, err
+	return anyAfter(migrations, version, normaliseLine)
 }
 
 // normaliseNames normalises the names of all companies again and stores those that

@@ -179,6 +179,15 @@ func eachMigration(migrations fs.FS, f func(number int64, text []byte) error) er
 	return nil
 }
 
+// anyAfter reports whether one of the migrations after version contains a line.
+func anyAfter(migrations fs.FS, version int64, line *regexp.Regexp) (found bool, err error) {
+	err = eachMigration(migrations, func(number int64, text []byte) error {
+		found = found || number > version && line.Match(text)
+		return nil
+	})
+	return found, err
+}
+
 // wrap adds the name of the failed operation to an error. It returns nil if err is nil.
 func wrap(op string, err error) error {
 	if err == nil {

@@ -73,7 +73,10 @@ func (n *night) seed(ctx context.Context) error {
 	columns := []string{"id", "tenant", "name", "domain", "auth_server", "halo_tenant", "client_id", "secret_sealed", "clients_pages"}
 	_, err = n.conn.CopyFrom(ctx, pgx.Identifier{"halosync", "connections"}, columns, pgx.CopyFromSlice(n.connections, func(i int) ([]any, error) {
 		id, tenant := uuid.Must(uuid.NewV7()), nightTenant(i, n.connections)
-		sealed, err := keys.Seal(secret.NewString(appSecret), tenant, id.String(), "connections.secret_sealed")
+		sealed, err := keys.Seal(secret.NewString(appSecret), secret.Binding{
+			Tenant: tenant, Connection: id.String(), AuthServer: n.halo.AuthServer(), Domain: n.halo.ResourceServer(),
+			ClientID: appID, HaloTenant: n.haloOf(i),
+		}.ClientSecret()...)
 		return []any{
 			id, tenant, fmt.Sprint("halo ", i), n.halo.ResourceServer(), n.halo.AuthServer(), n.haloOf(i), appID, sealed,
 			pagesOf(n.clients),
