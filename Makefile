@@ -86,7 +86,7 @@ lint: export GOFLAGS := $(GOFLAGS) -race -gcflags=all=-dwarf=false
 lint: export GOGC := 800
 lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minutes to build them the first time
 	$(LINT) run --allow-parallel-runners ./...
-	@for module in bench house man; do (cd tools/$$module && $(GO) build -o /dev/null .) || exit 1; done
+	@for module in bench house man sbom; do (cd tools/$$module && $(GO) build -o /dev/null .) || exit 1; done
 
 # tools/deploy is a separate module, because Kubernetes and BuildKit are large.
 lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomize and with systemd-analyze
