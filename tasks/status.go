@@ -27,7 +27,7 @@ const (
 
 var (
 	// ErrUnknownRun means that the queue does not have the run: the run was never
-	// enqueued, ended more than a day ago, or was lost by Redis.
+	// enqueued, ended more than a day ago, or was lost or damaged in Redis.
 	ErrUnknownRun = errors.New("unknown run")
 	// ErrFailed means that the run has failed for good.
 	ErrFailed = errors.New("run failed")

@@ -86,7 +86,7 @@ func add(path string) error {
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d npm packages in asynqmon %s, and htmx %s\n", path, len(packages), lock.Version, htmx.Version)
+	fmt.Printf("%s: the npm packages in asynqmon %s (%d copies), and htmx %s\n", path, lock.Version, len(packages), htmx.Version)
 	return nil
 }
 
