@@ -16,7 +16,7 @@ LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorke
 # Total time for all fuzz targets together.
 FUZZTIME ?= 10m
 
-.PHONY: help demo test check screenshots soak chaos bench bench-doc micro build release reproducible sbom vuln verify lint lint-deploy fuzz fmt servers testkit promtool tidy clean
+.PHONY: help demo test check screenshots soak chaos bench bench-doc micro build release reproducible sbom embedded vuln verify lint lint-deploy fuzz fmt servers testkit promtool tidy clean
 
 help: ## list the targets; the times are for two cores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,19 +69,24 @@ sbom: build $(CDX) ## write bin/worker.cdx.json and bin/enqueue.cdx.json: what e
 	  done < <($(GO) version -m $(BIN)/$$program | awk '$$1 == "dep" {print $$2, $$3}'); \
 	  echo "$(BIN)/$$program.cdx.json: all $$n modules of the program"; \
 	done
+	@cd tools/sbom && $(GO) run . add ../../$(BIN)/worker.cdx.json
+
+embedded: ## list the npm packages inside asynqmon again, after an update of asynqmon
+	@cd tools/sbom && $(GO) run . lock
 
 $(CDX): tools/sbom/go.mod tools/sbom/go.sum
 	@cd tools/sbom && $(GO) build -o ../../$(CDX) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 vuln: ## list known vulnerabilities that our code reaches; needs the internet
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+	@if command -v npm > /dev/null; then cd tools/sbom/asynqmon && npm audit --package-lock-only || echo "docs/security.md has the known ones"; fi
 
 # Linters and tests use the same compiled packages: those of the race build.
 lint: export GOFLAGS := $(GOFLAGS) -race -gcflags=all=-dwarf=false
 lint: export GOGC := 800
 lint: $(LINT) ## run the linters of .golangci.yml; half a minute, plus two minutes to build them the first time
 	$(LINT) run --allow-parallel-runners ./...
-	@for module in bench house man; do (cd tools/$$module && $(GO) build -o /dev/null .) || exit 1; done
+	@for module in bench house man sbom; do (cd tools/$$module && $(GO) build -o /dev/null .) || exit 1; done
 
 # tools/deploy is a separate module, because Kubernetes and BuildKit are large.
 lint-deploy: ## check deploy/ with the readers of BuildKit, compose and kustomize and with systemd-analyze

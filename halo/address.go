@@ -189,18 +189,16 @@ func parsePort(s string) (uint16, error) {
 }
 
 // checkTarget rejects forbidden IP addresses and ports. It does not resolve
-// names.
+// names. The error does not quote the host.
 func checkTarget(host string, port uint16, allow *Allow) error {
-	if allow.host(host, port) {
-		return nil
-	}
-	why := badPort(port)
 	if ip, err := netip.ParseAddr(host); err == nil {
-		if kind := forbidden(ip); kind != "" {
-			why = "is " + kind
+		err := allow.check(host, netip.AddrPortFrom(ip, port))
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return fmt.Errorf("host %s; %s", refused.why, refused.hint)
 		}
+		return err
 	}
-	if why != "" {
+	if why := badPort(port); why != "" && !allow.name(host, port) {
 		return fmt.Errorf("host %s; %s", why, allowHint)
 	}
 	return nil

@@ -28,9 +28,10 @@ type allowedPrefix struct {
 }
 
 // ParseAllow reads a list of hosts: "halo.example.local", "localhost",
-// "127.0.0.1", "10.0.0.0/8", "::1". A listed name may resolve to any address
-// except metadata services, multicast and 0.0.0.0. An IP address or a CIDR
-// range is allowed under any name. A name or an address with a port
+// "127.0.0.1", "10.0.0.0/8", "::1". A listed name may resolve to any address,
+// and an IP address or a CIDR range is allowed under any name. Metadata services,
+// multicast and 0.0.0.0 are never allowed: a name or a range does not include
+// them, and listing one of them alone is a fault. A name or an address with a port
 // ("127.0.0.1:8085", "[::1]:8085") allows that port only. Blank entries are
 // skipped; the error lists all faults.
 func ParseAllow(list []string) (*Allow, error) {
@@ -57,8 +58,7 @@ func (a *Allow) add(entry string) error {
 		if err != nil {
 			return errors.New("not a CIDR")
 		}
-		a.prefixes = append(a.prefixes, allowedPrefix{prefix: prefix.Masked()})
-		return nil
+		return a.addPrefix(prefix.Masked(), 0)
 	}
 	host, port, err := hostPort(entry)
 	if err != nil {
@@ -69,14 +69,23 @@ func (a *Allow) add(entry string) error {
 			return errors.New("IP address with a zone")
 		}
 		ip = ip.Unmap()
-		a.prefixes = append(a.prefixes, allowedPrefix{netip.PrefixFrom(ip, ip.BitLen()), port})
-		return nil
+		return a.addPrefix(netip.PrefixFrom(ip, ip.BitLen()), port)
 	}
 	host = strings.TrimSuffix(host, ".")
 	if err := checkHost(host); err != nil {
 		return err
 	}
 	a.names = append(a.names, allowedName{host, port})
+	return nil
+}
+
+// addPrefix lists a range. A range of one address that is never allowed would have no
+// effect, so it is a fault.
+func (a *Allow) addPrefix(prefix netip.Prefix, port uint16) error {
+	if why := never(prefix.Addr()); prefix.IsSingleIP() && why != "" {
+		return errors.New("it is " + why + ", which is never called")
+	}
+	a.prefixes = append(a.prefixes, allowedPrefix{prefix, port})
 	return nil
 }
 

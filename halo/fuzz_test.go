@@ -67,12 +67,13 @@ func FuzzTokenAnswer(f *testing.F) {
 	})
 }
 
-// FuzzParseAllow checks that an accepted list allows nothing beyond its
-// entries.
+// FuzzParseAllow checks that an accepted list allows nothing beyond its entries, and
+// never a metadata service.
 func FuzzParseAllow(f *testing.F) {
 	for _, seed := range []string{
 		"halo.local", "127.0.0.1", "10.0.0.0/8", "::1", "[::1]:8085", "127.0.0.1:8085", "::ffff:10.0.0.0/104", "0.0.0.0/0", "a b", "host:0",
 		"fe80::1%eth0", "büro", "http://x", "HALO.Local.", "10.0.0.0/8,halo.local", "0x7f.1", "1/1", "/", ":", ".", "::ffff:127.0.0.1",
+		"169.254.0.0/16,fd00::/8", "0.0.0.0/0,::/0", "169.254.169.254", "[fd00:ec2::254]:443",
 	} {
 		f.Add(seed)
 	}
@@ -96,6 +97,13 @@ func FuzzParseAllow(f *testing.F) {
 			}
 			if allow.addr(addr, 443) && !strings.ContainsAny(text, ".:") {
 				t.Errorf("%q allows %s", text, ip)
+			}
+		}
+		for _, ip := range metadata {
+			for _, to := range spellings(ip) {
+				if err := allow.check(ip.String(), netip.AddrPortFrom(to, 443)); err == nil {
+					t.Errorf("%q allows %s", text, to)
+				}
 			}
 		}
 		if allow.name("somewhere.else.example", 443) && !strings.Contains(strings.ToLower(text), "somewhere.else.example") {

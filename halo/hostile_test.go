@@ -52,6 +52,16 @@ var hostile = []struct{ address, why, leads string }{
 	{"[fc00::1]", "private", ""},
 	{"[fd12:3456::1]", "private", ""},
 	{"[fd00:ec2::254]", "metadata", ""},
+	{"169.254.0.23", "metadata", ""},
+	{"169.254.42.42", "metadata", ""},
+	{"169.254.169.252", "metadata", ""},
+	{"100.96.0.96", "metadata", ""},
+	{"100.80.80.80", "metadata", ""},
+	{"[fd00:c1::a9fe:a9fe]", "metadata", ""},
+	{"[fd00:42::42]", "metadata", ""},
+	{"[fd00:a9fe:a9fe::1]", "metadata", ""},
+	{"[fd00:100::100:200]", "metadata", ""},
+	{"[fe80::a9fe:a9fe]", "metadata", ""},
 	{"[ff02::1]", "multicast", ""},
 	{"[2001:db8::1]", "not on the public", ""},
 	{"[100::1]", "not on the public", ""},
@@ -61,13 +71,17 @@ var hostile = []struct{ address, why, leads string }{
 	{"[::ffff:7f00:1]", "write 127.0.0.1", ""},
 	{"[::ffff:a9fe:a9fe]", "write 169.254.169.254", ""},
 	{"[::127.0.0.1]", "inside an IPv6", ""},
-	{"[::ffff:0:127.0.0.1]", "not on the public", ""},
+	{"[::ffff:0:127.0.0.1]", "inside an IPv6", ""},
 	{"[64:ff9b::7f00:1]", "inside an IPv6", ""},
 	{"[64:ff9b::a9fe:a9fe]", "metadata", ""},
-	{"[64:ff9b:1::7f00:1]", "not on the public", ""},
-	{"[2002:7f00:1::]", "not on the public", ""},
-	{"[2002:a9fe:a9fe::1]", "not on the public", ""},
-	{"[2001:0:4136:e378:8000:63bf:80ff:fffe]", "not on the public", ""},
+	{"[64:ff9b:1::7f00:1]", "inside an IPv6", ""},
+	{"[64:ff9b:1::a9fe:a9fe]", "metadata", ""},
+	{"[::ffff:0:a9fe:a9fe]", "metadata", ""},
+	{"[2002:7f00:1::]", "inside an IPv6", ""},
+	{"[2002:a9fe:a9fe::1]", "metadata", ""},
+	{"[2002:5db8:d822::1]", "not on the public", ""},
+	{"[2001:0:4136:e378:8000:63bf:80ff:fffe]", "inside an IPv6", ""},
+	{"[2001:0:4136:e378:8000:63bf:5601:5601]", "metadata", ""},
 	{"[2606:4700::5efe:10.0.0.1]", "inside an IPv6", ""},
 	{"[2606:4700::200:5efe:127.0.0.1]", "inside an IPv6", ""},
 
@@ -169,8 +183,8 @@ var hostile = []struct{ address, why, leads string }{
 	{"mapped.example", "loopback", "::ffff:127.0.0.1"},
 	{"compatible.example", "inside an IPv6", "::10.0.0.1"},
 	{"nat64.example", "inside an IPv6", "64:ff9b::a00:1"},
-	{"sixtofour.example", "not on the public", "2002:a00:1::1"},
-	{"teredo.example", "not on the public", "2001::1"},
+	{"sixtofour.example", "inside an IPv6", "2002:a00:1::1"},
+	{"teredo.example", "inside an IPv6", "2001::1"},
 	{"cast.example", "multicast", "224.0.0.251"},
 	{"many.example", "resolves to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
@@ -377,8 +391,7 @@ func TestPublicAddressesPass(t *testing.T) {
 	}
 }
 
-// A listed name may resolve to private addresses, but not to metadata services,
-// unless their addresses are listed themselves.
+// A listed name may resolve to private addresses, but not to metadata services.
 func TestAllowedNameStaysFromMetadata(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -395,11 +408,11 @@ func TestAllowedNameStaysFromMetadata(t *testing.T) {
 		{"halo.corp", "169.254.169.254", false},
 		{"halo.corp", "64:ff9b::a9fe:a9fe", false},
 		{"halo.corp", "::ffff:169.254.169.254", false},
+		{"halo.corp", "2002:a9fe:a9fe::1", false},
 		{"halo.corp", "fd00:ec2::254", false},
 		{"halo.corp", "168.63.129.16", false},
 		{"halo.corp", "0.0.0.0", false},
 		{"halo.corp", "224.0.0.1", false},
-		{"halo.corp,169.254.169.254", "169.254.169.254", true},
 	} {
 		d := &dials{all: true}
 		transport := newTransport(mustAllow(t, strings.Split(tt.allow, ",")...), wiring{resolver: leads(map[string]string{"halo.corp": tt.leads}).resolver(), last: d.last})
@@ -408,4 +421,84 @@ func TestAllowedNameStaysFromMetadata(t *testing.T) {
 			t.Errorf("%s to %s: dialled %v, error %v", tt.allow, tt.leads, d.made(), err)
 		}
 	}
+}
+
+// everything lists all addresses.
+var everything = []string{"0.0.0.0/0", "::/0"}
+
+// spellings returns the addresses that lead to the IPv4 address of a metadata service
+// through a translator or a tunnel.
+func spellings(ip netip.Addr) []netip.Addr {
+	if !ip.Is4() {
+		return []netip.Addr{ip, ip.WithZone("eth0")}
+	}
+	b := ip.As4()
+	with := func(prefix string, last [4]byte) netip.Addr {
+		all := netip.MustParseAddr(prefix).As16()
+		copy(all[12:], last[:])
+		return netip.AddrFrom16(all)
+	}
+	sixToFour := netip.MustParseAddr("2002::1").As16()
+	copy(sixToFour[2:], b[:])
+	return []netip.Addr{
+		ip, with("::ffff:0:0", b), with("64:ff9b::", b), with("64:ff9b:1::", b), with("::ffff:0:0:0", b), with("::", b), with("2606:4700::5efe:0:0", b),
+		netip.AddrFrom16(sixToFour), with("2001:0:4136:e378:8000:63bf::", [4]byte{^b[0], ^b[1], ^b[2], ^b[3]}),
+	}
+}
+
+// A listed range does not include the metadata services in it, under any name and in
+// any form. Their neighbours are allowed.
+func TestAllowedRangeStaysFromMetadata(t *testing.T) {
+	t.Parallel()
+	listed := []string{
+		"169.254.169.254", "169.254.170.2", "169.254.0.23", "100.100.100.200", "fd00:ec2::254", "192.0.0.192", "168.63.129.16", "fd20:ce::254",
+		"fd00:c1::a9fe:a9fe", "fd00:42::42", "fe80::a9fe:a9fe", "100.96.0.96", "0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1",
+	}
+	for _, text := range listed {
+		for _, ip := range spellings(netip.MustParseAddr(text)) {
+			for _, list := range [][]string{
+				everything, {"169.254.0.0/16", "100.64.0.0/10", "fd00::/8", "168.63.0.0/16", "192.0.0.0/24", "fe80::/10", "64:ff9b::/96", "2002::/16", "halo.corp"},
+			} {
+				allow := mustAllow(t, list...)
+				host, bare := ip.WithZone("").String(), ip.WithZone("").String()
+				if strings.Contains(host, ":") {
+					host = "[" + host + "]"
+				}
+				for _, address := range []string{"https://" + host + "/api", "http://" + host + ":8443/api"} {
+					if parsed, err := ParseResourceServer(address, allow); err == nil {
+						t.Errorf("%v: %s typed: %s", list, address, parsed)
+					}
+				}
+				d := &dials{all: true}
+				transport := newTransport(allow, wiring{resolver: leads(map[string]string{"halo.corp": bare, "halo.example": bare}).resolver(), last: d.last})
+				for _, address := range []string{host + ":443", host + ":8443", "halo.corp:443", "halo.example:443"} {
+					if _, err := transport.DialContext(t.Context(), "tcp", address); !isRefused(err) || len(d.made()) > 0 {
+						t.Errorf("%v: %s, which is %s: dialled %v, error %v", list, address, ip, d.made(), err)
+					}
+				}
+				if err := allow.check("halo.corp", netip.AddrPortFrom(ip, 443)); err == nil {
+					t.Errorf("%v: %s is allowed", list, ip)
+				}
+			}
+		}
+		singles := []string{text, text + ":443", text + "/32"}
+		if strings.Contains(text, ":") {
+			singles = []string{text, "[" + text + "]:443", text + "/128"}
+		}
+		for _, single := range singles {
+			if _, err := ParseAllow([]string{single}); err == nil || !strings.Contains(err.Error(), "never called") {
+				t.Errorf("%s listed alone: %v", single, err)
+			}
+		}
+	}
+	for _, ip := range []string{"169.254.169.253", "169.254.170.3", "100.100.100.201", "fd00:ec2::255", "192.0.0.191", "168.63.129.17", "10.0.0.1", "127.0.0.1", "64:ff9b::a00:1"} {
+		if err := mustAllow(t, everything...).check("halo.corp", netip.AddrPortFrom(netip.MustParseAddr(ip), 443)); err != nil {
+			t.Errorf("%s: %v", ip, err)
+		}
+	}
+}
+
+func isRefused(err error) bool {
+	_, ok := errors.AsType[*refusedError](err)
+	return ok
 }

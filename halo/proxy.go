@@ -104,7 +104,7 @@ func proxied(transport *http.Transport, allow *Allow, p *Proxy, w wiring) {
 		address := hostAndPort(r.URL)
 		switch {
 		case strings.EqualFold(address, p.address): // DialContext would not check it
-			return nil, &refusedError{p.url.Hostname(), "is the proxy of this installation"}
+			return nil, &refusedError{p.url.Hostname(), "is the proxy of this installation", neverHint}
 		case r.URL.Scheme != "http":
 			return nil, nil //nolint:nilnil // DialContext builds the tunnel
 		}

@@ -209,9 +209,12 @@ func TestProxyIsNotAskedForRefusedAddresses(t *testing.T) {
 		"https://127.0.0.1:8443": "", "https://10.0.0.1": "", "https://[::1]:8443": "", "https://169.254.169.254": "", "https://[::ffff:10.0.0.1]": "", "https://1.1.1.1:22": "",
 		"https://meta.example": "meta.example", "http://meta.example": "meta.example", "http://169.254.169.254": "", "http://other.example:8080": "",
 		"https://" + own: "127.0.0.1", "http://" + own: "127.0.0.1", "https://localhost:" + ownPort: "",
+		// A listed range does not include the metadata services in it.
+		"https://169.254.170.2": "169.254.0.0/16", "http://169.254.0.23": "169.254.0.0/16", "https://[::ffff:169.254.169.254]": "0.0.0.0/0", "https://[fd00:ec2::254]": "fd00::/8",
+		"https://range.example": "100.64.0.0/10", "http://range.example": "100.64.0.0/10,range.example", "https://[64:ff9b::a9fe:a9fe]": "64:ff9b::/96", "https://[2002:a9fe:a9fe::1]": "::/0",
 	} {
-		names := leads(map[string]string{"meta.example": "169.254.169.254", "other.example": "10.0.0.1", "localhost": "127.0.0.1"})
-		a := apiVia(t, base, mustAllow(t, allow), proxy.via(t), names, nil)
+		names := leads(map[string]string{"meta.example": "169.254.169.254", "other.example": "10.0.0.1", "localhost": "127.0.0.1", "range.example": "100.100.100.200"})
+		a := apiVia(t, base, mustAllow(t, strings.Split(allow, ",")...), proxy.via(t), names, nil)
 		if _, err := a.Client(t.Context(), 7); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v", base, err)
 		}

@@ -51,7 +51,7 @@ func newTransport(allow *Allow, w wiring) *http.Transport {
 			dialer.Control = func(network, address string, _ syscall.RawConn) error {
 				to, err := netip.ParseAddrPort(address)
 				if err != nil {
-					return &refusedError{host, "does not resolve to an IP address"}
+					return &refusedError{host, "does not resolve to an IP address", neverHint}
 				}
 				if err := allow.check(host, to); err != nil || w.last == nil {
 					return err

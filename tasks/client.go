@@ -91,7 +91,7 @@ func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 //   - A task that is waiting, running or completed does not change.
 //   - An archived task runs again, because its run has not ended in the ledger.
 //   - A task that asynq no longer tracks runs again within two minutes.
-//   - An evicted task is enqueued again.
+//   - An evicted or broken task is enqueued again.
 func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], runID string, args A) error {
 	id, err := parseRunID(runID)
 	if err != nil {
@@ -101,12 +101,12 @@ func Enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 		return err
 	}
 	queue := kind.Queue(args.Canonical())
-	free, err := c.repair(ctx, queue, id)
-	switch {
-	case err != nil:
+	free, _, err := repair(ctx, c.rdb, queue, id, "")
+	if err == nil && !free {
+		free, err = c.revive(ctx, queue, id)
+	}
+	if err != nil || !free {
 		return err
-	case !free:
-		return c.revive(ctx, queue, id)
 	}
 	err = enqueue(ctx, c, kind, id, args)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
@@ -152,8 +152,13 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return c.send(ctx, cmd)
 }
 
-// revive restarts an archived task.
-func (c *Client) revive(ctx context.Context, queue, runID string) error {
+// revive restarts an archived task. It removes a broken task and then reports that the
+// id is free.
+func (c *Client) revive(ctx context.Context, queue, runID string) (free bool, err error) {
 	info, err := c.find(ctx, runID, queue)
-	return c.runTask(ctx, info, err, asynq.TaskStateArchived)
+	if broken, ok := errors.AsType[*brokenError](err); ok {
+		free, _, err = repair(ctx, c.rdb, queue, runID, broken.digest)
+		return free, err
+	}
+	return false, c.runTask(ctx, info, err, asynq.TaskStateArchived)
 }

@@ -17,11 +17,15 @@ const (
 	// stops earlier after a lost lease or at shutdown.
 	resultTimeout = 20 * time.Second
 	resultRetry   = 500 * time.Millisecond
+	// maxAttempts bounds the number of attempts in a task's message, so that a forged task
+	// ends. With the longest delays, the attempts take more than half a day.
+	maxAttempts = 100
 )
 
 var (
 	errDraining  = errors.New("worker is stopping")
 	errExhausted = errors.New("no attempts left: the last one did not finish")
+	errAttempts  = errors.New("number of attempts: negative")
 )
 
 // execution is the state of one execution of a task.
@@ -83,6 +87,7 @@ func (s *Server) newExecution(ctx context.Context, t *asynq.Task) *execution {
 	x.runID, _ = asynq.GetTaskID(ctx)
 	x.failures, _ = asynq.GetRetryCount(ctx)
 	x.maxAttempts, _ = asynq.GetMaxRetry(ctx)
+	x.maxAttempts = min(x.maxAttempts, maxAttempts)
 	return x
 }
 
@@ -97,6 +102,9 @@ func (s *Server) execute(ctx context.Context, x *execution, t *asynq.Task) (resu
 	case <-s.draining: // asynq took the task as the server was beginning to stop
 		return nil, Later(0, errDraining)
 	default:
+	}
+	if x.failures < 0 { // asynq would retry the task billions of times
+		return nil, s.reject(ctx, x, t, errAttempts)
 	}
 	run, ok := s.kinds[x.kind]
 	if !ok {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
@@ -42,6 +44,24 @@ func FuzzReadStored(f *testing.F) {
 		again, err := ReadStored(kind, stored.Args)
 		if err != nil || again.Key != stored.Key || string(again.Args) != string(stored.Args) {
 			t.Errorf("%s\nread again:\n%s\nerror %v", stored.Args, again.Args, err)
+		}
+	})
+}
+
+// FuzzDecodeMessage checks that a message with an id and a queue is text, and that no
+// message is mistaken for one of another release of asynq.
+func FuzzDecodeMessage(f *testing.F) {
+	good := forge(f, testUUID, nil)
+	for _, message := range []string{good, good[:len(good)/2], good + good, "", "\xff", "\x0a\x02\xff\xff", `{"id":"x"}`, forge(f, "", map[protoreflect.Name]any{"queue": ""})} {
+		f.Add(message)
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		id, queue, err := decodeMessage(message)
+		if errors.Is(err, errUnknownRelease) || err == nil && !utf8.ValidString(id+queue) {
+			t.Errorf("%q: id %q, queue %q, error %v", message, id, queue, err)
+		}
+		if err == nil && len(id)+len(queue) > len(message) {
+			t.Errorf("%q: id %q, queue %q", message, id, queue)
 		}
 	})
 }

@@ -35,40 +35,51 @@ func (c *Client) SetEpoch(ctx context.Context) error {
 }
 
 // repairScript repairs two states of the task KEYS[1] with the id ARGV[1] from which
-// asynq v0.26 never recovers. It returns 1 if the id is free.
+// asynq v0.26 never recovers. If the id is free, it returns the number of entries that it
+// removed, and otherwise -1.
 //
 //   - Lists still hold the id, but the hash is missing or has no message. The hash was
 //     evicted, or a late write of a result created it (asynq issue 1167). A new task
 //     with the same id would run twice, so the script removes the id from KEYS[2] to
-//     KEYS[8].
+//     KEYS[8]. It also does so if the message is the one with the digest ARGV[2], which
+//     [examine] has found to be broken.
 //   - The task is active but has no lease in KEYS[2]. No recoverer finds such a task
 //     (asynq issues 1051 and 1144), so the script adds an expired lease.
 var repairScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
-  redis.call('DEL', KEYS[1])
-  redis.call('LREM', KEYS[7], 0, ARGV[1])
-  redis.call('LREM', KEYS[8], 0, ARGV[1])
-  for i = 2, 6 do
-    redis.call('ZREM', KEYS[i], ARGV[1])
+local msg = redis.pcall('HGET', KEYS[1], 'msg')
+if type(msg) == 'table' then
+  if string.sub(msg.err, 1, 9) ~= 'WRONGTYPE' then
+    return msg
   end
-  return 1
+  msg = false
+end
+if not msg or redis.sha1hex(msg) == ARGV[2] then
+  local n = redis.call('DEL', KEYS[1])
+  n = n + redis.call('LREM', KEYS[7], 0, ARGV[1])
+  n = n + redis.call('LREM', KEYS[8], 0, ARGV[1])
+  for i = 2, 6 do
+    n = n + redis.call('ZREM', KEYS[i], ARGV[1])
+  end
+  return n
 end
 if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
   redis.call('ZADD', KEYS[2], redis.call('TIME')[1] - 60, ARGV[1])
 end
-return 0`)
+return -1`)
 
-// repair repairs a stuck task. The result free reports whether the task id is unused.
-func (c *Client) repair(ctx context.Context, queue, runID string) (free bool, err error) {
+// repair repairs a stuck task. It removes the task if its message is missing or has the
+// given digest, which may be empty. The result free reports whether the task id is
+// unused, and removed whether this call has removed the task.
+func repair(ctx context.Context, rdb redis.UniversalClient, queue, runID, digest string) (free, removed bool, err error) {
 	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
 	for i, key := range keys {
 		keys[i] = "asynq:{" + queue + "}:" + key
 	}
-	free, err = repairScript.Run(ctx, c.rdb, keys, runID).Bool()
+	n, err := repairScript.Run(ctx, rdb, keys, runID, digest).Int()
 	if err != nil {
-		return false, fmt.Errorf("run %s: repair: %w", runID, err)
+		return false, false, fmt.Errorf("run %s: repair: %w", excerpt([]byte(runID), 40), err)
 	}
-	return free, nil
+	return n >= 0, n > 0, nil
 }
 
 // RunNow makes a delayed run due at once. It does nothing to runs in other states.

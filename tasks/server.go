@@ -86,7 +86,7 @@ type Rejected struct {
 
 // Done describes an execution that has ended.
 type Done struct {
-	Kind     string // "other" for a kind without a handler in this server
+	Kind     string // "other" for a kind without a handler in this server, and for a broken task
 	Queue    string
 	RunID    string
 	Attempt  int
@@ -110,6 +110,9 @@ type Done struct {
 //   - It retries writing a result that Redis does not accept at once. It does not
 //     execute a task again whose result is stored. asynq v0.25 and v0.26 retry a lost
 //     "done" with a cancelled context, so the task would run again two minutes later.
+//   - It removes tasks that asynq can neither execute nor end, because their messages
+//     cannot be decoded or name another task. asynq would keep them active for good, and
+//     would no longer recover the tasks of crashed workers.
 //
 // It logs one line per execution, without the payload.
 type Server struct {
@@ -126,6 +129,7 @@ type Server struct {
 	// therefore also for handlers that ignore their context. asynq does not wait for such
 	// handlers.
 	inFlight sync.RWMutex
+	sweeping sync.WaitGroup // goroutines of sweep
 
 	mu      sync.Mutex
 	started bool
@@ -208,6 +212,7 @@ func (s *Server) Start() error {
 		}
 	}
 	s.started = true
+	s.sweeping.Go(s.sweep)
 	return nil
 }
 
@@ -241,6 +246,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.inFlight.Lock()
 		//nolint:staticcheck // SA2001: the lock waits for all executions
 		s.inFlight.Unlock()
+		s.sweeping.Wait()
 		_ = s.rdb.Close() // fails only if already closed
 	}()
 	select {

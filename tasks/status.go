@@ -27,7 +27,7 @@ const (
 
 var (
 	// ErrUnknownRun means that the queue does not have the run: the run was never
-	// enqueued, ended more than a day ago, or was lost by Redis.
+	// enqueued, ended more than a day ago, or was lost or damaged in Redis.
 	ErrUnknownRun = errors.New("unknown run")
 	// ErrFailed means that the run has failed for good.
 	ErrFailed = errors.New("run failed")
@@ -86,19 +86,25 @@ func (c *Client) lookUp(ctx context.Context, runID string) (*asynq.TaskInfo, err
 }
 
 // find looks for a task in each of the queues, because the id does not identify the
-// task's queue.
+// task's queue. A broken task is an [ErrUnknownRun], too.
 func (c *Client) find(ctx context.Context, runID string, queues ...string) (*asynq.TaskInfo, error) {
+	unknown := ErrUnknownRun
 	for _, queue := range queues {
 		info, err := c.inspect(ctx, queue, runID)
 		switch {
+		case err == nil && info.ID == runID && info.Queue == queue:
+			return info, nil
 		case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 			continue
-		case err != nil:
+		}
+		// The task is broken, or Redis does not answer.
+		if broken, ok := errors.AsType[*brokenError](examine(ctx, c.rdb, queue, runID)); ok {
+			unknown = broken
+		} else if err != nil {
 			return nil, fmt.Errorf("run %s: %w", runID, err)
 		}
-		return info, nil
 	}
-	return nil, fmt.Errorf("run %s: %w", runID, ErrUnknownRun)
+	return nil, fmt.Errorf("run %s: %w", runID, unknown)
 }
 
 // inspect looks up a task and returns early if ctx ends. Without this, asynq's lookup

@@ -48,6 +48,9 @@ func (c *Client) TakeUnrecorded(ctx context.Context, limit int) ([]Unrecorded, e
 	}
 	var runs []Unrecorded
 	for i, id := range ids {
+		if _, err := parseRunID(id); err != nil {
+			continue // not written by this package, and must not block the other runs
+		}
 		run, err := c.Lookup(ctx, id)
 		if errors.Is(err, ErrUnknownRun) {
 			continue

@@ -112,6 +112,7 @@ var owners = map[string][]string{
 	"github.com/pressly/goose":       {"repo/schema"},
 	"github.com/hibiken/asynq":       {"tasks"},
 	"github.com/hibiken/asynqmon":    {"internal/queuemon", "internal/e2e/installation"},
+	"google.golang.org/protobuf":     {"tasks"},
 	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/schedule", "internal/scheduler"},
 	"github.com/tink-crypto":         {"internal/secret"},

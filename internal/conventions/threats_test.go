@@ -6,19 +6,29 @@ import (
 	"testing"
 )
 
-// Every threat in docs/security.md has a countermeasure and an existing test.
+// testName matches a test or a fuzz target in a document.
+var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+
+// Every threat in docs/security.md has a countermeasure and an existing test. The tests
+// in docs/asvs.md exist, too.
 func TestEveryThreatHasATest(t *testing.T) {
 	t.Parallel()
 	known := testNames(t)
 	threat := regexp.MustCompile(`^\| ([A-Z]\d+) \|`)
-	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
 	seen := map[string]bool{}
-	for line := range strings.Lines(readFile(t, "docs/security.md")) {
-		for _, m := range name.FindAllStringSubmatch(line, -1) {
-			if !known[m[1]] {
-				t.Errorf("%s does not exist: %s", m[1], line)
+	for _, document := range []string{"docs/security.md", "docs/asvs.md"} {
+		for line := range strings.Lines(readFile(t, document)) {
+			if strings.Contains(line, "TODO(merge)") {
+				continue
+			}
+			for _, m := range testName.FindAllStringSubmatch(line, -1) {
+				if !known[m[1]] {
+					t.Errorf("%s: %s does not exist: %s", document, m[1], line)
+				}
 			}
 		}
+	}
+	for line := range strings.Lines(readFile(t, "docs/security.md")) {
 		id := threat.FindStringSubmatch(line)
 		if id == nil {
 			continue
@@ -32,7 +42,7 @@ func TestEveryThreatHasATest(t *testing.T) {
 			t.Errorf("threat %s has %d cells, want number, threat, answer, tests", id[1], len(cells))
 			continue
 		}
-		if !name.MatchString(cells[3]) {
+		if !testName.MatchString(cells[3]) {
 			t.Errorf("threat %s names no test", id[1])
 		}
 	}

@@ -122,6 +122,43 @@ func TestQueueThatLostEverything(t *testing.T) {
 	}
 }
 
+// A damaged task of one run, or a forged entry in the list of unrecorded runs, does not
+// prevent other runs from being dispatched. The damaged task is replaced.
+func TestDispatchDespiteBrokenTasks(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	q.tick()
+	broken, good := q.requestImport(1).RunID, q.requestImport(2).RunID
+	do := func(args ...string) string {
+		t.Helper()
+		reply, err := q.redis.Do(t.Context(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply
+	}
+	damaged := 0
+	for _, queue := range []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync} {
+		if key := "asynq:{" + queue + "}:t:" + broken; do("EXISTS", key) == "1" {
+			damaged++
+			do("HSET", key, "msg", "\xff\xff")
+		}
+	}
+	if damaged != 1 || q.inQueue(broken) {
+		t.Fatalf("%d tasks of the run were damaged", damaged)
+	}
+	do("RPUSH", "halosync:unseen", "x", "not/a/run", broken)
+	do("DEL", "halosync:mark") // every run is dispatched again
+	if n := q.tick().Dispatched; n != 2 {
+		t.Errorf("%d runs dispatched, want 2", n)
+	}
+	for _, id := range []string{broken, good} {
+		if !q.inQueue(id) {
+			t.Errorf("run %s is not in the queue", id)
+		}
+	}
+}
+
 // If Postgres is unavailable when the loss is found, a later tick repairs it.
 func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@
 package queuemon
 
 import (
+	"bytes"
 	"net/http"
 	"path"
 	"strings"
@@ -77,13 +78,10 @@ func (m *Monitor) serve(w http.ResponseWriter, r *http.Request) {
 			m.log.Info("queue change", zap.String("tenant", p.Tenant), zap.String("actor", p.Actor),
 				zap.String("method", r.Method), zap.String("path", below))
 		}
-		m.asynqmon.ServeHTTP(w, r)
+		m.asynqmon.ServeHTTP(&typed{ResponseWriter: w, kind: "application/json"}, r)
 	case isFile(below):
 		w.Header().Set("Cache-Control", "private, max-age=3600")
-		if path.Ext(below) == ".svg" {
-			w = &image{w}
-		}
-		m.asynqmon.ServeHTTP(w, r)
+		m.asynqmon.ServeHTTP(&typed{ResponseWriter: w, kind: fileTypes[path.Ext(below)], replace: true}, r)
 	default:
 		m.page.serve(w)
 	}
@@ -95,11 +93,31 @@ func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// image corrects the content type that asynqmon sets for an SVG image.
-type image struct{ http.ResponseWriter }
+// fileTypes are the content types of files that asynqmon sends as plain text or XML.
+var fileTypes = map[string]string{".svg": "image/svg+xml", ".json": "application/json", ".map": "application/json"}
+
+// typed gives an answer of asynqmon its content type. asynqmon sets none for the JSON of
+// its API, which net/http would call plain text. It answers an unknown path with its page,
+// which typed replaces by a 404.
+type typed struct {
+	http.ResponseWriter
+	kind    string // may be empty
+	replace bool   // asynqmon's own content type
+	unknown bool
+}
 
 // Write sets the content type and writes p.
-func (w *image) Write(p []byte) (int, error) {
-	w.Header().Set("Content-Type", "image/svg+xml")
+func (w *typed) Write(p []byte) (int, error) {
+	if !w.unknown && bytes.HasPrefix(bytes.ToLower(p[:min(len(p), 20)]), []byte("<!doctype html")) {
+		w.unknown = true
+		w.Header().Del("Cache-Control")
+		http.Error(w.ResponseWriter, "404 page not found", http.StatusNotFound)
+	}
+	if w.unknown {
+		return len(p), nil
+	}
+	if h := w.Header(); w.kind != "" && (w.replace || h.Get("Content-Type") == "") {
+		h.Set("Content-Type", w.kind)
+	}
 	return w.ResponseWriter.Write(p)
 }

@@ -74,7 +74,7 @@ func TestQueuesAreForOpsAlone(t *testing.T) {
 	url := redistest.URL(t)
 	enqueue(t, url, "a1", `{"tenant":"globex"}`)
 	h := monitor(t, url, true, nil)
-	for _, path := range []string{"/", "/queues/import", "/static/js/x.js", "/favicon.ico", "/api/queues", "/api/queues/import/pending_tasks", "/api/queues/import/tasks/a1", "/api/redis_info"} {
+	for _, path := range []string{"/", "/queues/import", "/static/js/main.5adda2da.chunk.js", "/favicon.ico", "/api/queues", "/api/queues/import/pending_tasks", "/api/queues/import/tasks/a1", "/api/redis_info"} {
 		for scope, want := range map[access.Scope]int{"": 401, access.Read: 403, access.Write: 403, access.Admin: 403, "root": 403, access.Ops: 200} {
 			for _, method := range []string{http.MethodGet, http.MethodDelete} {
 				if method == http.MethodDelete && want == http.StatusOK {
@@ -155,6 +155,53 @@ func TestPolicyOfThePage(t *testing.T) {
 		resp, _ := ask(t, h, access.Ops, "GET", path)
 		if resp.Code != 200 || resp.Header().Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || resp.Header().Get("Content-Type") != kind || len(resp.Header()["Content-Type"]) != 1 {
 			t.Errorf("%s: %d %v", path, resp.Code, resp.Header())
+		}
+	}
+}
+
+// Every answer names its content type, and browsers must not guess another one. A payload
+// may contain HTML.
+func TestContentTypes(t *testing.T) {
+	t.Parallel()
+	url := redistest.URL(t)
+	enqueue(t, url, "a1", `{"search":"<!doctype html><script>alert(1)</script>"}`)
+	h := monitor(t, url, true, nil)
+	const data, text = "application/json", "text/plain; charset=utf-8"
+	for _, c := range []struct {
+		method, path string
+		status       int
+		want         string
+	}{
+		{"GET", "/api/queues", 200, data},
+		{"GET", "/api/queues/import", 200, data},
+		{"GET", "/api/queue_stats", 200, data},
+		{"GET", "/api/servers", 200, data},
+		{"GET", "/api/scheduler_entries", 200, data},
+		{"GET", "/api/redis_info", 200, data},
+		{"GET", "/api/queues/import/pending_tasks", 200, data},
+		{"GET", "/api/queues/import/archived_tasks", 200, data},
+		{"GET", "/api/queues/import/tasks/a1", 200, data},
+		{"GET", "/api/queues/import/groups", 200, data},
+		{"GET", "/api/queues/import/tasks/<script>", 404, text},
+		{"GET", "/api/queues/none", 500, text},
+		{"GET", "/api/nothing", 404, text},
+		{"GET", "/api/queues/import/tasks/a1/x", 404, text},
+		{"GET", "/api/", 404, text},
+		{"POST", "/api/queues/import:pause", 204, ""},
+		{"GET", "/robots.txt", 200, text},
+		{"GET", "/asset-manifest.json", 200, data},
+		{"GET", "/static/js/main.5adda2da.chunk.js.map", 200, data},
+		{"GET", "/none.json", 404, text},
+		{"GET", "/static/js/none.js", 404, text},
+		{"GET", "/", 200, "text/html; charset=utf-8"},
+	} {
+		resp, body := ask(t, h, access.Ops, c.method, c.path)
+		header := resp.Header()
+		if resp.Code != c.status || header.Get("Content-Type") != c.want || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: %d %v, want %d %q", c.method, c.path, resp.Code, header, c.status, c.want)
+		}
+		if c.want == data && !json.Valid([]byte(body)) || c.want != "text/html; charset=utf-8" && strings.Contains(body, "<html") {
+			t.Errorf("%s %s: %s", c.method, c.path, body)
 		}
 	}
 }

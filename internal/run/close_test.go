@@ -2,10 +2,12 @@ package run
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
 )
 
 // A result in Redis has the first items, within bounds, and says whether there are more.
@@ -33,6 +35,17 @@ func TestResultIsBounded(t *testing.T) {
 		}
 		if tt.kept > 0 && got.Items[0].ClientID != 1 {
 			t.Errorf("%s: the first item is %+v", name, got.Items[0])
+		}
+	}
+}
+
+// A task whose id is not a run's id has no record that could be closed. An error would
+// make the queue execute the task again.
+func TestRejectedTaskWithoutARun(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "x", "not/a/run", "\xff"} {
+		if err := New(Config{}).Rejected(t.Context(), tasks.Rejected{Kind: tasks.KindImport, RunID: id, Tenant: "acme", Err: errors.New("payload: not JSON")}); err != nil {
+			t.Errorf("%q: %v", id, err)
 		}
 	}
 }

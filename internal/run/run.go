@@ -242,11 +242,12 @@ func (e *Executor) heartbeat(parent context.Context, ref repo.RunRef) (ctx conte
 	}
 }
 
-// Rejected closes the record of a run whose task was rejected.
+// Rejected closes the record of a run whose task was rejected. A task whose id is not a
+// run's id has no record.
 func (e *Executor) Rejected(ctx context.Context, r tasks.Rejected) error {
 	id, err := uuid.Parse(r.RunID)
 	if err != nil {
-		return err
+		return nil //nolint:nilerr // otherwise the task would be retried
 	}
 	return e.reject(ctx, dispatch.KindOf(r.Kind), r.Tenant, id, dispatch.Reason(r.Err))
 }
