@@ -88,6 +88,8 @@ func TestDoctor(t *testing.T) {
 	check("to be reconnected", 1, "halo", "fault", "msp-1/halo: Halo refused its credentials", "--client-secret-file")
 	repotest.Exec(t, in.DB, `update halosync.connections set state = 'active', auth_server = 'http://192.0.2.1/auth'`)
 	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "")
+	repotest.Exec(t, in.DB, `grant insert on halosync.api_keys to halosync_worker`)
+	check("a right too many", 1, "postgres", "warning", "may insert on halosync.api_keys", "--grant-to halosync_worker")
 	repotest.Exec(t, in.DB, `revoke insert on halosync.events from halosync_worker`)
 	check("a right is missing", 1, "postgres", "fault", "insert on halosync.events", "--grant-to halosync_worker")
 	repotest.Exec(t, in.DB, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)
