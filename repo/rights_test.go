@@ -265,3 +265,51 @@ func TestSecurityDefinerFunctions(t *testing.T) {
 	}
 	equal(t, "runs", repotest.Value[int](t, w.url, `select count(*) from halosync.runs`), 1)
 }
+
+// The role of the CLI has the rights for everything that commands do, even for what
+// TestLeastRights does not do with the programs.
+func TestRightsOfTheCLI(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	cli := repotest.OpenAs(t, repotest.CLI(t, w.url))
+	ctx, held := t.Context(), w.claim(t, "held")
+	if err := w.FinishRun(ctx, held.Ref, repo.Finish{State: repo.StateHeld, Error: "many are missing"}); err != nil {
+		t.Fatal(err)
+	}
+	run, _, err := cli.CreateRun(ctx, w.newRun("requested"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := must[repo.Connection](t)(cli.AddConnection(ctx, "acme", "cli:ann", newConnection("second")))
+	name := "renamed"
+	for what, do := range map[string]func() error{
+		"cancel":  func() error { _, err := cli.RequestCancel(ctx, "acme", run.ID, "cli:ann"); return err },
+		"approve": func() error { _, err := cli.ApproveRun(ctx, "acme", held.Run.ID, "cli:ann"); return err },
+		"pause":   func() error { return cli.SetConnectionState(ctx, "acme", "cli:ann", w.conn, repo.Paused, "for now") },
+		"update": func() error {
+			_, err := cli.UpdateConnection(ctx, "acme", "cli:ann", conn.ID, repo.ConnectionChange{Name: &name})
+			return err
+		},
+		"preview of a removal": func() error { _, err := cli.PreviewRemoval(ctx, "acme", w.conn); return err },
+		"show":                 func() error { _, err := cli.Run(ctx, "acme", run.ID); return err },
+		"lists": func() error {
+			_, err := cli.Runs(ctx, "acme", repo.RunFilter{})
+			_, err2 := cli.Mappings(ctx, "acme", repo.MappingFilter{})
+			_, err3 := cli.Companies(ctx, "acme", repo.CompanyFilter{})
+			return errors.Join(err, err2, err3)
+		},
+		"key uses":     func() error { _, err := cli.KeyUses(ctx); return err },
+		"reseal":       func() error { _, err := cli.ResealSecrets(ctx, repo.ResealCursor{}, 10); return err },
+		"installation": func() error { _, err := cli.Installation(ctx); return err },
+	} {
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := cli.RemoveConnection(ctx, "acme", "cli:ann", conn.ID); err != nil {
+		t.Error(err)
+	}
+	equal(t, "events of the CLI", repotest.Value[[]string](t, w.url, `
+		select array_agg(action order by action) from halosync.events where written_by = 'halosync_cli'`),
+		[]string{"connection.added", "connection.changed", "connection.paused", "connection.removed", "run.approved", "run.cancelled"})
+}
