@@ -20,12 +20,15 @@ random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
 owner=$(random)
 worker=$(random)
+cli=$(random)
 redis=$(random)
 random > "$dir/postgres-password"
 printf %s "$owner" > "$dir/owner-password"
 printf %s "$worker" > "$dir/worker-password"
+printf %s "$cli" > "$dir/cli-password"
 echo "postgres://halosync_owner:$owner@postgres:5432/halosync" > "$dir/owner-url"
 echo "postgres://halosync_worker:$worker@postgres:5432/halosync" > "$dir/database-url"
+echo "postgres://halosync_cli:$cli@postgres:5432/halosync" > "$dir/cli-url"
 echo "redis://:$redis@redis:6379/0" > "$dir/redis-url"
 cat > "$dir/redis-conf" <<END
 dir /data

@@ -3,11 +3,30 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// ErrKeyRight means that the role in Postgres may not make this change to API keys.
+// Workers may not create or revoke keys, and only the owner of the tables may create one
+// of the scope ops.
+var ErrKeyRight = errors.New("the role in Postgres may not make this change to API keys")
+
+// keyRight returns [ErrKeyRight] for the error of a role that lacks a right on API keys,
+// and all other errors unchanged.
+func keyRight(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "42501" || // insufficient_privilege
+		pg.Routine == "ExecWithCheckOptions" && !strings.Contains(pg.Message, `"ops_keys"`) { // not the wall between tenants
+		return err
+	}
+	return ErrKeyRight
+}
 
 // APIKey is a credential for HTTP without its secret. Only a hash of the secret is
 // stored.
@@ -60,7 +79,7 @@ func (k APIKey) facts() json.RawMessage {
 }
 
 // AddAPIKey stores a key and records an event. It returns a [*ConflictError] if the
-// name is taken.
+// name is taken, or [ErrKeyRight].
 func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey) (key APIKey, err error) {
 	if err := checkText("name", n.Name, 1, 100); err != nil {
 		return key, wrap("add API key", err)
@@ -70,6 +89,9 @@ func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey
 			insert into halosync.api_keys (tenant, id, name, scope, hash, created_by, expires_at)
 			values ($1, $2, $3, $4, $5, $6, now() + nullif($7::interval, '0'))`,
 			tenant, n.ID, n.Name, n.Scope, n.Hash[:], note(actor), n.For)
+		if err = keyRight(err); errors.Is(err, ErrKeyRight) {
+			return err
+		}
 		if err != nil {
 			return named(translate(err), n.Name)
 		}
@@ -95,7 +117,7 @@ func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
 // RevokeAPIKey revokes a key, found by name or id, and ends the sessions that were
 // started with it. It returns the key and the number of ended sessions. If the key was
 // already revoked, it is returned unchanged. The error is [ErrNotFound] if no key
-// matches.
+// matches, or [ErrKeyRight].
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
 	if unstorable(nameOrID, 1, 200) != "" {
 		return key, 0, wrap("API key", ErrNotFound)
@@ -118,7 +140,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 		}
 		err = tx.QueryRow(ctx, `update halosync.api_keys set revoked_at = now() where tenant = $1 and id = $2 returning revoked_at`, tenant, key.ID).Scan(&key.RevokedAt)
 		if err != nil {
-			return err
+			return keyRight(err)
 		}
 		ended, err := tx.Exec(ctx, `delete from halosync.sessions where tenant = $1 and api_key_id = $2`, tenant, key.ID)
 		if err != nil {

@@ -14,10 +14,11 @@ import (
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
+	cli := repotest.OpenAs(t, repotest.CLI(t, w.url))
 	ctx := t.Context()
 	equal(t, "any key", must[bool](t)(w.AnyAPIKey(ctx)), false)
 	add := func(name string, lasts time.Duration) (repo.APIKey, error) {
-		return w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: name, Scope: "write", Hash: [32]byte{1}, For: lasts})
+		return cli.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: name, Scope: "write", Hash: [32]byte{1}, For: lasts})
 	}
 	key := must[repo.APIKey](t)(add("ci", 0))
 	brief := must[repo.APIKey](t)(add("brief", time.Hour))
@@ -51,14 +52,14 @@ func TestAPIKeys(t *testing.T) {
 	if err := w.AddSession(ctx, "acme", session); err != nil {
 		t.Fatal(err)
 	}
-	revoked, ended, err := w.RevokeAPIKey(ctx, "acme", "ann", "ci")
+	revoked, ended, err := cli.RevokeAPIKey(ctx, "acme", "ann", "ci")
 	if err != nil || ended != 1 || revoked.RevokedAt == nil {
 		t.Errorf("revoked %+v, sessions %d, %v", revoked, ended, err)
 	}
 	if _, err := w.Session(ctx, session.Hash); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("session of a revoked key: %v", err)
 	}
-	again, ended, err := w.RevokeAPIKey(ctx, "acme", "ann", key.ID.String())
+	again, ended, err := cli.RevokeAPIKey(ctx, "acme", "ann", key.ID.String())
 	if err != nil || ended != 0 || !again.RevokedAt.Equal(*revoked.RevokedAt) {
 		t.Errorf("revoked again %+v, %v", again, err)
 	}
@@ -75,7 +76,7 @@ func TestSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	ctx := t.Context()
-	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
+	key := must[repo.APIKey](t)(repotest.OpenAs(t, repotest.CLI(t, w.url)).AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
 	begin := func(n byte, id *uuid.UUID) [32]byte {
 		hash := [32]byte{n}
 		if err := w.AddSession(ctx, "acme", repo.NewSession{Hash: hash, Actor: "ann", Scope: "read", APIKeyID: id, For: 12 * time.Hour}); err != nil {

@@ -27,6 +27,7 @@ type Event struct {
 	ClientID     *int64
 	Before       json.RawMessage // nil: it did not exist before
 	After        json.RawMessage // nil: it no longer exists
+	WrittenBy    *string         // the role in Postgres that wrote it, set by the database; nil: the event is older
 }
 
 // EventFilter restricts [Store.Events]. The zero value of a field means no restriction.
@@ -38,7 +39,7 @@ type EventFilter struct {
 	Limit     int   // 1 to 1,000; 0 means 100
 }
 
-const eventColumns = `id, tenant, at, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after`
+const eventColumns = `id, tenant, at, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after, written_by`
 
 // Events lists the tenant's events, newest first.
 func (s *Store) Events(ctx context.Context, tenant string, f EventFilter) ([]Event, error) {
@@ -68,7 +69,7 @@ func (s *Store) AllEvents(ctx context.Context, tenant string, f EventFilter) ite
 	})
 }
 
-// addEvent writes an event; the database sets its id and time.
+// addEvent writes an event; the database sets its id, its time and WrittenBy.
 func addEvent(ctx context.Context, tx pgx.Tx, e Event) error {
 	_, err := tx.Exec(ctx, `
 		insert into halosync.events (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)

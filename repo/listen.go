@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// queuedChannel carries the ids of runs that were requested in SQL, formatted by
-	// [Hex].
+	// queuedChannel carries a notification without a payload when a run is requested in
+	// SQL.
 	queuedChannel = "halosync_queued"
 	// echoTimeout is the maximum time that Listen waits for its own notification.
 	echoTimeout = 5 * time.Second

@@ -32,6 +32,21 @@ func (p plan) read() (n float64) {
 	return n
 }
 
+// readRows runs a query and returns the number of rows that it read from tables.
+func readRows(t *testing.T, q querier, sql string, args ...any) float64 {
+	t.Helper()
+	var raw []byte
+	if err := q.QueryRow(t.Context(), "explain (analyze, format json) "+sql, args...).Scan(&raw); err != nil {
+		t.Fatal(err)
+	}
+	var plans []struct{ Plan plan }
+	if err := json.Unmarshal(raw, &plans); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s\n%s", sql, raw)
+	return plans[0].Plan.read()
+}
+
 // The cost of a tick's statements depends on the number of rows that they find, not on
 // the size of the tables, even with row level security.
 func TestTicksReadWhatTheyFind(t *testing.T) {
@@ -62,16 +77,8 @@ func TestTicksReadWhatTheyFind(t *testing.T) {
 		t.Helper()
 		tx := must[pgx.Tx](t)(conn.Begin(ctx))
 		defer func() { _ = tx.Rollback(ctx) }()
-		var raw []byte
-		if err := tx.QueryRow(ctx, "explain (analyze, format json) "+sql, args...).Scan(&raw); err != nil {
-			t.Fatal(err)
-		}
-		var plans []struct{ Plan plan }
-		if err := json.Unmarshal(raw, &plans); err != nil {
-			t.Fatal(err)
-		}
-		if n := plans[0].Plan.read(); n > connections/10 {
-			t.Errorf("%s: %v rows read of %d:\n%s", what, n, connections, raw)
+		if n := readRows(t, tx, sql, args...); n > connections/10 {
+			t.Errorf("%s: %v rows read of %d", what, n, connections)
 		}
 	}
 	for what, next := range map[string]string{

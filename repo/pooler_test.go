@@ -32,7 +32,7 @@ func TestBehindPooler(t *testing.T) {
 		and database = (select oid from pg_database where datname = current_database())`); n != 0 {
 		t.Errorf("%d locks were not released", n)
 	}
-	if err := schema.Grant(t.Context(), pooled, "halosync_worker"); err != nil {
+	if err := schema.Grant(t.Context(), pooled, "halosync_worker", schema.Worker); err != nil {
 		t.Fatal(err)
 	}
 	store := repotest.OpenAs(t, strings.Replace(pooled, "postgres@", "halosync_worker@", 1))

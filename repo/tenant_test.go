@@ -275,7 +275,7 @@ var (
 
 func giveAccess(t *testing.T, w *fixture) {
 	t.Helper()
-	must[repo.APIKey](t)(w.AddAPIKey(t.Context(), "acme", "ann", repo.NewAPIKey{ID: apiKeyID, Name: "key", Scope: "read"}))
+	must[repo.APIKey](t)(repotest.OpenAs(t, repotest.CLI(t, w.url)).AddAPIKey(t.Context(), "acme", "ann", repo.NewAPIKey{ID: apiKeyID, Name: "key", Scope: "read"}))
 	if err := w.AddSession(t.Context(), "acme", repo.NewSession{Hash: sessionHash, Actor: "ann", Scope: "read", APIKeyID: &apiKeyID, For: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +395,9 @@ func TestTenantsAreApart(t *testing.T) {
 			_, err = store.AddCompanies(t.Context(), "acme", "eve", []repo.NewCompany{{Name: "x", NormName: "x"}})
 			s.want = repo.ErrNotFound
 		case "AddAPIKey":
-			_, err = store.AddAPIKey(t.Context(), "acme", "eve", repo.NewAPIKey{ID: uuid.New(), Name: "stolen", Scope: "read"})
+			cli := repotest.OpenAs(t, repotest.CLI(t, w.url))
+			repo.OverrideTenant(cli, "globex")
+			_, err = cli.AddAPIKey(t.Context(), "acme", "eve", repo.NewAPIKey{ID: uuid.New(), Name: "stolen", Scope: "read"})
 			s.want = repo.ErrNotFound
 		case "UseSigninToken":
 			_, err = store.UseSigninToken(t.Context(), "acme", [32]byte{7}, time.Minute)

@@ -28,7 +28,7 @@ func TestStrangers(t *testing.T) {
 	write, read, other := h.key("acme", "write", Write), h.key("acme", "read", Read), h.key("globex", "key", Admin)
 	revoked, expired := h.key("acme", "revoked", Admin), h.key("acme", "expired", Admin)
 	cookie, ofRevoked, ofExpired, tooOld, idle := h.signedIn(write), h.signedIn(revoked), h.signedIn(expired), h.signedIn(write), h.signedIn(write)
-	if _, sessions, err := RevokeKey(t.Context(), h.store, "acme", "ann", "revoked"); err != nil || sessions != 1 {
+	if _, sessions, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "revoked"); err != nil || sessions != 1 {
 		t.Fatal(sessions, err)
 	}
 	repotest.Exec(t, h.db, `update halosync.api_keys set expires_at = now() where name = 'expired'`)
@@ -232,7 +232,7 @@ func TestNoKeyAtAll(t *testing.T) {
 	if a := h.do(get("/x").as(key)); a.status != 200 {
 		t.Errorf("with the first key: status %d: %s", a.status, a.body)
 	}
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "first"); err != nil {
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "first"); err != nil {
 		t.Fatal(err)
 	}
 	h.forget()

@@ -72,11 +72,19 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 		return key, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("an API key named %q already exists: revoke it first, or choose another name", name)}
 	case errors.Is(err, repo.ErrInvalid):
 		return key, secret.String{}, &engine.UsageError{Reason: err.Error()}
+	case errors.Is(err, repo.ErrKeyRight) && scope == Ops:
+		return key, secret.String{}, &engine.UsageError{Reason: "only the owner of the tables may create a key of the scope ops: set DATABASE_URL to the owner's for this command"}
+	case errors.Is(err, repo.ErrKeyRight):
+		return key, secret.String{}, errKeyRole
 	case err != nil:
 		return key, secret.String{}, err
 	}
 	return key, secret.NewString(keyMark + hex.EncodeToString(id[:]) + "_" + proof), nil
 }
+
+// errKeyRole reports that the environment of a command names the role of a worker.
+var errKeyRole = &engine.UsageError{Reason: "the role in DATABASE_URL may not create or revoke API keys: set DATABASE_URL to that of the CLI's role, " +
+	"which \"worker migrate --grant-cli-to ROLE\" gives its rights"}
 
 // RevokeKey revokes the key with the name or id ref and ends the sessions that
 // were started with the key. It returns the number of sessions that it ended.
@@ -85,6 +93,9 @@ func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
 	if errors.Is(err, repo.ErrNotFound) {
 		return key, 0, &engine.NotFoundError{What: "API key", Name: ref, Hint: `"enqueue apikey list" shows those of this tenant`}
+	}
+	if errors.Is(err, repo.ErrKeyRight) {
+		return key, 0, errKeyRole
 	}
 	return key, sessions, err
 }

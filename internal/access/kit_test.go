@@ -110,7 +110,7 @@ func (h *fixture) app() http.Handler {
 // key creates a key and adds it to the secrets.
 func (h *fixture) key(tenant, name string, scope Scope) string {
 	h.Helper()
-	_, text, err := NewKey(h.Context(), h.store, tenant, "ann", name, scope, 0)
+	_, text, err := NewKey(h.Context(), repotest.OpenAs(h.T, h.db), tenant, "ann", name, scope, 0)
 	if err != nil {
 		h.Fatal(err)
 	}

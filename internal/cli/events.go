@@ -23,6 +23,7 @@ var eventColumns = []column[view.Event]{
 	{title: "mapping_id", extra: true, value: func(e view.Event) string { return orEmpty(e.MappingID) }},
 	{title: "company_id", extra: true, value: func(e view.Event) string { return orEmpty(e.CompanyID) }},
 	{title: "run_id", extra: true, value: func(e view.Event) string { return orEmpty(e.RunID) }},
+	{title: "written_by", extra: true, value: func(e view.Event) string { return orEmpty(e.WrittenBy) }},
 	{title: "before", wide: true, value: func(e view.Event) string { return string(e.Before) }},
 	{title: "after", wide: true, value: func(e view.Event) string { return string(e.After) }},
 }

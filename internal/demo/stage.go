@@ -24,8 +24,11 @@ const (
 	appSecret = "demo-secret-of-no-value"
 )
 
-// workerRole is the Postgres role of worker and CLI.
-const workerRole = "halosync_worker"
+// The Postgres roles of worker and CLI.
+const (
+	workerRole = "halosync_worker"
+	cliRole    = "halosync_cli"
+)
 
 // stage holds everything that the demo has started.
 type stage struct {
@@ -93,7 +96,7 @@ func (d *stage) play(ctx context.Context) error {
 	if err := d.startWorker(ctx); err != nil {
 		return err
 	}
-	if d.key, err = d.capture(ctx, "enqueue", "apikey", "new", "demo", "--scope", "ops"); err != nil {
+	if d.key, err = d.opsKey(ctx); err != nil {
 		return err
 	}
 	d.showConsole()
@@ -117,15 +120,31 @@ func (d *stage) play(ctx context.Context) error {
 }
 
 // migrate creates the schema as the owner of the tables and gives worker and
-// CLI a role with fewer rights, as docs/security.md advises.
+// CLI roles with fewer rights, as docs/security.md advises.
 func (d *stage) migrate(ctx context.Context) error {
-	if err := d.postgres.CreateRole(ctx, workerRole); err != nil {
-		return err
+	for _, role := range []string{workerRole, cliRole} {
+		if err := d.postgres.CreateRole(ctx, role); err != nil {
+			return err
+		}
 	}
-	cmd := d.program(ctx, "worker", "migrate", "--grant-to", workerRole)
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last value applies
+	cmd := d.asOwner(ctx, "worker", "migrate", "--grant-to", workerRole, "--grant-cli-to", cliRole)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
+}
+
+// opsKey creates a key for the console. The key also shows the queues, so only
+// the owner of the tables can create it.
+func (d *stage) opsKey(ctx context.Context) (string, error) {
+	cmd := d.asOwner(ctx, "enqueue", "apikey", "new", "demo", "--scope", "ops")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func (d *stage) asOwner(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := d.program(ctx, name, args...)
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.postgres.URL()) // the last value applies
+	return cmd
 }
 
 // changeHalo makes changes in Halo that a resync must detect.
@@ -169,15 +188,11 @@ func (d *stage) familiarNames() (link, twice string) {
 	return names[0], names[1]
 }
 
-// environment returns the environment of worker and CLI. It overrides any
-// server addresses in the caller's environment.
-func (d *stage) environment() []string {
-	return append(os.Environ(), d.settings()...)
-}
-
-func (d *stage) settings() []string {
+// settings returns the environment of worker or CLI, depending on the role. It
+// overrides any server addresses in the caller's environment.
+func (d *stage) settings(role string) []string {
 	return []string{
-		"DATABASE_URL=" + d.postgres.URLAs(workerRole, "postgres"), "REDIS_URL=" + d.redis.URL(),
+		"DATABASE_URL=" + d.postgres.URLAs(role, "postgres"), "REDIS_URL=" + d.redis.URL(),
 		"HALOSYNC_KEYSET_FILE=" + d.keysetFile(), "HALOSYNC_TENANT=demo-msp",
 		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr,
 		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m",
@@ -204,7 +219,11 @@ func (d *stage) capture(ctx context.Context, name string, args ...string) (strin
 
 func (d *stage) program(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...) //nolint:gosec // one of this repository's programs
-	cmd.Env = d.environment()
+	role := cliRole
+	if name == "worker" {
+		role = workerRole
+	}
+	cmd.Env = append(os.Environ(), d.settings(role)...)
 	cmd.Stdin = strings.NewReader(appSecret + "\n")
 	return cmd
 }
@@ -274,7 +293,7 @@ func (d *stage) invite() {
 		fmt.Printf("  http://%s%s\n", d.opsAddr, page)
 	}
 	fmt.Printf("  its log: %s\n\nIn another terminal, paste:\n", d.workerLog())
-	for _, setting := range d.settings() {
+	for _, setting := range d.settings(cliRole) {
 		if name, value, _ := strings.Cut(setting, "="); value != "" {
 			fmt.Printf("  export %s='%s'\n", name, value)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,20 @@ func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewR
 		Args: raw, RequestKey: tasks.Key(taskKind(kind), args), RequestedBy: origin.RequestedBy,
 	}, nil
 }
+
+// FromQueue returns the ledger's row for a run that only the queue has. Anyone who can
+// write to the queue chooses the requester, so the names that halosync's own programs
+// record get a prefix. The function halosync.enqueue does the same with the prefix "sql:".
+func FromQueue(n repo.NewRun) repo.NewRun {
+	if ownRequester.MatchString(n.RequestedBy) {
+		n.RequestedBy = "queue:" + strings.TrimSpace(n.RequestedBy)
+	}
+	return n
+}
+
+// ownRequester matches the requesters that the API, the console, the CLI and the scheduler
+// record.
+var ownRequester = regexp.MustCompile(`^\s*(?:(?:key|user|cli):|(?:cli|schedule)\s*$)`)
 
 // taskKind returns the queue's name for a kind of run.
 func taskKind(kind repo.RunKind) string { return kindPrefix + string(kind) }
@@ -270,10 +285,10 @@ func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = d.store.CreateRun(ctx, repo.NewRun{
+	_, _, err = d.store.CreateRun(ctx, FromQueue(repo.NewRun{
 		ID: id, Kind: KindOf(u.Kind), Tenant: stored.Tenant, ConnectionID: connection,
 		Args: stored.Args, RequestKey: stored.Key, RequestedBy: stored.RequestedBy,
-	})
+	}))
 	if errors.Is(err, repo.ErrNotFound) {
 		return nil // unknown connection; the execution reports the error
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/halosync/halosync/internal/engine"
@@ -145,7 +146,10 @@ func (c Config) role(ctx context.Context, r *Report) (usable bool) {
 	case !role.RowSecurity:
 		r.add("postgres", Warning,
 			fmt.Sprintf("role %q owns the tables or bypasses row level security: only the programs themselves keep tenants apart", role.Name),
-			"give the worker and the CLI a separate role with fewer rights: see docs/security.md, least rights")
+			"give the worker and the CLI separate roles with fewer rights: see docs/security.md, least rights")
+	case len(role.Excess) > 0:
+		r.add("postgres", Warning, fmt.Sprintf("role %q may %s, which a worker does not need", role.Name, strings.Join(role.Excess, ", ")),
+			fmt.Sprintf("as the tables' owner: worker migrate --grant-to %s", role.Name))
 	default:
 		r.add("postgres", OK, fmt.Sprintf("role %q has the rights that it needs and is subject to row level security", role.Name), "")
 	}

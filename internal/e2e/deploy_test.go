@@ -61,7 +61,7 @@ func TestDeployedCommandsExist(t *testing.T) {
 		}
 	}
 	slices.Sort(found)
-	if want := []string{"worker", "worker", "worker migrate", "worker migrate --grant-to halosync_worker"}; !slices.Equal(found, want) {
+	if want := []string{"worker", "worker", "worker migrate", "worker migrate --grant-to halosync_worker --grant-cli-to halosync_cli"}; !slices.Equal(found, want) {
 		t.Errorf("commands %q, want %q", found, want)
 	}
 }
@@ -86,7 +86,7 @@ func TestComposeWithoutContainers(t *testing.T) {
 			t.Errorf("secret %s: %v %v", m[1], info, err)
 		}
 	}
-	if len(mounted) != 8 {
+	if len(mounted) != 10 {
 		t.Errorf("compose.yml mounts %d secrets", len(mounted))
 	}
 	if again, err := exec.Command(installation.RootPath(t, "deploy/secrets.sh"), dir).CombinedOutput(); err != nil || !strings.Contains(string(again), "already") {
@@ -111,7 +111,9 @@ func TestComposeWithoutContainers(t *testing.T) {
 	}
 	shared := "HALOSYNC_SECRET_FILES=" + strings.TrimSpace(regexp.MustCompile(`HALOSYNC_SECRET_FILES: (.*)`).FindStringSubmatch(compose)[1])
 	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("owner-url", "halosync_owner"), "HALOSYNC_KEYSET=", shared}
-	in.Work(0, "migrate", "--grant-to", "halosync_worker")
+	in.Work(0, "migrate", "--grant-to", "halosync_worker", "--grant-cli-to", "halosync_cli")
+	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("cli-url", "halosync_cli"), shared}
+	in.Must("apikey", "new", "console", "--scope", "admin")
 	in.Env = []string{"DATABASE_URL=", "DATABASE_URL_FILE=" + elsewhere("database-url", "halosync_worker"), shared}
 	keyset, err := os.ReadFile(filepath.Join(dir, "keyset"))
 	if err != nil {

@@ -99,6 +99,8 @@ func TestDoctor(t *testing.T) {
 	check("address not allowed", 1, "halo", "fault", "msp-1/halo: ", "HALOSYNC_ALLOW_HOSTS", "HALOSYNC_ALLOW_HOSTS=")
 	repotest.Exec(t, in.DB, `update halosync.connections set auth_server = 'http://127.0.0.1:1/auth'`)
 	check("address changed in Postgres", 1, "halo", "fault", "msp-1/halo: credentials of connection", "check both addresses")
+	repotest.Exec(t, in.DB, `grant insert on halosync.api_keys to halosync_worker`)
+	check("a right too many", 1, "postgres", "warning", "may insert on halosync.api_keys", "--grant-to halosync_worker")
 	repotest.Exec(t, in.DB, `revoke insert on halosync.events from halosync_worker`)
 	check("a right is missing", 1, "postgres", "fault", "insert on halosync.events", "--grant-to halosync_worker")
 	repotest.Exec(t, in.DB, `delete from halosync.schema_versions where version_id = (select max(version_id) from halosync.schema_versions)`)

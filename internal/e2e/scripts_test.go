@@ -20,7 +20,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// TestScripts runs the shell sessions in testdata/script.
+// TestScripts runs the shell sessions in testdata/script, with the database role of the
+// CLI.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -36,6 +37,9 @@ func TestScripts(t *testing.T) {
 				Setup: func(env *testscript.Env) error {
 					env.Vars = append(env.Vars, in.Environ()...)
 					env.Setenv("PATH", filepath.Dir(installation.Program(t, "enqueue"))+":"+env.Getenv("PATH"))
+					for name, role := range map[string]string{"DATABASE_URL": "halosync_cli", "CLI_URL": "halosync_cli", "WORKER_URL": "halosync_worker", "OWNER_URL": ""} {
+						env.Setenv(name, installation.WithPassword(t, in.DB, role, in.Secrets.Postgres))
+					}
 					env.Setenv("HALO", in.Halo.ResourceServer())
 					env.Setenv("AUTH", in.Halo.AuthServer())
 					env.Setenv("PAGE", webPage(t))
@@ -183,7 +187,7 @@ type scriptLog struct {
 
 // given matches the parts of a log that may contain secrets, because the test
 // set them or a command prints them by design.
-var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
+var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|CLI_URL|WORKER_URL|OWNER_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
 // Log receives the output of all programs in a script, in one call.
 func (l scriptLog) Log(args ...any) {

@@ -320,6 +320,19 @@ func TestLeastRights(t *testing.T) {
 
 	in.DB, in.Env = as("worker"), []string{"DATABASE_URL=" + as("worker")}
 	w := in.StartWorker()
+	if _, errs, code := in.Enqueue("apikey", "new", "of a worker", "--scope", "read"); code != 2 || !strings.Contains(errs, "--grant-cli-to") {
+		t.Errorf("an API key with the worker's role: exit code %d\n%s", code, errs)
+	}
+	in.Env = []string{"DATABASE_URL=" + as("cli")}
+	in.Must("apikey", "new", "console", "--scope", "admin")
+	in.Must("apikey", "list")
+	if _, errs, code := in.Enqueue("apikey", "new", "queues", "--scope", "ops"); code != 2 || !strings.Contains(errs, "only the owner of the tables") {
+		t.Errorf("a key of the scope ops with the CLI's role: exit code %d\n%s", code, errs)
+	}
+	in.Env = []string{"DATABASE_URL=" + as("owner")}
+	in.Must("apikey", "new", "queues", "--scope", "ops")
+	in.Env = []string{"DATABASE_URL=" + as("cli")}
+	in.Must("apikey", "revoke", "queues")
 	in.Connect()
 	in.Must("connection", "test", "halo")
 	in.Must("clients", "--connection", "halo", "--all")
@@ -345,6 +358,7 @@ func TestLeastRights(t *testing.T) {
 	in.Must("schedule", "list")
 	in.Must("events")
 	in.Must("keyset", "rotate", "--reseal")
+	in.Must("keyset", "status")
 	id := installation.Decode[[]installation.Run](t, in.Must("runs", "list", "--kind", "import", "-o", "json"))[0].ID
 	in.Must("runs", "show", id)
 	if _, errs, code := in.Enqueue("runs", "undo", id); code != 0 && code != 3 {
@@ -381,13 +395,18 @@ func TestLeastRights(t *testing.T) {
 			t.Errorf("the product, %s: %s", sql, said)
 		}
 	}
-	if n := repotest.Value[int](t, as("worker"), `select count(*) from halosync.mappings`); n != 0 {
-		t.Errorf("a session of the worker's role without a tenant sees %d rows", n)
+	for _, role := range []string{"worker", "cli"} {
+		if n := repotest.Value[int](t, as(role), `select count(*) from halosync.mappings`); n != 0 {
+			t.Errorf("a session of the role %s without a tenant sees %d rows", role, n)
+		}
+	}
+	if said := repotest.Refusal(t, as("product")+"&halosync.tenant=msp-2", `select halosync.enqueue('resync', 'msp-1', $1, '{}', 'crm')`, conn); !strings.Contains(said, "does not exist") {
+		t.Errorf("the product requests a run of another tenant: %s", said)
 	}
 	in.Must(in.AddCommand("second")...)
 	in.Must("connection", "remove", "second", "--yes")
 	w.Stop(t)
-	if log := w.Log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {
+	if log := w.Log.String(); strings.Contains(log, "row level security") || strings.Contains(log, "more rights") || strings.Contains(log, "NOPERM") || strings.Contains(log, "42501") {
 		t.Errorf("the worker says:\n%s", log)
 	}
 	close(strange)

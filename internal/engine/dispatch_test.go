@@ -198,6 +198,31 @@ func TestRequestWithoutQueue(t *testing.T) {
 	}
 }
 
+// Neither a task nor a request in SQL can name a requester that only halosync's own
+// programs record.
+func TestRequesterIsNotForged(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t)
+	for i, by := range []string{"key:console", " user:ann", "cli", "schedule"} {
+		receipt, err := q.queue.Import(t.Context(), tasks.ImportArgs{
+			Tenant: "acme", ConnectionID: q.conn.ID.String(), ClientIDs: []int64{int64(100 + i)}, RequestedBy: by,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.tick()
+		run, err := q.store.Run(t.Context(), "acme", uuid.MustParse(receipt.RunID))
+		if want := "queue:" + strings.TrimSpace(by); err != nil || run.RequestedBy != want {
+			t.Errorf("%q: recorded as %q, want %q, %v", by, run.RequestedBy, want, err)
+		}
+		id := repotest.Value[string](t, q.url, `select halosync.enqueue('import', 'acme', $1, $2, $3)`, q.conn.ID, fmt.Sprintf(`{"client_ids": [%d]}`, 200+i), by)
+		run, err = q.store.Run(t.Context(), "acme", uuid.MustParse(id))
+		if want := "sql:" + strings.TrimSpace(by); err != nil || run.RequestedBy != want {
+			t.Errorf("%q in SQL: recorded as %q, want %q, %v", by, run.RequestedBy, want, err)
+		}
+	}
+}
+
 // A run requested only through Redis is in the ledger after a tick. Before the tick,
 // the run's tenant can already show and cancel it.
 func TestRunsOfRedisAlone(t *testing.T) {

@@ -131,6 +131,7 @@ func Execute[A tasks.Args[A]](ctx context.Context, e *Executor, kind repo.RunKin
 	if err != nil {
 		return tasks.RunResult{}, tasks.Never(err)
 	}
+	row = dispatch.FromQueue(row) // applies only if the ledger does not have the run
 	row.Died = job.Died
 	row.TenantRuns = e.cfg.TenantRuns
 	return e.execute(ctx, task{row: row, runID: job.RunID, final: job.Final, tried: job.Attempt}, job.Draining, body)

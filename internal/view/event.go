@@ -23,6 +23,7 @@ type Event struct {
 	ClientID     *int64          `json:"client_id"`
 	Before       json.RawMessage `json:"before" doc:"Null if it was created."`
 	After        json.RawMessage `json:"after" doc:"Null if it was deleted."`
+	WrittenBy    *string         `json:"written_by" doc:"The role in Postgres that wrote the event, set by Postgres: that of the workers, of the CLI or of the owner. Null for events that are older than the field."`
 }
 
 // NewEvent returns the view of an event.
@@ -30,6 +31,6 @@ func NewEvent(e repo.Event) Event {
 	return Event{
 		ID: e.ID, Tenant: e.Tenant, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, How: e.How,
 		ConnectionID: idText(e.ConnectionID), MappingID: idText(e.MappingID), CompanyID: idText(e.CompanyID),
-		ClientID: e.ClientID, RunID: runID(e.RunID), Before: e.Before, After: e.After,
+		ClientID: e.ClientID, RunID: runID(e.RunID), Before: e.Before, After: e.After, WrittenBy: e.WrittenBy,
 	}
 }

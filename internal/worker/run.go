@@ -101,17 +101,7 @@ The same process serves the console and the API; "worker --only http" does only 
 		},
 	}
 	root.Flags().StringVar(&only, "only", "", `"http": serve the console and the API only, without tasks and resyncs`)
-	var role string
-	schema := &cobra.Command{
-		Use: "migrate", Short: "Migrate the database schema to this version", Args: cobra.NoArgs,
-		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			p.started = true
-			return p.migrate(cmd.Context(), role)
-		},
-	}
-	schema.Flags().StringVar(&role, "grant-to", "", "grant this existing role the rights that the worker and the CLI need, and no others")
-	root.AddCommand(schema, p.probeCommand(), p.doctorCommand())
+	root.AddCommand(p.migrateCommand(), p.probeCommand(), p.doctorCommand())
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	return root
@@ -137,9 +127,30 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// migrate migrates the schema. If role is not empty, it also grants the role the rights
-// that a worker needs. Several processes may migrate at the same time.
-func (p *program) migrate(ctx context.Context, role string) error {
+func (p *program) migrateCommand() *cobra.Command {
+	var worker, cli string
+	cmd := &cobra.Command{
+		Use: "migrate", Short: "Migrate the database schema to this version", Args: cobra.NoArgs,
+		Long: `migrate applies the pending migrations and then grants the roles their rights. Each
+role gets the rights that its program needs, and no others. Only the role of the CLI can
+create and revoke API keys; only the owner of the tables can create keys of the scope ops.`,
+		Example: "  worker migrate\n  worker migrate --grant-to halosync_worker --grant-cli-to halosync_cli",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.started = true
+			return p.migrate(cmd.Context(), worker, cli)
+		},
+	}
+	cmd.Flags().StringVar(&worker, "grant-to", "", "grant this existing role the rights that a worker needs, and no others")
+	cmd.Flags().StringVar(&cli, "grant-cli-to", "", "grant this existing role the rights that the CLI needs, and no others")
+	return cmd
+}
+
+// migrate migrates the schema. It also grants the roles whose names are not empty the
+// rights of their programs. Several processes may migrate at the same time.
+func (p *program) migrate(ctx context.Context, worker, cli string) error {
+	if worker != "" && worker == cli {
+		return &engine.UsageError{Reason: "--grant-cli-to: want another role than --grant-to"}
+	}
 	cfg, err := setup.Read(p.getenv, config.DatabaseURL)
 	if err != nil {
 		return err
@@ -159,12 +170,17 @@ func (p *program) migrate(ctx context.Context, role string) error {
 	for _, id := range result.Unreadable {
 		fmt.Fprintf(p.err, "connection %s has credentials that do not open: enter them again\n", id)
 	}
-	if role == "" {
-		return nil
+	for _, to := range []struct {
+		role, who string
+		program   schema.Program
+	}{{worker, "a worker", schema.Worker}, {cli, "the CLI", schema.CLI}} {
+		if to.role == "" {
+			continue
+		}
+		if err := schema.Grant(ctx, cfg.DatabaseURL.Reveal(), to.role, to.program); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.err, "%s has the rights that %s needs\n", to.role, to.who)
 	}
-	if err := schema.Grant(ctx, cfg.DatabaseURL.Reveal(), role); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.err, "%s has the rights that the worker and the CLI need\n", role)
 	return nil
 }

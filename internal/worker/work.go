@@ -260,8 +260,8 @@ func ready(ctx context.Context, p *setup.Parts, server *tasks.Server, log *zap.L
 	return errors.Join(dbErr, redisErr)
 }
 
-// checkRole returns an error if the Postgres role lacks a right. It logs a warning if
-// row level security does not apply to the role.
+// checkRole returns an error if the Postgres role lacks a right. It logs a warning if the
+// role has more rights than a worker needs, or if row level security does not apply to it.
 func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 	role, err := store.Role(ctx)
 	if err != nil {
@@ -273,6 +273,10 @@ func checkRole(ctx context.Context, store *repo.Store, log *zap.Logger) error {
 	}
 	if !role.RowSecurity {
 		log.Warn("postgres role bypasses row level security; use a weaker role (worker migrate --grant-to)", zap.String("role", role.Name))
+	}
+	if len(role.Excess) > 0 {
+		log.Warn("postgres role has more rights than a worker needs; revoke them (worker migrate --grant-to)",
+			zap.String("role", role.Name), zap.Strings("rights", role.Excess))
 	}
 	return nil
 }

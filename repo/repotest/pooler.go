@@ -19,7 +19,7 @@ func Pooled(tb testing.TB, address string) func(options url.Values) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	bouncer, err := devstack.StartBouncer(tb.Context(), u.Query().Get("host"), "postgres", weak)
+	bouncer, err := devstack.StartBouncer(tb.Context(), u.Query().Get("host"), "postgres", workerRole)
 	var missing *devstack.MissingError
 	if errors.As(err, &missing) {
 		tb.Skip(err)

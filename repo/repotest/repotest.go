@@ -26,9 +26,12 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// weak is the role that the programs use. It does not own the tables and has only the
-// rights that the programs need.
-const weak = "halosync_worker"
+// The roles of the programs do not own the tables and have only the rights that a worker
+// or the CLI needs.
+const (
+	workerRole = "halosync_worker"
+	cliRole    = "halosync_cli"
+)
 
 // template is the migrated database that each test copies.
 const template = "halosync_template"
@@ -96,7 +99,7 @@ func start() (*kit, error) {
 	return k, nil
 }
 
-// prepare creates the template and the role. They are the same for all test binaries,
+// prepare creates the template and the roles. They are the same for all test binaries,
 // so they are part of the server's image.
 func prepare(ctx context.Context, server *devstack.Postgres) error {
 	admin, err := pgx.Connect(ctx, server.URL())
@@ -104,8 +107,10 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 		return err
 	}
 	_, err = admin.Exec(ctx, "create database "+template)
-	if err == nil {
-		_, err = admin.Exec(ctx, "create role "+weak+" login")
+	for _, role := range []string{workerRole, cliRole} {
+		if err == nil {
+			_, err = admin.Exec(ctx, "create role "+role+" login")
+		}
 	}
 	if err := errors.Join(err, admin.Close(ctx)); err != nil {
 		return err
@@ -113,7 +118,10 @@ func prepare(ctx context.Context, server *devstack.Postgres) error {
 	if _, err := schema.Migrate(ctx, server.DatabaseURL(template)); err != nil {
 		return err
 	}
-	return schema.Grant(ctx, server.DatabaseURL(template), weak)
+	if err := schema.Grant(ctx, server.DatabaseURL(template), workerRole, schema.Worker); err != nil {
+		return err
+	}
+	return schema.Grant(ctx, server.DatabaseURL(template), cliRole, schema.CLI)
 }
 
 // schemaKey returns a string that changes with the migrations and with the code that
@@ -222,15 +230,25 @@ func database(tb testing.TB, with string) string {
 	return k.server.DatabaseURL(name)
 }
 
-// Worker returns the address of a database from [URL] for the programs' role. Row level
+// Worker returns the address of a database from [URL] for the role of a worker. Row level
 // security applies to that role, but not to the owner, whose address is url. Any other
 // address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
-	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+weak+"@/test_", 1)
+	return as(workerRole, url)
 }
 
-// Open opens another store on a database from [URL], under the programs' role. It acts
+// CLI is like [Worker] for the role of the CLI, which may also create API keys.
+func CLI(tb testing.TB, url string) string {
+	tb.Helper()
+	return as(cliRole, url)
+}
+
+func as(role, url string) string {
+	return strings.Replace(url, "postgres://postgres@/test_", "postgres://"+role+"@/test_", 1)
+}
+
+// Open opens another store on a database from [URL], under the role of a worker. It acts
 // as another worker with the same keys.
 func Open(tb testing.TB, url string) *repo.Store {
 	tb.Helper()

@@ -89,7 +89,7 @@ func newLane(ctx context.Context) (l *lane, err error) {
 	if _, err = schema.Migrate(ctx, l.pg.DatabaseURL(template)); err != nil {
 		return l, err
 	}
-	return l, schema.Grant(ctx, l.pg.DatabaseURL(template), workerRole)
+	return l, schema.Grant(ctx, l.pg.DatabaseURL(template), workerRole, schema.Worker)
 }
 
 // sql runs one statement in the database "postgres".
