@@ -49,6 +49,17 @@ func TestServeOnlyHTTP(t *testing.T) {
 	if status, body, _ := w.Request(t, "GET", "/asynqmon/api/queues", "", "Authorization", "Bearer "+ops); status != 200 || !strings.Contains(body, `"queues":`) {
 		t.Errorf("the queues with an ops key: %d %s", status, body)
 	}
+	for header, want := range map[string]int{"": 401, key: 403, ops: 200} {
+		if status, _, _ := w.Request(t, "GET", "/metrics", "", "Authorization", "Bearer "+header); status != want {
+			t.Errorf("metrics on the listener of the pages: %d, want %d", status, want)
+		}
+	}
+	if _, body, _ := w.Request(t, "GET", "/readyz", ""); body != "ready\n" {
+		t.Errorf("reasons without a key: %s", body)
+	}
+	if body := w.Page(t, "/readyz"); !strings.Contains(body, "postgres: ok") {
+		t.Errorf("reasons on the listener of the metrics: %s", body)
+	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID
 	// Each asynq server registers under a key with this prefix. Search only
