@@ -8,6 +8,25 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
+// A platform that sets PORT makes the worker listen on every interface. The log
+// says so.
+func TestPortIsAnnounced(t *testing.T) {
+	t.Parallel()
+	in := installation.New(t)
+	in.Env = []string{"HALOSYNC_HTTP_ADDR=", "PORT=0"}
+	w := in.StartWorker()
+	if log := w.Log.String(); strings.Count(log, "listening on every interface, because PORT is set") != 1 {
+		t.Errorf("log: %s", log)
+	}
+	w.Stop(t)
+	in.Env = nil
+	w = in.StartWorker()
+	if log := w.Log.String(); strings.Contains(log, "every interface") {
+		t.Errorf("log without PORT: %s", log)
+	}
+	w.Stop(t)
+}
+
 // A worker with only the HTTP server refuses every request until an API key
 // exists. It accepts the key until the key is revoked. It executes no tasks,
 // and its output and stored data contain no key.
