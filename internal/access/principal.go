@@ -5,6 +5,9 @@ package access
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 )
@@ -40,6 +43,22 @@ type Principal struct {
 	// Session reports whether the request was authenticated by a session
 	// cookie.
 	Session bool
+	signer  [32]byte // key of [Principal.Sign], known to this session only
+}
+
+// Sign returns a signature of a text that a page keeps in the browser. Only
+// requests of the same session can make it: other hosts of the domain can set
+// cookies, but do not know the session's.
+func (p Principal) Sign(text string) string {
+	mac := hmac.New(sha256.New, p.signer[:])
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Signed reports whether a signature is from [Principal.Sign]. Without a
+// session, no signature is valid.
+func (p Principal) Signed(text, signature string) bool {
+	return p.Session && hmac.Equal([]byte(signature), []byte(p.Sign(text)))
 }
 
 type principalKey struct{}

@@ -72,6 +72,13 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 		"short": func(id uuid.UUID) string { return repo.Hex(id)[:8] },
 		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // name of a state
 		"nav":   func() []navItem { return navigation },
+		// person returns the name of an actor without its kind ("user:" or "key:").
+		"person": func(actor string) string {
+			if _, name, ok := strings.Cut(actor, ":"); ok {
+				return name
+			}
+			return actor
+		},
 	}
 }
 
