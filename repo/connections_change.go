@@ -3,11 +3,13 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 )
 
@@ -173,6 +175,9 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		}); err != nil {
 			return err
 		}
+		if err := addConnectionSecurity(ctx, tx, actor, conn, next, sealed); err != nil {
+			return err
+		}
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2`, tenant, id)
 		return err
 	})
@@ -180,6 +185,26 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		return Connection{}, wrap("update connection", err)
 	}
 	return conn, nil
+}
+
+// addConnectionSecurity records the security events of a change: another address, or
+// another secret.
+func addConnectionSecurity(ctx context.Context, tx pgx.Tx, actor string, was, is Connection, sealed sealedChange) error {
+	event := SecurityEvent{Tenant: is.Tenant, Kind: SecurityAddressChanged, Outcome: SecuritySucceeded, Actor: actor}
+	for _, address := range [][2]string{{was.Domain, is.Domain}, {was.AuthServer, is.AuthServer}} {
+		if address[0] == address[1] {
+			continue
+		}
+		event.Detail = fmt.Sprintf("%q: %s to %s", is.Name, plaintext.Clean(address[0], 300), plaintext.Clean(address[1], 300))
+		if err := addSecurityEvent(ctx, tx, event); err != nil {
+			return err
+		}
+	}
+	if sealed.unchanged() {
+		return nil
+	}
+	event.Kind, event.Detail = SecuritySecretChanged, fmt.Sprintf("%q: %s", is.Name, sealed.how())
+	return addSecurityEvent(ctx, tx, event)
 }
 
 func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed sealedChange) error {

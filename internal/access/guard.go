@@ -19,7 +19,7 @@ import (
 const maxBody = 1 << 20
 
 // maxRequest bounds the duration of a request, including live progress. Clients
-// then reconnect and authenticate again, so that a revoked key stops working.
+// then reconnect.
 const maxRequest = 10 * time.Minute
 
 // maxLookups bounds concurrent authentication queries, so that unauthenticated
@@ -63,6 +63,8 @@ type Guard struct {
 	firstKey   firstKey
 	own        *http.ServeMux // handles the paths for signing in and out
 	now        func() time.Time
+	refusals   refusals
+	recheck    time.Duration // recheckInterval, except in tests
 }
 
 // New returns a guard.
@@ -71,6 +73,7 @@ func New(cfg Config) *Guard {
 		store: cfg.Store, ops: cfg.Ops, app: cfg.App, signInPage: cfg.SignInPage, secrets: cfg.Secrets, embed: cfg.EmbedOrigins,
 		policy: policy(cfg.EmbedOrigins), log: cfg.Log, origins: http.NewCrossOriginProtection(), throttle: newThrottle(),
 		lookups: make(chan struct{}, maxLookups), firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now,
+		recheck: recheckInterval,
 	}
 	if g.log == nil {
 		g.log = zap.NewNop()
@@ -117,12 +120,16 @@ func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handle
 	var wait *waitError
 	switch {
 	case err == nil:
-		ctx, cancel := context.WithTimeout(With(r.Context(), p), maxRequest)
+		ctx, cancel := g.admit(r, p)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	case errors.As(err, &wait):
+		g.refused(r, repo.SecurityKeyUsed, repo.SecurityThrottled)
 		g.tooManyAttempts(w, r, wait)
 	case errors.Is(err, errRefused):
+		if r.Header.Get("Authorization") != "" {
+			g.refused(r, repo.SecurityKeyUsed, repo.SecurityRefused)
+		}
 		g.unauthorized(w, r)
 	default:
 		g.unavailable(w, r, err)

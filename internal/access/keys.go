@@ -83,10 +83,21 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 // Revoking a key twice is safe.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
+	return key, sessions, keyMissing(err, ref)
+}
+
+// FindKey returns the key with the name or id ref.
+func FindKey(ctx context.Context, store *repo.Store, tenant, ref string) (repo.APIKey, error) {
+	key, err := store.FindAPIKey(ctx, tenant, ref)
+	return key, keyMissing(err, ref)
+}
+
+// keyMissing adds advice to the error that a key does not exist.
+func keyMissing(err error, ref string) error {
 	if errors.Is(err, repo.ErrNotFound) {
-		return key, 0, &engine.NotFoundError{What: "API key", Name: ref, Hint: `"enqueue apikey list" shows those of this tenant`}
+		return &engine.NotFoundError{What: "API key", Name: ref, Hint: `"enqueue apikey list" shows those of this tenant`}
 	}
-	return key, sessions, err
+	return err
 }
 
 // errRefused means that a credential is unknown, expired, revoked or used up.

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/google/uuid"
 )
 
 // Scope is a level of permission. Each scope includes the scopes before it.
@@ -40,6 +42,10 @@ type Principal struct {
 	// Session reports whether the request was authenticated by a session
 	// cookie.
 	Session bool
+	// SessionID is the id of that session.
+	SessionID uuid.UUID
+
+	signinSecret string // fingerprint of the secret that signed the user's token
 }
 
 type principalKey struct{}

@@ -54,10 +54,11 @@ func (g *Guard) begin(w http.ResponseWriter, r *http.Request, p Principal, key *
 		return err
 	}
 	proof := newProof()
-	err := g.store.AddSession(r.Context(), p.Tenant, repo.NewSession{
-		Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession,
-	})
-	if err != nil {
+	session := repo.NewSession{Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession}
+	if key == nil {
+		session.SigninSecret = []byte(p.signinSecret)
+	}
+	if err := g.store.AddSession(repo.WithOrigin(r.Context(), originOf(r)), p.Tenant, session); err != nil {
 		return err
 	}
 	g.setCookie(w, r, proof, int(maxSession.Seconds()))
@@ -70,7 +71,7 @@ func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, erro
 	if !ok {
 		return Principal{}, errRefused
 	}
-	s, err := g.store.Session(ctx, hash)
+	s, err := g.store.Session(ctx, hash, fingerprints(g.secrets))
 	if errors.Is(err, repo.ErrNotFound) {
 		return Principal{}, errRefused
 	}
@@ -82,7 +83,7 @@ func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, erro
 			return Principal{}, err
 		}
 	}
-	return Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true}, nil
+	return Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true, SessionID: s.ID}, nil
 }
 
 // endSession ends the session of the request's cookie, if the request has one.
@@ -94,8 +95,8 @@ func (g *Guard) endSession(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	hash, _ := g.sessionHash(r)
-	return g.store.EndSession(r.Context(), p.Tenant, hash)
+	_, err = g.store.EndSessions(repo.WithOrigin(r.Context(), originOf(r)), p.Tenant, p.Actor, repo.SessionFilter{ID: &p.SessionID})
+	return err
 }
 
 func (g *Guard) sessionHash(r *http.Request) (hash [32]byte, ok bool) {

@@ -27,6 +27,7 @@ var rights = []struct{ table, verbs string }{
 	{"run_pages", "select, insert, delete"},
 	{"run_findings", "select, insert, update, delete"},
 	{"events", "select, insert"},
+	{"security_events", "select, insert"},
 	{"dismissals", "select, insert"},
 	{"api_keys", "select, insert, update"},
 	{"sessions", "select, insert, update, delete"},
@@ -35,9 +36,12 @@ var rights = []struct{ table, verbs string }{
 	{"upkeep", "select, update"},
 }
 
-// forgetEvents is the signature of the only function with which the programs' role can
-// delete events.
-const forgetEvents = "halosync.forget_events(text, interval, integer)"
+// forgetting lists the signatures of the only functions with which the programs' role can
+// delete events and security events.
+var forgetting = []string{
+	"halosync.forget_events(text, interval, integer)",
+	"halosync.forget_security_events(interval, integer)",
+}
 
 // RoleError reports a role to which [Grant] grants no rights.
 type RoleError struct {
@@ -85,7 +89,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	sql := []string{
 		"revoke all on all tables in schema halosync from " + to,
 		"grant usage on schema halosync to " + to,
-		"grant execute on function " + forgetEvents + " to " + to,
+		"grant execute on function " + strings.Join(forgetting, ", ") + " to " + to,
 	}
 	for _, r := range rights {
 		sql = append(sql, fmt.Sprintf("grant %s on halosync.%s to %s", r.verbs, r.table, to))
@@ -98,7 +102,10 @@ func grant(ctx context.Context, tx pgx.Tx, role string) error {
 			return err
 		}
 	}
-	return nil
+	_, err = tx.Exec(ctx, `
+		insert into halosync.security_events (kind, outcome, actor, detail)
+		values ('role.granted', 'succeeded', 'postgres:' || session_user, 'rights of the programs to ' || $1::text)`, role)
+	return err
 }
 
 // Rights returns the rights that [Grant] gives, by table, in the form "select, insert".
@@ -136,6 +143,7 @@ func CheckRole(ctx context.Context, q querier) (Role, error) {
 		select current_user, row_security_active('halosync.mappings'), array(
 			select verb || ' on ' || tab from unnest($1::text[], $2::text[]) with ordinality as n(tab, verb, ord)
 			where not has_table_privilege(tab, verb) order by ord)
-			|| case when has_function_privilege($3, 'execute') then '{}' else array['execute on ' || $3] end`, tables, verbs, forgetEvents).Scan(&role.Name, &role.RowSecurity, &role.Missing)
+			|| array(select 'execute on ' || f from unnest($3::text[]) f where not has_function_privilege(f, 'execute'))`,
+		tables, verbs, forgetting).Scan(&role.Name, &role.RowSecurity, &role.Missing)
 	return role, wrap("rights", err)
 }
