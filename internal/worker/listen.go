@@ -38,6 +38,7 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store
 	if err != nil {
 		return nil, nil, err
 	}
+	l.OnClosed(guard.Flush)
 	return l, l.Failed(), nil
 }
 
