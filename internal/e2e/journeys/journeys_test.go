@@ -30,6 +30,7 @@ func TestJourneys(t *testing.T) {
 			"halo-down":         (*technician).haloDown,
 			"northwind":         (*technician).everyPage,
 			"queues":            (*technician).queuesInBrowser,
+			"sessions":          (*technician).signOutEverywhere,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
