@@ -31,8 +31,8 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	_, _ = w.Write(doc) // fails only if the client has disconnected
 }
 
-// statusOnly shortens a readiness report to one line for probes from other
-// machines, because the full report names internal addresses.
+// statusOnly shortens a readiness report to one line, because the full report
+// names internal addresses.
 type statusOnly struct {
 	http.ResponseWriter
 	written bool
@@ -42,7 +42,7 @@ type statusOnly struct {
 func (w *statusOnly) WriteHeader(status int) {
 	word := "ready\n"
 	if status != http.StatusOK {
-		word = "not ready; request /readyz on the machine itself to see the reasons\n"
+		word = "not ready; the reasons are at /readyz of HALOSYNC_METRICS_ADDR\n"
 	}
 	w.written = true
 	w.ResponseWriter.WriteHeader(status)
@@ -81,7 +81,7 @@ func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case r.Header.Get("Hx-Request") == "true": // a fragment for a page that is still open
-		w.Header().Set("Hx-Redirect", signInPath(currentPage(r)))
+		w.Header().Set("Hx-Redirect", signInPath(g.currentPage(r)))
 	case reads && forBrowser(r) && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, signInPath(r.URL.RequestURI()), http.StatusSeeOther)
 		return
@@ -91,9 +91,9 @@ func (g *Guard) unauthorized(w http.ResponseWriter, r *http.Request) {
 }
 
 // currentPage returns the path of the page that requested a fragment.
-func currentPage(r *http.Request) string {
+func (g *Guard) currentPage(r *http.Request) string {
 	u, err := url.Parse(r.Header.Get("Hx-Current-Url"))
-	if err != nil || u.Host != r.Host {
+	if err != nil || !g.site.own(u.Scheme+"://"+u.Host, r.Host) {
 		return "/"
 	}
 	return u.RequestURI()

@@ -1,14 +1,12 @@
 package access
 
 import (
-	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/internal/secret"
@@ -22,14 +20,11 @@ const maxBody = 1 << 20
 // then reconnect.
 const maxRequest = 10 * time.Minute
 
-// maxLookups bounds concurrent authentication queries, so that unauthenticated
-// clients cannot use up the connections to Postgres.
-const maxLookups = 4
-
 // Config holds the parameters of a [Guard].
 type Config struct {
 	Store *repo.Store
-	// Ops serves /livez and /readyz without authentication, and /metrics.
+	// Ops serves /livez and /readyz without authentication, and /metrics. The
+	// reasons of /readyz and the metrics are only for the scope [Ops].
 	Ops http.Handler
 	// App serves all other paths. Requests carry a [Principal], except for the
 	// public files below /assets/.
@@ -41,10 +36,14 @@ type Config struct {
 	// Secrets verify the product's sign-in tokens, see [ParseSecrets]. Without
 	// secrets, tokens are not accepted.
 	Secrets []secret.String
-	// EmbedOrigins lists the origins that may embed the console in their pages,
-	// see [ParseOrigins].
-	EmbedOrigins []string
-	Log          *zap.Logger // by default nothing is logged
+	// ChangePage asks a person whether to sign in as someone else. Its form is
+	// posted to /signin/change with the field next.
+	ChangePage func(w http.ResponseWriter, r *http.Request, c Change)
+	Site       Site
+	// TrustedProxies lists the addresses whose forwarding headers are believed,
+	// see [ParseProxies].
+	TrustedProxies []netip.Prefix
+	Log            *zap.Logger // by default nothing is logged
 }
 
 // Guard is the handler for all HTTP requests. It authenticates each request
@@ -52,14 +51,19 @@ type Config struct {
 type Guard struct {
 	store      *repo.Store
 	ops, app   http.Handler
+	metrics    http.Handler // ops behind the scope [Ops]
 	signInPage func(w http.ResponseWriter, r *http.Request, status int, message, next string)
+	changePage func(w http.ResponseWriter, r *http.Request, c Change)
 	secrets    []secret.String
-	embed      []string
+	site       Site
 	policy     string
+	proxies    proxies
 	log        *zap.Logger
-	origins    *http.CrossOriginProtection
+	hints      hints
 	throttle   *throttle
-	lookups    chan struct{}
+	lookups    lane
+	guesses    lane
+	stamps     stamps
 	firstKey   firstKey
 	own        *http.ServeMux // handles the paths for signing in and out
 	now        func() time.Time
@@ -70,11 +74,12 @@ type Guard struct {
 // New returns a guard.
 func New(cfg Config) *Guard {
 	g := &Guard{
-		store: cfg.Store, ops: cfg.Ops, app: cfg.App, signInPage: cfg.SignInPage, secrets: cfg.Secrets, embed: cfg.EmbedOrigins,
-		policy: policy(cfg.EmbedOrigins), log: cfg.Log, origins: http.NewCrossOriginProtection(), throttle: newThrottle(),
-		lookups: make(chan struct{}, maxLookups), firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now,
-		recheck: recheckInterval,
+		store: cfg.Store, ops: cfg.Ops, app: cfg.App, signInPage: cfg.SignInPage, changePage: cfg.ChangePage, secrets: cfg.Secrets, site: cfg.Site,
+		policy: policy(cfg.Site.EmbedOrigins), proxies: cfg.TrustedProxies, log: cfg.Log, throttle: newThrottle(),
+		lookups: make(lane, maxLookups), guesses: make(lane, maxGuesses),
+		firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now, recheck: recheckInterval,
 	}
+	g.metrics = Require(Ops, "the metrics are about all tenants. They are also at HALOSYNC_METRICS_ADDR.", g.ops)
 	if g.log == nil {
 		g.log = zap.NewNop()
 	}
@@ -82,7 +87,9 @@ func New(cfg Config) *Guard {
 	g.own.HandleFunc("POST /signin", g.signIn)
 	g.own.HandleFunc("POST /signout", g.signOut)
 	if len(g.secrets) > 0 {
-		g.own.HandleFunc("GET /signin/token", g.signInByToken)
+		g.own.HandleFunc("GET /signin/token", g.signInByLink)
+		g.own.HandleFunc("GET /signin/change", g.showChange)
+		g.own.HandleFunc("POST /signin/change", g.change)
 	}
 	return g
 }
@@ -96,19 +103,18 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	switch path := r.URL.Path; {
-	case path == "/livez", (path == "/readyz" || path == "/metrics") && local(r):
+	case path == "/livez":
 		g.ops.ServeHTTP(w, r)
 	case path == "/readyz":
-		g.ops.ServeHTTP(&statusOnly{ResponseWriter: w}, r)
+		g.ready(w, r)
 	case !g.hasKey(w, r):
-	case g.origins.Check(r) != nil:
-		refuse(w, r, http.StatusForbidden, "The request came from a page of another site.")
+	case g.refusesForm(w, r):
 	case path == "/signin", path == "/signout", strings.HasPrefix(path, "/signin/"):
 		g.own.ServeHTTP(w, r)
 	case isAsset(r):
 		g.app.ServeHTTP(w, r)
 	case path == "/metrics":
-		g.protect(w, r, g.ops)
+		g.protect(w, r, g.metrics)
 	default:
 		g.protect(w, r, g.app)
 	}
@@ -124,8 +130,12 @@ func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handle
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	case errors.As(err, &wait):
-		g.refused(r, repo.SecurityKeyUsed, repo.SecurityThrottled)
+		if r.Header.Get("Authorization") != "" {
+			g.refused(r, repo.SecurityKeyUsed, repo.SecurityThrottled)
+		}
 		g.tooManyAttempts(w, r, wait)
+	case errors.Is(err, errExposed):
+		refuse(w, r, http.StatusForbidden, exposedText)
 	case errors.Is(err, errRefused):
 		if r.Header.Get("Authorization") != "" {
 			g.refused(r, repo.SecurityKeyUsed, repo.SecurityRefused)
@@ -141,39 +151,24 @@ func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handle
 func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		err = g.lookUp(r.Context(), func(ctx context.Context) error {
-			p, err = g.bySession(ctx, r)
-			return err
-		})
-		return p, err
+		return g.session(r)
 	}
 	scheme, key, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return p, errRefused
 	}
+	if !g.mayCarryKey(r) {
+		return p, errExposed
+	}
 	p, _, err = g.tryKey(r, strings.TrimSpace(key))
 	return p, err
 }
 
-// lookUp calls f. At most maxLookups calls run at a time.
-func (g *Guard) lookUp(ctx context.Context, f func(context.Context) error) error {
-	select {
-	case g.lookups <- struct{}{}:
-		defer func() { <-g.lookups }()
-		return f(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
+// ready answers /readyz: with the reasons for the scope [Ops], and otherwise
+// with one line.
+func (g *Guard) ready(w http.ResponseWriter, r *http.Request) {
+	if p, err := g.authenticate(r); err != nil || !p.Scope.Covers(Ops) {
+		w = &statusOnly{ResponseWriter: w}
 	}
-}
-
-// tryKey verifies a key, unless there have been too many failed attempts.
-func (g *Guard) tryKey(r *http.Request, text string) (p Principal, id uuid.UUID, err error) {
-	err = g.attempt(r, text, func(ctx context.Context) error {
-		p, id, err = byKey(ctx, g.store, text)
-		return err
-	})
-	if err == nil {
-		g.throttle.succeeded(sha256.Sum256([]byte(text)))
-	}
-	return p, id, err
+	g.ops.ServeHTTP(w, r)
 }

@@ -1,34 +1,10 @@
 package access
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 	"path"
-	"regexp"
 	"strings"
 )
-
-var originHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
-
-// ParseOrigins parses the entries of HALOSYNC_EMBED_ORIGINS, the sites that may
-// embed the console. Each entry is https://host or https://host:port; plain
-// http is accepted for localhost only.
-func ParseOrigins(list []string) ([]string, error) {
-	var origins []string
-	for _, text := range list {
-		text = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(text), "/"))
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme+"://"+u.Host != text || !originHost.MatchString(u.Host) {
-			return nil, fmt.Errorf("%.80q: want an origin such as https://app.example.com, without a path", text)
-		}
-		if name := u.Hostname(); u.Scheme != "https" && (u.Scheme != "http" || name != "localhost" && name != "127.0.0.1") {
-			return nil, fmt.Errorf("%.80q: want https", text)
-		}
-		origins = append(origins, text)
-	}
-	return origins, nil
-}
 
 // policy returns the Content-Security-Policy. It permits neither inline code
 // nor content from other sites.
@@ -50,11 +26,11 @@ func (g *Guard) secure(h http.Header, r *http.Request) {
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	if len(g.embed) == 0 {
+	if len(g.site.EmbedOrigins) == 0 {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	}
-	if overTLS(r) {
+	if g.site.https() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	if !isAsset(r) {
@@ -62,15 +38,27 @@ func (g *Guard) secure(h http.Header, r *http.Request) {
 	}
 }
 
-// overTLS reports whether the browser's connection is encrypted. Behind a
-// proxy, it relies on the headers X-Forwarded-Proto and Origin.
-func overTLS(r *http.Request) bool {
-	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || r.Header.Get("Origin") == "https://"+r.Host
-}
-
 // isAsset reports whether a request is for a static file of the console. Static
 // files are public and set their own Cache-Control.
 func isAsset(r *http.Request) bool {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	return reads && strings.HasPrefix(r.URL.Path, "/assets/") && path.Clean(r.URL.Path) == r.URL.Path
+}
+
+// OwnListener returns the handler of a listener that serves h without
+// authentication. A request from this machine must also name this machine, so
+// that a page on another site cannot read the answers through a name that
+// resolves to a loopback address.
+func OwnListener(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Content-Security-Policy", policy(nil))
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Cache-Control", "no-store")
+		if peer(r).IsLoopback() && !isLoopback(hostName(r)) {
+			refuse(w, r, http.StatusForbidden, "Request this page from the machine itself at localhost or a loopback address.")
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

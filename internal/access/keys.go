@@ -21,9 +21,9 @@ import (
 )
 
 // A key is hs_<id>_<secret>. The id is the primary key of the key's row, in 32
-// hex digits. The secret has 52 base32 characters, which encode 260 random
-// bits. Only its SHA-256 hash is stored. A slower hash is unnecessary, because
-// the secret cannot be guessed.
+// hex digits. The secret has 52 base32 characters, which encode 200 random bits
+// and a stamp of 60 bits, see [stamper]. Only its SHA-256 hash is stored. A
+// slower hash is unnecessary, because the secret cannot be guessed.
 const (
 	keyMark     = "hs_"
 	idLength    = 32
@@ -63,7 +63,11 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	if err != nil {
 		return repo.APIKey{}, secret.String{}, err
 	}
-	proof := newProof()
+	stamps, err := newStamper(ctx, store)
+	if err != nil {
+		return repo.APIKey{}, secret.String{}, err
+	}
+	proof := stamps.proof(forKey(id))
 	key, err := store.AddAPIKey(ctx, tenant, actor, repo.NewAPIKey{
 		ID: id, Name: name, Scope: string(scope), Hash: sha256.Sum256([]byte(proof)), For: lasts,
 	})

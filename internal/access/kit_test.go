@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -64,6 +65,10 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 			w.WriteHeader(status)
 			fmt.Fprintf(w, "form|%s|%s", message, next)
 		},
+		ChangePage: func(w http.ResponseWriter, _ *http.Request, c Change) {
+			fmt.Fprintf(w, "change|%s|%s|%s|%s|%s", c.From.Tenant, c.From.Actor, c.To.Tenant, c.To.Actor, c.Path)
+		},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, // so that requests can come from any address
 	}
 	if change != nil {
 		change(&cfg)
@@ -137,7 +142,8 @@ type answer struct {
 	body     string
 	location string
 	header   http.Header
-	cookie   *http.Cookie
+	cookie   *http.Cookie // the last one that was set
+	cookies  []*http.Cookie
 }
 
 // do sends a request and follows no redirects.
@@ -176,7 +182,7 @@ func (h *fixture) do(q request) answer {
 	}
 	a := answer{status: resp.StatusCode, body: string(body), location: resp.Header.Get("Location"), header: resp.Header}
 	for _, c := range resp.Cookies() {
-		a.cookie = c
+		a.cookie, a.cookies = c, append(a.cookies, c)
 		if c.Value != "" {
 			h.secrets = append(h.secrets, c.Value)
 		}

@@ -14,11 +14,11 @@ import (
 // maxUserAgent bounds the part of a User-Agent header that is kept, in characters.
 const maxUserAgent = 200
 
-// originOf returns the client's address and browser, for security events and the list of
+// origin returns the client's address and browser, for security events and the list of
 // sessions. The address is the one that failed attempts count against.
-func originOf(r *http.Request) repo.Origin {
+func (g *Guard) origin(r *http.Request) repo.Origin {
 	o := repo.Origin{UserAgent: plaintext.Clean(r.UserAgent(), maxUserAgent)}
-	if client := clientOf(r); client.IsSingleIP() {
+	if client := network(g.client(r)); client.IsSingleIP() {
 		o.Address = client.Addr().String()
 	} else if client.IsValid() {
 		o.Address = client.String()
@@ -33,7 +33,7 @@ const recheckInterval = 5 * time.Second
 // admit returns the context of an authenticated request. It ends after maxRequest, or soon
 // after the key was revoked or the session has ended.
 func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(repo.WithOrigin(With(r.Context(), p), originOf(r)), maxRequest)
+	ctx, cancel := context.WithTimeout(repo.WithOrigin(With(r.Context(), p), g.origin(r)), maxRequest)
 	again := time.NewTicker(g.recheck)
 	go func() {
 		defer again.Stop()
@@ -54,13 +54,14 @@ func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.Ca
 // authenticateAgain returns errRefused if the credential of an admitted request is no
 // longer valid. It does not count as an attempt.
 func (g *Guard) authenticateAgain(ctx context.Context, r *http.Request) error {
-	return g.lookUp(ctx, func(ctx context.Context) error {
+	return g.lookups.do(ctx, func(ctx context.Context) error {
 		if header := r.Header.Get("Authorization"); header != "" {
 			_, key, _ := strings.Cut(header, " ")
 			_, _, err := byKey(ctx, g.store, strings.TrimSpace(key))
 			return err
 		}
-		_, err := g.bySession(ctx, r)
+		cookie, _ := g.sessionCookie(r)
+		_, err := g.bySession(ctx, cookie)
 		return err
 	})
 }

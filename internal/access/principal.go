@@ -5,6 +5,9 @@ package access
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 
@@ -45,7 +48,23 @@ type Principal struct {
 	// SessionID is the id of that session.
 	SessionID uuid.UUID
 
-	signinSecret string // fingerprint of the secret that signed the user's token
+	signinSecret string   // fingerprint of the secret that signed the user's token
+	signer       [32]byte // key of [Principal.Sign], known to this session only
+}
+
+// Sign returns a signature of a text that a page keeps in the browser. Only
+// requests of the same session can make it: other hosts of the domain can set
+// cookies, but do not know the session's.
+func (p Principal) Sign(text string) string {
+	mac := hmac.New(sha256.New, p.signer[:])
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Signed reports whether a signature is from [Principal.Sign]. Without a
+// session, no signature is valid.
+func (p Principal) Signed(text, signature string) bool {
+	return p.Session && hmac.Equal([]byte(signature), []byte(p.Sign(text)))
 }
 
 type principalKey struct{}

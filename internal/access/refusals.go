@@ -46,7 +46,7 @@ type refusals struct {
 // refused records that a credential was refused, or was not judged because of too many
 // failed attempts.
 func (g *Guard) refused(r *http.Request, kind repo.SecurityKind, outcome repo.SecurityOutcome) {
-	from := originOf(r)
+	from := g.origin(r)
 	is := refusal{kind, outcome, from.Address}
 	g.refusals.mu.Lock()
 	defer g.refusals.mu.Unlock()

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"net/http"
@@ -16,61 +17,73 @@ import (
 // [repo.SessionIdle].
 const maxSession = 12 * time.Hour
 
-// These are the names of the session cookie. A browser accepts a cookie with
-// the prefix __Host- only over TLS, and only for exactly this host and all
-// paths.
+// These are the names of the session cookie. The plain name is used only
+// without HALOSYNC_PUBLIC_URL, over plain http on the technician's own machine.
 const (
-	cookieName      = "__Host-halosync"
 	plainCookieName = "halosync"
+	cookieName      = hostPrefix + plainCookieName
 )
 
-// cookie returns the session cookie without a value. It is Secure, except over
-// plain http on the technician's own machine. For an embedded console, it is
-// SameSite=None, because browsers send no other cookies from a frame in another
-// site. It is then also Partitioned, so that each embedding site has its own
-// session.
-func (g *Guard) cookie(r *http.Request) *http.Cookie {
-	c := &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure is off for plain http, see above
-	switch {
-	case len(g.embed) > 0:
-		c.SameSite, c.Partitioned = http.SameSiteNoneMode, true
-	case local(r) && r.TLS == nil:
-		c.Name, c.Secure = plainCookieName, false
+// setSession sets the session cookie and deletes the one with the other name. A
+// negative maxAge deletes both.
+func (g *Guard) setSession(w http.ResponseWriter, r *http.Request, value string, maxAge int, secure bool) {
+	for _, other := range []bool{false, true} {
+		c := g.site.cookie(plainCookieName, "", -1, other)
+		if _, err := r.Cookie(c.Name); err == nil && (other != secure || maxAge < 0) {
+			http.SetCookie(w, c)
+		}
 	}
-	return c
-}
-
-// setCookie sets the session cookie. A negative maxAge deletes it.
-func (g *Guard) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
-	c := g.cookie(r) //nolint:gosec // cookie sets the attributes
-	c.Value, c.MaxAge = value, maxAge
-	http.SetCookie(w, c)
+	if maxAge >= 0 {
+		http.SetCookie(w, g.site.cookie(plainCookieName, value, maxAge, secure))
+	}
 }
 
 // begin starts a session for p and sets its cookie. It ends the browser's
 // previous session.
+//
+// key is nil for a user of the product.
 func (g *Guard) begin(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID) error {
 	if err := g.endSession(r); err != nil {
 		return err
 	}
-	proof := newProof()
+	stamps, err := g.stamps.get(r.Context(), g.store, g.now)
+	if err != nil {
+		return err
+	}
+	proof := stamps.proof(forSession)
 	session := repo.NewSession{Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession}
 	if key == nil {
 		session.SigninSecret = []byte(p.signinSecret)
 	}
-	if err := g.store.AddSession(repo.WithOrigin(r.Context(), originOf(r)), p.Tenant, session); err != nil {
+	if err := g.store.AddSession(repo.WithOrigin(r.Context(), g.origin(r)), p.Tenant, session); err != nil {
 		return err
 	}
-	g.setCookie(w, r, proof, int(maxSession.Seconds()))
+	g.setSession(w, r, proof, int(maxSession.Seconds()), g.site.secure() || key == nil && g.site.secureLinks())
 	return nil
 }
 
-// bySession returns the principal of the request's session cookie.
-func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, error) {
-	hash, ok := g.sessionHash(r)
+// session returns the principal of the request's session cookie.
+func (g *Guard) session(r *http.Request) (p Principal, err error) {
+	cookie, ok := g.sessionCookie(r)
 	if !ok {
-		return Principal{}, errRefused
+		return p, errRefused
 	}
+	stamps, err := g.stamps.get(r.Context(), g.store, g.now)
+	if err != nil {
+		return p, err
+	}
+	c := newCredential(cookie, stamps.made(forSession, cookie))
+	c.free = c.issued
+	err = g.verify(r, c, func(ctx context.Context) error {
+		p, err = g.bySession(ctx, cookie)
+		return err
+	})
+	return p, err
+}
+
+// bySession looks up the session with a cookie's value.
+func (g *Guard) bySession(ctx context.Context, cookie string) (Principal, error) {
+	hash := sha256.Sum256([]byte(cookie))
 	s, err := g.store.Session(ctx, hash, fingerprints(g.secrets))
 	if errors.Is(err, repo.ErrNotFound) {
 		return Principal{}, errRefused
@@ -83,26 +96,33 @@ func (g *Guard) bySession(ctx context.Context, r *http.Request) (Principal, erro
 			return Principal{}, err
 		}
 	}
-	return Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true, SessionID: s.ID}, nil
+	p := Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true, SessionID: s.ID}
+	mac := hmac.New(sha256.New, []byte(cookie))
+	mac.Write([]byte("signatures of the session"))
+	copy(p.signer[:], mac.Sum(nil))
+	return p, nil
 }
 
 // endSession ends the session of the request's cookie, if the request has one.
 func (g *Guard) endSession(r *http.Request) error {
-	p, err := g.bySession(r.Context(), r)
-	if errors.Is(err, errRefused) {
-		return nil
-	}
-	if err != nil {
+	p, err := g.presentSession(r)
+	if err != nil || p.Tenant == "" {
 		return err
 	}
-	_, err = g.store.EndSessions(repo.WithOrigin(r.Context(), originOf(r)), p.Tenant, p.Actor, repo.SessionFilter{ID: &p.SessionID})
+	_, err = g.store.EndSessions(repo.WithOrigin(r.Context(), g.origin(r)), p.Tenant, p.Actor, repo.SessionFilter{ID: &p.SessionID})
 	return err
 }
 
-func (g *Guard) sessionHash(r *http.Request) (hash [32]byte, ok bool) {
-	c, err := r.Cookie(g.cookie(r).Name)
-	if err != nil || !isProof(c.Value) {
-		return hash, false
+// sessionCookie returns the value of the session cookie.
+func (g *Guard) sessionCookie(r *http.Request) (value string, ok bool) {
+	names := []string{cookieName, plainCookieName}
+	if g.site.secure() {
+		names = names[:1]
 	}
-	return sha256.Sum256([]byte(c.Value)), true
+	for _, name := range names {
+		if c, err := r.Cookie(name); err == nil && isProof(c.Value) {
+			return c.Value, true
+		}
+	}
+	return "", false
 }

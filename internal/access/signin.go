@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"mime"
@@ -18,19 +17,37 @@ import (
 // showSignIn shows the sign-in form. If the browser is already signed in, it
 // redirects to the page in the query parameter next.
 func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
-	next := localPath(r.URL.Query().Get("next"))
-	err := g.lookUp(r.Context(), func(ctx context.Context) error {
-		_, err := g.bySession(ctx, r)
-		return err
-	})
-	switch {
-	case err == nil:
-		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
-	case errors.Is(err, errRefused):
-		g.signInPage(w, r, http.StatusOK, "", next)
-	default:
-		g.unavailable(w, r, err)
+	query := r.URL.Query()
+	next := localPath(query.Get("next"))
+	if link, ok := linkMessages[query.Get("link")]; ok {
+		g.signInPage(w, r, link.status, link.text, next)
+		return
 	}
+	if message := g.unfit(r); message != "" {
+		g.signInPage(w, r, http.StatusForbidden, message, next)
+		return
+	}
+	p, err := g.presentSession(r)
+	switch {
+	case err != nil:
+		g.unavailable(w, r, err)
+	case p.Tenant != "":
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
+	default:
+		g.signInPage(w, r, http.StatusOK, "", next)
+	}
+}
+
+// unfit explains why it is impossible to sign in at the address that the request
+// names, before someone types a key. It returns "" if nothing speaks against it.
+func (g *Guard) unfit(r *http.Request) string {
+	switch {
+	case g.exposed(r):
+		return plainHTTP
+	case g.site.PublicURL == "" && !isLoopback(hostName(r)):
+		return g.site.elsewhere()
+	}
+	return ""
 }
 
 // signIn starts a session for a valid API key.
@@ -50,8 +67,8 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := localPath(r.PostForm.Get("next"))
-	if insecure(r) {
-		g.signInPage(w, r, http.StatusBadRequest, plainHTTP, next)
+	if !g.mayCarryKey(r) {
+		g.signInPage(w, r, http.StatusForbidden, plainHTTP, next)
 		return
 	}
 	p, key, err := g.tryKey(r, strings.TrimSpace(r.PostForm.Get("key")))
@@ -62,41 +79,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	g.signedIn(w, r, p, &key, next)
 }
 
-// insecure reports whether a form came over plain http from another machine. In
-// that case the key was exposed in transit, and the browser would reject the
-// session cookie.
-func insecure(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Origin"), "http://") && !overTLS(r) && !local(r)
-}
-
 const plainHTTP = "This page is not encrypted, so signing in is not possible. Open it over https, through a proxy that terminates TLS."
-
-// signInByToken starts a session for a user who presents a sign-in token of the
-// product.
-func (g *Guard) signInByToken(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Referrer-Policy", "no-referrer") // the token is in the URL
-	query := r.URL.Query()
-	next, text := localPath(query.Get("next")), query.Get("token")
-	var p Principal
-	err := g.attempt(r, text, func(ctx context.Context) error {
-		user, id, lasts, err := readToken(text, g.secrets, g.now())
-		if err != nil {
-			g.log.Info("sign-in token rejected", zap.Error(err))
-			return errRefused
-		}
-		first, err := g.store.UseSigninToken(ctx, user.Tenant, id, lasts)
-		if err == nil && !first {
-			return errRefused
-		}
-		p, p.signinSecret = user, string(signedWith(text, g.secrets))
-		return err
-	})
-	if err != nil {
-		g.notSignedIn(w, r, err, "This sign-in link has expired. Open the page from your product again.", next)
-		return
-	}
-	g.signedIn(w, r, p, nil, next)
-}
 
 func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, message, next string) {
 	var wait *waitError
@@ -113,8 +96,13 @@ func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, m
 	}
 }
 
+// signedIn starts a session. key is nil for a user of the product.
 func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID, next string) {
 	if err := g.begin(w, r, p, key); err != nil {
+		if key == nil {
+			g.linkFailed(w, r, err, next)
+			return
+		}
 		g.unavailable(w, r, err)
 		return
 	}
@@ -122,12 +110,17 @@ func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, ke
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
 }
 
-// signOut ends the session and deletes the cookie.
+// signOut ends the session and deletes what the browser keeps of it.
+// Clear-Site-Data does not name "cookies", because that deletes those of all
+// hosts of the domain, and so would end the session of a product on a
+// neighbouring host.
 func (g *Guard) signOut(w http.ResponseWriter, r *http.Request) {
-	if err := g.lookUp(r.Context(), func(context.Context) error { return g.endSession(r) }); err != nil {
+	if err := g.endSession(r); err != nil {
 		g.unavailable(w, r, err)
 		return
 	}
-	g.setCookie(w, r, "", -1)
+	g.setSession(w, r, "", -1, false)
+	g.forgetLink(w, r)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 }

@@ -1,94 +1,71 @@
 package access
 
 import (
-	"context"
-	"crypto/sha256"
-	"errors"
-	"net"
-	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 )
 
 // Limits on failed attempts, per client and in total. They limit the load on
 // the database and the size of the log. They do not have to prevent guessing,
-// because a secret has 260 random bits.
+// because a secret has 200 random bits.
 const (
 	clientBurst = 10
 	clientEvery = 6 * time.Second
 	totalBurst  = 300
 	totalEvery  = 200 * time.Millisecond
 	maxClients  = 10_000 // remembered clients; all other clients share one allowance
-	maxGood     = 10_000
+	maxAccepted = 10_000 // remembered credentials without a stamp
+	maxRejected = 10_000 // remembered credentials with a stamp or a signature
+	// rejectedFor is how long an issued credential is rejected without a query.
+	// None of them becomes valid again.
+	rejectedFor = time.Minute
 )
 
-// throttle limits failed attempts. It always verifies a key that was valid
-// recently. Otherwise a client could lock out a program behind the same proxy.
+// throttle limits failed attempts. It refuses no credential that this
+// installation has issued, see [Guard.verify].
 type throttle struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
 	others  *rate.Limiter
 	clients map[netip.Prefix]*rate.Limiter
-	good    map[[32]byte]struct{} // hashes of keys that were valid
-}
-
-// waitError means that a credential was not verified because of too many failed
-// attempts.
-type waitError struct{ after time.Duration }
-
-func (e *waitError) Error() string { return "too many failed attempts" }
-
-// seconds returns the wait in whole seconds, for the Retry-After header.
-func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
-
-// attempt calls verify for a credential and counts a rejection as a failed
-// attempt. After too many failed attempts, it returns a [*waitError] without
-// calling verify.
-func (g *Guard) attempt(r *http.Request, credential string, verify func(context.Context) error) error {
-	client, hash := clientOf(r), sha256.Sum256([]byte(credential))
-	return g.lookUp(r.Context(), func(ctx context.Context) error {
-		if wait := g.throttle.wait(client, hash, g.now()); wait > 0 {
-			return &waitError{wait}
-		}
-		err := verify(ctx)
-		if errors.Is(err, errRefused) {
-			g.throttle.failed(client, hash, g.now())
-			g.log.Info("authentication failed", zap.Stringer("client", client.Addr()), zap.String("path", r.URL.Path))
-		}
-		return err
-	})
+	good    map[[32]byte]struct{}  // hashes of credentials without a stamp that were valid
+	bad     map[[32]byte]time.Time // until when a credential with a stamp is rejected
 }
 
 func newThrottle() *throttle {
 	return &throttle{
 		total: rate.NewLimiter(rate.Every(totalEvery), totalBurst), others: newClient(),
-		clients: make(map[netip.Prefix]*rate.Limiter), good: make(map[[32]byte]struct{}),
+		clients: make(map[netip.Prefix]*rate.Limiter), good: make(map[[32]byte]struct{}), bad: make(map[[32]byte]time.Time),
 	}
 }
 
 func newClient() *rate.Limiter { return rate.NewLimiter(rate.Every(clientEvery), clientBurst) }
 
-// wait returns how long a client must wait before its next attempt. key is the
-// hash of its credential.
-func (t *throttle) wait(client netip.Prefix, key [32]byte, now time.Time) time.Duration {
+// charge takes an attempt from the allowance of a client and from the total.
+// Call undo if the attempt did not fail. If an allowance is used up, charge
+// takes nothing and returns how long the client must wait.
+func (t *throttle) charge(client netip.Prefix, now time.Time) (undo func(), wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.good[key]; ok {
-		return 0
+	own, known := t.clients[client]
+	if wait = missing(t.total, now); known {
+		wait = max(wait, missing(own, now))
 	}
-	wait := missing(t.total, now)
-	if l, ok := t.clients[client]; ok {
-		return max(wait, missing(l, now))
+	if wait == 0 && !known {
+		own = t.remember(client, now)
+		wait = missing(own, now)
 	}
-	if len(t.clients) >= maxClients {
-		return max(wait, missing(t.others, now))
+	if wait > 0 {
+		return nil, wait
 	}
-	return wait
+	all, one := t.total.ReserveN(now, 1), own.ReserveN(now, 1)
+	return func() {
+		all.CancelAt(now)
+		one.CancelAt(now)
+	}, 0
 }
 
 // missing returns the time until a limiter has a token available.
@@ -98,29 +75,6 @@ func missing(l *rate.Limiter, now time.Time) time.Duration {
 		return 0
 	}
 	return time.Duration(lack / float64(l.Limit()) * float64(time.Second))
-}
-
-// succeeded remembers a valid key.
-func (t *throttle) succeeded(key [32]byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.good) >= maxGood {
-		clear(t.good)
-	}
-	t.good[key] = struct{}{}
-}
-
-// failed counts a failed attempt.
-func (t *throttle) failed(client netip.Prefix, key [32]byte, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.good, key)
-	t.total.AllowN(now, 1)
-	l, ok := t.clients[client]
-	if !ok {
-		l = t.remember(client, now)
-	}
-	l.AllowN(now, 1)
 }
 
 // remember adds a client. If the map is full, it first removes the clients
@@ -142,56 +96,38 @@ func (t *throttle) remember(client netip.Prefix, now time.Time) *rate.Limiter {
 	return l
 }
 
-// clientOf returns the client that a failed attempt counts against: an IPv4
-// address or a 64-bit IPv6 network. For a request from a private address, which
-// is usually a proxy, the client is the last address in X-Forwarded-For. A host
-// in the private network can forge this header, so the result only decides how
-// long a client waits.
-func clientOf(r *http.Request) netip.Prefix {
-	addr := peer(r)
-	if addr.IsLoopback() || addr.IsPrivate() {
-		all := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-		last := strings.TrimSpace(all[strings.LastIndexByte(all, ',')+1:])
-		if forwarded, err := netip.ParseAddr(last); err == nil {
-			addr = forwarded.Unmap().WithZone("")
-		}
+// accept remembers a valid credential without a stamp.
+func (t *throttle) accept(credential [32]byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.good) >= maxAccepted {
+		clear(t.good)
 	}
-	bits := 64
-	if addr.Is4() {
-		bits = 32
-	}
-	client, _ := addr.Prefix(bits) // the zero Prefix if there is no address
-	return client
+	t.good[credential] = struct{}{}
 }
 
-// peer returns the address at the other end of the connection, or the zero Addr
-// if it is unknown.
-func peer(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr, _ := netip.ParseAddr(host)
-	return addr.Unmap().WithZone("")
+func (t *throttle) accepted(credential [32]byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.good[credential]
+	return ok
 }
 
-// forwarding lists the headers that proxies add.
-var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+// reject remembers an invalid credential that would otherwise be looked up each
+// time.
+func (t *throttle) reject(credential [32]byte, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.good, credential)
+	if len(t.bad) >= maxRejected {
+		clear(t.bad)
+	}
+	t.bad[credential] = now.Add(rejectedFor)
+}
 
-// local reports whether a request comes from this machine without a proxy, and
-// names localhost or a loopback address as its host. The check of the host
-// prevents DNS rebinding, in which the name of another site resolves to this
-// machine.
-func local(r *http.Request) bool {
-	for _, name := range forwarding {
-		if len(r.Header.Values(name)) > 0 {
-			return false
-		}
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return peer(r).IsLoopback() && (strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback())
+func (t *throttle) rejected(credential [32]byte, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, ok := t.bad[credential]
+	return ok && now.Before(until)
 }

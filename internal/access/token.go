@@ -2,12 +2,15 @@ package access
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/halosync/halosync/internal/plaintext"
@@ -21,7 +24,9 @@ const (
 	maxTokenLife  = 5 * time.Minute  // from iat to exp
 	tokenLeeway   = 30 * time.Second // tolerated clock difference
 	minSecret     = 32               // bytes
-	maxToken      = 4 << 10          // bytes
+	maxToken      = 3 << 10          // bytes; it must fit into a cookie
+
+	tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 )
 
 // ParseSecrets parses HALOSYNC_SIGNIN_SECRET: one secret, or several separated
@@ -51,27 +56,67 @@ type claims struct {
 
 // readToken verifies a token and returns its principal. It does not detect a
 // second use. To detect one, the caller must store id, the hash of the token's
-// jti, until lasts has passed.
-func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, lasts time.Duration, err error) {
+// jti.
+func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, err error) {
 	if len(text) > maxToken {
-		return p, id, 0, errors.New("token is too long")
+		return p, id, errors.New("token is too long")
+	}
+	if strings.Trim(text, tokenCharacters) != "" { // base64 decoders ignore line breaks
+		return p, id, errors.New("token has a character outside base64url")
 	}
 	keys := jwt.VerificationKeySet{}
 	for _, s := range secrets {
 		keys.Keys = append(keys.Keys, []byte(s.Reveal()))
 	}
 	var c claims
-	_, err = jwt.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) { return keys, nil },
+	token, err := jwt.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) { return keys, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithAudience(tokenAudience), jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(), jwt.WithLeeway(tokenLeeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return now }))
 	if err != nil {
-		return p, id, 0, err
+		return p, id, err
+	}
+	if err := checkJSON(token.Raw); err != nil {
+		return p, id, err
 	}
 	if err := c.check(); err != nil {
-		return p, id, 0, err
+		return p, id, err
 	}
 	p = Principal{Tenant: c.Tenant, Actor: "user:" + c.Subject, Scope: c.Scope, Session: true}
-	return p, sha256.Sum256([]byte(c.ID)), c.ExpiresAt.Sub(now) + tokenLeeway + time.Second, nil
+	return p, sha256.Sum256([]byte(c.ID)), nil
+}
+
+// memberNames lists the members of header and payload that have a meaning here.
+var memberNames = []string{"alg", "typ", "crit", "aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub", "tenant"}
+
+// checkJSON refuses a verified token that two readers could understand
+// differently: one with duplicate members, or with members whose names differ
+// from the usual ones in case only. It also refuses the header crit, which names
+// extensions that a reader must understand; there are none.
+func checkJSON(token string) error {
+	for _, part := range strings.Split(token, ".")[:2] {
+		text, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			return err
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(text, &members); err != nil {
+			return err
+		}
+		if !jsontext.Value(text).IsValid() {
+			return errors.New("a member of the token is there twice, or its text is not UTF-8")
+		}
+		for name := range members {
+			for _, known := range memberNames {
+				if name != known && strings.EqualFold(name, known) {
+					return fmt.Errorf("%.40q: want %s", name, known)
+				}
+			}
+		}
+		if members["crit"] != nil {
+			return errors.New("crit: no extensions are known")
+		}
+	}
+	return nil
 }
 
 // check verifies the claims that the library does not verify.

@@ -75,7 +75,8 @@ type Config struct {
 	QueuesWritable bool `env:"HALOSYNC_QUEUES_WRITABLE"`
 
 	// Port is set by hosting platforms. HTTPAddr takes precedence.
-	Port string `env:"PORT"`
+	Port   string `env:"PORT"`
+	byPort bool
 
 	// KeepRuns, KeepEvents and KeepClients are how long history is kept; 0 means
 	// forever. Events must be kept at least as long as runs.
@@ -86,7 +87,25 @@ type Config struct {
 	// Proxy is the address of a proxy for calls to Halo. It may contain a password.
 	// Package halo parses it.
 	Proxy secret.String `env:"HALOSYNC_PROXY"`
+
+	// MetricsAddr is the host:port of the listener for metrics and for the reasons of
+	// /readyz, or "off". If it is empty, the worker tries [DefaultMetricsAddr].
+	MetricsAddr string `env:"HALOSYNC_METRICS_ADDR"`
+	// PublicURL is the address at which browsers reach the console. Package access
+	// parses it.
+	PublicURL string `env:"HALOSYNC_PUBLIC_URL"`
+	// TrustedProxies lists the addresses and CIDR blocks whose forwarding headers are
+	// believed. Package access parses them.
+	TrustedProxies []string `env:"HALOSYNC_TRUSTED_PROXIES"`
 }
+
+// ByPort reports whether the HTTP listener uses all interfaces only because the hosting
+// platform has set PORT.
+func (c *Config) ByPort() bool { return c.byPort }
+
+// DefaultMetricsAddr is the address of the metrics if none is set. Another worker on the
+// same machine may occupy it, so a worker starts without it.
+const DefaultMetricsAddr = "127.0.0.1:8081"
 
 // secrets lists the variables whose value may come from a file named by NAME_FILE.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret, proxy}
@@ -241,12 +260,15 @@ func (c *Config) check() (faults []string) {
 	case c.HTTPAddr == "" && c.Port != "":
 		// Platforms that set PORT connect from outside, so the process must listen on
 		// all interfaces.
-		c.HTTPAddr, name = ":"+c.Port, "PORT"
+		c.HTTPAddr, c.byPort, name = ":"+c.Port, true, "PORT"
 	case c.HTTPAddr == "":
 		c.HTTPAddr = "127.0.0.1:8080"
 	}
 	if c.HTTPAddr != "off" && !validAddr(c.HTTPAddr) {
 		faults = append(faults, fmt.Sprintf("%s gives the address %.80q: want host:port or off", name, c.HTTPAddr))
+	}
+	if c.MetricsAddr != "" && c.MetricsAddr != "off" && !validAddr(c.MetricsAddr) {
+		faults = append(faults, fmt.Sprintf("HALOSYNC_METRICS_ADDR is %.80q: want host:port or off", c.MetricsAddr))
 	}
 	return faults
 }

@@ -39,6 +39,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"HALOSYNC_RESYNC_CRON": "0 1 * * *", "HALOSYNC_ALLOW_HOSTS": "a,10.0.0.0/8",
 		"HALOSYNC_CA_FILE": "ca.pem", "HALOSYNC_LOG_LEVEL": "debug", "HALOSYNC_LOG_FORMAT": "console", "HALOSYNC_TENANT": "t1", "HALOSYNC_TENANT_RUNS": "5",
 		"HALOSYNC_SIGNIN_SECRET": "s1,s2", "HALOSYNC_EMBED_ORIGINS": "https://a.example,https://b.example", "HALOSYNC_QUEUES_WRITABLE": "true",
+		"HALOSYNC_METRICS_ADDR": ":8081", "HALOSYNC_PUBLIC_URL": "https://c.example", "HALOSYNC_TRUSTED_PROXIES": "10.0.0.1,10.1.0.0/16",
 	}), DatabaseURL, RedisURL, Keyset)
 	if err != nil {
 		t.Fatal(err)
@@ -47,8 +48,9 @@ func TestEveryVariableIsRead(t *testing.T) {
 		c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.Keyset.Reveal(), c.Concurrency, c.HTTPAddr,
 		c.RateLimit.String(), c.ResyncCron, strings.Join(c.AllowHosts, "|"), c.CAFile, c.LogLevel.String(), c.LogFormat, c.Tenant, c.TenantRuns,
 		c.SigninSecret.Reveal(), strings.Join(c.EmbedOrigins, "|"), c.QueuesWritable,
+		c.MetricsAddr, c.PublicURL, strings.Join(c.TrustedProxies, "|"),
 	}
-	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "ca.pem", "debug", "console", "t1", 5, "s1,s2", "https://a.example|https://b.example", true}
+	want := []any{"postgres://u:p@h/d", "redis://h", "k", 3, "off", "9/1s", "0 1 * * *", "a|10.0.0.0/8", "ca.pem", "debug", "console", "t1", 5, "s1,s2", "https://a.example|https://b.example", true, ":8081", "https://c.example", "10.0.0.1|10.1.0.0/16"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -61,7 +63,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Load(environment(map[string]string{
 		"HALOSYNC_CONCURRENCY": "many", "HALOSYNC_RATE_LIMIT": "fast", "HALOSYNC_LOG_LEVEL": "loud",
-		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere", "HALOSYNC_TENANT_RUNS": "0", "HALOSYNC_QUEUES_WRITABLE": "perhaps",
+		"HALOSYNC_LOG_FORMAT": "xml", "HALOSYNC_HTTP_ADDR": "nowhere", "HALOSYNC_TENANT_RUNS": "0", "HALOSYNC_QUEUES_WRITABLE": "perhaps", "HALOSYNC_METRICS_ADDR": "8081",
 		"REDIS_URL_FILE": filepath.Join(t.TempDir(), "none"),
 	}), DatabaseURL, RedisURL, Keyset)
 	var faults *FaultsError
@@ -70,7 +72,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"DATABASE_URL", "REDIS_URL_FILE", "HALOSYNC_KEYSET", "HALOSYNC_CONCURRENCY",
-		"HALOSYNC_RATE_LIMIT", "HALOSYNC_LOG_LEVEL", "HALOSYNC_LOG_FORMAT", "HALOSYNC_HTTP_ADDR",
+		"HALOSYNC_RATE_LIMIT", "HALOSYNC_LOG_LEVEL", "HALOSYNC_LOG_FORMAT", "HALOSYNC_HTTP_ADDR", "HALOSYNC_METRICS_ADDR",
 		"HALOSYNC_TENANT_RUNS", `HALOSYNC_QUEUES_WRITABLE: "perhaps": want true or false`,
 	} {
 		if n := len(slices.DeleteFunc(slices.Clone(faults.Faults), func(f string) bool { return !strings.HasPrefix(f, name) })); n != 1 {
@@ -113,8 +115,12 @@ func TestSecretsFromFiles(t *testing.T) {
 func TestPortOfThePlatform(t *testing.T) {
 	t.Parallel()
 	c, err := Load(environment(map[string]string{"PORT": "3000"}))
-	if err != nil || c.HTTPAddr != ":3000" {
-		t.Errorf("%q, %v", c.HTTPAddr, err)
+	if err != nil || c.HTTPAddr != ":3000" || !c.ByPort() {
+		t.Errorf("%q, by port: %v, %v", c.HTTPAddr, c.ByPort(), err)
+	}
+	c, err = Load(environment(map[string]string{"PORT": "3000", "HALOSYNC_HTTP_ADDR": "127.0.0.1:3000"}))
+	if err != nil || c.HTTPAddr != "127.0.0.1:3000" || c.ByPort() {
+		t.Errorf("%q, by port: %v, %v", c.HTTPAddr, c.ByPort(), err)
 	}
 	if _, err := Load(environment(map[string]string{"PORT": "http"})); err == nil || !strings.Contains(err.Error(), "PORT") {
 		t.Errorf("PORT=http: %v", err)

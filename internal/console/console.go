@@ -32,30 +32,29 @@ type Config struct {
 	Engine *engine.Engine
 	Store  *repo.Store
 	Log    *zap.Logger // default: no log
-	// Embedded allows another site to show the pages in a frame. Browsers then also send
-	// the message cookie from that frame.
-	Embedded bool
+	// Site determines the attributes of the message cookie.
+	Site access.Site
 	// Now returns the current time; default: time.Now.
 	Now func() time.Time
 }
 
 // Console serves the pages. It is safe for concurrent use.
 type Console struct {
-	engine   *engine.Engine
-	store    *repo.Store
-	log      *zap.Logger
-	embedded bool
-	now      func() time.Time
-	pages    pages
-	assets   assets
-	mux      *http.ServeMux
+	engine *engine.Engine
+	store  *repo.Store
+	log    *zap.Logger
+	site   access.Site
+	now    func() time.Time
+	pages  pages
+	assets assets
+	mux    *http.ServeMux
 }
 
 // New returns the console. Every request except one for an asset needs a principal in its
 // context (see package access).
 func New(cfg Config) *Console {
 	c := &Console{
-		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, embedded: cfg.Embedded, now: cfg.Now,
+		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, site: cfg.Site, now: cfg.Now,
 		assets: loadAssets(), mux: http.NewServeMux(),
 	}
 	if c.log == nil {
@@ -176,6 +175,17 @@ func (c *Console) SignInPage(w http.ResponseWriter, hr *http.Request, status int
 	}
 	p := page{Title: "Sign in", Nav: "-", Data: struct{ Message, Next string }{message, next}}
 	if err := r.show(status, "signin", p); err != nil {
+		r.fail(err)
+	}
+}
+
+// ChangePage asks a person whether to sign in as someone else. It requires no principal.
+func (c *Console) ChangePage(w http.ResponseWriter, hr *http.Request, change access.Change) {
+	r := &request{Request: hr, c: c, w: w}
+	if !localPath(change.Path) {
+		change.Path = "/"
+	}
+	if err := r.show(http.StatusOK, "change", page{Title: "Sign in as someone else", Nav: "-", Data: change}); err != nil {
 		r.fail(err)
 	}
 }

@@ -63,6 +63,18 @@ func TestPagesAreSound(t *testing.T) {
 	if got := a.find("input", "name", "next"); len(got) != 1 {
 		t.Error("the sign-in page does not keep the path in next")
 	}
+	w = httptest.NewRecorder()
+	s.console.ChangePage(w, httptest.NewRequest(http.MethodGet, "/signin/change", nil), access.Change{
+		From: s.who, To: access.Principal{Tenant: "evil", Actor: "user:<b>mallory</b>"}, Path: "/connections/new",
+	})
+	if doc, err = html.Parse(w.Body); err != nil {
+		t.Fatal(err)
+	}
+	a = &answer{t: t, what: "sign in as someone else", code: w.Code, head: w.Header(), doc: doc}
+	a.wants(200, "You are signed in as test of acme", "signs you in as <b>mallory</b> of evil").sound()
+	if form := a.find("form", "action", "/signin/change"); len(form) != 1 || len(a.find("input", "value", "/connections/new")) != 1 {
+		t.Error("the page does not keep the path in next")
+	}
 }
 
 var inline = regexp.MustCompile(`^on[a-z]+$|^style$|^hx-(on|vals|vars|headers)`)

@@ -4,13 +4,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
 
 // flash is a message that the next page shows once. A cookie carries the message, because
-// it can contain names, and URLs end up in logs and browser histories.
+// it can contain names, and URLs end up in logs and browser histories. The cookie is
+// signed, so that only this session can set it.
 type flash struct {
 	Kind string      `json:"k,omitempty"` // "" for success, or "warn"
 	Text string      `json:"t"`
@@ -24,7 +26,7 @@ const (
 	flashSeconds = 60
 	flashText    = 400  // characters
 	flashUndo    = 50   // mappings; users restore a larger number from the list of former mappings
-	flashBytes   = 3800 // browsers limit a cookie to 4,096 bytes
+	flashBytes   = 3800 // without the signature; browsers limit a cookie to 4,096 bytes
 )
 
 // setFlash makes the next page show f. It does nothing if f is nil.
@@ -47,18 +49,22 @@ func (r *request) setFlash(f *flash) {
 	if len(value) > flashBytes {
 		return
 	}
-	http.SetCookie(r.w, r.cookie(value, flashSeconds))
+	http.SetCookie(r.w, r.c.site.Cookie(flashCookie, value+"."+r.Sign(flashCookie+value), flashSeconds))
 }
 
-// takeFlash returns the message and deletes its cookie. A forged cookie is harmless,
-// because pages show the content as plain text.
+// takeFlash returns the message and deletes its cookie. It returns nil if another session
+// has set the cookie, or anyone else.
 func (r *request) takeFlash() *flash {
-	sent, err := r.Cookie(flashCookie)
-	if err != nil {
+	sent := r.c.site.ReadCookie(r.Request, flashCookie)
+	if sent == "" {
 		return nil
 	}
-	http.SetCookie(r.w, r.cookie("", -1))
-	return readFlash(sent.Value)
+	http.SetCookie(r.w, r.c.site.Cookie(flashCookie, "", -1))
+	value, signature, _ := strings.Cut(sent, ".")
+	if !r.Signed(flashCookie+value, signature) {
+		return nil
+	}
+	return readFlash(value)
 }
 
 // readFlash decodes a message. It returns nil if value is invalid.
@@ -83,16 +89,4 @@ func readFlash(value string) *flash {
 // localPath reports whether p is a path on this host.
 func localPath(p string) bool {
 	return len(p) > 1 && p[0] == '/' && p[1] != '/' && p[1] != '\\'
-}
-
-func (r *request) cookie(value string, seconds int) *http.Cookie {
-	c := &http.Cookie{
-		Name: flashCookie, Value: value, Path: "/", MaxAge: seconds,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
-	}
-	if r.c.embedded {
-		c.SameSite, c.Secure, c.Partitioned = http.SameSiteNoneMode, true, true
-	}
-	return c
 }

@@ -2,8 +2,12 @@ package console
 
 import (
 	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/halosync/halosync/internal/access"
 )
 
 // A forged message is shown as plain text without its link.
@@ -23,6 +27,46 @@ func TestForgedMessages(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
+
+// A cookie that someone else has set shows nothing, on no page. A neighbouring
+// host can set such a cookie, and so can another session of the same browser.
+func TestMessagesOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"t":"Call 0900 123 to unlock your account","l":"/runs"}`))
+	for name, value := range map[string]string{
+		"unsigned": text, "badly signed": text + ".AAAA", "without a text": "." + s.who.Sign(""),
+		"signed for another use": text + "." + s.who.Sign(text),
+	} {
+		s.cookies[flashCookie] = value
+		s.get("/companies").wants(http.StatusOK).lacks("0900")
+		if _, kept := s.cookies[flashCookie]; kept {
+			t.Errorf("%s: the cookie is still there", name)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/signin", nil)
+		r.AddCookie(&http.Cookie{Name: flashCookie, Value: value})
+		w := httptest.NewRecorder()
+		if s.console.SignInPage(w, r, http.StatusOK, "", "/"); strings.Contains(w.Body.String(), "0900") {
+			t.Errorf("%s: on the sign-in page", name)
+		}
+	}
+	s.cookies[flashCookie] = text + "." + s.who.Sign(flashCookie+text)
+	s.get("/companies").wants(http.StatusOK, "0900")
+}
+
+// The message cookie needs TLS where the session cookie does.
+func TestMessageCookie(t *testing.T) {
+	t.Parallel()
+	for url, name := range map[string]string{"": flashCookie, "http://localhost:8080": flashCookie, "https://halosync.example": "__Host-" + flashCookie} {
+		r := &request{Request: httptest.NewRequest(http.MethodPost, "/", nil), c: &Console{site: access.Site{PublicURL: url}}, w: httptest.NewRecorder()}
+		r.Session = true
+		r.setFlash(&flash{Text: strings.Repeat("x", flashText)})
+		set, err := http.ParseSetCookie(r.w.Header().Get("Set-Cookie"))
+		if err != nil || set.Name != name || set.Secure != (name != flashCookie) || !set.HttpOnly || set.SameSite != http.SameSiteLaxMode {
+			t.Errorf("%q: %+v, %v", url, set, err)
 		}
 	}
 }

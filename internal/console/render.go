@@ -68,10 +68,17 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 			}
 			return tookOf(r, now()).Round(100 * time.Millisecond).String()
 		},
-		"hex":      func(id uuid.UUID) string { return repo.Hex(id) },
-		"short":    func(id uuid.UUID) string { return repo.Hex(id)[:8] },
-		"words":    func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // name of a state
-		"nav":      func() []navItem { return navigation },
+		"hex":   func(id uuid.UUID) string { return repo.Hex(id) },
+		"short": func(id uuid.UUID) string { return repo.Hex(id)[:8] },
+		"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") }, // name of a state
+		"nav":   func() []navItem { return navigation },
+		// person returns the name of an actor without its kind ("user:" or "key:").
+		"person": func(actor string) string {
+			if _, name, ok := strings.Cut(actor, ":"); ok {
+				return name
+			}
+			return actor
+		},
 		"security": func(kind repo.SecurityKind) string { return securityWords[kind] },
 	}
 }

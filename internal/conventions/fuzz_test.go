@@ -36,6 +36,9 @@ var fuzzed = map[string]string{
 	"halo CheckHeader":         "FuzzCheckHeader",
 
 	"internal/access ParseOrigins":    "FuzzParseOrigins",
+	"internal/access ParsePublicURL":  "no: it calls parseOrigin",
+	"internal/access ParseProxies":    "no: net/netip parses addresses from the operator",
+	"internal/access parseOrigin":     "FuzzParseOrigins",
 	"internal/access parseKey":        "FuzzParseKey",
 	"internal/access readToken":       "FuzzReadToken",
 	"internal/api parseCursor":        "FuzzParseCursor",
@@ -79,6 +82,7 @@ var fuzzed = map[string]string{
 	"halo message":                  "FuzzErrorBody",
 	"halo retryAfter":               "FuzzRetryAfter", // also covers dates
 	"internal/access localPath":     "FuzzLocalPath",
+	"internal/access forwarded":     "FuzzForwarded",
 	"internal/api cutTag":           "FuzzIfMatch",
 	"internal/config Load":          "FuzzLoad",
 	"internal/names Normalise":      "FuzzNormaliseName",

@@ -118,7 +118,7 @@ var owners = map[string][]string{
 	"golang.org/x/time":              {"internal/access"},
 	"github.com/golang-jwt/jwt":      {"internal/access"},
 	"code.dny.dev/ssrf":              {"halo"},
-	"github.com/go-json-experiment":  {"halo", "internal/api"},
+	"github.com/go-json-experiment":  {"halo", "internal/access", "internal/api"},
 	"github.com/danielgtaylor/huma":  {"internal/api"},
 	"github.com/getkin/kin-openapi":  {}, // only tests
 	"github.com/prometheus":          {"internal/telemetry"},

@@ -36,6 +36,7 @@ type stage struct {
 	worker   *exec.Cmd
 	exited   chan struct{} // closed when the worker has ended
 	opsAddr  string
+	metrics  string // address of the metrics
 	key      string // key for the console; valid only during this demo, so it may be shown
 }
 
@@ -67,6 +68,9 @@ func newStage(ctx context.Context, bin string, clients int) (d *stage, err error
 	}
 	say("starting a simulated Halo PSA with %d clients at %s", tenant.Len(), d.halo.URL())
 	if d.opsAddr, err = freeAddr(ctx); err != nil {
+		return nil, err
+	}
+	if d.metrics, err = freeAddr(ctx); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -179,8 +183,8 @@ func (d *stage) settings() []string {
 	return []string{
 		"DATABASE_URL=" + d.postgres.URLAs(workerRole, "postgres"), "REDIS_URL=" + d.redis.URL(),
 		"HALOSYNC_KEYSET_FILE=" + d.keysetFile(), "HALOSYNC_TENANT=demo-msp",
-		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr,
-		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m",
+		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=" + d.opsAddr, "HALOSYNC_METRICS_ADDR=" + d.metrics,
+		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=700/5m", "HALOSYNC_PUBLIC_URL=", "HALOSYNC_TRUSTED_PROXIES=",
 	}
 }
 
@@ -270,8 +274,8 @@ func (d *stage) invite() {
 	fmt.Println("\nEverything keeps running until Ctrl-C.")
 	d.showConsole()
 	fmt.Println("\nThe worker's other pages:")
-	for _, page := range []string{"/asynqmon/ (the queues, with the same key)", "/readyz", "/metrics"} {
-		fmt.Printf("  http://%s%s\n", d.opsAddr, page)
+	for _, page := range []string{d.opsAddr + "/asynqmon/ (the queues, with the same key)", d.metrics + "/readyz", d.metrics + "/metrics"} {
+		fmt.Printf("  http://%s\n", page)
 	}
 	fmt.Printf("  its log: %s\n\nIn another terminal, paste:\n", d.workerLog())
 	for _, setting := range d.settings() {

@@ -8,6 +8,25 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
+// A platform that sets PORT makes the worker listen on every interface. The log
+// says so.
+func TestPortIsAnnounced(t *testing.T) {
+	t.Parallel()
+	in := installation.New(t)
+	in.Env = []string{"HALOSYNC_HTTP_ADDR=", "PORT=0"}
+	w := in.StartWorker()
+	if log := w.Log.String(); strings.Count(log, "listening on every interface, because PORT is set") != 1 {
+		t.Errorf("log: %s", log)
+	}
+	w.Stop(t)
+	in.Env = nil
+	w = in.StartWorker()
+	if log := w.Log.String(); strings.Contains(log, "every interface") {
+		t.Errorf("log without PORT: %s", log)
+	}
+	w.Stop(t)
+}
+
 // A worker with only the HTTP server refuses every request until an API key
 // exists. It accepts the key until the key is revoked. It executes no tasks,
 // and its output and stored data contain no key.
@@ -48,6 +67,17 @@ func TestServeOnlyHTTP(t *testing.T) {
 	in.KeepAccess(ops)
 	if status, body, _ := w.Request(t, "GET", "/asynqmon/api/queues", "", "Authorization", "Bearer "+ops); status != 200 || !strings.Contains(body, `"queues":`) {
 		t.Errorf("the queues with an ops key: %d %s", status, body)
+	}
+	for header, want := range map[string]int{"": 401, key: 403, ops: 200} {
+		if status, _, _ := w.Request(t, "GET", "/metrics", "", "Authorization", "Bearer "+header); status != want {
+			t.Errorf("metrics on the listener of the pages: %d, want %d", status, want)
+		}
+	}
+	if _, body, _ := w.Request(t, "GET", "/readyz", ""); body != "ready\n" {
+		t.Errorf("reasons without a key: %s", body)
+	}
+	if body := w.Page(t, "/readyz"); !strings.Contains(body, "postgres: ok") {
+		t.Errorf("reasons on the listener of the metrics: %s", body)
 	}
 
 	id := installation.Decode[installation.Run](t, in.Must("import", "--connection", "halo", "--all", "-o", "json")).ID

@@ -116,9 +116,13 @@ func TestComposeWithoutContainers(t *testing.T) {
 	if said := in.Work(1, "probe"); !strings.Contains(said, "no worker answers") {
 		t.Errorf("probe without a worker: %s", said)
 	}
-	in.Env = append(in.Env, "HALOSYNC_HTTP_ADDR="+w.HTTP)
-	if said := in.Work(0, "probe"); !strings.Contains(said, "postgres: ok") {
+	in.Env = append(in.Env, "HALOSYNC_HTTP_ADDR="+w.HTTP, "HALOSYNC_METRICS_ADDR=off")
+	if said := in.Work(0, "probe"); !strings.Contains(said, "ready") {
 		t.Errorf("probe: %s", said)
+	}
+	in.Env = append(in.Env, "HALOSYNC_METRICS_ADDR="+w.Metrics)
+	if said := in.Work(0, "probe"); !strings.Contains(said, "postgres: ok") {
+		t.Errorf("probe of the metrics listener: %s", said)
 	}
 	if log := w.Log.String(); strings.Contains(log, `"level":"warn"`) && !strings.Contains(log, "redis: ") {
 		t.Errorf("the worker warns: %s", log)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -25,7 +24,8 @@ type Listener struct {
 // extend its deadline before each write with
 // [http.ResponseController.SetWriteDeadline]. The request's context ends when the
 // client disconnects or the listener closes. The functions atEnd are called when the
-// listener begins to close, so that they can end long responses.
+// listener begins to close, so that they can end long responses. A request whose length
+// is stated in two ways is refused, see [unambiguous].
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }
@@ -41,16 +41,17 @@ func listen(ctx context.Context, addr string, handler http.Handler, arrival time
 		end:    end,
 		failed: make(chan error, 1),
 		server: &http.Server{
-			Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: arrival,
+			Handler: unambiguous(handler), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: arrival,
 			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 			BaseContext: func(net.Listener) context.Context { return base },
+			ConnContext: withRecorder,
 		},
 	}
 	for _, f := range atEnd {
 		l.server.RegisterOnShutdown(f)
 	}
 	go func() {
-		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(recorders{ln}); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- fmt.Errorf("HTTP listener: %w", err)
 		}
 	}()
@@ -81,38 +82,4 @@ func (l *Listener) Close(ctx context.Context) error {
 		return l.server.Close()
 	}
 	return err
-}
-
-// readyTimeout bounds a readiness check. It is well below the timeout of probes.
-const readyTimeout = 3 * time.Second
-
-// Check is a readiness check of one dependency of a worker.
-type Check struct {
-	Name string // e.g. "postgres"
-	Run  func(context.Context) error
-}
-
-// OpsHandler serves /livez (the process answers), /readyz (all checks pass, otherwise
-// 503 with the reasons) and /metrics.
-func OpsHandler(m *Metrics, checks ...Check) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		var lines []string
-		status := http.StatusOK
-		for _, c := range checks {
-			result := "ok"
-			if err := c.Run(ctx); err != nil {
-				status, result = http.StatusServiceUnavailable, err.Error()
-			}
-			lines = append(lines, c.Name+": "+result)
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(status)
-		fmt.Fprintln(w, strings.Join(lines, "\n"))
-	})
-	mux.Handle("GET /metrics", m.Handler())
-	return mux
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestOpsPages(t *testing.T) {
 	m := NewMetrics("v1.2.3")
 	m.HaloAttempt("GET /Client/{id}", 404, 20*time.Millisecond, 7)
 	m.TaskDone("halo:import", "done", time.Second)
-	l, err := Listen(t.Context(), "127.0.0.1:0", OpsHandler(m,
+	l, err := Listen(t.Context(), "127.0.0.1:0", opsHandler(m, 0,
 		Check{"postgres", func(context.Context) error { return nil }},
 		Check{"redis", func(context.Context) error { return redis }},
 	))
@@ -104,6 +105,38 @@ func TestOpsPages(t *testing.T) {
 	}
 	if _, err := Listen(t.Context(), l.Addr(), http.NotFoundHandler()); err == nil {
 		t.Error("second listener on one address")
+	}
+}
+
+// Many requests for /readyz share one check, even if the request that caused it
+// was cancelled.
+func TestReadinessIsShared(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	p := &readiness{kept: time.Hour, checks: []Check{{"postgres", func(ctx context.Context) error {
+		asked <- struct{}{}
+		return ctx.Err()
+	}}}}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if status, text := p.get(gone); status != 200 || text != "postgres: ok" {
+		t.Errorf("%d %q", status, text)
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if status, _ := p.get(t.Context()); status != 200 {
+				t.Errorf("status %d", status)
+			}
+		})
+	}
+	all.Wait()
+	if len(asked) != 1 {
+		t.Errorf("%d checks", len(asked))
+	}
+	p.until = time.Time{}
+	if p.get(t.Context()); len(asked) != 2 {
+		t.Error("an old result is not checked again")
 	}
 }
 

@@ -25,8 +25,9 @@ func (p *program) probeCommand() *cobra.Command {
 	var alive bool
 	cmd := &cobra.Command{
 		Use: "probe", Short: "Check whether the worker on this machine is ready", Args: cobra.NoArgs,
-		Long: `probe requests /readyz from the worker that listens at HALOSYNC_HTTP_ADDR (or PORT),
-prints the answer, and exits with 0 if the worker is ready and 1 if it is not.`,
+		Long: `probe requests /readyz from the worker that listens at HALOSYNC_METRICS_ADDR or, if
+that is not set, at HALOSYNC_HTTP_ADDR (or PORT), prints the answer, and exits with 0 if
+the worker is ready and 1 if it is not. Only the first address gives reasons.`,
 		Example: "  worker probe\n  worker probe --live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.started = true
@@ -37,18 +38,33 @@ prints the answer, and exits with 0 if the worker is ready and 1 if it is not.`,
 			if alive {
 				page = "/livez"
 			}
-			return probe(cmd.Context(), cfg.HTTPAddr, page, p.out)
+			addr, err := probed(cfg)
+			if err != nil {
+				return err
+			}
+			return probe(cmd.Context(), addr, page, p.out)
 		},
 	}
 	cmd.Flags().BoolVar(&alive, "live", false, "request /livez instead, to check only whether the process responds")
 	return cmd
 }
 
+// probed returns the address of the listener to ask. Without HALOSYNC_METRICS_ADDR, the
+// default address may belong to another worker on this machine, so it comes last.
+func probed(cfg config.Config) (string, error) {
+	switch {
+	case cfg.MetricsAddr != "" && cfg.MetricsAddr != "off":
+		return cfg.MetricsAddr, nil
+	case cfg.HTTPAddr != "off":
+		return cfg.HTTPAddr, nil
+	case cfg.MetricsAddr == "":
+		return config.DefaultMetricsAddr, nil
+	}
+	return "", &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR and HALOSYNC_METRICS_ADDR are off: the worker serves no HTTP"}}
+}
+
 // probe requests a page from the worker that listens at addr.
 func probe(ctx context.Context, addr, page string, out io.Writer) error {
-	if addr == "off" {
-		return &config.FaultsError{Faults: []string{"HALOSYNC_HTTP_ADDR is off: the worker serves no HTTP"}}
-	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+page, nil)

@@ -2,14 +2,19 @@ package worker
 
 import (
 	"bytes"
+	"context"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/stdout"
+	"github.com/halosync/halosync/internal/telemetry"
 )
 
 // Every command has help text and an example.
@@ -57,6 +62,59 @@ func TestWrongUsage(t *testing.T) {
 		p := &program{version: "dev", getenv: func(string) string { return "" }, out: stdout.New(&out), err: &errs}
 		if code := p.run(t.Context(), args); code != 2 || out.Len() > 0 || errs.Len() == 0 {
 			t.Errorf("%s: exit code %d, output %q, errors %q", name, code, out.String(), errs.String())
+		}
+	}
+}
+
+// The probe asks the listener that certainly belongs to this worker, and prefers the one
+// that gives reasons.
+func TestProbedListener(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ http, metrics, want string }{
+		{"127.0.0.1:8080", "", "127.0.0.1:8080"},
+		{"127.0.0.1:8080", "off", "127.0.0.1:8080"},
+		{":8080", ":8081", ":8081"},
+		{"off", ":8081", ":8081"},
+		{"off", "", config.DefaultMetricsAddr},
+		{"off", "off", ""},
+	} {
+		got, err := probed(config.Config{HTTPAddr: c.http, MetricsAddr: c.metrics})
+		if got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+}
+
+// A worker starts although another one occupies the default address of the metrics, but
+// not if the address was chosen.
+func TestMetricsListener(t *testing.T) {
+	t.Parallel()
+	ctx, log := t.Context(), zap.NewNop()
+	first, err := listenForMetrics(ctx, "127.0.0.1:0", http.NotFoundHandler(), log)
+	if err != nil || first == nil {
+		t.Fatal(first, err)
+	}
+	defer func() { _ = first.Close(context.Background()) }()
+	if l, err := listenForMetrics(ctx, first.Addr(), http.NotFoundHandler(), log); err == nil || l != nil {
+		t.Errorf("an address that is taken: %v, %v", l, err)
+	}
+	if l, err := listenForMetrics(ctx, "off", http.NotFoundHandler(), log); err != nil || l != nil {
+		t.Errorf("off: %v, %v", l, err)
+	}
+	var kept []*telemetry.Listener
+	for range 2 { // at least the second one finds the default address taken
+		l, err := listenForMetrics(ctx, "", http.NotFoundHandler(), log)
+		if err != nil {
+			t.Errorf("the default address: %v", err)
+		}
+		kept = append(kept, l)
+	}
+	if kept[1] != nil {
+		t.Error("two listeners at the default address")
+	}
+	for _, l := range kept {
+		if l != nil {
+			_ = l.Close(context.Background())
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -93,7 +94,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		SecurityEvent: observeSecurity(metrics, log),
 	})
 	watch(metrics, clock, store, server)
-	listener, failed, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)
+	listening, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
@@ -104,6 +105,9 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		}
 		stopClock = startClock(ctx, clock, metrics, lost)
 	}
+	if set.ByPort() {
+		log.Info("listening on every interface, because PORT is set and HALOSYNC_HTTP_ADDR is not", zap.String("http", listenAddr(listening.main)))
+	}
 	if set.Authorities > 0 {
 		log.Info("HALOSYNC_CA_FILE read", zap.Int("certificates", set.Authorities))
 	}
@@ -113,21 +117,20 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	if len(set.IgnoredProxies) > 0 {
 		log.Warn("proxy of the environment ignored for calls to Halo, set HALOSYNC_PROXY to use one", zap.Strings("variables", set.IgnoredProxies))
 	}
-	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listener)), zap.Bool("only_http", onlyHTTP))
+	log.Info("worker started", zap.Int("concurrency", cfg.Concurrency), zap.Int("interactive", interactive(cfg.Concurrency)), zap.String("http", listenAddr(listening.main)), zap.String("metrics", listenAddr(listening.metrics)), zap.Bool("only_http", onlyHTTP))
 	select {
 	case <-ctx.Done():
 		server.Drain() // drain before stopping the clock, whose tick may be waiting for Postgres
 		log.Info("stopping, finishing the current pages")
-	case err = <-failed:
+	case err = <-failed(listening.main):
+		log.Error("stopping", zap.Error(err))
+	case err = <-failed(listening.metrics):
 		log.Error("stopping", zap.Error(err))
 	case err = <-lost:
 		log.Error("stopping", zap.Error(err))
 	}
 	stopClock()
-	err = errors.Join(err, shutdown(ctx, server))
-	if listener != nil {
-		err = errors.Join(err, listener.Close(ctx))
-	}
+	err = errors.Join(err, shutdown(ctx, server), listening.close(ctx))
 	log.Info("worker stopped")
 	return err
 }
@@ -190,8 +193,10 @@ func shutdown(ctx context.Context, server *tasks.Server) error {
 // settings is the environment of a worker.
 type settings struct {
 	setup.Settings
-	signin []secret.String // from HALOSYNC_SIGNIN_SECRET
-	embed  []string        // from HALOSYNC_EMBED_ORIGINS
+	signin  []secret.String // from HALOSYNC_SIGNIN_SECRET
+	embed   []string        // from HALOSYNC_EMBED_ORIGINS
+	public  string          // from HALOSYNC_PUBLIC_URL
+	proxies []netip.Prefix  // from HALOSYNC_TRUSTED_PROXIES
 }
 
 // readSettings reads and checks the environment. The error reports all faults at once.
@@ -204,6 +209,10 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 	faults.Add("HALOSYNC_SIGNIN_SECRET", err)
 	set.embed, err = access.ParseOrigins(set.EmbedOrigins)
 	faults.Add("HALOSYNC_EMBED_ORIGINS", err)
+	set.public, err = access.ParsePublicURL(set.PublicURL)
+	faults.Add("HALOSYNC_PUBLIC_URL", err)
+	set.proxies, err = access.ParseProxies(set.TrustedProxies)
+	faults.Add("HALOSYNC_TRUSTED_PROXIES", err)
 	if set.ResyncCron != "" {
 		_, err = schedule.Parse(set.ResyncCron)
 		faults.Add("HALOSYNC_RESYNC_CRON", err)

@@ -178,7 +178,7 @@ func (b *bench) environment(database string) []string {
 	return append(os.Environ(),
 		"DATABASE_URL="+b.postgres.URLAs(workerRole, database), "REDIS_URL="+b.redis.URL(),
 		"HALOSYNC_KEYSET_FILE="+b.keysetFile(), "HALOSYNC_TENANT="+tenant,
-		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=off", "HALOSYNC_LOG_FORMAT=json", "HALOSYNC_LOG_LEVEL=info",
+		"HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_HTTP_ADDR=off", "HALOSYNC_METRICS_ADDR=off", "HALOSYNC_LOG_FORMAT=json", "HALOSYNC_LOG_LEVEL=info",
 		"DATABASE_URL_FILE=", "REDIS_URL_FILE=", "HALOSYNC_KEYSET=", "HALOSYNC_RATE_LIMIT=100000/1s",
 	)
 }

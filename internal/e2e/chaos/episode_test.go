@@ -173,7 +173,7 @@ func (e *episode) environment(user string) []string {
 	}
 	return []string{
 		"DATABASE_URL=" + db, "REDIS_URL=" + redis, "HALOSYNC_KEYSET=" + e.keyset, "HALOSYNC_ALLOW_HOSTS=127.0.0.1",
-		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
+		"HALOSYNC_RATE_LIMIT=100000/1s", "HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_METRICS_ADDR=127.0.0.1:0", "HALOSYNC_CONCURRENCY=8", "USER=" + user,
 		"GORACE=atexit_sleep_ms=0", // without this, each command waits a second before it ends
 	}
 }

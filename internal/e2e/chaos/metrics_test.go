@@ -42,9 +42,9 @@ func (e *episode) walkMetrics(ctx context.Context) {
 func (s *supervisor) metrics(ctx context.Context) (string, error) {
 	var addr string
 	for line := range strings.Lines(s.log.String()) {
-		var entry struct{ Msg, HTTP string }
+		var entry struct{ Msg, Metrics string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			addr = entry.HTTP // the last entry is from the latest process
+			addr = entry.Metrics // the last entry is from the latest process
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)

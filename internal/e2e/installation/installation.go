@@ -173,7 +173,7 @@ func (in *Installation) Environ() []string {
 	return append([]string{
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
-		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "USER=anna",
+		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_METRICS_ADDR=127.0.0.1:0", "USER=anna",
 		"GORACE=atexit_sleep_ms=0", // without this, each process with the race detector waits a second before it ends
 	}, in.Env...)
 }

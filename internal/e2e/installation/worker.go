@@ -22,6 +22,7 @@ type Worker struct {
 	Log     *devstack.Output
 	Done    chan struct{} // closed when the process has ended
 	HTTP    string        // host:port of its pages
+	Metrics string        // host:port of its metrics and of the reasons of /readyz
 
 	cmd      *exec.Cmd
 	evidence *evidence
@@ -67,7 +68,7 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 		default:
 		}
 		if w.HTTP == "" {
-			w.HTTP = w.address()
+			w.HTTP, w.Metrics = w.addresses()
 		}
 		if w.HTTP == "" {
 			return false
@@ -83,21 +84,29 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	return w
 }
 
-// address returns the listener's address from the log.
-func (w *Worker) address() string {
+// addresses returns the listeners' addresses from the log.
+func (w *Worker) addresses() (pages, metrics string) {
 	for line := range strings.Lines(w.Log.String()) {
-		var entry struct{ Msg, HTTP string }
+		var entry struct{ Msg, HTTP, Metrics string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "worker started" {
-			return entry.HTTP
+			return entry.HTTP, entry.Metrics
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// url returns the URL of a page. Metrics and readiness are on their own listener.
+func (w *Worker) url(path string) string {
+	if path == "/metrics" || path == "/readyz" {
+		return "http://" + w.Metrics + path
+	}
+	return "http://" + w.HTTP + path
 }
 
 // Page returns one of the worker's pages, requested without a key.
 func (w *Worker) Page(t *testing.T, path string) string {
 	t.Helper()
-	resp, err := http.Get("http://" + w.HTTP + path)
+	resp, err := http.Get(w.url(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +153,7 @@ func (w *Worker) Request(t *testing.T, method, path, form string, header ...stri
 func (w *Worker) KeepPages() {
 	client := http.Client{Timeout: time.Second}
 	for _, path := range []string{"/metrics", "/livez", "/readyz", "/", "/nothing"} {
-		resp, err := client.Get("http://" + w.HTTP + path)
+		resp, err := client.Get(w.url(path))
 		if err != nil {
 			return
 		}

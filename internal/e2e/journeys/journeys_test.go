@@ -16,6 +16,7 @@ import (
 func TestJourneys(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)
+	in.Env = []string{"HALOSYNC_SIGNIN_SECRET=" + signinSecret}
 	w := in.StartWorker()
 	defer w.Stop(t)
 	t.Run("technicians", func(t *testing.T) {
@@ -31,6 +32,7 @@ func TestJourneys(t *testing.T) {
 			"northwind":         (*technician).everyPage,
 			"queues":            (*technician).queuesInBrowser,
 			"sessions":          (*technician).signOutEverywhere,
+			"link":              (*technician).linkInBrowser,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -70,7 +70,7 @@ var metricLine = regexp.MustCompile(`(?m)^(halosync_\w+)(?:\{(.*)\})? (\S+)$`)
 
 // scrape fetches a worker's metrics. It returns "" if the worker does not answer.
 func scrape(worker *installation.Worker) string {
-	resp, err := http.Get("http://" + worker.HTTP + "/metrics")
+	resp, err := http.Get("http://" + worker.Metrics + "/metrics")
 	if err != nil {
 		return ""
 	}
