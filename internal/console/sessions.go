@@ -48,5 +48,5 @@ func (c *Console) endSessions(r *request) error {
 	if _, err := c.store.EndSessions(r.Context(), r.Tenant, r.Actor, repo.SessionFilter{Actor: r.Actor}); err != nil {
 		return err
 	}
-	return r.redirect("/signin", &flash{Text: "Signed out everywhere."})
+	return r.redirect("/signin", nil)
 }

@@ -17,7 +17,6 @@ func (tech *technician) signOutEverywhere() {
 	tech.inspect()
 	tech.Press("Sign out everywhere")
 	tech.Heading("Sign in")
-	tech.Status("Signed out everywhere.")
 	tech.inspect()
 	if left := repotest.Value[int](tech.T, tech.DB, `select count(*) from halosync.sessions where tenant = $1`, tech.msp); left != 0 {
 		tech.T.Errorf("%d sessions left", left)
