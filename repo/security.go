@@ -38,7 +38,7 @@ const (
 )
 
 // SecurityEvent records who signed in, was refused, or changed credentials and rights.
-// The database sets its id and time. Security events are never changed, and are deleted
+// The database sets its id, its time and WrittenBy. Security events are never changed, and are deleted
 // only when they are old ([Store.ForgetSecurityEvents]).
 type SecurityEvent struct {
 	ID        int64
@@ -51,6 +51,7 @@ type SecurityEvent struct {
 	UserAgent string
 	Detail    string // for people, may be empty
 	Count     int    // number of equal events that this row stands for; 0 stores 1
+	WrittenBy string // the role in Postgres that wrote it, set by the database
 }
 
 // Origin is where a request came from.
@@ -111,7 +112,7 @@ type SecurityFilter struct {
 	Limit  int   // 1 to 1,000; 0 means 100
 }
 
-const securityColumns = `id, at, coalesce(tenant, '') as tenant, kind, outcome, actor, address, user_agent, detail, count`
+const securityColumns = `id, at, coalesce(tenant, '') as tenant, kind, outcome, actor, address, user_agent, detail, count, written_by`
 
 const securityPage = `($1::timestamptz is null or at >= $1) and ($2::bigint = 0 or id < $2)`
 

@@ -73,16 +73,17 @@ func TestSecurityEvents(t *testing.T) {
 	equal(t, "next page", told(older), told(ours[3:5]))
 }
 
-// The database sets the id and the time, whatever a statement says. Not even the owner can
+// The database sets the id, the time and the role, whatever a statement says. Not even the owner can
 // change an event, and only the function deletes old ones.
 func TestSecurityEventsCannotBeForged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	worker := repotest.Worker(t, w.url)
 	for _, url := range []string{worker, w.url} {
-		repotest.Exec(t, url, `insert into halosync.security_events (id, at, tenant, kind, outcome, actor) values (-7, now() - interval '1 year', 'acme', 'signin', 'succeeded', 'eve')`)
+		repotest.Exec(t, url, `insert into halosync.security_events (id, at, tenant, kind, outcome, actor, written_by) values (-7, now() - interval '1 year', 'acme', 'signin', 'succeeded', 'eve', 'ann')`)
 	}
 	equal(t, "stamped", repotest.Value[int](t, w.url, `select count(*) from halosync.security_events where actor = 'eve' and id > 0 and at > now() - interval '1 hour'`), 2)
+	equal(t, "roles", repotest.Value[[]string](t, w.url, `select array_agg(written_by order by id) from halosync.security_events where actor = 'eve'`), []string{"halosync_worker", "postgres"})
 	for _, sql := range []string{`update halosync.security_events set actor = 'ann'`, `delete from halosync.security_events`, `truncate halosync.security_events`} {
 		if said := repotest.Refusal(t, worker, sql); !strings.Contains(said, "permission denied") {
 			t.Errorf("as the programs, %s: %s", sql, said)

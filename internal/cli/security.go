@@ -21,13 +21,14 @@ type securityView struct {
 	Address   string    `json:"address"`
 	UserAgent string    `json:"user_agent"`
 	Detail    string    `json:"detail"`
-	Count     int       `json:"count"` // number of equal events
+	Count     int       `json:"count"`      // number of equal events
+	WrittenBy string    `json:"written_by"` // role in Postgres
 }
 
 func viewSecurity(e repo.SecurityEvent) securityView {
 	return securityView{
 		ID: e.ID, At: e.At.UTC(), Tenant: e.Tenant, Kind: string(e.Kind), Outcome: string(e.Outcome), Actor: e.Actor,
-		Address: e.Address, UserAgent: e.UserAgent, Detail: e.Detail, Count: e.Count,
+		Address: e.Address, UserAgent: e.UserAgent, Detail: e.Detail, Count: e.Count, WrittenBy: e.WrittenBy,
 	}
 }
 
@@ -41,6 +42,7 @@ var securityColumns = []column[securityView]{
 	{title: "address", value: func(e securityView) string { return e.Address }},
 	{title: "detail", wide: true, value: func(e securityView) string { return e.Detail }},
 	{title: "user_agent", wide: true, extra: true, value: func(e securityView) string { return e.UserAgent }},
+	{title: "written_by", extra: true, value: func(e securityView) string { return e.WrittenBy }},
 }
 
 func (a *app) securityCommand() *cobra.Command {

@@ -48,7 +48,7 @@ func observeSecurity(m *telemetry.Metrics, log *zap.Logger) func(repo.SecurityEv
 		m.SecurityEvent(string(e.Kind), string(e.Outcome), e.Count)
 		log.Info("security event", zap.Int64("id", e.ID), zap.Time("at", e.At.UTC()), zap.String("kind", string(e.Kind)), zap.String("outcome", string(e.Outcome)),
 			zap.String("tenant", e.Tenant), zap.String("actor", e.Actor), zap.String("address", e.Address), zap.String("user_agent", e.UserAgent),
-			zap.String("detail", e.Detail), zap.Int("count", e.Count))
+			zap.String("detail", e.Detail), zap.Int("count", e.Count), zap.String("written_by", e.WrittenBy))
 	}
 }
 

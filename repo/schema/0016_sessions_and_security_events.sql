@@ -25,7 +25,8 @@ create table halosync.security_events (
     address    text not null default '' check (length(address) <= 100), -- client's IPv4 address or IPv6 network; empty: a command, or several clients
     user_agent text not null default '' check (length(user_agent) <= 200),
     detail     text not null default '' check (length(detail) <= 1000),
-    count      integer not null default 1 check (count > 0)
+    count      integer not null default 1 check (count > 0),
+    written_by text not null -- the role that wrote the event: a program names the actor itself
 );
 -- Store.SecurityEvents reads the events of a tenant.
 create index security_events_of_tenant on halosync.security_events (tenant, id);
@@ -35,8 +36,8 @@ create policy tenant_wall on halosync.security_events using (
     tenant = (select current_setting('halosync.tenant', true))
     or (select coalesce(current_setting('halosync.tenant', true), '*') = '*'));
 
--- stamp_security_event sets id and time of a new event, whatever the statement says,
--- so that a role that may add events cannot backdate them. It runs with the rights of
+-- stamp_security_event sets id, time and role of a new event, whatever the statement
+-- says, so that a role that may add events cannot backdate them. It runs with the rights of
 -- its owner, so that this role needs no right on the sequence.
 create sequence halosync.security_events_id owned by halosync.security_events.id;
 -- +goose StatementBegin
@@ -45,6 +46,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     new.id := nextval('halosync.security_events_id');
     new.at := now();
+    new.written_by := session_user;
     return new;
 end
 $$;
