@@ -22,9 +22,9 @@ func nets() func() string {
 }
 
 // A stranger uses up the total allowance of failed attempts from many networks
-// and goes on. Nobody with a valid key, token or session is refused, in the
-// stranger's network or in another.
-func TestStrangersLockNobodyOut(t *testing.T) {
+// and goes on. No valid key, token or session is refused, in the stranger's
+// network or in another.
+func TestStrangersLockNoOneOut(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
 	const rounds = 8

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -102,7 +103,7 @@ func TestFormsOfThisSite(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 		}
-		if got := c.site.check(r); got != c.want { //nolint:errorlint // the errors are returned as they are
+		if got := c.site.check(r); !errors.Is(got, c.want) {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
