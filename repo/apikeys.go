@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -78,6 +79,11 @@ func (k APIKey) facts() json.RawMessage {
 	return doc
 }
 
+// securityEvent returns a security event about the key.
+func (k APIKey) securityEvent(kind SecurityKind, actor string) SecurityEvent {
+	return SecurityEvent{Tenant: k.Tenant, Kind: kind, Outcome: SecuritySucceeded, Actor: actor, Detail: fmt.Sprintf("key %q, scope %s", k.Name, k.Scope)}
+}
+
 // AddAPIKey stores a key and records an event. It returns a [*ConflictError] if the
 // name is taken, or [ErrKeyRight].
 func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey) (key APIKey, err error) {
@@ -103,7 +109,10 @@ func (s *Store) AddAPIKey(ctx context.Context, tenant, actor string, n NewAPIKey
 			return err
 		}
 		key = keys[0]
-		return addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.added", After: key.facts()})
+		if err := addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.added", After: key.facts()}); err != nil {
+			return err
+		}
+		return addSecurityEvent(ctx, tx, key.securityEvent(SecurityKeyAdded, actor))
 	})
 	return key, wrap("add API key", err)
 }
@@ -119,24 +128,9 @@ func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
 // already revoked, it is returned unchanged. The error is [ErrNotFound] if no key
 // matches, or [ErrKeyRight].
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
-	if unstorable(nameOrID, 1, 200) != "" {
-		return key, 0, wrap("API key", ErrNotFound)
-	}
-	var id *uuid.UUID
-	if parsed, err := uuid.Parse(nameOrID); err == nil {
-		id = &parsed
-	}
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		found, err := queryAPIKeys(ctx, tx, `where k.tenant = $1 and (k.name = $2 or k.id = $3)
-			order by (k.id = $3) is true desc, k.revoked_at desc nulls first limit 1 for update`, tenant, nameOrID, id)
-		if err != nil {
+		if key, err = findAPIKey(ctx, tx, tenant, nameOrID, "for update"); err != nil || key.RevokedAt != nil {
 			return err
-		}
-		if len(found) == 0 {
-			return ErrNotFound
-		}
-		if key = found[0]; key.RevokedAt != nil {
-			return nil
 		}
 		err = tx.QueryRow(ctx, `update halosync.api_keys set revoked_at = now() where tenant = $1 and id = $2 returning revoked_at`, tenant, key.ID).Scan(&key.RevokedAt)
 		if err != nil {
@@ -147,9 +141,40 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 			return err
 		}
 		sessions = int(ended.RowsAffected())
-		return addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.revoked", Before: key.facts()})
+		if err := addEvent(ctx, tx, Event{Tenant: tenant, Actor: actor, Action: "apikey.revoked", Before: key.facts()}); err != nil {
+			return err
+		}
+		event := key.securityEvent(SecurityKeyRevoked, actor)
+		event.Detail += fmt.Sprintf(", sessions ended: %d", sessions)
+		return addSecurityEvent(ctx, tx, event)
 	})
 	return key, sessions, wrap("revoke API key", err)
+}
+
+// FindAPIKey returns a key by name or id. If several keys had the name, it prefers the one
+// that is not revoked. The error is [ErrNotFound] if no key matches.
+func (s *Store) FindAPIKey(ctx context.Context, tenant, nameOrID string) (APIKey, error) {
+	key, err := findAPIKey(ctx, s.forTenant(tenant), tenant, nameOrID, "")
+	return key, wrap("API key", err)
+}
+
+func findAPIKey(ctx context.Context, q querier, tenant, nameOrID, lock string) (APIKey, error) {
+	if unstorable(nameOrID, 1, 200) != "" {
+		return APIKey{}, ErrNotFound
+	}
+	var id *uuid.UUID
+	if parsed, err := uuid.Parse(nameOrID); err == nil {
+		id = &parsed
+	}
+	found, err := queryAPIKeys(ctx, q, `where k.tenant = $1 and (k.name = $2 or k.id = $3)
+		order by (k.id = $3) is true desc, k.revoked_at desc nulls first limit 1 `+lock, tenant, nameOrID, id)
+	if err != nil {
+		return APIKey{}, err
+	}
+	if len(found) == 0 {
+		return APIKey{}, ErrNotFound
+	}
+	return found[0], nil
 }
 
 // APIKeyProof finds a key of any tenant by its id, because the tenant is unknown

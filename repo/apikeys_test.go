@@ -56,7 +56,7 @@ func TestAPIKeys(t *testing.T) {
 	if err != nil || ended != 1 || revoked.RevokedAt == nil {
 		t.Errorf("revoked %+v, sessions %d, %v", revoked, ended, err)
 	}
-	if _, err := w.Session(ctx, session.Hash); !errors.Is(err, repo.ErrNotFound) {
+	if _, err := w.Session(ctx, session.Hash, nil); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("session of a revoked key: %v", err)
 	}
 	again, ended, err := cli.RevokeAPIKey(ctx, "acme", "ann", key.ID.String())
@@ -77,9 +77,14 @@ func TestSessions(t *testing.T) {
 	w := newFixture(t)
 	ctx := t.Context()
 	key := must[repo.APIKey](t)(repotest.OpenAs(t, repotest.CLI(t, w.url)).AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
+	accepted := [][]byte{make([]byte, 16)}
 	begin := func(n byte, id *uuid.UUID) [32]byte {
 		hash := [32]byte{n}
-		if err := w.AddSession(ctx, "acme", repo.NewSession{Hash: hash, Actor: "ann", Scope: "read", APIKeyID: id, For: 12 * time.Hour}); err != nil {
+		session := repo.NewSession{Hash: hash, Actor: "ann", Scope: "read", APIKeyID: id, For: 12 * time.Hour}
+		if id == nil {
+			session.SigninSecret = accepted[0]
+		}
+		if err := w.AddSession(ctx, "acme", session); err != nil {
 			t.Fatal(err)
 		}
 		return hash
@@ -90,21 +95,26 @@ func TestSessions(t *testing.T) {
 	repotest.Exec(t, w.url, `update halosync.api_keys set expires_at = now()`)
 	repotest.Exec(t, w.url, `update halosync.sessions set last_seen_at = now() - interval '59 minutes' where hash = $1`, alive[:])
 	for name, hash := range map[string][32]byte{"expired": old, "idle": idle, "of an expired key": ofKey, "unknown": {9}} {
-		if _, err := w.Session(ctx, hash); !errors.Is(err, repo.ErrNotFound) {
+		if _, err := w.Session(ctx, hash, accepted); !errors.Is(err, repo.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	equal(t, "stale", must[repo.Session](t)(w.Session(ctx, alive)).Stale, true)
+	equal(t, "stale", must[repo.Session](t)(w.Session(ctx, alive, accepted)).Stale, true)
 	if err := w.TouchSession(ctx, "acme", alive); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "session", must[repo.Session](t)(w.Session(ctx, alive)), repo.Session{Tenant: "acme", Actor: "ann", Scope: "read"})
+	session := must[repo.Session](t)(w.Session(ctx, alive, accepted))
+	equal(t, "session", session, repo.Session{ID: session.ID, Tenant: "acme", Actor: "ann", Scope: "read"})
+	for what, secrets := range map[string][][]byte{"a replaced secret": {[]byte("0123456789abcdef")}, "no secret": nil} {
+		if _, err := w.Session(ctx, alive, secrets); !errors.Is(err, repo.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 	begin(5, nil)
 	equal(t, "sessions left", repotest.Value[int](t, w.url, `select count(*)::int from halosync.sessions`), 3)
-	if err := w.EndSession(ctx, "acme", alive); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Session(ctx, alive); !errors.Is(err, repo.ErrNotFound) {
+	equal(t, "ended in another tenant", must[int](t)(w.EndSessions(ctx, "globex", "eve", repo.SessionFilter{ID: &session.ID})), 0)
+	equal(t, "ended", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{ID: &session.ID})), 1)
+	if _, err := w.Session(ctx, alive, accepted); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("ended: %v", err)
 	}
 
@@ -114,4 +124,45 @@ func TestSessions(t *testing.T) {
 	repotest.Exec(t, w.url, `update halosync.signin_tokens_used set expires_at = now()`)
 	must[bool](t)(w.UseSigninToken(ctx, "acme", [32]byte{2}, time.Minute))
 	equal(t, "tokens kept", repotest.Value[int](t, w.url, `select count(*)::int from halosync.signin_tokens_used`), 1)
+}
+
+// Sessions are ended one by one, by person, by key, by tenant, or in the whole
+// installation, and no others are.
+func TestEndSessions(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	ctx := t.Context()
+	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
+	n := byte(0)
+	begin := func(tenant, actor string, id *uuid.UUID) {
+		t.Helper()
+		n++
+		if err := w.AddSession(ctx, tenant, repo.NewSession{Hash: [32]byte{n}, Actor: actor, Scope: "read", APIKeyID: id, SigninSecret: make([]byte, 16), For: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() []string {
+		return repotest.Value[[]string](t, w.url, `select coalesce(array_agg(tenant || ' ' || actor order by tenant, actor), '{}') from halosync.sessions`)
+	}
+	for _, tenant := range []string{"acme", "globex"} {
+		for _, user := range []string{"user:anna", "user:anna", "user:bob"} {
+			begin(tenant, user, nil)
+		}
+	}
+	begin("acme", "key:ci", &key.ID)
+	list := must[[]repo.OpenSession](t)(w.Sessions(ctx, "acme", repo.SessionFilter{Actor: "user:bob"}))
+	equal(t, "listed", []int{len(list), len(must[[]repo.OpenSession](t)(w.Sessions(ctx, "acme", repo.SessionFilter{}))),
+		len(must[[]repo.OpenSession](t)(w.SessionsOfAll(ctx, repo.SessionFilter{})))}, []int{1, 4, 7})
+	equal(t, "one", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{ID: &list[0].ID})), 1)
+	equal(t, "of a person", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{Actor: "user:anna"})), 2)
+	equal(t, "of another tenant's key", must[int](t)(w.EndSessions(ctx, "globex", "ann", repo.SessionFilter{APIKeyID: &key.ID})), 0)
+	equal(t, "left", left(), []string{"acme key:ci", "globex user:anna", "globex user:anna", "globex user:bob"})
+	equal(t, "of a key", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{APIKeyID: &key.ID})), 1)
+	begin("acme", "user:carol", nil)
+	equal(t, "of a tenant", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{})), 1)
+	begin("acme", "user:anna", nil)
+	equal(t, "of a person in all tenants", must[int](t)(w.EndSessionsOfAll(ctx, "ops", repo.SessionFilter{Actor: "user:anna"})), 3)
+	equal(t, "left", left(), []string{"globex user:bob"})
+	equal(t, "of all tenants", must[int](t)(w.EndSessionsOfAll(ctx, "ops", repo.SessionFilter{})), 1)
+	equal(t, "again", must[int](t)(w.EndSessionsOfAll(ctx, "ops", repo.SessionFilter{})), 0)
 }

@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 )
 
@@ -205,6 +207,9 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		}); err != nil {
 			return err
 		}
+		if err := addConnectionSecurity(ctx, tx, actor, conn, next, entered); err != nil {
+			return err
+		}
 		conn, err = queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2`, tenant, id)
 		return err
 	})
@@ -212,6 +217,26 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 		return Connection{}, wrap("update connection", err)
 	}
 	return conn, nil
+}
+
+// addConnectionSecurity records the security events of a change: another address, or
+// another secret.
+func addConnectionSecurity(ctx context.Context, tx pgx.Tx, actor string, was, is Connection, entered enteredValues) error {
+	event := SecurityEvent{Tenant: is.Tenant, Kind: SecurityAddressChanged, Outcome: SecuritySucceeded, Actor: actor}
+	for _, address := range [][2]string{{was.Domain, is.Domain}, {was.AuthServer, is.AuthServer}} {
+		if address[0] == address[1] {
+			continue
+		}
+		event.Detail = fmt.Sprintf("%q: %s to %s", is.Name, plaintext.Clean(address[0], 300), plaintext.Clean(address[1], 300))
+		if err := addSecurityEvent(ctx, tx, event); err != nil {
+			return err
+		}
+	}
+	if entered.none() {
+		return nil
+	}
+	event.Kind, event.Detail = SecuritySecretChanged, fmt.Sprintf("%q: %s", is.Name, entered.how())
+	return addSecurityEvent(ctx, tx, event)
 }
 
 func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed sealedChange) error {

@@ -26,7 +26,10 @@
 //   - dispatcher: [Store.ClaimUndispatched], [Store.Undispatch] and
 //     [Store.UndispatchAll];
 //   - time slices: [Store.OthersWait];
-//   - retention: [Store.TenantsAfter];
+//   - retention: [Store.TenantsAfter] and [Store.ForgetSecurityEvents];
+//   - security events: [Store.AddSecurityEvents], [Store.ExportSecurityEvents] and
+//     [Store.SecurityEventsOfAll];
+//   - sessions, for the operator: [Store.SessionsOfAll] and [Store.EndSessionsOfAll];
 //   - monitoring: [Store.CountFleet] and [Store.ConnectionsAfter];
 //   - authentication, by an id or a hash that cannot be guessed: [Store.APIKeyProof],
 //     [Store.Session] and [Store.AnyAPIKey].

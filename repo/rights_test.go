@@ -211,7 +211,7 @@ func TestRolesCannotWidenTheirAccess(t *testing.T) {
 
 // definers lists the functions that run with the rights of the owner. A new one needs the
 // same care: a fixed search_path, no right for everyone, and the wall between tenants.
-var definers = []string{"enqueue", "forget_events", "tell_queued"}
+var definers = []string{"enqueue", "forget_events", "forget_security_events", "stamp_security_event", "tell_queued"}
 
 // A function that runs with the rights of the owner does not use what its caller's session
 // has put in the way, and not everyone may call it.

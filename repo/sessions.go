@@ -11,6 +11,7 @@ import (
 // Session is a sign-in to the console. Only the hash of the browser's cookie is
 // stored.
 type Session struct {
+	ID       uuid.UUID
 	Tenant   string
 	Actor    string
 	Scope    string     // read, write, admin or ops
@@ -24,13 +25,17 @@ type NewSession struct {
 	Actor    string
 	Scope    string
 	APIKeyID *uuid.UUID
-	For      time.Duration
+	// SigninSecret is the fingerprint of the sign-in secret that signed the product's
+	// token; nil for a session of an API key.
+	SigninSecret []byte
+	For          time.Duration
 }
 
 // SessionIdle is how long a session lasts without use.
 const SessionIdle = time.Hour
 
-// AddSession starts a session and deletes the tenant's expired sessions.
+// AddSession starts a session, deletes the tenant's expired sessions and records a
+// security event.
 func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) error {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from halosync.sessions
@@ -38,22 +43,30 @@ func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) err
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, expires_at)
-			values ($1, $2, $3, $4, $5, now() + $6::interval)`, tenant, n.Hash[:], note(n.Actor), n.Scope, n.APIKeyID, n.For)
-		return err
+		from := originOf(ctx)
+		_, err = tx.Exec(ctx, `insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, expires_at, signin_secret, address, user_agent)
+			values ($1, $2, $3, $4, $5, now() + $6::interval, $7, $8, $9)`,
+			tenant, n.Hash[:], note(n.Actor), n.Scope, n.APIKeyID, n.For, n.SigninSecret, from.Address, from.UserAgent)
+		if err != nil {
+			return err
+		}
+		return addSecurityEvent(ctx, tx, SecurityEvent{
+			Tenant: tenant, Kind: SecuritySignIn, Outcome: SecuritySucceeded, Actor: n.Actor, Detail: "scope " + n.Scope,
+		})
 	})
 	return wrap("add session", err)
 }
 
 // Session finds a session of any tenant by its hash, because the tenant is unknown
 // before authentication. It returns [ErrNotFound] if the session does not exist or has
-// expired, or if its API key has expired or was revoked.
-func (s *Store) Session(ctx context.Context, hash [32]byte) (Session, error) {
+// expired, or if its API key has expired or was revoked. The same applies to a session of
+// the product whose sign-in secret is not one of signinSecrets, which are fingerprints.
+func (s *Store) Session(ctx context.Context, hash [32]byte, signinSecrets [][]byte) (Session, error) {
 	rows, err := s.forAllTenants().Query(ctx, `
-		select s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale
+		select s.id, s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale
 		from halosync.sessions s left join halosync.api_keys k on k.tenant = s.tenant and k.id = s.api_key_id
 		where s.hash = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval
-			and (s.api_key_id is null or `+liveKey+`)`, hash[:], SessionIdle)
+			and case when s.api_key_id is null then s.signin_secret = any($3::bytea[]) else `+liveKey+` end`, hash[:], SessionIdle, signinSecrets)
 	if err != nil {
 		return Session{}, wrap("session", err)
 	}
@@ -66,12 +79,6 @@ func (s *Store) TouchSession(ctx context.Context, tenant string, hash [32]byte) 
 	_, err := s.forTenant(tenant).Exec(ctx, `update halosync.sessions set last_seen_at = now()
 		where tenant = $1 and hash = $2 and last_seen_at < now() - interval '1 minute'`, tenant, hash[:])
 	return wrap("touch session", err)
-}
-
-// EndSession ends a session. It is safe to repeat.
-func (s *Store) EndSession(ctx context.Context, tenant string, hash [32]byte) error {
-	_, err := s.forTenant(tenant).Exec(ctx, `delete from halosync.sessions where tenant = $1 and hash = $2`, tenant, hash[:])
-	return wrap("end session", err)
 }
 
 // UseSigninToken reports whether a sign-in token of the product is being used for the

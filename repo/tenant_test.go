@@ -240,8 +240,19 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	add("TouchSession", errNothing, func(ctx context.Context, t string) error {
 		return cmp.Or(w.TouchSession(ctx, t, sessionHash), errNothing)
 	})
-	add("EndSession", errNothing, func(ctx context.Context, t string) error {
-		return cmp.Or(w.EndSession(ctx, t, sessionHash), errNothing)
+	add("Sessions", errNothing, func(ctx context.Context, t string) error {
+		return nothing(w.Sessions(ctx, t, repo.SessionFilter{APIKeyID: &apiKeyID}))
+	})
+	add("EndSessions", errNothing, func(ctx context.Context, t string) error {
+		ended, err := w.EndSessions(ctx, t, "eve", repo.SessionFilter{APIKeyID: &apiKeyID})
+		return nothing(make([]int, ended), err)
+	})
+	add("FindAPIKey", repo.ErrNotFound, func(ctx context.Context, t string) error {
+		_, err := w.FindAPIKey(ctx, t, apiKeyID.String())
+		return err
+	})
+	add("SecurityEvents", errNothing, func(ctx context.Context, t string) error {
+		return nothing(w.SecurityEvents(ctx, t, repo.SecurityFilter{}))
 	})
 	add("ForgetRuns", errNothing, func(ctx context.Context, t string) error {
 		gone, _, err := w.ForgetRuns(ctx, t, 0, 100)
@@ -261,7 +272,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	})
 	// The list contains the methods that are not limited to a tenant, and those that only
 	// add to the caller's tenant.
-	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation", "SessionsOfAll", "EndSessionsOfAll", "AddSecurityEvents", "SecurityEventsOfAll", "ExportSecurityEvents", "ForgetSecurityEvents"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -416,9 +427,10 @@ func TestTenantsAreApart(t *testing.T) {
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
 	equal(t, "methods that are not limited to one tenant", free, []string{
-		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndUpkeep", "ForgetPlans", "HoldUpkeep",
-		"IfUnchanged", "Installation", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
-		"Session", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep", "Writable",
+		"APIKeyProof", "AddSecurityEvents", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndSessionsOfAll",
+		"EndUpkeep", "ExportSecurityEvents", "ForgetPlans", "ForgetSecurityEvents", "HoldUpkeep", "IfUnchanged", "Installation", "KeyUses", "LateResyncs",
+		"Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "SecurityEventsOfAll", "Server", "Session",
+		"SessionsOfAll", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep", "Writable",
 	})
 	t.Logf("%d methods tried by the tenant in WHERE and by row level security alone: leaks %d", tried, leaks)
 }

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -18,7 +17,7 @@ import (
 const maxBody = 1 << 20
 
 // maxRequest bounds the duration of a request, including live progress. Clients
-// then reconnect and authenticate again, so that a revoked key stops working.
+// then reconnect.
 const maxRequest = 10 * time.Minute
 
 // Config holds the parameters of a [Guard].
@@ -68,6 +67,8 @@ type Guard struct {
 	firstKey   firstKey
 	own        *http.ServeMux // handles the paths for signing in and out
 	now        func() time.Time
+	refusals   refusals
+	recheck    time.Duration // recheckInterval, except in tests
 }
 
 // New returns a guard.
@@ -76,7 +77,7 @@ func New(cfg Config) *Guard {
 		store: cfg.Store, ops: cfg.Ops, app: cfg.App, signInPage: cfg.SignInPage, changePage: cfg.ChangePage, secrets: cfg.Secrets, site: cfg.Site,
 		policy: policy(cfg.Site.EmbedOrigins), proxies: cfg.TrustedProxies, log: cfg.Log, throttle: newThrottle(),
 		lookups: make(lane, maxLookups), guesses: make(lane, maxGuesses),
-		firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now,
+		firstKey: firstKey{notNeeded: len(cfg.Secrets) > 0}, own: http.NewServeMux(), now: time.Now, recheck: recheckInterval,
 	}
 	g.metrics = Require(Ops, "the metrics are about all tenants. They are also at HALOSYNC_METRICS_ADDR.", g.ops)
 	if g.log == nil {
@@ -125,14 +126,20 @@ func (g *Guard) protect(w http.ResponseWriter, r *http.Request, next http.Handle
 	var wait *waitError
 	switch {
 	case err == nil:
-		ctx, cancel := context.WithTimeout(With(r.Context(), p), maxRequest)
+		ctx, cancel := g.admit(r, p)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	case errors.As(err, &wait):
+		if r.Header.Get("Authorization") != "" {
+			g.refused(r, repo.SecurityKeyUsed, repo.SecurityThrottled)
+		}
 		g.tooManyAttempts(w, r, wait)
 	case errors.Is(err, errExposed):
 		refuse(w, r, http.StatusForbidden, exposedText)
 	case errors.Is(err, errRefused):
+		if r.Header.Get("Authorization") != "" {
+			g.refused(r, repo.SecurityKeyUsed, repo.SecurityRefused)
+		}
 		g.unauthorized(w, r)
 	default:
 		g.unavailable(w, r, err)

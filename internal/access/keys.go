@@ -95,13 +95,24 @@ var errKeyRole = &engine.UsageError{Reason: "the role in DATABASE_URL may not cr
 // Revoking a key twice is safe.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
+	return key, sessions, keyError(err, ref)
+}
+
+// FindKey returns the key with the name or id ref.
+func FindKey(ctx context.Context, store *repo.Store, tenant, ref string) (repo.APIKey, error) {
+	key, err := store.FindAPIKey(ctx, tenant, ref)
+	return key, keyError(err, ref)
+}
+
+// keyError adds advice to errors about a key.
+func keyError(err error, ref string) error {
 	if errors.Is(err, repo.ErrNotFound) {
-		return key, 0, &engine.NotFoundError{What: "API key", Name: ref, Hint: `"enqueue apikey list" shows those of this tenant`}
+		return &engine.NotFoundError{What: "API key", Name: ref, Hint: `"enqueue apikey list" shows those of this tenant`}
 	}
 	if errors.Is(err, repo.ErrKeyRight) {
-		return key, 0, errKeyRole
+		return errKeyRole
 	}
-	return key, sessions, err
+	return err
 }
 
 // errRefused means that a credential is unknown, expired, revoked or used up.

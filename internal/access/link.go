@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/repo"
 )
 
 // The product signs its user in with a link that contains a token. The token
@@ -59,6 +61,7 @@ func (g *Guard) readLink(r *http.Request, token string) (link, error) {
 	if err != nil {
 		return link{}, g.reject(r, credential{}, zap.NamedError("token", err))
 	}
+	user.signinSecret = string(signedWith(token, g.secrets))
 	return link{token, user, id}, nil
 }
 
@@ -144,7 +147,10 @@ func (g *Guard) linkFailed(w http.ResponseWriter, r *http.Request, err error, ne
 	switch {
 	case errors.As(err, &wait):
 		reason = "too-many"
-	case !errors.Is(err, errRefused):
+		g.refused(r, repo.SecuritySignIn, repo.SecurityThrottled)
+	case errors.Is(err, errRefused):
+		g.refused(r, repo.SecuritySignIn, repo.SecurityRefused)
+	default:
 		reason = "unavailable"
 		g.log.Warn("authentication unavailable", zap.Error(err))
 	}

@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+
+	"github.com/google/uuid"
 )
 
 // Scope is a level of permission. Each scope includes the scopes before it.
@@ -43,7 +45,11 @@ type Principal struct {
 	// Session reports whether the request was authenticated by a session
 	// cookie.
 	Session bool
-	signer  [32]byte // key of [Principal.Sign], known to this session only
+	// SessionID is the id of that session.
+	SessionID uuid.UUID
+
+	signinSecret string   // fingerprint of the secret that signed the user's token
+	signer       [32]byte // key of [Principal.Sign], known to this session only
 }
 
 // Sign returns a signature of a text that a page keeps in the browser. Only

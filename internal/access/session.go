@@ -51,10 +51,11 @@ func (g *Guard) begin(w http.ResponseWriter, r *http.Request, p Principal, key *
 		return err
 	}
 	proof := stamps.proof(forSession)
-	err = g.store.AddSession(r.Context(), p.Tenant, repo.NewSession{
-		Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession,
-	})
-	if err != nil {
+	session := repo.NewSession{Hash: sha256.Sum256([]byte(proof)), Actor: p.Actor, Scope: string(p.Scope), APIKeyID: key, For: maxSession}
+	if key == nil {
+		session.SigninSecret = []byte(p.signinSecret)
+	}
+	if err := g.store.AddSession(repo.WithOrigin(r.Context(), g.origin(r)), p.Tenant, session); err != nil {
 		return err
 	}
 	g.setSession(w, r, proof, int(maxSession.Seconds()), g.site.secure() || key == nil && g.site.secureLinks())
@@ -83,7 +84,7 @@ func (g *Guard) session(r *http.Request) (p Principal, err error) {
 // bySession looks up the session with a cookie's value.
 func (g *Guard) bySession(ctx context.Context, cookie string) (Principal, error) {
 	hash := sha256.Sum256([]byte(cookie))
-	s, err := g.store.Session(ctx, hash)
+	s, err := g.store.Session(ctx, hash, fingerprints(g.secrets))
 	if errors.Is(err, repo.ErrNotFound) {
 		return Principal{}, errRefused
 	}
@@ -95,7 +96,7 @@ func (g *Guard) bySession(ctx context.Context, cookie string) (Principal, error)
 			return Principal{}, err
 		}
 	}
-	p := Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true}
+	p := Principal{Tenant: s.Tenant, Actor: s.Actor, Scope: Scope(s.Scope), Session: true, SessionID: s.ID}
 	mac := hmac.New(sha256.New, []byte(cookie))
 	mac.Write([]byte("signatures of the session"))
 	copy(p.signer[:], mac.Sum(nil))
@@ -108,8 +109,8 @@ func (g *Guard) endSession(r *http.Request) error {
 	if err != nil || p.Tenant == "" {
 		return err
 	}
-	cookie, _ := g.sessionCookie(r)
-	return g.store.EndSession(r.Context(), p.Tenant, sha256.Sum256([]byte(cookie)))
+	_, err = g.store.EndSessions(repo.WithOrigin(r.Context(), g.origin(r)), p.Tenant, p.Actor, repo.SessionFilter{ID: &p.SessionID})
+	return err
 }
 
 // sessionCookie returns the value of the session cookie.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+
+	"github.com/halosync/halosync/repo"
 )
 
 // showSignIn shows the sign-in form. If the browser is already signed in, it
@@ -83,9 +85,11 @@ func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, m
 	var wait *waitError
 	switch {
 	case errors.As(err, &wait):
+		g.refused(r, repo.SecuritySignIn, repo.SecurityThrottled)
 		w.Header().Set("Retry-After", strconv.Itoa(wait.seconds()))
 		g.signInPage(w, r, http.StatusTooManyRequests, fmt.Sprintf("%s (%d s)", tooManyText, wait.seconds()), next)
 	case errors.Is(err, errRefused):
+		g.refused(r, repo.SecuritySignIn, repo.SecurityRefused)
 		g.signInPage(w, r, http.StatusUnauthorized, message, next)
 	default:
 		g.unavailable(w, r, err)

@@ -224,6 +224,13 @@ func (a *app) reseal(ctx context.Context) error {
 			}
 		}
 		fmt.Fprintf(a.Err, "%d credentials re-encrypted\n", total)
+		if total > 0 {
+			if err := store.AddSecurityEvents(ctx, repo.SecurityEvent{
+				Kind: repo.SecurityKeysetRotated, Outcome: repo.SecuritySucceeded, Actor: a.actor(), Detail: fmt.Sprintf("credentials sealed with the primary key: %d", total),
+			}); err != nil {
+				return err
+			}
+		}
 		if stuck > 0 {
 			return fmt.Errorf("%d credentials cannot be decrypted and were left unchanged: %s", stuck, strings.Join(named, "; "))
 		}

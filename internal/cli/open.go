@@ -34,9 +34,23 @@ type parts struct {
 
 // with opens the parts that the environment configures and calls f. The slice required
 // lists the variables that the command needs. The error reports all faults together.
-func (a *app) with(ctx context.Context, required []string, f func(context.Context, parts) error) (err error) {
+func (a *app) with(ctx context.Context, required []string, f func(context.Context, parts) error) error {
+	tenant, err := a.needTenant()
+	return a.open(ctx, required, tenant, err, f)
+}
+
+// withStore opens only the store, for a command that serves one tenant, or all tenants of
+// the installation if all is set.
+func (a *app) withStore(ctx context.Context, all bool, f func(context.Context, parts) error) error {
+	if all {
+		return a.open(ctx, needStore, "", nil, f)
+	}
+	return a.with(ctx, needStore, f)
+}
+
+// open opens the parts for a tenant and calls f. The error terr is that of the tenant.
+func (a *app) open(ctx context.Context, required []string, tenant string, terr error, f func(context.Context, parts) error) (err error) {
 	set, err := setup.Read(a.getenv, required...)
-	tenant, terr := a.needTenant()
 	if err := errors.Join(err, terr); err != nil {
 		return err
 	}

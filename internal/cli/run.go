@@ -180,6 +180,7 @@ not be written is a failure, also of a command that has done its work.`,
 		a.importCommand(), a.resyncCommand(), a.scheduleCommand(),
 		a.mapCommand(), a.suggestCommand(), a.mappingsCommand(), a.unmapCommand(), a.restoreCommand(),
 		a.eventsCommand(), a.runsCommand(), a.keysetCommand(), a.apikeyCommand(),
+		a.sessionCommand(), a.securityCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		strict(cmd)

@@ -92,6 +92,10 @@ func (c *Console) routes() {
 	c.handle("POST /runs/{id}/approve", access.Write, runAction(c.approveRun))
 	c.handle("POST /runs/{id}/undo", access.Write, runAction(c.undoRun))
 	c.handle("GET /events", access.Read, c.events)
+	c.handle("GET /security", access.Admin, c.security)
+	c.handle("GET /sessions", access.Read, c.sessions)
+	c.handle("POST /sessions/end", access.Read, c.endSessions)
+	c.handle("POST /sessions/{id}/end", access.Read, c.endSession)
 }
 
 func (c *Console) connectionRoutes() {

@@ -36,6 +36,7 @@ func full(t *testing.T) (*stage, []string) {
 		"/connections", "/connections/new", "/connections/" + conn.ID.String(), "/connections/" + conn.ID.String() + "?remove=1",
 		"/mappings", "/mappings?deleted=1", "/mappings?search=nothing-like-it", "/mappings?sort=company", "/companies", "/companies?unmapped=1",
 		"/runs", "/runs/" + repo.Hex(run.ID), "/runs/" + receipt.RunID, "/events", "/events?run=" + repo.Hex(run.ID),
+		"/security", "/sessions",
 	}
 }
 
@@ -163,17 +164,17 @@ func TestScopes(t *testing.T) {
 	}
 	for _, path := range paths {
 		a := reader.get(path)
-		if strings.HasPrefix(path, "/connections/new") {
+		if strings.HasPrefix(path, "/connections/new") || path == "/security" {
 			a.wants(http.StatusForbidden, "You do not have permission", "admin")
 			continue
 		}
 		for _, form := range a.find("form", "method", "post") {
-			if to, _ := attrOf(form, "action"); to != "/signout" {
+			if to, _ := attrOf(form, "action"); to != "/signout" && to != "/sessions/end" {
 				t.Errorf("%s offers a reader %s", path, to)
 			}
 		}
 		for _, button := range a.find("button", "", "") {
-			if text := textOf(button); text != "Sign out" && text != "Show" {
+			if text := textOf(button); text != "Sign out" && text != "Sign out everywhere" && text != "Show" {
 				t.Errorf("%s offers a reader %q", path, text)
 			}
 		}

@@ -79,6 +79,7 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 			}
 			return actor
 		},
+		"security": func(kind repo.SecurityKind) string { return securityWords[kind] },
 	}
 }
 

@@ -72,6 +72,9 @@ func TestLostOutputIsAFailure(t *testing.T) {
 		"schedule clear":    {"--connection", "halo"},
 		"schedule list":     nil,
 		"schedule set":      {"--connection", "halo", "30 4 * * *"},
+		"security":          nil,
+		"session end":       {"--all"},
+		"session list":      nil,
 		"suggest":           {"--connection", "halo"},
 		"unmap":             {mapping},
 	}

@@ -123,8 +123,10 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 		"connection list": {{0, ""}}, "connection add": nil, // tested above
 		"schedule list": {{0, ""}}, "schedule set": flag("|0 3 * * *"), "schedule clear": flag(""),
 		"runs list": {{0, ""}}, "runs show": run, "runs watch": run, "runs cancel": run, "runs retry": run, "runs approve": run,
-		"runs undo":   run,
-		"events":      {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
+		"runs undo":    run,
+		"events":       {{0, "--mapping|MAPPING"}, {0, "--run|RUN"}},
+		"session list": {{0, ""}}, "session end": {{1, "KEY"}, {1, "--key|KEY"}, {1, "--key|DOOR"}, {0, "--all"}},
+		"security":    {{0, ""}},
 		"apikey list": {{0, ""}}, "apikey revoke": {{1, "KEY"}, {1, "DOOR"}}, "apikey new": nil, // tested above
 		"keyset new": nil, "keyset rotate": nil, "keyset status": nil, "keyset prune": nil, // these commands have no tenant
 	}

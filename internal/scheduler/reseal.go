@@ -65,8 +65,7 @@ func (w *resealer) tick(ctx context.Context, now time.Time) error {
 			w.logStuck(s)
 		}
 		if r.Done {
-			w.end(now)
-			return nil
+			return w.end(ctx, now)
 		}
 	}
 	return nil
@@ -111,9 +110,14 @@ func (w *resealer) logStuck(s repo.StuckSecret) {
 		zap.String("tenant", s.Tenant), zap.Stringer("connection", s.Connection), zap.Error(s.Err))
 }
 
-func (w *resealer) end(now time.Time) {
-	if w.sealed > 0 {
-		w.log.Info("credentials resealed with the primary key", zap.Int("credentials", w.sealed))
-	}
+// end ends a pass, which has completed a rotation if it resealed a credential.
+func (w *resealer) end(ctx context.Context, now time.Time) error {
 	w.going, w.next = false, now.Add(keysEvery)
+	if w.sealed == 0 {
+		return nil
+	}
+	w.log.Info("credentials resealed with the primary key", zap.Int("credentials", w.sealed))
+	return w.store.AddSecurityEvents(ctx, repo.SecurityEvent{
+		Kind: repo.SecurityKeysetRotated, Outcome: repo.SecuritySucceeded, Actor: "worker", Detail: fmt.Sprintf("credentials sealed with the primary key: %d", w.sealed),
+	})
 }

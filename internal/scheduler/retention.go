@@ -16,7 +16,7 @@ import (
 // Retention is how long history is kept; zero means forever.
 type Retention struct {
 	Runs    time.Duration // time since the run ended; an undo needs its run
-	Events  time.Duration // at least as long as Runs
+	Events  time.Duration // at least as long as Runs; security events are kept as long, but at least 90 days
 	Clients time.Duration // time since an import last found an unmapped client in Halo
 }
 
@@ -42,6 +42,8 @@ type Removed struct {
 	Events  int `json:"events"`
 	Clients int `json:"clients"`
 	Visits  int `json:"visits"` // expired sessions, sign-in tokens and stored responses
+
+	SecurityEvents int `json:"security_events"`
 }
 
 // nextNight returns the next time at which old history is removed: 02:20 UTC, which is
@@ -92,7 +94,8 @@ func (s *Scheduler) retainIfDue(ctx context.Context) error {
 		return fmt.Errorf("remove old history: %w", err)
 	}
 	s.cfg.Log.Info("old history removed", zap.Int("runs", pass.total.Runs), zap.Int("events", pass.total.Events),
-		zap.Int("clients", pass.total.Clients), zap.Int("visits", pass.total.Visits), zap.Duration("duration", time.Since(began)))
+		zap.Int("clients", pass.total.Clients), zap.Int("visits", pass.total.Visits), zap.Int("security_events", pass.total.SecurityEvents),
+		zap.Duration("duration", time.Since(began)))
 	return s.cfg.Store.EndUpkeep(ctx, repo.JobRetention, pass.holder, nextNight(job.Now), pass.total)
 }
 
@@ -100,8 +103,11 @@ func (s *Scheduler) retainIfDue(ctx context.Context) error {
 func (s *retentionPass) run(ctx context.Context) error {
 	for after := ""; ; {
 		tenants, err := s.store.TenantsAfter(ctx, after, tenantBatch)
-		if err != nil || len(tenants) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(tenants) == 0 {
+			return s.securityEvents(ctx)
 		}
 		for _, tenant := range tenants {
 			if err := s.tenant(ctx, tenant); err != nil {
@@ -113,6 +119,14 @@ func (s *retentionPass) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// securityEvents removes old security events of all tenants and of the installation.
+func (s *retentionPass) securityEvents(ctx context.Context) error {
+	return s.inBatches(ctx, s.keep.Events, func() (bool, error) {
+		n, more, err := s.store.ForgetSecurityEvents(ctx, s.keep.Events, eventBatch)
+		return more, s.add(Removed{SecurityEvents: n}, err)
+	})
 }
 
 // tenant removes the old history of one tenant. It removes runs before events, because
@@ -173,6 +187,7 @@ func (s *retentionPass) add(f Removed, err error) error {
 	s.total.Events += f.Events
 	s.total.Clients += f.Clients
 	s.total.Visits += f.Visits
+	s.total.SecurityEvents += f.SecurityEvents
 	if s.report != nil && f != (Removed{}) {
 		s.report(f)
 	}

@@ -1,6 +1,6 @@
 // Package scheduler runs the scheduled jobs of the workers. It starts resyncs that are
 // due, enqueues runs that have no task, reseals credentials after a key rotation,
-// counts the fleet's metrics, and removes old history. Any number of workers may run it
+// exports security events, counts the fleet's metrics, and removes old history. Any number of workers may run it
 // at the same time.
 package scheduler
 
@@ -34,7 +34,10 @@ type Config struct {
 	Keep Retention
 	// Removed is called after each removal of old history, for metrics. It may be nil.
 	Removed func(Removed)
-	Log     *zap.Logger // nil logs nothing
+	// SecurityEvent is called for each security event of the installation, by one of its
+	// workers, for the log and the metrics. It may be nil.
+	SecurityEvent func(repo.SecurityEvent)
+	Log           *zap.Logger // nil logs nothing
 	// Now is the clock of the schedule, for tests. The default is the database's clock.
 	Now func() time.Time
 	// Every is the time between ticks, for tests. The default is five seconds.
@@ -57,6 +60,9 @@ func New(cfg Config) *Scheduler {
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
+	}
+	if cfg.SecurityEvent == nil {
+		cfg.SecurityEvent = func(repo.SecurityEvent) {}
 	}
 	return &Scheduler{cfg: cfg}
 }
@@ -100,7 +106,7 @@ func (s *Scheduler) Serve(ctx context.Context, observe func(Ticked)) {
 	keys := resealer{store: s.cfg.Store, log: s.cfg.Log}
 	tick := func() (found bool) {
 		t, err := s.Tick(ctx)
-		err = errors.Join(err, keys.tick(ctx, time.Now()))
+		err = errors.Join(err, keys.tick(ctx, time.Now()), s.exportSecurity(ctx))
 		t.Locked = keys.locked
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("tick failed", zap.Error(err))

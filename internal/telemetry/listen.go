@@ -15,6 +15,7 @@ type Listener struct {
 	addr   net.Addr
 	failed chan error
 	end    context.CancelFunc // cancels the contexts of all requests
+	closed func(context.Context)
 }
 
 // Listen serves handler at addr (host:port; port 0 takes a free one). The headers of a
@@ -60,12 +61,18 @@ func listen(ctx context.Context, addr string, handler http.Handler, arrival time
 // Addr returns the listener's address.
 func (l *Listener) Addr() string { return l.addr.String() }
 
+// OnClosed sets a function that [Listener.Close] calls after the last request has ended.
+func (l *Listener) OnClosed(f func(context.Context)) { l.closed = f }
+
 // Failed returns a channel that receives the error if the listener fails.
 func (l *Listener) Failed() <-chan error { return l.failed }
 
 // Close waits up to two seconds for current requests, then ends them. Without this
 // limit, a page with live progress would keep the listener open until the run ends.
 func (l *Listener) Close(ctx context.Context) error {
+	if l.closed != nil {
+		defer l.closed(ctx)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	defer l.end()

@@ -31,6 +31,8 @@ type Metrics struct {
 	granted          *prometheus.HistogramVec
 	refused          *prometheus.CounterVec
 	throttled, local prometheus.Counter
+
+	security *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics of a worker, including those of Go and the process.
@@ -87,6 +89,7 @@ func NewMetrics(version string) *Metrics {
 		m.refused.WithLabelValues(class)
 	}
 	m.registerRuns()
+	m.registerSecurity()
 	m.beginAtZero()
 	m.registry.MustRegister(m.granted, m.refused, m.throttled, m.local)
 	m.registry.MustRegister(m.late, m.locked, m.scheduled, m.missed, m.dispatched)

@@ -11,7 +11,7 @@ import (
 var (
 	kinds    = []string{"import", "map", "unmap", "resync"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
-	kept     = []string{"runs", "events", "clients", "visits"}
+	kept     = []string{"runs", "events", "clients", "visits", "security_events"}
 	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // the routes of package halo
 )
 
@@ -91,7 +91,7 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
 // Forgot counts deleted rows of old history. The argument what is "runs", "events",
-// "clients" or "visits".
+// "clients", "visits" or "security_events".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

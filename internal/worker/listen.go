@@ -46,6 +46,7 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store
 		if l.main, err = telemetry.Listen(ctx, set.HTTPAddr, guard, api.EndStreams); err != nil {
 			return l, err
 		}
+		l.main.OnClosed(guard.Flush)
 	}
 	if l.metrics, err = listenForMetrics(ctx, set.MetricsAddr, ops, log); err != nil {
 		return l, errors.Join(err, l.close(ctx))

@@ -37,6 +37,18 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 		m.Forgot("events", f.Events)
 		m.Forgot("clients", f.Clients)
 		m.Forgot("visits", f.Visits)
+		m.Forgot("security_events", f.SecurityEvents)
+	}
+}
+
+// observeSecurity returns a function that logs and counts security events. Times and
+// details of the log lines are those of the table.
+func observeSecurity(m *telemetry.Metrics, log *zap.Logger) func(repo.SecurityEvent) {
+	return func(e repo.SecurityEvent) {
+		m.SecurityEvent(string(e.Kind), string(e.Outcome), e.Count)
+		log.Info("security event", zap.Int64("id", e.ID), zap.Time("at", e.At.UTC()), zap.String("kind", string(e.Kind)), zap.String("outcome", string(e.Outcome)),
+			zap.String("tenant", e.Tenant), zap.String("actor", e.Actor), zap.String("address", e.Address), zap.String("user_agent", e.UserAgent),
+			zap.String("detail", e.Detail), zap.Int("count", e.Count), zap.String("written_by", e.WrittenBy))
 	}
 }
 

@@ -91,6 +91,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 
 	clock := scheduler.New(scheduler.Config{
 		Store: store, Dispatch: opened.Dispatch, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, Keep: keep(cfg), Removed: observeRemoved(metrics), Log: log,
+		SecurityEvent: observeSecurity(metrics, log),
 	})
 	watch(metrics, clock, store, server)
 	listening, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)

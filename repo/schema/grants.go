@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,6 +26,9 @@ const (
 // listed: the id, the time and the role.
 const eventRight = "insert (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)"
 
+// securityEventRight is the right to write security events; see eventRight.
+const securityEventRight = "insert (tenant, kind, outcome, actor, address, user_agent, detail, count)"
+
 // rights lists exactly the rights that each program needs on each table. Cascading
 // deletes run with the owner's rights, so they need no rights here. Locking a row
 // requires the right to update one of its columns.
@@ -41,6 +45,7 @@ var rights = []tableRights{
 	{"run_pages", "select, insert, delete", "select, delete"},
 	{"run_findings", "select, insert, update, delete", "select, delete"},
 	{"events", "select, " + eventRight, "select, " + eventRight},
+	{"security_events", "select, " + securityEventRight, "select, " + securityEventRight},
 	{"dismissals", "select, insert", "select, insert"},
 	{"api_keys", "select, update (last_used_at)", "select, insert (tenant, id, name, scope, hash, created_by, expires_at), update (revoked_at)"},
 	{"sessions", "select, insert, update, delete", "select, delete"},
@@ -72,9 +77,12 @@ func splitRights(list string) (parsed []right) {
 	return parsed
 }
 
-// forgetEvents is the signature of the only function with which a program's role can
-// delete events. Only workers need it.
-const forgetEvents = "halosync.forget_events(text, interval, integer)"
+// forgetting lists the signatures of the only functions with which a program's role can
+// delete events and security events. Only workers need it.
+var forgetting = []string{
+	"halosync.forget_events(text, interval, integer)",
+	"halosync.forget_security_events(interval, integer)",
+}
 
 // RoleError reports a role to which [Grant] grants no rights.
 type RoleError struct {
@@ -121,11 +129,11 @@ func grant(ctx context.Context, tx pgx.Tx, role string, program Program) error {
 	to := pgx.Identifier{role}.Sanitize()
 	sql := []string{
 		"revoke all on all tables in schema halosync from " + to,
-		"revoke all on function " + forgetEvents + " from " + to,
+		"revoke all on function " + strings.Join(forgetting, ", ") + " from " + to,
 		"grant usage on schema halosync to " + to,
 	}
 	if program == Worker {
-		sql = append(sql, "grant execute on function "+forgetEvents+" to "+to)
+		sql = append(sql, "grant execute on function "+strings.Join(forgetting, ", ")+" to "+to)
 	}
 	for _, r := range rights {
 		if list := r.of(program); list != "" {
@@ -140,7 +148,10 @@ func grant(ctx context.Context, tx pgx.Tx, role string, program Program) error {
 			return err
 		}
 	}
-	return nil
+	_, err = tx.Exec(ctx, `
+		insert into halosync.security_events (kind, outcome, actor, detail)
+		values ('role.granted', 'succeeded', 'postgres:' || session_user, 'rights of the ' || $2::text || ' to ' || $1::text)`, role, string(program))
+	return err
 }
 
 // Rights returns the rights that [Grant] gives for a program, by table, in the form
@@ -200,11 +211,11 @@ func CheckRole(ctx context.Context, q querier) (Role, error) {
 				where not case columns when '' then has_table_privilege(tab, verb)
 					else (select bool_and(has_column_privilege(tab, c, verb)) from unnest(string_to_array(columns, ', ')) c) end
 				order by ord)
-				|| case when has_function_privilege($4, 'execute') then '{}' else array['execute on ' || $4] end,
+				|| array(select 'execute on ' || f from unnest($4::text[]) f where not has_function_privilege(f, 'execute')),
 			array(
 				select verb || ' on ' || tab from unnest($5::text[], $6::text[]) with ordinality as n(tab, verb, ord)
 				where row_security_active('halosync.mappings') and has_table_privilege(tab, verb) order by ord)`,
-		needed.tables, needed.verbs, needed.columns, forgetEvents, other.tables, other.verbs).
+		needed.tables, needed.verbs, needed.columns, forgetting, other.tables, other.verbs).
 		Scan(&role.Name, &role.RowSecurity, &role.Missing, &role.Excess)
 	return role, wrap("rights", err)
 }

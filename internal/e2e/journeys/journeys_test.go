@@ -31,6 +31,7 @@ func TestJourneys(t *testing.T) {
 			"halo-down":         (*technician).haloDown,
 			"northwind":         (*technician).everyPage,
 			"queues":            (*technician).queuesInBrowser,
+			"sessions":          (*technician).signOutEverywhere,
 			"link":              (*technician).linkInBrowser,
 		} {
 			t.Run(name, func(t *testing.T) {

@@ -1,0 +1,67 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/halosync/halosync/internal/plaintext"
+	"github.com/halosync/halosync/repo"
+)
+
+// maxUserAgent bounds the part of a User-Agent header that is kept, in characters.
+const maxUserAgent = 200
+
+// origin returns the client's address and browser, for security events and the list of
+// sessions. The address is the one that failed attempts count against.
+func (g *Guard) origin(r *http.Request) repo.Origin {
+	o := repo.Origin{UserAgent: plaintext.Clean(r.UserAgent(), maxUserAgent)}
+	if client := network(g.client(r)); client.IsSingleIP() {
+		o.Address = client.Addr().String()
+	} else if client.IsValid() {
+		o.Address = client.String()
+	}
+	return o
+}
+
+// recheckInterval is the time between two authentications of a request that takes long,
+// such as live progress.
+const recheckInterval = 5 * time.Second
+
+// admit returns the context of an authenticated request. It ends after maxRequest, or soon
+// after the key was revoked or the session has ended.
+func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(repo.WithOrigin(With(r.Context(), p), g.origin(r)), maxRequest)
+	again := time.NewTicker(g.recheck)
+	go func() {
+		defer again.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-again.C:
+			}
+			if errors.Is(g.authenticateAgain(ctx, r), errRefused) {
+				cancel()
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
+// authenticateAgain returns errRefused if the credential of an admitted request is no
+// longer valid. It does not count as an attempt.
+func (g *Guard) authenticateAgain(ctx context.Context, r *http.Request) error {
+	return g.lookups.do(ctx, func(ctx context.Context) error {
+		if header := r.Header.Get("Authorization"); header != "" {
+			_, key, _ := strings.Cut(header, " ")
+			_, _, err := byKey(ctx, g.store, strings.TrimSpace(key))
+			return err
+		}
+		cookie, _ := g.sessionCookie(r)
+		_, err := g.bySession(ctx, cookie)
+		return err
+	})
+}

@@ -1,0 +1,52 @@
+package console
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/halosync/halosync/internal/problem"
+	"github.com/halosync/halosync/repo"
+)
+
+// sessionsPage is the data of the Sessions page.
+type sessionsPage struct {
+	Rows []repo.OpenSession
+	This uuid.UUID // the session of the request; zero for an API key
+}
+
+// maxOwnSessions is the maximum number of sessions on the page.
+const maxOwnSessions = 100
+
+// sessions lists the open sessions of the signed-in person.
+func (c *Console) sessions(r *request) error {
+	rows, err := c.store.Sessions(r.Context(), r.Tenant, repo.SessionFilter{Actor: r.Actor, Limit: maxOwnSessions})
+	if err != nil {
+		return err
+	}
+	return r.render("sessions", "Your sessions", sessionsPage{rows, r.SessionID})
+}
+
+// endSession ends one session of the signed-in person. It does not end anyone else's.
+func (c *Console) endSession(r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	n, err := c.store.EndSessions(r.Context(), r.Tenant, r.Actor, repo.SessionFilter{ID: &id, Actor: r.Actor})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return problem.ErrNoPage
+	case id == r.SessionID:
+		return r.redirect("/signin", nil)
+	}
+	return r.redirect("/sessions", &flash{Text: "Session ended."})
+}
+
+// endSessions ends all sessions of the signed-in person, including the current one.
+func (c *Console) endSessions(r *request) error {
+	if _, err := c.store.EndSessions(r.Context(), r.Tenant, r.Actor, repo.SessionFilter{Actor: r.Actor}); err != nil {
+		return err
+	}
+	return r.redirect("/signin", nil)
+}
