@@ -132,7 +132,7 @@ func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	ctx := t.Context()
-	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
+	key := must[repo.APIKey](t)(repotest.OpenAs(t, w.url).AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "read"}))
 	n := byte(0)
 	begin := func(tenant, actor string, id *uuid.UUID) {
 		t.Helper()

@@ -35,7 +35,7 @@ func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	ctx := repo.WithOrigin(t.Context(), repo.Origin{Address: "198.51.100.7", UserAgent: "Fire\u202efox\n1 " + strings.Repeat("x", 300)})
-	key := must[repo.APIKey](t)(w.AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "write"}))
+	key := must[repo.APIKey](t)(repotest.OpenAs(t, w.url).AddAPIKey(ctx, "acme", "ann", repo.NewAPIKey{ID: uuid.New(), Name: "ci", Scope: "write"}))
 	for n := range byte(2) {
 		if err := w.AddSession(ctx, "acme", repo.NewSession{Hash: [32]byte{n}, Actor: "key:ci", Scope: "write", APIKeyID: &key.ID, For: time.Hour}); err != nil {
 			t.Fatal(err)
@@ -46,7 +46,7 @@ func TestSecurityEvents(t *testing.T) {
 	name := "renamed" // concerns no credential
 	must[repo.Connection](t)(w.UpdateConnection(ctx, "acme", "ann", w.conn, repo.ConnectionChange{Name: &name}))
 	equal(t, "ended", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{Actor: "key:ci"})), 2)
-	if _, _, err := w.RevokeAPIKey(ctx, "acme", "ann", "ci"); err != nil {
+	if _, _, err := repotest.OpenAs(t, w.url).RevokeAPIKey(ctx, "acme", "ann", "ci"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.AddSecurityEvents(t.Context(), repo.SecurityEvent{Kind: repo.SecuritySignIn, Outcome: repo.SecurityRefused, Address: "203.0.113.9", Count: 40}); err != nil {
@@ -68,7 +68,10 @@ func TestSecurityEvents(t *testing.T) {
 	equal(t, "another tenant's", len(must[[]repo.SecurityEvent](t)(w.SecurityEvents(t.Context(), "globex", repo.SecurityFilter{}))), 0)
 	all := must[[]repo.SecurityEvent](t)(w.SecurityEventsOfAll(t.Context(), repo.SecurityFilter{}))
 	equal(t, "of the installation", told(all[:1]), []string{"signin refused by :  (40)"})
-	equal(t, "rights of the programs", told(all[len(all)-1:]), []string{"role.granted succeeded by postgres:postgres: rights of the programs to halosync_worker"})
+	equal(t, "rights of the programs", told(all[len(all)-2:]), []string{
+		"role.granted succeeded by postgres:postgres: rights of the worker to halosync_worker",
+		"role.granted succeeded by postgres:postgres: rights of the cli to halosync_cli",
+	})
 	older := must[[]repo.SecurityEvent](t)(w.SecurityEvents(t.Context(), "acme", repo.SecurityFilter{Before: ours[2].ID, Limit: 2}))
 	equal(t, "next page", told(older), told(ours[3:5]))
 }
@@ -79,9 +82,12 @@ func TestSecurityEventsCannotBeForged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	worker := repotest.Worker(t, w.url)
-	for _, url := range []string{worker, w.url} {
-		repotest.Exec(t, url, `insert into halosync.security_events (id, at, tenant, kind, outcome, actor, written_by) values (-7, now() - interval '1 year', 'acme', 'signin', 'succeeded', 'eve', 'ann')`)
+	forged := `insert into halosync.security_events (id, at, tenant, kind, outcome, actor, written_by) values (-7, now() - interval '1 year', 'acme', 'signin', 'succeeded', 'eve', 'ann')`
+	if said := repotest.Refusal(t, worker, forged); !strings.Contains(said, "permission denied") {
+		t.Errorf("as the programs: %s", said)
 	}
+	repotest.Exec(t, worker, `insert into halosync.security_events (tenant, kind, outcome, actor) values ('acme', 'signin', 'succeeded', 'eve')`)
+	repotest.Exec(t, w.url, forged)
 	equal(t, "stamped", repotest.Value[int](t, w.url, `select count(*) from halosync.security_events where actor = 'eve' and id > 0 and at > now() - interval '1 hour'`), 2)
 	equal(t, "roles", repotest.Value[[]string](t, w.url, `select array_agg(written_by order by id) from halosync.security_events where actor = 'eve'`), []string{"halosync_worker", "postgres"})
 	for _, sql := range []string{`update halosync.security_events set actor = 'ann'`, `delete from halosync.security_events`, `truncate halosync.security_events`} {

@@ -35,7 +35,7 @@ func TestStrangersLockNoOneOut(t *testing.T) {
 		cookies = append(cookies, h.signedIn(h.key("acme", fmt.Sprint("cookie ", i), Read)))
 	}
 	revoked := h.key("acme", "revoked", Read)
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "revoked"); err != nil {
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "revoked"); err != nil {
 		t.Fatal(err)
 	}
 	used := token(t, nil)
@@ -100,7 +100,7 @@ func TestFloodsDoNotReachPostgres(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
 	revoked, ended := h.key("acme", "revoked", Read), h.signedIn(h.key("acme", "key", Read))
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "revoked"); err != nil {
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "revoked"); err != nil {
 		t.Fatal(err)
 	}
 	used := token(t, nil)
@@ -171,7 +171,7 @@ func TestUnstampedCredentials(t *testing.T) {
 			t.Errorf("%s during a flood: %d %s", name, a.status, a.body)
 		}
 	}
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "old"); err != nil {
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "old"); err != nil {
 		t.Fatal(err)
 	}
 	if a := h.do(get("/x").as(old).from("198.51.100.8")); a.status == 200 {

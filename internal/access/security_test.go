@@ -50,7 +50,7 @@ func TestSecurityEventsOfTheEntrance(t *testing.T) {
 	h.do(from(get("/signin/token?token=a.b.c"), "2001:db8:1:2:3::5"))
 	h.do(get("/api/v1/runs"))                                                               // no attempt: nothing to record
 	h.do(from(get("/x").with(plainCookieName+"="+newProof()), "198.51.100.3"))              // a session that has ended is no attack
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "cli:ann", "key"); err != nil { // a command
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "cli:ann", "key"); err != nil { // a command
 		t.Fatal(err)
 	}
 	browser := func(address string) string { return ("Browser " + address + strings.Repeat("x", 300))[:maxUserAgent] }
@@ -151,7 +151,7 @@ func TestLongRequestsEndWithTheirCredential(t *testing.T) {
 			t.Fatalf("%s ended at once", name)
 		}
 	}
-	if _, _, err := RevokeKey(t.Context(), h.store, "acme", "ann", "revoked"); err != nil {
+	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "revoked"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.store.EndSessions(t.Context(), "acme", "ann", repo.SessionFilter{Actor: "key:ended"}); err != nil {
