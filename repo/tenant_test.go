@@ -265,7 +265,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	})
 	// The list contains the methods that are not limited to a tenant, and those that only
 	// add to the caller's tenant.
-	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Bounded", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -419,7 +419,7 @@ func TestTenantsAreApart(t *testing.T) {
 	slices.Sort(free)
 	equal(t, "methods that are not limited to one tenant", free, []string{
 		"APIKeyProof", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndUpkeep", "ForgetPlans", "HoldUpkeep",
-		"IfUnchanged", "Installation", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
+		"IfUnchanged", "Bounded", "Installation", "KeyUses", "LateResyncs", "Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "Server",
 		"Session", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep", "Writable",
 	})
 	t.Logf("%d methods tried by the tenant in WHERE and by row level security alone: leaks %d", tried, leaks)

@@ -8,37 +8,61 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	httpapi "github.com/halosync/halosync/internal/api"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/console"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/limits"
 	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/internal/telemetry"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-// forHTTP is the number of Postgres connections for HTTP, in addition to those for
-// runs.
-const forHTTP = 6
+const (
+	// requestConns is the number of Postgres connections that requests may use at the same
+	// time, and tenantConns the part of one tenant.
+	requestConns = 12
+	tenantConns  = 3
+	// forHTTP is the number of Postgres connections for HTTP, in addition to those for
+	// runs: for requests, and for authentication.
+	forHTTP = requestConns + 4
+	// maxSuggestions is the number of suggestions that requests may compute at the same
+	// time, one per tenant. Most of the time they read from Halo.
+	maxSuggestions = 32
+)
 
-// listen serves the console, the API and the operations pages, unless HTTP is off.
-func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store *repo.Store, eng *engine.Engine, server *tasks.Server, queues http.Handler, log *zap.Logger) (*telemetry.Listener, <-chan error, error) {
+// listen serves the console, the API and the operations pages, unless HTTP is off. Each
+// tenant may use only a part of what the worker has; see package limits.
+func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, opened *setup.Parts, server *tasks.Server, queues http.Handler, log *zap.Logger) (l *telemetry.Listener, shared shared, err error) {
+	shared.bulkheads = opened.Memory.Bulkheads()
 	if set.HTTPAddr == "off" {
-		return nil, nil, nil
+		return nil, shared, nil
 	}
-	api := httpapi.New(httpapi.Config{Engine: eng, Store: store, Log: log})
-	site := console.New(console.Config{Engine: eng, Store: store, Log: log, Embedded: len(set.embed) > 0})
+	bounds, suggestions := repo.NewBounds(requestConns, tenantConns), bulkhead.New("suggestions", maxSuggestions, 1)
+	bounded, eng := opened.Bounded(bounds, suggestions)
+	api := httpapi.New(httpapi.Config{Engine: eng, Store: bounded, Log: log})
+	site := console.New(console.Config{Engine: eng, Store: bounded, Log: log, Embedded: len(set.embed) > 0})
+	limited := limits.New(limits.Config{Next: pages(api, site, queues), Memory: opened.Memory})
+	shared.bulkheads = append(append(shared.bulkheads, bounds.Bulkheads()...), suggestions, limited.Requests(), api.Streams())
+	shared.rateLimited = limited.RateLimited
+	store := opened.Store
 	guard := access.New(access.Config{
-		Store: store, App: pages(api, site, queues), SignInPage: site.SignInPage, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
+		Store: store, App: limited, SignInPage: site.SignInPage, Secrets: set.signin, EmbedOrigins: set.embed, Log: log,
 		Ops: telemetry.OpsHandler(metrics,
 			telemetry.Check{Name: "postgres", Run: store.Writable},
 			telemetry.Check{Name: "redis", Run: func(ctx context.Context) error { return checkRedis(ctx, store, server) }},
 		),
 	})
-	l, err := telemetry.Listen(ctx, set.HTTPAddr, guard, api.EndStreams)
-	if err != nil {
-		return nil, nil, err
+	l, err = telemetry.Listen(ctx, set.HTTPAddr, limited.Front(guard), api.EndStreams)
+	return l, shared, err
+}
+
+// failed returns the channel that receives the error of a listener, or nil.
+func failed(l *telemetry.Listener) <-chan error {
+	if l == nil {
+		return nil
 	}
-	return l, l.Failed(), nil
+	return l.Failed()
 }
 
 // checkRedis checks that Redis answers and belongs to this installation.

@@ -91,11 +91,11 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	clock := scheduler.New(scheduler.Config{
 		Store: store, Dispatch: opened.Dispatch, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, Keep: keep(cfg), Removed: observeRemoved(metrics), Log: log,
 	})
-	watch(metrics, clock, store, server)
-	listener, failed, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)
+	listener, shared, err := listen(ctx, set, metrics, opened, server, queues, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
+	watch(metrics, clock, store, server, shared)
 	stopClock, lost := func() {}, make(chan error, 1)
 	if !onlyHTTP {
 		if err := server.Start(); err != nil {
@@ -117,7 +117,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	case <-ctx.Done():
 		server.Drain() // drain before stopping the clock, whose tick may be waiting for Postgres
 		log.Info("stopping, finishing the current pages")
-	case err = <-failed:
+	case err = <-failed(listener):
 		log.Error("stopping", zap.Error(err))
 	case err = <-lost:
 		log.Error("stopping", zap.Error(err))
