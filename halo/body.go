@@ -30,9 +30,11 @@ var errSlowBody = errors.New("the rest of a large answer did not arrive in time"
 
 // holding is the memory that an attempt has reserved for its answer.
 type holding struct {
+	memory  *bulkhead.Memory
 	owner   string
 	cancel  context.CancelCauseFunc // ends the attempt
 	release []func()
+	read    int // bytes of the body
 }
 
 // readOn reserves n bytes and then continues to read a body up to a limit. take is a
@@ -45,11 +47,44 @@ func (h *holding) readOn(ctx context.Context, b []byte, r io.Reader, limit int64
 	h.release = append(h.release, release)
 	late := time.AfterFunc(within, func() { h.cancel(fmt.Errorf("%w (%v)", errSlowBody, within)) })
 	defer late.Stop()
-	return readOn(b, r, limit)
+	b, err = readOn(b, paced{ctx, r, h.memory}, limit)
+	h.read = len(b)
+	return b, err
+}
+
+// paced is a body that is read in small steps.
+type paced struct {
+	ctx    context.Context //nolint:containedctx // of the attempt, for the whole body
+	body   io.Reader
+	memory *bulkhead.Memory
+}
+
+func (p paced) Read(b []byte) (int, error) {
+	const maxStep = 64 << 10
+	n, err := p.body.Read(b[:min(len(b), maxStep)])
+	if late := p.memory.Pace(p.ctx, n); late != nil && err == nil {
+		err = late
+	}
+	return n, err
+}
+
+// judge calls f with the body in memory.
+func (h *holding) judge(ctx context.Context, f func() *Error) *Error {
+	if h.read > bulkhead.Medium {
+		done, err := h.memory.Decode(ctx)
+		if err != nil {
+			return &Error{kind: ErrUnavailable, next: retryLater, cause: err}
+		}
+		defer done()
+	}
+	return f()
 }
 
 // end gives everything back. The body must not be used afterwards.
 func (h *holding) end() {
+	if len(h.release) > 0 {
+		h.memory.Charge(h.owner, int64(h.read))
+	}
 	for _, release := range h.release {
 		release()
 	}
@@ -64,11 +99,11 @@ func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, h 
 	if err != nil || limit <= freeBody || len(b) <= freeBody {
 		return b, err
 	}
-	b, err = h.readOn(ctx, b, resp.Body, min(limit, bulkhead.Medium), a.cfg.Memory.Reserve, mediumBytes, mediumTimeout)
+	b, err = h.readOn(ctx, b, resp.Body, min(limit, bulkhead.Medium), h.memory.Reserve, mediumBytes, mediumTimeout)
 	if err != nil || limit <= bulkhead.Medium || len(b) <= bulkhead.Medium {
 		return b, err
 	}
-	return h.readOn(ctx, b, resp.Body, limit, a.cfg.Memory.ReserveLarge, limit, largeTimeout)
+	return h.readOn(ctx, b, resp.Body, limit, h.memory.ReserveLarge, limit, largeTimeout)
 }
 
 // readOn appends to b what r has, until b has one byte more than limit. The buffer

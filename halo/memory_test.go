@@ -149,7 +149,7 @@ func TestSlowLargeBody(t *testing.T) {
 			}}, func(c *Config) { c.Memory = memory })
 			began := time.Now()
 			_, err := a.Page(t.Context(), Query{}, 1)
-			if took := time.Since(began); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "did not arrive in time") || took != c.limit {
+			if took := time.Since(began); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "did not arrive in time") || took < c.limit || took > c.limit+time.Second {
 				t.Errorf("%d bytes, then slow: %v after %v", c.before, err, took)
 			}
 		}

@@ -58,7 +58,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	defer stop()
 	limited, cancel := context.WithCancelCause(timed)
 	defer cancel(nil)
-	held := &holding{owner: a.cfg.Owner, cancel: cancel}
+	held := &holding{memory: a.cfg.Memory, owner: a.cfg.Owner, cancel: cancel}
 	defer held.end()
 	traced := func(int, error) {}
 	if a.cfg.Trace != nil {
@@ -70,7 +70,7 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 		defer a.spare.give(ans.body)
 	}
 	if e == nil {
-		e = x.judge(ans)
+		e = held.judge(limited, func() *Error { return x.judge(ans) })
 	}
 
 	var err error

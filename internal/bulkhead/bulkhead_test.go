@@ -139,3 +139,64 @@ func TestLeave(t *testing.T) {
 		t.Errorf("left %d times", left)
 	}
 }
+
+// The memory for keys is bounded, and keys that are not used are forgotten.
+func TestRecent(t *testing.T) {
+	t.Parallel()
+	var r Recent[*int]
+	now, made := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), 0
+	get := func(key string) *int { return r.Get(key, now, func() *int { made++; return new(int) }) }
+	first := get("a")
+	now = now.Add(59 * time.Second)
+	if get("a") != first || made != 1 {
+		t.Error("a key in use is forgotten")
+	}
+	now = now.Add(2 * time.Second)
+	get("b")
+	now = now.Add(58 * time.Second)
+	if get("a") != first {
+		t.Error("a key is forgotten within a minute of its last use")
+	}
+	for range 3 {
+		now = now.Add(time.Minute)
+		get("b")
+	}
+	if r.Len() != 1 {
+		t.Errorf("%d values, want that of the key in use", r.Len())
+	}
+	for i := range 3 * maxRecent {
+		get(fmt.Sprint(i))
+	}
+	if r.Len() > 2*maxRecent {
+		t.Errorf("%d values", r.Len())
+	}
+}
+
+// A tenant that reads one large answer after another is slowed down, and a neighbour is
+// not.
+func TestMemoryPerTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, began, read, refused := NewMemory(DefaultMemory), time.Now(), 0, 0
+		for time.Since(began) < 2*time.Minute {
+			release, err := m.Reserve(t.Context(), "bravo", 3*Medium/2)
+			if err != nil {
+				refused++
+				time.Sleep(time.Second) // virtual
+				continue
+			}
+			m.Charge("bravo", 31<<20)
+			release()
+			read += 31
+		}
+		if most := (bytesAtOnce + 120*bytesPerSecond) >> 20; read > most+2*31 || read < most/2 {
+			t.Errorf("%d MiB read in two minutes, want at most %d; %d refusals", read, most, refused)
+		}
+		began = time.Now()
+		release, err := m.Reserve(t.Context(), "acme", 3*Medium/2)
+		if err != nil || time.Since(began) > 0 {
+			t.Fatalf("a neighbour: %v after %v", err, time.Since(began))
+		}
+		release()
+	})
+}

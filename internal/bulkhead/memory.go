@@ -2,7 +2,11 @@ package bulkhead
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 )
 
 // Memory is the process's budget of bytes for what arrives from outside: answers of
@@ -13,7 +17,17 @@ import (
 // first reserves [Medium] bytes of the first half and then, while it holds them, the rest
 // of its limit in the second. Whoever holds bytes of the second half waits for nothing
 // more, so the callers cannot block each other.
-type Memory struct{ medium, large *Bulkhead }
+//
+// A tenant that has read much must wait before it reserves again, because each large
+// answer also costs time of the processor.
+type Memory struct {
+	medium, large *Bulkhead
+	pace          *rate.Limiter // bytes of all tenants
+	decoding      *semaphore.Weighted
+
+	mu    sync.Mutex
+	rates Recent[*rate.Limiter] // bytes that each tenant may read
+}
 
 const (
 	// DefaultMemory is the budget of a process in bytes.
@@ -26,6 +40,15 @@ const (
 	// of an attempt. largeWait is short, because the caller holds bytes meanwhile.
 	mediumWait = 15 * time.Second
 	largeWait  = 5 * time.Second
+	// A tenant may read bytesAtOnce in large answers, and gets them back at
+	// bytesPerSecond. At Halo's limit of requests, pages of 1.8 MB reach this rate. 4 MiB
+	// take some 15 ms to decompress and to decode.
+	bytesPerSecond = 4 << 20
+	bytesAtOnce    = 32 << 20
+	// All tenants together read at most totalPerSecond in large answers, in small steps,
+	// so that decompressing does not delay everything else.
+	totalPerSecond = 32 << 20
+	totalAtOnce    = 256 << 10
 )
 
 // NewMemory returns a budget. A tenant may use an eighth of the first half and a half of
@@ -33,18 +56,72 @@ const (
 // time, and one of 32 MiB.
 func NewMemory(total int64) *Memory {
 	half := total / 2
-	return &Memory{New("memory", half, half/8), New("large_memory", half, half/2)}
+	return &Memory{medium: New("memory", half, half/8), large: New("large_memory", half, half/2), pace: rate.NewLimiter(totalPerSecond, totalAtOnce), decoding: semaphore.NewWeighted(1)}
 }
 
 // Reserve takes n bytes, at most [Medium] and a little more, until release is called. See
 // [Bulkhead.Acquire] for the errors.
 func (m *Memory) Reserve(ctx context.Context, tenant string, n int64) (release func(), err error) {
-	return m.medium.Acquire(ctx, mediumWait, tenant, n)
+	deadline := time.Now().Add(mediumWait)
+	for {
+		if debt := m.debt(tenant); debt > time.Until(deadline) {
+			return nil, m.medium.refused(ctx, true)
+		} else if debt > 0 {
+			select {
+			case <-time.After(debt):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		release, err := m.medium.Acquire(ctx, time.Until(deadline), tenant, n)
+		if err != nil || m.debt(tenant) == 0 {
+			return release, err
+		}
+		release() // another answer has been charged meanwhile
+	}
 }
 
 // ReserveLarge takes n more bytes for a caller that has [Medium] bytes.
 func (m *Memory) ReserveLarge(ctx context.Context, tenant string, n int64) (release func(), err error) {
 	return m.large.Acquire(ctx, largeWait, tenant, n)
+}
+
+// Pace waits until n more bytes of a large answer may be read. The number n is at most
+// 256 KiB.
+func (m *Memory) Pace(ctx context.Context, n int) error { return m.pace.WaitN(ctx, n) }
+
+// Decode waits until the caller may decode a large answer. Only one is decoded at a time,
+// so that the other processors are free for everything else.
+func (m *Memory) Decode(ctx context.Context) (done func(), err error) {
+	if err := m.decoding.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { m.decoding.Release(1) }, nil
+}
+
+// Charge counts the bytes of an answer that had a reservation.
+func (m *Memory) Charge(tenant string, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.rateOf(tenant, now).ReserveN(now, int(min(n, bytesAtOnce)))
+}
+
+// debt returns how long a tenant must wait because of what it has read.
+func (m *Memory) debt(tenant string) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	tokens := m.rateOf(tenant, now).TokensAt(now)
+	if tokens >= 0 {
+		return 0
+	}
+	return time.Duration(-tokens/bytesPerSecond*float64(time.Second)) + time.Millisecond
+}
+
+// rateOf returns a tenant's limit. The caller must hold m.mu.
+func (m *Memory) rateOf(tenant string, now time.Time) *rate.Limiter {
+	return m.rates.Get(tenant, now, func() *rate.Limiter { return rate.NewLimiter(bytesPerSecond, bytesAtOnce) })
 }
 
 // Bulkheads returns the halves of the budget.

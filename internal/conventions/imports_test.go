@@ -117,7 +117,7 @@ var owners = map[string][]string{
 	"github.com/redis/go-redis":      {"tasks", "internal/redisurl", "internal/ratelimit", "internal/devstack/redistest", "internal/e2e/installation"},
 	"github.com/robfig/cron":         {"internal/schedule", "internal/scheduler"},
 	"github.com/tink-crypto":         {"internal/secret"},
-	"golang.org/x/time":              {"internal/access", "internal/limits"},
+	"golang.org/x/time":              {"internal/access", "internal/bulkhead", "internal/limits"},
 	"github.com/golang-jwt/jwt":      {"internal/access"},
 	"code.dny.dev/ssrf":              {"halo"},
 	"github.com/go-json-experiment":  {"halo", "internal/api"},

@@ -5,10 +5,9 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-)
 
-// maxMeters is the maximum number of meters of one generation.
-const maxMeters = 10_000
+	"github.com/halosync/halosync/internal/bulkhead"
+)
 
 // meters count the requests of callers. A caller may send a sixth of a minute's quota at
 // once, and gets it back evenly within 10 s.
@@ -18,13 +17,12 @@ const maxMeters = 10_000
 type meters struct {
 	perMinute, burst int
 
-	mu          sync.Mutex
-	since       time.Time // start of the current generation
-	young, aged map[string]*rate.Limiter
+	mu  sync.Mutex
+	all bulkhead.Recent[*rate.Limiter]
 }
 
 func newMeters(perMinute int) *meters {
-	return &meters{perMinute: perMinute, burst: max(1, perMinute/6), young: map[string]*rate.Limiter{}}
+	return &meters{perMinute: perMinute, burst: max(1, perMinute/6)}
 }
 
 // reading is the state of a meter after a request.
@@ -38,7 +36,7 @@ type reading struct {
 func (m *meters) take(caller string, now time.Time) reading {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := m.find(caller, now)
+	l := m.all.Get(caller, now, func() *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(m.perMinute)/60), m.burst) })
 	var r reading
 	if !l.AllowN(now, 1) {
 		r.wait = time.Duration((1 - l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
@@ -48,28 +46,4 @@ func (m *meters) take(caller string, now time.Time) reading {
 	r.left = max(0, int(tokens))
 	r.reset = int((float64(m.burst)-tokens)/float64(l.Limit())) + 1
 	return r
-}
-
-// find returns the meter of a caller. If very many callers are active, meters are
-// forgotten early: nobody is refused because of the number of others.
-func (m *meters) find(caller string, now time.Time) *rate.Limiter {
-	if now.Sub(m.since) >= time.Minute || len(m.young) >= maxMeters {
-		m.aged, m.young, m.since = m.young, map[string]*rate.Limiter{}, now
-	}
-	l := m.young[caller]
-	if l == nil {
-		if l = m.aged[caller]; l == nil {
-			l = rate.NewLimiter(rate.Limit(float64(m.perMinute)/60), m.burst)
-		}
-		delete(m.aged, caller)
-		m.young[caller] = l
-	}
-	return l
-}
-
-// size returns the number of meters in memory.
-func (m *meters) size() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.young) + len(m.aged)
 }
