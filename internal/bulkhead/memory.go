@@ -41,9 +41,9 @@ const (
 	mediumWait = 15 * time.Second
 	largeWait  = 5 * time.Second
 	// A tenant may read bytesAtOnce in large answers, and gets them back at
-	// bytesPerSecond. At Halo's limit of requests, pages of 1.8 MB reach this rate. 4 MiB
-	// take some 15 ms to decompress and to decode.
-	bytesPerSecond = 4 << 20
+	// bytesPerSecond. Ordinary pages do not count. To decompress and to decode 31 MiB takes
+	// some 100 ms of a processor.
+	bytesPerSecond = 1 << 20
 	bytesAtOnce    = 32 << 20
 	// All tenants together read at most totalPerSecond in large answers, in small steps,
 	// so that decompressing does not delay everything else.
