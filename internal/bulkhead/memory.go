@@ -26,7 +26,7 @@ type Memory struct {
 	decoding      *semaphore.Weighted
 
 	mu    sync.Mutex
-	rates Recent[*rate.Limiter] // bytes that each tenant may read
+	quota Recent[*quota] // bytes that each tenant may read
 }
 
 const (
@@ -40,11 +40,12 @@ const (
 	// of an attempt. largeWait is short, because the caller holds bytes meanwhile.
 	mediumWait = 15 * time.Second
 	largeWait  = 5 * time.Second
-	// A tenant may read bytesAtOnce in large answers, and gets them back at
+	// A tenant may read bytesAtOnce in large answers, finishes the answer that exceeds
+	// them, and gets them back at
 	// bytesPerSecond. Ordinary pages do not count. To decompress and to decode 31 MiB takes
 	// some 100 ms of a processor.
 	bytesPerSecond = 1 << 20
-	bytesAtOnce    = 32 << 20
+	bytesAtOnce    = 16 << 20
 	// All tenants together read at most totalPerSecond in large answers, in small steps,
 	// so that decompressing does not delay everything else.
 	totalPerSecond = 32 << 20
@@ -62,10 +63,20 @@ func NewMemory(total int64) *Memory {
 // Reserve takes n bytes, at most [Medium] and a little more, until release is called. See
 // [Bulkhead.Acquire] for the errors.
 func (m *Memory) Reserve(ctx context.Context, tenant string, n int64) (release func(), err error) {
-	deadline := time.Now().Add(mediumWait)
+	return m.take(ctx, m.medium, mediumWait, tenant, n)
+}
+
+// ReserveLarge takes n more bytes for a caller that has [Medium] bytes.
+func (m *Memory) ReserveLarge(ctx context.Context, tenant string, n int64) (release func(), err error) {
+	return m.take(ctx, m.large, largeWait, tenant, n)
+}
+
+// take takes n bytes of a half, for a tenant that has not read too much.
+func (m *Memory) take(ctx context.Context, half *Bulkhead, wait time.Duration, tenant string, n int64) (release func(), err error) {
+	deadline := time.Now().Add(wait)
 	for {
 		if debt := m.debt(tenant); debt > time.Until(deadline) {
-			return nil, m.medium.refused(ctx, true)
+			return nil, half.refused(ctx, true)
 		} else if debt > 0 {
 			select {
 			case <-time.After(debt):
@@ -73,17 +84,12 @@ func (m *Memory) Reserve(ctx context.Context, tenant string, n int64) (release f
 				return nil, ctx.Err()
 			}
 		}
-		release, err := m.medium.Acquire(ctx, time.Until(deadline), tenant, n)
+		release, err := half.Acquire(ctx, time.Until(deadline), tenant, n)
 		if err != nil || m.debt(tenant) == 0 {
 			return release, err
 		}
 		release() // another answer has been charged meanwhile
 	}
-}
-
-// ReserveLarge takes n more bytes for a caller that has [Medium] bytes.
-func (m *Memory) ReserveLarge(ctx context.Context, tenant string, n int64) (release func(), err error) {
-	return m.large.Acquire(ctx, largeWait, tenant, n)
 }
 
 // Pace waits until n more bytes of a large answer may be read. The number n is at most
@@ -103,25 +109,33 @@ func (m *Memory) Decode(ctx context.Context) (done func(), err error) {
 func (m *Memory) Charge(tenant string, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
-	m.rateOf(tenant, now).ReserveN(now, int(min(n, bytesAtOnce)))
+	m.quotaOf(tenant).left -= float64(n)
 }
 
 // debt returns how long a tenant must wait because of what it has read.
 func (m *Memory) debt(tenant string) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
-	tokens := m.rateOf(tenant, now).TokensAt(now)
-	if tokens >= 0 {
+	left := m.quotaOf(tenant).left
+	if left >= 0 {
 		return 0
 	}
-	return time.Duration(-tokens/bytesPerSecond*float64(time.Second)) + time.Millisecond
+	return time.Duration(-left/bytesPerSecond*float64(time.Second)) + time.Millisecond
 }
 
-// rateOf returns a tenant's limit. The caller must hold m.mu.
-func (m *Memory) rateOf(tenant string, now time.Time) *rate.Limiter {
-	return m.rates.Get(tenant, now, func() *rate.Limiter { return rate.NewLimiter(bytesPerSecond, bytesAtOnce) })
+// quota is what a tenant may still read.
+type quota struct {
+	left float64 // bytes; negative after a large answer
+	at   time.Time
+}
+
+// quotaOf returns a tenant's quota at this time. The caller must hold m.mu.
+func (m *Memory) quotaOf(tenant string) *quota {
+	now := time.Now()
+	q := m.quota.Get(tenant, now, func() *quota { return &quota{bytesAtOnce, now} })
+	q.left = min(bytesAtOnce, q.left+now.Sub(q.at).Seconds()*bytesPerSecond)
+	q.at = now
+	return q
 }
 
 // Bulkheads returns the halves of the budget.

@@ -64,10 +64,10 @@ func TestHostileNeighbours(t *testing.T) {
 		end()
 	} else {
 		var alone, beside []time.Duration
-		for range 5 { // in turn, because the speed of the machine may change
-			alone = append(alone, n.round(3, 4*time.Second)...)
+		for range 3 { // in turn, because the speed of the machine may change
+			alone = append(alone, n.round(5, 4*time.Second)...)
 			end := n.attack()
-			beside = append(beside, n.round(3, 4*time.Second)...)
+			beside = append(beside, n.round(5, 4*time.Second)...)
 			end()
 		}
 		n.judge(alone, beside)
