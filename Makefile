@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # -trimpath and no VCS stamp: the same source gives the same binary.
 BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 # Tests that have a long form. CONTRIBUTING.md describes what the long form proves.
-LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestScheduledRunsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne
+LONG := TestOneResyncPerNight|TestResyncRequests|TestManyClients|TestKilledWorkerIsSucceeded|TestScheduledRunsWithKilledWorkers|TestKilledWorkersTaskIsFinished|TestFourWorkersShareOneBudget|TestForeignSystemTakesItsPart|TestSmallTenantsBesideABigOne|TestHostileNeighbours
 # Total time for all fuzz targets together.
 FUZZTIME ?= 10m
 

@@ -16,7 +16,6 @@ type API struct {
 	secret concealed
 	header concealed // value of the MSP's own HTTP header
 	tokens *tokens
-	large  chan struct{} // held while a large body is in memory, see [API.readBody]
 	spare  spare
 	// jitter returns a random duration in [0, limit).
 	jitter func(limit time.Duration) time.Duration
@@ -29,7 +28,7 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("halo configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), header: conceal(cfg.HeaderValue), jitter: jitter, large: make(chan struct{}, 1), spare: make(spare, defaultWindow)}
+	a := &API{cfg: &cfg, secret: conceal(cfg.ClientSecret), header: conceal(cfg.HeaderValue), jitter: jitter, spare: make(spare, defaultWindow)}
 	cfg.ClientSecret, cfg.HeaderValue = "", ""
 	a.tokens = &tokens{fetch: a.fetchToken}
 	return a, nil

@@ -2,44 +2,124 @@ package halo
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"time"
+
+	"github.com/halosync/halosync/internal/bulkhead"
 )
 
-// readBody reads a body up to one byte beyond its limit. Pages are read ahead
-// in parallel, so a hostile server could fill memory with large bodies. Each
-// handle therefore keeps many small bodies in memory, but only one large body.
-// Other pages of the same connection wait until that body has been used.
-//
-// Each executing run needs at most (window × largeBody + MaxBody) × 1.25 of
-// memory: 60 MiB with the defaults. The factor 1.25 is room for growth. The
-// amount doubles while a body is copied to a larger buffer. If a server
-// announces a length but sends less, the body takes at most maxSpare. Each
-// buffer kept for later bodies also takes at most maxSpare.
-func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, large *bool) ([]byte, error) {
-	small := min(limit, largeBody) + 1
-	first, err := readOn(a.spare.take(resp.ContentLength), io.LimitReader(resp.Body, small))
-	if err != nil || int64(len(first)) < small || limit <= largeBody {
-		return first, err
-	}
-	select {
-	case a.large <- struct{}{}:
-		*large = true
-	case <-ctx.Done():
-		return first, ctx.Err()
-	}
-	return readOn(first, io.LimitReader(resp.Body, limit+1-int64(len(first))))
+const (
+	// freeBody is the size in bytes up to which a body needs no reservation in
+	// [Config.Memory]. An ordinary page has 200 KB, so it never waits for memory.
+	freeBody = 512 << 10
+	// mediumBytes is the memory that a body of up to [bulkhead.Medium] bytes needs:
+	// the buffer, and the smaller one from which it was copied.
+	mediumBytes = bulkhead.Medium * 3 / 2
+	// After a reservation, the rest of the body must arrive within these times. A
+	// slow server could otherwise keep the memory from everyone else.
+	mediumTimeout = 5 * time.Second
+	largeTimeout  = 15 * time.Second
+)
+
+// errSlowBody ends an attempt that holds memory for too long.
+var errSlowBody = errors.New("the rest of a large answer did not arrive in time")
+
+// holding is the memory that an attempt has reserved for its answer.
+type holding struct {
+	memory  *bulkhead.Memory
+	owner   string
+	cancel  context.CancelCauseFunc // ends the attempt
+	release []func()
+	read    int // bytes of the body
 }
 
-// readOn appends everything from r to b. A small buffer doubles in size, and a
-// large buffer grows by a quarter.
-func readOn(b []byte, r io.Reader) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, min(max(len(b), 4<<10), maxSpare))
+// readOn reserves n bytes and then continues to read a body up to a limit. take is a
+// method of [bulkhead.Memory]. The reading may take at most the duration within.
+func (h *holding) readOn(ctx context.Context, b []byte, r io.Reader, limit int64, take func(context.Context, string, int64) (func(), error), n int64, within time.Duration) ([]byte, error) {
+	release, err := take(ctx, h.owner, n)
+	if err != nil {
+		return b, err
+	}
+	h.release = append(h.release, release)
+	late := time.AfterFunc(within, func() { h.cancel(fmt.Errorf("%w (%v)", errSlowBody, within)) })
+	defer late.Stop()
+	b, err = readOn(b, paced{ctx, r, h.memory}, limit)
+	h.read = len(b)
+	return b, err
+}
+
+// paced is a body that is read in small steps.
+type paced struct {
+	ctx    context.Context //nolint:containedctx // of the attempt, for the whole body
+	body   io.Reader
+	memory *bulkhead.Memory
+}
+
+func (p paced) Read(b []byte) (int, error) {
+	const maxStep = 64 << 10
+	n, err := p.body.Read(b[:min(len(b), maxStep)])
+	if late := p.memory.Pace(p.ctx, n); late != nil && err == nil {
+		err = late
+	}
+	return n, err
+}
+
+// judge calls f with the body in memory.
+func (h *holding) judge(ctx context.Context, f func() *Error) *Error {
+	if h.read > bulkhead.Medium {
+		done, err := h.memory.Decode(ctx)
+		if err != nil {
+			return &Error{kind: ErrUnavailable, next: retryLater, cause: err}
 		}
-		n, err := r.Read(b[len(b):cap(b)])
+		defer done()
+	}
+	return f()
+}
+
+// end gives everything back. The body must not be used afterwards.
+func (h *holding) end() {
+	if len(h.release) > 0 {
+		h.memory.Charge(h.owner, int64(h.read))
+	}
+	for _, release := range h.release {
+		release()
+	}
+}
+
+// readBody reads a body up to one byte beyond its limit. A hostile server can turn a few
+// bytes into a large body, so everything beyond [freeBody] needs a reservation in the
+// memory that all handles share; see [bulkhead.Memory]. If a server announces a length
+// but sends less, the body takes at most maxSpare.
+func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, h *holding) ([]byte, error) {
+	b, err := readOn(a.spare.take(resp.ContentLength), resp.Body, min(limit, freeBody))
+	if err != nil || limit <= freeBody || len(b) <= freeBody {
+		return b, err
+	}
+	b, err = h.readOn(ctx, b, resp.Body, min(limit, bulkhead.Medium), h.memory.Reserve, mediumBytes, mediumTimeout)
+	if err != nil || limit <= bulkhead.Medium || len(b) <= bulkhead.Medium {
+		return b, err
+	}
+	return h.readOn(ctx, b, resp.Body, limit, h.memory.ReserveLarge, limit, largeTimeout)
+}
+
+// readOn appends to b what r has, until b has one byte more than limit. The buffer
+// doubles in size. A buffer of [bulkhead.Medium] bytes grows to the limit at once, so that
+// no more than the limit is in use.
+func readOn(b []byte, r io.Reader, limit int64) ([]byte, error) {
+	end := int(limit) + 1
+	for len(b) < end {
+		if len(b) == cap(b) {
+			size := min(max(2*cap(b), 4<<10), end)
+			if size > 2*bulkhead.Medium {
+				size = end
+			}
+			b = append(make([]byte, 0, size), b...)
+		}
+		n, err := r.Read(b[len(b):min(cap(b), end)])
 		b = b[:len(b)+n]
 		switch {
 		case err == io.EOF:
@@ -48,6 +128,7 @@ func readOn(b []byte, r io.Reader) ([]byte, error) {
 			return b, err
 		}
 	}
+	return b, nil
 }
 
 // spare is a pool of buffers for bodies. It holds up to defaultWindow buffers.

@@ -18,16 +18,16 @@ func TestReadOn(t *testing.T) {
 		for name, r := range map[string]io.Reader{
 			"at once": bytes.NewReader(want), "halves": iotest.HalfReader(bytes.NewReader(want)), "with the end": iotest.DataErrReader(bytes.NewReader(want)),
 		} {
-			got, err := readOn([]byte("x"), r)
+			got, err := readOn([]byte("x"), r, int64(size)+1)
 			if err != nil || string(got) != "x"+string(want) {
 				t.Errorf("%d bytes %s: got %d, error %v", size, name, len(got), err)
 			}
-			if size > 1<<20 && cap(got) > size*5/4 {
-				t.Errorf("%d bytes %s: buffer of %d bytes", size, name, cap(got))
+			if got, err = readOn(nil, bytes.NewReader(want), 1000); err != nil || string(got) != string(want[:min(size, 1001)]) || cap(got) > 4<<10 {
+				t.Errorf("%d bytes, limit of 1000: got %d in a buffer of %d, error %v", size, len(got), cap(got), err)
 			}
 		}
 	}
-	got, err := readOn(nil, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	got, err := readOn(nil, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)), 100)
 	if string(got) != "abc" || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("broken off: %q, error %v", got, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/halosync/halosync/internal/bulkhead"
 )
 
 // Config is the configuration of an [API]. Printing, marshalling or logging it
@@ -53,6 +55,13 @@ type Config struct {
 	// the attempt ends, with status 0 if there was no response. Trace must be safe for
 	// concurrent use. It may be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
+
+	// Memory is the budget for answers that are not small. Handles that share it
+	// cannot use more together. By default, each API has its own.
+	Memory *bulkhead.Memory
+	// Owner is the party whose part of Memory the answers use, usually a tenant of
+	// the caller.
+	Owner string
 
 	// Limits bound each call.
 	Limits
@@ -97,6 +106,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Transport == nil {
 		c.Transport = NewTransport(nil)
+	}
+	if c.Memory == nil {
+		c.Memory = bulkhead.NewMemory(bulkhead.DefaultMemory)
 	}
 	if c.Gate == nil {
 		c.Gate = func(context.Context) error { return nil }

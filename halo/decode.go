@@ -11,6 +11,10 @@ import (
 // bytes.
 const maxRows = 10_000
 
+// maxPageText is the maximum length of the texts of a page that are kept, in bytes.
+// 10,000 ordinary rows have 1 MB.
+const maxPageText = 4 << 20
+
 // unknownCount is the count of an answer that has no record_count.
 const unknownCount = -1
 
@@ -21,6 +25,7 @@ type listing struct {
 	rows      int      // in the response
 	malformed int      // rows without a usable id
 	count     int      // record_count, or unknownCount
+	bytes     int      // memory of the clients
 }
 
 var errNoClient = errors.New("JSON without the id of a client")
@@ -133,6 +138,9 @@ func (r *listingReader) clientRow() error {
 			r.clients = make([]Client, 0, maxPageSize)
 		}
 		r.clients = append(r.clients, r.row.Client)
+		if r.bytes += r.row.bytes(); r.bytes > maxPageText+len(r.clients)*rowBytes {
+			return &Error{kind: ErrTooLarge, cause: fmt.Errorf("page with more than %d MiB of names and keys", maxPageText>>20)}
+		}
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/halosync/halosync/internal/bulkhead"
 )
 
 // TestHostileAnswers sends answers that a malicious Halo could send. Each must
@@ -249,14 +251,14 @@ func TestListsEnd(t *testing.T) {
 }
 
 // TestLargeBodiesOneByOne reads ahead when all pages are large. While one page
-// is read, no other page grows beyond largeBody.
+// is read, no other page grows beyond [bulkhead.Medium].
 func TestLargeBodiesOneByOne(t *testing.T) {
 	t.Parallel()
 	var growing, peak atomic.Int32
 	a := wired(t, wire{answer: func(r *http.Request) (*http.Response, error) {
 		var page int
 		_, _ = fmt.Sscan(r.URL.Query().Get("page_no"), &page)
-		body := fmt.Sprintf(`{"record_count":5,"clients":[{"id":%d,"logo":"%s"}]}`, page, strings.Repeat("A", largeBody+100<<10))
+		body := fmt.Sprintf(`{"record_count":5,"clients":[{"id":%d,"logo":"%s"}]}`, page, strings.Repeat("A", bulkhead.Medium+100<<10))
 		resp := reply(200, "")
 		resp.Body = &watched{rest: body, growing: &growing, peak: &peak}
 		return resp, nil
@@ -270,8 +272,8 @@ func TestLargeBodiesOneByOne(t *testing.T) {
 	}
 }
 
-// watched is a body that counts how many bodies exceed largeBody at the same
-// time.
+// watched is a body that counts how many bodies exceed
+// [bulkhead.Medium] at the same time.
 type watched struct {
 	rest          string
 	read          int
@@ -280,7 +282,7 @@ type watched struct {
 }
 
 func (w *watched) Read(p []byte) (int, error) {
-	if w.read > largeBody && !w.counted && w.rest != "" {
+	if w.read > bulkhead.Medium && !w.counted && w.rest != "" {
 		w.counted = true
 		if n := w.growing.Add(1); n > w.peak.Load() {
 			w.peak.Store(n)

@@ -5,10 +5,13 @@ import (
 	"sync"
 )
 
-// Reading ahead pauses when this many rows or pages are waiting for the caller.
-// A page of 100 rows takes some 30 kB, so a run buffers up to 1.2 MB.
+// Reading ahead pauses when this many rows, bytes or pages are waiting for the caller.
+// A page of 100 rows takes some 30 kB, so a run buffers up to 1.2 MB. Pages in flight
+// count as many bytes as the largest page so far, so a hostile Halo can exceed the limit
+// only once, by the pages that were in flight at that time.
 const (
 	aheadRows  = 4000
+	aheadBytes = 4 << 20
 	aheadPages = 48 // including pages in flight
 )
 
@@ -27,6 +30,8 @@ type readahead struct {
 	flights []*arrival // pages from next on
 	flying  int        // flights that have not arrived
 	rows    int        // number of rows on pages that have arrived
+	bytes   int        // memory of pages that have arrived
+	largest int        // memory of the largest page that has arrived
 	last    int        // page to read ahead to; 0: stop reading ahead
 }
 
@@ -53,6 +58,7 @@ func (r *readahead) take() (listing, error) {
 	defer r.mu.Unlock()
 	r.flights = r.flights[1:]
 	r.rows -= f.rows
+	r.bytes -= f.bytes
 	r.next++
 	if f.panicked != nil {
 		panic(fmt.Sprintf("%v (while fetching page %d)", f.panicked, r.next-1))
@@ -75,7 +81,7 @@ func (r *readahead) refill() {
 	if r.window == 1 {
 		return
 	}
-	for r.flying < r.window && r.rows < aheadRows && len(r.flights) < aheadPages {
+	for r.flying < r.window && r.rows < aheadRows && r.bytes+r.flying*r.largest < aheadBytes && len(r.flights) < aheadPages {
 		number := r.next + len(r.flights)
 		if number > r.last || number == r.last && r.flying > 0 {
 			return
@@ -108,6 +114,8 @@ func (r *readahead) land(f *arrival) {
 	defer r.mu.Unlock()
 	r.flying--
 	r.rows += f.rows
+	r.bytes += f.bytes
+	r.largest = max(r.largest, f.bytes)
 	close(f.landed)
 	if f.err != nil || f.panicked != nil {
 		r.last = 0

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/halosync/halosync/internal/bulkhead"
 )
 
 const (
@@ -14,9 +16,6 @@ const (
 	maxErrorBody = 64 << 10
 	// maxTokenBody bounds the answer to a token call, in bytes.
 	maxTokenBody = 1 << 20
-	// largeBody is the size in bytes from which a body counts as large. An
-	// [API] holds only one large body at a time, see [API.readBody].
-	largeBody = 4 << 20
 	// maxSpare bounds a buffer that is kept for a later body, in bytes. A page
 	// takes some 100 KB.
 	maxSpare = 256 << 10
@@ -55,25 +54,23 @@ func (a *API) attempt(p *pace, req *http.Request, x exchange) error {
 	}
 	p.attempts++
 
-	limited, cancel := context.WithTimeout(ctx, a.cfg.AttemptTimeout)
-	defer cancel()
-	var large bool
-	defer func() {
-		if large {
-			<-a.large
-		}
-	}()
+	timed, stop := context.WithTimeout(ctx, a.cfg.AttemptTimeout)
+	defer stop()
+	limited, cancel := context.WithCancelCause(timed)
+	defer cancel(nil)
+	held := &holding{memory: a.cfg.Memory, owner: a.cfg.Owner, cancel: cancel}
+	defer held.end()
 	traced := func(int, error) {}
 	if a.cfg.Trace != nil {
 		traced = a.cfg.Trace(ctx, x.route)
 	}
-	ans, e := a.send(req.WithContext(limited), min(x.limit, a.cfg.MaxBody), &large)
+	ans, e := a.send(req.WithContext(limited), min(x.limit, a.cfg.MaxBody), held)
 	took := time.Since(start)
 	if x.reuse {
 		defer a.spare.give(ans.body)
 	}
 	if e == nil {
-		e = x.judge(ans)
+		e = held.judge(limited, func() *Error { return x.judge(ans) })
 	}
 
 	var err error
@@ -115,9 +112,9 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 }
 
 // send sends a request and reads the answer. It uses the transport directly, so
-// that no redirect is followed with the token. It sets large if the caller must
-// release a.large after using the body.
-func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error) {
+// that no redirect is followed with the token. The caller must end held after using
+// the body.
+func (a *API) send(req *http.Request, limit int64, held *holding) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	if a.cfg.HeaderName != "" {
 		req.Header.Set(a.cfg.HeaderName, a.header())
@@ -133,14 +130,17 @@ func (a *API) send(req *http.Request, limit int64, large *bool) (answer, *Error)
 	if !success {
 		limit = min(limit, maxErrorBody)
 	}
-	ans.body, err = a.readBody(req.Context(), resp, limit, large)
+	ans.body, err = a.readBody(req.Context(), resp, limit, held)
 	tooLarge := int64(len(ans.body)) > limit
 	if tooLarge {
 		ans.body = ans.body[:limit]
 	}
+	full, isFull := bulkhead.IsFull(err)
 	switch {
 	case !success:
 		return ans, nil // the status decides
+	case isFull:
+		return ans, &Error{kind: ErrBusy, cause: full}
 	case err != nil && req.Context().Err() != nil:
 		return ans, a.networkError(req.Context(), err)
 	case err != nil:
@@ -177,6 +177,8 @@ func (a *API) networkError(ctx context.Context, err error) *Error {
 		// Leave out the library's full error, because it shows the address of
 		// the name server.
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("host %s could not be looked up: %s", dns.Name, dns.Err)}
+	case errors.Is(context.Cause(ctx), errSlowBody):
+		return &Error{kind: ErrUnavailable, cause: context.Cause(ctx)}
 	case ctx.Err() != nil:
 		return &Error{kind: ErrUnavailable, next: retryLater, cause: fmt.Errorf("no complete answer within %v", a.cfg.AttemptTimeout)}
 	case errors.As(err, &netw) && netw.Timeout():

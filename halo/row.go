@@ -13,6 +13,18 @@ type row struct {
 	group string // TopLevelName of the previous row, which most rows share
 }
 
+// rowBytes is the memory of a [Client] without its texts.
+const rowBytes = 88
+
+// bytes returns the memory of the client. Rows share the name of their group.
+func (r *row) bytes() int {
+	n := rowBytes + len(r.Name) + len(r.Ref) + len(r.AccountsID)
+	if r.TopLevelName != r.group {
+		n += len(r.TopLevelName)
+	}
+	return n
+}
+
 // clear prepares the row for the next client.
 func (r *row) clear() { *r = row{group: r.TopLevelName} }
 

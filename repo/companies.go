@@ -46,10 +46,7 @@ func (s *Store) AddCompanies(ctx context.Context, tenant, actor string, companie
 		return nil, wrap("add companies", err)
 	}
 	added := make([]Company, len(companies))
-	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		at, err := insertCompanies(ctx, tx, tenant, actor, rows)
 		for i, c := range companies {
 			added[i] = Company{ID: rows.ids[i], Tenant: tenant, Name: c.Name, ExternalID: c.ExternalID, CreatedAt: at}

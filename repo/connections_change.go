@@ -372,10 +372,7 @@ func previewRemoval(ctx context.Context, q querier, tenant string, id uuid.UUID)
 // RemoveConnection removes a connection with its mappings, catalogue and runs. A run
 // that is being executed gets [ErrFenced] at its next write.
 func (s *Store) RemoveConnection(ctx context.Context, tenant, actor string, id uuid.UUID) error {
-	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err := s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		conn, err := queryConnection(ctx, tx, `where c.tenant = $1 and c.id = $2 for update of c`, tenant, id)
 		if err != nil {
 			return err

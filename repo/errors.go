@@ -24,6 +24,9 @@ var (
 	// ErrUnavailable means that Postgres could not be reached, closed the connection or
 	// ran out of resources. The same call may succeed later.
 	ErrUnavailable = scoped.ErrUnavailable
+	// ErrLocked means that another transaction held a lock for longer than a caller with
+	// [Bounds] waits. Nothing was written. The same call may succeed later.
+	ErrLocked = scoped.ErrLocked
 	// ErrChanged means that a connection has changed since it was read; see
 	// [Store.IfUnchanged]. Nothing was written.
 	ErrChanged = errors.New("the connection was changed since it was read")
@@ -105,7 +108,7 @@ func translate(err error) error {
 		return ErrNotFound
 	}
 	err = scoped.Explain(err)
-	if errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrLocked) {
 		return err
 	}
 	var pg *pgconn.PgError

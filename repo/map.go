@@ -100,10 +100,7 @@ type PairDecision struct {
 // cancelled reports whether the run was cancelled and should end. MapPairs returns
 // [ErrFenced] if another execution owns the run. After any error nothing is written.
 func (s *Store) MapPairs(ctx context.Context, ref RunRef, c MapChunk, decide func(MapState) ([]PairDecision, error)) (cancelled bool, err error) {
-	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, ref.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockChunk(ctx, tx, ref, c.Number)
 		if cancelled = run.cancelled; err != nil || run.repeated {
 			return err

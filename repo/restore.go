@@ -29,10 +29,7 @@ type HaloSide struct {
 // deleted, or if its company or client now has another mapping. The ids must not have
 // duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
-	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		before, err := mappingsByID(ctx, tx, tenant, ids)
 		if err != nil {
 			return err

@@ -59,6 +59,24 @@ func (s *Store) IfUnchanged(seen time.Time) *Store {
 // read it.
 func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
+// Bounds limit what the calls of one tenant may use: connections of the pool, and waits
+// for locks. Stores that share bounds share the limits.
+type Bounds = scoped.Bounds
+
+// NewBounds returns bounds with a maximum number of connections in use, in total and per
+// tenant.
+func NewBounds(connections, perTenant int) *Bounds { return scoped.NewBounds(connections, perTenant) }
+
+// Bounded returns a copy of the store whose calls observe b, for requests by people and
+// programs. A call that cannot get a connection in time returns a
+// [*bulkhead.FullError], and a call that cannot get a lock in time returns [ErrLocked].
+// Both stores share the pool; close the original.
+func (s *Store) Bounded(b *Bounds) *Store {
+	bounded := *s
+	bounded.pool = s.pool.Bounded(b)
+	return &bounded
+}
+
 // Open creates a Store. It does not connect; [Store.Ready] checks the database.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(opts.URL)
@@ -149,9 +167,9 @@ type querier interface {
 // companies.
 const lockTenantSQL = `select pg_advisory_xact_lock(hashtextextended('halosync tenant ' || $1, 0))`
 
-func lockTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
-	_, err := tx.Exec(ctx, lockTenantSQL, tenant)
-	return err
+// inTenantTx runs f in a transaction that holds the tenant's lock.
+func (s *Store) inTenantTx(ctx context.Context, tenant string, f func(context.Context, pgx.Tx) error) error {
+	return s.forTenant(tenant).InLockedTx(ctx, lockTenantSQL, tenant, f)
 }
 
 // newID returns an id that sorts by time of creation. New rows are therefore stored

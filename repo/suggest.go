@@ -68,7 +68,7 @@ type Suggested struct {
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
 	// All statements see one snapshot.
-	err := s.forTenant(tenant).InLongTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
+	err := s.forTenant(tenant).InHeavyTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(ctx, `select true from halosync.connections where tenant = $1 and id = $2`,
 			tenant, connectionID).Scan(new(bool)); err != nil {
 			return err

@@ -272,7 +272,7 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 	})
 	// The list contains the methods that are not limited to a tenant, and those that only
 	// add to the caller's tenant.
-	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation", "SessionsOfAll", "EndSessionsOfAll", "AddSecurityEvents", "SecurityEventsOfAll", "ExportSecurityEvents", "ForgetSecurityEvents"} {
+	for _, method := range []string{"Close", "Ping", "Ready", "Writable", "ResealSecrets", "KeyUses", "ClaimDue", "LateResyncs", "ForgetPlans", "ClaimUndispatched", "Undispatch", "UndispatchAll", "OthersWait", "Listen", "Role", "AddConnection", "AddCompanies", "APIKeyProof", "Session", "AnyAPIKey", "AddAPIKey", "UseSigninToken", "IfUnchanged", "Bounded", "Upkeep", "PlanUpkeep", "TakeUpkeep", "HoldUpkeep", "EndUpkeep", "TenantsAfter", "CountFleet", "PoolStat", "ConnectionsAfter", "Server", "Installation", "SessionsOfAll", "EndSessionsOfAll", "AddSecurityEvents", "SecurityEventsOfAll", "ExportSecurityEvents", "ForgetSecurityEvents"} {
 		add(method, nil, func(context.Context, string) error { return nil })
 	}
 	return table
@@ -427,7 +427,7 @@ func TestTenantsAreApart(t *testing.T) {
 	equal(t, "rows of acme", snapshot(), before)
 	slices.Sort(free)
 	equal(t, "methods that are not limited to one tenant", free, []string{
-		"APIKeyProof", "AddSecurityEvents", "AnyAPIKey", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndSessionsOfAll",
+		"APIKeyProof", "AddSecurityEvents", "AnyAPIKey", "Bounded", "ClaimDue", "ClaimUndispatched", "Close", "ConnectionsAfter", "CountFleet", "EndSessionsOfAll",
 		"EndUpkeep", "ExportSecurityEvents", "ForgetPlans", "ForgetSecurityEvents", "HoldUpkeep", "IfUnchanged", "Installation", "KeyUses", "LateResyncs",
 		"Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "SecurityEventsOfAll", "Server", "Session",
 		"SessionsOfAll", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep", "Writable",

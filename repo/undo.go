@@ -52,10 +52,7 @@ const undoPart = 500
 // "" to unmap it. The result next is the start of the next part, or zero at the end.
 // The text how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
-	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, mappingSQL+`where m.tenant is not distinct from $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
 			tenant, run, after, undoPart)
 		if err != nil {
@@ -121,10 +118,7 @@ func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) 
 // without a company. A company with an active mapping cannot be deleted, so keep must
 // keep every company that is Mapped. See [Store.UndoMappings].
 func (s *Store) UndoCompanies(ctx context.Context, tenant, actor, how string, run uuid.UUID, after int64, keep func(UndoCompany) string) (done Undone, next int64, err error) {
-	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		found, last, err := createdCompanies(ctx, tx, tenant, run, after)
 		if err != nil {
 			return err

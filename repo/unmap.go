@@ -27,10 +27,7 @@ type MappingOutcome struct {
 // an unmapped mapping is kept, with the time and the actor. An import that was
 // requested earlier does not map the pair again. The ids must not have duplicates.
 func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID) (outcomes []MappingOutcome, err error) {
-	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		outcomes, err = unmap(ctx, tx, deletion{tenant: tenant, actor: actor, how: "unmap", ids: ids}, nil)
 		return err
 	})
@@ -42,10 +39,7 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 // Repeating the call does nothing. If cancelled is true, the run was cancelled and
 // nothing was done. UnmapRun returns [ErrFenced] if another execution owns the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
-	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockTenant(ctx, tx, ref.Tenant); err != nil {
-			return err
-		}
+	err = s.inTenantTx(ctx, ref.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockChunk(ctx, tx, ref, 1)
 		if cancelled = run.cancelled && !run.repeated; err != nil || run.cancelled || run.repeated {
 			return err

@@ -27,7 +27,7 @@ type Config struct {
 	// default 15 s.
 	KeepAlive time.Duration
 	// MaxStreams is the maximum number of open streams; default 100. One tenant may open
-	// a tenth of them.
+	// a tenth of them, and one key four fifths of its tenant's.
 	MaxStreams int
 }
 
@@ -40,7 +40,7 @@ type Handler struct {
 	huma      huma.API
 	pollEvery time.Duration
 	keepAlive time.Duration
-	streams   *streams
+	streams   streams
 	ended     chan struct{}
 	end       sync.Once
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
@@ -49,13 +49,14 @@ func (h *Handler) live() {
 		if err != nil {
 			return nil, h.problemOf(err)
 		}
-		leave, ok := h.streams.enter(p.Tenant)
-		if !ok {
+		leave, err := h.streams.enter(ctx, p)
+		if err != nil {
 			full := newProblem(http.StatusTooManyRequests, "too many open streams: close some, or poll /runs/{run}")
 			return nil, huma.ErrorWithHeaders(full, http.Header{"Retry-After": {"10"}})
 		}
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			defer leave()
+			bulkhead.Leave(ctx.Context()) // a stream takes minutes and has its own limit
 			_, w := humago.Unwrap(ctx)
 			h.watch(ctx.Context(), w, p.Tenant, first)
 		}}, nil
@@ -145,35 +146,34 @@ func (s *stream) write(text string) {
 
 var runType = reflect.TypeFor[view.Run]()
 
-// streams counts the open streams, in total and per tenant.
-type streams struct {
-	max, maxPerTenant int
+// streams limits the open streams: in total, per tenant and per key. One key leaves a part
+// of its tenant's streams to the others.
+type streams struct{ tenants, keys *bulkhead.Bulkhead }
 
-	mu       sync.Mutex
-	all      int
-	byTenant map[string]int
-}
-
-func newStreams(limit int) *streams {
-	return &streams{max: limit, maxPerTenant: max(1, limit/10), byTenant: make(map[string]int)}
-}
-
-// enter counts a tenant's stream until leave is called. It returns false if a limit is
-// reached.
-func (s *streams) enter(tenant string) (leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all >= s.max || s.byTenant[tenant] >= s.maxPerTenant {
-		return nil, false
+func newStreams(limit int) streams {
+	perTenant := max(1, limit/10)
+	return streams{
+		tenants: bulkhead.New("streams", int64(limit), int64(perTenant)),
+		keys:    bulkhead.New("streams", int64(limit), int64(max(1, perTenant*4/5))),
 	}
-	s.all++
-	s.byTenant[tenant]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all--
-		if s.byTenant[tenant]--; s.byTenant[tenant] == 0 {
-			delete(s.byTenant, tenant)
-		}
-	}, true
 }
+
+// enter counts a stream until leave is called.
+func (s streams) enter(ctx context.Context, p access.Principal) (leave func(), err error) {
+	leaveTenant, err := s.tenants.Acquire(ctx, 0, p.Tenant, 1)
+	if err != nil {
+		return nil, err
+	}
+	leaveKey, err := s.keys.Acquire(ctx, 0, p.Tenant+"\x00"+p.Actor, 1)
+	if err != nil {
+		leaveTenant()
+		return nil, err
+	}
+	return func() {
+		leaveKey()
+		leaveTenant()
+	}, nil
+}
+
+// Streams returns the limit of open streams.
+func (h *Handler) Streams() *bulkhead.Bulkhead { return h.streams.tenants }

@@ -110,7 +110,7 @@ func TestLive(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.MaxStreams = 20 }) // 2 per tenant
+	w := newWorld(t, func(c *Config) { c.MaxStreams = 30 }) // 3 per tenant, 2 per key
 	s := w.server()
 	run := w.do("POST", "/imports", map[string]any{"connection": "halo", "all": true}).want(202).text("run_id")
 	one, end := w.follow(s, run)
@@ -121,8 +121,18 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Error("429 without Retry-After")
 	}
 	w.do("GET", "/runs/"+strings.Repeat("0", 32)+"/live", nil).want(404)
+	// Another key of the same tenant still gets a stream, and then the tenant has all of its
+	// own.
+	leave, err := w.streams.enter(t.Context(), access.Principal{Tenant: "acme", Actor: "key:other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.streams.enter(t.Context(), access.Principal{Tenant: "acme", Actor: "key:third"}); err == nil {
+		t.Error("more streams than a tenant may have")
+	}
+	leave()
 	end() // the tenant may open another stream
-	for deadline := time.Now().Add(30 * time.Second); w.streams.watching("acme") == 2; {
+	for deadline := time.Now().Add(30 * time.Second); w.Streams().Stats().Used == 2; {
 		if time.Now().After(deadline) {
 			t.Fatal("a closed stream is still counted")
 		}
@@ -137,11 +147,4 @@ func TestStreamsAreBounded(t *testing.T) {
 	if line := until(t, three, "nothing more"); line != "" {
 		t.Error(line)
 	}
-}
-
-// watching returns the number of open streams of a tenant.
-func (s *streams) watching(tenant string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byTenant[tenant]
 }

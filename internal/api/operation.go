@@ -54,10 +54,10 @@ func (o operation) described() huma.Operation {
 		BodyReadTimeout: -1,          // readBody has read the body
 	}
 	op.Description += "\n\nScope: `" + string(o.scope) + "`."
-	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+	codes := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 		http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 	if o.halo {
-		codes = append(codes, http.StatusNotFound, http.StatusTooManyRequests, http.StatusBadGateway)
+		codes = append(codes, http.StatusNotFound, http.StatusBadGateway)
 	}
 	if o.method != http.MethodGet {
 		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

@@ -74,7 +74,7 @@ func TestASVSIsCovered(t *testing.T) {
 			t.Errorf("%s has %d cells, want number, requirement, answer, tests", m[1], len(cells))
 			continue
 		}
-		if strings.Contains(line, "TODO(merge)") || testName.MatchString(cells[3]) || verdict.MatchString(cells[2]) {
+		if testName.MatchString(cells[3]) || verdict.MatchString(cells[2]) {
 			continue
 		}
 		if !documented[m[1]] {

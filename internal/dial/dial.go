@@ -17,6 +17,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -45,6 +46,9 @@ type Config struct {
 	// Trace is called at the start of every HTTP attempt. The returned function end is
 	// called when the attempt ends. May be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
+	// Memory is the budget for answers that are not small, which all handles share. Nil
+	// means that each handle has its own.
+	Memory *bulkhead.Memory
 	// RetryBudget is how long one request to Halo may be retried before the run gives up
 	// its worker slot; default 20 s.
 	RetryBudget time.Duration
@@ -65,6 +69,14 @@ func New(cfg Config) *Dialer {
 	return &Dialer{cfg: cfg, transport: transport}
 }
 
+// WithStore returns a dialer that reads connections from another store. Both share
+// everything else.
+func (d *Dialer) WithStore(store *repo.Store) *Dialer {
+	other := *d
+	other.cfg.Store = store
+	return &other
+}
+
 // Allow returns the hosts that may be private or use plain http.
 func (d *Dialer) Allow() *halo.Allow { return d.cfg.Allow }
 
@@ -75,6 +87,8 @@ type Credentials struct {
 	// HeaderName and HeaderValue are the MSP's own HTTP header; both may be empty.
 	HeaderName  string
 	HeaderValue secret.String
+	// Tenant is the tenant whose part of the memory Halo's answers use.
+	Tenant string
 	// TestedBy is the tenant that tests the credentials. It is empty once Halo has
 	// accepted them.
 	TestedBy string
@@ -123,7 +137,8 @@ func (d *Dialer) API(c Credentials, class ratelimit.Class) (*halo.API, error) {
 	return halo.New(halo.Config{
 		ResourceServer: c.Domain, AuthServer: c.AuthServer, Tenant: c.HaloTenant,
 		ClientID: c.ClientID, ClientSecret: c.Secret.Reveal(), HeaderName: c.HeaderName, HeaderValue: c.HeaderValue.Reveal(),
-		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent, Limits: halo.Limits{RetryBudget: d.cfg.RetryBudget},
+		Transport: d.transport, Gate: gate, Observe: observe, Trace: d.cfg.Trace, UserAgent: d.cfg.UserAgent,
+		Memory: d.cfg.Memory, Owner: c.Tenant, Limits: halo.Limits{RetryBudget: d.cfg.RetryBudget},
 	})
 }
 
@@ -147,7 +162,7 @@ func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ra
 	}
 	noteSecret(ctx, value)
 	api, err := d.API(Credentials{
-		Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
+		Tenant: tenant, Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,
 		ClientID: conn.ClientID, Secret: plain, RateLimit: conn.RateLimit,
 		HeaderName: conn.HeaderName, HeaderValue: value,
 	}, class)

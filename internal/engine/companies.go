@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/halosync/halosync/internal/mapper"
 	"github.com/halosync/halosync/internal/names"
@@ -38,12 +39,21 @@ func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted 
 	return companies, err
 }
 
+// suggestWait limits how long a caller waits for another caller's suggestions.
+const suggestWait = 5 * time.Second
+
 // Suggest proposes pairs of unmapped companies and unmapped active clients of a
-// connection; see [suggest.Find].
+// connection; see [suggest.Find]. If too many callers do so at the same time, it returns a
+// [*bulkhead.FullError].
 func (e *Engine) Suggest(ctx context.Context, tenant, ref string, minScore float64) (suggest.Suggestions, error) {
 	if !(minScore >= 0 && minScore <= 1) { // the negation also rejects NaN
 		return suggest.Suggestions{}, usagef("score %v: want 0 to 1", minScore)
 	}
+	release, err := e.suggestions.Acquire(ctx, suggestWait, tenant, 1)
+	if err != nil {
+		return suggest.Suggestions{}, err
+	}
+	defer release()
 	conn, api, err := e.browsable(ctx, tenant, ref)
 	if err != nil {
 		return suggest.Suggestions{}, err

@@ -175,7 +175,7 @@ func (e *Engine) probeOne(ctx context.Context, tenant string, in ConnectionInput
 		Domain: in.Domain, AuthServer: in.AuthServer, HaloTenant: in.HaloTenant,
 		ClientID: in.ClientID, Secret: in.Secret, RateLimit: in.RateLimit,
 		HeaderName: in.HeaderName, HeaderValue: in.HeaderValue,
-		TestedBy: tenant,
+		Tenant: tenant, TestedBy: tenant,
 	}, ratelimit.Interactive)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/repo"
@@ -23,14 +24,18 @@ type Config struct {
 	// Dispatch enqueues requested runs. The default leaves them in the ledger for a
 	// worker.
 	Dispatch *dispatch.Dispatcher
-	Log      *zap.Logger // nil logs nothing
+	// Suggestions limits how many callers compute suggestions at the same time. Nil
+	// means no limit.
+	Suggestions *bulkhead.Bulkhead
+	Log         *zap.Logger // nil logs nothing
 }
 
 // Engine implements the use cases. It is safe for concurrent use.
 type Engine struct {
-	store    *repo.Store
-	dial     *dial.Dialer
-	dispatch *dispatch.Dispatcher
+	store       *repo.Store
+	dial        *dial.Dialer
+	dispatch    *dispatch.Dispatcher
+	suggestions *bulkhead.Bulkhead
 }
 
 // New returns an engine. It does not connect to anything.
@@ -38,7 +43,7 @@ func New(cfg Config) *Engine {
 	if cfg.Dispatch == nil {
 		cfg.Dispatch = dispatch.New(cfg.Store, nil, cfg.Log)
 	}
-	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch}
+	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch, suggestions: cfg.Suggestions}
 }
 
 // A UsageError reports an invalid request. The CLI exits with code 2.

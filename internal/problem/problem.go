@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/ratelimit"
@@ -114,6 +115,26 @@ var table = []row{
 	{is(repo.ErrKeyReused), true, Problem{
 		Status: 422, Code: "key-reused", Title: "The key was used for another request",
 		Advice: "use a new key for each request",
+	}},
+	{is(repo.ErrLocked), false, Problem{
+		Status: 503, Code: "locked", Title: "Another change is still in progress",
+		Advice:     "nothing was changed; try again in a moment",
+		RetryAfter: 2 * time.Second,
+	}},
+	{isTenantFull, false, Problem{
+		Status: 429, Code: "busy-tenant", Title: "Too many requests of your organisation are in progress",
+		Advice:     "wait until some of them have ended, then try again",
+		RetryAfter: 5 * time.Second,
+	}},
+	{isA[*bulkhead.FullError], false, Problem{
+		Status: 503, Code: "busy-worker", Title: "This worker is busy",
+		Advice:     "try again in a moment",
+		RetryAfter: 5 * time.Second,
+	}},
+	{is(halo.ErrBusy), false, Problem{
+		Status: 503, Code: "busy-memory", Title: "Too many large answers are being read",
+		Advice:     "try again in a moment, or request fewer clients with a search or a smaller page",
+		RetryAfter: 10 * time.Second,
 	}},
 	{is(repo.ErrUnavailable), false, Problem{
 		Status: 503, Code: "database", Title: "The database is unavailable",
@@ -269,6 +290,12 @@ func isA[E error](err error) bool {
 func isConflict(err error) bool {
 	usage, ok := errors.AsType[*engine.UsageError](err)
 	return ok && usage.Conflict
+}
+
+// isTenantFull reports whether a tenant has used up its own part of something.
+func isTenantFull(err error) bool {
+	full, ok := bulkhead.IsFull(err)
+	return ok && full.Tenant
 }
 
 // isSilence reports whether Halo sent no response at all.

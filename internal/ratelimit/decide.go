@@ -221,6 +221,14 @@ func (s *state) forget(now, window int64) {
 	}
 }
 
+// spent reports whether the state permits the same requests as no state: it has no grant
+// in its longest window, no pause, and no lowered limit.
+func (s *state) spent(now int64) bool {
+	newest := max(last(s.grants[common]), last(s.grants[reserve]))
+	return newest <= now-s.keep && s.pause <= now && s.settle <= now && s.calm <= now &&
+		(s.learned == 0 || s.keep > 0 && s.factor(s.keep, now) == learnedFull)
+}
+
 // sane returns t, or 0 if t is more than maxAhead in the future.
 func sane(t, now int64, maxAhead time.Duration) int64 {
 	if t > now+(maxAhead+clockSlip).Microseconds() {

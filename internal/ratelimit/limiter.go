@@ -91,8 +91,9 @@ type Limiter struct {
 	lost    atomic.Bool
 	retryAt atomic.Int64 // while Redis is unavailable: time of the next attempt on local's clock
 
-	mu     sync.Mutex
-	synced map[string]*syncState // by instance
+	mu      sync.Mutex
+	synced  map[string]*syncState // by instance
+	sweepAt int                   // number of instances at which unused ones are removed
 }
 
 // syncState is what this process has exchanged with Redis about one instance.
@@ -101,6 +102,7 @@ type syncState struct {
 	epoch      int64        // epoch of the shared state that this process last used
 	unreported []localGrant // grants that Redis has not received
 	reporting  sync.Mutex
+	usedAt     int64 // time of the last use on local's clock; guarded by Limiter.mu
 }
 
 // localGrant is a grant with a time on local's clock.
@@ -115,7 +117,7 @@ func New(opts Options) *Limiter {
 		opts.Rate = Rate{700, 5 * time.Minute}
 	}
 	l := &Limiter{
-		rate: opts.Rate, local: newMemory(), synced: map[string]*syncState{},
+		rate: opts.Rate, local: newMemory(), synced: map[string]*syncState{}, sweepAt: minSweep,
 		maxWait: max(opts.MaxWait, maxSleep), observe: opts.Observe,
 	}
 	if opts.Redis != nil {
@@ -283,12 +285,32 @@ func (l *Limiter) report(ctx context.Context, s *syncState, instance string, c c
 func (l *Limiter) syncState(instance string) *syncState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.local.now()
 	s := l.synced[instance]
 	if s == nil {
+		if len(l.synced) >= l.sweepAt {
+			l.sweep(now)
+		}
 		s = &syncState{}
 		l.synced[instance] = s
 	}
+	s.usedAt = now
 	return s
+}
+
+// unusedTime is the time after which no call is still using a [syncState].
+const unusedTime = time.Minute
+
+// sweep removes what is known about instances whose local state means nothing. The caller
+// must hold l.mu.
+func (l *Limiter) sweep(now int64) {
+	has := l.local.forget()
+	for instance, s := range l.synced {
+		if s.usedAt < now-unusedTime.Microseconds() && !has(instance) {
+			delete(l.synced, instance)
+		}
+	}
+	l.sweepAt = max(minSweep, 2*len(l.synced))
 }
 
 // take removes and returns the grants to report, together with the epoch.

@@ -17,14 +17,20 @@ type store interface {
 
 // memory is an in-process store.
 type memory struct {
-	now    func() int64
-	mu     sync.Mutex
-	states map[string]*state
+	now     func() int64
+	mu      sync.Mutex
+	states  map[string]*state
+	sweepAt int // number of states at which those that mean nothing are removed
 }
 
 func newMemory() *memory {
-	return &memory{now: stopwatch(), states: map[string]*state{}}
+	return &memory{now: stopwatch(), states: map[string]*state{}, sweepAt: minSweep}
 }
+
+// minSweep is the number of instances up to which none is forgotten. Users enter the
+// addresses of instances, so the number of instances that a process has ever called has no
+// bound.
+const minSweep = 1000
 
 // stopwatch returns a monotonic clock in microseconds.
 func stopwatch() func() int64 {
@@ -36,10 +42,38 @@ func stopwatch() func() int64 {
 func (m *memory) state(instance string) *state {
 	s := m.states[instance]
 	if s == nil {
+		if len(m.states) >= m.sweepAt {
+			m.sweep()
+		}
 		s = &state{}
 		m.states[instance] = s
 	}
 	return s
+}
+
+// sweep removes the states that mean nothing: a new state permits the same requests. The
+// caller must hold m.mu.
+func (m *memory) sweep() {
+	now := m.now()
+	for instance, s := range m.states {
+		if s.spent(now) {
+			delete(m.states, instance)
+		}
+	}
+	m.sweepAt = max(minSweep, 2*len(m.states))
+}
+
+// forget removes the states that mean nothing and returns a function that reports whether
+// an instance still has a state.
+func (m *memory) forget() (has func(instance string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep()
+	return func(instance string) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.states[instance] != nil
+	}
 }
 
 func (m *memory) ask(_ context.Context, instance string, c call) (answer, error) {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/dispatch"
@@ -102,14 +103,18 @@ type Parts struct {
 	Dial     *dial.Dialer
 	Dispatch *dispatch.Dispatcher
 	Engine   *engine.Engine
+	// Memory is the budget for what arrives from outside.
+	Memory *bulkhead.Memory
 
+	queue *tasks.Client // nil if REDIS_URL is not set
+	log   *zap.Logger
 	close []func() error
 }
 
 // Open opens the components. It does not connect to Postgres or Redis. If REDIS_URL is
 // not set, the request budget is local to the process.
 func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
-	p := &Parts{Settings: set}
+	p := &Parts{Settings: set, Memory: bulkhead.NewMemory(bulkhead.DefaultMemory), log: opts.Log}
 	stored := repo.Options{URL: set.DatabaseURL.Reveal(), Keys: set.Keys, MaxConns: opts.MaxConns}
 	if opts.Traces.On() {
 		stored.Trace = opts.Traces.Statement
@@ -118,28 +123,36 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	if p.Store, err = repo.Open(ctx, stored); err != nil {
 		return nil, &config.FaultsError{Faults: []string{config.DatabaseURL + ": " + err.Error()}}
 	}
-	var queue *tasks.Client // nil if REDIS_URL is not set
 	budget := ratelimit.Options{Rate: set.RateLimit, MaxWait: opts.BudgetTimeout, Observe: opts.Observe}
 	if set.RedisURL.Reveal() != "" {
-		queue = tasks.NewClient(set.Redis)
+		p.queue = tasks.NewClient(set.Redis)
 		if opts.Traces.On() {
-			queue.SendHeaders(opts.Traces.Headers)
+			p.queue.SendHeaders(opts.Traces.Headers)
 		}
 		budget.Redis = set.Redis.Connect()
-		p.close = append(p.close, queue.Close, budget.Redis.Close)
+		p.close = append(p.close, p.queue.Close, budget.Redis.Close)
 	}
 	limiter := ratelimit.New(budget)
 	calls := dial.Config{
 		Store: p.Store, Allow: set.Allow, Roots: set.Roots, Proxy: set.Proxy, UserAgent: "halosync/" + opts.Version,
-		Budget: limiter.Wait, Throttled: limiter.Throttled, Observe: opts.ObserveHalo,
+		Budget: limiter.Wait, Throttled: limiter.Throttled, Observe: opts.ObserveHalo, Memory: p.Memory,
 	}
 	if opts.Traces.On() {
 		calls.Trace = opts.Traces.Halo
 	}
 	p.Dial = dial.New(calls)
-	p.Dispatch = dispatch.New(p.Store, queue, opts.Log)
+	p.Dispatch = dispatch.New(p.Store, p.queue, opts.Log)
 	p.Engine = engine.New(engine.Config{Store: p.Store, Dial: p.Dial, Dispatch: p.Dispatch, Log: opts.Log})
 	return p, nil
+}
+
+// Bounded returns a store and an engine for callers of many tenants who must not wait for
+// each other. They share the connections of p, and p.Close closes them.
+func (p *Parts) Bounded(bounds *repo.Bounds, suggestions *bulkhead.Bulkhead) (*repo.Store, *engine.Engine) {
+	store := p.Store.Bounded(bounds)
+	return store, engine.New(engine.Config{
+		Store: store, Dial: p.Dial.WithStore(store), Dispatch: dispatch.New(store, p.queue, p.log), Suggestions: suggestions, Log: p.log,
+	})
 }
 
 // Close closes the components.

@@ -41,11 +41,21 @@ type Pool struct {
 	Waits           int64 // waits for a connection since the start, including failed ones
 }
 
+// Bulkhead is the use of something that tenants share. Its name is a label.
+type Bulkhead struct {
+	Name                          string
+	Used, Size                    int64
+	RefusedTenant, RefusedProcess int64 // since the start
+}
+
 // Sources are the functions that a scrape calls to read current values.
 type Sources struct {
 	Queues                  func(context.Context) ([]Queue, error)
 	Fleet                   func(context.Context) (Fleet, error)
 	RedisPool, PostgresPool func() Pool
+	// Bulkheads and RateLimited may be nil, in a worker that serves no HTTP.
+	Bulkheads   func() []Bulkhead
+	RateLimited func() (tenant, key int64)
 }
 
 // CollectFrom adds the metrics of the sources. It reads each source at most once every
@@ -91,6 +101,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	collectPool(out, "redis", c.from.RedisPool())
 	collectPool(out, "postgres", c.from.PostgresPool())
+	if c.from.Bulkheads != nil {
+		collectBulkheads(out, c.from.Bulkheads())
+	}
+	if c.from.RateLimited != nil {
+		tenant, key := c.from.RateLimited()
+		counter(out, rateLimited, tenant, "tenant")
+		counter(out, rateLimited, key, "key")
+	}
 }
 
 // read reads from both servers at the same time.
@@ -123,6 +141,11 @@ var (
 	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
 	poolWaits       = desc("pool_waits_total", "How often this worker waited for a connection (Postgres), or gave up waiting for one (Redis).", "server")
 
+	bulkheadUsed    = desc("bulkhead_used", "What is in use at the moment of something that tenants share: requests, streams, connections, statements, bytes.", "bulkhead")
+	bulkheadSize    = desc("bulkhead_size", "Maximum of halosync_bulkhead_used.", "bulkhead")
+	bulkheadRefused = desc("bulkhead_refused_total", "Refusals because a tenant's part, or everything, was in use.", "bulkhead", "limit")
+	rateLimited     = desc("http_rate_limited_total", "Requests refused because their tenant or their key sent too many in a minute.", "limit")
+
 	mappings         = desc("mappings", "Active mappings of all tenants, by state; counted about once a minute.", "state")
 	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")
 	connections      = desc("connections", "Connections of all tenants, by state.", "state")
@@ -139,6 +162,19 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(out chan<- prometheus.Metric, d *prometheus.Desc, value int64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func collectBulkheads(out chan<- prometheus.Metric, all []Bulkhead) {
+	for _, b := range all {
+		gauge(out, bulkheadUsed, float64(b.Used), b.Name)
+		gauge(out, bulkheadSize, float64(b.Size), b.Name)
+		counter(out, bulkheadRefused, b.RefusedTenant, b.Name, "tenant")
+		counter(out, bulkheadRefused, b.RefusedProcess, b.Name, "worker")
+	}
 }
 
 func collectQueues(out chan<- prometheus.Metric, queues []Queue) {
@@ -159,7 +195,7 @@ func collectPool(out chan<- prometheus.Metric, server string, p Pool) {
 	gauge(out, poolConnections, float64(p.Used), server, "used")
 	gauge(out, poolConnections, float64(p.Idle), server, "idle")
 	gauge(out, poolMax, float64(p.Max), server)
-	out <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(p.Waits), server)
+	counter(out, poolWaits, p.Waits, server)
 }
 
 func collectFleet(out chan<- prometheus.Metric, f Fleet) {

@@ -10,18 +10,29 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	httpapi "github.com/halosync/halosync/internal/api"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/console"
-	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/limits"
 	"github.com/halosync/halosync/internal/queuemon"
+	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/internal/telemetry"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-// forHTTP is the number of Postgres connections for HTTP, in addition to those for
-// runs.
-const forHTTP = 6
+const (
+	// requestConns is the number of Postgres connections that requests may use at the same
+	// time, and tenantConns the part of one tenant.
+	requestConns = 12
+	tenantConns  = 3
+	// forHTTP is the number of Postgres connections for HTTP, in addition to those for
+	// runs: for requests, and for authentication.
+	forHTTP = requestConns + 4
+	// maxSuggestions is the number of suggestions that requests may compute at the same
+	// time, one per tenant. Most of the time they read from Halo.
+	maxSuggestions = 32
+)
 
 // listeners are the HTTP servers of a worker. Either may be nil.
 type listeners struct {
@@ -29,29 +40,37 @@ type listeners struct {
 	metrics *telemetry.Listener // metrics and the reasons of /readyz
 }
 
-// listen starts the servers that the settings ask for.
-func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, store *repo.Store, eng *engine.Engine, server *tasks.Server, queues http.Handler, log *zap.Logger) (l listeners, err error) {
+// listen starts the servers that the settings ask for. Each tenant may use only a part of
+// what the worker has; see package limits.
+func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, opened *setup.Parts, server *tasks.Server, queues http.Handler, log *zap.Logger) (l listeners, shared shared, err error) {
+	store := opened.Store
+	shared.bulkheads = opened.Memory.Bulkheads()
 	ops := telemetry.OpsHandler(metrics,
 		telemetry.Check{Name: "postgres", Run: store.Writable},
 		telemetry.Check{Name: "redis", Run: func(ctx context.Context) error { return checkRedis(ctx, store, server) }},
 	)
 	if set.HTTPAddr != "off" {
+		bounds, suggestions := repo.NewBounds(requestConns, tenantConns), bulkhead.New("suggestions", maxSuggestions, 1)
+		bounded, eng := opened.Bounded(bounds, suggestions)
 		site := access.Site{PublicURL: set.public, EmbedOrigins: set.embed}
-		api := httpapi.New(httpapi.Config{Engine: eng, Store: store, Log: log})
-		web := console.New(console.Config{Engine: eng, Store: store, Log: log, Site: site})
+		api := httpapi.New(httpapi.Config{Engine: eng, Store: bounded, Log: log})
+		web := console.New(console.Config{Engine: eng, Store: bounded, Log: log, Site: site})
+		limited := limits.New(limits.Config{Next: pages(api, web, queues), Memory: opened.Memory})
+		shared.bulkheads = append(append(shared.bulkheads, bounds.Bulkheads()...), suggestions, limited.Requests(), api.Streams())
+		shared.rateLimited = limited.RateLimited
 		guard := access.New(access.Config{
-			Store: store, Ops: ops, App: pages(api, web, queues), SignInPage: web.SignInPage, ChangePage: web.ChangePage,
+			Store: store, Ops: ops, App: limited, SignInPage: web.SignInPage, ChangePage: web.ChangePage,
 			Secrets: set.signin, Site: site, TrustedProxies: set.proxies, Log: log,
 		})
-		if l.main, err = telemetry.Listen(ctx, set.HTTPAddr, guard, api.EndStreams); err != nil {
-			return l, err
+		if l.main, err = telemetry.Listen(ctx, set.HTTPAddr, limited.Front(guard), api.EndStreams); err != nil {
+			return l, shared, err
 		}
 		l.main.OnClosed(guard.Flush)
 	}
 	if l.metrics, err = listenForMetrics(ctx, set.MetricsAddr, ops, log); err != nil {
-		return l, errors.Join(err, l.close(ctx))
+		return l, shared, errors.Join(err, l.close(ctx))
 	}
-	return l, nil
+	return l, shared, nil
 }
 
 // listenForMetrics serves the metrics at an address of their own. If none is set, and

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/scheduler"
 	"github.com/halosync/halosync/internal/telemetry"
@@ -52,8 +53,14 @@ func observeSecurity(m *telemetry.Metrics, log *zap.Logger) func(repo.SecurityEv
 	}
 }
 
-// watch connects the metrics to Redis and Postgres.
-func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server) {
+// shared is what the tenants share in a worker, for metrics.
+type shared struct {
+	bulkheads   []*bulkhead.Bulkhead
+	rateLimited func() (tenant, key int64) // nil without HTTP
+}
+
+// watch connects the metrics to Redis, Postgres and the limits of the tenants.
+func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, server *tasks.Server, all shared) {
 	m.CollectFrom(telemetry.Sources{
 		Queues: func(ctx context.Context) ([]telemetry.Queue, error) {
 			numbers, err := server.Queues(ctx)
@@ -79,6 +86,14 @@ func watch(m *telemetry.Metrics, clock *scheduler.Scheduler, store *repo.Store, 
 			p := store.PoolStat()
 			return telemetry.Pool{Used: p.Used, Idle: p.Idle, Max: p.Max, Waits: p.Waits}
 		},
+		Bulkheads: func() []telemetry.Bulkhead {
+			stats := make([]telemetry.Bulkhead, len(all.bulkheads))
+			for i, b := range all.bulkheads {
+				stats[i] = telemetry.Bulkhead(b.Stats())
+			}
+			return stats
+		},
+		RateLimited: all.rateLimited,
 	})
 }
 

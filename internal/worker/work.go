@@ -93,11 +93,11 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		Store: store, Dispatch: opened.Dispatch, Schedule: cfg.ResyncCron, Spread: cfg.ResyncSpread, Keep: keep(cfg), Removed: observeRemoved(metrics), Log: log,
 		SecurityEvent: observeSecurity(metrics, log),
 	})
-	watch(metrics, clock, store, server)
-	listening, err := listen(ctx, set, metrics, store, opened.Engine, server, queues, log)
+	listening, shared, err := listen(ctx, set, metrics, opened, server, queues, log)
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
+	watch(metrics, clock, store, server, shared)
 	stopClock, lost := func() {}, make(chan error, 1)
 	if !onlyHTTP {
 		if err := server.Start(); err != nil {

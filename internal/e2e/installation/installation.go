@@ -85,6 +85,7 @@ type Installation struct {
 	Secrets    Secrets
 	Env        []string // additional environment variables for the worker and for commands
 	WorkerArgs []string
+	WorkerFile string // the worker's program; default: the one with the race detector
 
 	firstRedis string // URL of the first Redis
 	evidence   *evidence

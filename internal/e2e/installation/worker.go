@@ -41,7 +41,11 @@ func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	w := &Worker{Log: &devstack.Output{}, Done: make(chan struct{}), evidence: in.evidence}
 	in.evidence.addKeyset(keyset)
 	*in.workers = append(*in.workers, w)
-	w.cmd = exec.Command(Program(in.T, "worker"), in.WorkerArgs...)
+	program := in.WorkerFile
+	if program == "" {
+		program = Program(in.T, "worker")
+	}
+	w.cmd = exec.Command(program, in.WorkerArgs...)
 	w.cmd.Env = append(append(os.Environ(), in.Environ()...), "HALOSYNC_KEYSET="+keyset)
 	w.cmd.Stdout, w.cmd.Stderr = w.Log, w.Log
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/internal/engine"
@@ -32,6 +33,8 @@ type Config struct {
 	Budget      func(ctx context.Context, instance, limit string, class ratelimit.Class) error
 	Throttled   func(instance, limit string, sent time.Time, after time.Duration)
 	RetryBudget time.Duration
+	Memory      *bulkhead.Memory
+	Suggestions *bulkhead.Bulkhead
 	Log         *zap.Logger
 	TenantRuns  int
 	MinSlice    time.Duration
@@ -53,14 +56,14 @@ type Worker struct {
 
 // New returns a worker.
 func New(cfg Config) *Worker {
-	d := dial.New(dial.Config{Store: cfg.Store, Allow: cfg.Allow, Budget: cfg.Budget, Throttled: cfg.Throttled, RetryBudget: cfg.RetryBudget})
+	d := dial.New(dial.Config{Store: cfg.Store, Allow: cfg.Allow, Budget: cfg.Budget, Throttled: cfg.Throttled, RetryBudget: cfg.RetryBudget, Memory: cfg.Memory})
 	queue := dispatch.New(cfg.Store, cfg.Queue, cfg.Log)
 	runs := run.New(run.Config{
 		Store: cfg.Store, Dispatch: queue, TenantRuns: cfg.TenantRuns, MinSlice: cfg.MinSlice, KeepRuns: cfg.Keep.Runs, Log: cfg.Log,
 	})
 	return &Worker{
 		Config:   cfg,
-		Engine:   engine.New(engine.Config{Store: cfg.Store, Dial: d, Dispatch: queue, Log: cfg.Log}),
+		Engine:   engine.New(engine.Config{Store: cfg.Store, Dial: d, Dispatch: queue, Suggestions: cfg.Suggestions, Log: cfg.Log}),
 		Importer: importer.New(cfg.Store, d, runs),
 		Mapper:   mapper.New(cfg.Store, d, runs),
 		Resyncer: resync.New(cfg.Store, d, runs),

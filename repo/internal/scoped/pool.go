@@ -51,6 +51,7 @@ type Pool struct {
 	// Timeout limits each statement and each transaction, except those of
 	// [Scope.InLongTx]. [Open] sets it to one minute.
 	Timeout time.Duration
+	bounds  *Bounds // nil: no bounds
 }
 
 // ParseConfig parses the address of the database for a connection outside a pool. The

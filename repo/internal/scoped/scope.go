@@ -22,7 +22,11 @@ const (
 	allTenants = "*"
 )
 
-const setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
+const (
+	setTenantSQL = `select set_config('` + tenantSetting + `', $1, true)`
+	// setBoundedTenantSQL is for a pool with [Bounds].
+	setBoundedTenantSQL = `select set_config('` + tenantSetting + `', $1, true), set_config('lock_timeout', $2, true)`
+)
 
 // Scope is a [Pool] restricted to the rows of one tenant, of all tenants or of none. It
 // sets the tenant for one statement or transaction, in the same round trip. Between
@@ -53,8 +57,12 @@ func (p *Pool) ForNoTenant() Scope { return Scope{p, noTenant} }
 // begin returns the SQL that starts a transaction in this scope, in one round trip. The
 // tenant is written in hex, so it cannot end the SQL literal.
 func (s Scope) begin(options string) string {
-	return fmt.Sprintf(`begin%s; select set_config('%s', convert_from('\x%s', 'UTF8'), true)`,
-		options, tenantSetting, hex.EncodeToString([]byte(s.setting)))
+	timeout := ""
+	if s.p.bounds != nil {
+		timeout = fmt.Sprintf(`, set_config('lock_timeout', '%s', true)`, milliseconds(lockTimeout))
+	}
+	return fmt.Sprintf(`begin%s; select set_config('%s', convert_from('\x%s', 'UTF8'), true)%s`,
+		options, tenantSetting, hex.EncodeToString([]byte(s.setting)), timeout)
 }
 
 // Exec runs one statement within [Pool.Timeout].
@@ -71,12 +79,17 @@ func (s Scope) Exec(caller context.Context, sql string, args ...any) (pgconn.Com
 // rows together. The setting and the statement form one pipeline, which Postgres runs
 // as one transaction.
 func (s Scope) Query(caller context.Context, sql string, args ...any) (pgx.Rows, error) {
+	leave, err := s.enter(caller)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := s.p.bound(caller)
 	b := &pgx.Batch{}
-	b.Queue(setTenantSQL, s.setting)
+	s.queueTenant(b)
 	b.Queue(sql, args...)
 	results := s.p.pool.SendBatch(ctx, b)
 	finish := func() error {
+		defer leave()
 		defer cancel()
 		return results.Close()
 	}
@@ -110,6 +123,11 @@ func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) erro
 // InLongTx is like [Scope.InTx] without a time limit. The options are appended to
 // "begin", such as " isolation level repeatable read".
 func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return pgx.BeginTxFunc(ctx, s.p.pool, pgx.TxOptions{BeginQuery: s.begin(options)}, f)
 }
 
@@ -117,6 +135,11 @@ func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) erro
 // pipelines that begin a transaction with [Scope.QueueBegin]. It rolls back a
 // transaction that f leaves open.
 func (s Scope) WithConn(caller context.Context, f func(context.Context, *pgxpool.Conn) error) error {
+	leave, err := s.enter(caller)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := s.p.bound(caller)
 	defer cancel()
 	conn, err := s.p.pool.Acquire(ctx)
@@ -143,5 +166,14 @@ func rollback(ctx context.Context, conn *pgxpool.Conn) {
 // QueueBegin queues the statements that begin a transaction in this scope.
 func (s Scope) QueueBegin(b *pgx.Batch) {
 	b.Queue("begin")
-	b.Queue(setTenantSQL, s.setting)
+	s.queueTenant(b)
+}
+
+// queueTenant queues the statement that sets the tenant for the rest of a transaction.
+func (s Scope) queueTenant(b *pgx.Batch) {
+	if s.p.bounds == nil {
+		b.Queue(setTenantSQL, s.setting)
+		return
+	}
+	b.Queue(setBoundedTenantSQL, s.setting, milliseconds(lockTimeout))
 }

@@ -65,7 +65,7 @@ func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	texts := make([]string, 0, data.Batch.Len())
 	for _, q := range data.Batch.QueuedQueries {
-		if q.SQL == setTenantSQL && data.Batch.Len() > 1 {
+		if (q.SQL == setTenantSQL || q.SQL == setBoundedTenantSQL) && data.Batch.Len() > 1 {
 			continue // precedes every statement
 		}
 		texts = append(texts, q.SQL)

@@ -1,0 +1,142 @@
+package bulkhead
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+)
+
+// Memory is the process's budget of bytes for what arrives from outside: answers of
+// Halos, for runs and for people, and the bodies of requests. It is safe for concurrent
+// use.
+//
+// It has two halves. Most answers need neither, because they are small. A large answer
+// first reserves [Medium] bytes of the first half and then, while it holds them, the rest
+// of its limit in the second. Whoever holds bytes of the second half waits for nothing
+// more, so the callers cannot block each other.
+//
+// A tenant that has read much must wait before it reserves again, because each large
+// answer also costs time of the processor.
+type Memory struct {
+	medium, large *Bulkhead
+	pace          *rate.Limiter // bytes of all tenants
+	decoding      *semaphore.Weighted
+
+	mu    sync.Mutex
+	quota Recent[*quota] // bytes that each tenant may read
+}
+
+const (
+	// DefaultMemory is the budget of a process in bytes.
+	DefaultMemory = 128 << 20
+	// Medium is the number of bytes that an answer may use before it needs a part of the
+	// second half.
+	Medium = 2 << 20
+	// A caller waits at most mediumWait for bytes of the first half and largeWait for
+	// bytes of the second. Together with the time for reading, this is less than the 30 s
+	// of an attempt. largeWait is short, because the caller holds bytes meanwhile.
+	mediumWait = 15 * time.Second
+	largeWait  = 5 * time.Second
+	// A tenant may read bytesAtOnce in large answers, finishes the answer that exceeds
+	// them, and gets them back at
+	// bytesPerSecond. Ordinary pages do not count. To decompress and to decode 31 MiB takes
+	// some 100 ms of a processor.
+	bytesPerSecond = 1 << 20
+	bytesAtOnce    = 16 << 20
+	// All tenants together read at most totalPerSecond in large answers, in small steps,
+	// so that decompressing does not delay everything else.
+	totalPerSecond = 32 << 20
+	totalAtOnce    = 256 << 10
+)
+
+// NewMemory returns a budget. A tenant may use an eighth of the first half and a half of
+// the second one: with [DefaultMemory], two answers of up to [Medium] bytes at the same
+// time, and one of 32 MiB.
+func NewMemory(total int64) *Memory {
+	half := total / 2
+	return &Memory{medium: New("memory", half, half/8), large: New("large_memory", half, half/2), pace: rate.NewLimiter(totalPerSecond, totalAtOnce), decoding: semaphore.NewWeighted(1)}
+}
+
+// Reserve takes n bytes, at most [Medium] and a little more, until release is called. See
+// [Bulkhead.Acquire] for the errors.
+func (m *Memory) Reserve(ctx context.Context, tenant string, n int64) (release func(), err error) {
+	return m.take(ctx, m.medium, mediumWait, tenant, n)
+}
+
+// ReserveLarge takes n more bytes for a caller that has [Medium] bytes.
+func (m *Memory) ReserveLarge(ctx context.Context, tenant string, n int64) (release func(), err error) {
+	return m.take(ctx, m.large, largeWait, tenant, n)
+}
+
+// take takes n bytes of a half, for a tenant that has not read too much.
+func (m *Memory) take(ctx context.Context, half *Bulkhead, wait time.Duration, tenant string, n int64) (release func(), err error) {
+	deadline := time.Now().Add(wait)
+	for {
+		if debt := m.debt(tenant); debt > time.Until(deadline) {
+			return nil, half.refused(ctx, true)
+		} else if debt > 0 {
+			select {
+			case <-time.After(debt):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		release, err := half.Acquire(ctx, time.Until(deadline), tenant, n)
+		if err != nil || m.debt(tenant) == 0 {
+			return release, err
+		}
+		release() // another answer has been charged meanwhile
+	}
+}
+
+// Pace waits until n more bytes of a large answer may be read. The number n is at most
+// 256 KiB.
+func (m *Memory) Pace(ctx context.Context, n int) error { return m.pace.WaitN(ctx, n) }
+
+// Decode waits until the caller may decode a large answer. Only one is decoded at a time,
+// so that the other processors are free for everything else.
+func (m *Memory) Decode(ctx context.Context) (done func(), err error) {
+	if err := m.decoding.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { m.decoding.Release(1) }, nil
+}
+
+// Charge counts the bytes of an answer that had a reservation.
+func (m *Memory) Charge(tenant string, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.quotaOf(tenant).left -= float64(n)
+}
+
+// debt returns how long a tenant must wait because of what it has read.
+func (m *Memory) debt(tenant string) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	left := m.quotaOf(tenant).left
+	if left >= 0 {
+		return 0
+	}
+	return time.Duration(-left/bytesPerSecond*float64(time.Second)) + time.Millisecond
+}
+
+// quota is what a tenant may still read.
+type quota struct {
+	left float64 // bytes; negative after a large answer
+	at   time.Time
+}
+
+// quotaOf returns a tenant's quota at this time. The caller must hold m.mu.
+func (m *Memory) quotaOf(tenant string) *quota {
+	now := time.Now()
+	q := m.quota.Get(tenant, now, func() *quota { return &quota{bytesAtOnce, now} })
+	q.left = min(bytesAtOnce, q.left+now.Sub(q.at).Seconds()*bytesPerSecond)
+	q.at = now
+	return q
+}
+
+// Bulkheads returns the halves of the budget.
+func (m *Memory) Bulkheads() []*Bulkhead { return []*Bulkhead{m.medium, m.large} }
