@@ -15,10 +15,9 @@ import (
 // ParseResourceServer normalises a pasted address of a resource server to
 // https://host/api. It accepts a host, host/path or a URL. The default scheme
 // is https. It adds a missing /api and shortens /api/api to /api. Plain http
-// needs an explicit http:// and a host in allow. Non-public IP addresses, and
-// ports below 1024 other than 443, must also be in allow. [NewTransport] checks
-// the addresses that a name resolves to. The error names the fault and does not
-// quote the address.
+// needs an explicit http:// and a host in allow. Non-public IP addresses, and ports below
+// 1024 other than 443, must be listed in allow, too. [NewTransport] checks the addresses
+// that a name resolves to. The error names the fault and does not quote the address.
 func ParseResourceServer(s string, allow *Allow) (string, error) {
 	origin, parts, err := parseAddress(s, allow)
 	if err != nil {
@@ -45,10 +44,10 @@ func ParseAuthServer(s string, allow *Allow) (string, error) {
 	return all[0], nil
 }
 
-// AuthServers returns the possible addresses of the authorisation server for an address
-// that a user typed, the most likely first. All are on the same host and in the form of
-// [ParseAuthServer], which returns the first of them. Self-hosted authorisation servers
-// can be at the root of their host (homotechsual/HaloAPI #1).
+// AuthServers returns the possible addresses of the authorisation server, most likely
+// first, for an address that a user typed. All are on the same host and in the form of
+// [ParseAuthServer], which returns the first of them. Self-hosted authorisation servers can
+// be at the root of their host (homotechsual/HaloAPI #1).
 func AuthServers(s string, allow *Allow) ([]string, error) {
 	origin, parts, err := parseAddress(s, allow)
 	if err != nil {
@@ -74,8 +73,8 @@ func AuthServers(s string, allow *Allow) ([]string, error) {
 	return all, nil
 }
 
-// TokenURL returns the token endpoint of an authorisation server. The address authServer
-// has the form of [ParseAuthServer].
+// TokenURL returns the token endpoint of an authorisation server. The argument authServer
+// has the form that [ParseAuthServer] returns.
 func TokenURL(authServer string) string {
 	if u, err := url.Parse(authServer); err == nil && strings.EqualFold(path.Base(u.Path), tokenPath) {
 		return authServer
@@ -306,8 +305,8 @@ func endsIn(parts []string, word string) bool {
 	return len(parts) > 0 && strings.EqualFold(parts[len(parts)-1], word)
 }
 
-// cutWord removes word and its repetitions from the end of a path. It returns the rest,
-// and word as it is spelled in the path.
+// cutWord removes word and its repetitions from the end of a path. It returns the rest, and
+// the spelling of the word in the path.
 func cutWord(parts []string, word string) (base []string, spelled string) {
 	spelled = word
 	for endsIn(parts, word) {

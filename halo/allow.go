@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Allow lists hosts that may be called even if they are private, link-local or
-// use plain http. Examples are a self-hosted Halo and a test server. A nil
-// Allow lists nothing. An Allow is immutable.
+// Allow is a list of hosts that may be called even if they are private or link-local, or
+// use plain http. Examples are a self-hosted Halo and a test server. A nil Allow lists
+// nothing. An Allow is immutable.
 type Allow struct {
 	names    []allowedName
 	prefixes []allowedPrefix

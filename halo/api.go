@@ -36,8 +36,8 @@ func New(cfg Config) (*API, error) {
 
 // concealed is a string that fmt cannot print, because fmt prints only the
 // address of a func. Methods such as String would not help, because fmt does
-// not call them on unexported fields. A pointer would not help either: for a
-// verb that does not fit the type, fmt prints the value behind it.
+// not call them on unexported fields. A pointer would not help either: for a verb that does
+// not fit the type, fmt prints the value that the pointer points to.
 type concealed func() string
 
 func conceal(s string) concealed { return func() string { return s } }
@@ -49,9 +49,9 @@ func jitter(limit time.Duration) time.Duration {
 	return rand.N(limit) //nolint:gosec // spreads retries over time; security does not depend on it
 }
 
-// get requests a path from the resource server and passes the body of a 2xx
-// response to decode. decode must not retain the body. op names the operation
-// in errors. route is the template of the path, for metrics.
+// get sends a request for a path to the resource server and passes the body of a 2xx
+// response to decode. decode must not retain the body. op names the operation in errors.
+// route is the template of the path, for metrics.
 func (a *API) get(ctx context.Context, op, route, path string, query url.Values, decode func([]byte) error) error {
 	renewed := false
 	return a.retry(ctx, func(p *pace) error {

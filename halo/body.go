@@ -134,8 +134,8 @@ func readOn(b []byte, r io.Reader, limit int64) ([]byte, error) {
 // spare is a pool of buffers for bodies. It holds up to defaultWindow buffers.
 type spare chan []byte
 
-// take returns an empty buffer for a body of the announced length in bytes;
-// 0 or less means unknown.
+// take returns an empty buffer for a body whose announced length is given in bytes; 0 or
+// less means unknown.
 func (s spare) take(announced int64) []byte {
 	var b []byte
 	select {

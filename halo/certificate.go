@@ -4,13 +4,13 @@ package halo
 // The section "Completeness" of the package comment explains how to interpret
 // them.
 type Certificate struct {
-	// Pages is the number of pages read, including the last one. Rows is the
-	// number of rows on them.
+	// Pages is the number of pages read, including the last one. Rows is the number of rows
+	// on these pages.
 	Pages int `json:"pages"`
 	Rows  int `json:"rows"`
 	// Distinct is the number of different ids in the rows. Sum is a checksum of
-	// these ids that does not depend on their order. Two passes with the same
-	// Distinct and the same Sum have shown the same ids.
+	// these ids that does not depend on their order. Two passes with the same Distinct and
+	// the same Sum have read the same ids.
 	Distinct int    `json:"distinct"`
 	Sum      uint64 `json:"sum,omitempty"`
 	// Duplicates is the number of rows whose id appeared earlier in this pass.
@@ -19,8 +19,8 @@ type Certificate struct {
 	Malformed int `json:"malformed,omitempty"`
 
 	// RecordFirst and RecordLast are the first and the last record_count that
-	// Halo sent. RecordMin and RecordMax are the smallest and the largest. All
-	// four are -1 if Halo never sent a count.
+	// Halo sent. RecordMin and RecordMax are the smallest and the largest of these counts.
+	// All four are -1 if Halo never sent a count.
 	RecordFirst int `json:"record_first"`
 	RecordLast  int `json:"record_last"`
 	RecordMin   int `json:"record_min"`

@@ -135,9 +135,8 @@ func TestCertificateShowsChanges(t *testing.T) {
 	}
 }
 
-// With reading ahead, answers do not arrive in page order. The last page still
-// arrives last, so an addition does not hide a deletion near the end of the
-// list.
+// When pages are read ahead, answers do not arrive in page order. The last page still
+// arrives last, so an addition does not hide a deletion near the end of the list.
 func TestReadingAheadHidesNothing(t *testing.T) {
 	t.Parallel()
 	for at := 3; at <= 7; at++ {

@@ -35,9 +35,9 @@ type Query struct {
 	// PageSize is the number of rows to request per page, 1 to 100. The server
 	// may send fewer. The default is 100.
 	PageSize int
-	// Window is the number of pages that [API.Pages] requests at once, from 1
-	// to 16. 1 means no reading ahead. Otherwise Pages reads ahead until some
-	// 4,000 rows are waiting for the caller. The default is 4.
+	// Window is the number of pages that [API.Pages] requests at once, from 1 to 16. 1
+	// means that no pages are read ahead. Otherwise Pages reads ahead until some 4,000 rows
+	// are waiting for the caller. The default is 4.
 	Window int
 	// VerifyTail makes [API.Pages] read the greatest id from the end of the
 	// list before it yields the first page; see "Completeness" in the package
@@ -167,7 +167,7 @@ func (a *API) Page(ctx context.Context, q Query, number int) (Page, error) {
 	}, nil
 }
 
-// list reads one page. q must come from withDefaults.
+// list reads one page. The query q must come from withDefaults.
 func (a *API) list(ctx context.Context, q Query, number int) (listing, error) {
 	var l listing
 	err := a.get(ctx, fmt.Sprintf("list clients page %d", number), "/Client", "/Client", q.values(number), func(body []byte) (err error) {

@@ -47,7 +47,7 @@ func TestNotFoundIsAboutTheClientOnly(t *testing.T) {
 	t.Parallel()
 	a := wired(t, wire{token: func(*http.Request) (*http.Response, error) { return reply(404, ""), nil }})
 	if _, err := a.Client(t.Context(), 12); errors.Is(err, ErrNotFound) {
-		t.Errorf("404 of the authorisation server: %v", err)
+		t.Errorf("404 from the authorisation server: %v", err)
 	}
 }
 

@@ -75,8 +75,8 @@ type Limits struct {
 	// AttemptTimeout bounds one attempt, from dialling to the last byte of the
 	// body. The default is 30 s.
 	AttemptTimeout time.Duration
-	// RetryBudget bounds the time from the first failed attempt of a call to
-	// the start of its last one. The default is 20 s.
+	// RetryBudget bounds the time from the first failed attempt of a call to the start of
+	// its last attempt. The default is 20 s.
 	RetryBudget time.Duration
 	// MaxWait is the longest time that a throttled call waits before a retry.
 	// If Halo requests a longer wait, the call fails at once and its error

@@ -264,8 +264,8 @@ func oldInteger(b []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// oldBoolean is true for the JSON value true, for a nonzero number, and for a
-// string that holds either.
+// oldBoolean is true for the JSON value true, for a nonzero number, and for a string that
+// holds one of these.
 type oldBoolean bool
 
 // UnmarshalJSON never fails.

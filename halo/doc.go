@@ -89,8 +89,8 @@
 // A count is a claim. If the last page according to the count is as full as any
 // other, [API.Pages] makes one more request. A count that is smaller than the
 // number of ids so far does not end the pass, and without a count the pass ends
-// with a page that has no new id. [Certificate.Sum] tells whether two passes have
-// shown the same ids.
+// with a page that has no new id. [Certificate.Sum] shows whether two passes have read the
+// same ids.
 //
 // Halo pages by offset, and the list may change during the pass. When a client
 // is deleted, all later clients move up, so the client at the next page

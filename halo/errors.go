@@ -35,8 +35,8 @@ var (
 	// redirect, or JSON of an unexpected shape.
 	ErrNotHalo = errors.New("not an answer from Halo's API")
 	// ErrNoToken is an ErrNotHalo from the token call: the path does not exist, or
-	// the answer holds neither a usable token nor an OAuth error. It does not cover
-	// HTML with status 200 and redirects, which maintenance can cause.
+	// the answer holds neither a usable token nor an OAuth error. It covers neither HTML
+	// with status 200 nor redirects, both of which maintenance can cause.
 	ErrNoToken = fmt.Errorf("%w", ErrNotHalo)
 	// ErrTooLarge means that the answer exceeds the limit on bytes or rows.
 	ErrTooLarge = errors.New("answer too large")
@@ -71,7 +71,7 @@ type Error struct {
 	misplaced bool // see [IsMisplaced]
 }
 
-// next is the decision whether to make another attempt.
+// next is the decision on whether to make another attempt.
 type next int
 
 const (
@@ -124,9 +124,9 @@ func IsMisplaced(err error) bool {
 	return ok && e.misplaced
 }
 
-// RetryAfter returns how long to wait before calling again. It returns false if
-// the error has no such wait. The wait is the server's Retry-After or, after a
-// 429 without one, 5 s or more.
+// RetryAfter returns how long to wait before calling again. It returns false if the error
+// carries no such wait. The wait is the server's Retry-After or, after a 429 without one, 5
+// s or more.
 func RetryAfter(err error) (time.Duration, bool) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.RetryAfter <= 0 {

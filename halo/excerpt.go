@@ -132,8 +132,8 @@ func Redact(text string, secrets ...string) string {
 }
 
 // oneLine drops control characters, invisible characters and invalid UTF-8, and
-// folds white space. Dropping a character joins the text on both sides, which
-// reveals a secret that the character splits.
+// folds white space. Dropping a character joins the text on both sides, which reveals a
+// secret that the character had split.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -8,8 +8,8 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// public rejects addresses that IANA reserves for special purposes. It is
-// read-only.
+// The guard in the variable named public rejects addresses that IANA reserves for special
+// purposes. It is read-only.
 var public = ssrf.New(ssrf.WithAnyPort())
 
 // metadata lists the addresses at which clouds give credentials to any caller.
@@ -38,8 +38,8 @@ var metadata = []netip.Addr{
 }
 
 // refusedError explains why an address is refused. No connection is attempted,
-// so the error does not reveal whether a server listens at the address. It also
-// does not show what a name resolves to.
+// so the error does not reveal whether a server listens at the address. Nor does it show
+// what a name resolves to.
 type refusedError struct {
 	host, why, hint string
 }
@@ -52,8 +52,8 @@ const (
 	neverHint = "HALOSYNC_ALLOW_HOSTS cannot allow it"
 )
 
-// check returns a [*refusedError] if calling host at the resolved address to is
-// not allowed.
+// check returns a [*refusedError] if calling the given host at its resolved address is not
+// allowed.
 func (a *Allow) check(host string, to netip.AddrPort) error {
 	is := "resolves to "
 	if _, err := netip.ParseAddr(host); err == nil {

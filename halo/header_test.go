@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// headerWire answers token calls and reads, and calls seen with each request.
+// headerWire answers token calls and reads, and passes each request to the function seen.
 func headerWire(seen func(*http.Request)) wire {
 	return wire{
 		token: func(r *http.Request) (*http.Response, error) {
@@ -23,8 +23,8 @@ func headerWire(seen func(*http.Request)) wire {
 	}
 }
 
-// The header is sent with every request: token calls, reads, and repeated ones
-// after the token is revoked or a request fails.
+// The header is sent with every request: token calls, reads, and requests repeated after
+// the token is revoked or a request fails.
 func TestOwnHeaderIsAlwaysSent(t *testing.T) {
 	t.Parallel()
 	var calls []string

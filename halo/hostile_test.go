@@ -9,9 +9,9 @@ import (
 )
 
 // hostile lists addresses that an attacker could type to make the worker call a
-// forbidden target. The field why is part of the error message. Entries with leads are
-// names that the test's name server resolves. They are refused when dialled.
-// All other entries are refused when parsed.
+// forbidden target. The field why is part of the error message. Entries with the field
+// leads are names that the test's name server resolves. They are refused when dialled. All
+// other entries are refused when parsed.
 var hostile = []struct{ address, why, leads string }{
 	// IP addresses in their usual spelling.
 	{"127.0.0.1", "loopback", ""},
@@ -189,9 +189,9 @@ var hostile = []struct{ address, why, leads string }{
 	{"many.example", "resolves to", "10.0.0.1 127.0.0.1 fd00::1 169.254.169.254"},
 }
 
-// The test calls each address that parses, through an API. Addresses are also called as
-// typed, because a stored address may never have been parsed. Names are resolved inside the
-// process, and nothing would be dialled even if the guard failed.
+// Through an API, the test calls each address that can be parsed. Addresses are also called
+// as typed, because a stored address may never have been parsed. Names are resolved inside
+// the process, and nothing would be dialled even if the guard failed.
 func TestHostileAddresses(t *testing.T) {
 	t.Parallel()
 	if len(hostile) < 140 {

@@ -62,9 +62,9 @@ func redirected(h http.Header) error {
 	return fmt.Errorf("redirected to %s: is the address right?", host)
 }
 
-// judgeToken turns an answer from the authorisation server into an error. got and bad
-// are the result of [decodeToken]. If tenant is set, a 500 is retried only once: Halo
-// answers 500 when a tenant does not exist, and a person may be waiting.
+// judgeToken turns an answer from the authorisation server into an error. The arguments got
+// and bad are the result of [decodeToken]. If tenant is set, a 500 is retried only once:
+// Halo answers 500 when a tenant does not exist, and a person may be waiting.
 func judgeToken(ans answer, got tokenAnswer, bad error, tenant string, attempts int) *Error {
 	success := ans.status/100 == 2
 	if success && bad == nil && got.token != "" && got.fault == "" && sendable(got.token) {
@@ -92,12 +92,12 @@ func judgeToken(ans answer, got tokenAnswer, bad error, tenant string, attempts 
 		}
 		e.kind, e.cause = ErrNoToken, errWrongServer
 		if got.fault != "" || kindOf(withoutBOM(ans.body)) == '<' {
-			e.kind = ErrNotHalo // may be temporary, like a maintenance page
+			e.kind = ErrNotHalo // may be temporary, for example a maintenance page
 		}
 	case status == http.StatusUnauthorized:
 		e.kind = ErrCredentials
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
-		// Never ErrNotFound, which would look like a missing client.
+		// This must not be ErrNotFound, which would look like a missing client.
 		e.kind, e.cause = ErrNoToken, errWrongServer
 	case tenant != "" && (status == http.StatusBadRequest || status == http.StatusInternalServerError && bad != nil):
 		e.cause = fmt.Errorf("is the tenant name %q right?", tenant)

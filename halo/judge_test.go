@@ -14,7 +14,7 @@ var kinds = []error{
 	ErrThrottled, ErrUnavailable, ErrNotHalo, ErrTooLarge, ErrRefused,
 }
 
-// checkKind checks that err is of kind want and of no other.
+// checkKind checks that err has the kind want and no other kind.
 func checkKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range kinds {

@@ -18,17 +18,18 @@ import (
 const (
 	// maxID is the greatest integer that JSON numbers represent exactly.
 	maxID = 1 << 53
-	// maxText bounds names and other strings, in runes.
+	// maxText bounds the length in runes of names and other strings.
 	maxText = 1000
-	// maxNumber bounds a string that is parsed as a number or a flag, in bytes.
+	// maxNumber bounds the length in bytes of a string that is parsed as a number or a
+	// flag.
 	maxNumber = 64
 	// maxDigits is the maximum number of digits on the fast path. A number of
 	// that length always fits in an int64.
 	maxDigits = 15
 )
 
-// idOf reads an id, written as 12, 12.0 or "12". It returns 0 for anything not
-// in 1 to 2^53.
+// idOf reads an id, written as 12, 12.0 or "12". It returns 0 for anything outside the
+// range 1 to 2^53.
 func idOf(raw []byte) int64 {
 	if v, ok := integerOf(raw); ok && v >= 1 {
 		return v
@@ -64,7 +65,7 @@ func integerOf(raw []byte) (int64, bool) {
 	return int64(v), true
 }
 
-// digits is the fast path of integerOf. It accepts only a short run of digits.
+// digits is the fast path of integerOf. It accepts only a short sequence of digits.
 func digits(raw []byte) (v int64, ok bool) {
 	if len(raw) == 0 || len(raw) > maxDigits {
 		return 0, false
@@ -107,6 +108,6 @@ func textOf(raw []byte) string {
 	}
 	// Invalid bytes are removed first. Unquoting would turn them into U+FFFD,
 	// as if Halo had sent that character.
-	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports half a surrogate pair, which becomes U+FFFD
+	text, _ := jsontext.AppendUnquote(nil, bytes.ToValidUTF8(raw, nil)) // the error reports an unpaired surrogate, which becomes U+FFFD
 	return plaintext.Clean(string(text), maxText)
 }

@@ -54,7 +54,7 @@ func newStub(t testing.TB, api http.HandlerFunc) *stub {
 	return s
 }
 
-// requests returns the API's paths requested so far.
+// requests returns the API paths requested so far.
 func (s *stub) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func localTransport(t testing.TB) *http.Transport {
 	return transport
 }
 
-// api returns a handle on a stub, without waits between retries. The change
+// api returns a handle on a stub; the handle does not wait between retries. The change
 // functions adjust the configuration first.
 func (s *stub) api(t testing.TB, change ...func(*Config)) *API {
 	t.Helper()
@@ -125,7 +125,7 @@ func reply(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// wired returns a handle on a wire, with the real jitter.
+// wired returns a handle with the real jitter on a wire.
 func wired(t testing.TB, w wire, change ...func(*Config)) *API {
 	t.Helper()
 	cfg := Config{

@@ -11,9 +11,8 @@ import (
 	"testing"
 )
 
-// names is a name server inside the test. For each name, it has a list of
-// answers, one for each lookup, and repeats the last answer. Nothing leaves the
-// process.
+// names is a name server that runs inside the test. For each name, it has a list of
+// answers, one for each lookup, and repeats the last answer. Nothing leaves the process.
 type names struct {
 	mu      sync.Mutex
 	answers map[string][][]string // IP addresses
@@ -57,8 +56,7 @@ func (n *names) serve(conn net.Conn) {
 	}
 }
 
-// answer returns the reply to a query with one question, which is all that Go
-// sends.
+// answer returns the reply to a query with a single question, the only kind that Go sends.
 func (n *names) answer(query []byte) []byte {
 	var labels []string
 	end := 12

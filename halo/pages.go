@@ -43,14 +43,14 @@ type Cursor struct {
 // The sequence is lazy and can be ranged over again from the same cursor. When
 // the loop ends, all its requests have ended.
 //
-// The last page of a successful pass has Last set. On that page, the number of
-// ids equals Halo's count. If that never happens, the last page is the first
-// page that is empty or has no new id; it is yielded without clients. If the
-// cursor is Done, the sequence is empty.
+// The last page of a successful pass has Last set. At that page, the number of ids seen so
+// far equals Halo's count. If that never happens, the last page is the first page that is
+// empty or has no new id; it is yielded without clients. If the cursor is Done, the
+// sequence is empty.
 //
-// The count is only a claim. If the last page according to the count is as full
-// as any other, Pages makes one more request before it yields the page. A new
-// id in the answer refutes the count, and the pass continues.
+// The count is only a claim. If the page that is last according to the count is as full as
+// any other, Pages makes one more request before it yields that page. A new id in the
+// answer refutes the count, and the pass continues.
 //
 // An error ends the sequence and is yielded with an empty page. All earlier
 // pages have been yielded, and the Cursor of the last yielded page resumes the
@@ -122,7 +122,7 @@ type pass struct {
 	fullest int // rows on the fullest page so far
 }
 
-// newPass starts or resumes a pass. It does not retain the set of ids in from.
+// newPass starts or resumes a pass. It does not retain the set of ids in the argument from.
 func newPass(q Query, from Cursor) (*pass, error) {
 	q, err := q.withDefaults()
 	if err != nil {
@@ -196,7 +196,7 @@ func (p *pass) admit(l listing) Page {
 const minFull = 10
 
 // mayContinue reports whether the list may continue after l, the last page
-// according to Halo's count: l is as full as any page of the pass.
+// according to Halo's count. This is the case if l is as full as any page of the pass.
 func (p *pass) mayContinue(l listing) bool {
 	return p.cur.Certificate.Ended == EndedCount && l.rows >= p.fullest && l.rows >= min(minFull, p.query.PageSize)
 }
@@ -205,9 +205,9 @@ func (p *pass) mayContinue(l listing) bool {
 // the answer has a new id, the pass is not over.
 //
 // If the list seems to have only one page, Halo may be sending that page for
-// every page_no. So proveEnd requests page 2 with pages that are one row
-// shorter. This page begins with the last row of page 1. If the answer begins
-// with the first row instead, Halo ignores page_no.
+// every page_no. So proveEnd requests page 2 with a page size that is smaller by one row.
+// This page begins with the last row of page 1. If the answer begins with the first row
+// instead, Halo ignores page_no.
 func (a *API) proveEnd(ctx context.Context, p *pass, l listing) error {
 	q, number := p.query, p.cur.NextPage
 	only := number == 2
@@ -231,7 +231,7 @@ func (a *API) proveEnd(ctx context.Context, p *pass, l listing) error {
 	return nil
 }
 
-// target returns the page to read ahead to, or 0 to stop reading ahead.
+// target returns the number of the last page to read ahead, or 0 to stop reading ahead.
 func (p *pass) target() int {
 	if p.cur.Done || p.query.Stop != nil && p.query.Stop() {
 		return 0
@@ -250,8 +250,8 @@ func (p *pass) lastPage() int {
 	return min((n+p.fullest-1)/p.fullest, maxPages)
 }
 
-// tail returns the number of the page that shows the greatest id, or 0 if that
-// page need not be read.
+// tail returns the number of the page with the greatest id, or 0 if that page need not be
+// read.
 func (p *pass) tail(first listing) int {
 	if !p.query.VerifyTail || first.rows == 0 || first.count <= first.rows {
 		return 0
@@ -260,8 +260,8 @@ func (p *pass) tail(first listing) int {
 }
 
 // verifyTail reads the last page of the list, then reads the first page again
-// and returns it. Every page that the pass yields is therefore more recent than
-// TailID, so no change in between goes unnoticed.
+// and returns it. Every page that the pass yields is therefore read after TailID, so no
+// change between the two goes unnoticed.
 func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
 	tail := p.tail(first)
 	if tail == 0 {

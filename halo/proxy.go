@@ -71,7 +71,7 @@ func (p *Proxy) GoString() string { return p.String() }
 func (p *Proxy) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
 
 // proxyError reports that the proxy did not connect to Halo. It does not show the proxy's
-// address, because not everyone who sees the error may know it.
+// address, because not everyone who sees the error is permitted to know it.
 type proxyError struct {
 	why  string
 	next next
@@ -84,12 +84,12 @@ var errProxyCredentials = &proxyError{"does not accept its user and password (st
 
 const (
 	dialTimeout = 10 * time.Second
-	// maxProxyHeader bounds the proxy's answer to CONNECT, in bytes.
+	// maxProxyHeader bounds the size in bytes of the proxy's answer to CONNECT.
 	maxProxyHeader = 64 << 10
 )
 
-// proxied makes transport call Halo through a proxy. The guard checks Halo's address
-// before the proxy is asked for it, and the proxy is asked for the address that was
+// proxied configures transport to call Halo through a proxy. The guard checks Halo's
+// address before the proxy is asked for it, and the proxy is asked for the address that was
 // checked, not for the name, which it could resolve differently. If a name is listed in
 // allow, the proxy is asked for the name, because some proxies filter by name.
 //

@@ -97,7 +97,7 @@ func (p *testProxy) requests() []string {
 	return asked
 }
 
-// via returns the proxy with credentials.
+// via returns the proxy's address with credentials.
 func (p *testProxy) via(t *testing.T) *Proxy {
 	t.Helper()
 	proxy, err := ParseProxy(strings.Replace(p.URL, "://", "://proxyuser:pr0xy%2Fpass@", 1))
@@ -137,8 +137,8 @@ func apiVia(t *testing.T, base string, allow *Allow, p *Proxy, names *names, roo
 	return newAPI(t, Config{ResourceServer: base + "/api", AuthServer: base + "/auth", ClientID: "app", ClientSecret: testSecret, Transport: transport, Limits: Limits{RetryBudget: time.Millisecond}})
 }
 
-// A proxy is asked for the address that the guard has checked. Only for a listed host does
-// the proxy get the name, which this machine may be unable to resolve.
+// A proxy is asked for the address that the guard has checked. The proxy gets the name only
+// for a listed host, because this machine may be unable to resolve that name.
 func TestCallsThroughAProxy(t *testing.T) {
 	t.Parallel()
 	port, roots := tlsHalo(t)
@@ -275,7 +275,7 @@ func TestFaultsOfAProxy(t *testing.T) {
 	_, err = apiVia(t, "https://unknown.example", allow, proxy.via(t), leads(nil), roots).Client(t.Context(), 7)
 	check("unknown name", err, proxy.Listener.Addr().String(), "is not asked for unknown.example")
 
-	// A call through a proxy that never answers ends with its context.
+	// If a proxy never answers, the call through it ends when the call's context ends.
 	silent := newTestProxy(t, false)
 	end := make(chan struct{})
 	t.Cleanup(func() { close(end) }) // before the server is closed

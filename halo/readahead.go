@@ -16,9 +16,8 @@ const (
 )
 
 // readahead fetches numbered pages, several at a time, and returns them in
-// order. Only one goroutine may take pages. Each fetch runs in its own
-// goroutine and starts the next fetch when it ends, so fetching continues while
-// the caller is busy.
+// order. Only one goroutine may take pages. Each fetch runs in its own goroutine and, when
+// it ends, starts the next fetch, so fetching continues while the caller is busy.
 type readahead struct {
 	fetch  func(number int) (listing, error)
 	window int // maximum number of concurrent fetches; 1: fetch only in take
@@ -43,7 +42,7 @@ type arrival struct {
 	panicked any
 }
 
-// take returns the next page. If its fetch has not started yet, take fetches
+// take returns the next page. If the fetch of that page has not started yet, take starts
 // it.
 func (r *readahead) take() (listing, error) {
 	r.mu.Lock()
@@ -123,9 +122,9 @@ func (r *readahead) land(f *arrival) {
 	r.refill()
 }
 
-// ahead returns the number of pages that have been requested but not taken.
-// ready reports whether the first of these pages has arrived without an error;
-// taking it then does not block.
+// ahead returns the number of pages that have been requested but not taken. The result
+// ready reports whether the first of these pages has arrived without an error; taking it
+// then does not block.
 func (r *readahead) ahead() (pages int, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +139,7 @@ func (r *readahead) ahead() (pages int, ready bool) {
 	return len(r.flights), ready
 }
 
-// wait stops reading ahead and waits for the running fetches.
+// wait stops reading ahead and waits until the running fetches end.
 func (r *readahead) wait() {
 	r.fill(0)
 	r.running.Wait()

@@ -178,7 +178,7 @@ func TestReadaheadWindowOfOne(t *testing.T) {
 	}
 }
 
-// Breaking out of the loop waits until all requests in flight have ended.
+// A caller that breaks out of the loop waits until all requests in flight have ended.
 func TestBreakEndsReadingAhead(t *testing.T) {
 	t.Parallel()
 	var flying atomic.Int32

@@ -25,7 +25,7 @@ func newReader(body []byte) reader {
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
 }
 
-// document reads the whole body with array or object, depending on its first
+// document reads the whole body with the function array or object, depending on the first
 // byte. Callers return its error unchanged.
 func (r reader) document(body []byte, array, object func() error) error {
 	var err error

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// maxErrorBody bounds the body of an error, in bytes.
+	// maxErrorBody bounds the size in bytes of an error's body.
 	maxErrorBody = 64 << 10
-	// maxTokenBody bounds the answer to a token call, in bytes.
+	// maxTokenBody bounds the size in bytes of the answer to a token call.
 	maxTokenBody = 1 << 20
-	// maxSpare bounds a buffer that is kept for a later body, in bytes. A page
+	// maxSpare bounds the size in bytes of a buffer that is kept for a later body. A page
 	// takes some 100 KB.
 	maxSpare = 256 << 10
 )

@@ -24,7 +24,7 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// pace is the state of the retries of one call.
+// pace is the retry state of one call.
 type pace struct {
 	budget, maxWait time.Duration
 	jitter          func(time.Duration) time.Duration
@@ -32,11 +32,11 @@ type pace struct {
 	attempts int           // attempts made so far
 	retries  int           // attempts that followed a wait
 	began    time.Time     // end of the first failed attempt
-	gated    time.Duration // time spent in the gate since began
+	gated    time.Duration // time spent in the gate since that attempt ended
 }
 
-// retry calls the function once until it succeeds or fails permanently. Errors
-// other than [*Error] are final.
+// retry calls its function argument repeatedly until the function succeeds or fails
+// permanently. Errors other than [*Error] are final.
 func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 	p := &pace{budget: a.cfg.RetryBudget, maxWait: a.cfg.MaxWait, jitter: a.jitter}
 	for {
@@ -59,8 +59,8 @@ func (a *API) retry(ctx context.Context, once func(*pace) error) error {
 }
 
 // next returns how long to wait before the next attempt, or false if the call
-// must fail now. After a 429 without Retry-After it sets e.RetryAfter to a wait
-// of its own choice.
+// must fail now. After a 429 without Retry-After, it sets e.RetryAfter to a wait that it
+// chooses itself.
 func (p *pace) next(e *Error, now time.Time) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = now

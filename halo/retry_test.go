@@ -106,7 +106,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// step is one answer of a script: an error, or a status with headers.
+// step is one answer in a script: an error, or a status with headers.
 type step struct {
 	err    error
 	status int

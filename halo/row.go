@@ -10,7 +10,7 @@ import (
 // row is a client that is being read.
 type row struct {
 	Client
-	group string // TopLevelName of the previous row, which most rows share
+	group string // TopLevelName of the previous row; most rows have the same one
 }
 
 // rowBytes is the memory of a [Client] without its texts.
@@ -67,7 +67,7 @@ func setter(raw []byte) func(*row, []byte) {
 // letters.
 const initials = `iIntNTrRaA\`
 
-// named reports whether a raw key is name, regardless of case.
+// reports whether a raw key equals name, regardless of case.
 func named(raw []byte, name string) bool { return bytes.EqualFold(keyOf(raw), []byte(name)) }
 
 // keyOf returns a key without its quotes. It returns nil for an escaped key
@@ -87,8 +87,7 @@ func keyOf(raw []byte) []byte {
 // with every letter escaped.
 const maxKey = len(`""`) + len(`\u0074`)*len("toplevel_name")
 
-// writes reports whether raw is the JSON string for text, written without
-// escapes.
+// writes reports whether raw is the JSON string for text without escapes.
 func writes(raw []byte, text string) bool {
 	return len(raw) == len(text)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == text && bytes.IndexByte(raw, '\\') < 0
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// maxRoots bounds a file of certificates, in bytes. The largest bundles of
-// public authorities are a third of that size.
+// maxRoots bounds the size in bytes of a certificate file. The largest bundles of public
+// authorities are a third of that size.
 const maxRoots = 1 << 20
 
 // LoadRoots returns the system's certificate authorities together with those of

@@ -27,18 +27,18 @@ type token struct {
 	renewAt time.Time
 }
 
-// flight is one request for a token, shared by all callers that wait for it.
+// flight is one request for a token, shared by all callers that are waiting for it.
 type flight struct {
 	done     chan struct{} // closed when value, err and panicked are set
 	value    concealed     // nil with an error
 	err      error
 	panicked any
 	waiters  int                // guarded by tokens.mu
-	cancel   context.CancelFunc // called when the last waiter leaves
+	cancel   context.CancelFunc // called when the last waiting caller leaves
 }
 
 // get returns a token that is not due for renewal. It returns early when ctx is
-// done; the token request continues while another caller waits for it.
+// done; the token request continues while another caller is waiting for it.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err

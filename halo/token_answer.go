@@ -20,7 +20,7 @@ const (
 	// renewEarly is how long before expiry a token is renewed. A short-lived
 	// token is renewed after nine tenths of its lifetime instead.
 	renewEarly = time.Minute
-	// maxToken bounds a token, in bytes. The token goes into a header, and
+	// maxToken bounds the length of a token in bytes. The token goes into a header, and
 	// proxies accept some 8 KB of headers.
 	maxToken = 16 << 10
 )
@@ -59,8 +59,8 @@ func decodeToken(body []byte) (ans tokenAnswer, err error) {
 	return ans, err
 }
 
-// orText replaces text with the value of the JSON string raw, without spaces around it.
-// It does nothing if raw is not a string or its value is blank.
+// orText replaces text with the value of the JSON string raw, without the surrounding
+// spaces. It does nothing if raw is not a string or its value is blank.
 func orText(text *string, raw []byte) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return

@@ -14,8 +14,9 @@ func stating(raw string) string {
 	return `{"access_token":"tok-%d","token_type":"Bearer","expires_in":` + raw + `}`
 }
 
-// A token answer is read as leniently as a row. The token is used until its lifetime, if
-// readable, is over. No lifetime causes a new token for each request.
+// A token answer is read as leniently as a row. The token is used until the end of its
+// lifetime, if the lifetime is readable. Whatever its lifetime, a token serves more than
+// one request.
 func TestTokenAnswers(t *testing.T) {
 	t.Parallel()
 	const hour, unread, shortest, longest = 59 * time.Minute, 49 * time.Minute, 54 * time.Second, 24*time.Hour - time.Minute

@@ -15,7 +15,7 @@ import (
 type tokenServer struct {
 	mu     sync.Mutex
 	issued int
-	body   string // with %d for the number of the token
+	body   string // with %d in place of the token's number
 	wait   func(*http.Request) error
 }
 
@@ -225,7 +225,7 @@ func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	})
 }
 
-// If Halo rejects an old token, the newer token must stay.
+// If Halo rejects an old token, the newer token must stay in use.
 func TestDropKeepsNewerToken(t *testing.T) {
 	t.Parallel()
 	tok := &tokens{current: token{conceal("new"), time.Now().Add(time.Hour)}}

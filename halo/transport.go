@@ -13,9 +13,9 @@ import (
 // NewTransport returns a transport that connects only to public addresses, on
 // port 443 or ports from 1024, and to the entries of allow. A nil allow has no
 // entries. The address is checked when it is dialled, after resolution, so that
-// a name cannot change its address between check and use. If a name resolves to
-// several addresses, only those that pass are tried. A name in allow may
-// resolve to any address except metadata services, multicast and 0.0.0.0.
+// a name cannot change its address between check and use. If a name resolves to several
+// addresses, only those that pass the check are tried. A name in allow may resolve to any
+// address except metadata services, multicast and 0.0.0.0.
 //
 // The transport ignores proxy settings in the environment: with such a proxy,
 // the check would apply to the proxy's address. It requires TLS 1.2 or newer.
@@ -30,9 +30,8 @@ func NewProxyTransport(allow *Allow, proxy *Proxy) *http.Transport {
 	return newTransport(allow, wiring{proxy: proxy})
 }
 
-// wiring is the way to the network, parts of which tests replace. The zero value
-// is the real network without a proxy. No field can permit a target that the
-// guard refuses.
+// wiring is the path to the network; tests replace parts of it. The zero value is the real
+// network without a proxy. No field can permit a target that the guard refuses.
 type wiring struct {
 	proxy    *Proxy
 	resolver *net.Resolver

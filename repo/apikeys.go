@@ -29,7 +29,7 @@ func keyRight(err error) error {
 	return ErrKeyRight
 }
 
-// APIKey is a credential for HTTP without its secret. Only a hash of the secret is
+// APIKey is a credential for HTTP access, without its secret. Only a hash of the secret is
 // stored.
 type APIKey struct {
 	ID         uuid.UUID
@@ -124,8 +124,8 @@ func (s *Store) APIKeys(ctx context.Context, tenant string) ([]APIKey, error) {
 }
 
 // RevokeAPIKey revokes a key, found by name or id, and ends the sessions that were
-// started with it. It returns the key and the number of ended sessions. If the key was
-// already revoked, it is returned unchanged. The error is [ErrNotFound] if no key
+// started with it. It returns the key and the number of sessions that it ended. If the key
+// was already revoked, it is returned unchanged. The error is [ErrNotFound] if no key
 // matches, or [ErrKeyRight].
 func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string) (key APIKey, sessions int, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -177,8 +177,8 @@ func findAPIKey(ctx context.Context, q querier, tenant, nameOrID, lock string) (
 	return found[0], nil
 }
 
-// APIKeyProof finds a key of any tenant by its id, because the tenant is unknown
-// before authentication. It returns [ErrNotFound] if no key has the id.
+// APIKeyProof finds a key by its id among the keys of all tenants, because the tenant is
+// unknown before authentication. It returns [ErrNotFound] if no key has the id.
 func (s *Store) APIKeyProof(ctx context.Context, id uuid.UUID) (APIKeyProof, error) {
 	rows, err := s.forAllTenants().Query(ctx, `
 		select `+keyColumns+`, k.hash, `+liveKey+` as valid, coalesce(k.last_used_at < now() - interval '1 minute', true) as stale

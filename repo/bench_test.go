@@ -133,7 +133,7 @@ func insertOne(ctx context.Context, tx pgx.Tx, w *fixture, c repo.Client) error 
 }
 
 // BenchmarkImport100k imports a tenant of 100,000 clients into an empty database that
-// was never analysed. "last/first" divides the time of the last hundred batches by the
+// was never analysed. "last/first" is the time of the last hundred batches divided by the
 // time of the first hundred. It grows if a plan or an index is wrong.
 func BenchmarkImport100k(b *testing.B) {
 	all := clients(100_000)

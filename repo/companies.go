@@ -166,8 +166,8 @@ func (s *Store) AllCompanies(ctx context.Context, tenant string, f CompanyFilter
 	})
 }
 
-// FindCompanies finds the companies that word may refer to. It matches ids first,
-// otherwise external ids, otherwise names. norm is the normalised word.
+// FindCompanies finds the companies to which the argument word may refer. It matches ids
+// first, otherwise external ids, otherwise names. norm is the normalised word.
 func (s *Store) FindCompanies(ctx context.Context, tenant, word, norm string) ([]CompanyMatch, error) {
 	if unstorable(word, 1, maxNorm) != "" {
 		return nil, nil
@@ -205,10 +205,10 @@ func (s *Store) CompaniesByID(ctx context.Context, tenant string, connectionID u
 	return byID, wrap("companies by id", err)
 }
 
-// PickCompanies lists up to maxRows companies for a person to choose from when mapping
-// on a connection. Companies without a mapping on the connection come first, older
-// companies before newer ones. Each has its client on the connection. If search is not
-// empty, only names that contain it are listed, ignoring case.
+// PickCompanies lists up to maxRows companies for a person to choose from when mapping a
+// client on a connection. Companies without a mapping on the connection come first, older
+// companies before newer ones. Each company includes its client on the connection. If
+// search is not empty, only names that contain it are listed, ignoring case.
 //
 // If all companies are mapped, the query must check each of them. It is written so that
 // the planner does not look up their mappings one by one. Without statistics, the

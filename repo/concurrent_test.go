@@ -117,7 +117,7 @@ func TestFrozenWorkerIsFencedOff(t *testing.T) {
 }
 
 // If a connection is removed while one of its batches is being written, one of the two
-// waits for the other. No row of the connection remains.
+// transactions waits for the other. No row of the connection remains.
 func TestRemoveDuringImport(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -121,7 +121,7 @@ type enteredValues struct{ secret, header *secret.String }
 
 func (e enteredValues) none() bool { return e.secret == nil && e.header == nil }
 
-// how returns what events say about the change.
+// how returns the text with which events describe the change.
 func (e enteredValues) how() string {
 	switch {
 	case e.none():
@@ -134,7 +134,7 @@ func (e enteredValues) how() string {
 	return "secret and header value replaced"
 }
 
-// sealedChange holds the sealed values that change; nil: unchanged.
+// sealedChange holds the new sealed values; nil: unchanged.
 type sealedChange struct{ secret, header []byte }
 
 func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
@@ -253,8 +253,8 @@ func writeConnection(ctx context.Context, tx pgx.Tx, c Connection, sealed sealed
 	return err
 }
 
-// instance returns the fields that determine which Halo a connection reads, and as
-// which application.
+// instance returns the fields that determine which Halo a connection reads and which
+// application it uses to do so.
 func (c Connection) instance() [5]string {
 	return [5]string{c.Domain, c.AuthServer, c.HaloTenant, c.ClientID, c.HeaderName}
 }
@@ -323,8 +323,8 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// ConfirmInstance records that a connection still reads the same Halo as its mappings,
-// although its address or credentials changed.
+// ConfirmInstance records that a connection still reads the Halo to which its mappings
+// refer, although its address or credentials changed.
 func (s *Store) ConfirmInstance(ctx context.Context, tenant string, connectionID uuid.UUID) error {
 	tag, err := s.forTenant(tenant).Exec(ctx, `
 		update halosync.connections set instance_unsure = false where tenant = $1 and id = $2`, tenant, connectionID)

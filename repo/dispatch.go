@@ -8,7 +8,7 @@ import (
 
 // undispatchedSQL has two subqueries: one for runs that were never dispatched, one for
 // runs that were dispatched over a minute ago. With a single condition, each tick would
-// read every run that waits in the queue, which takes a tenth of a second for 100,000
+// read every run that is waiting in the queue, which takes a tenth of a second for 100,000
 // runs.
 const undispatchedSQL = `
 	with never as materialized (
@@ -31,7 +31,7 @@ const dispatchable = `
 
 // ClaimUndispatched returns up to limit runs, of all tenants, that should be put into
 // the queue. These are queued runs that were never dispatched, queued runs that were
-// dispatched over a minute ago and should have started, and running runs without a
+// dispatched over a minute ago and should have started, and running runs that have had no
 // heartbeat for a minute. Concurrent calls get different runs.
 func (s *Store) ClaimUndispatched(ctx context.Context, limit int) ([]Run, error) {
 	runs, err := queryRuns(ctx, s.forAllTenants(), undispatchedSQL, limit)
@@ -56,8 +56,8 @@ func (s *Store) UndispatchAll(ctx context.Context) error {
 	return wrap("undispatch all runs", err)
 }
 
-// SetRequestKey sets the key of a run that was requested in SQL to the key that Go code
-// computes for an equal request. If a live run already has that key, nothing changes.
+// SetRequestKey gives a run that was requested in SQL the key that Go code computes for an
+// equal request. If a live run already has that key, nothing changes.
 func (s *Store) SetRequestKey(ctx context.Context, tenant string, id uuid.UUID, key string) error {
 	if err := checkText("request key", key, 1, 200); err != nil {
 		return wrap("request key", err)

@@ -29,7 +29,7 @@ var (
 	ErrLocked = scoped.ErrLocked
 	// ErrChanged means that a connection has changed since it was read; see
 	// [Store.IfUnchanged]. Nothing was written.
-	ErrChanged = errors.New("the connection was changed since it was read")
+	ErrChanged = errors.New("the connection has been changed since it was read")
 	// ErrEnded means that a run has ended and cannot be claimed.
 	ErrEnded = errors.New("run has ended")
 )

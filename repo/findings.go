@@ -20,10 +20,10 @@ type Doubt string
 
 // Doubts in a [Finding] whose outcome is [FoundUnverified].
 const (
-	// DoubtUnlisted means that Halo shows the client by its id, but does not list it.
+	// DoubtUnlisted means that Halo returns the client by its id but does not list it.
 	DoubtUnlisted Doubt = "unlisted"
-	// DoubtVanished means that Halo has no such client, but another night must confirm
-	// it; see [Store.DoubtVanished].
+	// DoubtVanished means that Halo has no such client, but a resync on another night must
+	// confirm this; see [Store.DoubtVanished].
 	DoubtVanished Doubt = "vanished"
 )
 
@@ -65,8 +65,8 @@ const (
 		on conflict (run_id, client_id) do update
 		set outcome = excluded.outcome, name = excluded.name, inactive = excluded.inactive, reason = excluded.reason, doubt = excluded.doubt`
 
-	// A mapping that is already missing needs no confirmation. One that vanished less
-	// than a night ago waits, regardless of how many others are waiting.
+	// A mapping that is already missing needs no confirmation. A mapping whose client
+	// vanished less than a night ago waits, regardless of how many others are waiting.
 	doubtVanishedSQL = `
 		with gone as materialized (
 			select client_id from halosync.run_findings where tenant = $1 and run_id = $2 and outcome = 'missing'),
@@ -85,7 +85,7 @@ const (
 	// The statement removes findings from their table and applies them to the active
 	// mappings. A mapping that was created after the run began is newer than the
 	// finding and does not change. The reason given for an unlisted client ends with the
-	// date on which it was last listed. The day does not change while the client stays
+	// date on which it was last listed. This date does not change while the client stays
 	// unlisted.
 	applyFindingsSQL = `
 		with taken as (
@@ -147,11 +147,11 @@ const (
 			(select count(*) from hit where outcome = 'unverified')`
 )
 
-// ApplyFindings applies up to limit of a run's findings to the active mappings, with an
-// event for each change. It counts the findings and adds an item for each one that
-// needs a person's attention. It returns the number of findings that it processed; 0
-// means that none are left. Each call is one transaction, so no finding is applied
-// twice. It returns [ErrFenced] if another execution owns the run.
+// ApplyFindings applies up to limit findings of a run to the active mappings, with an event
+// for each change. It counts the findings and adds an item for each one that needs a
+// person's attention. It returns the number of findings that it processed; 0 means that
+// none are left. Each call is one transaction, so no finding is applied twice. It returns
+// [ErrFenced] if another execution owns the run.
 func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {
@@ -174,11 +174,12 @@ func (s *Store) ApplyFindings(ctx context.Context, ref RunRef, limit int) (taken
 	return taken, nil
 }
 
-// DoubtVanished decides whether the run may mark the mappings of clients that it did not
-// find as missing. If the number of newly missing clients exceeds most, their mappings
-// become unverified, with [DoubtVanished] and the given reason. The parameter after is the minimum time until a
-// later run can confirm that they are missing. DoubtVanished is safe to repeat. It
-// returns [ErrFenced] if another execution owns the run.
+// DoubtVanished decides whether the run may mark as missing the mappings of clients that it
+// did not find. If the number of newly missing clients exceeds the argument most, their
+// mappings become unverified, with [DoubtVanished] and the given reason. The parameter
+// called after is the minimum time until a later run can confirm that they are missing.
+// DoubtVanished is safe to repeat. It returns [ErrFenced] if another execution owns the
+// run.
 func (s *Store) DoubtVanished(ctx context.Context, ref RunRef, most int, after time.Duration, reason string) (doubted int, err error) {
 	err = s.forTenant(ref.Tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockOwnRun(ctx, tx, ref); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Fleet holds figures about the whole installation, for monitoring. One worker counts
-// and stores them as JSON, so that the other workers can read them.
+// Fleet holds figures about the whole installation, for monitoring. One worker computes
+// them and stores them as JSON, so that the other workers can read them.
 type Fleet struct {
 	Mappings    map[string]int            `json:"mappings"`    // active mappings by state
 	Connections map[string]int            `json:"connections"` // by state
@@ -106,8 +106,8 @@ type ConnectionRef struct {
 	State  ConnectionState
 }
 
-// ConnectionsAfter lists up to limit connections of all tenants whose id is greater
-// than after, ordered by id.
+// ConnectionsAfter lists up to limit connections of all tenants whose id is greater than
+// the argument after, ordered by id.
 func (s *Store) ConnectionsAfter(ctx context.Context, after uuid.UUID, limit int) ([]ConnectionRef, error) {
 	rows, err := s.forAllTenants().Query(ctx, `select id, tenant, name, state from halosync.connections where id > $1 order by id limit $2`, after, limit)
 	if err != nil {

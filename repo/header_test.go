@@ -57,7 +57,7 @@ func TestConnectionHeader(t *testing.T) {
 	equal(t, "replaced", header(t, w.Store, w.tenant, conn.ID), "X-Other: gate-2")
 	equal(t, "may be another Halo", changed.InstanceUnsure, true)
 
-	// A sealed value opens only in its own column and row.
+	// A sealed value can be decrypted only in its own column and row.
 	repotest.Exec(t, w.url, `update halosync.connections set secret_sealed = header_sealed where id = $1`, conn.ID)
 	if _, err := openSecret(t, w.Store, w.tenant, conn.ID); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("value as secret: %v", err)
@@ -86,8 +86,8 @@ func TestConnectionHeader(t *testing.T) {
 	}
 }
 
-// A key rotation reseals header values, even if the secret of the same connection already
-// has the new key or does not open.
+// A key rotation reseals header values, even if the secret of the same connection is
+// already sealed with the new key or cannot be decrypted.
 func TestResealHeaders(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -43,8 +43,8 @@ const printColumn = "answers.print"
 
 // ClaimRequest returns the stored answer if the tenant made a request with this key
 // within the last day. Otherwise it claims the request, and the caller must then call
-// [Store.AnswerRequest] or [Store.ReleaseRequest]. The argument print is the request's
-// fingerprint, which is stored sealed.
+// [Store.AnswerRequest] or [Store.ReleaseRequest]. The argument called print is the
+// request's fingerprint, which is stored sealed.
 //
 // ClaimRequest returns [ErrRequestInProgress] while another execution has claimed the
 // request, and [ErrKeyReused] if the key was used for a different request. A claim

@@ -24,7 +24,7 @@ const (
 	Ambiguous Outcome = "ambiguous"
 	Skipped   Outcome = "skipped" // left out on purpose
 	Failed    Outcome = "failed"  // requested, but could not be done
-	// Seen means that the client is only written to the catalogue. It is not counted.
+	// Seen means that the client is written only to the catalogue. It is not counted.
 	Seen Outcome = "seen"
 )
 
@@ -45,9 +45,9 @@ type ImportBatch struct {
 	// Skips are clients that could not be read. They are stored as items and counted by
 	// outcome.
 	Skips []RunItem
-	// Compare leaves mappings unchanged. Absent and the decisions with the outcome
-	// [Refreshed] become findings. [Store.ApplyFindings] applies and counts them after
-	// the resync has checked that the listing is complete.
+	// Compare leaves mappings unchanged. The entries of Absent and the decisions with the
+	// outcome [Refreshed] become findings. [Store.ApplyFindings] applies and counts them
+	// after the resync has checked that the listing is complete.
 	Compare bool
 	Absent  []Finding
 }
@@ -77,8 +77,8 @@ const maxCandidates = 20
 type BatchState struct {
 	// Mapped holds the active mappings by client id.
 	Mapped map[int64]StoredMapping
-	// Unmapped holds the clients that a person unmapped after the run was queued, with
-	// the time. The person's decision is newer than the run.
+	// Unmapped holds the clients that a person unmapped after the run was queued, each with
+	// the time of the unmapping. The person's decision is newer than the run.
 	Unmapped map[int64]time.Time
 	// Candidates holds the companies by normalised name, up to 20 for each name:
 	// unmapped ones first, then the oldest.

@@ -26,7 +26,7 @@ func TestImportIntoVacuumedTables(t *testing.T) {
 		list := all[n*size : (n+1)*size]
 		must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(n+1, list...), decider(list)))
 	}
-	w.Close() // sessions report their reads to the statistics no later than when they end
+	w.Close() // sessions report their reads to the statistics when they end, if not before
 	// Scans of small tables are fine: at this size they read a tenth of the rows that a
 	// wrong plan reads.
 	const most = 200 * pages * size
@@ -72,7 +72,7 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 			repotest.MapClients(t, w.url, repo.Connection{Tenant: w.tenant, ID: w.conn}, 1, mapped)
 			before := rowsRead(t, w.url)
 			w.touchOf(t, clients(mapped+2*size), size)
-			w.Close() // sessions report their reads to the statistics no later than when they end
+			w.Close() // sessions report their reads to the statistics when they end, if not before
 			awaitRows(t, w.url, "clients", size)
 			for table, rows := range rowsRead(t, w.url) {
 				// About ten statements may each read everything once or twice.
@@ -84,8 +84,8 @@ func TestTenantUnknownToStatistics(t *testing.T) {
 	}
 }
 
-// touchOf runs every operation on a few clients in all: the first ones, which are
-// mapped, and twice as many at the end, which are not mapped yet.
+// touchOf runs every operation on only a few clients: the first ones, which are mapped, and
+// twice as many at the end, which are not mapped yet.
 func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 	t.Helper()
 	ctx := t.Context()

@@ -71,7 +71,7 @@ const (
 )
 
 // readBatch does the first round trip: it begins the transaction, takes the locks and
-// reads. It leaves the transaction open, or failed if it returns an error.
+// reads. It leaves the transaction open, or in the failed state if it returns an error.
 func readBatch(ctx context.Context, conn *pgxpool.Conn, scope scoped.Scope, ref RunRef, p ImportBatch) (BatchState, batchRun, error) {
 	state := BatchState{
 		Mapped:     make(map[int64]StoredMapping),
@@ -133,7 +133,7 @@ func (p ImportBatch) ids() []int64 {
 	return ids
 }
 
-// distinctNorms returns the distinct normalised names to look up, without those that
+// distinctNorms returns the distinct normalised names to look up, omitting those that
 // cannot be stored.
 func (p ImportBatch) distinctNorms() []string {
 	norms := []string{}

@@ -20,11 +20,11 @@ const (
 // work.
 var ErrNoNotifications = errors.New("notifications do not arrive, for example behind a pooler in transaction mode")
 
-// Listen calls heard once at the start, and then whenever a run of any tenant is
-// requested in SQL. It returns when ctx ends or the connection breaks, always with an
-// error. It uses a connection of its own, on which it first sends itself a
-// notification. If that notification does not arrive within five seconds, Listen
-// returns [ErrNoNotifications].
+// Listen calls the function heard once at the start, and then whenever a run of any tenant
+// is requested in SQL. It returns when ctx ends or the connection breaks, always with an
+// error. It uses a connection of its own, on which it first sends itself a notification. If
+// that notification does not arrive within five seconds, Listen returns
+// [ErrNoNotifications].
 func (s *Store) Listen(ctx context.Context, heard func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.ConnConfig())
 	if err != nil {

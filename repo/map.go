@@ -17,7 +17,7 @@ const (
 	Refused       Outcome = "refused"
 )
 
-// MapChunk holds some pairs of a request, to be mapped in one transaction.
+// MapChunk holds some of a request's pairs, to be mapped in one transaction.
 type MapChunk struct {
 	Number int // number of the chunk, from 1; unique within the run
 	Pairs  []PairLookup
@@ -52,7 +52,7 @@ type ActiveMapping struct {
 	ClientName    string
 }
 
-// SettledPair is a pair of the request that is already mapped.
+// SettledPair is a pair from the request that is already mapped.
 type SettledPair struct {
 	Pair      int
 	CompanyID uuid.UUID
@@ -74,7 +74,7 @@ type MapState struct {
 	Companies [][]CompanyMatch
 	ByCompany map[uuid.UUID]ActiveMapping // on this connection
 	ByClient  map[int64]ActiveMapping
-	// Settled holds the earlier pairs of the request with one of these companies or
+	// Settled holds the earlier pairs of the request that contain one of these companies or
 	// clients.
 	Settled []SettledPair
 	// Unmapped holds the pairs that were unmapped after the run was queued.

@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// lookup returns a pair of a company, by name or id, and a client.
+// lookup returns a pair that consists of a company, given by name or id, and a client.
 func lookup(number int, company string, client int64) repo.PairLookup {
 	id, _ := uuid.Parse(company)
 	return repo.PairLookup{Number: number, Company: company, CompanyID: id, Norm: strings.ToLower(company), ClientID: client}

@@ -143,9 +143,9 @@ func (s *Store) AllMappings(ctx context.Context, tenant string, f MappingFilter)
 // chunkSize is the number of rows that an iterator reads at a time.
 const chunkSize = 1000
 
-// chunks yields the items that next reads in chunks, one by one. The function next
-// receives the last item that it returned, or nil on the first call. A chunk with fewer
-// than chunkSize items is the last one.
+// chunks yields, one by one, the items that the function next reads in chunks. The function
+// next receives the last item that it returned, or nil on the first call. A chunk with
+// fewer than chunkSize items is the last one.
 func chunks[T any](next func(last *T) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last *T

@@ -39,11 +39,11 @@ type Resealed struct {
 	Done   bool          // the pass is over
 }
 
-// ResealSecrets finds up to limit connections, of all tenants and after a cursor, with a
-// value that an older key sealed: the client secret or the header's value. It reseals
-// these values with the primary key. It skips secrets whose key is newer or not in the
-// set. Several processes may call it at once; each skips the rows that another process
-// has locked.
+// ResealSecrets finds up to limit connections, of all tenants and after a cursor, that have
+// a value sealed with an older key: the client secret or the header's value. It reseals
+// these values with the primary key. It skips secrets whose key is newer or not in the set.
+// Several processes may call it at once; each skips the rows that another process has
+// locked.
 func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int) (r Resealed, err error) {
 	if s.keys == nil {
 		return Resealed{}, wrap("reseal", errNoKeys)

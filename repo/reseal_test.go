@@ -14,7 +14,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// sealing opens a store on a database with the key set that text contains.
+// sealing opens a store on a database. The store uses the key set that text contains.
 func sealing(t *testing.T, url, text string) *repo.Store {
 	t.Helper()
 	store := must[*repo.Store](t)(repo.Open(t.Context(), repo.Options{URL: url, Keys: must[*secret.Keyset](t)(secret.Parse(text))}))
@@ -22,7 +22,7 @@ func sealing(t *testing.T, url, text string) *repo.Store {
 	return store
 }
 
-// uses returns the key uses as one line, for comparison.
+// uses returns the counts from KeyUses as one line, for comparison.
 func uses(t *testing.T, store *repo.Store) string {
 	t.Helper()
 	var all []string

@@ -24,10 +24,9 @@ type HaloSide struct {
 }
 
 // Restore makes unmapped mappings active again, with the same ids, and returns the
-// outcome of each. The map sides holds Halo's answer for each mapping; a mapping
-// without an answer becomes unverified. A mapping is refused if its company was
-// deleted, or if its company or client now has another mapping. The ids must not have
-// duplicates.
+// outcome of each. The map called sides holds Halo's answer for each mapping; a mapping
+// without an answer becomes unverified. A mapping is refused if its company was deleted, or
+// if its company or client now has another mapping. The ids must not have duplicates.
 func (s *Store) Restore(ctx context.Context, tenant, actor string, ids []uuid.UUID, sides map[uuid.UUID]HaloSide) (outcomes []MappingOutcome, err error) {
 	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		before, err := mappingsByID(ctx, tx, tenant, ids)

@@ -50,7 +50,7 @@ const expiredSQL = `
 
 // ForgetRuns deletes up to limit of the tenant's runs that ended longer ago than age,
 // with their items and pages. A run with very many items takes more than one call. The
-// result more reports whether runs are left to delete. A run that has not ended is
+// result called more reports whether runs are left to delete. A run that has not ended is
 // never deleted.
 func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -83,8 +83,8 @@ func (s *Store) ForgetRuns(ctx context.Context, tenant string, age time.Duration
 
 // ForgetEvents checks up to limit of the tenant's oldest events. It deletes those that
 // are older than age, older than 30 days, and older than every run that still exists.
-// Undoing a run requires the events after it. The result more reports whether events
-// may be left to delete.
+// Undoing a run requires the events that followed it. The result called more reports
+// whether events may be left to delete.
 func (s *Store) ForgetEvents(ctx context.Context, tenant string, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, `select halosync.forget_events($1, $2::interval, $3)`, tenant, age, limit).Scan(&gone)
 	return gone, gone > 0, wrap("forget events", err) // ids are not exactly in order of time, so a part may contain events that must be kept
@@ -137,8 +137,8 @@ const unseenClientsSQL = `
 	from n`
 
 // ForgetClients checks up to limit rows of the tenant's catalogue after a cursor. It
-// deletes the clients that no import has seen for age and that have no active mapping.
-// The result next is the start of the next part, or zero at the end.
+// deletes the clients that no import has seen for the duration age and that have no active
+// mapping. The result next is the start of the next part, or zero at the end.
 func (s *Store) ForgetClients(ctx context.Context, tenant string, age time.Duration, after CatalogueCursor, limit int) (gone int, next CatalogueCursor, err error) {
 	err = s.forTenant(tenant).QueryRow(ctx, unseenClientsSQL, tenant, after.ConnectionID, after.ClientID, limit, age).
 		Scan(&next.ConnectionID, &gone, &next.ClientID)

@@ -23,7 +23,7 @@ func (w *fixture) older(t testing.TB, run uuid.UUID, days int) {
 	ageEvents(t, w.url, `run_id = '`+run.String()+`'`, days)
 }
 
-// ageEvents moves the times of events back, which the trigger would otherwise refuse.
+// ageEvents disables the trigger that refuses changes, and moves the times of events back.
 func ageEvents(t testing.TB, url, where string, days int) {
 	t.Helper()
 	repotest.Exec(t, url, fmt.Sprintf(`do $$ begin
@@ -73,7 +73,7 @@ func TestForgetRuns(t *testing.T) {
 	equal(t, "mappings of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.mappings where run_id = $1 and deleted_at is null`, old), 3)
 	equal(t, "events of the run", repotest.Value[int](t, w.url, `select count(*) from halosync.events where run_id = $1`, old), 6)
 
-	// The same request is now a new run, and the id of the old run is unused.
+	// The same request now creates a new run, which does not reuse the id of the old run.
 	again, existed, err := w.CreateRun(t.Context(), w.newRun("old"))
 	equal(t, "same request", []any{existed, err, again.ID == old}, []any{false, nil, false})
 }
@@ -111,8 +111,8 @@ func TestForgettingLeavesUndoRight(t *testing.T) {
 	must[repo.ImportResult](t)(w.ImportBatch(t.Context(), claim.Ref, page(1, list...), decider(list)))
 	w.finish(t, claim.Ref)
 	ids := w.mappingIDs()
-	// A person changed one mapping. A resync, whose run has been deleted, changed
-	// another.
+	// A person changed one mapping. A resync, whose run has since been deleted, changed
+	// another mapping.
 	must[[]repo.MappingOutcome](t)(w.Unmap(t.Context(), w.tenant, "bob", ids[:1]))
 	must[[]repo.MappingOutcome](t)(w.Restore(t.Context(), w.tenant, "bob", ids[:1], nil))
 	resync := w.newRun("r")

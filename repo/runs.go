@@ -80,7 +80,7 @@ type Run struct {
 	ApprovedBy      string
 	WorkerCrashes   int       `db:"deaths"` // consecutive executions that ended with a worker crash and wrote no batch
 	Stack           string    // stack of the panic that failed the run
-	ApprovedMissing int       // number of mappings that an approved run may mark missing
+	ApprovedMissing int       // number of mappings that an approved run may mark as missing
 	Items           []RunItem `db:"-"` // results that need a person's attention; nil in listings
 	Pairs           []RunItem `db:"-"` // the outcome of each pair in a request; nil in listings
 }

@@ -72,8 +72,8 @@ func (s *Store) ClaimRun(ctx context.Context, n NewRun) (Claim, error) {
 	return claim, nil
 }
 
-// wait records why the run waits, and that its task exists: this execution is running
-// the task. If the queue has lost all tasks since, dispatched_at is null and stays
+// wait records why the run is waiting, and that its task exists: this execution is running
+// the task. If the queue has lost all tasks since then, dispatched_at is null and stays
 // null.
 func wait(ctx context.Context, tx pgx.Tx, run Run, busy *BusyError) error {
 	_, err := tx.Exec(ctx, `
@@ -133,7 +133,7 @@ func sameRequest(ctx context.Context, tx pgx.Tx, n NewRun) error {
 	return &BusyError{RunID: other}
 }
 
-// start marks the claimed run as running and increases its fence. The result died
+// start marks the claimed run as running and increases its fence. The result called died
 // reports whether the previous execution ended with a worker crash.
 func start(ctx context.Context, tx pgx.Tx, claim *Claim, died bool) (err error) {
 	ref := RunRef{ID: claim.Run.ID, Tenant: claim.Run.Tenant, ConnectionID: claim.Run.ConnectionID}

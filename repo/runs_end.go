@@ -23,7 +23,7 @@ type Finish struct {
 	// was read.
 	ClientsPages int
 	Stack        string // stack of the panic that failed the run
-	// WouldMiss is the number of mappings that a held run would have marked missing.
+	// WouldMiss is the number of mappings that a held run would have marked as missing.
 	WouldMiss int
 }
 
@@ -32,8 +32,8 @@ const endedChannel = "halosync_runs"
 
 // FinishRun writes the final state of a run. If a client, pair or mapping of the run
 // failed or is ambiguous, the run does not succeed: FinishRun writes [StatePartial]
-// instead, and adds the number and the reasons to the run's error. On success it sets
-// the connection's time of last success.
+// instead, and adds the number of failures and their reasons to the run's error. On success
+// it sets the connection's time of last success.
 //
 // It returns [ErrFenced] if another execution owns the run. A second call with the same
 // state is not an error, so a caller that does not know whether the first call was
@@ -203,7 +203,7 @@ func queueEnded(b *pgx.Batch, tenant string, id uuid.UUID) {
 	b.Queue(`select pg_notify($1, $2)`, endedChannel, Hex(id))
 }
 
-// RequestCancel ends a queued run at once. A running run ends at its next batch. An
+// RequestCancel ends a queued run at once. A run that is running ends at its next batch. A
 // finished run does not change. RequestCancel is safe to repeat.
 func (s *Store) RequestCancel(ctx context.Context, tenant string, id uuid.UUID, actor string) (Run, error) {
 	err := s.forTenant(tenant).InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {

@@ -68,7 +68,7 @@ func TestTenantRuns(t *testing.T) {
 	must[repo.Claim](t)(a.ClaimRun(t.Context(), repo.NewRun{ // after a crash: the run does not block itself
 		ID: again.ID, Kind: again.Kind, Tenant: again.Tenant, ConnectionID: again.ConnectionID, RequestKey: "k", TenantRuns: most}))
 
-	// A run that a person waits for neither waits for a bulk run nor blocks one.
+	// A run for which a person is waiting neither waits for a bulk run nor blocks one.
 	for i, kind := range []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindUnmap} {
 		n := a.limited(fmt.Sprint("small", i), most)
 		n.Kind, n.Args = kind, someIDs(100)

@@ -36,8 +36,8 @@ type ClaimedSlots struct {
 // ClaimDue locks up to limit active connections, of all tenants, whose resync is due.
 // In the same transaction it writes their runs and the times of their next resyncs.
 // Concurrent calls get different connections, so each slot has one run. The function
-// plan decides what to write and must not use the Store. The time now is the caller's,
-// or the database's if it is zero.
+// plan decides what to write and must not use the Store. The argument called now is the
+// caller's time; if it is zero, the database's time applies.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, limit int, plan func(DueConnection, time.Time) (Slot, error)) (ClaimedSlots, error) {
 	var claimed ClaimedSlots
 	err := s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -114,7 +114,7 @@ const lateSQL = `
 	where state = 'active' and next_resync_at < case when $1::timestamptz is null then now() else $1 end - $2::interval`
 
 // LateResyncs counts the active connections, of all tenants, whose resync has been due
-// for longer than tolerance. The argument now has the same meaning as in
+// for longer than tolerance. The argument called now has the same meaning as in
 // [Store.ClaimDue].
 func (s *Store) LateResyncs(ctx context.Context, now time.Time, tolerance time.Duration) (n int, err error) {
 	err = s.forAllTenants().QueryRow(ctx, lateSQL, orNull(now), tolerance).Scan(&n)
@@ -122,8 +122,8 @@ func (s *Store) LateResyncs(ctx context.Context, now time.Time, tolerance time.D
 }
 
 // ForgetPlans clears the time of the next resync on connections, of all tenants, if it
-// was computed from an outdated schedule. The current schedule is the connection's own
-// or defaultSpec, followed by suffix.
+// was computed from an outdated schedule. The current schedule is the connection's own, or
+// else defaultSpec, followed by suffix.
 func (s *Store) ForgetPlans(ctx context.Context, defaultSpec, suffix string) error {
 	_, err := s.forAllTenants().Exec(ctx, `
 		update halosync.connections set next_resync_at = null

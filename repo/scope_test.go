@@ -218,7 +218,7 @@ func TestRowSecurityMatrix(t *testing.T) {
 	t.Logf("%d tables, %d statements tried, leaks %d", len(tables), tried, leaks)
 }
 
-// A name that would mean all tenants, or that Postgres would refuse to set, sees no
+// A scope whose name would mean all tenants, or that Postgres would refuse to set, sees no
 // rows. Rows that it adds are refused.
 func TestInvalidTenants(t *testing.T) {
 	t.Parallel()
@@ -248,7 +248,7 @@ func TestSessionsSeeNoTenant(t *testing.T) {
 }
 
 // A role that may read the view run_reasons but not the tables sees the reasons of the
-// tenant that it names, and no settled items.
+// tenant that it names, but no settled items.
 func TestReasonsAreBehindTheWall(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -151,7 +151,7 @@ func querySecurityEvents(ctx context.Context, q querier, where string, args ...a
 }
 
 // ForgetSecurityEvents checks up to limit of the oldest security events of all tenants.
-// It deletes those that are older than age and older than 90 days. The result more
+// It deletes those that are older than age and older than 90 days. The result called more
 // reports whether events may be left to delete.
 func (s *Store) ForgetSecurityEvents(ctx context.Context, age time.Duration, limit int) (gone int, more bool, err error) {
 	err = s.forAllTenants().QueryRow(ctx, `select halosync.forget_security_events($1::interval, $2)`, age, limit).Scan(&gone)

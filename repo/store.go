@@ -31,9 +31,9 @@ type Options struct {
 }
 
 // Trace is called with each statement before it is sent. It returns a function that is
-// called when the statement ends, with the error and its Postgres error code
-// (SQLSTATE). The code is empty if the error does not come from Postgres. The statement
-// has placeholders instead of values.
+// called with the error and its Postgres error code (SQLSTATE) when the statement ends. The
+// code is empty if the error does not come from Postgres. The statement has placeholders
+// instead of values.
 type Trace = scoped.Trace
 
 // Store is a pool of connections to the database. It is safe for concurrent
@@ -46,8 +46,8 @@ type Store struct {
 }
 
 // IfUnchanged returns a copy of the store that does not overwrite newer changes to a
-// connection. The time seen is the connection's UpdatedAt when the editor read it. If
-// UpdatedAt has changed since, changing or removing the connection through the copy
+// connection. The argument called seen is the connection's UpdatedAt when the editor read
+// it. If UpdatedAt has changed since, changing or removing the connection through the copy
 // returns [ErrChanged]. The zero time disables the check. Both stores share the pool.
 func (s *Store) IfUnchanged(seen time.Time) *Store {
 	conditional := *s
@@ -116,15 +116,15 @@ func (s *Store) Close() { s.pool.Close() }
 func (s *Store) Ping(ctx context.Context) error { return wrap("ping database", s.pool.Ping(ctx)) }
 
 // Ready returns an error unless the database answers and has a schema that this program
-// works with: its own version or a compatible later one. For any other schema the error
-// is a [*SchemaError], and for a database that is not UTF8 an [*EncodingError].
+// works with: its own version or a compatible later one. For any other schema, the error is
+// a [*SchemaError]; for a database whose encoding is not UTF8, it is an [*EncodingError].
 func (s *Store) Ready(ctx context.Context) error {
 	return schema.Check(ctx, s.pool.ForNoTenant())
 }
 
-// Writable is like [Store.Ready], but also returns an error while the database takes no
-// writes. That error is an [ErrUnavailable]: after a failover, the same address may lead
-// to a server that takes them.
+// Writable is like [Store.Ready], but also returns an error while the database accepts no
+// writes. That error is an [ErrUnavailable]: after a failover, the same address may lead to
+// a server that accepts them.
 func (s *Store) Writable(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
 		return err

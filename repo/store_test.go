@@ -87,8 +87,7 @@ func TestWritable(t *testing.T) {
 	}
 }
 
-// Names are stored unchanged, regardless of the encoding that the URL and the database
-// name.
+// Names are stored unchanged, regardless of the encoding set by the URL and the database.
 func TestStoreSendsUTF8(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

@@ -60,10 +60,10 @@ type Suggested struct {
 	Similar bool          // Postgres has pg_trgm, which similarity needs
 }
 
-// Suggest pairs companies that are not mapped on the connection with the given clients
-// that are not mapped: first by key, then by name, then by similarity. It leaves out
+// Suggest matches companies that are not mapped on the connection to those given clients
+// that are not mapped either: first by key, then by name, then by similarity. It leaves out
 // pairs that a person dismissed or unmapped. It works on temporary tables and blocks no
-// writers. Its time grows with the number of companies times the number of clients:
+// writers. Its duration grows with the number of companies times the number of clients:
 // 20,000 companies and 20,000 clients take about 20 s.
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested

@@ -86,7 +86,7 @@ func TestSuggest(t *testing.T) {
 	equal(t, "pairs", got, want)
 	equal(t, "similar", similar, true)
 
-	// pg_trgm is first in another schema, then not installed.
+	// pg_trgm is first installed in another schema, then not installed at all.
 	repotest.Exec(t, w.url, `create schema "my Own"`)
 	repotest.Exec(t, w.url, `grant usage on schema "my Own" to halosync_worker`)
 	repotest.Exec(t, w.url, `alter extension pg_trgm set schema "my Own"`)

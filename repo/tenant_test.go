@@ -432,7 +432,7 @@ func TestTenantsAreApart(t *testing.T) {
 		"Listen", "OthersWait", "Ping", "PlanUpkeep", "PoolStat", "Ready", "ResealSecrets", "Role", "SecurityEventsOfAll", "Server", "Session",
 		"SessionsOfAll", "TakeUpkeep", "TenantsAfter", "Undispatch", "UndispatchAll", "Upkeep", "Writable",
 	})
-	t.Logf("%d methods tried by the tenant in WHERE and by row level security alone: leaks %d", tried, leaks)
+	t.Logf("%d methods tested with the tenant in WHERE and with row level security alone: leaks %d", tried, leaks)
 }
 
 // The database itself refuses rows that refer to another tenant.

@@ -50,7 +50,7 @@ const undoPart = 500
 // UndoMappings unmaps mappings that a run created, one part for each call, starting
 // after the given id. The function keep returns the reason why a mapping is kept, or
 // "" to unmap it. The result next is the start of the next part, or zero at the end.
-// The text how is recorded in the events.
+// The text called how is recorded in the events.
 func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run, after uuid.UUID, keep func(UndoMapping) string) (done Undone, next uuid.UUID, err error) {
 	err = s.inTenantTx(ctx, tenant, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, mappingSQL+`where m.tenant is not distinct from $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
@@ -87,9 +87,9 @@ func (s *Store) UndoMappings(ctx context.Context, tenant, actor, how string, run
 	return done, next, wrap("undo mappings", err)
 }
 
-// touches reads who first changed each of the mappings after its creation. An update
-// with Halo's data by a sync is not a change, even if the sync's run has been deleted
-// since.
+// touches reads who first changed each of the mappings after its creation. If a sync
+// updates a mapping with Halo's data, this is not a change, even if the sync's run has been
+// deleted since then.
 func touches(ctx context.Context, tx pgx.Tx, tenant string, mappings []Mapping) (map[uuid.UUID]UndoMapping, error) {
 	ids := make([]uuid.UUID, len(mappings))
 	for i, m := range mappings {

@@ -11,7 +11,8 @@ import (
 )
 
 // Unmapping and restoring keep the row and its id. A mapping whose company was deleted
-// cannot be restored, but it still stops an earlier import.
+// cannot be restored, but it still stops an import requested earlier from mapping its
+// client.
 func TestUnmapRestoreUndo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

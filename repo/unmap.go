@@ -36,8 +36,8 @@ func (s *Store) Unmap(ctx context.Context, tenant, actor string, ids []uuid.UUID
 
 // UnmapRun is like [Store.Unmap], for a run. It unmaps only mappings of the run's
 // connection and writes outcomes, counts and checkpoint in the same transaction.
-// Repeating the call does nothing. If cancelled is true, the run was cancelled and
-// nothing was done. UnmapRun returns [ErrFenced] if another execution owns the run.
+// Repeating the call does nothing. If the result cancelled is true, the run was cancelled
+// and nothing was done. UnmapRun returns [ErrFenced] if another execution owns the run.
 func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (cancelled bool, err error) {
 	err = s.inTenantTx(ctx, ref.Tenant, func(ctx context.Context, tx pgx.Tx) error {
 		run, err := lockChunk(ctx, tx, ref, 1)
@@ -54,8 +54,8 @@ func (s *Store) UnmapRun(ctx context.Context, ref RunRef, ids []uuid.UUID) (canc
 	return cancelled, wrap("unmap", err)
 }
 
-// recordUnmap writes the outcomes to the run. Outcomes that need no person are only
-// counted.
+// recordUnmap writes the outcomes to the run. Outcomes that do not need a person's
+// attention are only counted.
 func recordUnmap(ctx context.Context, tx pgx.Tx, ref RunRef, outcomes []MappingOutcome) error {
 	var counts Counts
 	var items itemColumns

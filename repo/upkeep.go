@@ -49,9 +49,9 @@ func (s *Store) PlanUpkeep(ctx context.Context, job string, next time.Time) erro
 	return wrap("plan upkeep", err)
 }
 
-// TakeUpkeep leases a job to holder if the job is due and not leased. The lease ends
-// after life unless [Store.HoldUpkeep] renews it. The result taken reports whether
-// holder got the lease.
+// TakeUpkeep leases a job to holder if the job is due and not leased. The lease ends after
+// the duration life unless [Store.HoldUpkeep] renews it. The result called taken reports
+// whether holder got the lease.
 func (s *Store) TakeUpkeep(ctx context.Context, job string, holder uuid.UUID, life time.Duration) (taken bool, err error) {
 	tag, err := s.pool.ForNoTenant().Exec(ctx, `
 		update halosync.upkeep set holder = $2, held_until = now() + $3::interval

@@ -40,9 +40,8 @@ func unstorable(s string, minLen, maxLen int) string {
 	return ""
 }
 
-// maxNorm is the maximum length of a normalised name in characters. A normalised name
-// may be longer than the name, because normalisation expands some characters to
-// eighteen.
+// maxNorm is the maximum length of a normalised name in characters. A normalised name may
+// be longer than the original, because normalisation expands some characters to eighteen.
 const maxNorm = 100_000
 
 // maxNote is the maximum length of free text in bytes: reasons, errors and actors.

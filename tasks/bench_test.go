@@ -43,7 +43,7 @@ func searchFor(i int64) ImportArgs {
 	return ImportArgs{Tenant: "acme", ConnectionID: testUUID, Search: fmt.Sprint("client ", i), RequestedBy: "bench"}
 }
 
-// inParallel calls do b.N times, with atOnce calls at a time.
+// inParallel calls the function do b.N times, with atOnce calls at a time.
 func inParallel(b *testing.B, atOnce int, do func(i int64) error) {
 	b.Helper()
 	b.ReportAllocs()

@@ -48,8 +48,8 @@ func NewClient(address Address) *Client {
 }
 
 // SendHeaders sets the function that returns the headers of each task, such as the W3C
-// trace context. The client calls headers with the context of the request. The server
-// passes the headers on in [Execution].Headers and does not use them otherwise. Call
+// trace context. The client calls the function headers with the context of the request. The
+// server passes the headers on in [Execution].Headers and does not use them otherwise. Call
 // SendHeaders before the first request.
 func (c *Client) SendHeaders(headers func(context.Context) map[string]string) { c.headers = headers }
 

@@ -70,7 +70,7 @@ func TestKilledWorkersTaskIsFinished(t *testing.T) {
 	const leases = "asynq:{interactive}:lease"
 	if devstack.Long() {
 		// A server that starts two seconds after the task was taken finds the task
-		// after 62 s. A server that starts at once might just miss it.
+		// after 62 s. A server that starts at once might narrowly miss it.
 		eventually(t, "two seconds", func() bool {
 			return time.Until(time.Unix(int64(c.rdb.ZScore(t.Context(), leases, id).Val()), 0)) < 28*time.Second
 		})

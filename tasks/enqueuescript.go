@@ -48,7 +48,7 @@ func (k Kind[A, R]) prepare(ctx context.Context, c *Client, runID string, args A
 }
 
 // captureRedis is the Redis client for one call of asynq. It keeps the command and
-// reports success. If it has not seen the script yet, it makes asynq send the source.
+// reports success. Until it has seen the script, it makes asynq send the script's source.
 type captureRedis struct {
 	redis.UniversalClient
 	enqueueCommand

@@ -94,7 +94,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// The delay of a Later has a precision of one second, because asynq checks for delayed
+// The delay in a Later has a precision of one second, because asynq checks for delayed
 // tasks once a second.
 func TestLaterComesLater(t *testing.T) {
 	t.Parallel()

@@ -46,11 +46,11 @@ func Import() Kind[ImportArgs, RunResult] {
 type ImportArgs struct {
 	Tenant       string `json:"tenant"`
 	ConnectionID string `json:"connection_id"` // uuid
-	// All imports every client that the connection can access.
+	// All selects every client that the connection can access.
 	All bool `json:"all,omitempty"`
-	// Search imports the clients that Halo finds for a search text.
+	// Search selects the clients that Halo finds when it searches for this text.
 	Search string `json:"search,omitempty"`
-	// ClientIDs imports 1 to [MaxClientIDs] clients by their id in Halo.
+	// ClientIDs selects 1 to [MaxClientIDs] clients by their ids in Halo.
 	ClientIDs []int64 `json:"client_ids,omitempty"`
 	// DryRun makes every decision but writes no mappings or companies.
 	DryRun bool `json:"dry_run,omitempty"`
@@ -79,8 +79,8 @@ type RunResult struct {
 	Removed      int    `json:"removed"`    // mappings that the run unmapped
 	// Error says in a sentence why the run did not succeed.
 	Error string `json:"error"`
-	// Items are the clients, pairs and mappings that were not processed or need a person,
-	// each with the reason: at most the first 100, and at most 32 KiB.
+	// Items are the clients, pairs and mappings that were not processed or need a person's
+	// attention, each with the reason: at most the first 100, and at most 32 KiB.
 	Items []ResultItem `json:"items,omitempty"`
 	// MoreItems reports whether the run has more items than Items contains. The run's
 	// record has them: "enqueue runs show", GET /api/v1/runs/{id}, or halosync.run_reasons in SQL.
@@ -88,7 +88,7 @@ type RunResult struct {
 }
 
 // ResultItem is a client, pair or mapping that a run did not process, or that needs a
-// person.
+// person's attention.
 type ResultItem struct {
 	ClientID  int64  `json:"client_id,omitempty"`
 	CompanyID string `json:"company_id,omitempty"` // uuid

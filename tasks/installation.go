@@ -30,8 +30,8 @@ func (e *OtherInstallationError) Error() string {
 
 // Claim claims Redis for an installation, unless Redis already belongs to one. If it
 // belongs to another installation, Claim returns an [*OtherInstallationError]. If several
-// installations claim an empty Redis at once, one of them gets it. After Redis has lost
-// its data, the first installation that claims it again gets it.
+// installations claim an empty Redis at once, one of them gets it. After Redis has lost its
+// data, the first installation to claim Redis again gets it.
 func (c *Client) Claim(ctx context.Context, id string) error {
 	err := checkInstallation(ctx, c.rdb, id)
 	if !errors.Is(err, redis.Nil) {

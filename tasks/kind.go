@@ -14,7 +14,7 @@ import (
 // The queues, by descending weight. A server serves only the queues that its version
 // declares, so deploy new workers before the first task enters a new queue.
 const (
-	QueueInteractive = "interactive" // short runs that a person waits for
+	QueueInteractive = "interactive" // short runs for which a person is waiting
 	QueueImport      = "import"      // long runs that a person requested
 	QueueResync      = "resync"      // scheduled runs
 )

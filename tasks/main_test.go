@@ -160,7 +160,7 @@ func eventually(t *testing.T, what string, met func() bool) {
 	}
 }
 
-// hurry makes tasks that wait for a retry due at once.
+// hurry changes the due time of tasks that are waiting for a retry to the current time.
 func hurry(t *testing.T, c *Client) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

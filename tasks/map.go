@@ -49,8 +49,8 @@ type Pair struct {
 	Company    string `json:"company"`
 	ClientID   int64  `json:"client_id,omitempty"`
 	ClientName string `json:"client_name,omitempty"` // the exact name in Halo
-	// Line is the line of the pair in the input file, or 0. It is only recorded and is not
-	// part of the request's [Key].
+	// Line is the number of the pair's line in the input file, or 0. It is only recorded
+	// and is not part of the request's [Key].
 	Line int `json:"line,omitempty"`
 }
 

@@ -38,7 +38,7 @@ func newLine(t *testing.T, to string) (*line, string) {
 	t.Cleanup(l.wg.Wait)
 	t.Cleanup(l.cut)
 	u.Host = l.addr
-	u.RawQuery = "max_retries=-1" // otherwise go-redis would retry through a short outage
+	u.RawQuery = "max_retries=-1" // otherwise go-redis would keep retrying until a short outage is over
 	return l, u.String()
 }
 

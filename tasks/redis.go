@@ -70,7 +70,7 @@ func (s *Server) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.Ping(ctx); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 			// A TLS 1.3 client reads the reason, "certificate required", only if its first
-			// write does not fail before.
+			// write does not fail first.
 			return nil, fmt.Errorf("%w: Redis closed the connection; with TLS it may require a client certificate (cert_file and key_file in the URL)", err)
 		}
 		return nil, err
@@ -170,8 +170,8 @@ func parseInfo(text string) map[string]string {
 }
 
 // judgeRedis returns the faults of a server, which can lose tasks, and its warnings.
-// The argument save is the value of the setting "save", or "unknown" if it could not be
-// read.
+// The argument called save is the value of the setting "save", or "unknown" if it could not
+// be read.
 func judgeRedis(info map[string]string, save string) (faults, warnings []string) {
 	if version := info["redis_version"]; !recent(version) {
 		faults = append(faults, fmt.Sprintf("version %s is too old: use %d.%d or newer", orUnknown(version), minMajor, minMinor))

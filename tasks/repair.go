@@ -25,8 +25,8 @@ func (c *Client) HasEpoch(ctx context.Context) (bool, error) {
 	return n > 0, nil
 }
 
-// SetEpoch stores the key that [Client.HasEpoch] checks for. Call SetEpoch after
-// marking all lost runs to be enqueued again.
+// SetEpoch stores the key that [Client.HasEpoch] checks for. Call SetEpoch once all lost
+// runs have been marked to be enqueued again.
 func (c *Client) SetEpoch(ctx context.Context) error {
 	if err := c.rdb.Set(ctx, epochKey, time.Now().UTC().Format(time.RFC3339), 0).Err(); err != nil {
 		return fmt.Errorf("queue epoch: %w", err)
@@ -89,7 +89,7 @@ func (c *Client) RunNow(ctx context.Context, runID string) error {
 }
 
 // runTask receives the result of a lookup and makes the task due if its state is one of
-// from.
+// those in from.
 func (c *Client) runTask(ctx context.Context, info *asynq.TaskInfo, err error, from ...asynq.TaskState) error {
 	switch {
 	case errors.Is(err, ErrUnknownRun):

@@ -41,8 +41,8 @@ func TestEpoch(t *testing.T) {
 	}
 }
 
-// If a result is written after its task was deleted, Redis keeps a hash under the
-// task's id that is not a task.
+// If a result is written after its task was deleted, Redis keeps, under the task's id, a
+// hash that is not a task.
 func TestEnqueueReplacesAStub(t *testing.T) {
 	t.Parallel()
 	url := database(t)

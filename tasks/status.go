@@ -9,7 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// States of a run in the queue that has no result yet.
+// States in the queue for a run that has no result yet.
 const (
 	StateQueued   = "queued"
 	StateRunning  = "running"
@@ -21,7 +21,7 @@ const (
 const (
 	StateSucceeded = "succeeded" // everything requested has been done
 	StatePartial   = "partial"   // something could not be read or done; Error and Items say why
-	StateHeld      = "held"      // nothing was changed; a person must approve it
+	StateHeld      = "held"      // nothing was changed; a person must approve the changes
 	StateCancelled = "cancelled" // ended at a person's request
 )
 

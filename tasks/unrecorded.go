@@ -27,7 +27,7 @@ type Unrecorded struct {
 	Ended  bool   // its task is archived or completed and will not be executed again
 }
 
-// listUnrecorded adds a run that is about to be enqueued to the list.
+// listUnrecorded adds to the list a run that is about to be enqueued.
 func (c *Client) listUnrecorded(ctx context.Context, runID string) error {
 	if err := c.rdb.RPush(ctx, unrecordedKey, runID).Err(); err != nil {
 		return fmt.Errorf("list unrecorded run: %w", err)

@@ -30,9 +30,9 @@ const (
 	maxErrorText = 2_000
 )
 
-// Later postpones the run without using up an attempt, for example because the budget
-// is used up, the worker stops or the time slice ends. After the given time, rounded
-// down to a whole second, the run becomes due again and joins the end of its queue.
+// Later postpones the run without using up an attempt, for example because the budget is
+// used up, the worker is stopping or the time slice has ended. After the given time,
+// rounded down to a whole second, the run becomes due again and joins the end of its queue.
 // The error err is the reason and may be nil.
 //
 // This package does not limit how often a run is postponed. The handler must have its
@@ -41,8 +41,8 @@ func Later(after time.Duration, err error) error {
 	return &laterError{max(after, 0), err}
 }
 
-// IsLater reports whether err wraps a [Later]. The result after is the time until the
-// run is due again.
+// IsLater reports whether err wraps a [Later]. The result called after is the time until
+// the run is due again.
 func IsLater(err error) (after time.Duration, ok bool) {
 	later, ok := errors.AsType[*laterError](err)
 	if !ok {
@@ -113,7 +113,7 @@ func isFailure(err error) bool {
 }
 
 // retryDelay is asynq's RetryDelayFunc. Its argument err is the error that the server
-// returned, which contains the delay of a [Later].
+// returned, which contains the delay if there was a [Later].
 func retryDelay(failures int, err error, _ *asynq.Task) time.Duration {
 	if later, ok := errors.AsType[*laterError](err); ok {
 		return later.after

@@ -13,8 +13,8 @@ const (
 	minWait = 50 * time.Millisecond
 	maxWait = time.Second
 	// redisTimeout is how long Wait tolerates Redis errors after it has found the run.
-	// Redis can restart or fail over within this time. Before it has found the run, Wait
-	// returns an error at once, for example for a wrong address.
+	// Redis can restart or fail over within this time. Until it has found the run, Wait
+	// returns any error at once, for example an error caused by a wrong address.
 	redisTimeout = 30 * time.Second
 	// lostTimeout is how long a known run may be missing from Redis. Within this time a
 	// worker restores the run from the ledger.

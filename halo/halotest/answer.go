@@ -28,7 +28,7 @@ type answer struct {
 	hang  time.Duration // wait before the connection closes without an answer; negative: wait until the client gives up
 }
 
-// ending is how an answer ends.
+// ending says how an answer ends.
 type ending int
 
 const (

@@ -62,8 +62,8 @@ func WithAPIKey(key string) AppOption {
 	return func(a *App) { a.apiKey = key }
 }
 
-// App registers an application. It replaces an application with the same id and
-// ends its tokens.
+// App registers an application. It replaces an application with the same id and ends that
+// application's tokens.
 func (t *Tenant) App(clientID, secret string, opts ...AppOption) *App {
 	a := &App{tenant: t, id: clientID, secret: secret, scopes: []string{"all"}, rights: ReadAll}
 	for _, o := range opts {

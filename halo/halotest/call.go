@@ -102,7 +102,7 @@ const (
 )
 
 // routeOf returns the route of a request, the id in its path and the methods
-// that the path allows. For an unknown path, id and allow are empty.
+// that the path allows. If the path is unknown, id and allow are empty.
 func routeOf(r *http.Request) (route Route, id, allow string) {
 	route = RouteOther
 	for _, candidate := range [...]Route{
@@ -125,9 +125,8 @@ func routeOf(r *http.Request) (route Route, id, allow string) {
 	return route, id, allow
 }
 
-// match reports whether a path belongs to the route, and returns the id in it.
-// Path matching ignores case, because both /api/client and /api/Client are
-// used in production.
+// match reports whether a path belongs to the route, and returns the id in the path. Path
+// matching ignores case, because both /api/client and /api/Client are used in production.
 func (r Route) match(path string) (id string, ok bool) {
 	server := "/api"
 	if r == RouteToken || r == RouteDiscovery {

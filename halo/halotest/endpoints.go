@@ -93,7 +93,7 @@ func save(c *call) answer {
 			return a
 		}
 		c.tenant.Update(id, func(to *Client) {
-			// It was decoded without an error before.
+			// The object has already been decoded without an error above.
 			_ = json.Unmarshal(object, &changes{Client: to})
 			if level := whole(head.TopLevel); level > 0 && level != to.TopLevelID {
 				to.TopLevelID, to.TopLevelName = level, ""

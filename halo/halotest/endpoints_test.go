@@ -304,7 +304,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// A deleted client is in no list. The switch sets the answer to reading it.
+// A deleted client is in no list. The switch sets the answer to a request for it.
 func TestDeletedStatus(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{0, 200, 400, 401, 404, 410, 500} {

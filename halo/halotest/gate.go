@@ -14,10 +14,10 @@ type Gate struct {
 	held int
 }
 
-// Gate makes the requests of rule wait until the gate is opened, their client
-// gives up or the instance is closed. Here, a Rule.Times of 0 means [Forever].
-// The [Log] counts a held request as arrived, without a status. A request that
-// passes the gate is answered as usual.
+// Gate makes the requests that match rule wait until the gate is opened, their client gives
+// up or the instance is closed. Here, a Rule.Times of 0 means [Forever]. The [Log] counts a
+// held request as arrived, without a status. A request that passes the gate is answered as
+// usual.
 //
 // halosync writes pages in order, so while page n is held, it has written at
 // most n-1 pages.
@@ -42,8 +42,8 @@ func (g *Gate) Open() {
 	}
 }
 
-// PassOne waits for a request at the gate and lets it pass. It returns false if
-// the gate was opened instead.
+// PassOne waits until a request is at the gate and lets it pass. It returns false if the
+// gate was opened instead.
 func (g *Gate) PassOne() bool {
 	select {
 	case g.pass <- struct{}{}:

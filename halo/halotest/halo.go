@@ -56,7 +56,7 @@ func New(opts ...Option) *Halo {
 // Tenant returns the tenant with that name and creates it on first use. A
 // hosted Halo distinguishes tenants by the tenant parameter of the token call.
 // The tenant named "" belongs to the host itself and is used if the parameter
-// is absent. Applications cannot use a tenant before the first call.
+// is absent. Applications cannot use a tenant before it has been created in this way.
 func (h *Halo) Tenant(name string) *Tenant {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -22,9 +22,9 @@ type hooks struct {
 }
 
 // AfterPage calls f for every list page answered with 200, after its rows are
-// fixed and before they are sent. A change made by f is therefore visible to
-// the next request of a sequential client, independent of timing. Hooks run one
-// at a time and must neither call [Halo.Close] nor send requests.
+// fixed and before they are sent. A change made by f is therefore visible to the next
+// request of a sequential client, regardless of timing. Hooks run one at a time and must
+// neither call [Halo.Close] nor send requests.
 func (h *Halo) AfterPage(f func(PageEvent)) {
 	h.hooks.mu.Lock()
 	defer h.hooks.mu.Unlock()

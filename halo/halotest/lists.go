@@ -13,8 +13,8 @@ type listForm struct {
 	row    func(b []byte, c *call, e *entry, keep bool) []byte
 }
 
-// formOf returns the form of a list route. Everything but the clients is
-// derived from them: each client with a main site has one site and one user.
+// formOf returns the form of a list route. All lists except the list of clients are derived
+// from the clients: each client with a main site has one site and one user.
 func formOf(r Route) listForm {
 	switch r {
 	case RouteTopLevels:

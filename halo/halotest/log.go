@@ -10,11 +10,11 @@ import (
 // Log holds the counts of requests to a [Halo] at one point in time.
 type Log struct {
 	Tally                    // all tenants together
-	Tenants map[string]Tally // by name; requests without a known tenant count for ""
+	Tenants map[string]Tally // by name; requests without a known tenant count under ""
 }
 
 // Tally counts requests. Requests, Routes and Pages count a request when it
-// arrives. The other fields count it when its answer is fixed.
+// arrives. The other fields count a request when its answer is fixed.
 type Tally struct {
 	Requests      int
 	Routes        map[Route]int
@@ -26,8 +26,8 @@ type Tally struct {
 	MaxConcurrent int          // maximum number of requests in progress
 	// MaxInWindow is the maximum number of requests in any rolling
 	// [Profile.RateWindow]. It counts the requests to which the limit applies,
-	// including refused and faulted ones. The maxima of the tenants do not add
-	// up to the maximum of all.
+	// including refused and faulted ones. The maxima of the tenants do not add up to the
+	// maximum of all requests.
 	MaxInWindow int
 }
 

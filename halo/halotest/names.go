@@ -138,7 +138,7 @@ func (r region) name(dice *rand.Rand) string {
 	return string(b)
 }
 
-// part returns a random part for a letter in a pattern.
+// part returns a random part of a name for a letter in a pattern.
 func (r region) part(dice *rand.Rand, c rune) string {
 	switch c {
 	case 'F', 'G':

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Off disables a numeric setting of a [Profile], in which 0 means the default.
+// Off disables a numeric setting of a [Profile], for which 0 means the default.
 const Off = -1
 
 // Profile is a set of switches. Its zero value simulates the hosted Halo of

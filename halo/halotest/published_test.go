@@ -65,8 +65,8 @@ func TestPublishedClients(t *testing.T) {
 			},
 			{"GET /api/users?count=3", "", 200, "users.id int"},
 		}},
-		// The library of Midtown-Technology-Group/halocli 0.5.0: discovery, the test
-		// of the credentials, lists, list_all, details and raw requests.
+		// The library of Midtown-Technology-Group/halocli 0.5.0: discovery, the credential
+		// test, lists, list_all, details and raw requests.
 		"halocli": {"all", "", "access_token string expires_in int refresh_token string token_type string scope string", []exchange{
 			{"GET /.well-known/openid-configuration", "", 404, discard},
 			{"GET /auth/.well-known/openid-configuration", "", 200, "token_endpoint string grant_types_supported string"},
@@ -95,7 +95,8 @@ func TestPublishedClients(t *testing.T) {
 			{"GET /api/Users/me", "", 404, discard},
 		}},
 		// bart-lute/halopsa-client-go (17 February 2026): GetClients and GetUsers.
-		// Go refuses a number with a fraction for an int, so its ids must be ints.
+		// Go does not decode a number with a fraction into an int, so the ids that this
+		// client reads must be ints.
 		"halopsa-client-go": {"", "", "", []exchange{
 			{"GET /api/Client?includeinactive=true&order=id&" + goPage, "", 200, "page_no int page_size int record_count int " + goClient},
 			{"GET /api/Client?includeinactive=false&search=a&" + goPage, "", 200, "page_no int page_size int record_count int " + goClient},

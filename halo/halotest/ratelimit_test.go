@@ -91,7 +91,7 @@ func TestRateCountsRejected(t *testing.T) {
 	}
 }
 
-// Every API request counts for its tenant, regardless of the answer. It counts
+// Every API request counts towards its tenant's limit, regardless of the answer. It counts
 // before its token is checked. Token calls count only with RateCountsToken.
 func TestRateCounts(t *testing.T) {
 	t.Parallel()

@@ -19,8 +19,8 @@ type Rule struct {
 	ClientID int64   // only details of this client
 
 	// Nth is the first matching request that gets a fault, counted from 1; 0
-	// means 1. Times is the number of matching requests that get one; 0 means
-	// one request for each fault, and [Forever] means all.
+	// means 1. Times is the number of matching requests that get a fault; 0 means one
+	// request for each fault, and [Forever] means all.
 	Nth, Times int
 
 	// Chance, if above 0, is the probability that each of those requests gets a

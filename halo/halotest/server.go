@@ -28,8 +28,8 @@ type server struct {
 	served chan struct{} // closed when http.Serve has returned
 }
 
-// TB is the part of [testing.TB] that [Start] needs. This package does not
-// import testing, to keep testing out of the demo.
+// TB is the part of [testing.TB] that [Start] needs. This package does not import testing,
+// to keep that package out of the demo.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -52,9 +52,9 @@ func Start(tb TB, opts ...Option) *Halo {
 // once the server accepts requests. It can be called only once on a Halo.
 func (h *Halo) Listen(addr string) error { return h.listen(addr, nil) }
 
-// ListenTLS is like [Halo.Listen], with HTTPS. It uses the self-signed
-// certificate of net/http/httptest, which is valid for 127.0.0.1 and [::1]. It
-// returns that certificate in PEM form.
+// ListenTLS is like [Halo.Listen], but serves HTTPS. It uses the self-signed certificate of
+// net/http/httptest, which is valid for 127.0.0.1 and [::1]. It returns that certificate in
+// PEM form.
 func (h *Halo) ListenTLS(addr string) (authority []byte, err error) {
 	lender := httptest.NewTLSServer(nil)
 	defer lender.Close()
@@ -166,9 +166,8 @@ func (s *server) leave() {
 	}
 }
 
-// wait waits for d on the wall clock. It returns false if the client gives up
-// or the instance is closed first. A negative d waits until one of these
-// happens.
+// wait waits for the duration d on the wall clock. It returns false if the client gives up
+// or the instance is closed first. A negative d waits until one of these happens.
 func (s *server) wait(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true

@@ -154,8 +154,8 @@ func (t *Tenant) Clients() []Client {
 	return cs
 }
 
-// lastID returns the greatest id so far. Like a database, a tenant does not use
-// the id of a deleted client again.
+// lastID returns the greatest id so far. Like a database, a tenant never reuses the id of a
+// deleted client.
 func (t *Tenant) lastID() int64 {
 	var last int64
 	if n := len(t.all); n > 0 {

@@ -75,8 +75,8 @@ func (s *tokenStore) find(header http.Header) (*token, *App) {
 	return nil, s.keys[header.Get("X-Halo-Api-Key")]
 }
 
-// credential returns the token of a request, valid or not, or nil. A static key
-// counts as a new token of its application.
+// credential returns the token of a request, whether it is valid or not, or nil if there is
+// none. A static key counts as a new token of its application.
 func (h *Halo) credential(header http.Header) *token {
 	t, a := h.tokens.find(header)
 	if a == nil || a.tenant.app(a.id) != a {

@@ -39,7 +39,7 @@ func (f filter) match(c *Client) bool {
 		holds(c.Website, f.search) || holds(c.Email, f.search) || holds(c.Phone, f.search)
 }
 
-// holds reports whether s contains part, regardless of case. part is in lower
+// holds reports whether s contains part, regardless of case. The argument part is in lower
 // case.
 func holds(s, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(s), part)
@@ -123,10 +123,10 @@ func sortByName(list []*entry) {
 	}
 }
 
-// cut selects the clients that match key and that rights allow. If derive is
-// not nil, it turns them into the rows of another list. cut returns a copy of
-// the rows that span selects. total is the number of rows before that
-// selection. keep reports whether the tenant is small enough to cache rows.
+// cut selects the clients that match key and that rights allow. If derive is not nil, it
+// turns them into the rows of another list. The method cut returns a copy of the rows that
+// span selects. The result total is the number of rows before that selection, and keep
+// reports whether the tenant is small enough to cache rows.
 func (t *Tenant) cut(key viewKey, desc bool, rights Rights, derive func([]*entry) []*entry, span func(total int) (from, to int)) (rows []*entry, total int, keep bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// UnknownClientID is, by convention, Halo's catch-all client for unmatched records. It is
-// not a company (topleft-team/django-psa).
+// UnknownClientID is, by convention, the id of Halo's catch-all client for unmatched
+// records. It is not a company (topleft-team/django-psa).
 const UnknownClientID = 1
 
 // window is the number of clients read by id at the same time.
@@ -26,10 +26,10 @@ type Status int
 // The statuses of a [Reading].
 const (
 	Found     Status = iota
-	Missing          // 404 or 410: it does not exist, or the agent may not read it
-	Forbidden        // 403, or 401 although the token is valid: the agent may not read it
+	Missing          // 404 or 410: it does not exist, or the agent is not permitted to read it
+	Forbidden        // 403, or 401 although the token is valid: the agent is not permitted to read it
 	Invalid          // Halo does not accept the id
-	Broken           // a 5xx or an invalid answer: Halo fails for this client or for all
+	Broken           // a 5xx or an invalid answer: Halo fails for this client or for all clients
 )
 
 // A Reading is the outcome of reading one client by its id.
@@ -44,8 +44,7 @@ type Reading struct {
 // all clients, as a token error does.
 //
 // Some of Halo's routes answer 401 if a right is missing (halocli). So after a 401, Client
-// proves the token with a request for the list. If that works, only this client is
-// refused.
+// checks the token with a request for the list. If that works, only this client is refused.
 func Client(ctx context.Context, api *halo.API, id int64) (Reading, error) {
 	c, err := api.Client(ctx, id)
 	r := Reading{ID: id, Client: c, Err: err}
@@ -100,10 +99,10 @@ func Alive(ctx context.Context, api *halo.API) error {
 // found, reading by id proves nothing.
 const witnesses = 3
 
-// Absence checks whether a 404 proves that a client no longer exists. doubt says why a 404
-// proves nothing; it is empty if a 404 is conclusive. An agent that has lost its rights
-// gets an empty list and a 404 for each id, and a gateway may lose the route to single
-// clients. So Halo must list clients and return one of them by its id.
+// Absence checks whether a 404 proves that a client no longer exists. The result doubt says
+// why a 404 proves nothing; it is empty if a 404 is conclusive. An agent that has lost its
+// rights gets an empty list and a 404 for each id, and a gateway may lose the route to
+// single clients. So Halo must list clients and return one of them by its id.
 func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 	page, err := api.Page(ctx, halo.Query{IncludeInactive: true}, 1)
 	if err != nil {
@@ -127,8 +126,8 @@ func Absence(ctx context.Context, api *halo.API) (doubt string, err error) {
 // Up to fewIDs clients are read one by one without first reading the length of the list.
 const fewIDs = 20
 
-// ListPages returns the number of pages of the list, or 0 if reading the wanted clients
-// one by one takes no more requests.
+// ListPages returns the number of pages of the list, or 0 if reading the wanted clients one
+// by one takes no more requests than that.
 func ListPages(ctx context.Context, api *halo.API, query halo.Query, wanted int) (int, error) {
 	if wanted <= fewIDs {
 		return 0, nil

@@ -18,14 +18,14 @@ const MaxPasses = 3
 // Halo pages by offset: when a client is deleted, all later clients move up, and the
 // client at the page boundary is never shown. So a single pass is a proof only if Halo
 // counted as many clients as it showed, in ascending order of id, and nothing was deleted
-// meanwhile. A deletion shows as a falling count, or as additions (ids beyond the last id
+// meanwhile. A deletion appears as a falling count, or as additions (ids beyond the last id
 // at the start) that the count does not reflect.
 //
 // Otherwise the proof needs a second pass that shows exactly the same ids. A client that
 // the first pass missed has moved up because another client, which the pass had shown, was
 // deleted. The second pass does not show the deleted client. This proof needs neither an
-// order nor a count. A count that is smaller than the number of clients is no obstacle; a
-// larger one is, because Halo then has clients that it did not show.
+// order nor a count. A count that is smaller than the number of clients is not an obstacle.
+// A larger count is one, because Halo then has clients that it did not return.
 func Complete(passes []halo.Certificate) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := gap(last); reason != "" {
@@ -51,7 +51,7 @@ func Unpaged(c halo.Certificate) bool {
 	return c.Unpaged || c.RecordLast < 0 && c.Pages == 2 && c.Ended == halo.EndedRepeat
 }
 
-// gap says why the pass has certainly or probably not shown every client.
+// gap says why the pass has certainly or probably missed some clients.
 func gap(c halo.Certificate) string {
 	switch {
 	case c.Malformed > 0:
@@ -91,8 +91,8 @@ func changeFault(c halo.Certificate) string {
 	return ""
 }
 
-// CompleteSearch is [Complete] for the result of a search. A result on a single page shows
-// a single moment, so its order does not matter.
+// CompleteSearch is [Complete] for the result of a search. A result on a single page
+// reflects a single moment, so its order does not matter.
 func CompleteSearch(passes []halo.Certificate) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := gap(last); reason != "" {
@@ -104,20 +104,21 @@ func CompleteSearch(passes []halo.Certificate) (complete bool, reason string) {
 	return Complete(passes)
 }
 
-// List reads a list of clients that fits into memory and needs no checkpoint.
+// List configures the reading of a list of clients that fits into memory and needs no
+// checkpoint.
 type List struct {
 	Query halo.Query
 	// Passes is the maximum number of passes; default: [MaxPasses].
 	Passes int
-	// Complete decides whether the list is complete; default the function [Complete].
+	// Complete decides whether the list is complete; default: the function [Complete].
 	Complete func(passes []halo.Certificate) (bool, string)
 	// Stop is called after each page; an error stops Read. May be nil.
 	Stop func() error
 }
 
 // Read reads the list until it is proved complete, at most Passes times. It calls visit
-// for each client of each pass and reports whether the client is new. doubt says why
-// clients may be missing; it is empty if the list is proved complete.
+// with each client of each pass and with whether the client is new. The result doubt says
+// why clients may be missing; it is empty if the list is proved complete.
 func (l List) Read(ctx context.Context, api *halo.API, visit func(c halo.Client, isNew bool)) (doubt string, err error) {
 	if l.Passes == 0 {
 		l.Passes = MaxPasses

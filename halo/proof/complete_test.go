@@ -7,7 +7,7 @@ import (
 	"github.com/halosync/halosync/halo"
 )
 
-// pass returns the certificate of a pass over n clients without changes.
+// pass returns the certificate of one reading of n clients during which nothing changed.
 func pass(n int, change ...func(*halo.Certificate)) halo.Certificate {
 	c := halo.Certificate{
 		Pages: n/100 + 1, Rows: n, Distinct: n, RecordFirst: n, RecordLast: n, RecordMin: n, RecordMax: n,
@@ -60,19 +60,19 @@ func TestComplete(t *testing.T) {
 		"not ordered by id, the same ids twice": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered)},
 		},
-		"not by id, new ones in the second": {
+		"not by id, other ids in the second reading": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered, otherIDs)}, reason: "order",
 		},
-		"changed, then calm":                         {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}},
-		"no count, twice the same":                   {passes: []halo.Certificate{pass(250, countless), pass(250, countless)}},
-		"no count, others in the second":             {passes: []halo.Certificate{pass(250, countless), pass(250, countless, otherIDs)}, reason: "no record_count"},
-		"no count, one page again and again":         {passes: []halo.Certificate{pass(90, countless, onePage), pass(90, countless, onePage)}, reason: "sent them again as page 2"},
-		"count too small, twice the same":            {passes: []halo.Certificate{pass(250, counted(100)), pass(250, counted(100))}},
-		"count too small":                            {passes: []halo.Certificate{pass(250, counted(100))}, reason: "counts 100 clients but showed 250"},
-		"count too large, the same in both readings": {passes: []halo.Certificate{pass(250, counted(251)), pass(250, counted(251))}, reason: "counts 251 clients but showed 250"},
-		"count of the page, twice the same":          {passes: []halo.Certificate{pass(250, pageCounts), pass(250, pageCounts)}},
-		"page 1 for every number":                    {passes: []halo.Certificate{pass(100, unpaged), pass(100, unpaged)}, reason: "sent them again as page 2"},
-		"restored in the middle, then as was":        {passes: []halo.Certificate{pass(250, unordered), pass(250, grown)}},
+		"changed, then calm":                           {passes: []halo.Certificate{pass(250, func(c *halo.Certificate) { c.Drops = 1 }), pass(249)}},
+		"no count, the same in both readings":          {passes: []halo.Certificate{pass(250, countless), pass(250, countless)}},
+		"no count, other ids in the second reading":    {passes: []halo.Certificate{pass(250, countless), pass(250, countless, otherIDs)}, reason: "no record_count"},
+		"no count, one page again and again":           {passes: []halo.Certificate{pass(90, countless, onePage), pass(90, countless, onePage)}, reason: "sent them again as page 2"},
+		"count too small, the same in both readings":   {passes: []halo.Certificate{pass(250, counted(100)), pass(250, counted(100))}},
+		"count too small":                              {passes: []halo.Certificate{pass(250, counted(100))}, reason: "counts 100 clients but showed 250"},
+		"count too large, the same in both readings":   {passes: []halo.Certificate{pass(250, counted(251)), pass(250, counted(251))}, reason: "counts 251 clients but showed 250"},
+		"count of the page, the same in both readings": {passes: []halo.Certificate{pass(250, pageCounts), pass(250, pageCounts)}},
+		"page 1 for every number":                      {passes: []halo.Certificate{pass(100, unpaged), pass(100, unpaged)}, reason: "sent them again as page 2"},
+		"restored in the middle, then as before":       {passes: []halo.Certificate{pass(250, unordered), pass(250, grown)}},
 		"calm, then short": {
 			passes: []halo.Certificate{pass(250, unordered), pass(250, unordered, func(c *halo.Certificate) { c.Distinct = 100 })}, reason: "showed 100",
 		},

@@ -10,8 +10,8 @@ import (
 	"github.com/halosync/halosync/halo/proof"
 )
 
-// With every combination of the paging switches, a list that is proved complete has every
-// client. If Halo's answers permit a proof, there is one.
+// With every combination of the paging switches, a list that is proved complete contains
+// every client. If Halo's answers permit a proof, the list is proved complete.
 func TestCompleteListsHaveEveryClient(t *testing.T) {
 	t.Parallel()
 	h := halotest.Start(t)
@@ -57,8 +57,8 @@ func TestCompleteListsHaveEveryClient(t *testing.T) {
 				t.Errorf("%d clients, %+v: read %d, complete %t", n, p, len(got), doubt == "")
 			}
 			rows := p.PageCap
-			// A bare array has no count, and the count of a single page that is repeated
-			// does not count as one.
+			// A bare array has no count, and the count of a repeated single page is not
+			// treated as one.
 			countless := p.BareArray || p.RecordCount == halotest.CountMissing || p.RecordCount == halotest.CountTooSmall && n*2/3 < min(rows, n)
 			paged := n > rows || p.PastEnd == halotest.PastEndEmpty
 			provable := (!countless || paged) &&

@@ -106,8 +106,8 @@ func signInPath(next string) string {
 	return "/signin?" + url.Values{"next": {next}}.Encode()
 }
 
-// localPath returns the page to open after signing in: next if it is a page of
-// the console, otherwise the first page. No spelling of next leads to another
+// localPath returns the page to open after signing in: the argument next if it is a page of
+// the console, otherwise the first page. No spelling of the argument next leads to another
 // host.
 func localPath(next string) string {
 	const maxLength = 2000 // bytes

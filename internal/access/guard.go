@@ -13,7 +13,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// maxBody bounds the body of every request, in bytes.
+// maxBody bounds the size in bytes of every request body.
 const maxBody = 1 << 20
 
 // maxRequest bounds the duration of a request, including live progress. Clients
@@ -26,12 +26,12 @@ type Config struct {
 	// Ops serves /livez and /readyz without authentication, and /metrics. The
 	// reasons of /readyz and the metrics are only for the scope [Ops].
 	Ops http.Handler
-	// App serves all other paths. Requests carry a [Principal], except for the
-	// public files below /assets/.
+	// App serves all other paths. Requests carry a [Principal], except those for the public
+	// files under /assets/.
 	App http.Handler
 	// SignInPage shows the form that is posted to /signin with the fields key
-	// and next. message describes the error, or is empty. next is the page to
-	// open after signing in.
+	// and next. The argument message describes the error, or is empty. The argument next is
+	// the page to open after signing in.
 	SignInPage func(w http.ResponseWriter, r *http.Request, status int, message, next string)
 	// Secrets verify the product's sign-in tokens, see [ParseSecrets]. Without
 	// secrets, tokens are not accepted.

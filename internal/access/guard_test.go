@@ -18,9 +18,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Requests without a valid credential are refused. Secrets appear in no answer,
-// in no log line and nowhere in the database. The cases match the table in
-// docs/security.md.
+// Requests without a valid credential are refused. Secrets do not appear in any answer, in
+// any log line or anywhere in the database. The cases match the table in docs/security.md.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
@@ -51,46 +50,46 @@ func TestStrangers(t *testing.T) {
 		status int
 		body   string // the whole body; empty accepts any body
 	}{
-		"the owner":                     {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
-		"the owner's browser":           {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
-		"nothing shown":                 {get("/api/v1/runs"), 401, ""},
-		"a browser without credentials": {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
-		"a wrong key":                   {get("/x").as(nearMiss(write)), 401, ""},
-		"a made-up key":                 {get("/x").as(keyMark + strings.Repeat("0", 32) + "_" + newProof()), 401, ""},
-		"no key at all":                 {get("/x").as("nonsense"), 401, ""},
-		"another tenant's key":          {get("/x").as(other), 200, "globex|key:key|admin|false|0|<nil>"},
-		"a revoked key":                 {get("/x").as(revoked), 401, ""},
-		"an expired key":                {get("/x").as(expired), 401, ""},
-		"a key of too small a scope":    {post(get("/x").as(read)), 403, "scope\n"},
-		"a key as a password":           {request{method: http.MethodGet, path: "/x", header: map[string]string{"Authorization": "Basic " + write}}, 401, ""},
-		"a key in the address":          {get("/x?key=" + write[:40]), 401, ""},
-		"a made-up session":             {get("/x").with(plainCookieName + "=" + newProof()), 401, ""},
-		"a key as a session":            {get("/x").with(plainCookieName + "=" + write[keyLength-proofLength:]), 401, ""},
-		"an ended session":              {get("/x").with(out), 401, ""},
-		"a session that is too old":     {get("/x").with(tooOld), 401, ""},
-		"an idle session":               {get("/x").with(idle), 401, ""},
-		"a session of a revoked key":    {get("/x").with(ofRevoked), 401, ""},
-		"a session of an expired key":   {get("/x").with(ofExpired), 401, ""},
-		"a forged origin":               {post(get("/x").with(cookie)).set("Origin", "https://evil.example"), 403, ""},
-		"another site's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
-		"another port's form":           {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-site"), 403, ""},
-		"a form of the console":         {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-origin"), 200, "acme|key:write|write|true|1|<nil>"},
-		"another site signing in":       {signInWith(write, "/").set("Sec-Fetch-Site", "cross-site"), 403, ""},
-		"another site signing out":      {post(get("/signout").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
-		"an oversized form":             {signInWith(strings.Repeat("x", maxBody), "/"), 413, ""},
-		"an oversized body":             {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1)}, 413, ""},
-		"an oversized body in chunks":   {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1), chunked: true}, 413, ""},
-		"metrics without a key":         {get("/metrics"), 401, ""},
-		"metrics with a tenant's key":   {get("/metrics").as(write), 403, ""},
-		"metrics in the console":        {get("/metrics").with(cookie), 403, ""},
-		"metrics with the scope ops":    {get("/metrics").as(ops).set("X-Forwarded-For", "203.0.113.9"), 200, "ops /metrics\n"},
-		"reasons without a key":         {get("/readyz"), 200, "ready\n"},
-		"reasons with a tenant's key":   {get("/readyz").as(write), 200, "ready\n"},
-		"reasons with a wrong key":      {get("/readyz").as(nearMiss(ops)), 200, "ready\n"},
-		"reasons with the scope ops":    {get("/readyz").as(ops), 200, "ops /readyz\n"},
-		"a page below the assets":       {get("/assets/../x"), 401, ""},
-		"a form to the assets":          {post(get("/assets/a.css")), 401, ""},
-		"a hidden page below assets":    {get("/assets/%2e%2e/x"), 401, ""},
+		"the owner":                      {get("/x").as(write), 200, "acme|key:write|write|false|1|<nil>"},
+		"the owner's browser":            {get("/x").with(cookie), 200, "acme|key:write|write|true|1|<nil>"},
+		"nothing shown":                  {get("/api/v1/runs"), 401, ""},
+		"a browser without credentials":  {request{method: http.MethodGet, path: "/x?y=1", header: page}, 303, ""},
+		"a wrong key":                    {get("/x").as(nearMiss(write)), 401, ""},
+		"a made-up key":                  {get("/x").as(keyMark + strings.Repeat("0", 32) + "_" + newProof()), 401, ""},
+		"no key at all":                  {get("/x").as("nonsense"), 401, ""},
+		"another tenant's key":           {get("/x").as(other), 200, "globex|key:key|admin|false|0|<nil>"},
+		"a revoked key":                  {get("/x").as(revoked), 401, ""},
+		"an expired key":                 {get("/x").as(expired), 401, ""},
+		"a key whose scope is too small": {post(get("/x").as(read)), 403, "scope\n"},
+		"a key as a password":            {request{method: http.MethodGet, path: "/x", header: map[string]string{"Authorization": "Basic " + write}}, 401, ""},
+		"a key in the address":           {get("/x?key=" + write[:40]), 401, ""},
+		"a made-up session":              {get("/x").with(plainCookieName + "=" + newProof()), 401, ""},
+		"a key as a session":             {get("/x").with(plainCookieName + "=" + write[keyLength-proofLength:]), 401, ""},
+		"an ended session":               {get("/x").with(out), 401, ""},
+		"a session that is too old":      {get("/x").with(tooOld), 401, ""},
+		"an idle session":                {get("/x").with(idle), 401, ""},
+		"a session of a revoked key":     {get("/x").with(ofRevoked), 401, ""},
+		"a session of an expired key":    {get("/x").with(ofExpired), 401, ""},
+		"a forged origin":                {post(get("/x").with(cookie)).set("Origin", "https://evil.example"), 403, ""},
+		"another site's form":            {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"another port's form":            {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-site"), 403, ""},
+		"a form of the console":          {post(get("/x").with(cookie)).set("Sec-Fetch-Site", "same-origin"), 200, "acme|key:write|write|true|1|<nil>"},
+		"another site signing in":        {signInWith(write, "/").set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"another site signing out":       {post(get("/signout").with(cookie)).set("Sec-Fetch-Site", "cross-site"), 403, ""},
+		"an oversized form":              {signInWith(strings.Repeat("x", maxBody), "/"), 413, ""},
+		"an oversized body":              {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1)}, 413, ""},
+		"an oversized body in chunks":    {request{method: http.MethodPost, path: "/x", bearer: write, body: strings.Repeat("x", maxBody+1), chunked: true}, 413, ""},
+		"metrics without a key":          {get("/metrics"), 401, ""},
+		"metrics with a tenant's key":    {get("/metrics").as(write), 403, ""},
+		"metrics in the console":         {get("/metrics").with(cookie), 403, ""},
+		"metrics with the scope ops":     {get("/metrics").as(ops).set("X-Forwarded-For", "203.0.113.9"), 200, "ops /metrics\n"},
+		"reasons without a key":          {get("/readyz"), 200, "ready\n"},
+		"reasons with a tenant's key":    {get("/readyz").as(write), 200, "ready\n"},
+		"reasons with a wrong key":       {get("/readyz").as(nearMiss(ops)), 200, "ready\n"},
+		"reasons with the scope ops":     {get("/readyz").as(ops), 200, "ops /readyz\n"},
+		"a page below the assets":        {get("/assets/../x"), 401, ""},
+		"a form to the assets":           {post(get("/assets/a.css")), 401, ""},
+		"a hidden page below assets":     {get("/assets/%2e%2e/x"), 401, ""},
 	} {
 		a := h.do(c.request)
 		if a.status != c.status || c.body != "" && a.body != c.body {
@@ -386,7 +385,7 @@ var evilNexts = []string{
 	"///evil.example", "https:/evil.example", "//evil.example@host/", " //evil.example", "", "/signin?next=/signin", "/signin/token", "/signout", "/" + strings.Repeat("x", 2000), "/%zz", "/\x00", "?x", "#x",
 }
 
-// age updates the stored session of a cookie. set is the SQL assignment.
+// age updates the stored session of a cookie. The argument set is the SQL assignment.
 func (h *fixture) age(cookie, set string) {
 	h.Helper()
 	_, value, _ := strings.Cut(cookie, "=")

@@ -17,9 +17,8 @@ func policy(embed []string) string {
 		"form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors
 }
 
-// secure sets the security headers of every response. Referrer-Policy is
-// same-origin because under no-referrer, browsers do not send the Origin of a
-// form.
+// secure sets the security headers of every response. Referrer-Policy is same-origin,
+// because browsers do not send the Origin of a form if it is no-referrer.
 func (g *Guard) secure(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", g.policy)
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -53,8 +53,8 @@ func parseKey(text string) (id uuid.UUID, proof string, ok bool) {
 }
 
 // NewKey creates an API key for a tenant and returns its record and its text.
-// The text is not stored and cannot be shown again. If lasts is 0, the key does
-// not expire.
+// The text is not stored and cannot be shown again. If the argument lasts is 0, the key
+// does not expire.
 func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, scope Scope, lasts time.Duration) (repo.APIKey, secret.String, error) {
 	if !scope.Valid() {
 		return repo.APIKey{}, secret.String{}, &engine.UsageError{Reason: fmt.Sprintf("scope %.40q: want read, write, admin or ops", string(scope))}
@@ -90,9 +90,9 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 var errKeyRole = &engine.UsageError{Reason: "the role in DATABASE_URL may not create or revoke API keys: set DATABASE_URL to that of the CLI's role, " +
 	"which \"worker migrate --grant-cli-to ROLE\" gives its rights"}
 
-// RevokeKey revokes the key with the name or id ref and ends the sessions that
-// were started with the key. It returns the number of sessions that it ended.
-// Revoking a key twice is safe.
+// RevokeKey revokes the key whose name or id is ref and ends the sessions that were started
+// with the key. It returns the number of sessions that it ended. Revoking a key twice is
+// safe.
 func RevokeKey(ctx context.Context, store *repo.Store, tenant, actor, ref string) (repo.APIKey, int, error) {
 	key, sessions, err := store.RevokeAPIKey(ctx, tenant, actor, ref)
 	return key, sessions, keyError(err, ref)
@@ -116,7 +116,7 @@ func keyError(err error, ref string) error {
 }
 
 // errRefused means that a credential is unknown, expired, revoked or used up.
-// It does not say which, to reveal nothing to unauthenticated clients.
+// It does not say which, so that it reveals nothing to unauthenticated clients.
 var errRefused = errors.New("credential rejected")
 
 // byKey returns the principal of an API key.
@@ -144,8 +144,8 @@ func byKey(ctx context.Context, store *repo.Store, text string) (Principal, uuid
 // firstKeyTTL is how long firstKey caches the answer.
 const firstKeyTTL = 3 * time.Second
 
-// firstKey caches whether any API key exists. Until one exists, sign-in is
-// impossible, and the guard explains how to create a key.
+// firstKey caches whether any API key exists. Until a key exists, sign-in is impossible,
+// and the guard explains how to create a key.
 type firstKey struct {
 	notNeeded bool // sign-in tokens work without a key
 	mu        sync.Mutex

@@ -34,7 +34,7 @@ var rank = map[Scope]int{Read: 1, Write: 2, Admin: 3, Ops: 4}
 // Valid reports whether s is one of the scopes.
 func (s Scope) Valid() bool { return rank[s] > 0 }
 
-// Covers reports whether s includes other.
+// Covers reports whether the scope s includes the scope other.
 func (s Scope) Covers(other Scope) bool { return rank[s] > 0 && rank[s] >= rank[other] }
 
 // Principal is the authenticated caller of a request.

@@ -48,8 +48,8 @@ func TestSecurityEventsOfTheEntrance(t *testing.T) {
 	}
 	h.do(from(signInWith(wrong, "/"), "2001:db8:1:2:3::4"))
 	h.do(from(get("/signin/token?token=a.b.c"), "2001:db8:1:2:3::5"))
-	h.do(get("/api/v1/runs"))                                                               // no attempt: nothing to record
-	h.do(from(get("/x").with(plainCookieName+"="+newProof()), "198.51.100.3"))              // a session that has ended is no attack
+	h.do(get("/api/v1/runs"))                                                                                // no attempt: nothing to record
+	h.do(from(get("/x").with(plainCookieName+"="+newProof()), "198.51.100.3"))                               // a session that has ended is no attack
 	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "cli:ann", "key"); err != nil { // a command
 		t.Fatal(err)
 	}

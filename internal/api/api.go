@@ -45,7 +45,7 @@ type Handler struct {
 	end       sync.Once
 }
 
-// New returns a handler for all paths below [Prefix].
+// New returns a handler for all paths under [Prefix].
 func New(cfg Config) *Handler {
 	h := &Handler{
 		engine: cfg.Engine, store: cfg.Store, log: cfg.Log, mux: http.NewServeMux(),

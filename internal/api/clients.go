@@ -11,7 +11,7 @@ import (
 
 type browse struct {
 	OneConnection
-	Search   string `query:"search" maxLength:"200" doc:"Only clients that Halo finds for this text."`
+	Search   string `query:"search" maxLength:"200" doc:"Only clients that Halo's search returns for this text."`
 	Page     int    `query:"page" minimum:"1" maximum:"100000" default:"1" doc:"Page number, from 1."`
 	PageSize int    `query:"page_size" minimum:"1" maximum:"100" default:"50" doc:"Halo's own limit is 100."`
 	Inactive bool   `query:"inactive" doc:"Include inactive clients."`
@@ -21,7 +21,7 @@ func (h *Handler) clients() {
 	type out struct{ Body view.Clients }
 	add(h, operation{
 		id: "list-clients", method: http.MethodGet, path: "/connections/{connection}/clients", tag: "Clients", scope: access.Read,
-		halo: true, summary: "List one page of Halo's clients, read from Halo now",
+		halo: true, summary: "List one page of Halo's clients, read from Halo at the time of the request",
 		about: "If Halo cannot be read, the answer is an error, never an empty list. The pages are Halo's, so this list has no cursor.",
 	}, func(ctx context.Context, p access.Principal, in *browse) (*out, error) {
 		got, err := h.engine.Browse(ctx, p.Tenant, in.Connection, engine.BrowseQuery{

@@ -13,7 +13,7 @@ import (
 
 // Condition makes a change depend on the ETag of the connection.
 type Condition struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else changed the connection since, the answer is 412. Without it, the last change wins."`
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag of the connection as read by the caller. If someone else has changed the connection since then, the answer is 412. Without it, the last change wins."`
 }
 
 // etag returns the version of a connection's editable fields, in quotes. Counts, such as the
@@ -22,9 +22,9 @@ func etag(c repo.Connection) string { return `"` + version(c) + `"` }
 
 func version(c repo.Connection) string { return strconv.FormatInt(c.UpdatedAt.UnixMicro(), 36) }
 
-// edit finds a connection for a change. The engine and the store that it returns refuse the
-// change if someone else changed the connection since the caller read it. They check this
-// in the transaction that makes the change.
+// edit finds a connection for a change. It returns an engine and a store that refuse the
+// change if someone else has changed the connection since the caller read it. They check
+// this in the transaction that makes the change.
 func (h *Handler) edit(ctx context.Context, p access.Principal, ref string, c Condition) (repo.Connection, *engine.Engine, *repo.Store, error) {
 	conn, err := h.engine.FindConnection(ctx, p.Tenant, ref)
 	if err != nil {

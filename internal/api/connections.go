@@ -108,8 +108,8 @@ func (h *Handler) connectionPage(ctx context.Context, p access.Principal, in Pag
 	return slices.DeleteFunc(rows, func(c repo.Connection) bool { return after != nil && c.Name <= after[0] }), nil
 }
 
-// only returns the id of the connection that a list is restricted to, or nil if ref is
-// empty.
+// [Handler.only] returns the id of the connection that a list is restricted to, or nil if
+// ref is empty.
 func (h *Handler) only(ctx context.Context, p access.Principal, ref string) (*uuid.UUID, error) {
 	if ref == "" {
 		return nil, nil //nolint:nilnil // no filter

@@ -28,7 +28,7 @@ type connectionPatch struct {
 		ClientID     *string        `json:"client_id,omitempty" minLength:"1" maxLength:"200"`
 		ClientSecret *secret.String `json:"client_secret,omitempty" minLength:"1" maxLength:"2000" writeOnly:"true"`
 		RateLimit    *string        `json:"rate_limit,omitempty" maxLength:"100" doc:"Empty for the default."`
-		HeaderName   *string        `json:"header_name,omitempty" maxLength:"100" doc:"Empty removes the header and its value."`
+		HeaderName   *string        `json:"header_name,omitempty" maxLength:"100" doc:"An empty string removes the header and its value."`
 		HeaderValue  *secret.String `json:"header_value,omitempty" minLength:"1" maxLength:"4000" writeOnly:"true" doc:"Required with a new name or a new address."`
 	}
 }
@@ -72,7 +72,7 @@ func (h *Handler) connectionChanges() {
 	test := with(http.MethodPost, "/test", "test-connection", "Test the stored credentials: fetch a token, read one client")
 	test.halo = true
 	add(h, test, h.testConnection)
-	preview := with(http.MethodGet, "/removal", "preview-removal", "Show what is removed with a connection")
+	preview := with(http.MethodGet, "/removal", "preview-removal", "Show what would be removed together with a connection")
 	add(h, preview, func(ctx context.Context, p access.Principal, in *OneConnection) (*removal, error) {
 		conn, err := h.engine.FindConnection(ctx, p.Tenant, in.Connection)
 		if err != nil {

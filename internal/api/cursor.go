@@ -24,8 +24,9 @@ type list[T any] struct {
 
 type listOf[T any] struct{ Body list[T] }
 
-// page returns the first limit rows as a page. The caller passes the rows and the
-// error of reading limit+1 rows. The function where returns the cursor of a row.
+// page returns a page of the first rows, at most limit of them. The caller passes the rows
+// and the error that result from reading limit+1 rows. The function where returns the
+// cursor of a row.
 func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R) string) (*listOf[V], error) {
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func page[R, V any](rows []R, err error, limit int, view func(R) V, where func(R
 	return &listOf[V]{out}, nil
 }
 
-// cursor encodes a position in the list that kind names. The result is opaque, so that
+// cursor encodes a position in the list named by kind. The result is opaque, so that
 // clients do not rely on its parts.
 func cursor(kind string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(append([]string{kind}, parts...), "\n")))

@@ -17,7 +17,7 @@ type generator struct {
 	t       *rapid.T
 	schemas map[string]any
 	pools   map[string][]any // values of existing records, by field or parameter name
-	wrong   string           // one of ways; empty for a valid request
+	wrong   string           // one of the values of ways; empty for a valid request
 	used    bool             // the request is already invalid
 }
 

@@ -30,14 +30,14 @@ const (
 func (h *Handler) live() {
 	o := operation{
 		id: "watch-run", method: http.MethodGet, path: "/runs/{run}/live", tag: "Runs", scope: access.Read,
-		summary: "Watch a run to its end, as server-sent events", errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
+		summary: "Watch a run until it ends, as server-sent events", errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 		about: "Sends an event `run` with the run, without its items, at the start and at each change, and a comment every 15 s as keep-alive. " +
 			"When the run ends, sends an event `end` with the whole run and closes the stream. A stream lasts at most 10 minutes; open it again if it closes before the event `end`.",
 	}
 	op := o.described()
 	run := h.huma.OpenAPI().Components.Schemas.Schema(runType, true, "")
 	op.Responses = map[string]*huma.Response{"200": {
-		Description: "A stream of events; the data of each is a run, in one line of JSON.",
+		Description: "A stream of events. The data of each event is a run, as one line of JSON.",
 		Content: map[string]*huma.MediaType{"text/event-stream": {
 			Schema:  &huma.Schema{Type: "string", Extensions: map[string]any{"x-data": run}},
 			Example: "event: run\ndata: {\"id\":\"0193f2a4c5d77e0a9b1c2d3e4f506172\",\"state\":\"running\",\"records\":300,\"records_total\":2500}\n\n",

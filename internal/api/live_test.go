@@ -55,8 +55,8 @@ func (w *world) follow(s *httptest.Server, run string) (lines <-chan string, end
 	return out, cancel
 }
 
-// until reads lines until one has the prefix text and returns that line. It returns an
-// empty string if the stream ends.
+// until reads lines until one begins with text, and returns that line. It returns an empty
+// string if the stream ends.
 func until(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -88,7 +88,7 @@ func TestLive(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- w.perform(run) }()
 	if until(t, lines, `"state":"running"`) == "" {
-		t.Error("no event of the running run")
+		t.Error("no event of the run in progress")
 	}
 	if until(t, lines, "event: end") == "" {
 		t.Fatal("no end")

@@ -42,7 +42,7 @@ func (h *Handler) mappings() {
 	add(h, operation{
 		id: "map", method: http.MethodPost, path: "/mappings", tag: "Mappings", scope: access.Write, status: http.StatusAccepted,
 		summary: "Map existing companies to clients, as a run", errors: []int{http.StatusNotFound},
-		about: "The field pairs of the run shows the outcome of each pair.",
+		about: "The outcome of each pair is in the field pairs of the run.",
 	}, func(ctx context.Context, p access.Principal, in *newPairs) (*receipt, error) {
 		b := in.Body
 		pairs := make([]tasks.Pair, len(b.Pairs))

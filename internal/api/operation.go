@@ -18,7 +18,7 @@ type operation struct {
 	scope            access.Scope
 	status           int   // status of a success; 0: 200
 	halo             bool  // the operation sends requests to Halo
-	errors           []int // statuses of errors besides the common ones
+	errors           []int // error statuses besides the common ones
 }
 
 const scopeKey = "scope"

@@ -36,7 +36,8 @@ func (w *world) operations() []described {
 	return all
 }
 
-// filled returns the path with the given connection and unknown ids for everything else.
+// filled returns the path with the given connection, and with unknown ids for everything
+// else.
 func (d described) filled(connection string) string {
 	return strings.NewReplacer("{connection}", connection, "{run}", strings.Repeat("0", 32),
 		"{mapping}", "00000000-0000-0000-0000-000000000000").Replace(d.path)

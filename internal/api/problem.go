@@ -43,16 +43,16 @@ func (h *Handler) refuse(ctx huma.Context, status int, detail string) {
 	_ = huma.WriteErr(h.huma, ctx, status, detail) // the caller may have disconnected
 }
 
-// maxFaults is the maximum number of faults in a problem. maxPlace is the maximum length
-// of a fault's location, in bytes. Without these limits, a caller could make a problem
+// maxFaults is the maximum number of faults in a problem. maxPlace is the maximum length in
+// bytes of a fault's location. Without these limits, a caller could make a problem
 // arbitrarily large.
 const (
 	maxFaults = 20
 	maxPlace  = 200
 )
 
-// withoutValues removes the values that the library quotes from the request, because they
-// may be client secrets.
+// withoutValues removes any values of the request that the library quotes, because they may
+// be client secrets.
 func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -76,7 +76,7 @@ func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 	return &clean, nil
 }
 
-// problemOf returns the RFC 9457 problem of an error.
+// problemOf returns the RFC 9457 problem for an error.
 func (h *Handler) problemOf(err error) error {
 	p := problem.Of(err)
 	if p.Code == problem.Internal {

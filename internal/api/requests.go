@@ -33,8 +33,8 @@ func receiptOf(r engine.Receipt, err error) (*receipt, error) {
 type newImport struct {
 	Body struct {
 		Connection string  `json:"connection" minLength:"1" maxLength:"200" doc:"Id or name."`
-		All        bool    `json:"all,omitempty" doc:"Import all clients of Halo. One of all, search and client_ids is required."`
-		Search     string  `json:"search,omitempty" maxLength:"200" doc:"Import the clients that Halo finds for this text."`
+		All        bool    `json:"all,omitempty" doc:"Import all clients of Halo. One of the fields all, search and client_ids is required."`
+		Search     string  `json:"search,omitempty" maxLength:"200" doc:"Import the clients that Halo's search returns for this text."`
 		ClientIDs  []int64 `json:"client_ids,omitempty" minimum:"1" maximum:"9007199254740991" maxItems:"10000" doc:"Import these clients."`
 		DryRun     bool    `json:"dry_run,omitempty" doc:"Preview only: the counts and items of the run show what the import would do."`
 	}

@@ -51,7 +51,7 @@ func (h *Handler) runs() {
 		return &runOut{view.NewRun(run)}, nil
 	})
 	o.id, o.path, o.summary = "undo-run", "/runs/{run}/undo", "Undo a finished import or map run"
-	o.about = "Unmaps the mappings and deletes the companies that the run created, unless a person changed them since. The answer lists what was left unchanged, with the reason. It is safe to repeat."
+	o.about = "Unmaps the mappings and deletes the companies that the run created, unless a person has changed them since. The answer lists what was left unchanged, with the reason. It is safe to repeat."
 	add(h, o, func(ctx context.Context, p access.Principal, in *oneRun) (*struct{ Body view.Undo }, error) {
 		undo, err := h.engine.UndoRun(ctx, p.Tenant, p.Actor, in.Run)
 		if err != nil {
@@ -63,7 +63,7 @@ func (h *Handler) runs() {
 	o.id, o.path, o.summary = "retry-run", "/runs/{run}/retry", "Repeat the request of a finished run; start a waiting run now"
 	o.about = ""
 	add(h, o, h.again((*engine.Engine).Retry))
-	o.id, o.path, o.summary = "approve-run", "/runs/{run}/approve", "Approve a held run, which starts again with the current data of Halo"
+	o.id, o.path, o.summary = "approve-run", "/runs/{run}/approve", "Approve a held run, which starts again with Halo's current data"
 	add(h, o, h.again((*engine.Engine).Approve))
 }
 

@@ -21,7 +21,7 @@ type suggesting struct {
 	Limit int     `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of pairs."`
 }
 
-// wrongPair is a suggestion to dismiss.
+// wrongPair is a suggestion that is to be dismissed.
 type wrongPair struct {
 	Company  string `json:"company" minLength:"1" maxLength:"1000" doc:"Id, external id or exact name."`
 	ClientID int64  `json:"client_id" minimum:"1" maximum:"9007199254740991"`

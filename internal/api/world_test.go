@@ -119,7 +119,7 @@ type reply struct {
 	body   string
 }
 
-// field returns a value of the body by name.
+// field returns the value with the given name from the body.
 func (r reply) field(name string) any {
 	r.t.Helper()
 	var doc map[string]any
@@ -152,8 +152,8 @@ func (r reply) want(status int) reply {
 	return r
 }
 
-// request returns a request by acme. The body is JSON or a value to marshal; headers
-// holds alternating names and values.
+// request returns a request from the tenant acme. The body is JSON or a value to marshal;
+// headers holds alternating names and values.
 func (w *world) request(method, path string, body any, headers ...string) *http.Request {
 	w.t.Helper()
 	var text []byte

@@ -22,7 +22,7 @@ func (p *Page) Click(role, name string) {
 	p.Eventually(fmt.Sprintf("click %s %q", role, name), func() error { return p.Try(role, name) })
 }
 
-// Try is like [Page.Click] without waiting, for an element that may be missing.
+// Try is like [Page.Click], but does not wait. Use it for an element that may be missing.
 func (p *Page) Try(role, name string) error {
 	e, err := p.find(p.ctx, name, role)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 //go:embed testdata/axe/axe.min.js
 var axeSource string
 
-// serious lists the impact levels of axe that fail a test.
+// serious lists axe's impact levels that fail a test.
 var serious = []string{"serious", "critical"}
 
 // finding is a violation of one of axe's rules.
@@ -74,8 +74,8 @@ func (p *Page) Accessible() {
 	}
 }
 
-// Checked runs the checks that apply to every page: it must be accessible and
-// cause no faults.
+// Checked runs the checks that apply to every page: each page must be accessible and cause
+// no faults.
 func (p *Page) Checked() {
 	p.t.Helper()
 	p.Clean()

@@ -1,8 +1,7 @@
-// Package browsertest drives a headless Chromium like a person. It finds the
-// elements to click and fill in by role and name in the accessibility tree, as
-// a screen reader does. It records faults (console errors, exceptions,
-// violations of the content security policy, failed requests) and checks pages
-// with axe-core.
+// Package browsertest drives a headless Chromium as a person would. To click or fill in an
+// element, it finds the element in the accessibility tree by role and name, as a screen
+// reader does. It records faults (console errors, exceptions, violations of the content
+// security policy, failed requests) and checks pages with axe-core.
 //
 // It is independent of the pages under test. Only tests use it. axe-core, in
 // testdata, is licensed under MPL-2.0 and is not part of any program.

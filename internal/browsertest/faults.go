@@ -97,9 +97,8 @@ func (f *faults) take() []string {
 	return all
 }
 
-// expected removes one response with the given status from the faults, and the
-// console messages about that response. It returns false if no response has the
-// status.
+// expected removes one response with the given status, and the console messages about that
+// response, from the faults. It returns false if no response has the status.
 func (f *faults) expected(status int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

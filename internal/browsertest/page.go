@@ -92,7 +92,7 @@ func (p *Page) Look(scheme Scheme, width int64) {
 	})))
 }
 
-// Go opens an address and waits until it has loaded.
+// Go opens an address and waits until the page has loaded.
 func (p *Page) Go(address string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, waitTimeout)
@@ -145,8 +145,8 @@ func (p *Page) Cookies() map[string]string {
 	return all
 }
 
-// Save writes a screenshot of the top of the page to a file, in a window of the
-// given size.
+// Save writes a screenshot of the top of the page, in a window of the given size, to a
+// file.
 func (p *Page) Save(path string, width, height int64) error {
 	p.t.Helper()
 	if _, err := chromedp.Call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
@@ -161,8 +161,8 @@ func (p *Page) Save(path string, width, height int64) error {
 	return os.WriteFile(path, shot.Data, 0o644) //nolint:gosec // a picture for the documentation is not secret
 }
 
-// Eventually waits until ok returns nil. The error from ok describes the
-// missing condition.
+// Eventually waits until the function ok returns nil. The error from ok describes the
+// condition that is not yet met.
 func (p *Page) Eventually(what string, ok func() error) {
 	p.t.Helper()
 	deadline := time.After(waitTimeout)

@@ -41,7 +41,7 @@ func (p *Page) Gone(role, name string) {
 	})
 }
 
-// Heading waits until the document has loaded and its only main heading is text.
+// Heading waits until the document has loaded and its only main heading equals text.
 func (p *Page) Heading(text string) {
 	p.t.Helper()
 	p.Eventually(fmt.Sprintf("heading %q", text), func() error {

@@ -114,8 +114,9 @@ the others, it must be that of the CLI's role ("worker migrate --grant-cli-to RO
 	return cmd
 }
 
-// printKey prints a new key: only the key for a person, or its whole record for a program.
-// It returns an error if the key was not written. Nothing can be printed afterwards.
+// printKey prints a new key: for a person only the key itself, for a program its whole
+// record. It returns an error if the key was not written. Nothing can be printed
+// afterwards.
 func (a *app) printKey(v apiKeyView, text string) error {
 	if a.format == "table" {
 		fmt.Fprintln(a.Out, text)
@@ -127,8 +128,8 @@ func (a *app) printKey(v apiKeyView, text string) error {
 	return errors.Join(err, a.Out.Close())
 }
 
-// revokeTimeout limits the revocation of a key that was not shown, even if the command was
-// interrupted.
+// revokeTimeout limits the time to revoke a key that was not shown, which is done even if
+// the command was interrupted.
 const revokeTimeout = 10 * time.Second
 
 // revokeUnseen revokes a key that could not be shown because of err. Otherwise, a valid key

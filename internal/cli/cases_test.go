@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestFilesOfOtherPeople reads files like those that broke other integrations, in the same
-// way as the option --file of "import" and "map". The expected value is what the command
-// uses, or a part of its error.
+// TestFilesOfOtherPeople reads files like those that broke other integrations. It reads
+// them as the option --file of "import" and "map" does. The expected value is what the
+// command uses, or a part of its error.
 func TestFilesOfOtherPeople(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{

@@ -45,7 +45,7 @@ func (a *app) clientsCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			if q.Page < 1 || q.PageSize < 1 || q.PageSize > 100 {
-				return usagef("--page starts at 1; --page-size is 1 to 100, the limit of Halo")
+				return usagef("--page starts at 1; --page-size is 1 to 100, which is Halo's limit")
 			}
 			return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
 				if all {
@@ -62,7 +62,7 @@ func (a *app) clientsCommand() *cobra.Command {
 		}),
 	}
 	connectionFlag(cmd, &connection)
-	cmd.Flags().StringVar(&q.Search, "search", "", "only clients that Halo's search finds for this text")
+	cmd.Flags().StringVar(&q.Search, "search", "", "only clients that Halo's search returns for this text")
 	cmd.Flags().IntVar(&q.Page, "page", 1, "page, from 1")
 	cmd.Flags().IntVar(&q.PageSize, "page-size", 50, "clients per page, 1 to 100")
 	cmd.Flags().BoolVar(&all, "all", false, "read all pages")

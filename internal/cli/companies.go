@@ -77,7 +77,8 @@ func (a *app) companiesList() *cobra.Command {
 	return cmd
 }
 
-// limitFlag adds the flag --limit to a command that lists items. A limit of 0 means all.
+// limitFlag adds the flag --limit to a command that lists items. A limit of 0 means all
+// items.
 func limitFlag(cmd *cobra.Command, limit *int) {
 	cmd.Flags().IntVar(limit, "limit", 0, "maximum number of rows; 0 for all")
 }

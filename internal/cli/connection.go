@@ -153,7 +153,8 @@ func (a *app) secret(file string) (secret.String, error) {
 	return a.secretFrom("client-secret-file", file, "the client secret")
 }
 
-// secretFrom reads the file of a flag, which holds one line; "-" is standard input.
+// secretFrom reads the file that a flag names, which holds one line; the name "-" means
+// standard input.
 func (a *app) secretFrom(flag, file, what string) (secret.String, error) {
 	in := a.In
 	if file != "-" {

@@ -40,7 +40,7 @@ func (a *app) connectionTest() *cobra.Command {
 		func(ctx context.Context, p parts, ref string) (repo.Connection, error) {
 			conn, err := p.engine.TestConnection(ctx, p.tenant, ref)
 			if err == nil {
-				fmt.Fprintln(a.Err, "Halo accepts the credentials and shows clients")
+				fmt.Fprintln(a.Err, "Halo accepts the credentials and returns clients")
 			}
 			return conn, err
 		})
@@ -60,8 +60,8 @@ func (a *app) connectionResume() *cobra.Command {
 		})
 }
 
-// onConnection returns a command that calls do with the name or id of a connection and
-// prints the result.
+// onConnection returns a command that calls the function do with the name or id of a
+// connection and prints the result.
 func (a *app) onConnection(name, short string, required []string, do func(context.Context, parts, string) (repo.Connection, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " NAME|ID", Short: short, Args: exactly("a connection's name or id"),

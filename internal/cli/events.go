@@ -52,7 +52,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&mapping, "mapping", "", "only events of this mapping (id)")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this run (id)")
-	cmd.Flags().StringVar(&since, "since", "", "only events since this time in UTC (2026-01-31, 2026-01-31T08:00:00Z) or this age (24h, 7d)")
+	cmd.Flags().StringVar(&since, "since", "", "only events since this time in UTC (2026-01-31, 2026-01-31T08:00:00Z) or no older than this age (24h, 7d)")
 	cmd.Flags().IntVar(&limit, "limit", 100, "maximum number of events; 0 for all")
 	return cmd
 }
@@ -79,8 +79,8 @@ func eventFilter(mapping, run, since string, now time.Time) (f repo.EventFilter,
 	return f, nil
 }
 
-// parseSince parses a time, a date or a duration before now. A date means its start in
-// UTC.
+// parseSince parses a time, a date or a duration before now. A date means the start of that
+// day in UTC.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {

@@ -55,7 +55,7 @@ Comments, which start with #, and lines without an id are passed over and counte
 	}
 	connectionFlag(cmd, &req.Connection)
 	cmd.Flags().BoolVar(&req.All, "all", false, "import all clients")
-	cmd.Flags().StringVar(&req.Search, "search", "", "import the clients that Halo finds for this text")
+	cmd.Flags().StringVar(&req.Search, "search", "", "import the clients that Halo's search returns for this text")
 	cmd.Flags().StringSliceVar(&ids, "client", nil, "id of a client; repeat it, or separate several ids by commas")
 	cmd.Flags().StringVar(&file, "file", "", `file of client ids, "-" for standard input`)
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "show what would happen, write nothing")
@@ -110,11 +110,11 @@ func (a *app) clientIDs(flags []string, file string) ([]int64, error) {
 // fileInput describes the file that a command has read.
 type fileInput struct {
 	passedOver int    // lines without an id or a pair
-	connection string // the connection whose output the file is; empty if the file does not name one
+	connection string // the connection for which the file was written; empty if the file does not name one
 }
 
 // withFile appends the items in a file, if one is given. The name "-" means standard input.
-// It reports the lines that were passed over.
+// It reports the lines that were skipped.
 func withFile[T any](a *app, items []T, file string, read func(io.Reader) (tabular.List[T], error)) ([]T, error) {
 	if file == "" {
 		return items, nil

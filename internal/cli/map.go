@@ -79,7 +79,8 @@ ambiguous or mapped elsewhere. With --replace, a pair replaces mappings to other
 	return cmd
 }
 
-// pairColumnsOf returns the columns for pairs. It includes the line if a pair has one.
+// pairColumnsOf returns the columns for pairs. It includes the column line if any pair has
+// a line number.
 func pairColumnsOf(pairs []view.Pair) []column[view.Pair] {
 	columns := []column[view.Pair]{{title: "pair", value: func(v view.Pair) string { return fmt.Sprint(v.Pair) }}}
 	for _, v := range pairs {

@@ -85,8 +85,8 @@ func checkMappingState(state repo.MappingState) error {
 // worstFirst orders states by urgency.
 var worstFirst = []repo.MappingState{repo.MappingMissing, repo.MappingUnverified, repo.MappingInactive, repo.MappingOK}
 
-// mappingOrders maps the values of --sort to comparisons. Equal mappings stay sorted by
-// age.
+// mappingOrders maps the values of --sort to comparisons. Mappings that compare as equal
+// stay sorted by age.
 var mappingOrders = map[string]func(a, b view.Mapping) int{
 	"worst": func(a, b view.Mapping) int {
 		return cmp.Or(slices.Index(worstFirst, a.State)-slices.Index(worstFirst, b.State), byName(a.CompanyName, b.CompanyName))

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // schedules have time zones, and not every machine has the database
+	_ "time/tzdata" // schedules have time zones, and not every machine has the time zone database
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -64,7 +64,7 @@ type app struct {
 }
 
 // Main executes the command line of this process and returns its exit code.
-// SIGINT and SIGTERM end the command but not the run that the command waits for.
+// SIGINT and SIGTERM end the command, but not the run for which the command is waiting.
 func Main(version string) int {
 	tasks.LogRedis(zap.NewNop().Sugar()) // the command's error contains the reason
 	stdout.KeepOnBrokenPipe()
@@ -109,8 +109,8 @@ func Run(ctx context.Context, version string, args []string, getenv func(string)
 	return exitUsage
 }
 
-// message returns the message of an error, followed by package problem's advice if there
-// is any.
+// message returns the message of an error, followed by the advice of package problem if
+// there is any.
 func message(err error) string {
 	text := err.Error()
 	switch p := problem.Of(err); {
@@ -134,7 +134,7 @@ type needsPersonError struct{ what string }
 
 func (e *needsPersonError) Error() string { return e.what }
 
-// usagef returns an error for wrong usage that only a started command can detect.
+// usagef returns a usage error that only a started command can detect.
 func usagef(format string, args ...any) error {
 	return &engine.UsageError{Reason: fmt.Sprintf(format, args...)}
 }
@@ -210,7 +210,7 @@ func names(cmds []*cobra.Command) string {
 	return strings.Join(all, ", ")
 }
 
-// needTenant returns the tenant, or an error for wrong usage if no tenant is set.
+// needTenant returns the tenant, or a usage error if no tenant is set.
 func (a *app) needTenant() (string, error) {
 	if strings.TrimSpace(a.tenant) == "" {
 		return "", usagef("no tenant: give --tenant or set HALOSYNC_TENANT")

@@ -127,7 +127,7 @@ func (a *app) runsRetry() *cobra.Command {
 }
 
 func (a *app) runsApprove() *cobra.Command {
-	return a.runAgain("approve", "Approve a held run, which starts again with the current data of Halo", (*engine.Engine).Approve)
+	return a.runAgain("approve", "Approve a held run, which starts again with Halo's current data", (*engine.Engine).Approve)
 }
 
 type runStart = func(e *engine.Engine, ctx context.Context, tenant, runID, actor string) (engine.Receipt, error)
@@ -156,7 +156,7 @@ func (a *app) runsUndo() *cobra.Command {
 	return &cobra.Command{
 		Use: "undo RUN", Short: "Undo a finished import or map run",
 		Long: `undo unmaps the mappings that a finished import or map run created, and deletes the
-companies that it created, unless a person changed them since. It lists what it
+companies that it created, unless a person has changed them since. It lists what it
 leaves unchanged, with the reason. Mappings that "map --replace" replaced stay
 unmapped; restore them with "enqueue restore". You can safely repeat an undo.`,
 		Args:    exactly("a run's id"),

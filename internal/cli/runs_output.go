@@ -27,7 +27,8 @@ var runColumns = []column[view.Run]{
 	{title: "error", wide: true, value: func(r view.Run) string { return r.Error }},
 }
 
-// took returns how long a run took or, if it has not ended, the time since its start.
+// took returns the duration of a run or, if the run has not ended, the time since its
+// start.
 func took(r view.Run) string {
 	if r.StartedAt == nil {
 		return ""

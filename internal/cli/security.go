@@ -79,7 +79,7 @@ minute share one line with their number.`,
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&since, "since", "", "only events since this time in UTC (2026-01-31, 2026-01-31T08:00:00Z) or this age (24h, 7d)")
+	cmd.Flags().StringVar(&since, "since", "", "only events since this time in UTC (2026-01-31, 2026-01-31T08:00:00Z) or no older than this age (24h, 7d)")
 	cmd.Flags().IntVar(&limit, "limit", 100, "maximum number of events; 0 for all")
 	cmd.Flags().BoolVar(&all, "all-tenants", false, "events of all tenants and of the installation")
 	return cmd

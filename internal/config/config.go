@@ -53,8 +53,8 @@ type Config struct {
 	// ResyncSpread is the window over which the resyncs of different connections are
 	// spread, 0 to 12 h.
 	ResyncSpread time.Duration `env:"HALOSYNC_RESYNC_SPREAD" envDefault:"1h"`
-	// AllowHosts lists hosts and CIDR blocks to which calls are allowed even if they
-	// are private or use plain HTTP.
+	// AllowHosts lists hosts and CIDR blocks that may be called even if they are private or
+	// use plain HTTP.
 	AllowHosts []string `env:"HALOSYNC_ALLOW_HOSTS"`
 	// CAFile is a PEM file with private certificate authorities for calls to Halo, in
 	// addition to the system's authorities. Package halo reads the file.
@@ -121,7 +121,8 @@ func (c *Config) ByPort() bool { return c.byPort }
 // same machine may occupy it, so a worker starts without it.
 const DefaultMetricsAddr = "127.0.0.1:8081"
 
-// secrets lists the variables whose value may come from a file named by NAME_FILE.
+// The slice secrets lists the variables whose value may come from a file named by
+// NAME_FILE.
 var secrets = []string{DatabaseURL, RedisURL, Keyset, signinSecret, proxy}
 
 // A FaultsError lists all faults of the environment.
@@ -150,8 +151,8 @@ func (e *FaultsError) Err() error {
 }
 
 // Load reads the environment through getenv. required lists the variables that the
-// command requires. The error is a [*FaultsError]. Even with an error, Load returns the
-// values that it could read, so that the caller can check them.
+// command requires. The error is a [*FaultsError]. Even if it returns an error, Load also
+// returns the values that it could read, so that the caller can check them.
 func Load(getenv func(string) string, required ...string) (Config, error) {
 	values, faults := read(getenv)
 	for _, name := range required {
@@ -331,7 +332,7 @@ func parseFaults(err error) []string {
 	return faults
 }
 
-// variable returns the environment variable of a field of Config.
+// variable returns the environment variable for a field of Config.
 func variable(field string) string {
 	params, err := env.GetFieldParams(&Config{})
 	if err != nil {

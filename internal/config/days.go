@@ -33,8 +33,8 @@ const maxDays = 36_500
 func (d Days) Duration() time.Duration { return time.Duration(d) * 24 * time.Hour }
 
 // The minimum retention periods. The queue keeps the key of a request for a week. The
-// database refuses to delete events younger than their minimum. Imports update a
-// client's last-seen time only every 30 days.
+// database refuses to delete events that are younger than the minimum for events. Imports
+// update a client's last-seen time only every 30 days.
 const (
 	minRuns    = 7
 	minEvents  = 30

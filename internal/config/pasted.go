@@ -15,8 +15,8 @@ var example = map[string]string{
 	proxy:       "http://user:password@host:3128",
 }
 
-// pasted returns what is wrong with a value that was pasted with extra text around it,
-// or "" if nothing is. The result does not quote the value, which may be a secret.
+// pasted returns what is wrong with a value that was pasted with extra text around it, or
+// "" if nothing is wrong. The result does not quote the value, which may be a secret.
 func pasted(name, value string) string {
 	const quotes = "\"'`“”„‘’‚«»"
 	begins, ends := strings.TrimLeft(value, quotes) != value, strings.TrimRight(value, quotes) != value

@@ -131,7 +131,7 @@ func (c *Console) connection(r *request, conn repo.Connection) error {
 	return r.render("connection", conn.Name, p)
 }
 
-// connection returns the connection in the path.
+// connection returns the connection that the path names.
 func (r *request) connection() (repo.Connection, error) {
 	id, err := r.id()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// onConnection returns a handler that calls do with the connection in the path.
+// onConnection returns a handler that calls the function do with the connection that the
+// path names.
 func onConnection(do func(*request, repo.Connection) error) func(*request) error {
 	return func(r *request) error {
 		conn, err := r.connection()
@@ -27,7 +28,7 @@ func (c *Console) testConnection(r *request, conn repo.Connection) error {
 	if _, err := c.engine.TestConnection(r.Context(), r.Tenant, conn.ID.String()); err != nil {
 		return c.showConnection(r, conn, err, nil)
 	}
-	return r.redirect(connectionPath(conn.ID), &flash{Text: "Halo PSA accepts the credentials and shows its companies."})
+	return r.redirect(connectionPath(conn.ID), &flash{Text: "Halo PSA accepts the credentials and returns its companies."})
 }
 
 // updateConnection saves the form unless someone else has changed the connection in the

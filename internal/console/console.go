@@ -9,7 +9,7 @@
 // visible any characters that could reorder or hide text.
 //
 // It has more than 2,500 lines: one handler type serves all pages, which share forms,
-// alerts and navigation. The two wizards are a third of the code.
+// alerts and navigation. The two wizards make up a third of the code.
 package console
 
 import (
@@ -131,7 +131,7 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// handle registers a page that requires a principal whose scope covers need.
+// handle registers a page that requires a principal whose scope covers the scope need.
 func (c *Console) handle(pattern string, need access.Scope, do func(*request) error) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, hr *http.Request) {
 		ctx, cancel := context.WithTimeout(hr.Context(), requestTimeout)
@@ -144,8 +144,8 @@ func (c *Console) handle(pattern string, need access.Scope, do func(*request) er
 	})
 }
 
-// answer checks the scope and calls do. It converts a panic to an error, so that panics
-// are logged and shown like other errors.
+// answer checks the scope and calls the function do. It converts a panic to an error, so
+// that panics are logged and shown like other errors.
 func (r *request) answer(need access.Scope, do func(*request) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -167,7 +167,8 @@ func (r *request) answer(need access.Scope, do func(*request) error) (err error)
 }
 
 // SignInPage shows the form for an API key and requires no principal. The message states
-// why the last attempt failed. After signing in, the browser goes to the path next.
+// why the last attempt failed. After signing in, the browser goes to the path in the
+// argument next.
 func (c *Console) SignInPage(w http.ResponseWriter, hr *http.Request, status int, message, next string) {
 	r := &request{Request: hr, c: c, w: w}
 	if !localPath(next) {

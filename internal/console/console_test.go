@@ -251,7 +251,7 @@ func TestHostileNames(t *testing.T) {
 	if run := s.importAll(conn); run.Created != 2 {
 		t.Fatalf("%+v", run)
 	}
-	// A release older than package plaintext may have stored this.
+	// A release from before package plaintext existed may have stored this.
 	repotest.Exec(t, s.url, "update halosync.mappings set state_reason = E'\\u202Egnp.exe\\u0007'")
 	repotest.Exec(t, s.url, `update halosync.runs set error = $1, state = 'failed'`, evil)
 	run := repo.Hex(*s.mappings(repo.MappingFilter{})[0].RunID)

@@ -87,8 +87,8 @@ func (p eventsPage) filter(before string) (f repo.EventFilter, err error) {
 	return f, nil
 }
 
-// changes compares two JSON objects and returns the fields that differ. It compares values
-// that are not objects as a whole.
+// changes compares two JSON objects and returns the fields that differ. A value that is not
+// an object is compared as a whole.
 func changes(before, after json.RawMessage) []change {
 	old, new := fieldsOf(before), fieldsOf(after)
 	var names []string

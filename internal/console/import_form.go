@@ -181,7 +181,7 @@ func (f importForm) request(by string) engine.ImportRequest {
 	return req
 }
 
-// check adds to wrong each reason that prevents the import.
+// check adds each reason that prevents the import to the map wrong.
 func (f importForm) check(wrong faults) {
 	switch {
 	case f.Choice == choosePicked && len(f.Picked) == 0:

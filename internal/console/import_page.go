@@ -111,8 +111,8 @@ func (c *Console) findImport(r *request, w *importView) (err error) {
 	return err
 }
 
-// connectionOf returns the tenant's connections and the one with the id ref. If ref is
-// empty, it selects the only connection.
+// connectionOf returns the tenant's connections and the connection whose id is ref. If ref
+// is empty, it selects the only connection.
 func (c *Console) connectionOf(r *request, ref string) ([]repo.Connection, repo.Connection, error) {
 	all, err := c.store.Connections(r.Context(), r.Tenant)
 	if err != nil {

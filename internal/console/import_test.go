@@ -16,7 +16,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// named adds clients with these names to Halo and returns their ids.
+// adds clients with these names to Halo and returns their ids.
 func (s *stage) named(names ...string) (ids []string) {
 	for _, name := range names {
 		id := int64(len(s.tenant.IDs()) + 11) // client 1 always exists in Halo
@@ -183,7 +183,7 @@ func TestImportKeepsChoiceOverFailure(t *testing.T) {
 	}
 }
 
-// Users with the scope read and other tenants get neither the pages nor the runs.
+// Neither users with the scope read nor other tenants get the pages or the runs.
 func TestImportStrangers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)

@@ -138,7 +138,7 @@ func (s *stage) get(path string, header ...string) *answer {
 	return s.ask(http.MethodGet, path, nil, header...)
 }
 
-// post sends a form. fields holds alternating names and values.
+// post sends a form. The argument fields holds alternating names and values.
 func (s *stage) post(path string, fields ...string) *answer {
 	s.t.Helper()
 	form := url.Values{}
@@ -278,7 +278,7 @@ func attrOf(n *html.Node, name string) (string, bool) {
 	return "", false
 }
 
-// named reports whether the attributes include the given name.
+// reports whether the attributes include the given name.
 func named(attrs []html.Attribute, name string) bool {
 	return slices.Contains(attrs, html.Attribute{Key: "name", Val: name})
 }

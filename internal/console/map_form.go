@@ -148,8 +148,8 @@ func (f *mapForm) rowOf(client int64) *row {
 	return nil
 }
 
-// contradicts returns the number, from 1, of the pair on the list with the same company
-// or client as p. It returns 0 if there is none.
+// contradicts returns the number, counted from 1, of the pair on the list that has the same
+// company or client as p. It returns 0 if there is none.
 func (f *mapForm) contradicts(p mapPair) int {
 	for i, q := range f.Pairs {
 		if q.Company == p.Company || q.Client == p.Client {

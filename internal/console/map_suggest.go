@@ -15,7 +15,7 @@ const (
 	// minScore is the lowest score of the suggestions that the page shows.
 	minScore = 0.5
 	// suggestTimeout limits how long a person waits. A large Halo has a thousand pages,
-	// which take long to read within its request limit.
+	// which take a long time to read within its request limit.
 	suggestTimeout = 45 * time.Second
 )
 

@@ -15,7 +15,7 @@ type mapView struct {
 	mapForm
 	Connections   []repo.Connection
 	Wrong         faults
-	Alert         *failure // failure of the suggestions or the request
+	Alert         *failure // error from the suggestions or the request
 	ClientAlert   *failure // failure of the right picker
 	Message       string   // result of the last action
 	Focus         string   // element that gets the focus
@@ -91,7 +91,7 @@ func (w *mapView) More() bool {
 	return w.Listed != nil && (w.Listed.Total > len(w.Rows) || w.Listed.Total < 0 && len(w.Rows) == maxOptions)
 }
 
-// check adds to w.Wrong each reason that prevents the mapping.
+// check adds each reason that prevents the mapping to w.Wrong.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
 		w.Wrong.add("pairs", "No pair yet. Choose an existing company and a Halo PSA company.")
@@ -161,5 +161,5 @@ func withChosen(found []repo.Company, chosen repo.Company) []repo.Company {
 	return append([]repo.Company{chosen}, found...)
 }
 
-// Number returns the number of a row, from 1.
+// Number returns the number of a row, counted from 1.
 func (w *mapView) Number(i int) int { return i + 1 }

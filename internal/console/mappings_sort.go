@@ -72,7 +72,7 @@ func sortOf(key string) mappingSort {
 	return mappingSorts[0]
 }
 
-// sort sorts the mappings in place. Equal mappings stay sorted by age.
+// sort sorts the mappings in place. Mappings that compare as equal stay sorted by age.
 func (s mappingSort) sort(all []repo.Mapping) {
 	names := collate.New(language.Und, collate.IgnoreCase)
 	slices.SortStableFunc(all, func(a, b repo.Mapping) int {

@@ -13,7 +13,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// numbered returns a stage with mappings of the clients 1 to n, where 1 is the oldest.
+// numbered returns a stage with mappings of the clients 1 to n, of which the mapping of
+// client 1 is the oldest.
 func numbered(t testing.TB, n int) (*stage, repo.Connection) {
 	t.Helper()
 	s := newStage(t, 2)
@@ -36,7 +37,8 @@ func mapInOrder(t testing.TB, s *stage, conn repo.Connection, n int) {
 		conn.Tenant, n, conn.ID)
 }
 
-// names returns the names of the companies on a page without the prefix "Company 000".
+// names returns the names of the companies on a page, each without the prefix "Company
+// 000".
 func (a *answer) names() string {
 	a.t.Helper()
 	var names []string
@@ -149,7 +151,7 @@ func TestDeleteAndUndo(t *testing.T) {
 	s.post("/mappings/delete", "id", "x").wants(http.StatusUnprocessableEntity)
 	s.post("/mappings/delete", "id", "0193f2a4-c5d7-7e0a-9b1c-2d3e4f506172").wants(http.StatusNotFound)
 
-	// The button of a row ignores the ticked rows.
+	// A row's own button ignores the ticked rows.
 	one := s.post("/mappings/delete", "id", list[0].ID.String(), "only", list[1].ID.String(), "back", "/mappings?sort=oldest")
 	if to := one.head.Get("Location"); to != "/mappings?sort=oldest" {
 		t.Errorf("back to %q", to)

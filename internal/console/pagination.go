@@ -12,7 +12,7 @@ const pageRows = 50
 // span is a position in a list: the page starts after a row or ends before one.
 type span struct{ after, before uuid.UUID }
 
-// span parses the query parameters after and before. It ignores invalid ids.
+// span parses the query parameters named "after" and "before". It ignores invalid ids.
 func (r *request) span() span {
 	id := func(name string) uuid.UUID {
 		id, err := uuid.Parse(r.value(name))
@@ -31,9 +31,9 @@ type listed[T any] struct {
 }
 
 // paginate reads a page. The function fetch returns up to limit rows after from, or
-// before from if backwards is set, nearest first. A zero from means the start of the
-// list, or its end if backwards is set. All pages cost the same, because nothing is
-// counted.
+// before from if backwards is set, nearest first. If from is zero, fetch begins at the
+// start of the list, or at its end if backwards is set. All pages cost the same, because
+// nothing is counted.
 func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool, from uuid.UUID, limit int) ([]T, error)) (listed[T], error) {
 	at := r.span()
 	backwards := at.before != uuid.UUID{}

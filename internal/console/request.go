@@ -22,7 +22,7 @@ type request struct {
 	w http.ResponseWriter
 }
 
-// page is the data passed to a template.
+// page is the data that is passed to a template.
 type page struct {
 	Title string
 	Nav   string // path of the navigation entry to highlight
@@ -94,7 +94,7 @@ func (r *request) redirect(path string, f *flash) error {
 	return nil
 }
 
-// htmx reports whether htmx sent the request. htmx needs only a part of the page.
+// htmx reports whether htmx sent the request. Such a request needs only a part of the page.
 func (r *request) htmx() bool { return r.Header.Get("HX-Request") == "true" }
 
 // readForm parses the body of a form. It returns an error if the body is too large or

@@ -48,7 +48,7 @@ func chartStart(now time.Time) time.Time {
 	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-chartDays)
 }
 
-// chart returns the chart of runs. The runs must be sorted newest first.
+// chart returns the chart of the given runs. The runs must be sorted newest first.
 func chart(runs []repo.Run, now time.Time) resyncChart {
 	n := resyncChart{Runs: runs, Width: chartWidth, Height: chartHeight, Bottom: chartBottom, HasResyncs: len(runs) > 0}
 	last := make(map[time.Time]*repo.Run)
@@ -102,7 +102,8 @@ var chartMarks = map[repo.RunState]string{
 	repo.StateFailed: "×", repo.StatePartial: "!", repo.StateHeld: "!", repo.StateCancelled: "–",
 }
 
-// tookOf returns how long a run took or, if it has not ended, the time since its start.
+// tookOf returns the duration of a run or, if the run has not ended, the time since its
+// start.
 func tookOf(r repo.Run, now time.Time) time.Duration {
 	if r.StartedAt == nil {
 		return 0

@@ -130,7 +130,7 @@ func (c *Console) run(r *request) error {
 	return r.render("run", p.Title(), p)
 }
 
-// run returns the run in the path with its items.
+// run returns the run that the path names, with its items.
 func (r *request) run() (repo.Run, error) {
 	id, err := r.id()
 	if err != nil {
@@ -139,7 +139,7 @@ func (r *request) run() (repo.Run, error) {
 	return r.c.store.Run(r.Context(), r.Tenant, id)
 }
 
-// runAlone returns the run in the path without its items.
+// runAlone returns the run that the path names, without its items.
 func (r *request) runAlone() (repo.Run, error) {
 	id, err := r.id()
 	if err != nil {

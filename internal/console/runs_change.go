@@ -5,8 +5,8 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// runAction returns a handler that calls do with the run id in the path. It then shows the
-// resulting run with a message.
+// runAction returns a handler that calls the function do with the run id in the path. It
+// then shows the resulting run with a message.
 func runAction(do func(r *request, id string) (runID string, message *flash, err error)) func(*request) error {
 	return func(r *request) error {
 		id, err := r.id()
@@ -50,7 +50,7 @@ func (c *Console) undoRun(r *request, id string) (string, *flash, error) {
 
 // receiptFlash returns the message for a request that started a run. If the run could not
 // be queued yet, or already existed, the message says so. Otherwise, the message is the
-// parameter done. An empty done means no message.
+// parameter done. If done is empty, there is no message.
 func receiptFlash(receipt engine.Receipt, done string) *flash {
 	switch {
 	case receipt.NotQueued != nil:
@@ -63,7 +63,7 @@ func receiptFlash(receipt engine.Receipt, done string) *flash {
 	return &flash{Text: done}
 }
 
-// undoFlash returns the message for an undone run.
+// undoFlash returns the message for a run that was undone.
 func undoFlash(undo engine.Undo) *flash {
 	message := &flash{Text: "Undone: " + plural(undo.Unmapped, "mapping", "mappings") + " and " + plural(undo.Removed, "company", "companies") + "."}
 	if undo.Gone > 0 {

@@ -101,7 +101,7 @@ func TestRunActions(t *testing.T) {
 	s.post("/runs/nonsense/cancel").wants(http.StatusNotFound)
 }
 
-// A held run shows why it waits for a person.
+// The page of a held run shows why the run is waiting for a person.
 func TestApproveRun(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -165,7 +165,7 @@ func TestRunsAreListed(t *testing.T) {
 	s := newStage(t, 2)
 	s.get("/runs").wants(http.StatusOK, "No runs yet")
 	conn := s.connect("main")
-	// All runs have the same time, like scheduled runs.
+	// All runs have the same time, as scheduled runs do.
 	repotest.Exec(t, s.url, `
 		insert into halosync.runs (id, tenant, connection_id, kind, request_key, state, finished_at, error)
 		select gen_random_uuid(), 'acme', $1, 'resync', 'k' || i, 'failed', now(), 'nr ' || i from generate_series(1, 70) i`, conn.ID)

@@ -13,9 +13,9 @@ import (
 )
 
 // The server keeps no state for the wizards. Hidden fields of the form, each a JSON
-// document, carry the selection. A changed field is harmless, because names are only shown
-// and ids are looked up again. These bounds keep a form below the size limit of a request
-// body; see wizard_size_test.go.
+// document, carry the selection. A field that the user has tampered with is harmless,
+// because names are only shown and ids are looked up again. These bounds keep a form below
+// the size limit of a request body; see wizard_size_test.go.
 const (
 	maxPicks    = 1000 // companies chosen one by one
 	maxRows     = 100  // rows on a page
@@ -100,8 +100,8 @@ func checkClientID(id int64) error {
 	return nil
 }
 
-// shorten cleans a name and cuts it to limit characters. The last character of a cut name
-// is an ellipsis.
+// shorten cleans a name and cuts it to limit characters. The last character of a shortened
+// name is an ellipsis.
 func shorten(name string, limit int) string {
 	name = plaintext.Clean(name, limit+1)
 	if utf8.RuneCountInString(name) <= limit {
@@ -129,8 +129,8 @@ func (p picks) ids() []int64 {
 	return ids
 }
 
-// with returns the selection with c added, unless c is in it already. It returns full if
-// the selection has no room for c.
+// with returns the selection with c added, unless the selection already has c. The result
+// full is true if the selection has no room for c.
 func (p picks) with(c pick) (_ picks, full bool) {
 	switch {
 	case p.Has(c.ID):

@@ -34,7 +34,7 @@ func searchOf(v url.Values, field string, wrong faults) string {
 }
 
 // numberOf returns the whole number in a field, which must be from 1 to limit. It returns
-// unset if the field is empty or invalid.
+// the argument unset if the field is empty or invalid.
 func numberOf(v url.Values, field string, unset, limit int, wrong faults) int {
 	text := strings.TrimSpace(v.Get(field))
 	if text == "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/halo/halotest"
 )
 
-// quick presses a button as htmx does. into is the id of the part of the page to
-// replace.
+// quick presses a button as htmx does. The argument into is the id of the part of the page
+// to replace.
 func (s *stage) quick(a *answer, button, into string, changes ...edit) *answer {
 	s.t.Helper()
 	_, v := s.filled(a, button, changes...)

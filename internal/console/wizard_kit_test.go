@@ -124,8 +124,8 @@ func sentBy(form *html.Node) url.Values {
 	return v
 }
 
-// selected returns the value of a select element: that of the selected option, or of the
-// first one.
+// selected returns the value of a select element: the value of the selected option, or of
+// the first one if none is selected.
 func selected(sel *html.Node) string {
 	options := elements(sel, "option")
 	i := max(0, slices.IndexFunc(options, func(o *html.Node) bool { _, is := attrOf(o, "selected"); return is }))

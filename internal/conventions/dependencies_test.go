@@ -26,7 +26,7 @@ func listedModules(t *testing.T) (text string, rows map[string]dependency) {
 	return text, rows
 }
 
-// linkable are the licences that the programs may contain.
+// linkable lists the licences that modules in the programs may have.
 var linkable = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC"}
 
 // licenceOf returns the licence in a module's folder, the strictest if there are

@@ -171,7 +171,7 @@ func TestMainIsThin(t *testing.T) {
 	}
 }
 
-// A package of more than 2,500 lines, without tests, says why in its comment.
+// A package that has more than 2,500 lines, not counting tests, says why in its comment.
 func TestLargePackagesSayWhy(t *testing.T) {
 	t.Parallel()
 	lines, why := map[string]int{}, map[string]bool{}
@@ -210,7 +210,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// A product that imports tasks links only a few packages.
+// A product that imports the package tasks links only a few packages.
 func TestTasksStaysLight(t *testing.T) {
 	t.Parallel()
 	deps := allPackages(t)[module+"/tasks"].Deps

@@ -130,7 +130,7 @@ func packages(t *testing.T) (ours []goPackage) {
 // modules returns all modules in the build.
 var modules = once(func(root string) ([]goModule, error) { return list[goModule](root, "-m", "-json", "all") })
 
-// list runs go list in the root and decodes its JSON documents.
+// list runs "go list" in the root and decodes its JSON documents.
 func list[T any](root string, args ...string) ([]T, error) {
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = root

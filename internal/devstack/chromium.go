@@ -69,7 +69,7 @@ func chromiumFlags(dir string, who *account) []string {
 // announced matches the log line with the address for commands.
 var announced = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
 
-// listening returns the address for commands from the log.
+// listening finds the address for commands in the log and returns it.
 func listening(log string) (string, error) {
 	b, err := os.ReadFile(log)
 	if err != nil {

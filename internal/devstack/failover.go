@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// downAfter is the time without an answer after which a replica takes over, in
-// milliseconds. A shorter time causes spurious failovers on a loaded machine.
+// downAfter is the time in milliseconds without an answer after which a replica takes over.
+// A shorter time causes spurious failovers on a loaded machine.
 const downAfter = 1500
 
 // MasterName is the name of the master of a [Sentinel].
@@ -63,8 +63,8 @@ func StartSentinel(ctx context.Context) (_ *Sentinel, err error) {
 	return s, s.Replica.await(ctx, s.Replica.inStep)
 }
 
-// replicated makes a server send its data to a replica at once. By default, it
-// waits a few seconds for more replicas.
+// The settings in replicated make a server send its data to a replica at once. By default,
+// the server waits a few seconds for more replicas.
 var replicated = []string{"repl-diskless-sync yes", "repl-diskless-sync-delay 0"}
 
 // inStep returns an error unless a replica is synchronised with its master.

@@ -134,8 +134,8 @@ func imageStem(bin string, who *account, image *Image) (string, error) {
 	return fmt.Sprintf("postgres-%d-%s_%x", uid, name, sum[:8]), nil
 }
 
-// removeImages removes older versions of an image. It also removes the partial
-// images of killed processes.
+// removeImages removes older versions of an image. It also removes partial images left by
+// killed processes.
 func removeImages(keep, prefix string) error {
 	old, err := filepath.Glob(filepath.Join(keep, prefix+"_*"))
 	if err != nil {
@@ -147,8 +147,8 @@ func removeImages(keep, prefix string) error {
 	return err
 }
 
-// build makes the image in a temporary folder, calls use with that folder and
-// then removes it.
+// build makes the image in a temporary folder, calls the function use with that folder and
+// then removes the folder.
 func build(ctx context.Context, bin string, who *account, image *Image, use func(data string) error) (err error) {
 	if image == nil {
 		dir, err := tempDir(who, "halosync-pg-")

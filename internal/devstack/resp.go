@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// askTimeout bounds one command to a server on this machine.
+// askTimeout bounds the duration of one command to a server on this machine.
 const askTimeout = 5 * time.Second
 
 // ask sends one command on a new connection and returns the reply. The values
-// of an array are on separate lines. With ask, this package needs no Redis
-// client.
+// of an array are on separate lines. Because of the function ask, this package needs no
+// Redis client.
 func ask(ctx context.Context, addr string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

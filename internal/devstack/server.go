@@ -50,7 +50,7 @@ type server struct {
 	log  string
 	pipe io.WriteCloser
 	done chan struct{}
-	err  error // exit status, valid after done is closed
+	err  error // exit status, valid once the channel done is closed
 }
 
 // account is the user that a server runs as. A nil account means the current
@@ -98,9 +98,8 @@ func tempBase(a *account) string {
 	return "/tmp"
 }
 
-// memoryFolder is a file system in memory on Linux. Creating and removing files
-// there takes half as long as on a disk, and a database has three hundred
-// files.
+// memoryFolder is an in-memory file system on Linux. Creating and removing files there
+// takes half as long as on a disk, and a database has three hundred files.
 const memoryFolder = "/dev/shm"
 
 // roomy reports whether a folder exists and has two gigabytes free. In
@@ -162,8 +161,8 @@ func start(name, dir, stopSignal string, a *account, binary string, args ...stri
 	return s, nil
 }
 
-// await calls ready every 20 ms until ready succeeds, the server ends, ctx is
-// done or startTimeout has passed.
+// await calls the function ready every 20 ms until the function succeeds, the server ends,
+// ctx is done or startTimeout has passed.
 func (s *server) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -34,8 +34,8 @@ type Config struct {
 	Roots *x509.CertPool
 	// Proxy is the proxy for all calls; nil means none.
 	Proxy *halo.Proxy
-	// Budget waits until one more request may go to a Halo instance. limit is the
-	// connection's own rate, or empty. A [*ratelimit.BudgetError] postpones a run. Nil
+	// Budget waits until one more request may go to a Halo instance. The argument limit is
+	// the connection's own rate, or empty. A [*ratelimit.BudgetError] postpones a run. Nil
 	// means no limit.
 	Budget func(ctx context.Context, instance, limit string, class ratelimit.Class) error
 	// Throttled is called after each 429, with the time of the request and the wait that
@@ -43,8 +43,8 @@ type Config struct {
 	Throttled func(instance, limit string, sent time.Time, after time.Duration)
 	// Observe is called after every HTTP attempt, for metrics. May be nil.
 	Observe func(halo.Attempt)
-	// Trace is called at the start of every HTTP attempt. The returned function end is
-	// called when the attempt ends. May be nil.
+	// Trace is called at the start of every HTTP attempt. The function that Trace returns
+	// is called when the attempt ends. May be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 	// Memory is the budget for answers that are not small, which all handles share. Nil
 	// means that each handle has its own.
@@ -94,9 +94,8 @@ type Credentials struct {
 	TestedBy string
 }
 
-// probeRate limits the requests with which one tenant tests credentials, for all Halos
-// together. Guessing credentials therefore cannot use up the budget of a Halo's other
-// connections.
+// probeRate limits the requests with which one tenant tests credentials, across all Halos.
+// Guessing credentials therefore cannot use up the budget of a Halo's other connections.
 const probeRate = "60/5m"
 
 // API opens a handle for requests of one class. It checks the addresses again, because

@@ -31,7 +31,7 @@ const (
 	// sqlKey is the prefix of the request key of a run requested in SQL. SQL cannot
 	// compute the usual key.
 	sqlKey = "sql:"
-	// kindPrefix is what the queue puts before the ledger's name of a kind.
+	// kindPrefix is the text that the queue puts before the ledger's name for a kind.
 	kindPrefix = "halo:"
 )
 
@@ -56,7 +56,7 @@ func New(store *repo.Store, queue *tasks.Client, log *zap.Logger) *Dispatcher {
 }
 
 // Claim claims the queue for the ledger's installation. If the queue belongs to another
-// one, it returns a [*tasks.OtherInstallationError].
+// installation, it returns a [*tasks.OtherInstallationError].
 func (d *Dispatcher) Claim(ctx context.Context) error {
 	if d.queue == nil {
 		return nil
@@ -78,8 +78,8 @@ type Receipt struct {
 	RunID string // 32 hex digits
 	// Existing reports whether the same request is already waiting or running as RunID.
 	Existing bool
-	// NotQueued is why the run is not in the queue yet, or nil. The run waits in the
-	// ledger, and a worker enqueues it once the queue is available.
+	// NotQueued is the reason why the run is not in the queue yet, or nil. The run stays in
+	// the ledger, and a worker enqueues it once the queue is available.
 	NotQueued error
 }
 
@@ -121,7 +121,7 @@ var ownRequester = regexp.MustCompile(`^\s*(?:(?:key|user|cli):|(?:cli|schedule)
 // taskKind returns the queue's name for a kind of run.
 func taskKind(kind repo.RunKind) string { return kindPrefix + string(kind) }
 
-// KindOf returns the kind of run for a queue's kind name.
+// KindOf returns the kind of run for the name that the queue uses.
 func KindOf(taskKind string) repo.RunKind {
 	return repo.RunKind(strings.TrimPrefix(taskKind, kindPrefix))
 }
@@ -159,9 +159,9 @@ func (d *Dispatcher) Queue(ctx context.Context, run repo.Run, existing bool) Rec
 
 // All records the runs that were requested only through Redis, and enqueues the runs
 // that have no task. Such runs were requested in SQL or by the scheduler, or have lost
-// their tasks in a crash or a flush. All does not change existing tasks. n is the
-// number of runs that it enqueued. If the queue belongs to another installation, All does
-// nothing and returns a [*tasks.OtherInstallationError].
+// their tasks in a crash or a flush. All does not change existing tasks. The result n is
+// the number of runs that it enqueued. If the queue belongs to another installation, All
+// does nothing and returns a [*tasks.OtherInstallationError].
 func (d *Dispatcher) All(ctx context.Context) (n int, err error) {
 	if d.queue == nil {
 		return 0, nil
@@ -246,8 +246,8 @@ func (d *Dispatcher) undispatch(ctx context.Context, runs []repo.Run) error {
 	return d.store.Undispatch(ctx, runs)
 }
 
-// recordUnrecorded writes runs requested only through Redis to the ledger, so that they
-// survive a loss of Redis.
+// recordUnrecorded writes to the ledger those runs that were requested only through Redis,
+// so that they survive a loss of Redis.
 func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	for {
 		unrecorded, err := d.queue.TakeUnrecorded(ctx, batch)
@@ -266,9 +266,9 @@ func (d *Dispatcher) recordUnrecorded(ctx context.Context) error {
 	}
 }
 
-// record writes a run of the queue into the ledger. If the arguments are invalid or the
-// same request already has another run, it returns nil and the run's execution reports
-// the error.
+// record writes a run from the queue to the ledger. If the arguments are invalid or the
+// same request already has another run, it returns nil and the run's execution reports the
+// error.
 func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	stored, err := tasks.ReadStored(u.Kind, u.Args)
 	if errors.Is(err, tasks.ErrArguments) {
@@ -295,7 +295,7 @@ func (d *Dispatcher) record(ctx context.Context, u tasks.Unrecorded) error {
 	return err
 }
 
-// Adopt writes a run that only the queue has into the tenant's ledger. It reports
+// Adopt writes a run that exists only in the queue to the tenant's ledger. It reports
 // whether it wrote the run.
 func (d *Dispatcher) Adopt(ctx context.Context, tenant string, id uuid.UUID) bool {
 	if d.queue == nil {

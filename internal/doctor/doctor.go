@@ -88,7 +88,7 @@ func Examine(ctx context.Context, c Config) Report {
 // minPostgres is the oldest version that the schema supports.
 const minPostgres = 15_00_00
 
-// postgres checks server, schema and role. usable is false if the later checks
+// postgres checks server, schema and role. The result usable is false if the later checks
 // cannot read the database.
 func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -167,7 +167,7 @@ func (c Config) redis(ctx context.Context, r *Report) {
 	case err != nil:
 		r.add("redis", Fault, err.Error(), "check that Redis runs and that REDIS_URL has the right address, user and password")
 	case len(warnings) == 0:
-		r.add("redis", OK, "version, eviction policy, persistence and rights are right", "")
+		r.add("redis", OK, "version, eviction policy, persistence and rights are correct", "")
 	}
 	for _, w := range warnings {
 		r.add("redis", Warning, w, "change the setting that the message names; docs/operating.md, Redis, describes the whole setup")
@@ -183,7 +183,7 @@ func (c Config) installation(ctx context.Context, r *Report) {
 		err = c.Queue.CheckInstallation(ctx, id)
 	}
 	if other, ok := errors.AsType[*tasks.OtherInstallationError](err); ok {
-		r.add("redis", Fault, other.Error(), "give each installation its own Redis; docs/operating.md, Two installations, describes the ways")
+		r.add("redis", Fault, other.Error(), "give each installation its own Redis; docs/operating.md, Two installations, describes how")
 	}
 }
 

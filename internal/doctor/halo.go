@@ -21,8 +21,8 @@ const (
 	refsPage = 500
 )
 
-// halo tests the credentials of active connections, up to Config.Connections: it
-// requests a token and reads one client.
+// halo tests the credentials of active connections, up to Config.Connections of them: for
+// each, it requests a token and reads one client.
 func (c Config) halo(ctx context.Context, r *Report) {
 	var active []repo.ConnectionRef
 	left, paused := 0, 0
@@ -86,7 +86,7 @@ func (c Config) test(ctx context.Context, r *Report, refs []repo.ConnectionRef) 
 	return good
 }
 
-// advice returns a remedy for a failed connection and the command that tests the
+// advice returns a remedy for a failed connection, and the command with which to test the
 // connection again.
 func advice(ref repo.ConnectionRef, err error) string {
 	p := problem.Of(err)

@@ -68,7 +68,7 @@ func observe(in *installation.Installation) *arrivals {
 	return a
 }
 
-// windows counts the requests in each full window between the first request and
+// windows counts the requests in each full window between the first request and the time
 // end.
 func (a *arrivals) windows(end time.Time) []int {
 	a.mu.Lock()
@@ -145,11 +145,11 @@ func browseAsPerson(ctx context.Context, in *installation.Installation, every ti
 }
 
 // Four worker processes and a person share several connections to one Halo.
-// They cause no 429, and the person does not wait. The long form also checks
-// that nearly the whole budget is used.
+// They cause no 429, and the person does not have to wait. The long form also checks that
+// nearly the whole budget is used.
 func TestFourWorkersShareOneBudget(t *testing.T) {
 	tenants, clients, patience := 4, 1000, 5*time.Second // some 100 requests each
-	if installation.Long() {                             // not parallel, because other tests would slow this one below its budget
+	if installation.Long() {                             // not parallel, because other tests would slow this one so much that it would not use its budget
 		clients, patience = 2400, time.Second
 	} else {
 		t.Parallel()
@@ -216,9 +216,9 @@ func longest(waits []time.Duration) (result time.Duration) {
 
 // Halo answers 429 although the fleet stays within its limit, as if another
 // system used part of it. The fleet pauses and lowers its limit. The imports
-// still succeed, without a failed attempt. The simulated Halo answers 429 to
-// fixed requests, so the test does not depend on the machine's speed. The long
-// form, TestForeignSystemTakesItsPart, tests how the limit settles.
+// still succeed, without a failed attempt. The simulated Halo answers 429 to predetermined
+// requests, so the test does not depend on the machine's speed. The long form,
+// TestForeignSystemTakesItsPart, tests how the limit settles.
 func TestFleetLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	const tenants, clients = 4, 400
@@ -236,7 +236,7 @@ func TestFleetLearnsFromThrottling(t *testing.T) {
 	wantSucceeded(in, tenants)
 	throttled, lowered := throttling(t, workers)
 	t.Logf("%d of %d requests were answered with 429; the limit was lowered %d times", throttled, in.Halo.Log().Requests, lowered)
-	if throttled != 2 || lowered < 1 || lowered > throttled { // the 429s of one burst lower the limit once
+	if throttled != 2 || lowered < 1 || lowered > throttled { // the 429s of one burst lower the limit only once
 		t.Errorf("%d requests were answered with 429 and the limit was lowered %d times; want 2 requests, and 1 or 2 times", throttled, lowered)
 	}
 	for _, w := range workers {

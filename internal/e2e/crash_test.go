@@ -60,8 +60,8 @@ func TestKilledWorkerIsSucceeded(t *testing.T) {
 }
 
 // smallPages configures a Halo with ten rows per page. The list then has more
-// than 48 pages, the number that package halo reads ahead. A stopping worker
-// still writes the pages that were read ahead.
+// than 48 pages, the number that package halo reads ahead. A stopping worker still writes
+// the pages that it has read ahead.
 var smallPages = halotest.WithProfile(halotest.Profile{RateLimit: halotest.Off, PageCap: 10})
 
 // A stopped worker hands its run over at once, without a failed attempt.

@@ -35,8 +35,8 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// asynqmon shows the contents of Redis. The search at the end of the test
-// covers its pages for servers and for tasks in each state.
+// asynqmon shows the contents of Redis. The search at the end of the test covers asynqmon's
+// pages for servers and for tasks in each state.
 func TestMonitorHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

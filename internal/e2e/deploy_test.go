@@ -14,8 +14,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// KEDA scales the workers by the lengths of the asynq lists that its file
-// names. The file lists every queue.
+// KEDA scales the workers by the lengths of the asynq lists that are named in its
+// configuration file. The file lists every queue.
 func TestQueuesAreScaledBy(t *testing.T) {
 	t.Parallel()
 	const connection = "0190f1a4-5c6b-7d3e-8f90-a1b2c3d4e5f6"
@@ -44,7 +44,7 @@ func TestQueuesAreScaledBy(t *testing.T) {
 	}
 }
 
-// programs matches a command line of worker or enqueue in a file.
+// The expression programs matches a command line of worker or enqueue in a file.
 var programs = regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/|release: bin/|worker: bin/)(worker)(.*)$`)
 
 // Every command in Procfile and the systemd units exists.

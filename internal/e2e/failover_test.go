@@ -15,7 +15,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// The master dies during an import. Sentinel promotes its replica, and the work
+// The master dies during an import. Sentinel promotes the master's replica, and the work
 // continues there.
 func TestImportAcrossSentinelFailover(t *testing.T) {
 	t.Parallel()
@@ -122,7 +122,8 @@ func importAcross(t *testing.T, url string, halt func() error, promoted func() b
 	w.Stop(t)
 }
 
-// backlog counts the tasks that asynq has yet to execute or considers active.
+// backlog counts the tasks that asynq has yet to execute and those that it considers
+// active.
 func backlog(t *testing.T, rdb redis.UniversalClient) (n int64) {
 	t.Helper()
 	pipe := rdb.Pipeline()

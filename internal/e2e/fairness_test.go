@@ -69,7 +69,7 @@ func TestSmallTenantsBesideABigOne(t *testing.T) {
 	importTenants(in, "warm") // the first imports of a process are slower
 	allEnded(in, "warm")
 	if ratio := besideBig(in, tenants); ratio >= 3 {
-		t.Errorf("the small tenants take %.1f times as long beside a big one, want less than 3", ratio)
+		t.Errorf("the small tenants take %.1f times as long alongside a big one, want less than 3", ratio)
 	}
 	allEnded(in, "big")
 	if n := repotest.Value[int](t, in.DB, `select count(*)::int from halosync.clients where starts_with(tenant, 'big')`); n != large {
@@ -102,7 +102,7 @@ func besideBig(in *installation.Installation, tenants int) float64 {
 	between := repotest.Value[int](in.T, in.DB, `
 		select records from halosync.runs where starts_with(tenant, 'big') and args ? 'all' and finished_at is null`)
 	before, now := took(in, alone).Seconds(), took(in, beside).Seconds()
-	in.T.Logf("%d tenants with %d clients: %.1f s alone, %.1f s beside a big import: ratio %.2f", tenants, small, before, now, now/before)
+	in.T.Logf("%d tenants with %d clients: %.1f s alone, %.1f s alongside a big import: ratio %.2f", tenants, small, before, now, now/before)
 	speeds := throughput(in, beside)
 	in.T.Logf("Jain's index of their throughput: %.3f (alone: %.3f); with the big tenant, which imported %d clients meanwhile: %.3f",
 		jain(speeds), jain(throughput(in, alone)), between, jain(append(speeds, float64(between)/now)))
@@ -148,8 +148,8 @@ func TestPeopleDoNotWaitForImports(t *testing.T) {
 	}
 }
 
-// ownHalos creates tenants whose names begin with prefix. Each has a connection
-// "halo" to its own Halo tenant with the given number of clients.
+// ownHalos creates tenants whose names begin with prefix. Each has a connection "halo" to
+// its own Halo tenant, which has the given number of clients.
 func ownHalos(in *installation.Installation, prefix string, tenants, clients int) {
 	in.T.Helper()
 	store := in.Store()
@@ -196,8 +196,8 @@ func took(in *installation.Installation, prefix string) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// throughput returns each tenant's clients per second, from the request to the
-// end of the import.
+// throughput returns each tenant's clients per second, measured from the request to the end
+// of the import.
 func throughput(in *installation.Installation, prefix string) []float64 {
 	in.T.Helper()
 	return repotest.Value[[]float64](in.T, in.DB, `
@@ -216,8 +216,8 @@ func jain(shares []float64) float64 {
 	return sum * sum / (float64(len(shares)) * squares)
 }
 
-// askAsAPerson maps a client and imports another with the CLI, on the
-// connection of the tenant "big-0". It returns the ids of the runs.
+// askAsAPerson uses the CLI to map one client and import another, on the connection of the
+// tenant "big-0". It returns the ids of the runs.
 func askAsAPerson(in *installation.Installation) []string {
 	in.T.Helper()
 	ids := in.Halo.Tenant("big-0").IDs()
@@ -243,7 +243,7 @@ func startedSoon(in *installation.Installation, runIDs []string) {
 		})
 		waited := repotest.Value[float64](in.T, in.DB, `
 			select extract(epoch from started_at - queued_at)::float8 from halosync.runs where id = $1`, uuid.MustParse(id))
-		in.T.Logf("run %s of a person started after %.2f s", id, waited)
+		in.T.Logf("interactive run %s started after %.2f s", id, waited)
 		if waited > 10 {
 			in.T.Errorf("run %s started after %.1f s, want less than 10", id, waited)
 		}

@@ -63,7 +63,8 @@ func TestGatewayBeforeHalo(t *testing.T) {
 	open.Store(second)
 	in.Enqueue("connection", "test", "halo")
 	in.Enqueue("import", "--connection", "halo", "--search", "a", "--wait")
-	// The value can also come from standard input, which here contains the client secret.
+	// The value can also come from standard input, which here happens to contain the client
+	// secret.
 	if _, errs, code := in.Enqueue("connection", "update", "halo", "--header-value-file", "-"); code != 2 || !strings.Contains(errs, "outside ASCII") {
 		t.Errorf("a value that no header can hold: exit code %d\n%s", code, errs)
 	}

@@ -10,9 +10,8 @@ import (
 	"github.com/halosync/halosync/internal/plaintext"
 )
 
-// hostileNames try to control a terminal, to run as a formula in a
-// spreadsheet, to look like another name, or to break a page, a log or a
-// query.
+// hostileNames are names that try to control a terminal, to run as a formula in a
+// spreadsheet, to look like another name, or to break a page, a log or a query.
 var hostileNames = []string{
 	"esc \x1b[2J\x1b]0;owned\x07", "csi \u009b31m", "del \x7f\x7f", "nul \x00", "bell \x07", "back \b\b\b", "return \rEVIL", "line \nEVIL", "nel \u0085EVIL",
 	"separator \u2028EVIL", "paragraph \u2029EVIL", "override \u202egpj.exe", "embedding \u202aa\u202c", "isolate \u2067a\u2069", "mark \u200fa", "zero \u200bwidth",
@@ -54,7 +53,7 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 			checkCells(t, what, text)
 		}
 		if plaintext.PrintableLines(text) != text {
-			t.Errorf("%s: contains control characters for a terminal", what)
+			t.Errorf("%s: contains terminal control characters", what)
 		}
 	}
 
@@ -68,7 +67,7 @@ func TestHostileNamesEndToEnd(t *testing.T) {
 		}
 	}
 	if !strings.Contains(shown["companies list csv"], "می\u200cخواهم") || !strings.Contains(shown["companies list csv"], "👩\u200d💻 Ltd") {
-		t.Error("names have lost joiners that their scripts need")
+		t.Error("names have lost joiners that their writing systems need")
 	}
 }
 

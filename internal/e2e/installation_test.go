@@ -28,9 +28,9 @@ const (
 	key     = "halosync:installation"
 )
 
-// A worker does not start with the Redis of another installation, and takes none of its
-// tasks. The message, doctor and the command say what to do. The request is kept and is
-// executed after the correction.
+// A worker does not start with the Redis of another installation, nor does it take any task
+// from that Redis. The worker's error message, doctor and enqueue each say what to do. The
+// request is kept and is executed once the setting has been corrected.
 func TestTwoInstallationsOnOneRedis(t *testing.T) {
 	t.Parallel()
 	server, err := devstack.StartRedis(t.Context(), devstack.RedisOptions{})
@@ -96,8 +96,8 @@ func TestTwoInstallationsOnOneRedis(t *testing.T) {
 }
 
 // A running worker notices that its Redis belongs to another installation, and ends. A
-// worker that only serves HTTP is not ready. If the Redis is then flushed, the
-// installation that had it first claims it again.
+// worker that only serves HTTP is not ready. If the Redis is then flushed, its original
+// installation claims it again.
 func TestRedisChangesHands(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, "")
@@ -147,7 +147,7 @@ func TestRedisChangesHands(t *testing.T) {
 	}
 	in.WorkerArgs = nil
 	again := in.StartWorker()
-	in.Eventually("the run that waited has ended", func() bool {
+	in.Eventually("the waiting run has ended", func() bool {
 		return repotest.Value[int](t, in.DB, `select count(*)::int from halosync.runs where finished_at is null`) == 0
 	})
 	again.Stop(t)

@@ -62,7 +62,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	second := in.StartWorker()
 	old.Stop(t)
 	for _, id := range runs {
-		// Some clients have the name of several companies, so their run is partial.
+		// Some clients share their name with several companies, so their run is partial.
 		if r := in.AwaitRun(id); !r.Complete || r.Failed > 0 || r.Records != clients || r.State == "partial" && r.Ambiguous == 0 {
 			t.Errorf("run: %+v", r)
 		}

@@ -123,7 +123,7 @@ func TestLostOutputIsAFailure(t *testing.T) {
 }
 
 // intoFullDisk runs a command whose output cannot be written, and returns its errors and
-// exit code. The program is enqueue unless another is given.
+// exit code. The default program is enqueue.
 func intoFullDisk(t *testing.T, in *installation.Installation, args []string, program ...string) (errs string, code int) {
 	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -198,7 +198,7 @@ func TestSecretsThatWereNotShownAreNotValid(t *testing.T) {
 	if text, err := in.Shell(t.TempDir(), "enqueue keyset rotate >/dev/full"); err == nil || !strings.Contains(text, "no space left on device") {
 		t.Errorf("a key set on a full disk: %v, %q", err, text)
 	}
-	// If the reader ends early, the command does not end silently.
+	// If the program that reads the output ends early, the command does not end silently.
 	if text, err := in.Shell(t.TempDir(), "(sleep 1; enqueue companies list; echo exit code $? >&2) | true"); err != nil || !strings.Contains(text, "broken pipe") || !strings.Contains(text, "exit code 1") {
 		t.Errorf("a broken pipe: %v, %q", err, text)
 	}

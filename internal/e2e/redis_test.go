@@ -9,8 +9,8 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A worker refuses a Redis that may evict tasks and states the reason. It
-// accepts a Redis without persistence, with a warning.
+// A worker refuses a Redis that may evict tasks, and it states the reason. It accepts a
+// Redis without persistence, but warns about it.
 func TestWorkerLooksAtRedis(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

@@ -43,7 +43,7 @@ func TestFlushAllInTheMiddle(t *testing.T) {
 	if took > 2*time.Minute {
 		t.Errorf("the last run ended %v after the flush", took)
 	}
-	t.Logf("flushed with %d running of %d; all ended %v later; %d were executed more than once",
+	t.Logf("flushed while %d of %d runs were running; all ended %v later; %d were executed more than once",
 		slots, connections, took.Round(time.Second/10), count(`attempt > 1`))
 	for what, n := range map[string]int{
 		"runs that succeeded": count(`state = 'succeeded' and complete`) - connections,

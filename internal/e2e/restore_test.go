@@ -64,9 +64,9 @@ func countRows(in *installation.Installation) rowCounts {
 	return rowCounts{n[0], n[1], n[2], n[3], n[4]}
 }
 
-// Postgres is restored from an hour-old dump, and Redis is empty. The worker
-// can open the credentials and executes the runs that were queued at the time
-// of the dump. It repeats the work of the lost hour from Halo's data.
+// Postgres is restored from an hour-old dump, and Redis is empty. The worker can decrypt
+// the credentials and executes the runs that were queued at the time of the dump. It
+// repeats the work of the lost hour from Halo's data.
 func TestRestoreFromDump(t *testing.T) {
 	t.Parallel()
 	elsewhere := repotest.EmptyURL(t) // removed after the search for secrets

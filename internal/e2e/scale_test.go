@@ -9,10 +9,10 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// An import of many clients maps each client exactly once. If nothing has
-// changed, a second import writes only its own run. The long form has 100,000
-// clients and checks that memory is bounded. With fewer clients, the race
-// detector and the garbage collector would use more memory than the whole list.
+// An import of many clients maps each client exactly once. If nothing has changed, a second
+// import writes only the record of its own run. The long form has 100,000 clients and
+// checks that memory is bounded. With fewer clients, the race detector and the garbage
+// collector would use more memory than the whole list.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	const maxGrowth = 100 << 20 // bytes

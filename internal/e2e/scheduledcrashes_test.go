@@ -74,8 +74,8 @@ func TestScheduledRunsWithKilledWorkers(t *testing.T) {
 	}
 }
 
-// connectMany adds connections of ten tenants to the installation's Halo, with
-// three mappings each. It does not use the CLI, which would be too slow.
+// connectMany adds connections to the installation's Halo for ten tenants, and three
+// mappings for each connection. It does not use the CLI, which would be too slow.
 func connectMany(in *installation.Installation, n int) {
 	in.T.Helper()
 	store := in.Store()

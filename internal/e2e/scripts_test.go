@@ -58,8 +58,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// exits runs a program and checks its exit code. Example: exits 2 enqueue
-// import.
+// The command exits runs a program and checks the program's exit code. Example: exits 2
+// enqueue import.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
@@ -96,7 +96,7 @@ func awaitStdout(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// grab stores a part of the last output in a variable. The regular expression
+// The command grab stores a part of the last output in a variable. The regular expression
 // has one group: grab ID '"id": "(.*)"'.
 func grab(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -185,8 +185,8 @@ type scriptLog struct {
 	in *installation.Installation
 }
 
-// given matches the parts of a log that may contain secrets, because the test
-// set them or a command prints them by design.
+// The expression given matches the parts of a log that may contain secrets, because the
+// test set these secrets or a command prints them by design.
 var given = regexp.MustCompile(`(?m)^(SECRET|DATABASE_URL|CLI_URL|WORKER_URL|OWNER_URL|REDIS_URL|HALOSYNC_KEYSET|HALO_CLIENT_SECRET)=.*$|hsk1:[\w-]+|hs_[0-9a-f]{32}_[A-Z2-7]{52}`)
 
 // Log receives the output of all programs in a script, in one call.

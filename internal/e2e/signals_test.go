@@ -9,7 +9,7 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// hang starts a worker whose import waits for a Halo that does not answer.
+// hang starts a worker whose import is waiting for a Halo that does not answer.
 func hang(t *testing.T) (*installation.Installation, *installation.Worker, string) {
 	t.Helper()
 	in := installation.New(t, installation.Unlimited)

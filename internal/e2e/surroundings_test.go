@@ -27,7 +27,7 @@ func halosyncWorker(in *installation.Installation, vars []string, args ...string
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
-// No program uses a database that is not UTF8. Each says what to do.
+// No program uses a database whose encoding is not UTF8. Each says what to do.
 func TestDatabaseThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -47,7 +47,8 @@ func TestDatabaseThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// While Postgres takes no writes, a worker is not ready. It becomes ready again by itself.
+// While Postgres accepts no writes, a worker is not ready. It becomes ready again by
+// itself.
 func TestNotReadyWhilePostgresTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)
@@ -106,7 +107,7 @@ func TestProxyForHalo(t *testing.T) {
 	if log := w.Log.String(); strings.Count(log, "proxy of the environment ignored") != 1 || !strings.Contains(log, `"variables":["HTTPS_PROXY"]`) || strings.Contains(log, password) {
 		t.Errorf("log:\n%s", log)
 	}
-	if text, _ := halosyncWorker(in, nil, "doctor"); !strings.Contains(text, "HTTPS_PROXY set a proxy, which calls to Halo ignore") {
+	if text, _ := halosyncWorker(in, nil, "doctor"); !strings.Contains(text, "HTTPS_PROXY set a proxy, but calls to Halo ignore it") {
 		t.Errorf("doctor:\n%s", text)
 	}
 	if len(asked) > 0 {

@@ -68,7 +68,7 @@ func TestTwoTenants(t *testing.T) {
 	}
 	for _, c := range ones {
 		if c.Tenant != "msp-1" {
-			t.Fatalf("company %s of tenant %s shown to msp-1", c.ID, c.Tenant)
+			t.Fatalf("company %s of tenant %s is shown to msp-1", c.ID, c.Tenant)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 	}
 	type try struct {
 		code int
-		args string // without the command, separated by "|"
+		args string // arguments after the command, separated by "|"
 	}
 	connection := func(more string) []try { return []try{{1, "CONN" + more}} }
 	flag := func(more string) []try { return []try{{1, "--connection|CONN" + more}} }
@@ -161,7 +161,7 @@ func TestCommandsOfAnotherTenant(t *testing.T) {
 			for name, id := range foreign {
 				if name != "NAME" && strings.Contains(out, id) && !strings.Contains(strings.Join(foreign.in(args), " "), id) {
 					leaks++
-					t.Errorf("%v: shows %s of another tenant\n%s", args, name, out)
+					t.Errorf("%v: shows another tenant's %s\n%s", args, name, out)
 				}
 			}
 		}
@@ -275,9 +275,9 @@ func documented(t *testing.T, kind string) []string {
 	return blocks
 }
 
-// An installation works with exactly the rights of docs/security.md: the roles
-// in Postgres, the users in Redis, and a Halo application with one scope. It
-// requests only tokens and clients from Halo.
+// An installation works with exactly the rights listed in docs/security.md: the roles in
+// Postgres, the users in Redis, and a Halo application with one scope. It requests only
+// tokens and clients from Halo.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	pg := repotest.Server(t, nil)
@@ -367,8 +367,8 @@ func TestLeastRights(t *testing.T) {
 		t.Errorf("undo: %d\n%s", code, errs)
 	}
 
-	// The product makes requests through Redis and in SQL, and reads its
-	// tables.
+	// The product makes requests through Redis and in SQL, and reads the tables that its
+	// role may read.
 	client, err := tasks.Open(redisAs("halosync_product:pr0duct"))
 	if err != nil {
 		t.Fatal(err)

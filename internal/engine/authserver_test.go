@@ -15,8 +15,8 @@ import (
 )
 
 // front is a server in front of the simulated Halo. Its authorisation server issues tokens
-// at only one path. The function elsewhere answers every other request for a path that is
-// not below /api.
+// at only one path. The function elsewhere answers all other requests for paths that are
+// not under /api.
 type front struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -113,7 +113,7 @@ func TestAuthServerIsFound(t *testing.T) {
 }
 
 // If the authorisation server answers with an OAuth error, its address is right, and the
-// secret goes to no other path.
+// secret is not sent to any other path.
 func TestAuthServerIsNotSoughtFurther(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -133,8 +133,7 @@ func TestAuthServerIsNotSoughtFurther(t *testing.T) {
 			t.Errorf("%s: error %v, calls %q", what, err, calls)
 		}
 	}
-	// A refusal that is not an OAuth error is reported, although no other address works
-	// either.
+	// If no address works, a refusal that is not an OAuth error is still reported.
 	refusing := w.front("/nowhere", func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusUnauthorized) })
 	in := w.input("refused")
 	in.Domain, in.AuthServer = refusing.URL, refusing.URL
@@ -168,8 +167,8 @@ func TestAuthServerIsNotFound(t *testing.T) {
 	}
 }
 
-// A stored address is kept as long as the typed address can mean it. A change to another
-// path requires the secret again, and then all possible addresses are tried again.
+// A stored address is kept as long as the typed address can stand for it. A change to
+// another path requires the secret again, and then all possible addresses are tried again.
 func TestChangedAuthServerIsFound(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -198,7 +197,8 @@ func TestChangedAuthServerIsFound(t *testing.T) {
 		t.Errorf("with the secret: stored %q, error %v", stored, err)
 	}
 
-	// The authorisation server moves; the secret, entered again, finds it.
+	// The authorisation server moves. Once the secret is entered again, the new address is
+	// found.
 	moved := w.front("/auth/token", notFound)
 	if stored, err := func() (string, error) {
 		domain, auth := moved.URL, moved.URL+"/"

@@ -18,8 +18,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// If a run would wait long for the budget, it frees its worker slot, uses up no
-// attempt, and later continues from its checkpoint.
+// If a run would have to wait a long time for the budget, it frees its worker slot, uses up
+// no attempt, and later continues from its checkpoint.
 func TestBudgetPutsARunOff(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 1000)
@@ -93,9 +93,9 @@ func TestThrottlingIsReportedToBudget(t *testing.T) {
 	}
 }
 
-// A tenant can enter the address of another tenant's Halo together with an
-// authorisation server that the tenant controls. Its 429 responses must not throttle
-// that Halo's connections.
+// A tenant can enter the address of another tenant's Halo together with an authorisation
+// server under its own control. The 429 responses from this server must not throttle that
+// Halo's connections.
 func TestForeignAuthServerDoesNotThrottleAHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 10)

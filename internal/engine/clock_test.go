@@ -61,7 +61,7 @@ func (f *fleet) connections(n int) {
 	}
 }
 
-// tick runs a tick of all workers at the same time. If die is set, some workers crash
+// tick runs a tick on all workers at the same time. If die is set, some workers crash
 // during the tick.
 func (f *fleet) tick(dice *rand.Rand, die bool) {
 	var all sync.WaitGroup

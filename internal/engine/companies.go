@@ -15,7 +15,7 @@ import (
 )
 
 // AddCompanies creates companies by name. externalID is the product's own key for a
-// company and is unique per tenant. It is only valid with a single name.
+// company and is unique per tenant. It is valid only with a single name.
 func (e *Engine) AddCompanies(ctx context.Context, tenant, actor string, wanted []string, externalID string) ([]repo.Company, error) {
 	if externalID != "" && len(wanted) != 1 {
 		return nil, usagef("an external id belongs to one company, and %d names were given", len(wanted))

@@ -141,8 +141,8 @@ func (e *ProbeError) Error() string {
 // Unwrap returns the error of package halo, or [ErrNoClients].
 func (e *ProbeError) Unwrap() error { return e.err }
 
-// probe requests a token and one client. It stores nothing. It tries the given addresses
-// of the authorisation server in turn, until one answers as such a server does, and
+// probe requests a token and one client. It stores nothing. It tries the given addresses of
+// the authorisation server in turn, until one answers as an authorisation server does, and
 // returns that address.
 func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput, authServers []string) (string, error) {
 	var failed error
@@ -153,7 +153,8 @@ func (e *Engine) probe(ctx context.Context, tenant string, in ConnectionInput, a
 		case err == nil:
 			return in.AuthServer, nil
 		// Report the most informative error: a definite answer, if any, or else a
-		// refusal. An address without an authorisation server says least.
+		// refusal. The result for an address without an authorisation server is the least
+		// informative.
 		case failed == nil, !halo.IsMisplaced(err) && !errors.Is(err, halo.ErrUnavailable),
 			errors.Is(failed, halo.ErrNotHalo) && !errors.Is(err, halo.ErrNotHalo):
 			failed = err

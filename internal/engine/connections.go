@@ -114,8 +114,8 @@ func (e *Engine) IfUnchanged(seen time.Time) *Engine {
 	return &conditional
 }
 
-// apply returns the connection's input with the changes applied. stored and header are
-// its secrets.
+// apply returns the connection's input with the changes applied. The arguments stored and
+// header are the connection's secrets.
 func (c ConnectionChange) apply(conn repo.Connection, stored, header secret.String) ConnectionInput {
 	in := ConnectionInput{
 		Name: conn.Name, Domain: conn.Domain, AuthServer: conn.AuthServer, HaloTenant: conn.HaloTenant,

@@ -159,7 +159,7 @@ func TestDispatchDespiteBrokenTasks(t *testing.T) {
 	}
 }
 
-// If Postgres is unavailable when the loss is found, a later tick repairs it.
+// If Postgres is unavailable when the loss is found, a later tick repairs the loss.
 func TestQueueThatLostEverythingWithPostgresAway(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -223,8 +223,8 @@ func TestRequesterIsNotForged(t *testing.T) {
 	}
 }
 
-// A run requested only through Redis is in the ledger after a tick. Before the tick,
-// the run's tenant can already show and cancel it.
+// A run requested only through Redis is in the ledger after a tick. Before the tick, the
+// run's tenant can already view and cancel the run.
 func TestRunsOfRedisAlone(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t)
@@ -321,7 +321,7 @@ func TestStatementInSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id := repotest.Value[string](t, q.url, query, params...); id != first {
-		t.Errorf("run %s, want %s of the same request", id, first)
+		t.Errorf("run %s, want run %s, which has the same request", id, first)
 	}
 	args.ClientIDs = []int64{8}
 	if query, params, err = tasks.Statement(tasks.Import(), args); err != nil {

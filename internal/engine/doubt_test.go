@@ -37,7 +37,7 @@ func (w *fixture) refuse(client int64, status int) {
 	w.halo.Fault(halotest.Rule{Route: halotest.RouteDetail, ClientID: client, Times: halotest.Forever}, halotest.Status(status, ""))
 }
 
-// A 401 to the request for one client concerns this client only, because Halo accepts the
+// A 401 to the request for one client concerns only that client, because Halo accepts the
 // token for the list. All other findings are applied, and the connection stays active.
 func TestOneClientIsUnauthorized(t *testing.T) {
 	t.Parallel()
@@ -85,7 +85,7 @@ func TestEveryClientIsUnauthorized(t *testing.T) {
 	}
 }
 
-// Other runs and a restore treat the 401 to one client in the same way.
+// Other runs, and a restore, treat a 401 for a single client in the same way.
 func TestOneClientIsUnauthorizedElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -142,8 +142,8 @@ func TestResyncWithoutCount(t *testing.T) {
 	}
 }
 
-// A small Halo that sends no count and repeats its only page proves no listing complete.
-// Only the clients that the page does not show are read by id.
+// If a small Halo sends no count and repeats its only page, no listing can be proved
+// complete. Only the clients that the page does not show are read by id.
 func TestResyncOfOnePageWithoutCount(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0, halotest.WithProfile(halotest.Profile{RecordCount: halotest.CountMissing}))
@@ -164,8 +164,8 @@ func TestResyncOfOnePageWithoutCount(t *testing.T) {
 	}
 }
 
-// A client that Halo no longer lists, but shows by its id, is not verified. The reason
-// names the day when it was last listed, and this day does not change.
+// A client that Halo no longer lists, but still returns by id, does not count as verified.
+// The reason names the day when it was last listed, and this day does not change.
 func TestUnlistedClient(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -210,7 +210,7 @@ func TestUnlistedClient(t *testing.T) {
 		t.Errorf("events %+v, %v", events, err)
 	}
 
-	// A night in which the client cannot be read does not change the day.
+	// A night on which the client cannot be read does not change the day in the reason.
 	w.halo.ClearFaults()
 	w.refuse(5, 403)
 	w.refuse(6, 403)
@@ -234,7 +234,8 @@ func TestUnlistedClient(t *testing.T) {
 }
 
 // If up to three clients vanish, they are marked at once, with a reason that claims no
-// more than is known. If more vanish together, a run in another night must confirm it.
+// more than is known. If more vanish together, a run on another night must confirm that
+// they are gone.
 func TestClientsVanishTogether(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"listing", "ids"} {
@@ -278,7 +279,7 @@ func TestClientsVanishTogether(t *testing.T) {
 			if m := w.mapping("t1", 10); m.State != repo.MappingUnverified || !strings.Contains(m.StateReason, "the next nightly resync checks again") || len(run.Items) != 4 {
 				t.Errorf("mapping %+v, items %v", m, run.Items)
 			}
-			want(w.resync(conn), repo.StatePartial, 0, 4) // a person starts another one in the same night
+			want(w.resync(conn), repo.StatePartial, 0, 4) // a person starts another resync on the same night
 			delete(hidden, 12)
 			rights()
 			want(w.resync(conn), repo.StatePartial, 0, 3) // the others still wait
@@ -300,7 +301,7 @@ func TestClientsVanishTogether(t *testing.T) {
 			hide(13, 30, 31, 32)
 			want(w.resync(conn), repo.StatePartial, 0, 4)
 
-			// An import that sees a client also ends its doubt.
+			// An import that sees a client also ends the doubt about this client.
 			delete(hidden, 13)
 			rights()
 			w.importAll(conn)
@@ -311,8 +312,8 @@ func TestClientsVanishTogether(t *testing.T) {
 	}
 }
 
-// More missing clients than one resync may mark still hold the run. A person's approval
-// replaces the second night.
+// If more clients are missing than one resync may mark, the run is still held. A person's
+// approval replaces the second night.
 func TestApprovedRunDoesNotWait(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -335,8 +336,9 @@ func TestApprovedRunDoesNotWait(t *testing.T) {
 	}
 }
 
-// A restored mapping starts without a doubt. If a run is interrupted while it applies its
-// findings, the next attempt still finds that too many clients vanished.
+// Restoring a mapping clears any earlier doubt about its client. If a run is interrupted
+// while it applies its findings, the next attempt still finds that too many clients
+// vanished.
 func TestDoubtOutlivesACrash(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)
@@ -373,7 +375,7 @@ func TestDoubtOutlivesACrash(t *testing.T) {
 		t.Errorf("restored: %+v", m)
 	}
 	if n := repotest.Value[int](t, w.url, `select count(*) from halosync.mappings where client_id = 2 and vanished_at is not null`); n != 0 {
-		t.Error("the restored mapping still waits for another night")
+		t.Error("the restored mapping is still waiting for another night")
 	}
 }
 
@@ -390,7 +392,7 @@ func (w *fixture) claimResync(runID string, conn repo.Connection) repo.Claim {
 }
 
 // A count is a claim. An import is complete only if it has every client, and it has every
-// client if Halo pages at all.
+// client if Halo divides the list into pages at all.
 func TestImportOfWrongCounts(t *testing.T) {
 	t.Parallel()
 	for name, count := range map[string]halotest.RecordCount{
@@ -405,7 +407,7 @@ func TestImportOfWrongCounts(t *testing.T) {
 			if run.Complete != (count != halotest.CountTooLarge) || run.Created != 250 || run.RecordsTotal < 250 {
 				t.Errorf("%s of %d: %s", counts(run), run.RecordsTotal, run.Error)
 			}
-			if n := w.halo.Log().Requests; n > 22 { // at most three passes of three pages, the end of the list and its proof
+			if n := w.halo.Log().Requests; n > 22 { // at most three passes of three pages, plus the end of the list and its proof
 				t.Errorf("%d requests", n)
 			}
 		})

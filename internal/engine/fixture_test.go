@@ -113,8 +113,9 @@ func all(conn repo.Connection) tasks.ImportArgs {
 	return tasks.ImportArgs{Tenant: conn.Tenant, ConnectionID: conn.ID.String(), All: true, RequestedBy: "test"}
 }
 
-// finish executes a job as often as the queue does, without delays, and returns the ended
-// run. It counts failures that use up an attempt, and marks the last attempt as final.
+// finish executes a job as often as the queue does, without delays, and returns the run
+// once it has ended. It counts failures that use up an attempt, and marks the last attempt
+// as final.
 func (w *fixture) finish(j tasks.Job[tasks.ImportArgs]) repo.Run {
 	w.t.Helper()
 	const attempts, executions = 10, 60

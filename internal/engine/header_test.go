@@ -21,7 +21,7 @@ type gateway struct {
 	value             atomic.Value // of the header X-Gateway-Key
 	tokens, other     atomic.Int64 // accepted requests
 	refused, strayed  atomic.Int64 // requests without the right value; requests that carry any value
-	forgetfulAtNumber int64        // number of an accepted request whose token is revoked first
+	forgetfulAtNumber int64        // number of the accepted request before which the token is revoked
 }
 
 func (w *fixture) gateway(value string) *gateway {
@@ -90,7 +90,7 @@ func TestOwnHeader(t *testing.T) {
 		t.Errorf("%d tokens, %d refused requests", g.tokens.Load(), g.refused.Load())
 	}
 
-	// The gateway's key changes: the run fails, and its error does not quote the old one.
+	// The gateway's key changes: the run fails, and its error does not quote the old key.
 	g.value.Store("canary-next-k3y")
 	run := w.importAll(conn)
 	got, err := w.store.Connection(t.Context(), "t1", conn.ID)
@@ -113,8 +113,8 @@ func TestOwnHeader(t *testing.T) {
 	}
 }
 
-// The value is kept until it is replaced or removed, and it goes only to the address and
-// under the name that it was entered for.
+// The value is kept until it is replaced or removed. It is sent only to the address, and
+// only under the name, for which it was entered.
 func TestChangedHeader(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -172,8 +172,8 @@ func TestChangedHeader(t *testing.T) {
 	}
 }
 
-// A header that would change the requests is refused before any request, with all other
-// faults of the input.
+// A header that would change the requests is refused before any request, together with all
+// other faults in the input.
 func TestHeaderIsChecked(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)

@@ -61,7 +61,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// stats counts the events of all histories, to verify that they occurred.
+// stats counts the events of all histories, to verify that each kind of event occurred.
 type stats struct {
 	succeeded, partial, held, failed, missing, unverified, refreshed, imported, unmapped, restored atomic.Int64
 }
@@ -113,7 +113,7 @@ func newStage(t *testing.T) *stage {
 	return st
 }
 
-// between calls f after each page while during is running.
+// between calls f after each page while the function during is running.
 func (st *stage) between(f func(), during func()) {
 	set := func(f func()) {
 		st.mu.Lock()
@@ -154,7 +154,7 @@ func (s *history) fail(format string, args ...any) {
 }
 
 // settle compares the active mappings with the model after a step. The step may have
-// deleted the mappings in gone. If fresh is true, it may have created a mapping.
+// deleted the mappings listed in gone. If fresh is true, it may have created a mapping.
 func (s *history) settle(gone map[uuid.UUID]bool, fresh func(side) bool) {
 	now := s.sides()
 	clients, companies := map[int64]bool{}, map[uuid.UUID]bool{}

@@ -136,7 +136,7 @@ func (s *history) noteDeletion(id int64) {
 	}
 }
 
-// imports imports either all clients or a few. Sometimes a person unmaps mappings
+// imports imports either all clients or a few of them. Sometimes a person unmaps mappings
 // during the import; the unmapping wins.
 func (s *history) imports() {
 	s.doing = "import"
@@ -206,7 +206,7 @@ func (s *history) unmap(n int) {
 	s.settle(gone, nil)
 }
 
-// unmapNow unmaps up to n mappings of the model and adds them to gone.
+// unmapNow unmaps up to n mappings of the model and adds them to the list gone.
 func (s *history) unmapNow(n int, gone map[uuid.UUID]bool) (sides []side) {
 	var ids []uuid.UUID
 	for id := range s.mapped {

@@ -11,8 +11,8 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// plainClients adds n active clients named "Client 2", "Client 3" and so on, with ids
-// from 2.
+// plainClients adds n active clients named "Client 2", "Client 3" and so on, whose ids
+// start at 2.
 func plainClients(w *fixture, n int) {
 	for i := range n {
 		id := int64(i + 2)
@@ -283,7 +283,7 @@ func TestSecondRunWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-// If two executions of one run overlap, the older one must not write.
+// If two executions of one run overlap, the older execution must not write.
 func TestOvertakenExecutionWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

@@ -73,7 +73,8 @@ func (w *fixture) mapRun(j tasks.Job[tasks.MapArgs]) repo.Run {
 	return run
 }
 
-// A run finds 250 pairs by listing a small Halo, but by id in a large Halo.
+// A run finds the clients of 250 pairs by listing them in a small Halo, but by reading each
+// id in a large one.
 func TestMapTakesTheCheaperWay(t *testing.T) {
 	t.Parallel()
 	for clients, limit := range map[int]int{400: 12, 40_000: 260} {
@@ -146,7 +147,7 @@ func TestMapsAtOnce(t *testing.T) {
 	same(t, "mapped and refused", []int{a.Linked + b.Linked, a.Failed + b.Failed, len(w.mappings("t1"))}, []int{60, 60, 60})
 }
 
-// A run waits while Halo is down and keeps its progress.
+// While Halo is down, a run waits and keeps its progress.
 func TestMapWaitsForHalo(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

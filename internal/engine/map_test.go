@@ -182,7 +182,7 @@ func TestMapReplaces(t *testing.T) {
 	before := string(events[2].Before)
 	for _, want := range []string{`"company": {`, `"client": {`, `"client_name": "Eleven"`, `"company_name": "Two"`} {
 		if !strings.Contains(before, want) {
-			t.Errorf("before of the new mapping: %s, want %s in it", before, want)
+			t.Errorf("column before of the new mapping: %s, want it to contain %s", before, want)
 		}
 	}
 	if events[0].Before == nil || !strings.Contains(string(events[0].Before), `"mapped_by": "map"`) {

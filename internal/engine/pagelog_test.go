@@ -11,8 +11,7 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// Each transaction of a listing logs an entry with its run, tenant and
-// connection.
+// Each transaction of a listing writes a log entry with its run, tenant and connection.
 func TestPagesAreLogged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 250)

@@ -66,7 +66,7 @@ func TestNothingFailedSucceeds(t *testing.T) {
 		{"ids that do not exist", ids(false, 777, 778), repo.StatePartial, "2 clients cannot be imported: Halo does not show it: it does not exist, or the agent may not read it (2)"},
 		{"the Unknown client", ids(false, 1), repo.StatePartial, "1 client cannot be imported: Halo's \"Unknown\" client, which collects unmatched records"},
 		{"a client without a name", ids(false, 13), repo.StatePartial, "1 client cannot be imported: has no name in Halo"},
-		{"a client that may not be read", ids(false, 15), repo.StatePartial, "1 client cannot be imported: the application's agent is not allowed to read this client"},
+		{"a client that the agent may not read", ids(false, 15), repo.StatePartial, "1 client cannot be imported: the application's agent is not allowed to read this client"},
 		{"an ambiguous client", search("Twice"), repo.StatePartial, "1 client cannot be imported: 2 unmapped companies have this name: map the client to one of them"},
 		{"all well", ids(false, 12, 14), repo.StateSucceeded, ""},
 		{"unchanged", ids(false, 12, 14), repo.StateSucceeded, ""},
@@ -92,13 +92,13 @@ func TestNothingFailedSucceeds(t *testing.T) {
 	if run := unmap(m.ID)(); run.State != repo.StateSucceeded {
 		t.Errorf("unmapped already: %s", counts(run))
 	}
-	// An import of everything, with one client without a name.
+	// An import of everything, including one client without a name.
 	if run := w.importAll(conn); run.State != repo.StatePartial || !run.Complete || !strings.Contains(run.Error, "has no name in Halo") {
 		t.Errorf("all: %s, %q", counts(run), run.Error)
 	}
 }
 
-// The task's result has the reasons, for a product that only has the queue.
+// The task's result contains the reasons, for a product that can access only the queue.
 func TestResultHasReasons(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

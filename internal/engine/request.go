@@ -112,9 +112,9 @@ func request[A tasks.Args[A]](ctx context.Context, e *Engine, kind repo.RunKind,
 	if err != nil {
 		return Receipt{}, err
 	}
-	// Enqueueing an existing run changes nothing if its task exists. Otherwise it
-	// repairs a run whose requester died before enqueueing. The dispatcher watches
-	// running runs by their heartbeat.
+	// Enqueueing an existing run changes nothing if its task exists. Otherwise it repairs a
+	// run whose requester died before enqueueing it. The dispatcher monitors running runs
+	// through their heartbeats.
 	if existing && run.State == repo.StateRunning {
 		return Receipt{RunID: RunID(run.ID), Existing: true}, nil
 	}

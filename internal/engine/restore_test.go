@@ -25,7 +25,7 @@ func (w *fixture) restore(ids ...uuid.UUID) []repo.MappingOutcome {
 	return outcomes
 }
 
-// mapped adds a company and a mapping for each client and returns the mappings by
+// mapped adds a company and a mapping for each client and returns the mappings, keyed by
 // client id.
 func (w *fixture) mapped(conn repo.Connection) map[int64]repo.Mapping {
 	w.t.Helper()

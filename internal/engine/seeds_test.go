@@ -25,9 +25,9 @@ import (
 // value of every switch and every kind of fault.
 const halos = 24
 
-// Imports handle random variants of Halo's undocumented behaviour, faults, and changes
-// between pages. A complete run has every client that existed throughout, and a partial
-// run has a reason. No client is duplicated, and no run hangs.
+// Imports handle random variants of Halo's undocumented behaviour, as well as faults and
+// changes between pages. A complete run has every client that existed throughout, and a
+// partial run has a reason. No client is duplicated, and no run hangs.
 func TestImportFromAHundredHalos(t *testing.T) {
 	t.Parallel()
 	number := halos
@@ -162,7 +162,8 @@ func (v *variant) imports(t *testing.T) (complete bool, faults map[halotest.Kind
 	w.halo.ClearFaults()
 	h.check(t, w, run)
 
-	// The next run completes a partial run, unless nothing shows that Halo pages at all.
+	// The next run completes a partial run, unless nothing shows that Halo divides the list
+	// into pages at all.
 	again := w.importAll(conn)
 	countless := profile.BareArray || profile.RecordCount == halotest.CountMissing
 	rows := profile.PageCap

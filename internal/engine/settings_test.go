@@ -44,8 +44,8 @@ var numbers = map[string][]string{
 	"Latency": {"1000000"},
 }
 
-// settings returns every setting of every switch. A new switch that is a number needs its
-// values in numbers.
+// settings returns every setting of every switch. A new switch of a numeric type needs test
+// values in the variable numbers.
 func settings(t *testing.T) (all []setting) {
 	t.Helper()
 	enums := enumerations(t)
@@ -199,8 +199,8 @@ func (w *fixture) compare(tenant string, applied bool) {
 		case visible && (m.State != want || m.ClientName != c.Name):
 			w.t.Errorf("%s: client %d is %q, %s; want %q, %s", tenant, m.ClientID, m.ClientName, m.State, c.Name, want)
 		case !visible && m.State == repo.MappingOK:
-			// A client that Halo shows by its id although it was deleted can only be
-			// noticed in a listing.
+			// If Halo still returns a deleted client by id, only a listing can reveal the
+			// deletion.
 			if tenant != "few" {
 				w.t.Errorf("%s: client %d is not visible, but ok", tenant, m.ClientID)
 			}

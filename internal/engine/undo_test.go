@@ -68,7 +68,7 @@ func TestUndoDeletesWhatWasNotChanged(t *testing.T) {
 }
 
 // An import that was requested before the undo and runs afterwards does not create the
-// mappings again. An import that was requested after the undo does.
+// mappings again. An import that was requested after the undo creates them again.
 func TestUndoWinsOverAnEarlierRequest(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

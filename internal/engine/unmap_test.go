@@ -60,8 +60,7 @@ func TestUnmapWinsOverImport(t *testing.T) {
 	}
 	done := false
 	w.halo.AfterPage(func(e halotest.PageEvent) {
-		// Client 5 is on page 1. Client 290 is on page 3, which is not written
-		// yet.
+		// Client 5 is on page 1. Client 290 is on page 3, which has not been written yet.
 		if e.Page == 2 && !done {
 			done = true
 			w.unmap(byClient[5], byClient[290])

@@ -102,8 +102,8 @@ func (i *execution) listPays(ctx context.Context) (bool, error) {
 	return pages > 0, err
 }
 
-// write decides on each client of a batch and commits the batch. The clients in skips
-// could not be read.
+// write decides on each client of a batch and commits the batch. The clients listed in
+// skips could not be read.
 func (i *execution) write(ctx context.Context, b listing.Batch, skips []repo.RunItem) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)
 	raw, err := i.Cursor.Encode()
@@ -130,7 +130,7 @@ const (
 	byIDPass = 0
 )
 
-// readByID reads the chosen clients that were not in the list, by id. A list can miss a
+// readByID reads, by id, the chosen clients that were not in the list. A list can miss a
 // client, a 404 cannot.
 func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 	var rest []int64

@@ -19,7 +19,7 @@ type Cursor struct {
 	// Listed means that the listing is finished or was not needed. The remaining ids are
 	// read one by one.
 	Listed bool `json:"listed,omitempty"`
-	// ByID counts the ids of the request that were read one by one.
+	// ByID counts the requested ids that were read one by one.
 	ByID int `json:"by_id,omitempty"`
 	// Complete and Reason are the result of [proof.Complete].
 	Complete bool   `json:"complete,omitempty"`

@@ -26,7 +26,7 @@ type Listing struct {
 
 	Cursor  Cursor
 	Handled *halo.IDSet // ids that the run has processed
-	Total   int         // expected number of clients, as far as known
+	Total   int         // expected number of clients, if known
 	Slice   *run.TimeSlice
 
 	store   *repo.Store
@@ -59,7 +59,7 @@ func New(ctx context.Context, store *repo.Store, api *halo.API, x *run.Execution
 	l.Cursor.List.Seen = &halo.IDSet{}
 	for page, err := range store.SeenPages(ctx, x.Ref) {
 		if err != nil {
-			return nil, fmt.Errorf("seen clients of the run: %w", err)
+			return nil, fmt.Errorf("clients that the run has seen: %w", err)
 		}
 		for _, id := range page.ClientIDs {
 			l.Handled.Add(id)
@@ -99,7 +99,7 @@ func (l *Listing) Read(ctx context.Context) (run.Result, error) {
 // that size, Postgres takes 7 % longer per client.
 const maxBatch = 4000
 
-// pass reads one pass over the list from its checkpoint. Pages that have already arrived
+// pass reads the list once, starting from its checkpoint. Pages that have already arrived
 // share a transaction; if Halo is slower than Postgres, each page is written alone. The
 // checkpoint of the last page already contains the proof and the start of the next pass.
 func (l *Listing) pass(ctx context.Context) (run.Result, error) {
@@ -127,7 +127,8 @@ func (l *Listing) pass(ctx context.Context) (run.Result, error) {
 			break
 		}
 		batch = Batch{}
-		// Pages already requested have used the budget, so they are written, too.
+		// Pages that have already been requested have used up part of the budget, so they
+		// are written, too.
 		if l.leaving == nil {
 			l.leaving = l.Slice.Over(ctx)
 		}

@@ -41,7 +41,8 @@ func (m *decider) decide(pairs []requestedPair) []repo.PairDecision {
 	return decisions
 }
 
-// pair decides on one pair. The companies in matches match the pair's text.
+// pair decides on one pair. The parameter matches holds the companies that match the pair's
+// text.
 func (m *decider) pair(p requestedPair, matches []repo.CompanyMatch) repo.PairDecision {
 	d := repo.PairDecision{Outcome: repo.Refused, Client: p.client.Client}
 	company, why := ResolveCompany(matches)
@@ -114,7 +115,7 @@ func (m *decider) conflicts(company uuid.UUID, client int64) []repo.ActiveMappin
 	return conflicts
 }
 
-// contradiction names the earlier pair of the request that maps the company or the client
+// contradiction names the earlier pair in the request that maps the company or the client
 // differently. It returns an empty string if there is no such pair.
 func (m *decider) contradiction(company uuid.UUID, client int64) string {
 	for _, s := range m.state.Settled {

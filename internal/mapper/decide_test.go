@@ -28,7 +28,7 @@ func asking(number int, client int64) requestedPair {
 	return requestedPair{number: number, client: answer{Client: repo.Client{ID: client, Name: fmt.Sprintf("Client %d", client)}}}
 }
 
-// mapState returns a state in which pair i matches company companies[i] and these
+// mapState returns a state in which pair i matches company companies[i] and the given
 // mappings are active.
 func mapState(companies []int, active ...repo.ActiveMapping) repo.MapState {
 	s := repo.MapState{ByCompany: map[uuid.UUID]repo.ActiveMapping{}, ByClient: map[int64]repo.ActiveMapping{}, Unmapped: map[repo.CompanyClient]bool{}}

@@ -19,7 +19,7 @@ import (
 // answer is the result of looking up a client in Halo.
 type answer struct {
 	repo.Client        // ID 0: no client to map
-	refusal     string // why the client cannot be mapped; empty: it can
+	refusal     string // why the client cannot be mapped; empty if it can
 	ambiguous   bool   // several clients have the name
 }
 
@@ -44,7 +44,7 @@ func (l *lookup) answer(p tasks.Pair) answer {
 }
 
 // wanted returns the ids and the names of clients that are not in the cache, without
-// duplicates. byName maps the normalised name to the name.
+// duplicates. The result byName maps each normalised name to the name.
 func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]string) {
 	byName = make(map[string]string)
 	for _, p := range pairs {
@@ -63,7 +63,7 @@ func (l *lookup) wanted(pairs []tasks.Pair) (ids []int64, byName map[string]stri
 	return slices.Compact(ids), byName
 }
 
-// read looks up the clients of pairs that are not in the cache, one by one.
+// read looks up, one by one, those clients of the pairs that are not in the cache.
 func (l *lookup) read(ctx context.Context, pairs []tasks.Pair) error {
 	ids, wanted := l.wanted(pairs)
 	if err := l.readIDs(ctx, ids); err != nil {
@@ -85,8 +85,8 @@ const maxListPages = 1000
 
 // list reads the whole list if that takes fewer requests than looking up the clients of
 // pairs one by one. A list can miss a client, so [lookup.read] looks up the clients that
-// the list does not show. If the list is not proved complete, read looks up every name,
-// because a missed client may have the same name.
+// the list does not show. If the list is not proved complete, the method read looks up
+// every name, because a missed client may have the same name.
 func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan struct{}) error {
 	ids, wanted := l.wanted(pairs)
 	query := halo.Query{IncludeInactive: true, VerifyTail: true}
@@ -128,7 +128,7 @@ func (l *lookup) list(ctx context.Context, pairs []tasks.Pair, draining <-chan s
 const maxBroken = 5
 
 // readIDs reads clients by id. A missing or forbidden client is a result, not an error.
-// So is a client on which Halo fails repeatedly while other requests succeed: a broken
+// So is a client for which Halo fails repeatedly while other requests succeed: a broken
 // record must not delay the other pairs for a day. An error means that Halo is down,
 // throttles requests or rejects the credentials.
 func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
@@ -139,8 +139,8 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	if len(broken) > maxBroken {
 		return broken[0].Err
 	}
-	// The failures may be due to a short outage. A client is broken only if it fails
-	// again between two successful requests for other clients.
+	// The failures may be due to a short outage. A client counts as broken only if a
+	// request for it fails again between two successful requests for other clients.
 	if err := proof.Alive(ctx, l.api); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (l *lookup) readIDs(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// readAll reads clients by id and returns those on which Halo itself failed.
+// readAll reads clients by id and returns those for which Halo itself failed.
 func (l *lookup) readAll(ctx context.Context, ids []int64) (broken []proof.Reading, err error) {
 	readings, err := proof.ByID(ctx, l.api, ids)
 	if err != nil {

@@ -89,9 +89,9 @@ func cutAffix(name string) (rest, form string, ok bool) {
 	return name, "", false
 }
 
-// formOf returns the form that words spell, or an empty string. Consecutive single
-// letters count as one word: "s. a." is "sa". Some words are a form only if they contain
-// dots.
+// formOf returns the form that the given words spell, or an empty string. Consecutive
+// single letters count as one word: "s. a." is "sa". Some words count as a form only if
+// they contain dots.
 func formOf(words []string, forms map[string]string) string {
 	var b strings.Builder
 	dotted, single := false, false
@@ -237,7 +237,7 @@ var formsInFront = spellings(`
 	eurl
 `)
 
-// formsWithDots are forms only if they contain a dot or slash, because they are also
+// formsWithDots count as forms only if they contain a dot or slash, because they are also
 // words or place names ("Day Spa", "Gaming PC", "Harrisburg PA").
 var formsWithDots = map[string]bool{
 	"spa": true, "ev": true, "pc": true, "pa": true, "pl": true, "sc": true, "dd": true, "bt": true,
@@ -260,8 +260,8 @@ func spellings(table string) map[string]string {
 	return forms
 }
 
-// affixes are forms that are written without a space, at either end of a name. A form
-// that ends in another form precedes that form.
+// affixes are forms that are written without a space, at either end of a name. A form that
+// ends in another form is listed before that form.
 var affixes = []struct{ text, form string }{
 	{"股份有限公司", "股份有限公司"},
 	{"有限责任公司", "有限公司"}, {"有限責任公司", "有限公司"},

@@ -8,7 +8,7 @@ import "unicode"
 // Sources: confusables.txt of Unicode Technical Standard #39, version 17.0.0, for
 // punctuation, symbols and the modifier letters that stand for an apostrophe; PropList.txt
 // for Quotation_Mark, which covers ‚ ‹ › and the corner brackets. The ornaments, the half
-// rings and the letters saltillo are added by name. Other letters, digits and combining
+// rings and the saltillo letters are added by name. Other letters, digits and combining
 // marks are never listed, even if they look like punctuation: the Hebrew yod remains a
 // letter. Dashes that are not listed are found by [unicode.Dash].
 var lookalikes = func() map[rune]rune {

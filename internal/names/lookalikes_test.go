@@ -71,7 +71,7 @@ var confusable = map[string]string{
 
 // decided lists the characters that this package treats differently, with the reason.
 var decided = map[rune]string{
-	'‚': "'", '‹': "'", '›': "'", '❮': "'", '❯': "'", // quotation marks by name and by Quotation_Mark
+	'‚': "'", '‹': "'", '›': "'", '❮': "'", '❯': "'", // quotation marks according to their names and the property Quotation_Mark
 	'［': "[", '］': "]", // NFKC
 	'⼃': "丿", '⼂': "丶", // NFKC: radicals are letters
 }

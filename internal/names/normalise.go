@@ -25,8 +25,8 @@ func Normalise(name string) string {
 		return squeeze(strings.ToLower(name))
 	}
 	// Replace punctuation before NFKC, which would turn ´ into a space and a combining
-	// accent, and again afterwards, because NFKC can produce such punctuation. NFC makes
-	// canonically equal names equal before that.
+	// accent, and again afterwards, because NFKC can produce such punctuation. Before that,
+	// NFC makes canonically equivalent names equal.
 	s := strings.Map(plain, norm.NFC.String(name))
 	// Folding and composition can undo each other, so compose before and after. Convert
 	// to lower case after folding, because the library swaps the case of Cherokee
@@ -35,12 +35,12 @@ func Normalise(name string) string {
 	return norm.NFKC.String(squeeze(strings.Map(plain, s)))
 }
 
-// needsFolding reports whether a name with r may need more than lower case and
-// [squeeze].
+// needsFolding reports whether a name with r may need more than conversion to lower case
+// and [squeeze].
 func needsFolding(r rune) bool { return r >= utf8.RuneSelf && !unicode.Is(simpleLetters, r) }
 
-// simpleLetters are the common letters that only need lower case and do not combine with
-// each other.
+// simpleLetters are the common letters that only need conversion to lower case and do not
+// combine with each other.
 var simpleLetters = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00c0, Hi: 0x00de, Stride: 1}, // Latin, without ß

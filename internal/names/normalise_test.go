@@ -56,7 +56,7 @@ func FuzzNormaliseName(f *testing.F) {
 	})
 }
 
-// slowly is Normalise without its fast path.
+// slowly does the same as Normalise, but without the fast path.
 func slowly(name string) string {
 	s := strings.Map(plain, norm.NFC.String(name))
 	s = norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(s))))
@@ -91,8 +91,9 @@ func TestNormaliseNameShortCut(t *testing.T) {
 	}
 }
 
-// Normalising a normalised name allocates nothing. Other names allocate only the result.
-func TestNormaliseNameAllocates(t *testing.T) { // not parallel: it counts the allocations of the process
+// Normalising a normalised name allocates nothing. For other names, only the result is
+// allocated.
+func TestNormaliseNameAllocates(t *testing.T) { // not parallel, because it counts the allocations of the whole process
 	for name, maxAllocs := range map[string]float64{"Acme Ltd": 1, "O'Neill - Partners": 1, "Bäckerei Süd": 1, "eastwood & okafor llp": 0, "日本商事": 0} {
 		if n := testing.AllocsPerRun(100, func() { Normalise(name) }); n > maxAllocs {
 			t.Errorf("%q takes %v allocations, want %v", name, n, maxAllocs)

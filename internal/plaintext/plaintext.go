@@ -111,7 +111,7 @@ text:
 	return strings.TrimRightFunc(b.String(), unicode.IsSpace)
 }
 
-// plain reports whether s consists only of visible ASCII characters, like most names.
+// plain reports whether s consists only of visible ASCII characters, as most names do.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

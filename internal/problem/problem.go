@@ -35,7 +35,7 @@ type Problem struct {
 // Internal is the code of a problem that only a developer can fix.
 const Internal = "internal"
 
-// Errors that end a request before it reaches a use case.
+// These errors end a request before it reaches a use case.
 var (
 	// ErrNotSignedIn means that the request has no principal.
 	ErrNotSignedIn = errors.New("not signed in")

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxShown is the maximum size of a displayed payload or result, in bytes. A page
-	// lists up to a hundred of them.
+	// maxShown is the maximum size in bytes of a displayed payload or result. A page lists
+	// up to a hundred of them.
 	maxShown = 2_000
 	// maxItems and maxText bound the lists and strings in a longer payload or result.
 	maxItems = 10

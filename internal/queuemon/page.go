@@ -17,8 +17,8 @@ const noncePlaceholder = "NONCE-OF-THIS-ANSWER"
 type page []string
 
 var (
-	// foreign matches elements that load from other sites (two fonts), and the
-	// manifest, which browsers request without the session's cookie.
+	// The expression foreign matches elements that load from other sites (two fonts), and
+	// the manifest, which browsers request without the session's cookie.
 	foreign = regexp.MustCompile(`<link [^>]*(?:href="https?://|rel="manifest")[^>]*>`)
 	script  = regexp.MustCompile(`<script\b`)
 	head    = regexp.MustCompile(`<head>`)

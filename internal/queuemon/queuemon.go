@@ -2,8 +2,8 @@
 // hold tasks of all tenants, so the pages require the scope ops. They are read-only
 // unless configured otherwise.
 //
-// asynqmon consists of one HTML page with scripts and a JSON API. This package changes
-// the page to work under a strict content security policy.
+// asynqmon consists of one HTML page with scripts and a JSON API. This package changes the
+// page so that it works under a strict content security policy.
 package queuemon
 
 import (

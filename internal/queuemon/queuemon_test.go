@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// monitor returns a monitor for the Redis at the URL, which need not be running.
+// monitor returns a monitor for the Redis at the URL. This Redis need not be running.
 func monitor(t *testing.T, redisURL string, writable bool, log *zap.Logger) http.Handler {
 	t.Helper()
 	address, err := redisurl.Parse(redisURL)

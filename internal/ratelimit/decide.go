@@ -66,10 +66,10 @@ type state struct {
 	keep    int64      // how long grants are kept, which is the longest window requested so far
 	grants  [2][]int64 // times of the granted requests for each pool, ascending
 	pause   int64      // no requests are granted before this time
-	learned int64      // thousandths of the configured limit at the time cut; 0 for the full limit
+	learned int64      // the limit, in thousandths of the configured limit, as of the time in the field cut; 0 for the full limit
 	cut     int64      // time of the last 429 that lowered the limit
 	calm    int64      // 429s for requests sent before this time count as part of the last burst
-	settle  int64      // only the reserve is granted before this time; 0 if no state was lost
+	settle  int64      // only requests from the reserve are granted before this time; 0 if no state was lost
 }
 
 // call is a request for one grant.
@@ -159,7 +159,8 @@ func (s *state) ask(now int64, c call) answer {
 }
 
 // next returns the earliest time for another request such that no window holds more
-// than n requests. The time is no earlier than from or the last request in the log.
+// than n requests. The result is neither earlier than the argument from nor earlier than
+// the last request in the log.
 func next(log []int64, n, window, from int64) int64 {
 	turn, size := from, int64(len(log))
 	if size > 0 {
@@ -171,11 +172,11 @@ func next(log []int64, n, window, from int64) int64 {
 	return turn
 }
 
-// spread is like next, but once half of n is used, it spreads the remaining requests
-// over the time until the first request leaves the window. The gap between requests is
-// at least 95 % of the window divided by n. Without gaps, a burst of n requests would
-// be followed by silence and, one window later, by another burst. With gaps, the next
-// turn is always soon.
+// spread does the same as next until half of n is used. It then spreads the remaining
+// requests over the time until the first request leaves the window. The gap between
+// requests is at least 0.95 × window / n. Without gaps, a burst of n requests would be
+// followed by silence and, one window later, by another burst. With gaps, the next turn is
+// always soon.
 func spread(log []int64, n, window, from int64) int64 {
 	turn, size, half := next(log, n, window, from), int64(len(log)), n/2
 	if n < minSpread || size < half || log[size-half]+window <= turn {
@@ -244,9 +245,9 @@ func last(log []int64) int64 {
 	return log[len(log)-1]
 }
 
-// throttled records a 429 for a request that was sent age ago, and stops all requests
-// for pause. It reports whether it lowered the limit. It lowers the limit only once for
-// all requests that were granted before the 429 was known.
+// throttled records a 429 for a request of the given age, and stops all requests for the
+// duration pause. It reports whether it lowered the limit. It lowers the limit only once
+// for all requests that were granted before the 429 was known.
 func (s *state) throttled(now, age, window, pause int64) bool {
 	s.forget(now, window)
 	s.pause = max(s.pause, now+min(pause, maxPause.Microseconds()))

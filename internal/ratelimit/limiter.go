@@ -1,6 +1,6 @@
 // Package ratelimit limits the requests to each Halo instance. In any rolling window,
 // the requests of all workers, connections, runs and people together do not exceed the
-// limit. Halo counts requests per instance, not per client.
+// limit. Halo counts requests per instance, not per API client.
 //
 // Processes share the budget through Redis. Without Redis, a process continues with a
 // tenth of the budget, minus the requests that it has already made.
@@ -23,7 +23,7 @@ const (
 	// assumedProcesses divides the budget while the processes cannot share it.
 	assumedProcesses = 10
 	// If Redis does not respond within askTimeout, one request per retryInterval tries
-	// it again.
+	// Redis again.
 	askTimeout    = 2 * time.Second
 	retryInterval = 5 * time.Second
 	// maxReport is the maximum number of grants that a process reports to a Redis that
@@ -35,7 +35,7 @@ const (
 	maxLateTries = 3
 )
 
-// Options configure a [Limiter]. The zero value suits a single process.
+// Options configure a [Limiter]. The zero value is suitable for a single process.
 type Options struct {
 	// Rate is the default rate for instances. The zero value means Halo's own rate,
 	// 700/5m.
@@ -131,9 +131,9 @@ func New(opts Options) *Limiter {
 
 // Wait blocks until one more request may be sent to the instance. limit is the
 // instance's rate in the format of [ParseRate], or empty for the default. If the wait
-// would exceed MaxWait, Wait returns a [*BudgetError]. Other errors are ctx's error or
-// a fault in limit. All requests to an instance count together, even if their limits
-// differ. Each request complies with its own limit.
+// would exceed MaxWait, Wait returns a [*BudgetError]. Any other error is ctx's error or
+// describes a fault in the argument limit. All requests to an instance count together, even
+// if their limits differ. Each request complies with its own limit.
 func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class) error {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -168,10 +168,10 @@ func (l *Limiter) Wait(ctx context.Context, instance, limit string, class Class)
 }
 
 // Throttled records that Halo answered 429. sent is the time at which the request was
-// sent. All workers pause for the duration after, but at most 15 minutes. If after is
-// 0, the pause is a tenth of the window, at least 1 s and at most 30 s. The limit drops
-// by a tenth, once per burst of 429s, and recovers by 1 % of the rate per window. If
-// Redis does not respond, Throttled takes up to 2 s.
+// sent. All workers pause for the duration given by the argument after, but for at most 15
+// minutes. If this argument is 0, the pause is a tenth of the window, but at least 1 s and
+// at most 30 s. The limit drops by a tenth, once per burst of 429s, and recovers by 1 % of
+// the rate per window. If Redis does not respond, Throttled takes up to 2 s.
 func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.Duration) {
 	r, err := l.rate.Or(limit)
 	if err != nil {
@@ -197,7 +197,7 @@ func (l *Limiter) Throttled(instance, limit string, sent time.Time, after time.D
 	}
 }
 
-// turn is an answer and its origin.
+// turn is an answer together with its origin.
 type turn struct {
 	answer
 	asked time.Time // the wait starts at this time or later
@@ -339,8 +339,8 @@ func (s *syncState) adopt(from, to int64) {
 	}
 }
 
-// reachable reports whether to use Redis. While Redis is unavailable, only one caller
-// per retryInterval tries it.
+// reachable reports whether to use Redis. While Redis is unavailable, only one caller per
+// retryInterval tries to use it.
 func (l *Limiter) reachable() bool {
 	if l.shared == nil || !l.lost.Load() {
 		return l.shared != nil

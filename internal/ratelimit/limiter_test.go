@@ -52,11 +52,12 @@ func (s *sent) now() {
 	s.times = append(s.times, time.Now().UnixMicro())
 }
 
-// turns counts the turns that Redis has granted, by epoch of its state and by time.
+// The map turns counts the turns that Redis has granted, by the epoch of Redis' state and
+// by time.
 type turns map[string]map[int64]int
 
 // read adds the turns that Redis has now. It counts turns rather than requests, because a
-// busy machine may run a request later than its turn.
+// busy machine may send a request later than its turn.
 func (t turns) read(ctx context.Context, rdb redis.UniversalClient) error {
 	var epoch *redis.StringCmd
 	var logs [2]*redis.StringSliceCmd
@@ -123,7 +124,7 @@ func TestLocalShare(t *testing.T) {
 	})
 }
 
-// If the wait would be too long, the error contains the time to the next attempt.
+// If the wait would be too long, the error contains the time until the next attempt.
 func TestWaitRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -65,8 +65,8 @@ func inMemory(t *testing.T) *bench {
 	return b
 }
 
-// inRedis returns a bench that uses Redis. It replaces the line of the scripts that
-// reads Redis' clock.
+// inRedis returns a bench that uses Redis. It replaces the line in the scripts that reads
+// Redis' clock.
 func inRedis(t *testing.T) *bench {
 	const clockKey = "test-clock"
 	rdb := database(t)
@@ -121,7 +121,7 @@ func (b *bench) must(c call) answer {
 	return got
 }
 
-// strike reports a 429 for a request that was sent age ago.
+// strike reports a 429 for a request of the given age.
 func (b *bench) strike(age, window, pause time.Duration) bool {
 	b.t.Helper()
 	lowered, err := b.throttled(b.t.Context(), "halo", age.Microseconds(), window.Microseconds(), pause.Microseconds())

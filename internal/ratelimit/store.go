@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// store keeps the states of instances. The whole fleet shares a redisStore. A memory
-// store is for one process.
+// store keeps the states of instances. The whole fleet shares a redisStore. A memory store
+// serves only one process.
 type store interface {
 	ask(ctx context.Context, instance string, c call) (answer, error)
-	// throttled records a 429 for a request that was sent age ago, and reports whether
-	// it lowered the limit. Times are in microseconds.
+	// throttled records a 429 for a request of the given age, and reports whether it
+	// lowered the limit. Times are in microseconds.
 	throttled(ctx context.Context, instance string, age, window, pause int64) (bool, error)
 }
 

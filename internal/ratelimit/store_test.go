@@ -216,8 +216,8 @@ func TestThrottledLowersTheLimit(t *testing.T) {
 }
 
 // After a loss, a new state does not start with an unused budget, because callers must
-// report their grants. Until the settle time ends, only interactive requests get turns,
-// from the reserve.
+// first report their grants. Until the settle time ends, only interactive requests get
+// turns, which come from the reserve.
 func TestLostStateIsToldAgain(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, b *bench) {

@@ -56,7 +56,7 @@ type execution struct {
 	store  *repo.Store
 	api    *halo.API
 	run    *run.Execution
-	pages  int // number of pages of the last complete list; 0: unknown
+	pages  int // number of pages of the last complete list; 0 if unknown
 	mapped halo.IDSet
 	gone   halo.IDSet // mapped clients that are already marked missing
 	found  bool       // there may be findings
@@ -95,7 +95,7 @@ func (x *execution) execute(ctx context.Context) (run.Result, error) {
 		if last := x.Cursor.Passes[len(x.Cursor.Passes)-1]; !proof.Unpaged(last) {
 			return run.Result{State: repo.StatePartial, Reason: x.Cursor.Reason + "; no mapping was changed"}, nil
 		}
-		x.Cursor.Way = byIDs // the clients that the only page does not show
+		x.Cursor.Way = byIDs // the clients that are not on the only page
 	}
 	if end, err := x.readRest(ctx); err != nil || end.State != "" {
 		return end, err
@@ -139,8 +139,8 @@ func (x *execution) chooseWay(ctx context.Context) error {
 	return nil
 }
 
-// listingCost returns the number of requests of a listing: its pages, and two more to
-// read its end first (halo.Query.VerifyTail).
+// listingCost returns the number of requests that a listing takes: one for each page, and
+// two more to read the end of the list first (halo.Query.VerifyTail).
 func listingCost(pages int) int {
 	if pages > 1 {
 		return pages + 2
@@ -148,8 +148,8 @@ func listingCost(pages int) int {
 	return pages
 }
 
-// write commits a batch of clients and its findings. The findings in absent are on
-// clients that could not be read. If again is true, this run has already read these
+// write commits a batch of clients and its findings. The findings in absent concern clients
+// that could not be read. If the argument again is true, this run has already read these
 // clients.
 func (x *execution) write(ctx context.Context, b listing.Batch, absent []repo.Finding, again bool) (cancelled bool, err error) {
 	rows, norms := listing.Rows(b.Clients)

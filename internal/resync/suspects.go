@@ -21,9 +21,9 @@ const (
 	byIDChunk = 50
 )
 
-// readRest reads by id the mapped clients that no page has shown. After a complete
-// listing, it skips clients that are already marked missing, because the listing would
-// have shown them if they existed again.
+// readRest reads, by id, the mapped clients that have not been on any page. After a
+// complete listing, it skips clients that are already marked missing, because the listing
+// would have shown them if they existed again.
 func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	var rest []int64
 	for id := range x.mapped.All() {
@@ -48,8 +48,8 @@ func (x *execution) readRest(ctx context.Context) (run.Result, error) {
 	return x.overCeiling(), nil
 }
 
-// readChunk reads one chunk of clients and commits the result. If again is true, this
-// run has already read these clients.
+// readChunk reads one chunk of clients and commits the result. If the argument again is
+// true, this run has already read these clients.
 func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run.Result, error) {
 	clients, absent, err := x.readClients(ctx, ids)
 	if err != nil {
@@ -93,8 +93,8 @@ func (x *execution) overCeiling() run.Result {
 			" if the clients are really gone, run \"enqueue runs approve %s\"", x.mapped.Len(), missing, limit, repo.Hex(x.run.Run.ID))}
 }
 
-// Clients that vanish together are less likely to have been deleted than to be hidden by
-// a change in rights, to which Halo also responds with 404. If more than maxVanished
+// Clients that vanish together are less likely to have been deleted than to be hidden by a
+// change in rights; Halo responds with 404 in that case, too. If more than maxVanished
 // clients vanish in one night, a run that begins at least askAgainAfter later must find
 // them missing, too.
 const (
@@ -105,9 +105,9 @@ const (
 const (
 	// goneReason claims no more than a 404 proves.
 	goneReason = "Halo no longer shows it; it was deleted, or the agent lost the right to read it"
-	// vanishedReason is the reason given for a mapping that waits for the next night.
+	// vanishedReason is the reason given for a mapping that is waiting for the next night.
 	vanishedReason = "Halo no longer shows it, and other clients vanished in the same night; the next nightly resync checks again"
-	// unlistedReason continues with the day when the client was last listed.
+	// unlistedReason is followed by the day on which the client was last listed.
 	unlistedReason = "not listed: Halo shows the client by its id, but not in its list of clients"
 )
 
@@ -154,7 +154,7 @@ func (x *execution) confirmFindings(ctx context.Context) (run.Result, error) {
 	return run.Result{}, nil
 }
 
-// statusOf returns the status of an answer in brackets.
+// statusOf returns the HTTP status of an answer, in brackets.
 func statusOf(err error) string {
 	if herr, ok := errors.AsType[*halo.Error](err); ok {
 		return fmt.Sprintf(" (status %d)", herr.Status)

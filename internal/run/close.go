@@ -64,7 +64,7 @@ func stackOf(err error) string {
 	return ""
 }
 
-// waited returns the time since the run's first execution began. If the run has not
+// waited returns the time since the run's first execution began. If the run has not been
 // executed yet, it returns the time since the run was approved or queued.
 func waited(run repo.Run) time.Duration {
 	switch {

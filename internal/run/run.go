@@ -70,8 +70,8 @@ func New(cfg Config) *Executor {
 	return &Executor{cfg: cfg}
 }
 
-// Result is the outcome of an execution without an error. In the zero value the run has
-// not ended.
+// Result is the outcome of an execution without an error. The zero value describes a run
+// that has not ended.
 type Result struct {
 	State    repo.RunState // repo.StateSucceeded, StatePartial, StateHeld, StateCancelled
 	Complete bool
@@ -88,8 +88,8 @@ type Result struct {
 type Ended struct {
 	Kind  repo.RunKind
 	State repo.RunState
-	// Took is the time since the run's first execution began, including waits. It is 0
-	// if the run never executed or the time is unknown.
+	// Took is the time since the run's first execution began, including waits. It is 0 if
+	// the run was never executed or if the time is unknown.
 	Took time.Duration
 }
 

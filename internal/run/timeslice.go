@@ -14,7 +14,7 @@ import (
 const checkEvery = 5 * time.Second
 
 // TimeSlice limits one execution of a run. It is over when the worker stops, when the
-// minimum has passed and other runs wait, or when the maximum has passed.
+// minimum has passed and other runs are waiting, or when the maximum has passed.
 type TimeSlice struct {
 	draining <-chan struct{}
 	check    time.Time // time of the next check for waiting runs
@@ -73,7 +73,7 @@ func (s *TimeSlice) Over(ctx context.Context) error {
 // wakeTimeout limits the search for waiting runs.
 const wakeTimeout = 3 * time.Second
 
-// wakeWaiting starts the runs that waited for a run that is no longer executing. If
+// wakeWaiting starts the runs that were waiting for a run that is no longer executing. If
 // wakeWaiting fails or the process dies, they start at their retry time.
 func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.RunKind) {
 	if kind != repo.KindImport && kind != repo.KindResync {
@@ -91,7 +91,7 @@ func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.R
 }
 
 const (
-	// minBusyWait and maxBusyWait bound the wait of a blocked run, without its random
+	// minBusyWait and maxBusyWait bound the wait of a blocked run, not including its random
 	// part. The wait has an effect only if wakeWaiting does not start the run earlier.
 	minBusyWait = 5 * time.Second
 	maxBusyWait = 20 * time.Second

@@ -28,28 +28,29 @@ var ErrDraining = errors.New("worker is stopping")
 var errSliceOver = errors.New("time slice is over")
 
 // runDeadline is how long a run may be postponed before it fails. It is longer than any
-// outage that people would wait for.
+// outage that people would wait out.
 const runDeadline = 24 * time.Hour
 
 // retryLater is the wait before the next request to Halo if Halo does not specify one.
 const retryLater = time.Minute
 
-// maxPanics is how often a run that panics is tried. Retries rarely help against a bug.
+// maxPanics is how many times a run that panics is tried. Retries rarely help against a
+// bug.
 const maxPanics = 3
 
 // retryStore is the wait before the next attempt if Postgres is unavailable.
 const retryStore = 10 * time.Second
 
-// retryKeys is the wait of a run whose credentials are encrypted with a key that is not
+// retryKeys is how long a run waits if its credentials are encrypted with a key that is not
 // in this worker's key set. Another worker may have the key.
 const retryKeys = 10 * time.Second
 
 // ruling is a verdict and its parameters.
 type ruling struct {
 	verdict verdict
-	after   time.Duration // wait before the retry; only for later
-	// attempts is the maximum number of attempts, only for again; 0 for the queue's
-	// maximum.
+	after   time.Duration // wait before the retry; only for the verdict later
+	// attempts is the maximum number of attempts and is only for the verdict again; 0 means
+	// the queue's maximum.
 	attempts int
 	// reconnect reports whether a person must reconnect the connection if the run fails,
 	// because the credentials or the address of the authorisation server no longer work.

@@ -37,7 +37,7 @@ func TestRule(t *testing.T) {
 		{err: halo.ErrUnavailable, age: 23 * time.Hour, want: ruling{verdict: later, after: retryLater}},
 		{err: halo.ErrUnavailable, age: 25 * time.Hour, want: ruling{verdict: never}},
 		{err: halo.ErrNotHalo, want: ruling{verdict: again}},
-		{err: halo.ErrNoToken, want: ruling{verdict: again, reconnect: true}}, // only once all attempts are used up
+		{err: halo.ErrNoToken, want: ruling{verdict: again, reconnect: true}}, // only after all attempts have been used up
 		{err: halo.ErrRefused, want: ruling{verdict: never}},
 		{err: halo.ErrInvalid, want: ruling{verdict: never}},
 		{err: secret.ErrUnknownKey, want: ruling{verdict: later, after: retryKeys}}, // another worker may have the key

@@ -18,7 +18,7 @@ import (
 type Schedule struct {
 	cron  cron.Schedule // in local time written as UTC
 	zone  *time.Location
-	every time.Duration // of "@every", which ignores local time; else 0
+	every time.Duration // interval of "@every", which ignores local time; 0 for other schedules
 }
 
 // Parse parses a schedule in standard cron notation (five fields or a word such as

@@ -75,7 +75,7 @@ func TestSundayEndsTheWeek(t *testing.T) {
 			}
 		}
 	}
-	// 7 is a day of the month or a month elsewhere.
+	// In the other fields, 7 is a day of the month or a month.
 	if s, err := Parse("7 7 7 7 *"); err != nil || !s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).Equal(time.Date(2026, 7, 7, 7, 7, 0, 0, time.UTC)) {
 		t.Errorf("7 7 7 7 *: %v", err)
 	}

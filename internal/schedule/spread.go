@@ -67,8 +67,8 @@ const SpreadMark = " +"
 // maxMissed bounds the counting of missed slots.
 const maxMissed = 1000
 
-// Missed counts the slots after due that have passed by now, up to 1,000. One run catches
-// up on all of them.
+// Missed counts the slots after the time due that have passed by the time now, up to 1,000.
+// One run catches up on all of them.
 func (s Slots) Missed(due, now time.Time) (n int) {
 	for t := range s.from(due) {
 		if t.After(now) || n == maxMissed {

@@ -28,7 +28,7 @@ func TestUnevenSchedulesAreNotDoubled(t *testing.T) {
 			for at := s.Next(begin); at.Before(end); at = s.Next(at) { // planned again each time, as in the scheduler
 				runs++
 			}
-			if runs < want-1 || runs > want+1 { // one slot may cross either end
+			if runs < want-1 || runs > want+1 { // one slot may be shifted across either end
 				t.Fatalf("%s: %d runs for %d times", spec, runs, want)
 			}
 		}

@@ -8,8 +8,8 @@ import (
 )
 
 // sundays rewrites the day-of-week field so that the library understands a Sunday at the
-// end of the week: 7, and ranges that end in 7 or sun. cron has always understood both 0
-// and 7; the library knows only 0.
+// end of the week, that is, 7 and ranges that end in 7 or sun. cron has always understood
+// both 0 and 7; the library knows only 0.
 func sundays(spec string) (string, error) {
 	fields := strings.Fields(spec)
 	if len(fields) != 5 {

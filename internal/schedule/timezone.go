@@ -62,7 +62,7 @@ func localBefore(t time.Time) time.Time {
 }
 
 // instant returns when a local time first occurs in a zone. A local time that does not
-// occur is read with the offset before the change; then shown is false.
+// occur is read with the offset before the change; in this case, the result shown is false.
 func instant(local time.Time, zone *time.Location) (t time.Time, shown bool) {
 	// No zone differs from UTC by more than 26 hours. Try the offsets one after another.
 	for within := local.Add(-26 * time.Hour).In(zone); ; {

@@ -64,8 +64,8 @@ func TestNoNightIsSkippedOrDoubled(t *testing.T) {
 	}
 }
 
-// changes returns dates some days before each clock change of a zone, from 2026 to 2028,
-// and one without a change.
+// changes returns dates a few days before each clock change of a zone, from 2026 to 2028,
+// and one date without a change nearby.
 func changes(zone *time.Location) []time.Time {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, zone)
 	days := []time.Time{at}

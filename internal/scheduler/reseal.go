@@ -23,8 +23,8 @@ const (
 )
 
 // resealer reseals credentials that are encrypted with an older key than this worker's
-// primary key, which completes a key rotation. It logs each credential that this worker
-// cannot decrypt only once.
+// primary key, which completes a key rotation. For each credential that this worker cannot
+// decrypt, it writes only one log entry.
 type resealer struct {
 	store *repo.Store
 	log   *zap.Logger

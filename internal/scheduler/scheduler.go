@@ -70,9 +70,9 @@ func New(cfg Config) *Scheduler {
 const (
 	// tickEvery is how often each worker checks for due work.
 	tickEvery = 5 * time.Second
-	// recheckAfter is the delay before another tick after a tick that found runs.
-	// Concurrent requests in SQL share one notification, which may arrive shortly
-	// before the last of them is visible.
+	// recheckAfter is the delay between a tick that found runs and the next tick.
+	// Concurrent requests in SQL share one notification, which may arrive shortly before
+	// the last of them is visible.
 	recheckAfter = 50 * time.Millisecond
 	// claimBatch is the number of connections in one transaction of the scheduler.
 	claimBatch = 200
@@ -237,5 +237,5 @@ func (s *Scheduler) planSlot(c repo.DueConnection, now time.Time) (repo.Slot, er
 	return slot, nil
 }
 
-// specSuffix returns the suffix that stores the spread with a plan.
+// specSuffix returns the suffix that records the spread in a stored plan.
 func (s *Scheduler) specSuffix() string { return schedule.SpreadMark + s.cfg.Spread.String() }

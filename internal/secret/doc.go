@@ -4,7 +4,7 @@
 // is copied to another row, or whose row gets another address, therefore does not open.
 // [CheckMode] checks the permissions of files with secrets.
 //
-// The text form of a key set is one line (`hsk1:…`). A key set has one primary key,
-// which seals, and any number of older keys, which still open. Anyone who has the text
-// can open every value that was sealed with the set.
+// The text form of a key set is one line (`hsk1:…`). A key set has one primary key, which
+// seals values, and any number of older keys, which can still open them. Anyone who has the
+// text can open every value that was sealed with the set.
 package secret

@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzOpen checks that only sealed values open.
+// FuzzOpen checks that only sealed values can be opened.
 func FuzzOpen(f *testing.F) {
 	k := testKeyset(f)
 	sealed := seal(f, k, "acme")

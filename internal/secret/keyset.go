@@ -28,11 +28,11 @@ const (
 // Role is the purpose of a key in a key set.
 type Role string
 
-// The roles. Keys are in order of creation: keys before the primary key are older, and
-// keys after the primary key are staged.
+// The roles. Keys are in order of creation: those before the primary key are older, and
+// those after it are staged.
 const (
 	Primary Role = "primary" // seals and opens
-	Reads   Role = "reads"   // older than the primary key; opens
+	Reads   Role = "reads"   // older than the primary key; only opens values
 	Staged  Role = "staged"  // newer than the primary key; decrypts, and becomes primary when the key set is rotated
 )
 
@@ -78,8 +78,8 @@ func Rotate(text string) (string, error) {
 	return encodeManaged(manager)
 }
 
-// Stage returns the key set with an additional key that only opens. The next [Rotate]
-// makes this key primary. A key set has at most one staged key.
+// Stage returns the key set with an additional key that opens values but does not seal any.
+// The next [Rotate] makes this key primary. A key set has at most one staged key.
 func Stage(text string) (string, error) {
 	k, manager, err := manage(text)
 	if err != nil {

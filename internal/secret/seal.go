@@ -15,12 +15,13 @@ const (
 	tinkStart   = 1
 )
 
-// ErrOpen means that a sealed value does not open. The value was altered, belongs to
+// ErrOpen means that a sealed value cannot be opened. The value was altered, belongs to
 // another row or another address, or was sealed with a key that is not in the key set.
 var ErrOpen = errors.New("sealed value does not open")
 
 // ErrUnknownKey is an [ErrOpen] for a value sealed with a key that is not in the key
-// set. Another key set may open the value, such as the newer one during a rotation.
+// set. Another key set, such as the newer one during a rotation, may be able to open the
+// value.
 var ErrUnknownKey = fmt.Errorf("%w", ErrOpen)
 
 // Seal encrypts plain with the primary key. The result opens only with the same aad in

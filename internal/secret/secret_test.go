@@ -143,7 +143,8 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// A sealed value does not open if any bit is flipped or if it is truncated anywhere.
+// A sealed value cannot be opened if any bit is flipped or if the value is truncated
+// anywhere.
 func TestAlteredDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	k := testKeyset(t)
@@ -228,7 +229,7 @@ func roles(k *Keyset) string {
 	return strings.Join(all, " ")
 }
 
-// A staged key opens but does not seal. The next rotation adds no key.
+// A staged key opens values but does not seal any. The next rotation adds no key.
 func TestStage(t *testing.T) {
 	t.Parallel()
 	text := newText(t)
@@ -252,7 +253,7 @@ func TestStage(t *testing.T) {
 	}
 	after := seal(t, k, "acme")
 	if got, err := mid.Open(after, "acme"); err != nil || got.Reveal() != plain {
-		t.Errorf("the staged key does not open: %v", err)
+		t.Errorf("the staged key does not open a value: %v", err)
 	}
 	if len(mid.OlderPrefixes()) != 0 || len(k.OlderPrefixes()) != 1 || !bytes.HasPrefix(seal(t, old), k.OlderPrefixes()[0]) {
 		t.Error("OlderPrefixes are wrong")

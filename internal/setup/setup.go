@@ -71,7 +71,7 @@ func Read(getenv func(string) string, required ...string) (Settings, error) {
 	return set, faults.Err()
 }
 
-// ignoredProxies returns the names of the usual variables for a proxy that are set.
+// ignoredProxies returns the names of those usual proxy variables that are set.
 func ignoredProxies(getenv func(string) string) (names []string) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
 		if getenv(name) != "" {
@@ -165,8 +165,8 @@ func (p *Parts) Close() error {
 	return err
 }
 
-// Version returns the version of the program. It is the first of these that is set:
-// linked, the module's version, the revision, "dev".
+// Version returns the version of the program. It is the first of these that is set: the
+// argument linked, the module's version, or the revision. If none is set, it is "dev".
 func Version(linked string) string {
 	if linked != "" {
 		return linked

@@ -31,7 +31,7 @@ func TestReadReportsAllFaults(t *testing.T) {
 	}
 }
 
-// Proxies that other variables name are ignored. HALOSYNC_PROXY needs no such note.
+// Proxies named by other variables are ignored. HALOSYNC_PROXY needs no such note.
 func TestIgnoredProxies(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {

@@ -1,5 +1,5 @@
-// Package sleep provides a sleep that ends with a context. It imports only the standard
-// library, so that every package may use it.
+// Package sleep provides a sleep that ends early if its context ends. It imports only the
+// standard library, so that every package may use it.
 package sleep
 
 import (

@@ -54,7 +54,7 @@ func (w *Writer) keep(err error) {
 	w.err = fmt.Errorf("cannot write to standard output: %w", err)
 }
 
-// discarded refuses everything that is written after Close.
+// The writer discarded refuses everything that is written after Close.
 type discarded struct{}
 
 func (discarded) Write([]byte) (int, error) { return 0, fs.ErrClosed }

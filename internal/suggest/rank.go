@@ -107,7 +107,7 @@ func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float
 	return kept
 }
 
-// score scores each pair once, by its best match, and sorts the best first.
+// score scores each pair once, by its best match, and sorts the pairs by score, best first.
 func score(pairs []repo.SuggestPair, clientNames map[int64]string) []scored {
 	var all []scored
 	for _, p := range pairs {
@@ -148,7 +148,8 @@ func newSides(all []scored) sides {
 	return s
 }
 
-// rivals returns the other companies and clients that fit a suggestion, a few of each.
+// rivals returns a few of the other companies and of the other clients that fit a
+// suggestion.
 func (s sides) rivals(all []scored, i int) (rivals []string) {
 	const enough = 4 // including i itself
 	companies, clients := s.ofClient[all[i].ClientID], s.ofCompany[all[i].CompanyID]

@@ -33,10 +33,10 @@ type Suggestions struct {
 	Notices []string
 }
 
-// Find pairs the unmapped companies with the unmapped, active clients of a connection, as
-// Halo lists them now. It drops pairs with a score below minScore (0 to 1) and pairs that
-// a person dismissed or unmapped. If Halo's list cannot be read to the end, Find returns an
-// error and no pairs.
+// Find suggests pairs of unmapped companies and unmapped, active clients of a connection,
+// using Halo's current list of clients. It drops pairs with a score below minScore (0 to 1)
+// and pairs that a person dismissed or unmapped. If Halo's list cannot be read to the end,
+// Find returns an error and no pairs.
 func Find(ctx context.Context, store *repo.Store, api *halo.API, conn repo.Connection, minScore float64) (Suggestions, error) {
 	clients, doubt, err := activeClients(ctx, api)
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	maxColumns = 1000
 )
 
-// separators lists the separators of cells.
+// separators lists the possible cell separators.
 var separators = []rune{',', ';', '\t'}
 
 // file is the text of a file, its separator and its first row.
@@ -31,18 +31,18 @@ type file struct {
 	starts []int  // offset of each line in text
 	comma  rune   // 0 until the separator is known
 	first  row
-	plain  bool // the file has no heading, so first is data
+	plain  bool // the file has no heading, so the first row is data
 	passed PassedOver
 }
 
-// fit says how well a row fits as the first one. It is greater than plainRow for a
-// heading, plainRow for a row that is data, and 0 for any other row.
+// fit says how well a row fits as the first row. It is greater than plainRow for a heading,
+// plainRow for a row that is data, and 0 for any other row.
 type fit int
 
 const plainRow fit = 1
 
-// open reads a file up to its first row. The function judge says how well a row fits as
-// the first one. open chooses the separator with which the first row fits best.
+// open reads a file up to its first row. The function judge says how well a row fits as the
+// first row. open chooses the separator with which the first row fits best.
 func open(r io.Reader, judge func(row) fit) (*file, error) {
 	raw, err := readText(r)
 	if err != nil {
@@ -151,7 +151,7 @@ func (f *file) skipComments() {
 	}
 }
 
-// choose reads the first row with each separator and keeps the one that fits best.
+// choose reads the first row with each separator and keeps the separator that fits best.
 func (f *file) choose(judge func(row) fit) error {
 	try := separators
 	if f.comma != 0 {
@@ -205,8 +205,8 @@ func (f *file) csv(comma rune) *csv.Reader {
 	return c
 }
 
-// rows returns the rows with a value. If the file has a heading, they begin after it. An
-// error concerns the line of its row, and the next rows can still be read.
+// rows returns the rows that contain a value. If the file has a heading, they begin after
+// it. An error concerns the line of its row, and the next rows can still be read.
 func (f *file) rows() iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if len(f.text) == 0 {
@@ -232,8 +232,8 @@ func (f *file) rows() iter.Seq2[row, error] {
 	}
 }
 
-// next returns the next row. After an error other than [io.EOF], the row has only its
-// line.
+// next returns the next row. After an error other than [io.EOF], the row contains only its
+// line number.
 func (f *file) next(c *csv.Reader, comma rune) (row, error) {
 	cells, err := c.Read()
 	var fault *csv.ParseError

@@ -17,7 +17,7 @@ func ParseID(text string) (int64, error) {
 	return id, err
 }
 
-// Client parses the id or the name of a client. A number is an id, anything else a name.
+// Client parses the id or the name of a client. A number is an id; anything else is a name.
 func Client(text string) (id int64, name string, err error) { return parseClient(text, 0) }
 
 func parseClient(text string, comma rune) (id int64, name string, err error) {
@@ -31,13 +31,14 @@ func parseClient(text string, comma rune) (id int64, name string, err error) {
 // digitGroups matches digits with single separators between them.
 var digitGroups = regexp.MustCompile("^[0-9]+([ \u00a0\u2009\u202f'’.,][0-9]+)*$")
 
-// shortened matches scientific notation, in which spreadsheets write long numbers.
+// The expression shortened matches scientific notation, in which spreadsheets write long
+// numbers.
 var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?[eE]\+?[0-9]+$`)
 
-// parseID parses the id of a client. The separator of the file's cells tells whether one
-// comma or full stop groups thousands: where a comma separates cells, a full stop
-// separates decimals, and vice versa. parseID also reports whether the text is a number
-// at all.
+// parseID parses the id of a client. The separator of the file's cells shows whether a
+// single comma or full stop groups thousands: where a comma separates cells, a full stop
+// separates decimals, and vice versa. parseID also reports whether the text is a number at
+// all.
 func parseID(text string, comma rune) (id int64, number bool, err error) {
 	text = strings.TrimSpace(text)
 	invalid := fmt.Errorf("%.40q is not a client id: want a whole number from 1", text)

@@ -9,7 +9,7 @@ import (
 )
 
 // Columns of a file of pairs. If a row has several values for a company, the first of
-// these columns counts. A client's id counts before its name.
+// these columns counts. A client's id takes precedence over its name.
 var (
 	companyColumns = []string{"company_id", "external_id", "company", "company_name"}
 	clientColumns  = []string{"client_id", "client", "client_name"}

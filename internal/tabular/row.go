@@ -40,7 +40,7 @@ func (r row) tooMany(columns int) error {
 }
 
 // misfit returns an error if a row has more cells than the heading has columns, or seems to
-// use another separator than the heading.
+// use a different separator from the heading's.
 func (r row) misfit(columns int) error {
 	if columns < 2 || len(r.cells) != 1 || r.quoted[0] {
 		return r.tooMany(columns)

@@ -116,8 +116,8 @@ const (
 // file without a heading.
 type heading []string
 
-// columnName returns a column's name in lower case without spaces, hyphens, underscores
-// and full stops, because spreadsheets and people spell names differently.
+// columnName returns a column's name in lower case without spaces, hyphens, underscores or
+// full stops, because spreadsheets and people spell names differently.
 func columnName(cell string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" \u00a0_-.\ufeff", r) {
@@ -141,7 +141,7 @@ func (h heading) at(name string) int { return slices.Index(h, columnName(name)) 
 
 func (h heading) has(name string) bool { return h.at(name) >= 0 }
 
-// known returns how many of the columns the heading has.
+// known returns how many of the given columns the heading has.
 func (h heading) known(names []string) (n int) {
 	for _, name := range names {
 		if h.has(name) {

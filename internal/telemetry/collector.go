@@ -38,7 +38,7 @@ type Fleet struct {
 // Pool describes the use of a connection pool.
 type Pool struct {
 	Used, Idle, Max int
-	Waits           int64 // waits for a connection since the start, including failed ones
+	Waits           int64 // waits for a connection since the start, including failed waits
 }
 
 // Bulkhead is the use of something that tenants share. Its name is a label.

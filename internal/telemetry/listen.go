@@ -18,14 +18,13 @@ type Listener struct {
 	closed func(context.Context)
 }
 
-// Listen serves handler at addr (host:port; port 0 takes a free one). The headers of a
-// request (at most 16 KiB) must arrive within 5 s, the whole request within 10 s. The
+// Listen serves handler at addr (host:port; port 0 selects a free port). The headers of a
+// request (at most 16 KiB) must arrive within 5 s, and the whole request within 10 s. The
 // response must be written within 30 s. A longer response, such as live progress, must
-// extend its deadline before each write with
-// [http.ResponseController.SetWriteDeadline]. The request's context ends when the
-// client disconnects or the listener closes. The functions atEnd are called when the
-// listener begins to close, so that they can end long responses. A request whose length
-// is stated in two ways is refused, see [unambiguous].
+// extend its deadline before each write with [http.ResponseController.SetWriteDeadline].
+// The request's context ends when the client disconnects or the listener closes. The atEnd
+// functions are called when the listener begins to close, so that they can end long
+// responses. A request whose length is stated in two ways is refused, see [unambiguous].
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are the metrics of a worker. Labels contain only route templates, kinds,
-// states and outcomes. They never contain a tenant, an id or a name, because those have
-// an unbounded number of values.
+// Metrics holds the metrics of a worker. Labels contain only route templates, kinds, states
+// and outcomes. They never contain a tenant, an id or a name, because those have an
+// unbounded number of values.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
@@ -51,7 +51,7 @@ func NewMetrics(version string) *Metrics {
 		}, []string{"route"}),
 		tasks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "halosync_task_seconds",
-			Help:    "Duration of task executions in seconds, by kind and verdict; a long run has several.",
+			Help:    "Duration of task executions in seconds, by kind and verdict; a long run has several executions.",
 			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900},
 		}, []string{"kind", "verdict"}),
 	}
@@ -65,10 +65,10 @@ func NewMetrics(version string) *Metrics {
 		Name: "halosync_resyncs_scheduled_total", Help: "Scheduled resyncs that this worker started.",
 	})
 	m.missed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "halosync_resyncs_missed_total", Help: "Scheduled resyncs that were missed because no worker was up.",
+		Name: "halosync_resyncs_missed_total", Help: "Scheduled resyncs that were missed because no worker was running.",
 	})
 	m.dispatched = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "halosync_runs_dispatched_total", Help: "Runs of the ledger that this worker enqueued.",
+		Name: "halosync_runs_dispatched_total", Help: "Runs from the ledger that this worker enqueued.",
 	})
 	m.granted = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "halosync_budget_wait_seconds",
@@ -121,7 +121,7 @@ func (m *Metrics) TaskDone(kind, verdict string, took time.Duration) {
 }
 
 // Tick records one tick of the scheduler. The arguments late and locked are current
-// values. The others are added to counters.
+// values. The other arguments are added to counters.
 func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.late.Set(float64(late))
 	m.locked.Set(float64(locked))
@@ -130,8 +130,8 @@ func (m *Metrics) Tick(late, locked, scheduled, missed, dispatched int) {
 	m.dispatched.Add(float64(dispatched))
 }
 
-// BudgetGranted counts a granted request and its wait. If local is true, the process's
-// own share was used. The class is "person" or "background".
+// BudgetGranted counts a granted request and records how long it waited. If local is true,
+// the process's own share was used. The class is "person" or "background".
 func (m *Metrics) BudgetGranted(class string, waited time.Duration, local bool) {
 	m.granted.WithLabelValues(class).Observe(waited.Seconds())
 	if local {

@@ -16,7 +16,7 @@ const (
 	readyKept = time.Second
 )
 
-// Check is a readiness check of one dependency of a worker.
+// Check is a readiness check for one of a worker's dependencies.
 type Check struct {
 	Name string // e.g. "postgres"
 	Run  func(context.Context) error

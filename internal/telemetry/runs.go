@@ -42,7 +42,7 @@ func (m *Metrics) registerRuns() {
 	m.pages = counter("halosync_pages_total", "Pages that this worker wrote (for map runs: chunks of 50 pairs).", "kind")
 	m.records = counter("halosync_records_total", "Clients, pairs and mappings that this worker processed.", "kind")
 	m.retries = counter("halosync_halo_retries_total", "HTTP attempts to Halo that repeated a failed attempt.", "route")
-	m.forgotten = counter("halosync_retention_deleted_total", "Rows of old history that this worker deleted.", "what")
+	m.forgotten = counter("halosync_retention_deleted_total", "History rows that this worker deleted because of their age.", "what")
 	for _, kind := range kinds {
 		for _, outcome := range outcomes {
 			m.runs.WithLabelValues(kind, outcome)
@@ -55,9 +55,9 @@ func (m *Metrics) registerRuns() {
 	}
 }
 
-// beginAtZero creates one series per route or kind for metrics that otherwise have none
-// before their first event. Thus a new worker has every metric, and the first event of
-// a known kind shows as an increase.
+// beginAtZero creates one series per route or kind for metrics that would otherwise have no
+// series before their first event. Thus a new worker has every metric, and the first event
+// of a known kind shows as an increase.
 func (m *Metrics) beginAtZero() {
 	for _, route := range routes {
 		m.requests.WithLabelValues(route, "200")
@@ -90,8 +90,8 @@ func (m *Metrics) Wrote(kind string, pages, records int) {
 // HaloRetry counts an attempt that repeats a failed one. The route is a route template.
 func (m *Metrics) HaloRetry(route string) { m.retries.WithLabelValues(route).Inc() }
 
-// Forgot counts deleted rows of old history. The argument what is "runs", "events",
-// "clients", "visits" or "security_events".
+// Forgot counts history rows that were deleted because of their age. The argument what is
+// "runs", "events", "clients", "visits" or "security_events".
 func (m *Metrics) Forgot(what string, n int) {
 	m.forgotten.WithLabelValues(oneOf(kept, what)).Add(float64(n))
 }

@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxStatement bounds the SQL text in a span, in bytes.
+// maxStatement is the maximum size in bytes of the SQL text in a span.
 const maxStatement = 4_000
 
 // Command begins a trace for a command. The span contains only the command's name.
@@ -52,7 +52,7 @@ func (t *Traces) Task(ctx context.Context, task Task) (_ context.Context, id str
 			attribute.String("halosync.verdict", e.Verdict),
 		)
 		if e.Verdict == "later" {
-			e.Err = nil // a run that waits has not failed
+			e.Err = nil // a run that is waiting has not failed
 		}
 		finish(span, e.Err)
 	}

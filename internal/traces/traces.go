@@ -35,11 +35,11 @@ type Traces struct {
 	context  propagation.TraceContext
 }
 
-// New returns a Traces that sends spans to the collector that
-// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names. If neither
-// is set, it returns nil. The library reads its other settings (headers, certificate,
-// timeout, sampler, resource attributes) from the process's environment. Each failed
-// export is reported to failed.
+// New returns a Traces that sends spans to the collector named by
+// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. If neither is set, it
+// returns nil. The library reads its other settings (headers, certificate, timeout,
+// sampler, resource attributes) from the process's environment. The function failed is
+// called for each failed export.
 func New(ctx context.Context, getenv func(string) string, service, version string, failed func(error)) (*Traces, error) {
 	on, err := configured(getenv)
 	if !on || err != nil {
@@ -60,8 +60,8 @@ func New(ctx context.Context, getenv func(string) string, service, version strin
 	return &Traces{provider: provider, tracer: provider.Tracer("github.com/halosync/halosync")}, nil
 }
 
-// configured reports whether a collector is configured. The error describes faults in
-// its address or protocol.
+// configured reports whether a collector is configured. The error describes faults in the
+// collector's address or protocol.
 func configured(getenv func(string) string) (on bool, err error) {
 	if getenv("OTEL_SDK_DISABLED") == "true" {
 		return false, nil

@@ -36,7 +36,7 @@ func NewClient(c engine.BrowsedClient) Client {
 	return v
 }
 
-// Company is a company of the product.
+// Company is a company in the product.
 type Company struct {
 	ID         string    `json:"id" format:"uuid"`
 	Tenant     string    `json:"tenant"`

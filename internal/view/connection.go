@@ -17,10 +17,10 @@ type Connection struct {
 	HaloTenant    string               `json:"halo_tenant" doc:"Tenant name, for hosted Halo only; may be empty."`
 	ClientID      string               `json:"client_id" doc:"Client ID of the application in Halo."`
 	HeaderName    string               `json:"header_name" doc:"Name of your own HTTP header, which is sent with every request to Halo; empty if there is no such header. Its value is never shown."`
-	RateLimit     string               `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the default of the installation."`
+	RateLimit     string               `json:"rate_limit" doc:"Requests per window, such as 300/5m; empty for the installation's default."`
 	State         repo.ConnectionState `json:"state" enum:"active,paused,needs_reconnect"`
 	StateReason   string               `json:"state_reason"`
-	ResyncCron    string               `json:"resync_cron" doc:"Its own schedule; empty for the default of the installation."`
+	ResyncCron    string               `json:"resync_cron" doc:"The connection's own schedule; empty for the installation's default."`
 	NextResyncAt  *time.Time           `json:"next_resync_at"`
 	LastSuccessAt *time.Time           `json:"last_success_at" doc:"End of the last successful run."`
 	Mappings      int                  `json:"mappings" doc:"Number of active mappings."`

@@ -49,7 +49,7 @@ type Run struct {
 	Pairs           []Pair `json:"pairs" nullable:"false" doc:"Outcome of each pair of a map run; empty in lists."`
 }
 
-// Item is a client or company of a run that needs a person's attention.
+// Item is one of a run's clients or companies that needs a person's attention.
 type Item struct {
 	ClientID  *int64       `json:"client_id,omitempty"`
 	CompanyID *string      `json:"company_id,omitempty" format:"uuid"`

@@ -47,7 +47,7 @@ Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	cmd.Flags().IntVar(&connections, "connections", 100, "maximum number of active connections to test, with two requests each")
+	cmd.Flags().IntVar(&connections, "connections", 100, "maximum number of active connections to test; each test makes two requests")
 	return cmd
 }
 
@@ -77,7 +77,7 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 	}
 	if len(set.IgnoredProxies) > 0 {
 		report.Add(doctor.Finding{
-			Area: "environment", Status: doctor.Warning, What: strings.Join(set.IgnoredProxies, ", ") + " set a proxy, which calls to Halo ignore",
+			Area: "environment", Status: doctor.Warning, What: strings.Join(set.IgnoredProxies, ", ") + " set a proxy, but calls to Halo ignore it",
 			Do: "if Halo can only be reached through it, set HALOSYNC_PROXY",
 		})
 	}

@@ -113,12 +113,12 @@ func checkRedis(ctx context.Context, store *repo.Store, server *tasks.Server) er
 	}
 	id, err := store.Installation(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // the check of Postgres reports it
+		return nil //nolint:nilerr // the Postgres check reports it
 	}
 	return server.CheckInstallation(ctx, id)
 }
 
-// pages routes requests to the API, the queues and the console.
+// pages returns a handler that routes requests to the API, the queues and the console.
 func pages(api, console, queues http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(httpapi.Prefix+"/", api)

@@ -24,7 +24,7 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// program is one invocation of the program.
+// program is one invocation of the worker program.
 type program struct {
 	version string
 	getenv  func(string) string

@@ -34,11 +34,11 @@ import (
 // a busy machine.
 const shutdownTimeout = 12 * time.Second
 
-// startTimeout limits the checks at startup.
+// startTimeout limits the duration of the checks at startup.
 const startTimeout = 30 * time.Second
 
-// interactive returns the number of slots for short runs that a person waits for. These
-// slots are in addition to HALOSYNC_CONCURRENCY.
+// interactive returns the number of slots for short runs for which a person is waiting.
+// These slots are in addition to HALOSYNC_CONCURRENCY.
 func interactive(concurrency int) int { return max(2, concurrency/5) }
 
 // work runs a worker until ctx ends. With onlyHTTP it serves HTTP and executes no runs.
@@ -161,8 +161,8 @@ func observeBudget(metrics *telemetry.Metrics, log *zap.Logger) func(ratelimit.E
 	}
 }
 
-// startClock starts the scheduled jobs. If another installation takes over Redis, it
-// sends the error to lost. Call stop to end the jobs.
+// startClock starts the scheduled jobs. It sends an error to lost if another installation
+// takes over Redis. Call stop to end the jobs.
 func startClock(ctx context.Context, clock *scheduler.Scheduler, metrics *telemetry.Metrics, lost chan<- error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -190,7 +190,7 @@ func shutdown(ctx context.Context, server *tasks.Server) error {
 	return server.Shutdown(ctx)
 }
 
-// settings is the environment of a worker.
+// settings holds a worker's environment.
 type settings struct {
 	setup.Settings
 	signin  []secret.String // from HALOSYNC_SIGNIN_SECRET

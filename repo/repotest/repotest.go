@@ -52,7 +52,7 @@ var shared = sync.OnceValues(start)
 // the server still ends with the process.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is like [Main] but returns the exit code, for tests that clean up themselves.
+// Run is like [Main] but returns the exit code, for tests that do their own cleanup.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if err := stop(); err != nil {
@@ -203,13 +203,13 @@ func URL(tb testing.TB) string {
 	return database(tb, "template "+template)
 }
 
-// EmptyURL is like [URL] without the schema.
+// EmptyURL is like [URL], but without the schema.
 func EmptyURL(tb testing.TB) string {
 	tb.Helper()
 	return database(tb, "")
 }
 
-// EncodedURL is like [EmptyURL] with another encoding, such as LATIN1.
+// EncodedURL is like [EmptyURL], but with another encoding, such as LATIN1.
 func EncodedURL(tb testing.TB, encoding string) string {
 	tb.Helper()
 	return database(tb, "template template0 locale 'C' encoding '"+encoding+"'")
@@ -231,7 +231,7 @@ func database(tb testing.TB, with string) string {
 }
 
 // Worker returns the address of a database from [URL] for the role of a worker. Row level
-// security applies to that role, but not to the owner, whose address is url. Any other
+// security applies to that role, but not to the owner, who connects with url. Any other
 // address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
@@ -261,7 +261,7 @@ func OpenAs(tb testing.TB, url string) *repo.Store {
 	return open(tb, url, Keys(tb))
 }
 
-// OpenKeyed is like [Open] with the given key set.
+// OpenKeyed is like [Open], but with the given key set.
 func OpenKeyed(tb testing.TB, url, keyset string) *repo.Store {
 	tb.Helper()
 	keys, err := secret.Parse(keyset)

@@ -56,15 +56,14 @@ create unique index mappings_client on halosync.mappings (connection_id, client_
 create index mappings_deleted on halosync.mappings (connection_id, client_id) where deleted_at is not null;
 -- Store.MapPairs finds pairs that were unmapped since the run was requested.
 create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;
--- The foreign key to companies, when an undo deletes a company, and
--- Store.UndoCompanies need all mappings of a company, including deleted ones.
+-- When an undo deletes a company, the foreign key to companies needs all mappings of the
+-- company, including deleted ones. So does Store.UndoCompanies.
 create index mappings_by_company on halosync.mappings (company_id, tenant);
 -- Store.UndoMappings finds the mappings that a run created.
 create index mappings_by_run on halosync.mappings (run_id, id) where run_id is not null;
--- Store.Mappings with Troubled lists the few mappings that are not ok, by age.
+-- Store.Mappings with the option Troubled lists the few mappings that are not ok, by age.
 create index mappings_troubled on halosync.mappings (id, tenant) where deleted_at is null and state <> 'ok';
--- Store.Mappings with Deleted lists the few mappings that were unmapped, by
--- age.
+-- Store.Mappings with the option Deleted lists the few mappings that were unmapped, by age.
 create index mappings_deleted_by_age on halosync.mappings (id, tenant) where deleted_at is not null;
 
 -- Pairs that a person dismissed, so that they are not suggested again.

@@ -38,7 +38,7 @@ create table halosync.runs (
     dispatched_at       timestamptz, -- when its task was last put into the queue
     approved_at         timestamptz,
     approved_by         text not null default '',
-    approved_missing    integer not null default 0, -- number of mappings that an approved run may mark missing
+    approved_missing    integer not null default 0, -- number of mappings that an approved run may mark as missing
     beat_at             timestamptz, -- last heartbeat of its execution
     deaths              integer not null default 0, -- consecutive executions that ended with a worker crash and wrote no batch
     stack               text not null default '',   -- stack of the panic that failed the run

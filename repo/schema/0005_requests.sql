@@ -87,9 +87,9 @@ revoke execute on function halosync.canonical_args(text, jsonb) from public;
 -- owner has that right.
 --
 -- enqueue finds an equal request by the hash of its arguments, whatever its
--- key. The conditions are written so that only the index runs_asked serves
--- them. Postgres plans the query once for a session: a plan made while the
--- table was small must not later read every waiting run.
+-- key. The conditions are written so that only one index, runs_asked, serves them. Postgres
+-- plans the query once for a session: a plan made while the table was small must not later
+-- read every waiting run.
 -- +goose StatementBegin
 create function halosync.enqueue(kind text, tenant text, connection_id uuid, args jsonb, requested_by text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp

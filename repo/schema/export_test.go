@@ -14,7 +14,7 @@ func MigrateFS(ctx context.Context, url string, migrations fs.FS) (Result, error
 	return migrate(ctx, url, nil, migrations, 1)
 }
 
-// Embedded returns the migrations of the program.
+// Embedded returns the migrations that are embedded in the program.
 func Embedded() fs.FS { return embedded }
 
 // Floors returns the floor of the embedded migrations and the lowest floor of a

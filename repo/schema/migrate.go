@@ -22,7 +22,8 @@ import (
 // versionTable is the table in which goose records the applied migrations.
 const versionTable = "halosync.schema_versions"
 
-// Result reports what [Migrate] did. If From equals To, no migration was pending.
+// Result reports what [Migrate] did. If the fields From and To are equal, no migration was
+// pending.
 type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
 
@@ -46,8 +47,8 @@ func MigrateWith(ctx context.Context, url string, keys *secret.Keyset) (Result, 
 	return migrate(ctx, url, keys, embedded, baseline)
 }
 
-// migrate applies migrations. The argument oldest is the lowest schema floor from which
-// they can start.
+// migrate applies migrations. The argument called oldest is the lowest schema floor from
+// which they can start.
 func migrate(ctx context.Context, url string, keys *secret.Keyset, migrations fs.FS, oldest int64) (res Result, err error) {
 	want, err := checkNumbers(migrations)
 	if err != nil {

@@ -108,7 +108,8 @@ func TestMigrateFails(t *testing.T) {
 	equal(t, "repaired", must[schema.Result](t)(schema.MigrateFS(t.Context(), url, files)), schema.Result{From: 1, To: 2})
 }
 
-// nextRelease returns the migrations of the program and one more, which begins with head.
+// nextRelease returns the program's migrations and one more, which begins with the text
+// head.
 func nextRelease(t *testing.T, head string) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
@@ -221,9 +222,9 @@ func TestCheckNumbers(t *testing.T) {
 	}
 }
 
-// The stored names are normalised before a migration that has the line for it, and not
-// before other migrations. Names in ASCII, and names that would become empty, stay as
-// they were.
+// The stored names are normalised before a migration that contains the line for it, but not
+// before other migrations. Names in ASCII, and names that would become empty, stay as they
+// were.
 func TestMigrateNormalisesNames(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)
@@ -260,8 +261,8 @@ func TestOtherEncodingsAreRefused(t *testing.T) {
 	}
 }
 
-// The programs send UTF-8, regardless of the encoding that the URL, the role or the
-// database names.
+// The programs send UTF-8, regardless of the encoding set by the URL, the role or the
+// database.
 func TestProgramsSendUTF8(t *testing.T) {
 	t.Parallel()
 	url := repotest.EmptyURL(t)

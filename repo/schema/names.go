@@ -20,7 +20,7 @@ import (
 // [Migrate] then normalises the stored names again, before it applies the migration. If
 // it is interrupted, the migration is still pending, and the next call starts over.
 // Such a migration does not name an older program with halosync:oldest-program, because
-// that program would continue to store names of the old form.
+// that program would continue to store names in the old form.
 var normaliseLine = regexp.MustCompile(`(?m)^-- halosync:normalise-names\s*$`)
 
 // namesPage is the number of companies that are read at a time.

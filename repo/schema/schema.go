@@ -1,6 +1,6 @@
 // Package schema creates and checks halosync's schema in Postgres. It contains the
-// migrations, decides which program versions work with a schema, and grants the rights
-// of the programs' role. The migrations are the SQL files in the same directory.
+// migrations, decides which program versions work with a schema, and grants rights to the
+// programs' role. The migrations are the SQL files in the same directory.
 package schema
 
 import (
@@ -122,7 +122,7 @@ func read(ctx context.Context, q querier) (s state, err error) {
 }
 
 // unreleased reports whether the schema dates from before the first release. The parameter
-// oldest is the lowest floor of any released schema.
+// called oldest is the lowest floor of any released schema.
 func (s state) unreleased(oldest int64) bool { return s.version > 0 && s.floor < oldest }
 
 // check returns an [*Error] unless a program of version want works with the schema.

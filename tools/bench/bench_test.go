@@ -18,8 +18,8 @@ import (
 // the test builds them with the race detector.
 var builtPrograms = flag.String("bin", "", "folder with the programs worker and enqueue; default: build them")
 
-// TestMain runs a child process if the arguments say so. In tests, the test
-// binary starts itself as a child process.
+// TestMain runs as a child process if the arguments say so. In tests, the test binary
+// starts itself as a child process.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		main()
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	// ends.
 	err := os.Setenv("GORACE", "atexit_sleep_ms=0")
 	if err == nil {
-		err = os.Chdir("../..") // devstack searches for the module of the product
+		err = os.Chdir("../..") // devstack searches for the product's module
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -73,7 +73,7 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 		`^\| resync, nothing changed \| \d+ \| 0\.\d+ \| \d+ \| – \| – \| – \| – \| 1 inserted`,
 		`^\| resync, 1 % renamed \| \d+ \| 0\.\d+ \| \d+ \| 3 updated \| – \| 3 updated \| 3 inserted \|`,
 		goalLine("rows rewritten by the second import"), goalLine("rows rewritten by the resync"),
-		goalLine("bytes of WAL of the second import over those of the first"), goalLine("rows rewritten for each renamed client"),
+		goalLine("bytes of WAL of the second import divided by those of the first"), goalLine("rows rewritten for each renamed client"),
 	}
 	if long {
 		wants = append(wants,
@@ -81,12 +81,12 @@ func TestEveryTableAndGoalIsThere(t *testing.T) {
 			`^\| halosync \| `+measured+` \| [1-9]\d+ \|$`,
 			`^\| floor: fetch and decode \| `+measured, `^\| floor: COPY in psql \| `,
 			`^\| row by row \| `+measured, `^\| a task per page \| `+measured,
-			goalLine("wall time over the slower floor"), goalLine("times faster than row by row"),
-			goalLine("times faster than a task per page"), goalLine("CPU time of the worker over that of a task per page"),
+			goalLine("wall time divided by that of the slower floor"), goalLine("times faster than row by row"),
+			goalLine("times faster than a task per page"), goalLine("CPU time of the worker divided by that of a task per page"),
 			`^### Import of 2000 new clients, 50ms per answer, 4 requests at the same time`,
 			goalLine("wall time divided by (pages x latency / window)"),
 			`^### 4000 requests in SQL, sessions: 4`, `^halosync.enqueue: \d+ a second\.$`, `^plain insert: \d+ a second\.$`,
-			goalLine("requests per second in SQL over plain inserts, sessions: 4"),
+			goalLine("requests per second in SQL divided by those of plain inserts, sessions: 4"),
 		)
 	}
 	for _, want := range wants {

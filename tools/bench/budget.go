@@ -17,15 +17,15 @@ const (
 	budgetRequests = 50
 	budgetWindow   = time.Second
 	budgetWindows  = 100 // length of the import in windows
-	// budgetRows is the page size. With small pages, the rows written per
-	// second are close to those that Halo's budget allows: 2.3 pages of 100.
+	// budgetRows is the page size. With small pages, the rows written per second are close
+	// to those that Halo's budget allows: 2.3 pages of 100 rows.
 	budgetRows = 10
 )
 
 // These are keys of [sample.Other], besides keyRequests.
 const (
 	keyRefused = "429"
-	keyWhole   = "time over requests / budget"
+	keyWhole   = "time divided by (requests / budget)"
 	keySteady  = "the same without the first window"
 )
 
@@ -48,10 +48,10 @@ func benchBudget(ctx context.Context, b *bench, o options, r *report) error {
 	}
 	r.table(fmt.Sprintf("Import under a budget of %d requests in any %v, for %d windows (one round, no warm-up)",
 		budgetRequests, budgetWindow, budgetWindows), order, taken)
-	r.line("\nHow to read it: the limiter reserves 3 %% of a budget for people, here one request of %d. It also makes each window"+
-		" longer than Halo's, here by 20 ms of %v, because requests take time to reach Halo. An import alone can therefore reach"+
+	r.line("\nHow to read it: the limiter reserves 3 %% of a budget for people, here one request in %d. It also makes each window"+
+		" longer than Halo's, here by 20 ms per window of %v, because requests take time to reach Halo. An import alone can therefore reach"+
 		" %.3f here. It can reach %.3f under Halo's 700 requests in 5 minutes, because 21 requests are reserved and 250 ms are added."+
-		" At the start, half of the budget is used at once, which improves the first figure by up to half a window in %d. The second"+
+		" At the start, half of the budget is used at once, which improves the first figure by up to half a window out of %d. The second"+
 		" figure leaves out the first window. A program that sent the whole budget at the start of every window would need %.0f s."+
 		" No program can be faster.",
 		budgetRequests, budgetWindow, 50.0/49*1.02, 700.0/679*300.25/300, budgetWindows,

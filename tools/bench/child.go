@@ -19,8 +19,8 @@ import (
 )
 
 // Floors and rivals run as child processes, so that their CPU time and memory
-// are measured like those of the worker. A child measures itself. It excludes
-// its start and end, and its connections are open before the measurement.
+// are measured like those of the worker. A child measures itself. It excludes its own start
+// and end, and it opens its connections before the measurement.
 
 // job is the input of a child process.
 type job struct {

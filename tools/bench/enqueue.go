@@ -25,7 +25,8 @@ const (
 // enqueuer enqueues the i-th of many different requests.
 type enqueuer func(ctx context.Context, i int) error
 
-// opener returns a function that enqueues and a function that closes it.
+// opener returns a function that enqueues requests and a function that closes the
+// underlying client.
 type opener func(tasks.Address) (enqueue enqueuer, closeIt func() error)
 
 // benchEnqueue compares requests through tasks with plain asynq.
@@ -44,13 +45,13 @@ func benchEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 		if err != nil {
 			return err
 		}
-		r.table(fmt.Sprintf("%d requests, %d at the same time", n, callers), order, taken)
+		r.table(fmt.Sprintf("%d requests, %d at a time", n, callers), order, taken)
 		for _, c := range order {
 			each := func(key string) float64 { return other(taken[c.name], key).median() / float64(n) }
 			r.line("\n%s: %.0f a second; each %.0f µs of Redis' CPU and %.1f commands in Redis, including those in scripts.",
 				c.name, float64(n)/walls(taken[c.name]).median(), each("redis")*1e6, each("commands"))
 		}
-		r.goals(minGoal(fmt.Sprintf("requests per second over raw asynq, %d at the same time", callers), 0.9,
+		r.goals(minGoal(fmt.Sprintf("requests per second divided by those of raw asynq, %d at the same time", callers), 0.9,
 			walls(taken[rawAsynq]).median()/walls(taken[ours]).median()))
 		r.line("\nRatio to raw asynq with Unique, which also deduplicates: %.2f.", walls(taken[uniqueAsynq]).median()/walls(taken[ours]).median())
 	}
@@ -167,7 +168,7 @@ func benchSQLEnqueue(ctx context.Context, b *bench, o options, r *report) error 
 		for _, c := range order {
 			r.line("\n%s: %.0f a second.", c.name, float64(n)/walls(taken[c.name]).median())
 		}
-		r.goals(minGoal(fmt.Sprintf("requests per second in SQL over plain inserts, sessions: %d", sessions), 0.5,
+		r.goals(minGoal(fmt.Sprintf("requests per second in SQL divided by those of plain inserts, sessions: %d", sessions), 0.5,
 			walls(taken[plainInsert]).median()/walls(taken[sqlFunction]).median()))
 	}
 	return nil

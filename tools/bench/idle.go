@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	idleSettling  = 10 * time.Second // time that a worker gets before the measurement
+	idleSettling  = 10 * time.Second // time for a worker to settle before the measurement
 	idleMeasuring = 30 * time.Second
 )
 
@@ -113,7 +113,7 @@ func (l idleLoad) report(r *report, before idleLoad, rival sample) {
 	r.line("Redis: %.1f commands a second, including those in scripts (%s), %.2f %% of a core.",
 		float64(l.redis.total()-before.redis.total())/seconds, strings.Join(list, ", "), (l.redis.cpu-before.redis.cpu).Seconds()/seconds*100)
 	r.line("Postgres: %.1f transactions a second.", float64(l.transactions-before.transactions)/seconds)
-	r.line("Afterwards in the same run: a process with only an asynq server for three queues, which polls once a second, uses %.2f %% of a core.",
+	r.line("Measured afterwards in the same run: a process with only an asynq server for three queues, which polls once a second, uses %.2f %% of a core.",
 		rival.CPU.Seconds()/rival.Wall.Seconds()*100)
 	r.goals(maxGoal("CPU of a worker with nothing to do, % of a core", 1, (l.cpu-before.cpu).Seconds()/seconds*100))
 }

@@ -59,10 +59,10 @@ func benchImport(ctx context.Context, b *bench, o options, r *report) error {
 	r.table(fmt.Sprintf("Import of %d new clients, no latency, no limit", o.clients), order, taken)
 	wall := func(name string) float64 { return walls(taken[name]).median() }
 	r.goals(
-		maxGoal("wall time over the slower floor", 1.5, wall(ours)/max(wall(floorDecode), wall(floorCopy))),
+		maxGoal("wall time divided by that of the slower floor", 1.5, wall(ours)/max(wall(floorDecode), wall(floorCopy))),
 		minGoal("times faster than row by row, which writes only one of our four tables", 4, wall(rivalRows)/wall(ours)),
 		minGoal("times faster than a task per page, which writes only one of our four tables", 1.2, wall(rivalTasks)/wall(ours)),
-		maxGoal("CPU time of the worker over that of a task per page", 1.2, cpus(taken[ours]).median()/cpus(taken[rivalTasks]).median()),
+		maxGoal("CPU time of the worker divided by that of a task per page", 1.2, cpus(taken[ours]).median()/cpus(taken[rivalTasks]).median()),
 	)
 	return nil
 }
@@ -88,7 +88,7 @@ func benchLatency(ctx context.Context, b *bench, o options, r *report) error {
 	}
 	ideal := minLatency(pagesOf(clients), window, latency)
 	r.table(fmt.Sprintf("Import of %d new clients, %v per answer, %d requests at the same time", clients, latency, window), order, taken)
-	r.line("\n%d pages x %v / %d is %.2f s. The floor takes longer, because each request and answer also takes time. Import over floor: %.3f.",
+	r.line("\n%d pages x %v / %d is %.2f s. The floor takes longer, because each request and answer also takes time. Import divided by floor: %.3f.",
 		pagesOf(clients), latency, window, ideal.Seconds(), walls(taken[ours]).median()/walls(taken[floorDecode]).median())
 	r.goals(maxGoal("wall time divided by (pages x latency / window)", 1.15, walls(taken[ours]).median()/ideal.Seconds()))
 	return nil
@@ -156,7 +156,7 @@ select '%[2]s', 'bench', 'mapping.created', 'import', '%[3]s', company, mapping,
 	jsonb_build_object('client_name', name, 'client_inactive', inactive, 'state', 'ok') from staging where mapping is not null;
 `
 
-// copyRows measures the floor of writing.
+// copyRows measures the floor for writing.
 func (b *bench) copyRows(ctx context.Context, h *halotest.Halo, staging string) (took sample, err error) {
 	err = b.withDatabase(ctx, h, func(d *database, connection string) error {
 		script := filepath.Join(b.dir, "copy.sql")

@@ -79,8 +79,8 @@ func (b *bench) load(ctx context.Context) (l load, err error) {
 	return l, err
 }
 
-// resultBytes returns the memory that one ended resync occupies in Redis, until
-// asynq deletes it.
+// resultBytes returns the memory that one finished resync occupies in Redis until asynq
+// deletes its task.
 func (b *bench) resultBytes(ctx context.Context) (float64, error) {
 	const ended = "asynq:{resync}:completed"
 	ids, err := b.rdb.ZRange(ctx, ended, 0, 0).Result()

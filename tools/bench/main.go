@@ -57,7 +57,7 @@ func parse(args []string) (o options, err error) {
 		return o, err
 	}
 	if o.rounds < 0 || o.clients < 1 {
-		return o, fmt.Errorf("-rounds %d -clients %d: must be at least 0 and 1", o.rounds, o.clients)
+		return o, fmt.Errorf("-rounds %d -clients %d: must be at least 0 and 1, respectively", o.rounds, o.clients)
 	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("-only: %w", err)

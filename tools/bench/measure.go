@@ -38,7 +38,7 @@ func compare(ctx context.Context, rounds int, contenders ...contender) (map[stri
 	return take(ctx, max(rounds, 1), contenders...)
 }
 
-// take is like compare, without the warm-up.
+// take is like compare, but without the warm-up.
 func take(ctx context.Context, rounds int, contenders ...contender) (map[string][]sample, error) {
 	taken := map[string][]sample{}
 	for range rounds {
@@ -94,7 +94,7 @@ func of(samples []sample, f func(sample) float64) figures {
 	return fs
 }
 
-// wait returns nil after d, or the context's error if the context ends first.
+// wait returns nil after the duration d, or the context's error if the context ends first.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

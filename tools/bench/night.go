@@ -85,8 +85,7 @@ func (n *night) renameSome() {
 }
 
 // startWorkers starts the workers and returns when they have planned a slot for
-// each connection. The schedule begins within the next few minutes, at a full
-// minute.
+// each connection. The schedule begins within the next few minutes, on a whole minute.
 func (n *night) startWorkers(ctx context.Context) error {
 	planning := 20*time.Second + time.Duration(n.connections)*2*time.Millisecond
 	begins := time.Now().UTC().Add(n.ahead + planning).Truncate(time.Minute).Add(time.Minute)

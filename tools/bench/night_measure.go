@@ -56,9 +56,8 @@ func (n *night) measured(ctx context.Context, timeout time.Duration, begin func(
 	return s, err
 }
 
-// transactions returns the number of transactions in the database. Sessions
-// report theirs with a delay, so transactions waits until the number stops
-// changing.
+// transactions returns the number of transactions in the database. Sessions report their
+// transactions with a delay, so this method waits until the number stops changing.
 func (n *night) transactions(ctx context.Context) (count float64, err error) {
 	for last := -1.0; ; last = count {
 		err = n.admin.QueryRow(ctx, `select (xact_commit + xact_rollback)::float8 from pg_stat_database where datname = $1`, n.name).Scan(&count)

@@ -46,7 +46,7 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 	r.line("The slots are spread over %v, at %.0f a second. This corresponds to the same number of connections in five hours, compressed %.0f times,"+
 		" or to %.0f connections in the default hour.",
 		n.spread, 1/nightPace.Seconds(), nightHours.Seconds()/n.spread.Seconds(), time.Hour.Seconds()/nightPace.Seconds())
-	r.line("A tenth of the connections belong to tenants of up to %d connections. Each other connection has its own tenant. %d connections"+
+	r.line("A tenth of the connections belong to tenants with up to %d connections. Each of the other connections has its own tenant. %d connections"+
 		" share a simulated Halo with %d clients and its default budget. %d have one renamed client, and all others are unchanged.\n",
 		nightLarge, n.shared, n.clients, n.renamed)
 	if err := n.reportDelays(ctx, r); err != nil {
@@ -65,7 +65,7 @@ func (n *night) measureNight(ctx context.Context, r *report) error {
 		maxGoal("resyncs that did not succeed", 0, float64(t.Failed)),
 		maxGoal("renamed clients that were not noticed exactly once", 0, math.Abs(float64(t.Refreshed-n.renamed))),
 		maxGoal("answers 429", 0, float64(s.halo.Statuses[429])),
-		maxGoal("seconds from slot to start, 99 %", 15, started.P99),
+		maxGoal("seconds from slot to start, 99th percentile", 15, started.P99),
 	)
 	return nil
 }
@@ -137,7 +137,7 @@ func (n *night) measureRush(ctx context.Context, r *report, count int) error {
 		return err
 	}
 	r.line("\n### All at once, as after an outage: %d resyncs of tenants with one connection, %d clients each\n", count, n.clients)
-	r.line("%.1f resyncs a second, measured from the first run's row (%.1f s after the slot) to the last run's end. Everything, including the simulator, runs on this machine.",
+	r.line("%.1f resyncs a second, measured from the creation of the first run's row (%.1f s after the slot) to the last run's end. Everything, including the simulator, runs on this machine.",
 		float64(count)/seconds, began)
 	return n.reportLoad(ctx, r, s, count)
 }

@@ -17,7 +17,7 @@ import (
 
 const (
 	// nightLarge is the number of connections of a large tenant. A tenth of the connections
-	// belong to large tenants. Every other connection has a tenant of its own.
+	// belong to large tenants. Each of the other connections has a tenant of its own.
 	nightLarge = 100
 	// nightHistory is the number of earlier resyncs per connection.
 	nightHistory = 9
@@ -59,8 +59,8 @@ func plainName(name string) bool {
 }
 
 // seed fills the database with the state ten nights after the connections'
-// imports. It seals the credentials with the product's own package, so that the
-// worker can open them.
+// imports. It seals the credentials with the product's own package, so that the worker can
+// decrypt them.
 func (n *night) seed(ctx context.Context) error {
 	text, err := os.ReadFile(n.keysetFile())
 	if err != nil {

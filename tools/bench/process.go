@@ -36,9 +36,8 @@ func statFields(pid int) ([][]byte, error) {
 // cpuOf returns the CPU time that a process has used, in user and system mode.
 func cpuOf(pid int) (time.Duration, error) { return cpuFields(pid, 11, 12) }
 
-// cpuFields returns the sum of some fields of [statFields]. Fields 11 and 12
-// are the process's user and system time; 13 and 14 are those of its ended
-// children.
+// cpuFields returns the sum of some fields of [statFields]. Fields 11 and 12 are the
+// process's user and system time; 13 and 14 are those of its children that have ended.
 func cpuFields(pid int, wanted ...int) (time.Duration, error) {
 	fields, err := statFields(pid)
 	if err != nil {
@@ -70,8 +69,8 @@ func peakOf(pid int) (int64, error) {
 	return 0, fmt.Errorf("no VmHWM of process %d", pid)
 }
 
-// treeCPU returns the CPU time that a process and its children have used,
-// including ended children. Postgres has a process for each session.
+// treeCPU returns the CPU time that a process and its children have used, including
+// children that have ended. Postgres has a process for each session.
 func treeCPU(pid int) (time.Duration, error) {
 	sum, err := cpuFields(pid, 11, 12, 13, 14)
 	if err != nil {
@@ -129,8 +128,8 @@ func (b *bench) postgresCPU(f func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// settledCPU returns treeCPU once the value no longer changes. The CPU time of
-// an ended session is missing until Postgres has reaped its process.
+// settledCPU returns the result of treeCPU once it no longer changes. The CPU time of a
+// session that has ended is missing until Postgres has reaped its process.
 func settledCPU(pid int) (used time.Duration, err error) {
 	last, same := time.Duration(-1), 0
 	for tries := 0; tries < 100 && same < 5; tries++ {

@@ -92,7 +92,7 @@ func (r *report) writes(title string, order []contender, taken map[string][]samp
 	}
 }
 
-// rowsOf formats the changes of a table, such as "12 inserted, 3 deleted".
+// rowsOf formats the changes to a table, such as "12 inserted, 3 deleted".
 func rowsOf(samples []sample, table string) string {
 	var parts []string
 	for _, verb := range verbs() {

@@ -40,7 +40,7 @@ func benchUnchanged(ctx context.Context, b *bench, o options, r *report) error {
 	r.goals(
 		maxGoal("rows rewritten by the second import", 0, rewritten(taken[stepReimport], dataTables()...).median()),
 		maxGoal("rows rewritten by the resync", 0, rewritten(taken[stepResync], dataTables()...).median()),
-		maxGoal("bytes of WAL of the second import over those of the first", 0.01, wal(stepReimport)/wal(stepImport)),
+		maxGoal("bytes of WAL of the second import divided by those of the first", 0.01, wal(stepReimport)/wal(stepImport)),
 		maxGoal("rows rewritten for each renamed client: catalogue, mapping, event", 3,
 			rewritten(taken[stepRenamed], dataTables()...).median()/float64(past.renamed)),
 	)
@@ -65,12 +65,12 @@ func benchMemory(ctx context.Context, b *bench, o options, r *report) error {
 	peak := func(c contender) float64 { return float64(taken[c.name][0].Peak) }
 	r.goals(
 		maxGoal("peak memory of the large import divided by that of the small one", 1.2, peak(order[2])/peak(order[0])),
-		maxGoal("peak memory of the large resync over that of the small one", 1.2, peak(order[3])/peak(order[1])),
+		maxGoal("peak memory of the large resync divided by that of the small one", 1.2, peak(order[3])/peak(order[1])),
 	)
 	return nil
 }
 
-// memoryOf adds an import and a resync of one tenant to taken.
+// memoryOf adds samples of an import and a resync of one tenant to taken.
 func (b *bench) memoryOf(ctx context.Context, clients int, taken map[string][]sample) (steps []contender, err error) {
 	h, err := newHalo(clients, halotest.Profile{})
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 // These are keys of [sample.Other], besides those in keyRows.
 const (
 	keyWAL    = "WAL"          // bytes of write-ahead log
-	keyBlocks = "whole blocks" // blocks that the log contains completely
+	keyBlocks = "whole blocks" // blocks that the log contains in full
 )
 
-// dataTables lists the tables with the result of an import.
+// dataTables lists the tables that hold the result of an import.
 func dataTables() []string { return []string{"clients", "companies", "mappings", "events"} }
 
-// runTables lists the tables with the run itself, which each import writes.
+// runTables lists the tables that hold the run itself, which each import writes.
 func runTables() []string {
 	return []string{"runs", "run_pages", "run_findings", "run_items", "connections"}
 }
 
-// verbs lists the changes of rows that Postgres counts.
+// verbs lists the kinds of row changes that Postgres counts.
 func verbs() []string { return []string{"inserted", "updated", "deleted"} }
 
 func keyRows(table, verb string) string { return table + " " + verb }
@@ -84,9 +84,8 @@ func (d *database) settle(ctx context.Context) error {
 }
 
 // written returns the rows written so far by table, and the position in the
-// WAL. A session reports its counts at the latest when it ends. Therefore
-// written waits until this program's session is the only session in the
-// database.
+// WAL. A session reports its counts when it ends, if not before. The function therefore
+// waits until this program's session is the only session in the database.
 func (d *database) written(ctx context.Context) (map[string]float64, error) {
 	if err := d.waitAlone(ctx); err != nil {
 		return nil, err

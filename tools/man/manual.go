@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// write creates the pages in dir/man1 and the scripts in dir/completions. The
-// argument when is the date on the pages. With a fixed date, the same source
-// always yields the same pages.
+// write creates the pages in dir/man1 and the scripts in dir/completions. The argument
+// called when is the date on the pages. With a fixed date, the same source always yields
+// the same pages.
 func write(root *cobra.Command, dir string, when time.Time) error {
 	man, completions := filepath.Join(dir, "man1"), filepath.Join(dir, "completions")
 	if err := errors.Join(os.MkdirAll(man, 0o750), os.MkdirAll(completions, 0o750)); err != nil {

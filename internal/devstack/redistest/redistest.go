@@ -41,8 +41,7 @@ func Main(m *testing.M) {
 	}))
 }
 
-// quiet discards go-redis' messages about outages, because tests cause outages
-// on purpose.
+// quiet discards go-redis's messages about outages, because tests cause outages on purpose.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}

@@ -315,8 +315,8 @@ func (e *episode) throughCLI(ctx context.Context, a *ask) (string, error) {
 	return run.ID, err
 }
 
-// known selects one of the runs that callers know. It returns nil if callers
-// know no run yet.
+// known selects one of the runs that callers know. It returns nil if the callers do not
+// know any run yet.
 func (e *episode) known(a *ask) *ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -346,7 +346,7 @@ func (e *episode) cancel(ctx context.Context, a *ask) {
 	e.note("%s cancels %s: %s %v", a.by(), other.id, run.State, err)
 }
 
-// retry requests a known run again. It returns false if callers know no run
+// retry requests a known run again. It returns false if the callers do not know any run
 // yet.
 func (e *episode) retry(ctx context.Context, a *ask) bool {
 	other := e.known(a)

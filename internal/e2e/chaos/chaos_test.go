@@ -10,10 +10,10 @@ import (
 )
 
 // TestChaos is the short form. HALOSYNC_CHAOS_RUNS=n selects the long form,
-// which runs episodes with seeds from 1 until n runs have been checked.
-// HALOSYNC_CHAOS_SEED=n repeats the episode with that seed.
-// HALOSYNC_CHAOS_REPORT names a file for the report, and HALOSYNC_CHAOS_LOGS a
-// folder for the workers' logs of failed episodes.
+// which runs episodes with seeds from 1 upwards until n runs have been checked.
+// HALOSYNC_CHAOS_SEED=n repeats the episode with that seed. HALOSYNC_CHAOS_REPORT names a
+// file for the report, and HALOSYNC_CHAOS_LOGS a folder for the workers' logs of failed
+// episodes.
 func TestChaos(t *testing.T) {
 	total := newReport()
 	defer func() {
@@ -56,7 +56,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// carryOut runs episodes on the given number of lanes until next returns no
+// carryOut runs episodes on the given number of lanes until the function next returns no
 // more plans.
 func carryOut(t *testing.T, total *report, lanes int, next func() (plan, bool)) {
 	var going sync.WaitGroup

@@ -254,7 +254,7 @@ func (e *episode) tearDown(ctx context.Context) {
 	}
 }
 
-// await waits for a condition. Errors from ok may be temporary, so await
+// await waits for a condition. Errors from the function ok may be temporary, so await
 // returns an error only after the timeout.
 func (e *episode) await(ctx context.Context, what string, timeout time.Duration, ok func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -55,7 +55,8 @@ type plannedFault struct {
 	n      int
 }
 
-// drawFaults draws n faults: one of each kind in first, and then random ones.
+// drawFaults draws n faults: one of each kind listed in the argument first, followed by
+// random ones.
 func drawFaults(r *rand.Rand, n int, first []string, within time.Duration) []plannedFault {
 	kinds := faultKinds()
 	var faults []plannedFault
@@ -230,7 +231,7 @@ func (e *episode) lapse() {
 	e.lapses++
 }
 
-// wipe makes Redis lose its data and records the period.
+// wipe makes Redis lose its data and records when this happened.
 func (e *episode) wipe(forget func() error) error {
 	w := span{from: time.Now()}
 	err := forget()
@@ -281,7 +282,7 @@ func (e *episode) heal(ctx context.Context) {
 	e.note("all faults are over")
 }
 
-// hold waits for d while a fault lasts.
+// hold waits for the duration d while a fault lasts.
 func hold(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -11,7 +11,7 @@ import (
 	"github.com/halosync/halosync/tasks"
 )
 
-// kit holds the folder of the built programs, which all episodes share.
+// kit holds the folder with the built programs. All episodes share this folder.
 var kit struct{ bin string }
 
 func TestMain(m *testing.M) {

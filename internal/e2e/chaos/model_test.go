@@ -127,7 +127,7 @@ func (e *episode) checkRun(r row) {
 	case repo.KindResync:
 		want, sum = r.Records, r.Records
 		if r.Missing+r.Unverified+r.Removed+r.Failed > 0 {
-			bad("no mapping should be missing, unverified or removed")
+			bad("no mapping should be missing, unverified or unmapped")
 		}
 	}
 	if r.Records != want || sum != want {
@@ -146,14 +146,14 @@ func covered(s *site, args tasks.ImportArgs) []halotest.Client {
 	return found
 }
 
-// mapsIt reports whether an import that selects a client maps it.
+// mapsIt reports whether an import that selects a client also maps this client.
 func mapsIt(c halotest.Client, args tasks.ImportArgs) bool {
 	chosen := slices.Contains(args.ClientIDs, c.ID)
 	about := args.All || args.Search != "" && strings.Contains(c.Name, args.Search) || chosen
 	return about && !args.DryRun && c.ID != 1 && (chosen || !c.Inactive)
 }
 
-// held is a mapping in the database, active or unmapped.
+// held describes a mapping in the database, active or unmapped.
 type held struct {
 	ID        uuid.UUID
 	Company   *uuid.UUID
@@ -312,7 +312,7 @@ func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappi
 		{"mappings deleted", gone, removed, event("mapping.deleted")},
 	} {
 		if c.there != c.told || c.there != c.byHistory {
-			e.Errorf("%s: %s: %d exist, the runs count %d, the events %d", s.tenant, c.what, c.there, c.told, c.byHistory)
+			e.Errorf("%s: %s: %d exist, but the runs count %d and the events %d", s.tenant, c.what, c.there, c.told, c.byHistory)
 		}
 	}
 	for _, r := range ledger {
@@ -321,7 +321,7 @@ func (e *episode) checkCounts(ctx context.Context, s *site, companies int, mappi
 			told = 0
 		}
 		if r.Tenant == s.tenant && byRun[r.ID] != told {
-			e.Errorf("%s: run %s of %s made %d mappings and counts %d", s.tenant, r.id, r.asker, byRun[r.ID], told)
+			e.Errorf("%s: run %s of %s made %d mappings but counts %d", s.tenant, r.id, r.asker, byRun[r.ID], told)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (r *report) String() string {
 			fmt.Fprintf(&b, "  %5d %s\n", part.counts[name], name)
 		}
 	}
-	fmt.Fprintf(&b, "lost with redis before a worker read them: %d\n", r.lost)
+	fmt.Fprintf(&b, "lost with Redis before a worker read them: %d\n", r.lost)
 	fmt.Fprintf(&b, "repeats: %d executions beyond the first, of %d runs; %d list pages sent by Halo, %d written\n", r.again, r.repeated, r.served, r.pages)
 	fmt.Fprintf(&b, "longest recovery: %v until all runs had ended, %v until the queue was empty\n",
 		r.recovery.Round(100*time.Millisecond), r.quiet.Round(100*time.Millisecond))

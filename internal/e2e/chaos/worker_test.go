@@ -21,12 +21,11 @@ type supervisor struct {
 	mu      sync.Mutex // locked during a fault, so that only one fault happens at a time
 	process *process   // guarded by the mutex now
 	now     sync.Mutex
-	pause   time.Duration // delay of the next start; guarded by now
+	pause   time.Duration // delay before the next start; guarded by the mutex now
 	closing chan struct{}
 	over    sync.WaitGroup
 
-	// ended counts processes by how they ended. It is guarded by the mutex
-	// now.
+	// The map ended counts processes by how they ended. The mutex called now guards it.
 	ended map[string]int
 }
 
@@ -36,7 +35,7 @@ type process struct {
 	done chan struct{}
 }
 
-// restartPause is the default delay of a restart.
+// restartPause is the default delay before a restart.
 const restartPause = 300 * time.Millisecond
 
 func newSupervisor(env []string) *supervisor {
@@ -91,7 +90,8 @@ func (s *supervisor) start() (*process, error) {
 	return p, nil
 }
 
-// current returns the current or last process, or nil if none has started.
+// current returns the current process, or else the last one. It returns nil if none has
+// started.
 func (s *supervisor) current() *process {
 	s.now.Lock()
 	defer s.now.Unlock()
@@ -115,7 +115,7 @@ func (s *supervisor) signal(sig os.Signal) {
 // ready reports whether a process is ready for work.
 func (s *supervisor) ready() bool { return strings.Contains(s.log.String(), `"msg":"worker started"`) }
 
-// close ends the process without a restart.
+// close ends the process without restarting it.
 func (s *supervisor) close() {
 	close(s.closing)
 	s.signal(syscall.SIGCONT)

@@ -56,7 +56,7 @@ func (in *Installation) Must(args ...string) string {
 }
 
 // Work runs a command of the worker, such as "doctor", and returns its output.
-// The test fails if the exit code is not code.
+// The test fails if the exit code differs from the argument code.
 func (in *Installation) Work(code int, args ...string) string {
 	in.T.Helper()
 	program := Program(in.T, "worker") // built before the timeout starts
@@ -72,8 +72,8 @@ func (in *Installation) Work(code int, args ...string) string {
 	return string(text)
 }
 
-// Shell runs a command line with /bin/sh in a folder. It uses the environment
-// of a worker, with the programs in PATH.
+// Shell runs a command line with /bin/sh in a folder. It uses the environment of a worker,
+// with the programs' folder in PATH.
 func (in *Installation) Shell(dir, line string) (string, error) {
 	cmd := exec.CommandContext(in.T.Context(), "/bin/sh", "-c", line)
 	cmd.Dir = dir
@@ -140,8 +140,7 @@ func (in *Installation) AwaitRun(id string) Run {
 }
 
 // Request requests a run on the connection "halo" with the CLI and returns the
-// run's id. The arguments args are those of the command, such as "import",
-// "--all".
+// run's id. The parameter args holds the command's arguments, such as "import", "--all".
 func (in *Installation) Request(args ...string) string {
 	in.T.Helper()
 	args = slices.Insert(slices.Clone(args), 1, "--connection", "halo")

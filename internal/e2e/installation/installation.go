@@ -117,7 +117,7 @@ func New(t *testing.T, opts ...halotest.Option) *Installation {
 	t.Cleanup(func() {
 		began := time.Now()
 		looked := in.Search()
-		t.Logf("searched for secrets in %v, bytes: %v", time.Since(began).Round(time.Millisecond), looked)
+		t.Logf("searched for secrets in %v; bytes in each place: %v", time.Since(began).Round(time.Millisecond), looked)
 		for _, f := range *in.last {
 			if err := f(); err != nil {
 				t.Error(err)
@@ -175,11 +175,11 @@ func (in *Installation) Environ() []string {
 		"DATABASE_URL=" + repotest.Worker(in.T, in.DB), "REDIS_URL=" + in.Redis, "HALOSYNC_KEYSET=" + in.Secrets.Keyset,
 		"HALOSYNC_TENANT=msp-1", "HALOSYNC_ALLOW_HOSTS=127.0.0.1", "HALOSYNC_RATE_LIMIT=100000/1s",
 		"HALOSYNC_HTTP_ADDR=127.0.0.1:0", "HALOSYNC_METRICS_ADDR=127.0.0.1:0", "USER=anna",
-		"GORACE=atexit_sleep_ms=0", // without this, each process with the race detector waits a second before it ends
+		"GORACE=atexit_sleep_ms=0", // without this, each process built with the race detector waits a second before it exits
 	}, in.Env...)
 }
 
-// Store opens the installation's store in this process, with its keys.
+// Store opens the installation's store in this process, with the installation's keys.
 func (in *Installation) Store() *repo.Store {
 	in.T.Helper()
 	return repotest.OpenKeyed(in.T, in.DB, in.Secrets.Keyset)
@@ -217,9 +217,9 @@ func Long() bool { return devstack.Long() }
 var Queues = []string{tasks.QueueInteractive, tasks.QueueImport, tasks.QueueResync}
 
 // Leap moves every stored time back by d, as if nothing had happened for that
-// long. A test then need not wait for a lease to expire, a heartbeat to be
-// overdue or a retry to be due. The timers of running processes do not change.
-// In the long form, tests wait instead.
+// long. A test then need not wait for a lease to expire, or for a heartbeat or a retry to
+// become due. The timers of running processes do not change. In the long form, tests wait
+// instead.
 func (in *Installation) Leap(d time.Duration) {
 	in.T.Helper()
 	rdb := in.ConnectRedis(in.Redis)

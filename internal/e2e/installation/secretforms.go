@@ -15,12 +15,12 @@ import (
 	"testing"
 )
 
-// window is the minimum length of a string to search for, in bytes.
+// window is the minimum length in bytes of a string to search for.
 const window = 8
 
 // SecretForm is one form of a secret that must not occur anywhere.
 type SecretForm struct {
-	Of, Form string // description of the secret and of its form, without the secret
+	Of, Form string // description of the secret and of its form; does not contain the secret itself
 	text     string
 }
 
@@ -78,7 +78,7 @@ func (s *SecretForms) Find(text string) (found []SecretForm) {
 	return found
 }
 
-// formsOf returns the encodings of a string, by name.
+// formsOf returns the encodings of a string, keyed by their names.
 func formsOf(text string) map[string]string {
 	var numbers, percent []string
 	for _, b := range []byte(text) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A secret is found in each of its forms, with any surrounding bytes. No other
-// text is found.
+// A secret is found in each of its forms, whatever bytes surround it. No other text is
+// found.
 func TestSecretForms(t *testing.T) {
 	t.Parallel()
 	const text = `s3cret/of+mine & "yours" é`

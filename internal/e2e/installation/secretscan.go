@@ -68,8 +68,8 @@ func (e *evidence) addKeyset(text string) {
 	}
 }
 
-// Keep stores text for the search at the end of the test, under the name of
-// its place.
+// Keep stores text for the search at the end of the test, under the name of the place where
+// it was found.
 func (in *Installation) Keep(place, text string) { in.evidence.add(place, text) }
 
 // KeepKeyset adds a key set to the secrets.
@@ -89,8 +89,8 @@ func (in *Installation) KeepHalo(h *halotest.Halo) {
 	in.evidence.halos = append(in.evidence.halos, h)
 }
 
-// Search searches everything that the installation has produced so far for
-// secrets. It returns the number of bytes searched in each place.
+// Search looks for secrets in everything that the installation has produced so far. It
+// returns the number of bytes searched in each place.
 func (in *Installation) Search() map[string]int {
 	in.T.Helper()
 	places := in.everything()
@@ -106,7 +106,7 @@ func (in *Installation) Search() map[string]int {
 	return searched
 }
 
-// Wanted returns all secrets to search for, in all forms.
+// Wanted returns all secrets to search for, in all of their forms.
 func (in *Installation) Wanted() *SecretForms {
 	in.T.Helper()
 	wanted := &SecretForms{}
@@ -136,8 +136,8 @@ func (in *Installation) Wanted() *SecretForms {
 
 func (in *Installation) secret() secret.String { return secret.NewString(in.Secrets.Client) }
 
-// everything returns the contents of logs, output, pages, Postgres and Redis,
-// by place.
+// everything returns the contents of logs, output, pages, Postgres and Redis, grouped by
+// place.
 func (in *Installation) everything() map[string]string {
 	in.T.Helper()
 	places := map[string]string{"Postgres": dumpDatabase(in.T, in.DB), "Redis": "", "asynqmon": ""}
@@ -226,9 +226,8 @@ func DumpRedis(t *testing.T, rdb redis.UniversalClient) string {
 	return all.String()
 }
 
-// scanned is the number of rows per table that the short form searches, newest
-// first. A sample is enough, because the same statements write all rows of a
-// table.
+// scanned is the number of rows that the short form searches in each table, beginning with
+// the newest. A sample is enough, because the same statements write all rows of a table.
 const scanned = 400
 
 // dumpDatabase returns rows of every table as text, and the statements in

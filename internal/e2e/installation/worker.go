@@ -35,7 +35,8 @@ func (in *Installation) StartWorker() *Worker {
 	return in.StartWorkerWith(in.Secrets.Keyset)
 }
 
-// StartWorkerWith is like [Installation.StartWorker] with a different key set.
+// StartWorkerWith does the same as [Installation.StartWorker], but with a different key
+// set.
 func (in *Installation) StartWorkerWith(keyset string) *Worker {
 	in.T.Helper()
 	w := &Worker{Log: &devstack.Output{}, Done: make(chan struct{}), evidence: in.evidence}
@@ -122,8 +123,8 @@ func (w *Worker) Page(t *testing.T, path string) string {
 	return string(body)
 }
 
-// Request sends a request to the worker and follows no redirect. The argument
-// header alternates names and values. Request keeps the answer for the search,
+// Request sends a request to the worker and does not follow redirects. The argument header
+// consists of alternating names and values. Request keeps the answer for the search,
 // without its cookies.
 func (w *Worker) Request(t *testing.T, method, path, form string, header ...string) (status int, body string, cookies []*http.Cookie) {
 	t.Helper()
@@ -232,7 +233,7 @@ func (w *Worker) PeakMemory(t *testing.T) int {
 	return 0
 }
 
-// Program returns the path to worker or enqueue, built with the race detector.
+// Program returns the path to the program worker or enqueue, built with the race detector.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := devstack.Programs()

@@ -11,8 +11,8 @@ import (
 )
 
 // Technicians use the console in a browser, with the real programs and their
-// own simulated Halo PSA. No page causes a fault in the browser, and axe-core
-// finds no serious problem on any kind of page.
+// own simulated Halo PSA. No page causes a browser error, and axe-core finds no serious
+// problem on any kind of page.
 func TestJourneys(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t, installation.Unlimited)

@@ -41,8 +41,8 @@ func (tech *technician) pair(company, search, client string) {
 	tech.Press("Add the pair")
 }
 
-// The technician watches an import to its end and cancels another. Gates in
-// Halo PSA hold each import while the test reads its page.
+// The technician watches one import to the end and cancels another. Gates in Halo PSA hold
+// each import while the test reads the import's page.
 func (tech *technician) watchInBrowser() {
 	tech.Tenant.Seed(800, 7) // eight pages
 	tech.Connect()

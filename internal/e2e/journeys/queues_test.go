@@ -59,15 +59,15 @@ func (tech *technician) queuesInBrowser() {
 	tech.refusesChanges(ids["archived"])
 }
 
-// monitored is like [technician.inspect], for asynqmon's pages.
+// monitored does the same as [technician.inspect], but for asynqmon's pages.
 func (tech *technician) monitored() {
 	tech.T.Helper()
 	tech.Clean()
 	tech.Keep("asynqmon in a browser", tech.HTML())
 }
 
-// exhibits creates tasks in several states and returns their ids by state. Two
-// tasks belong to runs that fail in Halo PSA. Two are in a queue that no worker
+// exhibits creates tasks in several states and returns the id of each task, keyed by its
+// state. Two tasks belong to runs that fail in Halo PSA. Two are in a queue that no worker
 // serves.
 func (tech *technician) exhibits() map[string]string {
 	tech.T.Helper()
@@ -97,8 +97,8 @@ func (tech *technician) exhibits() map[string]string {
 	return ids
 }
 
-// refusesChanges checks that the server refuses the changes requested by a
-// script in the page. The page must offer no button for changes.
+// refusesChanges checks that the server refuses the changes that a script in the page
+// requests. The page must not have any button that makes changes.
 func (tech *technician) refusesChanges(archived string) {
 	tech.T.Helper()
 	for _, change := range []string{"DELETE /queues/exhibit", "POST /queues/import:pause", "POST /queues/interactive/archived_tasks/" + archived + ":run", "PUT /queues", "POST /nothing"} {

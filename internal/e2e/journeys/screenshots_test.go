@@ -48,7 +48,7 @@ func (tech *technician) everyPage() {
 	tech.everyWizard()
 }
 
-// everyWizard audits the wizards. The wizards request only one run, which is a
+// everyWizard audits the wizards. The wizards request only one run, and this run is a
 // preview.
 func (tech *technician) everyWizard() {
 	tech.Follow("Import companies")
@@ -127,7 +127,7 @@ func clientNames() (all []string) {
 }
 
 // picture saves a screenshot for the documentation, if a folder is set.
-// Afterwards picture restores the light scheme and the wide window.
+// Afterwards, picture restores the light scheme and the wide window.
 func (tech *technician) picture(name string, scheme browsertest.Scheme, width, height int64) {
 	tech.T.Helper()
 	dir := os.Getenv("HALOSYNC_SCREENSHOTS")

@@ -120,7 +120,7 @@ func (tech *technician) bakeries() {
 	tech.Tenant.Add(halotest.Client{ID: 200, Name: "Forge"})
 }
 
-// wantMapped compares the mappings with the wanted ones, each written as
+// wantMapped compares the mappings with the expected ones, each written as
 // "company=client".
 func (tech *technician) wantMapped(pairs ...string) {
 	tech.T.Helper()

@@ -56,7 +56,7 @@ func newFleet(t *testing.T) (f *fleet, pg *devstack.Postgres, redis *devstack.Re
 	return f, pg, redis
 }
 
-// awaitAlerts waits until all of these alerts fire.
+// awaitAlerts waits until all of the given alerts are firing.
 func (f *fleet) awaitAlerts(alerts ...string) {
 	f.T.Helper()
 	f.await(fmt.Sprintf("%v fire", alerts), func(firing []string) bool {
@@ -70,14 +70,14 @@ func (f *fleet) awaitResolved(alert string) {
 	f.await(alert+" is resolved", func(firing []string) bool { return !slices.Contains(firing, alert) })
 }
 
-// awaitQuiet waits until no alert fires. It discards earlier counts.
+// awaitQuiet waits until no alert is firing. It discards earlier counts.
 func (f *fleet) awaitQuiet(when string) {
 	f.T.Helper()
 	f.alerts.newWindow()
 	f.await(when+": no alert fires", func(firing []string) bool { return len(firing) == 0 })
 }
 
-// await scrapes the workers until a condition on the firing alerts holds.
+// await scrapes the workers until the firing alerts meet a condition.
 func (f *fleet) await(what string, holds func(firing []string) bool) {
 	f.T.Helper()
 	defer f.logDuration(time.Now(), what)
@@ -104,9 +104,9 @@ func (f *fleet) logDuration(began time.Time, what string) {
 
 var commandBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// follow runs the commands of an alert's runbook entry and returns their
-// output. Each pair in replacements is a word in the entry and its
-// replacement. Instead of running the command "worker", it calls start.
+// follow runs the commands in an alert's runbook entry and returns their output. Each pair
+// in replacements consists of a word in the entry and its replacement. Instead of running
+// the command "worker", it calls start.
 func (f *fleet) follow(alert string, start func(), replacements ...string) string {
 	f.T.Helper()
 	_, entry, ok := strings.Cut(f.runbook, "\n## "+alert+"\n")

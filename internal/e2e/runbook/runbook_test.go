@@ -55,8 +55,8 @@ func (f *fleet) breakServers(pg *devstack.Postgres, redis *devstack.Redis) {
 	f.awaitQuiet("both servers are back")
 }
 
-// diagnose waits for an alert while it runs the commands of the alert's runbook
-// entry. Their output must name the fault.
+// diagnose runs the commands in an alert's runbook entry and meanwhile waits for the alert.
+// Their output must name the fault.
 func (f *fleet) diagnose(alert, fault string) {
 	f.T.Helper()
 	var typing sync.WaitGroup
@@ -104,7 +104,7 @@ func (f *fleet) refuseRuns() {
 	}
 }
 
-// throttle makes Halo answer 429 to the runs of 18 connections.
+// throttle makes Halo answer the requests of the runs of 18 connections with 429.
 func (f *fleet) throttle() {
 	f.T.Helper()
 	store := f.Store()
@@ -117,7 +117,7 @@ func (f *fleet) throttle() {
 	f.Halo.ClearFaults()
 	f.follow("HalosyncThrottled", nil, "NAME", "halo")
 	f.awaitNoRun()
-	f.awaitQuiet("Halo does not throttle any more")
+	f.awaitQuiet("Halo no longer throttles requests")
 }
 
 // refuseCredential makes Halo refuse a credential. Meanwhile, a worker is

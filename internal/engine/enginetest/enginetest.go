@@ -73,7 +73,7 @@ func New(cfg Config) *Worker {
 	}
 }
 
-// With returns a copy of the worker with the configuration that change modifies.
+// With returns a copy of the worker whose configuration the function change has modified.
 func (w *Worker) With(change func(*Config)) *Worker {
 	cfg := w.Config
 	change(&cfg)

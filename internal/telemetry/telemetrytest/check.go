@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// maxSeries bounds the number of series of one worker. A histogram has about a dozen.
+// maxSeries bounds the number of series of one worker. A histogram has about a dozen
+// series.
 const maxSeries = 1500
 
 var (

@@ -1,5 +1,5 @@
-// Package telemetrytest compares a worker's /metrics with docs/metrics.md. It also
-// reads the expressions of alerts and the dashboard.
+// Package telemetrytest compares a worker's /metrics with docs/metrics.md. It also reads
+// the expressions of the alerts and of the dashboard.
 package telemetrytest
 
 import (

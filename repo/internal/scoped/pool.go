@@ -1,9 +1,9 @@
 // Package scoped is a pool of Postgres connections on which each statement runs in the
 // scope of one tenant and within a time limit.
 //
-// Row level security enforces the scope, whatever a statement's WHERE clause says. A
-// role that does not own the tables sees and writes only the rows of the tenant in the
-// setting halosync.tenant.
+// Row level security enforces the scope, whatever a statement's WHERE clause says. A role
+// that does not own the tables sees and writes only the rows of the tenant that the setting
+// halosync.tenant names.
 package scoped
 
 import (
@@ -36,8 +36,8 @@ var ErrURL = errors.New("database URL: malformed; special characters in its pass
 // errTLSFiles replaces the parser's error about a file that the address names.
 var errTLSFiles = errors.New("database URL: a file named by sslrootcert, sslcert or sslkey cannot be read or is not PEM; if it starts with a byte order mark, remove the mark")
 
-// URLError returns the error for an address that the parser refuses with err. It does not
-// quote the address.
+// URLError returns the error to report for an address that the parser rejected with err. It
+// does not quote the address.
 func URLError(err error) error {
 	if strings.Contains(err.Error(), "failed to configure TLS") {
 		return errTLSFiles
@@ -66,12 +66,12 @@ func ParseConfig(url string) (*pgx.ConnConfig, error) {
 }
 
 // sendUTF8 declares that this program sends and reads UTF-8. Without it, Postgres would
-// assume the encoding that the role, the database, the URL or the server names. It would
-// then store each character outside ASCII as two wrong characters.
+// assume the encoding set by the role, the database, the URL or the server. It would then
+// store each character outside ASCII as two wrong characters.
 func sendUTF8(cfg *pgx.ConnConfig) { cfg.RuntimeParams["client_encoding"] = "UTF8" }
 
-// Open creates a pool without connecting. Session settings in cfg take precedence over
-// the pool's own, except the encoding. If trace is not nil, it is called for each
+// Open creates a pool without connecting. Session settings in cfg take precedence over the
+// pool's own, except for the encoding. If trace is not nil, it is called for each
 // statement.
 func Open(ctx context.Context, cfg *pgxpool.Config, trace Trace) (*Pool, error) {
 	params := cfg.ConnConfig.RuntimeParams

@@ -120,8 +120,8 @@ func (s Scope) InTx(caller context.Context, f func(context.Context, pgx.Tx) erro
 	return AsUnavailable(caller, s.InLongTx(ctx, "", func(tx pgx.Tx) error { return f(ctx, tx) }))
 }
 
-// InLongTx is like [Scope.InTx] without a time limit. The options are appended to
-// "begin", such as " isolation level repeatable read".
+// InLongTx is like [Scope.InTx] without a time limit. The options, such as " isolation
+// level repeatable read", are appended to "begin".
 func (s Scope) InLongTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
 	leave, err := s.enter(ctx)
 	if err != nil {

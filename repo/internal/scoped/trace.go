@@ -11,9 +11,9 @@ import (
 )
 
 // Trace is called with each statement before it is sent. It returns a function that is
-// called when the statement ends, with the error and its Postgres error code
-// (SQLSTATE). The code is empty if the error does not come from Postgres. The statement
-// has placeholders instead of values.
+// called with the error and its Postgres error code (SQLSTATE) when the statement ends. The
+// code is empty if the error does not come from Postgres. The statement has placeholders
+// instead of values.
 type Trace func(ctx context.Context, statement string) (end func(class string, err error))
 
 // tracer forwards statements, batches and copies from pgx to a Trace.
