@@ -22,7 +22,7 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	if status == http.StatusServiceUnavailable || forBrowser(r) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
-		fmt.Fprintln(w, detail)
+		fmt.Fprintln(w, detail) //nolint:gosec // plain text with nosniff
 		return
 	}
 	doc, _ := json.Marshal(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail}) // plain values

@@ -87,7 +87,7 @@ func TestStrangersLockNoOneOut(t *testing.T) {
 			"signing in with a link":    {get("/signin/token?token=" + token(t, nil)), 303},
 			"a session":                 {get("/x").with(cookies[i]), 200},
 		} {
-			if a := h.do(c.request.from(from)); a.status != c.status || c.status == 303 && a.cookie == nil {
+			if a := h.do(c.from(from)); a.status != c.status || c.status == 303 && a.cookie == nil {
 				t.Errorf("round %d, %s: %d %s", i, name, a.status, a.location)
 			}
 		}

@@ -202,7 +202,7 @@ func watch(t *testing.T, w *installation.Worker, run string, header []string) <-
 		t.Fatal(err)
 	}
 	req.Header.Set(header[0], header[1])
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := http.DefaultTransport.RoundTrip(req) //nolint:bodyclose // closed by the goroutine below
 	if err != nil {
 		t.Fatal(err)
 	}
