@@ -28,7 +28,7 @@ func TestCertificateShowsChanges(t *testing.T) {
 	}{
 		{name: "nothing happens", before: func(*clientList, int, int) {}},
 		{
-			name: "one deleted: its successor at the boundary is missed",
+			name: "one deleted: the client that moves across the page boundary is missed",
 			before: func(w *clientList, page, nth int) {
 				if page == 3 {
 					w.remove(0)

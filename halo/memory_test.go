@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,9 +208,9 @@ func TestPageTextIsBounded(t *testing.T) {
 func TestReadaheadStopsAtBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fetched := 0
+		var fetched atomic.Int32
 		r := &readahead{window: 4, next: 1, fetch: func(int) (listing, error) {
-			fetched++
+			fetched.Add(1)
 			return listing{rows: 100, bytes: 3 << 20}, nil
 		}}
 		if _, err := r.take(); err != nil {
@@ -217,8 +218,8 @@ func TestReadaheadStopsAtBytes(t *testing.T) {
 		}
 		r.fill(20)
 		synctest.Wait()
-		if fetched > 3 { // the page that was taken, and two that wait
-			t.Errorf("%d pages fetched", fetched)
+		if n := fetched.Load(); n > 3 { // the page that was taken, and two that wait
+			t.Errorf("%d pages fetched", n)
 		}
 		r.wait()
 	})

@@ -16,7 +16,8 @@ type row struct {
 // rowBytes is the memory of a [Client] without its texts.
 const rowBytes = 88
 
-// bytes returns the memory of the client. Rows share the name of their group.
+// bytes returns the number of bytes that the client occupies in memory. Rows share the name
+// of their group.
 func (r *row) bytes() int {
 	n := rowBytes + len(r.Name) + len(r.Ref) + len(r.AccountsID)
 	if r.TopLevelName != r.group {

@@ -139,8 +139,8 @@ type sealedChange struct{ secret, header []byte }
 
 func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
 
-// sealFor seals the secrets of a connection for what next says: the entered ones, and
-// stored ones that are bound to something that has changed.
+// sealFor seals a connection's secrets for the addresses and the header in next: the
+// entered ones, and the stored ones whose binding has changed.
 func (s *Store) sealFor(next Connection, stored Credentials, entered enteredValues) (fresh sealedChange, err error) {
 	moved := next.Domain != stored.Domain || next.AuthServer != stored.AuthServer
 	fresh.secret, err = s.sealOne(entered.secret, stored.Secret, moved, "client secret",

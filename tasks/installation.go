@@ -47,7 +47,7 @@ func (c *Client) Claim(ctx context.Context, id string) error {
 // installation. It changes nothing.
 func (s *Server) CheckInstallation(ctx context.Context, id string) error {
 	err := checkInstallation(ctx, s.rdb, id)
-	if errors.Is(err, redis.Nil) { // the next claim is ours or theirs
+	if errors.Is(err, redis.Nil) { // no installation has claimed this Redis yet
 		return nil
 	}
 	return err

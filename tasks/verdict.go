@@ -16,7 +16,7 @@ const (
 	VerdictDone  Verdict = "done"  // the run has ended and its result is stored
 	VerdictLater Verdict = "later" // postponed without using up an attempt
 	VerdictAgain Verdict = "again" // failed; the queue will retry it
-	VerdictNever Verdict = "never" // failed for good, or in the last attempt
+	VerdictNever Verdict = "never" // failed for good, or on the last attempt
 	// VerdictInterrupted means that the context ended before the handler returned.
 	// asynq counts a timeout, a cancellation in asynqmon and a lost lease as a failed
 	// attempt. At shutdown, asynq returns the task to the queue instead.

@@ -42,7 +42,7 @@ type Request struct {
 	Query    url.Values
 	Page     int // page of a list; 0: unpaged
 	Status   int // 0: the connection ended without an answer
-	Bytes    int // size of the body to send
+	Bytes    int // bytes of the response body that were sent
 	Fault    Kind
 	Start    time.Time
 	Agent    string // User-Agent

@@ -69,7 +69,7 @@ func parseQuery(v url.Values, route Route, p *settings) query {
 	return q
 }
 
-// isTrue accepts "true" in any case and nothing else. So orderdesc=1 leaves the
+// isTrue accepts only "true", in upper, lower or mixed case. So orderdesc=1 leaves the
 // order ascending (halocli mirror_evidence.json).
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -99,6 +100,8 @@ func TestStrangersLockNoOneOut(t *testing.T) {
 func TestFloodsDoNotReachPostgres(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withTokens)
+	now := time.Now()
+	h.guard.now = func() time.Time { return now } // so that the allowance does not refill
 	revoked, ended := h.key("acme", "revoked", Read), h.signedIn(h.key("acme", "key", Read))
 	if _, _, err := RevokeKey(t.Context(), repotest.OpenAs(t, h.db), "acme", "ann", "revoked"); err != nil {
 		t.Fatal(err)

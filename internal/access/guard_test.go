@@ -200,8 +200,8 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// Most of a thousand failed attempts are rejected without a query. They do not
-// lock out anyone with a valid key, not even at the same address.
+// Most of a thousand failed attempts are rejected without a query. They do not lock out
+// anyone with a valid key, not even from the same address.
 func TestThousandWrongSignIns(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, nil)

@@ -40,7 +40,7 @@ func ParseSecrets(text secret.String) ([]secret.String, error) {
 	for part := range strings.SplitSeq(text.Reveal(), ",") {
 		part = strings.TrimSpace(part)
 		if len(part) < minSecret {
-			return nil, fmt.Errorf("secret %d has %d bytes: want %d or more, from a random generator (openssl rand -hex 32)", len(all)+1, len(part), minSecret)
+			return nil, fmt.Errorf("secret %d has %d bytes: use at least %d random ones, for example from openssl rand -hex 32", len(all)+1, len(part), minSecret)
 		}
 		all = append(all, secret.NewString(part))
 	}

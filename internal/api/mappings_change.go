@@ -46,7 +46,7 @@ func (h *Handler) mappingChanges() {
 	type outcome struct{ Body view.Outcome }
 	add(h, operation{
 		id: "delete-mapping", method: http.MethodDelete, path: "/mappings/{mapping}", tag: "Mappings", scope: access.Write,
-		summary: "Unmap a company from its client; both stay", errors: []int{http.StatusNotFound},
+		summary: "Unmap a company from its client; neither is deleted", errors: []int{http.StatusNotFound},
 		about: "The mapping can be restored. An import that was requested earlier does not map the pair again.",
 	}, func(ctx context.Context, p access.Principal, in *oneMapping) (*outcome, error) {
 		done, err := h.engine.UnmapNow(ctx, p.Tenant, p.Actor, []string{in.Mapping})

@@ -159,7 +159,7 @@ func WithPlace(ctx context.Context, release func()) context.Context {
 	return context.WithValue(ctx, placeKey{}, release)
 }
 
-// Leave gives back the place of a request before its end. A response that lasts for
+// Leave releases a request's place before the request ends. A response that lasts for
 // minutes and has its own limit calls it.
 func Leave(ctx context.Context) {
 	if release, ok := ctx.Value(placeKey{}).(func()); ok {

@@ -23,7 +23,7 @@ var outcomeColumns = []column[view.Outcome]{
 
 func (a *app) unmapCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unmap MAPPING...", Short: "Unmap companies from clients; both stay",
+		Use: "unmap MAPPING...", Short: "Unmap companies from clients; neither is deleted",
 		Long: `unmap takes effect at once, even during an import or a resync of the connection,
 which does not map the pair again. "enqueue mappings --unmapped" lists former
 mappings; "enqueue restore" restores them.`,

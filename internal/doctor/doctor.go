@@ -107,7 +107,7 @@ func (c Config) postgres(ctx context.Context, r *Report) (usable bool) {
 	}
 	if server.InUse*100 > server.Max*80 {
 		r.add("postgres", Warning, fmt.Sprintf("%d of its %d connections are in use", server.InUse, server.Max),
-			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in between")
+			"raise max_connections, lower HALOSYNC_CONCURRENCY, or put PgBouncer in front of Postgres")
 	}
 	var schema *repo.SchemaError
 	var encoding *repo.EncodingError

@@ -182,7 +182,7 @@ func allEnded(in *installation.Installation, prefix string) {
 	in.T.Helper()
 	for end := time.Now().Add(20 * time.Minute); runsOf(in, prefix, `finished_at is null`) > 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			in.T.Fatalf("runs of %q have not ended within 20 minutes", prefix)
+			in.T.Fatalf("runs of %q did not end within 20 minutes", prefix)
 		}
 	}
 }

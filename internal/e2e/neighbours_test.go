@@ -332,7 +332,7 @@ func (n *neighbourhood) judge(alone, beside []time.Duration) {
 	}
 	memory := n.w.PeakMemory(t) >> 20
 	for _, p := range []int{50, 99} {
-		t.Logf("p%d of %d requests: alone %v, beside the attack %v: %.2f times", p, len(beside), rank(alone, p), rank(beside, p), float64(rank(beside, p))/float64(rank(alone, p)))
+		t.Logf("p%d of %d requests: %v alone, %v during the attack: %.2f times as long", p, len(beside), rank(alone, p), rank(beside, p), float64(rank(beside, p))/float64(rank(alone, p)))
 	}
 	t.Logf("peak memory of the worker: %d MiB", memory)
 	if rank(beside, 99) > 2*rank(alone, 99) {

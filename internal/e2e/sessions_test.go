@@ -99,7 +99,7 @@ func TestEndedAccessIsRefusedByAllWorkers(t *testing.T) {
 	in.Must("session", "end", "--key", "kept")
 	everywhere("session that was ended by its key", ofKept, 401)
 	in.Must("session", "end", "--user", "anna")
-	everywhere("session that was ended by its user", anna, 401)
+	everywhere("session ended with --user", anna, 401)
 	everywhere("another user's session", bob, 200)
 	sessions := installation.Decode[[]struct{ ID, Actor string }](t, in.Must("session", "list", "--user", "bob", "-o", "json"))
 	if len(sessions) != 1 || sessions[0].Actor != "user:bob" {

@@ -205,7 +205,7 @@ func (s *state) merge(now int64, report []grant) {
 }
 
 // forget drops grants that are older than every window. It creates the state if there
-// is none. It also replaces a state that was written by another clock: after a failover
+// is none. It also replaces a state whose times come from another clock: after a failover
 // to a server whose clock is behind, such a state would block all requests. The callers
 // treat this replacement like any other loss of the state.
 func (s *state) forget(now, window int64) {

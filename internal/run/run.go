@@ -23,8 +23,8 @@ import (
 // Config configures an [Executor].
 type Config struct {
 	Store *repo.Store
-	// Dispatch starts waiting runs as soon as the run that blocked them ends. Without
-	// a dispatcher, they start at their retry time.
+	// Dispatch starts the waiting runs as soon as the run that blocked them ends. Without a
+	// dispatcher, they start at their retry time.
 	Dispatch *dispatch.Dispatcher
 	// TenantRuns is the maximum number of bulk runs (imports, resyncs) that the whole
 	// fleet executes at once for one tenant; 0 means no limit.

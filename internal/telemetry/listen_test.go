@@ -84,7 +84,7 @@ func TestListenerHasBounds(t *testing.T) {
 }
 
 // A response may take longer than the read timeout, whether or not the request has a
-// body. A request that arrives too late is not answered.
+// body. A request whose body does not arrive in time gets 408.
 func TestAnswersTakeTheirTime(t *testing.T) {
 	t.Parallel()
 	const arrival = 200 * time.Millisecond

@@ -36,7 +36,7 @@ func NewConnection(c repo.Connection) Connection {
 	}
 }
 
-// Schedule states when a connection is resynced.
+// Schedule says when a connection is resynced.
 type Schedule struct {
 	ConnectionID  string     `json:"connection_id" format:"uuid"`
 	Connection    string     `json:"connection" doc:"Name of the connection."`

@@ -146,8 +146,8 @@ const (
 		returning id`
 )
 
-// benchSQLEnqueue compares requests in SQL with inserts of the same rows into an
-// equal table, each in its own transaction.
+// benchSQLEnqueue compares requests in SQL with inserts of the same rows into an identical
+// table, each in its own transaction.
 func benchSQLEnqueue(ctx context.Context, b *bench, o options, r *report) error {
 	h, err := newHalo(1, halotest.Profile{})
 	if err != nil {

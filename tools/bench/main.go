@@ -49,7 +49,7 @@ type options struct {
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	bin := flags.String("bin", "bin", "folder with the programs worker and enqueue")
-	only := flags.String("only", "", "regular expression of the parts to run; default: all")
+	only := flags.String("only", "", "regular expression that selects the parts to run; default: all")
 	flags.StringVar(&o.out, "out", "", "file that receives the figures and an explanation; default: none")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each comparison after one warm-up round; 0 counts the warm-up round instead, for a trial")
 	flags.IntVar(&o.clients, "clients", 100_000, "clients of the simulated Halo PSA; other sizes are derived from it")

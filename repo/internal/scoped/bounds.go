@@ -54,8 +54,8 @@ func NewBounds(connections, perTenant int) *Bounds {
 const (
 	// maxWriters does not limit anything: only the part of each tenant matters.
 	maxWriters = 1 << 30
-	// maxHeavy is the number of transactions of [Scope.InHeavyTx] at the same time. Each
-	// of them keeps a core of the server busy.
+	// maxHeavy is the maximum number of [Scope.InHeavyTx] transactions that run at the same
+	// time. Each of them keeps a core of the server busy.
 	maxHeavy = 2
 )
 
