@@ -34,6 +34,7 @@ const recheckInterval = 5 * time.Second
 // after the key was revoked or the session has ended.
 func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(repo.WithOrigin(With(r.Context(), p), g.origin(r)), maxRequest)
+	valid := g.credentialOf(r)
 	again := time.NewTicker(g.recheck)
 	go func() {
 		defer again.Stop()
@@ -43,7 +44,7 @@ func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.Ca
 				return
 			case <-again.C:
 			}
-			if errors.Is(g.authenticateAgain(ctx, r), errRefused) {
+			if errors.Is(g.lookups.do(ctx, valid), errRefused) {
 				cancel()
 			}
 		}
@@ -51,17 +52,20 @@ func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.Ca
 	return ctx, cancel
 }
 
-// authenticateAgain returns errRefused if the credential of an admitted request is no
-// longer valid. It does not count as an attempt.
-func (g *Guard) authenticateAgain(ctx context.Context, r *http.Request) error {
-	return g.lookups.do(ctx, func(ctx context.Context) error {
-		if header := r.Header.Get("Authorization"); header != "" {
-			_, key, _ := strings.Cut(header, " ")
+// credentialOf reads the credential of an admitted request, whose handler may change the
+// request afterwards. The result returns errRefused once the credential is no longer
+// valid. This does not count as an attempt.
+func (g *Guard) credentialOf(r *http.Request) func(context.Context) error {
+	if header := r.Header.Get("Authorization"); header != "" {
+		_, key, _ := strings.Cut(header, " ")
+		return func(ctx context.Context) error {
 			_, _, err := byKey(ctx, g.store, strings.TrimSpace(key))
 			return err
 		}
-		cookie, _ := g.sessionCookie(r)
+	}
+	cookie, _ := g.sessionCookie(r)
+	return func(ctx context.Context) error {
 		_, err := g.bySession(ctx, cookie)
 		return err
-	})
+	}
 }
