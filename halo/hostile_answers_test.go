@@ -93,7 +93,10 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStub(t, tt.answer)
-			a := s.api(t, func(c *Config) { c.MaxBody = 8 << 20 }) // a quarter of the default, to keep the test fast
+			a := s.api(t, func(c *Config) {
+				c.MaxBody = 8 << 20 // a quarter of the default, to keep the test fast
+				c.AttemptTimeout = 5 * time.Minute
+			})
 			got, err := a.Page(t.Context(), Query{}, 1)
 			if tt.kind != nil {
 				checkKind(t, err, tt.kind)
