@@ -18,8 +18,8 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// ServeHTTP answers a request whose path begins with [Prefix]. A request that matches no operation gets a
-// problem.
+// ServeHTTP answers a request whose path begins with [Prefix]. A request that matches no
+// operation gets a problem.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	r.Header.Del("Accept")                                  // the response is always JSON

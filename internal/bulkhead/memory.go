@@ -15,8 +15,8 @@ import (
 //
 // It has two halves. Most answers need neither, because they are small. A large answer
 // first reserves [Medium] bytes of the first half and then, while it holds them, the rest
-// of its limit in the second. Whoever holds bytes of the second half waits for nothing
-// more, so the callers cannot block each other.
+// of its limit in the second. A caller that holds bytes of the second half never waits
+// again, so the callers cannot block each other.
 //
 // A tenant that has read much must wait before it reserves again, because each large
 // answer also costs time of the processor.
@@ -40,10 +40,9 @@ const (
 	// of an attempt. largeWait is short, because the caller holds bytes meanwhile.
 	mediumWait = 15 * time.Second
 	largeWait  = 5 * time.Second
-	// A tenant may read bytesAtOnce in large answers, finishes the answer that exceeds
-	// them, and gets them back at
-	// bytesPerSecond. Ordinary pages do not count. To decompress and to decode 31 MiB takes
-	// some 100 ms of a processor.
+	// A tenant may read bytesAtOnce in large answers, and may finish the answer that
+	// exceeds them. Its quota refills at bytesPerSecond. Ordinary pages do not count.
+	// Decompressing and decoding 31 MiB takes some 100 ms of processor time.
 	bytesPerSecond = 1 << 20
 	bytesAtOnce    = 16 << 20
 	// All tenants together read at most totalPerSecond in large answers, in small steps,

@@ -29,7 +29,7 @@ func (m *Metrics) registerSecurity() {
 	}
 }
 
-// SecurityEvent counts n equal security events.
+// SecurityEvent counts n security events of the same kind and outcome.
 func (m *Metrics) SecurityEvent(kind, outcome string, n int) {
 	list, known := securityOutcomes[kind]
 	if !known {
