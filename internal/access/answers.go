@@ -107,8 +107,8 @@ func signInPath(next string) string {
 }
 
 // localPath returns the page to open after signing in: the argument next if it is a page of
-// the console, otherwise the first page. No spelling of the argument next leads to another
-// host.
+// the console, otherwise the first page. It never returns the address of another host,
+// however next is spelled.
 func localPath(next string) string {
 	const maxLength = 2000 // bytes
 	u, err := url.Parse(next)

@@ -30,21 +30,21 @@ func ParseProxies(list []string) ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// proxies lists the addresses whose forwarding headers are believed.
+// proxies lists the addresses of the trusted proxies, whose forwarding headers are used.
 type proxies []netip.Prefix
 
 func (p proxies) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(block netip.Prefix) bool { return block.Contains(addr) })
 }
 
-// client returns the address of the client that sent a request: the peer of the
-// connection or, if that is a trusted proxy, the last address in the forwarding
-// headers that is not one. All entries further to the left may be made up by
-// the client. It returns the zero Addr if the address is unknown.
+// client returns the address of the client that sent a request. This is the peer of the
+// connection or, if the peer is a trusted proxy, the last address in the forwarding
+// headers that is not a trusted proxy. The client may have made up all entries to the
+// left of that address. client returns the zero Addr if the address is unknown.
 //
-// A proxy usually sets one of the two headers and passes the other one through.
-// If they name different clients, the client may have sent one of them, and the
-// address is that of the proxy.
+// A proxy usually sets one of the two headers and passes the other one through. If the
+// headers name different clients, the client may have sent one of the headers itself, so
+// client returns the address of the proxy.
 func (p proxies) client(r *http.Request) netip.Addr {
 	from := peer(r)
 	if !p.trusts(from) {
@@ -76,8 +76,9 @@ func (p proxies) walk(last netip.Addr, chain []string) netip.Addr {
 	return last
 }
 
-// encrypted reports what a trusted proxy says about the client's connection.
-// said is false if the peer is not a trusted proxy, or if it says nothing.
+// encrypted reports whether the client used https, according to a trusted proxy. The
+// result said is false if the peer is not a trusted proxy, or if the proxy did not state
+// the protocol.
 func (p proxies) encrypted(r *http.Request) (https, said bool) {
 	if !p.trusts(peer(r)) {
 		return false, false
@@ -98,7 +99,8 @@ func forwarded(h http.Header, name string) (values []string) {
 	if strings.TrimSpace(all) == "" {
 		return nil
 	}
-	if strings.Count(all, `"`)%2 != 0 { // the client's part would swallow what the proxy has appended
+	// An open quotation mark from the client would hide what the proxy appended.
+	if strings.Count(all, `"`)%2 != 0 {
 		return []string{""}
 	}
 	for _, element := range splitQuoted(all, ',') {
@@ -136,7 +138,7 @@ func node(text string) netip.Addr {
 	text = strings.TrimSpace(text)
 	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
 	if err != nil {
-		withPort, _ := netip.ParseAddrPort(text) // zero if it is not one either
+		withPort, _ := netip.ParseAddrPort(text) // zero if this form is invalid, too
 		addr = withPort.Addr()
 	}
 	return addr.Unmap().WithZone("")
@@ -152,8 +154,9 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Addr().Unmap().WithZone("")
 }
 
-// network returns what failed attempts are counted against: an IPv4 address or
-// a 64-bit IPv6 network, because a client can use any address of its network.
+// network returns the network whose failed attempts are counted together: a single IPv4
+// address, or an IPv6 network of 64 bits, because a client can use every address of its
+// IPv6 network.
 func network(addr netip.Addr) netip.Prefix {
 	bits := 64
 	if addr.Is4() {
@@ -163,8 +166,8 @@ func network(addr netip.Addr) netip.Prefix {
 	return block
 }
 
-// sharedSpace is the address block of carrier-grade NAT, from which clouds also
-// give addresses to pods.
+// sharedSpace is the address block of carrier-grade NAT. Clouds also assign addresses of
+// this block to pods.
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // near reports whether an address is on this machine or in a private network.

@@ -16,15 +16,15 @@ import (
 // maxBody bounds the size in bytes of every request body.
 const maxBody = 1 << 20
 
-// maxRequest bounds the duration of a request, including live progress. Clients
-// then reconnect.
+// maxRequest bounds the duration of a request, including live progress. After this time,
+// clients reconnect.
 const maxRequest = 10 * time.Minute
 
 // Config holds the parameters of a [Guard].
 type Config struct {
 	Store *repo.Store
-	// Ops serves /livez and /readyz without authentication, and /metrics. The
-	// reasons of /readyz and the metrics are only for the scope [Ops].
+	// Ops serves /livez, /readyz and /metrics. /livez and /readyz need no authentication,
+	// but only the scope [Ops] sees the metrics and the reasons in /readyz.
 	Ops http.Handler
 	// App serves all other paths. Requests carry a [Principal], except those for the public
 	// files under /assets/.
@@ -40,8 +40,8 @@ type Config struct {
 	// posted to /signin/change with the field next.
 	ChangePage func(w http.ResponseWriter, r *http.Request, c Change)
 	Site       Site
-	// TrustedProxies lists the addresses whose forwarding headers are believed,
-	// see [ParseProxies].
+	// TrustedProxies lists the addresses of proxies whose forwarding headers are used; see
+	// [ParseProxies].
 	TrustedProxies []netip.Prefix
 	Log            *zap.Logger // by default nothing is logged
 }
@@ -164,8 +164,8 @@ func (g *Guard) authenticate(r *http.Request) (p Principal, err error) {
 	return p, err
 }
 
-// ready answers /readyz: with the reasons for the scope [Ops], and otherwise
-// with one line.
+// ready answers /readyz. The answer contains the reasons for the scope [Ops] and is a
+// single line for all others.
 func (g *Guard) ready(w http.ResponseWriter, r *http.Request) {
 	if p, err := g.authenticate(r); err != nil || !p.Scope.Covers(Ops) {
 		w = &statusOnly{ResponseWriter: w}

@@ -20,10 +20,10 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// A key is hs_<id>_<secret>. The id is the primary key of the key's row, in 32
-// hex digits. The secret has 52 base32 characters, which encode 200 random bits
-// and a stamp of 60 bits, see [stamper]. Only its SHA-256 hash is stored. A
-// slower hash is unnecessary, because the secret cannot be guessed.
+// A key is hs_<id>_<secret>. The id is the primary key of the key's row, in 32 hex digits.
+// The secret has 52 base32 characters, which encode 200 random bits and a MAC of 60 bits
+// (the stamp; see [stamper]). Only its SHA-256 hash is stored. A slower hash is
+// unnecessary, because the secret cannot be guessed.
 const (
 	keyMark     = "hs_"
 	idLength    = 32
@@ -86,7 +86,8 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	return key, secret.NewString(keyMark + hex.EncodeToString(id[:]) + "_" + proof), nil
 }
 
-// errKeyRole reports that the environment of a command names the role of a worker.
+// errKeyRole reports that DATABASE_URL of a command names a role that may not change API
+// keys, such as that of a worker.
 var errKeyRole = &engine.UsageError{Reason: "the role in DATABASE_URL may not create or revoke API keys: set DATABASE_URL to that of the CLI's role, " +
 	"which \"worker migrate --grant-cli-to ROLE\" gives its rights"}
 

@@ -12,24 +12,25 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// The product signs its user in with a link that contains a token. The token
-// leaves the browser's address bar at once: every answer to the link is a
-// redirect. If the browser has a session of someone else, the token waits in a
-// cookie until the person confirms the change. Otherwise a link on another site
-// could put the person into the account of a stranger unnoticed.
+// The product signs its user in with a link that contains a token. Every answer
+// to the link is a redirect, so the token does not stay in the address bar of
+// the browser. If the browser already has a session of another user, a cookie
+// keeps the token until the person confirms the change. Without the
+// confirmation, a link on another site could sign the person in to a stranger's
+// account unnoticed.
 
 const (
 	// linkCookie holds a sign-in token that waits for confirmation.
 	linkCookie = "halosync_link"
-	// usedTokenKept is how long a used token is remembered, by the clock of
-	// Postgres. It is longer than any token is valid for workers whose clocks
-	// differ by minutes.
+	// usedTokenKept is how long the hash of a used token is stored, by the
+	// clock of Postgres. It exceeds the lifetime of every token, even if the
+	// clocks of the workers differ by minutes.
 	usedTokenKept = 10 * time.Minute
 )
 
 // Change is a sign-in that a person has to confirm.
 type Change struct {
-	From Principal // the session that would end; zero if it has ended meanwhile
+	From Principal // the session that would end; zero if it has already ended
 	To   Principal
 	Path string // the page to open afterwards
 }
@@ -55,7 +56,7 @@ type link struct {
 	id    [32]byte // hash of the token's jti
 }
 
-// readLink reads a token, without a query.
+// readLink verifies a token without a query to the database.
 func (g *Guard) readLink(r *http.Request, token string) (link, error) {
 	user, id, err := readToken(token, g.secrets, g.now())
 	if err != nil {
@@ -113,7 +114,7 @@ func (g *Guard) change(w http.ResponseWriter, r *http.Request) {
 	g.useLink(w, r, l, next)
 }
 
-// useLink uses the token up and starts a session.
+// useLink marks the token as used and starts a session.
 func (g *Guard) useLink(w http.ResponseWriter, r *http.Request, l link, next string) {
 	err := g.verify(r, newCredential(l.token, true), func(ctx context.Context) error {
 		first, err := g.store.UseSigninToken(ctx, l.user.Tenant, l.id, usedTokenKept)

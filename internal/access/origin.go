@@ -26,8 +26,8 @@ func (g *Guard) origin(r *http.Request) repo.Origin {
 	return o
 }
 
-// recheckInterval is the time between two authentications of a request that takes long,
-// such as live progress.
+// recheckInterval is how often the credential of a long request, such as live progress, is
+// verified again.
 const recheckInterval = 5 * time.Second
 
 // admit returns the context of an authenticated request. It ends after maxRequest, or soon
@@ -52,9 +52,10 @@ func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.Ca
 	return ctx, cancel
 }
 
-// credentialOf reads the credential of an admitted request, whose handler may change the
-// request afterwards. The result returns errRefused once the credential is no longer
-// valid. This does not count as an attempt.
+// credentialOf reads the credential of an admitted request. It must be called before the
+// handler, which may change the request. The function that it returns looks the credential
+// up again and returns errRefused if the credential is no longer valid. A refusal does not
+// count as a failed attempt.
 func (g *Guard) credentialOf(r *http.Request) func(context.Context) error {
 	if header := r.Header.Get("Authorization"); header != "" {
 		_, key, _ := strings.Cut(header, " ")

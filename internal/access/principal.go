@@ -52,17 +52,17 @@ type Principal struct {
 	signer       [32]byte // key of [Principal.Sign], known to this session only
 }
 
-// Sign returns a signature of a text that a page keeps in the browser. Only
-// requests of the same session can make it: other hosts of the domain can set
-// cookies, but do not know the session's.
+// Sign returns a signature of a text that a page keeps in the browser. Its key
+// is derived from the session, so another host of the domain, which can set
+// cookies, cannot forge a signature.
 func (p Principal) Sign(text string) string {
 	mac := hmac.New(sha256.New, p.signer[:])
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Signed reports whether a signature is from [Principal.Sign]. Without a
-// session, no signature is valid.
+// Signed reports whether [Principal.Sign] made the signature of a text. Without
+// a session, no signature is valid.
 func (p Principal) Signed(text, signature string) bool {
 	return p.Session && hmac.Equal([]byte(signature), []byte(p.Sign(text)))
 }

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// refusalWindow is the time in which equal refusals share one security event.
+	// refusalWindow is the period whose equal refusals are written as one security event.
 	refusalWindow = time.Minute
-	// maxRefusals bounds the events in one window. Refusals of further clients share one
-	// event per kind and outcome, so that a stranger with many addresses cannot fill the
-	// table.
+	// maxRefusals bounds the number of clients that get an event of their own in one
+	// window. The refusals of all other clients share one event per kind and outcome, so
+	// that an attacker with many addresses cannot fill the table.
 	maxRefusals = 10
-	// flushTimeout limits the time that writing the events takes.
+	// flushTimeout limits how long writing the events may take.
 	flushTimeout = 10 * time.Second
 )
 
-// refusal is what the refusals that share an event have in common.
+// refusal holds the properties that all refusals of one event share.
 type refusal struct {
 	kind    repo.SecurityKind
 	outcome repo.SecurityOutcome
-	address string // empty: further clients
+	address string // empty: all clients beyond maxRefusals
 }
 
 // counted is the number of equal refusals and the first client's browser.
@@ -43,8 +43,8 @@ type refusals struct {
 	timer   *time.Timer
 }
 
-// refused records that a credential was refused, or was not judged because of too many
-// failed attempts.
+// refused records that a credential was refused, or that it was not verified because of
+// too many failed attempts.
 func (g *Guard) refused(r *http.Request, kind repo.SecurityKind, outcome repo.SecurityOutcome) {
 	from := g.origin(r)
 	is := refusal{kind, outcome, from.Address}

@@ -24,8 +24,8 @@ const (
 	cookieName      = hostPrefix + plainCookieName
 )
 
-// setSession sets the session cookie and deletes the one with the other name. A
-// negative maxAge deletes both.
+// setSession sets the session cookie under one of its two names and deletes the
+// cookie with the other name. A negative maxAge deletes both.
 func (g *Guard) setSession(w http.ResponseWriter, r *http.Request, value string, maxAge int, secure bool) {
 	for _, other := range []bool{false, true} {
 		c := g.site.cookie(plainCookieName, "", -1, other)
@@ -41,7 +41,7 @@ func (g *Guard) setSession(w http.ResponseWriter, r *http.Request, value string,
 // begin starts a session for p and sets its cookie. It ends the browser's
 // previous session.
 //
-// key is nil for a user of the product.
+// The argument key is nil for a user of the product.
 func (g *Guard) begin(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID) error {
 	if err := g.endSession(r); err != nil {
 		return err

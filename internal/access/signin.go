@@ -39,7 +39,7 @@ func (g *Guard) showSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // unfit explains why it is impossible to sign in at the address that the request
-// names, before someone types a key. It returns "" if nothing speaks against it.
+// names, before someone types a key. It returns "" if signing in is possible.
 func (g *Guard) unfit(r *http.Request) string {
 	switch {
 	case g.exposed(r):
@@ -96,7 +96,7 @@ func (g *Guard) notSignedIn(w http.ResponseWriter, r *http.Request, err error, m
 	}
 }
 
-// signedIn starts a session. key is nil for a user of the product.
+// signedIn starts a session. The argument key is nil for a user of the product.
 func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, key *uuid.UUID, next string) {
 	if err := g.begin(w, r, p, key); err != nil {
 		if key == nil {
@@ -110,9 +110,9 @@ func (g *Guard) signedIn(w http.ResponseWriter, r *http.Request, p Principal, ke
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath returns only paths on this host
 }
 
-// signOut ends the session and deletes what the browser keeps of it.
-// Clear-Site-Data does not name "cookies", because that deletes those of all
-// hosts of the domain, and so would end the session of a product on a
+// signOut ends the session and deletes the data of the site in the browser.
+// Clear-Site-Data does not name "cookies", because that would delete the cookies
+// of all hosts of the domain and so end a session of the product on a
 // neighbouring host.
 func (g *Guard) signOut(w http.ResponseWriter, r *http.Request) {
 	if err := g.endSession(r); err != nil {

@@ -14,9 +14,9 @@ import (
 // fingerprintLength is the length of a sign-in secret's fingerprint in bytes.
 const fingerprintLength = 16
 
-// fingerprint returns the id of a sign-in secret, to which the secret's sessions are
-// bound. The secret cannot be computed from it. The label differs from everything that a
-// token's signature covers, so the fingerprint is not a signature.
+// fingerprint returns an id of a sign-in secret. The sessions of the secret are bound to
+// this id. The secret cannot be computed from the fingerprint, and the fingerprint is
+// not a valid signature of any token, because no token begins with the label.
 func fingerprint(s secret.String) []byte {
 	mac := hmac.New(sha256.New, []byte(s.Reveal()))
 	mac.Write([]byte("halosync: fingerprint of a sign-in secret"))

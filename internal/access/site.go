@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Site is how browsers see the service.
+// Site describes how browsers reach the service.
 type Site struct {
 	// PublicURL is the origin at which browsers reach the service, see
 	// [ParsePublicURL]. If it is empty, the console can be used only over plain
@@ -38,7 +38,7 @@ func ParseOrigins(list []string) ([]string, error) {
 }
 
 // ParsePublicURL parses HALOSYNC_PUBLIC_URL and returns its origin in the form
-// in which browsers send it. An empty string is valid.
+// that browsers send. An empty string is valid.
 func ParsePublicURL(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -49,7 +49,7 @@ func ParsePublicURL(text string) (string, error) {
 	}
 	for _, suffix := range []string{"https:443", "http:80"} {
 		if scheme, port, _ := strings.Cut(suffix, ":"); strings.HasPrefix(origin, scheme+"://") {
-			origin = strings.TrimSuffix(origin, ":"+port) // browsers leave it out
+			origin = strings.TrimSuffix(origin, ":"+port) // browsers omit the default port
 		}
 	}
 	return origin, nil
@@ -70,14 +70,16 @@ func parseOrigin(text string) (string, error) {
 // https reports whether browsers use https.
 func (s Site) https() bool { return strings.HasPrefix(s.PublicURL, "https://") }
 
-// secure reports whether cookies need TLS. Those of an embedded console do,
-// because browsers send no others from a frame in another site.
+// secure reports whether cookies need TLS. The cookies of an embedded console
+// need TLS, because from a frame in another site, browsers send only such
+// cookies.
 func (s Site) secure() bool { return s.https() || len(s.EmbedOrigins) > 0 }
 
 // secureLinks reports whether the cookies of sign-in by link need TLS. Without
-// HALOSYNC_PUBLIC_URL, a form tells by its origin that the browser uses plain
-// http on this machine, but a link does not: a proxy with TLS may have passed it
-// on. Most browsers accept such cookies from localhost, too.
+// HALOSYNC_PUBLIC_URL, the origin of a form shows whether the browser uses plain
+// http on this machine. A link has no origin, and a proxy that terminates TLS
+// may have forwarded it. Most browsers accept cookies with the attribute Secure
+// from localhost, too.
 func (s Site) secureLinks() bool { return s.secure() || s.PublicURL == "" }
 
 // hostPrefix begins the name of every cookie that needs TLS. A browser accepts
@@ -92,8 +94,8 @@ func (s Site) Cookie(name, value string, maxAge int) *http.Cookie {
 	return s.cookie(name, value, maxAge, s.secure())
 }
 
-// ReadCookie returns the value of a cookie that [Site.Cookie] has made, or an
-// empty string.
+// ReadCookie returns the value of a cookie from [Site.Cookie], or an empty
+// string if the request has none.
 func (s Site) ReadCookie(r *http.Request, name string) string {
 	if s.secure() {
 		name = hostPrefix + name
@@ -115,8 +117,8 @@ func (s Site) cookie(name, value string, maxAge int, secure bool) *http.Cookie {
 	return c
 }
 
-// own reports whether an origin is that of the service's pages. host is the
-// host that the request names.
+// own reports whether an origin is the origin of the service's pages. The
+// argument host is the host that the request names.
 func (s Site) own(origin, host string) bool {
 	if s.PublicURL != "" {
 		return origin == s.PublicURL
@@ -132,7 +134,7 @@ var (
 
 // check returns an error if a request that may change something comes from a
 // page that does not belong to the service. Programs other than browsers send
-// neither header.
+// neither Sec-Fetch-Site nor Origin.
 func (s Site) check(r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -151,7 +153,8 @@ func (s Site) check(r *http.Request) error {
 	return errOtherSite
 }
 
-// elsewhere explains a page that was opened at an address other than the site's.
+// elsewhere returns the message for a page that was opened at an address other
+// than PublicURL.
 func (s Site) elsewhere() string {
 	if s.PublicURL != "" {
 		return "This page was opened at another address. Open it at " + s.PublicURL + "."

@@ -13,25 +13,25 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// The secret of a key or session ends with a stamp: a MAC of the rest. With it,
-// a worker recognises the credentials of its installation without a query, so
-// that made-up ones neither reach Postgres nor get in the way of valid ones.
-// The stamp proves nothing else: every credential is still looked up by its
-// hash.
+// The secret of a key or session ends with a stamp, which is a MAC of the rest.
+// A worker checks the stamp without a query and so recognises the credentials
+// that its installation issued. Made-up credentials therefore do not load
+// Postgres or delay valid ones. The stamp does not authenticate: every
+// credential is still looked up by its hash.
 //
 // The MAC's key is the id of the installation, which all programs read from the
-// database. Someone who knows the id can cause queries, but can guess no
+// database. An attacker who knows the id can cause queries but cannot guess a
 // credential, because the rest of the secret is random.
 const (
 	stampLength  = 12                        // base32 characters, 60 bits
 	randomLength = proofLength - stampLength // base32 characters, 200 bits
 )
 
-// forSession is what the stamp of a session is made for.
+// forSession is the purpose that the stamp of a session covers.
 const forSession = "session"
 
-// forKey returns what the stamp of a key is made for. The key's id is part of
-// it, so that a known secret cannot be tried with many ids.
+// forKey returns the purpose that the stamp of a key covers. It contains the
+// key's id, so that an attacker cannot try one secret with many ids.
 func forKey(id uuid.UUID) string { return "key " + id.String() }
 
 // stamper makes and checks the stamps of an installation.
@@ -52,7 +52,7 @@ func (s *stamper) proof(purpose string) string {
 	return random + s.stamp(purpose, random)
 }
 
-// made reports whether a secret has the right stamp.
+// made reports whether the stamp of a secret is valid for a purpose.
 func (s *stamper) made(purpose, proof string) bool {
 	return isProof(proof) && hmac.Equal([]byte(proof[randomLength:]), []byte(s.stamp(purpose, proof[:randomLength])))
 }
@@ -63,16 +63,16 @@ func (s *stamper) stamp(purpose, random string) string {
 	return base32.StdEncoding.EncodeToString(mac.Sum(nil))[:stampLength]
 }
 
-// stamps caches the stamper of a guard.
+// stamps caches the stamper of a guard, or the error of reading it.
 type stamps struct {
 	mu    sync.Mutex
 	known *stamper
 	err   error
-	until time.Time // end of the error's validity
+	until time.Time // when to read the id again after an error
 }
 
-// get returns the stamper. Concurrent requests share one query, and so do
-// requests within a second after an error.
+// get returns the stamper. Concurrent requests share one query. After an error,
+// requests within one second get the same error without a query.
 func (s *stamps) get(ctx context.Context, store *repo.Store, now func() time.Time) (*stamper, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 )
 
 // Limits on failed attempts, per client and in total. They limit the load on
-// the database and the size of the log. They do not have to prevent guessing,
-// because a secret has 200 random bits.
+// the database and the size of the log. They are not needed to prevent
+// guessing, because a secret has 200 random bits.
 const (
 	clientBurst = 10
 	clientEvery = 6 * time.Second
@@ -19,13 +19,14 @@ const (
 	maxClients  = 10_000 // remembered clients; all other clients share one allowance
 	maxAccepted = 10_000 // remembered credentials without a stamp
 	maxRejected = 10_000 // remembered credentials with a stamp or a signature
-	// rejectedFor is how long an issued credential is rejected without a query.
-	// None of them becomes valid again.
+	// rejectedFor is how long an issued credential is rejected without a query
+	// after it was found invalid. An invalid credential never becomes valid
+	// again.
 	rejectedFor = time.Minute
 )
 
-// throttle limits failed attempts. It refuses no credential that this
-// installation has issued, see [Guard.verify].
+// throttle limits failed attempts. The limits do not apply to credentials that
+// this installation issued; see [Guard.verify].
 type throttle struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
@@ -44,9 +45,9 @@ func newThrottle() *throttle {
 
 func newClient() *rate.Limiter { return rate.NewLimiter(rate.Every(clientEvery), clientBurst) }
 
-// charge takes an attempt from the allowance of a client and from the total.
-// Call undo if the attempt did not fail. If an allowance is used up, charge
-// takes nothing and returns how long the client must wait.
+// charge deducts an attempt from the allowance of a client and from the total
+// allowance. Call undo if the attempt did not fail. If an allowance is used up,
+// charge takes nothing and returns how long the client must wait.
 func (t *throttle) charge(client netip.Prefix, now time.Time) (undo func(), wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,8 +114,8 @@ func (t *throttle) accepted(credential [32]byte) bool {
 	return ok
 }
 
-// reject remembers an invalid credential that would otherwise be looked up each
-// time.
+// reject remembers an invalid credential, so that it is not looked up on every
+// request.
 func (t *throttle) reject(credential [32]byte, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -55,13 +55,13 @@ type claims struct {
 }
 
 // readToken verifies a token and returns its principal. It does not detect a
-// second use. To detect one, the caller must store id, the hash of the token's
-// jti.
+// second use of a token. To detect that, the caller must store id, which is the
+// hash of the token's jti.
 func readToken(text string, secrets []secret.String, now time.Time) (p Principal, id [32]byte, err error) {
 	if len(text) > maxToken {
 		return p, id, errors.New("token is too long")
 	}
-	if strings.Trim(text, tokenCharacters) != "" { // base64 decoders ignore line breaks
+	if strings.Trim(text, tokenCharacters) != "" { // because base64 decoders ignore line breaks
 		return p, id, errors.New("token has a character outside base64url")
 	}
 	keys := jwt.VerificationKeySet{}
@@ -85,13 +85,14 @@ func readToken(text string, secrets []secret.String, now time.Time) (p Principal
 	return p, sha256.Sum256([]byte(c.ID)), nil
 }
 
-// memberNames lists the members of header and payload that have a meaning here.
+// memberNames lists the members of header and payload that readToken uses.
 var memberNames = []string{"alg", "typ", "crit", "aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub", "tenant"}
 
-// checkJSON refuses a verified token that two readers could understand
-// differently: one with duplicate members, or with members whose names differ
-// from the usual ones in case only. It also refuses the header crit, which names
-// extensions that a reader must understand; there are none.
+// checkJSON refuses a verified token that two parsers could interpret
+// differently. Such a token has duplicate members, or member names that differ
+// from the standard names only in case. checkJSON also refuses the header crit,
+// because it names extensions that a reader must support, and this one supports
+// none.
 func checkJSON(token string) error {
 	for _, part := range strings.Split(token, ".")[:2] {
 		text, err := base64.RawURLEncoding.DecodeString(part)

@@ -8,16 +8,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// errExposed means that a key could be read on its way here.
+// errExposed means that a key was sent without encryption, so that others could read it.
 var errExposed = errors.New("key sent over plain http")
 
 const exposedText = "The API key was sent over plain http, so others may have read it. It was not accepted. Replace it, and send requests over https."
 
-// exposed reports whether a request crossed a foreign network without
-// encryption: if it comes from a public address directly, or if a trusted proxy
-// says that the client used plain http. Within a private network, plain http is
-// usual between services. A trusted proxy that says nothing is believed to have
-// terminated TLS.
+// exposed reports whether a request crossed a foreign network without encryption. This
+// is the case if the request comes from a public address directly, or if a trusted proxy
+// states that the client used plain http. Within a private network, plain http is usual
+// between services. A trusted proxy that does not state the protocol is assumed to
+// terminate TLS.
 func (g *Guard) exposed(r *http.Request) bool {
 	if https, said := g.proxies.encrypted(r); said {
 		return !https
@@ -26,8 +26,8 @@ func (g *Guard) exposed(r *http.Request) bool {
 	return !g.proxies.trusts(from) && !near(from)
 }
 
-// mayCarryKey reports whether a key in the request may be accepted. It logs once
-// what an operator should know about the way of the first such key.
+// mayCarryKey reports whether a key in the request may be accepted. For the first key
+// that arrives without TLS, it logs a warning for the operator.
 func (g *Guard) mayCarryKey(r *http.Request) bool {
 	from := peer(r)
 	switch {
@@ -44,13 +44,13 @@ func (g *Guard) mayCarryKey(r *http.Request) bool {
 	return true
 }
 
-// hints are logged once.
+// hints limits each warning to one log line.
 type hints struct{ private, refused, untrusted sync.Once }
 
 // forwardingHeaders lists the headers that proxies add.
 var forwardingHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Forwarded-Proto"}
 
-// hintAtProxy logs once that the forwarding headers of a proxy are ignored.
+// hintAtProxy logs once that the service ignores the forwarding headers of a proxy.
 func (g *Guard) hintAtProxy(r *http.Request) {
 	from := peer(r)
 	if g.proxies.trusts(from) || !near(from) { // anyone can send such headers from a public address

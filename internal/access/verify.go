@@ -12,24 +12,24 @@ import (
 	"go.uber.org/zap"
 )
 
-// Credentials are verified in two lanes. Those that this installation or the
-// product has issued, by their stamp or signature, are always looked up. All
-// others count as guesses: they are looked up one at a time, within the
-// allowances of [throttle]. No number of guesses therefore delays or refuses an
-// issued credential.
+// Credentials are verified in two separate queues. A credential whose stamp or
+// signature shows that this installation or the product issued it is always
+// looked up. Every other credential counts as a guess: guesses are looked up one
+// at a time, within the allowances of [throttle]. Guesses therefore cannot delay
+// or block an issued credential, however many there are.
 const (
 	// maxLookups bounds concurrent queries for issued credentials.
 	maxLookups = 4
-	// maxGuesses bounds concurrent queries for all others.
+	// maxGuesses bounds concurrent queries for guesses.
 	maxGuesses = 1
 	// guessTimeout bounds how long a guess waits for its turn and its query.
 	guessTimeout = 5 * time.Second
 )
 
-// lane bounds concurrent queries.
+// lane is a semaphore that bounds concurrent queries.
 type lane chan struct{}
 
-// do calls f when it is its turn.
+// do waits for a free place in the lane and then calls f.
 func (l lane) do(ctx context.Context, f func(context.Context) error) error {
 	select {
 	case l <- struct{}{}:
@@ -40,8 +40,8 @@ func (l lane) do(ctx context.Context, f func(context.Context) error) error {
 	}
 }
 
-// waitError means that a rejected credential, or one that was not verified, came
-// after too many failed attempts.
+// waitError means that the client made too many failed attempts. The credential
+// was rejected, or was not verified at all.
 type waitError struct{ after time.Duration }
 
 func (e *waitError) Error() string { return "too many failed attempts" }
@@ -52,10 +52,10 @@ func (e *waitError) seconds() int { return int(e.after/time.Second) + 1 }
 // credential is a secret that a request presents.
 type credential struct {
 	hash   [32]byte // SHA-256 of the whole credential
-	issued bool     // its stamp or its signature is right
-	// free means that a rejection is not a failed attempt. This is so for the
-	// sessions of this installation: a page that stays open uses its session
-	// even after it has ended.
+	issued bool     // its stamp or its signature is valid
+	// free means that a rejection does not count as a failed attempt. This
+	// applies to sessions of this installation, because an open page continues
+	// to send its session cookie after the session has ended.
 	free bool
 }
 
@@ -65,8 +65,8 @@ func newCredential(text string, issued bool) credential {
 
 // verify calls lookUp for a credential, and counts a rejection as a failed
 // attempt of the client. It returns errRefused or, after too many failed
-// attempts, a [*waitError]. A credential that was rejected lately is rejected
-// without a query.
+// attempts, a [*waitError]. A credential that was rejected within the last
+// minute is rejected without a query.
 func (g *Guard) verify(r *http.Request, c credential, lookUp func(context.Context) error) error {
 	if !c.issued && !g.throttle.accepted(c.hash) {
 		return g.guess(r, c, lookUp)
@@ -83,8 +83,8 @@ func (g *Guard) verify(r *http.Request, c credential, lookUp func(context.Contex
 }
 
 // guess verifies a credential that this installation may not have issued. It
-// costs the client an attempt unless the credential is accepted, as those are
-// that were issued before stamps were introduced.
+// counts as an attempt of the client unless the credential is accepted.
+// Credentials that were issued before stamps were introduced are accepted.
 func (g *Guard) guess(r *http.Request, c credential, lookUp func(context.Context) error) error {
 	undo, wait := g.throttle.charge(network(g.client(r)), g.now())
 	if wait > 0 {

@@ -1,6 +1,6 @@
-// Package bulkhead divides what a process has between its tenants: connections to
-// Postgres, requests in progress, memory for answers. One tenant can use only a part of
-// each, so that the others always find the rest.
+// Package bulkhead divides the resources of a process between its tenants: connections to
+// Postgres, requests in progress and memory for answers. One tenant can use only a part of
+// each resource, so that the rest remains available to other tenants.
 package bulkhead
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 // A Bulkhead limits how many units are in use at the same time, in total and per tenant.
-// It is safe for concurrent use. It remembers a tenant only while the tenant holds or
-// waits for units. A nil Bulkhead has no limits.
+// It is safe for concurrent use. It keeps data about a tenant only while the tenant holds
+// units or waits for them. A nil Bulkhead has no limits.
 type Bulkhead struct {
 	name            string
 	size, perTenant int64
@@ -26,7 +26,7 @@ type Bulkhead struct {
 	stats   Stats
 }
 
-// share is the part of one tenant.
+// share is one tenant's part of the units.
 type share struct {
 	units *semaphore.Weighted
 	users int // callers that hold units or wait for them
@@ -42,7 +42,7 @@ type Stats struct {
 // A FullError means that a limit is reached and nothing became free in time.
 type FullError struct {
 	Name   string // name of the bulkhead
-	Tenant bool   // the tenant itself uses its whole part; otherwise all tenants together use everything
+	Tenant bool   // the tenant uses its whole part; false: all tenants together use all units
 }
 
 func (e *FullError) Error() string {
@@ -60,10 +60,11 @@ func New(name string, total, perTenant int64) *Bulkhead {
 	}
 }
 
-// Acquire takes n units until release is called, but at most the tenant's whole part. It
-// waits for them at most for the duration wait, and then returns a [*FullError]. If ctx
-// ends first, it returns the context's error. A tenant waits for its own part first, so it
-// never fills the queue of the others. release may be called more than once.
+// Acquire takes n units, or the tenant's whole part if that is less, until release is
+// called. If the units are not free after the duration wait, it returns a [*FullError]. If
+// ctx ends first, it returns the context's error. A tenant waits for its own part first,
+// so it never fills the queue in which other tenants wait. The function release may be
+// called more than once.
 func (b *Bulkhead) Acquire(ctx context.Context, wait time.Duration, tenant string, n int64) (release func(), err error) {
 	if b == nil {
 		return func() {}, nil
@@ -95,7 +96,7 @@ func take(ctx context.Context, units *semaphore.Weighted, n int64) bool {
 	return units.TryAcquire(n) || units.Acquire(ctx, n) == nil
 }
 
-// enter returns the tenant's part and counts the caller as a user of it.
+// enter returns the tenant's share and counts the caller as one of its users.
 func (b *Bulkhead) enter(tenant string) *share {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +109,8 @@ func (b *Bulkhead) enter(tenant string) *share {
 	return s
 }
 
-// leave forgets the tenant's part after its last user.
+// leave removes the caller from the users of the tenant's share, and deletes a share
+// without users.
 func (b *Bulkhead) leave(tenant string, s *share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,8 +125,8 @@ func (b *Bulkhead) use(n int64) {
 	b.stats.Used += n
 }
 
-// refused returns the error for units that did not become free, and counts it unless the
-// caller gave up.
+// refused returns the error for units that did not become free. It counts the refusal
+// unless the context of the caller has ended.
 func (b *Bulkhead) refused(ctx context.Context, tenant bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -153,14 +155,14 @@ func IsFull(err error) (*FullError, bool) { return errors.AsType[*FullError](err
 
 type placeKey struct{}
 
-// WithPlace returns a context that carries the function that gives back the place of a
-// request.
+// WithPlace returns a context that carries release, the function that frees a request's
+// place.
 func WithPlace(ctx context.Context, release func()) context.Context {
 	return context.WithValue(ctx, placeKey{}, release)
 }
 
-// Leave releases a request's place before the request ends. A response that lasts for
-// minutes and has its own limit calls it.
+// Leave frees a request's place before the request ends. The handler of a response that
+// lasts for minutes calls Leave, because such responses have a limit of their own.
 func Leave(ctx context.Context) {
 	if release, ok := ctx.Value(placeKey{}).(func()); ok {
 		release()

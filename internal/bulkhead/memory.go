@@ -9,17 +9,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Memory is the process's budget of bytes for what arrives from outside: answers of
-// Halos, for runs and for people, and the bodies of requests. It is safe for concurrent
-// use.
+// Memory is the process's budget of bytes for data that arrives from outside: the answers
+// of Halo instances and the bodies of requests. It is safe for concurrent use.
 //
-// It has two halves. Most answers need neither, because they are small. A large answer
-// first reserves [Medium] bytes of the first half and then, while it holds them, the rest
-// of its limit in the second. A caller that holds bytes of the second half never waits
-// again, so the callers cannot block each other.
+// The budget has two halves. Most answers are small and need neither half. The reader of
+// a large answer first reserves [Medium] bytes of the first half and then, while it holds
+// these, the rest of its limit in the second half. A caller that holds bytes of the
+// second half never waits again, so two callers cannot deadlock.
 //
-// A tenant that has read much must wait before it reserves again, because each large
-// answer also costs time of the processor.
+// A tenant that has used up its quota of bytes must wait before its next reservation,
+// because large answers also cost processor time.
 type Memory struct {
 	medium, large *Bulkhead
 	pace          *rate.Limiter // bytes of all tenants
@@ -37,12 +36,14 @@ const (
 	Medium = 2 << 20
 	// A caller waits at most mediumWait for bytes of the first half and largeWait for
 	// bytes of the second. Together with the time for reading, this is less than the 30 s
-	// of an attempt. largeWait is short, because the caller holds bytes meanwhile.
+	// of an attempt. largeWait is short, because the caller holds bytes of the first half
+	// while it waits.
 	mediumWait = 15 * time.Second
 	largeWait  = 5 * time.Second
 	// A tenant may read bytesAtOnce in large answers, and may finish the answer that
-	// exceeds them. Its quota refills at bytesPerSecond. Ordinary pages do not count.
-	// Decompressing and decoding 31 MiB takes some 100 ms of processor time.
+	// exceeds this quota. The quota refills at bytesPerSecond. Ordinary pages do not
+	// count against it. Decompressing and decoding 31 MiB takes about 100 ms of processor
+	// time.
 	bytesPerSecond = 1 << 20
 	bytesAtOnce    = 16 << 20
 	// All tenants together read at most totalPerSecond in large answers, in small steps,
@@ -70,7 +71,7 @@ func (m *Memory) ReserveLarge(ctx context.Context, tenant string, n int64) (rele
 	return m.take(ctx, m.large, largeWait, tenant, n)
 }
 
-// take takes n bytes of a half, for a tenant that has not read too much.
+// take waits until the tenant's quota is not used up, and takes n bytes of a half.
 func (m *Memory) take(ctx context.Context, half *Bulkhead, wait time.Duration, tenant string, n int64) (release func(), err error) {
 	deadline := time.Now().Add(wait)
 	for {
@@ -87,11 +88,11 @@ func (m *Memory) take(ctx context.Context, half *Bulkhead, wait time.Duration, t
 		if err != nil || m.debt(tenant) == 0 {
 			return release, err
 		}
-		release() // another answer has been charged meanwhile
+		release() // another answer was charged in the meantime
 	}
 }
 
-// Pace waits until n more bytes of a large answer may be read. The number n is at most
+// Pace waits until n more bytes of a large answer may be read. The argument n is at most
 // 256 KiB.
 func (m *Memory) Pace(ctx context.Context, n int) error { return m.pace.WaitN(ctx, n) }
 
@@ -111,7 +112,7 @@ func (m *Memory) Charge(tenant string, n int64) {
 	m.quotaOf(tenant).left -= float64(n)
 }
 
-// debt returns how long a tenant must wait because of what it has read.
+// debt returns how long a tenant must wait until its quota is no longer used up.
 func (m *Memory) debt(tenant string) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,7 +123,7 @@ func (m *Memory) debt(tenant string) time.Duration {
 	return time.Duration(-left/bytesPerSecond*float64(time.Second)) + time.Millisecond
 }
 
-// quota is what a tenant may still read.
+// quota is the number of bytes that a tenant may still read.
 type quota struct {
 	left float64 // bytes; negative after a large answer
 	at   time.Time

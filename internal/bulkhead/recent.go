@@ -5,14 +5,15 @@ import "time"
 const (
 	// maxRecent is the maximum number of values of one generation.
 	maxRecent = 10_000
-	// generation is how long a value that is not used is kept, at least.
+	// generation is the minimum time for which an unused value is kept.
 	generation = time.Minute
 )
 
-// Recent keeps a value for each key that is in use, such as a counter that is as good as
-// new after a minute. Two generations of values change places every minute, so a key that
-// is not used is forgotten after one to two minutes. If very many keys are in use, they
-// are forgotten early. The zero value is empty. It is not safe for concurrent use.
+// Recent keeps a value for each key that is in use, such as a counter that returns to its
+// initial state within a minute. Every minute, the older of two generations of values is
+// discarded, so an unused key is forgotten after one to two minutes. If more than
+// maxRecent keys are in use, keys are forgotten earlier. The zero value is empty. A
+// Recent is not safe for concurrent use.
 type Recent[T any] struct {
 	since       time.Time // start of the current generation
 	young, aged map[string]T

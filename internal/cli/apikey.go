@@ -115,8 +115,8 @@ the others, it must be that of the CLI's role ("worker migrate --grant-cli-to RO
 }
 
 // printKey prints a new key: for a person only the key itself, for a program its whole
-// record. It returns an error if the key was not written. Nothing can be printed
-// afterwards.
+// record. It returns an error if the key could not be written. It closes the output, so
+// nothing can be printed afterwards.
 func (a *app) printKey(v apiKeyView, text string) error {
 	if a.format == "table" {
 		fmt.Fprintln(a.Out, text)
@@ -128,8 +128,8 @@ func (a *app) printKey(v apiKeyView, text string) error {
 	return errors.Join(err, a.Out.Close())
 }
 
-// revokeTimeout limits the time to revoke a key that was not shown, which is done even if
-// the command was interrupted.
+// revokeTimeout limits the time to revoke a key that could not be printed. The key is
+// revoked even if the command was interrupted.
 const revokeTimeout = 10 * time.Second
 
 // revokeUnseen revokes a key that could not be shown because of err. Otherwise, a valid key

@@ -48,7 +48,8 @@ func (a *app) withStore(ctx context.Context, all bool, f func(context.Context, p
 	return a.with(ctx, needStore, f)
 }
 
-// open opens the parts for a tenant and calls f. The error terr is that of the tenant.
+// open opens the parts for a tenant and calls f. The argument terr is the error from
+// determining the tenant.
 func (a *app) open(ctx context.Context, required []string, tenant string, terr error, f func(context.Context, parts) error) (err error) {
 	set, err := setup.Read(a.getenv, required...)
 	if err := errors.Join(err, terr); err != nil {

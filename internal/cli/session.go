@@ -102,7 +102,7 @@ func userActor(user string) string {
 	return "user:" + user
 }
 
-// sessionsToEnd is the choice of the command "session end".
+// sessionsToEnd holds the flags of "session end" that choose the sessions.
 type sessionsToEnd struct {
 	user, key       string
 	all, allTenants bool
@@ -135,7 +135,7 @@ revoke" ends a key together with its sessions.`,
 	return cmd
 }
 
-// check returns an error for wrong usage unless exactly one choice was made.
+// check returns a usage error unless exactly one of the flags or an id is given.
 func (c sessionsToEnd) check(args []string) error {
 	chosen := len(args)
 	for _, made := range []bool{c.user != "", c.key != "", c.all} {
@@ -186,7 +186,7 @@ func (a *app) endSessions(ctx context.Context, p parts, choice sessionsToEnd, ar
 	return one(a, endedView{n}, endedColumns)
 }
 
-// endedView is the JSON record of a number of ended sessions.
+// endedView is the JSON record of the number of ended sessions.
 type endedView struct {
 	Ended int `json:"ended"`
 }

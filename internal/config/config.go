@@ -90,9 +90,9 @@ type Config struct {
 	// Package halo parses it.
 	Proxy secret.String `env:"HALOSYNC_PROXY"`
 
-	// SecretFiles is "private" if only the owner and the group may read files with
-	// secrets, or "shared" if the platform mounts them so that all users may. In neither
-	// case may another user change them.
+	// SecretFiles is "private" if only the owner and the group may read files with secrets.
+	// It is "shared" if all users may read them, because the platform mounts the files that
+	// way. In both cases, only the owner may change the files.
 	SecretFiles string `env:"HALOSYNC_SECRET_FILES" envDefault:"private"`
 
 	// MetricsAddr is the host:port of the listener for metrics and for the reasons of
@@ -101,8 +101,8 @@ type Config struct {
 	// PublicURL is the address at which browsers reach the console. Package access
 	// parses it.
 	PublicURL string `env:"HALOSYNC_PUBLIC_URL"`
-	// TrustedProxies lists the addresses and CIDR blocks whose forwarding headers are
-	// believed. Package access parses them.
+	// TrustedProxies lists the addresses and CIDR blocks of proxies whose forwarding
+	// headers are used. Package access parses them.
 	TrustedProxies []string `env:"HALOSYNC_TRUSTED_PROXIES"`
 }
 
@@ -117,8 +117,8 @@ func (c *Config) SharedFiles() bool { return c.SecretFiles == sharedFiles }
 // platform has set PORT.
 func (c *Config) ByPort() bool { return c.byPort }
 
-// DefaultMetricsAddr is the address of the metrics if none is set. Another worker on the
-// same machine may occupy it, so a worker starts without it.
+// DefaultMetricsAddr is the address of the metrics if none is set. If another process, such
+// as a second worker, occupies the address, the worker starts without this listener.
 const DefaultMetricsAddr = "127.0.0.1:8081"
 
 // The slice secrets lists the variables whose value may come from a file named by

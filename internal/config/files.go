@@ -9,7 +9,7 @@ import (
 )
 
 // urlFiles lists the options of URLs that name files. A private key is a secret. Anyone
-// who can change a certificate can pass for the server.
+// who can change a CA certificate can impersonate the server.
 var urlFiles = []struct {
 	variable, option string
 	private          bool
@@ -18,8 +18,8 @@ var urlFiles = []struct {
 	{RedisURL, "key_file", true}, {RedisURL, "cert_file", false}, {RedisURL, "ca_file", false},
 }
 
-// checkFiles returns the faults in the permissions of files that values name. The reader
-// of a file reports all other faults, such as a file that does not exist.
+// checkFiles returns the faults in the permissions of the files that the argument values
+// names. Other faults, such as a missing file, are reported when the file is read.
 func checkFiles(values map[string]string, shared bool) (faults []string) {
 	check := func(what, path string, shared bool) {
 		info, err := os.Stat(path)

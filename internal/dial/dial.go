@@ -46,8 +46,8 @@ type Config struct {
 	// Trace is called at the start of every HTTP attempt. The function that Trace returns
 	// is called when the attempt ends. May be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
-	// Memory is the budget for answers that are not small, which all handles share. Nil
-	// means that each handle has its own.
+	// Memory is the budget for large answers, which all handles share. If it is nil, each
+	// handle has its own budget.
 	Memory *bulkhead.Memory
 	// RetryBudget is how long one request to Halo may be retried before the run gives up
 	// its worker slot; default 20 s.
@@ -69,8 +69,8 @@ func New(cfg Config) *Dialer {
 	return &Dialer{cfg: cfg, transport: transport}
 }
 
-// WithStore returns a dialer that reads connections from another store. Both share
-// everything else.
+// WithStore returns a copy of the dialer that reads connections from another store. The
+// two dialers share everything else.
 func (d *Dialer) WithStore(store *repo.Store) *Dialer {
 	other := *d
 	other.cfg.Store = store
@@ -87,7 +87,7 @@ type Credentials struct {
 	// HeaderName and HeaderValue are the MSP's own HTTP header; both may be empty.
 	HeaderName  string
 	HeaderValue secret.String
-	// Tenant is the tenant whose part of the memory Halo's answers use.
+	// Tenant is the tenant in whose part of the memory Halo's answers are read.
 	Tenant string
 	// TestedBy is the tenant that tests the credentials. It is empty once Halo has
 	// accepted them.
@@ -169,8 +169,8 @@ func (d *Dialer) Open(ctx context.Context, tenant string, id uuid.UUID, class ra
 }
 
 // CredentialsError returns the error for stored credentials that could not be read, with
-// advice. The advice names the addresses, because someone may have changed them: without
-// a look at them, a person would send the secret to a stranger.
+// advice. The advice is to enter the addresses again, too. If an attacker changed them,
+// entering only the secret again would send it to the attacker.
 func CredentialsError(conn repo.Connection, err error) error {
 	hint := ""
 	switch {

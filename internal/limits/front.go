@@ -14,10 +14,10 @@ const (
 	maxBlocked = 1000
 )
 
-// Front limits requests before their authentication by next, which costs a query.
-// Requests without a principal cannot count against a tenant, so their bodies must be
-// small. If credentials that were valid have used up their rate, further requests are
-// refused without authentication. Only the owner of the credentials can cause this.
+// Front limits requests before next authenticates them, which costs a query. Requests
+// without a principal cannot count against a tenant, so their bodies must be small. After
+// valid credentials have used up their rate, Front refuses their further requests without
+// authentication. Only the owner of the credentials can cause such a refusal.
 func (h *Handler) Front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wait := h.blocked.wait(r, h.now()); wait > 0 {
@@ -31,21 +31,21 @@ func (h *Handler) Front(next http.Handler) http.Handler {
 	})
 }
 
-// blocked remembers until when requests with certain credentials are refused, by the hash
-// of the credentials. The zero value is empty.
+// blocked maps the hash of blocked credentials to the time until which their requests are
+// refused. The zero value is empty.
 type blocked struct {
 	mu    sync.Mutex
 	until map[[32]byte]time.Time
 }
 
-// credentialsOf returns a hash of the credentials of a request. It returns false if there
-// are none.
+// credentialsOf returns a hash of the credentials of a request. It returns false if the
+// request has none.
 func credentialsOf(r *http.Request) (sum [32]byte, ok bool) {
 	key, cookie := r.Header.Get("Authorization"), r.Header.Get("Cookie")
 	return sha256.Sum256([]byte(key + "\x00" + cookie)), key != "" || cookie != ""
 }
 
-// add blocks the credentials of a request that were valid.
+// add blocks the credentials of a request. The credentials must have been valid.
 func (b *blocked) add(r *http.Request, until, now time.Time) {
 	sum, ok := credentialsOf(r)
 	if !ok {

@@ -1,7 +1,7 @@
-// Package limits keeps the requests of one tenant or one key from taking what other
-// tenants need: it limits the requests per minute, the requests in progress and the memory
-// for their bodies. It stands between the authentication and the handlers of the API and
-// the console.
+// Package limits bounds the load that the requests of one tenant or one key can cause, so
+// that other tenants are served. It limits the requests per minute, the requests in
+// progress and the memory for request bodies. It runs between the authentication and the
+// handlers of the API and the console.
 package limits
 
 import (
@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// tenantPerMinute and keyPerMinute are the requests per minute of a tenant, and of
-	// one key or one user of the product. A person with five open pages makes about 300.
+	// tenantPerMinute and keyPerMinute are the requests per minute of a tenant, and of one
+	// key or one user of the product. A person with five open pages causes about 300.
 	tenantPerMinute = 3000
 	keyPerMinute    = 1200
 	// maxRequests is the number of requests in progress, and maxTenantRequests the part
@@ -31,7 +31,7 @@ const (
 	smallBody = 64 << 10
 	// maxBody is the limit of package access, for a body of unknown length.
 	maxBody = 1 << 20
-	// retryAfter is the wait after a refusal because of requests in progress.
+	// retryAfter is the wait after a refusal because too many requests are in progress.
 	retryAfter = 2 * time.Second
 )
 
@@ -48,8 +48,9 @@ type Config struct {
 	TenantPerMinute, KeyPerMinute int
 }
 
-// Handler passes on the requests of a principal within the limits. It passes on requests
-// without a principal, which are for public files. It is safe for concurrent use.
+// Handler passes on the requests of a principal that are within the limits. It passes on
+// all requests without a principal, because these are for public files. It is safe for
+// concurrent use.
 type Handler struct {
 	next         http.Handler
 	memory       *bulkhead.Memory
@@ -88,8 +89,8 @@ func (h *Handler) RateLimited() (tenant, key int64) {
 }
 
 // ServeHTTP passes a request on, or refuses it with the reason and the time to wait. A
-// tenant that exceeds its own limits gets 429. If all tenants together exceed those of the
-// worker, the answer is 503.
+// tenant that exceeds its own limits gets 429. If all tenants together exceed the limits
+// of the worker, the answer is 503.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, ok := access.From(r.Context())
 	if !ok {
@@ -162,7 +163,7 @@ func (h *Handler) reserve(r *http.Request, tenant string) (release func(), err e
 // arrival of the whole request.
 const bodyWait = 3 * time.Second
 
-// refuseFull answers a request for which there is no place.
+// refuseFull answers a request that exceeds the limit of requests in progress or of memory.
 func (h *Handler) refuseFull(w http.ResponseWriter, r *http.Request, err error) {
 	full, ok := bulkhead.IsFull(err)
 	switch {

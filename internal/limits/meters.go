@@ -10,10 +10,10 @@ import (
 )
 
 // meters count the requests of callers. A caller may send a sixth of a minute's quota at
-// once, and gets it back evenly within 10 s.
+// once; this burst refills evenly within 10 s.
 //
-// Two generations of meters change places every minute. A meter that was not used for a
-// minute has its whole quota again, as a new one has, so forgetting it changes nothing.
+// Meters that are not used for a minute are forgotten. Their quota is full again by
+// then, so a new meter is equal to the forgotten one.
 type meters struct {
 	perMinute, burst int
 
