@@ -27,13 +27,13 @@ type allowedPrefix struct {
 	port   uint16 // 0: any port
 }
 
-// ParseAllow reads a list of hosts: "halo.example.local", "localhost",
-// "127.0.0.1", "10.0.0.0/8", "::1". A listed name may resolve to any address,
-// and an IP address or a CIDR range is allowed under any name. Metadata services,
-// multicast and 0.0.0.0 are never allowed: a name or a range does not include
-// them, and listing one of them alone is a fault. A name or an address with a port
-// ("127.0.0.1:8085", "[::1]:8085") allows that port only. Blank entries are
-// skipped; the error lists all faults.
+// ParseAllow reads a list of hosts: "halo.example.local", "localhost", "127.0.0.1",
+// "10.0.0.0/8", "::1". A listed name may resolve to any address, and an IP address or a
+// CIDR range is allowed under any name. Metadata services, multicast and 0.0.0.0 are
+// never allowed. A listed name or range does not include them, and listing one of them
+// by itself is a fault. A name or an address with a port ("127.0.0.1:8085",
+// "[::1]:8085") allows that port only. Blank entries are skipped; the error lists all
+// faults.
 func ParseAllow(list []string) (*Allow, error) {
 	a := &Allow{}
 	var faults []error
@@ -79,8 +79,8 @@ func (a *Allow) add(entry string) error {
 	return nil
 }
 
-// addPrefix lists a range. A range of one address that is never allowed would have no
-// effect, so it is a fault.
+// addPrefix lists a range. A range that contains only an address that is never allowed
+// would have no effect, so addPrefix rejects it.
 func (a *Allow) addPrefix(prefix netip.Prefix, port uint16) error {
 	if why := never(prefix.Addr()); prefix.IsSingleIP() && why != "" {
 		return errors.New("it is " + why + ", which is never called")

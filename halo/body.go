@@ -16,11 +16,11 @@ const (
 	// freeBody is the size in bytes up to which a body needs no reservation in
 	// [Config.Memory]. An ordinary page has 200 KB, so it never waits for memory.
 	freeBody = 512 << 10
-	// mediumBytes is the memory that a body of up to [bulkhead.Medium] bytes needs:
-	// the buffer, and the smaller one from which it was copied.
+	// mediumBytes is the memory that a body of up to [bulkhead.Medium] bytes needs. When
+	// the buffer grows, the old and the new buffer exist at the same time.
 	mediumBytes = bulkhead.Medium * 3 / 2
-	// After a reservation, the rest of the body must arrive within these times. A
-	// slow server could otherwise keep the memory from everyone else.
+	// After a reservation, the rest of the body must arrive within these times. Otherwise,
+	// a slow server could block the memory that all handles share.
 	mediumTimeout = 5 * time.Second
 	largeTimeout  = 15 * time.Second
 )
@@ -37,8 +37,9 @@ type holding struct {
 	read    int // bytes of the body
 }
 
-// readOn reserves n bytes and then continues to read a body up to a limit. take is a
-// method of [bulkhead.Memory]. The reading may take at most the duration within.
+// readOn reserves n bytes with take, a method of [bulkhead.Memory], and then continues to
+// read a body up to a limit. If reading takes longer than the duration within, it ends the
+// attempt.
 func (h *holding) readOn(ctx context.Context, b []byte, r io.Reader, limit int64, take func(context.Context, string, int64) (func(), error), n int64, within time.Duration) ([]byte, error) {
 	release, err := take(ctx, h.owner, n)
 	if err != nil {
@@ -52,7 +53,7 @@ func (h *holding) readOn(ctx context.Context, b []byte, r io.Reader, limit int64
 	return b, err
 }
 
-// paced is a body that is read in small steps.
+// paced reads a body in small steps, at the pace that [bulkhead.Memory] permits.
 type paced struct {
 	ctx    context.Context //nolint:containedctx // of the attempt, for the whole body
 	body   io.Reader
@@ -68,7 +69,7 @@ func (p paced) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// judge calls f with the body in memory.
+// judge calls f, which decodes the body. It first waits until a large body may be decoded.
 func (h *holding) judge(ctx context.Context, f func() *Error) *Error {
 	if h.read > bulkhead.Medium {
 		done, err := h.memory.Decode(ctx)
@@ -80,7 +81,7 @@ func (h *holding) judge(ctx context.Context, f func() *Error) *Error {
 	return f()
 }
 
-// end gives everything back. The body must not be used afterwards.
+// end releases all reserved memory. The body must not be used afterwards.
 func (h *holding) end() {
 	if len(h.release) > 0 {
 		h.memory.Charge(h.owner, int64(h.read))
@@ -90,10 +91,10 @@ func (h *holding) end() {
 	}
 }
 
-// readBody reads a body up to one byte beyond its limit. A hostile server can turn a few
-// bytes into a large body, so everything beyond [freeBody] needs a reservation in the
-// memory that all handles share; see [bulkhead.Memory]. If a server announces a length
-// but sends less, the body takes at most maxSpare.
+// readBody reads a body up to one byte beyond its limit. With compression, a hostile
+// server can turn a few bytes into a large body, so all bytes beyond [freeBody] need a
+// reservation in the memory that all handles share; see [bulkhead.Memory]. If a server
+// announces a longer body than it sends, the buffer has at most maxSpare bytes.
 func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, h *holding) ([]byte, error) {
 	b, err := readOn(a.spare.take(resp.ContentLength), resp.Body, min(limit, freeBody))
 	if err != nil || limit <= freeBody || len(b) <= freeBody {
@@ -106,9 +107,9 @@ func (a *API) readBody(ctx context.Context, resp *http.Response, limit int64, h 
 	return h.readOn(ctx, b, resp.Body, limit, h.memory.ReserveLarge, limit, largeTimeout)
 }
 
-// readOn appends to b what r has, until b has one byte more than limit. The buffer
-// doubles in size. A buffer of [bulkhead.Medium] bytes grows to the limit at once, so that
-// no more than the limit is in use.
+// readOn reads from r and appends to b until r ends or b has one byte more than limit. The
+// buffer doubles in size. A buffer of [bulkhead.Medium] bytes grows to the limit at once,
+// so that no more than the limit is in use.
 func readOn(b []byte, r io.Reader, limit int64) ([]byte, error) {
 	end := int(limit) + 1
 	for len(b) < end {

@@ -56,8 +56,8 @@ type Config struct {
 	// concurrent use. It may be nil.
 	Trace func(ctx context.Context, route string) (end func(status int, err error))
 
-	// Memory is the budget for answers that are not small. Handles that share it
-	// cannot use more together. By default, each API has its own.
+	// Memory is the budget for large answers. Several handles can share a budget and then
+	// together use no more than it permits. By default, each API has its own budget.
 	Memory *bulkhead.Memory
 	// Owner is the party whose part of Memory the answers use, usually a tenant of
 	// the caller.

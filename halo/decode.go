@@ -11,8 +11,8 @@ import (
 // bytes.
 const maxRows = 10_000
 
-// maxPageText is the maximum length of the texts of a page that are kept, in bytes.
-// 10,000 ordinary rows have 1 MB.
+// maxPageText is the maximum total length in bytes of the texts that are kept of a
+// page. The texts of 10,000 ordinary rows have 1 MB.
 const maxPageText = 4 << 20
 
 // unknownCount is the count of an answer that has no record_count.

@@ -28,8 +28,8 @@ var (
 	// ErrUnavailable means a 5xx, a 408, a timeout, a broken connection or a
 	// DNS failure.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrBusy is an ErrUnavailable of this process, not of Halo: the memory for large
-	// answers is in use; see [Config.Memory]. A later call may succeed.
+	// ErrBusy is an ErrUnavailable whose cause is this process, not Halo. The memory for
+	// large answers is in use; see [Config.Memory]. A later call may succeed.
 	ErrBusy = fmt.Errorf("%w for now, too many large answers at once", ErrUnavailable)
 	// ErrNotHalo means that the answer is not from Halo's API: HTML, a
 	// redirect, or JSON of an unexpected shape.

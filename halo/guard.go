@@ -25,7 +25,7 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("100.100.100.200"),    // Alibaba
 	netip.MustParseAddr("100.96.0.96"),        // Volcano Engine
 	netip.MustParseAddr("100.80.80.80"),       // UCloud
-	netip.MustParseAddr("168.63.129.16"),      // Azure: a public address that the virtual machine's host answers
+	netip.MustParseAddr("168.63.129.16"),      // Azure: a public address, answered by the virtual machine's host
 	netip.MustParseAddr("192.0.0.192"),        // Oracle
 	netip.MustParseAddr("fd00:ec2::254"),      // AWS
 	netip.MustParseAddr("fd00:ec2::23"),       // AWS, Kubernetes
@@ -37,9 +37,9 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fe80::a9fe:a9fe"),    // OpenStack
 }
 
-// refusedError explains why an address is refused. No connection is attempted,
-// so the error does not reveal whether a server listens at the address. Nor does it show
-// what a name resolves to.
+// refusedError explains why an address is refused. No connection is attempted, so the
+// error does not reveal whether a server listens at the address. It does not show the
+// addresses of a name, either.
 type refusedError struct {
 	host, why, hint string
 }

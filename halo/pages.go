@@ -259,9 +259,9 @@ func (p *pass) tail(first listing) int {
 	return min((first.count+first.rows-1)/first.rows, maxPages)
 }
 
-// verifyTail reads the last page of the list, then reads the first page again
-// and returns it. Every page that the pass yields is therefore read after TailID, so no
-// change between the two goes unnoticed.
+// verifyTail reads the last page of the list, then reads the first page again and returns
+// it. Every page that the pass yields is therefore read after TailID, so later changes to
+// the list do not go unnoticed.
 func (a *API) verifyTail(ctx context.Context, p *pass, first listing) (listing, error) {
 	tail := p.tail(first)
 	if tail == 0 {

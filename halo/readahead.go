@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Reading ahead pauses when this many rows, bytes or pages are waiting for the caller.
-// A page of 100 rows takes some 30 kB, so a run buffers up to 1.2 MB. Pages in flight
-// count as many bytes as the largest page so far, so a hostile Halo can exceed the limit
-// only once, by the pages that were in flight at that time.
+// Reading ahead pauses when this many rows, bytes or pages are waiting for the caller. A
+// page of 100 rows takes some 30 kB, so a run buffers up to 1.2 MB. A page in flight
+// counts as many bytes as the largest page so far. A hostile Halo can therefore exceed the
+// limit only once, by the size of the pages that are in flight at that time.
 const (
 	aheadRows  = 4000
 	aheadBytes = 4 << 20

@@ -111,9 +111,9 @@ func (a *API) complete(e *Error, ans answer, x exchange) *Error {
 	return e
 }
 
-// send sends a request and reads the answer. It uses the transport directly, so
-// that no redirect is followed with the token. The caller must end held after using
-// the body.
+// send sends a request and reads the answer. It uses the transport directly, so that no
+// redirect is followed with the token. The caller must call held.end after using the
+// body.
 func (a *API) send(req *http.Request, limit int64, held *holding) (answer, *Error) {
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	if a.cfg.HeaderName != "" {

@@ -13,7 +13,7 @@ type row struct {
 	group string // TopLevelName of the previous row; most rows have the same one
 }
 
-// rowBytes is the memory of a [Client] without its texts.
+// rowBytes is the size in bytes of a [Client] without its texts.
 const rowBytes = 88
 
 // bytes returns the number of bytes that the client occupies in memory. Rows share the name

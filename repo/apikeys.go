@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrKeyRight means that the role in Postgres may not make this change to API keys.
-// Workers may not create or revoke keys, and only the owner of the tables may create one
-// of the scope ops.
+// ErrKeyRight means that the role in Postgres may not make this change to API keys. The
+// role of a worker may not create or revoke keys. Only the owner of the tables may create
+// a key with the scope ops.
 var ErrKeyRight = errors.New("the role in Postgres may not make this change to API keys")
 
 // keyRight returns [ErrKeyRight] for the error of a role that lacks a right on API keys,
@@ -23,8 +23,8 @@ var ErrKeyRight = errors.New("the role in Postgres may not make this change to A
 func keyRight(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.Code != "42501" || // insufficient_privilege
-		pg.Routine == "ExecWithCheckOptions" && !strings.Contains(pg.Message, `"ops_keys"`) { // not the wall between tenants
-		return err
+		pg.Routine == "ExecWithCheckOptions" && !strings.Contains(pg.Message, `"ops_keys"`) {
+		return err // including a violation of another policy, such as tenant_wall
 	}
 	return ErrKeyRight
 }

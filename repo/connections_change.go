@@ -90,9 +90,10 @@ func (s *Store) AddConnection(ctx context.Context, tenant, actor string, n NewCo
 }
 
 // UpdateConnection changes a connection and records an event if anything differs. It
-// does not touch mappings. A stored secret stays with the address that it was entered
-// for: another address needs another secret and, if the connection has a header, another
-// value. Otherwise the error is an [*InvalidError].
+// does not touch mappings. A stored secret is only ever sent to the address that it was
+// entered for. A change of address therefore requires a new secret and, if the
+// connection has a header, a new header value. Without them, the error is an
+// [*InvalidError].
 func (s *Store) UpdateConnection(ctx context.Context, tenant, actor string, id uuid.UUID, change ConnectionChange) (Connection, error) {
 	entered := enteredValues{change.Secret, change.HeaderValue}
 	return s.changeConnection(ctx, tenant, actor, id, "connection.changed", entered.how(), entered, func(c *Connection) {
@@ -110,18 +111,19 @@ func (s *Store) SetConnectionState(ctx context.Context, tenant, actor string, id
 	_, err := s.changeConnection(ctx, tenant, actor, id, "connection."+string(state), note(reason), enteredValues{}, func(c *Connection) {
 		if c.State != state {
 			c.State, c.StateReason = state, note(reason)
-			c.NextResyncAt = nil // planned again once it is active
+			c.NextResyncAt = nil // planned again when the connection becomes active
 		}
 	})
 	return err
 }
 
-// enteredValues are the secrets that a person has entered; nil: the stored one stays.
+// enteredValues holds the secrets that a person entered. Nil means that the stored
+// secret is kept.
 type enteredValues struct{ secret, header *secret.String }
 
 func (e enteredValues) none() bool { return e.secret == nil && e.header == nil }
 
-// how returns the text with which events describe the change.
+// how returns the description of the change for events.
 func (e enteredValues) how() string {
 	switch {
 	case e.none():
@@ -134,13 +136,14 @@ func (e enteredValues) how() string {
 	return "secret and header value replaced"
 }
 
-// sealedChange holds the new sealed values; nil: unchanged.
+// sealedChange holds the new sealed values. Nil means that the stored value does not
+// change.
 type sealedChange struct{ secret, header []byte }
 
 func (c sealedChange) unchanged() bool { return c.secret == nil && c.header == nil }
 
-// sealFor seals a connection's secrets for the addresses and the header in next: the
-// entered ones, and the stored ones whose binding has changed.
+// sealFor seals a connection's secrets for the addresses and the header in next. It
+// seals the entered secrets, and those stored secrets whose binding has changed.
 func (s *Store) sealFor(next Connection, stored Credentials, entered enteredValues) (fresh sealedChange, err error) {
 	moved := next.Domain != stored.Domain || next.AuthServer != stored.AuthServer
 	fresh.secret, err = s.sealOne(entered.secret, stored.Secret, moved, "client secret",
@@ -155,7 +158,8 @@ func (s *Store) sealFor(next Connection, stored Credentials, entered enteredValu
 }
 
 // sealOne seals an entered value, or seals the stored value again if its binding
-// changes. It refuses to seal a stored value for a use that it was not entered for.
+// changes. It refuses to seal a stored value for an address or header for which the
+// value was not entered.
 func (s *Store) sealOne(entered *secret.String, stored func() (secret.String, error), moved bool, what string, was, now []string) ([]byte, error) {
 	switch {
 	case entered != nil:
@@ -219,8 +223,8 @@ func (s *Store) changeConnection(ctx context.Context, tenant, actor string, id u
 	return conn, nil
 }
 
-// addConnectionSecurity records the security events of a change: another address, or
-// another secret.
+// addConnectionSecurity records a security event if a change replaces an address, and
+// another one if it replaces a secret.
 func addConnectionSecurity(ctx context.Context, tx pgx.Tx, actor string, was, is Connection, entered enteredValues) error {
 	event := SecurityEvent{Tenant: is.Tenant, Kind: SecurityAddressChanged, Outcome: SecuritySucceeded, Actor: actor}
 	for _, address := range [][2]string{{was.Domain, is.Domain}, {was.AuthServer, is.AuthServer}} {

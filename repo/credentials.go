@@ -10,7 +10,7 @@ import (
 )
 
 // Credentials are a connection and its sealed values, read together. The values open
-// only for the addresses in this Connection, so call no others with them.
+// only for the addresses in this Connection and must not be sent to any other address.
 type Credentials struct {
 	Connection
 	sealed sealedValues

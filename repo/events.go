@@ -27,7 +27,7 @@ type Event struct {
 	ClientID     *int64
 	Before       json.RawMessage // nil: it did not exist before
 	After        json.RawMessage // nil: it no longer exists
-	WrittenBy    *string         // the role in Postgres that wrote it, set by the database; nil: the event is older
+	WrittenBy    *string         // the role in Postgres that wrote the event; nil: the event is older than the column
 }
 
 // EventFilter restricts [Store.Events]. The zero value of a field means no restriction.

@@ -72,8 +72,8 @@ func (s *Store) ResealSecrets(ctx context.Context, after ResealCursor, limit int
 	return r, nil
 }
 
-// reseal seals the values of a connection that begin with one of the prefixes. A value
-// stays bound to the addresses that it opens for.
+// reseal seals the values of a connection that begin with one of the prefixes. A resealed
+// value is bound to the same addresses as before.
 func (s *Store) reseal(ctx context.Context, tx pgx.Tx, c Credentials, prefixes [][]byte, r *Resealed) error {
 	var fresh sealedChange
 	for _, v := range []struct {

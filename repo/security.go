@@ -34,12 +34,12 @@ type SecurityOutcome string
 const (
 	SecuritySucceeded SecurityOutcome = "succeeded"
 	SecurityRefused   SecurityOutcome = "refused"
-	SecurityThrottled SecurityOutcome = "throttled" // not judged, because of too many failed attempts
+	SecurityThrottled SecurityOutcome = "throttled" // not verified, because of too many failed attempts
 )
 
-// SecurityEvent records who signed in, was refused, or changed credentials and rights.
-// The database sets its id, its time and WrittenBy. Security events are never changed, and are deleted
-// only when they are old ([Store.ForgetSecurityEvents]).
+// SecurityEvent records who signed in, was refused, or changed credentials and rights. The
+// database sets ID, At and WrittenBy. Security events are never changed. They are deleted
+// only when they are old; see [Store.ForgetSecurityEvents].
 type SecurityEvent struct {
 	ID        int64
 	At        time.Time
@@ -64,8 +64,8 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
-// originOf returns the origin in ctx, in the form in which it is stored. A command has
-// none.
+// originOf returns the origin in ctx, in the form in which it is stored. The context of a
+// command has no origin.
 func originOf(ctx context.Context) Origin {
 	o, _ := ctx.Value(originKey{}).(Origin)
 	return Origin{Address: plaintext.Clean(o.Address, 100), UserAgent: plaintext.Clean(o.UserAgent, 200)}
@@ -90,8 +90,8 @@ func addSecurityEvent(ctx context.Context, q execer, e SecurityEvent) error {
 	return err
 }
 
-// AddSecurityEvents records events that belong to no other change, such as refused
-// credentials.
+// AddSecurityEvents records events that are not part of another transaction, such as
+// refused credentials.
 func (s *Store) AddSecurityEvents(ctx context.Context, events ...SecurityEvent) error {
 	err := s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		for _, e := range events {
@@ -128,8 +128,8 @@ func (s *Store) SecurityEventsOfAll(ctx context.Context, f SecurityFilter) ([]Se
 }
 
 // AllSecurityEvents returns all events that list returns, newest first. It reads a thousand
-// at a time and ignores f.Limit. The argument list is [Store.SecurityEvents] for one tenant, or
-// [Store.SecurityEventsOfAll].
+// events at a time and ignores f.Limit. The argument list is [Store.SecurityEvents] for one
+// tenant, or [Store.SecurityEventsOfAll].
 func AllSecurityEvents(f SecurityFilter, list func(SecurityFilter) ([]SecurityEvent, error)) iter.Seq2[SecurityEvent, error] {
 	return chunks(func(last *SecurityEvent) ([]SecurityEvent, error) {
 		f := f

@@ -14,20 +14,20 @@ import (
 const JobSecurity = "security"
 
 const (
-	// maxGaps bounds the ids that an export remembers, and exportBatch the events that
-	// it passes on at once.
+	// maxGaps bounds the number of gaps that an export remembers. exportBatch bounds the
+	// number of events in one export.
 	maxGaps     = 1000
 	exportBatch = 500
-	// gapLife is how long an id can still become visible. A transaction of the programs
-	// lasts at most a minute.
+	// gapLife is how long a gap is remembered. It exceeds the time in which an id can
+	// still become visible: a transaction of the programs lasts at most a minute.
 	gapLife = 10 * time.Minute
 )
 
 // exported is the position of the export of security events.
 type exported struct {
 	Last int64 `json:"last"` // the largest id that was visible
-	// Gaps are smaller ids that were not visible. Their transaction has not ended, or was
-	// rolled back.
+	// Gaps are smaller ids that were not visible. Their transactions have not ended, or
+	// were rolled back.
 	Gaps []gap `json:"gaps,omitempty"`
 }
 

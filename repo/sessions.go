@@ -59,9 +59,9 @@ func (s *Store) AddSession(ctx context.Context, tenant string, n NewSession) err
 
 // Session finds a session by its hash among the sessions of all tenants, because the tenant
 // is unknown before authentication. It returns [ErrNotFound] if the session does not exist
-// or has expired, or if its API key has expired or was revoked. The same applies to a
-// session of the product whose sign-in secret is not one of signinSecrets, which are
-// fingerprints.
+// or has expired, or if its API key has expired or was revoked. It also returns ErrNotFound
+// for a session that the product started, unless signinSecrets contains the fingerprint of
+// the session's sign-in secret.
 func (s *Store) Session(ctx context.Context, hash [32]byte, signinSecrets [][]byte) (Session, error) {
 	rows, err := s.forAllTenants().Query(ctx, `
 		select s.id, s.tenant, s.actor, s.scope, s.api_key_id, s.last_seen_at < now() - interval '1 minute' as stale

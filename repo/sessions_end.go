@@ -42,14 +42,14 @@ func (f SessionFilter) args(tenant *string) []any {
 	return []any{tenant, f.ID, note(f.Actor), f.APIKeyID}
 }
 
-// Sessions lists the tenant's open sessions, the last used first. It cannot know which
-// sign-in secrets the workers accept, so it lists sessions of replaced secrets until they
-// expire.
+// Sessions lists the tenant's open sessions, most recently used first. The database does
+// not know which sign-in secrets the workers accept, so Sessions includes sessions of
+// replaced secrets until these sessions expire.
 func (s *Store) Sessions(ctx context.Context, tenant string, f SessionFilter) ([]OpenSession, error) {
 	return querySessions(ctx, s.forTenant(tenant), &tenant, f)
 }
 
-// SessionsOfAll lists the open sessions of all tenants, the last used first.
+// SessionsOfAll lists the open sessions of all tenants, most recently used first.
 func (s *Store) SessionsOfAll(ctx context.Context, f SessionFilter) ([]OpenSession, error) {
 	return querySessions(ctx, s.forAllTenants(), nil, f)
 }
@@ -68,7 +68,7 @@ func querySessions(ctx context.Context, q querier, tenant *string, f SessionFilt
 }
 
 // EndSessions ends the tenant's sessions that match f, and returns their number. Every
-// worker refuses their next request. It is safe to repeat.
+// worker refuses the next request of an ended session. EndSessions is safe to repeat.
 func (s *Store) EndSessions(ctx context.Context, tenant, actor string, f SessionFilter) (int, error) {
 	return endSessions(ctx, s.forTenant(tenant), &tenant, actor, f)
 }
@@ -78,7 +78,7 @@ func (s *Store) EndSessionsOfAll(ctx context.Context, actor string, f SessionFil
 	return endSessions(ctx, s.forAllTenants(), nil, actor, f)
 }
 
-// endSessions deletes sessions and records a security event for each person whose
+// endSessions deletes sessions and records one security event for each actor whose
 // sessions it ended.
 func endSessions(ctx context.Context, in scoped.Scope, tenant *string, actor string, f SessionFilter) (n int, err error) {
 	err = in.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {

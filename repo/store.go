@@ -59,18 +59,18 @@ func (s *Store) IfUnchanged(seen time.Time) *Store {
 // read it.
 func (s *Store) stale(c Connection) bool { return !s.seen.IsZero() && !c.UpdatedAt.Equal(s.seen) }
 
-// Bounds limit what the calls of one tenant may use: connections of the pool, and waits
-// for locks. Stores that share bounds share the limits.
+// Bounds limits the pool connections that the calls of one tenant may use, and the time for
+// which they wait for locks. Stores that share bounds share the limits.
 type Bounds = scoped.Bounds
 
 // NewBounds returns bounds with a maximum number of connections in use, in total and per
 // tenant.
 func NewBounds(connections, perTenant int) *Bounds { return scoped.NewBounds(connections, perTenant) }
 
-// Bounded returns a copy of the store whose calls observe b, for requests by people and
-// programs. A call that cannot get a connection in time returns a
+// Bounded returns a copy of the store whose calls are subject to b. Use it for requests by
+// people and programs. A call that cannot get a connection in time returns a
 // [*bulkhead.FullError], and a call that cannot get a lock in time returns [ErrLocked].
-// Both stores share the pool; close the original.
+// Both stores share the pool, so close only the original.
 func (s *Store) Bounded(b *Bounds) *Store {
 	bounded := *s
 	bounded.pool = s.pool.Bounded(b)

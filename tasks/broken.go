@@ -15,10 +15,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// brokenInterval is how often a server looks for broken tasks whose lease has expired.
-// It is shorter than the 30 s after which asynq's recoverer reads them, because a
-// message that cannot be decoded stops the recoverer: no task of a crashed worker
-// would be executed again.
+// brokenInterval is how often a server looks for broken tasks whose lease has expired. It
+// is shorter than the 30 s after which asynq's recoverer reads such tasks. A message that
+// cannot be decoded stops the recoverer, so that no task of a crashed worker would be
+// executed again.
 const brokenInterval = 10 * time.Second
 
 // brokenError means that asynq can neither execute nor end a task, because of its data
@@ -97,9 +97,9 @@ func digest(message string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// expiredScript returns up to 100 tasks whose lease in KEYS[1] has expired. Before that, it
-// adds an expired lease to the active tasks in KEYS[2] that have none. No recoverer finds
-// those tasks (asynq issues 1051 and 1144).
+// expiredScript returns up to 100 tasks whose lease in KEYS[1] has expired. First, it adds
+// an expired lease for each active task in KEYS[2] that has no lease. asynq's recoverer
+// does not find such tasks (asynq issues 1051 and 1144).
 var expiredScript = redis.NewScript(`
 local now = redis.call('TIME')[1]
 for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
@@ -109,7 +109,7 @@ for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
 end
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)`)
 
-// sweep ends broken tasks from time to time, until the server is draining.
+// sweep ends broken tasks every brokenInterval until the server is draining.
 func (s *Server) sweep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -136,8 +136,8 @@ func (s *Server) sweep() {
 
 // endBroken removes the tasks that asynq took from a queue and can neither execute nor
 // end. Each of them is logged and observed once, by the server that removed it, as an
-// execution with the verdict never. If its run is in the ledger and has not ended, it
-// is enqueued again from there.
+// execution with the verdict never. If its run is in the ledger and has not ended, the
+// dispatcher enqueues the run again.
 func (s *Server) endBroken(ctx context.Context) error {
 	for _, queue := range queueNames() {
 		prefix := "asynq:{" + queue + "}:"

@@ -152,8 +152,8 @@ func enqueue[A Args[A], R any](ctx context.Context, c *Client, kind Kind[A, R], 
 	return c.send(ctx, cmd)
 }
 
-// revive restarts an archived task. It removes a broken task and then reports that the
-// id is free.
+// revive restarts an archived task. If the task is broken, revive removes it and reports
+// that the id is free.
 func (c *Client) revive(ctx context.Context, queue, runID string) (free bool, err error) {
 	info, err := c.find(ctx, runID, queue)
 	if broken, ok := errors.AsType[*brokenError](err); ok {

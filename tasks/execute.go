@@ -18,7 +18,8 @@ const (
 	resultTimeout = 20 * time.Second
 	resultRetry   = 500 * time.Millisecond
 	// maxAttempts bounds the number of attempts in a task's message, so that a forged task
-	// ends. With the longest delays, the attempts take more than half a day.
+	// does not run forever. With the longest delays, this many attempts take more than
+	// half a day.
 	maxAttempts = 100
 )
 

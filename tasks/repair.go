@@ -39,10 +39,10 @@ func (c *Client) SetEpoch(ctx context.Context) error {
 // removed, and otherwise -1.
 //
 //   - Lists still hold the id, but the hash is missing or has no message. The hash was
-//     evicted, or a late write of a result created it (asynq issue 1167). A new task
-//     with the same id would run twice, so the script removes the id from KEYS[2] to
-//     KEYS[8]. It also does so if the message is the one with the digest ARGV[2], which
-//     [examine] has found to be broken.
+//     evicted, or a late write of a result created it (asynq issue 1167). A new task with
+//     the same id would run twice, so the script removes the id from KEYS[2] to KEYS[8].
+//     The script also removes the id if the message has the digest ARGV[2], because
+//     [examine] found that message to be broken.
 //   - The task is active but has no lease in KEYS[2]. No recoverer finds such a task
 //     (asynq issues 1051 and 1144), so the script adds an expired lease.
 var repairScript = redis.NewScript(`
@@ -67,9 +67,9 @@ if redis.call('HGET', KEYS[1], 'state') == 'active' and not redis.call('ZSCORE',
 end
 return -1`)
 
-// repair repairs a stuck task. It removes the task if its message is missing or has the
-// given digest, which may be empty. The result free reports whether the task id is
-// unused, and removed whether this call has removed the task.
+// repair repairs a stuck task. It removes the task if the message is missing or has the
+// given digest. The digest may be empty. The result free reports whether the task id is
+// unused. The result removed reports whether this call removed the task.
 func repair(ctx context.Context, rdb redis.UniversalClient, queue, runID, digest string) (free, removed bool, err error) {
 	keys := []string{"t:" + runID, "lease", "scheduled", "retry", "archived", "completed", "pending", "active"}
 	for i, key := range keys {

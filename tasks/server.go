@@ -101,19 +101,19 @@ type Done struct {
 
 // Server takes tasks from the queues and passes them to handlers, one per kind.
 //
-// It adds the following to asynq: - It decodes payloads strictly. It archives a task with
-// an invalid payload and
-//
-//	  reports it to OnReject.
-//	- Handlers can return [Later] and [Never]. A Later uses up no attempt, even if the
-//	  handler returns it in the last attempt.
-//	- Handlers are notified early of a shutdown, so that they can finish a page.
-//	- It retries writing a result that Redis does not accept at once. It does not
-//	  execute a task again whose result is stored. asynq v0.25 and v0.26 retry a lost
-//	  "done" with a cancelled context, so the task would run again two minutes later.
-//	- It removes tasks that asynq can neither execute nor end, because their messages
-//	  cannot be decoded or name another task. asynq would keep them active for good, and
-//	  would no longer recover the tasks of crashed workers.
+// It adds the following to asynq:
+//   - It decodes payloads strictly. It archives a task with an invalid payload and
+//     reports it to OnReject.
+//   - Handlers can return [Later] and [Never]. A Later uses up no attempt, even if the
+//     handler returns it in the last attempt.
+//   - Handlers are notified early of a shutdown, so that they can finish a page.
+//   - If Redis does not accept a result at once, it tries to write the result again. It
+//     does not execute a task again whose result is stored. asynq v0.25 and v0.26 retry
+//     a lost "done" with a cancelled context, so the task would run again two minutes
+//     later.
+//   - It removes tasks that asynq can neither execute nor end, because their messages
+//     cannot be decoded or name another task. asynq would keep such tasks active for
+//     good and would no longer recover the tasks of crashed workers.
 //
 // It logs one line per execution, without the payload.
 type Server struct {

@@ -29,7 +29,7 @@ type server struct {
 }
 
 // TB is the part of [testing.TB] that [Start] needs. This package does not import testing,
-// to keep that package out of the demo.
+// because the demo imports this package.
 type TB interface {
 	Helper()
 	Cleanup(func())

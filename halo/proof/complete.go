@@ -15,17 +15,17 @@ const MaxPasses = 3
 // that existed throughout has been seen. The reason is for people; it is empty if the
 // list is proved complete.
 //
-// Halo pages by offset: when a client is deleted, all later clients move up, and the
-// client at the page boundary is never shown. So a single pass is a proof only if Halo
-// counted as many clients as it showed, in ascending order of id, and nothing was deleted
-// meanwhile. A deletion appears as a falling count, or as additions (ids beyond the last id
-// at the start) that the count does not reflect.
+// Halo pages by offset: when a client is deleted, all later clients move up, and the client
+// at the page boundary is never shown. So a single pass is a proof only if Halo counted as
+// many clients as it showed, in ascending order of id, and nothing was deleted during the
+// pass. A deletion appears as a falling count, or as additions (ids beyond the last id at
+// the start) that the count does not reflect.
 //
 // Otherwise the proof needs a second pass that shows exactly the same ids. A client that
 // the first pass missed has moved up because another client, which the pass had shown, was
 // deleted. The second pass does not show the deleted client. This proof needs neither an
-// order nor a count. A count that is smaller than the number of clients is not an obstacle.
-// A larger count is one, because Halo then has clients that it did not return.
+// order nor a count. A count that is smaller than the number of clients does not prevent
+// the proof. A larger count does, because Halo then has clients that it did not return.
 func Complete(passes []halo.Certificate) (complete bool, reason string) {
 	last := passes[len(passes)-1]
 	if reason := gap(last); reason != "" {

@@ -222,8 +222,8 @@ func (s *state) forget(now, window int64) {
 	}
 }
 
-// spent reports whether the state permits the same requests as no state: it has no grant
-// in its longest window, no pause, and no lowered limit.
+// spent reports whether the state permits the same requests as an empty state. Such a
+// state has no grant in its longest window, no pause and no lowered limit.
 func (s *state) spent(now int64) bool {
 	newest := max(last(s.grants[common]), last(s.grants[reserve]))
 	return newest <= now-s.keep && s.pause <= now && s.settle <= now && s.calm <= now &&

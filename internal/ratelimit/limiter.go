@@ -93,7 +93,7 @@ type Limiter struct {
 
 	mu      sync.Mutex
 	synced  map[string]*syncState // by instance
-	sweepAt int                   // number of instances at which unused ones are removed
+	sweepAt int                   // number of instances at which unused instances are removed
 }
 
 // syncState is what this process has exchanged with Redis about one instance.
@@ -301,8 +301,8 @@ func (l *Limiter) syncState(instance string) *syncState {
 // unusedTime is the time after which no call is still using a [syncState].
 const unusedTime = time.Minute
 
-// sweep removes what is known about instances whose local state means nothing. The caller
-// must hold l.mu.
+// sweep removes the data about unused instances that have no local state. The caller must
+// hold l.mu.
 func (l *Limiter) sweep(now int64) {
 	has := l.local.forget()
 	for instance, s := range l.synced {

@@ -20,16 +20,16 @@ type memory struct {
 	now     func() int64
 	mu      sync.Mutex
 	states  map[string]*state
-	sweepAt int // number of states at which those that mean nothing are removed
+	sweepAt int // number of states at which states without effect are removed
 }
 
 func newMemory() *memory {
 	return &memory{now: stopwatch(), states: map[string]*state{}, sweepAt: minSweep}
 }
 
-// minSweep is the number of instances up to which none is forgotten. Users enter the
-// addresses of instances, so the number of instances that a process has ever called has no
-// bound.
+// minSweep is the number of instances up to which no instance is forgotten. Users enter
+// the addresses of instances, so without forgetting, the number of instances in memory
+// would have no bound.
 const minSweep = 1000
 
 // stopwatch returns a monotonic clock in microseconds.
@@ -51,8 +51,8 @@ func (m *memory) state(instance string) *state {
 	return s
 }
 
-// sweep removes the states that mean nothing: a new state permits the same requests. The
-// caller must hold m.mu.
+// sweep removes the states that have no effect, because a new state would permit the same
+// requests. The caller must hold m.mu.
 func (m *memory) sweep() {
 	now := m.now()
 	for instance, s := range m.states {
@@ -63,8 +63,8 @@ func (m *memory) sweep() {
 	m.sweepAt = max(minSweep, 2*len(m.states))
 }
 
-// forget removes the states that mean nothing and returns a function that reports whether
-// an instance still has a state.
+// forget removes the states that have no effect. It returns a function that reports
+// whether an instance still has a state.
 func (m *memory) forget() (has func(instance string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,9 +1,10 @@
 package secret
 
-// Binding is what the sealed values of a connection are bound to: the row, and
-// everything that decides which server receives the value, and as what. A value opens
-// only with the binding that it was sealed with. Someone who can change a row in the
-// database, but has no key set, therefore cannot have a value sent elsewhere.
+// Binding holds the data to which the sealed values of a connection are bound: the
+// row, and the settings that determine which server receives a value and for which
+// purpose. A value opens only with the binding with which it was sealed. An attacker
+// who can change a row in the database, but does not have the key set, therefore
+// cannot redirect a value to another server.
 type Binding struct {
 	Tenant, Connection   string // the row; Connection is the id
 	AuthServer, Domain   string // as stored, without normalisation

@@ -1,7 +1,7 @@
-// Package secret keeps credentials out of logs and encrypts them for the database.
-// [String] is a string that does not print its text. [Keyset] seals such a string with
-// AES-256-GCM and binds it to its row and to its use, see [Binding]. A sealed value that
-// is copied to another row, or whose row gets another address, therefore does not open.
+// Package secret keeps credentials out of logs and encrypts them for the database. [String]
+// is a string that does not print its text. [Keyset] seals such a string with AES-256-GCM
+// and binds it to its row and its use; see [Binding]. Therefore a sealed value does not
+// open after it was copied to another row, or after the address in its row was changed.
 // [CheckMode] checks the permissions of files with secrets.
 //
 // The text form of a key set is one line (`hsk1:…`). A key set has one primary key, which

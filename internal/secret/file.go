@@ -5,10 +5,11 @@ import (
 	"io/fs"
 )
 
-// CheckMode returns an error if the permissions of a secret's file are too wide, with
-// the command that corrects them. No one but the owner may change the file. No one but
-// the owner and the group may read it, unless shared is true. Only regular files are
-// checked: a pipe or a terminal keeps no secret.
+// CheckMode returns an error if the permissions of a file with a secret are too wide.
+// The error contains the command that corrects them. No one but the owner may change
+// the file. No one but the owner and the group may read it, unless shared is true.
+// Only regular files are checked, because a pipe or a terminal does not store the
+// secret.
 func CheckMode(path string, info fs.FileInfo, shared bool) error {
 	const writable, readable fs.FileMode = 0o022, 0o004
 	mode := info.Mode().Perm()

@@ -26,8 +26,8 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// The roles of the programs do not own the tables and have only the rights that a worker
-// or the CLI needs.
+// The roles of the programs do not own the tables. Each role has only the rights that the
+// worker or the CLI needs.
 const (
 	workerRole = "halosync_worker"
 	cliRole    = "halosync_cli"
@@ -231,8 +231,8 @@ func database(tb testing.TB, with string) string {
 }
 
 // Worker returns the address of a database from [URL] for the role of a worker. Row level
-// security applies to that role, but not to the owner, who connects with url. Any other
-// address is returned unchanged.
+// security applies to that role, but not to the owner of the tables, whose address is
+// url. Any other address is returned unchanged.
 func Worker(tb testing.TB, url string) string {
 	tb.Helper()
 	return as(workerRole, url)

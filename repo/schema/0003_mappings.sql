@@ -56,8 +56,8 @@ create unique index mappings_client on halosync.mappings (connection_id, client_
 create index mappings_deleted on halosync.mappings (connection_id, client_id) where deleted_at is not null;
 -- Store.MapPairs finds pairs that were unmapped since the run was requested.
 create index mappings_pair on halosync.mappings (connection_id, company_id, client_id) where deleted_at is not null;
--- When an undo deletes a company, the foreign key to companies needs all mappings of the
--- company, including deleted ones. So does Store.UndoCompanies.
+-- When an undo deletes a company, the check of the foreign key to companies looks up all
+-- mappings of the company, including deleted ones. Store.UndoCompanies looks them up, too.
 create index mappings_by_company on halosync.mappings (company_id, tenant);
 -- Store.UndoMappings finds the mappings that a run created.
 create index mappings_by_run on halosync.mappings (run_id, id) where run_id is not null;

@@ -11,9 +11,9 @@ alter table halosync.sessions
     add column user_agent text not null default '' check (length(user_agent) <= 200),
     add constraint sessions_id unique (tenant, id);
 
--- Who signed in, was refused, or changed credentials and rights, and from where.
--- The tenant is null if the event concerns the installation, or if the tenant is
--- unknown because a credential was refused; tenants do not see these rows.
+-- Security events record who signed in, was refused, or changed credentials and rights, and
+-- from where. The tenant is null if the event concerns the installation, or if the tenant
+-- is unknown because a credential was refused; tenants do not see these rows.
 create table halosync.security_events (
     id         bigint primary key,
     at         timestamptz not null,
@@ -36,9 +36,9 @@ create policy tenant_wall on halosync.security_events using (
     tenant = (select current_setting('halosync.tenant', true))
     or (select coalesce(current_setting('halosync.tenant', true), '*') = '*'));
 
--- stamp_security_event sets id, time and role of a new event, whatever the statement
--- says, so that a role that may add events cannot backdate them. It runs with the rights of
--- its owner, so that this role needs no right on the sequence.
+-- stamp_security_event sets id, time and role of a new event and overrides the values in
+-- the statement, so that a role that may add events cannot backdate them. The function runs
+-- with the rights of its owner, so the role needs no right on the sequence.
 create sequence halosync.security_events_id owned by halosync.security_events.id;
 -- +goose StatementBegin
 create function halosync.stamp_security_event() returns trigger

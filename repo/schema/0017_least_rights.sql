@@ -1,9 +1,9 @@
 -- halosync:oldest-program 9
 
 -- +goose Up
--- What a role must not be able to do with the rights that it needs: act for a tenant
--- that its session does not name, choose what the database records by itself, or give
--- itself more rights.
+-- This migration prevents a role from misusing the rights that it needs. A role must not be
+-- able to act for a tenant that its session does not name, to choose values that the
+-- database records by itself, or to give itself more rights.
 
 -- The role that wrote the event. A program names the actor, but worker migrate --grant-to
 -- and --grant-cli-to do not give its role the right to choose the id, the time and this
@@ -15,8 +15,8 @@ alter table halosync.events alter column written_by set default session_user;
 -- that shows the queues of all tenants.
 create policy ops_keys on halosync.api_keys as restrictive for insert with check (scope <> 'ops');
 
--- A revoked key stays revoked, because a role that may revoke a key could otherwise also
--- bring back one of a wider scope.
+-- A revoked key stays revoked. Otherwise, a role that may revoke keys could also reactivate
+-- a revoked key with a wider scope.
 -- +goose StatementBegin
 create function halosync.keep_revoked() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -45,8 +45,8 @@ alter table halosync.sessions drop constraint if exists sessions_tenant_api_key_
 
 -- See migration 0005. In addition:
 --   * If the session names a tenant in halosync.tenant, only connections of that tenant
---     exist. The connection is not even read, so that neither the error nor the time, nor
---     a wait for a lock, depends on another tenant's rows.
+--     exist. The rows of other tenants are not read, so that they affect neither the error
+--     nor the response time nor waits for locks.
 --   * A requester in SQL cannot use the names that halosync's own programs record.
 -- +goose StatementBegin
 create or replace function halosync.enqueue(kind text, tenant text, connection_id uuid, args jsonb, requested_by text) returns uuid
@@ -114,10 +114,11 @@ end
 $$;
 -- +goose StatementEnd
 
--- See migration 0006. An age can be equal to 30 days and still reach less far back, for
--- example '-100 years 36030 days', because intervals are compared with months of 30 days
--- but subtracted with the calendar's months. Therefore the limits are compared as times.
--- If the session names a tenant, only that tenant's events are deleted.
+-- See migration 0006. An age can compare as equal to 30 days but lead to a later time than
+-- 30 days ago, for example '-100 years 36030 days'. The reason is that comparing intervals
+-- counts a month as 30 days, but subtracting them uses calendar months. Therefore the
+-- function compares times. If the session names a tenant, only that tenant's events are
+-- deleted.
 -- +goose StatementBegin
 create or replace function halosync.forget_events(of_tenant text, age interval, most integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -141,16 +142,17 @@ end
 $$;
 -- +goose StatementEnd
 
--- The trigger function must not find a function that a session has put before those of
--- Postgres, and no one needs to call it by name.
+-- A fixed search_path ensures that the trigger function calls the functions of Postgres,
+-- even if a session has defined functions of the same name. No one needs to call the
+-- trigger function by name.
 alter function halosync.refuse_change() set search_path = pg_catalog, pg_temp;
 revoke execute on function halosync.refuse_change() from public;
 
--- The view reads with the rights of its owner, to which row level security does not
--- apply. It therefore repeats the condition of the policy tenant_wall, as run_reasons
--- does. It is not a security barrier: with a barrier, a join of the product could no longer
--- use an index for each row, and a session that can run a function of its own choice can
--- also change the setting.
+-- The view reads with the rights of its owner, to which row level security does not apply.
+-- It therefore repeats the condition of the policy tenant_wall, as run_reasons does. The
+-- view is not a security barrier. With a barrier, a join in the product could no longer use
+-- an index for each row. A barrier would not help either, because a session that can run
+-- its own functions can also change the setting.
 create or replace view halosync.current_mappings as
 select m.tenant, m.id, m.connection_id, n.name as connection, m.company_id, c.name as company_name,
     m.client_id, m.client_name, m.client_inactive, m.mapped_at, m.mapped_by, m.state, m.state_reason,

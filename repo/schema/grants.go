@@ -15,8 +15,8 @@ import (
 // Program is a program for which [Grant] grants rights.
 type Program string
 
-// The programs. Each has a role of its own, so that an attacker who controls one of them
-// does not get the rights of the other.
+// The programs. Each program has its own role, so that an attacker who controls one
+// program does not get the rights of the other.
 const (
 	Worker Program = "worker" // also serves the console and the API
 	CLI    Program = "cli"
@@ -78,7 +78,7 @@ func splitRights(list string) (parsed []right) {
 }
 
 // forgetting lists the signatures of the only functions with which a program's role can
-// delete events and security events. Only workers need it.
+// delete events and security events. Only workers need the right to call them.
 var forgetting = []string{
 	"halosync.forget_events(text, interval, integer)",
 	"halosync.forget_security_events(interval, integer)",

@@ -27,8 +27,8 @@ const versionTable = "halosync.schema_versions"
 type Result struct {
 	From, To int64 // schema versions; 0 is an empty database
 
-	Sealed     int         // credentials that a migration has sealed again
-	Unreadable []uuid.UUID // connections with a credential that did not open, which stays as it was
+	Sealed     int         // credentials that a migration resealed
+	Unreadable []uuid.UUID // connections with a credential that did not open and was left unchanged
 }
 
 // Migrate brings the schema up to the program's version. Several processes may call it
@@ -42,7 +42,7 @@ func Migrate(ctx context.Context, url string) (Result, error) {
 }
 
 // MigrateWith is like [Migrate] with a key set, which may be nil. If a migration must
-// seal stored credentials again and there is no key set, the error is a [*KeysError].
+// reseal stored credentials and keys is nil, the error is a [*KeysError].
 func MigrateWith(ctx context.Context, url string, keys *secret.Keyset) (Result, error) {
 	return migrate(ctx, url, keys, embedded, baseline)
 }

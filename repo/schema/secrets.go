@@ -13,16 +13,17 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Before schema 15, the sealed values of a connection were bound to its row only, so
-// someone who changed the row's addresses got the secret sent to them. The migration
-// contains the line
+// Before schema 15, the sealed values of a connection were bound only to its row. An
+// attacker who changed the addresses in the row therefore received the secret. The
+// migration contains the line
 //
 //	-- halosync:bind-secrets
 //
-// [MigrateWith] then seals the stored values again with a [secret.Binding], before it
-// applies the migration. No other code opens values of the older form: if a program
-// accepted them, an attacker could put one from a backup beside another address. The
-// migration trusts the addresses that it finds, as every program did before it.
+// Before it applies the migration, [MigrateWith] reseals the stored values with a
+// [secret.Binding]. No other code opens values of the older form. If a program
+// accepted them, an attacker could copy a value from a backup into a row with another
+// address. The migration has to trust the addresses in the rows, as earlier programs
+// did.
 var bindLine = regexp.MustCompile(`(?m)^-- halosync:bind-secrets\s*$`)
 
 // bindsSecrets reports whether one of the migrations after version contains the line.
@@ -30,8 +31,8 @@ func bindsSecrets(migrations fs.FS, version int64) (bool, error) {
 	return anyAfter(migrations, version, bindLine)
 }
 
-// KeysError reports that a migration cannot seal stored credentials again. Nothing has
-// changed.
+// KeysError reports that a migration cannot reseal stored credentials. The migration
+// has changed nothing.
 type KeysError struct {
 	Connections int    // number of connections
 	Missing     uint32 // a key that is not in the key set; 0: there is no key set
@@ -55,9 +56,10 @@ type boundRow struct {
 	SecretSealed, HeaderSealed               []byte
 }
 
-// bindSecrets seals all credentials again in one transaction. Values that already have
-// the new form, after an interrupted migration, stay. So do values that do not open,
-// which are useless before and after; unreadable lists their connections.
+// bindSecrets reseals all credentials in one transaction. It leaves values unchanged
+// that already have the new form because an earlier migration was interrupted. It also
+// leaves values that do not open, because no program can use them; the result
+// unreadable lists their connections.
 func bindSecrets(ctx context.Context, cfg *pgx.ConnConfig, keys *secret.Keyset) (sealed int, unreadable []uuid.UUID, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -96,8 +98,9 @@ func bindSecrets(ctx context.Context, cfg *pgx.ConnConfig, keys *secret.Keyset) 
 	return sealed, unreadable, err
 }
 
-// bindRow seals the values of one connection again and returns their number. The error
-// is a [secret.ErrOpen] if one of them does not open; the other one is sealed anyway.
+// bindRow reseals the values of one connection and returns how many it resealed. If
+// one of the two values does not open, bindRow reseals the other one and returns a
+// [secret.ErrOpen].
 func bindRow(ctx context.Context, tx pgx.Tx, keys *secret.Keyset, row boundRow) (sealed int, err error) {
 	binding := secret.Binding{
 		Tenant: row.Tenant, Connection: row.ID.String(), AuthServer: row.AuthServer, Domain: row.Domain,

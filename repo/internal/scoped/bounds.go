@@ -22,19 +22,19 @@ const (
 	connectionWait = 10 * time.Second
 	// lockTimeout limits the wait of one statement for a lock.
 	lockTimeout = 2 * time.Second
-	// tenantLockTimeout limits the wait for a tenant's lock. The waits in Postgres, which
-	// hold a connection, take minLockTry to maxLockTry. Between them are pauses without a
-	// connection.
+	// tenantLockTimeout limits the wait for a tenant's lock. A single attempt to lock holds
+	// a connection and waits from minLockTry to maxLockTry. Between two attempts, the
+	// caller pauses for lockPause without a connection.
 	tenantLockTimeout = 5 * time.Second
 	minLockTry        = 100 * time.Millisecond
 	maxLockTry        = 400 * time.Millisecond
 	lockPause         = 200 * time.Millisecond
-	// heavyWait limits the wait for the turn of a statement that takes seconds.
+	// heavyWait limits how long [Scope.InHeavyTx] waits before it starts a transaction.
 	heavyWait = 30 * time.Second
 )
 
-// Bounds limit what the statements of one tenant may use, so that other tenants do not
-// wait for them.
+// Bounds limits the resources that the statements of one tenant may use, so that other
+// tenants do not wait for these statements.
 type Bounds struct {
 	connections *bulkhead.Bulkhead
 	writers     *bulkhead.Bulkhead
@@ -52,7 +52,8 @@ func NewBounds(connections, perTenant int) *Bounds {
 }
 
 const (
-	// maxWriters does not limit anything: only the part of each tenant matters.
+	// maxWriters is so large that it limits nothing. Only the limit per tenant applies to
+	// writers.
 	maxWriters = 1 << 30
 	// maxHeavy is the maximum number of [Scope.InHeavyTx] transactions that run at the same
 	// time. Each of them keeps a core of the server busy.
@@ -82,11 +83,11 @@ func (s Scope) enter(ctx context.Context) (leave func(), err error) {
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
-// InLockedTx is like [Scope.InTx], with a lock that lockSQL takes for arg as the first
-// statement. With [Bounds], the transactions of a tenant wait for each other in this
-// process, without a connection, and the first of them waits for transactions elsewhere
-// only a few seconds, half of that time without a connection. If the lock is not free by
-// then, it returns [ErrLocked].
+// InLockedTx is like [Scope.InTx], but first takes the lock that the statement lockSQL
+// takes for arg. With [Bounds], transactions of one tenant in this process wait for each
+// other without a connection. The first of them waits a few seconds for transactions of
+// other processes, about half of that time without a connection. If the lock is not free by
+// then, InLockedTx returns [ErrLocked].
 func (s Scope) InLockedTx(caller context.Context, lockSQL, arg string, f func(context.Context, pgx.Tx) error) error {
 	if s.p.bounds == nil {
 		return s.InTx(caller, func(ctx context.Context, tx pgx.Tx) error {
@@ -126,7 +127,8 @@ func (s Scope) InLockedTx(caller context.Context, lockSQL, arg string, f func(co
 }
 
 // InHeavyTx is like [Scope.InLongTx] for statements that keep the server busy for seconds.
-// With [Bounds], only a few of them run at the same time, and one per tenant.
+// With [Bounds], at most maxHeavy such transactions run at the same time, and at most one
+// per tenant.
 func (s Scope) InHeavyTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
 	if s.p.bounds != nil {
 		release, err := s.p.bounds.heavy.Acquire(ctx, heavyWait, s.setting, 1)

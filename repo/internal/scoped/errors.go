@@ -16,8 +16,9 @@ import (
 var ErrUnavailable = errors.New("postgres is unavailable")
 
 // Explain adds [ErrUnavailable] to an error that comes from the connection or from the
-// server's state, [ErrLocked] to one about a lock that was not free in time, and advice to
-// an error that comes from a pooler. It returns all other errors, and nil, unchanged.
+// server's state, [ErrLocked] to the error for a lock that was not free in time, and
+// advice to an error that comes from a pooler. It returns all other errors, and nil,
+// unchanged.
 func Explain(err error) error {
 	switch {
 	case isPooler(err):
