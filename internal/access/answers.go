@@ -106,9 +106,9 @@ func signInPath(next string) string {
 	return "/signin?" + url.Values{"next": {next}}.Encode()
 }
 
-// localPath returns the page to open after signing in: the argument next if it is a page of
-// the console, otherwise the first page. It never returns the address of another host,
-// however next is spelled.
+// localPath returns the page to open after signing in. This is the argument next if next is
+// a page of the console, and otherwise the first page. It never returns the address of
+// another host, however next is spelled.
 func localPath(next string) string {
 	const maxLength = 2000 // bytes
 	u, err := url.Parse(next)

@@ -27,7 +27,7 @@ type Config struct {
 	// default 15 s.
 	KeepAlive time.Duration
 	// MaxStreams is the maximum number of open streams; default 100. One tenant may open
-	// a tenth of them, and one key four fifths of its tenant's.
+	// a tenth of these streams, and one key four fifths of its tenant's streams.
 	MaxStreams int
 }
 

@@ -146,8 +146,8 @@ func (s *stream) write(text string) {
 
 var runType = reflect.TypeFor[view.Run]()
 
-// streams limits the open streams: in total, per tenant and per key. One key leaves a part
-// of its tenant's streams to the others.
+// streams limits the open streams in total, per tenant and per key. The limit per key is
+// below the limit per tenant, so that other keys of the tenant can also open streams.
 type streams struct{ tenants, keys *bulkhead.Bulkhead }
 
 func newStreams(limit int) streams {

@@ -52,8 +52,8 @@ func (r *request) setFlash(f *flash) {
 	http.SetCookie(r.w, r.c.site.Cookie(flashCookie, value+"."+r.Sign(flashCookie+value), flashSeconds))
 }
 
-// takeFlash returns the message and deletes its cookie. It returns nil if another session
-// has set the cookie, or anyone else.
+// takeFlash returns the message and deletes its cookie. It returns nil if this session
+// did not set the cookie.
 func (r *request) takeFlash() *flash {
 	sent := r.c.site.ReadCookie(r.Request, flashCookie)
 	if sent == "" {

@@ -32,8 +32,8 @@ type listed[T any] struct {
 
 // paginate reads a page. The function fetch returns up to limit rows after from, or
 // before from if backwards is set, nearest first. If from is zero, fetch begins at the
-// start of the list, or at its end if backwards is set. All pages cost the same, because
-// nothing is counted.
+// start of the list, or at its end if backwards is set. Every page takes about the same
+// time, because paginate does not count the rows.
 func paginate[T any](r *request, id func(T) uuid.UUID, fetch func(backwards bool, from uuid.UUID, limit int) ([]T, error)) (listed[T], error) {
 	at := r.span()
 	backwards := at.before != uuid.UUID{}

@@ -42,7 +42,7 @@ func (c *Console) security(r *request) error {
 	return r.render("security", "Security events", p)
 }
 
-// securityWords are the kinds of security events as a page shows them.
+// securityWords maps the kinds of security events to the words that the page shows.
 var securityWords = map[repo.SecurityKind]string{
 	repo.SecuritySignIn: "Sign-in", repo.SecurityKeyUsed: "API key used", repo.SecurityKeyAdded: "API key added",
 	repo.SecurityKeyRevoked: "API key revoked", repo.SecuritySessionEnded: "Session ended", repo.SecuritySecretChanged: "Secret of a connection changed",

@@ -25,7 +25,8 @@ func (c *Console) sessions(r *request) error {
 	return r.render("sessions", "Your sessions", sessionsPage{rows, r.SessionID})
 }
 
-// endSession ends one session of the signed-in person. It does not end anyone else's.
+// endSession ends one session of the signed-in person. It never ends a session of
+// another person.
 func (c *Console) endSession(r *request) error {
 	id, err := r.id()
 	if err != nil {

@@ -136,8 +136,8 @@ func (d *stage) migrate(ctx context.Context) error {
 	return cmd.Run()
 }
 
-// opsKey creates a key for the console. The key also shows the queues, so only
-// the owner of the tables can create it.
+// opsKey creates a key for the console. The key has the scope ops, so that it
+// also shows the queues. Only the owner of the tables can create such a key.
 func (d *stage) opsKey(ctx context.Context) (string, error) {
 	cmd := d.asOwner(ctx, "enqueue", "apikey", "new", "demo", "--scope", "ops")
 	cmd.Stderr = os.Stderr

@@ -15,9 +15,8 @@ import (
 // askTimeout bounds the duration of one command to a server on this machine.
 const askTimeout = 5 * time.Second
 
-// ask sends one command on a new connection and returns the reply. The values
-// of an array are on separate lines. Because of the function ask, this package needs no
-// Redis client.
+// ask sends one command on a new connection and returns the reply. The values of an
+// array are on separate lines. It saves this package the dependency on a Redis client.
 func ask(ctx context.Context, addr string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -104,9 +104,10 @@ func NewRun[A tasks.Args[A]](kind repo.RunKind, runID string, args A) (repo.NewR
 	}, nil
 }
 
-// FromQueue returns the ledger's row for a run that only the queue has. Anyone who can
-// write to the queue chooses the requester, so the names that halosync's own programs
-// record get a prefix. The function halosync.enqueue does the same with the prefix "sql:".
+// FromQueue returns the ledger's row for a run that only the queue has. A client that can
+// write to the queue can choose any requester, so FromQueue adds a prefix to names that
+// only halosync's own programs record. The function halosync.enqueue does the same with the
+// prefix "sql:".
 func FromQueue(n repo.NewRun) repo.NewRun {
 	if ownRequester.MatchString(n.RequestedBy) {
 		n.RequestedBy = "queue:" + strings.TrimSpace(n.RequestedBy)

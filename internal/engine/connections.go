@@ -56,10 +56,10 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	case change.Secret == nil:
 		return conn, dial.CredentialsError(conn, err)
 	case change.Domain == nil || change.AuthServer == nil:
-		// A person who enters only the secret would send it to these addresses without
-		// having seen them.
-		return conn, usagef("the stored secret does not open for the addresses %s and %s, which someone may have changed: "+
-			"check them, and enter domain and authorisation server together with the secret", conn.Domain, conn.AuthServer)
+		// If the person entered only the secret, it would be sent to these addresses,
+		// which the person may never have seen.
+		return conn, usagef("the stored secret does not open for the addresses %s and %s, so someone may have changed them: "+
+			"check both addresses and enter them together with the client secret", conn.Domain, conn.AuthServer)
 	}
 	var header secret.String
 	if change.HeaderValue == nil {

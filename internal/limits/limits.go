@@ -23,8 +23,9 @@ const (
 	// key or one user of the product. A person with five open pages causes about 300.
 	tenantPerMinute = 3000
 	keyPerMinute    = 1200
-	// maxRequests is the number of requests in progress, and maxTenantRequests the part
-	// of one tenant. Ten tenants that send as many as they can leave a third to the rest.
+	// maxRequests is the number of requests in progress, and maxTenantRequests the part of
+	// one tenant. If ten tenants use their whole part, more than a third of the total
+	// remains for all others.
 	maxRequests       = 512
 	maxTenantRequests = 32
 	// smallBody is the size in bytes up to which a body needs no reservation.

@@ -260,8 +260,8 @@ func spellings(table string) map[string]string {
 	return forms
 }
 
-// affixes are forms that are written without a space, at either end of a name. A form that
-// ends in another form is listed before that form.
+// affixes are forms that are written without a space, at either end of a name. If one form
+// ends in another, the longer one is listed first.
 var affixes = []struct{ text, form string }{
 	{"股份有限公司", "股份有限公司"},
 	{"有限责任公司", "有限公司"}, {"有限責任公司", "有限公司"},

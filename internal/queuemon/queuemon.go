@@ -93,16 +93,17 @@ func isFile(below string) bool {
 	return strings.HasPrefix(below, "/static/") || path.Dir(below) == "/" && path.Ext(below) != ""
 }
 
-// fileTypes are the content types of files that asynqmon sends as plain text or XML.
+// fileTypes maps file name extensions to content types. asynqmon itself sends these files
+// as plain text or XML.
 var fileTypes = map[string]string{".svg": "image/svg+xml", ".json": "application/json", ".map": "application/json"}
 
-// typed gives an answer of asynqmon its content type. asynqmon sets none for the JSON of
-// its API, which net/http would call plain text. It answers an unknown path with its page,
-// which typed replaces by a 404.
+// typed sets the content type of an answer of asynqmon. asynqmon sets no content type for
+// the JSON of its API, so net/http would declare it as plain text. asynqmon answers an
+// unknown path with its HTML page; typed replaces that page with a 404.
 type typed struct {
 	http.ResponseWriter
 	kind    string // may be empty
-	replace bool   // asynqmon's own content type
+	replace bool   // overwrite asynqmon's own content type
 	unknown bool
 }
 

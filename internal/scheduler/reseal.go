@@ -110,7 +110,8 @@ func (w *resealer) logStuck(s repo.StuckSecret) {
 		zap.String("tenant", s.Tenant), zap.Stringer("connection", s.Connection), zap.Error(s.Err))
 }
 
-// end ends a pass, which has completed a rotation if it resealed a credential.
+// end ends a pass. If the pass resealed a credential, it has completed a rotation, which
+// end records.
 func (w *resealer) end(ctx context.Context, now time.Time) error {
 	w.going, w.next = false, now.Add(keysEvery)
 	if w.sealed == 0 {

@@ -16,7 +16,7 @@ import (
 // Retention is how long history is kept; zero means forever.
 type Retention struct {
 	Runs    time.Duration // time since the run ended; an undo needs the record of its run
-	Events  time.Duration // at least as long as Runs; security events are kept as long, but at least 90 days
+	Events  time.Duration // at least as long as Runs; security events: at least 90 days
 	Clients time.Duration // time since an import last found an unmapped client in Halo
 }
 

@@ -34,8 +34,8 @@ type Config struct {
 	Keep Retention
 	// Removed is called after each removal of old history, for metrics. It may be nil.
 	Removed func(Removed)
-	// SecurityEvent is called for each security event of the installation, by one of its
-	// workers, for the log and the metrics. It may be nil.
+	// SecurityEvent is called for each security event of the installation, in one of its
+	// workers. It serves the log and the metrics. It may be nil.
 	SecurityEvent func(repo.SecurityEvent)
 	Log           *zap.Logger // nil logs nothing
 	// Now is the clock of the schedule, for tests. The default is the database's clock.

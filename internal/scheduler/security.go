@@ -8,8 +8,8 @@ import (
 )
 
 // exportSecurity passes new security events to the worker's log and metrics. Only one
-// worker of the fleet does so at a time, so that each event has one line in the fleet's
-// logs, including events of commands.
+// worker of the fleet does so at a time, so that each event, including those of
+// commands, appears once in the logs of the fleet.
 func (s *Scheduler) exportSecurity(ctx context.Context) error {
 	for {
 		n, err := s.cfg.Store.ExportSecurityEvents(ctx, func(events []repo.SecurityEvent) {

@@ -103,7 +103,7 @@ type Parts struct {
 	Dial     *dial.Dialer
 	Dispatch *dispatch.Dispatcher
 	Engine   *engine.Engine
-	// Memory is the budget for what arrives from outside.
+	// Memory is the budget for answers of Halo and bodies of requests.
 	Memory *bulkhead.Memory
 
 	queue *tasks.Client // nil if REDIS_URL is not set
@@ -146,8 +146,9 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 	return p, nil
 }
 
-// Bounded returns a store and an engine for callers of many tenants who must not wait for
-// each other. They share the connections of p, and p.Close closes them.
+// Bounded returns a store and an engine that limit what each tenant may use, so that
+// requests of one tenant do not delay those of others. Both use the connections of p,
+// which p.Close closes.
 func (p *Parts) Bounded(bounds *repo.Bounds, suggestions *bulkhead.Bulkhead) (*repo.Store, *engine.Engine) {
 	store := p.Store.Bounded(bounds)
 	return store, engine.New(engine.Config{

@@ -41,7 +41,8 @@ type Pool struct {
 	Waits           int64 // waits for a connection since the start, including failed waits
 }
 
-// Bulkhead is the use of something that tenants share. Its name is a label.
+// Bulkhead describes the use of a resource that tenants share. Its name is the value
+// of a label.
 type Bulkhead struct {
 	Name                          string
 	Used, Size                    int64
@@ -53,7 +54,7 @@ type Sources struct {
 	Queues                  func(context.Context) ([]Queue, error)
 	Fleet                   func(context.Context) (Fleet, error)
 	RedisPool, PostgresPool func() Pool
-	// Bulkheads and RateLimited may be nil, in a worker that serves no HTTP.
+	// Bulkheads and RateLimited are nil in a worker that serves no HTTP.
 	Bulkheads   func() []Bulkhead
 	RateLimited func() (tenant, key int64)
 }
@@ -141,10 +142,10 @@ var (
 	poolMax         = desc("pool_connections_max", "Maximum number of connections in the pool.", "server")
 	poolWaits       = desc("pool_waits_total", "How often this worker waited for a connection (Postgres), or gave up waiting for one (Redis).", "server")
 
-	bulkheadUsed    = desc("bulkhead_used", "What is in use at the moment of something that tenants share: requests, streams, connections, statements, bytes.", "bulkhead")
-	bulkheadSize    = desc("bulkhead_size", "Maximum of halosync_bulkhead_used.", "bulkhead")
-	bulkheadRefused = desc("bulkhead_refused_total", "Refusals because a tenant's part, or everything, was in use.", "bulkhead", "limit")
-	rateLimited     = desc("http_rate_limited_total", "Requests refused because their tenant or their key sent too many in a minute.", "limit")
+	bulkheadUsed    = desc("bulkhead_used", "Units in use of a resource that tenants share: requests, streams, connections, statements or bytes.", "bulkhead")
+	bulkheadSize    = desc("bulkhead_size", "Maximum number of units in use.", "bulkhead")
+	bulkheadRefused = desc("bulkhead_refused_total", "Refusals because the part of a tenant, or all units, were in use.", "bulkhead", "limit")
+	rateLimited     = desc("http_rate_limited_total", "Requests refused because their tenant or their key exceeded its requests per minute.", "limit")
 
 	mappings         = desc("mappings", "Active mappings of all tenants, by state; counted about once a minute.", "state")
 	oldestUnverified = desc("mapping_unverified_oldest_seconds", "Age of the oldest unverified mapping in seconds; 0 if there is none.")

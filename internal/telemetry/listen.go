@@ -24,7 +24,8 @@ type Listener struct {
 // extend its deadline before each write with [http.ResponseController.SetWriteDeadline].
 // The request's context ends when the client disconnects or the listener closes. The atEnd
 // functions are called when the listener begins to close, so that they can end long
-// responses. A request whose length is stated in two ways is refused, see [unambiguous].
+// responses. Requests with both Content-Length and Transfer-Encoding are refused; see
+// [unambiguous].
 func Listen(ctx context.Context, addr string, handler http.Handler, atEnd ...func()) (*Listener, error) {
 	return listen(ctx, addr, handler, 10*time.Second, atEnd...)
 }

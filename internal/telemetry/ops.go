@@ -12,7 +12,8 @@ import (
 const (
 	// readyTimeout bounds a readiness check. It is well below the timeout of probes.
 	readyTimeout = 3 * time.Second
-	// readyKept is how long the result of a readiness check answers further requests.
+	// readyKept is how long the result of a readiness check is used to answer further
+	// requests.
 	readyKept = time.Second
 )
 
@@ -23,8 +24,8 @@ type Check struct {
 }
 
 // OpsHandler serves /livez (the process answers), /readyz (all checks pass, otherwise
-// 503 with the reasons) and /metrics. The checks run at most once a second, for any
-// number of requests.
+// 503 with the reasons) and /metrics. The checks run at most once a second, however
+// many requests arrive.
 func OpsHandler(m *Metrics, checks ...Check) http.Handler {
 	return opsHandler(m, readyKept, checks...)
 }
@@ -43,8 +44,8 @@ func opsHandler(m *Metrics, kept time.Duration, checks ...Check) http.Handler {
 	return mux
 }
 
-// readiness runs the checks and keeps the result for a moment, because anyone may
-// request /readyz.
+// readiness runs the checks and keeps the result for the time kept, because clients
+// without authentication may request /readyz.
 type readiness struct {
 	checks []Check
 	kept   time.Duration

@@ -15,7 +15,8 @@ var securityOutcomes = map[string][]string{
 	"role.granted":       {"succeeded"},
 }
 
-// registerSecurity adds the metric of security events, which starts at 0.
+// registerSecurity adds the metric of security events and creates all of
+// its series with the value 0.
 func (m *Metrics) registerSecurity() {
 	m.security = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "halosync_security_events_total",

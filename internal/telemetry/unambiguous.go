@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// maxHead bounds the bytes that a recorder keeps. It is larger than the headers that the
-// server accepts and what it reads ahead.
+// maxHead bounds the bytes that a recorder keeps. It exceeds the largest header that the
+// server accepts plus the bytes that the server reads ahead.
 const maxHead = 64 << 10
 
 // unambiguous returns a handler that refuses requests with both Content-Length and
-// Transfer-Encoding, and closes their connections. A proxy that believes the one header
-// and a server that believes the other disagree on where the request ends, and the rest
-// of its body can pass for a request of someone else. net/http removes Content-Length
-// from such a request before a handler sees it, so the handler looks at the bytes that
-// have arrived.
+// Transfer-Encoding, and closes their connections. If a proxy uses one of the headers
+// and the server uses the other, they disagree on where the request ends. The server may
+// then treat the rest of the body as a request of another client (request smuggling).
+// net/http removes Content-Length from such a request before a handler sees it, so the
+// handler inspects the recorded bytes.
 func unambiguous(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(recorderKey{}).(*recorder)
@@ -28,8 +28,8 @@ func unambiguous(next http.Handler) http.Handler {
 		}
 		length, encoding, known := c.request(r.ContentLength)
 		if encoding || !known {
-			// The end of this request is not known to the recorder, so this is the
-			// last one on its connection.
+			// The recorder does not know where this request ends, so the connection is
+			// closed after it.
 			w.Header().Set("Connection", "close")
 		}
 		if !known || length && encoding {
@@ -40,7 +40,7 @@ func unambiguous(next http.Handler) http.Handler {
 	})
 }
 
-// recorders is a listener whose connections are recorders.
+// recorders is a listener that wraps each connection in a recorder.
 type recorders struct{ net.Listener }
 
 // Accept waits for the next connection.
@@ -66,8 +66,8 @@ type recorder struct {
 	*net.TCPConn
 
 	mu   sync.Mutex
-	head []byte // what has arrived after the body of the last request
-	skip int64  // bytes of that body that are yet to arrive
+	head []byte // bytes that arrived after the body of the last request
+	skip int64  // number of bytes of that body that have not arrived
 }
 
 // Read reads from the connection.
@@ -86,9 +86,9 @@ func (c *recorder) keep(arrived []byte) {
 	c.head = append(c.head, arrived[:min(len(arrived), maxHead-len(c.head))]...)
 }
 
-// request reports which of the two headers the current request has, and forgets the
-// request. length is the length of its body. known is false if its header was not
-// recorded completely.
+// request reports which of the two headers the current request has, and discards the
+// recorded header. The argument length is the length of the body. The result known is
+// false if the header was not recorded completely.
 func (c *recorder) request(length int64) (hasLength, hasEncoding, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

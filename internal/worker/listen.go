@@ -22,15 +22,15 @@ import (
 )
 
 const (
-	// requestConns is the number of Postgres connections that requests may use at the same
-	// time, and tenantConns the part of one tenant.
+	// requestConns is the maximum number of Postgres connections that requests use at the
+	// same time. tenantConns is the part of one tenant.
 	requestConns = 12
 	tenantConns  = 3
-	// forHTTP is the number of Postgres connections for HTTP, in addition to those for
-	// runs: for requests, and for authentication.
+	// forHTTP is the number of Postgres connections for requests and their
+	// authentication. The connections for runs are not included.
 	forHTTP = requestConns + 4
-	// maxSuggestions is the number of suggestions that requests may compute at the same
-	// time, one per tenant. Most of the time they read from Halo.
+	// maxSuggestions is the number of requests that may compute suggestions at the same
+	// time, one per tenant. Such a request spends most of its time reading from Halo.
 	maxSuggestions = 32
 )
 
@@ -40,8 +40,8 @@ type listeners struct {
 	metrics *telemetry.Listener // metrics and the reasons of /readyz
 }
 
-// listen starts the servers that the settings ask for. Each tenant may use only a part of
-// what the worker has; see package limits.
+// listen starts the HTTP servers that are configured. Each tenant may use only a part of
+// the worker's resources; see package limits.
 func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, opened *setup.Parts, server *tasks.Server, queues http.Handler, log *zap.Logger) (l listeners, shared shared, err error) {
 	store := opened.Store
 	shared.bulkheads = opened.Memory.Bulkheads()
@@ -73,9 +73,9 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, opene
 	return l, shared, nil
 }
 
-// listenForMetrics serves the metrics at an address of their own. If none is set, and
-// the default address is not free, it logs that and serves nothing: another worker on
-// this machine may have taken it.
+// listenForMetrics serves the metrics on a listener of their own. If no address is
+// configured and the default address is in use, for example by another worker on this
+// machine, it logs a warning and starts no listener.
 func listenForMetrics(ctx context.Context, addr string, ops http.Handler, log *zap.Logger) (*telemetry.Listener, error) {
 	if addr == "off" {
 		return nil, nil //nolint:nilnil // no listener is wanted

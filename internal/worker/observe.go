@@ -42,8 +42,8 @@ func observeRemoved(m *telemetry.Metrics) func(scheduler.Removed) {
 	}
 }
 
-// observeSecurity returns a function that logs and counts security events. Times and
-// details of the log lines are those of the table.
+// observeSecurity returns a function that logs and counts security events. The log
+// lines contain the time and the details that are stored in the table.
 func observeSecurity(m *telemetry.Metrics, log *zap.Logger) func(repo.SecurityEvent) {
 	return func(e repo.SecurityEvent) {
 		m.SecurityEvent(string(e.Kind), string(e.Outcome), e.Count)
@@ -53,7 +53,7 @@ func observeSecurity(m *telemetry.Metrics, log *zap.Logger) func(repo.SecurityEv
 	}
 }
 
-// shared is what the tenants share in a worker, for metrics.
+// shared holds the resources that tenants share in a worker, for metrics.
 type shared struct {
 	bulkheads   []*bulkhead.Bulkhead
 	rateLimited func() (tenant, key int64) // nil without HTTP

@@ -49,8 +49,8 @@ the worker is ready and 1 if it is not. Only the first address gives reasons.`,
 	return cmd
 }
 
-// probed returns the address of the listener to ask. Without HALOSYNC_METRICS_ADDR, the
-// default address may belong to another worker on this machine, so it comes last.
+// probed returns the address of the listener to request. The default address of the
+// metrics is the last choice, because another worker on this machine may be using it.
 func probed(cfg config.Config) (string, error) {
 	switch {
 	case cfg.MetricsAddr != "" && cfg.MetricsAddr != "off":

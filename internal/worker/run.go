@@ -149,7 +149,7 @@ create and revoke API keys; only the owner of the tables can create keys of the 
 // rights of their programs. Several processes may migrate at the same time.
 func (p *program) migrate(ctx context.Context, worker, cli string) error {
 	if worker != "" && worker == cli {
-		return &engine.UsageError{Reason: "--grant-cli-to: want another role than --grant-to"}
+		return &engine.UsageError{Reason: "--grant-to and --grant-cli-to name the same role: give each program its own role"}
 	}
 	cfg, err := setup.Read(p.getenv, config.DatabaseURL)
 	if err != nil {
