@@ -126,8 +126,8 @@ func TestSessions(t *testing.T) {
 	equal(t, "tokens kept", repotest.Value[int](t, w.url, `select count(*)::int from halosync.signin_tokens_used`), 1)
 }
 
-// Sessions are ended one by one, by person, by key, by tenant, or in the whole
-// installation, and no others are.
+// Sessions can be ended by id, person, key or tenant, or in the whole
+// installation. All other sessions remain.
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -15,8 +15,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// While another session holds a lock of one tenant, that tenant's callers wait for the
-// lock, and all others find a connection. The callers that wait get an error in time.
+// While another session holds a lock of one tenant, callers of that tenant wait for
+// the lock, and callers of all other tenants get a connection. The waiting callers get
+// an error when the time limit is reached.
 func TestHeldLockDelaysOnlyItsTenant(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]struct {
@@ -124,8 +125,9 @@ func awaitLockWait(t *testing.T, url string) {
 	}
 }
 
-// One tenant's callers use only their part of the connections, however many there are,
-// and a caller whose turn does not come gets an error that says so.
+// The callers of one tenant use only their part of the connections, however many
+// callers there are. A caller that gets no connection in time gets an error that says
+// so.
 func TestConnectionsPerTenant(t *testing.T) {
 	t.Parallel()
 	url := repotest.URL(t)

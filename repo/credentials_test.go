@@ -10,7 +10,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A change of what the stored values are bound to seals them again in the same
+// A change to the data to which the stored values are bound reseals them in the same
 // transaction. A stored value is never sealed for another address, or for a header of
 // another name, even if two people change the connection at the same time.
 func TestChangesSealAgain(t *testing.T) {
@@ -61,7 +61,8 @@ func TestChangesSealAgain(t *testing.T) {
 		repo.ConnectionChange{Domain: &domain, AuthServer: &auth, Secret: &clientSecret, HeaderValue: &value}))
 	equal(t, "entered for another address", must[secret.String](t)(openSecret(t, w.Store, w.tenant, conn.ID)).Reveal(), "hunter3")
 
-	// A row that was changed past the store stays closed, whatever else changes.
+	// The values in a row that was changed directly in Postgres do not open, whatever
+	// else changes.
 	repotest.Exec(t, w.url, `update halosync.connections set domain = 'https://other.example/api' where id = $1`, conn.ID)
 	if _, err := w.UpdateConnection(t.Context(), w.tenant, "ann", conn.ID, repo.ConnectionChange{ClientID: &name}); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("client id of a changed row: %v", err)

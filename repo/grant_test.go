@@ -12,9 +12,9 @@ import (
 	"github.com/halosync/halosync/repo/schema"
 )
 
-// Grant sets exactly the declared rights, whatever rights the role had before. It
-// refuses a role to which row level security does not apply. Role lists missing rights and
-// those that a worker does not need.
+// Grant sets exactly the declared rights, whatever rights the role had before. It refuses
+// a role to which row level security does not apply. CheckRole lists missing rights and
+// rights that a worker does not need.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -66,7 +66,7 @@ func TestGrant(t *testing.T) {
 			}
 		}
 	}
-	// What only workers need.
+	// These statements need rights that only workers have.
 	for _, sql := range []string{
 		`select from halosync.answers`, `select from halosync.signin_tokens_used`, `select from halosync.upkeep`,
 		`insert into halosync.sessions (tenant, hash, actor, scope, expires_at) values ('acme', '', 'user:eve', 'admin', now())`,

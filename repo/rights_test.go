@@ -21,8 +21,8 @@ func programURLs(t *testing.T, url string) map[string]string {
 	return map[string]string{"worker": repotest.Worker(t, url), "cli": repotest.CLI(t, url)}
 }
 
-// An attacker with a program's role can add events, but cannot choose what the database
-// records about them, and cannot change or delete events.
+// An attacker with a program's role can add events, but cannot choose the values that the
+// database sets, and cannot change or delete events.
 func TestEventsCannotBeForged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -66,7 +66,8 @@ func TestEventsCannotBeForged(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), `delete from halosync.events`); code(err) != "42501" {
 			t.Errorf("%s: delete with the setting of forget_events: %v", program, err)
 		}
-		// The database sets the time, the id and the role, whatever the session says.
+		// The database sets the time, the id and the role, regardless of the settings of
+		// the session.
 		if _, err := conn.Exec(t.Context(), `set timezone = 'Etc/GMT+12'`); err != nil {
 			t.Fatal(err)
 		}
@@ -83,8 +84,8 @@ func TestEventsCannotBeForged(t *testing.T) {
 	}
 }
 
-// forget_events keeps the events of the last 30 days, however its caller writes the age
-// and whatever else the caller's role can do.
+// forget_events keeps the events of the last 30 days, regardless of the age that its
+// caller passes and of the other rights of the caller's role.
 func TestForgetEventsKeepsAMonth(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -132,7 +133,7 @@ func code(err error) string {
 }
 
 // The role of a worker can neither create nor change API keys, and the role of the CLI
-// cannot create one of the scope ops. A session has the scope of its key.
+// cannot create a key of the scope ops. A session has the scope of its key.
 func TestRolesCannotWidenTheirAccess(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -209,12 +210,13 @@ func TestRolesCannotWidenTheirAccess(t *testing.T) {
 	}
 }
 
-// definers lists the functions that run with the rights of the owner. A new one needs the
-// same care: a fixed search_path, no right for everyone, and the wall between tenants.
+// definers lists the functions that run with the rights of the owner. A new function needs
+// the same protection: a fixed search_path, no execute right for public, and a check of
+// the session's tenant.
 var definers = []string{"enqueue", "forget_events", "forget_security_events", "stamp_security_event", "tell_queued"}
 
-// A function that runs with the rights of the owner does not use what its caller's session
-// has put in the way, and not everyone may call it.
+// A function that runs with the rights of the owner does not use tables or functions that
+// the caller's session has defined, and public may not call it.
 func TestSecurityDefinerFunctions(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -224,7 +226,8 @@ func TestSecurityDefinerFunctions(t *testing.T) {
 		select count(*) from pg_proc p where p.pronamespace = 'halosync'::regnamespace and p.prosecdef
 			and (not 'search_path=pg_catalog, pg_temp' = any(p.proconfig) or has_function_privilege('public', p.oid, 'execute'))`), 0)
 
-	// The session of a role with the right to execute has tables of its own in front.
+	// The session of a role with the execute right has its own tables first in its
+	// search_path.
 	repotest.Exec(t, w.url, `grant execute on function halosync.enqueue to halosync_worker`)
 	conn := sqlConn(t, repotest.Worker(t, w.url))
 	for _, sql := range []string{
@@ -266,8 +269,8 @@ func TestSecurityDefinerFunctions(t *testing.T) {
 	equal(t, "runs", repotest.Value[int](t, w.url, `select count(*) from halosync.runs`), 1)
 }
 
-// The role of the CLI has the rights for everything that commands do, even for what
-// TestLeastRights does not do with the programs.
+// The role of the CLI has the rights for everything that commands do, including operations
+// that TestLeastRights does not execute.
 func TestRightsOfTheCLI(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

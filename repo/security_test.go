@@ -30,7 +30,7 @@ func told(events []repo.SecurityEvent) (lines []string) {
 }
 
 // Changes of credentials and rights are recorded with their origin. A tenant sees its own
-// events, and only the operator sees those without a tenant.
+// events, and only the operator sees events without a tenant.
 func TestSecurityEvents(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -43,7 +43,7 @@ func TestSecurityEvents(t *testing.T) {
 	}
 	domain, fresh := "https://other.halopsa.com/api", secret.NewString("other")
 	must[repo.Connection](t)(w.UpdateConnection(ctx, "acme", "ann", w.conn, repo.ConnectionChange{Domain: &domain, Secret: &fresh}))
-	name := "renamed" // concerns no credential
+	name := "renamed" // a new name is not a change of credentials
 	must[repo.Connection](t)(w.UpdateConnection(ctx, "acme", "ann", w.conn, repo.ConnectionChange{Name: &name}))
 	equal(t, "ended", must[int](t)(w.EndSessions(ctx, "acme", "ann", repo.SessionFilter{Actor: "key:ci"})), 2)
 	if _, _, err := repotest.OpenAs(t, w.url).RevokeAPIKey(ctx, "acme", "ann", "ci"); err != nil {
@@ -76,8 +76,9 @@ func TestSecurityEvents(t *testing.T) {
 	equal(t, "next page", told(older), told(ours[3:5]))
 }
 
-// The database sets the id, the time and the role, whatever a statement says. Not even the owner can
-// change an event, and only the function deletes old ones.
+// The database sets the id, the time and the role, regardless of the values in a
+// statement. Not even the owner can change an event, and only forget_security_events
+// deletes old events.
 func TestSecurityEventsCannotBeForged(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -136,8 +137,8 @@ func ageSecurityEvents(t testing.TB, url, where string, days int) {
 	end $$`, days, where))
 }
 
-// Workers export each event once, including one whose transaction ended after that of a
-// later event.
+// Workers export each event once, including an event whose transaction ended after the
+// transaction of a later event.
 func TestExportSecurityEvents(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

@@ -16,8 +16,9 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// A session that names a tenant cannot request a run of another one. The answer is the
-// same as for a connection that does not exist, and does not wait for the other tenant.
+// A session that names a tenant cannot request a run of another tenant. The error is
+// the same as for a connection that does not exist, and it does not wait for locks of
+// the other tenant.
 func TestEnqueueStaysBehindTheWall(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -34,7 +35,8 @@ func TestEnqueueStaysBehindTheWall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// refusal returns everything that the caller gets, without the values it sent.
+	// refusal returns the whole error that the caller gets, without the values that
+	// the caller sent.
 	refusal := func(tenant string, id uuid.UUID) string {
 		t.Helper()
 		var run uuid.UUID
@@ -48,7 +50,7 @@ func TestEnqueueStaysBehindTheWall(t *testing.T) {
 		text := fmt.Sprintf("%+v", *pg)
 		return strings.NewReplacer(tenant, "TENANT", id.String(), "ID").Replace(text)
 	}
-	// A lock on the other tenant's connections would hold a request that reads them.
+	// A request that reads the other tenant's connections would have to wait for this lock.
 	tx := must[pgx.Tx](t)(sqlConn(t, w.url).Begin(t.Context()))
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	if _, err := tx.Exec(t.Context(), `select from halosync.connections where tenant = 'globex' for update`); err != nil {
@@ -87,7 +89,7 @@ func TestEnqueueStaysBehindTheWall(t *testing.T) {
 			t.Errorf("setting %q: %v", setting, err)
 		}
 	}
-	// A session that has never set the tenant is limited by its rights alone.
+	// A session that has never set the tenant is limited only by its rights.
 	if _, err := eve.enqueueAs(t, sqlConn(t, repotest.Worker(t, w.url)), busy.conn); err != nil {
 		t.Errorf("never set: %v", err)
 	}
@@ -99,7 +101,8 @@ func (w *fixture) enqueueAs(t *testing.T, conn *pgx.Conn, connection uuid.UUID) 
 	return id, err
 }
 
-// Any session can listen, so a notification of a request in SQL says nothing about it.
+// Any session can listen, so the notification of a request in SQL contains nothing about
+// the request.
 func TestNotificationsNameNoRun(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)

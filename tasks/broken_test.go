@@ -61,7 +61,7 @@ func plant(t *testing.T, c *Client, state, id, message string) {
 	}
 }
 
-// forgotten reports whether Redis has nothing of a task of the queue interactive.
+// forgotten reports whether Redis holds no data of a task in the queue interactive.
 func forgotten(t *testing.T, c *Client, id string) bool {
 	t.Helper()
 	const prefix = "asynq:{interactive}:"
@@ -81,9 +81,9 @@ func forgotten(t *testing.T, c *Client, id string) bool {
 	return n == 0
 }
 
-// asynq takes a task whose message it cannot decode, and then leaves it active for good.
-// The same holds for a message with the id or the queue of another task, which asynq
-// executes but cannot end. The server removes them, and says so once.
+// If asynq cannot decode the message of a task, it takes the task and leaves it active for
+// good. If a message has the id or the queue of another task, asynq executes the task but
+// cannot end it. The server removes such tasks and logs each of them once.
 func TestBrokenTasksEnd(t *testing.T) {
 	t.Parallel()
 	id, other := NewRunID(), NewRunID()
@@ -165,8 +165,8 @@ func TestBrokenTasksEnd(t *testing.T) {
 	}
 }
 
-// A message that cannot be decoded stops asynq's recoverer. The task of a crashed worker is
-// executed nevertheless.
+// A message that cannot be decoded stops asynq's recoverer. The task of a crashed worker
+// must still be executed.
 func TestBrokenTaskDoesNotStopRecovery(t *testing.T) {
 	t.Parallel()
 	url := database(t)

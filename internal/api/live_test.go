@@ -121,8 +121,8 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Error("429 without Retry-After")
 	}
 	w.do("GET", "/runs/"+strings.Repeat("0", 32)+"/live", nil).want(404)
-	// Another key of the same tenant still gets a stream, and then the tenant has all of its
-	// own.
+	// Another key of the same tenant still gets a stream. The tenant then has its maximum
+	// number of streams.
 	leave, err := w.streams.enter(t.Context(), access.Principal{Tenant: "acme", Actor: "key:other"})
 	if err != nil {
 		t.Fatal(err)

@@ -46,8 +46,8 @@ func TestParts(t *testing.T) {
 
 func second(_ func(), err error) error { return err }
 
-// A tenant that waits for its own part does not stand in the way of others, waits only as
-// long as it may, and is forgotten afterwards.
+// A tenant that waits for its own part does not delay other tenants, waits at most for
+// the given duration, and is forgotten afterwards.
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,8 +90,8 @@ func TestWaits(t *testing.T) {
 	})
 }
 
-// Holders of the second half of the memory wait for nothing, so callers that hold the
-// whole first half get on.
+// Callers that hold bytes of the second half of the memory wait for nothing, so callers
+// that hold the whole first half eventually proceed.
 func TestMemoryDoesNotBlockItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// A tenant that reads one large answer after another is slowed down, and a neighbour is
+// A tenant that reads one large answer after another is slowed down. Another tenant is
 // not.
 func TestMemoryPerTime(t *testing.T) {
 	t.Parallel()

@@ -21,9 +21,9 @@ func fileMode(t *testing.T, text string, mode os.FileMode) string {
 	return path
 }
 
-// A file with a secret that other users may change is always refused, and one that they
-// may read is refused unless the setting permits it. The message has the variable, the
-// file, the mode and the command that corrects it.
+// A file with a secret is always refused if other users may change it, and it is refused
+// if they may read it unless the setting permits this. The message contains the
+// variable, the file, the mode and the command that corrects the mode.
 func TestSecretFileModes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -31,8 +31,9 @@ func TestForgedMessages(t *testing.T) {
 	}
 }
 
-// A cookie that someone else has set shows nothing, on no page. A neighbouring
-// host can set such a cookie, and so can another session of the same browser.
+// No page shows the message of a cookie that this session did not set. A
+// neighbouring host, or another session of the same browser, can set such a
+// cookie.
 func TestMessagesOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -57,7 +58,7 @@ func TestMessagesOfOthers(t *testing.T) {
 	s.get("/companies").wants(http.StatusOK, "0900")
 }
 
-// The message cookie needs TLS where the session cookie does.
+// The message cookie needs TLS in the same cases as the session cookie.
 func TestMessageCookie(t *testing.T) {
 	t.Parallel()
 	for url, name := range map[string]string{"": flashCookie, "http://localhost:8080": flashCookie, "https://halosync.example": "__Host-" + flashCookie} {

@@ -23,7 +23,7 @@ func (s *stage) signIn(n byte, actor, browser string) uuid.UUID {
 	return repotest.Value[uuid.UUID](s.t, s.url, `select id from halosync.sessions where hash = $1`, append([]byte{n}, make([]byte, 31)...))
 }
 
-// A person sees their own sessions and ends one of them, or all.
+// A person sees their own sessions and can end one or all of them.
 func TestOwnSessions(t *testing.T) {
 	t.Parallel()
 	admin := newStage(t, 0)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// level2 are the requirements of OWASP ASVS 4.0.3 at level 2, including level 1. Deleted
-// requirements are left out.
+// level2 lists the requirements of OWASP ASVS 4.0.3 at level 2, including level 1,
+// without those that the standard has deleted.
 const level2 = `
 1.1.1–7 1.2.1–4 1.4.1 1.4.4–5 1.5.1–4 1.6.1–4 1.7.1–2 1.8.1–2 1.9.1–2 1.10.1 1.11.1–2 1.12.2 1.14.1–6
 2.1.1–12 2.2.1–3 2.3.1–3 2.4.1–5 2.5.1–7 2.6.1–3 2.7.1–6 2.8.1–7 2.9.1–3 2.10.1–4
@@ -88,5 +88,5 @@ func TestASVSIsCovered(t *testing.T) {
 	}
 }
 
-// documented are requirements that are met by what developers do, not by code.
+// documented lists requirements that the developers' process meets, not the code.
 var documented = map[string]bool{"1.10.1": true, "5.4.1–2": true, "14.1.1": true}

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// linkableJS are the licences that JavaScript in the pages may have, in addition to
-// linkable. They ask for nothing more.
+// linkableJS lists the licences that JavaScript in the pages may have, in addition to
+// those in linkable. These licences impose no further obligations.
 var linkableJS = []string{"0BSD"}
 
-// The npm packages in asynqmon's bundle are listed, so that they are in the SBOM and known
-// faults can be looked up. A new release of asynqmon needs a new list.
+// The npm packages in asynqmon's bundle are listed, so that they are in the SBOM and their
+// vulnerabilities can be looked up. A new release of asynqmon needs a new list.
 func TestEmbeddedPackagesAreListed(t *testing.T) {
 	t.Parallel()
 	const path = "tools/sbom/asynqmon/package-lock.json"

@@ -8,8 +8,7 @@ import (
 	"github.com/halosync/halosync/internal/e2e/installation"
 )
 
-// A platform that sets PORT makes the worker listen on every interface. The log
-// says so.
+// If a platform sets PORT, the worker listens on every interface and logs this.
 func TestPortIsAnnounced(t *testing.T) {
 	t.Parallel()
 	in := installation.New(t)

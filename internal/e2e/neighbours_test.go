@@ -30,14 +30,15 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Tenants whose Halos send large answers, who send their requests slowly, whose lock is
-// held and who send wrong keys share a worker with tenants who read and write. No valid
-// request of the others is refused, and the memory for answers and bodies stays within its
-// budget.
+// Hostile tenants share a worker with good tenants that read and write. The hostile
+// tenants have Halos that send large answers, send their requests slowly, hold their lock,
+// or send wrong keys. No valid request of a good tenant is refused, and the memory for
+// answers and bodies stays within its budget.
 //
-// The long form has 90 tenants beside 10 hostile ones. It measures the others' requests
-// alone and beside the attack, in the same run: the 99th percentile at most doubles. The
-// worker is built without the race detector, and its memory stays below 400 MiB.
+// The long form has 90 good tenants and 10 hostile ones. In the same run, it measures the
+// requests of the good tenants with and without the attack: the 99th percentile at most
+// doubles. The worker is built without the race detector, and its memory stays below 400
+// MiB.
 func TestHostileNeighbours(t *testing.T) {
 	if !installation.Long() {
 		t.Parallel()
@@ -150,8 +151,8 @@ func (n *neighbourhood) request(ctx context.Context, method, path, key, body str
 	return resp.StatusCode, string(text)
 }
 
-// round lets each good tenant send some requests, one after the other, each at its time.
-// It returns the durations. Each request must succeed.
+// round lets each good tenant send some requests, one in each interval of the duration
+// every. It returns how long the requests took. Each request must succeed.
 func (n *neighbourhood) round(requests int, every time.Duration) (took []time.Duration) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -190,8 +191,9 @@ func (n *neighbourhood) round(requests int, every time.Duration) (took []time.Du
 }
 
 // attack lets each hostile tenant attack in one way, with many requests at the same time,
-// until end is called. They do not wait as long as the answers say. It returns when the
-// attack is at work, and end when everything has been given back.
+// until end is called. The attackers ignore Retry-After. The function attack returns once
+// the attack has taken effect. The function end returns once all resources have been
+// released.
 func (n *neighbourhood) attack() (end func()) {
 	ctx, cancel := context.WithCancel(n.in.T.Context())
 	var all sync.WaitGroup
@@ -204,7 +206,7 @@ func (n *neighbourhood) attack() (end func()) {
 		}
 		for j := range 20 {
 			all.Go(func() {
-				pause := time.Duration(i*20+j) * 20 * time.Millisecond // they do not begin all at once
+				pause := time.Duration(i*20+j) * 20 * time.Millisecond // the attackers start at different times
 				for {
 					select { // the attackers share the machine with the worker
 					case <-time.After(pause):
@@ -243,7 +245,7 @@ func (n *neighbourhood) readLarge(ctx context.Context, who neighbour) {
 	n.mustBe(ctx, "large answers", status, 200, 429, 502, 503, 504)
 }
 
-// sendSlowly announces a body of a megabyte and sends a byte now and then.
+// sendSlowly announces a body of one megabyte and sends single bytes of it with pauses.
 func (n *neighbourhood) sendSlowly(ctx context.Context, who neighbour) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", n.w.HTTP)
 	if err != nil {
@@ -266,7 +268,8 @@ func (n *neighbourhood) writeLocked(ctx context.Context, who neighbour) {
 	n.mustBe(ctx, "writes under a lock", status, 429, 503)
 }
 
-// holdLock holds the lock of a tenant, as anyone can who may connect to the database.
+// holdLock takes the lock of a tenant. Every role that may connect to the database can do
+// this.
 func (n *neighbourhood) holdLock(who neighbour) *pgx.Conn {
 	t := n.in.T
 	conn, err := pgx.Connect(t.Context(), n.in.DB)
@@ -283,7 +286,7 @@ func (n *neighbourhood) lockWaits() int {
 	return repotest.Value[int](n.in.T, n.in.DB, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
 }
 
-// tryKeys sends a wrong key, from ever new addresses.
+// tryKeys sends a wrong key, each time from another address.
 func (n *neighbourhood) tryKeys(ctx context.Context, who neighbour) {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -301,7 +304,8 @@ func (n *neighbourhood) mustBe(ctx context.Context, what string, status int, all
 
 var bulkheadLine = regexp.MustCompile(`(?m)^halosync_bulkhead_(used|size)\{bulkhead="(\w+)"\} (\S+)$`)
 
-// used returns what is in use of each bulkhead, which must not exceed its size.
+// used returns the number of units in use of each bulkhead. The number must not exceed the
+// bulkhead's size.
 func (n *neighbourhood) used() map[string]int64 {
 	used, size := map[string]int64{}, map[string]int64{}
 	for _, m := range bulkheadLine.FindAllStringSubmatch(n.w.Page(n.in.T, "/metrics"), -1) {
@@ -323,7 +327,7 @@ func (n *neighbourhood) used() map[string]int64 {
 	return used
 }
 
-// judge compares the durations beside the attack with those alone.
+// judge compares the durations during the attack with those without it.
 func (n *neighbourhood) judge(alone, beside []time.Duration) {
 	t := n.in.T
 	rank := func(all []time.Duration, percent int) time.Duration {
@@ -343,7 +347,7 @@ func (n *neighbourhood) judge(alone, beside []time.Duration) {
 	}
 }
 
-// newBomb starts a Halo that answers each list with 31 MiB, from some 30 KB.
+// newBomb starts a Halo whose lists have 31 MiB and are compressed to about 30 KB.
 func newBomb(t *testing.T) *httptest.Server {
 	t.Helper()
 	var zipped bytes.Buffer

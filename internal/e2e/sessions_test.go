@@ -32,8 +32,8 @@ func signinToken(t *testing.T, secret, user string) string {
 	return text
 }
 
-// A key, a session and a sign-in secret that were revoked, ended and replaced are refused
-// by all of three workers, and live progress that they opened ends within ten seconds. The
+// All three workers refuse a revoked key, an ended session and tokens of a replaced sign-in
+// secret. Live progress that was opened with one of these ends within ten seconds. The
 // workers' logs and the table contain one security event for each step.
 func TestEndedAccessIsRefusedByAllWorkers(t *testing.T) {
 	t.Parallel()
@@ -91,8 +91,8 @@ func TestEndedAccessIsRefusedByAllWorkers(t *testing.T) {
 	everywhere("revoked key", bearer, 401)
 	everywhere("session of a revoked key", ofKey, 401)
 	<-ended
-	// A worker looks every 5 s. The bound leaves time for a busy machine; without the look,
-	// progress continues for ten minutes.
+	// A worker verifies the credential every 5 s. The bound allows for a busy machine.
+	// Without this check, progress would continue for ten minutes.
 	if took := time.Since(at); took > time.Minute {
 		t.Errorf("live progress ended %v after the key was revoked", took)
 	}
@@ -108,7 +108,7 @@ func TestEndedAccessIsRefusedByAllWorkers(t *testing.T) {
 	in.Must("session", "end", sessions[0].ID)
 	everywhere("session that was ended by its id", bob, 401)
 
-	// The secret has leaked: replace it everywhere.
+	// The secret has leaked, so it is replaced on all workers.
 	in.Env[len(in.Env)-1] = "HALOSYNC_SIGNIN_SECRET=" + next
 	gate.Open()
 	in.AwaitRun(run)
@@ -193,8 +193,8 @@ func followIncident(t *testing.T, in *installation.Installation, key string) {
 	}
 }
 
-// watch opens the live progress of a run and returns a channel that is closed when it has
-// ended.
+// watch opens the live progress of a run and returns a channel that is closed when the
+// stream has ended.
 func watch(t *testing.T, w *installation.Worker, run string, header []string) <-chan struct{} {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.HTTP+"/api/v1/runs/"+run+"/live", nil)

@@ -12,7 +12,7 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// storedRow is the part of a connection's row that decides where its secret goes.
+// storedRow is the part of a connection's row that determines where the secret is sent.
 type storedRow struct {
 	domain, auth, client, haloTenant, header string
 	secret, value                            []byte
@@ -29,8 +29,8 @@ func (w *fixture) storedRow(conn repo.Connection) (r storedRow) {
 	return r
 }
 
-// overwrite changes a connection's row as someone with the password of the worker's role
-// can.
+// overwrite changes a connection's row in the way in which an attacker with the password
+// of the worker's role can.
 func (w *fixture) overwrite(conn repo.Connection, r storedRow) {
 	w.t.Helper()
 	url := repotest.Worker(w.t, w.url)
@@ -40,7 +40,8 @@ func (w *fixture) overwrite(conn repo.Connection, r storedRow) {
 		conn.ID, r.domain, r.auth, r.client, r.haloTenant, r.header, r.secret, r.value)
 }
 
-// sealedFormerly returns a value in the form before schema 15, as an old backup has it.
+// sealedFormerly returns a value in the form before schema 15, such as an old backup
+// contains.
 func (w *fixture) sealedFormerly(conn repo.Connection, plain, column string) []byte {
 	w.t.Helper()
 	sealed, err := repotest.Keys(w.t).Seal(secret.NewString(plain), conn.Tenant, conn.ID.String(), "connections."+column)
@@ -71,8 +72,8 @@ func (w *fixture) checkClosed(what string, conn repo.Connection) {
 	closed("update", err)
 }
 
-// A secret opens only for the addresses, the client id and the Halo tenant that it was
-// entered for. If someone changes them in Postgres, runs fail, and no request reaches any
+// A secret opens only for the addresses, the client id and the Halo tenant for which it
+// was entered. If someone changes these in Postgres, runs fail, and no request reaches any
 // server.
 func TestSecretOpensOnlyForItsAddresses(t *testing.T) {
 	t.Parallel()
@@ -120,10 +121,10 @@ func TestSecretOpensOnlyForItsAddresses(t *testing.T) {
 		row := mine
 		change(&row)
 		w.overwrite(conn, row)
-		if what != "addresses and an unknown key" { // such a run waits for a worker with the key
+		if what != "addresses and an unknown key" { // because such a run waits for a worker with the key
 			w.checkClosed(what, conn)
 		}
-		// The secret alone would go to the changed addresses.
+		// Entering only the secret would send it to the changed addresses.
 		_, _, err := w.engine.UpdateConnection(t.Context(), "acme", "ann", "main", engine.ConnectionChange{Secret: &clientSecret})
 		if !errors.As(err, new(*engine.UsageError)) || !strings.Contains(err.Error(), row.auth) {
 			t.Errorf("%s: secret without addresses: %v", what, err)
@@ -155,8 +156,8 @@ func TestSecretOpensOnlyForItsAddresses(t *testing.T) {
 	}
 }
 
-// The value of the MSP's own header opens only for the same addresses, and only under
-// the name that it was entered for.
+// The value of the MSP's own header opens only for the addresses and the header name for
+// which it was entered.
 func TestHeaderValueOpensOnlyForItsUse(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 5)
@@ -171,7 +172,8 @@ func TestHeaderValueOpensOnlyForItsUse(t *testing.T) {
 	conn, other := add("main"), add("second")
 	thief := w.gateway(gateKey)
 	mine, others := w.storedRow(conn), w.storedRow(other)
-	// The secret is sealed for the changed row, so that only the header's value is closed.
+	// The secret is sealed for the changed row, so that only the header's value does not
+	// open.
 	open := func(r *storedRow) {
 		sealed, err := repotest.Keys(t).Seal(secret.NewString(testSecret), secret.Binding{
 			Tenant: "acme", Connection: conn.ID.String(), AuthServer: r.auth, Domain: r.domain, ClientID: r.client, HaloTenant: r.haloTenant,

@@ -18,9 +18,9 @@ import (
 	"github.com/halosync/halosync/repo"
 )
 
-// While a tenant's suggestions are being computed, the same tenant gets no second ones,
-// and a neighbour does. If Postgres is busy with the suggestions of others, a caller is told
-// so.
+// While suggestions of a tenant are being computed, a second request of the same tenant is
+// refused, but a request of another tenant is not. If Postgres is busy with suggestions of
+// other tenants, the caller gets an error that says so.
 func TestSuggestionsPerTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 30)
@@ -83,8 +83,9 @@ func TestSuggestionsPerTenant(t *testing.T) {
 	}
 }
 
-// A person who reads a large answer while the memory is in use is told to try again. So is
-// a person who tests new credentials against a hostile address.
+// If the memory is in use, a person who reads a large answer gets an error with the advice
+// to try again. The same applies to a person who tests new credentials at a hostile
+// address.
 func TestNoMemoryForALargeAnswer(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 3)

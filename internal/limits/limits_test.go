@@ -45,8 +45,8 @@ func (f *fixture) do(tenant, key, path, body string) *httptest.ResponseRecorder 
 	return w
 }
 
-// A key and a tenant that send too many requests are told how long to wait, and others
-// notice nothing. The headers show what is left.
+// If a key or a tenant sends too many requests, the answer states how long to wait. Other
+// callers are not affected. The headers show the remaining requests.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, ok, func(c *Config) { c.TenantPerMinute, c.KeyPerMinute = 360, 180 }) // at once: 60 and 30
@@ -75,7 +75,7 @@ func TestRates(t *testing.T) {
 		}
 	}
 	refusals := 0
-	for i := range 60 { // sibling: many keys of one tenant, each below its own limit
+	for i := range 60 { // similar case: many keys of one tenant, each below its own limit
 		if w := f.do("bravo", fmt.Sprint("k", i), "/api/v1/runs", ""); w.Code == 429 {
 			refusals++
 		}
@@ -92,7 +92,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// A caller that waits as long as it is told to is never refused twice in a row.
+// A caller that waits for the time in Retry-After is never refused twice in a row.
 func TestRetryAfterIsEnough(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, ok, func(c *Config) { c.TenantPerMinute, c.KeyPerMinute = 70, 10_000 })
@@ -115,7 +115,7 @@ func TestRetryAfterIsEnough(t *testing.T) {
 	}
 }
 
-// A meter is not forgotten while it still means something.
+// A meter is not forgotten before its quota is full again.
 func TestMetersAreForgotten(t *testing.T) {
 	t.Parallel()
 	m, now := newMeters(6), time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -134,8 +134,8 @@ func TestMetersAreForgotten(t *testing.T) {
 	}
 }
 
-// A tenant whose requests do not end takes only its own places. The places are free again
-// when the requests end, and a long stream gives its place back.
+// A tenant whose requests do not end occupies only its own places. The places become free
+// when the requests end. A long stream frees its place at its start.
 func TestRequestsInProgress(t *testing.T) {
 	t.Parallel()
 	gate, streaming := make(chan struct{}), make(chan struct{})
@@ -225,7 +225,8 @@ func TestPublicFiles(t *testing.T) {
 }
 
 // Credentials that have used up their rate are refused before they cost a query. Other
-// credentials, even of the same tenant, are not, and a stranger cannot block anybody.
+// credentials, even of the same tenant, are not refused, and an attacker cannot block
+// anyone.
 func TestRefusedWithoutAuthentication(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, ok, func(c *Config) { c.TenantPerMinute, c.KeyPerMinute = 600, 60 }) // at once: 100 and 10

@@ -7,7 +7,7 @@ import (
 )
 
 // The memory of a process does not grow with the number of instances that it has ever
-// called. What still decides about a request is kept.
+// called. A state that still affects requests is kept.
 func TestInstancesAreForgotten(t *testing.T) {
 	t.Parallel()
 	l := New(Options{Rate: Rate{700, 5 * time.Minute}})

@@ -8,8 +8,8 @@ import (
 	"github.com/halosync/halosync/repo/repotest"
 )
 
-// Two workers export each security event once. The night removes old ones, at least 90
-// days after they happened.
+// Two workers together export each security event once. The nightly retention removes
+// old events, at the earliest after 90 days.
 func TestSecurityEventsAreExportedOnce(t *testing.T) {
 	t.Parallel()
 	w := newFleet(t)
@@ -19,7 +19,7 @@ func TestSecurityEventsAreExportedOnce(t *testing.T) {
 		e.cfg.SecurityEvent = func(e repo.SecurityEvent) {
 			mu.Lock()
 			defer mu.Unlock()
-			if e.Kind != repo.SecurityRoleGranted { // of the template
+			if e.Kind != repo.SecurityRoleGranted { // the template database contains this event
 				seen[e.Actor]++
 			}
 		}

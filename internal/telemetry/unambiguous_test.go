@@ -25,12 +25,12 @@ func talk(t *testing.T, addr string, parts ...string) string {
 			break // the listener has closed the connection
 		}
 	}
-	answers, _ := io.ReadAll(conn) // what has arrived before a reset
+	answers, _ := io.ReadAll(conn) // the bytes that arrived before a reset
 	return string(answers)
 }
 
-// A request with two lengths is refused, and what follows it on the connection
-// is not read as a request.
+// A request with two lengths is refused, and the bytes after it on the connection
+// are not read as a request.
 func TestAmbiguousLengths(t *testing.T) {
 	t.Parallel()
 	served := make(chan string, 100)
@@ -68,14 +68,14 @@ func TestAmbiguousLengths(t *testing.T) {
 			}
 		}
 	}
-	// What follows a body in chunks is not read either, although the body is valid.
+	// The bytes after a chunked body are not read either, although the body is valid.
 	answers := talk(t, l.Addr(), "POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"+smuggled)
 	if got := <-served; got != "POST /chunks abc" || len(served) > 0 || strings.Count(answers, "served\n") != 1 {
 		t.Errorf("chunks: %q, %q", got, answers)
 	}
 }
 
-// Requests with one length are served, and share a connection.
+// Requests with only one length are served on the same connection.
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	l, err := Listen(t.Context(), "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -66,8 +66,8 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// The probe asks the listener that certainly belongs to this worker, and prefers the one
-// that gives reasons.
+// The probe chooses a listener that certainly belongs to this worker. Of two such
+// listeners, it prefers the one that reports the reasons.
 func TestProbedListener(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ http, metrics, want string }{
@@ -85,8 +85,8 @@ func TestProbedListener(t *testing.T) {
 	}
 }
 
-// A worker starts although another one occupies the default address of the metrics, but
-// not if the address was chosen.
+// A worker starts even if another one occupies the default address of the metrics. It
+// does not start if a configured address is occupied.
 func TestMetricsListener(t *testing.T) {
 	t.Parallel()
 	ctx, log := t.Context(), zap.NewNop()

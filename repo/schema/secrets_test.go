@@ -32,9 +32,9 @@ func sealWith(t *testing.T, keys *secret.Keyset, plain string, aad ...string) []
 	return must[[]byte](t)(keys.Seal(secret.NewString(plain), aad...))
 }
 
-// The migration seals the credentials of an older schema again, once, so that they open
-// for the addresses that the rows have at that time. Without the key set, nothing
-// changes.
+// The migration reseals the credentials of an older schema once, so that they open for
+// the addresses in their rows at that time. Without the key set, the migration changes
+// nothing.
 func TestMigrateBindsSecrets(t *testing.T) {
 	t.Parallel()
 	text := must[string](t)(secret.New())
@@ -89,8 +89,8 @@ func TestMigrateBindsSecrets(t *testing.T) {
 				equal(t, "header", plain.Reveal(), "v4lue")
 			}
 
-			// A value of the older form that is put back stays closed: no later migration
-			// opens it.
+			// If a value of the older form is put back into the row, it does not open,
+			// and no later migration reseals it.
 			copied := sealWith(t, keys, "s3cret", "acme", good.String(), "connections.secret_sealed")
 			repotest.Exec(t, url, `update halosync.connections set secret_sealed = $2, domain = 'https://thief/api' where id = $1`, good, copied)
 			equal(t, "again", must[schema.Result](t)(schema.MigrateWith(t.Context(), url, keys)), schema.Result{From: schema.Version(), To: schema.Version()})

@@ -25,8 +25,9 @@ func (tech *technician) link(tenant, user, next string) string {
 	return "/signin/token?next=" + next + "&token=" + token
 }
 
-// A link of the product signs in. Over the session of someone else, it asks
-// first. No page has the token in its address.
+// A link of the product signs a user in. If the browser has the session of
+// another user, a page asks for confirmation first. The address of no page
+// contains the token.
 func (tech *technician) linkInBrowser() {
 	tech.signIn()
 	tech.visit(tech.link("evil-msp", "mallory", "/runs"))
