@@ -77,7 +77,7 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 	case errors.Is(err, repo.ErrInvalid):
 		return key, secret.String{}, &engine.UsageError{Reason: err.Error()}
 	case errors.Is(err, repo.ErrKeyRight) && scope == Ops:
-		return key, secret.String{}, &engine.UsageError{Reason: "only the owner of the tables may create a key of the scope ops: set DATABASE_URL to the owner's for this command"}
+		return key, secret.String{}, &engine.UsageError{Reason: "only the owner of the tables may create a key of the scope ops: for this command, set DATABASE_URL to that of the owner"}
 	case errors.Is(err, repo.ErrKeyRight):
 		return key, secret.String{}, errKeyRole
 	case err != nil:
@@ -89,7 +89,7 @@ func NewKey(ctx context.Context, store *repo.Store, tenant, actor, name string, 
 // errKeyRole reports that DATABASE_URL of a command names a role that may not change API
 // keys, such as that of a worker.
 var errKeyRole = &engine.UsageError{Reason: "the role in DATABASE_URL may not create or revoke API keys: set DATABASE_URL to that of the CLI's role, " +
-	"which \"worker migrate --grant-cli-to ROLE\" gives its rights"}
+	"which gets its rights from \"worker migrate --grant-cli-to ROLE\""}
 
 // RevokeKey revokes the key whose name or id is ref and ends the sessions that were started
 // with the key. It returns the number of sessions that it ended. Revoking a key twice is

@@ -70,15 +70,15 @@ func (a *app) apikeyNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "new NAME --scope read|write|admin|ops", Short: "Create an API key and print it once", Args: exactly("the key's name"),
 		Long: `new creates an API key of the tenant and prints it. The key itself is not stored and
-cannot be shown again. If it could not be printed, it is revoked. Programs send it as
-"Authorization: Bearer KEY"; people sign in to the console with it.
+cannot be shown again. If it could not be printed, it is revoked. Programs send the key
+as "Authorization: Bearer KEY"; people sign in to the console with the key.
 
 Scopes: "read" shows everything but credentials; "write" can also import, map, unmap
 and resync; "admin" can also add, change and remove connections and schedules. "ops" is
 for the operators of the installation: it can do everything in its tenant and shows the
 queues at /asynqmon/, which hold the tasks of all tenants. Only the owner of the tables
-can create a key of the scope ops: set DATABASE_URL to the owner's for that command. For
-the others, it must be that of the CLI's role ("worker migrate --grant-cli-to ROLE").`,
+can create a key of the scope ops: for this command, set DATABASE_URL to that of the
+owner. All other keys need the CLI's role ("worker migrate --grant-cli-to ROLE").`,
 		Example: "  enqueue apikey new console --scope admin --expires 90d\n  (umask 077; enqueue apikey new nightly-report --scope read > key.txt)",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			lasts, err := parseExpires(expires)

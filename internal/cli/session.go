@@ -66,10 +66,10 @@ func (a *app) sessionList() *cobra.Command {
 	var user string
 	var all bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the open sessions of the console, the last used first", Args: cobra.NoArgs,
-		Long: `list shows who is signed in to the console, since when and from where. A session of a
-user whom the product signed in is listed until it expires, even if the sign-in secret was
-replaced and the workers therefore refuse it.`,
+		Use: "list", Short: "List the open sessions of the console, most recently used first", Args: cobra.NoArgs,
+		Long: `list shows who is signed in to the console, since when and from where. A session that the
+product started is listed until it expires, even if its sign-in secret was replaced and
+the workers therefore refuse the session.`,
 		Example: "  enqueue session list\n  enqueue session list --user anna@msp.example -o json\n  enqueue session list --all-tenants",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			return a.withStore(ctx, all, func(ctx context.Context, p parts) error {
@@ -113,10 +113,10 @@ func (a *app) sessionEnd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "end [ID] [--user USER | --key NAME|ID | --all] [--all-tenants]", Short: "End sessions of the console", Args: cobra.MaximumNArgs(1),
 		Long: `end ends one session, all sessions of a user, all sessions that were started with an
-API key, or all sessions of the tenant. With --all-tenants, it ends those of a user, or
-all, in the whole installation. Every worker refuses their next request. A person whose
-key is still valid, or whom the product still signs in, can sign in again: "apikey
-revoke" ends a key together with its sessions.`,
+API key, or all sessions of the tenant. With --all-tenants, it ends all sessions, or all
+sessions of a user, in the whole installation. Every worker refuses the next request of
+an ended session. A person whose key is still valid, or whom the product still signs in,
+can sign in again. "apikey revoke" ends a key together with its sessions.`,
 		Example: `  enqueue session end 0193f2a4-c5d7-4e0a-9b1c-2d3e4f506172
   enqueue session end --user anna@msp.example
   enqueue session end --key console

@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// writeLock finds the packages in asynqmon's bundle and writes the lock file. The names of the
-// packages come from the bundle's source maps, and their versions from the yarn.lock of
-// asynqmon's own build. Both are in the Go module. The licences are those of the lock file so
-// far: neither source has them.
+// writeLock finds the packages in asynqmon's bundle and writes the lock file. The names
+// of the packages come from the bundle's source maps, and their versions from the
+// yarn.lock of asynqmon's own build. Both are in the Go module. The licences are copied
+// from the existing lock file, because neither source contains them.
 func writeLock() error {
 	dir, version, err := moduleDir()
 	if err != nil {
@@ -84,8 +84,8 @@ func moduleDir() (dir, version string, err error) {
 
 var (
 	inModules = regexp.MustCompile(`node_modules/((?:@[^/]+/)?[^/]+)`)
-	// unnamed matches sources of packages that were published with a source map of their
-	// own, which does not name the package.
+	// unnamed matches sources of packages that were published with their own source map.
+	// Such a source map does not name the package.
 	unnamed = map[string]*regexp.Regexp{
 		"react-router-dom":      regexp.MustCompile(`^\.\./\.\./modules/(BrowserRouter|HashRouter|Link|NavLink|utils/locationUtils)\.js$`),
 		"react-router":          regexp.MustCompile(`^\.\./\.\./modules/(createNameContext|HistoryContext|RouterContext|Router|MemoryRouter|Prompt|generatePath|Redirect|Lifecycle|matchPath|Route|StaticRouter|Switch|withRouter|hooks)\.js$`),
@@ -200,8 +200,8 @@ func readYarn(dir string) (*yarn, error) {
 	return y, nil
 }
 
-// resolve finds the version at each path: the one that most of the packages want that
-// would get it from there.
+// resolve finds the version at each path. This is the version that most of the packages
+// require that would load it from this path.
 func (y *yarn) resolve(paths []string) error {
 	for range 100 {
 		next := map[string]*locked{}
@@ -217,8 +217,9 @@ func (y *yarn) resolve(paths []string) error {
 		if y.found[path] != nil {
 			continue
 		}
-		// The build adds the package, or another package contains a copy of it. If its
-		// version is unknown, the oldest one has the most known faults.
+		// The build adds the package, or another package contains a copy of it. If the
+		// version is unknown, take the oldest one, because it has the most known
+		// vulnerabilities.
 		all := y.byName[nameOf(path)]
 		if len(all) == 0 {
 			return fmt.Errorf("%s: not in yarn.lock", path)
@@ -256,7 +257,8 @@ func (y *yarn) version(path string, paths []string) *locked {
 	return best
 }
 
-// lookUp returns the path from which a package at the path from gets the package name.
+// lookUp returns the path from which a package at the path from loads the package called
+// name.
 func lookUp(from, name string, paths []string) string {
 	for ; from != ""; from = parent(from) {
 		if path := from + "/node_modules/" + name; slices.Contains(paths, path) {
