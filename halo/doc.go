@@ -53,9 +53,9 @@
 //     50 rows (wyre-technology/node-halopsa 46af9cb). Unknown parameters are
 //     silently ignored.
 //   - In current versions, a page has at most 100 rows, regardless of page_size
-//     (homotechsual/HaloAPI #90, #91). It is unknown whether Halo echoes
-//     the page_size of the request or its own. So a short page does not indicate the end of the list, and this
-//     package uses neither size.
+//     (homotechsual/HaloAPI #90, #91). It is unknown whether Halo echoes the page_size of
+//     the request or its own. So a short page does not indicate the end of the list, and
+//     this package uses neither size.
 //   - Past the end, Halo may send an empty page or repeat the last page
 //     (topleft-team/django-psa-connector 1176c4c). Either ends a pass.
 //   - Booleans are the words true and false; 1 is not true (halocli).

@@ -151,8 +151,8 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant, actor, nameOrID string
 	return key, sessions, wrap("revoke API key", err)
 }
 
-// FindAPIKey returns a key by name or id. If several keys had the name, it prefers the one
-// that is not revoked. The error is [ErrNotFound] if no key matches.
+// FindAPIKey returns a key by name or id. If several keys have had the name, it prefers
+// the key that is not revoked. The error is [ErrNotFound] if no key matches.
 func (s *Store) FindAPIKey(ctx context.Context, tenant, nameOrID string) (APIKey, error) {
 	key, err := findAPIKey(ctx, s.forTenant(tenant), tenant, nameOrID, "")
 	return key, wrap("API key", err)

@@ -58,7 +58,7 @@ func (c Credentials) HeaderValue() (secret.String, error) {
 	return value, wrap("connection header", err)
 }
 
-// binding returns what the sealed values of the connection are bound to.
+// binding returns the binding of the connection's sealed values.
 func (c Connection) binding() secret.Binding {
 	return secret.Binding{
 		Tenant: c.Tenant, Connection: c.ID.String(), AuthServer: c.AuthServer, Domain: c.Domain,

@@ -24,7 +24,7 @@ const (
 	SecuritySecretChanged  SecurityKind = "connection.secret"  // client secret or value of the header
 	SecurityAddressChanged SecurityKind = "connection.address" // resource server or authorisation server
 	SecurityKeysetRotated  SecurityKind = "keyset.rotated"     // stored credentials were sealed with a new key
-	SecurityRoleGranted    SecurityKind = "role.granted"       // worker migrate --grant-to
+	SecurityRoleGranted    SecurityKind = "role.granted"       // worker migrate --grant-to or --grant-cli-to
 )
 
 // SecurityOutcome is the outcome of a security event.
@@ -37,7 +37,7 @@ const (
 	SecurityThrottled SecurityOutcome = "throttled" // not verified, because of too many failed attempts
 )
 
-// SecurityEvent records who signed in, was refused, or changed credentials and rights. The
+// SecurityEvent records a sign-in, a refusal, or a change of credentials or rights. The
 // database sets ID, At and WrittenBy. Security events are never changed. They are deleted
 // only when they are old; see [Store.ForgetSecurityEvents].
 type SecurityEvent struct {

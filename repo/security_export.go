@@ -67,9 +67,9 @@ func (x exported) next(ids []int64, now time.Time) exported {
 }
 
 // ExportSecurityEvents calls export with the next events of the whole installation that
-// no worker has exported yet, and returns their number. Only one worker exports at a
-// time; for all others the number is 0. If the worker dies during the call, the next one
-// exports the same events again.
+// no worker has exported yet, and returns the number of these events. Only one worker
+// exports at a time; for all others the number is 0. If the worker dies during the call,
+// the next call exports the same events again.
 func (s *Store) ExportSecurityEvents(ctx context.Context, export func([]SecurityEvent)) (n int, err error) {
 	err = s.forAllTenants().InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var raw json.RawMessage

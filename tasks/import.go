@@ -83,7 +83,8 @@ type RunResult struct {
 	// attention, each with the reason: at most the first 100, and at most 32 KiB.
 	Items []ResultItem `json:"items,omitempty"`
 	// MoreItems reports whether the run has more items than Items contains. The run's
-	// record has them: "enqueue runs show", GET /api/v1/runs/{id}, or halosync.run_reasons in SQL.
+	// record contains all of them: "enqueue runs show", GET /api/v1/runs/{id}, or
+	// halosync.run_reasons in SQL.
 	MoreItems bool `json:"more_items,omitempty"`
 }
 

@@ -19,7 +19,7 @@ type ConnectionChange struct {
 	Name, Domain, AuthServer, HaloTenant, ClientID, RateLimit *string
 	Secret                                                    *secret.String
 	HeaderName                                                *string        // empty: removes the header
-	HeaderValue                                               *secret.String // needed with another name
+	HeaderValue                                               *secret.String // required if the name changes
 }
 
 // UpdateConnection changes a connection in place and keeps its mappings. It tests
@@ -76,7 +76,7 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 	}
 	// A stored secret and its tokens are sent only to the address for which the secret was
 	// entered. Otherwise a user who can change an address could collect them. The same
-	// holds for the value of the header.
+	// applies to the value of the header.
 	if in.Domain != conn.Domain || in.AuthServer != conn.AuthServer {
 		if change.Secret == nil {
 			return conn, usagef("enter the client secret again when you change an address: the stored secret is sent only to the address that it was entered for")
@@ -93,7 +93,9 @@ func (e *Engine) changeConnection(ctx context.Context, tenant, actor string, con
 		ClientID: &in.ClientID, RateLimit: &in.RateLimit, Secret: change.Secret,
 		HeaderName: &in.HeaderName,
 	}
-	if in.HeaderName != "" && (change.HeaderValue != nil || in.AuthServer != conn.AuthServer) { // the latter: found at another path of the same host
+	// AuthServer also differs if the test found it at another path of the same host. The value
+	// must then be sealed for the new address.
+	if in.HeaderName != "" && (change.HeaderValue != nil || in.AuthServer != conn.AuthServer) {
 		update.HeaderValue = &in.HeaderValue
 	}
 	conn, err = e.store.UpdateConnection(ctx, tenant, actor, conn.ID, update)

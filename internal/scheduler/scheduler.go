@@ -1,7 +1,7 @@
 // Package scheduler runs the scheduled jobs of the workers. It starts resyncs that are
-// due, enqueues runs that have no task, reseals credentials after a key rotation,
-// exports security events, counts the fleet's metrics, and removes old history. Any number of workers may run it
-// at the same time.
+// due, enqueues runs that have no task, reseals credentials after a key rotation, exports
+// security events, counts the fleet's metrics, and removes old history. Any number of
+// workers may run it at the same time.
 package scheduler
 
 import (
