@@ -157,9 +157,9 @@ func (s *Store) sealFor(next Connection, stored Credentials, entered enteredValu
 	return fresh, err
 }
 
-// sealOne seals an entered value, or seals the stored value again if its binding
-// changes. It refuses to seal a stored value for an address or header for which the
-// value was not entered.
+// sealOne seals an entered value, or reseals the stored value if its binding changes.
+// It refuses to seal a stored value for an address or header for which the value was
+// not entered.
 func (s *Store) sealOne(entered *secret.String, stored func() (secret.String, error), moved bool, what string, was, now []string) ([]byte, error) {
 	switch {
 	case entered != nil:

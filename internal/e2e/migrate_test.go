@@ -59,11 +59,11 @@ func TestMigrateSealsCredentialsAgain(t *testing.T) {
 		values ($1, 'msp-1', 'halo', $2, $3, $4, $5)`, id, in.Halo.ResourceServer(), in.Halo.AuthServer(), installation.ClientID, sealed)
 
 	in.Env = []string{"DATABASE_URL=" + in.DB, "HALOSYNC_KEYSET="}
-	if said := in.Work(1, "migrate"); !strings.Contains(said, "this migration seals the credentials of 1 connections again") || !strings.Contains(said, "set HALOSYNC_KEYSET for this command, once") {
+	if said := in.Work(1, "migrate"); !strings.Contains(said, "this migration reseals the credentials of 1 connections") || !strings.Contains(said, "set HALOSYNC_KEYSET for this command, once") {
 		t.Errorf("without the key set: %s", said)
 	}
 	in.Env = in.Env[:1]
-	if said := in.Work(0, "migrate"); !strings.Contains(said, "1 credentials sealed again") {
+	if said := in.Work(0, "migrate"); !strings.Contains(said, "1 credentials resealed") {
 		t.Errorf("with the key set: %s", said)
 	}
 	in.Must("connection", "test", "halo")

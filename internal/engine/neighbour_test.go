@@ -72,7 +72,7 @@ func TestSuggestionsPerTenant(t *testing.T) {
 		_, err := limited.Suggest(ctx, "acme", "c", 0)
 		failed <- err
 	}()
-	for range 20 { // meanwhile, others use Postgres
+	for range 20 { // at the same time, other tenants use Postgres
 		if _, err := limited.FindConnection(t.Context(), "bravo", "c"); err != nil {
 			t.Errorf("a neighbour: %v", err)
 		}

@@ -89,7 +89,7 @@ func migrate(ctx context.Context, url string, keys *secret.Keyset, migrations fs
 		}
 		if unbound && s.version > 0 {
 			if res.Sealed, res.Unreadable, err = bindSecrets(ctx, cfg, keys); err != nil {
-				return fmt.Errorf("seal credentials again: %w", err)
+				return fmt.Errorf("reseal credentials: %w", err)
 			}
 		}
 		return apply(ctx, db, migrations)

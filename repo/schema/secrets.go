@@ -40,10 +40,10 @@ type KeysError struct {
 
 func (e *KeysError) Error() string {
 	if e.Missing != 0 {
-		return fmt.Sprintf("this migration seals the stored credentials again, and some are sealed with key %d, which is not in the key set: "+
+		return fmt.Sprintf("this migration reseals the stored credentials, and some are sealed with key %d, which is not in the key set: "+
 			"set HALOSYNC_KEYSET to the newest key set for this command", e.Missing)
 	}
-	return fmt.Sprintf("this migration seals the credentials of %d connections again, so that they open only for their addresses: "+
+	return fmt.Sprintf("this migration reseals the credentials of %d connections, so that they open only for their addresses: "+
 		"set HALOSYNC_KEYSET for this command, once", e.Connections)
 }
 
