@@ -56,7 +56,9 @@ func TestEnqueueStaysBehindTheWall(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `select from halosync.connections where tenant = 'globex' for update`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Exec(t.Context(), `set lock_timeout = '1ms'`); err != nil {
+	// The lock is held until the end of the loop, so a request that waits for it would never
+	// return. The limit is long, because Postgres may briefly hold locks of its own.
+	if _, err := conn.Exec(t.Context(), `set lock_timeout = '1min'`); err != nil {
 		t.Fatal(err)
 	}
 	for _, setting := range []string{"acme", "", "nobody", "globe", "globex ", "GLOBEX", "%"} {

@@ -22,7 +22,7 @@ import (
 
 // histories is the number of random histories. HALOSYNC_HISTORIES overrides it ("make
 // soak": 10,000). HALOSYNC_HISTORY_SEED repeats a single history.
-const histories = 36
+const histories = 24
 
 // firstHistory is the seed of the first history. It is chosen so that rare outcomes occur
 // several times in a few histories.
