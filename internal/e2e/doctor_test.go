@@ -81,6 +81,10 @@ func TestDoctor(t *testing.T) {
 			"HALOSYNC_KEYSET=", "HALOSYNC_KEYSET_FILE="+file, "HALOSYNC_SECRET_FILES="+setting)
 	}
 	check("files that all users may read", 0, "environment", "ok", "all users may read the files with secrets", "", "HALOSYNC_SECRET_FILES=shared")
+	check("a listener beyond loopback", 0, "environment", "warning", "other machines can reach the console and the API at :8080", "HALOSYNC_PUBLIC_URL", "HALOSYNC_HTTP_ADDR=:8080")
+	if _, text, _ := doctor(in, "HALOSYNC_HTTP_ADDR=:8080", "HALOSYNC_PUBLIC_URL=https://halosync.example.com"); strings.Contains(text, "PUBLIC_URL") {
+		t.Errorf("warning although the public address is set:\n%s", text)
+	}
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
 	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+in.Secrets.Postgres+"@127.0.0.1:1/x")
 	other, err := secret.New()
