@@ -72,7 +72,7 @@ var house = map[string]struct {
 	"internal/plaintext":               {nil, "a leaf"},
 	"internal/stdout":                  {nil, "a leaf"},
 	"internal/tabular":                 {[]string{"tasks"}, "it reads files into the arguments of tasks"},
-	"internal/doctor":                  {[]string{"internal/engine", "internal/problem", "internal/secret", "repo", "tasks"}, "it examines the parts of a worker and opens none itself"},
+	"internal/doctor":                  {[]string{"internal/engine", "internal/plaintext", "internal/problem", "internal/secret", "repo", "tasks"}, "it examines the parts of a worker and opens none itself"},
 	"internal/devstack":                {nil, "a leaf"},
 	"internal/devstack/redistest":      {[]string{"internal/devstack"}, "a test kit with Redis"},
 	"internal/browsertest":             {[]string{"internal/devstack"}, "a test kit for any pages"},

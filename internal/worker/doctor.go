@@ -42,7 +42,7 @@ Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment
 				return perr
 			}
 			if err == nil && report.Faults > 0 {
-				return fmt.Errorf("doctor: %d faults", report.Faults)
+				return errors.New("doctor: " + plaintext.Plural(report.Faults, "fault", "faults"))
 			}
 			return err
 		},
