@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo/internal/scoped"
 )
 
@@ -70,11 +71,8 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	switch {
-	case e.Running == 1:
-		return "1 run of this tenant is running"
-	case e.Running > 1:
-		return fmt.Sprintf("%d runs of this tenant are running", e.Running)
+	if e.Running > 0 {
+		return plaintext.Plural(e.Running, "run of this tenant is running", "runs of this tenant are running")
 	}
 	return fmt.Sprintf("connection is busy with run %s", Hex(e.RunID))
 }

@@ -25,6 +25,7 @@ const (
 	SecurityAddressChanged SecurityKind = "connection.address" // resource server or authorisation server
 	SecurityKeysetRotated  SecurityKind = "keyset.rotated"     // stored credentials were sealed with a new key
 	SecurityRoleGranted    SecurityKind = "role.granted"       // worker migrate --grant-to or --grant-cli-to
+	SecurityScopeExceeded  SecurityKind = "scope.exceeded"     // a valid key or session requested more than its scope permits
 )
 
 // SecurityOutcome is the outcome of a security event.

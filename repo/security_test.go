@@ -69,8 +69,8 @@ func TestSecurityEvents(t *testing.T) {
 	all := must[[]repo.SecurityEvent](t)(w.SecurityEventsOfAll(t.Context(), repo.SecurityFilter{}))
 	equal(t, "of the installation", told(all[:1]), []string{"signin refused by :  (40)"})
 	equal(t, "rights of the programs", told(all[len(all)-2:]), []string{
-		"role.granted succeeded by postgres:postgres: rights of the worker to halosync_worker",
-		"role.granted succeeded by postgres:postgres: rights of the cli to halosync_cli",
+		`role.granted succeeded by postgres:postgres: role "halosync_worker" was given the rights that a worker needs`,
+		`role.granted succeeded by postgres:postgres: role "halosync_cli" was given the rights that the command enqueue needs`,
 	})
 	older := must[[]repo.SecurityEvent](t)(w.SecurityEvents(t.Context(), "acme", repo.SecurityFilter{Before: ours[2].ID, Limit: 2}))
 	equal(t, "next page", told(older), told(ours[3:5]))

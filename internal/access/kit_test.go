@@ -97,7 +97,7 @@ func (h *fixture) app() http.Handler {
 		if !ok {
 			h.Errorf("%s reached the application without a principal", r.URL)
 		}
-		if r.Method == http.MethodPost && !p.Scope.Covers(Write) {
+		if r.Method == http.MethodPost && !Permits(r.Context(), Write) {
 			http.Error(w, "scope", http.StatusForbidden)
 			return
 		}

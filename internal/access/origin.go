@@ -33,7 +33,9 @@ const recheckInterval = 5 * time.Second
 // admit returns the context of an authenticated request. It ends after maxRequest, or soon
 // after the key was revoked or the session has ended.
 func (g *Guard) admit(r *http.Request, p Principal) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(repo.WithOrigin(With(r.Context(), p), g.origin(r)), maxRequest)
+	from := g.origin(r)
+	ctx := context.WithValue(repo.WithOrigin(With(r.Context(), p), from), exceededKey{}, func(need Scope) { g.exceeded(from, p, need) })
+	ctx, cancel := context.WithTimeout(ctx, maxRequest)
 	valid := g.credentialOf(r)
 	again := time.NewTicker(g.recheck)
 	go func() {

@@ -80,6 +80,22 @@ func From(ctx context.Context) (Principal, bool) {
 	return p, ok
 }
 
+type exceededKey struct{}
+
+// Permits reports whether the scope of the request's principal covers need. If it does
+// not, the guard records a security event. Handlers that answer 403 because of a scope call
+// this function, not [Scope.Covers].
+func Permits(ctx context.Context, need Scope) bool {
+	p, _ := From(ctx)
+	if p.Scope.Covers(need) {
+		return true
+	}
+	if record, ok := ctx.Value(exceededKey{}).(func(Scope)); ok {
+		record(need)
+	}
+	return false
+}
+
 // Require serves only requests whose scope covers need. It answers 403 with the
 // reason to other principals, and 401 to requests without a principal.
 func Require(need Scope, reason string, next http.Handler) http.Handler {
@@ -87,7 +103,7 @@ func Require(need Scope, reason string, next http.Handler) http.Handler {
 		switch p, ok := From(r.Context()); {
 		case !ok:
 			refuse(w, r, http.StatusUnauthorized, "You are not signed in.")
-		case !p.Scope.Covers(need):
+		case !Permits(r.Context(), need):
 			refuse(w, r, http.StatusForbidden, fmt.Sprintf("This needs the scope %s, and yours is %s: %s", need, p.Scope, reason))
 		default:
 			next.ServeHTTP(w, r)

@@ -14,10 +14,13 @@ import (
 const (
 	// refusalWindow is the period whose equal refusals are written as one security event.
 	refusalWindow = time.Minute
-	// maxRefusals bounds the number of clients that get an event of their own in one
-	// window. The refusals of all other clients share one event per kind and outcome, so
+	// maxRefusals bounds the number of strangers that get an event of their own in one
+	// window. The refusals of all other strangers share one event per kind and outcome, so
 	// that an attacker with many addresses cannot fill the table.
 	maxRefusals = 10
+	// maxTenantRefusals is the same bound for each tenant, whose credentials are valid.
+	// No tenant takes the events of another, or those of strangers.
+	maxTenantRefusals = 3
 	// flushTimeout limits how long writing the events may take.
 	flushTimeout = 10 * time.Second
 )
@@ -26,7 +29,10 @@ const (
 type refusal struct {
 	kind    repo.SecurityKind
 	outcome repo.SecurityOutcome
+	tenant  string // empty: unknown, because the credential was refused
 	address string // empty: all clients beyond maxRefusals
+	actor   string
+	detail  string
 }
 
 // counted is the number of equal refusals and the first client's browser.
@@ -39,7 +45,7 @@ type counted struct {
 type refusals struct {
 	mu      sync.Mutex
 	counts  map[refusal]counted
-	clients int // refusals in counts that have an address
+	clients map[string]int // by tenant: refusals in counts that have an address
 	timer   *time.Timer
 }
 
@@ -47,26 +53,40 @@ type refusals struct {
 // too many failed attempts.
 func (g *Guard) refused(r *http.Request, kind repo.SecurityKind, outcome repo.SecurityOutcome) {
 	from := g.origin(r)
-	is := refusal{kind, outcome, from.Address}
-	g.refusals.mu.Lock()
-	defer g.refusals.mu.Unlock()
-	if g.refusals.counts == nil {
-		g.refusals.counts = make(map[refusal]counted)
+	g.refusals.add(refusal{kind: kind, outcome: outcome, address: from.Address}, maxRefusals, from.UserAgent, g.Flush)
+}
+
+// exceeded records that a valid credential was used for a request that needs a wider scope.
+func (g *Guard) exceeded(from repo.Origin, p Principal, need Scope) {
+	is := refusal{
+		kind: repo.SecurityScopeExceeded, outcome: repo.SecurityRefused, tenant: p.Tenant, address: from.Address, actor: p.Actor,
+		detail: "needs the scope " + string(need) + ", has " + string(p.Scope),
 	}
-	c, known := g.refusals.counts[is]
+	g.refusals.add(is, maxTenantRefusals, from.UserAgent, g.Flush)
+}
+
+// add counts a refusal. At most limit refusals of a tenant have events of their own. The
+// function flush is called at the end of the window.
+func (f *refusals) add(is refusal, limit int, userAgent string, flush func(context.Context)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.counts == nil {
+		f.counts, f.clients = make(map[refusal]counted), make(map[string]int)
+	}
+	c, known := f.counts[is]
 	switch {
 	case known:
-	case g.refusals.clients < maxRefusals && is.address != "":
-		g.refusals.clients++
-		c.userAgent = from.UserAgent
+	case f.clients[is.tenant] < limit && is.address != "":
+		f.clients[is.tenant]++
+		c.userAgent = userAgent
 	default:
-		is.address = ""
-		c = g.refusals.counts[is]
+		is.address, is.actor, is.detail = "", "", "several clients"
+		c = f.counts[is]
 	}
 	c.n++
-	g.refusals.counts[is] = c
-	if g.refusals.timer == nil {
-		g.refusals.timer = time.AfterFunc(refusalWindow, func() { g.Flush(context.Background()) })
+	f.counts[is] = c
+	if f.timer == nil {
+		f.timer = time.AfterFunc(refusalWindow, func() { flush(context.Background()) })
 	}
 }
 
@@ -78,13 +98,12 @@ func (f *refusals) take() (events []repo.SecurityEvent) {
 		f.timer.Stop()
 	}
 	for is, c := range f.counts {
-		e := repo.SecurityEvent{Kind: is.kind, Outcome: is.outcome, Address: is.address, UserAgent: c.userAgent, Count: c.n}
-		if is.address == "" {
-			e.Detail = "several clients"
-		}
-		events = append(events, e)
+		events = append(events, repo.SecurityEvent{
+			Kind: is.kind, Outcome: is.outcome, Tenant: is.tenant, Actor: is.actor, Address: is.address, UserAgent: c.userAgent,
+			Detail: is.detail, Count: c.n,
+		})
 	}
-	f.counts, f.clients, f.timer = nil, 0, nil
+	f.counts, f.clients, f.timer = nil, nil, nil
 	return events
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
@@ -101,6 +103,81 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 	if again := len(h.security()); again != events+1 {
 		t.Errorf("%d events after another flush, want %d", again, events+1)
+	}
+}
+
+// A valid credential that is used for a request of a wider scope is recorded with its
+// tenant, actor and address, and equal refusals share an event.
+func TestUseBeyondTheScopeIsRecorded(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, withTokens)
+	key, admin := h.key("acme", "reader", Read), h.key("acme", "admin", Admin)
+	from := func(q request) request { return q.set("X-Forwarded-For", "198.51.100.1").set("User-Agent", "Browser") }
+	post := request{method: http.MethodPost, path: "/x"}
+	a := h.do(get("/signin/token?token=" + token(t, func(c jwt.MapClaims) { c["scope"] = "read" })))
+	session := a.cookie.Name + "=" + a.cookie.Value
+	for _, q := range []request{post.as(key), post.as(key), post.with(session), get("/metrics").as(key), get("/metrics").as(admin)} {
+		if a := h.do(from(q)); a.status != http.StatusForbidden {
+			t.Errorf("%s %s: status %d", q.method, q.path, a.status)
+		}
+	}
+	for _, q := range []request{get("/x").as(key), post.as(admin), get("/readyz").as(key)} { // permitted, or shortened
+		if a := h.do(from(q)); a.status != http.StatusOK {
+			t.Errorf("%s %s: status %d", q.method, q.path, a.status)
+		}
+	}
+	got := strings.Join(h.security(), "\n")
+	const of = "scope.exceeded refused tenant=acme actor="
+	for _, want := range []string{
+		of + "key:reader address=198.51.100.1 ua=Browser count=2",
+		of + "key:reader address=198.51.100.1 ua=Browser count=1",
+		of + "user:anna@msp.example address=198.51.100.1 ua=Browser count=1",
+		of + " address= ua= count=1", // the fourth of the tenant
+	} {
+		if !strings.Contains(got+"\n", want+"\n") {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "scope.exceeded"); n != 4 {
+		t.Errorf("%d events of the scope:\n%s", n, got)
+	}
+	for _, want := range []string{"needs the scope write, has read", "needs the scope ops, has read", "several clients"} {
+		if !repotest.Value[bool](t, h.db, `select exists (select from halosync.security_events where kind = 'scope.exceeded' and detail = $1)`, want) {
+			t.Errorf("no event with the detail %q", want)
+		}
+	}
+}
+
+// A tenant that uses its credentials beyond their scope from many addresses causes a
+// bounded number of events, none of its refusals is lost, and the events of other tenants
+// and of strangers keep their addresses.
+func TestUsesBeyondTheScopeAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, nil)
+	hostile, neighbour := h.key("hostile", "k", Read), h.key("acme", "k", Read)
+	const attempts = 60
+	post := request{method: http.MethodPost, path: "/x"}
+	for i := range attempts {
+		h.do(post.as(hostile).set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i)))
+	}
+	h.do(post.as(neighbour).set("X-Forwarded-For", "203.0.113.1"))
+	h.do(get("/x").as("nonsense").set("X-Forwarded-For", "203.0.113.2"))
+	h.guard.Flush(t.Context())
+	count := func(tenant string) (events, total int) {
+		const of = ` from halosync.security_events where kind = 'scope.exceeded' and tenant = $1`
+		return repotest.Value[int](t, h.db, `select count(*)::int`+of, tenant), repotest.Value[int](t, h.db, `select coalesce(sum(count), 0)::int`+of, tenant)
+	}
+	if events, total := count("hostile"); events != maxTenantRefusals+1 || total != attempts {
+		t.Errorf("%d events stand for %d refusals, want %d for %d", events, total, maxTenantRefusals+1, attempts)
+	}
+	if events, total := count("acme"); events != 1 || total != 1 {
+		t.Errorf("the other tenant has %d events for %d refusals", events, total)
+	}
+	got := strings.Join(h.security(), "\n")
+	for _, want := range []string{"tenant=acme actor=key:k address=203.0.113.1 ", "apikey.used refused tenant= actor= address=203.0.113.2 "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -65,6 +66,13 @@ func parseOrigin(text string) (string, error) {
 		return "", fmt.Errorf("%.80q: want https", text)
 	}
 	return text, nil
+}
+
+// LacksPublicURL reports whether other machines can reach a listener at the address listen,
+// but PublicURL is not set, so that only people on this machine can sign in.
+func (s Site) LacksPublicURL(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && s.PublicURL == "" && !isLoopback(host)
 }
 
 // https reports whether browsers use https.

@@ -159,3 +159,20 @@ func TestOwnListener(t *testing.T) {
 		}
 	}
 }
+
+// A listener that other machines can reach needs the address at which browsers open the
+// console.
+func TestLacksPublicURL(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]bool{
+		"127.0.0.1:8080": false, "127.8.9.1:0": false, "[::1]:8080": false, "[::ffff:127.0.0.1]:80": false, "localhost:8080": false, "off": false,
+		":8080": true, "0.0.0.0:8080": true, "[::]:8080": true, "10.0.0.7:8080": true, "[fe80::1%eth0]:80": true, "halosync.internal:8080": true,
+	} {
+		if got := (Site{}).LacksPublicURL(listen); got != want {
+			t.Errorf("%s: %v", listen, got)
+		}
+		if (Site{PublicURL: "https://halosync.example.com"}).LacksPublicURL(listen) {
+			t.Errorf("%s: the public address is set", listen)
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (h *Handler) authorise(ctx huma.Context, next func(huma.Context)) {
 	case !ok:
 		ctx.SetHeader("WWW-Authenticate", `Bearer realm="halosync"`)
 		h.refuse(ctx, http.StatusUnauthorized, "an API key is needed: Authorization: Bearer KEY")
-	case !p.Scope.Covers(needed):
+	case !access.Permits(ctx.Context(), needed):
 		h.refuse(ctx, http.StatusForbidden, "this needs the scope "+string(needed)+"; the key has "+string(p.Scope))
 	default:
 		next(ctx)

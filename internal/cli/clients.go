@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/view"
 )
 
@@ -100,7 +101,7 @@ func (a *app) printClients(v view.Clients) error {
 		return err
 	}
 	if a.format == "table" {
-		fmt.Fprintf(a.Err, "page %d: %d of %d clients\n", v.Page, len(v.Clients), v.RecordCount)
+		fmt.Fprintf(a.Err, "page %d: %s of %s\n", v.Page, plaintext.Count(len(v.Clients)), plaintext.Plural(v.RecordCount, "client", "clients"))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
@@ -161,8 +162,8 @@ func (a *app) connectionRemove() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				text := fmt.Sprintf("connection %q with %d mappings, %d runs and %d stored clients (companies stay)",
-					conn.Name, what.Mappings, what.Runs, what.Clients)
+				text := fmt.Sprintf("connection %q with %s, %s and %s (companies stay)", conn.Name, plaintext.Plural(what.Mappings, "mapping", "mappings"),
+					plaintext.Plural(what.Runs, "run", "runs"), plaintext.Plural(what.Clients, "stored client", "stored clients"))
 				if !yes {
 					return usagef("would remove %s; confirm with --yes", text)
 				}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/config"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/internal/setup"
 	"github.com/halosync/halosync/repo"
@@ -164,7 +165,7 @@ the database.`,
 				if err := a.printKeyset(text); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.Err, "%d keys removed\n", len(gone))
+				fmt.Fprintf(a.Err, "%s removed\n", plaintext.Plural(len(gone), "key", "keys"))
 				return nil
 			})
 		}),
@@ -179,9 +180,9 @@ func needed(uses []repo.KeyUse) error {
 		switch {
 		case u.Secrets == 0:
 		case u.Role == secret.Reads:
-			why = append(why, fmt.Errorf("key %d still encrypts %d credentials: wait for a worker to re-encrypt them, or run \"enqueue keyset rotate --reseal\"", u.ID, u.Secrets))
+			why = append(why, fmt.Errorf("key %d still encrypts %s: wait until a worker has re-encrypted everything, or run \"enqueue keyset rotate --reseal\"", u.ID, plaintext.Plural(u.Secrets, "credential", "credentials")))
 		case u.Role == repo.KeyMissing:
-			why = append(why, fmt.Errorf("%d credentials are encrypted with key %d, which is not in this set: check whether there is a newer set", u.Secrets, u.ID))
+			why = append(why, fmt.Errorf("%s encrypted with key %d, which is not in this set: check whether there is a newer set", plaintext.Plural(u.Secrets, "credential is", "credentials are"), u.ID))
 		}
 	}
 	return errors.Join(why...)
@@ -223,7 +224,7 @@ func (a *app) reseal(ctx context.Context) error {
 				named = append(named, s.String())
 			}
 		}
-		fmt.Fprintf(a.Err, "%d credentials re-encrypted\n", total)
+		fmt.Fprintf(a.Err, "%s re-encrypted\n", plaintext.Plural(total, "credential", "credentials"))
 		if total > 0 {
 			if err := store.AddSecurityEvents(ctx, repo.SecurityEvent{
 				Kind: repo.SecurityKeysetRotated, Outcome: repo.SecuritySucceeded, Actor: a.actor(), Detail: fmt.Sprintf("credentials sealed with the primary key: %d", total),
@@ -232,7 +233,7 @@ func (a *app) reseal(ctx context.Context) error {
 			}
 		}
 		if stuck > 0 {
-			return fmt.Errorf("%d credentials cannot be decrypted and were left unchanged: %s", stuck, strings.Join(named, "; "))
+			return fmt.Errorf("%s left unchanged because decryption failed: %s", plaintext.Plural(stuck, "credential was", "credentials were"), strings.Join(named, "; "))
 		}
 		return nil
 	})

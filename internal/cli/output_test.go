@@ -95,7 +95,7 @@ func TestProgressLine(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	run := repo.Run{State: repo.StateRunning, StartedAt: &start, Pages: 10, Records: 1000, RecordsTotal: 3000}
-	if got, want := line(run, start.Add(10*time.Second)), "running: 10 pages, 1000 of 3000 clients, 100 a second, 20s left"; got != want {
+	if got, want := line(run, start.Add(10*time.Second)), "running: 10 pages, 1,000 of 3,000 clients, 100 a second, 20s left"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	waiting := repo.Run{State: repo.StateQueued, WaitReason: "status 429"}

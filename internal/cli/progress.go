@@ -60,29 +60,29 @@ func line(run repo.Run, now time.Time) string {
 		return text
 	}
 	rate := float64(run.Records) / max(0.001, now.Sub(*run.StartedAt).Seconds())
-	text += fmt.Sprintf(": %d pages, %d of %d %s, %.0f a second", run.Pages, run.Records, run.RecordsTotal, noun(run.Kind), rate)
+	text += fmt.Sprintf(": %s, %s of %s, %.0f a second", plaintext.Plural(run.Pages, "page", "pages"), plaintext.Count(run.Records), records(run), rate)
 	if left := run.RecordsTotal - run.Records; left > 0 {
 		text += fmt.Sprintf(", %v left", (time.Duration(float64(left)/rate*1000) * time.Millisecond).Round(time.Second))
 	}
 	return text
 }
 
-// noun returns the word for the records that a run of this kind processes.
-func noun(kind repo.RunKind) string {
-	switch kind {
+// records returns the number of records that a run processes, with the word for them.
+func records(run repo.Run) string {
+	switch run.Kind {
 	case repo.KindMap:
-		return "pairs"
+		return plaintext.Plural(run.RecordsTotal, "pair", "pairs")
 	case repo.KindUnmap:
-		return "mappings"
+		return plaintext.Plural(run.RecordsTotal, "mapping", "mappings")
 	}
-	return "clients"
+	return plaintext.Plural(run.RecordsTotal, "client", "clients")
 }
 
 func (p *progress) showBar(run repo.Run) {
 	if run.RecordsTotal > 0 {
 		p.bar.ChangeMax(max(run.RecordsTotal, run.Records))
 	}
-	p.bar.Describe(fmt.Sprintf("%s, %d pages", run.State, run.Pages))
+	p.bar.Describe(fmt.Sprintf("%s, %s", run.State, plaintext.Plural(run.Pages, "page", "pages")))
 	_ = p.bar.Set(run.Records) // fails only if the value exceeds the maximum
 }
 

@@ -68,12 +68,12 @@ var runDetail = []column[view.Run]{
 		if r.Kind == repo.KindMap || r.Kind == repo.KindUnmap {
 			return ""
 		}
-		text := fmt.Sprintf("%d on %d pages", r.Records, r.Pages)
+		text := fmt.Sprintf("%s on %s", plaintext.Count(r.Records), plaintext.Plural(r.Pages, "page", "pages"))
 		if r.Complete {
 			return text + ", complete"
 		}
 		if r.RecordsTotal > 0 {
-			text += fmt.Sprintf(", of %d", r.RecordsTotal)
+			text += ", of " + plaintext.Count(r.RecordsTotal)
 		}
 		return text
 	}},
@@ -154,7 +154,7 @@ func ended(run repo.Run) error {
 	id := engine.RunID(run.ID)
 	items := ""
 	if n := len(run.Items); n > 0 {
-		items = "; " + needs(n) + " a person's attention"
+		items = "; " + plaintext.Plural(n, "item needs", "items need") + " a person's attention"
 	}
 	switch run.State {
 	case repo.StateSucceeded:
@@ -167,13 +167,6 @@ func ended(run repo.Run) error {
 	default:
 		return fmt.Errorf("run %s is %s: %s", id, run.State, strings.TrimSpace(run.Error))
 	}
-}
-
-func needs(n int) string {
-	if n == 1 {
-		return "1 item needs"
-	}
-	return fmt.Sprintf("%d items need", n)
 }
 
 var undoColumns = []column[view.Undo]{
@@ -203,7 +196,7 @@ func (a *app) printUndo(v view.Undo) error {
 		}
 	}
 	if v.LeftCount > 0 {
-		return &needsPersonError{fmt.Sprintf("run %s is undone except for %d mappings or companies", v.RunID, v.LeftCount)}
+		return &needsPersonError{fmt.Sprintf("run %s is undone except for %s", v.RunID, plaintext.Plural(v.LeftCount, "mapping or company", "mappings or companies"))}
 	}
 	return nil
 }

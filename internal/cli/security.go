@@ -51,11 +51,11 @@ func (a *app) securityCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use: "security", Short: "List security events: sign-ins, refusals, changed keys and secrets; newest first", Args: cobra.NoArgs,
-		Long: `security lists who signed in or was refused, and who added or revoked keys, ended
-sessions, or changed the credentials or the address of a connection. Refused keys and
-sign-ins, rotated key sets and granted rights belong to no tenant; only --all-tenants
-shows them. A refusal is listed within a minute. Equal refusals within a minute share
-one line, which shows their number.`,
+		Long: `security lists who signed in or was refused, who used a key or a session beyond its
+scope, and who added or revoked keys, ended sessions, or changed the credentials or the
+address of a connection. Refused keys and sign-ins, rotated key sets and granted rights
+belong to no tenant; only --all-tenants shows them. A refusal is listed within a minute.
+Equal refusals within a minute share one line, which shows their number.`,
 		Example: "  enqueue security --since 24h\n  enqueue security --all-tenants --limit 0 -o csv",
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			var f repo.SecurityFilter

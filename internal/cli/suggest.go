@@ -54,7 +54,7 @@ dismissed or unmapped are not suggested again.`,
 				if len(pairs) > 0 {
 					n, err := p.engine.Dismiss(ctx, p.tenant, a.actor(), connection, pairs)
 					if err == nil {
-						fmt.Fprintf(a.Err, "%d of %d pairs newly dismissed\n", n, len(pairs))
+						fmt.Fprintf(a.Err, "%s of %s newly dismissed\n", plaintext.Count(n), plaintext.Plural(len(pairs), "pair", "pairs"))
 					}
 					return err
 				}
@@ -102,7 +102,7 @@ func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapReque
 	}
 	req.Suggested, req.Pairs = true, found.Certain(minScore)
 	if len(req.Pairs) > tasks.MaxPairs {
-		fmt.Fprintf(a.Err, "mapping the best %d of %d pairs; repeat the command for the rest\n", tasks.MaxPairs, len(req.Pairs))
+		fmt.Fprintf(a.Err, "mapping the best %s of %s; repeat the command for the rest\n", plaintext.Count(tasks.MaxPairs), plaintext.Plural(len(req.Pairs), "pair", "pairs"))
 		req.Pairs = req.Pairs[:tasks.MaxPairs]
 	}
 	if len(req.Pairs) == 0 {

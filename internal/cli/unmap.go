@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/view"
 	"github.com/halosync/halosync/repo"
 )
@@ -83,7 +84,7 @@ func (a *app) printOutcomes(outcomes []repo.MappingOutcome) error {
 		}
 	}
 	if refused > 0 {
-		return &needsPersonError{fmt.Sprintf("%d of %d mappings could not be changed; see the reasons", refused, len(outcomes))}
+		return &needsPersonError{fmt.Sprintf("%s of %s could not be changed; see the reasons", plaintext.Count(refused), plaintext.Plural(len(outcomes), "mapping", "mappings"))}
 	}
 	return nil
 }

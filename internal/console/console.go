@@ -157,7 +157,7 @@ func (r *request) answer(need access.Scope, do func(*request) error) (err error)
 		return problem.ErrNotSignedIn
 	}
 	r.Principal = principal
-	if !principal.Scope.Covers(need) {
+	if !access.Permits(r.Context(), need) {
 		return &problem.ScopeError{Need: string(need)}
 	}
 	if err := r.readForm(); err != nil {

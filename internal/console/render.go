@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -117,22 +118,8 @@ func stamp(at any) template.HTML {
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04")))
 }
 
-// count formats a number with thousands separators, as in 12,345.
-func count(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// plural formats a number with a noun.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + many
-}
+// count and plural have short names, because most pages use them.
+var count, plural = plaintext.Count, plaintext.Plural
 
 // dict returns a map of names to values. Templates use it for blocks with several
 // parameters.

@@ -47,4 +47,5 @@ var securityWords = map[repo.SecurityKind]string{
 	repo.SecuritySignIn: "Sign-in", repo.SecurityKeyUsed: "API key used", repo.SecurityKeyAdded: "API key added",
 	repo.SecurityKeyRevoked: "API key revoked", repo.SecuritySessionEnded: "Session ended", repo.SecuritySecretChanged: "Secret of a connection changed",
 	repo.SecurityAddressChanged: "Address of a connection changed", repo.SecurityKeysetRotated: "Key set rotated", repo.SecurityRoleGranted: "Rights granted",
+	repo.SecurityScopeExceeded: "Use beyond the scope",
 }

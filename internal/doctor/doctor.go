@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/internal/engine"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -200,17 +201,19 @@ func (c Config) keys(ctx context.Context, r *Report) {
 	for _, u := range uses {
 		switch {
 		case u.Role == repo.KeyMissing:
-			r.add("keys", Fault, fmt.Sprintf("%d credentials are sealed with key %d, which is not in the key set", u.Secrets, u.ID),
+			r.add("keys", Fault, fmt.Sprintf("%s sealed with key %d, which is not in the key set", credentialsAre(u.Secrets), u.ID),
 				"give this worker the newest key set (HALOSYNC_KEYSET); enqueue keyset status shows which keys are in use")
 		case u.Role == repo.KeyUnreadable:
-			r.add("keys", Fault, fmt.Sprintf("%d credentials are stored in an unknown format", u.Secrets),
+			r.add("keys", Fault, credentialsAre(u.Secrets)+" stored in an unknown format",
 				"restore them from a backup, or enter them again: enqueue connection update NAME --domain D --auth-server A --client-secret-file FILE")
 		case u.Role == secret.Reads && u.Secrets > 0:
-			r.add("keys", Warning, fmt.Sprintf("%d credentials are still sealed with the older key %d", u.Secrets, u.ID),
+			r.add("keys", Warning, fmt.Sprintf("%s still sealed with the older key %d", credentialsAre(u.Secrets), u.ID),
 				"wait: a running worker re-seals them within a minute; do not prune the key before that")
 		default:
 			current += u.Secrets
 		}
 	}
-	r.add("keys", OK, fmt.Sprintf("%d credentials are sealed with the current key", current), "")
+	r.add("keys", OK, credentialsAre(current)+" sealed with the current key", "")
 }
+
+func credentialsAre(n int) string { return plaintext.Plural(n, "credential is", "credentials are") }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
 )
@@ -53,10 +54,10 @@ func (c Config) halo(ctx context.Context, r *Report) {
 		after = refs[len(refs)-1].ID
 	}
 	good := c.test(ctx, r, active)
-	r.add("halo", OK, fmt.Sprintf("%d of %d tested connections can get a token and read a client", good, len(active)), "")
+	r.add("halo", OK, fmt.Sprintf("%d of %s can get a token and read a client", good, plaintext.Plural(len(active), "tested connection", "tested connections")), "")
 	if left+paused > 0 {
-		const more = "%d more active connections (use --connections N to test more), %d paused connections"
-		r.add("halo", Skipped, fmt.Sprintf(more, left, paused), "")
+		r.add("halo", Skipped, plaintext.Plural(left, "more active connection", "more active connections")+" (use --connections N to test more), "+
+			plaintext.Plural(paused, "paused connection", "paused connections"), "")
 	}
 }
 

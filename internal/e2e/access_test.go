@@ -72,6 +72,21 @@ func TestServeOnlyHTTP(t *testing.T) {
 			t.Errorf("metrics on the listener of the pages: %d, want %d", status, want)
 		}
 	}
+	reader := strings.TrimSpace(in.Must("apikey", "new", "reader", "--scope", "read"))
+	in.KeepAccess(reader)
+	_, _, cookies = w.Request(t, "POST", "/signin", url.Values{"key": {reader}}.Encode())
+	if len(cookies) != 1 {
+		t.Fatal("no session of a key that may only read")
+	}
+	in.KeepAccess(cookies[0].Value)
+	for path, credential := range map[string][]string{
+		"/api/v1/companies": {"Authorization", "Bearer " + reader, "Content-Type", "application/json"},
+		"/companies":        {"Cookie", cookies[0].Name + "=" + cookies[0].Value},
+	} {
+		if status, body, _ := w.Request(t, "POST", path, "{}", credential...); status != 403 || !strings.Contains(body, "write") {
+			t.Errorf("POST %s with the scope read: %d %s", path, status, body)
+		}
+	}
 	if _, body, _ := w.Request(t, "GET", "/readyz", ""); body != "ready\n" {
 		t.Errorf("reasons without a key: %s", body)
 	}
@@ -105,6 +120,14 @@ func TestServeOnlyHTTP(t *testing.T) {
 	for what, header := range map[string][]string{"key": bearer, "session": session} {
 		if status, _, _ := w.Request(t, "GET", "/api/v1/nothing", "", header...); status != 401 && status != 503 {
 			t.Errorf("a revoked %s: %d", what, status)
+		}
+	}
+
+	w.Stop(t) // writes the refusals
+	events := in.Must("security", "-o", "csv")
+	for _, want := range []string{"scope.exceeded,refused,2,key:console,127.0.0.1,", "scope.exceeded,refused,2,key:reader,127.0.0.1,"} {
+		if !strings.Contains(events, want) {
+			t.Errorf("no %s in\n%s", want, events)
 		}
 	}
 	w.Stop(t)

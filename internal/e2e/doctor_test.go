@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/internal/e2e/installation"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo/repotest"
 )
@@ -22,6 +23,7 @@ type examination struct {
 // doctor runs "worker doctor" with additional environment variables.
 func doctor(in *installation.Installation, vars ...string) (found examination, text string, code int) {
 	in.T.Helper()
+	var said string
 	run := func(args ...string) (string, int) {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
@@ -31,10 +33,14 @@ func doctor(in *installation.Installation, vars ...string) (found examination, t
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		_ = cmd.Run() // the exit code is checked below
 		in.Keep("outputs and errors", out.String()+errs.String())
+		said = errs.String()
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	text, code = run("-o", "json")
 	found = installation.Decode[examination](in.T, text)
+	if want := "worker: doctor: " + plaintext.Plural(found.Faults, "fault", "faults") + "\n"; code == 1 && said != want {
+		in.T.Errorf("the error is %q, want %q", said, want)
+	}
 	if len(vars) == 0 { // also check the table that people read
 		table, again := run()
 		if again != code {
@@ -69,7 +75,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("%s: no %s of %s contains %q and %q:\n%s", what, status, area, says, do, text)
 	}
 	check("sound", 0, "postgres", "ok", "is subject to row level security", "")
-	check("sound", 0, "halo", "ok", "1 of 1 tested connections", "")
+	check("sound", 0, "halo", "ok", "1 of 1 tested connection can", "")
 	check("the tables' owner", 0, "postgres", "warning", "owns the tables", "docs/security.md", "DATABASE_URL="+in.DB)
 	check("nothing set", 2, "environment", "fault", "HALOSYNC_KEYSET", "README", "HALOSYNC_KEYSET=", "REDIS_URL=")
 	file := in.File("keyset", in.Secrets.Keyset)
@@ -81,6 +87,10 @@ func TestDoctor(t *testing.T) {
 			"HALOSYNC_KEYSET=", "HALOSYNC_KEYSET_FILE="+file, "HALOSYNC_SECRET_FILES="+setting)
 	}
 	check("files that all users may read", 0, "environment", "ok", "all users may read the files with secrets", "", "HALOSYNC_SECRET_FILES=shared")
+	check("a listener beyond loopback", 0, "environment", "warning", "other machines can reach the console and the API at :8080", "HALOSYNC_PUBLIC_URL", "HALOSYNC_HTTP_ADDR=:8080")
+	if _, text, _ := doctor(in, "HALOSYNC_HTTP_ADDR=:8080", "HALOSYNC_PUBLIC_URL=https://halosync.example.com"); strings.Contains(text, "PUBLIC_URL") {
+		t.Errorf("warning although the public address is set:\n%s", text)
+	}
 	check("Redis away", 1, "redis", "fault", "", "REDIS_URL", "REDIS_URL=redis://:"+in.Secrets.Redis+"@127.0.0.1:1")
 	check("Postgres away", 1, "postgres", "fault", "", "DATABASE_URL", "DATABASE_URL=postgres://u:"+in.Secrets.Postgres+"@127.0.0.1:1/x")
 	other, err := secret.New()
@@ -88,7 +98,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.KeepKeyset(other)
-	check("another key set", 1, "keys", "fault", "1 credentials are sealed with key", "HALOSYNC_KEYSET", "HALOSYNC_KEYSET="+other)
+	check("another key set", 1, "keys", "fault", "1 credential is sealed with key", "HALOSYNC_KEYSET", "HALOSYNC_KEYSET="+other)
 
 	in.App.SetSecret("another")
 	in.App.Revoke()

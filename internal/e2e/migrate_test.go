@@ -63,7 +63,7 @@ func TestMigrateSealsCredentialsAgain(t *testing.T) {
 		t.Errorf("without the key set: %s", said)
 	}
 	in.Env = in.Env[:1]
-	if said := in.Work(0, "migrate"); !strings.Contains(said, "1 credentials resealed") {
+	if said := in.Work(0, "migrate"); !strings.Contains(said, "1 credential resealed") {
 		t.Errorf("with the key set: %s", said)
 	}
 	in.Must("connection", "test", "halo")

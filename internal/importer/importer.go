@@ -5,12 +5,12 @@ package importer
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/run"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -154,7 +154,7 @@ func (i *execution) readByID(ctx context.Context) (run.Result, error) {
 			return run.Result{}, err
 		}
 		if cancelled {
-			return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %d clients", i.Cursor.ByID)}, nil
+			return run.Result{State: repo.StateCancelled, Reason: "cancelled after " + plaintext.Plural(i.Cursor.ByID, "client", "clients")}, nil
 		}
 		if len(rest) == 0 {
 			break

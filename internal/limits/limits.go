@@ -124,14 +124,15 @@ const tooManyText = "Too many requests. Wait as long as Retry-After says, then c
 // returns how long the caller must wait, or 0.
 //
 // The headers are those of draft-ietf-httpapi-ratelimit-headers-10: the policies with
-// their quota in requests (q) and window in seconds (w), and the requests that may be sent
-// now (r) with the time in seconds (t) until that number is at its maximum again.
+// their quota in requests (q) and window in seconds (w) according to section 3.1, and the
+// requests that may be sent now (r) with the time in seconds (t) until there are more,
+// according to section 4.1. By section 6, Retry-After is not earlier than t.
 func (h *Handler) meter(head http.Header, p access.Principal) time.Duration {
 	now := h.now()
 	tenant := h.tenant.take(p.Tenant, now)
 	key := h.key.take(p.Tenant+"\x00"+p.Actor, now)
 	head.Set("RateLimit-Policy", fmt.Sprintf(`"tenant";q=%d;w=60, "key";q=%d;w=60`, h.tenant.perMinute, h.key.perMinute))
-	head.Set("RateLimit", fmt.Sprintf(`"tenant";r=%d;t=%d, "key";r=%d;t=%d`, tenant.left, tenant.reset, key.left, key.reset))
+	head.Set("RateLimit", fmt.Sprintf(`"tenant";r=%d;t=%d, "key";r=%d;t=%d`, tenant.left, tenant.next, key.left, key.next))
 	if tenant.wait > 0 {
 		h.limitedTotal[0].Add(1)
 	} else if key.wait > 0 {

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -27,9 +28,9 @@ func newMeters(perMinute int) *meters {
 
 // reading is the state of a meter after a request.
 type reading struct {
-	left  int           // requests that may be sent now
-	reset int           // seconds until left is at its maximum again
-	wait  time.Duration // 0: the request may proceed
+	left int           // requests that may be sent now
+	next int           // seconds until left grows by one
+	wait time.Duration // 0: the request may proceed
 }
 
 // take counts a request. A request that must wait does not count.
@@ -44,6 +45,6 @@ func (m *meters) take(caller string, now time.Time) reading {
 	}
 	tokens := l.TokensAt(now)
 	r.left = max(0, int(tokens))
-	r.reset = int((float64(m.burst)-tokens)/float64(l.Limit())) + 1
+	r.next = int(math.Ceil((float64(r.left) + 1 - tokens) / float64(l.Limit())))
 	return r
 }

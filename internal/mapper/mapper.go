@@ -12,6 +12,7 @@ import (
 
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/names"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/run"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -118,7 +119,7 @@ func (e *execution) execute(ctx context.Context) (run.Result, error) {
 		e.run.Wrote(1, len(chunk))
 		e.done += len(chunk)
 		if cancelled {
-			return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %d of %d pairs", e.done, len(pairs))}, nil
+			return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %s of %s", plaintext.Count(e.done), plaintext.Plural(len(pairs), "pair", "pairs"))}, nil
 		}
 		if e.done < len(pairs) {
 			if err := slice.Over(ctx); err != nil {

@@ -9,6 +9,15 @@ import (
 	"unsafe"
 )
 
+func TestPlural(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 pages", 1: "1 page", 2: "2 pages", 999: "999 pages", 1000: "1,000 pages", 1234567: "1,234,567 pages", -1234: "-1,234 pages", -123: "-123 pages"} {
+		if got := Plural(n, "page", "pages"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestOnePolicy(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, in, clean, fault string }{

@@ -12,6 +12,7 @@ import (
 	"github.com/halosync/halosync/halo/proof"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/run"
 	"github.com/halosync/halosync/repo"
@@ -207,7 +208,7 @@ func (x *execution) apply(ctx context.Context) (run.Result, error) {
 	end := run.Result{State: repo.StateSucceeded, Complete: true, Verified: true}
 	if n := record.Unverified; n > 0 {
 		end.State, end.Complete = repo.StatePartial, false
-		end.Reason = fmt.Sprintf("%d of %d mappings could not be verified; all others were verified", n, x.mapped.Len())
+		end.Reason = fmt.Sprintf("%s of %s could not be verified; all others were verified", plaintext.Count(n), plaintext.Plural(x.mapped.Len(), "mapping", "mappings"))
 	}
 	if x.Cursor.Way == byListing {
 		end.Pages = x.LastPassPages()

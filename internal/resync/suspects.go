@@ -10,6 +10,7 @@ import (
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
 	"github.com/halosync/halosync/internal/listing"
+	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/run"
 	"github.com/halosync/halosync/repo"
 )
@@ -69,7 +70,7 @@ func (x *execution) readChunk(ctx context.Context, ids []int64, again bool) (run
 		x.Handled.Add(id)
 	}
 	if cancelled {
-		return run.Result{State: repo.StateCancelled, Reason: fmt.Sprintf("cancelled after %d clients", x.Cursor.ByID)}, nil
+		return run.Result{State: repo.StateCancelled, Reason: "cancelled after " + plaintext.Plural(x.Cursor.ByID, "client", "clients")}, nil
 	}
 	return run.Result{}, nil
 }

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/halosync/halosync/internal/plaintext"
 )
 
 // List contains the items of a file.
@@ -42,11 +44,7 @@ func (p *PassedOver) add(line int, why string) {
 // String counts the lines and describes the first [maxFaults] of them.
 func (p PassedOver) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%d lines passed over", len(p))
-	if len(p) == 1 {
-		text.Reset()
-		text.WriteString("1 line passed over")
-	}
+	text.WriteString(plaintext.Plural(len(p), "line passed over", "lines passed over"))
 	for i, l := range p[:min(len(p), maxFaults)] {
 		fmt.Fprintf(&text, "%s line %d (%s)", []string{":", ","}[min(i, 1)], l.Line, l.Why)
 	}
@@ -92,7 +90,7 @@ func collect[T any](f *file, heading heading, what string, item func(row) (T, st
 		}
 	}
 	if more > 0 {
-		faults = append(faults, fmt.Errorf("and %d more invalid lines", more))
+		faults = append(faults, errors.New("and "+plaintext.Plural(more, "more invalid line", "more invalid lines")))
 	}
 	switch {
 	case len(faults) > 0:

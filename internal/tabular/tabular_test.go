@@ -184,6 +184,9 @@ func TestFilesHaveBounds(t *testing.T) {
 	if text := passed.String(); !strings.Contains(text, "line 9 (comment) and 90 more") {
 		t.Errorf("many lines passed over: %s", text)
 	}
+	if _, err := ReadIDs(strings.NewReader("17\n" + strings.Repeat("x\n", maxFaults+1))); err == nil || !strings.HasSuffix(err.Error(), "\nand 1 more invalid line") {
+		t.Errorf("one fault too many: %v", err)
+	}
 }
 
 // FuzzReadIDs checks that each id is valid, and that the ids stay the same when they are

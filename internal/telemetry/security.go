@@ -13,6 +13,7 @@ var securityOutcomes = map[string][]string{
 	"connection.address": {"succeeded"},
 	"keyset.rotated":     {"succeeded"},
 	"role.granted":       {"succeeded"},
+	"scope.exceeded":     {"refused"},
 }
 
 // registerSecurity adds the metric of security events and creates all of

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/halosync/halosync/internal/access"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/doctor"
 	"github.com/halosync/halosync/internal/plaintext"
@@ -41,7 +42,7 @@ Exit codes: 0 no faults (there may be warnings), 1 faults, 2 invalid environment
 				return perr
 			}
 			if err == nil && report.Faults > 0 {
-				return fmt.Errorf("doctor: %d faults", report.Faults)
+				return errors.New("doctor: " + plaintext.Plural(report.Faults, "fault", "faults"))
 			}
 			return err
 		},
@@ -79,6 +80,13 @@ func (p *program) examine(ctx context.Context, connections int) (report doctor.R
 		report.Add(doctor.Finding{
 			Area: "environment", Status: doctor.Warning, What: strings.Join(set.IgnoredProxies, ", ") + " set a proxy, but calls to Halo ignore it",
 			Do: "if Halo can only be reached through it, set HALOSYNC_PROXY",
+		})
+	}
+	if (access.Site{PublicURL: set.public}).LacksPublicURL(set.HTTPAddr) {
+		report.Add(doctor.Finding{
+			Area: "environment", Status: doctor.Warning,
+			What: "other machines can reach the console and the API at " + set.HTTPAddr + ", but HALOSYNC_PUBLIC_URL is not set: people cannot sign in from there, and keys sent over plain http are readable on the way",
+			Do:   "set HALOSYNC_PUBLIC_URL to the https address at which browsers open the console, or HALOSYNC_HTTP_ADDR to a loopback address; docs/operating.md, Behind a proxy, describes how",
 		})
 	}
 

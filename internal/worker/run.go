@@ -165,7 +165,8 @@ func (p *program) migrate(ctx context.Context, worker, cli string) error {
 		fmt.Fprintf(p.err, "schema migrated from version %d to %d\n", result.From, result.To)
 	}
 	if result.Sealed > 0 {
-		fmt.Fprintf(p.err, "%d credentials resealed: they now open only for their addresses; later migrations do not need HALOSYNC_KEYSET\n", result.Sealed)
+		fmt.Fprintf(p.err, "%s resealed: stored credentials now open only for their addresses; later migrations do not need HALOSYNC_KEYSET\n",
+			plaintext.Plural(result.Sealed, "credential", "credentials"))
 	}
 	for _, id := range result.Unreadable {
 		fmt.Fprintf(p.err, "connection %s has credentials that do not open: enter them again\n", id)

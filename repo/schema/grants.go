@@ -22,6 +22,14 @@ const (
 	CLI    Program = "cli"
 )
 
+// phrase returns the program as a part of a sentence.
+func (p Program) phrase() string {
+	if p == CLI {
+		return "the command enqueue"
+	}
+	return "a worker"
+}
+
 // eventRight is the right to write events. The database sets the columns that are not
 // listed: the id, the time and the role.
 const eventRight = "insert (tenant, actor, action, how, run_id, connection_id, mapping_id, company_id, client_id, before, after)"
@@ -150,7 +158,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string, program Program) error {
 	}
 	_, err = tx.Exec(ctx, `
 		insert into halosync.security_events (kind, outcome, actor, detail)
-		values ('role.granted', 'succeeded', 'postgres:' || session_user, 'rights of the ' || $2::text || ' to ' || $1::text)`, role, string(program))
+		values ('role.granted', 'succeeded', 'postgres:' || session_user, $1)`, fmt.Sprintf("role %q was given the rights that %s needs", role, program.phrase()))
 	return err
 }
 
