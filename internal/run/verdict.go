@@ -7,6 +7,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -78,6 +79,7 @@ func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
 	var panicked *proof.PanicError
 	var budget *ratelimit.BudgetError
+	var full *bulkhead.FullError
 	switch {
 	case errors.As(err, &panicked):
 		return ruling{verdict: again, attempts: maxPanics}
@@ -99,6 +101,8 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: never, reconnect: true}
 	case errors.Is(err, halo.ErrThrottled), errors.Is(err, halo.ErrUnavailable):
 		return ruling{verdict: later, after: waitFor(err)}
+	case errors.As(err, &full): // a limit of this worker, other than its memory for Halo's answers
+		return ruling{verdict: later, after: minBusyWait}
 	case errors.Is(err, halo.ErrNoToken): // a deployment may cause this for a few minutes
 		return ruling{verdict: again, reconnect: true}
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):

@@ -149,10 +149,10 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 // Bounded returns a store and an engine that limit what each tenant may use, so that
 // requests of one tenant do not delay those of others. Both use the connections of p,
 // which p.Close closes.
-func (p *Parts) Bounded(bounds *repo.Bounds, suggestions *bulkhead.Bulkhead) (*repo.Store, *engine.Engine) {
+func (p *Parts) Bounded(bounds *repo.Bounds) (*repo.Store, *engine.Engine) {
 	store := p.Store.Bounded(bounds)
 	return store, engine.New(engine.Config{
-		Store: store, Dial: p.Dial.WithStore(store), Dispatch: dispatch.New(store, p.queue, p.log), Suggestions: suggestions, Log: p.log,
+		Store: store, Dial: p.Dial.WithStore(store), Dispatch: dispatch.New(store, p.queue, p.log), Log: p.log,
 	})
 }
 

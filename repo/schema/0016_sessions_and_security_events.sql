@@ -19,7 +19,7 @@ create table halosync.security_events (
     at         timestamptz not null,
     tenant     text check (length(tenant) between 1 and 200),
     kind       text not null check (kind in ('signin', 'apikey.used', 'apikey.added', 'apikey.revoked', 'session.ended',
-        'connection.secret', 'connection.address', 'keyset.rotated', 'role.granted', 'scope.exceeded')),
+        'connection.secret', 'connection.address', 'keyset.rotated', 'role.granted')),
     outcome    text not null check (outcome in ('succeeded', 'refused', 'throttled')),
     actor      text not null default '' check (length(actor) <= 500), -- empty: unknown
     address    text not null default '' check (length(address) <= 100), -- client's IPv4 address or IPv6 network; empty: a command, or several clients
