@@ -112,7 +112,7 @@ func signInPath(next string) string {
 func localPath(next string) string {
 	const maxLength = 2000 // bytes
 	u, err := url.Parse(next)
-	if err != nil || len(next) > maxLength || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return "/"
 	}
 	path := u.EscapedPath()
@@ -124,5 +124,9 @@ func localPath(next string) string {
 			return "/"
 		}
 	}
-	return (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String()
+	local := (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String()
+	if len(local) > maxLength { // escaping can lengthen it
+		return "/"
+	}
+	return local
 }
