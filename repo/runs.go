@@ -15,17 +15,22 @@ type RunKind string
 
 // Kinds of runs.
 const (
-	KindImport RunKind = "import"
-	KindMap    RunKind = "map"
-	KindUnmap  RunKind = "unmap"
-	KindResync RunKind = "resync"
+	KindImport  RunKind = "import"
+	KindMap     RunKind = "map"
+	KindUnmap   RunKind = "unmap"
+	KindResync  RunKind = "resync"
+	KindSuggest RunKind = "suggest"
 )
+
+// MayBeBulk reports whether runs of the kind can be bulk runs. Resyncs and suggestions are
+// bulk runs. An import is also a bulk run, unless it names at most 100 clients. A
+// connection has at most one running bulk run.
+func (k RunKind) MayBeBulk() bool { return k == KindImport || k == KindResync || k == KindSuggest }
 
 // RunState is the state of a run.
 type RunState string
 
-// States of a run. A resync is a bulk run. An import is also a bulk run, unless it
-// names at most 100 clients. A connection has at most one running bulk run.
+// States of a run.
 const (
 	StateQueued    RunState = "queued"
 	StateRunning   RunState = "running"

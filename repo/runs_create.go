@@ -49,7 +49,7 @@ func (n NewRun) check() error {
 		return err
 	}
 	switch n.Kind {
-	case KindImport, KindMap, KindUnmap, KindResync:
+	case KindImport, KindMap, KindUnmap, KindResync, KindSuggest:
 		return nil
 	}
 	return &InvalidError{What: "kind of run", Reason: "is unknown"}

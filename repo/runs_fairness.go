@@ -13,7 +13,7 @@ import (
 const lockTenantRunsSQL = `select pg_advisory_xact_lock(hashtextextended('halosync runs of tenant ' || $1, 0))`
 
 func queueTenantRunsLock(b *pgx.Batch, n NewRun) {
-	if n.TenantRuns != 0 && (n.Kind == KindImport || n.Kind == KindResync) {
+	if n.TenantRuns != 0 && n.Kind.MayBeBulk() {
 		b.Queue(lockTenantRunsSQL, n.Tenant)
 	}
 }

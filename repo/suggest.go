@@ -32,8 +32,7 @@ type SuggestOptions struct {
 	// Split splits a company's normalised name in the same way as the caller split the
 	// clients' names.
 	Split func(norm string) (stem, form string)
-	// Similar is the minimum similarity of stems. A value above 1 turns off matching by
-	// similarity.
+	// Similar is the minimum similarity of stems.
 	Similar float64
 	// SimilarWithNumber is the minimum similarity if the company's external id is the
 	// client's number.
@@ -68,7 +67,7 @@ type Suggested struct {
 func (s *Store) Suggest(ctx context.Context, tenant string, connectionID uuid.UUID, clients []SuggestClient, opts SuggestOptions) (Suggested, error) {
 	var out Suggested
 	// All statements see one snapshot.
-	err := s.forTenant(tenant).InHeavyTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
+	err := s.forTenant(tenant).InLongTx(ctx, " isolation level repeatable read", func(tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(ctx, `select true from halosync.connections where tenant = $1 and id = $2`,
 			tenant, connectionID).Scan(new(bool)); err != nil {
 			return err
@@ -111,7 +110,7 @@ func pairSuggest(ctx context.Context, tx pgx.Tx, similar bool, opts SuggestOptio
 			return err
 		}
 	}
-	if !similar || opts.Similar > 1 {
+	if !similar {
 		return nil
 	}
 	if _, err := tx.Exec(ctx, suggestLeftSQL); err != nil {

@@ -18,7 +18,7 @@ func trigrams(ctx context.Context, tx pgx.Tx, similar float64) (bool, error) {
 	err := tx.QueryRow(ctx, `
 		select set_config('search_path', quote_ident(n.nspname), true) || set_config('pg_trgm.similarity_threshold', $1, true)
 		from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
-		where e.extname = 'pg_trgm'`, fmt.Sprint(min(similar, 1)-0.0001)).Scan(new(string))
+		where e.extname = 'pg_trgm'`, fmt.Sprint(similar-0.0001)).Scan(new(string))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -38,7 +38,7 @@ func loadSuggest(ctx context.Context, tx pgx.Tx, tenant string, connectionID uui
 		[]string{"id", "norm", "stem", "form", "short", "ref", "accounts_id"},
 		pgx.CopyFromSlice(len(clients), func(i int) ([]any, error) {
 			c := clients[i]
-			return []any{c.ID, c.Norm, c.Stem, c.Form, short(c.Stem), c.Ref, c.AccountsID}, nil
+			return []any{c.ID, c.Norm, c.Stem, c.Form, short(c.Stem, maxShort), c.Ref, c.AccountsID}, nil
 		}))
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID u
 	var name, external, norm string
 	err = each(rows, func() {
 		stem, form := opts.Split(norm)
-		companies = append(companies, []any{id, name, strings.TrimSpace(external), norm, stem, form, short(stem)})
+		companies = append(companies, []any{id, name, strings.TrimSpace(external), norm, stem, form, short(stem, maxShort)})
 	}, &id, &name, &external, &norm)
 	if err != nil {
 		return err
@@ -74,16 +74,17 @@ func copyCompanies(ctx context.Context, tx pgx.Tx, tenant string, connectionID u
 	return err
 }
 
-// short returns the part of a stem that similarity compares. The first 200 characters
-// are enough, and a name can be very long.
-func short(stem string) string {
-	const maxShort = 200
-	n := 0
-	for i := range stem {
-		if n == maxShort {
-			return stem[:i]
+// maxShort is the length of the part of a stem that similarity compares, in characters. It
+// is enough, and a name can be very long.
+const maxShort = 200
+
+// short returns the first n characters of a text.
+func short(text string, n int) string {
+	for i := range text {
+		if n == 0 {
+			return text[:i]
 		}
-		n++
+		n--
 	}
-	return stem
+	return text
 }

@@ -87,6 +87,12 @@ func (c *Client) Resync(ctx context.Context, args ResyncArgs) (Receipt, error) {
 	return request(ctx, c, Resync(), args)
 }
 
+// Suggest requests a run that computes a connection's suggestions. It follows the rules
+// of [Client.Import].
+func (c *Client) Suggest(ctx context.Context, args SuggestArgs) (Receipt, error) {
+	return request(ctx, c, Suggest(), args)
+}
+
 // Enqueue enqueues a run that is already in the ledger. It is safe to repeat:
 //   - A task that is waiting, running or completed does not change.
 //   - An archived task runs again, because its run has not ended in the ledger.

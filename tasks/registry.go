@@ -34,6 +34,8 @@ func kindByName(name string) (entry, error) {
 		return newEntry(Unmap()), nil
 	case KindResync:
 		return newEntry(Resync()), nil
+	case KindSuggest:
+		return newEntry(Suggest()), nil
 	}
 	return entry{}, fmt.Errorf("%w: kind %q is unknown", ErrArguments, excerpt([]byte(name), 40))
 }

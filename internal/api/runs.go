@@ -21,7 +21,7 @@ type oneRun struct {
 type runFilter struct {
 	Page
 	Connection string        `query:"connection" maxLength:"200" doc:"Only runs of this connection (id or name)."`
-	Kind       repo.RunKind  `query:"kind" enum:"import,map,unmap,resync"`
+	Kind       repo.RunKind  `query:"kind" enum:"import,map,unmap,resync,suggest"`
 	State      repo.RunState `query:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled"`
 }
 

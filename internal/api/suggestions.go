@@ -3,16 +3,21 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/view"
+	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
 type suggestionsView struct {
-	Items   []view.Suggestion `json:"items" nullable:"false" doc:"Best score first."`
-	Total   int               `json:"total" doc:"Number of pairs before the limit is applied."`
-	Notices []string          `json:"notices" nullable:"false" doc:"What may be missing from the list, and why."`
+	Items      []view.Suggestion `json:"items" nullable:"false" doc:"Best score first."`
+	Total      int               `json:"total" doc:"Number of pairs before the limit is applied."`
+	Notices    []string          `json:"notices" nullable:"false" doc:"What may be missing from the list, and why."`
+	ComputedAt *time.Time        `json:"computed_at" doc:"When the list was computed; null if it never was."`
+	RunID      *string           `json:"run_id" doc:"The run that computed the list; null if none did. Its record is deleted after the retention period."`
 }
 
 type suggesting struct {
@@ -44,16 +49,27 @@ func (h *Handler) suggestions() {
 	type out struct{ Body suggestionsView }
 	add(h, operation{
 		id: "list-suggestions", method: http.MethodGet, path: "/connections/{connection}/suggestions", tag: "Suggestions", scope: access.Read,
-		halo: true, summary: "List pairs of unmapped companies and clients that may be the same customer",
-		about: "Reads all active clients of Halo, which can take a while. To map pairs, send them to /mappings with suggested=true.",
+		summary: "List pairs of unmapped companies and clients that may be the same customer", errors: []int{http.StatusNotFound},
+		about: "Shows the list that the last run of request-suggestions stored, without the pairs that were mapped, dismissed or unmapped since. To map pairs, send them to /mappings with suggested=true.",
 	}, func(ctx context.Context, p access.Principal, in *suggesting) (*out, error) {
-		found, err := h.engine.Suggest(ctx, p.Tenant, in.Connection, in.Min)
+		found, err := h.engine.Suggestions(ctx, p.Tenant, in.Connection, repo.SuggestionFilter{MinScore: in.Min, Limit: in.Limit})
 		if err != nil {
 			return nil, err
 		}
-		v := suggestionsView{Total: len(found.Pairs), Notices: append([]string{}, found.Notices...)}
-		v.Items = view.Each(found.Pairs[:min(in.Limit, len(found.Pairs))], view.NewSuggestion)
+		v := suggestionsView{Total: found.Total, Notices: append([]string{}, found.Notices...), Items: view.Each(found.Pairs, view.NewSuggestion)}
+		if !found.ComputedAt.IsZero() {
+			run := engine.RunID(found.RunID)
+			v.ComputedAt, v.RunID = view.UTC(&found.ComputedAt), &run
+		}
 		return &out{v}, nil
+	})
+	add(h, operation{
+		id: "request-suggestions", method: http.MethodPost, path: "/connections/{connection}/suggestions", tag: "Suggestions", scope: access.Write,
+		status: http.StatusAccepted, errors: []int{http.StatusNotFound},
+		summary: "Compute the suggestions of a connection",
+		about:   "Starts a run that reads all active clients of Halo, which can take minutes. When it has succeeded, its list replaces the former one.",
+	}, func(ctx context.Context, p access.Principal, in *OneConnection) (*receipt, error) {
+		return receiptOf(h.engine.RequestSuggestions(ctx, p.Tenant, in.Connection, p.Actor))
 	})
 	add(h, operation{
 		id: "dismiss-suggestions", method: http.MethodPost, path: "/connections/{connection}/dismissals", tag: "Suggestions", scope: access.Write,

@@ -72,10 +72,7 @@ func waitFlag(cmd *cobra.Command, wait *bool) {
 // requested prints the run that a request started. If wait is set, it first waits until the
 // run ends.
 func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wait bool) error {
-	if receipt.Existing {
-		fmt.Fprintf(a.Err, "the same request is already in progress: run %s\n", receipt.RunID)
-	}
-	a.noteQueue(receipt)
+	a.noteReceipt(receipt)
 	if wait {
 		return a.watch(ctx, p, receipt.RunID)
 	}
@@ -84,6 +81,15 @@ func (a *app) requested(ctx context.Context, p parts, receipt engine.Receipt, wa
 		return err
 	}
 	return a.printRun(run)
+}
+
+// noteReceipt reports that the same request is already in progress, or that the queue is
+// unavailable.
+func (a *app) noteReceipt(receipt engine.Receipt) {
+	if receipt.Existing {
+		fmt.Fprintf(a.Err, "the same request is already in progress: run %s\n", receipt.RunID)
+	}
+	a.noteQueue(receipt)
 }
 
 // noteQueue reports that a request was saved although the queue is unavailable.

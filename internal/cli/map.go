@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/view"
 )
@@ -50,11 +49,7 @@ ambiguous or mapped elsewhere. With --replace, a pair replaces mappings to other
 				return usagef("pairs and --from-suggest: want only one of them")
 			}
 			req.RequestedBy = a.actor()
-			needs := needQueue
-			if minScore > 0 {
-				needs = append(needs[:len(needs):len(needs)], config.Keyset)
-			}
-			return a.with(ctx, needs, func(ctx context.Context, p parts) error {
+			return a.with(ctx, needQueue, func(ctx context.Context, p parts) error {
 				if minScore > 0 {
 					if none, err := a.takeSuggestions(ctx, p, &req, minScore); none || err != nil {
 						return err

@@ -40,7 +40,7 @@ func (a *app) runsList() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar((*string)(&filter.Kind), "kind", "", "only runs of this kind: import, map, unmap or resync")
+	cmd.Flags().StringVar((*string)(&filter.Kind), "kind", "", "only runs of this kind: import, map, unmap, resync or suggest")
 	cmd.Flags().StringVar((*string)(&filter.State), "state", "", "only runs in this state")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "maximum number of runs")
 	return cmd
@@ -48,10 +48,10 @@ func (a *app) runsList() *cobra.Command {
 
 func checkKind(kind repo.RunKind) error {
 	switch kind {
-	case "", repo.KindImport, repo.KindMap, repo.KindUnmap, repo.KindResync:
+	case "", repo.KindImport, repo.KindMap, repo.KindUnmap, repo.KindResync, repo.KindSuggest:
 		return nil
 	}
-	return usagef("--kind %q: want import, map, unmap or resync", kind)
+	return usagef("--kind %q: want import, map, unmap, resync or suggest", kind)
 }
 
 func (a *app) runsShow() *cobra.Command {
@@ -88,19 +88,25 @@ const watchEvery = 200 * time.Millisecond
 // watch shows the progress of a run and prints the run when it has ended. It returns an
 // error if the run failed or needs a person's attention.
 func (a *app) watch(ctx context.Context, p parts, runID string) error {
-	bar := newProgress(a.Err, isTerminal(a.Err))
-	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
-	bar.end()
+	run, err := a.await(ctx, p, runID)
 	if err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted, but the run continues: enqueue runs watch %s", runID)
-		}
 		return err
 	}
 	if err := a.printRun(run); err != nil {
 		return err
 	}
 	return ended(run)
+}
+
+// await shows the progress of a run and returns the run when it has ended.
+func (a *app) await(ctx context.Context, p parts, runID string) (repo.Run, error) {
+	bar := newProgress(a.Err, isTerminal(a.Err))
+	run, err := p.engine.Watch(ctx, p.tenant, runID, watchEvery, bar.show)
+	bar.end()
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted, but the run continues: enqueue runs watch %s", runID)
+	}
+	return run, err
 }
 
 func (a *app) runsCancel() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"github.com/halosync/halosync/internal/engine"
 	"github.com/halosync/halosync/internal/plaintext"
 	"github.com/halosync/halosync/internal/view"
+	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
@@ -30,11 +31,12 @@ func (a *app) suggestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "suggest --connection C",
 		Short: "Suggest pairs of unmapped companies and clients",
-		Long: `suggest reads the active clients of Halo and compares them with the companies that
-are not mapped on the connection. It compares keys (the external id with Halo's reference,
-accounts id or number), names, names without the legal form, and similar names. If
-several pairs fit nearly equally well, all are shown as ambiguous. Pairs that were
-dismissed or unmapped are not suggested again.`,
+		Long: `suggest requests a run and waits for it. The run reads the active clients of Halo and
+compares them with the companies that are not mapped on the connection. It compares
+keys (the external id with Halo's reference, accounts id or number), names, names
+without the legal form, and similar names. If several pairs fit nearly equally well,
+all are shown as ambiguous. Pairs that were dismissed or unmapped are not suggested
+again.`,
 		Example: `  enqueue suggest --connection "Acme Halo" --min 0.8
   enqueue suggest --connection "Acme Halo" --dismiss crm-4711=12
   enqueue map --connection "Acme Halo" --from-suggest 0.9 --wait`,
@@ -50,7 +52,11 @@ dismissed or unmapped are not suggested again.`,
 					return usagef("--dismiss: %v", err)
 				}
 			}
-			return a.with(ctx, needHalo, func(ctx context.Context, p parts) error {
+			needs := needQueue
+			if len(pairs) > 0 {
+				needs = needStore
+			}
+			return a.with(ctx, needs, func(ctx context.Context, p parts) error {
 				if len(pairs) > 0 {
 					n, err := p.engine.Dismiss(ctx, p.tenant, a.actor(), connection, pairs)
 					if err == nil {
@@ -69,41 +75,66 @@ dismissed or unmapped are not suggested again.`,
 	return cmd
 }
 
+// suggest requests the suggestions, waits for them and prints them.
 func (a *app) suggest(ctx context.Context, p parts, connection string, minScore float64, limit int) error {
-	found, err := p.engine.Suggest(ctx, p.tenant, connection, minScore)
+	run, err := a.computeSuggestions(ctx, p, connection)
 	if err != nil {
 		return err
 	}
+	found, err := p.engine.Suggestions(ctx, p.tenant, connection, repo.SuggestionFilter{MinScore: minScore, Limit: limit})
+	if err != nil {
+		return err
+	}
+	a.notices(found)
+	if err := list(a, view.Each(found.Pairs, view.NewSuggestion), suggestionColumns); err != nil {
+		return err
+	}
+	certain, err := p.engine.Suggestions(ctx, p.tenant, connection, repo.SuggestionFilter{MinScore: max(0.9, minScore), Certain: true, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if n := certain.Total; n > 0 {
+		fmt.Fprintf(a.Err, "unambiguous pairs with a score of at least 0.9: %d; to map them: enqueue map --connection %q --from-suggest 0.9\n", n, connection)
+	}
+	return ended(run)
+}
+
+// computeSuggestions requests a run that computes the suggestions and waits for it. The
+// error says why it stored no suggestions.
+func (a *app) computeSuggestions(ctx context.Context, p parts, connection string) (repo.Run, error) {
+	receipt, err := p.engine.RequestSuggestions(ctx, p.tenant, connection, a.actor())
+	if err != nil {
+		return repo.Run{}, err
+	}
+	a.noteReceipt(receipt)
+	run, err := a.await(ctx, p, receipt.RunID)
+	if err == nil && run.State != repo.StateSucceeded && run.State != repo.StatePartial {
+		err = ended(run)
+	}
+	return run, err
+}
+
+// notices prints what may be missing from the suggestions.
+func (a *app) notices(found repo.StoredSuggestions) {
 	for _, notice := range found.Notices {
 		fmt.Fprintln(a.Err, plaintext.Printable(notice))
 	}
-	pairs := found.Pairs
-	if limit > 0 {
-		pairs = pairs[:min(limit, len(pairs))]
-	}
-	if err := list(a, view.Each(pairs, view.NewSuggestion), suggestionColumns); err != nil {
-		return err
-	}
-	if n := len(found.Certain(0.9)); n > 0 {
-		fmt.Fprintf(a.Err, "unambiguous pairs with a score of at least 0.9: %d; to map them: enqueue map --connection %q --from-suggest 0.9\n", n, connection)
-	}
-	return nil
 }
 
 // takeSuggestions adds to a request the unambiguous suggestions with a score of at least
-// minScore. It returns true if there are none.
+// minScore, newly computed. It returns true if there are none.
 func (a *app) takeSuggestions(ctx context.Context, p parts, req *engine.MapRequest, minScore float64) (none bool, err error) {
-	found, err := p.engine.Suggest(ctx, p.tenant, req.Connection, minScore)
+	if _, err := a.computeSuggestions(ctx, p, req.Connection); err != nil {
+		return false, err
+	}
+	found, err := p.engine.Suggestions(ctx, p.tenant, req.Connection, repo.SuggestionFilter{MinScore: minScore, Certain: true})
 	if err != nil {
 		return false, err
 	}
-	for _, notice := range found.Notices {
-		fmt.Fprintln(a.Err, plaintext.Printable(notice))
-	}
-	req.Suggested, req.Pairs = true, found.Certain(minScore)
-	if len(req.Pairs) > tasks.MaxPairs {
-		fmt.Fprintf(a.Err, "mapping the best %d of %d pairs; repeat the command for the rest\n", tasks.MaxPairs, len(req.Pairs))
-		req.Pairs = req.Pairs[:tasks.MaxPairs]
+	a.notices(found)
+	req.Suggested = true
+	for _, s := range found.Pairs {
+		req.Pairs = append(req.Pairs, tasks.Pair{Company: s.CompanyID.String(), ClientID: s.ClientID})
 	}
 	if len(req.Pairs) == 0 {
 		fmt.Fprintf(a.Err, "no unambiguous suggestion with a score of at least %v\n", minScore)

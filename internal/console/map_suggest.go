@@ -1,36 +1,28 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
-	"github.com/halosync/halosync/internal/suggest"
+	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
 
-const (
-	// minScore is the lowest score of the suggestions that the page shows.
-	minScore = 0.5
-	// suggestTimeout limits how long a person waits. A large Halo has a thousand pages,
-	// which take a long time to read within its request limit.
-	suggestTimeout = 45 * time.Second
-)
+// minScore is the lowest score of the suggestions that the page shows.
+const minScore = 0.5
 
-// suggest finds pairs that may be the same customer. On failure the wizard keeps the old
-// suggestions.
+// suggest shows the stored suggestions and requests new ones. On failure the wizard keeps
+// the old suggestions.
 func (c *Console) suggest(r *request, w *mapView) {
-	ctx, cancel := context.WithTimeout(r.Context(), suggestTimeout)
-	defer cancel()
-	found, err := c.engine.Suggest(ctx, r.Tenant, w.Connection, minScore)
+	_, err := c.engine.RequestSuggestions(r.Context(), r.Tenant, w.Connection, r.Actor)
 	if err != nil {
 		w.Alert = r.explain(err)
-		if ctx.Err() == context.DeadlineExceeded {
-			w.Alert.Title = "Halo PSA has too many companies to compare while you wait"
-			w.Alert.Advice = "Use the two searches."
-		}
+		return
+	}
+	found, err := c.engine.Suggestions(r.Context(), r.Tenant, w.Connection, repo.SuggestionFilter{MinScore: minScore})
+	if err != nil {
+		w.Alert = r.explain(err)
 		return
 	}
 	w.Offered, w.Offers, w.Notices = true, nil, found.Notices
@@ -47,7 +39,7 @@ func (c *Console) suggest(r *request, w *mapView) {
 	w.Message, w.Focus = plural(len(w.Offers), "suggestion.", "suggestions."), "offers"
 }
 
-func offerOf(s suggest.Suggestion) offer {
+func offerOf(s repo.Suggestion) offer {
 	return offer{
 		Company: s.CompanyID, Client: s.ClientID, ClientName: shorten(s.ClientName, pickName),
 		Score: int(math.Round(s.Score * 100)), Reason: shorten(s.Reason, reasonText), Ambiguous: s.Ambiguous,

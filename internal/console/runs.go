@@ -35,7 +35,7 @@ type runRow struct {
 }
 
 var (
-	runKinds  = []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindResync, repo.KindUnmap}
+	runKinds  = []repo.RunKind{repo.KindImport, repo.KindMap, repo.KindResync, repo.KindSuggest, repo.KindUnmap}
 	runStates = []repo.RunState{
 		repo.StateQueued, repo.StateRunning, repo.StateSucceeded, repo.StatePartial,
 		repo.StateHeld, repo.StateFailed, repo.StateCancelled,

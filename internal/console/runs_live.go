@@ -53,6 +53,7 @@ func (l live) Title() string {
 	title := map[repo.RunKind]string{
 		repo.KindImport: "Import of companies", repo.KindMap: "Mapping of companies",
 		repo.KindUnmap: "Unmapping of companies", repo.KindResync: "Resync",
+		repo.KindSuggest: "Suggestions",
 	}[l.Kind]
 	if l.DryRun {
 		return "Preview of an import"
@@ -138,7 +139,7 @@ func (l live) Figures() []figure {
 		{"Missing", l.Missing}, {"Unverified", l.Unverified}, {"Unmapped", l.Removed},
 	}
 	always := 4
-	if l.Kind == repo.KindMap || l.Kind == repo.KindUnmap {
+	if l.Kind == repo.KindMap || l.Kind == repo.KindUnmap || l.Kind == repo.KindSuggest {
 		always = 1
 	}
 	shown := all[:always:always]

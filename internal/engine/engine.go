@@ -1,6 +1,6 @@
 // Package engine implements what people can do: manage connections, browse clients,
 // request runs, read lists, and undo runs. The CLI, the API and the console call it.
-// Packages importer, mapper and resync implement what a worker executes, and package
+// Packages importer, mapper, resync and suggest implement what a worker executes, and package
 // scheduler implements the scheduled jobs.
 package engine
 
@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/dial"
 	"github.com/halosync/halosync/internal/dispatch"
 	"github.com/halosync/halosync/repo"
@@ -24,18 +23,14 @@ type Config struct {
 	// Dispatch enqueues requested runs. The default leaves them in the ledger for a
 	// worker.
 	Dispatch *dispatch.Dispatcher
-	// Suggestions limits how many callers compute suggestions at the same time. Nil
-	// means no limit.
-	Suggestions *bulkhead.Bulkhead
-	Log         *zap.Logger // nil logs nothing
+	Log      *zap.Logger // nil logs nothing
 }
 
 // Engine implements the use cases. It is safe for concurrent use.
 type Engine struct {
-	store       *repo.Store
-	dial        *dial.Dialer
-	dispatch    *dispatch.Dispatcher
-	suggestions *bulkhead.Bulkhead
+	store    *repo.Store
+	dial     *dial.Dialer
+	dispatch *dispatch.Dispatcher
 }
 
 // New returns an engine. It does not connect to anything.
@@ -43,7 +38,7 @@ func New(cfg Config) *Engine {
 	if cfg.Dispatch == nil {
 		cfg.Dispatch = dispatch.New(cfg.Store, nil, cfg.Log)
 	}
-	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch, suggestions: cfg.Suggestions}
+	return &Engine{store: cfg.Store, dial: cfg.Dial, dispatch: cfg.Dispatch}
 }
 
 // A UsageError reports an invalid request. The CLI exits with code 2.

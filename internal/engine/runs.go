@@ -116,6 +116,8 @@ func (e *Engine) Retry(ctx context.Context, tenant, runID, actor string) (Receip
 		return e.RequestUnmap(ctx, tenant, args.ConnectionID, args.MappingIDs, actor)
 	case repo.KindResync:
 		return e.RequestResync(ctx, tenant, run.ConnectionID.String(), actor)
+	case repo.KindSuggest:
+		return e.RequestSuggestions(ctx, tenant, run.ConnectionID.String(), actor)
 	case repo.KindImport:
 		return e.retryImport(ctx, tenant, run, actor)
 	}

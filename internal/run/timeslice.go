@@ -76,7 +76,7 @@ const wakeTimeout = 3 * time.Second
 // wakeWaiting starts the runs that were waiting for a run that is no longer executing. If
 // wakeWaiting fails or the process dies, they start at their retry time.
 func (e *Executor) wakeWaiting(ctx context.Context, ref repo.RunRef, kind repo.RunKind) {
-	if kind != repo.KindImport && kind != repo.KindResync {
+	if !kind.MayBeBulk() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wakeTimeout)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/halosync/halosync/halo"
 	"github.com/halosync/halosync/halo/proof"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -78,12 +79,13 @@ func ruleFresh(err error) ruling {
 	var busy *repo.BusyError
 	var panicked *proof.PanicError
 	var budget *ratelimit.BudgetError
+	var full *bulkhead.FullError
 	switch {
 	case errors.As(err, &panicked):
 		return ruling{verdict: again, attempts: maxPanics}
 	case errors.Is(err, ErrDraining), errors.Is(err, errSliceOver), errors.Is(err, repo.ErrFenced):
 		return ruling{verdict: later}
-	case errors.As(err, &busy):
+	case errors.As(err, &busy), errors.As(err, &full):
 		return ruling{verdict: later, after: minBusyWait}
 	case errors.As(err, &budget):
 		return ruling{verdict: later, after: budget.After}

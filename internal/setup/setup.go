@@ -148,10 +148,10 @@ func Open(ctx context.Context, set Settings, opts Options) (*Parts, error) {
 
 // Bounded returns a store and an engine for callers of many tenants who must not wait for
 // each other. They share the connections of p, and p.Close closes them.
-func (p *Parts) Bounded(bounds *repo.Bounds, suggestions *bulkhead.Bulkhead) (*repo.Store, *engine.Engine) {
+func (p *Parts) Bounded(bounds *repo.Bounds) (*repo.Store, *engine.Engine) {
 	store := p.Store.Bounded(bounds)
 	return store, engine.New(engine.Config{
-		Store: store, Dial: p.Dial.WithStore(store), Dispatch: dispatch.New(store, p.queue, p.log), Suggestions: suggestions, Log: p.log,
+		Store: store, Dial: p.Dial.WithStore(store), Dispatch: dispatch.New(store, p.queue, p.log), Log: p.log,
 	})
 }
 

@@ -57,29 +57,16 @@ func points(p repo.SuggestPair) (int, string) {
 	return 0, ""
 }
 
-// similarFor returns the minimum similarity of stems whose score is at least minScore,
-// or close enough to make such a pair ambiguous. A result above 1 means that no stems
-// qualify. Similar names never come close to the other kinds of match, which score
-// higher.
-func similarFor(minScore float64) float64 {
-	if minScore > bestSimilar/100. {
-		return 2
-	}
-	const rounding = 0.01
-	return max(minSimilar, (100*minScore-closeCall)/bestSimilar-rounding)
-}
-
 // scored is a suggestion with its score in whole hundredths, which compare exactly.
 type scored struct {
-	Suggestion
+	repo.Suggestion
 	points int
 }
 
-// rank returns the suggestions with a score of at least minScore. It drops a pair if its
-// company or client has a better pair. If the scores are close, it keeps both pairs as
-// ambiguous, and each reason names the other pair. Dropped pairs do not make other pairs
-// ambiguous.
-func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float64) []Suggestion {
+// rank returns the suggestions, the best first. It drops a pair if its company or client
+// has a better pair. If the scores are close, it keeps both pairs as ambiguous, and each
+// reason names the other pair. Dropped pairs do not make other pairs ambiguous.
+func rank(pairs []repo.SuggestPair, clientNames map[int64]string) []repo.Suggestion {
 	all := score(pairs, clientNames)
 	bestOfCompany, bestOfClient := map[uuid.UUID]int{}, map[int64]int{}
 	all = slices.DeleteFunc(all, func(s scored) bool {
@@ -92,17 +79,13 @@ func rank(pairs []repo.SuggestPair, clientNames map[int64]string, minScore float
 	})
 
 	sides := newSides(all)
-	kept := []Suggestion{}
+	kept := make([]repo.Suggestion, 0, len(all))
 	for i, s := range all {
 		if rivals := sides.rivals(all, i); len(rivals) > 0 {
 			s.Ambiguous = true
 			s.Reason += "; also fits: " + names.Some(rivals)
 		}
-		// Compare with minScore last, because a rival just below it still makes a pair
-		// ambiguous.
-		if s.Score >= minScore {
-			kept = append(kept, s.Suggestion)
-		}
+		kept = append(kept, s.Suggestion)
 	}
 	return kept
 }
@@ -115,7 +98,7 @@ func score(pairs []repo.SuggestPair, clientNames map[int64]string) []scored {
 		if points == 0 {
 			continue
 		}
-		all = append(all, scored{points: points, Suggestion: Suggestion{
+		all = append(all, scored{points: points, Suggestion: repo.Suggestion{
 			CompanyID: p.CompanyID, CompanyName: p.CompanyName, ExternalID: p.ExternalID,
 			ClientID: p.ClientID, ClientName: clientNames[p.ClientID], Score: float64(points) / 100, Reason: reason,
 		}})

@@ -9,7 +9,7 @@ import (
 
 // Known label values. Any other value becomes "other", to bound the number of series.
 var (
-	kinds    = []string{"import", "map", "unmap", "resync"}
+	kinds    = []string{"import", "map", "unmap", "resync", "suggest"}
 	outcomes = []string{"succeeded", "partial", "held", "failed", "cancelled"}
 	kept     = []string{"runs", "events", "clients", "visits", "security_events"}
 	routes   = []string{"POST /token", "GET /Client", "GET /Client/{id}"} // the routes of package halo

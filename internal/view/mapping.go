@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
 )
 
@@ -83,7 +82,7 @@ type Suggestion struct {
 }
 
 // NewSuggestion returns the view of a suggestion.
-func NewSuggestion(s suggest.Suggestion) Suggestion {
+func NewSuggestion(s repo.Suggestion) Suggestion {
 	return Suggestion{
 		Score: s.Score, CompanyID: s.CompanyID.String(), CompanyName: s.CompanyName, ExternalID: s.ExternalID,
 		ClientID: s.ClientID, ClientName: s.ClientName, Reason: s.Reason, Ambiguous: s.Ambiguous,

@@ -14,7 +14,7 @@ import (
 // Run is one request with all its attempts.
 type Run struct {
 	ID           string        `json:"id" pattern:"^[0-9a-f]{32}$" example:"0193f2a4c5d77e0a9b1c2d3e4f506172"`
-	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync"`
+	Kind         repo.RunKind  `json:"kind" enum:"import,map,unmap,resync,suggest"`
 	Tenant       string        `json:"tenant"`
 	ConnectionID string        `json:"connection_id" format:"uuid"`
 	State        repo.RunState `json:"state" enum:"queued,running,succeeded,partial,held,failed,cancelled" doc:"partial: ended, but something could not be read or done; error says what and why. held: ended before a change that a person must approve."`

@@ -10,7 +10,6 @@ import (
 
 	"github.com/halosync/halosync/internal/access"
 	httpapi "github.com/halosync/halosync/internal/api"
-	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/console"
 	"github.com/halosync/halosync/internal/limits"
@@ -29,9 +28,6 @@ const (
 	// forHTTP is the number of Postgres connections for HTTP, in addition to those for
 	// runs: for requests, and for authentication.
 	forHTTP = requestConns + 4
-	// maxSuggestions is the number of suggestions that requests may compute at the same
-	// time, one per tenant. Most of the time they read from Halo.
-	maxSuggestions = 32
 )
 
 // listeners are the HTTP servers of a worker. Either may be nil.
@@ -50,13 +46,13 @@ func listen(ctx context.Context, set settings, metrics *telemetry.Metrics, opene
 		telemetry.Check{Name: "redis", Run: func(ctx context.Context) error { return checkRedis(ctx, store, server) }},
 	)
 	if set.HTTPAddr != "off" {
-		bounds, suggestions := repo.NewBounds(requestConns, tenantConns), bulkhead.New("suggestions", maxSuggestions, 1)
-		bounded, eng := opened.Bounded(bounds, suggestions)
+		bounds := repo.NewBounds(requestConns, tenantConns)
+		bounded, eng := opened.Bounded(bounds)
 		site := access.Site{PublicURL: set.public, EmbedOrigins: set.embed}
 		api := httpapi.New(httpapi.Config{Engine: eng, Store: bounded, Log: log})
 		web := console.New(console.Config{Engine: eng, Store: bounded, Log: log, Site: site})
 		limited := limits.New(limits.Config{Next: pages(api, web, queues), Memory: opened.Memory})
-		shared.bulkheads = append(append(shared.bulkheads, bounds.Bulkheads()...), suggestions, limited.Requests(), api.Streams())
+		shared.bulkheads = append(append(shared.bulkheads, bounds.Bulkheads()...), limited.Requests(), api.Streams())
 		shared.rateLimited = limited.RateLimited
 		guard := access.New(access.Config{
 			Store: store, Ops: ops, App: limited, SignInPage: web.SignInPage, ChangePage: web.ChangePage,

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halosync/halosync/internal/access"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/config"
 	"github.com/halosync/halosync/internal/importer"
 	"github.com/halosync/halosync/internal/mapper"
@@ -24,6 +25,7 @@ import (
 	"github.com/halosync/halosync/internal/scheduler"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/internal/setup"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/internal/telemetry"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
@@ -40,6 +42,10 @@ const startTimeout = 30 * time.Second
 // interactive returns the number of slots for short runs for which a person is waiting.
 // These slots are in addition to HALOSYNC_CONCURRENCY.
 func interactive(concurrency int) int { return max(2, concurrency/5) }
+
+// suggesting returns the number of runs that compute suggestions at the same time. They
+// never take more than half of the slots, because they do not give them up for others.
+func suggesting(concurrency int) int { return max(1, concurrency/2) }
 
 // work runs a worker until ctx ends. With onlyHTTP it serves HTTP and executes no runs.
 func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
@@ -81,7 +87,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, queues.Close()) }()
-	server, err := newServer(set, opened, metrics, trace, log)
+	server, bulkheads, err := newServer(set, opened, metrics, trace, log)
 	if err != nil {
 		return err
 	}
@@ -97,6 +103,7 @@ func (p *program) work(ctx context.Context, onlyHTTP bool) (err error) {
 	if err != nil {
 		return errors.Join(err, shutdown(ctx, server))
 	}
+	shared.bulkheads = append(shared.bulkheads, bulkheads...)
 	watch(metrics, clock, store, server, shared)
 	stopClock, lost := func() {}, make(chan error, 1)
 	if !onlyHTTP {
@@ -220,8 +227,9 @@ func readSettings(getenv func(string) string) (set settings, err error) {
 	return set, faults.Err()
 }
 
-// newServer returns the server that takes tasks from the queue and calls the use cases.
-func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, error) {
+// newServer returns the server that takes tasks from the queue and calls the use cases, and
+// the limits of the use cases.
+func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace spans, log *zap.Logger) (*tasks.Server, []*bulkhead.Bulkhead, error) {
 	runs := run.New(run.Config{
 		Store: p.Store, Dispatch: p.Dispatch, TenantRuns: set.TenantRuns, KeepRuns: set.KeepRuns.Duration(), Log: log,
 		Ended: func(r run.Ended) { metrics.RunEnded(string(r.Kind), string(r.State), r.Took) },
@@ -236,13 +244,15 @@ func newServer(set settings, p *setup.Parts, metrics *telemetry.Metrics, trace s
 		Trace:    trace.tasks(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	suggester := suggest.New(p.Store, p.Dial, runs, suggesting(set.Concurrency))
 	tasks.Handle(server, tasks.Import(), importer.New(p.Store, p.Dial, runs).Import)
 	tasks.Handle(server, tasks.Map(), maps.Map)
 	tasks.Handle(server, tasks.Unmap(), maps.Unmap)
 	tasks.Handle(server, tasks.Resync(), resync.New(p.Store, p.Dial, runs).Resync)
-	return server, nil
+	tasks.Handle(server, tasks.Suggest(), suggester.Suggest)
+	return server, suggester.Bulkheads(), nil
 }
 
 // ready checks Postgres and Redis at startup. Better a clear error at deployment than a

@@ -47,6 +47,8 @@ var rights = []tableRights{
 	{"events", "select, " + eventRight, "select, " + eventRight},
 	{"security_events", "select, " + securityEventRight, "select, " + securityEventRight},
 	{"dismissals", "select, insert", "select, insert"},
+	{"suggestion_lists", "select, insert, update", "select"},
+	{"suggestions", "select, insert, delete", "select"},
 	{"api_keys", "select, update (last_used_at)", "select, insert (tenant, id, name, scope, hash, created_by, expires_at), update (revoked_at)"},
 	{"sessions", "select, insert, update, delete", "select, delete"},
 	{"signin_tokens_used", "select, insert, delete", ""},
@@ -96,7 +98,7 @@ func (e *RoleError) Error() string { return fmt.Sprintf("role %q %s", e.Role, e.
 // rights on tables in the schema. The url must connect as the tables' owner. The error is
 // a [*RoleError] if the role does not exist or row level security does not apply to it.
 // Grant is safe to repeat, and must be repeated after a migration that adds tables. If the
-// role does not have TEMP on the database, Grant grants it, because suggestions use
+// worker's role does not have TEMP on the database, Grant grants it, because suggestions use
 // temporary tables.
 func Grant(ctx context.Context, url, role string, program Program) (err error) {
 	cfg, err := scoped.ParseConfig(url)
@@ -140,7 +142,7 @@ func grant(ctx context.Context, tx pgx.Tx, role string, program Program) error {
 			sql = append(sql, fmt.Sprintf("grant %s on halosync.%s to %s", list, r.table, to))
 		}
 	}
-	if !temp {
+	if program == Worker && !temp {
 		sql = append(sql, fmt.Sprintf("grant temporary on database %s to %s", pgx.Identifier{database}.Sanitize(), to))
 	}
 	for _, s := range sql {

@@ -3,6 +3,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/halosync/halosync/internal/resync"
 	"github.com/halosync/halosync/internal/run"
 	"github.com/halosync/halosync/internal/scheduler"
+	"github.com/halosync/halosync/internal/suggest"
 	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/tasks"
 )
@@ -34,7 +36,7 @@ type Config struct {
 	Throttled   func(instance, limit string, sent time.Time, after time.Duration)
 	RetryBudget time.Duration
 	Memory      *bulkhead.Memory
-	Suggestions *bulkhead.Bulkhead
+	Suggesting  int // maximum number of runs that compute suggestions; default: 10
 	Log         *zap.Logger
 	TenantRuns  int
 	MinSlice    time.Duration
@@ -50,6 +52,7 @@ type Worker struct {
 	*importer.Importer
 	*mapper.Mapper
 	*resync.Resyncer
+	*suggest.Suggester
 	*scheduler.Scheduler
 	Config Config // as passed to New
 }
@@ -62,11 +65,12 @@ func New(cfg Config) *Worker {
 		Store: cfg.Store, Dispatch: queue, TenantRuns: cfg.TenantRuns, MinSlice: cfg.MinSlice, KeepRuns: cfg.Keep.Runs, Log: cfg.Log,
 	})
 	return &Worker{
-		Config:   cfg,
-		Engine:   engine.New(engine.Config{Store: cfg.Store, Dial: d, Dispatch: queue, Suggestions: cfg.Suggestions, Log: cfg.Log}),
-		Importer: importer.New(cfg.Store, d, runs),
-		Mapper:   mapper.New(cfg.Store, d, runs),
-		Resyncer: resync.New(cfg.Store, d, runs),
+		Config:    cfg,
+		Engine:    engine.New(engine.Config{Store: cfg.Store, Dial: d, Dispatch: queue, Log: cfg.Log}),
+		Importer:  importer.New(cfg.Store, d, runs),
+		Mapper:    mapper.New(cfg.Store, d, runs),
+		Resyncer:  resync.New(cfg.Store, d, runs),
+		Suggester: suggest.New(cfg.Store, d, runs, cmp.Or(cfg.Suggesting, 10)),
 		Scheduler: scheduler.New(scheduler.Config{
 			Store: cfg.Store, Dispatch: queue, Keep: cfg.Keep, Spread: cfg.Spread, Now: cfg.Now, Every: cfg.Every, Log: cfg.Log,
 		}),
@@ -91,6 +95,8 @@ func (w *Worker) Execute(ctx context.Context, r repo.Run) error {
 		return execute(ctx, r, w.Unmap)
 	case repo.KindResync:
 		return execute(ctx, r, w.Resync)
+	case repo.KindSuggest:
+		return execute(ctx, r, w.Suggest)
 	}
 	return fmt.Errorf("run of kind %s", r.Kind)
 }

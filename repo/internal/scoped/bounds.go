@@ -29,8 +29,6 @@ const (
 	minLockTry        = 100 * time.Millisecond
 	maxLockTry        = 400 * time.Millisecond
 	lockPause         = 200 * time.Millisecond
-	// heavyWait limits the wait for the turn of a statement that takes seconds.
-	heavyWait = 30 * time.Second
 )
 
 // Bounds limit what the statements of one tenant may use, so that other tenants do not
@@ -38,7 +36,6 @@ const (
 type Bounds struct {
 	connections *bulkhead.Bulkhead
 	writers     *bulkhead.Bulkhead
-	heavy       *bulkhead.Bulkhead
 }
 
 // NewBounds returns bounds with a maximum number of connections in use, in total and per
@@ -47,22 +44,14 @@ func NewBounds(connections, perTenant int) *Bounds {
 	return &Bounds{
 		connections: bulkhead.New("postgres", int64(connections), int64(perTenant)),
 		writers:     bulkhead.New("writers", maxWriters, 1),
-		heavy:       bulkhead.New("heavy_statements", maxHeavy, 1),
 	}
 }
 
-const (
-	// maxWriters does not limit anything: only the part of each tenant matters.
-	maxWriters = 1 << 30
-	// maxHeavy is the maximum number of [Scope.InHeavyTx] transactions that run at the same
-	// time. Each of them keeps a core of the server busy.
-	maxHeavy = 2
-)
+// maxWriters does not limit anything: only the part of each tenant matters.
+const maxWriters = 1 << 30
 
-// Bulkheads returns the limits of connections and of heavy transactions.
-func (b *Bounds) Bulkheads() []*bulkhead.Bulkhead {
-	return []*bulkhead.Bulkhead{b.connections, b.heavy}
-}
+// Bulkheads returns the limit of connections.
+func (b *Bounds) Bulkheads() []*bulkhead.Bulkhead { return []*bulkhead.Bulkhead{b.connections} }
 
 // Bounded returns a pool with the same connections whose callers observe b.
 func (p *Pool) Bounded(b *Bounds) *Pool {
@@ -123,19 +112,6 @@ func (s Scope) InLockedTx(caller context.Context, lockSQL, arg string, f func(co
 			return caller.Err()
 		}
 	}
-}
-
-// InHeavyTx is like [Scope.InLongTx] for statements that keep the server busy for seconds.
-// With [Bounds], only a few of them run at the same time, and one per tenant.
-func (s Scope) InHeavyTx(ctx context.Context, options string, f func(pgx.Tx) error) error {
-	if s.p.bounds != nil {
-		release, err := s.p.bounds.heavy.Acquire(ctx, heavyWait, s.setting, 1)
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
-	return s.InLongTx(ctx, options, f)
 }
 
 // lockWithin takes a lock in one round trip, waiting at most for the duration try.
