@@ -82,6 +82,7 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 		},
 		"security": func(kind repo.SecurityKind) string { return cmp.Or(securityWords[kind], string(kind)) }, // a newer worker may know more kinds
 		"browser":  browserName,
+		"percent":  percent,
 	}
 }
 
